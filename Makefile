@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make pretrain` and `make test` build the
+# environment first. PYTHON=... picks another interpreter; each has its own.
+PYTHON ?= python3
+EXTRAS ?= dev,hf
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(VERSION)
+BIN := $(VENV)/bin
+RUN := runs/demo
+# Two processes: on two cores more of them only wait for each other's compiles.
+WORKERS ?= 2
+# The tests and the demo are CPU work, also where a TPU runtime is installed.
+TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
+
+.PHONY: print-venv install pretrain test test-full lint format clean
+
+print-venv:
+	@echo $(VENV)
+
+install: $(VENV)/.installed-$(EXTRAS)
+
+$(VENV)/.installed-$(EXTRAS): setup.py
+	@$(PYTHON) -c 'import sys; sys.exit("bertjax needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@start=$$(date +%s); \
+	$(PYTHON) -m venv $(VENV) && \
+	$(BIN)/python -m pip install --quiet --upgrade pip && \
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' && \
+	touch $@ && echo "installed into $(VENV) in $$(( $$(date +%s) - start )) s"
+
+pretrain: EXTRAS =
+pretrain: $(VENV)/.installed-
+	$(BIN)/python -m launch.demo --output=$(RUN)
+
+test: install
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile -m 'not full' $(ARGS)
+
+test-full: install
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell bertjax configs data_pipelines launch tests benchmarks *.md
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build *.egg-info

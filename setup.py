@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed, and one line on why for each dependency."""
+
+import pathlib
+import re
+
+from setuptools import find_namespace_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+
+CORE = [
+  "jax>=0.10.2",  # arrays, jit, sharding
+  "flax>=0.12.8",  # linen modules, nn.scan, logical axes
+  "optax>=0.2.8",  # gradient transformations
+  "orbax-checkpoint>=0.12.8,<0.13",  # sharded asynchronous checkpoints (v0 API)
+  "grain>=0.2.18",  # input workers and prefetch
+  "array_record>=0.8.3",  # the store's shards, readable in any order
+  "tokenizers>=0.23",  # WordPiece: training and fast encoding
+  "sentencepiece>=0.2.1",  # unigram and BPE pieces
+  "ml_collections>=1.1",  # configs whose every field is a flag
+  "absl-py>=2.3",  # flags and app
+  "tensorboardX>=2.6",  # event files without TensorFlow
+  "safetensors>=0.6",  # the Hugging Face exchange file
+  "rich>=14",  # progress and tables
+  "zstandard>=0.24",  # .zst corpora
+  "numpy>=2.2",
+]
+EXTRAS = {
+  # Named datasets as a source of documents; needs importlib_resources where
+  # TensorFlow is absent.
+  "tfds": ["tensorflow-datasets>=4.9.9", "importlib_resources"],
+  # AutoModel and AutoTokenizer, to check an export from the other side.
+  "hf": ["transformers>=5"],
+  # What the exports and the numerics are proven against.
+  "torch": ["torch>=2.8"],
+  "tpu": ["jax[tpu]"],
+  "cuda": ["jax[cuda13]"],
+  "dev": [
+    "pytest==9.2.0",
+    "pytest-xdist==3.8.0",
+    "ruff==0.17.6",  # formatter and linter
+    "basedpyright==1.40.2",  # pyright without a download of its own
+    "codespell==2.4.3",
+    "pre-commit>=4",
+  ],
+}
+
+setup(
+  name="bertjax",
+  version=re.search(
+    r'__version__ = "(.+)"', (ROOT / "bertjax/__init__.py").read_text()
+  )[1],
+  description="Pre-train BERT-family encoders in JAX, from CPU to TPU pod",
+  long_description=(ROOT / "README.md").read_text(),
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  python_requires=">=3.11",
+  packages=find_namespace_packages(
+    include=[
+      f"{room}{rest}"
+      for room in ("bertjax", "data_pipelines", "configs", "launch")
+      for rest in ("", ".*")
+    ]
+  ),
+  install_requires=CORE,
+  extras_require=EXTRAS,
+)
