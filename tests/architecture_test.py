@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of the house, held: who imports whom, and how long things grow."""
+
+import ast
+import pathlib
+import statistics
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+ROOMS = ("bertjax", "data_pipelines", "configs", "launch")
+SOURCES = sorted(
+  path
+  for room in (*ROOMS, "benchmarks")
+  for path in (ROOT / room).rglob("*.py")
+)
+
+# A room of `bertjax` may import its own layer and those below it.
+LAYERS = (
+  {"config", "batch"},
+  {"model"},
+  {"objectives", "masking", "optim", "metrics", "sharding", "rng", "state"}
+  | {"flops"},
+  {"step"},
+  {
+    "hooks",
+    "checkpoint",
+    "digest",
+    "identity",
+    "checks",
+    "writers",
+    "progress",
+  },
+  {"loop", "bundle", "transfer", "interop"},
+  {"finetune", "plan", "sweep"},
+)
+FORBIDDEN_IN_BERTJAX = {
+  "tensorflow",
+  "tensorflow_datasets",
+  "grain",
+  "tokenizers",
+  "sentencepiece",
+  "absl",
+  "ml_collections",
+  "torch",
+  "transformers",
+}
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+DRAWERS = {"utils", "helpers", "misc", "common"}
+
+
+def module_name(path: pathlib.Path) -> str:
+  parts = path.relative_to(ROOT).with_suffix("").parts
+  return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: pathlib.Path) -> set[str]:
+  """Dotted names of everything `path` imports, also inside functions."""
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      names |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f"{path}: relative import"
+      names |= {f"{node.module}.{alias.name}" for alias in node.names}
+  return names
+
+
+def layer(module: str) -> int:
+  """Where `bertjax.<room>` stands in LAYERS."""
+  room = module.split(".")[1]
+  for index, rooms in enumerate(LAYERS):
+    if room in rooms:
+      return index
+  raise AssertionError(f"{module} has no layer: give it one in LAYERS")
+
+
+def functions(path: pathlib.Path) -> list[tuple[str, int]]:
+  """Name and length in lines of every function, decorators left out."""
+  return [
+    (node.name, node.end_lineno - node.lineno + 1)
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    and node.end_lineno
+  ]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_rooms_import_only_what_the_plan_allows(path):
+  module = module_name(path)
+  room = module.split(".")[0]
+  for name in imports(path):
+    head = name.split(".")[0]
+    if room == "bertjax":
+      assert head not in FORBIDDEN_IN_BERTJAX, f"{module} imports {name}"
+      assert head not in {"data_pipelines", "configs", "launch"}, name
+      if head == "bertjax" and name.count(".") and module != "bertjax":
+        assert layer(name) <= layer(module), f"{module} imports {name}"
+    if room == "data_pipelines" and head in {*ROOMS, "jax", "flax"}:
+      allowed = ("data_pipelines", "bertjax.config", "bertjax.batch")
+      assert name.startswith(allowed), f"{module} imports {name}"
+    if room == "configs" and head not in sys.stdlib_module_names:
+      allowed = ("configs", "ml_collections", "bertjax.config")
+      assert name.startswith(allowed), f"{module} imports {name}"
+    if head == "orbax":
+      assert module == "bertjax.checkpoint", f"{module} imports {name}"
+    if head == "grain":
+      assert module == "data_pipelines.pretraining", f"{module} imports {name}"
+
+
+def test_the_model_names_axes_and_never_imports_sharding():
+  for path in (ROOT / "bertjax" / "model").rglob("*.py"):
+    assert not any("sharding" in name for name in imports(path)), path
+
+
+def test_modules_of_one_layer_have_no_cycle():
+  graph = {
+    module_name(path): {
+      known
+      for name in imports(path)
+      for known in (name, name.rpartition(".")[0])
+      if known in {module_name(source) for source in SOURCES}
+    }
+    for path in SOURCES
+  }
+  done: set[str] = set()
+
+  def visit(module: str, trail: tuple[str, ...]) -> None:
+    assert module not in trail, f"cycle: {' -> '.join((*trail, module))}"
+    if module in done:
+      return
+    for name in graph[module] - {module}:
+      # A package's lazy re-exports are not part of its members' imports.
+      if name not in ROOMS:
+        visit(name, (*trail, module))
+    done.add(module)
+
+  for module in graph:
+    visit(module, ())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_files_and_functions_stay_short(path):
+  lines = len(path.read_text().splitlines())
+  assert lines <= MAX_FILE_LINES, f"{path} has {lines} lines"
+  for name, length in functions(path):
+    if module_name(path) == "bertjax.loop" and name == "train":
+      continue  # the one loop reads better whole
+    assert length <= MAX_FUNCTION_LINES, f"{path}: {name} has {length} lines"
+
+
+def test_no_module_is_a_drawer():
+  for path in SOURCES:
+    if module_name(path) != "configs.common":
+      assert path.stem not in DRAWERS, path
+
+
+def test_every_source_carries_its_licence():
+  for path in (*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))):
+    lines = path.read_text().splitlines()[:2]
+    assert [line.startswith("# SPDX-") for line in lines] == [True, True], path
+
+
+def test_style_figures_are_printed(capsys):
+  lengths = [len(path.read_text().splitlines()) for path in SOURCES]
+  inside = sorted(length for path in SOURCES for _, length in functions(path))
+  tests = sum(
+    len(path.read_text().splitlines())
+    for path in (ROOT / "tests").rglob("*.py")
+  )
+  with capsys.disabled():
+    print(
+      f"\n{len(SOURCES)} files, {sum(lengths)} lines, median file "
+      f"{statistics.median(lengths):.0f}; function median "
+      f"{statistics.median(inside):.0f}, "
+      f"p95 {inside[int(0.95 * len(inside))]}; "
+      f"test lines / lines {tests / sum(lengths):.2f}"
+    )
+  assert lengths
