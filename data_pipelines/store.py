@@ -1,0 +1,300 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The prepared corpus, read: `open_store(folder).split("train")`.
+
+`store_writer` documents the files and writes them. A split is a sequence of
+documents, a document of sentences, a sentence of token ids; blocks of about a
+million tokens hold whole documents. The index is memory-mapped and never
+read whole.
+"""
+
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import array_record.python.array_record_module as array_record_module
+
+from data_pipelines.store_writer import (
+  CONTINUES,
+  FORMAT,
+  LENGTH,
+  MANIFEST,
+  MAX_RECORD,
+  MAX_SENTENCE,
+  VERSION,
+  SplitWriter,
+  commit,
+  file_entry,
+  token_dtype,
+  write_manifest,
+)
+
+__all__ = [
+  "CONTINUES",
+  "LENGTH",
+  "MAX_RECORD",
+  "MAX_SENTENCE",
+  "Split",
+  "SplitWriter",
+  "Store",
+  "commit",
+  "open_store",
+  "token_dtype",
+  "write_manifest",
+]
+
+# Without readahead a random record costs half (18 against 36 µs measured).
+_READ = "readahead_buffer_size:0"
+
+
+class Split:
+  """One split of a store: its index, and its tokens on demand.
+
+  Attributes:
+    name: as "train".
+    sentences: uint16 [sentences], memory-mapped; `& LENGTH` is the length in
+      tokens, `& CONTINUES` marks the rest of a sentence that was too long.
+    documents: int64 [documents + 1], first sentence of each document.
+    records: int64 [records + 1], first sentence of each record.
+    blocks: int64 [blocks + 1, 4], first document, record, sentence and token
+      of each block.
+    num_documents, num_sentences, num_records, num_blocks, num_tokens: counts.
+  """
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    name: str,
+    entry: Mapping[str, Any],
+    vocab_size: int,
+  ) -> None:
+    self.name = name
+    self._folder = folder
+    self._entry = entry
+    self._vocab_size = vocab_size
+    self._open()
+
+  def _open(self) -> None:
+    load = lambda part: np.load(
+      self._folder / self._entry["index"][part]["name"], mmap_mode="r"
+    )
+    self.sentences = load("sentences")
+    self.documents = load("documents")
+    self.records = load("records")
+    self.blocks = np.asarray(load("blocks"))
+    self.num_documents = len(self.documents) - 1
+    self.num_sentences = len(self.sentences)
+    self.num_records = len(self.records) - 1
+    self.num_blocks = len(self.blocks) - 1
+    self.num_tokens = int(self.blocks[-1, 3])
+    self._dtype = token_dtype(self._vocab_size)
+    shards = self._entry["shards"]
+    self._starts = np.cumsum([0] + [shard["records"] for shard in shards])
+    self._readers: list[Any] = [None] * len(shards)
+    self._lock = threading.Lock()
+
+  def __getstate__(self) -> tuple[Any, ...]:
+    # A worker process opens the files anew.
+    return (self.name, self._folder, self._entry, self._vocab_size)
+
+  def __setstate__(self, state: tuple[Any, ...]) -> None:
+    self.name, self._folder, self._entry, self._vocab_size = state
+    self._open()
+
+  def read_records(self, records: Iterable[int]) -> list[np.ndarray]:
+    """Token ids of each record, in the order asked for.
+
+    Raises:
+      ValueError: a shard is damaged.
+    """
+    return [self._read(int(record)) for record in records]
+
+  def _read(self, record: int) -> np.ndarray:
+    shard = int(np.searchsorted(self._starts, record, "right")) - 1
+    path = self._folder / self._entry["shards"][shard]["name"]
+    try:
+      with self._lock:
+        if self._readers[shard] is None:
+          self._readers[shard] = array_record_module.ArrayRecordReader(
+            str(path), _READ
+          )
+        data = self._readers[shard].read([record - int(self._starts[shard])])
+    except (RuntimeError, IndexError) as error:
+      raise ValueError(
+        f"{path} is damaged ({_first_line(error)}); prepare the store again"
+      ) from error
+    return np.frombuffer(data[0], self._dtype)
+
+  def read_block(self, block: int) -> np.ndarray:
+    """Token ids of a whole block, its sentences in a row."""
+    first, last = self.blocks[block : block + 2, 1]
+    return np.concatenate(self.read_records(range(first, last)))
+
+  def piece_counts(self) -> np.ndarray:
+    """How often each piece occurs in this split: int64 [V]."""
+    return np.load(self._folder / self._entry["index"]["piece_counts"]["name"])
+
+
+class RecordCache:
+  """Decoded records of one split, the least recently used dropped first."""
+
+  def __init__(self, split: Split, max_bytes: int = 512 << 20) -> None:
+    self._split = split
+    self._max_bytes = max_bytes
+    self._bytes = 0
+    self._records: collections.OrderedDict[int, np.ndarray] = (
+      collections.OrderedDict()
+    )
+
+  def __getitem__(self, record: int) -> np.ndarray:
+    found = self._records.get(record)
+    if found is not None:
+      self._records.move_to_end(record)
+      return found
+    (found,) = self._split.read_records((record,))
+    self._records[record] = found
+    self._bytes += found.nbytes
+    while self._bytes > self._max_bytes and len(self._records) > 1:
+      self._bytes -= self._records.popitem(last=False)[1].nbytes
+    return found
+
+
+class Store:
+  """A prepared corpus.
+
+  Attributes:
+    path: its folder.
+    manifest: the manifest, as plain JSON values.
+    sha256: of the manifest's bytes, which hold every file's checksum: the
+      identity of the store.
+    splits: its splits by name.
+  """
+
+  def __init__(self, path: pathlib.Path, manifest: Any, sha256: str) -> None:
+    self.path = path
+    self.manifest = manifest
+    self.sha256 = sha256
+    vocab_size = manifest["tokenizer"]["vocab_size"]
+    self.splits = {
+      name: Split(path, name, entry, vocab_size)
+      for name, entry in manifest["splits"].items()
+    }
+
+  @property
+  def tokenizer_path(self) -> pathlib.Path:
+    """Folder of the tokenizer's own files."""
+    return self.path / "tokenizer"
+
+  @property
+  def vocab_size(self) -> int:
+    """Number of pieces of the tokenizer."""
+    return self.manifest["tokenizer"]["vocab_size"]
+
+  def split(self, name: str) -> Split:
+    """The split called `name`.
+
+    Raises:
+      ValueError: there is none, or it is empty.
+    """
+    if name not in self.splits:
+      raise ValueError(
+        f"{self.path} has no split {name!r}; it has {sorted(self.splits)}"
+      )
+    if not self.splits[name].num_tokens:
+      raise ValueError(
+        f"split {name!r} of {self.path} is empty; prepare more documents"
+      )
+    return self.splits[name]
+
+  def piece_counts(self) -> np.ndarray:
+    """How often each piece occurs in the training split: int64 [V]."""
+    return self.split("train").piece_counts()
+
+  def verify(self) -> None:
+    """Read every file and compare its sha256; slow for a large store.
+
+    Raises:
+      ValueError: a file differs from its entry in the manifest.
+    """
+    for entry in _file_entries(self.manifest):
+      if file_entry(self.path / entry["name"])["sha256"] != entry["sha256"]:
+        raise ValueError(
+          f"{self.path / entry['name']} is damaged; prepare the store again"
+        )
+
+
+def open_store(
+  path: str | os.PathLike[str], *, tokenizer_sha256: str | None = None
+) -> Store:
+  """Open a prepared corpus; every file is there and has its full size.
+
+  Args:
+    path: the folder that `launch.prepare` wrote.
+    tokenizer_sha256: hash of the tokenizer that the reader relies on, to
+      refuse a store made with another one.
+
+  Raises:
+    ValueError: no store, an unknown format, a missing or truncated file, or
+      another tokenizer.
+  """
+  folder = pathlib.Path(path)
+  try:
+    text = (folder / MANIFEST).read_bytes()
+  except OSError:
+    raise ValueError(
+      f"{folder} is no store: it has no {MANIFEST}; make one with "
+      "python -m launch.prepare --output=DIR"
+    ) from None
+  manifest = _parse(folder / MANIFEST, text)
+  known = manifest["tokenizer"]["sha256"]
+  if tokenizer_sha256 is not None and tokenizer_sha256 != known:
+    raise ValueError(
+      f"{folder} was made with tokenizer {known[:12]}, not with "
+      f"{tokenizer_sha256[:12]}; prepare it again with --tokenizer=DIR"
+    )
+  for entry in _file_entries(manifest):
+    file = folder / entry["name"]
+    size = file.stat().st_size if file.is_file() else None
+    if size != entry["bytes"]:
+      state = "missing" if size is None else f"{size} bytes long"
+      raise ValueError(
+        f"{file} is {state}; its manifest says {entry['bytes']} bytes: "
+        "prepare the store again"
+      )
+  return Store(folder, manifest, hashlib.sha256(text).hexdigest())
+
+
+def _parse(path: pathlib.Path, text: bytes) -> Any:
+  try:
+    manifest = json.loads(text)
+  except ValueError as error:
+    raise ValueError(
+      f"{path} is not JSON ({_first_line(error)}); prepare the store again"
+    ) from None
+  found = (
+    (manifest.get("format"), manifest.get("version"))
+    if isinstance(manifest, dict)
+    else (None, None)
+  )
+  if found != (FORMAT, VERSION):
+    raise ValueError(
+      f"{path} has format {found[0]!r} version {found[1]!r}; this bertjax "
+      f"reads {FORMAT!r} version {VERSION}: prepare the store again"
+    )
+  return manifest
+
+
+def _file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+  for split in manifest["splits"].values():
+    yield from split["shards"]
+    yield from split["index"].values()
+
+
+def _first_line(error: Exception) -> str:
+  return (str(error).splitlines() or [type(error).__name__])[0]
