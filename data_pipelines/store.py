@@ -8,31 +8,30 @@ million tokens hold whole documents. The index is memory-mapped and never
 read whole.
 """
 
-import collections
-import hashlib
-import json
 import os
 import pathlib
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import array_record.python.array_record_module as array_record_module
+import numpy as np
 
+from data_pipelines.manifest import (
+  check_digests,
+  check_sizes,
+  commit,
+  first_line,
+  read_manifest,
+  write_manifest,
+)
 from data_pipelines.store_writer import (
   CONTINUES,
-  FORMAT,
   LENGTH,
-  MANIFEST,
   MAX_RECORD,
   MAX_SENTENCE,
-  VERSION,
   SplitWriter,
-  commit,
-  file_entry,
   token_dtype,
-  write_manifest,
 )
 
 __all__ = [
@@ -127,7 +126,7 @@ class Split:
         data = self._readers[shard].read([record - int(self._starts[shard])])
     except (RuntimeError, IndexError) as error:
       raise ValueError(
-        f"{path} is damaged ({_first_line(error)}); prepare the store again"
+        f"{path} is damaged ({first_line(error)}); prepare the store again"
       ) from error
     return np.frombuffer(data[0], self._dtype)
 
@@ -139,30 +138,6 @@ class Split:
   def piece_counts(self) -> np.ndarray:
     """How often each piece occurs in this split: int64 [V]."""
     return np.load(self._folder / self._entry["index"]["piece_counts"]["name"])
-
-
-class RecordCache:
-  """Decoded records of one split, the least recently used dropped first."""
-
-  def __init__(self, split: Split, max_bytes: int = 512 << 20) -> None:
-    self._split = split
-    self._max_bytes = max_bytes
-    self._bytes = 0
-    self._records: collections.OrderedDict[int, np.ndarray] = (
-      collections.OrderedDict()
-    )
-
-  def __getitem__(self, record: int) -> np.ndarray:
-    found = self._records.get(record)
-    if found is not None:
-      self._records.move_to_end(record)
-      return found
-    (found,) = self._split.read_records((record,))
-    self._records[record] = found
-    self._bytes += found.nbytes
-    while self._bytes > self._max_bytes and len(self._records) > 1:
-      self._bytes -= self._records.popitem(last=False)[1].nbytes
-    return found
 
 
 class Store:
@@ -222,11 +197,7 @@ class Store:
     Raises:
       ValueError: a file differs from its entry in the manifest.
     """
-    for entry in _file_entries(self.manifest):
-      if file_entry(self.path / entry["name"])["sha256"] != entry["sha256"]:
-        raise ValueError(
-          f"{self.path / entry['name']} is damaged; prepare the store again"
-        )
+    check_digests(self.path, self.manifest)
 
 
 def open_store(
@@ -244,57 +215,12 @@ def open_store(
       another tokenizer.
   """
   folder = pathlib.Path(path)
-  try:
-    text = (folder / MANIFEST).read_bytes()
-  except OSError:
-    raise ValueError(
-      f"{folder} is no store: it has no {MANIFEST}; make one with "
-      "python -m launch.prepare --output=DIR"
-    ) from None
-  manifest = _parse(folder / MANIFEST, text)
+  manifest, sha256 = read_manifest(folder)
   known = manifest["tokenizer"]["sha256"]
   if tokenizer_sha256 is not None and tokenizer_sha256 != known:
     raise ValueError(
       f"{folder} was made with tokenizer {known[:12]}, not with "
       f"{tokenizer_sha256[:12]}; prepare it again with --tokenizer=DIR"
     )
-  for entry in _file_entries(manifest):
-    file = folder / entry["name"]
-    size = file.stat().st_size if file.is_file() else None
-    if size != entry["bytes"]:
-      state = "missing" if size is None else f"{size} bytes long"
-      raise ValueError(
-        f"{file} is {state}; its manifest says {entry['bytes']} bytes: "
-        "prepare the store again"
-      )
-  return Store(folder, manifest, hashlib.sha256(text).hexdigest())
-
-
-def _parse(path: pathlib.Path, text: bytes) -> Any:
-  try:
-    manifest = json.loads(text)
-  except ValueError as error:
-    raise ValueError(
-      f"{path} is not JSON ({_first_line(error)}); prepare the store again"
-    ) from None
-  found = (
-    (manifest.get("format"), manifest.get("version"))
-    if isinstance(manifest, dict)
-    else (None, None)
-  )
-  if found != (FORMAT, VERSION):
-    raise ValueError(
-      f"{path} has format {found[0]!r} version {found[1]!r}; this bertjax "
-      f"reads {FORMAT!r} version {VERSION}: prepare the store again"
-    )
-  return manifest
-
-
-def _file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-  for split in manifest["splits"].values():
-    yield from split["shards"]
-    yield from split["index"].values()
-
-
-def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0]
+  check_sizes(folder, manifest)
+  return Store(folder, manifest, sha256)

@@ -19,19 +19,16 @@ block. One store serves every objective, input format and sequence length.
     SPLIT.piece_counts.npy int64 [V], how often each piece occurs
 """
 
-import hashlib
-import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import array_record.python.array_record_module as array_record_module
+import numpy as np
 
-FORMAT = "bertjax-store"
-VERSION = 1
-MANIFEST = "manifest.json"
+from data_pipelines.manifest import file_entry
+
 MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens
 CONTINUES = np.uint16(1 << 15)
@@ -254,57 +251,3 @@ def _split_long(lengths: np.ndarray) -> np.ndarray:
   whole, of = np.repeat(lengths, parts), np.repeat(parts, parts)
   codes = ((part + 1) * whole // of - part * whole // of).astype(np.uint16)
   return np.where(part > 0, codes | CONTINUES, codes)
-
-
-def file_entry(path: pathlib.Path) -> dict[str, Any]:
-  """Name, size and sha256 of a file, as the manifest holds them."""
-  with path.open("rb") as file:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-  return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def write_manifest(
-  folder: str | os.PathLike[str],
-  *,
-  source: Mapping[str, Any],
-  tokenizer: Mapping[str, Any],
-  splits: Mapping[str, Mapping[str, Any]],
-) -> None:
-  """Write the manifest, which makes a folder a store.
-
-  Args:
-    folder: where the splits and `tokenizer/` already lie.
-    source: what the text was and how it was cut: plain JSON, without times,
-      hosts or absolute paths, because equal corpora give equal stores.
-    tokenizer: `name`, `sha256` and `vocab_size`.
-    splits: what each `SplitWriter.finish` returned, by name.
-  """
-  manifest = {
-    "format": FORMAT,
-    "version": VERSION,
-    "source": dict(source),
-    "tokenizer": {
-      key: tokenizer[key] for key in ("name", "sha256", "vocab_size")
-    },
-    "splits": {name: dict(entry) for name, entry in splits.items()},
-  }
-  text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-  partial = pathlib.Path(folder) / (MANIFEST + ".partial")
-  partial.write_text(text, encoding="utf-8")
-  partial.replace(partial.with_name(MANIFEST))
-
-
-def commit(
-  partial: str | os.PathLike[str], output: str | os.PathLike[str]
-) -> None:
-  """Rename a finished store into place, in one step.
-
-  Raises:
-    ValueError: `partial` has no manifest, or `output` is there already.
-  """
-  source, target = pathlib.Path(partial), pathlib.Path(output)
-  if not (source / MANIFEST).is_file():
-    raise ValueError(f"{source} has no {MANIFEST}; finish it before commit")
-  if target.exists():
-    raise ValueError(f"{target} is there already; give another output")
-  source.rename(target)
