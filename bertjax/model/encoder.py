@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The encoder: embeddings and a scanned stack of post-norm layers."""
+
+import functools
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.attention import SelfAttention
+from bertjax.model.embeddings import Embeddings
+from bertjax.model.layers import (
+  Dropout,
+  LayerNorm,
+  activation,
+  make_dense,
+)
+
+Array = jax.Array
+REMAT_POLICIES = {
+  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "full": jax.checkpoint_policies.nothing_saveable,
+}
+HIDDEN_AXES = ("batch", "length", None)
+
+
+class Layer(nn.Module):
+  """Attention and feed-forward, each added and then normalised (post-norm)."""
+
+  config: ModelConfig
+  compute: ComputeConfig
+  deterministic: bool
+
+  @nn.compact
+  def __call__(self, hidden_BSD: Array, packs_BS: Array) -> tuple[Array, None]:
+    """Return the next `hidden_BSD`, and nothing to stack."""
+    attention = SelfAttention(
+      self.config, self.compute, self.deterministic, name="attention"
+    )
+    hidden_BSD = self._add_and_normalise(
+      hidden_BSD, attention(hidden_BSD, packs_BS), "attention_layer_norm"
+    )
+    hidden_BSD = self._add_and_normalise(
+      hidden_BSD, self._feed_forward(hidden_BSD), "mlp_layer_norm"
+    )
+    return nn.with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
+
+  def _add_and_normalise(
+    self, hidden_BSD: Array, update_BSD: Array, name: str
+  ) -> Array:
+    update_BSD = Dropout(self.config.hidden_dropout_rate)(
+      update_BSD, deterministic=self.deterministic
+    )
+    layer_norm = LayerNorm(
+      self.config.layer_norm_epsilon, self.compute.dtype, name=name
+    )
+    return layer_norm(hidden_BSD + update_BSD)
+
+  def _feed_forward(self, hidden_BSD: Array) -> Array:
+    config = self.config
+    dense = functools.partial(make_dense, config, self.compute)
+    up = dense(("embed", "mlp"), config.intermediate_size, "mlp_up")
+    down = dense(("mlp", "embed"), config.hidden_size, "mlp_down")
+    inner_BSF = nn.with_logical_constraint(
+      activation(config)(up(hidden_BSD)), ("batch", "length", "mlp")
+    )
+    return down(inner_BSF)
+
+
+class Encoder(nn.Module):
+  """Features → hidden states; parameters of all layers stacked on axis 0."""
+
+  config: ModelConfig
+  compute: ComputeConfig
+
+  def setup(self) -> None:
+    """Make the embeddings, which heads reach for the word table."""
+    self.embeddings = Embeddings(self.config, self.compute)
+
+  @nn.compact
+  def __call__(
+    self, features: Mapping[str, Array], *, deterministic: bool
+  ) -> Array:
+    """Return `hidden_BSD` of the last layer."""
+    hidden_BSD = self.embeddings(features, deterministic=deterministic)
+    hidden_BSD = nn.with_logical_constraint(hidden_BSD, HIDDEN_AXES)
+    layer = Layer
+    if self.compute.remat != "none":
+      policy = REMAT_POLICIES[self.compute.remat]
+      layer = nn.remat(Layer, policy=policy, prevent_cse=False)
+    stack = nn.scan(
+      layer,
+      variable_axes={"params": 0},
+      split_rngs={"params": True, "dropout": True},
+      in_axes=nn.broadcast,
+      length=self.config.num_layers,
+      unroll=self.compute.unroll,
+      metadata_params={nn.PARTITION_NAME: "layers"},
+    )
+    hidden_BSD, _ = stack(
+      self.config, self.compute, deterministic, name="layers"
+    )(hidden_BSD, features["packs_BS"])
+    return hidden_BSD

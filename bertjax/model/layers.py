@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The layers that every part of the model is made of."""
+
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bertjax.config import ComputeConfig, ModelConfig
+
+Array = jax.Array
+Axes = tuple[str | None, ...]
+
+
+def weights(config: ModelConfig, axes: Axes) -> Callable[..., Array]:
+  """Initializer of a kernel or table whose axes have these logical names.
+
+  A normal of `initializer_std` cut at two standard deviations, so that its
+  own standard deviation is 0.88 of that (google-research/bert, modeling.py).
+  """
+  init = nn.initializers.truncated_normal(config.initializer_std)
+  return nn.with_logical_partitioning(init, axes)
+
+
+def zeros(*axes: str | None) -> Callable[..., Array]:
+  """Initializer of a bias whose axes have these logical names."""
+  return nn.with_logical_partitioning(nn.initializers.zeros_init(), axes)
+
+
+def make_dense(
+  config: ModelConfig,
+  compute: ComputeConfig,
+  axes: Axes,
+  features: int,
+  name: str,
+) -> nn.Dense:
+  """A projection whose kernel has the logical `axes` (input, output)."""
+  return nn.Dense(
+    features,
+    dtype=jnp.dtype(compute.dtype),
+    kernel_init=weights(config, axes),
+    bias_init=zeros(axes[-1]),
+    name=name,
+  )
+
+
+class LayerNorm(nn.Module):
+  """Layer normalisation over the last axis, statistics in float32.
+
+  linen's own promotes dtypes implicitly in bfloat16 and takes the variance
+  as a difference of means; this one does neither.
+  """
+
+  epsilon: float
+  dtype: str
+
+  @nn.compact
+  def __call__(self, hidden: Array) -> Array:
+    """Return `hidden` normalised, in `dtype`; any rank."""
+    width = hidden.shape[-1]
+    ones = nn.initializers.ones_init()
+    scale_D = self.param(
+      "scale", nn.with_logical_partitioning(ones, ("embed",)), (width,)
+    )
+    bias_D = self.param("bias", zeros("embed"), (width,))
+    lead = (1,) * (hidden.ndim - 1)
+    exact = hidden.astype(jnp.float32)
+    centred = exact - jnp.mean(exact, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    normal = centred * jax.lax.rsqrt(variance + self.epsilon)
+    output = normal * scale_D.reshape(*lead, width)
+    return (output + bias_D.reshape(*lead, width)).astype(self.dtype)
+
+
+class Dropout(nn.Module):
+  """Dropout from the flax rng collection `dropout`, one key a step."""
+
+  rate: float
+
+  @nn.compact
+  def __call__(self, hidden: Array, *, deterministic: bool) -> Array:
+    """Return `hidden` with a share of `rate` zeroed, the rest scaled up."""
+    if deterministic or self.rate == 0.0:
+      return hidden
+    keep = 1.0 - self.rate
+    mask = jax.random.bernoulli(self.make_rng("dropout"), keep, hidden.shape)
+    return jnp.where(mask, hidden / keep, jnp.zeros_like(hidden))
+
+
+def activation(config: ModelConfig) -> Callable[[Array], Array]:
+  """The feed-forward non-linearity named by `config.activation`.
+
+  Raises:
+    ValueError: a name other than gelu and gelu_tanh.
+  """
+  if config.activation not in ACTIVATIONS:
+    raise ValueError(
+      f"activation={config.activation!r}; give one of {sorted(ACTIVATIONS)}"
+    )
+  return ACTIVATIONS[config.activation]
+
+
+def gelu(x: Array) -> Array:
+  """x · Φ(x) through erf; jax.nn's goes through erfc, which costs more."""
+  return x * (0.5 + 0.5 * jax.lax.erf(x * (0.5**0.5)))
+
+
+ACTIVATIONS = {
+  "gelu": gelu,
+  "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+}
