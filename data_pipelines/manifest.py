@@ -16,6 +16,7 @@ from typing import Any
 FORMAT = "bertjax-store"
 VERSION = 1
 MANIFEST = "manifest.json"
+SPECIALS = ("pad", "unk", "cls", "sep", "mask")
 
 
 def file_entry(path: pathlib.Path) -> dict[str, Any]:
@@ -38,7 +39,8 @@ def write_manifest(
     folder: where the splits and `tokenizer/` already lie.
     source: what the text was and how it was cut: plain JSON, without times,
       hosts or absolute paths, because equal corpora give equal stores.
-    tokenizer: `name`, `sha256` and `vocab_size`.
+    tokenizer: `name`, `sha256`, `vocab_size`, and `special_ids`: the ids of
+      `pad`, `unk`, `cls`, `sep` and `mask`, which rows are put together with.
     splits: what each `SplitWriter.finish` returned, by name.
   """
   manifest = {
@@ -46,7 +48,10 @@ def write_manifest(
     "version": VERSION,
     "source": dict(source),
     "tokenizer": {
-      key: tokenizer[key] for key in ("name", "sha256", "vocab_size")
+      **{key: tokenizer[key] for key in ("name", "sha256", "vocab_size")},
+      "special_ids": {
+        key: int(tokenizer["special_ids"][key]) for key in SPECIALS
+      },
     },
     "splits": {name: dict(entry) for name, entry in splits.items()},
   }

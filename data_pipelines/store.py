@@ -60,7 +60,8 @@ class Split:
     sentences: uint16 [sentences], memory-mapped; `& LENGTH` is the length in
       tokens, `& CONTINUES` marks the rest of a sentence that was too long.
     documents: int64 [documents + 1], first sentence of each document.
-    records: int64 [records + 1], first sentence of each record.
+    offsets: uint16 [sentences], first token of each sentence in its record.
+    records: int64 [records + 1, 2], first sentence and token of each record.
     blocks: int64 [blocks + 1, 4], first document, record, sentence and token
       of each block.
     num_documents, num_sentences, num_records, num_blocks, num_tokens: counts.
@@ -80,13 +81,15 @@ class Split:
     self._open()
 
   def _open(self) -> None:
-    load = lambda part: np.load(
-      self._folder / self._entry["index"][part]["name"], mmap_mode="r"
+    # Plain views of the maps: indexing numpy's own memmap class is slower.
+    load = lambda part: np.asarray(
+      np.load(self._folder / self._entry["index"][part]["name"], mmap_mode="r")
     )
     self.sentences = load("sentences")
+    self.offsets = load("offsets")
     self.documents = load("documents")
     self.records = load("records")
-    self.blocks = np.asarray(load("blocks"))
+    self.blocks = load("blocks")
     self.num_documents = len(self.documents) - 1
     self.num_sentences = len(self.sentences)
     self.num_records = len(self.records) - 1
@@ -170,6 +173,11 @@ class Store:
   def vocab_size(self) -> int:
     """Number of pieces of the tokenizer."""
     return self.manifest["tokenizer"]["vocab_size"]
+
+  @property
+  def special_ids(self) -> Mapping[str, int]:
+    """Ids of the special pieces: pad, unk, cls, sep, mask."""
+    return self.manifest["tokenizer"]["special_ids"]
 
   def split(self, name: str) -> Split:
     """The split called `name`.

@@ -12,8 +12,9 @@ block. One store serves every objective, input format and sequence length.
     SPLIT-NNNNN-of-NNNNN.array_record  little-endian token ids, uncompressed
     SPLIT.sentences.npy   uint16 [sentences], length; top bit: goes on with
                           the sentence before, which was too long
+    SPLIT.offsets.npy     uint16 [sentences], its first token in its record
     SPLIT.documents.npy   int64 [documents + 1], first sentence of each
-    SPLIT.records.npy     int64 [records + 1], first sentence of each
+    SPLIT.records.npy     int64 [records + 1, 2], first sentence and token
     SPLIT.blocks.npy      int64 [blocks + 1, 4], first document, record,
                           sentence and token of each
     SPLIT.piece_counts.npy int64 [V], how often each piece occurs
@@ -33,7 +34,14 @@ MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens
 CONTINUES = np.uint16(1 << 15)
 LENGTH = np.uint16(CONTINUES - 1)
-INDEX = ("sentences", "documents", "records", "blocks", "piece_counts")
+INDEX = (
+  "sentences",
+  "offsets",
+  "documents",
+  "records",
+  "blocks",
+  "piece_counts",
+)
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -104,7 +112,8 @@ class SplitWriter:
     self._counts = np.zeros(vocab_size, np.int64)
     self._sentences = self._index("sentences", np.uint16)
     self._documents = self._index("documents", np.int64)
-    self._records = self._index("records", np.int64)
+    self._offsets = self._index("offsets", np.uint16)
+    self._records: list[tuple[int, int]] = []
     self._blocks = [(0, 0, 0, 0)]
     self._tokens = 0
     self._split_sentences = 0
@@ -175,14 +184,14 @@ class SplitWriter:
       int((lengths > MAX_SENTENCE).sum()) for _, lengths in block
     )
     self._documents.append(self._sentences.size + starts[:-1])
-    self._write_records(ids, codes)
+    self._write_records(ids, np.cumsum(codes & LENGTH, dtype=np.int64))
     self._sentences.append(codes)
     self._counts += np.bincount(ids, minlength=len(self._counts))
     self._tokens += len(ids)
     self._blocks.append(
       (
         self._documents.size,
-        self._records.size,
+        len(self._records),
         self._sentences.size,
         self._tokens,
       )
@@ -191,26 +200,27 @@ class SplitWriter:
     if self._tokens - self._shard_start[1] >= self._shard_tokens:
       self._close_shard()
 
-  def _write_records(self, ids: np.ndarray, codes: np.ndarray) -> None:
+  def _write_records(self, ids: np.ndarray, ends: np.ndarray) -> None:
+    """Write a block as records, given the end of each of its sentences."""
     if self._shard is None:
       self._shard = array_record_module.ArrayRecordWriter(
         str(self._part(len(self._shards))), "group_size:1,uncompressed"
       )
-    ends = np.cumsum(codes & LENGTH, dtype=np.int64)
-    first, token, starts = 0, 0, []
+    starts = np.append(0, ends[:-1])
+    first, token = 0, 0
     while first < len(ends):
-      starts.append(self._sentences.size + first)
       limit = token + self._record_tokens
       last = max(int(np.searchsorted(ends, limit, "right")), first + 1)
+      self._records.append((self._sentences.size + first, self._tokens + token))
+      self._offsets.append(starts[first:last] - token)
       self._shard.write(ids[token : ends[last - 1]].tobytes())
       first, token = last, int(ends[last - 1])
-    self._records.append(np.array(starts))
 
   def _close_shard(self) -> None:
     if self._shard is not None:
       self._shard.close()
-      self._shards.append(self._records.size - self._shard_start[0])
-      self._shard_start = (self._records.size, self._tokens)
+      self._shards.append(len(self._records) - self._shard_start[0])
+      self._shard_start = (len(self._records), self._tokens)
       self._shard = None
 
   def finish(self) -> dict[str, Any]:
@@ -219,9 +229,10 @@ class SplitWriter:
       self._write_block(len(self._pending))
     self._close_shard()
     self._documents.append(np.array([self._sentences.size]))
-    self._records.append(np.array([self._sentences.size]))
-    for array in (self._sentences, self._documents, self._records):
+    self._records.append((self._sentences.size, self._tokens))
+    for array in (self._sentences, self._offsets, self._documents):
       array.close()
+    np.save(self._path("records"), np.array(self._records, np.int64))
     np.save(self._path("blocks"), np.array(self._blocks, np.int64))
     np.save(self._path("piece_counts"), self._counts)
     shards = []
@@ -235,7 +246,7 @@ class SplitWriter:
       "sentences": self._sentences.size,
       "split_sentences": self._split_sentences,
       "tokens": self._tokens,
-      "records": self._records.size - 1,
+      "records": len(self._records) - 1,
       "blocks": len(self._blocks) - 1,
       "shards": shards,
       "index": {name: file_entry(self._path(name)) for name in INDEX},
