@@ -5,6 +5,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import Dropout, weights, zeros
@@ -52,7 +53,7 @@ class SelfAttention(nn.Module):
       bias_init=zeros("heads", "kv"),
       name=name,
     )(hidden_BSD)
-    return nn.with_logical_constraint(
+    return with_logical_constraint(
       heads_BSHK, ("batch", "length", "heads", "kv")
     )
 

@@ -4,9 +4,11 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
+from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.attention import SelfAttention
@@ -23,6 +25,8 @@ REMAT_POLICIES = {
   "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
   "full": jax.checkpoint_policies.nothing_saveable,
 }
+# Its annotation in linen says int.
+BROADCAST: Any = nn.broadcast
 HIDDEN_AXES = ("batch", "length", None)
 
 
@@ -45,7 +49,7 @@ class Layer(nn.Module):
     hidden_BSD = self._add_and_normalise(
       hidden_BSD, self._feed_forward(hidden_BSD), "mlp_layer_norm"
     )
-    return nn.with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
+    return with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
 
   def _add_and_normalise(
     self, hidden_BSD: Array, update_BSD: Array, name: str
@@ -63,7 +67,7 @@ class Layer(nn.Module):
     dense = functools.partial(make_dense, config, self.compute)
     up = dense(("embed", "mlp"), config.intermediate_size, "mlp_up")
     down = dense(("mlp", "embed"), config.hidden_size, "mlp_down")
-    inner_BSF = nn.with_logical_constraint(
+    inner_BSF = with_logical_constraint(
       activation(config)(up(hidden_BSD)), ("batch", "length", "mlp")
     )
     return down(inner_BSF)
@@ -85,7 +89,7 @@ class Encoder(nn.Module):
   ) -> Array:
     """Return `hidden_BSD` of the last layer."""
     hidden_BSD = self.embeddings(features, deterministic=deterministic)
-    hidden_BSD = nn.with_logical_constraint(hidden_BSD, HIDDEN_AXES)
+    hidden_BSD = with_logical_constraint(hidden_BSD, HIDDEN_AXES)
     layer = Layer
     if self.compute.remat != "none":
       policy = REMAT_POLICIES[self.compute.remat]
@@ -94,7 +98,7 @@ class Encoder(nn.Module):
       layer,
       variable_axes={"params": 0},
       split_rngs={"params": True, "dropout": True},
-      in_axes=nn.broadcast,
+      in_axes=BROADCAST,
       length=self.config.num_layers,
       unroll=self.compute.unroll,
       metadata_params={nn.PARTITION_NAME: "layers"},

@@ -5,6 +5,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import (
@@ -67,7 +68,7 @@ class MaskedLMHead(nn.Module):
     )
     bias_V = self.param("bias", zeros("vocab"), (config.vocab_size,))
     logits_BPV = logits_BPV + bias_V[None, None]
-    return nn.with_logical_constraint(logits_BPV, ("batch", None, "vocab"))
+    return with_logical_constraint(logits_BPV, ("batch", None, "vocab"))
 
 
 class Classifier(nn.Module):

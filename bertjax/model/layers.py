@@ -4,6 +4,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,21 +14,26 @@ from bertjax.config import ComputeConfig, ModelConfig
 
 Array = jax.Array
 Axes = tuple[str | None, ...]
+Initializer = Callable[..., Any]  # of an array, boxed with its axes
 
 
-def weights(config: ModelConfig, axes: Axes) -> Callable[..., Array]:
+def weights(config: ModelConfig, axes: Axes) -> Initializer:
   """Initializer of a kernel or table whose axes have these logical names.
 
   A normal of `initializer_std` cut at two standard deviations, so that its
   own standard deviation is 0.88 of that (google-research/bert, modeling.py).
   """
   init = nn.initializers.truncated_normal(config.initializer_std)
-  return nn.with_logical_partitioning(init, axes)
+  return _boxed(init, axes)
 
 
-def zeros(*axes: str | None) -> Callable[..., Array]:
+def zeros(*axes: str | None) -> Initializer:
   """Initializer of a bias whose axes have these logical names."""
-  return nn.with_logical_partitioning(nn.initializers.zeros_init(), axes)
+  return _boxed(nn.initializers.zeros_init(), axes)
+
+
+def _boxed(init: Initializer, axes: Axes) -> Initializer:
+  return nn.with_logical_partitioning(init, axes)
 
 
 def make_dense(
@@ -62,9 +68,7 @@ class LayerNorm(nn.Module):
     """Return `hidden` normalised, in `dtype`; any rank."""
     width = hidden.shape[-1]
     ones = nn.initializers.ones_init()
-    scale_D = self.param(
-      "scale", nn.with_logical_partitioning(ones, ("embed",)), (width,)
-    )
+    scale_D = self.param("scale", _boxed(ones, ("embed",)), (width,))
     bias_D = self.param("bias", zeros("embed"), (width,))
     lead = (1,) * (hidden.ndim - 1)
     exact = hidden.astype(jnp.float32)
@@ -104,7 +108,7 @@ def activation(config: ModelConfig) -> Callable[[Array], Array]:
 
 
 def gelu(x: Array) -> Array:
-  """x · Φ(x) through erf; jax.nn's goes through erfc, which costs more."""
+  """Return x · Φ(x) through erf; jax.nn's costlier form takes erfc."""
   return x * (0.5 + 0.5 * jax.lax.erf(x * (0.5**0.5)))
 
 

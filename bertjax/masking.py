@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Masked-LM corruption, inside jit (Devlin et al., 2018, section 3.1).
+
+How many pieces of an example are chosen comes from an integer table made in
+Python; which ones, and what becomes of them, from the example's key and the
+position inside it alone. A packed row and the same examples in rows of their
+own therefore get the same masks, wherever they stand in the batch.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.batch import Vocabulary
+from bertjax.config import ObjectiveConfig
+
+Array = jax.Array
+# What became of a chosen piece: `Masked.kind_BP`.
+NONE, MASK, RANDOM, KEPT = range(4)
+
+
+class Masked(NamedTuple):
+  """A corrupted batch and what is to be predicted from it.
+
+  Attributes:
+    tokens_BS: int32, the tokens after corruption.
+    positions_BP: int32, where the chosen pieces stand, ascending; 0 in an
+      empty slot.
+    targets_BP: int32, the pieces that stood there; 0 in an empty slot.
+    weights_BP: float32, 1 for a chosen piece, 0 for an empty slot.
+    kind_BP: int32, NONE for an empty slot, else MASK, RANDOM or KEPT.
+  """
+
+  tokens_BS: Array
+  positions_BP: Array
+  targets_BP: Array
+  weights_BP: Array
+  kind_BP: Array
+
+
+def prediction_counts(seq_length: int, rate: float) -> np.ndarray:
+  """Pieces to choose in an example of each length 0..seq_length, int32.
+
+  max(1, round_half_even(rate × length)), the length with [CLS] and [SEP]; in
+  Python, because float32 rounds otherwise at some lengths.
+
+  Raises:
+    ValueError: a rate outside (0, 1].
+  """
+  if not 0.0 < rate <= 1.0:
+    raise ValueError(f"mask_rate={rate}; give a share in (0, 1]")
+  counts = [max(1, round(rate * length)) for length in range(seq_length + 1)]
+  return np.array([0, *counts[1:]], np.int32)
+
+
+def num_slots(seq_length: int, max_packs: int, rate: float) -> int:
+  """Slots that suffice for any row of at most `max_packs` examples.
+
+  The largest sum of `prediction_counts` over all ways to cut `seq_length`
+  into that many examples, so that nothing is ever clipped.
+  """
+  counts = prediction_counts(seq_length, rate)
+  most = np.zeros(seq_length + 1, np.int64)  # by length used, packs so far
+  for _ in range(max_packs):
+    most = np.array(
+      [
+        np.max(counts[: length + 1] + most[length::-1])
+        for length in range(seq_length + 1)
+      ]
+    )
+  return int(most[-1])
+
+
+def mask_tokens(
+  features: Mapping[str, Array],
+  vocabulary: Vocabulary,
+  objective: ObjectiveConfig,
+  *,
+  num_slots: int,
+) -> Masked:
+  """Choose pieces of every packed example and corrupt them.
+
+  Args:
+    features: `tokens_BS`, `positions_BS`, `packs_BS`, `key_BR2` of the
+      batch contract.
+    vocabulary: special pieces are never chosen, only ordinary ones are drawn.
+    objective: `mask_rate`, `mask_token_rate`, `random_token_rate`.
+    num_slots: P; `masking.num_slots` gives one that always suffices.
+  """
+  tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
+  special_V = jnp.asarray(vocabulary.special_V)
+  maskable_BS = (packs_BS > 0) & ~special_V[tokens_BS]
+  bits_BS3 = _random_bits(features)
+  rank_BS = _rank_in_pack(bits_BS3[..., 0], maskable_BS, packs_BS)
+  counts = prediction_counts(tokens_BS.shape[1], objective.mask_rate)
+  lengths_BS = jnp.sum(
+    packs_BS[:, :, None] == packs_BS[:, None, :], axis=2, dtype=jnp.int32
+  )
+  chosen_BS = maskable_BS & (rank_BS < jnp.asarray(counts)[lengths_BS])
+  kind_BS = jnp.where(chosen_BS, _kinds(bits_BS3[..., 1], objective), NONE)
+  ordinary_W = jnp.asarray(vocabulary.ordinary_W)
+  drawn_BS = ordinary_W[bits_BS3[..., 2] % np.uint32(len(ordinary_W))]
+  corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
+  corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
+  return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots)
+
+
+def _random_bits(features: Mapping[str, Array]) -> Array:
+  """Three uint32 a position, from the example's key and the place in it."""
+  # Padding (pack 0) takes the key of pack 1 and is never chosen.
+  owner_BS = jnp.maximum(features["packs_BS"] - 1, 0)
+  key_BS2 = jnp.take_along_axis(
+    features["key_BR2"], owner_BS[:, :, None], axis=1
+  )
+  keys_BS = jax.random.wrap_key_data(key_BS2, impl="threefry2x32")
+  draw = lambda key, position: jax.random.bits(
+    jax.random.fold_in(key, position), (3,), jnp.uint32
+  )
+  return jax.vmap(jax.vmap(draw))(keys_BS, features["positions_BS"])
+
+
+def _rank_in_pack(
+  scores_BS: Array, maskable_BS: Array, packs_BS: Array
+) -> Array:
+  """How many maskable pieces of the same pack have a smaller score.
+
+  Equal scores go to the earlier piece. S × S comparisons cost less than a
+  sort on every backend, because they fuse.
+  """
+  length = scores_BS.shape[1]
+  mine_BS1, other_B1T = scores_BS[:, :, None], scores_BS[:, None, :]
+  earlier_ST = np.tri(length, k=-1, dtype=bool)
+  before_BST = (other_B1T < mine_BS1) | (
+    (other_B1T == mine_BS1) & earlier_ST[None]
+  )
+  rival_BST = maskable_BS[:, None, :] & (
+    packs_BS[:, :, None] == packs_BS[:, None, :]
+  )
+  return jnp.sum(before_BST & rival_BST, axis=2, dtype=jnp.int32)
+
+
+def _kinds(bits_BS: Array, objective: ObjectiveConfig) -> Array:
+  # 24 bits, so that a rate of 1 is still a threshold that fits.
+  draw_BS = (bits_BS >> 8).astype(jnp.int32)
+  mask = round(objective.mask_token_rate * 2**24)
+  replaced = mask + round(objective.random_token_rate * 2**24)
+  return jnp.where(
+    draw_BS < mask, MASK, jnp.where(draw_BS < replaced, RANDOM, KEPT)
+  )
+
+
+def _compact(
+  tokens_BS: Array, corrupted_BS: Array, kind_BS: Array, num_slots: int
+) -> Masked:
+  """Bring the chosen positions to the front of `num_slots` slots."""
+  length = tokens_BS.shape[1]
+  places_BS = jnp.where(kind_BS > NONE, np.arange(length)[None], length)
+  places_BP = jnp.sort(places_BS, axis=1)[:, :num_slots]
+  if num_slots > length:
+    spare = ((0, 0), (0, num_slots - length))
+    places_BP = jnp.pad(places_BP, spare, constant_values=length)
+  filled_BP = places_BP < length
+  positions_BP = jnp.where(filled_BP, places_BP, 0)
+  at = lambda values_BS: jnp.where(
+    filled_BP, jnp.take_along_axis(values_BS, positions_BP, axis=1), 0
+  )
+  return Masked(
+    tokens_BS=corrupted_BS,
+    positions_BP=positions_BP,
+    targets_BP=at(tokens_BS),
+    weights_BP=filled_BP.astype(jnp.float32),
+    kind_BP=at(kind_BS),
+  )
