@@ -1,0 +1,8 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules and optimizers, made from a config by name."""
+
+from bertjax.optim.optimizers import make_optimizer
+from bertjax.optim.schedules import make_schedule
+
+__all__ = ["make_optimizer", "make_schedule"]
