@@ -22,14 +22,13 @@ LAYERS = (
   {"config", "batch"},
   {"model"},
   {"objectives", "masking", "optim", "metrics", "sharding", "rng", "state"}
-  | {"flops"},
+  | {"flops", "checks"},
   {"step"},
   {
     "hooks",
     "checkpoint",
     "digest",
     "identity",
-    "checks",
     "writers",
     "progress",
   },
