@@ -61,7 +61,7 @@ class Split:
       tokens, `& CONTINUES` marks the rest of a sentence that was too long.
     documents: int64 [documents + 1], first sentence of each document.
     offsets: uint16 [sentences], first token of each sentence in its record.
-    records: int64 [records + 1, 2], first sentence and token of each record.
+    records: int64 [2, records + 1], first sentence and token of each record.
     blocks: int64 [blocks + 1, 4], first document, record, sentence and token
       of each block.
     num_documents, num_sentences, num_records, num_blocks, num_tokens: counts.
@@ -92,7 +92,7 @@ class Split:
     self.blocks = load("blocks")
     self.num_documents = len(self.documents) - 1
     self.num_sentences = len(self.sentences)
-    self.num_records = len(self.records) - 1
+    self.num_records = self.records.shape[1] - 1
     self.num_blocks = len(self.blocks) - 1
     self.num_tokens = int(self.blocks[-1, 3])
     self._dtype = token_dtype(self._vocab_size)

@@ -14,7 +14,7 @@ block. One store serves every objective, input format and sequence length.
                           the sentence before, which was too long
     SPLIT.offsets.npy     uint16 [sentences], its first token in its record
     SPLIT.documents.npy   int64 [documents + 1], first sentence of each
-    SPLIT.records.npy     int64 [records + 1, 2], first sentence and token
+    SPLIT.records.npy     int64 [2, records + 1], first sentence and token
     SPLIT.blocks.npy      int64 [blocks + 1, 4], first document, record,
                           sentence and token of each
     SPLIT.piece_counts.npy int64 [V], how often each piece occurs
@@ -232,7 +232,7 @@ class SplitWriter:
     self._records.append((self._sentences.size, self._tokens))
     for array in (self._sentences, self._offsets, self._documents):
       array.close()
-    np.save(self._path("records"), np.array(self._records, np.int64))
+    np.save(self._path("records"), np.array(self._records, np.int64).T.copy())
     np.save(self._path("blocks"), np.array(self._blocks, np.int64))
     np.save(self._path("piece_counts"), self._counts)
     shards = []

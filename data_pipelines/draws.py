@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Random numbers of the host: pure functions of what they are for.
+
+Philox's raw words are part of NumPy's compatibility promise; the methods of
+`Generator` are not, so none is used.
+"""
+
+import hashlib
+
+import numpy as np
+
+
+class Draws:
+  """Streams of random words, one a name, all keyed by `parts`."""
+
+  def __init__(self, *parts: str | int) -> None:
+    text = "\n".join(str(part) for part in parts)
+    self._key = hashlib.blake2b(text.encode(), digest_size=32).digest()
+
+  def _hash(self, name: str) -> int:
+    hashed = hashlib.blake2b(name.encode(), key=self._key, digest_size=16)
+    return int.from_bytes(hashed.digest(), "little")
+
+  def words(self, name: str, size: int) -> np.ndarray:
+    """The first `size` words of the stream `name`: uint64 [size]."""
+    return np.random.Philox(key=self._hash(name)).random_raw(size)
+
+  def uniform(self, name: str, size: int) -> np.ndarray:
+    """Numbers in [0, 1): float64 [size]."""
+    return (self.words(name, size) >> np.uint64(11)) * 2.0**-53
+
+  def below(self, name: str, bounds: np.ndarray) -> np.ndarray:
+    """A number in [0, bound) for each bound under 2³²; 0 where it is 0."""
+    words = self.words(name, len(bounds)) >> np.uint64(32)
+    scaled = words * bounds.astype(np.uint64) >> np.uint64(32)
+    return scaled.astype(np.int64)
+
+  def order(self, name: str, size: int) -> np.ndarray:
+    """A permutation of range(size)."""
+    return np.argsort(self.words(name, size), kind="stable")
+
+  def keys(self, name: str, ids: np.ndarray) -> np.ndarray:
+    """Two words for each id, whatever the others are: uint32 [len(ids), 2].
+
+    SplitMix64 (Steele et al., 2014) from a hashed start.
+    """
+    start = np.uint64(self._hash(name) & (1 << 64) - 1)
+    word = start + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(
+      0x9E3779B97F4A7C15
+    )
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+      word = (word ^ word >> np.uint64(shift)) * np.uint64(factor)
+    word ^= word >> np.uint64(31)
+    return word.astype("<u8").view("<u4").astype(np.uint32).reshape(-1, 2)
+
+
+def flatten_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+  """Concatenate arange(start, start + count) of every pair: int64 [sum]."""
+  ends = np.cumsum(counts)
+  total = int(ends[-1]) if len(ends) else 0
+  return np.repeat(starts - ends + counts, counts) + np.arange(total)
