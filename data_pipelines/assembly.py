@@ -3,8 +3,9 @@
 """Planned rows → the arrays of a batch, with numpy gathers and scatters."""
 
 import collections
-import dataclasses
+import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,14 @@ class TokenReader:
     self._records: collections.OrderedDict[int, np.ndarray] = (
       collections.OrderedDict()
     )
+    self._lock = threading.Lock()
+
+  def __getstate__(self) -> tuple[Split, int]:
+    # A worker process fills its own.
+    return (self._split, self._max_bytes)
+
+  def __setstate__(self, state: tuple[Split, int]) -> None:
+    self.__init__(*state)
 
   def gather(self, address_K: np.ndarray, length_K: np.ndarray) -> np.ndarray:
     """Tokens of every range, one after another."""
@@ -40,14 +49,11 @@ class TokenReader:
     end = np.repeat(address_K + length_K, pieces_K)
     first = np.maximum(address - starts[records], 0)
     last = np.minimum(end, starts[records + 1]) - starts[records]
-    return np.concatenate(
-      [
-        self._record(record)[start:stop]
-        for record, start, stop in zip(
-          records.tolist(), first.tolist(), last.tolist(), strict=True
-        )
-      ]
-    )
+    pieces = zip(records.tolist(), first.tolist(), last.tolist(), strict=True)
+    with self._lock:
+      return np.concatenate(
+        [self._record(record)[start:stop] for record, start, stop in pieces]
+      )
 
   def _record(self, record: int) -> np.ndarray:
     found = self._records.get(record)
@@ -74,8 +80,7 @@ def choose_rows(rows: slice | None, batch_size: int) -> range:
   return chosen
 
 
-@dataclasses.dataclass(frozen=True)
-class RowRange:
+class RowRange(NamedTuple):
   """Consecutive rows of one block, and where in the batch each goes."""
 
   rows: Rows

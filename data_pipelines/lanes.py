@@ -10,6 +10,7 @@ b mod G, so that a host plans only the blocks of the positions it is asked for.
 
 import bisect
 import math
+import operator
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +22,7 @@ _REMEMBERED = 64
 
 # A visit of a lane begins with this row of the lane: (lane, visit, row).
 Fact = tuple[int, int, int]
+_row_of = operator.itemgetter(0)
 
 
 def count_lanes(batch_size: int, num_blocks: int) -> int:
@@ -37,8 +39,8 @@ def count_lanes(batch_size: int, num_blocks: int) -> int:
 class Lanes:
   """Finds rows; remembers where visits begin, and the plans in use.
 
-  What it remembers makes it fast and changes nothing. Not to be pickled in
-  use; a worker process starts its own from the facts.
+  What it remembers makes it fast and changes nothing. A copy in another
+  process takes the begins along, and plans anew.
   """
 
   def __init__(self, planner: Planner, batch_size: int) -> None:
@@ -46,7 +48,8 @@ class Lanes:
     self._count = count_lanes(batch_size, planner.split.num_blocks)
     self._share = batch_size // self._count
     self._begins: dict[int, list[tuple[int, int]]] = {}
-    self._plans: dict[int, dict[int, Rows]] = {}
+    # Of each lane the visit in use: its number, first row and plan.
+    self._current: dict[int, tuple[int, int, Rows]] = {}
     self._orders: dict[int, Sequence[int]] = {}
     self._lock = threading.Lock()
 
@@ -59,32 +62,45 @@ class Lanes:
         first = -(-(rows.start - lane) // self._count)
         stop = -(-(rows.stop - lane) // self._count)
         if first < stop:
-          found += self._take(lane, step * self._share, first, stop, rows.start)
+          base = step * self._share
+          found += self._take(lane, base, first, stop, rows.start)
     return found
 
   def _take(
     self, lane: int, base: int, first: int, stop: int, offset: int
-  ) -> Iterable[RowRange]:
+  ) -> list[RowRange]:
+    """Rows base + first … base + stop of a lane, and their places."""
     row, end, found = base + first, base + stop, []
-    visit, begin = self._last_begin(lane, row)
-    kept: dict[int, Rows] = {}
-    while row < end:
-      plan = self._plans.get(lane, {}).get(visit) or self._plan(visit)
-      kept[visit] = plan
-      after = begin + len(plan)
-      self._learn(lane, visit + self._count, after)
-      if row < after:
-        number = min(end, after) - row
-        place = lane + (row - base) * self._count - offset
-        places = range(place, place + number * self._count, self._count)
-        found.append(RowRange(plan, row - begin, places))
-        row += number
-        # Visits that end before this step are not needed again.
-      if row < end:
-        kept.pop(visit)
-        visit, begin = visit + self._count, after
-    self._plans[lane] = kept
-    return found
+    visit, begin, plan = self._seek(lane, row)
+    while True:
+      number = min(end, begin + len(plan)) - row
+      place = lane + (row - base) * self._count - offset
+      places = range(place, place + number * self._count, self._count)
+      found.append(RowRange(plan, row - begin, places))
+      row += number
+      if row == end:
+        self._current[lane] = visit, begin, plan
+        return found
+      visit, begin, plan = self._next(lane, visit, begin, plan)
+
+  def _seek(self, lane: int, row: int) -> tuple[int, int, Rows]:
+    """Visit that has the row, its first row, and its plan."""
+    current = self._current.get(lane)
+    if current is None or not 0 <= row - current[1] < len(current[2]):
+      begins = self._begins.setdefault(lane, [(0, lane)])
+      begin, visit = begins[bisect.bisect(begins, row, key=_row_of) - 1]
+      if current is None or visit != current[0]:
+        current = visit, begin, self._plan(visit)
+    while current[1] + len(current[2]) <= row:
+      current = self._next(lane, *current)
+    return current
+
+  def _next(
+    self, lane: int, visit: int, begin: int, plan: Rows
+  ) -> tuple[int, int, Rows]:
+    visit, begin = visit + self._count, begin + len(plan)
+    self._learn(lane, visit, begin)
+    return visit, begin, self._plan(visit)
 
   def _plan(self, visit: int) -> Rows:
     epoch, place = divmod(visit, self._planner.split.num_blocks)
@@ -97,12 +113,6 @@ class Lanes:
       self._orders[epoch] = self._planner.block_order(epoch).tolist()
     return self._planner.rows(epoch, self._orders[epoch][place])
 
-  def _last_begin(self, lane: int, row: int) -> tuple[int, int]:
-    """Visit and first row of the last known begin up to `row`."""
-    begins = self._begins.setdefault(lane, [(0, lane)])
-    begin, visit = begins[bisect.bisect_right(begins, (row, 1 << 62)) - 1]
-    return visit, begin
-
   def _learn(self, lane: int, visit: int, row: int) -> None:
     begins = self._begins.setdefault(lane, [(0, lane)])
     if (row, visit) not in begins:
@@ -113,10 +123,10 @@ class Lanes:
   def facts(self, step: int) -> list[Fact]:
     """The last known begin of each known lane up to `step`."""
     with self._lock:
-      facts = []
-      for lane in sorted(self._begins):
-        visit, row = self._last_begin(lane, step * self._share)
-        facts.append((lane, visit, row))
+      facts, row = [], step * self._share
+      for lane, begins in sorted(self._begins.items()):
+        begin, visit = begins[bisect.bisect(begins, row, key=_row_of) - 1]
+        facts.append((lane, visit, begin))
       return facts
 
   def learn(self, facts: Iterable[Fact]) -> None:

@@ -131,11 +131,17 @@ class _Steps:
   """The batches from a step on, as a random-access source for grain."""
 
   def __init__(
-    self, pipeline: PretrainingPipeline, start: int, rows: slice | None
+    self,
+    pipeline: PretrainingPipeline,
+    start: int,
+    rows: slice | None,
+    *,
+    remote: bool,
   ) -> None:
     self._pipeline = pipeline
     self._start = start
     self._rows = rows
+    self._remote = remote
 
   def __len__(self) -> int:
     return _ENDLESS
@@ -143,7 +149,8 @@ class _Steps:
   def __getitem__(self, index: int) -> tuple[Batch, list[Fact]]:
     step = self._start + operator.index(index)
     batch = self._pipeline.batch(step, self._rows)
-    return batch, self._pipeline.facts(step)
+    # A thread of this process has learnt them already.
+    return batch, self._pipeline.facts(step) if self._remote else []
 
 
 class TrainIterator(Iterator[Batch]):
@@ -194,7 +201,7 @@ def train_iterator(
     )
   # One thread: planning is Python, and more would only wait for each other.
   dataset = grain.MapDataset.source(
-    _Steps(pipeline, start_step, rows)
+    _Steps(pipeline, start_step, rows, remote=workers > 0)
   ).to_iter_dataset(
     grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
   )
