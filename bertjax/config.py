@@ -225,6 +225,22 @@ class FinetuneConfig:
   compute: ComputeConfig = ComputeConfig()
 
 
+@dataclasses.dataclass(frozen=True)
+class SweepConfig:
+  """Arms that differ in a few fields of `pretrain`, over the same seeds.
+
+  `arms` maps a name to the nested fields that it replaces; `baseline` names
+  the arm that the others are subtracted from, seed by seed.
+  """
+
+  arms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  baseline: str = ""
+  seed: int = 0  # of the first trial of each arm; the others count up
+  seeds: int = 3
+  pretrain: PretrainConfig = PretrainConfig()
+  finetune: FinetuneConfig = FinetuneConfig()  # the probe of every trial
+
+
 def from_mapping(kind: type[T], mapping: Mapping[str, Any]) -> T:
   """Build dataclass `kind` from a nested mapping of its fields.
 

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Mean and spread over seeds, and differences seed by seed."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """Values of several seeds.
+
+  Attributes:
+    mean: their mean.
+    std: their standard deviation with n − 1 below (ddof 1); None of one value.
+    values: the values themselves, in the order of the seeds.
+  """
+
+  mean: float
+  std: float | None
+  values: tuple[float, ...]
+
+  def to_json(self) -> dict[str, Any]:
+    """Return what goes into a results file."""
+    return {"mean": self.mean, "std": self.std, "values": list(self.values)}
+
+  def __str__(self) -> str:
+    return f"{self.mean:.4f}" + (
+      "" if self.std is None else f" ± {self.std:.4f}"
+    )
+
+
+def summarize(values: Sequence[float]) -> Summary:
+  """Summarize the values of several seeds.
+
+  Raises:
+    ValueError: no value.
+  """
+  if not values:
+    raise ValueError("no values to summarize; give one a seed")
+  values_N = np.asarray(values, np.float64)
+  return Summary(
+    mean=float(values_N.mean()),
+    std=float(values_N.std(ddof=1)) if len(values_N) > 1 else None,
+    values=tuple(values_N.tolist()),
+  )
+
+
+def paired(
+  values: Mapping[int, float], baseline: Mapping[int, float]
+) -> Summary:
+  """Summarize value − baseline over the seeds, each seed against itself.
+
+  Seeds share data order and initial values, so their difference varies less
+  than that of two means.
+
+  Raises:
+    ValueError: the two do not have the same seeds.
+  """
+  if values.keys() != baseline.keys():
+    raise ValueError(
+      f"seeds {sorted(values)} have no pairs in seeds {sorted(baseline)}; run "
+      "both arms on the same seeds"
+    )
+  return summarize([values[seed] - baseline[seed] for seed in sorted(values)])

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from bertjax.config import PretrainConfig, SweepConfig, to_mapping
+from bertjax.sweep import study
+from bertjax.sweep.table import markdown
+
+ARMS = {
+  "mlm_nsp": {"objective": {"next_sentence": "nsp"}},
+  "weightless": {"objective": {"next_sentence_weight": 0.0}},
+  "mlm": {"objective": {"next_sentence": "off"}},
+}
+CONFIG = SweepConfig(arms=ARMS, baseline="mlm_nsp", seed=3, seeds=2)
+
+
+def flat(mapping, prefix=""):
+  found = {}
+  for name, value in mapping.items():
+    if isinstance(value, dict):
+      found |= flat(value, f"{prefix}{name}.")
+    else:
+      found[prefix + name] = value
+  return found
+
+
+def test_a_trial_for_every_arm_and_seed_with_whole_comparisons_first():
+  trials = study.make_trials(CONFIG)
+  assert [trial.name for trial in trials] == [
+    "mlm_nsp-seed3",
+    "weightless-seed3",
+    "mlm-seed3",
+    "mlm_nsp-seed4",
+    "weightless-seed4",
+    "mlm-seed4",
+  ]
+  assert [t.settings["pretrain"]["seed"] for t in trials] == [3] * 3 + [4] * 3
+
+
+def test_arms_differ_in_the_objective_only():
+  base = flat(to_mapping(study.pretrain_config(CONFIG, "mlm_nsp", 3)))
+  for arm in ("weightless", "mlm"):
+    other = flat(to_mapping(study.pretrain_config(CONFIG, arm, 3)))
+    changed = {name for name in base if base[name] != other[name]}
+    (field,) = ARMS[arm]["objective"]
+    assert changed == {f"objective.{field}"}
+
+
+def test_an_arm_that_changes_more_is_refused():
+  arms = {**ARMS, "longer": {"steps": 7}}
+  with pytest.raises(ValueError, match="arm longer changes steps"):
+    study.make_trials(dataclasses.replace(CONFIG, arms=arms))
+
+
+def test_a_misspelt_field_is_refused():
+  arms = {**ARMS, "typo": {"objective": {"next_sentense": "off"}}}
+  with pytest.raises(ValueError, match=r"objective.next_sentense is no field"):
+    study.make_trials(dataclasses.replace(CONFIG, arms=arms))
+
+
+@pytest.mark.parametrize(
+  ("changes", "word"),
+  [
+    ({"baseline": "none"}, "baseline='none'"),
+    ({"arms": {"mlm_nsp": {}}}, "two arms"),
+    ({"seeds": 0}, "seeds=0"),
+  ],
+)
+def test_a_sweep_that_compares_nothing_is_refused(changes, word):
+  with pytest.raises(ValueError, match=word):
+    study.make_trials(dataclasses.replace(CONFIG, **changes))
+
+
+@pytest.fixture
+def scores():
+  rng = np.random.default_rng(0)
+  return {
+    arm: {
+      seed: {
+        "mlm_loss": float(rng.normal(4, 0.1)),
+        "probe": float(rng.normal(0.5, 0.1)),
+        **({"nsp_accuracy": 0.6} if arm == "mlm_nsp" else {}),
+      }
+      for seed in (3, 4, 5)
+    }
+    for arm in ARMS
+  }
+
+
+def test_a_comparison_is_paired_by_seed(scores):
+  comparison = study.compare(scores, "mlm_nsp")
+  assert set(comparison["arms"]) == set(ARMS)
+  assert set(comparison["differences"]) == set(ARMS) - {"mlm_nsp"}
+  for arm in ("weightless", "mlm"):
+    for metric in ("mlm_loss", "probe"):
+      values_N = [
+        scores[arm][seed][metric] - scores["mlm_nsp"][seed][metric]
+        for seed in (3, 4, 5)
+      ]
+      difference = comparison["differences"][arm][metric]
+      assert math.isclose(difference["mean"], np.mean(values_N))
+      assert math.isclose(difference["std"], np.std(values_N, ddof=1))
+    assert "nsp_accuracy" not in comparison["differences"][arm]
+  assert comparison["arms"]["mlm_nsp"]["nsp_accuracy"]["mean"] == 0.6
+  json.dumps(comparison, allow_nan=False)
+
+
+def test_the_table_shows_every_arm_and_signed_differences(scores):
+  comparison = study.compare(scores, "mlm_nsp")
+  text = study.table(comparison)
+  for arm in ARMS:
+    assert f"| {arm} " in text
+  mean = comparison["differences"]["mlm"]["probe"]["mean"]
+  assert f"{mean:+.4f} ± " in text
+  assert "–" in text
+
+
+def test_a_study_of_one_seed_has_a_table(scores):
+  one = {arm: {3: by_seed[3]} for arm, by_seed in scores.items()}
+  assert "±" not in study.table(study.compare(one, "mlm_nsp"))
+
+
+def test_markdown_is_aligned():
+  text = markdown(["arm", "x"], [["a", "1.00"], ["long name", "2"]])
+  lines = text.splitlines()
+  assert len({len(line) for line in lines}) == 1
+  assert lines[0] == "| arm       |    x |"
+  assert lines[1] == "| --------- | ---: |"
+  with pytest.raises(ValueError, match="cells"):
+    markdown(["a"], [["b", "c"]])
+
+
+def test_the_default_config_of_an_arm_is_a_pretraining_run():
+  assert isinstance(study.pretrain_config(CONFIG, "mlm", 0), PretrainConfig)
