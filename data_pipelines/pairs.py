@@ -5,6 +5,8 @@
 Suffixes: E examples of a block, N sentences of the block.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from bertjax.config import ObjectiveConfig
@@ -28,46 +30,19 @@ def plan_pairs(
 ) -> Examples:
   """Segment A and B (google-research/bert, create_pretraining_data.py).
 
-  What an example that starts at a sentence would be is computed for all
-  sentences at once; then the chain of those that do start one is followed.
-  The target length is drawn once a document, as there. Different from there:
-  the partner of a random B is never the document itself, so that its label is
-  always true.
+  Different from there: the partner of a random B is never the document
+  itself, so that its label is always true.
   """
-  nsp = objective.next_sentence == "nsp"
-  size = len(text.length_N)
-  ends_N1, first_N = text.ends_N1, np.arange(size)
-  targets_N = draw_targets(objective, budget, len(text.own_D), draws)[
-    text.document_N
-  ]
-  pair_N = np.minimum(first_N + 2, text.end_N)
-  if objective.input_format == "sentence_pair":
-    stop_N, targets_N = pair_N, np.ones_like(targets_N)
-  else:
-    stop_N = np.searchsorted(ends_N1, ends_N1[:-1] + targets_N)
-    stop_N = np.minimum(stop_N, text.end_N)
-    # A true continuation has at least a sentence, as a random one has.
-    stop_N = stop_N if nsp else np.maximum(stop_N, pair_N)
-  several_N = stop_N - first_N - 1
-  middle_N = first_N + 1 + draws.below("middle", several_N)
-  random_N = nsp & ((several_N == 0) | (draws.uniform("random", size) < 0.5))
-  first_E = follow(np.where(random_N, middle_N, stop_N))
-
-  middle_E, random_E = middle_N[first_E], random_N[first_E]
-  length_E2 = np.stack(
-    (
-      ends_N1[middle_E] - ends_N1[first_E],
-      ends_N1[stop_N[first_E]] - ends_N1[middle_E],
-    ),
-    axis=1,
-  )
-  address_E2 = text.address_N1[np.stack((first_E, middle_E), axis=1)]
-  random = np.flatnonzero(random_E)
+  spans = _choose_spans(text, objective, budget, draws)
+  ends_E3 = text.ends_N1[np.stack((spans.first, spans.middle, spans.stop), 1)]
+  length_E2 = np.diff(ends_E3, axis=1)
+  address_E2 = text.address_N1[np.stack((spans.first, spans.middle), axis=1)]
+  random = np.flatnonzero(spans.random)
   if len(random):
     address_E2[random, 1], length_E2[random, 1] = _draw_partners(
       split,
-      text.own_D[text.document_N[first_E[random]]],
-      targets_N[first_E[random]] - length_E2[random, 0],
+      text.own_D[text.document_N[spans.first[random]]],
+      spans.target[random] - length_E2[random, 0],
       draws,
     )
   removed_E2 = _truncate(length_E2, budget)
@@ -76,14 +51,14 @@ def plan_pairs(
       draws, f"front {side}", removed_E2[:, side]
     )
   length_E2 -= removed_E2
-  labels_E = _label_pairs(objective, random_E, length_E2, draws)
+  labels_E = _label_pairs(objective, spans.random, length_E2, draws)
   if objective.next_sentence == "sop":
     swapped = labels_E == 1
     address_E2[swapped] = address_E2[swapped][:, ::-1]
     length_E2[swapped] = length_E2[swapped][:, ::-1]
   used_E2 = length_E2 > 0
   return Examples(
-    ids_E=text.id_N[first_E],
+    ids_E=text.id_N[spans.first],
     labels_E=labels_E,
     segments_E=used_E2.sum(axis=1),
     address_K=address_E2[used_E2],
@@ -93,6 +68,48 @@ def plan_pairs(
     random_examples=len(random),
     random_tokens=int(length_E2[random, 1].sum()),
   )
+
+
+class _Spans(NamedTuple):
+  """Own sentences of each example: A is first … middle, a true B … stop."""
+
+  first: np.ndarray
+  middle: np.ndarray
+  stop: np.ndarray
+  target: np.ndarray  # tokens of A and B aimed at
+  random: np.ndarray  # bool: B is drawn, and the example ends at the middle
+
+
+def _choose_spans(
+  text: BlockText, objective: ObjectiveConfig, budget: int, draws: Draws
+) -> _Spans:
+  """Cut a block into pairs.
+
+  What an example that starts at a sentence would be is computed for all
+  sentences at once; then the chain of those that do start one is followed.
+  The target is drawn once a document, as the reference does.
+  """
+  nsp = objective.next_sentence == "nsp"
+  size = len(text.length_N)
+  ends_N1, first_N = text.ends_N1, np.arange(size)
+  target_D = draw_targets(objective, budget, len(text.own_D), draws)
+  target_N = target_D[text.document_N]
+  pair_N = np.minimum(first_N + 2, text.end_N)
+  if objective.input_format == "sentence_pair":
+    stop_N, target_N = pair_N, np.ones_like(target_N)
+  else:
+    stop_N = np.searchsorted(ends_N1, ends_N1[:-1] + target_N)
+    stop_N = np.minimum(stop_N, text.end_N)
+    # A true continuation has at least a sentence, as a random one has.
+    stop_N = stop_N if nsp else np.maximum(stop_N, pair_N)
+  several_N = stop_N - first_N - 1
+  middle_N = first_N + 1 + draws.below("middle", several_N)
+  random_N = nsp & ((several_N == 0) | (draws.uniform("random", size) < 0.5))
+  first_E = follow(np.where(random_N, middle_N, stop_N))
+  chosen = (
+    values[first_E] for values in (middle_N, stop_N, target_N, random_N)
+  )
+  return _Spans(first_E, *chosen)
 
 
 def _label_pairs(
