@@ -72,23 +72,25 @@ def _fill_bins(
     left = counts[length]
     while left:
       fitting = rooms >> length
-      if fitting:
-        room = length + (fitting & -fitting).bit_length() - 1
-        pattern, bins = unfinished[room].pop()
-        if bins > left:
-          unfinished[room].append((pattern, bins - left))
-        if not unfinished[room]:
-          rooms &= ~(1 << room)
+      room = length + (fitting & -fitting).bit_length() - 1
+      if not fitting:
+        room = seq_length
+        unfinished[room].append(((), left))
+      pattern, bins = unfinished[room].pop()
+      # The fullest bin takes all that it can before the next one is begun.
+      each = min(room // length, max_packs - len(pattern), left)
+      used = min(bins, left // each)
+      left -= used * each
+      if bins > used and fitting:
+        unfinished[room].append((pattern, bins - used))
+      if not unfinished[room]:
+        rooms &= ~(1 << room)
+      pattern, room = pattern + (length,) * each, room - each * length
+      if len(pattern) == max_packs or not room:
+        finished.append((pattern, used))
       else:
-        pattern, bins, room = (), left, seq_length
-      used = min(bins, left)
-      left -= used
-      filled = ((*pattern, length), used)
-      if len(filled[0]) == max_packs or room == length:
-        finished.append(filled)
-      else:
-        unfinished[room - length].append(filled)
-        rooms |= 1 << (room - length)
+        unfinished[room].append((pattern, used))
+        rooms |= 1 << room
   return finished + [group for groups in unfinished for group in groups]
 
 
