@@ -12,16 +12,18 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from bertjax import flops, rng, sharding
+from bertjax import flops, masking, objectives, rng, sharding
+from bertjax.batch import Vocabulary
+from bertjax.config import ObjectiveConfig
+from bertjax.metrics import Metrics
 from bertjax.state import TrainState, shardings_of
 
-# {name: (sum, weight)}, float32 scalars; both add over rows, devices, steps.
-Metrics = dict[str, tuple[jax.Array, jax.Array]]
 # Names to arrays, or to trees of arrays, with the rows as first axis.
 Features = Mapping[str, Any]
 TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -144,24 +146,67 @@ def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
   return jax.jit(eval_step, out_shardings=sharding.replicated(mesh))
 
 
+def pretraining_task(
+  model: nn.Module,
+  objective: ObjectiveConfig,
+  vocabulary: Vocabulary,
+  *,
+  num_slots: int,
+) -> Task:
+  """Return masked language modelling with the pair loss of `objective`.
+
+  Args:
+    model: a `BertForPreTraining`.
+    objective: what is masked and which losses count.
+    vocabulary: of the store.
+    num_slots: prediction slots a row; see `masking.num_slots`.
+  """
+
+  def prepare(batch: Features) -> Features:
+    masked = masking.mask_tokens(
+      batch, vocabulary, objective, num_slots=num_slots
+    )
+    return {**batch, "tokens_BS": masked.tokens_BS, "masked": masked}
+
+  def losses(
+    params: Any, batch: Features, *, rng: jax.Array, deterministic: bool
+  ) -> Metrics:
+    outputs: Any = model.apply(
+      {"params": params},
+      batch,
+      batch["masked"].positions_BP,
+      deterministic=deterministic,
+      rngs={"dropout": rng},
+    )
+    return objectives.pretraining_losses(
+      outputs,
+      batch["masked"],
+      batch["pair_label_BR"],
+      objective,
+      vocabulary.log_unigram_V,
+    )
+
+  return Task(
+    losses=losses,
+    coefficients=objectives.coefficients(objective),
+    weights=lambda batch: objectives.pretraining_weights(
+      batch["masked"], batch["pair_label_BR"], objective
+    ),
+    prepare=prepare,
+  )
+
+
 def _gradients(
   task: Task, params: Any, batch: Features, key: jax.Array, accumulation: int
 ) -> tuple[Any, Metrics]:
   """Gradients and metrics of the global batch."""
-  scales = {
-    name: coefficient / jnp.maximum(weight.astype(jnp.float32), 1.0)
-    for name, coefficient in task.coefficients.items()
-    if coefficient
-    for weight in (task.weights(batch)[name],)
-  }
+  weights = task.weights(batch)
 
   def objective(
     params: Any, rows: Features, key: jax.Array
   ) -> tuple[jax.Array, Metrics]:
-    metrics = dict(task.losses(params, rows, rng=key, deterministic=False))
-    total = jnp.zeros((), jnp.float32)
-    for name, scale in scales.items():
-      total += scale * metrics[name][0]
+    metrics = task.losses(params, rows, rng=key, deterministic=False)
+    total = objectives.weighted_total(metrics, weights, task.coefficients)
     return total, metrics
 
   differentiate = jax.value_and_grad(objective, has_aux=True)

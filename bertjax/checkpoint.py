@@ -1,0 +1,300 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that are committed, digested and verified. Orbax lives here.
+
+A step's folder has the items `params`, `opt_state` and `record`; the record
+is plain values under a sha256, among them the digest of every leaf (law 8).
+"""
+
+import contextlib
+import logging
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import options as ocp_options
+from orbax.checkpoint.checkpoint_managers import (
+  preservation_policy as preservation,
+)
+
+from bertjax import digest
+from bertjax.config import CheckpointConfig
+from bertjax.state import TrainState
+
+logger = logging.getLogger(__name__)
+
+_COMMIT = ocp_options.AtomicityOptions(
+  mode=ocp_options.AtomicityMode.COMMIT_FILE
+)
+UNREADABLE = "unreadable"
+
+
+class Restored(NamedTuple):
+  """A verified checkpoint: what was saved, and the record saved beside it."""
+
+  state: TrainState
+  record: dict[str, Any]
+
+
+class Checkpoints:
+  """The checkpoints of one run, saved while training goes on.
+
+  Args:
+    folder: made if it is not there, unless `read_only`.
+    config: how many stay; `keep_last` of them at least 1.
+    read_only: change nothing, also beside a run that is writing.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike[str],
+    config: CheckpointConfig,
+    *,
+    read_only: bool = False,
+  ) -> None:
+    self._folder = pathlib.Path(folder).absolute()
+    self._config = config
+    self._read_only = read_only
+    self._manager = self._open()
+
+  def _open(self) -> ocp.CheckpointManager:
+    keep: list[Any] = [preservation.LatestN(self._config.keep_last)]
+    if self._config.keep_every_steps:
+      keep.append(preservation.EveryNSteps(self._config.keep_every_steps))
+    return ocp.CheckpointManager(
+      self._folder,
+      options=ocp.CheckpointManagerOptions(
+        preservation_policy=preservation.AnyPreservationPolicy(keep),
+        atomicity_options=_COMMIT,
+        enable_async_checkpointing=True,
+        read_only=self._read_only,
+        create=not self._read_only,
+      ),
+    )
+
+  def steps(self) -> list[int]:
+    """Return the committed steps, ascending."""
+    return sorted(self._manager.all_steps())
+
+  def save(
+    self, state: TrainState, step: int, record: Mapping[str, Any]
+  ) -> None:
+    """Start saving; returns once the arrays are copied to the host.
+
+    Args:
+      state: may be donated as soon as this returns.
+      step: larger than every saved one.
+      record: JSON-able values to give back with the state.
+
+    Raises:
+      OSError: this save was refused, or the one before failed.
+    """
+    items = _items(state)
+    leaves = {name: digest.describe(tree) for name, tree in items.items()}
+    sealed = digest.seal({"step": step, "leaves": leaves, "run": dict(record)})
+    saved = self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        record=ocp.args.JsonSave(sealed),
+        **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+      ),
+    )
+    if not saved:
+      raise OSError(f"{self._folder} has {self.steps()}: {step} not saved")
+
+  def latest_record(self) -> dict[str, Any] | None:
+    """Return the record of the newest checkpoint whose record is whole."""
+    for step in reversed(self.steps()):
+      try:
+        return self._sealed(step)["run"]
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d: %s", step, error)
+    return None
+
+  def restore(self, abstract: TrainState) -> Restored | None:
+    """Return the newest checkpoint that verifies; None if there is none.
+
+    Newer ones are moved into `unreadable/`, and the log says so. `abstract`
+    has the shapes, dtypes and shardings that are wanted.
+
+    Raises:
+      ValueError: the state has other leaves than the checkpoint, or there
+        are checkpoints and not one verifies.
+    """
+    steps, damaged = self.steps(), []
+    for step in reversed(steps):
+      try:
+        restored = self._restore(step, abstract)
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d is damaged: %s", step, error)
+        damaged.append(step)
+        continue
+      if damaged:
+        logger.warning("going on from step %d instead", step)
+        self._set_aside(damaged)
+      return restored
+    if steps:
+      raise ValueError(
+        f"no checkpoint of {steps} in {self._folder} is whole; delete the "
+        "folder to start from scratch"
+      )
+    return None
+
+  def close(self) -> None:
+    """Wait until everything is committed, and stop the threads."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+  def read_params(
+    self, step: int | None = None
+  ) -> tuple[int, Any, dict[str, Any]]:
+    """Return (step, parameters on one device, record) of a committed step.
+
+    None for `step` takes the newest that verifies.
+
+    Raises:
+      ValueError: no such step, or it is damaged.
+    """
+    steps = self.steps()
+    for candidate in reversed(steps):
+      if step not in (None, candidate):
+        continue
+      try:
+        sealed = self._sealed(candidate)
+        params = _abstract(sealed["leaves"]["params"])
+        trees = self._read(candidate, {"params": params}, sealed)
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d is damaged (%s)", candidate, error)
+      else:
+        return candidate, trees["params"], sealed["run"]
+    raise ValueError(
+      f"{self._folder} has no whole checkpoint"
+      f"{'' if step is None else f' of step {step}'}; it has steps {steps}"
+    )
+
+  def _sealed(self, step: int) -> dict[str, Any]:
+    with _reading():
+      restored = self._manager.restore(
+        step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
+      )
+      return digest.unseal(restored["record"])
+
+  def _read(
+    self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
+  ) -> dict[str, Any]:
+    with _reading():
+      restored = self._manager.restore(
+        step,
+        args=ocp.args.Composite(
+          **{name: ocp.args.StandardRestore(wanted[name]) for name in wanted}
+        ),
+      )
+    for name in wanted:
+      digest.verify(restored[name], sealed["leaves"][name])
+    return {name: restored[name] for name in wanted}
+
+  def _restore(self, step: int, abstract: TrainState) -> Restored:
+    sealed = self._sealed(step)
+    wanted = _items(abstract)
+    for name, tree in wanted.items():
+      digest.check_leaves(tree, sealed["leaves"][name])
+    trees = self._read(step, wanted, sealed)
+    slots = digest.by_name(trees["opt_state"])
+    return Restored(
+      TrainState(
+        step=jax.device_put(
+          np.asarray(sealed["step"], np.int32), abstract.step.sharding
+        ),
+        params=trees["params"],
+        opt_state=jax.tree.map_with_path(
+          lambda path, _: slots[digest.leaf_name(path)], abstract.opt_state
+        ),
+      ),
+      sealed["run"],
+    )
+
+  def _set_aside(self, steps: Iterable[int]) -> None:
+    # Out of Orbax's sight, or they would count as the last to keep, and it
+    # would refuse to save them again. Moved and not deleted, because the
+    # fault may be the file system's, and pass.
+    self._manager.close()
+    for step in steps:
+      target = self._folder / UNREADABLE / str(step)
+      target.parent.mkdir(exist_ok=True)
+      while target.exists():
+        target = target.with_name(target.name + "~")
+      (self._folder / str(step)).rename(target)
+    self._manager = self._open()
+
+
+def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
+  """Write nested dicts of arrays; return what `read_tree` checks them by."""
+  leaves = digest.describe(tree)
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(pathlib.Path(folder).absolute(), tree)
+    checkpointer.wait_until_finished()
+  return leaves
+
+
+def read_tree(
+  folder: str | os.PathLike[str],
+  leaves: Mapping[str, Any],
+  sharding: jax.sharding.Sharding | None = None,
+) -> Any:
+  """Read what `write_tree` wrote, and returned as `leaves`.
+
+  Each leaf is placed as `sharding` says; None takes the first device,
+  whatever mesh the tree was written from.
+
+  Raises:
+    ValueError: an array is not what was written.
+  """
+  path = pathlib.Path(folder).absolute()
+  try:
+    with _reading(), ocp.StandardCheckpointer() as checkpointer:
+      tree = checkpointer.restore(path, _abstract(leaves, sharding))
+    digest.verify(tree, leaves)
+  except digest.Damaged as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
+  return tree
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+  # Orbax and tensorstore raise whatever they stumble over in a broken file.
+  try:
+    yield
+  except Exception as error:
+    first = str(error).strip().split("\n")[0][:200]
+    raise digest.Damaged(f"{type(error).__name__}: {first}") from error
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+  """Return the items of a checkpoint, as nested dicts.
+
+  Slots are named by their path, so that a file does not depend on the class
+  of an optimizer's state.
+  """
+  return {
+    "params": state.params,
+    "opt_state": digest.nest(digest.by_name(state.opt_state)),
+  }
+
+
+def _abstract(
+  leaves: Mapping[str, Any], sharding: jax.sharding.Sharding | None = None
+) -> dict[str, Any]:
+  if sharding is None:
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  return digest.nest(
+    {
+      name: jax.ShapeDtypeStruct(
+        tuple(leaf["shape"]), leaf["dtype"], sharding=sharding
+      )
+      for name, leaf in leaves.items()
+    }
+  )

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a run this run and no other (law 10). No JAX here."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.config import PretrainConfig, to_mapping
+
+logger = logging.getLogger(__name__)
+
+_WHOLE = ("model", "objective", "optimizer")
+_SINGLE = ("steps", "batch_size", "seed")
+# How the large batch is cut changes no result (law 4).
+_FREE = ("optimizer.accumulation",)
+
+
+def identity(
+  config: PretrainConfig, *, store_sha256: str, tokenizer_sha256: str
+) -> dict[str, Any]:
+  """Return the named fields that a resumed run must share.
+
+  Mesh, remat, kernels, dtype of compute, logging, evaluation and retention
+  are not among them, nor is where the store lies.
+  """
+  values = to_mapping(config)
+  fields = {name: values[name] for name in _SINGLE}
+  fields["data.seq_length"] = config.data.seq_length
+  fields["data.max_packs"] = config.data.max_packs
+  for group in _WHOLE:
+    fields |= {
+      f"{group}.{name}": value for name, value in values[group].items()
+    }
+  fields["store"] = store_sha256
+  fields["tokenizer"] = tokenizer_sha256
+  return {name: value for name, value in fields.items() if name not in _FREE}
+
+
+def check_identity(
+  old: Mapping[str, Any], new: Mapping[str, Any], *, allow_changes: str
+) -> None:
+  """Refuse to go on as another run.
+
+  Args:
+    old: of the checkpoint.
+    new: of this start.
+    allow_changes: comma-separated names of fields that may differ; each
+      difference that they allow is logged.
+
+  Raises:
+    ValueError: a field differs, naming it, its old and its new value; or
+      `allow_changes` names what is no field.
+  """
+  allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
+  for name in allowed:
+    if name not in new:
+      raise ValueError(
+        f"allow_changes={name!r} is no field of the identity; it has "
+        f"{', '.join(sorted(new))}"
+      )
+  refused = []
+  for name in sorted(old.keys() | new.keys()):
+    before, after = old.get(name), new.get(name)
+    if before == after:
+      continue
+    if name in allowed:
+      logger.warning("%s changes from %r to %r", name, before, after)
+    else:
+      refused.append((name, before, after))
+  if refused:
+    changes = "; ".join(
+      f"{name}: {before!r} → {after!r}" for name, before, after in refused
+    )
+    names = ",".join(name for name, _, _ in refused)
+    raise ValueError(
+      f"the checkpoint here is of another run ({changes}); give another "
+      f"--workdir, or accept with --config.allow_changes={names}"
+    )

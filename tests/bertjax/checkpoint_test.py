@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint is trusted when it is committed and its digests match."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from bertjax import checkpoint, sharding, state
+from bertjax.config import CheckpointConfig, MeshConfig
+from tests.bertjax import toy
+
+# Where one array of a checkpoint is broken, tensorstore finishes the others
+# after Orbax has closed its event loop, and says so in its own threads.
+pytestmark = pytest.mark.filterwarnings(
+  "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+MESH = MeshConfig(data=2, fsdp=2, tensor=2)
+
+
+def optimizer():
+  return optax.sgd(0.1, momentum=0.9)
+
+
+def make(mesh_config=MESH, seed=0):
+  mesh = sharding.make_mesh(mesh_config)
+  return state.make_state(toy.init_params, optimizer(), mesh, seed=seed)
+
+
+def at(step, start):
+  """A state at `step` whose parameters tell which step it is."""
+  move = lambda leaf: jax.device_put(
+    np.asarray(leaf) + np.asarray(step, leaf.dtype), leaf.sharding
+  )
+  moved = jax.tree.map(move, start)
+  return moved.replace(step=jax.device_put(np.int32(step), start.step.sharding))
+
+
+def equal(left, right):
+  jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+@pytest.fixture(scope="module")
+def start():
+  return make()
+
+
+@pytest.fixture
+def saved(tmp_path, start):
+  store = checkpoint.Checkpoints(tmp_path / "c", CheckpointConfig(keep_last=3))
+  for step in (2, 4, 6):
+    store.save(at(step, start), step, {"memo": step})
+  store.close()
+  return tmp_path / "c"
+
+
+def open_again(folder, **settings):
+  return checkpoint.Checkpoints(folder, CheckpointConfig(**settings))
+
+
+def data_files(folder):
+  files = [path for path in folder.rglob("d/*") if path.stat().st_size > 64]
+  assert files
+  return sorted(files)
+
+
+def test_what_is_restored_is_what_was_saved_on_any_mesh(saved, start):
+  for config in (MESH, MeshConfig(data=1, fsdp=4, tensor=2)):
+    other = make(config, seed=9)
+    store = open_again(saved)
+    restored = store.restore(other)
+    store.close()
+    assert restored is not None
+    assert restored.record == {"memo": 6}
+    equal(at(6, start), restored.state)
+    jax.tree.map(
+      lambda left, right: (
+        left.sharding == right.sharding or pytest.fail("other")
+      ),
+      other,
+      restored.state,
+    )
+
+
+def test_a_flipped_byte_falls_back_to_the_step_before(saved, start, caplog):
+  for path in data_files(saved / "6" / "params"):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+  store = open_again(saved)
+  with caplog.at_level(logging.WARNING):
+    restored = store.restore(start)
+  assert restored is not None
+  assert restored.record == {"memo": 4}
+  equal(at(4, start), restored.state)
+  assert "checkpoint 6 is damaged" in caplog.text
+  assert "going on from step 4" in caplog.text
+  # The step can be saved again, and what was damaged can be looked at.
+  store.save(at(6, start), 6, {"memo": "again"})
+  store.close()
+  assert (saved / checkpoint.UNREADABLE / "6").is_dir()
+  assert open_again(saved).steps() == [2, 4, 6]
+
+
+@pytest.mark.parametrize("item", ["params", "opt_state", "record"])
+def test_no_bit_of_any_item_goes_unnoticed(saved, start, item):
+  """A byte in the middle of each file, one at a time; none is restored."""
+  generator = np.random.default_rng(0)
+  for path in sorted((saved / "6" / item).rglob("*")):
+    if not path.is_file() or not path.stat().st_size:
+      continue
+    whole = path.read_bytes()
+    data = bytearray(whole)
+    data[generator.integers(len(data))] ^= 1 << int(generator.integers(8))
+    path.write_bytes(data)
+    store = open_again(saved)
+    restored = store.restore(start)
+    store.close()
+    assert restored is not None
+    equal(at(restored.record["memo"], start), restored.state)
+    for folder in (saved / checkpoint.UNREADABLE).glob("6*"):
+      folder.rename(saved / "6")
+    path.write_bytes(whole)
+
+
+def test_an_uncommitted_step_does_not_exist(saved, start):
+  (saved / "6" / "commit_success.txt").unlink()
+  (saved / "8").mkdir()
+  store = open_again(saved)
+  assert store.steps() == [2, 4]
+  restored = store.restore(start)
+  assert restored is not None
+  assert restored.record == {"memo": 4}
+  store.save(at(6, start), 6, {"memo": 6})
+  store.save(at(8, start), 8, {"memo": 8})
+  store.close()
+  assert open_again(saved).steps() == [4, 6, 8]
+
+
+def test_nothing_whole_is_an_error_and_moves_nothing(saved, start):
+  for path in saved.rglob("manifest.ocdbt"):
+    path.write_bytes(b"")
+  for _ in range(2):
+    store = open_again(saved)
+    with pytest.raises(ValueError, match="no checkpoint of"):
+      store.restore(start)
+    assert store.steps() == [2, 4, 6]
+    store.close()
+
+
+def test_another_dtype_or_shape_is_refused_and_not_cast(saved, start):
+  half = start.replace(
+    params=jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), start.params)
+  )
+  store = open_again(saved)
+  with pytest.raises(ValueError, match=r"float32.*bfloat16"):
+    store.restore(half)
+  fewer = start.replace(params={"Embed_0": start.params["Embed_0"]})
+  with pytest.raises(ValueError, match="only the checkpoint has Dense_0"):
+    store.restore(fewer)
+  store.close()
+
+
+def test_retention_keeps_the_last_and_every_so_many(tmp_path, start):
+  store = open_again(tmp_path, keep_last=2, keep_every_steps=4)
+  for step in range(1, 8):
+    store.save(at(step, start), step, {})
+  store.close()
+  assert open_again(tmp_path).steps() == [4, 6, 7]
+
+
+def test_saving_a_step_again_is_no_silent_success(saved, start):
+  store = open_again(saved)
+  with pytest.raises((OSError, ValueError)):
+    store.save(at(6, start), 6, {})
+  with pytest.raises((OSError, ValueError)):
+    store.save(at(5, start), 5, {})
+  store.close()
+
+
+def test_a_donated_state_is_saved_as_it_was(tmp_path, start):
+  store = open_again(tmp_path)
+  current = at(1, start)
+  bump = jax.jit(
+    lambda tree: jax.tree.map(lambda leaf: leaf * 3 + 1, tree),
+    donate_argnums=0,
+  )
+  expected = jax.device_get(current)
+  store.save(current, 1, {})
+  for _ in range(20):
+    current = bump(current)
+  store.close()
+  restored = open_again(tmp_path).restore(start)
+  assert restored is not None
+  equal(expected, restored.state)
+
+
+def test_parameters_alone_are_read_without_their_mesh(saved, start):
+  store = checkpoint.Checkpoints(saved, CheckpointConfig(), read_only=True)
+  step, params, record = store.read_params()
+  assert (step, record) == (6, {"memo": 6})
+  equal(at(6, start).params, params)
+  assert all(len(leaf.devices()) == 1 for leaf in jax.tree.leaves(params))
+  assert store.read_params(4)[0] == 4
+  with pytest.raises(ValueError, match=r"step 5.*\[2, 4, 6\]"):
+    store.read_params(5)
+  store.close()
