@@ -45,7 +45,7 @@ class Checkpoints:
 
   Args:
     folder: made if it is not there, unless `read_only`.
-    config: how many stay; `keep_last` of them at least 1.
+    config: how many stay.
     read_only: change nothing, also beside a run that is writing.
   """
 
@@ -154,10 +154,8 @@ class Checkpoints:
   ) -> tuple[int, Any, dict[str, Any]]:
     """Return (step, parameters on one device, record) of a committed step.
 
-    None for `step` takes the newest that verifies.
-
-    Raises:
-      ValueError: no such step, or it is damaged.
+    None takes the newest that verifies. A `ValueError` tells that there is
+    no such step, or that it is damaged.
     """
     steps = self.steps()
     for candidate in reversed(steps):
@@ -243,12 +241,12 @@ def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
 def read_tree(
   folder: str | os.PathLike[str],
   leaves: Mapping[str, Any],
-  sharding: jax.sharding.Sharding | None = None,
+  shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> Any:
   """Read what `write_tree` wrote, and returned as `leaves`.
 
-  Each leaf is placed as `sharding` says; None takes the first device,
-  whatever mesh the tree was written from.
+  A leaf that `shardings` does not name is placed on the first device, on
+  whatever mesh it was written.
 
   Raises:
     ValueError: an array is not what was written.
@@ -256,7 +254,7 @@ def read_tree(
   path = pathlib.Path(folder).absolute()
   try:
     with _reading(), ocp.StandardCheckpointer() as checkpointer:
-      tree = checkpointer.restore(path, _abstract(leaves, sharding))
+      tree = checkpointer.restore(path, _abstract(leaves, shardings))
     digest.verify(tree, leaves)
   except digest.Damaged as error:
     raise ValueError(f"{path} is damaged: {error}") from error
@@ -286,14 +284,16 @@ def _items(state: TrainState) -> dict[str, Any]:
 
 
 def _abstract(
-  leaves: Mapping[str, Any], sharding: jax.sharding.Sharding | None = None
+  leaves: Mapping[str, Any],
+  shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> dict[str, Any]:
-  if sharding is None:
-    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  alone = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   return digest.nest(
     {
       name: jax.ShapeDtypeStruct(
-        tuple(leaf["shape"]), leaf["dtype"], sharding=sharding
+        tuple(leaf["shape"]),
+        leaf["dtype"],
+        sharding=(shardings or {}).get(name, alone),
       )
       for name, leaf in leaves.items()
     }
