@@ -11,7 +11,7 @@ from typing import Any
 
 from data_pipelines import stdlib_corpus
 from data_pipelines.documents import Document
-from data_pipelines.text_files import Tally, read_texts, text_format
+from data_pipelines.text_files import Tally, opened, read_texts, text_format
 
 DOCUMENTS = ("file", "blank_line")
 STDLIB = "stdlib"
@@ -71,6 +71,11 @@ class Corpus:
       else:
         self.tally.empty += 1
 
+  @property
+  def share_read(self) -> float | None:
+    """Share of the files' bytes read so far; None where there are none."""
+    return self.tally.position / self.size if self.size else None
+
   def _all(self) -> Iterator[Document]:
     if self._stdlib:
       yield from stdlib_corpus.documents()
@@ -91,7 +96,7 @@ class Corpus:
       # Names and places do not matter, but how many lie in what order.
       digest = hashlib.sha256()
       for path in self.files:
-        with path.open("rb") as file:
+        with opened(path) as file:
           digest.update(hashlib.file_digest(file, "sha256").digest())
       identity["files"] = len(self.files)
       identity["sha256"] = digest.hexdigest()

@@ -5,6 +5,7 @@
 Every failure names the file and, where there is one, the line.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import io
@@ -171,7 +172,7 @@ def _decoded(
 
 def _lines(path: pathlib.Path, tally: Tally) -> Iterator[bytes]:
   before = tally.position
-  with path.open("rb") as raw:
+  with opened(path) as raw:
     try:
       for line in _decompressed(path, raw):
         tally.position = before + raw.tell()
@@ -183,6 +184,20 @@ def _lines(path: pathlib.Path, tally: Tally) -> Iterator[bytes]:
         f"{path} is damaged, or no {path.suffix} file; fetch it again"
       ) from None
     tally.position = before + raw.tell()
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[io.BufferedReader]:
+  """A file as it lies on disk.
+
+  Raises:
+    ValueError: it cannot be opened or read.
+  """
+  try:
+    with path.open("rb") as file:
+      yield file
+  except OSError as error:
+    raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _decompressed(path: pathlib.Path, raw: IO[bytes]) -> IO[bytes]:

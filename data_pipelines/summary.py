@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a store holds, for whoever made it."""
+
+import dataclasses
+
+from data_pipelines.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What a store holds, and what making it took.
+
+  Attributes:
+    path: folder of the store.
+    new: False where an earlier run had made it already.
+    tokenizer: its name.
+    vocab_size: number of its pieces.
+    splits: documents, sentences and tokens of each split.
+    unknown_rate: share of the training tokens that are the unknown piece.
+    bytes_per_token: of all files of the store together.
+    skipped_records, empty_documents: what was left out.
+    shared_documents: of the training split, that stand word for word in
+      validation files.
+    tokenizer_seconds: spent on learning the tokenizer, reading included.
+    seconds: spent on everything else in this run.
+    tokens_encoded: in this run; an earlier one's are not counted.
+  """
+
+  path: str
+  new: bool
+  tokenizer: str
+  vocab_size: int
+  splits: dict[str, dict[str, int]]
+  unknown_rate: float
+  bytes_per_token: float
+  skipped_records: int
+  empty_documents: int
+  shared_documents: int
+  tokenizer_seconds: float = 0.0
+  seconds: float = 0.0
+  tokens_encoded: int = 0
+
+  @property
+  def tokens_per_second(self) -> float:
+    """Of reading, cutting, encoding and writing; the tokenizer apart."""
+    return self.tokens_encoded / self.seconds if self.seconds else 0.0
+
+
+def summarize(store: Store, *, new: bool) -> Summary:
+  """Read the summary of a store off its manifest and files."""
+  entry = store.manifest["tokenizer"]
+  source = store.manifest["source"]
+  splits = {
+    name: {key: split[key] for key in ("documents", "sentences", "tokens")}
+    for name, split in store.manifest["splits"].items()
+  }
+  counts_V = store.piece_counts()
+  unknown = store.special_ids["unk"]
+  size = sum(f.stat().st_size for f in store.path.rglob("*") if f.is_file())
+  return Summary(
+    path=str(store.path),
+    new=new,
+    tokenizer=entry["name"],
+    vocab_size=entry["vocab_size"],
+    splits=splits,
+    unknown_rate=float(counts_V[unknown] / max(int(counts_V.sum()), 1)),
+    bytes_per_token=size / sum(split["tokens"] for split in splits.values()),
+    **{
+      name: source[name]
+      for name in ("skipped_records", "empty_documents", "shared_documents")
+    },
+  )

@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Text to a prepared store.
+
+    python -m launch.prepare --corpus=stdlib --output=runs/store
+    python -m launch.prepare --corpus='books/*.jsonl.xz' --output=runs/books
+
+A corpus is `stdlib` (the running Python's own prose), or files and globs of
+.txt and .jsonl (`text` field), each also .gz, .xz or .zst, comma-separated.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import rich.console
+import rich.progress
+import rich.table
+from absl import flags
+
+from bertjax import config
+from data_pipelines import corpora, sentences
+from data_pipelines.prepare import Options, prepare
+from data_pipelines.summary import Summary
+from launch import cli
+
+_PLAIN_SECONDS = 10.0  # between two lines, where nobody looks at a terminal
+
+
+def run(options: Options) -> Summary:
+  """Make the store, show how far it is, and print what it holds.
+
+  Raises:
+    ValueError, OSError: see `data_pipelines.prepare.prepare`.
+  """
+  console = rich.console.Console(highlight=False)
+  if console.is_terminal:
+    with _Bar(console) as bar:
+      summary = prepare(options, bar)
+  else:
+    summary = prepare(options, _Lines())
+  if not summary.new:
+    console.print(f"{options.output} is there already, made the same way")
+  console.print(_table(summary))
+  return summary
+
+
+class _Bar:
+  """A bar for each stage, on a terminal."""
+
+  def __init__(self, console: rich.console.Console) -> None:
+    self._bars = rich.progress.Progress(
+      rich.progress.TextColumn("{task.description}"),
+      rich.progress.BarColumn(),
+      rich.progress.TaskProgressColumn(),
+      rich.progress.TextColumn("{task.fields[note]}"),
+      rich.progress.TimeElapsedColumn(),
+      console=console,
+    )
+    self._stages: dict[str, rich.progress.TaskID] = {}
+    self._stage = ""
+    self._shown = 0.0
+
+  def __enter__(self) -> "_Bar":
+    self._bars.start()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self._finish()
+    self._bars.stop()
+
+  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
+    """Show progress, at most ten times a second."""
+    if stage != self._stage:
+      self._finish()
+      self._stage = stage
+      self._stages[stage] = self._bars.add_task(stage, total=None, note="")
+    elif time.monotonic() - self._shown < 0.1:
+      return
+    self._shown = time.monotonic()
+    note = f"{tokens:,} tokens" if tokens else ""
+    task = self._stages[stage]
+    if share is None:
+      self._bars.update(task, note=note)
+    else:
+      self._bars.update(task, total=1.0, completed=share, note=note)
+
+  def _finish(self) -> None:
+    if self._stage:
+      self._bars.update(self._stages[self._stage], total=1.0, completed=1.0)
+
+
+class _Lines:
+  """A line for each stage, and one now and then, in a log."""
+
+  def __init__(self) -> None:
+    self._stage = ""
+    self._shown = 0.0
+
+  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
+    """Print progress, every ten seconds and at each new stage."""
+    now = time.monotonic()
+    if stage == self._stage and now - self._shown < _PLAIN_SECONDS:
+      return
+    new, self._stage, self._shown = stage != self._stage, stage, now
+    done = "" if share is None or new else f" {share:.0%}"
+    count = "" if new else f", {tokens:,} tokens"
+    print(f"{stage}{done}{count}", flush=True)
+
+
+def _table(summary: Summary) -> rich.table.Table:
+  table = rich.table.Table(title=f"store {summary.path}", title_justify="left")
+  table.add_column("")
+  for name in ("documents", "sentences", "tokens"):
+    table.add_column(name, justify="right")
+  for name, split in summary.splits.items():
+    table.add_row(name, *(f"{count:,}" for count in split.values()))
+  notes = [
+    f"{summary.tokenizer}, {summary.vocab_size:,} pieces",
+    f"{summary.unknown_rate:.4%} unknown",
+    f"{summary.bytes_per_token:.2f} bytes a token on disk",
+  ]
+  if summary.seconds and summary.tokens_encoded:
+    notes.append(
+      f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s"
+    )
+  if summary.tokenizer_seconds > 0.1:
+    notes.append(f"tokenizer learnt in {summary.tokenizer_seconds:.1f} s")
+  for count, what in (
+    (summary.skipped_records, "bad records skipped"),
+    (summary.empty_documents, "empty documents left out"),
+    (summary.shared_documents, "training documents also in validation"),
+  ):
+    if count:
+      notes.append(f"{count:,} {what}")
+  table.caption = "\n".join(notes)
+  table.caption_justify = "left"
+  return table
+
+
+def define_flags() -> None:
+  """Define a flag for each field of `Options`.
+
+  Not at import: other launchers call `run` and have flags of their own.
+  """
+  text, enum, yes = (
+    flags.DEFINE_string,
+    flags.DEFINE_enum,
+    flags.DEFINE_bool,
+  )
+  text(
+    "corpus", None, "stdlib, files or globs, comma-separated.", required=True
+  )
+  text("output", None, "Folder of the store.", required=True)
+  enum(
+    "documents",
+    "file",
+    list(corpora.DOCUMENTS),
+    "What a document of a .txt file is: the file, or what stands between two "
+    "blank lines.",
+  )
+  enum(
+    "sentences",
+    "segment",
+    list(sentences.MODES),
+    "Undo hard wraps and find sentence ends, or take lines as they are.",
+  )
+  text(
+    "validation",
+    "0.05",
+    "Share of the documents, chosen by hash (0 for none), or files or globs.",
+  )
+  text(
+    "tokenizer",
+    "wordpiece",
+    "wordpiece or sentencepiece to learn one, or a vocab.txt, a spiece.model, "
+    "or a folder with one, as of a store or a bundle.",
+  )
+  flags.DEFINE_integer(
+    "vocab_size", 0, "Pieces of a new tokenizer; 0 takes 30,522."
+  )
+  yes("skip_bad_records", False, "Count lines that cannot be read, and go on.")
+  yes("restart", False, "Forget what a run has left in OUTPUT.partial.")
+  flags.DEFINE_integer(
+    "workers", 0, "Processes that encode; 0 encodes in this one."
+  )
+
+
+def main(_: Sequence[str]) -> None:
+  """Prepare what the flags say."""
+  names = [field.name for field in dataclasses.fields(Options)]
+  values = {name: flags.FLAGS[name].value for name in names}
+  run(config.from_mapping(Options, values))
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main)
