@@ -62,7 +62,7 @@ class EvaluationBatches:
       raise IndexError(f"batch {index} of {len(self)}")
     chosen = choose_rows(rows, self.batch_size)
     first = index * self.batch_size + chosen.start
-    stop = min(first + len(chosen), self.num_rows)
+    stop = first + len(chosen)
     ranges, begin = [], 0
     for plan in self._plans:
       low, high = max(first, begin), min(stop, begin + len(plan))

@@ -50,13 +50,20 @@ def small(tmp_path_factory):
 
 
 def make(
-  store, batch_size=12, seed=0, max_packs=0, cell=("segment_pair", "nsp")
+  store,
+  batch_size=12,
+  seed=0,
+  max_packs=0,
+  cell=("segment_pair", "nsp"),
+  short_rate=0.1,
 ):
   form, task = cell
   return PretrainingPipeline(
     store,
     "train",
-    objective=ObjectiveConfig(input_format=form, next_sentence=task),
+    objective=ObjectiveConfig(
+      input_format=form, next_sentence=task, short_rate=short_rate
+    ),
     data=DataConfig(seq_length=SEQ, max_packs=max_packs),
     batch_size=batch_size,
     seed=seed,
@@ -267,7 +274,15 @@ def test_a_memo_changes_no_batch_and_saves_planning(name, request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  "changes", [{"seed": 1}, {"batch_size": 6}, {"max_packs": 1}]
+  "changes",
+  [
+    {"seed": 1},
+    {"batch_size": 6},
+    {"max_packs": 1},
+    {"cell": ("segment_pair", "off")},
+    {"cell": ("sentence_pair", "nsp")},
+    {"short_rate": 0.5},
+  ],
 )
 def test_a_memo_of_other_batches_is_ignored(changes, made):
   pipeline = make(made)

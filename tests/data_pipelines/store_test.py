@@ -80,6 +80,17 @@ def test_blocks_are_about_as_large_as_asked_and_the_last_is_no_crumb(made):
   assert (sizes > 1.5 * block).any()
 
 
+@pytest.mark.parametrize("count", range(1, 40, 3))
+def test_no_block_is_a_crumb_and_none_is_too_large(count, tmp_path):
+  made = synthetic.make_store(
+    tmp_path / "even", {"train": [[10] * 10] * count}, block_tokens=1000
+  )
+  sizes = np.diff(made.split("train").blocks[:, 3])
+  assert sizes.sum() == 100 * count
+  assert sizes.max() <= 1500
+  assert sizes.min() >= min(500, 100 * count)
+
+
 def test_equal_documents_give_equal_bytes(made, documents, tmp_path):
   again = synthetic.make_store(
     tmp_path / "again",
