@@ -82,7 +82,8 @@ class ObjectiveConfig:
   # Of the chosen positions: [MASK], a random piece; the rest stay as they are.
   mask_token_rate: float = 0.8
   random_token_rate: float = 0.1
-  # Share of examples cut to a random shorter length (short_seq_prob).
+  # Share cut to a random shorter length (short_seq_prob): of documents with
+  # a pair format, as in Google's, and of examples otherwise.
   short_rate: float = 0.1
 
 
