@@ -39,6 +39,10 @@ PEAKS: Mapping[str, float] = {
 }
 
 
+# What `count` counts.
+COUNTS = ("tokens", "attended", "examples")
+
+
 def count(batch: Mapping[str, Any]) -> dict[str, jax.Array]:
   """Return `tokens`, `attended` (Σsᵢ²) and `examples` of a batch, float32."""
   packs_BS = batch["packs_BS"]
@@ -77,7 +81,7 @@ def train_flops(
 
 
 def peak_flops(device_kind: str) -> float | None:
-  """Return the dense bf16 peak of a kind of device in FLOP/s; None if not known."""
+  """Return the dense bf16 FLOP/s of a kind of device; None if not known."""
   for name in sorted(PEAKS, key=len, reverse=True):
     if device_kind.startswith(name):
       return PEAKS[name]
