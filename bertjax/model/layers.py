@@ -33,7 +33,20 @@ def zeros(*axes: str | None) -> Initializer:
 
 
 def _boxed(init: Initializer, axes: Axes) -> Initializer:
-  return nn.with_logical_partitioning(init, axes)
+  return lambda *arguments: Named(init(*arguments), axes)
+
+
+class Named(nn.LogicallyPartitioned):
+  """A parameter and the names of its axes.
+
+  The names say where it is born, and nothing while it is used: linen's
+  DenseGeneral unboxes what its initializer gives before it has its shape.
+  """
+
+  def unbox(self, apply_constraint: bool = True) -> Any:
+    """Return the array, unconstrained."""
+    del apply_constraint
+    return self.value
 
 
 def make_dense(
