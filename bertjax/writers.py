@@ -20,6 +20,7 @@ from bertjax.hooks import Hook, StepRecord
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
 EVENTS = "tensorboard"
+_CLOCK = ("steps", "tokens", "seconds", "wait_seconds")
 
 
 class MetricsWriter(Hook):
@@ -45,7 +46,8 @@ class MetricsWriter(Hook):
     self._every_steps = every_steps
     self._window: dict[str, tuple[float, float]] = {}
     self._tokens = 0
-    self._clock = {"steps": 0.0, "seconds": 0.0, "wait_seconds": 0.0}
+    self._clock = dict.fromkeys(_CLOCK, 0.0)
+    self._compiled = False  # the first step's time is that of compiling
     self._tensorboard = tensorboard
     self._events: Any = None
     self._start = start
@@ -63,9 +65,12 @@ class MetricsWriter(Hook):
       before = self._window.get(name, (0.0, 0.0))
       self._window[name] = (before[0] + total, before[1] + weight)
     self._tokens += int(record.metrics["tokens"][0])
-    self._clock["steps"] += 1
-    self._clock["seconds"] += record.seconds
-    self._clock["wait_seconds"] += record.wait_seconds
+    if self._compiled:
+      self._clock["steps"] += 1
+      self._clock["tokens"] += record.metrics["tokens"][0]
+      self._clock["seconds"] += record.seconds
+      self._clock["wait_seconds"] += record.wait_seconds
+    self._compiled = True
     if record.step % self._every_steps == 0 or record.finished:
       self._line(record.step)
 
@@ -102,23 +107,23 @@ class MetricsWriter(Hook):
       self._events.close()
 
   def _line(self, step: int) -> None:
-    tokens = self._window["tokens"][0]
     means = {
       name: total / weight
       for name, (total, weight) in self._window.items()
       if weight and name not in flops.COUNTS
     }
     self.write(step, "train", {"tokens": self._tokens, **means})
-    clock = self._clock
+    self._window = {}
+    clock, self._clock = self._clock, dict.fromkeys(_CLOCK, 0.0)
+    if not clock["steps"]:
+      return
     timing = {
       "step_seconds": clock["seconds"] / clock["steps"],
       "wait_share": clock["wait_seconds"] / clock["seconds"],
-      "tokens_per_second": tokens / clock["seconds"],
+      "tokens_per_second": clock["tokens"] / clock["seconds"],
     }
     self._append(TIMING, {"step": step, **timing})
     self._event(step, "timing", timing)
-    self._window = {}
-    self._clock = dict.fromkeys(clock, 0.0)
 
   def _append(self, name: str, line: Mapping[str, Any]) -> None:
     if not self._files:

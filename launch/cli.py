@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 RESTART = 42
 INTERRUPTED = 130
@@ -82,6 +82,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     rest = flags.FLAGS(list(argv))
   except (flags.Error, ValueError, AttributeError, KeyError, OSError) as error:
     fail(error)
+  if flags.FLAGS["verbosity"].using_default_value:
+    # absl would raise it to INFO, and libraries have much to say there.
+    flags.FLAGS.verbosity = logging.WARNING
   if len(rest) > 1:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest

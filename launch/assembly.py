@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a pre-training run is made of, put together before anything compiles.
+
+Here store and tokenizer (data) meet model, mesh and optimizer (bertjax).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from bertjax import (
+  bundle,
+  checks,
+  identity,
+  masking,
+  objectives,
+  optim,
+  sharding,
+  step,
+)
+from bertjax.batch import ENCODER_FEATURES, Vocabulary, empty_batch
+from bertjax.config import ModelConfig, PretrainConfig, to_mapping
+from bertjax.metrics import Metrics
+from bertjax.model import BertForPreTraining
+from data_pipelines import tokenizers
+from data_pipelines.pretraining import (
+  PretrainingPipeline,
+  evaluation_batches,
+)
+from data_pipelines.store import Store, open_store
+
+VALIDATION = "validation"
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """A run before its first step.
+
+  Attributes:
+    config: as given, with the model's vocabulary and the packs filled in.
+    store: the prepared corpus.
+    vocabulary: of its tokenizer, with the unigram table.
+    pipeline: its training batches.
+    evaluation: its validation batches; None where there is no such split.
+    model: a module without parameters.
+    mesh: over all devices.
+    optimizer: with what no loss reaches left alone.
+    identity: what a resumed run must share.
+    origin: the bundle to continue from, or None.
+  """
+
+  config: PretrainConfig
+  store: Store
+  vocabulary: Vocabulary
+  pipeline: PretrainingPipeline
+  evaluation: Any
+  model: BertForPreTraining
+  mesh: Mesh
+  optimizer: optax.GradientTransformation
+  identity: Mapping[str, Any]
+  origin: bundle.BundleInfo | None
+
+  def init_params(self, key: jax.Array) -> Any:
+    """Return fresh parameters, boxed with their logical axes."""
+    sizes = {"B": 1, "S": self.config.data.seq_length, "R": 1}
+    return self.model.init(
+      {"params": key},
+      empty_batch(ENCODER_FEATURES, sizes),
+      jnp.zeros((1, 1), jnp.int32),
+      deterministic=True,
+    )["params"]
+
+  def task(self, mask_rate: float) -> step.Task:
+    """Return what is learnt, masking this share of the pieces."""
+    objective = dataclasses.replace(self.config.objective, mask_rate=mask_rate)
+    slots = masking.num_slots(
+      self.config.data.seq_length, self.pipeline.num_packs, mask_rate
+    )
+    return step.pretraining_task(
+      self.model, objective, self.vocabulary, num_slots=slots
+    )
+
+  def train_step(self, abstract: Any) -> step.TrainStep:
+    """Return the jitted train step for a state like `abstract`."""
+    config = self.config
+    return step.make_train_step(
+      self.task(config.objective.mask_rate),
+      self.optimizer,
+      self.mesh,
+      abstract,
+      step.StepOptions(
+        seed=config.seed,
+        accumulation=config.optimizer.accumulation,
+        dropout_rng=config.compute.dropout_rng,
+        schedule=optim.make_schedule(config.optimizer, config.steps),
+      ),
+    )
+
+  def evaluate(self) -> Callable[[Any], dict[str, float]]:
+    """Return parameters → validation values, with fixed masks."""
+    task = self.task(self.config.evaluation.mask_rate)
+    eval_step = step.make_eval_step(task, self.mesh)
+    rows = sharding.local_rows(self.mesh, self.config.batch_size)
+
+    def evaluate(params: Any) -> dict[str, float]:
+      sums: dict[str, tuple[float, float]] = {}
+      pending: Metrics = {}
+      for index in range(len(self.evaluation)):
+        batch = self.evaluation.batch(index, rows)
+        metrics = eval_step(params, sharding.put_batch(batch, self.mesh))
+        # One batch late, so that the device has the next one meanwhile.
+        _add(sums, pending)
+        pending = metrics
+      _add(sums, pending)
+      means = {
+        name: total / weight for name, (total, weight) in sums.items() if weight
+      }
+      loss = sum(
+        coefficient * means.get(name, 0.0)
+        for name, coefficient in task.coefficients.items()
+      )
+      return {"loss": loss, **means}
+
+    return evaluate
+
+
+def assemble(config: PretrainConfig) -> Parts:
+  """Open, check and build everything; compile nothing, write nothing.
+
+  Raises:
+    ValueError: a mistake of the user's, in one line.
+  """
+  if not config.data.store:
+    raise ValueError(
+      "data.store is not given; name a folder that launch.prepare wrote"
+    )
+  store = open_store(config.data.store)
+  tokenizer = tokenizers.load(store.tokenizer_path)
+  origin = None
+  if config.init_from:
+    origin = bundle.read_bundle_info(config.init_from)
+  config = dataclasses.replace(
+    config, model=_model_config(config.model, store, origin)
+  )
+  if origin is not None:
+    _check_origin(origin, config.model, tokenizer.sha256)
+  checks.check_pretrain(
+    config, num_devices=jax.device_count(), vocab_size=store.vocab_size
+  )
+  optimizer = optim.make_optimizer(
+    config.optimizer,
+    config.steps,
+    inactive=objectives.inactive_parameters(config.objective),
+  )
+  pipeline = PretrainingPipeline(
+    store,
+    "train",
+    objective=config.objective,
+    data=config.data,
+    batch_size=config.batch_size,
+    seed=config.seed,
+  )
+  data = dataclasses.replace(config.data, max_packs=pipeline.num_packs)
+  config = dataclasses.replace(config, data=data)
+  return Parts(
+    config=config,
+    store=store,
+    vocabulary=tokenizer.vocabulary(store.piece_counts()),
+    pipeline=pipeline,
+    evaluation=_evaluation(config, store),
+    model=BertForPreTraining(config.model, config.compute),
+    mesh=sharding.make_mesh(config.mesh),
+    optimizer=optimizer,
+    identity=identity.identity(
+      config, store_sha256=store.sha256, tokenizer_sha256=tokenizer.sha256
+    ),
+    origin=origin,
+  )
+
+
+def _evaluation(config: PretrainConfig, store: Store) -> Any:
+  if VALIDATION not in store.splits or not store.splits[VALIDATION].num_tokens:
+    return None
+  return evaluation_batches(
+    store,
+    VALIDATION,
+    objective=config.objective,
+    data=config.data,
+    batch_size=config.batch_size,
+    batches=config.evaluation.batches,
+  )
+
+
+def _model_config(
+  model: ModelConfig, store: Store, origin: bundle.BundleInfo | None
+) -> ModelConfig:
+  if model.vocab_size:
+    return model
+  size = checks.padded_vocab_size(store.vocab_size)
+  if origin is not None:
+    size = origin.model.vocab_size
+  return dataclasses.replace(model, vocab_size=size)
+
+
+def _check_origin(
+  origin: bundle.BundleInfo, model: ModelConfig, tokenizer_sha256: str
+) -> None:
+  theirs, ours = to_mapping(origin.model), to_mapping(model)
+  for name in theirs:
+    if theirs[name] != ours[name]:
+      raise ValueError(
+        f"init_from={origin.path} has model.{name}={theirs[name]} and this run "
+        f"{ours[name]}; give --config.model.{name}={theirs[name]}"
+      )
+  known = origin.details["tokenizer_sha256"]
+  if known != tokenizer_sha256:
+    raise ValueError(
+      f"init_from={origin.path} was trained with tokenizer {known[:12]} and "
+      f"the store was made with {tokenizer_sha256[:12]}; prepare it with "
+      f"--tokenizer={origin.path}"
+    )
+
+
+def _add(sums: dict[str, tuple[float, float]], metrics: Metrics) -> None:
+  for name, (total, weight) in jax.device_get(metrics).items():
+    before = sums.get(name, (0.0, 0.0))
+    sums[name] = (before[0] + float(total), before[1] + float(weight))

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Pre-train on a prepared store; run the same command again to go on.
+
+  python -m launch.pretrain --config=configs/pretrain.py:size=tiny \
+    --config.data.store=DIR --workdir=DIR
+
+Leaves in the workdir: `checkpoints/`, `metrics.jsonl`, `timing.jsonl`,
+`tensorboard/`, `tokenizer/`, and at the end `bundle/`.
+"""
+
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from bertjax import loop, writers
+from bertjax.bundle import check_target, count_parameters, write_bundle
+from bertjax.config import PretrainConfig, from_mapping
+from launch import cli
+from launch.assembly import assemble
+from launch.resumable import TOKENIZER, Run
+
+BUNDLE = "bundle"
+
+
+def run(
+  config: PretrainConfig, workdir: str, bundle: str | None = None
+) -> dict[str, Any]:
+  """Train up to `config.steps`, evaluate, and write the bundle.
+
+  Args:
+    config: of the run; `model.vocab_size=0` follows the store.
+    workdir: of the run; what it already holds is resumed.
+    bundle: folder of the bundle; None is `bundle` in the workdir.
+
+  Returns:
+    `step`, `tokens`, `parameters`, `validation` and `train` (the last values
+    of each), `tokens_per_second`, `seconds` of this call, `bundle`, `workdir`.
+
+  Raises:
+    ValueError: a mistake of the user's, or a loss of nan.
+    SystemExit: a signal stopped the run, whose state is saved.
+  """
+  began = time.monotonic()
+  target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
+  check_target(target)
+  parts = assemble(config)
+  folder = pathlib.Path(workdir)
+  with Run(parts, folder) as active, cli.Signals() as signals:
+    state = loop.train(
+      active.state,
+      train_step=parts.train_step(active.state),
+      batches=active.batches,
+      steps=parts.config.steps,
+      mesh=parts.mesh,
+      hooks=active.hooks,
+      stop=signals.requested,
+    )
+    step = int(jax.device_get(state.step))
+    if step < parts.config.steps:
+      active.close()
+      signals.leave(
+        f"stopped at step {step} of {parts.config.steps}, which is saved in "
+        f"{folder}; run the same command again to go on"
+      )
+    details = active.details(step)
+    write_bundle(
+      target, state.params, parts.config.model, folder / TOKENIZER, details
+    )
+    return {
+      "step": step,
+      "tokens": details["tokens"],
+      "parameters": count_parameters(state.params),
+      "validation": details["evaluation"],
+      "train": writers.read(folder / writers.METRICS, "train")[-1],
+      "tokens_per_second": active.progress.tokens_per_second,
+      "seconds": time.monotonic() - began,
+      "bundle": str(target),
+      "workdir": str(folder),
+    }
+
+
+def define_flags() -> None:
+  """Define the flags; not at import, since `run` has other callers."""
+  config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "Config file, as configs/pretrain.py:size=tiny.",
+    lock_config=True,
+  )
+  flags.DEFINE_string("workdir", None, "Folder of the run.")
+  flags.DEFINE_string("bundle", None, "Folder of the bundle.")
+  flags.mark_flags_as_required(["config", "workdir"])
+
+
+def main(_: Sequence[str]) -> None:
+  """Run what the flags say."""
+  config = from_mapping(PretrainConfig, flags.FLAGS.config.to_dict())
+  result = run(config, flags.FLAGS.workdir, flags.FLAGS.bundle)
+  print(
+    f"done: {result['step']} steps in {result['seconds']:.0f} s, bundle in "
+    f"{result['bundle']}"
+  )
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main)

@@ -1,0 +1,220 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A pre-training run in its workdir: restored or new, and what acts on it."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+from bertjax import (
+  bundle,
+  checkpoint,
+  flops,
+  hooks,
+  identity,
+  objectives,
+  progress,
+  sharding,
+  transfer,
+  writers,
+)
+from bertjax.batch import Batch
+from bertjax.config import PretrainConfig, to_mapping
+from bertjax.state import TrainState, abstract_state, make_state
+from data_pipelines.pretraining import train_iterator
+from launch.assembly import VALIDATION, Parts
+
+CHECKPOINTS = "checkpoints"
+TOKENIZER = "tokenizer"
+
+
+class Run:
+  """A context: the state and its hooks, and the files behind them.
+
+  Attributes:
+    state: restored from the workdir, or from `init_from`, or new.
+    hooks: in the order that `loop.train` runs them.
+    progress, writer: two of these.
+    pooler_trained: whether a pair loss has reached the pooler.
+  """
+
+  def __init__(self, parts: Parts, folder: pathlib.Path) -> None:
+    self._parts = parts
+    self._folder = folder
+    folder.mkdir(parents=True, exist_ok=True)
+    self._checkpoints = checkpoint.Checkpoints(
+      folder / CHECKPOINTS, parts.config.checkpoint
+    )
+    self._open = contextlib.ExitStack()
+    self._open.callback(self._checkpoints.close)
+
+  def __enter__(self) -> "Run":
+    try:
+      return self._start()
+    except BaseException:
+      self.close()
+      raise
+
+  def __exit__(self, *_: object) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Commit what is being saved, and close the files; once is enough."""
+    self._open.close()
+
+  def _start(self) -> "Run":
+    parts, config = self._parts, self._parts.config
+    before = self._checkpoints.latest_record()
+    if before is not None:
+      identity.check_identity(
+        before["identity"], parts.identity, allow_changes=config.allow_changes
+      )
+    if not (self._folder / TOKENIZER).exists():
+      shutil.copytree(parts.store.tokenizer_path, self._folder / TOKENIZER)
+    abstract = abstract_state(parts.init_params, parts.optimizer, parts.mesh)
+    restored = self._checkpoints.restore(abstract)
+    record: Mapping[str, Any] = {}
+    if restored is not None:
+      self.state, record = restored
+      parts.pipeline.restore(record["pipeline"])
+    else:
+      self.state = self._new_state()
+    self.pooler_trained = self._pooler_trained(record)
+    start = int(jax.device_get(self.state.step))
+    self._make_hooks(start)
+    for hook in self.hooks:
+      self._open.callback(hook.close)
+      if record:
+        hook.restore(record["hooks"])
+    self._tell(start)
+    return self
+
+  def _new_state(self) -> TrainState:
+    parts = self._parts
+    state = make_state(
+      parts.init_params, parts.optimizer, parts.mesh, seed=parts.config.seed
+    )
+    if parts.origin is None:
+      return state
+    params = bundle.load_params(parts.origin, like=state.params)
+    return dataclasses.replace(
+      state, params=transfer.graft(state.params, params)
+    )
+
+  def _pooler_trained(self, record: Mapping[str, Any]) -> bool:
+    if objectives.has_pair_loss(self._parts.config.objective):
+      return True
+    if record:
+      return record["pooler_trained"]
+    return self._parts.origin is not None and self._parts.origin.pooler_trained
+
+  def _make_hooks(self, start: int) -> None:
+    parts, config = self._parts, self._parts.config
+    self.writer = writers.MetricsWriter(
+      self._folder, every_steps=config.log_every_steps, start=start
+    )
+    self.progress = progress.Progress(
+      config.steps, _meter(parts), shown=_shown(config)
+    )
+    self.hooks: list[hooks.Hook] = [
+      hooks.CheckFinite(),
+      self.writer,
+      self.progress,
+    ]
+    self.evaluation: hooks.Evaluate | None = None
+    if parts.evaluation is not None:
+      self.evaluation = hooks.Evaluate(
+        parts.evaluate(),
+        self._report,
+        every_steps=config.evaluation.every_steps,
+        settings=to_mapping(config.evaluation),
+      )
+      self.hooks.append(self.evaluation)
+    self.hooks.append(
+      hooks.Checkpoint(self._save, config.checkpoint, start=start)
+    )
+
+  def batches(self, start: int) -> Iterator[Batch]:
+    """Return the batches from step `start` on, of this host's rows."""
+    data = self._parts.config.data
+    return train_iterator(
+      self._parts.pipeline,
+      start,
+      workers=data.workers,
+      prefetch=data.prefetch,
+      rows=sharding.local_rows(self._parts.mesh, self._parts.config.batch_size),
+    )
+
+  def details(self, step: int) -> dict[str, Any]:
+    """Return what a bundle says of the run at `step`."""
+    evaluation = {} if self.evaluation is None else dict(self.evaluation.values)
+    return {
+      "config": to_mapping(self._parts.config),
+      "step": step,
+      "tokens": self.writer.tokens,
+      "evaluation": evaluation,
+      "store_sha256": self._parts.identity["store"],
+      "tokenizer_sha256": self._parts.identity["tokenizer"],
+      "pooler_trained": self.pooler_trained,
+    }
+
+  def _save(self, state: TrainState, step: int) -> None:
+    snapshots: dict[str, Any] = {}
+    for hook in self.hooks:
+      snapshots |= hook.snapshot()
+    record = {
+      **self.details(step),
+      "identity": dict(self._parts.identity),
+      "pipeline": self._parts.pipeline.memo(step),
+      "hooks": snapshots,
+    }
+    self._checkpoints.save(state, step, record)
+
+  def _report(self, step: int, values: Mapping[str, float]) -> None:
+    self.writer.write(step, VALIDATION, values)
+    shown = "  ".join(
+      f"{name.replace('_', ' ')} {value:.3f}" for name, value in values.items()
+    )
+    self.progress.say(f"validation at step {step}: {shown}")
+
+  def _tell(self, start: int) -> None:
+    parts, config = self._parts, self._parts.config
+    say = self.progress.say
+    mesh = " × ".join(
+      f"{axis} {size}" for axis, size in parts.mesh.shape.items()
+    )
+    say(
+      f"{bundle.count_parameters(self.state.params):,} parameters on "
+      f"{parts.mesh.size} {parts.mesh.devices.flat[0].device_kind} ({mesh}); "
+      f"{config.batch_size} rows of {config.data.seq_length}, "
+      f"{parts.pipeline.num_packs} examples a row at most"
+    )
+    if config.compute.dropout_rng == "rbg":
+      say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
+    if parts.evaluation is None:
+      say("the store has no validation split: nothing is evaluated")
+    if start:
+      say(f"going on from step {start} of {config.steps}")
+
+
+def _meter(parts: Parts) -> progress.Meter:
+  def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:
+    counts = {name: metrics[name][0] for name in flops.COUNTS}
+    return flops.train_flops(
+      parts.config.model, counts, predictions=metrics["mlm_loss"][1]
+    )
+
+  peak = flops.peak_flops(parts.mesh.devices.flat[0].device_kind)
+  return progress.Meter(flops=step_flops, peak=peak and peak * parts.mesh.size)
+
+
+def _shown(config: PretrainConfig) -> list[str]:
+  names = ["mlm"]
+  if objectives.has_pair_loss(config.objective):
+    names.append(config.objective.next_sentence)
+  return [f"{name}_{what}" for name in names for what in ("loss", "accuracy")]
