@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a mistake to correct (bad config, bad data, a loss of
 nan), 42 stopped by SIGTERM and to be started again, 130 stopped by Ctrl-C.
 """
 
+import logging as standard_logging
 import signal
 import sys
 import types
@@ -83,8 +84,13 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except (flags.Error, ValueError, AttributeError, KeyError, OSError) as error:
     fail(error)
   if flags.FLAGS["verbosity"].using_default_value:
-    # absl would raise it to INFO, and libraries have much to say there.
+    # absl would raise it to INFO, and libraries have much to say there and in
+    # their warnings; what bertjax has to say goes through the root logger.
     flags.FLAGS.verbosity = logging.WARNING
+    logging.get_absl_logger().setLevel(standard_logging.ERROR)
+    logging.get_absl_handler().setFormatter(
+      standard_logging.Formatter("warning: %(message)s")
+    )
   if len(rest) > 1:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
