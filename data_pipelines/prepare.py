@@ -221,6 +221,7 @@ def _sample(corpus: Corpus, share: float, progress: Progress) -> list[str]:
   """
   held: list[tuple[int, str]] = []  # a heap, the greatest hash first
   size, spare = 0, ""
+  progress("read for the tokenizer", None, 0)
   for document in corpus:
     progress("read for the tokenizer", corpus.share_read, 0)
     digest = documents.digest(document.text)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two passes over a corpus: encode it into buckets, write them in order."""
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,7 @@ class Shuffle:
     self._work = work
     self._progress = progress
     self.tokens_encoded = 0  # in this run
+    self._shared = 0
     dtype = token_dtype(tokenizer.vocab_size)
     self._spools = {
       name: Spool(work.path / "spool", name, dtype) for name in parts
@@ -132,30 +134,39 @@ class Shuffle:
     Raises:
       ValueError: nothing would be left to train on.
     """
+    limit = self._limit(share)
     folder = self._work.path / "store"
     shutil.rmtree(folder, ignore_errors=True)  # half of one, from a kill
     folder.mkdir()
-    size = self._tokenizer.vocab_size
-    writers = {"train": SplitWriter(folder, "train", size)}
+    names = ["train"]
     if share or VALIDATION in self._parts:
-      writers[VALIDATION] = SplitWriter(folder, VALIDATION, size)
-    limit = self._limit(share)
+      names.append(VALIDATION)
+    size = self._tokenizer.vocab_size
+    writers = {name: SplitWriter(folder, name, size) for name in names}
+    try:
+      self._write(writers, limit)
+    except BaseException:
+      for writer in writers.values():
+        with contextlib.suppress(Exception):
+          writer.finish()  # closes its files
+      raise
+    return {name: writer.finish() for name, writer in writers.items()}
+
+  def _write(self, writers: Mapping[str, SplitWriter], limit: float) -> None:
     held_out: set[bytes] = set()
     if VALIDATION in self._parts:
       for document in self._spools[VALIDATION].documents():
         held_out.add(document.digest)
         writers[VALIDATION].add_flat(document.ids, document.lengths)
-    self.shared_documents = written = 0
+    written = 0
     for document in self._spools[CORPUS].documents():
       split = (
         VALIDATION if documents.share(document.digest) <= limit else "train"
       )
       writers[split].add_flat(document.ids, document.lengths)
-      self.shared_documents += document.digest in held_out
+      self._shared += document.digest in held_out
       written += len(document.ids)
-      total = self._states[CORPUS].tokens
-      self._progress("write", written / total, written)
-    return {name: writer.finish() for name, writer in writers.items()}
+      self._progress("write", written / self._states[CORPUS].tokens, written)
 
   def _limit(self, share: float) -> float:
     """Largest `documents.share` that goes to validation; -1 for none."""
@@ -180,7 +191,7 @@ class Shuffle:
     return {
       "skipped_records": sum(state.skipped for state in states),
       "empty_documents": sum(s.empty + s.unwritten for s in states),
-      "shared_documents": self.shared_documents,
+      "shared_documents": self._shared,
     }
 
 

@@ -78,10 +78,11 @@ class WordPiece(Tokenizer):
     self._open()
 
   def _open(self) -> None:
-    self._backend = self._make_backend()
+    self._backend = self.make_backend()
     self._words = _Words(self._backend)
 
-  def _make_backend(self) -> Backend:
+  def make_backend(self) -> Backend:
+    """The library's own tokenizer, that this one gives the ids of."""
     vocabulary = {piece: id_ for id_, piece in enumerate(self.pieces)}
     return _with_rules(
       models.WordPiece(
@@ -124,7 +125,7 @@ class WordPiece(Tokenizer):
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     (target / VOCAB_FILE).write_bytes(self._file)
-    save_exchange(target, self, self._make_backend())
+    save_exchange(target, self, self.make_backend())
 
   def __reduce__(self) -> tuple[object, ...]:
     return _rebuild, (self.pieces, self.lowercase)

@@ -11,8 +11,9 @@ A corpus is `stdlib` (the running Python's own prose), or files and globs of
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import rich.box
 import rich.console
 import rich.progress
 import rich.table
@@ -39,9 +40,11 @@ def run(options: Options) -> Summary:
       summary = prepare(options, bar)
   else:
     summary = prepare(options, _Lines())
-  if not summary.new:
-    console.print(f"{options.output} is there already, made the same way")
+  state = "" if summary.new else ", which was there already"
+  console.print(f"store {summary.path}{state}", soft_wrap=True)
   console.print(_table(summary))
+  for note in _notes(summary):
+    console.print(note, soft_wrap=True)
   return summary
 
 
@@ -109,33 +112,33 @@ class _Lines:
 
 
 def _table(summary: Summary) -> rich.table.Table:
-  table = rich.table.Table(title=f"store {summary.path}", title_justify="left")
-  table.add_column("")
+  table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+  table.add_column("split")
   for name in ("documents", "sentences", "tokens"):
     table.add_column(name, justify="right")
   for name, split in summary.splits.items():
     table.add_row(name, *(f"{count:,}" for count in split.values()))
-  notes = [
-    f"{summary.tokenizer}, {summary.vocab_size:,} pieces",
-    f"{summary.unknown_rate:.4%} unknown",
-    f"{summary.bytes_per_token:.2f} bytes a token on disk",
-  ]
-  if summary.seconds and summary.tokens_encoded:
-    notes.append(
-      f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s"
+  return table
+
+
+def _notes(summary: Summary) -> Iterator[str]:
+  yield (
+    f"{summary.tokenizer}, {summary.vocab_size:,} pieces; "
+    f"{summary.unknown_rate:.4%} of the tokens unknown; "
+    f"{summary.bytes_per_token:.2f} bytes a token on disk"
+  )
+  if summary.tokens_encoded:
+    yield (
+      f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s,"
+      f" the tokenizer's {summary.tokenizer_seconds:.1f} s apart"
     )
-  if summary.tokenizer_seconds > 0.1:
-    notes.append(f"tokenizer learnt in {summary.tokenizer_seconds:.1f} s")
   for count, what in (
     (summary.skipped_records, "bad records skipped"),
     (summary.empty_documents, "empty documents left out"),
     (summary.shared_documents, "training documents also in validation"),
   ):
     if count:
-      notes.append(f"{count:,} {what}")
-  table.caption = "\n".join(notes)
-  table.caption_justify = "left"
-  return table
+      yield f"{count:,} {what}"
 
 
 def define_flags() -> None:

@@ -76,31 +76,55 @@ def f():
 
 
 def test_comment_blocks_are_what_tokenize_calls_comments():
-  tree = ast.parse(TRICKY)
-  blocks = stdlib_corpus._comment_blocks(TRICKY, tree)
+  blocks = stdlib_corpus._comment_blocks(TRICKY)
   assert [block.text for block in blocks] == [
     "a real comment block here\nover two rows",
     "words between two joined strings",
   ]
-  passages = stdlib_corpus._docstrings(tree)
+  passages = stdlib_corpus._docstrings(ast.parse(TRICKY))
   assert [(passage.name, passage.text) for passage in passages] == [
     ("", "Module words.\n\n# not a comment, a docstring"),
     ("f.g", "words of the inner function"),
   ]
 
 
-@pytest.mark.parametrize("module", ["argparse", "tokenize", "turtle", "typing"])
-def test_fast_comment_rows_equal_tokenize(module):
-  path = dict(stdlib_corpus._sources())[module]
-  source = path.read_text(encoding="utf-8")
+def comment_rows(source):
   tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-  expected = [
+  return [
     token.start[0]
     for token in tokens
     if token.type == tokenize.COMMENT
     and not token.line[: token.start[1]].strip()
   ]
-  found = stdlib_corpus._comment_rows(
-    source, source.split("\n"), ast.parse(source)
-  )
-  assert found == expected
+
+
+@pytest.mark.parametrize(
+  "modules",
+  [
+    ["argparse", "tokenize", "turtle", "typing", "shlex"],
+    pytest.param(None, marks=pytest.mark.full),
+  ],
+)
+def test_comment_rows_are_those_of_tokenize(modules):
+  sources = dict(stdlib_corpus._sources())
+  for module in modules or sources:
+    source = stdlib_corpus._read(sources[module])
+    if stdlib_corpus._parse(source):
+      found = stdlib_corpus._comment_rows(source)
+      assert found == comment_rows(source), module
+
+
+@pytest.mark.parametrize(
+  "source",
+  [
+    "x = r'\\\\'  # a\n# b\n",
+    "x = '''a'b''c\\'''d\n# no\n'''\n# yes\n",
+    'x = """"quoted"\n# no\n"""\n# yes\n',
+    "x = 'a\\\n# no'\n# yes\n",
+    "x = \"it's\" 'say \"hi\"' # trailing\n  # it's \"own\n# '''\n",
+    "x = ''\n# yes\ny = \"\"\n# yes\n",
+    TRICKY,
+  ],
+)
+def test_quotes_and_hashes_are_told_apart_as_tokenize_does(source):
+  assert stdlib_corpus._comment_rows(source) == comment_rows(source)

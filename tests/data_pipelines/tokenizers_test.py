@@ -46,7 +46,7 @@ def spm():
 
 
 def library_ids(tokenizer, texts):
-  encodings = tokenizer._make_backend().encode_batch(
+  encodings = tokenizer.make_backend().encode_batch(
     list(texts), add_special_tokens=False
   )
   return [encoding.ids for encoding in encodings]
@@ -79,7 +79,7 @@ def test_every_character_beside_letters_and_marks_is_cut_as_the_library_does():
   for lowercase in (True, False):
     tokenizer = wordpiece.WordPiece(pieces, lowercase=lowercase)
     texts = [f"a{c}b ,{c}. “{c}” {c} é{c}" for c in characters]
-    backend = tokenizer._make_backend()
+    backend = tokenizer.make_backend()
     ours = tokenizer.encode(texts)
     # By count and then exactly, so that a failure names the character.
     for text, ids, expected in zip(

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import rich.console
+
+from data_pipelines.prepare import Options
+from data_pipelines.store import open_store
+from launch import prepare
+
+TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+  path = tmp_path / "corpus.jsonl"
+  lines = [json.dumps({"text": text}) + "\n" for text in TEXTS]
+  path.write_text("".join(lines), encoding="utf-8")
+  return path
+
+
+def command(*arguments):
+  return subprocess.run(
+    [sys.executable, "-m", "launch.prepare", *map(str, arguments)],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_command_prepares_and_sums_up(corpus, tmp_path):
+  done = command(
+    f"--corpus={corpus}",
+    f"--output={tmp_path}/store",
+    "--vocab_size=60",
+    "--validation=0.3",
+  )
+  assert done.returncode == 0, done.stderr
+  store = open_store(tmp_path / "store")
+  for part in (
+    "learn wordpiece",
+    f"{store.split('train').num_tokens:,} ",
+    "tokens/s",
+    "unknown",
+    "bytes a token on disk",
+  ):
+    assert part in done.stdout, part
+  assert "\x1b" not in done.stdout  # plain where nobody looks at a terminal
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (["--corpus=nowhere.txt"], "corpus nowhere.txt does not exist"),
+    (["--corpus=stdlib", "--vocabsize=9"], "vocabsize"),
+    (["--corpus=stdlib", "--sentences=words"], "sentences"),
+  ],
+)
+def test_mistakes_are_one_line_and_exit_code_1(arguments, message, tmp_path):
+  done = command(*arguments, f"--output={tmp_path}/store")
+  assert done.returncode == 1
+  assert done.stderr.startswith("error: ")
+  assert done.stderr.count("\n") == 1
+  assert message in done.stderr
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_run_prints_once_more_what_is_there_already(corpus, tmp_path, capsys):
+  options = Options(
+    corpus=str(corpus), output=str(tmp_path / "store"), vocab_size=60
+  )
+  first = prepare.run(options)
+  assert "was there already" not in capsys.readouterr().out
+  again = prepare.run(options)
+  assert "was there already" in capsys.readouterr().out
+  timeless = dict(new=True, seconds=0.0, tokenizer_seconds=0.0)
+  assert dataclasses.replace(
+    first, tokens_encoded=0, **timeless
+  ) == dataclasses.replace(again, **timeless)
+
+
+def test_bar_shows_every_stage_to_its_end():
+  output = io.StringIO()
+  console = rich.console.Console(file=output, force_terminal=True, width=120)
+  with prepare._Bar(console) as bar:
+    for stage, share in (("learn", None), ("encode", 0.0), ("encode", 0.5)):
+      bar(stage, share, 1234)
+  shown = output.getvalue()
+  assert "learn" in shown
+  assert "encode" in shown
+  assert "100%" in shown
