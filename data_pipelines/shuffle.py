@@ -14,7 +14,7 @@ from data_pipelines import documents
 from data_pipelines.corpora import Corpus
 from data_pipelines.encoding import Encoded, Hashed, encode_documents
 from data_pipelines.pieces import Tokenizer
-from data_pipelines.spool import Spool
+from data_pipelines.spool import BUCKETS, Spool
 from data_pipelines.store import SplitWriter, token_dtype, write_manifest
 from data_pipelines.workspace import Workspace
 
@@ -33,7 +33,7 @@ class PartState:
   """How far a part of the corpus has come, as the journal holds it.
 
   Attributes:
-    sizes: certain bytes of each bucket, None before the first.
+    sizes: certain bytes of each bucket; what a file holds beyond is not.
     documents: how many of the part are in them, or were left out.
     tokens: in the buckets.
     unwritten: documents with text but no piece, as control characters alone.
@@ -41,7 +41,7 @@ class PartState:
     done: whether the part is encoded to its end.
   """
 
-  sizes: list[int] | None = None
+  sizes: list[int] = dataclasses.field(default_factory=lambda: [0] * BUCKETS)
   documents: int = 0
   tokens: int = 0
   unwritten: int = 0
@@ -83,8 +83,7 @@ class Shuffle:
     """
     for name, corpus in self._parts.items():
       state, spool = self._states[name], self._spools[name]
-      if state.sizes is not None:
-        spool.restore(state.sizes)
+      spool.restore(state.sizes)
       if not state.done:
         encoded = encode_documents(
           _hashed(corpus, skip=state.documents),
@@ -145,12 +144,14 @@ class Shuffle:
     writers = {name: SplitWriter(folder, name, size) for name in names}
     try:
       self._write(writers, limit)
-    except BaseException:
+      return {name: writer.finish() for name, writer in writers.items()}
+    except BaseException as error:
       for writer in writers.values():
         with contextlib.suppress(Exception):
           writer.finish()  # closes its files
+      if isinstance(error, RuntimeError):  # array_record's, of a full disk
+        raise OSError(str(error).partition(";")[0]) from error
       raise
-    return {name: writer.finish() for name, writer in writers.items()}
 
   def _write(self, writers: Mapping[str, SplitWriter], limit: float) -> None:
     held_out: set[bytes] = set()

@@ -398,13 +398,26 @@ def test_empty_documents_are_counted(options, tmp_path):
   assert sum(split["documents"] for split in summary.splits.values()) == 60
 
 
+@pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
-  options, tmp_path, monkeypatch
+  after, options, tmp_path, monkeypatch
 ):
+  prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
+  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 1500)
+  monkeypatch.setattr("data_pipelines.encoding._BATCH_CHARACTERS", 300)
   flush = spool.Spool.flush
+  left = after
 
   def full(self):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    nonlocal left
+    left -= 1
+    if left < 0:
+      # Half of the buckets still find room, but the journal hears of none.
+      for buffer in self._buffers[32:]:
+        buffer.clear()
+      flush(self)
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return flush(self)
 
   monkeypatch.setattr(spool.Spool, "flush", full)
   with pytest.raises(
@@ -414,7 +427,28 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
   assert not (tmp_path / "store").exists()
   monkeypatch.setattr(spool.Spool, "flush", flush)
   prepare.prepare(options)
-  open_store(options.output).verify()
+  assert files(tmp_path / "store") == files(tmp_path / "expected")
+
+
+def test_a_disk_that_is_full_while_shards_are_written(
+  options, tmp_path, monkeypatch
+):
+  prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
+  finish = shuffle.SplitWriter.finish
+
+  def full(self):
+    # What array_record raises, seen on a full tmpfs.
+    finish(self)
+    raise RuntimeError("write() failed: No space left on device; writing X")
+
+  with monkeypatch.context() as patch:
+    patch.setattr(shuffle.SplitWriter, "finish", full)
+    with pytest.raises(OSError, match="No space left on device; when that is"):
+      prepare.prepare(options)
+  assert not (tmp_path / "store").exists()
+  summary = prepare.prepare(options)
+  assert summary.tokens_encoded == 0  # all was in the spool
+  assert files(tmp_path / "store") == files(tmp_path / "expected")
 
 
 def test_validation_takes_a_share_but_never_too_few(options, tmp_path):
