@@ -12,7 +12,7 @@ from bertjax.config import (
   to_mapping,
 )
 from bertjax.sweep.statistics import paired, summarize
-from bertjax.sweep.table import markdown
+from bertjax.sweep.table import cell, markdown
 from bertjax.sweep.trials import Trial
 
 # What an arm may change; everything else must be the same in all of them.
@@ -100,33 +100,22 @@ def table(comparison: Mapping[str, Any]) -> str:
   arms, differences = comparison["arms"], comparison["differences"]
   metrics = list(dict.fromkeys(name for arm in arms.values() for name in arm))
   parts = [
-    markdown(
-      ["arm", *metrics],
-      [
-        [arm, *(_cell(values, m) for m in metrics)]
-        for arm, values in arms.items()
-      ],
-    ),
+    markdown(["arm", *metrics], _cells(arms, metrics)),
     "",
     f"Difference to {comparison['baseline']}, seed by seed:",
     "",
-    markdown(
-      ["arm", *metrics],
-      [
-        [arm, *(_cell(values, m, sign="+") for m in metrics)]
-        for arm, values in differences.items()
-      ],
-    ),
+    markdown(["arm", *metrics], _cells(differences, metrics, sign="+")),
   ]
   return "\n".join(parts) + "\n"
 
 
-def _cell(values: Mapping[str, Any], metric: str, sign: str = "") -> str:
-  if metric not in values:
-    return "–"
-  mean, std = values[metric]["mean"], values[metric]["std"]
-  spread = "" if std is None else f" ± {std:.4f}"
-  return f"{mean:{sign}.4f}{spread}"
+def _cells(
+  arms: Mapping[str, Any], metrics: Sequence[str], sign: str = ""
+) -> list[list[str]]:
+  return [
+    [arm, *(cell(values.get(metric), sign) for metric in metrics)]
+    for arm, values in arms.items()
+  ]
 
 
 def _shared(arms: Sequence[Scores]) -> list[str]:

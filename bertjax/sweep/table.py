@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people, in Markdown, which also reads well in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -29,3 +30,16 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     + " |"
     for row in (header, rule, *rows)
   )
+
+
+def cell(summary: Mapping[str, Any] | None, sign: str = "") -> str:
+  """Mean ± std of a summary as JSON has it; a dash where there is none.
+
+  Args:
+    summary: `mean`, and `std`, which is None of a single value.
+    sign: "+" shows the sign of a positive mean too.
+  """
+  if summary is None:
+    return "–"
+  mean, std = summary["mean"], summary["std"]
+  return f"{mean:{sign}.4f}" + ("" if std is None else f" ± {std:.4f}")

@@ -7,6 +7,7 @@ A row is one example, the classic BERT row: `[CLS] a [SEP]`, or
 """
 
 import functools
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -16,7 +17,6 @@ from bertjax.batch import (
   CLASSIFICATION_FEATURES,
   ENCODER_FEATURES,
   Batch,
-  Vocabulary,
   empty_batch,
 )
 from data_pipelines.tasks.classification import order
@@ -25,12 +25,12 @@ from data_pipelines.tasks.classification import order
 class Tokenizer(Protocol):
   """What is needed of a tokenizer here."""
 
-  def encode(self, texts: list[str]) -> Sequence[Sequence[int] | np.ndarray]:
-    """Ids of each text, no special pieces added."""
-    ...
+  pad_id: int
+  cls_id: int
+  sep_id: int
 
-  def vocabulary(self) -> Vocabulary:
-    """Ids of the special pieces, and more."""
+  def encode(self, texts: Sequence[str]) -> Sequence[np.ndarray]:
+    """Ids of each text, no special pieces added."""
     ...
 
 
@@ -62,19 +62,18 @@ def encode_texts(
     raise ValueError(
       f"{len(texts)} texts have {len(pairs)} pairs; give as many"
     )
-  vocabulary = tokenizer.vocabulary()
-  first = tokenizer.encode(list(texts))
-  second = None if pairs is None else tokenizer.encode(list(pairs))
+  first = tokenizer.encode(texts)
+  second = None if pairs is None else tokenizer.encode(pairs)
   rows = empty_batch(
     ENCODER_FEATURES, {"B": len(texts), "S": seq_length, "R": 1}
   )
-  rows["tokens_BS"][...] = vocabulary.pad_id
+  rows["tokens_BS"][...] = tokenizer.pad_id
   for row, a in enumerate(first):
     b = () if second is None else second[row]
     size_a, size_b = fit(len(a), len(b), seq_length - specials)
-    parts = [[vocabulary.cls_id], a[:size_a], [vocabulary.sep_id]]
+    parts = [[tokenizer.cls_id], a[:size_a], [tokenizer.sep_id]]
     if second is not None:
-      parts += [b[:size_b], [vocabulary.sep_id]]
+      parts += [b[:size_b], [tokenizer.sep_id]]
     ids = np.concatenate([np.asarray(part, np.int32) for part in parts])
     rows["tokens_BS"][row, : len(ids)] = ids
     rows["types_BS"][row, size_a + 2 : len(ids)] = 1
@@ -111,6 +110,14 @@ class TaskBatches:
   def __len__(self) -> int:
     """Number of examples."""
     return len(self._labels_N)
+
+  def sha256(self) -> str:
+    """Return a hash of every example, in order."""
+    sha256 = hashlib.sha256()
+    for array in (*self._features.values(), self._labels_N):
+      sha256.update(f"{array.dtype}{array.shape}".encode())
+      sha256.update(np.ascontiguousarray(array).tobytes())
+    return sha256.hexdigest()
 
   def training(self, *, seed: int, step: int, batch_size: int) -> Batch:
     """Return batch `step`: epoch after epoch, each in an order of its own.

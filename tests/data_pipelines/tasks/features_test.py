@@ -6,7 +6,6 @@ import pytest
 from bertjax.batch import (
   CLASSIFICATION_FEATURES,
   ENCODER_FEATURES,
-  Vocabulary,
   check_batch,
 )
 from data_pipelines.tasks.features import TaskBatches, encode_texts, fit
@@ -17,12 +16,10 @@ PAD, CLS, SEP = 3, 1, 2
 class Words:
   """A tokenizer whose ids are the numbers in the text."""
 
-  def encode(self, texts):
-    return [[int(word) for word in text.split()] for text in texts]
+  pad_id, cls_id, sep_id = PAD, CLS, SEP
 
-  def vocabulary(self):
-    table_V = np.zeros(100, bool)
-    return Vocabulary(PAD, 0, CLS, SEP, 4, table_V, table_V, np.arange(5, 100))
+  def encode(self, texts):
+    return [np.asarray(text.split(), np.int32) for text in texts]
 
 
 def test_a_single_text_is_a_classic_row():
@@ -121,3 +118,14 @@ def test_a_split_without_examples_is_refused():
   rows = encode_texts(Words(), [], None, 4)
   with pytest.raises(ValueError, match="without examples"):
     TaskBatches(rows, np.zeros(0, np.int32))
+
+
+def test_the_hash_is_of_features_and_labels():
+  labels_N = np.arange(3, dtype=np.int32)
+  make = lambda texts, labels_N: TaskBatches(
+    encode_texts(Words(), texts, None, 4), labels_N
+  ).sha256()
+  first = make(["10", "11", "12"], labels_N)
+  assert make(["10", "11", "12"], labels_N) == first
+  assert make(["10", "11", "13"], labels_N) != first
+  assert make(["10", "11", "12"], labels_N[::-1]) != first

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bertjax.config import FinetuneConfig
+from bertjax.finetune import experiment
+from bertjax.finetune.experiment import Experiment, make_trial
+from bertjax.finetune.scores import Scores
+from bertjax.finetune.trial import Outcome
+from bertjax.hooks import Diverged
+from bertjax.sweep.trials import Ledger
+
+CONFIG = FinetuneConfig(learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3)
+# Rate → accuracy on dev and on test: they disagree on which is best.
+DEV = {1e-4: 0.5, 1e-3: 0.7, 1e-2: 0.6}
+TEST = {1e-4: 0.9, 1e-3: 0.4, 1e-2: 0.8}
+
+
+class Bench:
+  """Stands in for training: counts runs, gives scores out of a table."""
+
+  def __init__(self, folder, monkeypatch, config=CONFIG, diverging=()):
+    self.runs = []
+    self.reports = []
+    self.diverging = diverging
+    self.materials = 0
+    monkeypatch.setattr(experiment, "run_once", self.run_once)
+    self.config = config
+    self.folder = folder
+
+  def experiment(self):
+    def material() -> Any:
+      self.materials += 1
+      return "material"
+
+    return Experiment(
+      material,
+      self.config,
+      Ledger(self.folder, {}),
+      report=lambda *told: self.reports.append(told),
+    )
+
+  def run_once(self, material, config, *, learning_rate, seed):
+    del material, config
+    self.runs.append((learning_rate, seed))
+    if learning_rate in self.diverging:
+      raise Diverged(f"loss is nan at {learning_rate}")
+    dev = Scores(DEV[learning_rate] + seed / 100, 0.0, 1.0)
+    return Outcome(
+      params=f"params of {learning_rate} {seed}",
+      step=10,
+      dev=dev,
+      test=Scores(TEST[learning_rate] - seed / 100, 0.1, 1.0),
+      curve=((10, dev),),
+      train_loss=0.1,
+    )
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+  return Bench(tmp_path, monkeypatch)
+
+
+def test_the_rate_is_chosen_on_dev_and_its_first_run_counts(bench):
+  results = bench.experiment().run()
+  assert results["learning_rate"] == 1e-3
+  assert bench.runs == [
+    (1e-4, 4),
+    (1e-3, 4),
+    (1e-2, 4),
+    (1e-3, 5),
+    (1e-3, 6),
+  ]
+  assert results["seeds"] == [4, 5, 6]
+  assert len(bench.reports) == len(bench.runs)
+  assert [entry["learning_rate"] for entry in results["selection"]] == [
+    1e-4,
+    1e-3,
+    1e-2,
+  ]
+
+
+def test_scores_are_numpys_mean_and_std_over_seeds(bench):
+  test = bench.experiment().run()["test"]["accuracy"]
+  values_N = TEST[1e-3] - np.asarray([4, 5, 6]) / 100
+  np.testing.assert_allclose(test["values"], values_N)
+  assert math.isclose(test["mean"], values_N.mean())
+  assert math.isclose(test["std"], values_N.std(ddof=1))
+
+
+def test_a_finished_arm_costs_nothing(bench):
+  first = bench.experiment().run()
+  runs, materials = len(bench.runs), bench.materials
+  again = bench.experiment().run()
+  assert json.dumps(again) == json.dumps(first)
+  assert (len(bench.runs), bench.materials) == (runs, materials) == (5, 1)
+
+
+def test_an_interrupted_arm_goes_on_with_the_next_trial(bench):
+  whole = bench.experiment().run()
+  last = bench.folder / "trials" / make_trial(1e-3, 6).name / "result.json"
+  last.unlink()
+  bench.runs.clear()
+  assert bench.experiment().run() == whole
+  assert bench.runs == [(1e-3, 6)]
+
+
+def test_more_seeds_run_only_the_new_ones(tmp_path, monkeypatch, bench):
+  bench.experiment().run()
+  more = FinetuneConfig(**{**vars(CONFIG), "seeds": 5})
+  later = Bench(tmp_path, monkeypatch, config=more)
+  later.experiment().run()
+  assert later.runs == [(1e-3, 7), (1e-3, 8)]
+
+
+def test_the_best_run_on_dev_is_handed_on(bench):
+  arm = bench.experiment()
+  arm.run()
+  trial = arm.winner(1e-3)
+  assert trial == make_trial(1e-3, 6)
+  assert arm.params(trial) == "params of 0.001 6"
+  assert len(bench.runs) == 5
+  # A later process does not have it in memory: it is run again, once.
+  later = bench.experiment()
+  assert later.winner(1e-3) == trial
+  assert later.params(trial) == "params of 0.001 6"
+  assert later.params(trial) == "params of 0.001 6"
+  assert bench.runs[5:] == [(1e-3, 6)]
+
+
+def test_several_seeds_may_choose_the_rate(tmp_path, monkeypatch):
+  config = FinetuneConfig(**{**vars(CONFIG), "selection_seeds": 2, "seeds": 2})
+  bench = Bench(tmp_path, monkeypatch, config=config)
+  results = bench.experiment().run()
+  assert len(bench.runs) == 6
+  assert results["selection"][1]["dev"]["values"] == [0.74, 0.75]
+
+
+def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch):
+  bench = Bench(tmp_path, monkeypatch, diverging=(1e-3,))
+  results = bench.experiment().run()
+  assert results["learning_rate"] == 1e-2
+  assert results["selection"][1]["dev"] is None
+  bench.experiment().run()
+  assert bench.runs.count((1e-3, 4)) == 1
+
+
+def test_an_arm_whose_every_rate_diverges_is_an_error(tmp_path, monkeypatch):
+  bench = Bench(tmp_path, monkeypatch, diverging=tuple(DEV))
+  with pytest.raises(ValueError, match="every run diverged; give lower"):
+    bench.experiment().run()

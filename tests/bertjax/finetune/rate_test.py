@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bertjax.config import OptimizerConfig
+from bertjax.finetune.rate import set_rate, with_rate
+from bertjax.optim import make_optimizer
+from bertjax.state import TrainState
+
+RATE = 3e-3
+STEPS = 10
+
+
+def config(rate):
+  return OptimizerConfig(
+    learning_rate=rate, warmup_steps=3, weight_decay=0.1, clip_norm=0.5
+  )
+
+
+def params() -> dict[str, jax.Array]:
+  generator = np.random.default_rng(0)
+  return {
+    "kernel": jnp.asarray(generator.normal(size=(4, 3)), jnp.float32),
+    "bias": jnp.asarray(generator.normal(size=3), jnp.float32),
+  }
+
+
+def descend(optimizer, opt_state) -> dict[str, jax.Array]:
+  tree: Any = params()
+  target = jax.tree.map(lambda leaf: 2 * leaf + 1, tree)
+  for _ in range(STEPS):
+    grads = jax.tree.map(lambda leaf, aim: leaf - aim, tree, target)
+    updates, opt_state = optimizer.update(grads, opt_state, tree)
+    tree = optax.apply_updates(tree, updates)
+  return tree
+
+
+def test_a_rate_that_is_set_equals_one_that_is_compiled_in():
+  fixed = make_optimizer(config(RATE), STEPS)
+  expected = descend(fixed, fixed.init(params()))
+  free = with_rate(make_optimizer(config(1.0), STEPS))
+  state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
+  actual = descend(free, set_rate(state, RATE).opt_state)
+  for name in expected:
+    # The updates themselves are compared, not what they are added to.
+    moved = expected[name] - params()[name]
+    np.testing.assert_allclose(
+      actual[name] - params()[name], moved, rtol=1e-4, atol=1e-7
+    )
+    assert float(jnp.abs(moved).max()) > 1e-3
+
+
+def test_a_rate_of_zero_moves_nothing():
+  free = with_rate(make_optimizer(config(1.0), STEPS))
+  state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
+  actual = descend(free, set_rate(state, 0.0).opt_state)
+  for name, leaf in params().items():
+    np.testing.assert_array_equal(actual[name], leaf)

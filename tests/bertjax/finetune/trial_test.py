@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax import sharding
+from bertjax.batch import ENCODER_FEATURES, empty_batch
+from bertjax.config import (
+  FinetuneConfig,
+  MeshConfig,
+  ModelConfig,
+  OptimizerConfig,
+)
+from bertjax.finetune.programs import make_programs, with_seed
+from bertjax.finetune.splits import evaluate, make_split, split_logits
+from bertjax.finetune.trial import Material, run_once
+from bertjax.hooks import Diverged
+from data_pipelines.tasks.features import TaskBatches
+
+STEPS = 60
+LENGTH = 8
+CLASSES = 3
+MODEL = ModelConfig(
+  num_layers=2,
+  hidden_size=32,
+  num_heads=2,
+  intermediate_size=64,
+  vocab_size=64,
+  max_positions=LENGTH,
+)
+CONFIG = FinetuneConfig(
+  batch_size=16,
+  evaluation_batch_size=24,
+  evaluations=3,
+  seq_length=LENGTH,
+  warmup_rate=0.25,
+  optimizer=OptimizerConfig(name="adamw_corrected"),
+)
+
+
+def examples(count, seed):
+  """Rows of noise of many lengths; three pieces tell the class."""
+  generator = np.random.default_rng(seed)
+  rows = empty_batch(ENCODER_FEATURES, {"B": count, "S": LENGTH, "R": 1})
+  labels_N = generator.integers(0, CLASSES, count).astype(np.int32)
+  lengths_N = generator.integers(5, LENGTH + 1, count)
+  real_NS = np.arange(LENGTH) < lengths_N[:, None]
+  rows["tokens_BS"][...] = generator.integers(5, 64, (count, LENGTH))
+  rows["tokens_BS"][:, 1:4] = 10 + labels_N[:, None]
+  rows["tokens_BS"][~real_NS] = 0
+  rows["positions_BS"][...] = np.where(real_NS, np.arange(LENGTH), 0)
+  rows["packs_BS"][...] = real_NS
+  return TaskBatches(rows, labels_N)
+
+
+def make_material(config, devices=1):
+  mesh = sharding.make_mesh(config.mesh, jax.devices()[:devices])
+  programs = make_programs(MODEL, CLASSES, config, STEPS, mesh)
+  train = examples(48, 0)
+  dev, test = (
+    make_split(
+      examples(30, seed).evaluation(config.evaluation_batch_size), programs
+    )
+    for seed in (1, 2)
+  )
+  return Material(
+    programs=programs,
+    start=programs.initialize,
+    train=lambda seed, step: train.training(
+      seed=seed, step=step, batch_size=config.batch_size
+    ),
+    dev=dev,
+    test=test,
+    steps=STEPS,
+  )
+
+
+@pytest.fixture(scope="module")
+def material():
+  return make_material(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def outcome(material):
+  return run_once(material, CONFIG, learning_rate=3e-3, seed=0)
+
+
+def test_a_task_is_learnt(outcome):
+  assert outcome.curve[0][1].accuracy < 0.8
+  assert outcome.test.accuracy >= 0.95
+
+
+def test_a_run_is_a_pure_function_of_rate_and_seed(material, outcome):
+  again = run_once(material, CONFIG, learning_rate=3e-3, seed=0)
+  assert again.to_json() == outcome.to_json()
+  jax.tree.map(np.testing.assert_array_equal, again.params, outcome.params)
+  for rate, seed in ((3e-3, 1), (2e-3, 0)):
+    other = run_once(material, CONFIG, learning_rate=rate, seed=seed)
+    assert other.to_json() != outcome.to_json()
+
+
+def test_rates_seeds_and_arms_share_one_compiled_step(material, outcome):
+  del outcome
+  run_once(material, CONFIG, learning_rate=1e-4, seed=5)
+  # Another arm asks for the programs of an equal config.
+  other = make_material(dataclasses.replace(CONFIG))
+  assert other.programs is material.programs
+  run_once(other, CONFIG, learning_rate=1e-3, seed=2)
+  assert material.programs.train_step._cache_size() == 1
+  assert material.programs.logits._cache_size() == 1
+
+
+def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(material):
+  # So high a rate that the last checkpoint is not the best.
+  run = run_once(material, CONFIG, learning_rate=0.05, seed=3)
+  assert [step for step, _ in run.curve] == [20, 40, 60]
+  best_step, best = max(run.curve, key=lambda each: each[1].rank("accuracy"))
+  assert (run.step, run.dev) == (best_step, best)
+  assert evaluate(material.programs, run.params, material.dev) == run.dev
+  assert evaluate(material.programs, run.params, material.test) == run.test
+
+
+def test_dropout_follows_the_seed_of_the_run(material):
+  programs = material.programs
+  batch = material.train(0, 0)
+
+  def loss(seed):
+    placed = sharding.put_batch(
+      with_seed(batch, seed, programs.mesh), programs.mesh
+    )
+    _, metrics = programs.train_step(programs.initialize(0), placed)
+    return float(metrics["loss"][0])
+
+  assert loss(1) == loss(1)
+  assert loss(1) != loss(2)
+
+
+def test_padding_rows_are_no_examples(material, outcome):
+  logits_NC = split_logits(material.programs, outcome.params, material.dev)
+  assert logits_NC.shape == (30, CLASSES)
+  assert len(material.dev.placed) == 2
+  assert np.isfinite(logits_NC).all()
+
+
+def test_a_run_that_diverges_says_so(material):
+  with pytest.raises(Diverged, match="diverged"):
+    run_once(material, CONFIG, learning_rate=1e30, seed=0)
+
+
+@pytest.mark.full
+def test_every_mesh_learns_the_same():
+  still = dataclasses.replace(
+    CONFIG, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
+  )
+  runs = []
+  for mesh, devices in (
+    (MeshConfig(data=1), 1),
+    (MeshConfig(data=8), 8),
+    (MeshConfig(data=2, fsdp=2, tensor=2), 8),
+  ):
+    config = dataclasses.replace(still, mesh=mesh)
+    material = make_material(config, devices)
+    runs.append(run_once(material, config, learning_rate=1e-3, seed=0))
+  for run in runs[1:]:
+    for (_, left), (_, right) in zip(runs[0].curve, run.curve, strict=True):
+      assert abs(left.loss - right.loss) < 1e-4
