@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Small examples, alone or packed, and a model small enough to compile."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from bertjax.batch import PRETRAINING_FEATURES, Vocabulary, empty_batch
+from bertjax.config import ModelConfig
+from bertjax.model import BertForPreTraining
+
+SMALL = ModelConfig(
+  num_layers=2,
+  hidden_size=32,
+  num_heads=4,
+  intermediate_size=64,
+  vocab_size=120,
+  max_positions=64,
+)
+PAD, UNK, CLS, SEP, MASK = range(5)
+SPECIALS = 5
+
+
+def vocabulary(size=SMALL.vocab_size):
+  special_V = np.arange(size) < SPECIALS
+  counts_V = np.arange(size) % 7 + 1.0
+  return Vocabulary(
+    pad_id=PAD,
+    unk_id=UNK,
+    cls_id=CLS,
+    sep_id=SEP,
+    mask_id=MASK,
+    special_V=special_V,
+    continues_V=np.zeros(size, bool),
+    ordinary_W=np.arange(SPECIALS, size).astype(np.int32),
+    log_unigram_V=np.log(counts_V / counts_V.sum()).astype(np.float32),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """[CLS] A [SEP] B [SEP], its pair label and its masking key."""
+
+  tokens: np.ndarray
+  types: np.ndarray
+  label: int
+  key: np.ndarray
+
+
+def example(length, seed, vocab_size=SMALL.vocab_size):
+  """An example of `length` pieces, at least 5, specials included."""
+  draw = np.random.default_rng([length, seed])
+  first = int(draw.integers(1, length - 3))
+  body = draw.integers(SPECIALS, vocab_size, length)
+  tokens = body.astype(np.int32)
+  tokens[[0, first + 1, length - 1]] = CLS, SEP, SEP
+  return Example(
+    tokens=tokens,
+    types=(np.arange(length) > first + 1).astype(np.int32),
+    label=int(draw.integers(0, 2)),
+    key=draw.integers(0, 2**32, 2, dtype=np.uint32),
+  )
+
+
+def rows(packs, seq_length, max_packs):
+  """Batch with one row for each list of examples in `packs`."""
+  sizes = {"B": len(packs), "S": seq_length, "R": max_packs}
+  batch = empty_batch(PRETRAINING_FEATURES, sizes)
+  for b, examples in enumerate(packs):
+    start = 0
+    for r, one in enumerate(examples):
+      span = slice(start, start + len(one.tokens))
+      batch["tokens_BS"][b, span] = one.tokens
+      batch["types_BS"][b, span] = one.types
+      batch["positions_BS"][b, span] = np.arange(len(one.tokens))
+      batch["packs_BS"][b, span] = r + 1
+      batch["starts_BR"][b, r] = start
+      batch["pair_label_BR"][b, r] = one.label
+      batch["key_BR2"][b, r] = one.key
+      start = span.stop
+  return batch
+
+
+def ragged(count, seq_length, seed=0):
+  """`count` unpacked rows of differing lengths."""
+  lengths = np.random.default_rng(seed).integers(5, seq_length + 1, count)
+  return rows([[example(int(n), seed)] for n in lengths], seq_length, 1)
+
+
+def init_params(config=SMALL, seed=0, scale=3.0):
+  """Parameters with no zeros in them: biases and scales are perturbed.
+
+  `scale` enlarges the kernels, so that attention is not nearly uniform.
+  """
+  batch = rows([[example(8, 0)]], 8, 1)
+  positions_BP = np.zeros((1, 2), np.int32)
+  model = BertForPreTraining(config)
+  params = nn.unbox(
+    model.init(jax.random.key(seed), batch, positions_BP, deterministic=True)
+  )["params"]
+  draw = np.random.default_rng(seed)
+  return jax.tree.map(
+    lambda leaf: (
+      np.asarray(leaf) * (scale if leaf.std() else 1)
+      + 0.1 * draw.standard_normal(leaf.shape)
+    ).astype(np.float32),
+    params,
+  )
+
+
+def equations(jaxpr):
+  """Every equation of a jaxpr and of those inside it."""
+  for equation in jaxpr.eqns:
+    yield equation
+    for value in jax.tree.leaves(list(equation.params.values())):
+      inner = getattr(value, "jaxpr", value)
+      if hasattr(inner, "eqns"):
+        yield from equations(inner)

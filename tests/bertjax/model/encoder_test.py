@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The stack: scanned, unrolled or recomputed, the same function."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.config import ComputeConfig
+from bertjax.model import BertForPreTraining
+from bertjax.model.embeddings import Embeddings
+from bertjax.model.encoder import Layer
+from tests.bertjax.examples import SMALL, equations, init_params, ragged
+
+BATCH = ragged(4, 16)
+PARAMS = init_params()
+NO_DROPOUT = dataclasses.replace(
+  SMALL, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
+)
+
+
+SEED = 3
+
+
+def hidden(params, compute, config=SMALL, seed=None):
+  hidden_BSD, _ = BertForPreTraining(config, compute).apply(
+    {"params": params},
+    BATCH,
+    method="encode",
+    deterministic=seed is None,
+    rngs={} if seed is None else {"dropout": jax.random.key(seed)},
+  )
+  return hidden_BSD
+
+
+def value_and_grad(compute, seed=None):
+  real_BS1 = jnp.asarray(BATCH["packs_BS"] > 0, jnp.float32)[..., None]
+  mix_BSD = np.random.default_rng(1).standard_normal((4, 16, 32))
+  loss = lambda params: jnp.sum(
+    hidden(params, compute, seed=seed) * real_BS1 * np.float32(mix_BSD)
+  )
+  return jax.jit(jax.value_and_grad(loss))(PARAMS)
+
+
+def assert_close(got, expected, tolerance=1e-6):
+  """Each leaf within `tolerance` of its largest entry."""
+  for (path, left), right in zip(
+    jax.tree.leaves_with_path(got), jax.tree.leaves(expected), strict=True
+  ):
+    scale = max(float(np.abs(right).max()), 1.0)
+    difference = np.abs(np.asarray(left) - np.asarray(right)).max()
+    assert difference <= tolerance * scale, jax.tree_util.keystr(path)
+
+
+def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
+  params = PARAMS["encoder"]
+  embeddings = Embeddings(SMALL, ComputeConfig())
+  layer = Layer(SMALL, ComputeConfig(), deterministic=True)
+
+  @jax.jit
+  def loop(params):
+    state_BSD = embeddings.apply(
+      {"params": params["embeddings"]}, BATCH, deterministic=True
+    )
+    for index in range(SMALL.num_layers):
+      part = jax.tree.map(lambda leaf, i=index: leaf[i], params["layers"])
+      state_BSD, _ = layer.apply({"params": part}, state_BSD, BATCH["packs_BS"])
+    return state_BSD
+
+  run = jax.jit(lambda params: hidden(params, ComputeConfig()))
+  assert_close(run(PARAMS), loop(params))
+
+
+def test_layers_differ():
+  """The law above would hold of a stack that used its first layer twice."""
+  swapped = jax.tree.map(lambda leaf: leaf, PARAMS)
+  swapped["encoder"]["layers"] = jax.tree.map(
+    lambda leaf: leaf[::-1], PARAMS["encoder"]["layers"]
+  )
+  run = jax.jit(lambda params: hidden(params, ComputeConfig()))
+  change = run(swapped) - run(PARAMS)
+  assert np.abs(change).max() > 0.01
+
+
+@pytest.fixture(scope="module")
+def plain():
+  return value_and_grad(ComputeConfig(), SEED)
+
+
+@pytest.mark.parametrize(
+  "compute",
+  [
+    ComputeConfig(unroll=2),
+    ComputeConfig(remat="dots"),
+    ComputeConfig(remat="full"),
+  ],
+  ids=lambda compute: f"unroll={compute.unroll},remat={compute.remat}",
+)
+def test_unrolling_and_remat_change_no_value_and_no_gradient(compute, plain):
+  trace = lambda compute: str(
+    jax.make_jaxpr(lambda params: hidden(params, compute, seed=SEED))(PARAMS)
+  )
+  assert trace(compute) != trace(ComputeConfig()), "the option does nothing"
+  assert_close(value_and_grad(compute, SEED), plain)
+
+
+def test_layers_drop_different_units():
+  """A key that were not split over the scan would repeat its masks."""
+  trace = jax.make_jaxpr(
+    lambda params: hidden(params, ComputeConfig(), seed=SEED)
+  )(PARAMS)
+  splits = [
+    tuple(equation.outvars[0].aval.shape)
+    for equation in equations(trace.jaxpr)
+    if equation.primitive.name == "random_split"
+  ]
+  assert splits == [(SMALL.num_layers,)]
+
+
+def test_dropout_of_rate_zero_is_the_deterministic_model():
+  jaxprs = [
+    str(
+      jax.make_jaxpr(
+        lambda params, seed=seed: hidden(
+          params, ComputeConfig(), NO_DROPOUT, seed=seed
+        )
+      )(PARAMS)
+    )
+    for seed in (None, SEED)
+  ]
+  # The key is split for the scan, and then nobody draws from it.
+  assert "random_bits" not in jaxprs[1]
+  assert jaxprs[0].count("dot_general") == jaxprs[1].count("dot_general")

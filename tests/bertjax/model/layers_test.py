@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Layer normalisation, activations and dropout."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.config import ModelConfig
+from bertjax.model.layers import Dropout, LayerNorm, activation, weights
+
+X = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
+
+
+def drop(x, rate, seed, *, deterministic=False):
+  return Dropout(rate).apply(
+    {}, x, deterministic=deterministic, rngs={"dropout": jax.random.key(seed)}
+  )
+
+
+def test_layer_norm_equals_a_float64_derivation_far_from_zero():
+  # A mean of 1e2 is where a variance taken as E[x²] − E[x]² loses its digits.
+  shifted = X + np.float32(1e2)
+  scale, bias = np.linspace(0.5, 2, 64), np.linspace(-1, 1, 64)
+  module = LayerNorm(1e-12, "float32")
+  params = {"scale": np.float32(scale), "bias": np.float32(bias)}
+  output: jax.Array = module.apply({"params": params}, shifted)
+  exact = shifted.astype(np.float64)
+  exact -= exact.mean(axis=-1, keepdims=True)
+  exact /= np.sqrt((exact**2).mean(axis=-1, keepdims=True) + 1e-12)
+  np.testing.assert_allclose(output, exact * scale + bias, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+  ("name", "by_hand"),
+  [
+    ("gelu", lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2)))),
+    (
+      "gelu_tanh",
+      lambda x: (
+        0.5
+        * x
+        * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+      ),
+    ),
+  ],
+)
+def test_both_flavours_of_gelu_equal_their_definition(name, by_hand):
+  x = np.linspace(-8, 8, 1001, dtype=np.float32)
+  output = activation(ModelConfig(activation=name))(jnp.asarray(x))
+  np.testing.assert_allclose(output, np.vectorize(by_hand)(x), atol=1e-6)
+
+
+def test_an_unknown_activation_is_named():
+  with pytest.raises(ValueError, match="activation='relu'; give one of"):
+    activation(ModelConfig(activation="relu"))
+
+
+def test_weights_are_cut_at_two_standard_deviations():
+  init = weights(ModelConfig(), ("embed", "mlp"))
+  kernel = np.asarray(init(jax.random.key(0), (512, 512)).unbox())
+  assert np.abs(kernel).max() <= 0.04
+  # facts.md quotes this of google-research/bert: σ = 0.02 cut at ±2σ.
+  assert kernel.std() == pytest.approx(0.0175925, rel=5e-3)
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share():
+  ones = jnp.ones((64, 128, 64))
+  output = np.asarray(drop(ones, 0.1, 0))
+  dropped = (output == 0).mean()
+  assert dropped == pytest.approx(0.1, abs=4 * math.sqrt(0.09 / ones.size))
+  assert output.max() == pytest.approx(1 / 0.9, rel=1e-4)
+  assert output.mean() == pytest.approx(1.0, abs=2e-3)
+
+
+def test_dropout_is_independent_from_place_to_place():
+  """Neighbours share no bits: pairs along every axis drop independently."""
+  gone = np.asarray(drop(jnp.ones((32, 64, 64)), 0.25, 1)) == 0
+  for axis in range(3):
+    for step in (1, 2, 3, 4, 8, 16):
+      both = (gone & np.roll(gone, step, axis=axis)).mean()
+      assert both == pytest.approx(0.0625, abs=5e-3), (axis, step)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7), (2, 2, 8, 8), (1, 1)])
+def test_dropout_takes_any_shape(shape):
+  assert drop(jnp.ones(shape), 0.5, 0).shape == shape
+
+
+def test_dropout_is_a_function_of_its_key():
+  same = [np.asarray(drop(X, 0.5, 7)) for _ in range(2)]
+  np.testing.assert_array_equal(*same)
+  assert not np.array_equal(same[0], drop(X, 0.5, 8))
+
+
+def test_dropout_is_the_same_however_its_batch_is_sharded():
+  mesh = jax.make_mesh((8,), ("data",))
+  spec = jax.sharding.PartitionSpec("data")
+  sharding = jax.sharding.NamedSharding(mesh, spec)
+  x = np.tile(X, (2, 1, 1))
+  run = lambda x: drop(x, 0.5, 7)
+  alone = jax.jit(run)(x)
+  spread = jax.jit(run, in_shardings=sharding, out_shardings=sharding)(x)
+  assert len(spread.addressable_shards) == 8
+  np.testing.assert_array_equal(alone, spread)
+
+
+@pytest.mark.parametrize(("rate", "deterministic"), [(0.0, False), (0.5, True)])
+def test_no_dropout_is_the_identity_and_needs_no_key(rate, deterministic):
+  output = Dropout(rate).apply({}, X, deterministic=deterministic)
+  np.testing.assert_array_equal(output, X)
