@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 
 from bertjax import sharding
@@ -79,26 +80,8 @@ def make_programs(
     ValueError: a mesh that does not divide the parameters, or an unknown
       pooling, optimizer or schedule.
   """
-  model = BertForSequenceClassification(
-    dataclasses.replace(
-      encoder,
-      hidden_dropout_rate=config.hidden_dropout_rate,
-      attention_dropout_rate=config.attention_dropout_rate,
-    ),
-    num_classes,
-    config.pooling,
-    config.compute,
-  )
-  optimizer = with_rate(
-    make_optimizer(
-      dataclasses.replace(
-        config.optimizer,
-        learning_rate=1.0,
-        warmup_steps=round(config.warmup_rate * steps),
-      ),
-      steps,
-    )
-  )
+  model = _make_model(encoder, num_classes, config)
+  optimizer = _make_optimizer(config, steps)
   example = empty_batch(
     CLASSIFICATION_FEATURES,
     {"B": config.batch_size, "S": config.seq_length, "R": 1},
@@ -147,6 +130,32 @@ def with_seed(batch: Batch, seed: int, mesh: Mesh) -> Batch:
 def _own_rows(batch: Batch, mesh: Mesh) -> Batch:
   rows = sharding.local_rows(mesh, len(batch["weight_B"]))
   return {name: array[rows] for name, array in batch.items()}
+
+
+def _make_model(
+  encoder: ModelConfig, num_classes: int, config: FinetuneConfig
+) -> BertForSequenceClassification:
+  return BertForSequenceClassification(
+    dataclasses.replace(
+      encoder,
+      hidden_dropout_rate=config.hidden_dropout_rate,
+      attention_dropout_rate=config.attention_dropout_rate,
+    ),
+    num_classes,
+    config.pooling,
+    config.compute,
+  )
+
+
+def _make_optimizer(
+  config: FinetuneConfig, steps: int
+) -> optax.GradientTransformation:
+  schedule = dataclasses.replace(
+    config.optimizer,
+    learning_rate=1.0,
+    warmup_steps=round(config.warmup_rate * steps),
+  )
+  return with_rate(make_optimizer(schedule, steps))
 
 
 def _task(model: BertForSequenceClassification) -> Task:

@@ -43,15 +43,10 @@ def make_trials(config: SweepConfig) -> list[Trial]:
         f"arm {arm} changes {', '.join(sorted(set(changes) - {_FREE}))}; arms "
         f"are matched in everything but {_FREE}"
       )
+  for arm in config.arms:
+    pretrain_config(config, arm, config.seed)  # refuses a misspelt field
   return [
-    Trial(
-      f"{arm}-seed{seed}",
-      {
-        "arm": arm,
-        "seed": seed,
-        "pretrain": to_mapping(pretrain_config(config, arm, seed)),
-      },
-    )
+    Trial(f"{arm}-seed{seed}", {"arm": arm, "seed": seed, **config.arms[arm]})
     for seed in range(config.seed, config.seed + config.seeds)
     for arm in config.arms
   ]

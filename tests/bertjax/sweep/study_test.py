@@ -39,10 +39,12 @@ def test_a_trial_for_every_arm_and_seed_with_whole_comparisons_first():
     "weightless-seed4",
     "mlm-seed4",
   ]
-  assert [t.settings["pretrain"]["seed"] for t in trials] == [3] * 3 + [4] * 3
+  assert [t.settings["seed"] for t in trials] == [3] * 3 + [4] * 3
+  assert trials[2].settings["objective"] == {"next_sentence": "off"}
 
 
 def test_arms_differ_in_the_objective_only():
+  assert study.pretrain_config(CONFIG, "mlm", 4).seed == 4
   base = flat(to_mapping(study.pretrain_config(CONFIG, "mlm_nsp", 3)))
   for arm in ("weightless", "mlm"):
     other = flat(to_mapping(study.pretrain_config(CONFIG, arm, 3)))

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Arms of pre-training, matched but for the objective, probed by fine-tuning.
+
+    python -m launch.sweep --config=configs/sweeps/nsp.py \
+      --config.pretrain.data.store=DIR --workdir=DIR
+
+One trial after another, each through `launch.pretrain` and then
+`launch.finetune`; a rerun goes on with the first that is not done, and inside
+it from its last checkpoint. `WORKDIR/results.json` and `results.md` compare
+the arms, seed by seed.
+"""
+
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from bertjax.config import SweepConfig, from_mapping, to_mapping
+from bertjax.finetune import checks
+from bertjax.sweep import study
+from bertjax.sweep.trials import Ledger, Trial, write_json
+from data_pipelines.tasks import catalog
+from launch import cli, finetune, pretrain
+from launch.assembly import assemble
+
+# What an arm is judged by; the others say how pre-training itself went, each
+# arm on validation rows of its own kind.
+PROBE = "probe_accuracy"
+_VALIDATION = ("mlm_loss", "mlm_accuracy", "nsp_accuracy")
+
+
+def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
+  """Run the trials that are not done yet; return the comparison.
+
+  Raises:
+    ValueError: a mistake in the config, before the first trial starts.
+  """
+  trials = study.make_trials(config)
+  ledger = Ledger(workdir, _check(config))
+  scores: dict[str, dict[int, Mapping[str, float]]] = {}
+  for number, trial in enumerate(trials, 1):
+    print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
+    arm, seed = trial.settings["arm"], trial.settings["seed"]
+    scores.setdefault(arm, {})[seed] = ledger.run(
+      trial, functools.partial(run_trial, config, trial)
+    )
+  comparison = study.compare(scores, config.baseline)
+  write_json(ledger.folder / "results.json", comparison)
+  text = study.table(comparison)
+  (ledger.folder / "results.md").write_text(text)
+  print(text, flush=True)
+  return comparison
+
+
+def run_trial(
+  config: SweepConfig, trial: Trial, folder: pathlib.Path
+) -> dict[str, float]:
+  """Pre-train and probe one trial; what `folder` holds of it is resumed."""
+  trained = pretrain.run(
+    study.pretrain_config(
+      config, trial.settings["arm"], trial.settings["seed"]
+    ),
+    str(folder / "pretrain"),
+  )
+  probe = finetune.run(
+    config.finetune, trained["bundle"], str(folder / "finetune")
+  )
+  validation = trained["validation"]
+  return {
+    PROBE: probe["test"]["accuracy"]["mean"],
+    **{name: validation[name] for name in _VALIDATION if name in validation},
+  }
+
+
+def _check(config: SweepConfig) -> dict[str, Any]:
+  """Check every arm and the probe; return the identity of the study."""
+  parts = [
+    assemble(study.pretrain_config(config, arm, config.seed))
+    for arm in config.arms
+  ]
+  checks.check_config(
+    config.finetune, parts[0].config.model, parts[0].store.vocab_size
+  )
+  catalog.load_task(config.finetune.task)
+  # Seeds come and go, and the objective is what the arms are about.
+  shared = {
+    name: value
+    for name, value in parts[0].identity.items()
+    if name != "seed" and not name.startswith("objective.")
+  }
+  return {
+    "arms": to_mapping(config)["arms"],
+    "pretrain": shared,
+    "finetune": to_mapping(config.finetune),
+  }
+
+
+def define_flags() -> None:
+  """Define this launcher's flags; not at import, because others call `run`."""
+  config_flags.DEFINE_config_file(
+    "config", None, "Config file, as configs/sweeps/nsp.py.", lock_config=True
+  )
+  flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
+  flags.mark_flag_as_required("config")
+
+
+def main(_: Sequence[str]) -> None:
+  """Run the study that the flags say."""
+  values = flags.FLAGS
+  run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main)
