@@ -5,7 +5,7 @@
 import collections
 import concurrent.futures
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +45,7 @@ def encode_documents(
   *,
   mode: str,
   workers: int = 0,
-) -> Iterator[Encoded]:
+) -> Generator[Encoded, None, None]:
   """Cut each document into sentences and those into pieces.
 
   Args:

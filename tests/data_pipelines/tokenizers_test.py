@@ -265,6 +265,14 @@ def test_vocabulary_tables(shared_data, spm):
   assert all(piece.startswith("▁") for piece in starts[5:])
 
 
+def test_unused_slots_are_no_random_replacements():
+  pieces = ["[PAD]", "[unused0]", "[unused99]", *SPECIALS[1:], "a", "##b"]
+  table = wordpiece.WordPiece(pieces).vocabulary()
+  assert table.ordinary_W.tolist() == [7, 8]
+  assert np.flatnonzero(table.special_V).tolist() == [0, 3, 4, 5, 6]
+  assert np.flatnonzero(table.continues_V).tolist() == [8]
+
+
 @pytest.mark.parametrize(
   ("lines", "message"),
   [

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+import numpy as np
+import pytest
+
+from data_pipelines import documents, encoding, wordpiece
+from data_pipelines.pieces import SPECIALS
+from data_pipelines.sentences import split
+
+PIECES = [*SPECIALS, *"abcdefgh.", *(f"##{c}" for c in "abcdefgh")]
+TEXTS = ["Abc def. Gh.", "Bad cafe.\n\nFeed.", "\u200b", "Deaf. " * 30] * 5
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+  return wordpiece.WordPiece(PIECES)
+
+
+def hashed(texts):
+  for text in texts:
+    yield encoding.Hashed(documents.digest(text), text)
+
+
+@pytest.mark.parametrize("characters", [1, 50, 1 << 18])
+def test_documents_come_in_order_however_they_are_batched(
+  characters, tokenizer, monkeypatch
+):
+  monkeypatch.setattr(encoding, "_BATCH_CHARACTERS", characters)
+  found = list(
+    encoding.encode_documents(hashed(TEXTS), tokenizer, mode="segment")
+  )
+  assert len(found) == len(TEXTS)
+  for text, document in zip(TEXTS, found, strict=True):
+    ids = tokenizer.encode(split(text))
+    assert document.digest == documents.digest(text)
+    assert document.lengths.tolist() == [len(sentence) for sentence in ids]
+    assert document.ids.tolist() == np.concatenate([[], *ids]).tolist()
+    assert document.ids.dtype == np.uint16
+
+
+def test_workers_read_no_further_ahead_than_they_need(tokenizer, monkeypatch):
+  monkeypatch.setattr(encoding, "_BATCH_CHARACTERS", 1)
+  taken = 0
+
+  def watched():
+    nonlocal taken
+    for document in hashed(TEXTS):
+      taken += 1
+      yield document
+
+  encoded = encoding.encode_documents(
+    watched(), tokenizer, mode="segment", workers=1
+  )
+  assert next(encoded).digest == documents.digest(TEXTS[0])
+  assert taken == 3
+  encoded.close()
+  assert taken == 3
+
+
+class _Deadly(wordpiece.WordPiece):
+  """Ends its process; stands for a worker that ran out of memory."""
+
+  def encode_flat(self, texts):
+    os._exit(1)
+
+  def __reduce__(self):
+    return _Deadly, (self.pieces,)
+
+
+def test_a_worker_that_dies_is_told():
+  encoded = encoding.encode_documents(
+    hashed(TEXTS), _Deadly(PIECES), mode="lines", workers=1
+  )
+  with pytest.raises(OSError, match="a worker process died"):
+    list(encoded)
