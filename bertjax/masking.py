@@ -17,6 +17,7 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
+from bertjax.model.random_bits import threefry
 
 Array = jax.Array
 # What became of a chosen piece: `Masked.kind_BP`.
@@ -94,33 +95,37 @@ def mask_tokens(
   tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
   special_V = jnp.asarray(vocabulary.special_V)
   maskable_BS = (packs_BS > 0) & ~special_V[tokens_BS]
-  bits_BS3 = _random_bits(features)
-  rank_BS = _rank_in_pack(bits_BS3[..., 0], maskable_BS, packs_BS)
+  scores_BS, kinds_BS, draws_BS, _ = _random_bits(features)
+  rank_BS = _rank_in_pack(scores_BS, maskable_BS, packs_BS)
   counts = prediction_counts(tokens_BS.shape[1], objective.mask_rate)
   lengths_BS = jnp.sum(
     packs_BS[:, :, None] == packs_BS[:, None, :], axis=2, dtype=jnp.int32
   )
   chosen_BS = maskable_BS & (rank_BS < jnp.asarray(counts)[lengths_BS])
-  kind_BS = jnp.where(chosen_BS, _kinds(bits_BS3[..., 1], objective), NONE)
+  kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
   ordinary_W = jnp.asarray(vocabulary.ordinary_W)
-  drawn_BS = ordinary_W[bits_BS3[..., 2] % np.uint32(len(ordinary_W))]
+  drawn_BS = ordinary_W[draws_BS % np.uint32(len(ordinary_W))]
   corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
   corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
   return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots)
 
 
 def _random_bits(features: Mapping[str, Array]) -> Array:
-  """Three uint32 a position, from the example's key and the place in it."""
+  """Four uint32 a position, from the example's key and the place in it."""
   # Padding (pack 0) takes the key of pack 1 and is never chosen.
   owner_BS = jnp.maximum(features["packs_BS"] - 1, 0)
   key_BS2 = jnp.take_along_axis(
     features["key_BR2"], owner_BS[:, :, None], axis=1
   )
-  keys_BS = jax.random.wrap_key_data(key_BS2, impl="threefry2x32")
-  draw = lambda key, position: jax.random.bits(
-    jax.random.fold_in(key, position), (3,), jnp.uint32
-  )
-  return jax.vmap(jax.vmap(draw))(keys_BS, features["positions_BS"])
+  position_BS = features["positions_BS"].astype(jnp.uint32)
+  draws = [
+    threefry(
+      (key_BS2[..., 0], key_BS2[..., 1]),
+      (position_BS, jnp.full_like(position_BS, block)),
+    )
+    for block in range(2)
+  ]
+  return jnp.concatenate(draws)
 
 
 def _rank_in_pack(

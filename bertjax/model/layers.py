@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.random_bits import bits16
 
 Array = jax.Array
 Axes = tuple[str | None, ...]
@@ -102,9 +103,11 @@ class Dropout(nn.Module):
     """Return `hidden` with a share of `rate` zeroed, the rest scaled up."""
     if deterministic or self.rate == 0.0:
       return hidden
-    keep = 1.0 - self.rate
-    mask = jax.random.bernoulli(self.make_rng("dropout"), keep, hidden.shape)
-    return jnp.where(mask, hidden / keep, jnp.zeros_like(hidden))
+    bits = bits16(self.make_rng("dropout"), hidden.shape)
+    dropped = round(self.rate * 2**16)
+    # The share that is kept is exact, and so is its inverse.
+    scaled = hidden * (2**16 / (2**16 - dropped))
+    return jnp.where(bits < dropped, jnp.zeros_like(hidden), scaled)
 
 
 def activation(config: ModelConfig) -> Callable[[Array], Array]:

@@ -59,7 +59,7 @@ def by_hand(params, hidden_SD, sees_ST):
   query, key, value, out = map(exact, ("query", "key", "value", "out"))
   total_SD = np.tile(out["bias"], (len(hidden_SD), 1))
   for head in range(SMALL.num_heads):
-    project = lambda part: (
+    project = lambda part, head=head: (
       hidden_SD @ part["kernel"][:, head] + part["bias"][head]
     )
     query_SK, key_TK, value_TK = map(project, (query, key, value))

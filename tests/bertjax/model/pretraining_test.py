@@ -40,9 +40,10 @@ PUBLISHED = {
 LENGTHS = (9, 14, 5, 21, 6)
 EXAMPLES = [example(length, seed=4) for length in LENGTHS]
 PARAMS = init_params()
+FLOAT32, NSP = ComputeConfig(), ObjectiveConfig()
 
 
-def encode(batch, compute=ComputeConfig()):
+def encode(batch, compute=FLOAT32):
   model = BertForPreTraining(SMALL, compute)
   return jax.jit(
     lambda batch: model.apply(
@@ -51,7 +52,7 @@ def encode(batch, compute=ComputeConfig()):
   )(batch)
 
 
-def loss_function(compute=ComputeConfig(), objective=ObjectiveConfig()):
+def loss_function(compute=FLOAT32, objective=NSP):
   """(params, batch) → total, with dropout."""
   model = BertForPreTraining(SMALL, compute)
 

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Threefry bits, four 16-bit draws from every block.
+
+JAX's own draws spend a whole 64-bit block on each number, and on CPU lower
+to a loop; a dropout mask needs neither. The blocks are those of
+`jax.extend.random.threefry_2x32`, and they are counted by row and by place
+in the row: what an element gets does not depend on how the batch is sharded.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array
+# Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+
+
+def threefry(key: tuple[Array, Array], count: tuple[Array, Array]) -> Array:
+  """Return both uint32 words of Threefry-2x32-20 along a new first axis.
+
+  Args:
+    key: two uint32 arrays.
+    count: two uint32 arrays that broadcast with them.
+  """
+  schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
+  left, right = count[0] + schedule[0], count[1] + schedule[1]
+  for group in range(5):
+    for rotation in _ROTATIONS[group % 2]:
+      left = left + right
+      right = (right << rotation) | (right >> (32 - rotation))
+      right = right ^ left
+    left = left + schedule[(group + 1) % 3]
+    right = right + schedule[(group + 2) % 3] + np.uint32(group + 1)
+  return jnp.stack([left, right])
+
+
+def bits16(key: Array, shape: tuple[int, ...]) -> Array:
+  """Return uint16 of `shape`, uniform; `key` is one key of any generator."""
+  *lead, last = shape
+  blocks = -(-last // 4)
+  data = jax.random.key_data(key)
+  if data.shape[-1] == 2:
+    words = threefry((data[0], data[1]), _counters((*lead, blocks)))
+    words = jnp.concatenate([words[0], words[1]], axis=-1)
+  else:
+    words = jax.random.bits(key, (*lead, 2 * blocks), jnp.uint32)
+  halves = jax.lax.bitcast_convert_type(words, jnp.uint16)
+  return halves.reshape(*lead, 4 * blocks)[..., :last]
+
+
+def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
+  """(index along the first axis, index within it), of `shape`."""
+  iota = lambda axis: jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
+  inner = jnp.zeros(shape, jnp.uint32)
+  for axis in range(1, len(shape)):
+    inner = inner + iota(axis) * np.uint32(math.prod(shape[axis + 1 :]))
+  return iota(0), inner
