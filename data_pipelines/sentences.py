@@ -40,7 +40,7 @@ _END = re.compile(
 )
 # Titles and Latin shorthand, which no sentence ends with.
 _TITLES = """
-  mr mrs ms messrs mme mlle dr prof st ste rev hon gov pres sen rep gen col
+  mr mrs ms messrs mme mlle dr prof st ste rev hon gov sen rep gen col
   maj capt cpt lt lieut sgt cpl adm cmdr sr hr fr br mt ft vs viz cf eg ie
   approx esp messieurs supt insp
 """

@@ -87,7 +87,7 @@ def test_lists_headings_verse_and_tables_keep_their_lines():
     "  in the next line\n"
     "* two\n"
     ">>> print(1)\n"
-    "a line that is long enough to have been wrapped at its very end by Ned\n"
+    "a line that is long enough to have been wrapped at its very end by Tom\n"
     "Land, who went on."
   )
   assert sentences.split(text) == [
@@ -98,7 +98,7 @@ def test_lists_headings_verse_and_tables_keep_their_lines():
     "- one that goes on in the next line",
     "* two",
     ">>> print(1) a line that is long enough to have been wrapped at its very "
-    "end by Ned Land, who went on.",
+    "end by Tom Land, who went on.",
   ]
 
 
