@@ -19,7 +19,7 @@ from bertjax.batch import (
   Batch,
   empty_batch,
 )
-from bertjax.config import FinetuneConfig, ModelConfig
+from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives import classification_losses
@@ -58,8 +58,6 @@ class Programs:
   logits: Callable[[Any, Features], jax.Array]
 
 
-# Both arms of a comparison, and every run of a sweep's probe, share a key.
-@functools.lru_cache(maxsize=4)
 def make_programs(
   encoder: ModelConfig,
   num_classes: int,
@@ -69,10 +67,14 @@ def make_programs(
 ) -> Programs:
   """Return the functions that train and evaluate; compiles nothing.
 
+  Equal arguments give the same functions, whatever rates, seeds and data
+  `config` names: both arms of a comparison, and the probes of a sweep, are
+  compiled once in a process.
+
   Args:
     encoder: shape of the encoder; its dropout rates are those of `config`.
     num_classes: of the head.
-    config: everything but rates, seeds and task is compiled in.
+    config: how to train.
     steps: of every run, for the schedule.
     mesh: where to run.
 
@@ -80,6 +82,26 @@ def make_programs(
     ValueError: a mesh that does not divide the parameters, or an unknown
       pooling, optimizer or schedule.
   """
+  shared = dataclasses.replace(
+    config,
+    learning_rates=(),
+    seed=0,
+    seeds=0,
+    selection_seeds=0,
+    metric="",
+    task=TaskConfig(),
+  )
+  return _make_programs(encoder, num_classes, shared, steps, mesh)
+
+
+@functools.lru_cache(maxsize=4)
+def _make_programs(
+  encoder: ModelConfig,
+  num_classes: int,
+  config: FinetuneConfig,
+  steps: int,
+  mesh: Mesh,
+) -> Programs:
   model = _make_model(encoder, num_classes, config)
   optimizer = _make_optimizer(config, steps)
   example = empty_batch(

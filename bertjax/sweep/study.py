@@ -24,7 +24,7 @@ Scores = Mapping[int, Mapping[str, float]]
 def make_trials(config: SweepConfig) -> list[Trial]:
   """Return a trial for every arm and seed, all arms of a seed together.
 
-  A sweep that is cut short then has whole comparisons.
+  A sweep that is cut short then has whole comparisons. The baseline is first.
 
   Raises:
     ValueError: fewer than two arms or no seed, a baseline that is no arm, an
@@ -48,7 +48,7 @@ def make_trials(config: SweepConfig) -> list[Trial]:
   return [
     Trial(f"{arm}-seed{seed}", {"arm": arm, "seed": seed, **config.arms[arm]})
     for seed in range(config.seed, config.seed + config.seeds)
-    for arm in config.arms
+    for arm in sorted(config.arms, key=lambda arm: arm != config.baseline)
   ]
 
 

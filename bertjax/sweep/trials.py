@@ -16,6 +16,9 @@ from typing import Any
 # Folder of the trial → what it gave, JSON-able.
 RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
 
+# Fields that a refusal names.
+_SHOWN = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -34,8 +37,8 @@ class Ledger:
       JSON-able.
 
   Raises:
-    ValueError: the folder belongs to another identity (law 10); the first
-      field that differs is named, with both values.
+    ValueError: the folder belongs to another identity (law 10); the
+      fields that differ are named, with both values.
   """
 
   def __init__(
@@ -92,12 +95,17 @@ def _refuse_change(
 ) -> None:
   # What comes from a file has lists where a config has tuples.
   old, new = _flat(old), _flat(json.loads(json.dumps(new)))
-  for name in sorted(old.keys() | new.keys()):
-    if old.get(name) != new.get(name):
-      raise ValueError(
-        f"{folder} was made with {name}={old.get(name)!r}, not "
-        f"{new.get(name)!r}; give another folder, or the old value"
-      )
+  changes = [
+    f"{name}={old.get(name)!r}, not {new.get(name)!r}"
+    for name in dict.fromkeys((*new, *old))
+    if old.get(name) != new.get(name)
+  ]
+  if changes:
+    more = f"; and {len(changes) - _SHOWN} more" * (len(changes) > _SHOWN)
+    raise ValueError(
+      f"{folder} was made with {'; '.join(changes[:_SHOWN])}{more}: give "
+      "another folder, or the old values"
+    )
 
 
 def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -55,6 +55,9 @@ def test_another_identity_is_refused_by_field_and_values(tmp_path):
     Ledger(tmp_path, other)
   with pytest.raises(ValueError, match="new=None, not 1"):
     Ledger(tmp_path, {**IDENTITY, "new": 1})
+  many = {str(number): number for number in range(9)}
+  with pytest.raises(ValueError, match=r"2=None, not 2; and 9 more: give"):
+    Ledger(tmp_path, many)
 
 
 def test_another_trial_of_the_same_name_is_refused(tmp_path):

@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax import digest, sharding
+from bertjax.bundle import load_params, read_bundle_info
+from bertjax.config import (
+  FinetuneConfig,
+  OptimizerConfig,
+  TaskConfig,
+)
+from bertjax.finetune import experiment
+from bertjax.finetune.classifier import make_start, read_pretrained
+from bertjax.finetune.programs import make_programs
+from launch import finetune, predict
+from tests.launch import small
+
+CONFIG = FinetuneConfig(
+  steps=40,
+  batch_size=8,
+  evaluation_batch_size=16,
+  evaluations=2,
+  seq_length=12,
+  learning_rates=(1e-5, 1e-2),
+  seeds=3,
+  optimizer=OptimizerConfig(name="adamw_corrected"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+  """Compiling for eight takes three times as long."""
+  make_mesh = sharding.make_mesh
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(
+      sharding,
+      "make_mesh",
+      lambda config: make_mesh(config, jax.devices()[:1]),
+    )
+    yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+  """A folder with a bundle and a table for each split."""
+  folder = tmp_path_factory.mktemp("place")
+  small.make_bundle(folder / "bundle")
+  for seed, (name, count) in enumerate(
+    (("train", 32), ("dev", 16), ("test", 24))
+  ):
+    rows = small.make_texts(count, seed)
+    small.write_table(folder / f"{name}.jsonl", rows)
+  return folder
+
+
+def config_of(folder, **changes):
+  task = TaskConfig(
+    kind="table",
+    train=str(folder / "train.jsonl"),
+    dev=str(folder / "dev.jsonl"),
+    test=str(folder / "test.jsonl"),
+  )
+  return dataclasses.replace(CONFIG, **{"task": task, **changes})
+
+
+@pytest.fixture(scope="module")
+def results(place):
+  return finetune.run(
+    config_of(place), str(place / "bundle"), str(place / "work")
+  )
+
+
+def test_results_are_the_statistics_of_the_trials(place, results):
+  work = place / "work"
+  assert json.loads((work / "results.json").read_text()) == results
+  assert results["learning_rate"] == 1e-2
+  assert results["examples"] == {"train": 32, "dev": 16, "test": 24}
+  trials = [
+    json.loads((work / f"trials/rate0.01-seed{s}/result.json").read_text())
+    for s in range(3)
+  ]
+  values_N = [trial["result"]["test"]["accuracy"] for trial in trials]
+  test = results["test"]["accuracy"]
+  assert test["values"] == values_N
+  assert np.isclose(test["mean"], np.mean(values_N))
+  assert np.isclose(test["std"], np.std(values_N, ddof=1))
+  assert test["mean"] > 0.9
+  assert "| bundle |" in (work / "results.md").read_text()
+
+
+def test_a_rerun_runs_nothing_and_says_the_same(place, results, monkeypatch):
+  monkeypatch.setattr(experiment, "run_once", None)
+  again = finetune.run(
+    config_of(place), str(place / "bundle"), str(place / "work")
+  )
+  assert again == results
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(place, results):
+  del results
+  work = place / "work"
+  before = (work / "results.json").read_bytes()
+  (work / "trials/rate0.01-seed2/result.json").unlink()
+  finetune.run(config_of(place), str(place / "bundle"), str(work))
+  assert (work / "results.json").read_bytes() == before
+
+
+def test_the_saved_model_is_the_best_run(place, results):
+  work = place / "work"
+  details = read_bundle_info(work / "model").details
+  seed = details["trial"]["seed"]
+  rows = small.make_texts(24, 2)
+  guesses = predict.classify(
+    str(work / "model"), [text for text, _ in rows], top_k=1
+  )
+  right = [
+    each[0].text == label
+    for each, (_, label) in zip(guesses, rows, strict=True)
+  ]
+  assert np.mean(right) == results["test"]["accuracy"]["values"][seed]
+  best = np.argmax(results["dev"]["accuracy"]["values"])
+  assert (
+    results["dev"]["accuracy"]["values"][seed]
+    == (results["dev"]["accuracy"]["values"][best])
+  )
+
+
+def test_from_scratch_is_another_start_of_the_same_run(place, results):
+  scratch = finetune.run(
+    config_of(place), str(place / "bundle"), str(place / "scratch"), "scratch"
+  )
+  assert scratch["init"] == "scratch"
+  for name in ("task", "labels", "examples", "steps", "seeds"):
+    assert scratch[name] == results[name]
+  assert scratch["test"] != results["test"]
+
+
+def starting_params(path, seed, pooling="cls"):
+  info = read_pretrained(path)
+  config = dataclasses.replace(CONFIG, pooling=pooling)
+  programs = make_programs(
+    info.model, 2, config, 40, sharding.make_mesh(config.mesh)
+  )
+  made = digest.by_name(programs.initialize(seed).params)
+  start = make_start(programs, info, pooling)
+  started = digest.by_name(start(seed).params)
+  assert digest.by_name(start(seed).params).keys() == started.keys()
+  return digest.by_name(load_params(info)), made, started
+
+
+def same(left, right):
+  return left.shape == right.shape and bool((left == right).all())
+
+
+def test_a_run_starts_from_the_bundles_weights(place):
+  source, made, started = starting_params(place / "bundle", 5)
+  for name, leaf in started.items():
+    taken = not name.startswith("classifier/")
+    assert same(leaf, source[name] if taken else made[name]), name
+
+
+def test_a_pooler_that_was_not_trained_is_made_anew(tmp_path):
+  path = small.make_bundle(tmp_path / "off", seed=1, pooler_trained=False)
+  source, made, started = starting_params(path, 5)
+  for name, leaf in started.items():
+    taken = name.startswith("encoder/")
+    assert same(leaf, source[name] if taken else made[name]), name
+  assert any(name.startswith("pooler/") for name in started)
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"batch_size": 4}, "batch_size=8, not 4"),
+    ({"seq_length": 10}, "seq_length=12, not 10"),
+    ({"optimizer": OptimizerConfig()}, "optimizer.name='adamw_corrected'"),
+  ],
+)
+def test_another_run_in_the_same_folder_is_refused(
+  place, results, changes, words
+):
+  del results
+  with pytest.raises(ValueError, match=words):
+    finetune.run(
+      config_of(place, **changes), str(place / "bundle"), str(place / "work")
+    )
+
+
+def test_other_data_in_the_same_folder_is_refused(place, results, tmp_path):
+  del results
+  rows = small.make_texts(32, 9)
+  task = dataclasses.replace(
+    config_of(place).task,
+    train=small.write_table(tmp_path / "train.jsonl", rows),
+  )
+  with pytest.raises(ValueError, match=r"examples.train="):
+    finetune.run(
+      config_of(place, task=task), str(place / "bundle"), str(place / "work")
+    )
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"seq_length": 17}, "seq_length=17 is beyond the 16 positions"),
+    ({"learning_rates": ()}, "learning_rates="),
+    ({"learning_rates": (1e-3, -1.0)}, "-1.0 is no rate"),
+    ({"learning_rates": (1e-3, 1e-3)}, "twice"),
+    ({"metric": "f2"}, "metric='f2'; give one of"),
+    ({"seeds": 0}, "seeds=0; give 1 or more"),
+    ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
+    ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
+    ({"optimizer": OptimizerConfig(accumulation=3)}, "accumulation=3"),
+    ({"task": TaskConfig(kind="poem")}, "task.kind='poem'; give one of"),
+  ],
+)
+def test_a_config_that_cannot_be_is_one_line(place, tmp_path, changes, words):
+  config = dataclasses.replace(config_of(place), **changes)
+  with pytest.raises(ValueError, match=words) as caught:
+    finetune.run(config, str(place / "bundle"), str(tmp_path / "work"))
+  assert "\n" not in str(caught.value)
+  assert not (tmp_path / "work").exists()
+
+
+def test_a_classifier_is_no_start(place, results, tmp_path):
+  del results
+  with pytest.raises(ValueError, match=r"is a classifier of train; give"):
+    finetune.run(
+      config_of(place), str(place / "work/model"), str(tmp_path / "work")
+    )
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["--config.task.label=topic"], "no column 'topic'; it has text, label"),
+    (["--config.task.lable=topic"], "lable"),
+    (["--bundle=nowhere"], "nowhere is no bundle"),
+    (["--init=random"], "init"),
+  ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(
+  place, tmp_path, arguments, words
+):
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "launch.finetune"),
+      "--config=configs/finetune.py:task=table",
+      f"--config.task.train={place}/train.jsonl",
+      "--config.seq_length=16",
+      f"--bundle={place}/bundle",
+      f"--workdir={tmp_path}/work",
+      *arguments,
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=pathlib.Path(__file__).parents[2],
+  )
+  assert done.returncode == 1
+  lines = [line for line in done.stderr.splitlines() if line]
+  assert len(lines) == 1, done.stderr
+  assert lines[0].startswith("error: ")
+  assert words in lines[0]
+  assert not (tmp_path / "work").exists()

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.bundle import load_bundle
+from bertjax.finetune.classifier import Head, save_classifier
+from launch import predict
+from tests.launch import small
+
+MASKED = "the [MASK] by the [MASK]."
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+  return small.make_bundle(tmp_path_factory.mktemp("predict") / "bundle")
+
+
+def test_every_mask_is_filled_with_ordinary_pieces(bundle):
+  guesses = predict.fill_mask(bundle, MASKED, top_k=1000)
+  assert len(guesses) == 2
+  for each in guesses:
+    pieces = [guess.text for guess in each]
+    assert set(pieces) == set(small.PIECES[6:])
+    values = [guess.probability for guess in each]
+    assert values == sorted(values, reverse=True)
+    # The special pieces have the rest.
+    assert 0 < sum(values) < 1
+
+
+def test_probabilities_are_the_models(bundle):
+  model, params = load_bundle(bundle)
+  ids = [small.PIECES.index(p) for p in ("[CLS]", "the", "[MASK]", "[SEP]")]
+  row = {
+    "tokens_BS": np.asarray([ids], np.int32),
+    "types_BS": np.zeros((1, 4), np.int32),
+    "positions_BS": np.arange(4, dtype=np.int32)[None],
+    "packs_BS": np.ones((1, 4), np.int32),
+    "starts_BR": np.zeros((1, 1), np.int32),
+  }
+  places_BP = np.asarray([[2]], np.int32)
+  apply = jax.jit(
+    lambda params: model.apply(
+      {"params": params}, row, places_BP, deterministic=True
+    )
+  )
+  outputs: Any = apply(params)
+  logits_V = outputs["mlm_logits_BPV"][0, 0, : len(small.PIECES)]
+  expected_V = jax.nn.softmax(logits_V)
+  (guesses,) = predict.fill_mask(bundle, "the [MASK]", top_k=3)
+  for guess in guesses:
+    np.testing.assert_allclose(
+      guess.probability,
+      expected_V[small.PIECES.index(guess.text)],
+      rtol=1e-4,
+    )
+
+
+def test_a_mask_looks_at_both_sides(bundle):
+  (first,) = predict.fill_mask(bundle, "the [MASK] by the river")
+  (second,) = predict.fill_mask(bundle, "the [MASK] by the hill")
+  assert first != second
+
+
+@pytest.mark.parametrize(
+  ("text", "top_k", "words"),
+  [
+    ("the cod", 5, r"has no \[MASK\]"),
+    ("the [mask]", 5, r"has no \[MASK\]"),
+    ("[MASK] " + "a " * 14, 5, "17 pieces, and this model reads 16"),
+    ("[MASK]", 0, "top_k=0"),
+  ],
+)
+def test_a_text_that_cannot_be_filled_in_is_one_line(
+  bundle, text, top_k, words
+):
+  with pytest.raises(ValueError, match=words) as caught:
+    predict.fill_mask(bundle, text, top_k=top_k)
+  assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def classifier_of_pairs(bundle, tmp_path_factory):
+  _, params = load_bundle(bundle)
+  folder = tmp_path_factory.mktemp("pairs") / "model"
+  head = Head("pairs", ("no", "yes"), "cls", 16, pair=True)
+  tokenizer = f"{bundle}/tokenizer"
+  save_classifier(
+    folder,
+    {"encoder": params["encoder"], "pooler": params["pooler"]},
+    small.MODEL,
+    head,
+    {"tokenizer_path": tokenizer},
+  )
+  return str(folder)
+
+
+def test_each_kind_of_bundle_is_asked_its_own_question(
+  bundle, classifier_of_pairs
+):
+  with pytest.raises(ValueError, match=r"no classifier; launch\.finetune"):
+    predict.classify(bundle, ["the cod"])
+  with pytest.raises(ValueError, match="is a classifier"):
+    predict.fill_mask(classifier_of_pairs, MASKED)
+  with pytest.raises(ValueError, match="labels pairs"):
+    predict.classify(classifier_of_pairs, ["the cod"])
+
+
+def command(*arguments):
+  return subprocess.run(
+    [sys.executable, "-m", "launch.predict", *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_the_command_shows_a_table_for_every_mask(bundle):
+  done = command(
+    "--task=fill_mask", f"--bundle={bundle}", f"--text={MASKED}", "--top_k=2"
+  )
+  assert done.returncode == 0, done.stderr
+  assert "| [MASK] 1 |" in done.stdout
+  assert "| [MASK] 2 |" in done.stdout
+
+
+def test_a_mistake_on_the_command_line_is_one_line(bundle):
+  done = command("--task=fill_mask", f"--bundle={bundle}", "--text=the cod")
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: the text has no [MASK]")

@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bertjax.config import (
+  CheckpointConfig,
+  EvaluationConfig,
+  PretrainConfig,
+  SweepConfig,
+  from_mapping,
+  to_mapping,
+)
+from configs.sweeps import nsp
+from data_pipelines.prepare import Options, prepare
+from launch import sweep
+from tests.launch import small
+
+ARMS = ("mlm_nsp", "mlm", "nsp_rows")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+  """A folder with a store and a table to probe with."""
+  folder = tmp_path_factory.mktemp("place")
+  texts = [
+    " ".join(text for text, _ in small.make_texts(12, seed))
+    for seed in range(40)
+  ]
+  (folder / "corpus.jsonl").write_text(
+    "".join(json.dumps({"text": text}) + "\n" for text in texts)
+  )
+  prepare(
+    Options(
+      corpus=str(folder / "corpus.jsonl"),
+      output=str(folder / "store"),
+      validation="0.2",
+      tokenizer=str(small.make_tokenizer(folder / "tokenizer")),
+    ),
+    lambda *_: None,
+  )
+  small.write_table(folder / "table.jsonl", small.make_texts(60, 0))
+  return folder
+
+
+@pytest.fixture
+def config(place):
+  """The study of configs/sweeps/nsp.py, in the small."""
+  study = from_mapping(SweepConfig, nsp.get_config().to_dict())
+  pretrain = dataclasses.replace(
+    study.pretrain,
+    steps=4,
+    batch_size=8,
+    model=dataclasses.replace(small.MODEL, vocab_size=0),
+    data=dataclasses.replace(
+      study.pretrain.data, store=str(place / "store"), seq_length=16
+    ),
+    optimizer=dataclasses.replace(study.pretrain.optimizer, warmup_steps=1),
+    evaluation=EvaluationConfig(every_steps=0),
+    checkpoint=CheckpointConfig(every_steps=2),
+  )
+  finetune = dataclasses.replace(
+    study.finetune,
+    steps=4,
+    batch_size=8,
+    evaluation_batch_size=16,
+    seq_length=16,
+    learning_rates=(1e-3,),
+    seeds=1,
+    task=dataclasses.replace(
+      study.finetune.task, kind="table", train=str(place / "table.jsonl")
+    ),
+  )
+  return dataclasses.replace(
+    study, seeds=2, pretrain=pretrain, finetune=finetune
+  )
+
+
+class Launchers:
+  """Stand in for pretrain and finetune; a probe can be told to fail."""
+
+  def __init__(self, patch):
+    self.pretrained, self.probed = [], []
+    self.fail_at = -1
+    patch.setattr(sweep.pretrain, "run", self.pretrain)
+    patch.setattr(sweep.finetune, "run", self.finetune)
+
+  def pretrain(self, config, workdir):
+    self.pretrained.append((config, workdir))
+    loss = 3.0 + config.seed + (config.objective.next_sentence == "off")
+    values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
+    if config.objective.next_sentence == "nsp":
+      values["nsp_accuracy"] = 0.75
+    return {"bundle": f"{workdir}/bundle", "validation": values}
+
+  def finetune(self, config, bundle, workdir):
+    del config
+    if len(self.probed) == self.fail_at:
+      raise KeyboardInterrupt
+    self.probed.append((bundle, workdir))
+    return {"test": {"accuracy": {"mean": 0.1 * len(self.probed)}}}
+
+
+@pytest.fixture
+def launchers(monkeypatch):
+  return Launchers(monkeypatch)
+
+
+def flat(mapping, prefix=""):
+  found = {}
+  for name, value in mapping.items():
+    if isinstance(value, dict):
+      found |= flat(value, f"{prefix}{name}.")
+    else:
+      found[prefix + name] = value
+  return found
+
+
+def test_arms_are_matched_in_everything_but_the_objective(
+  config, launchers, tmp_path
+):
+  sweep.run(config, str(tmp_path / "work"))
+  runs = [flat(to_mapping(each)) for each, _ in launchers.pretrained]
+  assert len(runs) == 6
+  for start in (0, 3):
+    base, mlm, rows = runs[start : start + 3]
+    assert {k for k in base if base[k] != rows[k]} == {
+      "objective.next_sentence_weight"
+    }
+    assert {k for k in base if base[k] != mlm[k]} == {"objective.next_sentence"}
+  assert {k for k in runs[0] if runs[0][k] != runs[3][k]} == {"seed"}
+
+
+def test_every_trial_is_probed_on_its_own_bundle(config, launchers, tmp_path):
+  sweep.run(config, str(tmp_path / "work"))
+  folders = [folder for _, folder in launchers.pretrained]
+  assert len(set(folders)) == 6
+  assert [bundle for bundle, _ in launchers.probed] == [
+    f"{folder}/bundle" for folder in folders
+  ]
+
+
+def test_differences_are_by_seed(config, launchers, tmp_path):
+  del launchers
+  comparison = sweep.run(config, str(tmp_path / "work"))
+  saved = json.loads((tmp_path / "work/results.json").read_text())
+  assert saved == comparison
+  # Probes come out as 0.1 0.2 0.3 for the first seed, 0.4 0.5 0.6 for the next.
+  for arm, gain in (("mlm", 0.1), ("nsp_rows", 0.2)):
+    difference = comparison["differences"][arm]["probe_accuracy"]
+    np.testing.assert_allclose(difference["values"], [gain, gain])
+    assert difference["std"] < 1e-9
+    assert (
+      comparison["differences"][arm]["mlm_loss"]["values"]
+      == [float(arm == "mlm")] * 2
+    )
+  assert set(comparison["arms"]) == set(ARMS)
+  assert "Difference to mlm_nsp" in (tmp_path / "work/results.md").read_text()
+
+
+def test_an_interrupted_study_goes_on_with_the_next_trial(
+  config, launchers, tmp_path
+):
+  launchers.fail_at = 2
+  with pytest.raises(KeyboardInterrupt):
+    sweep.run(config, str(tmp_path / "work"))
+  assert len(launchers.pretrained) == 3
+  launchers.fail_at = -1
+  sweep.run(config, str(tmp_path / "work"))
+  # The third trial again, in the same folder, and three new ones.
+  folders = [folder for _, folder in launchers.pretrained]
+  assert len(folders) == 7
+  assert folders[3] == folders[2]
+  sweep.run(config, str(tmp_path / "work"))
+  assert len(launchers.pretrained) == 7
+
+
+def test_more_seeds_keep_what_is_done(config, launchers, tmp_path):
+  sweep.run(config, str(tmp_path / "work"))
+  more = dataclasses.replace(config, seeds=3)
+  sweep.run(more, str(tmp_path / "work"))
+  assert len(launchers.pretrained) == 9
+
+
+@pytest.mark.parametrize(
+  ("section", "changes", "words"),
+  [
+    ("pretrain", {"steps": 5}, "pretrain.steps=4, not 5"),
+    ("finetune", {"steps": 5}, "finetune.steps=4, not 5"),
+  ],
+)
+def test_another_study_in_the_same_folder_is_refused(
+  config, launchers, tmp_path, section, changes, words
+):
+  del launchers
+  sweep.run(config, str(tmp_path / "work"))
+  changed = dataclasses.replace(vars(config)[section], **changes)
+  with pytest.raises(ValueError, match=words):
+    sweep.run(
+      dataclasses.replace(config, **{section: changed}), str(tmp_path / "work")
+    )
+
+
+@pytest.mark.parametrize(
+  ("section", "changes", "words"),
+  [
+    ("finetune", {"seq_length": 17}, "seq_length=17 is beyond"),
+    ("finetune", {"metric": "f2"}, "metric='f2'"),
+    ("pretrain", {"batch_size": 0}, "batch_size"),
+  ],
+)
+def test_a_mistake_is_found_before_the_first_trial(
+  config, launchers, tmp_path, section, changes, words
+):
+  changed = dataclasses.replace(vars(config)[section], **changes)
+  with pytest.raises(ValueError, match=words):
+    sweep.run(
+      dataclasses.replace(config, **{section: changed}), str(tmp_path / "work")
+    )
+  assert launchers.pretrained == []
+  assert not (tmp_path / "work").exists()
+
+
+def test_a_store_that_is_not_there_is_one_line(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "launch.sweep"),
+      "--config=configs/sweeps/nsp.py:size=tiny",
+      "--config.pretrain.data.store=nowhere",
+      f"--workdir={tmp_path}/work",
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ")
+  assert "nowhere" in line
+
+
+def test_the_config_is_the_three_arms_of_the_design():
+  config = from_mapping(SweepConfig, nsp.get_config("size=mini").to_dict())
+  assert set(config.arms) == set(ARMS)
+  assert config.baseline == "mlm_nsp"
+  assert config.pretrain.model.num_layers == 4
+  assert isinstance(config.pretrain, PretrainConfig)
+  with pytest.raises(ValueError, match=r"objective=mlm.*size=…, seq=…"):
+    nsp.get_config("objective=mlm")
+
+
+@pytest.mark.full
+def test_a_study_runs_through_the_launchers(config, tmp_path):
+  config = dataclasses.replace(config, seeds=1)
+  comparison = sweep.run(config, str(tmp_path / "work"))
+  arms = comparison["arms"]
+  assert set(arms) == set(ARMS)
+  # The same rows: what differs is the loss, and little after four steps.
+  left, right = (
+    arms[arm]["mlm_loss"]["mean"] for arm in ("mlm_nsp", "nsp_rows")
+  )
+  assert left != right
+  assert abs(left - right) < 0.1
+  assert "nsp_accuracy" in arms["mlm_nsp"]
+  assert "nsp_accuracy" not in arms["mlm"]
+  again = sweep.run(config, str(tmp_path / "work"))
+  assert again == comparison
