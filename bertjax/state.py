@@ -75,16 +75,15 @@ def make_initializer(
   """
   abstract = abstract_state(init_params, optimizer, mesh)
 
-  def create(key: jax.Array) -> TrainState:
-    params = nn.meta.unbox(init_params(key))
+  def create(seed: jax.Array) -> TrainState:
+    params = nn.meta.unbox(init_params(rng.stream(seed, "params", 0)))
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
       opt_state=optimizer.init(params),
     )
 
-  jitted = jax.jit(create, out_shardings=shardings_of(abstract))
-  return lambda seed: jitted(rng.stream(seed, "params", 0))
+  return jax.jit(create, out_shardings=shardings_of(abstract))
 
 
 def make_state(
