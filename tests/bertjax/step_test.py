@@ -183,7 +183,7 @@ def test_no_matrix_is_ever_whole_on_a_device(sharded):
   assert len(whole - parts) > 5
   for shape in whole - parts:
     assert f"f32[{','.join(map(str, shape))}]" not in program, shape
-  kernel = made.params["encoder"]["layers"]["intermediate"]["kernel"]
+  kernel = made.params["encoder"]["layers"]["mlp_up"]["kernel"]
   assert kernel.sharding.spec == PartitionSpec(None, "fsdp", "tensor")
 
 
