@@ -30,6 +30,7 @@ MODEL = ModelConfig(
   intermediate_size=64,
   vocab_size=64,
   max_positions=LENGTH,
+  initializer_std=0.08,
 )
 CONFIG = FinetuneConfig(
   batch_size=16,
@@ -48,7 +49,7 @@ def examples(count, seed):
   labels_N = generator.integers(0, CLASSES, count).astype(np.int32)
   lengths_N = generator.integers(5, LENGTH + 1, count)
   real_NS = np.arange(LENGTH) < lengths_N[:, None]
-  rows["tokens_BS"][...] = generator.integers(5, 64, (count, LENGTH))
+  rows["tokens_BS"][...] = generator.integers(16, 64, (count, LENGTH))
   rows["tokens_BS"][:, 1:4] = 10 + labels_N[:, None]
   rows["tokens_BS"][~real_NS] = 0
   rows["positions_BS"][...] = np.where(real_NS, np.arange(LENGTH), 0)
@@ -59,7 +60,7 @@ def examples(count, seed):
 def make_material(config, devices=1):
   mesh = sharding.make_mesh(config.mesh, jax.devices()[:devices])
   programs = make_programs(MODEL, CLASSES, config, STEPS, mesh)
-  train = examples(48, 0)
+  train = examples(96, 0)
   dev, test = (
     make_split(
       examples(30, seed).evaluation(config.evaluation_batch_size), programs
@@ -88,8 +89,9 @@ def outcome(material):
   return run_once(material, CONFIG, learning_rate=3e-3, seed=0)
 
 
-def test_a_task_is_learnt(outcome):
-  assert outcome.curve[0][1].accuracy < 0.8
+def test_a_task_is_learnt(material, outcome):
+  fresh = material.start(0).params
+  assert evaluate(material.programs, fresh, material.test).accuracy < 0.7
   assert outcome.test.accuracy >= 0.95
 
 
@@ -115,10 +117,11 @@ def test_rates_seeds_and_arms_share_one_compiled_step(material, outcome):
 
 def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(material):
   # So high a rate that the last checkpoint is not the best.
-  run = run_once(material, CONFIG, learning_rate=0.05, seed=3)
+  run = run_once(material, CONFIG, learning_rate=0.05, seed=2)
   assert [step for step, _ in run.curve] == [20, 40, 60]
   best_step, best = max(run.curve, key=lambda each: each[1].rank("accuracy"))
   assert (run.step, run.dev) == (best_step, best)
+  assert best_step < run.curve[-1][0]
   assert evaluate(material.programs, run.params, material.dev) == run.dev
   assert evaluate(material.programs, run.params, material.test) == run.test
 

@@ -32,9 +32,10 @@ def test_paired_differences_are_seed_by_seed():
   rng = np.random.default_rng(1)
   base_N, gain_N = rng.normal(0, 10, 6), rng.normal(1, 0.1, 6)
   # The order in which seeds were run says nothing.
-  values = {seed: base_N[seed] + gain_N[seed] for seed in range(6)}
-  baseline = {seed: base_N[seed] for seed in reversed(range(6))}
+  values = {seed: base_N[seed] + gain_N[seed] for seed in reversed(range(6))}
+  baseline = {seed: base_N[seed] for seed in range(6)}
   summary = paired(values, baseline)
+  np.testing.assert_allclose(summary.values, gain_N)
   assert math.isclose(summary.mean, np.mean(gain_N))
   assert math.isclose(summary.std or 0, np.std(gain_N, ddof=1))
 
