@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole path on the running Python's own prose: `make pretrain`.
+
+Text → store → masked pre-training → bundle → fine-tuning → export, each stage
+through the launcher that a user would call, each picked up where it was left.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import rich.box
+import rich.console
+import rich.table
+from absl import flags
+
+from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
+from bertjax.sweep.trials import write_json
+from configs import demo
+from data_pipelines.prepare import Options
+from launch import cli, export, finetune, predict, prepare, pretrain
+
+ARMS = ("bundle", "scratch")
+FILL_MASK = "Return a new [MASK] object."
+_CLOCK = ".seconds.json"
+
+
+class _Clock:
+  """Seconds of each stage, added up over interrupted calls."""
+
+  def __init__(self, folder: pathlib.Path) -> None:
+    self._path = folder / _CLOCK
+    self.seconds: dict[str, float] = {}
+    if self._path.is_file():
+      self.seconds = json.loads(self._path.read_text())
+
+  @contextlib.contextmanager
+  def stage(self, name: str) -> Iterator[None]:
+    """Announce a stage and time it, also one that is cut short."""
+    rich.console.Console(highlight=False).rule(f"[bold]{name}", align="left")
+    began = time.monotonic()
+    try:
+      yield
+    finally:
+      spent = self.seconds.get(name, 0.0) + time.monotonic() - began
+      self.seconds[name] = spent
+      if self._path.parent.is_dir():
+        write_json(self._path, self.seconds)
+
+
+def run(output: str) -> dict[str, Any]:
+  """Do what is not done yet of the path under `output`; return the summary.
+
+  Raises:
+    ValueError: `output` holds the demo of another version or interpreter.
+  """
+  folder = pathlib.Path(output)
+  summary_path = folder / "summary.json"
+  clock = _Clock(folder)
+  with clock.stage("prepare"):
+    prepare.run(
+      Options(
+        corpus="stdlib",
+        output=str(folder / "store"),
+        vocab_size=demo.VOCAB_SIZE,
+      )
+    )
+  bundle = str(folder / "bundle")
+  with clock.stage("pretrain"):
+    trained = pretrain.run(
+      _pretrain_config(folder), str(folder / "pretrain"), bundle=bundle
+    )
+  arms = {}
+  for arm in ARMS:
+    with clock.stage(f"fine-tune from {arm}"):
+      arms[arm] = finetune.run(
+        from_mapping(FinetuneConfig, demo.finetune().to_dict()),
+        bundle,
+        str(folder / "finetune" / arm),
+        init=arm,
+      )
+  with clock.stage("export"):
+    export.run(bundle=bundle, output=folder / "huggingface")
+  summary = _summary(folder, trained, arms, clock.seconds)
+  write_json(summary_path, summary)
+  _show(folder, summary)
+  _fill_mask(bundle)
+  return summary
+
+
+def _pretrain_config(folder: pathlib.Path) -> PretrainConfig:
+  config = from_mapping(PretrainConfig, demo.pretrain().to_dict())
+  data = dataclasses.replace(config.data, store=str(folder / "store"))
+  return dataclasses.replace(config, data=data)
+
+
+def _summary(
+  folder: pathlib.Path,
+  trained: Mapping[str, Any],
+  arms: Mapping[str, Any],
+  seconds: Mapping[str, float],
+) -> dict[str, Any]:
+  validation = trained["validation"]
+  return {
+    "unigram_entropy": validation["unigram_entropy"],
+    "validation": {
+      name: validation[name]
+      for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy")
+    },
+    "finetune": {
+      arm: {
+        "mean": results["test"]["accuracy"]["mean"],
+        "std": results["test"]["accuracy"]["std"],
+        "learning_rate": results["learning_rate"],
+      }
+      for arm, results in arms.items()
+    },
+    "test_examples": arms["bundle"]["examples"]["test"],
+    "tokens_per_second": _median_rate(folder / "pretrain" / "timing.jsonl"),
+    "seconds": sum(seconds.values()),
+    "stages": dict(seconds),
+  }
+
+
+def _median_rate(path: pathlib.Path) -> float:
+  """Tokens a second, from the file: a resumed run has clocks in two calls."""
+  rates = [
+    json.loads(line)["tokens_per_second"]
+    for line in path.read_text().splitlines()
+  ]
+  return statistics.median(rates)
+
+
+def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
+  validation = summary["validation"]
+  gain = summary["unigram_entropy"] - validation["mlm_loss"]
+  scores = summary["finetune"]
+  table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
+  table.add_column("what")
+  table.add_column("figure", justify="right")
+  rows = [
+    ("validation masked-LM loss", f"{validation['mlm_loss']:.3f} nats"),
+    (
+      "  unigram entropy of the same targets",
+      f"{summary['unigram_entropy']:.3f} nats",
+    ),
+    ("  below it", f"{gain:.3f} nats"),
+    ("validation masked-LM accuracy", f"{validation['mlm_accuracy']:.1%}"),
+    ("validation next-sentence accuracy", f"{validation['nsp_accuracy']:.1%}"),
+    *(
+      (
+        f"fine-tuned from {arm}, 20 labels a class, 5 seeds",
+        f"{scores[arm]['mean']:.1%} ± {scores[arm]['std']:.1%}",
+      )
+      for arm in ARMS
+    ),
+    ("pre-training speed", f"{summary['tokens_per_second']:,.0f} tokens/s"),
+    ("time", _times(summary)),
+  ]
+  for row in rows:
+    table.add_row(*row)
+  console = rich.console.Console(highlight=False, soft_wrap=True)
+  console.rule("[bold]what came of it", align="left")
+  console.print(table)
+  console.print(
+    "The probe: which standard-library package a docstring comes from "
+    f"({summary['test_examples']} test examples, split by module). Its texts "
+    "may have been read in pre-training, without their labels."
+  )
+  for name, what in _ARTEFACTS:
+    console.print(f"  {folder / name:<24} {what}")
+
+
+_ARTEFACTS: Sequence[tuple[str, str]] = (
+  ("store", "the prepared corpus: any objective, any sequence length"),
+  ("pretrain", "checkpoints, metrics.jsonl, tensorboard"),
+  ("bundle", "model, tokenizer and record: bertjax.load_bundle(…)"),
+  ("finetune", "results and classifiers of both arms"),
+  ("huggingface", "the same model for transformers.AutoModel"),
+  ("summary.json", "the figures above"),
+)
+
+
+def _times(summary: Mapping[str, Any]) -> str:
+  minutes, seconds = divmod(round(summary["seconds"]), 60)
+  return f"{minutes}:{seconds:02d} min"
+
+
+def _fill_mask(bundle: str) -> None:
+  """Show what the model has learnt, and how to ask it more."""
+  (guesses,) = predict.fill_mask(bundle, FILL_MASK)
+  console = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
+  console.print(f"\n{FILL_MASK}")
+  console.print(
+    "  " + ", ".join(f"{g.text} {g.probability:.0%}" for g in guesses)
+  )
+  console.print(
+    "\nNext, ask it yourself:\n"
+    f"  .venv/*/bin/python -m launch.predict --task=fill_mask "
+    f"--bundle={bundle} \\\n"
+    f'    --text="Raise an [MASK] if the file does not exist."'
+  )
+
+
+def define_flags() -> None:
+  """Define this launcher's flags; not at import, because others call `run`."""
+  flags.DEFINE_string("output", "runs/demo", "Folder for all that it makes.")
+
+
+def main(_: Sequence[str]) -> None:
+  """Run the demo."""
+  run(flags.FLAGS.output)
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main)
