@@ -14,7 +14,9 @@ from bertjax.config import (
   ModelConfig,
   OptimizerConfig,
 )
+from bertjax.finetune import trial
 from bertjax.finetune.programs import make_programs, with_seed
+from bertjax.finetune.scores import Scores
 from bertjax.finetune.splits import evaluate, make_split, split_logits
 from bertjax.finetune.trial import Material, run_once
 from bertjax.hooks import Diverged
@@ -115,15 +117,33 @@ def test_rates_seeds_and_arms_share_one_compiled_step(material, outcome):
   assert material.programs.logits._cache_size() == 1
 
 
-def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(material):
-  # So high a rate that the last checkpoint is not the best.
-  run = run_once(material, CONFIG, learning_rate=0.05, seed=2)
+def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
+  material, monkeypatch
+):
+  seen = []
+  accuracies = iter([0.5, 0.9, 0.7, 0.1])
+
+  def judge(programs, params, split):
+    del programs
+    seen.append((jax.device_get(params), split))
+    return Scores(next(accuracies), 0.0, 1.0)
+
+  monkeypatch.setattr(trial, "evaluate", judge)
+  run = run_once(material, CONFIG, learning_rate=3e-3, seed=3)
   assert [step for step, _ in run.curve] == [20, 40, 60]
-  best_step, best = max(run.curve, key=lambda each: each[1].rank("accuracy"))
-  assert (run.step, run.dev) == (best_step, best)
-  assert best_step < run.curve[-1][0]
-  assert evaluate(material.programs, run.params, material.dev) == run.dev
-  assert evaluate(material.programs, run.params, material.test) == run.test
+  assert (run.step, run.dev.accuracy, run.test.accuracy) == (40, 0.9, 0.1)
+  jax.tree.map(np.testing.assert_array_equal, run.params, seen[1][0])
+  # Test is looked at once, with what was kept.
+  assert [split is material.test for _, split in seen] == [False] * 3 + [True]
+  jax.tree.map(np.testing.assert_array_equal, run.params, seen[3][0])
+  with pytest.raises(AssertionError):
+    jax.tree.map(np.testing.assert_array_equal, run.params, seen[2][0])
+
+
+def test_what_is_kept_scores_as_it_did(material, outcome):
+  programs = material.programs
+  assert evaluate(programs, outcome.params, material.dev) == outcome.dev
+  assert evaluate(programs, outcome.params, material.test) == outcome.test
 
 
 def test_dropout_follows_the_seed_of_the_run(material):
