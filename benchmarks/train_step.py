@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One train step, side by side with Hugging Face's PyTorch, in one run.
+
+    python -m benchmarks.train_step [--size=base] [--batch_size=8]
+
+Ours is the step that `launch.pretrain` runs: masking, forward, backward,
+clipping, AdamW, dropout. Theirs is `BertForPreTraining` with as many labels,
+torch's AdamW (fused) and gradient clipping, dropout on, scaled-dot-product
+attention as transformers chooses it. The two take turns, step by step, so
+that whoever else uses the machine slows both; medians are compared, of the
+clock and of the processor time of this process.
+"""
+
+import dataclasses
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# Before JAX starts a backend.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from bertjax import host_memory, masking, optim, sharding, state, step
+from bertjax.batch import (
+  ENCODER_FEATURES,
+  PRETRAINING_FEATURES,
+  Batch,
+  Vocabulary,
+  empty_batch,
+)
+from bertjax.config import (
+  SIZES,
+  ComputeConfig,
+  MeshConfig,
+  ModelConfig,
+  ObjectiveConfig,
+  OptimizerConfig,
+)
+from bertjax.model import BertForPreTraining
+
+SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
+VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 30522, "Pieces.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows a step.")
+SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens a row.")
+SLOTS = flags.DEFINE_integer("slots", 20, "Masked pieces a row, 0: computed.")
+ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed steps of each, after two.")
+DROPOUT = flags.DEFINE_bool("dropout", True, "Rate 0.1, else none.")
+UNROLL = flags.DEFINE_integer("unroll", 1, "Layers in a pass of the scan.")
+TORCH = flags.DEFINE_bool("torch", True, "Run Hugging Face's beside ours.")
+RETAIN = flags.DEFINE_bool("retain", True, "Keep freed memory (both).")
+
+SPECIALS = 5
+Step = Callable[[], None]
+
+
+def make_vocabulary(size: int) -> Vocabulary:
+  """Return a vocabulary whose first five pieces are special."""
+  return Vocabulary(
+    pad_id=0,
+    unk_id=1,
+    cls_id=2,
+    sep_id=3,
+    mask_id=4,
+    special_V=np.arange(size) < SPECIALS,
+    continues_V=np.zeros(size, bool),
+    ordinary_W=np.arange(SPECIALS, size).astype(np.int32),
+  )
+
+
+def make_batch(vocab_size: int) -> Batch:
+  """Return full rows [CLS] A [SEP] B [SEP] of random pieces."""
+  rows, length = BATCH_SIZE.value, SEQ_LENGTH.value
+  draw = np.random.default_rng(0)
+  batch = empty_batch(PRETRAINING_FEATURES, {"B": rows, "S": length, "R": 1})
+  tokens_BS = draw.integers(SPECIALS, vocab_size, (rows, length))
+  tokens_BS[:, 0] = 2
+  tokens_BS[:, [length // 2, -1]] = 3
+  batch["tokens_BS"][:] = tokens_BS
+  batch["types_BS"][:, length // 2 + 1 :] = 1
+  batch["positions_BS"][:] = np.arange(length)
+  batch["packs_BS"][:] = 1
+  batch["pair_label_BR"][:] = draw.integers(0, 2, (rows, 1))
+  batch["key_BR2"][:] = draw.integers(0, 2**32, (rows, 1, 2))
+  return batch
+
+
+def num_slots() -> int:
+  """Return P: what is asked for, or what never clips."""
+  rate = ObjectiveConfig().mask_rate
+  return SLOTS.value or masking.num_slots(SEQ_LENGTH.value, 1, rate)
+
+
+def make_ours(config: ModelConfig, batch: Batch) -> tuple[Step, float]:
+  """Return a function that takes one step, and the seconds to compile it."""
+  model = BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value))
+  optimizer = optim.make_optimizer(OptimizerConfig(), 1_000_000)
+  mesh = sharding.make_mesh(MeshConfig(), jax.devices()[:1])
+
+  def init_params(key: jax.Array) -> Mapping:
+    sizes = {"B": 1, "S": SEQ_LENGTH.value, "R": 1}
+    features = empty_batch(ENCODER_FEATURES, sizes)
+    one = np.zeros((1, 1), np.int32)
+    return model.init(key, features, one, deterministic=True)["params"]
+
+  carried = state.make_state(init_params, optimizer, mesh, seed=0)
+  task = step.pretraining_task(
+    model,
+    ObjectiveConfig(),
+    make_vocabulary(config.vocab_size),
+    num_slots=num_slots(),
+  )
+  placed = sharding.put_batch(batch, mesh)
+  jitted: Any = step.make_train_step(
+    task, optimizer, mesh, carried, step.StepOptions()
+  )
+  begin = time.perf_counter()
+  train_step = jitted.lower(carried, placed).compile()
+  seconds = time.perf_counter() - begin
+
+  def run() -> None:
+    nonlocal carried
+    carried, metrics = train_step(carried, placed)
+    jax.block_until_ready((carried, metrics))
+
+  return run, seconds
+
+
+def make_theirs(config: ModelConfig, batch: Batch) -> Step:
+  """Return a function that takes one step of Hugging Face's model."""
+  import torch
+  import transformers
+
+  torch.set_num_threads(os.cpu_count() or 1)
+  model = transformers.BertForPreTraining(
+    transformers.BertConfig(
+      vocab_size=config.vocab_size,
+      hidden_size=config.hidden_size,
+      num_hidden_layers=config.num_layers,
+      num_attention_heads=config.num_heads,
+      intermediate_size=config.intermediate_size,
+      hidden_dropout_prob=config.hidden_dropout_rate,
+      attention_probs_dropout_prob=config.attention_dropout_rate,
+    )
+  )
+  model.train()
+  optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+  chosen = np.argsort(np.random.default_rng(1).random(batch["tokens_BS"].shape))
+  labels = np.where(chosen < num_slots(), batch["tokens_BS"], -100)
+  inputs = {
+    "input_ids": batch["tokens_BS"],
+    "token_type_ids": batch["types_BS"],
+    "attention_mask": batch["packs_BS"],
+    "labels": labels,
+    "next_sentence_label": batch["pair_label_BR"][:, 0],
+  }
+  tensors = {
+    name: torch.tensor(array, dtype=torch.long)
+    for name, array in inputs.items()
+  }
+
+  def run() -> None:
+    optimizer.zero_grad(set_to_none=True)
+    model(**tensors).loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+  return run
+
+
+def interleave(
+  steps: Mapping[str, Step],
+) -> dict[str, list[tuple[float, float]]]:
+  """Return (clock, processor) seconds of each step, taking turns."""
+  seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+  for turn in range(ROUNDS.value + 2):
+    for name, run in steps.items():
+      clock, processor = time.perf_counter(), time.process_time()
+      run()
+      spent = time.perf_counter() - clock, time.process_time() - processor
+      if turn >= 2:
+        seconds[name].append(spent)
+  return seconds
+
+
+def main(argv: list[str]) -> None:
+  """Compile, take turns, print medians and their ratio."""
+  del argv
+  if RETAIN.value:
+    host_memory.retain()
+  config = dataclasses.replace(SIZES[SIZE.value], vocab_size=VOCAB_SIZE.value)
+  if not DROPOUT.value:
+    config = dataclasses.replace(
+      config, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
+    )
+  batch = make_batch(config.vocab_size)
+  ours, compile_seconds = make_ours(config, batch)
+  print(
+    f"BERT-{SIZE.value}, V={config.vocab_size} B={BATCH_SIZE.value} "
+    f"S={SEQ_LENGTH.value} P={num_slots()} float32, dropout "
+    f"{config.hidden_dropout_rate}, {os.cpu_count()} cores; "
+    f"cold compile {compile_seconds:.1f} s"
+  )
+  steps = {"bertjax": ours}
+  if TORCH.value:
+    steps["torch"] = make_theirs(config, batch)
+  seconds = interleave(steps)
+  tokens = BATCH_SIZE.value * SEQ_LENGTH.value
+  for name, spent in seconds.items():
+    clock, processor = (
+      statistics.median(column) for column in zip(*spent, strict=True)
+    )
+    print(
+      f"{name:8s} median {clock:.3f} s/step ({tokens / clock:.0f} tokens/s), "
+      f"best {min(spent)[0]:.3f}; processor time {processor:.3f} s"
+    )
+  if TORCH.value:
+    for column, what in enumerate(("clock", "processor time")):
+      ratios = [
+        theirs[column] / mine[column]
+        for mine, theirs in zip(*seconds.values(), strict=True)
+      ]
+      print(
+        f"torch / bertjax, {what}: median of {len(ratios)} turns "
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to "
+        f"{max(ratios):.2f})"
+      )
+
+
+if __name__ == "__main__":
+  app.run(main)
