@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import Dropout, LayerNorm, weights
@@ -41,10 +42,18 @@ class Embeddings(nn.Module):
   ) -> jax.Array:
     """Return `hidden_BSD`."""
     hidden_BSD = (
-      self.word(features["tokens_BS"])
-      + self.position(features["positions_BS"])
-      + self.type(features["types_BS"])
+      self._look_up(self.word, features["tokens_BS"], "vocab")
+      + self._look_up(self.position, features["positions_BS"], None)
+      + self._look_up(self.type, features["types_BS"], None)
     )
     return self.dropout(
       self.layer_norm(hidden_BSD), deterministic=deterministic
     )
+
+  def _look_up(
+    self, table: nn.Embed, ids_BS: jax.Array, axis: str | None
+  ) -> jax.Array:
+    # The width is gathered first. Cut along it, a row of the table would give
+    # every device its part of every row of the batch: far more to move.
+    rows = with_logical_constraint(table.embedding, (axis, None))
+    return jnp.take(rows.astype(self.compute.dtype), ids_BS, axis=0)
