@@ -4,6 +4,7 @@
 
 import collections
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,7 +61,7 @@ class Progress(Hook):
       maxlen=WINDOW
     )
     self._live: Live | None = None
-    self._printed = 0.0
+    self._printed = -math.inf
     self._first = True
     self._tokens = 0.0
     self._seconds = 0.0
@@ -93,7 +94,7 @@ class Progress(Hook):
     waited = sum(record.wait_seconds for record in records)
     tokens = sum(record.metrics["tokens"][0] for record in records)
     parts = [f"step {last.step}/{self._steps}", *self._means(records)]
-    parts.append(f"{_scaled(tokens / seconds)} tokens/s")
+    parts.append(f"{tokens / seconds:,.0f} tokens/s")
     if self._meter.flops is not None:
       rate = sum(map(self._meter.flops, (r.metrics for r in records))) / seconds
       parts.append(f"{_scaled(rate)}FLOP/s")
@@ -149,10 +150,10 @@ class Progress(Hook):
 
 
 def _scaled(value: float) -> str:
-  for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+  for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9)):
     if value >= size:
-      return f"{value / size:.2f} {unit}"
-  return f"{value / 1e3:.1f} k" if value >= 1e3 else f"{value:.0f} "
+      return f"{value / size:.2f} {prefix}"
+  return f"{value / 1e6:.2f} M"
 
 
 def _clock(seconds: float) -> str:
