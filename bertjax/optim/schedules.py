@@ -40,7 +40,8 @@ def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
     warm = rate * (step / max(config.warmup_steps, 1))
     settled = rate
     if config.schedule == "linear":
-      settled = rate * (1.0 - jnp.minimum(step / steps, 1.0))
+      # Counted down, because 1 − step / T loses its digits near the end.
+      settled = rate * (jnp.maximum(steps - step, 0.0) / steps)
     return jnp.where(step < config.warmup_steps, warm, settled)
 
   return schedule

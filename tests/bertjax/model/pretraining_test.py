@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition: published sizes, packing, dtypes, gathered logits."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -59,7 +61,7 @@ def loss_function(compute=FLOAT32, objective=NSP):
   def loss(params, batch):
     slots = num_slots(batch["tokens_BS"].shape[1], 2, objective.mask_rate)
     masked = mask_tokens(batch, vocabulary(), objective, num_slots=slots)
-    outputs = model.apply(
+    outputs: Any = model.apply(
       {"params": params},
       batch | {"tokens_BS": masked.tokens_BS},
       masked.positions_BP,
