@@ -118,8 +118,8 @@ class Checkpoints:
   def restore(self, abstract: TrainState) -> Restored | None:
     """Return the newest checkpoint that verifies; None if there is none.
 
-    Newer ones are moved into `unreadable/`, and the log says so. `abstract`
-    has the shapes, dtypes and shardings that are wanted.
+    Newer ones are moved to `unreadable/`, and the log says so. `abstract` has
+    the shapes, dtypes and shardings that are wanted.
 
     Raises:
       ValueError: the state has other leaves than the checkpoint, or there
@@ -158,9 +158,7 @@ class Checkpoints:
     no such step, or that it is damaged.
     """
     steps = self.steps()
-    for candidate in reversed(steps):
-      if step not in (None, candidate):
-        continue
+    for candidate in steps[::-1] if step is None else {step} & {*steps}:
       try:
         sealed = self._sealed(candidate)
         params = _abstract(sealed["leaves"]["params"])
@@ -198,10 +196,9 @@ class Checkpoints:
   def _restore(self, step: int, abstract: TrainState) -> Restored:
     sealed = self._sealed(step)
     wanted = _items(abstract)
-    for name, tree in wanted.items():
-      digest.check_leaves(tree, sealed["leaves"][name])
+    digest.check_leaves(wanted, digest.flat(sealed["leaves"]))
     trees = self._read(step, wanted, sealed)
-    slots = digest.by_name(trees["opt_state"])
+    slots = digest.by_name(trees.get("opt_state", {}))
     return Restored(
       TrainState(
         step=jax.device_put(
@@ -263,24 +260,26 @@ def read_tree(
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-  # Orbax and tensorstore raise whatever they stumble over in a broken file.
+  # Whatever Orbax stumbles over in a broken file. Its exceptions hold on to
+  # half-read arrays: only the words are kept.
   try:
     yield
+    return
   except Exception as error:
-    first = str(error).strip().split("\n")[0][:200]
-    raise digest.Damaged(f"{type(error).__name__}: {first}") from error
+    text = str(error).strip().split("\n")[0][:200]
+    reason = f"{type(error).__name__}: {text}"
+  raise digest.Damaged(reason)
 
 
 def _items(state: TrainState) -> dict[str, Any]:
   """Return the items of a checkpoint, as nested dicts.
 
   Slots are named by their path, so that a file does not depend on the class
-  of an optimizer's state.
+  of an optimizer's state. Orbax refuses an item without leaves.
   """
-  return {
-    "params": state.params,
-    "opt_state": digest.nest(digest.by_name(state.opt_state)),
-  }
+  slots = digest.nest(digest.by_name(state.opt_state))
+  items = {"params": state.params, "opt_state": slots}
+  return {name: tree for name, tree in items.items() if tree}
 
 
 def _abstract(

@@ -46,6 +46,15 @@ def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
   return tree
 
 
+def flat(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+  """Return {"a": {"b/c": x}} as {"a/b/c": x}."""
+  return {
+    f"{group}/{name}": leaf
+    for group, leaves in groups.items()
+    for name, leaf in leaves.items()
+  }
+
+
 def describe(tree: Any) -> dict[str, dict[str, Any]]:
   """Return {name: {"shape", "dtype", "digest"}} of concrete arrays."""
   leaves = jax.tree.leaves_with_path(tree)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop's order, its hooks, and that the device never waits for logs."""
 
+import itertools
 import math
 
 import jax
@@ -147,6 +148,31 @@ def test_the_loop_moves_nothing_to_or_from_the_device_by_the_way(
 
   with pytest.raises(Exception, match=r"[Dd]isallowed host-to-device"):
     make(train_step=careless)
+
+
+def test_dropout_differs_from_step_to_step_and_repeats_itself(mesh, create):
+  """The same batch and the same parameters at four steps, twice."""
+  still = optax.sgd(0.0, momentum=0.9)
+  dropping = step.make_train_step(
+    toy.task(dropout_rate=0.5), still, mesh, create(0), step.StepOptions()
+  )
+  losses = []
+
+  class Keep(hooks.Hook):
+    def record(self, record):
+      losses.append(record.metrics["loss"][0])
+
+  for _ in range(2):
+    loop.train(
+      create(0),
+      train_step=dropping,
+      batches=lambda _: itertools.repeat(toy.batch(0)),
+      steps=4,
+      mesh=mesh,
+      hooks=[Keep()],
+    )
+  assert losses[:4] == losses[4:]
+  assert len(set(losses)) == 4
 
 
 def test_iterators_are_closed_also_after_an_error(make):
