@@ -29,8 +29,8 @@ def pretrain() -> ml_collections.ConfigDict:
   config = pretrain_config.get_config("size=tiny,objective=mlm_nsp,seq=128")
   config.update_from_flattened_dict(
     {
-      "steps": 2_000,
-      "batch_size": 32,
+      "steps": 3_000,
+      "batch_size": 16,
       "log_every_steps": 20,
       "model.initializer_std": 0.08,
       "model.hidden_dropout_rate": 0.0,
@@ -38,6 +38,8 @@ def pretrain() -> ml_collections.ConfigDict:
       "optimizer.learning_rate": 2e-3,
       "optimizer.warmup_steps": 100,
       "optimizer.beta2": 0.98,
+      "objective.mask_rate": 0.25,
+      "compute.unroll": 2,
       "evaluation.every_steps": 500,
       "checkpoint.every_steps": 500,
     }

@@ -20,6 +20,7 @@ import rich.console
 import rich.table
 from absl import flags
 
+from bertjax import host_memory
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.sweep.trials import write_json
 from configs import demo
@@ -219,5 +220,6 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+  host_memory.retain()
   define_flags()
   cli.run(main)

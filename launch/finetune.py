@@ -22,7 +22,7 @@ from ml_collections import config_flags
 
 from bertjax import bundle as bundle_lib
 from bertjax import config as config_lib
-from bertjax import sharding
+from bertjax import host_memory, sharding
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
 from bertjax.finetune import checks, report
@@ -260,5 +260,6 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+  host_memory.retain()
   define_flags()
   cli.run(main)

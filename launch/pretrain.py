@@ -18,7 +18,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax import loop, writers
+from bertjax import host_memory, loop, writers
 from bertjax.bundle import check_target, count_parameters, write_bundle
 from bertjax.config import PretrainConfig, from_mapping
 from launch import cli
@@ -109,5 +109,6 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+  host_memory.retain()
   define_flags()
   cli.run(main)

@@ -19,6 +19,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from bertjax import host_memory
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.finetune import checks
 from bertjax.sweep import study
@@ -115,5 +116,6 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+  host_memory.retain()
   define_flags()
   cli.run(main)
