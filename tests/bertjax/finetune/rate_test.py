@@ -33,10 +33,15 @@ def params() -> dict[str, jax.Array]:
 def descend(optimizer, opt_state) -> dict[str, jax.Array]:
   tree: Any = params()
   target = jax.tree.map(lambda leaf: 2 * leaf + 1, tree)
-  for _ in range(STEPS):
+
+  @jax.jit
+  def step(tree, opt_state):
     grads = jax.tree.map(lambda leaf, aim: leaf - aim, tree, target)
     updates, opt_state = optimizer.update(grads, opt_state, tree)
-    tree = optax.apply_updates(tree, updates)
+    return optax.apply_updates(tree, updates), opt_state
+
+  for _ in range(STEPS):
+    tree, opt_state = step(tree, opt_state)
   return tree
 
 
