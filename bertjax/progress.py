@@ -55,7 +55,7 @@ class Progress(Hook):
     self._steps = steps
     self._meter = meter
     self._shown = shown
-    self._console = console or Console(highlight=False, soft_wrap=True)
+    self._console = console or Console(highlight=False)
     self._every_seconds = every_seconds
     self._window: collections.deque[StepRecord] = collections.deque(
       maxlen=WINDOW
@@ -73,7 +73,7 @@ class Progress(Hook):
 
   def say(self, text: str) -> None:
     """Print a line of its own, above the live one."""
-    self._console.print(text)
+    self._console.print(text, soft_wrap=True)
 
   def record(self, record: StepRecord) -> None:
     """Take one step in, and show it."""
@@ -137,7 +137,7 @@ class Progress(Hook):
           console=self._console, auto_refresh=False, transient=True
         )
         self._live.start()
-      self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
+      self._live.update(Text(line))
       now = time.monotonic()
       if now - self._printed > 0.1 or record.finished:
         self._live.refresh()
@@ -145,7 +145,7 @@ class Progress(Hook):
       return
     now = time.monotonic()
     if now - self._printed >= self._every_seconds or record.finished:
-      self._console.print(line)
+      self._console.print(line, soft_wrap=True)
       self._printed = now
 
 

@@ -147,6 +147,7 @@ def test_killed_at_any_moment_at_all(start, unbroken, tmp_path, case):
   check_same(unbroken, workdir)
 
 
+@pytest.mark.full
 def test_ctrl_c_saves_and_says_how_to_go_on(start, tmp_path):
   workdir = tmp_path / "w"
   code, output = stop_at(start(workdir), workdir, 14, signal.SIGINT)
@@ -154,6 +155,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(start, tmp_path):
   assert "run the same command again to go on" in output
 
 
+@pytest.mark.full
 def test_a_loss_of_nan_is_one_line_and_exit_1(start, tmp_path):
   process = start(
     tmp_path / "w",
