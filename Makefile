@@ -31,10 +31,10 @@ pretrain: $(VENV)/.installed-
 	$(BIN)/python -m launch.demo --output=$(RUN)
 
 test: install
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile -m 'not full' $(ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0 -m 'not full' $(ARGS)
 
 test-full: install
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0 $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -113,10 +113,12 @@ class Parts:
       pending: Metrics = {}
       for index in range(len(self.evaluation)):
         batch = self.evaluation.batch(index, rows)
-        metrics = eval_step(params, sharding.put_batch(batch, self.mesh))
-        # One batch late, so that the device has the next one meanwhile.
+        placed = sharding.put_batch(batch, self.mesh)
+        # One batch late, so that the host makes the next one meanwhile; not
+        # later, since evaluations depend on nothing of each other, and two in
+        # flight can block each other's collectives on virtual CPU devices.
         _add(sums, pending)
-        pending = metrics
+        pending = eval_step(params, placed)
       _add(sums, pending)
       means = {
         name: total / weight for name, (total, weight) in sums.items() if weight

@@ -13,8 +13,8 @@ os.environ["XLA_FLAGS"] = (
   + " --xla_backend_optimization_level=0"
   # Eight devices share what cores there are: a collective whose last device
   # waits for a core is slow, not stuck, and must not end the process.
-  + " --xla_cpu_collective_call_terminate_timeout_seconds=600"
-  + " --xla_cpu_collective_timeout_seconds=600"
+  + " --xla_cpu_collective_call_terminate_timeout_seconds=180"
+  + " --xla_cpu_collective_timeout_seconds=180"
 )
 
 import pathlib
