@@ -29,7 +29,7 @@ def pretrain() -> ml_collections.ConfigDict:
   config = pretrain_config.get_config("size=tiny,objective=mlm_nsp,seq=128")
   config.update_from_flattened_dict(
     {
-      "steps": 3_000,
+      "steps": 2_000,
       "batch_size": 16,
       "log_every_steps": 20,
       "model.initializer_std": 0.08,
@@ -55,6 +55,7 @@ def finetune() -> ml_collections.ConfigDict:
       "pooling": "mean",
       "steps": 150,
       "seeds": 5,
+      "evaluations": 3,
       "learning_rates": (1e-3, 3e-3),
     }
   )
