@@ -175,7 +175,7 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
     "may have been read in pre-training, without their labels."
   )
   for name, what in _ARTEFACTS:
-    console.print(f"  {folder / name:<24} {what}")
+    console.print(f"  {folder / name!s:<24} {what}")
 
 
 _ARTEFACTS: Sequence[tuple[str, str]] = (
