@@ -93,14 +93,15 @@ def mask_tokens(
     num_slots: P; `masking.num_slots` gives one that always suffices.
   """
   tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
+  num_packs = features["key_BR2"].shape[1]
   special_V = jnp.asarray(vocabulary.special_V)
   maskable_BS = (packs_BS > 0) & ~special_V[tokens_BS]
   scores_BS, kinds_BS, draws_BS, _ = _random_bits(features)
   rank_BS = _rank_in_pack(scores_BS, maskable_BS, packs_BS)
   counts = prediction_counts(tokens_BS.shape[1], objective.mask_rate)
-  lengths_BS = jnp.sum(
-    packs_BS[:, :, None] == packs_BS[:, None, :], axis=2, dtype=jnp.int32
-  )
+  is_mine_BSR = packs_BS[:, :, None] == np.arange(1, num_packs + 1)[None, None]
+  lengths_BR = jnp.sum(is_mine_BSR, axis=1, dtype=jnp.int32)
+  lengths_BS = jnp.take_along_axis(lengths_BR, _owner(packs_BS), axis=1)
   chosen_BS = maskable_BS & (rank_BS < jnp.asarray(counts)[lengths_BS])
   kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
   ordinary_W = jnp.asarray(vocabulary.ordinary_W)
@@ -112,11 +113,8 @@ def mask_tokens(
 
 def _random_bits(features: Mapping[str, Array]) -> Array:
   """Four uint32 a position, from the example's key and the place in it."""
-  # Padding (pack 0) takes the key of pack 1 and is never chosen.
-  owner_BS = jnp.maximum(features["packs_BS"] - 1, 0)
-  key_BS2 = jnp.take_along_axis(
-    features["key_BR2"], owner_BS[:, :, None], axis=1
-  )
+  owner_BS1 = _owner(features["packs_BS"])[:, :, None]
+  key_BS2 = jnp.take_along_axis(features["key_BR2"], owner_BS1, axis=1)
   position_BS = features["positions_BS"].astype(jnp.uint32)
   draws = [
     threefry(
@@ -126,6 +124,11 @@ def _random_bits(features: Mapping[str, Array]) -> Array:
     for block in range(2)
   ]
   return jnp.concatenate(draws)
+
+
+def _owner(packs_BS: Array) -> Array:
+  # Padding (pack 0) goes with pack 1 and is never chosen.
+  return jnp.maximum(packs_BS - 1, 0)
 
 
 def _rank_in_pack(

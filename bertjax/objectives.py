@@ -16,6 +16,7 @@ import numpy as np
 from bertjax.config import ObjectiveConfig
 from bertjax.masking import Masked
 from bertjax.metrics import Metrics, ratio
+from bertjax.model.functions import cross_entropy, pick
 
 Array = jax.Array
 
@@ -126,19 +127,17 @@ def _scores(
 ) -> Metrics:
   """Cross-entropy and accuracy over the last axis of `logits`.
 
-  The target's logit is picked by comparison and counts as right when it is
-  the largest: gathers, scatters and argmax are slow on CPU and do not split
-  over a sharded vocabulary.
+  The answer is right when its logit is the largest, which costs less than an
+  argmax; among equal logits every one is.
   """
-  classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-  is_target = classes == targets[..., None]
-  chosen = jnp.sum(jnp.where(is_target, logits, 0.0), axis=-1)
-  largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
-  shifted = jnp.exp(logits - largest[..., None])
-  log_partition = largest + jnp.log(jnp.sum(shifted, axis=-1))
   weight = jnp.sum(weights)
-  right = (chosen >= largest).astype(jnp.float32)
+  fixed = jax.lax.stop_gradient(logits)
+  right = pick(fixed, targets) >= jnp.max(fixed, axis=-1)
+  losses = cross_entropy(logits, targets)
   return {
-    f"{name}_loss": (jnp.sum((log_partition - chosen) * weights), weight),
-    f"{name}_accuracy": (jnp.sum(right * weights), weight),
+    f"{name}_loss": (jnp.sum(losses * weights), weight),
+    f"{name}_accuracy": (
+      jnp.sum(right.astype(jnp.float32) * weights),
+      weight,
+    ),
   }

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.functions import project
 from bertjax.model.layers import Dropout, weights, zeros
 
 Array = jax.Array
@@ -50,6 +51,7 @@ class SelfAttention(nn.Module):
       (self.config.num_heads, self.config.head_size),
       dtype=jnp.dtype(self.compute.dtype),
       kernel_init=weights(self.config, ("embed", "heads", "kv")),
+      dot_general=project,
       bias_init=zeros("heads", "kv"),
       name=name,
     )(hidden_BSD)
@@ -63,6 +65,7 @@ class SelfAttention(nn.Module):
       axis=(-2, -1),
       dtype=jnp.dtype(self.compute.dtype),
       kernel_init=weights(self.config, ("heads", "kv", "embed")),
+      dot_general=project,
       bias_init=zeros("embed"),
       name="out",
     )(context_BSHK)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layers that every part of the model is made of."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.functions import gelu, gelu_tanh, normalise, project
 from bertjax.model.random_bits import bits16
 
 Array = jax.Array
@@ -63,6 +63,7 @@ def make_dense(
     dtype=jnp.dtype(compute.dtype),
     kernel_init=weights(config, axes),
     bias_init=zeros(axes[-1]),
+    dot_general=project,
     name=name,
   )
 
@@ -70,8 +71,7 @@ def make_dense(
 class LayerNorm(nn.Module):
   """Layer normalisation over the last axis, statistics in float32.
 
-  linen's own promotes dtypes implicitly in bfloat16 and takes the variance
-  as a difference of means; this one does neither.
+  linen's own promotes dtypes implicitly in bfloat16.
   """
 
   epsilon: float
@@ -84,13 +84,8 @@ class LayerNorm(nn.Module):
     ones = nn.initializers.ones_init()
     scale_D = self.param("scale", _boxed(ones, ("embed",)), (width,))
     bias_D = self.param("bias", zeros("embed"), (width,))
-    lead = (1,) * (hidden.ndim - 1)
-    exact = hidden.astype(jnp.float32)
-    centred = exact - jnp.mean(exact, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-    normal = centred * jax.lax.rsqrt(variance + self.epsilon)
-    output = normal * scale_D.reshape(*lead, width)
-    return (output + bias_D.reshape(*lead, width)).astype(self.dtype)
+    output: Array = normalise(hidden, scale_D, bias_D, self.epsilon)
+    return output.astype(self.dtype)
 
 
 class Dropout(nn.Module):
@@ -123,12 +118,4 @@ def activation(config: ModelConfig) -> Callable[[Array], Array]:
   return ACTIVATIONS[config.activation]
 
 
-def gelu(x: Array) -> Array:
-  """Return x · Φ(x) through erf; jax.nn's costlier form takes erfc."""
-  return x * (0.5 + 0.5 * jax.lax.erf(x * (0.5**0.5)))
-
-
-ACTIVATIONS = {
-  "gelu": gelu,
-  "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-}
+ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh}

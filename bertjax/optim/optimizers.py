@@ -11,6 +11,7 @@ import optax
 
 from bertjax.config import OptimizerConfig
 from bertjax.optim.adamw import scale_by_uncorrected_adam
+from bertjax.optim.clipping import clip_by_global_norm
 from bertjax.optim.schedules import make_schedule
 
 OPTIMIZERS = ("adamw", "adamw_corrected")
@@ -59,7 +60,7 @@ def make_optimizer(
         )
       )
     ]
-  active = optax.chain(optax.clip_by_global_norm(config.clip_norm), *scale)
+  active = optax.chain(clip_by_global_norm(config.clip_norm), *scale)
   if not inactive:
     return active
   return optax.partition(
