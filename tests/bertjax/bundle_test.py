@@ -4,40 +4,24 @@
 
 import json
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import bertjax
 from bertjax import bundle, sharding
 from bertjax.batch import ENCODER_FEATURES, empty_batch
-from bertjax.config import MeshConfig, ModelConfig
-from bertjax.model import BertForPreTraining
+from bertjax.config import MeshConfig
+from tests.bertjax import tiny
 
-MODEL = ModelConfig(
-  num_layers=2,
-  hidden_size=32,
-  num_heads=2,
-  intermediate_size=64,
-  vocab_size=64,
-  max_positions=16,
-)
 INFO = {"pooler_trained": True, "step": 3, "evaluation": {"mlm_loss": 4.25}}
 
 
 @pytest.fixture(scope="module")
 def params():
-  model = BertForPreTraining(MODEL)
-  features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
-  init = lambda key: model.init(
-    {"params": key}, features, jnp.zeros((1, 1), jnp.int32), deterministic=True
-  )["params"]
   mesh = sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
-  boxed = jax.eval_shape(init, jax.random.key(0))
-  params = jax.jit(lambda key: nn.meta.unbox(init(key)))(jax.random.key(0))
-  return jax.device_put(params, sharding.param_shardings(boxed, mesh))
+  boxed = jax.eval_shape(tiny.init_params, jax.random.key(0))
+  return jax.device_put(tiny.params(), sharding.param_shardings(boxed, mesh))
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +34,13 @@ def tokenizer(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, params, tokenizer):
   path = tmp_path_factory.mktemp("run") / "bundle"
-  bundle.write_bundle(path, params, MODEL, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
   return path
 
 
 def test_a_bundle_gives_back_what_went_in(written, params):
   model, got = bertjax.load_bundle(written)
-  assert model.config == MODEL
+  assert model.config == tiny.CONFIG
   jax.tree.map(np.testing.assert_array_equal, params, got)
   assert all(len(leaf.devices()) == 1 for leaf in jax.tree.leaves(got))
   info = bundle.read_bundle_info(written)
@@ -85,15 +69,15 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(
   tmp_path, params, tokenizer
 ):
   path = tmp_path / "b"
-  bundle.write_bundle(path, params, MODEL, tokenizer, INFO)
-  bundle.write_bundle(path, params, MODEL, tokenizer, {**INFO, "step": 4})
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, {**INFO, "step": 4})
   assert bundle.read_bundle_info(path).details["step"] == 4
   assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
   other = tmp_path / "papers"
   other.mkdir()
   (other / "thesis.tex").write_text("x")
   with pytest.raises(ValueError, match="no bundle; give another folder"):
-    bundle.write_bundle(other, params, MODEL, tokenizer, INFO)
+    bundle.write_bundle(other, params, tiny.CONFIG, tokenizer, INFO)
   assert (other / "thesis.tex").read_text() == "x"
 
 
@@ -101,13 +85,13 @@ def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
   with pytest.raises(ValueError, match=r"is no bundle.*launch\.export"):
     bertjax.load_bundle(tmp_path)
   path = tmp_path / "b"
-  bundle.write_bundle(path, params, MODEL, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
   record = json.loads((path / bundle.RECORD).read_text())
-  record["model"]["num_heads"] = 4
+  record["model"]["num_heads"] = 8
   (path / bundle.RECORD).write_text(json.dumps(record))
   with pytest.raises(ValueError, match="sha256"):
     bertjax.load_bundle(path)
-  bundle.write_bundle(tmp_path / "c", params, MODEL, tokenizer, INFO)
+  bundle.write_bundle(tmp_path / "c", params, tiny.CONFIG, tokenizer, INFO)
   (tmp_path / "c/tokenizer/vocab.txt").write_text("[PAD]\n")
   with pytest.raises(ValueError, match=r"vocab\.txt"):
     bertjax.load_bundle(tmp_path / "c")

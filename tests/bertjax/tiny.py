@@ -3,7 +3,6 @@
 """The real encoder at its smallest, with batches of unequal mask counts."""
 
 import dataclasses
-import functools
 
 import flax.linen as nn
 import jax
@@ -62,11 +61,17 @@ def init_params(key):
   )["params"]
 
 
-@functools.cache
 def params():
-  """Fresh parameters as numpy arrays; compiled once a session."""
-  made = jax.jit(lambda key: nn.meta.unbox(init_params(key)))
-  return jax.device_get(made(jax.random.key(0)))
+  """Parameters as numpy arrays; nothing is compiled for them."""
+  generator = np.random.Generator(np.random.Philox(key=0))
+  shapes = nn.meta.unbox(jax.eval_shape(init_params, jax.random.key(0)))
+
+  def draw(path, leaf):
+    if path[-1].key in ("bias", "scale"):
+      return np.full(leaf.shape, path[-1].key == "scale", np.float32)
+    return (0.02 * generator.normal(size=leaf.shape)).astype(np.float32)
+
+  return jax.tree.map_with_path(draw, shapes)
 
 
 def task(dropout_rate=0.0, objective=None):
