@@ -13,6 +13,7 @@ from flax.linen.spmd import with_logical_constraint
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.attention import SelfAttention
 from bertjax.model.embeddings import Embeddings
+from bertjax.model.functions import PROJECTION
 from bertjax.model.layers import (
   Dropout,
   LayerNorm,
@@ -22,7 +23,7 @@ from bertjax.model.layers import (
 
 Array = jax.Array
 REMAT_POLICIES = {
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "dots": jax.checkpoint_policies.save_only_these_names(PROJECTION),
   "full": jax.checkpoint_policies.nothing_saveable,
 }
 # Its annotation in linen says int.

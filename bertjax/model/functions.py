@@ -12,8 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 Array = jax.Array
+# The name under which rematerialisation finds the products with kernels.
+PROJECTION = "projection"
 
 
 @jax.custom_jvp
@@ -64,7 +67,9 @@ def project(
   """
   (axes, _), _ = dimensions
   del precision
-  return _project(inputs, kernel, len(axes))
+  output = _project(inputs, kernel, len(axes))
+  # A checkpoint policy sees no product inside a function of its own.
+  return checkpoint_name(output, PROJECTION)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

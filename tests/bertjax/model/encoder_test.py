@@ -107,6 +107,22 @@ def test_unrolling_and_remat_change_no_value_and_no_gradient(compute, plain):
   assert_close(value_and_grad(compute, SEED), plain)
 
 
+def test_remat_recomputes_what_its_policy_says():
+  """No product with a kernel is done twice under `dots`; all are in `full`."""
+  counts = {}
+  for remat in ("none", "dots", "full"):
+    compute = ComputeConfig(remat=remat)
+    trace = jax.make_jaxpr(
+      jax.grad(lambda params, c=compute: hidden(params, c, seed=SEED).sum())
+    )(PARAMS)
+    names = [e.primitive.name for e in equations(trace.jaxpr)]
+    counts[remat] = names.count("dot_general")
+  # Scores and context; or these and query, key, value, out, up (what down
+  # gives is not needed).
+  assert counts["dots"] - counts["none"] in {1, 2}
+  assert counts["full"] - counts["dots"] >= 5
+
+
 def test_layers_drop_different_units():
   """A key that were not split over the scan would repeat its masks."""
   trace = jax.make_jaxpr(
