@@ -6,7 +6,9 @@ r"""Pre-train on a prepared store; run the same command again to go on.
     --config.data.store=DIR --workdir=DIR
 
 Leaves in the workdir: `checkpoints/`, `metrics.jsonl`, `timing.jsonl`,
-`tensorboard/`, `tokenizer/`, and at the end `bundle/`.
+`tensorboard/`, `tokenizer/`, and at the end `bundle/`. With
+JAX_COMPILATION_CACHE_DIR=DIR in the environment a restart does not compile
+again what a run on the same machine has compiled before.
 """
 
 import pathlib

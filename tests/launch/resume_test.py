@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run that was killed ends as one that was not, to the bit.
+"""A run that was killed, or lost a checkpoint, ends as one that was not.
 
 Each run is a process of its own, started by the command a user would type.
 """
@@ -92,6 +92,20 @@ def stop_at(process, workdir, step, how):
   return process.returncode, output
 
 
+def damage(workdir):
+  """Flip a byte in the newest committed checkpoint."""
+  folders = [
+    path.parent for path in workdir.glob("checkpoints/*/commit_success.txt")
+  ]
+  assert len(folders) > 1
+  newest = max(folders, key=lambda folder: int(folder.name))
+  files = sorted((newest / "params").rglob("d/*"))
+  path = max(files, key=lambda path: path.stat().st_size)
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
 def check_same(left, right):
   """Parameters by their digests, which tell every bit; metrics by bytes."""
   leaves = bundle.read_bundle_info(left / "bundle").leaves
@@ -101,7 +115,7 @@ def check_same(left, right):
   ).read_bytes()
 
 
-def test_killed_and_started_again_equals_never_killed(
+def test_killed_damaged_and_started_again_equals_never_killed(
   start, unbroken, tmp_path
 ):
   seed = int.from_bytes(os.urandom(4))
@@ -116,9 +130,11 @@ def test_killed_and_started_again_equals_never_killed(
   code, output = stop_at(start(workdir), workdir, second, signal.SIGKILL)
   assert code == -signal.SIGKILL, output
   assert "going on from step" in output
+  damage(workdir)
   process = start(workdir)
   output, _ = process.communicate(timeout=240)
   assert process.returncode == 0, output
+  assert "is damaged" in output
   check_same(unbroken, workdir)
 
 
