@@ -22,6 +22,7 @@ import jax
 from bertjax import checkpoint, config, digest
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model import BertForPreTraining
+from bertjax.paths import by_name
 
 FORMAT_VERSION = 1
 RECORD = "bundle.json"
@@ -164,7 +165,7 @@ def load_params(info: BundleInfo, like: Any = None) -> Any:
   """
   shardings = {
     name: leaf.sharding
-    for name, leaf in digest.by_name(like).items()
+    for name, leaf in by_name(like).items()
     if name in info.leaves and list(leaf.shape) == info.leaves[name]["shape"]
   }
   return checkpoint.read_tree(info.path / PARAMS, info.leaves, shardings)

@@ -23,6 +23,7 @@ from orbax.checkpoint.checkpoint_managers import (
 
 from bertjax import digest
 from bertjax.config import CheckpointConfig
+from bertjax.paths import by_name, leaf_name
 from bertjax.state import TrainState
 
 logger = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ class Checkpoints:
     wanted = _items(abstract)
     digest.check_leaves(wanted, digest.flat(sealed["leaves"]))
     trees = self._read(step, wanted, sealed)
-    slots = digest.by_name(trees.get("opt_state", {}))
+    slots = by_name(trees.get("opt_state", {}))
     return Restored(
       TrainState(
         step=jax.device_put(
@@ -206,7 +207,7 @@ class Checkpoints:
         ),
         params=trees["params"],
         opt_state=jax.tree.map_with_path(
-          lambda path, _: slots[digest.leaf_name(path)], abstract.opt_state
+          lambda path, _: slots[leaf_name(path)], abstract.opt_state
         ),
       ),
       sealed["run"],
@@ -277,7 +278,7 @@ def _items(state: TrainState) -> dict[str, Any]:
   Slots are named by their path, so that a file does not depend on the class
   of an optimizer's state. Orbax refuses an item without leaves.
   """
-  slots = digest.nest(digest.by_name(state.opt_state))
+  slots = digest.nest(by_name(state.opt_state))
   items = {"params": state.params, "opt_state": slots}
   return {name: tree for name, tree in items.items() if tree}
 

@@ -19,19 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bertjax.paths import by_name, leaf_name
+
 _UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
-
-
-def leaf_name(path: tuple[Any, ...]) -> str:
-  """Name of a leaf as "encoder/layers/mlp/kernel"."""
-  return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def by_name(tree: Any) -> dict[str, Any]:
-  """Return {"a/b": leaf} of any tree."""
-  return {
-    leaf_name(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)
-  }
 
 
 def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:

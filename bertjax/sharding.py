@@ -18,6 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from bertjax import checks
 from bertjax.config import MeshConfig
+from bertjax.paths import leaf_name
 
 MESH_AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
@@ -155,7 +156,7 @@ def _check_divides(
     names = (axes,) if isinstance(axes, str) else axes or ()
     parts = math.prod(mesh.shape[name] for name in names)
     if size % parts:
-      name = jax.tree_util.keystr(path, simple=True, separator="/")
+      name = leaf_name(path)
       raise ValueError(
         f"mesh.{'×'.join(names)}={parts} does not divide the {size} of "
         f"parameter {name} {shape}; give a divisor of {size}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from bertjax import digest
+from bertjax.paths import by_name, leaf_name
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def graft(target: Any, source: Any, *, skip: Sequence[str] = ()) -> Any:
     ValueError: a name on one side only, another shape or dtype, or an
       expression that matches nothing; both sides are named.
   """
-  ours, theirs = digest.by_name(target), digest.by_name(source)
+  ours, theirs = by_name(target), by_name(source)
   patterns = [re.compile(pattern) for pattern in skip]
   for pattern in patterns:
     if not any(pattern.fullmatch(name) for name in (*ours, *theirs)):
@@ -61,7 +61,7 @@ def graft(target: Any, source: Any, *, skip: Sequence[str] = ()) -> Any:
   return jax.tree.map_with_path(
     lambda path, leaf: (
       jax.device_put(theirs[name], leaf.sharding)
-      if (name := digest.leaf_name(path)) in wanted
+      if (name := leaf_name(path)) in wanted
       else leaf
     ),
     target,

@@ -19,7 +19,7 @@ SOURCES = sorted(
 
 # A room of `bertjax` may import its own layer and those below it.
 LAYERS = (
-  {"config", "batch"},
+  {"config", "batch", "paths"},
   {"model"},
   {"objectives", "masking", "optim", "metrics", "sharding", "rng", "state"}
   | {"flops", "checks"},

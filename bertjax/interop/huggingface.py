@@ -19,6 +19,7 @@ from flax.core import meta
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import ModelConfig
 from bertjax.model import BertForPreTraining
+from bertjax.paths import by_name
 
 Tensors = dict[str, np.ndarray]
 Params = dict[str, Any]
@@ -217,11 +218,7 @@ def _shapes(config: ModelConfig) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def _flatten(params: Params) -> dict[str, Any]:
-  leaves = jax.tree_util.tree_flatten_with_path(meta.unbox(params))[0]
-  return {
-    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-    for path, leaf in leaves
-  }
+  return by_name(meta.unbox(params))
 
 
 def _unflatten(flat: Mapping[str, np.ndarray]) -> Params:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import digest, sharding
+from bertjax import sharding
 from bertjax.bundle import load_params, read_bundle_info
 from bertjax.config import (
   FinetuneConfig,
@@ -20,6 +20,7 @@ from bertjax.config import (
 from bertjax.finetune import experiment
 from bertjax.finetune.classifier import make_start, read_pretrained
 from bertjax.finetune.programs import make_programs
+from bertjax.paths import by_name
 from launch import finetune, predict
 from tests.launch import small
 
@@ -149,11 +150,11 @@ def starting_params(path, seed, pooling="cls"):
   programs = make_programs(
     info.model, 2, config, 40, sharding.make_mesh(config.mesh)
   )
-  made = digest.by_name(programs.initialize(seed).params)
+  made = by_name(programs.initialize(seed).params)
   start = make_start(programs, info, pooling)
-  started = digest.by_name(start(seed).params)
-  assert digest.by_name(start(seed).params).keys() == started.keys()
-  return digest.by_name(load_params(info)), made, started
+  started = by_name(start(seed).params)
+  assert by_name(start(seed).params).keys() == started.keys()
+  return by_name(load_params(info)), made, started
 
 
 def same(left, right):
