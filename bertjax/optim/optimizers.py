@@ -12,61 +12,21 @@ import optax
 from bertjax.config import OptimizerConfig
 from bertjax.optim.adamw import scale_by_uncorrected_adam
 from bertjax.optim.clipping import clip_by_global_norm
+from bertjax.optim.muon import scale_by_muon_and_adam
 from bertjax.optim.schedules import make_schedule
-
-OPTIMIZERS = ("adamw", "adamw_corrected")
-# google-research/bert, optimization.py: everything decays but these.
-UNDECAYED = re.compile(r"layer_norm|bias")
+from bertjax.paths import leaf_name
 
 
-def make_optimizer(
-  config: OptimizerConfig, steps: int, *, inactive: Sequence[str] = ()
+def _scale_by_corrected_adam(
+  config: OptimizerConfig,
 ) -> optax.GradientTransformation:
-  """Clip by the global norm, scale, decay, and step against the gradient.
-
-  Args:
-    config: `adamw` is BERT's (no bias correction); `adamw_corrected` is
-      optax's, with it. In both ε stands outside the root and the decay is
-      decoupled and times the learning rate.
-    steps: length of the schedule.
-    inactive: paths (`pooler`, `encoder/layers`) of parameters that no loss
-      reaches: no update, no decay, no slots. Each must exist.
-
-  Raises:
-    ValueError: an unknown name or schedule; at init, a path in `inactive`
-      under which there is no parameter.
-  """
-  schedule = make_schedule(config, steps)
-  if config.name not in OPTIMIZERS:
-    raise ValueError(
-      f"optimizer.name={config.name!r}; give one of {OPTIMIZERS}"
-    )
-  if config.name == "adamw":
-    scale = [
-      scale_by_uncorrected_adam(config),
-      optax.add_decayed_weights(config.weight_decay, decay_mask),
-      optax.scale_by_learning_rate(schedule),
-    ]
-  else:
-    scale = [
-      _promoting(
-        optax.adamw(
-          schedule,
-          b1=config.beta1,
-          b2=config.beta2,
-          eps=config.epsilon,
-          weight_decay=config.weight_decay,
-          mask=decay_mask,
-        )
-      )
-    ]
-  active = optax.chain(clip_by_global_norm(config.clip_norm), *scale)
-  if not inactive:
-    return active
-  return optax.partition(
-    {True: active, False: optax.set_to_zero()},
-    lambda params: active_mask(params, inactive),
+  return _promoting(
+    optax.scale_by_adam(b1=config.beta1, b2=config.beta2, eps=config.epsilon)
   )
+
+
+def _scale_by_muon(config: OptimizerConfig) -> optax.GradientTransformation:
+  return _promoting(scale_by_muon_and_adam(config))
 
 
 def _promoting(
@@ -83,10 +43,57 @@ def _promoting(
   return optax.GradientTransformation(inner.init, update)
 
 
+# What each makes of a gradient, before decay and learning rate.
+DIRECTIONS = {
+  "adamw": scale_by_uncorrected_adam,
+  "adamw_corrected": _scale_by_corrected_adam,
+  "muon": _scale_by_muon,
+}
+# google-research/bert, optimization.py: everything decays but these.
+UNDECAYED = re.compile(r"layer_norm|bias")
+
+
+def make_optimizer(
+  config: OptimizerConfig, steps: int, *, inactive: Sequence[str] = ()
+) -> optax.GradientTransformation:
+  """Clip by the global norm, scale, decay, and step against the gradient.
+
+  Args:
+    config: `adamw` is BERT's (no bias correction); `adamw_corrected` is
+      optax's, with it; `muon` orthogonalises the updates of hidden matrices
+      and corrects. In all of them ε stands outside the root and the decay is
+      decoupled and times the learning rate.
+    steps: length of the schedule.
+    inactive: paths (`pooler`, `encoder/layers`) of parameters that no loss
+      reaches: no update, no decay, no slots. Each must exist.
+
+  Raises:
+    ValueError: an unknown name or schedule; at init, a path in `inactive`
+      under which there is no parameter.
+  """
+  schedule = make_schedule(config, steps)
+  if config.name not in DIRECTIONS:
+    raise ValueError(
+      f"optimizer.name={config.name!r}; give one of {sorted(DIRECTIONS)}"
+    )
+  active = optax.chain(
+    clip_by_global_norm(config.clip_norm),
+    DIRECTIONS[config.name](config),
+    optax.add_decayed_weights(config.weight_decay, decay_mask),
+    optax.scale_by_learning_rate(schedule),
+  )
+  if not inactive:
+    return active
+  return optax.partition(
+    {True: active, False: optax.set_to_zero()},
+    lambda params: active_mask(params, inactive),
+  )
+
+
 def decay_mask(params: optax.Params) -> optax.Params:
   """True where a parameter decays: kernels and tables."""
   return jax.tree_util.tree_map_with_path(
-    lambda path, _: UNDECAYED.search(_name(path)) is None, params
+    lambda path, _: UNDECAYED.search(leaf_name(path)) is None, params
   )
 
 
@@ -97,7 +104,7 @@ def active_mask(params: optax.Params, inactive: Sequence[str]) -> optax.Params:
     ValueError: a path under which there is no parameter.
   """
   paths = jax.tree_util.tree_flatten_with_path(params)[0]
-  names = [_name(path) for path, _ in paths]
+  names = [leaf_name(path) for path, _ in paths]
   for prefix in inactive:
     if not any(_under(name, prefix) for name in names):
       raise ValueError(
@@ -105,13 +112,10 @@ def active_mask(params: optax.Params, inactive: Sequence[str]) -> optax.Params:
         f"{sorted({name.split('/')[0] for name in names})}"
       )
   return jax.tree_util.tree_map_with_path(
-    lambda path, _: not any(_under(_name(path), p) for p in inactive), params
+    lambda path, _: not any(_under(leaf_name(path), p) for p in inactive),
+    params,
   )
 
 
 def _under(name: str, prefix: str) -> bool:
   return name == prefix or name.startswith(prefix + "/")
-
-
-def _name(path: tuple) -> str:
-  return jax.tree_util.keystr(path, simple=True, separator="/")

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Muon against an independent derivation in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bertjax.config import OptimizerConfig
+from bertjax.optim import make_optimizer
+from bertjax.optim.muon import matrix_mask
+from bertjax.paths import by_name
+from tests.bertjax.examples import init_params
+
+STEPS = 4
+CONFIG = OptimizerConfig(
+  name="muon",
+  learning_rate=0.05,
+  warmup_steps=0,
+  schedule="constant",
+  weight_decay=0.1,
+  epsilon=1e-6,
+  clip_norm=1e6,
+)
+# L = 3, D = 4, H = 2, K = 2, F = 7.
+SHAPES = {
+  "encoder/layers/attention/query/kernel": (3, 4, 2, 2),
+  "encoder/layers/attention/out/kernel": (3, 2, 2, 4),
+  "encoder/layers/mlp_up/kernel": (3, 4, 7),
+  "encoder/layers/mlp_up/bias": (3, 7),
+  "encoder/embeddings/word/embedding": (9, 4),
+  "mlm_head/dense/kernel": (4, 4),
+  "pair_head/dense/kernel": (4, 2),
+}
+# Each kernel as a stack of (input, output) matrices.
+MATRICES = {
+  "encoder/layers/attention/query/kernel": (3, 4, 4),
+  "encoder/layers/attention/out/kernel": (3, 4, 4),
+  "encoder/layers/mlp_up/kernel": (3, 4, 7),
+  "mlm_head/dense/kernel": (1, 4, 4),
+}
+DECAYED = {*MATRICES, *(name for name in SHAPES if "bias" not in name)}
+
+
+def draw(seed):
+  source = np.random.default_rng(seed)
+  return {
+    name: source.standard_normal(shape).astype(np.float32)
+    for name, shape in SHAPES.items()
+  }
+
+
+def nested(flat):
+  tree = {}
+  for name, leaf in flat.items():
+    *parents, last = name.split("/")
+    place = tree
+    for parent in parents:
+      place = place.setdefault(parent, {})
+    place[last] = jnp.asarray(leaf)
+  return tree
+
+
+def run():
+  optimizer = make_optimizer(CONFIG, STEPS)
+  params = nested(draw(99))
+  state = optimizer.init(params)
+
+  @jax.jit
+  def step(params, state, gradients):
+    updates, state = optimizer.update(gradients, state, params)
+    return optax.apply_updates(params, updates), state
+
+  for seed in range(STEPS):
+    params, state = step(params, state, nested(draw(seed)))
+  return by_name(params)
+
+
+def orthogonalise(matrix):
+  """Newton–Schulz with the quintic of Jordan et al. (2024), five times."""
+  wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+  x = wide / np.sqrt((wide**2).sum())
+  for _ in range(5):
+    gram = x @ x.T
+    x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+  return x if wide is matrix else x.T
+
+
+def muon_by_hand(name):
+  value = draw(99)[name].astype(np.float64).reshape(MATRICES[name])
+  momentum = np.zeros_like(value)
+  for step in range(STEPS):
+    gradient = draw(step)[name].astype(np.float64).reshape(value.shape)
+    momentum = 0.95 * momentum + 0.05 * gradient
+    # Nesterov: where the momentum will be, each part with its correction.
+    ahead = 0.95 * momentum / (1 - 0.95 ** (step + 2))
+    ahead = ahead + 0.05 * gradient / (1 - 0.95 ** (step + 1))
+    scale = 0.2 * max(value.shape[1:]) ** 0.5
+    update = np.stack([scale * orthogonalise(layer) for layer in ahead])
+    value = value - 0.05 * (update + 0.1 * value)
+  return value.reshape(SHAPES[name])
+
+
+def adam_by_hand(name):
+  value = draw(99)[name].astype(np.float64)
+  mean, square = np.zeros_like(value), np.zeros_like(value)
+  for step in range(STEPS):
+    gradient = draw(step)[name].astype(np.float64)
+    mean = 0.9 * mean + 0.1 * gradient
+    square = 0.999 * square + 0.001 * gradient**2
+    root = np.sqrt(square / (1 - 0.999 ** (step + 1)))
+    update = mean / (1 - 0.9 ** (step + 1)) / (root + 1e-6)
+    decay = 0.1 * value if name in DECAYED else 0.0
+    value = value - 0.05 * (update + decay)
+  return value
+
+
+def test_muon_equals_a_float64_derivation_layer_by_layer():
+  got = run()
+  for name in SHAPES:
+    by_hand = muon_by_hand if name in MATRICES else adam_by_hand
+    np.testing.assert_allclose(
+      got[name], by_hand(name), rtol=2e-4, atol=2e-5, err_msg=name
+    )
+
+
+def test_hidden_matrices_go_by_muon_and_logits_and_tables_by_adam():
+  chosen = {
+    name for name, yes in by_name(matrix_mask(init_params())).items() if yes
+  }
+  layer = "encoder/layers/"
+  assert chosen == {
+    *(
+      f"{layer}attention/{name}/kernel"
+      for name in ("query", "key", "value", "out")
+    ),
+    *(f"{layer}{name}/kernel" for name in ("mlp_up", "mlp_down")),
+    "mlm_head/dense/kernel",
+    "pooler/dense/kernel",
+  }
