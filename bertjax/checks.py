@@ -22,6 +22,7 @@ from bertjax.config import (
 )
 
 ACTIVATIONS = ("gelu", "gelu_tanh")
+POSITION_INITS = ("normal", "sinusoid")
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "dots", "full")
 DROPOUT_RNGS = ("threefry", "rbg")
@@ -145,6 +146,7 @@ def check_model(
       "store"
     )
   _one_of(ACTIVATIONS, "model.activation", model.activation)
+  _one_of(POSITION_INITS, "model.position_init", model.position_init)
   for name in ("hidden_dropout_rate", "attention_dropout_rate"):
     rate = to_mapping(model)[name]
     if not 0.0 <= rate < 1.0:

@@ -38,6 +38,9 @@ class ModelConfig:
   attention_dropout_rate: float = 0.1
   layer_norm_epsilon: float = 1e-12
   initializer_std: float = 0.02
+  # What the learnt position table starts as: "normal" as published, or
+  # "sinusoid", from which attention to neighbours is a shorter way to go.
+  position_init: str = "normal"
 
   @property
   def head_size(self) -> int:

@@ -3,6 +3,7 @@
 """Word, position and type embeddings, summed, normalised and dropped out."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,7 +11,9 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.layers import Dropout, LayerNorm, weights
+from bertjax.model.layers import Dropout, LayerNorm, sinusoids, weights
+
+POSITION_INITS = {"normal": weights, "sinusoid": sinusoids}
 
 
 class Embeddings(nn.Module):
@@ -21,20 +24,23 @@ class Embeddings(nn.Module):
 
   def setup(self) -> None:
     """Make the three tables."""
+    init = POSITION_INITS[self.config.position_init]
     self.word = self._table(self.config.vocab_size, "vocab")
-    self.position = self._table(self.config.max_positions, None)
+    self.position = self._table(self.config.max_positions, None, init)
     self.type = self._table(self.config.type_vocab_size, None)
     self.layer_norm = LayerNorm(
       self.config.layer_norm_epsilon, self.compute.dtype
     )
     self.dropout = Dropout(self.config.hidden_dropout_rate)
 
-  def _table(self, size: int, axis: str | None) -> nn.Embed:
+  def _table(
+    self, size: int, axis: str | None, init: Any = weights
+  ) -> nn.Embed:
     return nn.Embed(
       size,
       self.config.hidden_size,
       dtype=jnp.dtype(self.compute.dtype),
-      embedding_init=weights(self.config, (axis, "embed")),
+      embedding_init=init(self.config, (axis, "embed")),
     )
 
   def __call__(

@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.functions import gelu, gelu_tanh, normalise, project
@@ -25,6 +26,26 @@ def weights(config: ModelConfig, axes: Axes) -> Initializer:
   own standard deviation is 0.88 of that (google-research/bert, modeling.py).
   """
   init = nn.initializers.truncated_normal(config.initializer_std)
+  return _boxed(init, axes)
+
+
+def sinusoids(config: ModelConfig, axes: Axes) -> Initializer:
+  """Initializer of a position table, with the spread of `initializer_std`.
+
+  Sines and cosines whose wavelengths grow from 2π to 10000 · 2π positions
+  (Vaswani et al., 2017, section 3.5).
+  """
+
+  def init(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Any:
+    del key
+    length, width = shape
+    column_D = np.arange(width)
+    rate_D = 10_000.0 ** (-2 * (column_D // 2) / width)
+    # A cosine is a sine that is a quarter ahead.
+    angle_SD = np.arange(length)[:, None] * rate_D + column_D % 2 * np.pi / 2
+    scale = config.initializer_std * 2**0.5
+    return jnp.asarray(scale * np.sin(angle_SD), dtype)
+
   return _boxed(init, axes)
 
 

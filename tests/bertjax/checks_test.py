@@ -53,6 +53,7 @@ def test_the_published_sizes_pass(size):
     ({"model.num_heads": 7}, "num_heads=7 does not divide"),
     ({"model.hidden_dropout_rate": 1.0}, "hidden_dropout_rate=1.0"),
     ({"model.activation": "relu"}, "relu.*gelu, gelu_tanh"),
+    ({"model.position_init": "zero"}, "zero.*normal, sinusoid"),
     ({"model.type_vocab_size": 1}, "type_vocab_size=1.*give 2"),
     ({"objective.mask_rate": 0.0}, "mask_rate=0.0"),
     ({"objective.mask_rate": 15.0}, "mask_rate=15.0"),

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.model.layers import Dropout, LayerNorm, activation, weights
+from bertjax.model.layers import (
+  Dropout,
+  LayerNorm,
+  activation,
+  sinusoids,
+  weights,
+)
 
 X = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
 
@@ -57,6 +63,17 @@ def test_both_flavours_of_gelu_equal_their_definition(name, by_hand):
 def test_an_unknown_activation_is_named():
   with pytest.raises(ValueError, match="activation='relu'; give one of"):
     activation(ModelConfig(activation="relu"))
+
+
+def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
+  config = ModelConfig(initializer_std=0.05)
+  init = sinusoids(config, (None, "embed"))
+  table_SD = np.asarray(init(jax.random.key(0), (128, 64)).value, np.float64)
+  np.testing.assert_allclose(np.sqrt((table_SD**2).mean()), 0.05, rtol=1e-2)
+  by_distance = [np.diagonal(table_SD @ table_SD.T, d) for d in range(128)]
+  for products in by_distance:
+    np.testing.assert_allclose(products, products[0], rtol=1e-4)
+  assert by_distance[0][0] > by_distance[1][0] > by_distance[8][0]
 
 
 def test_weights_are_cut_at_two_standard_deviations():
