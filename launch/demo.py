@@ -12,9 +12,10 @@ import json
 import pathlib
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import ml_collections
 import rich.box
 import rich.console
 import rich.table
@@ -28,6 +29,22 @@ from data_pipelines.prepare import Options
 from launch import cli, export, finetune, predict, prepare, pretrain
 
 ARMS = ("bundle", "scratch")
+
+
+class Probe(NamedTuple):
+  """A fine-tuning comparison of both arms, by its name in the summary."""
+
+  folder: str
+  labels: str
+  config: Callable[[], ml_collections.ConfigDict]
+
+
+PROBES: Mapping[str, Probe] = {
+  "finetune": Probe("finetune", "20 labels a class", demo.finetune),
+  "finetune_all_labels": Probe(
+    "finetune/all_labels", "all labels", demo.finetune_all_labels
+  ),
+}
 FILL_MASK = "Return a new [MASK] object."
 _CLOCK = ".seconds.json"
 
@@ -77,18 +94,13 @@ def run(output: str) -> dict[str, Any]:
     trained = pretrain.run(
       _pretrain_config(folder), str(folder / "pretrain"), bundle=bundle
     )
-  arms = {}
-  for arm in ARMS:
-    with clock.stage(f"fine-tune from {arm}"):
-      arms[arm] = finetune.run(
-        from_mapping(FinetuneConfig, demo.finetune().to_dict()),
-        bundle,
-        str(folder / "finetune" / arm),
-        init=arm,
-      )
+  probes = {
+    name: {arm: _probe(clock, folder, bundle, name, arm) for arm in ARMS}
+    for name in PROBES
+  }
   with clock.stage("export"):
     export.run(bundle=bundle, output=folder / "huggingface")
-  summary = _summary(folder, trained, arms, clock.seconds)
+  summary = _summary(folder, trained, probes, clock.seconds)
   write_json(summary_path, summary)
   _show(folder, summary)
   _fill_mask(bundle)
@@ -101,10 +113,23 @@ def _pretrain_config(folder: pathlib.Path) -> PretrainConfig:
   return dataclasses.replace(config, data=data)
 
 
+def _probe(
+  clock: _Clock, folder: pathlib.Path, bundle: str, name: str, arm: str
+) -> dict[str, Any]:
+  probe = PROBES[name]
+  with clock.stage(f"fine-tune from {arm}, {probe.labels}"):
+    return finetune.run(
+      from_mapping(FinetuneConfig, probe.config().to_dict()),
+      bundle,
+      str(folder / probe.folder / arm),
+      init=arm,
+    )
+
+
 def _summary(
   folder: pathlib.Path,
   trained: Mapping[str, Any],
-  arms: Mapping[str, Any],
+  probes: Mapping[str, Mapping[str, Any]],
   seconds: Mapping[str, float],
 ) -> dict[str, Any]:
   validation = trained["validation"]
@@ -114,18 +139,25 @@ def _summary(
       name: validation[name]
       for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy")
     },
-    "finetune": {
-      arm: {
-        "mean": results["test"]["accuracy"]["mean"],
-        "std": results["test"]["accuracy"]["std"],
-        "learning_rate": results["learning_rate"],
-      }
-      for arm, results in arms.items()
+    **{
+      name: {arm: _scores(results) for arm, results in arms.items()}
+      for name, arms in probes.items()
     },
-    "test_examples": arms["bundle"]["examples"]["test"],
+    "test_examples": probes["finetune"]["bundle"]["examples"]["test"],
     "tokens_per_second": _median_rate(folder / "pretrain" / "timing.jsonl"),
     "seconds": sum(seconds.values()),
     "stages": dict(seconds),
+  }
+
+
+def _scores(results: Mapping[str, Any]) -> dict[str, Any]:
+  accuracy = results["test"]["accuracy"]
+  return {
+    "mean": accuracy["mean"],
+    "std": accuracy["std"],
+    "seeds": len(results["seeds"]),
+    "learning_rate": results["learning_rate"],
+    "labels": results["examples"]["train"],
   }
 
 
@@ -141,7 +173,6 @@ def _median_rate(path: pathlib.Path) -> float:
 def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   validation = summary["validation"]
   gain = summary["unigram_entropy"] - validation["mlm_loss"]
-  scores = summary["finetune"]
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
   table.add_column("what")
   table.add_column("figure", justify="right")
@@ -155,10 +186,8 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
     ("validation masked-LM accuracy", f"{validation['mlm_accuracy']:.1%}"),
     ("validation next-sentence accuracy", f"{validation['nsp_accuracy']:.1%}"),
     *(
-      (
-        f"fine-tuned from {arm}, 20 labels a class, 5 seeds",
-        f"{scores[arm]['mean']:.1%} ± {scores[arm]['std']:.1%}",
-      )
+      _accuracy(summary[name][arm], f"from {arm}, {probe.labels}")
+      for name, probe in PROBES.items()
       for arm in ARMS
     ),
     ("pre-training speed", f"{summary['tokens_per_second']:,.0f} tokens/s"),
@@ -176,6 +205,13 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   )
   for name, what in _ARTEFACTS:
     console.print(f"  {folder / name!s:<24} {what}")
+
+
+def _accuracy(scores: Mapping[str, Any], what: str) -> tuple[str, str]:
+  return (
+    f"fine-tuned {what} ({scores['labels']:,}), {scores['seeds']} seeds",
+    f"{scores['mean']:.1%} ± {scores['std']:.1%}",
+  )
 
 
 _ARTEFACTS: Sequence[tuple[str, str]] = (
