@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUN := runs/demo
 # Two processes: on two cores more of them only wait for each other's compiles.
 WORKERS ?= 2
-# The tests and the demo are CPU work, also where a TPU runtime is installed.
+# The tests are CPU work, also where a TPU runtime is installed.
 TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 
 .PHONY: print-venv install pretrain test test-full lint format clean

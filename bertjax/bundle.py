@@ -28,6 +28,8 @@ FORMAT_VERSION = 1
 RECORD = "bundle.json"
 TOKENIZER = "tokenizer"
 PARAMS = "params"
+# In `details` of a bundle that is a classifier.
+TASK = "task"
 _PACKAGES = ("bertjax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 Path = str | os.PathLike[str]
@@ -151,6 +153,21 @@ def read_bundle_info(path: Path) -> BundleInfo:
   )
 
 
+def read_pretrained(path: Path) -> BundleInfo:
+  """Read what a pre-trained bundle says of itself.
+
+  Raises:
+    ValueError: no bundle, or a classifier.
+  """
+  info = read_bundle_info(path)
+  if TASK in info.details:
+    raise ValueError(
+      f"{path} is a classifier of {info.details[TASK]['name']}; give the "
+      "bundle of a pre-training run"
+    )
+  return info
+
+
 def load_params(info: BundleInfo, like: Any = None) -> Any:
   """Read the parameters of a bundle, verified.
 
@@ -184,9 +201,9 @@ def load_bundle(
     compute: how to compute; None is float32.
 
   Raises:
-    ValueError: no bundle, or a damaged one.
+    ValueError: no bundle, a damaged one, or a classifier's.
   """
-  info = read_bundle_info(path)
+  info = read_pretrained(path)
   model = BertForPreTraining(info.model, compute or ComputeConfig())
   return model, load_params(info)
 

@@ -11,7 +11,9 @@ from collections.abc import Collection
 from bertjax.config import (
   INPUT_FORMATS,
   NEXT_SENTENCE,
+  OPTIMIZERS,
   PAIR_FORMATS,
+  SCHEDULES,
   ComputeConfig,
   MeshConfig,
   ModelConfig,
@@ -184,11 +186,14 @@ def check_objective(objective: ObjectiveConfig) -> None:
 
 
 def check_optimizer(optimizer: OptimizerConfig, steps: int) -> None:
-  """Check the numbers of an optimizer; its factory checks its names.
+  """Check an optimizer's names and numbers.
 
   Raises:
-    ValueError: a number out of range, or a warm-up longer than the run.
+    ValueError: an unknown name, a number out of range, or a warm-up longer
+      than the run.
   """
+  _one_of(OPTIMIZERS, "optimizer.name", optimizer.name)
+  _one_of(SCHEDULES, "optimizer.schedule", optimizer.schedule)
   if not 0 <= optimizer.warmup_steps <= steps:
     raise ValueError(
       f"optimizer.warmup_steps={optimizer.warmup_steps} of steps={steps}; give "

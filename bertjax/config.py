@@ -16,6 +16,9 @@ T = TypeVar("T")
 PAIR_FORMATS = ("segment_pair", "sentence_pair")
 INPUT_FORMATS = (*PAIR_FORMATS, "full_sentences", "doc_sentences")
 NEXT_SENTENCE = ("off", "nsp", "sop")
+POOLINGS = ("cls", "mean")
+OPTIMIZERS = ("adamw", "adamw_corrected", "muon")
+SCHEDULES = ("linear", "constant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +156,7 @@ class EvaluationConfig:
   """Periodic evaluation on the validation split, with fixed masks."""
 
   every_steps: int = 1_000
-  batches: int = 0  # 0 takes the whole split
+  batches: int = 100  # at most; 0 takes the whole split
   # Kept at BERT's rate whatever the run trains with, so that runs compare.
   mask_rate: float = 0.15
 

@@ -136,8 +136,9 @@ class Evaluate(Hook):
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
     """Take back the last values if they are of the same settings."""
-    saved = snapshot["evaluate"]
-    if saved["settings"] == self._settings:
+    # A store without a validation split leaves none.
+    saved = snapshot.get("evaluate")
+    if saved is not None and saved["settings"] == self._settings:
       self.step, self.values = saved["step"], saved["values"]
 
 

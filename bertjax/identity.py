@@ -12,8 +12,9 @@ logger = logging.getLogger(__name__)
 
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
-# How the large batch is cut changes no result (law 4).
-_FREE = ("optimizer.accumulation",)
+# How the large batch is cut, and what draws dropout's bits, change no result
+# where nothing is dropped (laws 1 and 4).
+_OF_DROPOUT = ("optimizer.accumulation", "compute.dropout_rng")
 
 
 def identity(
@@ -32,9 +33,14 @@ def identity(
     fields |= {
       f"{group}.{name}": value for name, value in values[group].items()
     }
+  fields["compute.dropout_rng"] = config.compute.dropout_rng
   fields["store"] = store_sha256
   fields["tokenizer"] = tokenizer_sha256
-  return {name: value for name, value in fields.items() if name not in _FREE}
+  model = config.model
+  if not model.hidden_dropout_rate and not model.attention_dropout_rate:
+    for name in _OF_DROPOUT:
+      del fields[name]
+  return fields
 
 
 def check_identity(

@@ -24,7 +24,7 @@ def pretrain() -> ml_collections.ConfigDict:
   config = pretrain_config.get_config(
     "size=tiny,objective=mlm_nsp,seq=128,recipe=short"
   )
-  config.compute.unroll = 2
+  config.update_from_flattened_dict({"compute.unroll": 2})
   return config
 
 

@@ -21,9 +21,9 @@ flag: `--config.optimizer.learning_rate=2e-3`; a misspelt one is refused.
 On a laptop, a few hundred steps on the Python standard library's prose:
 
   python -m launch.prepare --corpus=stdlib --output=runs/store
-  python -m launch.pretrain --config=configs/pretrain.py:size=tiny,recipe=short \
-    --config.data.store=runs/store --workdir=runs/tiny --config.steps=300 \
-    --config.evaluation.every_steps=100
+  python -m launch.pretrain --config.data.store=runs/store \
+    --config=configs/pretrain.py:size=tiny,recipe=short \
+    --workdir=runs/tiny --config.steps=300 --config.evaluation.every_steps=100
 
 Expected: the masked-LM loss of BERT-base on held-out text is about 1.4 after
 the full recipe (perplexity 3.99 in the paper's table 6); the first hundred

@@ -164,6 +164,19 @@ class Store:
       for name, entry in manifest["splits"].items()
     }
 
+  def check_tokenizer(self, sha256: str) -> None:
+    """Refuse a reader whose tokenizer has the hash `sha256`, if not ours.
+
+    Raises:
+      ValueError: the store was made with another one.
+    """
+    known = self.manifest["tokenizer"]["sha256"]
+    if sha256 != known:
+      raise ValueError(
+        f"{self.path} was made with tokenizer {known[:12]}, not with "
+        f"{sha256[:12]}; prepare it again with --tokenizer=DIR"
+      )
+
   @property
   def tokenizer_path(self) -> pathlib.Path:
     """Folder of the tokenizer's own files."""
@@ -208,27 +221,16 @@ class Store:
     check_digests(self.path, self.manifest)
 
 
-def open_store(
-  path: str | os.PathLike[str], *, tokenizer_sha256: str | None = None
-) -> Store:
+def open_store(path: str | os.PathLike[str]) -> Store:
   """Open a prepared corpus; every file is there and has its full size.
 
   Args:
     path: the folder that `launch.prepare` wrote.
-    tokenizer_sha256: hash of the tokenizer that the reader relies on, to
-      refuse a store made with another one.
 
   Raises:
-    ValueError: no store, an unknown format, a missing or truncated file, or
-      another tokenizer.
+    ValueError: no store, an unknown format, or a missing or truncated file.
   """
   folder = pathlib.Path(path)
   manifest, sha256 = read_manifest(folder)
-  known = manifest["tokenizer"]["sha256"]
-  if tokenizer_sha256 is not None and tokenizer_sha256 != known:
-    raise ValueError(
-      f"{folder} was made with tokenizer {known[:12]}, not with "
-      f"{tokenizer_sha256[:12]}; prepare it again with --tokenizer=DIR"
-    )
   check_sizes(folder, manifest)
   return Store(folder, manifest, sha256)

@@ -36,6 +36,15 @@ from data_pipelines.pretraining import (
 from data_pipelines.store import Store, open_store
 
 VALIDATION = "validation"
+# Fields of a model that trained weights do not care about.
+_NOT_OF_WEIGHTS = frozenset(
+  (
+    "hidden_dropout_rate",
+    "attention_dropout_rate",
+    "initializer_std",
+    "position_init",
+  )
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +153,10 @@ def assemble(config: PretrainConfig) -> Parts:
     )
   store = open_store(config.data.store)
   tokenizer = tokenizers.load(store.tokenizer_path)
+  store.check_tokenizer(tokenizer.sha256)
   origin = None
   if config.init_from:
-    origin = bundle.read_bundle_info(config.init_from)
+    origin = bundle.read_pretrained(config.init_from)
   config = dataclasses.replace(
     config, model=_model_config(config.model, store, origin)
   )
@@ -214,12 +224,17 @@ def _check_origin(
   origin: bundle.BundleInfo, model: ModelConfig, tokenizer_sha256: str
 ) -> None:
   theirs, ours = to_mapping(origin.model), to_mapping(model)
-  for name in theirs:
-    if theirs[name] != ours[name]:
-      raise ValueError(
-        f"init_from={origin.path} has model.{name}={theirs[name]} and this run "
-        f"{ours[name]}; give --config.model.{name}={theirs[name]}"
-      )
+  differ = [
+    name
+    for name in theirs
+    if theirs[name] != ours[name] and name not in _NOT_OF_WEIGHTS
+  ]
+  if differ:
+    raise ValueError(
+      f"init_from={origin.path} has another model than this run's "
+      f"{', '.join(f'{name}={ours[name]}' for name in differ)}; give "
+      + " ".join(f"--config.model.{name}={theirs[name]}" for name in differ)
+    )
   known = origin.details["tokenizer_sha256"]
   if known != tokenizer_sha256:
     raise ValueError(

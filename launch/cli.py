@@ -81,7 +81,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     return app.parse_flags_with_usage(list(argv))
   try:
     rest = flags.FLAGS(list(argv))
-  except (flags.Error, ValueError, AttributeError, KeyError, OSError) as error:
+  except KeyError as error:  # ml_collections says the name and no more
+    fail(f"the config has no field {error.args[0]}; its file says which it has")
+  except (flags.Error, ValueError, AttributeError, OSError) as error:
     fail(error)
   if flags.FLAGS["verbosity"].using_default_value:
     # absl would raise it to INFO, and libraries have much to say there and in

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import pathlib
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -78,7 +79,15 @@ def run(output: str) -> dict[str, Any]:
   Raises:
     ValueError: `output` holds the demo of another version or interpreter.
   """
-  folder = pathlib.Path(output)
+  try:
+    return _run(pathlib.Path(output))
+  except ValueError as error:
+    if not (pathlib.Path(output) / _CLOCK).is_file():
+      raise
+    raise ValueError(f"{error}; or remove {output} and start anew") from error
+
+
+def _run(folder: pathlib.Path) -> dict[str, Any]:
   summary_path = folder / "summary.json"
   clock = _Clock(folder)
   with clock.stage("prepare"):
@@ -100,6 +109,8 @@ def run(output: str) -> dict[str, Any]:
   }
   with clock.stage("export"):
     export.run(bundle=bundle, output=folder / "huggingface")
+  if summary_path.is_file():  # what took its time has been done before
+    clock.seconds = json.loads(summary_path.read_text())["stages"]
   summary = _summary(folder, trained, probes, clock.seconds)
   write_json(summary_path, summary)
   _show(folder, summary)
@@ -239,10 +250,17 @@ def _fill_mask(bundle: str) -> None:
   )
   console.print(
     "\nNext, ask it yourself:\n"
-    f"  .venv/*/bin/python -m launch.predict --task=fill_mask "
+    f"  {_python()} -m launch.predict --task=fill_mask "
     f"--bundle={bundle} \\\n"
     f'    --text="Raise an [MASK] if the file does not exist."'
   )
+
+
+def _python() -> str:
+  """Return the running interpreter, as one would type it here."""
+  path = pathlib.Path(sys.executable)
+  here = pathlib.Path.cwd()
+  return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def define_flags() -> None:

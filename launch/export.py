@@ -94,7 +94,7 @@ def run(
 
 
 def _of_bundle(path: Path) -> Trained:
-  info = bundles.read_bundle_info(path)
+  info = bundles.read_pretrained(path)
   return Trained(
     bundles.load_params(info), info.model, info.tokenizer_path, info.details
   )
@@ -129,15 +129,18 @@ def _write_huggingface(trained: Trained, target: pathlib.Path) -> None:
   partial = target.with_name(target.name + ".partial")
   shutil.rmtree(partial, ignore_errors=True)
   partial.mkdir(parents=True)
-  pad_id = tokenizers.load(trained.tokenizer_path).pad_id
-  folders = huggingface_files.export_pretraining(
-    trained.params, trained.model, partial, pad_id=pad_id
-  )
-  for folder in folders:
-    shutil.copytree(trained.tokenizer_path, folder, dirs_exist_ok=True)
-  if target.exists():
-    shutil.rmtree(target)
-  partial.rename(target)
+  try:
+    pad_id = tokenizers.load(trained.tokenizer_path).pad_id
+    folders = huggingface_files.export_pretraining(
+      trained.params, trained.model, partial, pad_id=pad_id
+    )
+    for folder in folders:
+      shutil.copytree(trained.tokenizer_path, folder, dirs_exist_ok=True)
+    if target.exists():
+      shutil.rmtree(target)
+    partial.rename(target)
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def define_flags() -> None:

@@ -24,12 +24,11 @@ from bertjax import bundle as bundle_lib
 from bertjax import config as config_lib
 from bertjax import host_memory, sharding
 from bertjax.batch import Batch
-from bertjax.config import FinetuneConfig
+from bertjax.config import FinetuneConfig, ModelConfig
 from bertjax.finetune import checks, report
 from bertjax.finetune.classifier import (
   Head,
   make_start,
-  read_pretrained,
   save_classifier,
 )
 from bertjax.finetune.experiment import Experiment
@@ -45,7 +44,7 @@ from launch import cli
 
 # Of an identity, these change freely (law 10): where and how a step is
 # computed, and which trials there are, which say themselves what they are.
-_FREE = (
+FREE = (
   "mesh",
   "compute",
   "evaluation_batch_size",
@@ -89,11 +88,8 @@ def run(
     ValueError: a mistake in any of these, or in the task's files.
   """
   checks.check_init(init)
-  info = read_pretrained(bundle)
-  data = _load_data(config, info)
-  checks.check_shards(
-    config, sharding.batch_shards(sharding.make_mesh(config.mesh))
-  )
+  info = bundle_lib.read_pretrained(bundle)
+  data = load_data(config, info.model, info.tokenizer_path)
   steps = checks.num_steps(config, len(data.batches["train"]))
   ledger = Ledger(workdir, _identity(config, info, data, init))
   experiment = Experiment(
@@ -118,9 +114,19 @@ def run(
   return results
 
 
-def _load_data(config: FinetuneConfig, info: bundle_lib.BundleInfo) -> _Data:
-  tokenizer = tokenizers.load(info.tokenizer_path)
-  checks.check_config(config, info.model, tokenizer.vocab_size)
+def load_data(
+  config: FinetuneConfig, encoder: ModelConfig, tokenizer_path: pathlib.Path
+) -> _Data:
+  """Check a config against an encoder, and read its task.
+
+  Raises:
+    ValueError: a mistake in the config or in the task's files.
+  """
+  tokenizer = tokenizers.load(tokenizer_path)
+  checks.check_config(config, encoder, tokenizer.vocab_size)
+  checks.check_shards(
+    config, sharding.batch_shards(sharding.make_mesh(config.mesh))
+  )
   task = catalog.load_task(config.task)
   batches = {
     name: TaskBatches(
@@ -142,7 +148,7 @@ def _identity(
   fields = config_lib.to_mapping(config)
   weights = {name: leaf["digest"] for name, leaf in info.leaves.items()}
   return {
-    **{name: value for name, value in fields.items() if name not in _FREE},
+    **{name: value for name, value in fields.items() if name not in FREE},
     "init": init,
     "encoder": config_lib.to_mapping(info.model),
     "weights": weights if init == "bundle" else {},

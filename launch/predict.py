@@ -20,7 +20,7 @@ from absl import flags
 
 from bertjax import bundle as bundles
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
-from bertjax.finetune.classifier import TASK, load_classifier
+from bertjax.finetune.classifier import load_classifier
 from bertjax.finetune.scores import probabilities
 from bertjax.sweep.table import markdown
 from data_pipelines import tokenizers
@@ -51,12 +51,7 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
     ValueError: no bundle, a text without [MASK], or one that is too long.
   """
   _check_count("top_k", top_k)
-  info = bundles.read_bundle_info(bundle)
-  if TASK in info.details:
-    raise ValueError(
-      f"{bundle} is a classifier, which fills in nothing; give the bundle of "
-      "a pre-training run, or --task=classify"
-    )
+  info = bundles.read_pretrained(bundle)
   tokenizer = tokenizers.load(info.tokenizer_path)
   ids, places = _with_masks(tokenizer, text)
   if len(ids) > info.model.max_positions:

@@ -26,6 +26,7 @@ from bertjax import (
 from bertjax.batch import Batch
 from bertjax.config import PretrainConfig, to_mapping
 from bertjax.state import TrainState, abstract_state, make_state
+from data_pipelines import tokenizers
 from data_pipelines.pretraining import train_iterator
 from launch.assembly import VALIDATION, Parts
 
@@ -74,8 +75,11 @@ class Run:
       identity.check_identity(
         before["identity"], parts.identity, allow_changes=config.allow_changes
       )
-    if not (self._folder / TOKENIZER).exists():
-      shutil.copytree(parts.store.tokenizer_path, self._folder / TOKENIZER)
+    keep_tokenizer(
+      parts.store.tokenizer_path,
+      self._folder / TOKENIZER,
+      parts.identity["tokenizer"],
+    )
     abstract = abstract_state(parts.init_params, parts.optimizer, parts.mesh)
     restored = self._checkpoints.restore(abstract)
     record: Mapping[str, Any] = {}
@@ -194,12 +198,33 @@ class Run:
       f"{config.batch_size} rows of {config.data.seq_length}, "
       f"{parts.pipeline.num_packs} examples a row at most"
     )
+    rows = parts.pipeline.report()
+    say(
+      f"rows: {rows['efficiency']:.1%} no padding; of the tokens "
+      f"{rows['truncated_share']:.1%} cut off and "
+      f"{rows['random_token_share']:.1%} random partners, "
+      f"{rows['random_share']:.1%} of the examples"
+    )
     if config.compute.dropout_rng == "rbg":
       say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
     if parts.evaluation is None:
       say("the store has no validation split: nothing is evaluated")
     if start:
       say(f"going on from step {start} of {config.steps}")
+
+
+def keep_tokenizer(
+  source: pathlib.Path, target: pathlib.Path, sha256: str
+) -> None:
+  """Have the store's tokenizer at `target`, whole, whatever is there now."""
+  with contextlib.suppress(ValueError, OSError):
+    if tokenizers.load(target).sha256 == sha256:
+      return
+  partial = target.with_name(target.name + ".partial")
+  shutil.rmtree(partial, ignore_errors=True)
+  shutil.copytree(source, partial)
+  shutil.rmtree(target, ignore_errors=True)
+  partial.rename(target)
 
 
 def _meter(parts: Parts) -> progress.Meter:

@@ -11,6 +11,7 @@ it from its last checkpoint. `WORKDIR/results.json` and `results.md` compare
 the arms, seed by seed.
 """
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,8 @@ from ml_collections import config_flags
 
 from bertjax import host_memory
 from bertjax.config import SweepConfig, from_mapping, to_mapping
-from bertjax.finetune import checks
 from bertjax.sweep import study
 from bertjax.sweep.trials import Ledger, Trial, write_json
-from data_pipelines.tasks import catalog
 from launch import cli, finetune, pretrain
 from launch.assembly import assemble
 
@@ -41,7 +40,8 @@ def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
     ValueError: a mistake in the config, before the first trial starts.
   """
   trials = study.make_trials(config)
-  ledger = Ledger(workdir, _check(config))
+  config, identity = _check(config)
+  ledger = Ledger(workdir, identity)
   scores: dict[str, dict[int, Mapping[str, float]]] = {}
   for number, trial in enumerate(trials, 1):
     print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
@@ -77,26 +77,48 @@ def run_trial(
   }
 
 
-def _check(config: SweepConfig) -> dict[str, Any]:
-  """Check every arm and the probe; return the identity of the study."""
+def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
+  """Check every arm and the probe.
+
+  Returns:
+    The config, with as many packed examples a row in every arm: left to
+    themselves, arms of other lengths choose other numbers. And the identity
+    of the study.
+
+  Raises:
+    ValueError: a mistake in any of these.
+  """
+  if not config.pretrain.data.store:
+    raise ValueError(
+      "--config.pretrain.data.store is not given; name a folder that "
+      "launch.prepare wrote"
+    )
   parts = [
     assemble(study.pretrain_config(config, arm, config.seed))
     for arm in config.arms
   ]
-  checks.check_config(
-    config.finetune, parts[0].config.model, parts[0].store.vocab_size
+  packs = max(each.config.data.max_packs for each in parts)
+  run = config.pretrain
+  run = dataclasses.replace(
+    run, data=dataclasses.replace(run.data, max_packs=packs)
   )
-  catalog.load_task(config.finetune.task)
+  finetune.load_data(
+    config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
+  )
   # Seeds come and go, and the objective is what the arms are about.
   shared = {
     name: value
     for name, value in parts[0].identity.items()
     if name != "seed" and not name.startswith("objective.")
   }
-  return {
+  shared["data.max_packs"] = packs
+  # What the task is stays: no identity of a probe has it but by its texts.
+  free = {*finetune.FREE} - {"task", "learning_rates", "selection_seeds"}
+  probe = to_mapping(config.finetune)
+  return dataclasses.replace(config, pretrain=run), {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
-    "finetune": to_mapping(config.finetune),
+    "finetune": {name: probe[name] for name in probe if name not in free},
   }
 
 

@@ -5,9 +5,11 @@
 Nothing here imports JAX.
 """
 
+import dataclasses
 import math
 
-from bertjax.config import FinetuneConfig, ModelConfig
+from bertjax import checks
+from bertjax.config import POOLINGS, FinetuneConfig, ModelConfig
 from bertjax.finetune.scores import METRICS
 
 # What a run starts from: a bundle's weights, or fresh ones of its shape.
@@ -39,6 +41,16 @@ def check_config(
     if value < 1:
       raise ValueError(f"{name}={value}; give 1 or more")
   _check_rates(config)
+  checks.check_seed(config.seed)
+  checks.check_seed(config.task.seed)
+  checks.check_compute(config.compute)
+  # Rate and warm-up are not the optimizer's own here.
+  optimizer = dataclasses.replace(
+    config.optimizer, learning_rate=1.0, warmup_steps=0
+  )
+  checks.check_optimizer(optimizer, steps=1)
+  if config.pooling not in POOLINGS:
+    raise ValueError(f"pooling={config.pooling!r}; give one of {POOLINGS}")
   if config.metric not in METRICS:
     raise ValueError(f"metric={config.metric!r}; give one of {METRICS}")
   if config.seq_length > encoder.max_positions:

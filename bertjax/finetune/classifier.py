@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.bundle import (
+  TASK,
   BundleInfo,
   load_params,
   read_bundle_info,
@@ -22,8 +23,6 @@ from bertjax.model import BertForSequenceClassification
 from bertjax.state import TrainState
 from bertjax.transfer import graft
 
-# In `details` of a bundle that is a classifier.
-TASK = "task"
 _HEADS = ("mlm_head/.*", "pair_head/.*", "classifier/.*")
 
 
@@ -57,21 +56,6 @@ class Head:
   pooling: str
   seq_length: int
   pair: bool
-
-
-def read_pretrained(path: str) -> BundleInfo:
-  """Read what a pre-trained bundle says of itself.
-
-  Raises:
-    ValueError: no bundle, or a classifier.
-  """
-  info = read_bundle_info(path)
-  if TASK in info.details:
-    raise ValueError(
-      f"{path} is a classifier of {info.details[TASK]['name']}; give the "
-      "bundle of a pre-training run"
-    )
-  return info
 
 
 def make_start(

@@ -8,13 +8,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import POOLINGS, ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Classifier, Pooler
 from bertjax.model.layers import Dropout
 
 Array = jax.Array
-POOLINGS = ("cls", "mean")
 
 
 class BertForSequenceClassification(nn.Module):

@@ -6,9 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bertjax.config import OptimizerConfig
-
-SCHEDULES = ("linear", "constant")
+from bertjax.config import SCHEDULES, OptimizerConfig
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:

@@ -71,7 +71,8 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> dict[str, Any]:
     baseline: the arm that is subtracted from the others.
 
   Returns:
-    `arms` and `differences`: arm → metric → mean, std (ddof 1), values.
+    `seeds`, in the order of all values; `arms` and `differences`: arm →
+    metric → mean, std (ddof 1), values.
   """
   arms, differences = {}, {}
   for arm, by_seed in scores.items():
@@ -87,7 +88,12 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> dict[str, Any]:
         ).to_json()
         for metric in _shared([by_seed, scores[baseline]])
       }
-  return {"baseline": baseline, "arms": arms, "differences": differences}
+  return {
+    "baseline": baseline,
+    "seeds": sorted(scores[baseline]),
+    "arms": arms,
+    "differences": differences,
+  }
 
 
 def table(comparison: Mapping[str, Any]) -> str:
@@ -99,17 +105,34 @@ def table(comparison: Mapping[str, Any]) -> str:
     "",
     f"Difference to {comparison['baseline']}, seed by seed:",
     "",
-    markdown(["arm", *metrics], _cells(differences, metrics, sign="+")),
+    markdown(
+      ["arm", "metric", *(f"seed {s}" for s in comparison["seeds"]), "mean"],
+      _by_seed(differences),
+    ),
+    "",
+    "Every arm is validated on rows of its own kind: the probe compares arms, "
+    "their losses do not.",
   ]
   return "\n".join(parts) + "\n"
 
 
-def _cells(
-  arms: Mapping[str, Any], metrics: Sequence[str], sign: str = ""
-) -> list[list[str]]:
+def _cells(arms: Mapping[str, Any], metrics: Sequence[str]) -> list[list[str]]:
   return [
-    [arm, *(cell(values.get(metric), sign) for metric in metrics)]
+    [arm, *(cell(values.get(metric)) for metric in metrics)]
     for arm, values in arms.items()
+  ]
+
+
+def _by_seed(differences: Mapping[str, Any]) -> list[list[str]]:
+  return [
+    [
+      arm,
+      metric,
+      *(f"{value:+.4f}" for value in summary["values"]),
+      cell(summary, "+"),
+    ]
+    for arm, by_metric in differences.items()
+    for metric, summary in by_metric.items()
   ]
 
 

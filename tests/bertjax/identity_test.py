@@ -59,9 +59,30 @@ def test_how_it_is_computed_changes_freely():
     mesh=MeshConfig(data=2, tensor=4),
     compute=ComputeConfig(dtype="bfloat16", remat="full"),
     log_every_steps=1,
-    optimizer=dataclasses.replace(CONFIG.optimizer, accumulation=4),
   )
   check_identity(of(CONFIG), of(other), allow_changes="")
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_accumulation_changes_freely_where_nothing_is_dropped(rate):
+  config = dataclasses.replace(
+    CONFIG,
+    model=dataclasses.replace(
+      CONFIG.model, hidden_dropout_rate=rate, attention_dropout_rate=0.0
+    ),
+  )
+  other = dataclasses.replace(
+    config,
+    optimizer=dataclasses.replace(CONFIG.optimizer, accumulation=4),
+    compute=ComputeConfig(dropout_rng="rbg"),
+  )
+  if rate == 0:
+    check_identity(of(config), of(other), allow_changes="")
+    return
+  # Each micro-batch has a key of its own, and rbg has other bits.
+  with pytest.raises(ValueError, match="accumulation: 1 → 4") as caught:
+    check_identity(of(config), of(other), allow_changes="")
+  assert "dropout_rng: 'threefry' → 'rbg'" in str(caught.value)
 
 
 def test_an_allowed_change_is_logged_and_only_that_one(caplog):

@@ -532,7 +532,8 @@ def test_sentencepiece_makes_a_store_too(options, tmp_path):
   assert (summary.tokenizer, summary.vocab_size) == ("sentencepiece", 50)
   assert summary.unknown_rate == 0
   tokenizer = tokenizers.load(options.output)
-  store = open_store(options.output, tokenizer_sha256=tokenizer.sha256)
+  store = open_store(options.output)
+  store.check_tokenizer(tokenizer.sha256)
   first = min(
     (text for text in TEXTS
      if documents.share(documents.digest(text)) >= 0.2),

@@ -260,9 +260,9 @@ def test_verify_accepts_what_was_written(made):
 
 
 def test_another_tokenizer_is_refused(made):
-  store.open_store(made.path, tokenizer_sha256="0" * 64)
+  made.check_tokenizer("0" * 64)
   with pytest.raises(ValueError, match="was made with tokenizer 0000"):
-    store.open_store(made.path, tokenizer_sha256="f" * 64)
+    made.check_tokenizer("f" * 64)
 
 
 def test_commit_renames_a_finished_store_and_nothing_else(copied, tmp_path):

@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 
 from bertjax import sharding
-from bertjax.bundle import load_params, read_bundle_info
+from bertjax.bundle import (
+  load_bundle,
+  load_params,
+  read_bundle_info,
+  read_pretrained,
+)
 from bertjax.config import (
+  ComputeConfig,
   FinetuneConfig,
   OptimizerConfig,
   TaskConfig,
 )
 from bertjax.finetune import experiment
-from bertjax.finetune.classifier import make_start, read_pretrained
+from bertjax.finetune.classifier import make_start
 from bertjax.finetune.programs import make_programs
 from bertjax.paths import by_name
 from launch import finetune, predict
@@ -220,6 +226,12 @@ def test_other_data_in_the_same_folder_is_refused(place, results, tmp_path):
     ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
     ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
     ({"optimizer": OptimizerConfig(accumulation=3)}, "accumulation=3"),
+    ({"optimizer": OptimizerConfig(name="adam")}, "optimizer.name='adam'"),
+    ({"pooling": "max"}, "pooling='max'; give one of"),
+    ({"compute": ComputeConfig(dtype="fp16")}, "compute.dtype='fp16'"),
+    ({"compute": ComputeConfig(remat="some")}, "compute.remat='some'"),
+    ({"seed": -1}, "seed=-1; give 0"),
+    ({"task": TaskConfig(seed=-1)}, "seed=-1; give 0"),
     ({"task": TaskConfig(kind="poem")}, "task.kind='poem'; give one of"),
   ],
 )
@@ -234,6 +246,8 @@ def test_a_config_that_cannot_be_is_one_line(place, tmp_path, changes, words):
 def test_a_classifier_is_no_start(place, results, tmp_path):
   del results
   with pytest.raises(ValueError, match=r"is a classifier of train; give"):
+    load_bundle(place / "work/model")
+  with pytest.raises(ValueError, match=r"is a classifier of train; give"):
     finetune.run(
       config_of(place), str(place / "work/model"), str(tmp_path / "work")
     )
@@ -246,6 +260,7 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
     (["--config.task.lable=topic"], "lable"),
     (["--bundle=nowhere"], "nowhere is no bundle"),
     (["--init=random"], "init"),
+    (["--config.nope.text=x"], "the config has no field 'nope'"),
   ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(

@@ -134,6 +134,8 @@ def test_arms_are_matched_in_everything_but_the_objective(
     }
     assert {k for k in base if base[k] != mlm[k]} == {"objective.next_sentence"}
   assert {k for k in runs[0] if runs[0][k] != runs[3][k]} == {"seed"}
+  # Chosen once: each arm would choose by the lengths of its own examples.
+  assert runs[0]["data.max_packs"] > 0
 
 
 def test_every_trial_is_probed_on_its_own_bundle(config, launchers, tmp_path):

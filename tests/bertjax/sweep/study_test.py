@@ -119,6 +119,11 @@ def test_the_table_shows_every_arm_and_signed_differences(scores):
     assert f"| {arm} " in text
   mean = comparison["differences"]["mlm"]["probe"]["mean"]
   assert f"{mean:+.4f} ± " in text
+  assert "seed 3" in text
+  by_seed = comparison["differences"]["mlm"]["probe"]["values"]
+  assert " | ".join(f"{value:+.4f}" for value in by_seed) in " ".join(
+    text.split()
+  )
   assert "–" in text
 
 
