@@ -81,10 +81,10 @@ def _parse(argv: Sequence[str]) -> list[str]:
     return app.parse_flags_with_usage(list(argv))
   try:
     rest = flags.FLAGS(list(argv))
-  except KeyError as error:  # ml_collections says the name and no more
-    fail(f"the config has no field {error.args[0]}; its file says which it has")
-  except (flags.Error, ValueError, AttributeError, OSError) as error:
-    fail(error)
+  except (flags.Error, ValueError, OSError) as error:
+    fail(_own_words(error))
+  except (AttributeError, KeyError) as error:
+    fail(f"the config has no field {_own_words(error)}")
   if flags.FLAGS["verbosity"].using_default_value:
     # absl would raise it to INFO, and libraries have much to say there and in
     # their warnings; what bertjax has to say goes through the root logger.
@@ -96,6 +96,20 @@ def _parse(argv: Sequence[str]) -> list[str]:
   if len(rest) > 1:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
+
+
+def _own_words(error: BaseException) -> str:
+  """What went wrong with a flag, out of what libraries wrap it in."""
+  # ml_collections raises errors of errors, whose text is a representation.
+  inner = error.args[0] if len(error.args) == 1 else error
+  if isinstance(inner, BaseException) and inner is not error:
+    return _own_words(inner)
+  text = str(inner)
+  if "Traceback (most recent call last)" in text:
+    # A config file that raised: the last line is "ValueError: …".
+    last = text.rstrip().splitlines()[-1]
+    return last.partition(": ")[2] or last
+  return text
 
 
 def _told(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> None:

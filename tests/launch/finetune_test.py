@@ -257,10 +257,14 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
   ("arguments", "words"),
   [
     (["--config.task.label=topic"], "no column 'topic'; it has text, label"),
-    (["--config.task.lable=topic"], "lable"),
     (["--bundle=nowhere"], "nowhere is no bundle"),
     (["--init=random"], "init"),
     (["--config.nope.text=x"], "the config has no field 'nope'"),
+    (["--config.task.lable=x"], "no field 'lable' Did you mean \"label\""),
+    (
+      ["--config=configs/finetune.py:task=poem"],
+      "error: config overlay 'task=poem' is not known; task= takes one of",
+    ),
   ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(
