@@ -18,16 +18,16 @@ print-venv:
 
 install: $(VENV)/.installed-$(EXTRAS)
 
-$(VENV)/.installed-$(EXTRAS): setup.py
+# The stem is what is installed beside the core; "core" is nothing.
+$(VENV)/.installed-%: setup.py
 	@$(PYTHON) -c 'import sys; sys.exit("bertjax needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@start=$$(date +%s); \
 	$(PYTHON) -m venv $(VENV) && \
 	$(BIN)/python -m pip install --quiet --upgrade pip && \
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' && \
+	$(BIN)/python -m pip install --quiet --editable '$(if $(filter core,$*),.,.[$*])' && \
 	touch $@ && echo "installed into $(VENV) in $$(( $$(date +%s) - start )) s"
 
-pretrain: EXTRAS =
-pretrain: $(VENV)/.installed-
+pretrain: $(VENV)/.installed-core
 	$(BIN)/python -m launch.demo --output=$(RUN)
 
 test: install
