@@ -41,7 +41,7 @@ from configs import common
 # For minutes to hours on few devices. What each line is worth is what
 # benchmarks/recipe.py prints.
 SHORT = {
-  "steps": 2_000,
+  "steps": 1_600,
   "batch_size": 16,
   "log_every_steps": 20,
   # Attention to neighbours comes before anything else can be learnt.

@@ -32,15 +32,17 @@ def weights(config: ModelConfig, axes: Axes) -> Initializer:
 def sinusoids(config: ModelConfig, axes: Axes) -> Initializer:
   """Initializer of a position table, with the spread of `initializer_std`.
 
-  Sines and cosines whose wavelengths grow from 2π to 10000 · 2π positions
-  (Vaswani et al., 2017, section 3.5).
+  Sines and cosines as of Vaswani et al. (2017, section 3.5), but with
+  wavelengths from 2π positions to the length of the table: theirs go on to
+  10000 · 2π, and half of the columns hardly change over a row.
   """
 
   def init(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Any:
     del key
     length, width = shape
     column_D = np.arange(width)
-    rate_D = 10_000.0 ** (-2 * (column_D // 2) / width)
+    longest = max(length / (2 * np.pi), 1.0)
+    rate_D = longest ** (-2 * (column_D // 2) / width)
     # A cosine is a sine that is a quarter ahead.
     angle_SD = np.arange(length)[:, None] * rate_D + column_D % 2 * np.pi / 2
     scale = config.initializer_std * 2**0.5
