@@ -63,7 +63,7 @@ def make_finetune_config(banking77: pathlib.Path) -> FinetuneConfig:
       "epochs": 6.0,
       "evaluations": 2,
       "seeds": 2,
-      "learning_rates": (3e-4, 1e-3),
+      "learning_rates": (1e-3, 3e-3),
     }
   )
   return from_mapping(FinetuneConfig, config.to_dict())
