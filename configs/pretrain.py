@@ -50,6 +50,7 @@ SHORT = {
   "model.hidden_dropout_rate": 0.0,
   "model.attention_dropout_rate": 0.0,
   "optimizer.name": "muon",
+  # For tiny; 1e-3 for mini.
   "optimizer.learning_rate": 4e-3,
   "optimizer.warmup_steps": 100,
   "optimizer.beta2": 0.98,
