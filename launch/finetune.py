@@ -42,12 +42,11 @@ from data_pipelines.tasks.classification import Task
 from data_pipelines.tasks.features import TaskBatches, encode_texts
 from launch import cli
 
-# Of an identity, these change freely (law 10): where and how a step is
-# computed, and which trials there are, which say themselves what they are.
-FREE = (
-  "mesh",
-  "compute",
-  "evaluation_batch_size",
+# Where and how a step is computed, which changes freely (law 10).
+HOW = ("mesh", "compute", "evaluation_batch_size")
+# And which trials there are, which say themselves what they are.
+_FREE = (
+  *HOW,
   "learning_rates",
   "selection_seeds",
   "seed",
@@ -148,7 +147,7 @@ def _identity(
   fields = config_lib.to_mapping(config)
   weights = {name: leaf["digest"] for name, leaf in info.leaves.items()}
   return {
-    **{name: value for name, value in fields.items() if name not in FREE},
+    **{name: value for name, value in fields.items() if name not in _FREE},
     "init": init,
     "encoder": config_lib.to_mapping(info.model),
     "weights": weights if init == "bundle" else {},

@@ -112,13 +112,14 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
     if name != "seed" and not name.startswith("objective.")
   }
   shared["data.max_packs"] = packs
-  # What the task is stays: no identity of a probe has it but by its texts.
-  free = {*finetune.FREE} - {"task", "learning_rates", "selection_seeds"}
+  # A trial's result is of its probe's seeds and rates: these stay.
   probe = to_mapping(config.finetune)
   return dataclasses.replace(config, pretrain=run), {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
-    "finetune": {name: probe[name] for name in probe if name not in free},
+    "finetune": {
+      name: probe[name] for name in probe if name not in finetune.HOW
+    },
   }
 
 

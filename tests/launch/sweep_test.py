@@ -138,6 +138,22 @@ def test_arms_are_matched_in_everything_but_the_objective(
   assert runs[0]["data.max_packs"] > 0
 
 
+def test_a_probe_changes_where_it_runs_and_nothing_else(
+  config, launchers, tmp_path
+):
+  sweep.run(config, str(tmp_path / "work"))
+  done = len(launchers.pretrained)
+  probe = dataclasses.replace(config.finetune, evaluation_batch_size=32)
+  other = dataclasses.replace(config, finetune=probe)
+  sweep.run(other, str(tmp_path / "work"))
+  assert len(launchers.pretrained) == done
+  for changes in ({"seeds": 2}, {"seed": 7}, {"learning_rates": (1e-2,)}):
+    probe = dataclasses.replace(config.finetune, **changes)
+    other = dataclasses.replace(config, finetune=probe)
+    with pytest.raises(ValueError, match=next(iter(changes))):
+      sweep.run(other, str(tmp_path / "work"))
+
+
 def test_every_trial_is_probed_on_its_own_bundle(config, launchers, tmp_path):
   sweep.run(config, str(tmp_path / "work"))
   folders = [folder for _, folder in launchers.pretrained]
