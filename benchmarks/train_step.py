@@ -99,7 +99,10 @@ def num_slots() -> int:
 def make_ours(config: ModelConfig, batch: Batch) -> tuple[Step, float]:
   """Return a function that takes one step, and the seconds to compile it."""
   model = BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value))
-  optimizer = optim.make_optimizer(OptimizerConfig(), 1_000_000)
+  settings = OptimizerConfig()
+  optimizer = optim.make_optimizer(
+    settings, optim.make_schedule(settings, 1_000_000)
+  )
   mesh = sharding.make_mesh(MeshConfig(), jax.devices()[:1])
 
   def init_params(key: jax.Array) -> Mapping:

@@ -48,6 +48,7 @@ class StepRecord:
     seconds: since the step before, without the time of hooks.
     wait_seconds: of these, spent waiting for the batch.
     finished: whether no step is left.
+    compiled: whether `seconds` is the time of compiling the step.
   """
 
   step: int
@@ -55,6 +56,7 @@ class StepRecord:
   seconds: float
   wait_seconds: float
   finished: bool
+  compiled: bool = False
 
 
 class Hook:

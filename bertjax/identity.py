@@ -14,7 +14,11 @@ _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
 # How the large batch is cut, and what draws dropout's bits, change no result
 # where nothing is dropped (laws 1 and 4).
-_OF_DROPOUT = ("optimizer.accumulation", "compute.dropout_rng")
+_OF_DROPOUT = (
+  "optimizer.accumulation",
+  "phase2.accumulation",
+  "compute.dropout_rng",
+)
 
 
 def identity(
@@ -33,13 +37,17 @@ def identity(
     fields |= {
       f"{group}.{name}": value for name, value in values[group].items()
     }
+  if config.phase2.steps:
+    fields |= {
+      f"phase2.{name}": value for name, value in values["phase2"].items()
+    }
   fields["compute.dropout_rng"] = config.compute.dropout_rng
   fields["store"] = store_sha256
   fields["tokenizer"] = tokenizer_sha256
   model = config.model
   if not model.hidden_dropout_rate and not model.attention_dropout_rate:
     for name in _OF_DROPOUT:
-      del fields[name]
+      fields.pop(name, None)
   return fields
 
 

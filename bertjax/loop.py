@@ -93,6 +93,7 @@ class _MetricsReader:
     self._steps = steps
     self._pending: tuple[int, Metrics, float] | None = None
     self._clock = time.perf_counter()
+    self._compiled = True  # by the first step that is delivered
 
   def dispatched(self, step: int, metrics: Metrics, waited: float) -> None:
     """Read the metrics of the step before `step`, which is on its way."""
@@ -122,7 +123,9 @@ class _MetricsReader:
       seconds=now - self._clock,
       wait_seconds=waited,
       finished=step >= self._steps,
+      compiled=self._compiled,
     )
+    self._compiled = False
     self._clock = now
     for hook in self._hooks:
       hook.record(record)

@@ -6,6 +6,12 @@ How many pieces of an example are chosen comes from an integer table made in
 Python; which ones, and what becomes of them, from the example's key and the
 position inside it alone. A packed row and the same examples in rows of their
 own therefore get the same masks, wherever they stand in the batch.
+
+What is chosen are pieces, whole words or spans (`objective.mask_unit`): pieces
+fill the count exactly; of words and spans no part is taken, and what that
+leaves of the count is reported. In a span one draw decides between [MASK],
+random pieces and what stood there (SpanBERT); elsewhere each piece has its own
+(google-research/bert).
 """
 
 from collections.abc import Mapping
@@ -17,6 +23,7 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
+from bertjax.mask_units import choose_units, find_spans, find_words, precedes
 from bertjax.model.random_bits import threefry
 
 Array = jax.Array
@@ -34,6 +41,7 @@ class Masked(NamedTuple):
     targets_BP: int32, the pieces that stood there; 0 in an empty slot.
     weights_BP: float32, 1 for a chosen piece, 0 for an empty slot.
     kind_BP: int32, NONE for an empty slot, else MASK, RANDOM or KEPT.
+    shortfall_B: int32, pieces that the rate asks for and no whole unit fills.
   """
 
   tokens_BS: Array
@@ -41,6 +49,7 @@ class Masked(NamedTuple):
   targets_BP: Array
   weights_BP: Array
   kind_BP: Array
+  shortfall_B: Array
 
 
 def prediction_counts(seq_length: int, rate: float) -> np.ndarray:
@@ -88,27 +97,69 @@ def mask_tokens(
   Args:
     features: `tokens_BS`, `positions_BS`, `packs_BS`, `key_BR2` of the
       batch contract.
-    vocabulary: special pieces are never chosen, only ordinary ones are drawn.
-    objective: `mask_rate`, `mask_token_rate`, `random_token_rate`.
+    vocabulary: special pieces are never chosen, and drawn only with
+      `random_pieces="all"`.
+    objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
+      `random_token_rate`, `random_pieces`.
     num_slots: P; `masking.num_slots` gives one that always suffices.
   """
   tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
   num_packs = features["key_BR2"].shape[1]
   special_V = jnp.asarray(vocabulary.special_V)
   maskable_BS = (packs_BS > 0) & ~special_V[tokens_BS]
-  scores_BS, kinds_BS, draws_BS, _ = _random_bits(features)
-  rank_BS = _rank_in_pack(scores_BS, maskable_BS, packs_BS)
-  counts = prediction_counts(tokens_BS.shape[1], objective.mask_rate)
+  bits = _random_bits(features)
+  counts = jnp.asarray(
+    prediction_counts(tokens_BS.shape[1], objective.mask_rate)
+  )
   is_mine_BSR = packs_BS[:, :, None] == np.arange(1, num_packs + 1)[None, None]
-  lengths_BR = jnp.sum(is_mine_BSR, axis=1, dtype=jnp.int32)
-  lengths_BS = jnp.take_along_axis(lengths_BR, _owner(packs_BS), axis=1)
-  chosen_BS = maskable_BS & (rank_BS < jnp.asarray(counts)[lengths_BS])
+  wanted_BR = counts[jnp.sum(is_mine_BSR, axis=1, dtype=jnp.int32)]
+  wanted_BS = jnp.take_along_axis(wanted_BR, _owner(packs_BS), axis=1)
+  chosen_BS, kinds_BS = _choose(
+    features, maskable_BS, wanted_BS, bits, vocabulary, objective.mask_unit
+  )
   kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
-  ordinary_W = jnp.asarray(vocabulary.ordinary_W)
-  drawn_BS = ordinary_W[draws_BS % np.uint32(len(ordinary_W))]
+  drawn_BS = _draw(bits[2], vocabulary, objective.random_pieces)
   corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
   corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
-  return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots)
+  maskable_BR = jnp.sum(
+    is_mine_BSR & maskable_BS[:, :, None], axis=1, dtype=jnp.int32
+  )
+  shortfall_B = jnp.sum(
+    jnp.minimum(wanted_BR, maskable_BR), axis=1, dtype=jnp.int32
+  ) - jnp.sum(chosen_BS, axis=1, dtype=jnp.int32)
+  return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots, shortfall_B)
+
+
+def _choose(
+  features: Mapping[str, Array],
+  maskable_BS: Array,
+  wanted_BS: Array,
+  bits: Array,
+  vocabulary: Vocabulary,
+  unit: str,
+) -> tuple[Array, Array]:
+  """Which pieces are chosen, and the bits that decide what they become."""
+  packs_BS = features["packs_BS"]
+  scores_BS, kinds_BS, _, ends_BS = bits
+  if unit == "piece":
+    before_BST = precedes(scores_BS, maskable_BS, packs_BS)
+    rank_BS = jnp.sum(before_BST, axis=2, dtype=jnp.int32)
+    return maskable_BS & (rank_BS < wanted_BS), kinds_BS
+  continues_BS = jnp.asarray(vocabulary.continues_V)[features["tokens_BS"]]
+  units = find_words(maskable_BS, continues_BS, packs_BS)
+  if unit == "span":
+    units = find_spans(units, maskable_BS, packs_BS, ends_BS)
+    kinds_BS = jnp.take_along_axis(kinds_BS, units.first_BS, axis=1)
+  taken_BS = choose_units(units, scores_BS, packs_BS, wanted_BS)
+  chosen_BS = jnp.take_along_axis(taken_BS, units.first_BS, axis=1)
+  return maskable_BS & chosen_BS, kinds_BS
+
+
+def _draw(bits_BS: Array, vocabulary: Vocabulary, pieces: str) -> Array:
+  if pieces == "all":
+    return (bits_BS % np.uint32(vocabulary.size)).astype(jnp.int32)
+  ordinary_W = jnp.asarray(vocabulary.ordinary_W)
+  return ordinary_W[bits_BS % np.uint32(len(ordinary_W))]
 
 
 def _random_bits(features: Mapping[str, Array]) -> Array:
@@ -131,26 +182,6 @@ def _owner(packs_BS: Array) -> Array:
   return jnp.maximum(packs_BS - 1, 0)
 
 
-def _rank_in_pack(
-  scores_BS: Array, maskable_BS: Array, packs_BS: Array
-) -> Array:
-  """How many maskable pieces of the same pack have a smaller score.
-
-  Equal scores go to the earlier piece. S × S comparisons cost less than a
-  sort on every backend, because they fuse.
-  """
-  length = scores_BS.shape[1]
-  mine_BS1, other_B1T = scores_BS[:, :, None], scores_BS[:, None, :]
-  earlier_ST = np.tri(length, k=-1, dtype=bool)
-  before_BST = (other_B1T < mine_BS1) | (
-    (other_B1T == mine_BS1) & earlier_ST[None]
-  )
-  rival_BST = maskable_BS[:, None, :] & (
-    packs_BS[:, :, None] == packs_BS[:, None, :]
-  )
-  return jnp.sum(before_BST & rival_BST, axis=2, dtype=jnp.int32)
-
-
 def _kinds(bits_BS: Array, objective: ObjectiveConfig) -> Array:
   # 24 bits, so that a rate of 1 is still a threshold that fits.
   draw_BS = (bits_BS >> 8).astype(jnp.int32)
@@ -162,7 +193,11 @@ def _kinds(bits_BS: Array, objective: ObjectiveConfig) -> Array:
 
 
 def _compact(
-  tokens_BS: Array, corrupted_BS: Array, kind_BS: Array, num_slots: int
+  tokens_BS: Array,
+  corrupted_BS: Array,
+  kind_BS: Array,
+  num_slots: int,
+  shortfall_B: Array,
 ) -> Masked:
   """Bring the chosen positions to the front of `num_slots` slots."""
   length = tokens_BS.shape[1]
@@ -182,4 +217,5 @@ def _compact(
     targets_BP=at(tokens_BS),
     weights_BP=filled_BP.astype(jnp.float32),
     kind_BP=at(kind_BS),
+    shortfall_B=shortfall_B,
   )

@@ -73,7 +73,8 @@ def pretraining_losses(
   Returns:
     `mlm_loss`, `mlm_accuracy`; `nsp_loss`, `nsp_accuracy` with a pair
     loss; `unigram_entropy` (mean −log p of exactly the masked targets) with
-    a table; natural logarithms.
+    a table; `mask_shortfall`, of the pieces that the mask rate asks for, with
+    words or spans; natural logarithms.
   """
   metrics = _scores(
     "mlm", outputs["mlm_logits_BPV"], masked.targets_BP, masked.weights_BP
@@ -85,6 +86,10 @@ def pretraining_losses(
       jnp.maximum(pair_label_BR, 0),
       _labelled(pair_label_BR),
     )
+  if objective.mask_unit != "piece":
+    short, hidden = jnp.sum(masked.shortfall_B), jnp.sum(masked.weights_BP)
+    short = short.astype(jnp.float32)
+    metrics["mask_shortfall"] = (short, short + hidden)
   if log_unigram_V is not None:
     surprise_BP = -jnp.asarray(log_unigram_V)[masked.targets_BP]
     metrics["unigram_entropy"] = (

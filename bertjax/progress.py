@@ -41,6 +41,8 @@ class Progress(Hook):
     shown: metrics to show, as ("mlm_loss", "mlm_accuracy").
     console: where to; None is standard output.
     every_seconds: between plain lines.
+    steps_left: step → what is left, in steps as large as that one; None is
+      the difference to `steps`.
   """
 
   def __init__(
@@ -51,18 +53,19 @@ class Progress(Hook):
     shown: Sequence[str],
     console: Console | None = None,
     every_seconds: float = 5.0,
+    steps_left: Callable[[int], float] | None = None,
   ) -> None:
     self._steps = steps
     self._meter = meter
     self._shown = shown
     self._console = console or Console(highlight=False)
     self._every_seconds = every_seconds
+    self._steps_left = steps_left or (lambda step: steps - step)
     self._window: collections.deque[StepRecord] = collections.deque(
       maxlen=WINDOW
     )
     self._live: Live | None = None
     self._printed = -math.inf
-    self._first = True
     self._tokens = 0.0
     self._seconds = 0.0
 
@@ -77,9 +80,10 @@ class Progress(Hook):
 
   def record(self, record: StepRecord) -> None:
     """Take one step in, and show it."""
-    if self._first:
-      # It compiled: its time says nothing about the next ones.
-      self._first = False
+    if record.compiled:
+      # Its time says nothing about the next ones, nor what came before of
+      # another shape.
+      self._window.clear()
       self._show(record, self.line([record]).split("  ETA")[0] + "  compiled")
       return
     self._window.append(record)
@@ -101,7 +105,7 @@ class Progress(Hook):
       if self._meter.peak:
         parts.append(f"MFU {rate / self._meter.peak:.1%}")
     parts.append(f"input wait {waited / seconds:.0%}")
-    left = (self._steps - last.step) * seconds / len(records)
+    left = self._steps_left(last.step) * seconds / len(records)
     parts.append(f"ETA {_clock(left)}")
     return "  ".join(parts)
 

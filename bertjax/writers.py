@@ -47,7 +47,6 @@ class MetricsWriter(Hook):
     self._window: dict[str, tuple[float, float]] = {}
     self._tokens = 0
     self._clock = dict.fromkeys(_CLOCK, 0.0)
-    self._compiled = False  # the first step's time is that of compiling
     self._tensorboard = tensorboard
     self._events: Any = None
     self._start = start
@@ -65,12 +64,11 @@ class MetricsWriter(Hook):
       before = self._window.get(name, (0.0, 0.0))
       self._window[name] = (before[0] + total, before[1] + weight)
     self._tokens += int(record.metrics["tokens"][0])
-    if self._compiled:
+    if not record.compiled:
       self._clock["steps"] += 1
       self._clock["tokens"] += record.metrics["tokens"][0]
       self._clock["seconds"] += record.seconds
       self._clock["wait_seconds"] += record.wait_seconds
-    self._compiled = True
     if record.step % self._every_steps == 0 or record.finished:
       self._line(record.step)
 

@@ -13,10 +13,12 @@ at 1,000,000, batches of 256.
 
 Overlays: `size=` tiny mini small medium base large; `objective=` mlm (B is
 always the true continuation) mlm_nsp; `seq=` 128 512, from one store; `mesh=`
-data fsdp tensor, the axis that takes all devices; `recipe=` published short,
-where short is Muon, positions that start as sinusoids, two pieces of five
-masked and no dropout, for minutes or hours instead of days. Any field is a
-flag: `--config.optimizer.learning_rate=2e-3`; a misspelt one is refused.
+data fsdp tensor, the axis that takes all devices; `recipe=` published, all
+steps at one length; two_phase, the last tenth of them at 512 and the others at
+128, as the paper has it; lamb, NVIDIA's in 8,601 large steps; short, for
+minutes or hours instead of days: Muon, positions that start as sinusoids, two
+pieces of five masked and no dropout. Any field is a flag:
+`--config.optimizer.learning_rate=2e-3`; a misspelt one is refused.
 
 On a laptop, a few hundred steps on the Python standard library's prose:
 
@@ -60,6 +62,29 @@ SHORT = {
   "checkpoint.every_steps": 500,
 }
 
+# Devlin et al., appendix A.2: one schedule over both phases.
+TWO_PHASE = {
+  "data.seq_length": 128,
+  "phase2.steps": 100_000,
+  "phase2.seq_length": 512,
+}
+# NVIDIA/DeepLearningExamples, PyTorch/LanguageModeling/BERT, for BERT-large on
+# 8 devices and more; `optimizer.accumulation` cuts the batch to what fits.
+LAMB = {
+  "steps": 7_038 + 1_563,
+  "batch_size": 65_536,
+  "data.seq_length": 128,
+  "optimizer.name": "lamb",
+  "optimizer.learning_rate": 6e-3,
+  "optimizer.schedule": "polynomial",
+  "optimizer.warmup_steps": 2_000,
+  "phase2.steps": 1_563,
+  "phase2.seq_length": 512,
+  "phase2.batch_size": 32_768,
+  "phase2.learning_rate": 4e-3,
+  "phase2.warmup_steps": 200,
+}
+
 OVERLAYS: common.Overlays = {
   # The table of pieces follows the store; everything else as published.
   "size": {
@@ -80,7 +105,12 @@ OVERLAYS: common.Overlays = {
     str(length): common.fields({"data.seq_length": length})
     for length in (128, 512)
   },
-  "recipe": {"published": common.fields({}), "short": common.fields(SHORT)},
+  "recipe": {
+    "published": common.fields({}),
+    "two_phase": common.fields(TWO_PHASE),
+    "lamb": common.fields(LAMB),
+    "short": common.fields(SHORT),
+  },
   "mesh": {
     axis: common.fields(
       {

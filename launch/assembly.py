@@ -21,21 +21,23 @@ from bertjax import (
   masking,
   objectives,
   optim,
+  phases,
   sharding,
   step,
 )
 from bertjax.batch import ENCODER_FEATURES, Vocabulary, empty_batch
-from bertjax.config import ModelConfig, PretrainConfig, to_mapping
+from bertjax.config import (
+  ModelConfig,
+  ObjectiveConfig,
+  PretrainConfig,
+  to_mapping,
+)
 from bertjax.metrics import Metrics
 from bertjax.model import BertForPreTraining
 from data_pipelines import tokenizers
-from data_pipelines.pretraining import (
-  PretrainingPipeline,
-  evaluation_batches,
-)
 from data_pipelines.store import Store, open_store
+from launch.phase import Phase, make_phase
 
-VALIDATION = "validation"
 # Fields of a model that trained weights do not care about.
 _NOT_OF_WEIGHTS = frozenset(
   (
@@ -55,10 +57,10 @@ class Parts:
     config: as given, with the model's vocabulary and the packs filled in.
     store: the prepared corpus.
     vocabulary: of its tokenizer, with the unigram table.
-    pipeline: its training batches.
-    evaluation: its validation batches; None where there is no such split.
+    phases: one, or two of different shapes.
     model: a module without parameters.
     mesh: over all devices.
+    schedule: step → learning rate.
     optimizer: with what no loss reaches left alone.
     identity: what a resumed run must share.
     origin: the bundle to continue from, or None.
@@ -67,10 +69,10 @@ class Parts:
   config: PretrainConfig
   store: Store
   vocabulary: Vocabulary
-  pipeline: PretrainingPipeline
-  evaluation: Any
+  phases: tuple[Phase, ...]
   model: BertForPreTraining
   mesh: Mesh
+  schedule: optax.Schedule
   optimizer: optax.GradientTransformation
   identity: Mapping[str, Any]
   origin: bundle.BundleInfo | None
@@ -85,44 +87,59 @@ class Parts:
       deterministic=True,
     )["params"]
 
-  def task(self, mask_rate: float) -> step.Task:
-    """Return what is learnt, masking this share of the pieces."""
-    objective = dataclasses.replace(self.config.objective, mask_rate=mask_rate)
+  def phase(self, step: int) -> Phase:
+    """Return the phase that takes the step after `step`, else the last."""
+    ahead = [phase for phase in self.phases if step < phase.stop]
+    return (ahead or [self.phases[-1]])[0]
+
+  def task(self, phase: Phase, objective: ObjectiveConfig) -> step.Task:
+    """Return what is learnt."""
     slots = masking.num_slots(
-      self.config.data.seq_length, self.pipeline.num_packs, mask_rate
+      phase.config.data.seq_length,
+      phase.pipeline.num_packs,
+      objective.mask_rate,
     )
     return step.pretraining_task(
       self.model, objective, self.vocabulary, num_slots=slots
     )
 
-  def train_step(self, abstract: Any) -> step.TrainStep:
+  def train_step(self, phase: Phase, abstract: Any) -> step.TrainStep:
     """Return the jitted train step for a state like `abstract`."""
-    config = self.config
     return step.make_train_step(
-      self.task(config.objective.mask_rate),
+      self.task(phase, self.config.objective),
       self.optimizer,
       self.mesh,
       abstract,
       step.StepOptions(
-        seed=config.seed,
-        accumulation=config.optimizer.accumulation,
-        dropout_rng=config.compute.dropout_rng,
-        schedule=optim.make_schedule(config.optimizer, config.steps),
+        seed=self.config.seed,
+        accumulation=phase.config.optimizer.accumulation,
+        dropout_rng=self.config.compute.dropout_rng,
+        schedule=self.schedule,
       ),
     )
 
-  def evaluate(self) -> Callable[[Any], dict[str, float]]:
-    """Return parameters → validation values, with fixed masks."""
-    task = self.task(self.config.evaluation.mask_rate)
+  def evaluate(self, phase: Phase) -> Callable[[Any], dict[str, float]]:
+    """Return parameters → validation values, with fixed masks.
+
+    Single pieces at the rate of `evaluation`, whatever is trained on, so that
+    the values of runs compare.
+    """
+    objective = dataclasses.replace(
+      self.config.objective,
+      mask_rate=self.config.evaluation.mask_rate,
+      mask_unit="piece",
+    )
+    batches = phase.evaluation
+    assert batches is not None
+    task = self.task(phase, objective)
     eval_step = step.make_eval_step(task, self.mesh)
-    rows = sharding.local_rows(self.mesh, self.config.batch_size)
+    rows = sharding.local_rows(self.mesh, batches.batch_size)
 
     def evaluate(params: Any) -> dict[str, float]:
       sums: dict[str, tuple[float, float]] = {}
       pending: Metrics = {}
-      for index in range(len(self.evaluation)):
-        batch = self.evaluation.batch(index, rows)
-        placed = sharding.put_batch(batch, self.mesh)
+      for index in range(len(batches)):
+        placed = sharding.put_batch(batches.batch(index, rows), self.mesh)
         # One batch late, so that the host makes the next one meanwhile; not
         # later, since evaluations depend on nothing of each other, and two in
         # flight can block each other's collectives on virtual CPU devices.
@@ -165,30 +182,26 @@ def assemble(config: PretrainConfig) -> Parts:
   checks.check_pretrain(
     config, num_devices=jax.device_count(), vocab_size=store.vocab_size
   )
-  optimizer = optim.make_optimizer(
-    config.optimizer,
-    config.steps,
-    inactive=objectives.inactive_parameters(config.objective),
+  made = tuple(
+    make_phase(phase, store) for phase in phases.split_phases(config)
   )
-  pipeline = PretrainingPipeline(
-    store,
-    "train",
-    objective=config.objective,
-    data=config.data,
-    batch_size=config.batch_size,
-    seed=config.seed,
+  config = _with_packs(config, made)
+  schedule = optim.make_run_schedule(
+    config.optimizer, config.phase2, config.steps
   )
-  data = dataclasses.replace(config.data, max_packs=pipeline.num_packs)
-  config = dataclasses.replace(config, data=data)
   return Parts(
     config=config,
     store=store,
     vocabulary=tokenizer.vocabulary(store.piece_counts()),
-    pipeline=pipeline,
-    evaluation=_evaluation(config, store),
+    phases=made,
     model=BertForPreTraining(config.model, config.compute),
     mesh=sharding.make_mesh(config.mesh),
-    optimizer=optimizer,
+    schedule=schedule,
+    optimizer=optim.make_optimizer(
+      config.optimizer,
+      schedule,
+      inactive=objectives.inactive_parameters(config.objective),
+    ),
     identity=identity.identity(
       config, store_sha256=store.sha256, tokenizer_sha256=tokenizer.sha256
     ),
@@ -196,17 +209,17 @@ def assemble(config: PretrainConfig) -> Parts:
   )
 
 
-def _evaluation(config: PretrainConfig, store: Store) -> Any:
-  if VALIDATION not in store.splits or not store.splits[VALIDATION].num_tokens:
-    return None
-  return evaluation_batches(
-    store,
-    VALIDATION,
-    objective=config.objective,
-    data=config.data,
-    batch_size=config.batch_size,
-    batches=config.evaluation.batches,
-  )
+def _with_packs(
+  config: PretrainConfig, made: tuple[Phase, ...]
+) -> PretrainConfig:
+  """Fill in how many examples the rows of each phase hold."""
+  packs = [phase.pipeline.num_packs for phase in made]
+  data = dataclasses.replace(config.data, max_packs=packs[0])
+  config = dataclasses.replace(config, data=data)
+  if len(made) == 1:
+    return config
+  second = dataclasses.replace(config.phase2, max_packs=packs[1])
+  return dataclasses.replace(config, phase2=second)
 
 
 def _model_config(

@@ -54,16 +54,20 @@ def run(
   parts = assemble(config)
   folder = pathlib.Path(workdir)
   with Run(parts, folder) as active, cli.Signals() as signals:
-    state = loop.train(
-      active.state,
-      train_step=parts.train_step(active.state),
-      batches=active.batches,
-      steps=parts.config.steps,
-      mesh=parts.mesh,
-      hooks=active.hooks,
-      stop=signals.requested,
-    )
-    step = int(jax.device_get(state.step))
+    state, step = active.state, 0
+    for phase in active.phases():
+      state = loop.train(
+        state,
+        train_step=parts.train_step(phase, state),
+        batches=active.batches,
+        steps=phase.stop,
+        mesh=parts.mesh,
+        hooks=active.hooks,
+        stop=signals.requested,
+      )
+      step = int(jax.device_get(state.step))
+      if step < phase.stop:
+        break
     if step < parts.config.steps:
       active.close()
       signals.leave(

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from bertjax import (
   hooks,
   identity,
   objectives,
+  phases,
   progress,
   sharding,
   transfer,
@@ -28,7 +29,8 @@ from bertjax.config import PretrainConfig, to_mapping
 from bertjax.state import TrainState, abstract_state, make_state
 from data_pipelines import tokenizers
 from data_pipelines.pretraining import train_iterator
-from launch.assembly import VALIDATION, Parts
+from launch.assembly import Parts
+from launch.phase import VALIDATION, Phase
 
 CHECKPOINTS = "checkpoints"
 TOKENIZER = "tokenizer"
@@ -53,6 +55,8 @@ class Run:
     )
     self._open = contextlib.ExitStack()
     self._open.callback(self._checkpoints.close)
+    self._phase = parts.phases[0]
+    self._evaluate_phase: Callable[[Any], Mapping[str, float]] | None = None
 
   def __enter__(self) -> "Run":
     try:
@@ -85,11 +89,14 @@ class Run:
     record: Mapping[str, Any] = {}
     if restored is not None:
       self.state, record = restored
-      parts.pipeline.restore(record["pipeline"])
     else:
       self.state = self._new_state()
     self.pooler_trained = self._pooler_trained(record)
     start = int(jax.device_get(self.state.step))
+    self._phase = parts.phase(start)
+    if record:
+      # Of another phase, where this one starts: then nothing is taken over.
+      self._phase.pipeline.restore(record["pipeline"])
     self._make_hooks(start)
     for hook in self.hooks:
       self._open.callback(hook.close)
@@ -123,7 +130,10 @@ class Run:
       self._folder, every_steps=config.log_every_steps, start=start
     )
     self.progress = progress.Progress(
-      config.steps, _meter(parts), shown=_shown(config)
+      config.steps,
+      _meter(parts),
+      shown=_shown(config),
+      steps_left=lambda step: phases.steps_left(parts.phases, step),
     )
     self.hooks: list[hooks.Hook] = [
       hooks.CheckFinite(),
@@ -131,9 +141,9 @@ class Run:
       self.progress,
     ]
     self.evaluation: hooks.Evaluate | None = None
-    if parts.evaluation is not None:
+    if parts.phases[0].evaluation is not None:
       self.evaluation = hooks.Evaluate(
-        parts.evaluate(),
+        self._evaluate,
         self._report,
         every_steps=config.evaluation.every_steps,
         settings=to_mapping(config.evaluation),
@@ -143,15 +153,27 @@ class Run:
       hooks.Checkpoint(self._save, config.checkpoint, start=start)
     )
 
+  def phases(self) -> Iterator[Phase]:
+    """Yield the phases that are left, and evaluate on the rows of each.
+
+    At least one: a run that is finished has hooks left to run.
+    """
+    for phase in self._parts.phases[self._parts.phases.index(self._phase) :]:
+      self._phase = phase
+      self._evaluate_phase = None
+      self._tell_rows()
+      yield phase
+
   def batches(self, start: int) -> Iterator[Batch]:
-    """Return the batches from step `start` on, of this host's rows."""
-    data = self._parts.config.data
+    """Return the batches from step `start` of the run on, of this host."""
+    phase = self._phase
+    data = phase.config.data
     return train_iterator(
-      self._parts.pipeline,
-      start,
+      phase.pipeline,
+      start - phase.start,
       workers=data.workers,
       prefetch=data.prefetch,
-      rows=sharding.local_rows(self._parts.mesh, self._parts.config.batch_size),
+      rows=sharding.local_rows(self._parts.mesh, phase.config.batch_size),
     )
 
   def details(self, step: int) -> dict[str, Any]:
@@ -174,10 +196,15 @@ class Run:
     record = {
       **self.details(step),
       "identity": dict(self._parts.identity),
-      "pipeline": self._parts.pipeline.memo(step),
+      "pipeline": self._phase.pipeline.memo(step - self._phase.start),
       "hooks": snapshots,
     }
     self._checkpoints.save(state, step, record)
+
+  def _evaluate(self, params: Any) -> Mapping[str, float]:
+    if self._evaluate_phase is None:
+      self._evaluate_phase = self._parts.evaluate(self._phase)
+    return self._evaluate_phase(params)
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
     self.writer.write(step, VALIDATION, values)
@@ -194,23 +221,27 @@ class Run:
     )
     say(
       f"{bundle.count_parameters(self.state.params):,} parameters on "
-      f"{parts.mesh.size} {parts.mesh.devices.flat[0].device_kind} ({mesh}); "
-      f"{config.batch_size} rows of {config.data.seq_length}, "
-      f"{parts.pipeline.num_packs} examples a row at most"
+      f"{parts.mesh.size} {parts.mesh.devices.flat[0].device_kind} ({mesh})"
     )
-    rows = parts.pipeline.report()
-    say(
-      f"rows: {rows['efficiency']:.1%} no padding; of the tokens "
+    if config.compute.dropout_rng == "rbg":
+      say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
+    if self.evaluation is None:
+      say("the store has no validation split: nothing is evaluated")
+    if start:
+      say(f"going on from step {start} of {config.steps}")
+
+  def _tell_rows(self) -> None:
+    phase = self._phase
+    rows = phase.pipeline.report()
+    self.progress.say(
+      f"steps {phase.start + 1:,} to {phase.stop:,}: "
+      f"{phase.config.batch_size} rows of {phase.config.data.seq_length}, "
+      f"{phase.pipeline.num_packs} examples a row at most; "
+      f"{rows['efficiency']:.1%} no padding; of the tokens "
       f"{rows['truncated_share']:.1%} cut off and "
       f"{rows['random_token_share']:.1%} random partners, "
       f"{rows['random_share']:.1%} of the examples"
     )
-    if config.compute.dropout_rng == "rbg":
-      say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
-    if parts.evaluation is None:
-      say("the store has no validation split: nothing is evaluated")
-    if start:
-      say(f"going on from step {start} of {config.steps}")
 
 
 def keep_tokenizer(

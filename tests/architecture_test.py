@@ -19,10 +19,10 @@ SOURCES = sorted(
 
 # A room of `bertjax` may import its own layer and those below it.
 LAYERS = (
-  {"config", "batch", "paths"},
+  {"config", "batch", "paths", "phases"},
   {"model"},
-  {"objectives", "masking", "optim", "metrics", "sharding", "rng", "state"}
-  | {"flops", "checks"},
+  {"objectives", "masking", "mask_units", "optim", "metrics", "sharding"}
+  | {"rng", "state", "flops", "checks"},
   {"step"},
   {
     "hooks",

@@ -23,7 +23,7 @@ from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives import classification_losses
-from bertjax.optim import make_optimizer
+from bertjax.optim import make_optimizer, make_schedule
 from bertjax.state import TrainState, abstract_state, make_initializer
 from bertjax.step import (
   Features,
@@ -172,12 +172,12 @@ def _make_model(
 def _make_optimizer(
   config: FinetuneConfig, steps: int
 ) -> optax.GradientTransformation:
-  schedule = dataclasses.replace(
+  optimizer = dataclasses.replace(
     config.optimizer,
     learning_rate=1.0,
     warmup_steps=round(config.warmup_rate * steps),
   )
-  return with_rate(make_optimizer(schedule, steps))
+  return with_rate(make_optimizer(optimizer, make_schedule(optimizer, steps)))
 
 
 def _task(model: BertForSequenceClassification) -> Task:

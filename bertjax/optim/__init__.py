@@ -3,6 +3,7 @@
 """Schedules and optimizers, made from a config by name."""
 
 from bertjax.optim.optimizers import make_optimizer
+from bertjax.optim.phased import make_run_schedule
 from bertjax.optim.schedules import make_schedule
 
-__all__ = ["make_optimizer", "make_schedule"]
+__all__ = ["make_optimizer", "make_run_schedule", "make_schedule"]

@@ -10,6 +10,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from bertjax.config import OptimizerConfig
+from bertjax.optim.stacks import is_stacked
 from bertjax.paths import leaf_name
 
 # Adam's usual root mean square, which makes one learning rate and one decay
@@ -65,10 +66,9 @@ def matrix_axes(kernels: optax.Params) -> optax.Params:
   """Say which axes of each kernel its inputs and its outputs are."""
 
   def axes(path: tuple, kernel: Any) -> MuonDimensionNumbers:
-    name = leaf_name(path)
-    first = 1 if "/layers/" in name else 0
+    first = 1 if is_stacked(path) else 0
     # Heads and their width are inputs of what merges them, else outputs.
-    middle = first + (2 if name.endswith("/out/kernel") else 1)
+    middle = first + (2 if leaf_name(path).endswith("/out/kernel") else 1)
     return MuonDimensionNumbers(
       tuple(range(first, middle)), tuple(range(middle, kernel.ndim))
     )

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import optax
 
+from bertjax.checks.ranges import one_of
 from bertjax.config import OptimizerConfig
 from bertjax.optim.adamw import scale_by_uncorrected_adam
 from bertjax.optim.clipping import clip_by_global_norm
+from bertjax.optim.lamb import scale_by_layer_trust_ratio
 from bertjax.optim.muon import scale_by_muon_and_adam
-from bertjax.optim.schedules import make_schedule
 from bertjax.paths import leaf_name
 
 
@@ -47,6 +48,7 @@ def _promoting(
 DIRECTIONS = {
   "adamw": scale_by_uncorrected_adam,
   "adamw_corrected": _scale_by_corrected_adam,
+  "lamb": _scale_by_corrected_adam,
   "muon": _scale_by_muon,
 }
 # google-research/bert, optimization.py: everything decays but these.
@@ -54,32 +56,36 @@ UNDECAYED = re.compile(r"layer_norm|bias")
 
 
 def make_optimizer(
-  config: OptimizerConfig, steps: int, *, inactive: Sequence[str] = ()
+  config: OptimizerConfig,
+  schedule: optax.Schedule,
+  *,
+  inactive: Sequence[str] = (),
 ) -> optax.GradientTransformation:
   """Clip by the global norm, scale, decay, and step against the gradient.
 
   Args:
     config: `adamw` is BERT's (no bias correction); `adamw_corrected` is
-      optax's, with it; `muon` orthogonalises the updates of hidden matrices
-      and corrects. In all of them ε stands outside the root and the decay is
-      decoupled and times the learning rate.
-    steps: length of the schedule.
+      optax's, with it; `lamb` is that and gives direction and decay together
+      the norm of what they change; `muon` orthogonalises the updates of
+      hidden matrices and corrects. In all of them ε stands outside the root
+      and the decay is decoupled and times the learning rate.
+    schedule: step → learning rate; see `make_schedule`.
     inactive: paths (`pooler`, `encoder/layers`) of parameters that no loss
       reaches: no update, no decay, no slots. Each must exist.
 
   Raises:
-    ValueError: an unknown name or schedule; at init, a path in `inactive`
-      under which there is no parameter.
+    ValueError: an unknown name; at init, a path in `inactive` under which
+      there is no parameter.
   """
-  schedule = make_schedule(config, steps)
-  if config.name not in DIRECTIONS:
-    raise ValueError(
-      f"optimizer.name={config.name!r}; give one of {sorted(DIRECTIONS)}"
-    )
+  one_of(DIRECTIONS, "optimizer.name", config.name)
+  # What does not decay is not adapted either: google-research/albert,
+  # lamb_optimizer.py, and apex's FusedLAMB with its default use_nvlamb=False.
+  by_layer = optax.masked(scale_by_layer_trust_ratio(), decay_mask)
   active = optax.chain(
     clip_by_global_norm(config.clip_norm),
     DIRECTIONS[config.name](config),
     optax.add_decayed_weights(config.weight_decay, decay_mask),
+    *([by_layer] if config.name == "lamb" else []),
     optax.scale_by_learning_rate(schedule),
   )
   if not inactive:

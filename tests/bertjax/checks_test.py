@@ -9,7 +9,16 @@ import sys
 import pytest
 
 from bertjax import checks
-from bertjax.config import SIZES, MeshConfig, PretrainConfig, from_mapping
+from bertjax.config import (
+  OPTIMIZERS,
+  SCHEDULES,
+  SIZES,
+  MeshConfig,
+  PretrainConfig,
+  from_mapping,
+)
+
+WSD = {"optimizer.schedule": "warmup_stable_decay"}
 
 
 def replaced(config, changes):
@@ -63,6 +72,12 @@ def test_the_published_sizes_pass(size):
     ({"objective.input_format": "full_sentences"}, "needs pairs"),
     ({"optimizer.warmup_steps": 9, "steps": 5}, "warmup_steps=9 of steps=5"),
     ({"optimizer.learning_rate": 0.0}, "learning_rate=0.0"),
+    ({"optimizer.name": "lam"}, "'lam'; give one of .*adamw_corrected, lamb"),
+    ({"optimizer.schedule": "cosin"}, "'cosin'; give one of linear, linear_j"),
+    ({"optimizer.schedule_power": -1.0}, "schedule_power=-1.0; give more"),
+    ({**WSD, "optimizer.decay_rate": 0.0}, r"decay_rate=0\.0.* at most 0\.99"),
+    ({**WSD, "optimizer.decay_rate": 1.0}, r"decay_rate=1\.0.* at most 0\.99"),
+    ({**WSD, "steps": 10_000}, r"warmup_steps=10000 of steps=10000.*shorter"),
     ({"optimizer.beta2": 1.0}, "beta2=1.0"),
     ({"compute.dtype": "fp16"}, "'fp16'; give one of float32, bfloat16"),
     ({"compute.remat": "all"}, "none, dots, full"),
@@ -76,6 +91,17 @@ def test_a_mistake_is_one_line_with_its_value(changes, told):
   with pytest.raises(ValueError, match=told) as caught:
     check(changes)
   assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_with_every_schedule(name, schedule):
+  check({"optimizer.name": name, "optimizer.schedule": schedule})
+
+
+def test_a_decay_may_begin_where_warmup_ends():
+  """0.9 of 10 steps leave 0.1 but for rounding."""
+  check({**WSD, "steps": 10, "optimizer.warmup_steps": 9}, num_devices=1)
 
 
 def test_a_mesh_axis_takes_what_is_left():

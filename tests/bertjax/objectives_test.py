@@ -28,6 +28,7 @@ def made():
     targets_BP=jnp.asarray(draw.integers(0, V, (B, P)), jnp.int32),
     weights_BP=jnp.asarray(weights_BP),
     kind_BP=jnp.zeros((B, P), jnp.int32),
+    shortfall_B=jnp.arange(B, dtype=jnp.int32),
   )
   outputs = {
     "mlm_logits_BPV": jnp.asarray(

@@ -34,10 +34,12 @@ class Trained:
   traces: int
 
 
-def train(mesh_config, *, rate=0.0, accumulation=1, devices=None):
+def train(
+  mesh_config, *, rate=0.0, accumulation=1, devices=None, config=OPTIMIZER
+):
   """Train the tiny encoder from the same parameters on some mesh."""
   mesh = sharding.make_mesh(mesh_config, devices)
-  optimizer = optim.make_optimizer(OPTIMIZER, STEPS)
+  optimizer = optim.make_optimizer(config, optim.make_schedule(config, STEPS))
   abstract = state.abstract_state(tiny.init_params, optimizer, mesh)
   params = jax.device_put(
     tiny.params(), jax.tree.map(lambda leaf: leaf.sharding, abstract.params)
@@ -72,7 +74,7 @@ def train(mesh_config, *, rate=0.0, accumulation=1, devices=None):
       abstract,
       step.StepOptions(
         accumulation=accumulation,
-        schedule=optim.make_schedule(OPTIMIZER, STEPS),
+        schedule=optim.make_schedule(config, STEPS),
       ),
     ),
     batches=tiny.batches,
@@ -134,6 +136,14 @@ def test_a_mesh_changes_no_loss_and_no_parameter(alone, name, rate, capfd):
   assert got.traces == 1
 
 
+@pytest.mark.parametrize("name", ["lamb", "muon"])
+def test_a_mesh_changes_no_optimizer_that_reads_whole_matrices(name):
+  """Norms of layers, and matrices made orthogonal, across what a mesh cuts."""
+  config = dataclasses.replace(OPTIMIZER, name=name)
+  one = train(MeshConfig(data=1), devices=jax.devices()[:1], config=config)
+  check_same(one, train(MESHES["all"], config=config))
+
+
 def test_dropout_is_on_and_changes_from_step_to_step(alone):
   plain, dropped = alone(0.0), alone(0.2)
   assert plain.metrics[0]["loss"] != dropped.metrics[0]["loss"]
@@ -160,7 +170,9 @@ def test_a_pair_loss_of_weight_zero_moves_neither_pooler_nor_head():
 def sharded():
   """A fresh state on the mesh of all axes, and the program that made it."""
   mesh = sharding.make_mesh(MESHES["all"])
-  optimizer = optim.make_optimizer(OPTIMIZER, STEPS)
+  optimizer = optim.make_optimizer(
+    OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)
+  )
   create: Any = state.make_initializer(tiny.init_params, optimizer, mesh)
   program = create.lower(0).compile()
   return program(0), program.as_text()
@@ -202,7 +214,10 @@ def test_fresh_parameters_are_the_same_on_any_mesh(sharded):
   made, _ = sharded
   mesh = sharding.make_mesh(MeshConfig(data=1), jax.devices()[:1])
   alone = state.make_state(
-    tiny.init_params, optim.make_optimizer(OPTIMIZER, STEPS), mesh, seed=0
+    tiny.init_params,
+    optim.make_optimizer(OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)),
+    mesh,
+    seed=0,
   )
   jax.tree.map(
     lambda left, right: np.testing.assert_allclose(left, right, atol=1e-8),

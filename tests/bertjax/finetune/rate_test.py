@@ -9,7 +9,7 @@ import optax
 
 from bertjax.config import OptimizerConfig
 from bertjax.finetune.rate import set_rate, with_rate
-from bertjax.optim import make_optimizer
+from bertjax.optim import make_optimizer, make_schedule
 from bertjax.state import TrainState
 
 RATE = 3e-3
@@ -46,9 +46,11 @@ def descend(optimizer, opt_state) -> dict[str, jax.Array]:
 
 
 def test_a_rate_that_is_set_equals_one_that_is_compiled_in():
-  fixed = make_optimizer(config(RATE), STEPS)
+  fixed = make_optimizer(config(RATE), make_schedule(config(RATE), STEPS))
   expected = descend(fixed, fixed.init(params()))
-  free = with_rate(make_optimizer(config(1.0), STEPS))
+  free = with_rate(
+    make_optimizer(config(1.0), make_schedule(config(1.0), STEPS))
+  )
   state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
   actual = descend(free, set_rate(state, RATE).opt_state)
   for name in expected:
@@ -61,7 +63,9 @@ def test_a_rate_that_is_set_equals_one_that_is_compiled_in():
 
 
 def test_a_rate_of_zero_moves_nothing():
-  free = with_rate(make_optimizer(config(1.0), STEPS))
+  free = with_rate(
+    make_optimizer(config(1.0), make_schedule(config(1.0), STEPS))
+  )
   state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
   actual = descend(free, set_rate(state, 0.0).opt_state)
   for name, leaf in params().items():

@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Muon against an independent derivation in float64."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from bertjax.config import OptimizerConfig
-from bertjax.optim import make_optimizer
+from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.muon import matrix_mask
 from bertjax.paths import by_name
 from tests.bertjax.examples import init_params
+from tests.bertjax.optim.descent import descend, draw
 
 STEPS = 4
 CONFIG = OptimizerConfig(
@@ -41,40 +39,8 @@ MATRICES = {
   "mlm_head/dense/kernel": (1, 4, 4),
 }
 DECAYED = {*MATRICES, *(name for name in SHAPES if "bias" not in name)}
-
-
-def draw(seed):
-  source = np.random.default_rng(seed)
-  return {
-    name: source.standard_normal(shape).astype(np.float32)
-    for name, shape in SHAPES.items()
-  }
-
-
-def nested(flat):
-  tree = {}
-  for name, leaf in flat.items():
-    *parents, last = name.split("/")
-    place = tree
-    for parent in parents:
-      place = place.setdefault(parent, {})
-    place[last] = jnp.asarray(leaf)
-  return tree
-
-
-def run():
-  optimizer = make_optimizer(CONFIG, STEPS)
-  params = nested(draw(99))
-  state = optimizer.init(params)
-
-  @jax.jit
-  def step(params, state, gradients):
-    updates, state = optimizer.update(gradients, state, params)
-    return optax.apply_updates(params, updates), state
-
-  for seed in range(STEPS):
-    params, state = step(params, state, nested(draw(seed)))
-  return by_name(params)
+PARAMS = draw(SHAPES, 99)
+GRADIENTS = [draw(SHAPES, seed) for seed in range(STEPS)]
 
 
 def orthogonalise(matrix):
@@ -88,10 +54,10 @@ def orthogonalise(matrix):
 
 
 def muon_by_hand(name):
-  value = draw(99)[name].astype(np.float64).reshape(MATRICES[name])
+  value = PARAMS[name].astype(np.float64).reshape(MATRICES[name])
   momentum = np.zeros_like(value)
   for step in range(STEPS):
-    gradient = draw(step)[name].astype(np.float64).reshape(value.shape)
+    gradient = GRADIENTS[step][name].astype(np.float64).reshape(value.shape)
     momentum = 0.95 * momentum + 0.05 * gradient
     # Nesterov: where the momentum will be, each part with its correction.
     ahead = 0.95 * momentum / (1 - 0.95 ** (step + 2))
@@ -103,10 +69,10 @@ def muon_by_hand(name):
 
 
 def adam_by_hand(name):
-  value = draw(99)[name].astype(np.float64)
+  value = PARAMS[name].astype(np.float64)
   mean, square = np.zeros_like(value), np.zeros_like(value)
   for step in range(STEPS):
-    gradient = draw(step)[name].astype(np.float64)
+    gradient = GRADIENTS[step][name].astype(np.float64)
     mean = 0.9 * mean + 0.1 * gradient
     square = 0.999 * square + 0.001 * gradient**2
     root = np.sqrt(square / (1 - 0.999 ** (step + 1)))
@@ -117,7 +83,9 @@ def adam_by_hand(name):
 
 
 def test_muon_equals_a_float64_derivation_layer_by_layer():
-  got = run()
+  got, _ = descend(
+    make_optimizer(CONFIG, make_schedule(CONFIG, STEPS)), PARAMS, GRADIENTS
+  )
   for name in SHAPES:
     by_hand = muon_by_hand if name in MATRICES else adam_by_hand
     np.testing.assert_allclose(

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of a mesh against devices, batch and model."""
+
+import math
+
+from bertjax.config import MeshConfig, ModelConfig
+
+
+def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
+  """Return (data, fsdp, tensor) with "all that are left" filled in.
+
+  Raises:
+    ValueError: the axes cannot multiply to `num_devices`.
+  """
+  sizes = (config.data, config.fsdp, config.tensor)
+  text = f"mesh data={sizes[0]} fsdp={sizes[1]} tensor={sizes[2]}"
+  if any(size < 1 and size != -1 for size in sizes) or sizes.count(-1) > 1:
+    raise ValueError(
+      f"{text}: give sizes of 1 or more, and -1 for at most one axis"
+    )
+  known = math.prod(size for size in sizes if size != -1)
+  if num_devices % known or (-1 not in sizes and known != num_devices):
+    raise ValueError(
+      f"{text} does not divide {num_devices} devices; give axes whose product "
+      f"is {num_devices}, or -1 for one of them"
+    )
+  data, fsdp, tensor = (
+    num_devices // known if size == -1 else size for size in sizes
+  )
+  return data, fsdp, tensor
+
+
+def check_mesh(
+  mesh: MeshConfig,
+  model: ModelConfig,
+  *,
+  num_devices: int,
+  batch_size: int,
+  accumulation: int = 1,
+) -> None:
+  """Check that a mesh divides devices, batch and model.
+
+  Raises:
+    ValueError: it does not, naming what, and the fix.
+  """
+  data, fsdp, tensor = mesh_shape(mesh, num_devices)
+  parts = data * fsdp * accumulation
+  if batch_size % parts:
+    raise ValueError(
+      f"batch_size={batch_size} is not a multiple of mesh data × fsdp × "
+      f"optimizer.accumulation = {data} × {fsdp} × {accumulation} = {parts}; "
+      f"give {max(1, batch_size // parts) * parts}"
+    )
+  for axis, size, name, value in (
+    ("tensor", tensor, "model.num_heads", model.num_heads),
+    ("tensor", tensor, "model.intermediate_size", model.intermediate_size),
+    ("tensor", tensor, "model.vocab_size", model.vocab_size),
+    ("fsdp", fsdp, "model.hidden_size", model.hidden_size),
+  ):
+    if value % size:
+      raise ValueError(
+        f"mesh.{axis}={size} does not divide {name}={value}; give a divisor, "
+        f"such as {math.gcd(size, value)}"
+      )

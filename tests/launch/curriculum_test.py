@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two phases in one run: short rows first, then long ones."""
+
+import dataclasses
+import itertools
+import pathlib
+
+import numpy as np
+import pytest
+
+from bertjax import bundle, masking, writers
+from bertjax.config import (
+  CheckpointConfig,
+  EvaluationConfig,
+  OptimizerConfig,
+  PhaseConfig,
+)
+from launch import assembly, pretrain, resumable
+from tests.launch import corpus
+
+STEPS, BORDER = 9, 5
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+  store = corpus.make_store(tmp_path_factory.mktemp("corpus"))
+  config = corpus.make_config(
+    store,
+    steps=STEPS,
+    batch_size=16,
+    optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2),
+    phase2=PhaseConfig(
+      steps=STEPS - BORDER,
+      seq_length=32,
+      batch_size=8,
+      learning_rate=4e-3,
+      warmup_steps=1,
+    ),
+    checkpoint=CheckpointConfig(every_steps=2),
+    evaluation=EvaluationConfig(every_steps=4, batches=2),
+  )
+  model = dataclasses.replace(config.model, hidden_dropout_rate=0.2)
+  return dataclasses.replace(config, model=model)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+  """A run that nothing stopped, and the shapes that it was traced for."""
+  shapes = []
+  real = masking.mask_tokens
+
+  def mask_tokens(features, *arguments, **named):
+    shapes.append(features["tokens_BS"].shape)
+    return real(features, *arguments, **named)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(masking, "mask_tokens", mask_tokens)
+    result = pretrain.run(config, str(tmp_path_factory.mktemp("run") / "w"))
+  return result, shapes
+
+
+def train_lines(result):
+  return writers.read(
+    pathlib.Path(result["workdir"]) / writers.METRICS, "train"
+  )
+
+
+def test_each_phase_compiles_its_step_once(finished):
+  """And its evaluation once, on rows of the same length."""
+  _, shapes = finished
+  assert shapes == [(16, 24), (16, 24), (8, 32), (8, 32)]
+
+
+def test_each_phase_has_its_own_schedule(finished):
+  lines = train_lines(finished[0])
+  # A line is the mean of its steps; the border ends one.
+  assert [line["step"] for line in lines] == [2, 4, 5, 6, 8, 9]
+  first = [1e-2 * (k / 2 if k < 2 else 1 - k / BORDER) for k in range(BORDER)]
+  left = STEPS - BORDER
+  second = [4e-3 * (k if k < 1 else 1 - k / left) for k in range(left)]
+  rates, at = first + second, 0
+  for line in lines:
+    expected = np.mean(rates[at : line["step"]])
+    assert line["learning_rate"] == pytest.approx(expected, rel=1e-5)
+    at = line["step"]
+
+
+def test_tokens_are_those_of_both_lengths(finished, config):
+  parts = assembly.assemble(config)
+  short, long = parts.phases
+  batches = [
+    *(short.pipeline.batch(step) for step in range(BORDER)),
+    *(long.pipeline.batch(step) for step in range(STEPS - BORDER)),
+  ]
+  tokens = sum(int((batch["packs_BS"] > 0).sum()) for batch in batches)
+  assert finished[0]["tokens"] == tokens
+  assert batches[-1]["tokens_BS"].shape == (8, 32)
+
+
+def test_the_second_phase_draws_anew(config):
+  """Not the masks and partners that the first began with."""
+  second = dataclasses.replace(config.phase2, seq_length=24, batch_size=16)
+  phases = assembly.assemble(dataclasses.replace(config, phase2=second)).phases
+  keys = [
+    {tuple(key) for key in phase.pipeline.batch(0)["key_BR2"].reshape(-1, 2)}
+    for phase in phases
+  ]
+  assert keys[0] & keys[1] <= {(0, 0)}
+
+
+@pytest.mark.parametrize("stop", [BORDER - 2, BORDER, BORDER + 2])
+def test_stopped_on_either_side_of_the_border_equals_never_stopped(
+  finished, config, tmp_path, monkeypatch, stop
+):
+  real = resumable.train_iterator
+
+  def breaks(pipeline, start, **named):
+    phase_start = BORDER if pipeline.batch_size == 8 else 0
+    left = stop - phase_start - start
+    for number, batch in enumerate(real(pipeline, start, **named)):
+      if number == left:
+        raise ConnectionError("the machine is gone")
+      yield batch
+
+  monkeypatch.setattr(resumable, "train_iterator", breaks)
+  with pytest.raises(ConnectionError):
+    pretrain.run(config, str(tmp_path))
+  monkeypatch.setattr(resumable, "train_iterator", real)
+  again = pretrain.run(config, str(tmp_path))
+  whole = finished[0]
+  left, right = (
+    bundle.read_bundle_info(result["bundle"]).leaves
+    for result in (whole, again)
+  )
+  assert left == right
+  left, right = (
+    (pathlib.Path(result["workdir"]) / writers.METRICS).read_bytes()
+    for result in (whole, again)
+  )
+  assert left == right
+
+
+def test_one_schedule_goes_on_where_no_rate_is_given(config):
+  phase2 = dataclasses.replace(config.phase2, learning_rate=0.0, warmup_steps=0)
+  parts = assembly.assemble(dataclasses.replace(config, phase2=phase2))
+  rates = [np.asarray(parts.schedule(step)) for step in range(2, STEPS)]
+  np.testing.assert_allclose(
+    rates, [1e-2 * (1 - step / STEPS) for step in range(2, STEPS)], rtol=1e-6
+  )
+  assert all(b < a for a, b in itertools.pairwise(rates))
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"steps": STEPS}, r"phase2\.steps=9 of steps=9"),
+    ({"seq_length": 64}, "seq_length=64 is beyond the position table"),
+    ({"seq_length": 4}, "seq_length=4"),
+    ({"batch_size": 3}, "batch_size=3 is not a multiple"),
+    ({"warmup_steps": 7}, r"phase2\.warmup_steps=7 of phase2\.steps=4"),
+    ({"learning_rate": 0.0}, r"warmup_steps=1 without a phase2\.learning_rate"),
+    ({"learning_rate": -1.0}, r"phase2\.learning_rate=-1"),
+  ],
+)
+def test_a_phase_that_does_not_fit_is_one_line(
+  config, tmp_path, changes, message
+):
+  phase2 = dataclasses.replace(config.phase2, **changes)
+  bad = dataclasses.replace(config, phase2=phase2)
+  with pytest.raises(ValueError, match=message) as caught:
+    pretrain.run(bad, str(tmp_path / "w"))
+  assert "\n" not in str(caught.value)
+  assert not (tmp_path / "w").exists()
+
+
+def test_a_rerun_with_another_second_phase_is_refused(finished, config):
+  phase2 = dataclasses.replace(config.phase2, learning_rate=1e-3)
+  with pytest.raises(
+    ValueError, match=r"phase2\.learning_rate: 0\.004 → 0\.001"
+  ):
+    pretrain.run(
+      dataclasses.replace(config, phase2=phase2), finished[0]["workdir"]
+    )
