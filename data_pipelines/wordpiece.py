@@ -182,6 +182,18 @@ def load_wordpiece(path: pathlib.Path) -> WordPiece:
   Raises:
     ValueError: no UTF-8, an empty line, a special piece missing, one twice.
   """
+  pieces = read_pieces(path)
+  return WordPiece(
+    pieces, lowercase=_folds_case(path, pieces), origin=str(path)
+  )
+
+
+def read_pieces(path: pathlib.Path) -> list[str]:
+  """Read the lines of a vocab.txt.
+
+  Raises:
+    ValueError: no UTF-8, or an empty line.
+  """
   try:
     lines = path.read_bytes().decode().removesuffix("\n").split("\n")
   except UnicodeDecodeError:
@@ -192,9 +204,7 @@ def load_wordpiece(path: pathlib.Path) -> WordPiece:
     raise ValueError(
       f"{path}:{pieces.index('') + 1}: no piece; give one on every line"
     )
-  return WordPiece(
-    pieces, lowercase=_folds_case(path, pieces), origin=str(path)
-  )
+  return pieces
 
 
 def _folds_case(path: pathlib.Path, pieces: Sequence[str]) -> bool:

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hand a trained model on.
 
-  python -m launch.export --bundle=DIR --format=huggingface --output=DIR
+  python -m launch.export --bundle=DIR --format=huggingface --output=DIR \
+    [--license=apache-2.0]
   python -m launch.export --workdir=DIR --step=N --format=bundle --output=DIR
 
 A workdir gives any step that is committed, also after a run was killed. The
 Hugging Face folder loads with `AutoModel` and `AutoTokenizer`; its folder
-`pretraining` has the heads too, for `AutoModelForMaskedLM`.
+`pretraining` has the heads too, for `AutoModelForMaskedLM`. That of a
+classifier loads with `AutoModelForSequenceClassification`. Its README.md says
+what the model was made from and how to load it.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -21,12 +25,18 @@ from absl import flags
 from bertjax import bundle as bundles
 from bertjax.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig, ModelConfig, from_mapping
+from bertjax.finetune.classifier import Head
 from bertjax.interop import huggingface_files
+from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
+from bertjax.interop.provenance import RECORD, write_provenance
 from data_pipelines import tokenizers
-from launch import cli
+from data_pipelines.pieces import CONFIG_FILE
+from data_pipelines.tokenizers import Tokenizer
+from launch import cli, model_card
 from launch.resumable import CHECKPOINTS, TOKENIZER
 
 FORMATS = ("huggingface", "bundle")
+CARD = "README.md"
 # What a checkpoint's record has beyond what a bundle says of itself.
 _RUN_ONLY = ("identity", "pipeline", "hooks")
 
@@ -49,6 +59,7 @@ def run(
   bundle: Path | None = None,
   workdir: Path | None = None,
   step: int | None = None,
+  license: str = model_card.UNKNOWN_LICENSE,
 ) -> pathlib.Path:
   """Write `output` from a bundle, or from a committed step of a workdir.
 
@@ -58,12 +69,14 @@ def run(
     bundle: folder of a bundle; this or `workdir` is given.
     workdir: of a run, also one that was killed.
     step: of the workdir; None takes the newest.
+    license: of the weights, for the model card of a Hugging Face folder.
 
   Returns:
     `output`.
 
   Raises:
-    ValueError: nothing there to export, or `output` is something else.
+    ValueError: nothing there to export, `output` is something else, or no
+      class of transformers computes what the model does.
   """
   if format not in FORMATS:
     raise ValueError(f"--format={format}; give one of {', '.join(FORMATS)}")
@@ -71,6 +84,7 @@ def run(
     raise ValueError("give either --bundle=DIR or --workdir=DIR")
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} is of a --workdir; a bundle has one step")
+  model_card.check_license(license)
   target = pathlib.Path(output)
   check = (
     _check_huggingface if format == "huggingface" else bundles.check_target
@@ -89,12 +103,12 @@ def run(
       trained.details,
     )
   else:
-    _write_huggingface(trained, target)
+    _write_huggingface(trained, target, license)
   return target
 
 
 def _of_bundle(path: Path) -> Trained:
-  info = bundles.read_pretrained(path)
+  info = bundles.read_bundle_info(path)
   return Trained(
     bundles.load_params(info), info.model, info.tokenizer_path, info.details
   )
@@ -117,7 +131,8 @@ def _of_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
 
 
 def _check_huggingface(target: pathlib.Path) -> None:
-  if target.exists() and not (target / "model.safetensors").is_file():
+  # Weights alone do not tell: somebody else's are not to be replaced.
+  if target.exists() and not (target / RECORD).is_file():
     if target.is_dir() and not any(target.iterdir()):
       return
     raise ValueError(
@@ -125,22 +140,76 @@ def _check_huggingface(target: pathlib.Path) -> None:
     )
 
 
-def _write_huggingface(trained: Trained, target: pathlib.Path) -> None:
+def _write_huggingface(
+  trained: Trained, target: pathlib.Path, license_id: str
+) -> None:
+  head = _head(trained)
+  tokenizer = tokenizers.load(trained.tokenizer_path)
   partial = target.with_name(target.name + ".partial")
   shutil.rmtree(partial, ignore_errors=True)
   partial.mkdir(parents=True)
   try:
-    pad_id = tokenizers.load(trained.tokenizer_path).pad_id
-    folders = huggingface_files.export_pretraining(
-      trained.params, trained.model, partial, pad_id=pad_id
-    )
-    for folder in folders:
-      shutil.copytree(trained.tokenizer_path, folder, dirs_exist_ok=True)
+    for architecture, folder in _write_weights(
+      trained, head, partial, tokenizer.pad_id
+    ).items():
+      longest = head.seq_length if head else trained.model.max_positions
+      _write_tokenizer(tokenizer, folder, longest)
+      write_provenance(folder / huggingface_files.WEIGHTS, trained.details)
+      card = model_card.make_card(
+        target.name, architecture, trained.model, trained.details, license_id
+      )
+      (folder / CARD).write_text(card, encoding="utf-8")
     if target.exists():
       shutil.rmtree(target)
     partial.rename(target)
   finally:
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _head(trained: Trained) -> Head | None:
+  """The head of a classifier that transformers has too."""
+  if bundles.TASK not in trained.details:
+    return None
+  head = Head(**trained.details[bundles.TASK])
+  if head.pooling != "cls":
+    raise ValueError(
+      f"this classifier has pooling={head.pooling}, which no class of "
+      "transformers computes; fine-tune with --config.pooling=cls to export"
+    )
+  return head
+
+
+def _write_weights(
+  trained: Trained, head: Head | None, folder: pathlib.Path, pad_id: int
+) -> dict[str, pathlib.Path]:
+  """Write weights and configs; return the folder of each architecture."""
+  if head is None:
+    root, nested = huggingface_files.export_pretraining(
+      trained.params, trained.model, folder, pad_id=pad_id
+    )
+    return {ENCODER: root, PRETRAINING: nested}
+  huggingface_files.export_model(
+    trained.params,
+    trained.model,
+    folder,
+    architecture=CLASSIFICATION,
+    pad_id=pad_id,
+    labels=head.labels,
+  )
+  return {CLASSIFICATION: folder}
+
+
+def _write_tokenizer(
+  tokenizer: Tokenizer, folder: pathlib.Path, longest: int
+) -> None:
+  """Write its files; a text is cut to `longest` pieces where asked to be."""
+  tokenizer.save(folder)
+  path = folder / CONFIG_FILE
+  if path.is_file():  # else transformers cannot read this tokenizer
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["model_max_length"] = longest
+    text = json.dumps(settings, indent=2, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def define_flags() -> None:
@@ -150,6 +219,11 @@ def define_flags() -> None:
   flags.DEFINE_integer("step", None, "Step of the workdir; its newest if none.")
   flags.DEFINE_string("format", "huggingface", f"One of {', '.join(FORMATS)}.")
   flags.DEFINE_string("output", None, "Folder to make.")
+  flags.DEFINE_string(
+    "license",
+    model_card.UNKNOWN_LICENSE,
+    "Licence of the weights, as the hub writes it; for the model card.",
+  )
   flags.mark_flag_as_required("output")
 
 
@@ -162,6 +236,7 @@ def main(_: Sequence[str]) -> None:
     bundle=given.bundle,
     workdir=given.workdir,
     step=given.step,
+    license=given.license,
   )
   print(f"wrote {target}")
 

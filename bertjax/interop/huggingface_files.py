@@ -2,88 +2,98 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder that `transformers` loads, and back."""
 
+import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from bertjax.config import ModelConfig, to_mapping
+from bertjax.config import ModelConfig
+from bertjax.interop.architectures import ARCHITECTURES, ENCODER, PRETRAINING
 from bertjax.interop.huggingface import (
-  ENCODER_PREFIX,
   Params,
   Tensors,
   from_huggingface,
+  lacking_parts,
   to_huggingface,
 )
+from bertjax.interop.huggingface_config import (
+  architecture_from_huggingface,
+  config_from_huggingface,
+  config_to_huggingface,
+  labels_from_huggingface,
+)
 
-# Ours to theirs; "gelu_new" is the same function as gelu_pytorch_tanh and
-# the name that Google's own tanh checkpoints carry.
-ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new"}
-ACTIVATIONS_BACK = {
-  "gelu": "gelu",
-  "gelu_new": "gelu_tanh",
-  "gelu_pytorch_tanh": "gelu_tanh",
-}
-FIELDS = {
-  "num_layers": "num_hidden_layers",
-  "hidden_size": "hidden_size",
-  "num_heads": "num_attention_heads",
-  "intermediate_size": "intermediate_size",
-  "vocab_size": "vocab_size",
-  "max_positions": "max_position_embeddings",
-  "type_vocab_size": "type_vocab_size",
-  "hidden_dropout_rate": "hidden_dropout_prob",
-  "attention_dropout_rate": "attention_probs_dropout_prob",
-  "layer_norm_epsilon": "layer_norm_eps",
-  "initializer_std": "initializer_range",
-}
-PRETRAINING = "pretraining"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+# Which file of several each tensor lies in.
+INDEX = "model.safetensors.index.json"
+WITH_HEADS = "pretraining"
 
 
-def config_to_huggingface(
-  config: ModelConfig, architecture: str, pad_id: int
-) -> dict[str, Any]:
-  """Return what `config.json` holds."""
-  values = to_mapping(config)
-  return {
-    "architectures": [architecture],
-    "model_type": "bert",
-    "hidden_act": ACTIVATIONS[config.activation],
-    "pad_token_id": pad_id,
-    "dtype": "float32",
-    "tie_word_embeddings": True,
-    **{theirs: values[ours] for ours, theirs in FIELDS.items()},
-  }
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+  """What a folder holds.
+
+  Attributes:
+    architecture: the class of transformers that `params` are of.
+    config: shape of the encoder.
+    labels: names of the classes of a classifier; else none.
+    params: numpy arrays, without the parts that were left out.
+  """
+
+  architecture: str
+  config: ModelConfig
+  labels: tuple[str, ...]
+  params: Params
 
 
-def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
-  """Read a `config.json`.
+def export_model(
+  params: Params,
+  config: ModelConfig,
+  folder: os.PathLike[str],
+  *,
+  architecture: str,
+  pad_id: int,
+  labels: Sequence[str] = (),
+) -> pathlib.Path:
+  """Write one model for the class of transformers called `architecture`.
+
+  Args:
+    params: of a module with the parts of the architecture, and maybe others.
+    config: shape of the encoder.
+    folder: gets `config.json` and `model.safetensors`; the tokenizer's files
+      belong beside them.
+    architecture: a name of ARCHITECTURES.
+    pad_id: of the tokenizer.
+    labels: names of the classes of a classifier.
 
   Raises:
-    ValueError: another model type, an activation that we do not have, or a
-      size that is not stated.
+    ValueError: parameters that do not fit the architecture.
   """
-  kind, activation = mapping.get("model_type"), mapping.get("hidden_act")
-  if kind != "bert":
-    raise ValueError(f"model_type={kind!r}; only bert can be read")
-  if activation not in ACTIVATIONS_BACK:
-    raise ValueError(
-      f"hidden_act={activation!r}; give one of {sorted(ACTIVATIONS_BACK)}"
-    )
-  absent = sorted(set(FIELDS.values()) - mapping.keys())
-  if absent:
-    raise ValueError(f"config.json lacks {', '.join(absent)}")
-  values = {ours: mapping[theirs] for ours, theirs in FIELDS.items()}
-  return ModelConfig(activation=ACTIVATIONS_BACK[activation], **values)
+  parts = ARCHITECTURES[architecture].parts
+  tensors = to_huggingface(
+    {part: params[part] for part in parts if part in params},
+    config,
+    architecture,
+    num_classes=len(labels),
+  )
+  root = pathlib.Path(folder)
+  _write(
+    tensors, config_to_huggingface(config, architecture, pad_id, labels), root
+  )
+  return root
 
 
 def export_pretraining(
   params: Params, config: ModelConfig, folder: os.PathLike[str], *, pad_id: int
-) -> tuple[pathlib.Path, ...]:
+) -> tuple[pathlib.Path, pathlib.Path]:
   """Write the model for `AutoModel`, and with its heads one folder below.
 
   `folder` holds encoder and pooler (`BertModel`), so that `AutoModel` finds
@@ -94,50 +104,138 @@ def export_pretraining(
   Returns:
     The folders, each of which also wants the tokenizer's files.
   """
-  tensors = to_huggingface(params, config)
-  encoder = {
-    name.removeprefix(ENCODER_PREFIX): array
-    for name, array in tensors.items()
-    if name.startswith(ENCODER_PREFIX)
-  }
   root = pathlib.Path(folder)
-  nested = root / PRETRAINING
-  _write(encoder, config_to_huggingface(config, "BertModel", pad_id), root)
-  _write(
-    tensors, config_to_huggingface(config, "BertForPreTraining", pad_id), nested
+  return (
+    export_model(params, config, root, architecture=ENCODER, pad_id=pad_id),
+    export_model(
+      params,
+      config,
+      root / WITH_HEADS,
+      architecture=PRETRAINING,
+      pad_id=pad_id,
+    ),
   )
-  return root, nested
 
 
-def load_pretraining(
-  folder: os.PathLike[str],
-) -> tuple[ModelConfig, Params]:
-  """Read a folder with `BertForPreTraining` weights.
+def load_model(
+  folder: os.PathLike[str], *, new: Collection[str] = ()
+) -> Loaded:
+  """Read a folder that `save_pretrained` or `export_model` has written.
+
+  Encoders with some of the heads of pre-training are read as
+  `BertForPreTraining`.
+
+  Args:
+    folder: has `config.json`, and `model.safetensors` or its index.
+    new: parts that the caller makes anew: they are left out, whether the
+      folder has them or not. All others have to be there (law 9).
 
   Raises:
-    ValueError: no such folder, or weights that do not fit its config.
+    ValueError: no such folder, a model of another kind, or weights that do
+      not fit its config, with the names on either side.
   """
   root = pathlib.Path(folder)
-  for name in ("config.json", "model.safetensors"):
-    if not (root / name).is_file():
-      raise ValueError(f"{root} has no {name}; give an exported folder")
-  config = config_from_huggingface(
-    json.loads((root / "config.json").read_text())
-  )
-  return config, from_huggingface(load_file(root / "model.safetensors"), config)
+  mapping = _read_json(root / CONFIG)
+  try:
+    config = config_from_huggingface(mapping)
+    architecture = architecture_from_huggingface(mapping)
+    labels = ()
+    if "classifier" in ARCHITECTURES[architecture].parts:
+      labels = labels_from_huggingface(mapping)
+  except ValueError as error:
+    raise ValueError(f"{root / CONFIG}: {error}") from error
+  _check_parts(new, architecture)
+  tensors = load_tensors(root)
+  try:
+    params = from_huggingface(
+      tensors, config, architecture, num_classes=len(labels), without=new
+    )
+  except ValueError as error:
+    hint = ""
+    lacking = [
+      part for part in lacking_parts(tensors, architecture) if part not in new
+    ]
+    if architecture == PRETRAINING and lacking:
+      hint = f"; --new={','.join([*new, *lacking])} makes these parts anew"
+      if (root / WITH_HEADS / WEIGHTS).is_file():
+        hint += f", {root / WITH_HEADS} has them"
+    raise ValueError(f"{root}: {error}{hint}") from error
+  return Loaded(architecture, config, labels, params)
+
+
+def load_tensors(folder: pathlib.Path) -> Tensors:
+  """Read the weights of a folder, from one file or from several.
+
+  Raises:
+    ValueError: there are none, or they cannot be read.
+  """
+  if (folder / WEIGHTS).is_file():
+    return _load_file(folder / WEIGHTS)
+  if not (folder / INDEX).is_file():
+    raise ValueError(
+      f"{folder} has no {WEIGHTS}; give a folder that transformers' "
+      "save_pretrained or launch.export has written"
+    )
+  places = _read_json(folder / INDEX).get("weight_map")
+  if not isinstance(places, dict):
+    raise ValueError(f"{folder / INDEX} has no weight_map")
+  tensors: Tensors = {}
+  for name in sorted(set(map(str, places.values()))):
+    # A name alone: nothing outside of the folder is read.
+    tensors |= _load_file(folder / pathlib.Path(name).name)
+  if tensors.keys() != places.keys():
+    raise ValueError(
+      f"{folder / INDEX} and its files differ in "
+      f"{sorted(tensors.keys() ^ places.keys())}"
+    )
+  return tensors
+
+
+def _check_parts(new: Collection[str], architecture: str) -> None:
+  known = ARCHITECTURES[PRETRAINING].parts[1:]  # without the encoder
+  for part in new:
+    if architecture != PRETRAINING:
+      raise ValueError(f"--new={part}; {architecture} is read whole, or not")
+    if part not in known:
+      raise ValueError(f"--new={part}; give parts of {', '.join(known)}")
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    value = json.loads(path.read_text(encoding="utf-8"))
+  except FileNotFoundError:
+    raise ValueError(
+      f"{path.parent} has no {path.name}; give a folder that transformers "
+      "can load"
+    ) from None
+  except (ValueError, OSError) as error:
+    raise ValueError(f"{path} cannot be read: {error}") from error
+  if not isinstance(value, dict):
+    raise ValueError(f"{path} holds a {type(value).__name__}, not an object")
+  return value
+
+
+def _load_file(path: pathlib.Path) -> Tensors:
+  try:
+    return load_file(path)
+  # AttributeError: a dtype that numpy does not have.
+  except (SafetensorError, OSError, AttributeError) as error:
+    raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _write(
   tensors: Tensors, config: Mapping[str, Any], folder: pathlib.Path
 ) -> None:
   folder.mkdir(parents=True, exist_ok=True)
-  partial = folder / "model.safetensors.partial"
+  partial = folder / f"{WEIGHTS}.partial"
   # transformers refuses a file that does not name its framework.
   save_file(tensors, partial, metadata={"format": "pt"})
   back = load_file(partial)
   for name, array in tensors.items():
     if not np.array_equal(back[name], array):
       raise OSError(f"{partial}: {name} did not come back as written")
-  os.replace(partial, folder / "model.safetensors")
+  os.replace(partial, folder / WEIGHTS)
   text = json.dumps(dict(config), indent=2, sort_keys=True)
-  (folder / "config.json").write_text(text + "\n")
+  (folder / CONFIG).write_text(text + "\n")
+  # The library's writer gives its file to nobody else.
+  shutil.copymode(folder / CONFIG, folder / WEIGHTS)

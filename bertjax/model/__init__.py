@@ -15,5 +15,12 @@ and losses are float32, everything between has `ComputeConfig.dtype`.
 
 from bertjax.model.classification import BertForSequenceClassification
 from bertjax.model.pretraining import BertForPreTraining
+from bertjax.model.question_answering import BertForQuestionAnswering
+from bertjax.model.token_classification import BertForTokenClassification
 
-__all__ = ["BertForPreTraining", "BertForSequenceClassification"]
+__all__ = [
+  "BertForPreTraining",
+  "BertForQuestionAnswering",
+  "BertForSequenceClassification",
+  "BertForTokenClassification",
+]

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""`config.json` ↔ the shape of an encoder and the labels of its head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertjax import checks
+from bertjax.config import ModelConfig, from_mapping, to_mapping
+from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION
+
+# Ours to theirs; "gelu_new" is the name that Google's own tanh checkpoints
+# carry.
+ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new"}
+# Their names for the same two functions.
+ACTIVATIONS_BACK = {
+  "gelu": "gelu",
+  "gelu_python": "gelu",
+  "gelu_new": "gelu_tanh",
+  "gelu_fast": "gelu_tanh",
+  "gelu_accurate": "gelu_tanh",
+  "gelu_python_tanh": "gelu_tanh",
+  "gelu_pytorch_tanh": "gelu_tanh",
+}
+# What every config.json has.
+SIZES = {
+  "num_layers": "num_hidden_layers",
+  "hidden_size": "hidden_size",
+  "num_heads": "num_attention_heads",
+  "intermediate_size": "intermediate_size",
+  "vocab_size": "vocab_size",
+  "max_positions": "max_position_embeddings",
+  "type_vocab_size": "type_vocab_size",
+}
+# What the oldest lack, where transformers has our defaults.
+RATES = {
+  "hidden_dropout_rate": "hidden_dropout_prob",
+  "attention_dropout_rate": "attention_probs_dropout_prob",
+  "layer_norm_epsilon": "layer_norm_eps",
+  "initializer_std": "initializer_range",
+}
+# What makes another model of the same names, by its only value that is ours.
+FIXED: Mapping[str, Any] = {
+  "model_type": "bert",
+  "position_embedding_type": "absolute",
+  "is_decoder": False,
+  "add_cross_attention": False,
+  "tie_word_embeddings": True,
+  "problem_type": "single_label_classification",
+}
+
+
+def config_to_huggingface(
+  config: ModelConfig,
+  architecture: str,
+  pad_id: int,
+  labels: Sequence[str] = (),
+) -> dict[str, Any]:
+  """Return what `config.json` holds; `labels` name a head's classes."""
+  values = to_mapping(config)
+  head: dict[str, Any] = {}
+  if labels:
+    head["id2label"] = {str(id_): name for id_, name in enumerate(labels)}
+    head["label2id"] = {name: id_ for id_, name in enumerate(labels)}
+  if architecture == CLASSIFICATION:
+    head["problem_type"] = FIXED["problem_type"]
+  return {
+    "architectures": [architecture],
+    "model_type": FIXED["model_type"],
+    "hidden_act": ACTIVATIONS[config.activation],
+    "pad_token_id": pad_id,
+    "dtype": "float32",
+    "tie_word_embeddings": True,
+    **{theirs: values[ours] for ours, theirs in (SIZES | RATES).items()},
+    **head,
+  }
+
+
+def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
+  """Read the shape of an encoder.
+
+  Raises:
+    ValueError: another kind of model, an activation that we do not have, or
+      sizes that are missing or do not fit each other.
+  """
+  for name, ours in FIXED.items():
+    # The oldest files lack all of these.
+    theirs = mapping.get(name)
+    if theirs is not None and theirs != ours:
+      raise ValueError(f"{name}={theirs!r}; only {ours} can be read")
+  activation = mapping.get("hidden_act")
+  if activation not in ACTIVATIONS_BACK:
+    raise ValueError(
+      f"hidden_act={activation!r}; give one of {sorted(ACTIVATIONS_BACK)}"
+    )
+  absent = sorted(set(SIZES.values()) - mapping.keys())
+  if absent:
+    raise ValueError(f"config.json lacks {', '.join(absent)}")
+  values = {
+    ours: mapping[theirs]
+    for ours, theirs in (SIZES | RATES).items()
+    if theirs in mapping
+  }
+  config = from_mapping(
+    ModelConfig, {**values, "activation": ACTIVATIONS_BACK[activation]}
+  )
+  checks.check_model(config, seq_length=1, vocab_size=1)
+  return config
+
+
+def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:
+  """Return the class that the weights are of, or a part of.
+
+  `BertForPreTraining` stands for encoders with any of its heads, or none: the
+  names in `architectures` and the weights beside them often differ in that.
+
+  Raises:
+    ValueError: a class that cannot be read.
+  """
+  # The oldest files lack it.
+  named = mapping.get("architectures") or ["BertForPreTraining"]
+  if len(named) != 1 or named[0] not in ARCHITECTURES:
+    raise ValueError(
+      f"architectures={named}; give one of {', '.join(ARCHITECTURES)}"
+    )
+  return ARCHITECTURES[named[0]].whole
+
+
+def labels_from_huggingface(mapping: Mapping[str, Any]) -> tuple[str, ...]:
+  """Return the names of a head's classes, by id.
+
+  Raises:
+    ValueError: fewer than two, ids with gaps, or a name twice.
+  """
+  # What transformers takes where a file says nothing.
+  names = mapping.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+  try:
+    by_id = {int(id_): str(name) for id_, name in names.items()}
+  except (AttributeError, ValueError):
+    raise ValueError(f"id2label={names!r}; give a name for each id") from None
+  labels = tuple(by_id[id_] for id_ in sorted(by_id))
+  if sorted(by_id) != list(range(len(labels))) or len(labels) < 2:
+    raise ValueError(f"id2label has ids {sorted(by_id)}; give 0, 1 and so on")
+  if len(set(labels)) < len(labels):
+    raise ValueError(f"id2label={names!r} has a name twice; give distinct ones")
+  return labels

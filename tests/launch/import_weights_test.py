@@ -1,0 +1,305 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a Hugging Face directory to a bundle, and all the way round."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from bertjax import bundle as bundles
+from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.finetune.classifier import load_classifier
+from bertjax.interop.huggingface import from_huggingface
+from launch import export, finetune, import_weights, predict
+from tests.launch import small
+from tests.launch.export_test import LABELS, make_bundle, make_classifier
+
+HEADS = ("mlm_head", "pair_head")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+  return tmp_path_factory.mktemp("import")
+
+
+@pytest.fixture(scope="module")
+def bundle(place):
+  return make_bundle(place / "bundle")
+
+
+@pytest.fixture(scope="module")
+def exported(place, bundle):
+  return export.run(bundle=bundle, output=place / "hf")
+
+
+@pytest.fixture
+def foreign(exported, tmp_path):
+  """A copy that may be spoilt, and of which nothing is known."""
+  folder = tmp_path / "foreign"
+  folder.mkdir()
+  for path in (exported / "pretraining").iterdir():
+    if path.name != "bertjax.json":
+      (folder / path.name).write_bytes(path.read_bytes())
+  return folder
+
+
+def change(path, **fields):
+  path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def change_weights(folder, change):
+  tensors = load_file(folder / "model.safetensors")
+  change(tensors)
+  save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_there_and_back_is_the_same_bundle(bundle, exported, tmp_path):
+  path = import_weights.run(
+    source=exported / "pretraining", output=tmp_path / "back"
+  )
+  ours, theirs = map(bundles.read_bundle_info, (bundle, path))
+  assert ours.leaves == theirs.leaves  # the digests of every bit
+  assert ours.model == theirs.model
+  details = dict(theirs.details)
+  source = details.pop("source")
+  assert source["folder"] == "pretraining"
+  assert details.pop("tokenizer_sha256")
+  assert details == ours.details
+  assert not theirs.pooler_trained
+  again = export.run(bundle=path, output=tmp_path / "again")
+  for name in ("model.safetensors", "config.json", "tokenizer.json"):
+    for folder in ("", "pretraining"):
+      one, other = (root / folder / name for root in (exported, again))
+      assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_foreign_bundle_fills_masks(bundle, foreign, tmp_path):
+  path = str(import_weights.run(source=foreign, output=tmp_path / "made"))
+  info = bundles.read_bundle_info(path)
+  assert info.pooler_trained
+  assert info.details["step"] is None
+  text = "the [MASK] by the river"
+  assert predict.fill_mask(path, text) == predict.fill_mask(bundle, text)
+
+
+@pytest.mark.full
+def test_a_foreign_bundle_is_fine_tuned(foreign, tmp_path):
+  path = str(import_weights.run(source=foreign, output=tmp_path / "made"))
+  table = small.write_table(tmp_path / "t.jsonl", small.make_texts(40, 0))
+  config = FinetuneConfig(
+    steps=2,
+    batch_size=8,
+    evaluation_batch_size=16,
+    evaluations=1,
+    seq_length=16,
+    learning_rates=(1e-3,),
+    seeds=1,
+    task=TaskConfig(kind="table", train=table),
+  )
+  results = finetune.run(config, path, str(tmp_path / "run"))
+  assert results["labels"] == ["fish", "tree"]
+  out = export.run(bundle=tmp_path / "run" / "model", output=tmp_path / "hf")
+  back = import_weights.run(source=out, output=tmp_path / "back")
+  texts = ["the cod by the river"]
+  assert predict.classify(str(back), texts) == predict.classify(
+    str(tmp_path / "run" / "model"), texts
+  )
+
+
+def test_a_directory_of_transformers_is_imported(tmp_path):
+  torch = pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  torch.manual_seed(0)
+  config = transformers.BertConfig(
+    vocab_size=len(small.PIECES),
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=64,
+    max_position_embeddings=16,
+    hidden_act="gelu_pytorch_tanh",
+  )
+  theirs = transformers.BertForPreTraining(config).to(torch.bfloat16)
+  theirs.save_pretrained(tmp_path / "hf", max_shard_size="20KB")
+  transformers.BertTokenizer(
+    {piece: id_ for id_, piece in enumerate(small.PIECES)}
+  ).save_pretrained(tmp_path / "hf")
+  assert not (tmp_path / "hf" / "model.safetensors").exists()
+  assert not (tmp_path / "hf" / "vocab.txt").exists()
+  path = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
+  info = bundles.read_bundle_info(path)
+  assert info.model.activation == "gelu_tanh"
+  assert info.model.vocab_size == len(small.PIECES)  # as it was, not padded
+  wide = {
+    name: tensor.float().numpy() for name, tensor in theirs.state_dict().items()
+  }
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    bundles.load_params(info),
+    from_huggingface(wide, info.model),
+  )
+  back = export.run(bundle=path, output=tmp_path / "back")
+  model, report = transformers.BertForPreTraining.from_pretrained(
+    back / "pretraining", output_loading_info=True
+  )
+  assert not any(report.values()), report
+  for name, tensor in model.state_dict().items():
+    assert torch.equal(tensor, theirs.state_dict()[name].float()), name
+
+
+def test_a_classifier_goes_there_and_back(place, tmp_path):
+  bundle = make_classifier(place / "classifier", pair=False)
+  folder = export.run(bundle=bundle, output=place / "classifier-hf")
+  path = str(import_weights.run(source=folder, output=tmp_path / "back"))
+  ours, theirs = map(bundles.read_bundle_info, (bundle, path))
+  assert ours.leaves == theirs.leaves
+  assert ours.details["task"] == theirs.details["task"]
+  texts = ["the cod by the river", "an elm"]
+  assert predict.classify(bundle, texts) == predict.classify(path, texts)
+  # A copy of which nothing is known says what transformers goes by.
+  (folder / "bertjax.json").unlink()
+  path = import_weights.run(source=folder, output=tmp_path / "foreign")
+  head = load_classifier(str(path))
+  assert (head.labels, head.seq_length, head.pair) == (LABELS, 12, False)
+  path = import_weights.run(
+    source=folder, output=tmp_path / "asked", seq_length=8, pair=True
+  )
+  head = load_classifier(str(path))
+  assert (head.labels, head.seq_length, head.pair) == (LABELS, 8, True)
+  with pytest.raises(ValueError, match="this encoder has 16 positions"):
+    import_weights.run(source=folder, output=tmp_path / "x", seq_length=17)
+
+
+def test_what_a_folder_lacks_is_made_anew_where_it_is_named(
+  bundle, exported, tmp_path
+):
+  with pytest.raises(ValueError, match=r"--new=mlm_head,pair_head makes"):
+    import_weights.run(source=exported, output=tmp_path / "x")
+  assert not list(tmp_path.iterdir())
+  ours = bundles.load_params(bundles.read_bundle_info(bundle))
+  made = {}
+  for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+    path = import_weights.run(
+      source=exported, output=tmp_path / name, new=HEADS, seed=seed
+    )
+    info = bundles.read_bundle_info(path)
+    assert info.details["source"]["new"] == list(HEADS)
+    made[name] = bundles.load_params(info)
+  for part in ("encoder", "pooler"):
+    jax.tree.map(np.testing.assert_array_equal, ours[part], made["other"][part])
+  jax.tree.map(np.testing.assert_array_equal, made["one"], made["same"])
+  kernels = [params["pair_head"]["dense"]["kernel"] for params in made.values()]
+  assert np.abs(kernels[0] - kernels[2]).max() > 0
+  std = np.std(made["one"]["mlm_head"]["dense"]["kernel"])
+  assert 0.015 < std < 0.02  # a normal of 0.02, cut
+
+
+def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
+  path = import_weights.run(
+    source=foreign, output=tmp_path / "made", new=("pooler",)
+  )
+  assert not bundles.read_bundle_info(path).pooler_trained
+
+
+@pytest.mark.parametrize(
+  ("spoil", "message"),
+  [
+    (
+      lambda f: change(
+        f / "config.json", hidden_size=48, num_attention_heads=4
+      ),
+      r"word_embeddings.weight has shape \(32, 32\); the model has \(32, 48\)",
+    ),
+    (
+      lambda f: change(f / "config.json", model_type="roberta"),
+      "model_type='roberta'; only bert",
+    ),
+    (
+      lambda f: change(f / "config.json", hidden_act="silu"),
+      r"hidden_act='silu'; give one of \['gelu', ",
+    ),
+    (
+      lambda f: change(
+        f / "config.json", architectures=["BertForMultipleChoice"]
+      ),
+      "BertForMultipleChoice.*give one of BertModel, ",
+    ),
+    (
+      lambda f: change_weights(
+        f, lambda t: t.update(more=t.pop("cls.predictions.bias"))
+      ),
+      r"missing: \['cls.predictions.bias'\]; unknown: \['more'\]$",
+    ),
+    (
+      lambda f: [
+        (f / "tokenizer.json").unlink(),
+        (f / "vocab.txt").write_text("[PAD]\n[UNK]\nthe\n"),
+      ],
+      r"has no \[CLS\] \[SEP\] \[MASK\]; a vocabulary needs",
+    ),
+    (
+      lambda f: [
+        (f / "tokenizer.json").unlink(),
+        (f / "vocab.txt").write_text(
+          "\n".join([*small.PIECES, *map(str, range(99))])
+        ),
+      ],
+      "the tokenizer has 121 pieces and the embedding table 32 rows",
+    ),
+    (lambda f: (f / "config.json").unlink(), "has no config.json"),
+    (
+      lambda f: change(
+        f / "config.json", architectures=["BertForTokenClassification"]
+      ),
+      r"missing: \['classifier.bias', 'classifier.weight'\]; unknown: \['bert",
+    ),
+  ],
+)
+def test_what_cannot_be_imported_is_one_line_and_writes_nothing(
+  foreign, spoil, message, tmp_path
+):
+  spoil(foreign)
+  with pytest.raises(ValueError, match=message) as told:
+    import_weights.run(source=foreign, output=tmp_path / "made")
+  assert "\n" not in str(told.value)
+  assert [path.name for path in tmp_path.iterdir()] == ["foreign"]
+
+
+def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
+  with pytest.raises(ValueError, match="holds no classifier; --seq_length"):
+    import_weights.run(source=foreign, output=tmp_path / "made", pair=True)
+  with pytest.raises(ValueError, match="is no folder on this machine"):
+    import_weights.run(source="bert-base-uncased", output=tmp_path / "made")
+  with pytest.raises(ValueError, match="holds something that is no bundle"):
+    import_weights.run(source=foreign, output=foreign)
+
+
+def test_the_command_makes_a_bundle_or_says_why_not(foreign, tmp_path):
+  def command(*arguments):
+    return subprocess.run(
+      [
+        *(sys.executable, "-m", "launch.import_weights"),
+        f"--source={foreign}",
+        f"--output={tmp_path / 'made'}",
+        *arguments,
+      ],
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  done = command("--new=decoder")
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert (
+    line == "error: --new=decoder; give parts of pooler, mlm_head, pair_head"
+  )
+  assert not (tmp_path / "made").exists()
+  done = command("--new=pooler,pair_head")
+  assert done.returncode == 0, done.stderr
+  assert bundles.read_bundle_info(tmp_path / "made").model == small.MODEL
