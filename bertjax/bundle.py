@@ -45,8 +45,8 @@ class BundleInfo:
     tokenizer_path: folder of the tokenizer's files.
     leaves: {name: {"shape", "dtype", "digest"}} of the parameters.
     details: what the run wrote beside them: `config` that made it, `step`,
-      `tokens` seen, `evaluation`, `store_sha256`, `tokenizer_sha256`,
-      `pooler_trained`; and `versions` of the packages.
+      `tokens` seen, `evaluation`, `corpus`, `store_sha256`,
+      `tokenizer_sha256`, `pooler_trained`; and `versions` of the packages.
   """
 
   path: pathlib.Path
@@ -99,23 +99,27 @@ def write_bundle(
   partial = folder.with_name(folder.name + ".partial")
   shutil.rmtree(partial, ignore_errors=True)
   partial.mkdir(parents=True)
-  leaves = checkpoint.write_tree(partial / PARAMS, params)
-  shutil.copytree(tokenizer_path, partial / TOKENIZER)
-  record = {
-    "format_version": FORMAT_VERSION,
-    "model": config.to_mapping(model_config),
-    "leaves": leaves,
-    "tokenizer_files": _hashes(partial / TOKENIZER),
-    "details": {
-      **info,
-      "versions": {name: metadata.version(name) for name in _PACKAGES},
-    },
-  }
-  text = json.dumps(digest.seal(record), indent=2, sort_keys=True)
-  (partial / RECORD).write_text(text + "\n")
-  if folder.exists():
-    shutil.rmtree(folder)
-  partial.rename(folder)
+  try:
+    leaves = checkpoint.write_tree(partial / PARAMS, params)
+    shutil.copytree(tokenizer_path, partial / TOKENIZER)
+    record = {
+      "format_version": FORMAT_VERSION,
+      "model": config.to_mapping(model_config),
+      "leaves": leaves,
+      "tokenizer_files": _hashes(partial / TOKENIZER),
+      "details": {
+        **info,
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+      },
+    }
+    text = json.dumps(digest.seal(record), indent=2, sort_keys=True)
+    (partial / RECORD).write_text(text + "\n")
+    if folder.exists():
+      shutil.rmtree(folder)
+    partial.rename(folder)
+  finally:
+    # Also where the disk is full: nothing half-written stays.
+    shutil.rmtree(partial, ignore_errors=True)
   return read_bundle_info(folder)
 
 

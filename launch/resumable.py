@@ -184,6 +184,7 @@ class Run:
       "step": step,
       "tokens": self.writer.tokens,
       "evaluation": evaluation,
+      "corpus": self._parts.store.manifest["source"]["recipe"]["corpus"],
       "store_sha256": self._parts.identity["store"],
       "tokenizer_sha256": self._parts.identity["tokenizer"],
       "pooler_trained": self.pooler_trained,
