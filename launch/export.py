@@ -3,7 +3,7 @@
 """Hand a trained model on.
 
   python -m launch.export --bundle=DIR --format=huggingface --output=DIR \
-    [--license=apache-2.0]
+    [--license=apache-2.0] [--dtype=bfloat16]
   python -m launch.export --workdir=DIR --step=N --format=bundle --output=DIR
 
 A workdir gives any step that is committed, also after a run was killed. The
@@ -60,6 +60,7 @@ def run(
   workdir: Path | None = None,
   step: int | None = None,
   license: str = model_card.UNKNOWN_LICENSE,
+  dtype: str = "float32",
 ) -> pathlib.Path:
   """Write `output` from a bundle, or from a committed step of a workdir.
 
@@ -70,6 +71,7 @@ def run(
     workdir: of a run, also one that was killed.
     step: of the workdir; None takes the newest.
     license: of the weights, for the model card of a Hugging Face folder.
+    dtype: of the weights in a Hugging Face folder; a bundle's are float32.
 
   Returns:
     `output`.
@@ -80,6 +82,9 @@ def run(
   """
   if format not in FORMATS:
     raise ValueError(f"--format={format}; give one of {', '.join(FORMATS)}")
+  if dtype not in huggingface_files.DTYPES:
+    known = " or ".join(huggingface_files.DTYPES)
+    raise ValueError(f"--dtype={dtype}; give {known}")
   if (bundle is None) == (workdir is None):
     raise ValueError("give either --bundle=DIR or --workdir=DIR")
   if step is not None and workdir is None:
@@ -103,7 +108,7 @@ def run(
       trained.details,
     )
   else:
-    _write_huggingface(trained, target, license)
+    _write_huggingface(trained, target, license, dtype)
   return target
 
 
@@ -141,7 +146,7 @@ def _check_huggingface(target: pathlib.Path) -> None:
 
 
 def _write_huggingface(
-  trained: Trained, target: pathlib.Path, license_id: str
+  trained: Trained, target: pathlib.Path, license_id: str, dtype: str
 ) -> None:
   head = _head(trained)
   tokenizer = tokenizers.load(trained.tokenizer_path)
@@ -150,7 +155,7 @@ def _write_huggingface(
   partial.mkdir(parents=True)
   try:
     for architecture, folder in _write_weights(
-      trained, head, partial, tokenizer.pad_id
+      trained, head, partial, pad_id=tokenizer.pad_id, dtype=dtype
     ).items():
       longest = head.seq_length if head else trained.model.max_positions
       _write_tokenizer(tokenizer, folder, longest)
@@ -180,12 +185,17 @@ def _head(trained: Trained) -> Head | None:
 
 
 def _write_weights(
-  trained: Trained, head: Head | None, folder: pathlib.Path, pad_id: int
+  trained: Trained,
+  head: Head | None,
+  folder: pathlib.Path,
+  *,
+  pad_id: int,
+  dtype: str,
 ) -> dict[str, pathlib.Path]:
   """Write weights and configs; return the folder of each architecture."""
   if head is None:
     root, nested = huggingface_files.export_pretraining(
-      trained.params, trained.model, folder, pad_id=pad_id
+      trained.params, trained.model, folder, pad_id=pad_id, dtype=dtype
     )
     return {ENCODER: root, PRETRAINING: nested}
   huggingface_files.export_model(
@@ -195,6 +205,7 @@ def _write_weights(
     architecture=CLASSIFICATION,
     pad_id=pad_id,
     labels=head.labels,
+    dtype=dtype,
   )
   return {CLASSIFICATION: folder}
 
@@ -224,6 +235,11 @@ def define_flags() -> None:
     model_card.UNKNOWN_LICENSE,
     "Licence of the weights, as the hub writes it; for the model card.",
   )
+  flags.DEFINE_string(
+    "dtype",
+    "float32",
+    f"Of a Hugging Face folder: {' or '.join(huggingface_files.DTYPES)}.",
+  )
   flags.mark_flag_as_required("output")
 
 
@@ -237,6 +253,7 @@ def main(_: Sequence[str]) -> None:
     workdir=given.workdir,
     step=given.step,
     license=given.license,
+    dtype=given.dtype,
   )
   print(f"wrote {target}")
 

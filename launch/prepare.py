@@ -7,6 +7,8 @@
 
 A corpus is `stdlib` (the running Python's own prose), or files and globs of
 .txt and .jsonl (`text` field), each also .gz, .xz or .zst, comma-separated.
+In the end, and when the same command is run again, it tells what the store
+holds, and what its rows are like in each input format and length.
 """
 
 import dataclasses
@@ -20,8 +22,10 @@ import rich.table
 from absl import flags
 
 from bertjax import config
-from data_pipelines import corpora, sentences
+from data_pipelines import corpora, sentences, tokenizers
+from data_pipelines.formats import report_formats
 from data_pipelines.prepare import Options, prepare
+from data_pipelines.store import Store, open_store
 from data_pipelines.summary import Summary
 from launch import cli
 
@@ -43,8 +47,17 @@ def run(options: Options) -> Summary:
   state = "" if summary.new else ", which was there already"
   console.print(f"store {summary.path}{state}", soft_wrap=True)
   console.print(_table(summary))
-  for note in _notes(summary):
+  store = open_store(summary.path)
+  for note in _notes(summary, store):
     console.print(note, soft_wrap=True)
+  console.print("an epoch's training rows, by format and pair loss:")
+  console.print(_formats_table(store))
+  console.print(
+    "packs: examples in a row; full: positions that are no padding; random: "
+    "examples whose B is drawn; the tokens of such B, and those cut off: for "
+    "each of the text; measured on at most four blocks",
+    soft_wrap=True,
+  )
   return summary
 
 
@@ -121,7 +134,39 @@ def _table(summary: Summary) -> rich.table.Table:
   return table
 
 
-def _notes(summary: Summary) -> Iterator[str]:
+def _formats_table(store: Store) -> rich.table.Table:
+  table = rich.table.Table(
+    box=rich.box.SIMPLE_HEAD,
+    padding=0,
+  )
+  table.add_column("rows", no_wrap=True)
+  for name in ("length", "examples", "tokens", "packs", "full"):
+    table.add_column(name, justify="right", no_wrap=True)
+  for name in ("random", "their B", "cut off"):
+    table.add_column(name, justify="right", no_wrap=True)
+  for form, task, seq_length, values in report_formats(store):
+    share = lambda name, values=values: f"{values[name]:.1%}"
+    drawn = [share("random_share"), share("random_token_share")]
+    table.add_row(
+      f"{form}/{task}",
+      f"{seq_length}",
+      f"{values['examples_per_epoch']:,.0f}",
+      f"{values['mean_example_length']:.0f}",
+      f"{values['examples_per_row']:.1f}",
+      share("efficiency"),
+      *(drawn if task == "nsp" else "––"),
+      share("truncated_share"),
+    )
+  return table
+
+
+def _notes(summary: Summary, store: Store) -> Iterator[str]:
+  gap = tokenizers.load(store.tokenizer_path).no_exchange
+  if gap:
+    yield (
+      f"{summary.tokenizer} without tokenizer.json, which cannot give the same "
+      f"ids: {gap}; exports are for programs that read the model itself"
+    )
   yield (
     f"{summary.tokenizer}, {summary.vocab_size:,} pieces; "
     f"{summary.unknown_rate:.4%} of the tokens unknown; "

@@ -69,7 +69,6 @@ def config_to_huggingface(
     "model_type": FIXED["model_type"],
     "hidden_act": ACTIVATIONS[config.activation],
     "pad_token_id": pad_id,
-    "dtype": "float32",
     "tie_word_embeddings": True,
     **{theirs: values[ours] for ours, theirs in (SIZES | RATES).items()},
     **head,

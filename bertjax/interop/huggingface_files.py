@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -35,6 +36,7 @@ WEIGHTS = "model.safetensors"
 # Which file of several each tensor lies in.
 INDEX = "model.safetensors.index.json"
 WITH_HEADS = "pretraining"
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,7 @@ def export_model(
   architecture: str,
   pad_id: int,
   labels: Sequence[str] = (),
+  dtype: str = "float32",
 ) -> pathlib.Path:
   """Write one model for the class of transformers called `architecture`.
 
@@ -73,6 +76,7 @@ def export_model(
     architecture: a name of ARCHITECTURES.
     pad_id: of the tokenizer.
     labels: names of the classes of a classifier.
+    dtype: of the file, one of DTYPES; parameters are rounded to it.
 
   Raises:
     ValueError: parameters that do not fit the architecture.
@@ -85,14 +89,21 @@ def export_model(
     num_classes=len(labels),
   )
   root = pathlib.Path(folder)
-  _write(
-    tensors, config_to_huggingface(config, architecture, pad_id, labels), root
-  )
+  mapping = config_to_huggingface(config, architecture, pad_id, labels)
+  rounded = {
+    name: array.astype(jnp.dtype(dtype)) for name, array in tensors.items()
+  }
+  _write(rounded, {**mapping, "dtype": dtype}, root)
   return root
 
 
 def export_pretraining(
-  params: Params, config: ModelConfig, folder: os.PathLike[str], *, pad_id: int
+  params: Params,
+  config: ModelConfig,
+  folder: os.PathLike[str],
+  *,
+  pad_id: int,
+  dtype: str = "float32",
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Write the model for `AutoModel`, and with its heads one folder below.
 
@@ -105,16 +116,17 @@ def export_pretraining(
     The folders, each of which also wants the tokenizer's files.
   """
   root = pathlib.Path(folder)
-  return (
-    export_model(params, config, root, architecture=ENCODER, pad_id=pad_id),
+  folders = {ENCODER: root, PRETRAINING: root / WITH_HEADS}
+  for architecture, place in folders.items():
     export_model(
       params,
       config,
-      root / WITH_HEADS,
-      architecture=PRETRAINING,
+      place,
+      architecture=architecture,
       pad_id=pad_id,
-    ),
-  )
+      dtype=dtype,
+    )
+  return folders[ENCODER], folders[PRETRAINING]
 
 
 def load_model(

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import rich.console
+import sentencepiece
 
 from data_pipelines.prepare import Options
 from data_pipelines.store import open_store
@@ -48,6 +49,8 @@ def test_command_prepares_and_sums_up(corpus, tmp_path):
     "tokens/s",
     "unknown",
     "bytes a token on disk",
+    "segment_pair/nsp      128",
+    "doc_sentences/off     512",
   ):
     assert part in done.stdout, part
   assert "\x1b" not in done.stdout  # plain where nobody looks at a terminal
@@ -82,6 +85,28 @@ def test_run_prints_once_more_what_is_there_already(corpus, tmp_path, capsys):
   assert dataclasses.replace(
     first, tokens_encoded=0, **timeless
   ) == dataclasses.replace(again, **timeless)
+
+
+def test_a_model_without_an_exchange_file_is_told_of(corpus, tmp_path, capsys):
+  sentencepiece.SentencePieceTrainer.train(
+    sentence_iterator=iter(TEXTS),
+    model_prefix=str(tmp_path / "words"),
+    model_type="word",
+    vocab_size=30,
+    hard_vocab_limit=False,
+    pad_id=3,
+    control_symbols=["<cls>", "<sep>", "<mask>"],
+    minloglevel=2,
+  )
+  options = Options(
+    corpus=str(corpus),
+    output=str(tmp_path / "store"),
+    tokenizer=str(tmp_path / "words.model"),
+  )
+  prepare.run(options)
+  told = capsys.readouterr().out
+  assert "sentencepiece without tokenizer.json" in told
+  assert "neither a unigram nor a BPE model" in told
 
 
 def test_bar_shows_every_stage_to_its_end():

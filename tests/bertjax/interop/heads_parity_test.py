@@ -114,6 +114,7 @@ def test_what_transformers_saves_is_read_bit_by_bit(
     architecture=architecture,
     pad_id=0,
     labels=loaded.labels,
+    dtype=dtype,
   )
   back, report = getattr(transformers, architecture).from_pretrained(
     again, output_loading_info=True
@@ -123,6 +124,5 @@ def test_what_transformers_saves_is_read_bit_by_bit(
   ours = back.state_dict()
   assert ours.keys() == theirs.keys()
   for name, tensor in theirs.items():
-    torch.testing.assert_close(
-      ours[name], tensor.to(ours[name].dtype), atol=0, rtol=0, msg=name
-    )
+    assert ours[name].dtype == tensor.dtype, name
+    torch.testing.assert_close(ours[name], tensor, atol=0, rtol=0, msg=name)

@@ -82,7 +82,7 @@ def test_a_config_of_another_kind_is_refused(field, value, message):
 def test_the_configs_of_2019_lack_what_had_no_choice():
   """As of google-research/bert's own bert_config.json."""
   mapping = config_to_huggingface(SMALL, "BertModel", 0)
-  for name in ("architectures", "model_type", "layer_norm_eps", "dtype"):
+  for name in ("architectures", "model_type", "layer_norm_eps"):
     del mapping[name]
   assert config_from_huggingface(mapping) == SMALL
   assert architecture_from_huggingface(mapping) == "BertForPreTraining"
