@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches for evaluation during pre-training: each row of a split once."""
 
+import functools
 import operator
 from collections.abc import Iterator
 
@@ -28,14 +29,23 @@ class EvaluationBatches:
     self._planner = planner
     self._reader = TokenReader(planner.split)
     self.batch_size = batch_size
-    self._plans: list[Rows] = []
-    wanted = batches * batch_size
-    for block in range(planner.split.num_blocks):
-      if batches and sum(map(len, self._plans)) >= wanted:
+    self._wanted = batches * batch_size  # rows; 0 is all
+
+  @functools.cached_property
+  def _plans(self) -> list[Rows]:
+    """Plans of the blocks that are needed; late, for who only asks shapes."""
+    plans: list[Rows] = []
+    for block in range(self._planner.split.num_blocks):
+      if self._wanted and sum(map(len, plans)) >= self._wanted:
         break
-      self._plans.append(planner.rows(0, block))
+      plans.append(self._planner.rows(0, block))
+    return plans
+
+  @property
+  def num_rows(self) -> int:
+    """Rows in all batches, without those that pad the last one."""
     rows = sum(map(len, self._plans))
-    self.num_rows = min(rows, wanted) if batches else rows
+    return min(rows, self._wanted) if self._wanted else rows
 
   @property
   def num_packs(self) -> int:

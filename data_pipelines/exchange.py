@@ -16,8 +16,15 @@ from data_pipelines.pieces import (
 )
 from data_pipelines.sentencepiece_model import MODEL_FILE
 from data_pipelines.tokenizers import load
-from data_pipelines.wordpiece import VOCAB_FILE, WordPiece, read_pieces
+from data_pipelines.wordpiece import (
+  VOCAB_FILE,
+  WordPiece,
+  looks_lowercase,
+  read_pieces,
+)
 
+# As transformers before 5 wrote what was added to a vocabulary.
+ADDED_FILE = "added_tokens.json"
 # What tokenizer_config.json and tokenizer.json call the same rule.
 _RULES = (
   ("do_lower_case", "lowercase"),
@@ -40,7 +47,7 @@ def load_exchange(folder: str | os.PathLike[str]) -> Tokenizer:
   root = pathlib.Path(folder)
   vocabulary, exchange = root / VOCAB_FILE, root / TOKENIZER_FILE
   if (root / MODEL_FILE).is_file():
-    return load(root)
+    return load(root / MODEL_FILE)
   settings, model = _read(root / CONFIG_FILE), _read(exchange)
   if model:
     pieces = _pieces(model, exchange)
@@ -53,10 +60,11 @@ def load_exchange(folder: str | os.PathLike[str]) -> Tokenizer:
       f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
       f"{MODEL_FILE} beside the weights"
     )
+  _check_added(model, root)
   _check_specials(pieces, root)
   rules = _rules(settings, model.get("normalizer") or {}, root)
   if rules["lowercase"] is None:
-    rules["lowercase"] = load(vocabulary).lowercase  # its capitals tell
+    rules["lowercase"] = looks_lowercase(pieces)
   _check_rules(rules, root)
   return WordPiece(pieces, lowercase=rules["lowercase"], origin=str(root))
 
@@ -89,20 +97,25 @@ def _pieces(exchange: Mapping[str, Any], path: pathlib.Path) -> list[str]:
     theirs = parts[part].get(key)
     if theirs != ours:
       raise ValueError(f"{path}: {part} {key} is {theirs}; only {ours} is read")
-  ids = parts["model"]["vocab"]
-  if sorted(ids.values()) != list(range(len(ids))):
-    raise ValueError(f"{path}: its ids are not 0 to {len(ids) - 1}")
-  added = [
-    token["content"]
-    for token in exchange.get("added_tokens") or ()
-    if ids.get(token["content"]) != token["id"]
-  ]
-  if added:
-    raise ValueError(
-      f"{path} adds {' '.join(added)} to its vocabulary; pieces that are "
-      "looked for before words are cut cannot be read"
-    )
+  ids = parts["model"].get("vocab")
+  if not isinstance(ids, dict) or set(map(repr, ids.values())) != set(
+    map(repr, range(len(ids)))
+  ):
+    raise ValueError(f"{path}: its pieces do not have the ids from 0 on")
   return sorted(ids, key=ids.__getitem__)
+
+
+def _check_added(exchange: Mapping[str, Any], root: pathlib.Path) -> None:
+  """Refuse pieces that are looked for before words are cut; ours are not."""
+  listed = exchange.get("added_tokens") or ()
+  added = {str(dict(token).get("content")) for token in listed}
+  added |= _read(root / ADDED_FILE).keys()
+  others = sorted(added - set(SPECIALS))
+  if others:
+    raise ValueError(
+      f"the tokenizer of {root} looks for {' '.join(others)} before it cuts "
+      "words, which cannot be read; take them out of its added tokens"
+    )
 
 
 def _check_specials(pieces: Sequence[str], root: pathlib.Path) -> None:

@@ -36,12 +36,14 @@ class Tokenizer(abc.ABC):
     pieces: text of each piece, by id.
     lowercase: whether case is folded before pieces are looked up.
     sha256: of everything that the ids follow from.
+    no_exchange: why `save` writes no tokenizer.json; empty where it does.
     pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special pieces.
   """
 
   name: str
   lowercase: bool
   sha256: str
+  no_exchange: str = ""
 
   def __init__(
     self, pieces: Sequence[str], specials: Sequence[int], origin: str

@@ -162,8 +162,8 @@ class Planner:
       `examples_per_row`; `efficiency`, the share of positions that are no
       padding; `random_share` of examples, 0 where nothing is random;
       `truncated_share` of own tokens; `random_token_share`, tokens of random
-      partners over own tokens; `rows_per_epoch`, an estimate unless the split
-      has at most four blocks.
+      partners over own tokens; `examples_per_epoch` and `rows_per_epoch`,
+      estimates unless the split has at most four blocks.
     """
     sample, blocks = self._sample, self._sampled()
     lengths = np.concatenate([examples.lengths() for examples in sample])
@@ -182,5 +182,6 @@ class Planner:
       "random_share": total("random_examples") / len(lengths),
       "truncated_share": total("truncated") / own,
       "random_token_share": total("random_tokens") / own,
+      "examples_per_epoch": len(lengths) * self.split.num_tokens / own,
       "rows_per_epoch": rows * self.split.num_tokens / own,
     }

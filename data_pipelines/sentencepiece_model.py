@@ -7,18 +7,10 @@ import io
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2
-from tokenizers import (
-  Regex,
-  decoders,
-  models,
-  normalizers,
-  pre_tokenizers,
-)
+from google.protobuf.message import DecodeError
 from tokenizers import Tokenizer as Backend
 
 from data_pipelines.pieces import (
@@ -31,9 +23,15 @@ from data_pipelines.pieces import (
   find_specials,
   save_exchange,
 )
+from data_pipelines.sentencepiece_exchange import (
+  KINDS,
+  PROTOS,
+  SPACE,
+  find_gap,
+  make_backend,
+)
 
 MODEL_FILE = "spiece.model"
-_SPACE = "▁"
 # What published models call the special pieces: ALBERT, XLNet, T5.
 _NAMES = (
   (PAD, "<pad>"),
@@ -42,10 +40,11 @@ _NAMES = (
   (SEP, "<sep>", "</s>"),
   (MASK, "<mask>"),
 )
-_PROTOS: Any = sentencepiece_model_pb2  # its classes are made at import
-_UNIGRAM = _PROTOS.TrainerSpec.UNIGRAM
 _FOLDING = ("nmt_nfkc_cf", "nfkc_cf")
 _MAX_LINE = 1 << 20  # bytes; the library drops longer ones, by default 4,192
+# Sums of so rounded scores are exact in 32 bits, so that two ways to cut a
+# text are equally likely for every program, or for none.
+_SCORES_A_NAT = 256
 
 
 class SentencePiece(Tokenizer):
@@ -59,18 +58,27 @@ class SentencePiece(Tokenizer):
     Raises:
       ValueError: not a model, or one without the special pieces.
     """
+    parsed = PROTOS.ModelProto()
     try:
+      parsed.ParseFromString(model)
+      pieces = [entry.piece for entry in parsed.pieces]
       self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    except RuntimeError:
+    except (DecodeError, RuntimeError):
       raise ValueError(f"{origin} is no SentencePiece model") from None
-    size = self._processor.get_piece_size()
-    pieces = [self._processor.id_to_piece(id_) for id_ in range(size)]
-    super().__init__(pieces, find_specials(pieces, _NAMES, origin), origin)
-    self._model = model
-    self._parsed = _PROTOS.ModelProto()
-    self._parsed.ParseFromString(model)
-    self.lowercase = self._parsed.normalizer_spec.name in _FOLDING
+    specials = find_specials(pieces, _NAMES, origin)
+    super().__init__(pieces, specials, origin)
+    for id_ in specials:
+      # "[MASK]" in a text is letters, whatever the model was told of it.
+      if parsed.pieces[id_].type == KINDS.USER_DEFINED:
+        parsed.pieces[id_].type = KINDS.CONTROL
+    self._processor.load_from_serialized_proto(parsed.SerializeToString())
+    self._model, self._parsed = model, parsed
+    self.lowercase = parsed.normalizer_spec.name in _FOLDING
     self.sha256 = hashlib.sha256(b"sentencepiece\n" + model).hexdigest()
+    self.no_exchange = find_gap(parsed)
+
+  def _kind(self, id_: int) -> int:
+    return self._parsed.pieces[id_].type
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Ids of all texts in a row (int32), and each text's number (int64)."""
@@ -82,48 +90,40 @@ class SentencePiece(Tokenizer):
 
   def decode(self, ids: Iterable[int]) -> str:
     """Text of `ids`; special pieces are written as they are called."""
-    text = "".join(
-      f"{_SPACE}{self.pieces[id_]}"
-      if self.is_special(id_)
-      else self.pieces[id_]
-      for id_ in map(int, ids)
-    )
-    return text.replace(_SPACE, " ").strip()
+    data = b"".join(map(self._bytes, map(int, ids)))
+    return data.decode(errors="replace").replace(SPACE, " ").strip()
+
+  def _bytes(self, id_: int) -> bytes:
+    piece = self.pieces[id_]
+    if self._kind(id_) == KINDS.BYTE:
+      return bytes.fromhex(piece[3:5])  # <0x0A>
+    return f"{SPACE if self.is_special(id_) else ''}{piece}".encode()
 
   def is_special(self, id_: int) -> bool:
     """Whether the piece stands for no text."""
-    return super().is_special(id_) or self._processor.is_control(id_)
+    return super().is_special(id_) or self._kind(id_) in (
+      KINDS.CONTROL,
+      KINDS.UNUSED,
+    )
 
   def continues(self, piece: str) -> bool:
     """Whether a piece goes on with the word before it."""
-    return not piece.startswith(_SPACE)
+    return not piece.startswith(SPACE)
 
   def save(self, folder: str | os.PathLike[str]) -> None:
-    """Write spiece.model, tokenizer.json and tokenizer_config.json."""
+    """Write spiece.model, tokenizer.json and tokenizer_config.json.
+
+    The latter two only where `no_exchange` is empty.
+    """
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     (target / MODEL_FILE).write_bytes(self._model)
-    if self._parsed.trainer_spec.model_type == _UNIGRAM:
-      save_exchange(target, self, self._make_backend())
+    if not self.no_exchange:
+      save_exchange(target, self, self.make_backend())
 
-  def _make_backend(self) -> Backend:
-    scores = [(entry.piece, entry.score) for entry in self._parsed.pieces]
-    backend = Backend(models.Unigram(scores, self.unk_id, False))
-    charsmap = self._parsed.normalizer_spec.precompiled_charsmap
-    steps = [normalizers.Precompiled(charsmap)] if charsmap else []
-    if self._parsed.normalizer_spec.remove_extra_whitespaces:
-      steps += [
-        normalizers.Strip(),
-        normalizers.Replace(Regex(" {2,}"), " "),
-      ]
-    backend.normalizer = normalizers.Sequence(steps)
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(
-      replacement=_SPACE, prepend_scheme="always"
-    )
-    backend.decoder = decoders.Metaspace(
-      replacement=_SPACE, prepend_scheme="always"
-    )
-    return backend
+  def make_backend(self) -> Backend:
+    """The same pieces through `tokenizers`; see `sentencepiece_exchange`."""
+    return make_backend(self._parsed, self.unk_id)
 
   def __reduce__(self) -> tuple[object, ...]:
     return SentencePiece, (self._model,)
@@ -173,4 +173,8 @@ def train_sentencepiece(texts: Sequence[str], vocab_size: int) -> SentencePiece:
     raise ValueError(
       f"vocab_size={vocab_size} does not fit this text ({reason}); give another"
     ) from None
-  return SentencePiece(model.getvalue())
+  parsed = PROTOS.ModelProto()
+  parsed.ParseFromString(model.getvalue())
+  for entry in parsed.pieces:
+    entry.score = round(entry.score * _SCORES_A_NAT) / _SCORES_A_NAT
+  return SentencePiece(parsed.SerializeToString(deterministic=True))

@@ -51,7 +51,15 @@ _BREAK = -1  # between two texts
 
 
 class WordPiece(Tokenizer):
-  """Greedy longest-match pieces of words."""
+  """Greedy longest-match pieces of words, as google-research/bert cuts them.
+
+  The ids are those of its tokenization.py, but for four things that the
+  library does otherwise, as everything does that is built on it: a capital
+  sigma at the end of a word becomes σ and not ς; characters for private use
+  (U+F0B7, a bullet in many a PDF) are left out, where theirs make their word
+  unknown; the ideographs U+2B820 to U+2B91F are no words of their own; and
+  marks that came after Unicode 8 are not known as such.
+  """
 
   name = "wordpiece"
 
@@ -216,7 +224,11 @@ def _folds_case(path: pathlib.Path, pieces: Sequence[str]) -> bool:
       raise ValueError(f"{config} is not JSON; mend or remove it") from None
     if isinstance(known, dict) and isinstance(known.get("do_lower_case"), bool):
       return known["do_lower_case"]
-  # An uncased vocabulary has capitals in its special pieces only.
+  return looks_lowercase(pieces)
+
+
+def looks_lowercase(pieces: Sequence[str]) -> bool:
+  """Whether no piece has a capital, but for [SPECIAL] ones."""
   return not any(p != p.lower() for p in pieces if not p.startswith("["))
 
 

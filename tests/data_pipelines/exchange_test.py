@@ -111,12 +111,17 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
     (
       "tokenizer.json",
       {"added_tokens": [{"id": 14, "content": "[ENT]"}]},
-      r"adds \[ENT\] to its vocabulary",
+      r"looks for \[ENT\] before it cuts words",
+    ),
+    (
+      "tokenizer.json",
+      {"added_tokens": [{"id": 6, "content": "cod"}]},
+      "looks for cod before it cuts words",
     ),
     (
       "tokenizer.json",
       {"model__vocab": {p: 2 * i for i, p in enumerate(PIECES)}},
-      "its ids are not 0 to 13",
+      "do not have the ids from 0 on",
     ),
     (
       "tokenizer.json",
@@ -134,6 +139,30 @@ def test_what_would_give_other_ids_is_refused(file, fields, message, tmp_path):
   with pytest.raises(ValueError, match=message) as told:
     load_exchange(folder)
   assert "\n" not in str(told.value)
+
+
+def test_pieces_added_beside_a_vocabulary_are_refused(tmp_path):
+  folder = write(tmp_path / "t")
+  (folder / "tokenizer.json").unlink()
+  (folder / "added_tokens.json").write_text('{"[ENT]": 14}')
+  with pytest.raises(ValueError, match=r"looks for \[ENT\] before"):
+    load_exchange(folder)
+
+
+@pytest.mark.parametrize("vocabulary", [None, [1], {"a": "x", "b": 1}])
+def test_a_tokenizer_without_numbered_pieces_is_one_line(vocabulary, tmp_path):
+  folder = write(tmp_path / "t")
+  change(folder / "tokenizer.json", model__vocab=vocabulary)
+  with pytest.raises(ValueError, match="do not have the ids from 0 on"):
+    load_exchange(folder)
+
+
+def test_pieces_tell_their_case_without_a_vocab_txt(tmp_path):
+  folder = write(tmp_path / "t")
+  for name in ("vocab.txt", "tokenizer_config.json"):
+    (folder / name).unlink()
+  change(folder / "tokenizer.json", normalizer__lowercase=None)
+  assert not load_exchange(folder).lowercase
 
 
 def test_a_file_that_is_no_object_is_named(tmp_path):

@@ -1,17 +1,23 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
+import io
 import json
+import lzma
 import pickle
 import random
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
+import sentencepiece
 
 from data_pipelines import tokenizers, wordpiece
 from data_pipelines.pieces import SPECIALS
+from data_pipelines.sentencepiece_model import SentencePiece
+from tests.data_pipelines import google_wordpiece
 
 TEXTS = [
   "The quick brown fox jumps over the lazy dog, again and again.",
@@ -64,6 +70,162 @@ def published(shared_data):
   return tokenizers.load(shared_data / "vocab" / "bert-base-uncased-vocab.txt")
 
 
+@pytest.fixture(scope="module")
+def real_lines(shared_data):
+  """Of books, of tweets with emoji, and of questions: some 6,000."""
+  with lzma.open(shared_data / "books" / "valid-00000-of-00001.jsonl.xz") as f:
+    books = [json.loads(line)["text"].split("\n\n")[:500] for line in f]
+  tweets = (shared_data / "wnut17" / "dev.conll").read_text(encoding="utf-8")
+  questions = (shared_data / "banking77" / "test.csv").read_text("utf-8")
+  return [
+    *(paragraph[:400] for book in books for paragraph in book),
+    *(
+      " ".join(line.partition("\t")[0] for line in tweet.split("\n"))
+      for tweet in tweets.split("\n\n")
+    ),
+    *questions.split("\n")[:1500],
+  ]
+
+
+HOSTILE = [
+  *ODD,
+  "Ame\u0301lie AME\u0301LIE Zu\u0308rich o\u0308\u0332\u0301x \u0344a A\u030a",
+  "ẛ̣ ǆ ǅ Ǆ ﬀ ﷺ ½ ① ™ K Å Ω ﹏ ＡＢＣ！ ｶﾞ ガ 가 각 \u1100\u1161\u11a8",
+  "一二three四 x\u3400y \U00020000z \u9fff\ua000 \uf900 \u2f00 々〆〇 ｱ日",
+  "nul\x00 bell\x07 esc\x1b[0m del\x7f c1\x80\x9f nbsp\u00a0 shy\u00ad",
+  "zwsp\u200b zwnj\u200c zwj\u200d lrm\u200e rlo\u202eab\u202c wj\u2060 \ufeff",
+  "a\u180eb a\u1680b a\u2000b a\u200ab a\u202fb a\u205fb \u3000b \u2028\u2029b",
+  "👍🏽 👩🏿‍🚀 🏳️‍🌈 ☃︎ ❤️ 5️⃣ 🇫🇷 a😀b 😀! \U0001f9d1\u200d\U0001f4bb",
+  "[MASK][MASK] [mask] [ MASK ] ##[MASK] [UNK]known [CLS]. [unused1] [PAD",
+  "pre-fix re—set don't $5.00 a_b c^d `e` 1/2 100% #tag @you ~n | x&y <br/>",
+  "×÷±€£¥©®°¬ ←→∑∞≤ ¿¡«»‹› ‐‑‒–—― ‘’‚‛“”„ †‡•‣․‥… ‰′″ ⁂⁄⁅⁆ 、。〃「」",
+  "\ufffd\ufffd a\ufffdb \ufffe \uffff \u0378",
+  *(f"{c * n} {c * n}." for c in "ax¡é漢Σ가" for n in (99, 100, 101, 200, 201)),
+  "e\u0301" * 200 + " " + "e\u0301" * 201 + " " + "\u0301" * 300 + "a",
+  "가" * 66 + " " + "가" * 67 + " " + "각" * 66 + " " + "각" * 67,
+]
+
+
+def make_wordpiece(pieces, *, lowercase):
+  """Pieces of both cases, so that a cased vocabulary knows some words."""
+  capital = [p.capitalize() for p in pieces if p.isalpha()]
+  letters = [f"{mark}{c}" for c in "ABCDEFGHIΣÉ가각" for mark in ("", "##")]
+  return wordpiece.WordPiece(
+    list(dict.fromkeys([*pieces, *capital, *letters])), lowercase=lowercase
+  )
+
+
+def assert_equals_google(tokenizer, texts):
+  ids = {piece: id_ for id_, piece in enumerate(tokenizer.pieces)}
+  for text, ours in zip(texts, tokenizer.encode(texts), strict=True):
+    expected = google_wordpiece.tokenize(
+      text, ids, lowercase=tokenizer.lowercase
+    )
+    assert ours.tolist() == expected, ascii(text)
+
+
+def without_final_sigma(texts):
+  return [text.replace("Σ", "S") for text in texts]
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_hostile_text_gives_the_ids_of_google(lowercase, trained, shared_data):
+  texts = without_final_sigma(HOSTILE) if lowercase else HOSTILE
+  for pieces in (trained.pieces, published(shared_data).pieces):
+    assert_equals_google(make_wordpiece(pieces, lowercase=lowercase), texts)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_real_text_gives_the_ids_of_google(lowercase, shared_data, real_lines):
+  pieces = published(shared_data).pieces
+  tokenizer = make_wordpiece(pieces, lowercase=lowercase)
+  assert len(real_lines) > 5_000
+  assert_equals_google(tokenizer, real_lines)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_random_text_gives_the_ids_of_google(lowercase, trained):
+  rng = random.Random(1)
+  alphabet = (
+    "abehinorstABEÉéÅßİıΑσ가ｱ漢豈𠀀日09 \t\n\r.,!'\"-[]#$^’“—…·¿½²Ⅸﬁ"
+    "\0\x07\x7f\x85\u00a0\u00ad"
+    "\u0301\u0308\u0323\u200b\u200d\u2028\u202e\u3000\ufeff\ufffd😀👍🏽"
+  )
+  texts = [
+    "".join(rng.choices(alphabet, k=rng.randrange(40))) for _ in range(4000)
+  ]
+  tokenizer = make_wordpiece(trained.pieces, lowercase=lowercase)
+  assert_equals_google(tokenizer, texts)
+
+
+def unlike_google(characters, *, lowercase):
+  """Characters that are cut otherwise, among letters, marks and spaces."""
+  letters = [*"abcdefghijklmnopqrstuvwxyzABCDEFGHIÉé0123456789!,.’“-—ß漢"]
+  tokenizer = wordpiece.WordPiece(
+    [*SPECIALS, *letters, *(f"##{c}" for c in letters)], lowercase=lowercase
+  )
+  ids = {piece: id_ for id_, piece in enumerate(tokenizer.pieces)}
+  texts = [f"a{c}b ,{c}. {c} É{c}" for c in characters]
+  return {
+    c
+    for c, text, ours in zip(
+      characters, texts, tokenizer.encode(texts), strict=True
+    )
+    if ours.tolist()
+    != google_wordpiece.tokenize(text, ids, lowercase=lowercase)
+  }
+
+
+def assert_known_differences(characters, *, lowercase):
+  """What `WordPiece` says of itself, and no more."""
+  known = {"\u166d", "\u1734", "\u1885", "\u1886"}
+  unlike = unlike_google(characters, lowercase=lowercase)
+  private = {c for c in characters if unicodedata.category(c) == "Co"}
+  ideographs = {c for c in characters if "\U0002b820" <= c <= "\U0002b91f"}
+  assert private | ideographs <= unlike
+  left = unlike - private - ideographs - known
+  # Everything else came to Unicode later than the library's tables. Which
+  # version that is cannot be asked; it was in none of the old ones.
+  old = unicodedata.ucd_3_2_0
+  assert not [ascii(c) for c in left if old.category(c) != "Cn"]
+  assert {unicodedata.category(c) for c in left} <= {
+    *("Mn", "Mc", "Cf"),
+    *("Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps"),
+  }
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_characters_are_cut_as_google_does_but_for_a_known_few(lowercase):
+  # The scripts in which most is written, and samples of everything else.
+  codes = [
+    *range(0x3100),
+    *range(0x3100, 0x110000, 197),
+    *range(0x2B810, 0x2B930),
+  ]
+  characters = [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
+  assert_known_differences(characters, lowercase=lowercase)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_all_of_unicode_is_cut_as_google_does_but_for_a_known_few(lowercase):
+  codes = [*range(0xD800), *range(0xE000, 0x110000)]
+  assert_known_differences(list(map(chr, codes)), lowercase=lowercase)
+
+
+def test_final_sigma_is_an_inner_one(trained):
+  """The one difference that real text shows: `str.lower` knows the rule."""
+  pieces = [*SPECIALS, "σας", "σασ", "σα"]
+  ours = wordpiece.WordPiece(pieces)
+  ids = {piece: id_ for id_, piece in enumerate(pieces)}
+  assert ours.encode(["ΣΑΣ σας"])[0].tolist() == [ids["σασ"], ids["σας"]]
+  assert google_wordpiece.tokenize("ΣΑΣ σας", ids, lowercase=True) == [
+    *(ids["σας"], ids["σας"])
+  ]
+  # What is lower case already, or not final, is equal.
+  assert_equals_google(ours, ["σας", "σασ", "ΣΑ", "σα ΣΑ"])
+
+
 def test_wordpiece_with_remembered_words_equals_the_library(trained):
   assert_equals_library(trained, ODD + TEXTS)
   # Again, now that every word is remembered.
@@ -101,8 +263,6 @@ def test_random_text_is_cut_as_the_library_does(trained):
 
 
 def test_published_vocabulary_on_books_equals_the_library(shared_data):
-  import lzma
-
   tokenizer = published(shared_data)
   assert tokenizer.vocab_size == 30522
   assert tokenizer.lowercase
@@ -174,12 +334,14 @@ def test_saved_and_pickled_tokenizers_are_the_same(
       np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", tokenizers.KINDS)
+@pytest.mark.parametrize("kind", [*tokenizers.KINDS, "bpe"])
 def test_transformers_gives_the_same_ids(kind, trained, spm, tmp_path):
   transformers = pytest.importorskip(
     "transformers", reason="transformers (extra hf) is not installed"
   )
   tokenizer = trained if kind == "wordpiece" else spm
+  if kind == "bpe":
+    tokenizer = learn_sentencepiece(TEXTS, model_type="bpe", vocab_size=58)
   tokenizer.save(tmp_path)
   theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
   texts = [text for text in ODD if not text.startswith("[MASK]")] + TEXTS
@@ -207,6 +369,123 @@ def test_bert_tokenizer_of_transformers_gives_the_same_ids(trained, tmp_path):
   for text, ids in zip(texts, trained.encode(texts), strict=True):
     expected = theirs(text, add_special_tokens=False)["input_ids"]
     assert ids.tolist() == expected, repr(text)
+
+
+MODELS = {
+  "bpe": dict(model_type="bpe"),
+  "bpe, bytes": dict(model_type="bpe", byte_fallback=True),
+  "bpe, cased": dict(model_type="bpe", normalization_rule_name="identity"),
+  "bpe, symbols": dict(
+    model_type="bpe", user_defined_symbols=["(", "-", "<br>", "the"]
+  ),
+  "char": dict(model_type="char"),
+  "unigram, symbols": dict(user_defined_symbols=["(", "-", "<br>", "the"]),
+  "unigram, bytes": dict(byte_fallback=True),
+}
+
+
+def learn_sentencepiece(texts, **options):
+  """A model as others make them, with names that theirs have."""
+  model = io.BytesIO()
+  settings = {
+    **dict(normalization_rule_name="nmt_nfkc_cf", vocab_size=700),
+    **dict(pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, minloglevel=2),
+    "control_symbols": ["[CLS]", "[SEP]", "<mask>"],
+    "hard_vocab_limit": False,
+    **options,
+  }
+  sentencepiece.SentencePieceTrainer.train(
+    sentence_iterator=iter(texts), model_writer=model, **settings
+  )
+  return SentencePiece(model.getvalue())
+
+
+SPACES = ["▁under ▁▁ two ▁", "▁", "  lead  and   trail  ", " \t x \t ", "漢 字"]
+RUNS = [
+  f"{end}{mark * count}{end}"
+  for mark in ("-", ".", "=", "ha", "the", "!?")
+  for count in range(1, 30)
+  for end in ("", "x", " ")
+]
+
+
+@pytest.mark.parametrize("name", ["unigram", *MODELS])
+def test_exchanged_sentencepiece_models_give_the_same_ids(name, real_lines):
+  lines = [line.replace("\n", " ") for line in real_lines if line.strip()]
+  if name == "unigram":
+    # With runs to learn, some of which can be cut in many equal ways.
+    tokenizer = tokenizers.train([*lines[:2000], *RUNS], "sentencepiece", 1_000)
+  else:
+    tokenizer = learn_sentencepiece(lines[:2000], **MODELS[name])
+  assert not tokenizer.no_exchange
+  texts = [*ODD, *SPACES, *lines]
+  if name == "bpe, cased":
+    # Nothing is folded, so that the library finds the names of specials.
+    texts = [text for text in texts if "[MASK]" not in text]
+  if name.startswith("unigram, "):
+    # Only models that are learnt here have scores that break no tie.
+    pairs = zip(
+      tokenizer.encode(texts), library_ids(tokenizer, texts), strict=True
+    )
+    unlike = [ids for ids, theirs in pairs if ids.tolist() != theirs]
+    assert len(unlike) < 0.002 * len(texts)
+  else:
+    assert_equals_library(tokenizer, [*texts, *RUNS])
+
+
+@pytest.mark.parametrize(
+  ("options", "reason"),
+  [
+    ({"model_type": "word"}, "neither a unigram nor a BPE model"),
+    ({"treat_whitespace_as_suffix": True}, "spaces end words"),
+    ({"user_defined_symbols": ["<BR>"]}, "'<BR>' would be normalised"),
+  ],
+)
+def test_a_model_that_cannot_be_exchanged_says_why(options, reason, tmp_path):
+  tokenizer = learn_sentencepiece(TEXTS, **{"vocab_size": 62, **options})
+  assert reason in tokenizer.no_exchange
+  tokenizer.save(tmp_path)
+  assert [path.name for path in tmp_path.iterdir()] == ["spiece.model"]
+  again = tokenizers.load(tmp_path)
+  assert again.sha256 == tokenizer.sha256
+  text = "the quick brown fox jumps over the lazy dog, again and again."
+  assert again.decode(again.encode([text])[0]) == text
+
+
+def test_a_model_without_special_pieces_is_refused():
+  message = r"the model has no \[CLS\] or <cls> or <s>; a vocabulary needs"
+  with pytest.raises(ValueError, match=message):
+    learn_sentencepiece(TEXTS, vocab_size=60, control_symbols=["<mask>"])
+
+
+def test_a_symbol_for_masks_is_not_read_from_a_text():
+  tokenizer = learn_sentencepiece(
+    TEXTS,
+    control_symbols=["[CLS]", "[SEP]"],
+    user_defined_symbols=["[MASK]"],
+    normalization_rule_name="identity",
+    vocab_size=80,
+  )
+  assert tokenizer.mask_id == tokenizer.pieces.index("[MASK]")
+  (ids,) = tokenizer.encode(["a [MASK] again"])
+  assert tokenizer.mask_id not in ids
+  (again,) = pickle.loads(pickle.dumps(tokenizer)).encode(["a [MASK] again"])
+  assert again.tolist() == ids.tolist()
+
+
+def test_bytes_are_pieces_of_words_and_decode_to_text():
+  tokenizer = learn_sentencepiece(TEXTS, vocab_size=330, byte_fallback=True)
+  (ids,) = tokenizer.encode(["over 漢字, again 😀"])
+  assert tokenizer.unk_id not in ids
+  assert tokenizer.decode(ids) == "over 漢字, again 😀"
+  mixed = [tokenizer.mask_id, *ids[-5:], tokenizer.sep_id]
+  assert tokenizer.decode(mixed) == "<mask> 😀 [SEP]"
+  table = tokenizer.vocabulary()
+  byte = tokenizer.pieces.index("<0xE6>")
+  assert table.continues_V[byte]
+  assert byte in table.ordinary_W
+  specials = [tokenizer.pieces[i] for i in np.flatnonzero(table.special_V)]
+  assert sorted(specials) == ["<mask>", "<pad>", "<unk>", "[CLS]", "[SEP]"]
 
 
 def test_decoding_gives_the_text_back(trained, spm):

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax.config import SIZES, ObjectiveConfig
+from bertjax.config import SIZES, ComputeConfig, ObjectiveConfig
 from bertjax.interop.huggingface import from_huggingface
 from bertjax.interop.huggingface_files import (
   config_to_huggingface,
@@ -18,8 +18,11 @@ from bertjax.interop.huggingface_files import (
 from bertjax.masking import mask_tokens, prediction_counts
 from bertjax.metrics import ratios
 from bertjax.model import BertForPreTraining
+from bertjax.model.embeddings import Embeddings
+from bertjax.model.encoder import Layer
 from bertjax.objectives import (
   coefficients,
+  inactive_parameters,
   pretraining_losses,
   pretraining_weights,
   weighted_total,
@@ -37,8 +40,9 @@ transformers = pytest.importorskip("transformers")
 OBJECTIVE = ObjectiveConfig()
 
 
-def make_batch(config, count, length):
-  lengths = np.linspace(6, length, count).astype(int)
+def make_batch(config, count, length, *, padded=True):
+  shortest = 6 if padded else length
+  lengths = np.linspace(shortest, length, count).astype(int)
   examples = [example(int(n), 1, config.vocab_size) for n in lengths]
   return rows([[one] for one in examples], length, 1)
 
@@ -50,9 +54,12 @@ def theirs(config, seed):
   model = transformers.BertForPreTraining(transformers.BertConfig(**settings))
   with torch.no_grad():
     for name, parameter in model.named_parameters():
-      # Biases and norms start at 0 and 1, where a mistake does not show.
+      # Biases and norms start at 0 and 1, where a mistake does not show; nor
+      # does another GELU where the sums are as small as a narrow model's.
       if parameter.ndim == 1:
         parameter.add_(0.1 * torch.randn_like(parameter))
+      else:
+        parameter.mul_((SIZES["base"].hidden_size / config.hidden_size) ** 0.5)
       assert parameter.std() > 0, name
   return model.eval()
 
@@ -78,90 +85,149 @@ def tensors_of(batch, masked):
   }
 
 
-def compare(config, batch):
-  """Assert equal states, logits, losses and gradients."""
-  reference = theirs(config, seed=0)
-  params = from_huggingface(as_numpy(reference.state_dict().items()), config)
+def layer_states(config, params, features):
+  """Hidden states as transformers lists them: embeddings, then each layer."""
+  encoder = params["encoder"]
+  embeddings = Embeddings(config, ComputeConfig())
+  layer = Layer(config, ComputeConfig(), deterministic=True)
+  step = jax.jit(
+    lambda params, state_BSD: layer.apply(
+      {"params": params}, state_BSD, features["packs_BS"]
+    )[0]
+  )
+  state_BSD: Any = embeddings.apply(
+    {"params": encoder["embeddings"]}, features, deterministic=True
+  )
+  yield state_BSD
+  for index in range(config.num_layers):
+    state_BSD = step(
+      jax.tree.map(lambda leaf, i=index: leaf[i], encoder["layers"]), state_BSD
+    )
+    yield state_BSD
+
+
+def make_total(config, objective):
+  """(params, features, masks, labels) → total, outputs, losses, states."""
   model = BertForPreTraining(config)
-  length = batch["tokens_BS"].shape[1]
-  slots = int(prediction_counts(length, OBJECTIVE.mask_rate).max())
-  pieces = vocabulary(config.vocab_size)
-  labels = batch["pair_label_BR"]
 
-  @jax.jit
-  def mask(batch):
-    return mask_tokens(batch, pieces, OBJECTIVE, num_slots=slots)
-
-  masked = mask(batch)
-  features = {**batch, "tokens_BS": masked.tokens_BS}
-
-  def total(params):
+  def total(params, features, masked, labels):
     outputs: Any = model.apply(
       {"params": params}, features, masked.positions_BP, deterministic=True
     )
-    losses = pretraining_losses(outputs, masked, labels, OBJECTIVE, None)
-    weights = pretraining_weights(masked, labels, OBJECTIVE)
-    value = weighted_total(losses, weights, coefficients(OBJECTIVE))
+    losses = pretraining_losses(outputs, masked, labels, objective, None)
+    weights = pretraining_weights(masked, labels, objective)
+    value = weighted_total(losses, weights, coefficients(objective))
     states = model.apply(
       {"params": params}, features, method="encode", deterministic=True
     )
     return value, (outputs, losses, states)
 
-  (value, (outputs, losses, states)), gradients = jax.jit(
-    jax.value_and_grad(total, has_aux=True)
-  )(params)
-  inputs = tensors_of(batch, masked)
-  answer = reference(**inputs, output_hidden_states=True)
-  answer.loss.backward()
+  return jax.jit(jax.value_and_grad(total, has_aux=True))
 
-  close = lambda ours, name, tensor, where=...: np.testing.assert_allclose(
+
+def compare(config, *batches, objective=OBJECTIVE):
+  """Assert equal states, logits, losses and gradients."""
+  reference = theirs(config, seed=0)
+  params = from_huggingface(as_numpy(reference.state_dict().items()), config)
+  total = make_total(config, objective)
+  for batch in batches:
+    length = batch["tokens_BS"].shape[1]
+    slots = int(prediction_counts(length, objective.mask_rate).max())
+    masked = jax.jit(
+      lambda batch, slots=slots: mask_tokens(
+        batch, vocabulary(config.vocab_size), objective, num_slots=slots
+      )
+    )(batch)
+    features = {**batch, "tokens_BS": masked.tokens_BS}
+    (value, (outputs, losses, states)), gradients = total(
+      params, features, masked, batch["pair_label_BR"]
+    )
+    inputs = tensors_of(batch, masked)
+    reference.zero_grad()
+    answer = reference(**inputs, output_hidden_states=True)
+    compare_states(answer, layer_states(config, params, features), batch)
+    compare_outputs(reference, answer, states, outputs, masked, batch)
+    compare_losses(answer, inputs, value, losses, objective)
+    named = [
+      (name, torch.zeros_like(p) if p.grad is None else p.grad)
+      for name, p in reference.named_parameters()
+    ]
+    compare_gradients(
+      gradients,
+      from_huggingface(as_numpy(named), config),
+      inactive_parameters(objective),
+    )
+
+
+def close(ours, name, tensor, where: Any = ...):
+  np.testing.assert_allclose(
     np.asarray(ours)[where],
     tensor.detach().numpy()[where],
     atol=1e-5,
     rtol=0,
     err_msg=name,
   )
+
+
+def compare_states(answer, states, batch):
   real_BS = batch["packs_BS"] > 0
-  close(states[0], "hidden", answer.hidden_states[-1], real_BS)
-  pooled = reference.bert.pooler(answer.hidden_states[-1])
-  close(states[1][:, 0], "pooled", pooled)
+  for number, (ours, tensor) in enumerate(
+    zip(states, answer.hidden_states, strict=True)
+  ):
+    close(ours, f"hidden {number}", tensor, real_BS)
+
+
+def compare_outputs(reference, answer, states, outputs, masked, batch):
+  # The scan, where the states above were taken layer by layer.
+  last = answer.hidden_states[-1]
+  close(states[0], "hidden", last, batch["packs_BS"] > 0)
+  close(states[1][:, 0], "pooled", reference.bert.pooler(last))
   close(
     outputs["pair_logits_BR2"][:, 0], "pair", answer.seq_relationship_logits
   )
   filled = np.asarray(masked.weights_BP) > 0
-  gathered = np.take_along_axis(
-    answer.prediction_logits.detach().numpy(),
-    np.asarray(masked.positions_BP)[..., None],
-    axis=1,
+  gathered = torch.take_along_dim(
+    answer.prediction_logits,
+    torch.tensor(np.asarray(masked.positions_BP), dtype=torch.long)[..., None],
+    dim=1,
   )
-  np.testing.assert_allclose(
-    np.asarray(outputs["mlm_logits_BPV"])[filled],
-    gathered[filled],
-    atol=1e-5,
-    rtol=0,
-  )
-  assert float(value) == pytest.approx(answer.loss.item(), rel=1e-5)
-  split = torch.nn.functional.cross_entropy
+  close(outputs["mlm_logits_BPV"], "mlm", gathered, filled)
+
+
+def compare_losses(answer, inputs, value, losses, objective):
+  """Also walks back through torch's graph."""
+  entropy = torch.nn.functional.cross_entropy
+  vocab = answer.prediction_logits.shape[-1]
+  parts = {
+    "mlm_loss": entropy(
+      answer.prediction_logits.reshape(-1, vocab), inputs["labels"].reshape(-1)
+    )
+  }
+  if objective.next_sentence == "nsp":
+    parts["nsp_loss"] = entropy(
+      answer.seq_relationship_logits, inputs["next_sentence_label"]
+    )
+    # The sum that the original takes, and transformers too.
+    assert float(value) == pytest.approx(answer.loss.item(), rel=1e-5)
   means = ratios(losses)
-  vocab = config.vocab_size
-  logits = answer.prediction_logits.reshape(-1, vocab)
-  assert means["mlm_loss"] == pytest.approx(
-    split(logits, inputs["labels"].reshape(-1)).item(), rel=1e-5
-  )
-  assert means["nsp_loss"] == pytest.approx(
-    split(answer.seq_relationship_logits, inputs["next_sentence_label"]).item(),
-    rel=1e-5,
-  )
-  named = [(name, p.grad) for name, p in reference.named_parameters()]
-  compare_gradients(gradients, from_huggingface(as_numpy(named), config))
+  for name, part in parts.items():
+    assert means[name] == pytest.approx(part.item(), rel=1e-5)
+  whole = torch.stack([*parts.values()]).sum()
+  assert float(value) == pytest.approx(whole.item(), rel=1e-5)
+  whole.backward()
 
 
-def compare_gradients(ours, theirs):
+def compare_gradients(ours, theirs, inactive):
+  """Leaf by leaf; those that no loss reaches are zero on both sides."""
   for (path, left), right in zip(
     jax.tree.leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
   ):
     name = jax.tree_util.keystr(path, simple=True, separator="/")
     left, largest = np.asarray(left), np.abs(right).max()
+    if name.startswith(inactive):
+      assert not left.any(), name
+      assert not right.any(), name
+      continue
     if name.endswith("key/bias"):
       # Mathematically zero: the softmax does not feel it.
       assert max(np.abs(left).max(), largest) <= 1e-7, name
@@ -170,17 +236,64 @@ def compare_gradients(ours, theirs):
     assert np.abs(left - right).max() <= 1e-4 * largest, name
 
 
+def both_batches(config, count, length):
+  return [
+    make_batch(config, count, length, padded=padded) for padded in (True, False)
+  ]
+
+
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
 def test_two_layers_equal_transformers(activation):
   config = dataclasses.replace(SMALL, activation=activation)
-  compare(config, make_batch(config, 6, 24))
+  padded, whole = both_batches(config, 6, 24)
+  assert not padded["packs_BS"].all()
+  assert whole["packs_BS"].all()
+  compare(config, padded, whole)
+
+
+def test_without_a_pair_loss_the_same_leaves_are_inactive():
+  objective = ObjectiveConfig(next_sentence="off")
+  assert inactive_parameters(objective) == ("pooler", "pair_head")
+  compare(SMALL, make_batch(SMALL, 6, 24), objective=objective)
+
+
+def test_base_has_the_settings_of_the_published_one():
+  """Which both sides of a comparison would share, whatever they were."""
+  settings = config_to_huggingface(SIZES["base"], "BertForPreTraining", 0)
+  published = transformers.BertConfig()
+  del settings["architectures"]
+  assert "layer_norm_eps" in settings
+  for name, value in settings.items():
+    assert getattr(published, name) == value, name
+
+
+def test_parity_tells_the_flavours_of_gelu_apart():
+  batch = make_batch(SMALL, 6, 24)
+  reference = theirs(SMALL, seed=0)
+  other = dataclasses.replace(SMALL, activation="gelu_tanh")
+  params = from_huggingface(as_numpy(reference.state_dict().items()), other)
+  answer = reference(
+    input_ids=torch.tensor(batch["tokens_BS"], dtype=torch.long),
+    token_type_ids=torch.tensor(batch["types_BS"], dtype=torch.long),
+    attention_mask=torch.tensor(batch["packs_BS"], dtype=torch.long),
+    output_hidden_states=True,
+  )
+  with pytest.raises(AssertionError, match="hidden 1"):
+    compare_states(answer, layer_states(other, params, batch), batch)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
 def test_twelve_layers_equal_transformers(activation):
   config = dataclasses.replace(SIZES["base"], activation=activation)
-  compare(config, make_batch(config, 4, 128))
+  compare(config, *both_batches(config, 4, 128))
+
+
+@pytest.mark.full
+def test_twelve_layers_without_a_pair_loss_equal_transformers():
+  config = SIZES["base"]
+  objective = ObjectiveConfig(next_sentence="off")
+  compare(config, make_batch(config, 4, 128), objective=objective)
 
 
 def test_transformers_loads_an_export_whole(tmp_path):

@@ -20,8 +20,12 @@ PARAMS = init_params()
 NO_DROPOUT = dataclasses.replace(
   SMALL, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
 )
-
-
+# Weights that make a scalar of the states, 0 at padding.
+MIX_BSD = np.where(
+  BATCH["packs_BS"][..., None] > 0,
+  np.random.default_rng(1).standard_normal((4, 16, 32)),
+  0,
+).astype(np.float32)
 SEED = 3
 
 
@@ -37,11 +41,7 @@ def hidden(params, compute, config=SMALL, seed=None):
 
 
 def value_and_grad(compute, seed=None):
-  real_BS1 = jnp.asarray(BATCH["packs_BS"] > 0, jnp.float32)[..., None]
-  mix_BSD = np.random.default_rng(1).standard_normal((4, 16, 32))
-  loss = lambda params: jnp.sum(
-    hidden(params, compute, seed=seed) * real_BS1 * np.float32(mix_BSD)
-  )
+  loss = lambda params: jnp.sum(hidden(params, compute, seed=seed) * MIX_BSD)
   return jax.jit(jax.value_and_grad(loss))(PARAMS)
 
 
@@ -56,22 +56,35 @@ def assert_close(got, expected, tolerance=1e-6):
 
 
 def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
-  params = PARAMS["encoder"]
+  """In states and in gradients."""
   embeddings = Embeddings(SMALL, ComputeConfig())
   layer = Layer(SMALL, ComputeConfig(), deterministic=True)
 
-  @jax.jit
-  def loop(params):
+  def scan(encoder):
+    return hidden({**PARAMS, "encoder": encoder}, ComputeConfig())
+
+  def loop(encoder):
     state_BSD = embeddings.apply(
-      {"params": params["embeddings"]}, BATCH, deterministic=True
+      {"params": encoder["embeddings"]}, BATCH, deterministic=True
     )
     for index in range(SMALL.num_layers):
-      part = jax.tree.map(lambda leaf, i=index: leaf[i], params["layers"])
+      part = jax.tree.map(lambda leaf, i=index: leaf[i], encoder["layers"])
       state_BSD, _ = layer.apply({"params": part}, state_BSD, BATCH["packs_BS"])
     return state_BSD
 
-  run = jax.jit(lambda params: hidden(params, ComputeConfig()))
-  assert_close(run(PARAMS), loop(params))
+  def weigh(run):
+    def value(encoder):
+      state_BSD = run(encoder)
+      return jnp.sum(state_BSD * MIX_BSD), state_BSD
+
+    return jax.jit(jax.value_and_grad(value, has_aux=True))
+
+  encoder = PARAMS["encoder"]
+  ((_, got), got_gradients), ((_, expected), gradients) = (
+    weigh(run)(encoder) for run in (scan, loop)
+  )
+  assert_close(got, expected)
+  assert_close(got_gradients, gradients)
 
 
 def test_layers_differ():

@@ -54,18 +54,19 @@ def encode(batch, compute=FLOAT32):
   )(batch)
 
 
-def loss_function(compute=FLOAT32, objective=NSP):
+def loss_function(compute=FLOAT32, objective=NSP, *, deterministic=False):
   """(params, batch) → total, with dropout."""
   model = BertForPreTraining(SMALL, compute)
 
   def loss(params, batch):
-    slots = num_slots(batch["tokens_BS"].shape[1], 2, objective.mask_rate)
+    length, packs = batch["tokens_BS"].shape[1], batch["key_BR2"].shape[1]
+    slots = num_slots(length, max(2, packs), objective.mask_rate)
     masked = mask_tokens(batch, vocabulary(), objective, num_slots=slots)
     outputs: Any = model.apply(
       {"params": params},
       batch | {"tokens_BS": masked.tokens_BS},
       masked.positions_BP,
-      deterministic=False,
+      deterministic=deterministic,
       rngs={"dropout": jax.random.key(0)},
     )
     labels = batch["pair_label_BR"]
@@ -129,6 +130,24 @@ def test_packed_examples_have_the_hidden_states_of_unpacked_ones():
     np.testing.assert_allclose(
       packed_pooled[b, r], alone_pooled[number, 0], atol=1e-5, rtol=0
     )
+
+
+def test_packed_examples_have_the_loss_and_gradients_of_unpacked_ones():
+  """Their masks too: they are made of the batch in here."""
+  run = jax.jit(jax.value_and_grad(loss_function(deterministic=True)))
+  packed = rows([EXAMPLES[:3], EXAMPLES[3:]], 48, 3)
+  alone = rows([[one] for one in EXAMPLES], 24, 1)
+  (loss, gradients), (expected, others) = (
+    run(PARAMS, batch) for batch in (packed, alone)
+  )
+  assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+  for (path, left), right in zip(
+    jax.tree.leaves_with_path(gradients), jax.tree.leaves(others), strict=True
+  ):
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    if not name.endswith("key/bias"):
+      gap = np.abs(left - right).max()
+      assert gap <= 1e-5 * np.abs(right).max(), name
 
 
 def test_padding_is_invisible_exactly():

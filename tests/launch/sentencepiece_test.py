@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole path with pieces of SentencePiece, where others take WordPiece."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from bertjax.config import (
+  FinetuneConfig,
+  ObjectiveConfig,
+  OptimizerConfig,
+  TaskConfig,
+)
+from data_pipelines import tokenizers
+from data_pipelines.prepare import Options
+from launch import export, finetune, predict, prepare, pretrain
+from tests.launch import corpus, small
+
+TEXT = "the cod sees a pike."
+CALLED = {
+  "unigram": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+  "bpe": ("<pad>", "<unk>", "<cls>", "<sep>", "<mask>"),
+}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("text")
+  corpus.make_store(folder)
+  return folder / "text.txt"
+
+
+def make_tokenizer(kind, text, folder):
+  """What --tokenizer takes: learn one, or a model that others made."""
+  if kind == "unigram":
+    return "sentencepiece", 36
+  model = io.BytesIO()
+  sentencepiece.SentencePieceTrainer.train(
+    sentence_iterator=iter(text.read_text().split("\n")),
+    model_writer=model,
+    model_type="bpe",
+    vocab_size=60,
+    pad_id=0,
+    unk_id=3,  # not where a new vocabulary has it
+    bos_id=-1,
+    eos_id=-1,
+    control_symbols=["<cls>", "<sep>", "<mask>"],
+    minloglevel=2,
+  )
+  path = folder / "others.model"
+  path.write_bytes(model.getvalue())
+  return str(path), 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_sentencepiece_goes_all_the_way(kind, text, tmp_path):
+  given, size = make_tokenizer(kind, text, tmp_path)
+  prepare.run(
+    Options(
+      corpus=str(text),
+      output=str(tmp_path / "store"),
+      documents="blank_line",
+      sentences="lines",
+      validation="0.2",
+      tokenizer=given,
+      vocab_size=size,
+    )
+  )
+  config = corpus.make_config(
+    str(tmp_path / "store"), objective=ObjectiveConfig(mask_unit="word")
+  )
+  bundle = pretrain.run(config, str(tmp_path / "run"))["bundle"]
+  tokenizer = tokenizers.load(bundle)
+  specials = (
+    *(tokenizer.pad_id, tokenizer.unk_id, tokenizer.cls_id),
+    *(tokenizer.sep_id, tokenizer.mask_id),
+  )
+  assert tuple(tokenizer.pieces[id_] for id_ in specials) == CALLED[kind]
+  check_masks(tmp_path / "run")
+  (guesses,) = predict.fill_mask(bundle, "the [MASK] sees a pike.", top_k=99)
+  assert not set(CALLED[kind]) & {guess.text for guess in guesses}
+  assert any(guess.text.startswith("▁") for guess in guesses)
+  check_finetuning(bundle, tmp_path)
+  check_export(bundle, tokenizer, tmp_path / "export")
+
+
+def check_masks(run):
+  """Whole words were hidden, and each step says how many were left over."""
+  lines = (run / "metrics.jsonl").read_text().splitlines()
+  losses = [json.loads(line) for line in lines]
+  assert all(np.isfinite(values["mlm_loss"]) for values in losses)
+  assert all("mask_shortfall" in v for v in losses if v["split"] == "train")
+
+
+def check_finetuning(bundle, folder):
+  for name, count in (("train", 32), ("dev", 16), ("test", 24)):
+    small.write_table(
+      folder / f"{name}.jsonl", small.make_texts(count, seed=count)
+    )
+  results = finetune.run(
+    FinetuneConfig(
+      steps=40,
+      batch_size=8,
+      evaluation_batch_size=16,
+      evaluations=2,
+      seq_length=32,
+      learning_rates=(1e-2,),
+      seeds=1,
+      optimizer=OptimizerConfig(name="adamw_corrected"),
+      task=TaskConfig(
+        kind="table",
+        train=f"{folder}/train.jsonl",
+        dev=f"{folder}/dev.jsonl",
+        test=f"{folder}/test.jsonl",
+      ),
+    ),
+    bundle,
+    str(folder / "finetuned"),
+  )
+  assert results["test"]["accuracy"]["mean"] > 0.9
+  ((best, *_),) = predict.classify(
+    str(folder / "finetuned" / "model"), ["the cod and a cods by the river."]
+  )
+  assert best.text == "fish"
+
+
+def check_export(bundle, tokenizer, folder):
+  transformers = pytest.importorskip("transformers")
+  export.run(bundle=bundle, output=folder)
+  theirs = transformers.AutoTokenizer.from_pretrained(folder)
+  (ids,) = tokenizer.encode([TEXT])
+  cls, sep = tokenizer.cls_id, tokenizer.sep_id
+  assert theirs(TEXT)["input_ids"] == [cls, *ids.tolist(), sep]
+  assert theirs.mask_token_id == tokenizer.mask_id
+  model, report = transformers.AutoModelForMaskedLM.from_pretrained(
+    folder / "pretraining", output_loading_info=True
+  )
+  assert not report["missing_keys"]
+  assert model.config.pad_token_id == tokenizer.pad_id
