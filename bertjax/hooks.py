@@ -20,7 +20,8 @@ from bertjax.state import TrainState
 class Moment:
   """Where the loop stands: `step` of `steps` are done.
 
-  `stopping` says that the loop ends here although steps are left.
+  `steps` are those of the phase. `stopping` says that the process is to end
+  now: what takes long waits for the run to go on.
   """
 
   step: int
@@ -47,8 +48,9 @@ class StepRecord:
     metrics: {name: (sum, weight)}.
     seconds: since the step before, without the time of hooks.
     wait_seconds: of these, spent waiting for the batch.
-    finished: whether no step is left.
-    compiled: whether `seconds` is the time of compiling the step.
+    finished: whether no step of the phase is left.
+    first: whether it is the first of its loop: `seconds` is then mostly the
+      time of compiling.
   """
 
   step: int
@@ -56,7 +58,7 @@ class StepRecord:
   seconds: float
   wait_seconds: float
   finished: bool
-  compiled: bool = False
+  first: bool = False
 
 
 class Hook:

@@ -67,14 +67,16 @@ def check_identity(
       `allow_changes` names what is no field.
   """
   allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
+  # Fields come and go: those of a second phase, those of dropout.
+  known = sorted(old.keys() | new.keys())
   for name in allowed:
-    if name not in new:
+    if name not in known:
       raise ValueError(
         f"allow_changes={name!r} is no field of the identity; it has "
-        f"{', '.join(sorted(new))}"
+        f"{', '.join(known)}"
       )
   refused = []
-  for name in sorted(old.keys() | new.keys()):
+  for name in known:
     before, after = old.get(name), new.get(name)
     if before == after:
       continue

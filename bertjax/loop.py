@@ -47,10 +47,11 @@ def train(
     batches: called once, with the step to start from, if a step is left. A
       batch is this process's rows of the global batch; an iterator with a
       `close` is closed.
-    steps: of the whole run, those before `state` included.
+    steps: where to end, the steps before `state` counted.
     mesh: what the batches are placed on.
     hooks: run in this order; closed by whoever made them.
-    stop: asked before every step; True ends the loop once hooks have run.
+    stop: asked before every step and at the end; True ends the loop once
+      hooks have run.
   """
   step = int(jax.device_get(state.step))
   reader = _MetricsReader(hooks, steps)
@@ -59,7 +60,7 @@ def train(
     stack.callback(_close, iterator)
     while True:
       # Hooks, on the old state.
-      moment = Moment(step, steps, stopping=step < steps and stop())
+      moment = Moment(step, steps, stopping=stop())
       due = [hook for hook in hooks if hook.wants(moment)]
       if due:
         reader.flush()
@@ -93,7 +94,7 @@ class _MetricsReader:
     self._steps = steps
     self._pending: tuple[int, Metrics, float] | None = None
     self._clock = time.perf_counter()
-    self._compiled = True  # by the first step that is delivered
+    self._first = True
 
   def dispatched(self, step: int, metrics: Metrics, waited: float) -> None:
     """Read the metrics of the step before `step`, which is on its way."""
@@ -123,9 +124,9 @@ class _MetricsReader:
       seconds=now - self._clock,
       wait_seconds=waited,
       finished=step >= self._steps,
-      compiled=self._compiled,
+      first=self._first,
     )
-    self._compiled = False
+    self._first = False
     self._clock = now
     for hook in self._hooks:
       hook.record(record)

@@ -55,8 +55,8 @@ def find_spans(
   """Cut every segment, from its front, into spans of whole words.
 
   The length of each span is drawn as SpanBERT's; the end of the segment cuts
-  the last one. Any choice among spans that is blind to their lengths then
-  gives spans of these lengths.
+  the last one. Spans that are taken whole in a random order, whatever their
+  size, then have these lengths.
 
   Args:
     words: from `find_words`.
@@ -82,27 +82,28 @@ def find_spans(
   return _units(words.starts_BS & (after_BSN[:, :, 0] == 0), maskable_BS)
 
 
-def choose_units(
-  units: Units, scores_BS: Array, packs_BS: Array, wanted_BS: Array
+def choose_words(
+  words: Units, scores_BS: Array, packs_BS: Array, wanted_BS: Array
 ) -> Array:
-  """Take whole units in the order of their scores while they fit.
+  """Take whole words in the order of their scores while they fit.
 
   One that is larger than what is left of its example's count is passed over
-  (google-research/bert, create_pretraining_data.py). All units up to the
+  (google-research/bert, create_pretraining_data.py). All words up to the
   first that does not fit are taken at once; what is left is then less than
   its size, so that as many rounds as a row can have sizes do for all.
 
   Args:
-    units: of the maskable pieces.
-    scores_BS: uint32; the one of a unit's first piece counts.
+    words: from `find_words`.
+    scores_BS: uint32; the one of a word's first piece counts. Words that
+      share one follow each other as they stand.
     packs_BS: of the batch.
     wanted_BS: int32, the count of each piece's example.
 
   Returns:
-    bool [B, S] at first pieces: the unit is taken.
+    bool [B, S] at first pieces: the word is taken.
   """
   length = packs_BS.shape[1]
-  earlier_BST = precedes(scores_BS, units.starts_BS, packs_BS)
+  earlier_BST = precedes(scores_BS, words.starts_BS, packs_BS)
   same_BST = packs_BS[:, :, None] == packs_BS[:, None, :]
   total = lambda which_BST, size_BS: jnp.sum(
     jnp.where(which_BST, size_BS[:, None, :], 0), axis=2, dtype=jnp.int32
@@ -110,15 +111,15 @@ def choose_units(
 
   def take(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
     taken_BS, left_BS = carry
-    fits_BS = units.starts_BS & ~taken_BS & (units.size_BS <= left_BS)
-    size_BS = jnp.where(fits_BS, units.size_BS, 0)
+    fits_BS = words.starts_BS & ~taken_BS & (words.size_BS <= left_BS)
+    size_BS = jnp.where(fits_BS, words.size_BS, 0)
     new_BS = fits_BS & (total(earlier_BST, size_BS) + size_BS <= left_BS)
     spent_BS = total(same_BST, jnp.where(new_BS, size_BS, 0))
     return taken_BS | new_BS, left_BS - spent_BS
 
   # 1 + 2 + … + k pieces are at least needed for k sizes.
   rounds = int(((8 * length + 1) ** 0.5 - 1) / 2)
-  none_BS = jnp.zeros_like(units.starts_BS)
+  none_BS = jnp.zeros_like(words.starts_BS)
   taken_BS, _ = jax.lax.fori_loop(0, rounds, take, (none_BS, wanted_BS))
   return taken_BS
 

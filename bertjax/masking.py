@@ -7,11 +7,11 @@ Python; which ones, and what becomes of them, from the example's key and the
 position inside it alone. A packed row and the same examples in rows of their
 own therefore get the same masks, wherever they stand in the batch.
 
-What is chosen are pieces, whole words or spans (`objective.mask_unit`): pieces
-fill the count exactly; of words and spans no part is taken, and what that
-leaves of the count is reported. In a span one draw decides between [MASK],
-random pieces and what stood there (SpanBERT); elsewhere each piece has its own
-(google-research/bert).
+What is chosen are pieces, whole words or spans of whole words
+(`objective.mask_unit`): pieces fill the count exactly; of a word no part is
+taken, and what that leaves of the count is reported. In a span one draw decides
+between [MASK], random pieces and what stood there (SpanBERT); elsewhere each
+piece has its own (google-research/bert).
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
-from bertjax.mask_units import choose_units, find_spans, find_words, precedes
+from bertjax.mask_units import choose_words, find_spans, find_words, precedes
 from bertjax.model.random_bits import threefry
 
 Array = jax.Array
@@ -41,7 +41,7 @@ class Masked(NamedTuple):
     targets_BP: int32, the pieces that stood there; 0 in an empty slot.
     weights_BP: float32, 1 for a chosen piece, 0 for an empty slot.
     kind_BP: int32, NONE for an empty slot, else MASK, RANDOM or KEPT.
-    shortfall_B: int32, pieces that the rate asks for and no whole unit fills.
+    shortfall_B: int32, pieces that the rate asks for and no whole word fills.
   """
 
   tokens_BS: Array
@@ -146,12 +146,17 @@ def _choose(
     rank_BS = jnp.sum(before_BST, axis=2, dtype=jnp.int32)
     return maskable_BS & (rank_BS < wanted_BS), kinds_BS
   continues_BS = jnp.asarray(vocabulary.continues_V)[features["tokens_BS"]]
-  units = find_words(maskable_BS, continues_BS, packs_BS)
+  words = find_words(maskable_BS, continues_BS, packs_BS)
   if unit == "span":
-    units = find_spans(units, maskable_BS, packs_BS, ends_BS)
-    kinds_BS = jnp.take_along_axis(kinds_BS, units.first_BS, axis=1)
-  taken_BS = choose_units(units, scores_BS, packs_BS, wanted_BS)
-  chosen_BS = jnp.take_along_axis(taken_BS, units.first_BS, axis=1)
+    # The words of a span follow each other, and the last one to be begun is
+    # cut where the count is full (as in fairseq's code of SpanBERT).
+    spans = find_spans(words, maskable_BS, packs_BS, ends_BS)
+    at_span = lambda bits_BS: jnp.take_along_axis(
+      bits_BS, spans.first_BS, axis=1
+    )
+    scores_BS, kinds_BS = at_span(scores_BS), at_span(kinds_BS)
+  taken_BS = choose_words(words, scores_BS, packs_BS, wanted_BS)
+  chosen_BS = jnp.take_along_axis(taken_BS, words.first_BS, axis=1)
   return maskable_BS & chosen_BS, kinds_BS
 
 

@@ -2,10 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run as one or two phases, each of one shape. No JAX here."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-from bertjax.config import PretrainConfig
+from bertjax.config import OptimizerConfig, PhaseConfig, PretrainConfig
+
+# Fields of a run that are others in its second phase, as errors name them.
+_REPLACED = re.compile(
+  r"\b(?:data\.|optimizer\.)?"
+  r"(steps|seq_length|max_packs|batch_size|accumulation|learning_rate"
+  r"|warmup_steps)\b(?==| =)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +55,34 @@ def split_phases(config: PretrainConfig) -> tuple[Phase, ...]:
     ),
   )
   return Phase(0, border, config), Phase(border, config.steps, other)
+
+
+def split_optimizer(
+  first: OptimizerConfig, second: PhaseConfig, steps: int
+) -> tuple[tuple[OptimizerConfig, int], ...]:
+  """Return the schedules of a run, each with its steps, in order.
+
+  One for all `steps`, unless `second` has a learning rate of its own.
+  """
+  if not second.steps or not second.learning_rate:
+    return ((first, steps),)
+  other = dataclasses.replace(
+    first,
+    learning_rate=second.learning_rate,
+    warmup_steps=second.warmup_steps,
+  )
+  return (first, steps - second.steps), (other, second.steps)
+
+
+@contextlib.contextmanager
+def of_phase2(*, applies: bool = True) -> Iterator[None]:
+  """Have errors name the fields of `phase2`, which are those to change."""
+  try:
+    yield
+  except ValueError as error:
+    if not applies:
+      raise
+    raise ValueError(_REPLACED.sub(r"phase2.\1", str(error))) from error
 
 
 def steps_left(phases: Sequence[Phase], step: int) -> float:

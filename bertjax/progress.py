@@ -80,7 +80,7 @@ class Progress(Hook):
 
   def record(self, record: StepRecord) -> None:
     """Take one step in, and show it."""
-    if record.compiled:
+    if record.first:
       # Its time says nothing about the next ones, nor what came before of
       # another shape.
       self._window.clear()

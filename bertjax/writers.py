@@ -64,7 +64,7 @@ class MetricsWriter(Hook):
       before = self._window.get(name, (0.0, 0.0))
       self._window[name] = (before[0] + total, before[1] + weight)
     self._tokens += int(record.metrics["tokens"][0])
-    if not record.compiled:
+    if not record.first:
       self._clock["steps"] += 1
       self._clock["tokens"] += record.metrics["tokens"][0]
       self._clock["seconds"] += record.seconds

@@ -38,6 +38,14 @@ from data_pipelines import tokenizers
 from data_pipelines.store import Store, open_store
 from launch.phase import Phase, make_phase
 
+# Fields of an objective that say what a masked row looks like.
+_OF_MASKS = (
+  "mask_rate",
+  "mask_unit",
+  "mask_token_rate",
+  "random_token_rate",
+  "random_pieces",
+)
 # Fields of a model that trained weights do not care about.
 _NOT_OF_WEIGHTS = frozenset(
   (
@@ -88,9 +96,8 @@ class Parts:
     )["params"]
 
   def phase(self, step: int) -> Phase:
-    """Return the phase that takes the step after `step`, else the last."""
-    ahead = [phase for phase in self.phases if step < phase.stop]
-    return (ahead or [self.phases[-1]])[0]
+    """Return the phase that `step` steps are in; at its end, still that one."""
+    return next(phase for phase in self.phases if step <= phase.stop)
 
   def task(self, phase: Phase, objective: ObjectiveConfig) -> step.Task:
     """Return what is learnt."""
@@ -121,13 +128,13 @@ class Parts:
   def evaluate(self, phase: Phase) -> Callable[[Any], dict[str, float]]:
     """Return parameters → validation values, with fixed masks.
 
-    Single pieces at the rate of `evaluation`, whatever is trained on, so that
-    the values of runs compare.
+    Masked as `ObjectiveConfig` is by default, but for the rate of
+    `evaluation`: whatever is trained on, so that the values of runs compare.
     """
+    published = ObjectiveConfig(mask_rate=self.config.evaluation.mask_rate)
     objective = dataclasses.replace(
       self.config.objective,
-      mask_rate=self.config.evaluation.mask_rate,
-      mask_unit="piece",
+      **{name: getattr(published, name) for name in _OF_MASKS},
     )
     batches = phase.evaluation
     assert batches is not None
@@ -185,7 +192,7 @@ def assemble(config: PretrainConfig) -> Parts:
   made = tuple(
     make_phase(phase, store) for phase in phases.split_phases(config)
   )
-  config = _with_packs(config, made)
+  config = _filled(config, made)
   schedule = optim.make_run_schedule(
     config.optimizer, config.phase2, config.steps
   )
@@ -209,16 +216,19 @@ def assemble(config: PretrainConfig) -> Parts:
   )
 
 
-def _with_packs(
-  config: PretrainConfig, made: tuple[Phase, ...]
-) -> PretrainConfig:
-  """Fill in how many examples the rows of each phase hold."""
+def _filled(config: PretrainConfig, made: tuple[Phase, ...]) -> PretrainConfig:
+  """Say what was chosen, so that two ways to say it are one identity."""
   packs = [phase.pipeline.num_packs for phase in made]
   data = dataclasses.replace(config.data, max_packs=packs[0])
   config = dataclasses.replace(config, data=data)
   if len(made) == 1:
     return config
-  second = dataclasses.replace(config.phase2, max_packs=packs[1])
+  second = dataclasses.replace(
+    config.phase2,
+    max_packs=packs[1],
+    batch_size=made[1].config.batch_size,
+    accumulation=made[1].config.optimizer.accumulation,
+  )
   return dataclasses.replace(config, phase2=second)
 
 

@@ -33,7 +33,11 @@ from bertjax.interop.huggingface_files import (
   Loaded,
   load_model,
 )
-from bertjax.interop.provenance import read_provenance, weights_sha256
+from bertjax.interop.provenance import (
+  RECORD,
+  read_provenance,
+  weights_sha256,
+)
 from bertjax.model import BertForPreTraining
 from data_pipelines.exchange import load_exchange
 from data_pipelines.pieces import CONFIG_FILE
@@ -151,7 +155,14 @@ def _head(
     "pair": False,
   }
   # The labels of config.json: people give them better names there.
-  head = Head(**{**before, **given, "labels": loaded.labels, "pooling": "cls"})
+  fields = {**before, **given, "labels": loaded.labels, "pooling": "cls"}
+  try:
+    head = Head(**fields)
+  except TypeError as error:
+    raise ValueError(
+      f"{root / RECORD} tells of another kind of task ({error}); without it "
+      "the folder is read as any other's"
+    ) from error
   if not 5 <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(
       f"--seq_length={head.seq_length}; this encoder has "
@@ -162,12 +173,14 @@ def _head(
 
 def _longest(root: pathlib.Path, config: ModelConfig) -> int:
   """Pieces that texts are cut to in transformers, as far as it is said."""
-  settings: Mapping[str, Any] = {}
+  longest = None
   if (root / CONFIG_FILE).is_file():
     settings = json.loads((root / CONFIG_FILE).read_text(encoding="utf-8"))
+    longest = dict(settings).get("model_max_length")
   # Where nothing is known transformers writes 10³⁰.
-  longest = settings.get("model_max_length") or config.max_positions
-  return min(int(longest), config.max_positions)
+  if isinstance(longest, int | float) and 0 < longest < config.max_positions:
+    return int(longest)
+  return config.max_positions
 
 
 def _fresh(

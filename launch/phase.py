@@ -13,8 +13,6 @@ from data_pipelines.pretraining import (
 from data_pipelines.store import Store
 
 VALIDATION = "validation"
-# Beyond any seed that a run may have.
-SECOND_PHASE = 2**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,24 +36,26 @@ def make_phase(phase: phases.Phase, store: Store) -> Phase:
   """
   config = phase.config
   shape = {"objective": config.objective, "batch_size": config.batch_size}
-  pipeline = PretrainingPipeline(
-    store,
-    "train",
-    data=config.data,
-    # A second phase does not begin with the very pairs of the first.
-    seed=config.seed + (SECOND_PHASE if phase.start else 0),
-    **shape,
-  )
-  data = dataclasses.replace(config.data, max_packs=pipeline.num_packs)
-  evaluation = None
-  if VALIDATION in store.splits and store.splits[VALIDATION].num_tokens:
-    evaluation = evaluation_batches(
+  with phases.of_phase2(applies=phase.start > 0):
+    pipeline = PretrainingPipeline(
       store,
-      VALIDATION,
-      data=data,
-      batches=config.evaluation.batches,
+      "train",
+      data=config.data,
+      # Not again what another phase began with: beyond any seed of a run, and
+      # another one where the border is moved.
+      seed=config.seed + (phase.start << 31),
       **shape,
     )
+    data = dataclasses.replace(config.data, max_packs=pipeline.num_packs)
+    evaluation = None
+    if VALIDATION in store.splits and store.splits[VALIDATION].num_tokens:
+      evaluation = evaluation_batches(
+        store,
+        VALIDATION,
+        data=data,
+        batches=config.evaluation.batches,
+        **shape,
+      )
   return Phase(
     start=phase.start,
     stop=phase.stop,

@@ -66,14 +66,12 @@ def run(
         stop=signals.requested,
       )
       step = int(jax.device_get(state.step))
-      if step < phase.stop:
-        break
-    if step < parts.config.steps:
-      active.close()
-      signals.leave(
-        f"stopped at step {step} of {parts.config.steps}, which is saved in "
-        f"{folder}; run the same command again to go on"
-      )
+      if signals.requested():
+        active.close()
+        signals.leave(
+          f"stopped at step {step} of {parts.config.steps}, which is saved in "
+          f"{folder}; run the same command again to go on"
+        )
     details = active.details(step)
     write_bundle(
       target, state.params, parts.config.model, folder / TOKENIZER, details

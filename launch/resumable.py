@@ -208,7 +208,10 @@ class Run:
     return self._evaluate_phase(params)
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
-    self.writer.write(step, VALIDATION, values)
+    length = {}
+    if len(self._parts.phases) > 1:  # losses at two lengths do not compare
+      length["seq_length"] = self._phase.config.data.seq_length
+    self.writer.write(step, VALIDATION, {**length, **values})
     shown = "  ".join(
       f"{name.replace('_', ' ')} {value:.3f}" for name, value in values.items()
     )

@@ -98,9 +98,12 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
     for arm in config.arms
   ]
   packs = max(each.config.data.max_packs for each in parts)
+  packs2 = max(each.config.phase2.max_packs for each in parts)
   run = config.pretrain
   run = dataclasses.replace(
-    run, data=dataclasses.replace(run.data, max_packs=packs)
+    run,
+    data=dataclasses.replace(run.data, max_packs=packs),
+    phase2=dataclasses.replace(run.phase2, max_packs=packs2),
   )
   finetune.load_data(
     config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
@@ -112,6 +115,8 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
     if name != "seed" and not name.startswith("objective.")
   }
   shared["data.max_packs"] = packs
+  if run.phase2.steps:
+    shared["phase2.max_packs"] = packs2
   # A trial's result is of its probe's seeds and rates: these stay.
   probe = to_mapping(config.finetune)
   return dataclasses.replace(config, pretrain=run), {

@@ -10,8 +10,13 @@ from bertjax.checks.learning import (
 from bertjax.checks.mesh import check_mesh
 from bertjax.checks.model import check_compute, check_model
 from bertjax.checks.ranges import at_least, between
-from bertjax.config import PAIR_FORMATS, PretrainConfig, to_mapping
-from bertjax.phases import split_phases
+from bertjax.config import (
+  PAIR_FORMATS,
+  PhaseConfig,
+  PretrainConfig,
+  to_mapping,
+)
+from bertjax.phases import of_phase2, split_optimizer, split_phases
 
 
 def check_pretrain(
@@ -33,18 +38,18 @@ def check_pretrain(
   check_seed(config.seed)
   check_phase2(config)
   for phase in split_phases(config):
-    check_model(
-      config.model,
-      seq_length=phase.config.data.seq_length,
-      vocab_size=vocab_size,
-    )
-    check_mesh(
-      config.mesh,
-      config.model,
-      num_devices=num_devices,
-      batch_size=phase.config.batch_size,
-      accumulation=phase.config.optimizer.accumulation,
-    )
+    data, optimizer = phase.config.data, phase.config.optimizer
+    with of_phase2(applies=phase.start > 0):
+      check_model(
+        config.model, seq_length=data.seq_length, vocab_size=vocab_size
+      )
+      check_mesh(
+        config.mesh,
+        config.model,
+        num_devices=num_devices,
+        batch_size=phase.config.batch_size,
+        accumulation=optimizer.accumulation,
+      )
   check_objective(config.objective)
   if (
     config.objective.input_format in PAIR_FORMATS
@@ -55,7 +60,6 @@ def check_pretrain(
       f"{config.objective.input_format} tells two sentences apart: give 2"
     )
   between(0, 1, "evaluation.mask_rate", config.evaluation.mask_rate)
-  check_optimizer(config.optimizer, config.steps)
   check_compute(config.compute)
   at_least(0, "checkpoint.every_steps", config.checkpoint.every_steps)
   at_least(1, "checkpoint.keep_last", config.checkpoint.keep_last)
@@ -72,28 +76,26 @@ def check_phase2(config: PretrainConfig) -> None:
   Raises:
     ValueError: phases that are not in it, or that no schedule fits.
   """
-  second, border = config.phase2, config.steps - config.phase2.steps
+  second = config.phase2
   if not 0 <= second.steps < config.steps:
     raise ValueError(
       f"phase2.steps={second.steps} of steps={config.steps}; give 0 for one "
       "phase, or less than all"
     )
-  for name in ("max_packs", "batch_size", "accumulation", "learning_rate"):
-    at_least(0, f"phase2.{name}", to_mapping(second)[name])
+  for name, value in to_mapping(second).items():
+    at_least(1 if name == "seq_length" else 0, f"phase2.{name}", value)
+    if not second.steps and value != to_mapping(PhaseConfig())[name]:
+      raise ValueError(
+        f"phase2.{name}={value} without phase2.steps; give these, or leave "
+        "that out"
+      )
   if not second.learning_rate and second.warmup_steps:
     raise ValueError(
       f"phase2.warmup_steps={second.warmup_steps} without a "
       "phase2.learning_rate; give that, or 0 for the schedule to go on"
     )
-  if not second.learning_rate:
-    return
-  if config.optimizer.warmup_steps > border:
-    raise ValueError(
-      f"optimizer.warmup_steps={config.optimizer.warmup_steps} of the "
-      f"{border} steps before phase2; give 0 to {border}"
-    )
-  if not 0 <= second.warmup_steps <= second.steps:
-    raise ValueError(
-      f"phase2.warmup_steps={second.warmup_steps} of phase2.steps="
-      f"{second.steps}; give 0 to {second.steps}"
-    )
+  first, *others = split_optimizer(config.optimizer, second, config.steps)
+  check_optimizer(*first)
+  for optimizer, steps in others:
+    with of_phase2():
+      check_optimizer(optimizer, steps)

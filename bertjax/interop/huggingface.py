@@ -100,10 +100,14 @@ def from_huggingface(
   named = _renamed(tensors)
   left_out = {name for _, _, name in pairs(config, without)}
   if "mlm_head" in without:
-    left_out |= TIED.keys()
+    # A decoder of its own goes with the head; a table's only copy does not.
+    left_out |= {copy for copy, original in TIED.items() if original in named}
   theirs = _without_copies(
     {name: array for name, array in named.items() if name not in left_out}
   )
+  theirs = {
+    name: array for name, array in theirs.items() if name not in left_out
+  }
   wanted = shapes(architecture, config, num_classes)
   _check_same(
     {name: np.shape(array) for name, array in theirs.items()},

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The learning rate of a run of one or two phases."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import optax
 
 from bertjax.config import OptimizerConfig, PhaseConfig
 from bertjax.optim.schedules import make_schedule
+from bertjax.phases import split_optimizer
 
 
 def make_run_schedule(
@@ -27,18 +26,12 @@ def make_run_schedule(
   Raises:
     ValueError: what `checks.check_optimizer` refuses.
   """
-  if not second.steps or not second.learning_rate:
-    return make_schedule(first, steps)
-  border = steps - second.steps
-  before = make_schedule(first, border)
-  after = make_schedule(
-    dataclasses.replace(
-      first,
-      learning_rate=second.learning_rate,
-      warmup_steps=second.warmup_steps,
-    ),
-    second.steps,
-  )
+  parts = split_optimizer(first, second, steps)
+  schedules = [make_schedule(config, length) for config, length in parts]
+  if len(schedules) == 1:
+    return schedules[0]
+  before, after = schedules
+  border = parts[0][1]
 
   def schedule(count: jax.typing.ArrayLike) -> jax.Array:
     step = jnp.asarray(count)

@@ -13,7 +13,7 @@ from bertjax.config import SIZES
 from bertjax.hooks import StepRecord
 
 
-def record(step, steps=10, seconds=0.5, *, compiled=False):
+def record(step, steps=10, seconds=0.5, *, first=False):
   weight = float(step % 3 + 1)
   return StepRecord(
     step=step,
@@ -28,7 +28,7 @@ def record(step, steps=10, seconds=0.5, *, compiled=False):
     seconds=seconds,
     wait_seconds=0.1,
     finished=step == steps,
-    compiled=compiled or step == 1,
+    first=first or step == 1,
   )
 
 
@@ -164,7 +164,7 @@ def test_speed_spans_restarts():
     first.record(record(step))
   second = make_progress(io.StringIO())
   second.restore(first.snapshot())
-  second.record(record(6, seconds=50.0, compiled=True))
+  second.record(record(6, seconds=50.0, first=True))
   second.record(record(7))
   assert second.tokens_per_second == pytest.approx(200)
 

@@ -9,14 +9,14 @@ import pathlib
 import numpy as np
 import pytest
 
-from bertjax import bundle, masking, writers
+from bertjax import bundle, hooks, identity, masking, writers
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
   OptimizerConfig,
   PhaseConfig,
 )
-from launch import assembly, pretrain, resumable
+from launch import assembly, cli, pretrain, resumable
 from tests.launch import corpus
 
 STEPS, BORDER = 9, 5
@@ -109,6 +109,16 @@ def test_the_second_phase_draws_anew(config):
   assert keys[0] & keys[1] <= {(0, 0)}
 
 
+def ends_as_unbroken(finished, workdir, again):
+  whole = finished[0]
+  assert (
+    bundle.read_bundle_info(again["bundle"]).leaves
+    == bundle.read_bundle_info(whole["bundle"]).leaves
+  )
+  left = pathlib.Path(whole["workdir"]) / writers.METRICS
+  assert (workdir / writers.METRICS).read_bytes() == left.read_bytes()
+
+
 @pytest.mark.parametrize("stop", [BORDER - 2, BORDER, BORDER + 2])
 def test_stopped_on_either_side_of_the_border_equals_never_stopped(
   finished, config, tmp_path, monkeypatch, stop
@@ -128,17 +138,58 @@ def test_stopped_on_either_side_of_the_border_equals_never_stopped(
     pretrain.run(config, str(tmp_path))
   monkeypatch.setattr(resumable, "train_iterator", real)
   again = pretrain.run(config, str(tmp_path))
-  whole = finished[0]
-  left, right = (
-    bundle.read_bundle_info(result["bundle"]).leaves
-    for result in (whole, again)
-  )
-  assert left == right
-  left, right = (
-    (pathlib.Path(result["workdir"]) / writers.METRICS).read_bytes()
-    for result in (whole, again)
-  )
-  assert left == right
+  ends_as_unbroken(finished, tmp_path, again)
+
+
+@pytest.mark.parametrize(
+  # The loop asks before each step and at its end, and whoever called it again.
+  ("stop", "ask"),
+  [(BORDER, BORDER + 1), (STEPS, (BORDER + 2) + (STEPS - BORDER + 1))],
+)
+def test_a_signal_at_the_end_of_a_phase_saves_before_it_evaluates(
+  finished, config, tmp_path, monkeypatch, stop, ask
+):
+  asked, evaluated = [], []
+  real = hooks.Evaluate.run
+
+  def requested(_):
+    asked.append(None)
+    return len(asked) >= ask
+
+  def leave(_, message):
+    raise SystemExit(message)
+
+  def run(self, state, moment):
+    evaluated.append(moment.step)
+    real(self, state, moment)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(cli.Signals, "requested", requested)
+    patch.setattr(cli.Signals, "leave", leave)
+    patch.setattr(hooks.Evaluate, "run", run)
+    with pytest.raises(SystemExit, match=f"at step {stop} of {STEPS}"):
+      pretrain.run(config, str(tmp_path))
+  assert evaluated == [step for step in (4, 5, 8, 9) if step < stop]
+  ends_as_unbroken(finished, tmp_path, pretrain.run(config, str(tmp_path)))
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(finished, config):
+  workdir = pathlib.Path(finished[0]["workdir"])
+  before = (workdir / writers.METRICS).read_bytes()
+  again = pretrain.run(config, str(workdir))
+  assert (workdir / writers.METRICS).read_bytes() == before
+  assert again["validation"] == finished[0]["validation"]
+
+
+def test_validation_says_at_which_length(finished):
+  workdir = pathlib.Path(finished[0]["workdir"])
+  lines = writers.read(workdir / writers.METRICS, "validation")
+  assert [(line["step"], line["seq_length"]) for line in lines] == [
+    (4, 24),
+    (5, 24),
+    (8, 32),
+    (9, 32),
+  ]
 
 
 def test_one_schedule_goes_on_where_no_rate_is_given(config):
@@ -155,10 +206,14 @@ def test_one_schedule_goes_on_where_no_rate_is_given(config):
   ("changes", "message"),
   [
     ({"steps": STEPS}, r"phase2\.steps=9 of steps=9"),
-    ({"seq_length": 64}, "seq_length=64 is beyond the position table"),
-    ({"seq_length": 4}, "seq_length=4"),
-    ({"batch_size": 3}, "batch_size=3 is not a multiple"),
-    ({"warmup_steps": 7}, r"phase2\.warmup_steps=7 of phase2\.steps=4"),
+    ({"steps": 0}, r"phase2\.seq_length=32 without phase2\.steps"),
+    ({"seq_length": 64}, r"^phase2\.seq_length=64 is beyond the position"),
+    ({"seq_length": 4}, r"^phase2\.seq_length=4; give at least 8"),
+    ({"seq_length": 0}, r"^phase2\.seq_length=0"),
+    ({"max_packs": 99}, r"^phase2\.max_packs=99; give 1 to 10, a third of "),
+    ({"batch_size": 3}, r"^phase2\.batch_size=3 is not a multiple of mesh"),
+    ({"accumulation": 3}, r"× phase2\.accumulation = "),
+    ({"warmup_steps": 7}, r"^phase2\.warmup_steps=7 of phase2\.steps=4"),
     ({"learning_rate": 0.0}, r"warmup_steps=1 without a phase2\.learning_rate"),
     ({"learning_rate": -1.0}, r"phase2\.learning_rate=-1"),
   ],
@@ -172,6 +227,37 @@ def test_a_phase_that_does_not_fit_is_one_line(
     pretrain.run(bad, str(tmp_path / "w"))
   assert "\n" not in str(caught.value)
   assert not (tmp_path / "w").exists()
+
+
+def test_two_ways_to_say_a_phase_are_one_identity(config):
+  second = dataclasses.replace(config.phase2, accumulation=1, batch_size=16)
+  other = dataclasses.replace(second, accumulation=0, batch_size=0)
+  one, two = (
+    assembly.assemble(dataclasses.replace(config, phase2=phase2)).identity
+    for phase2 in (second, other)
+  )
+  assert one == two
+
+
+def test_a_run_may_lose_its_second_phase_if_that_is_said(config):
+  """The names to accept are those of either side."""
+  old = assembly.assemble(config).identity
+  new = assembly.assemble(
+    dataclasses.replace(config, phase2=PhaseConfig())
+  ).identity
+  with pytest.raises(ValueError, match="accept with") as told:
+    identity.check_identity(old, new, allow_changes="")
+  names = str(told.value).split("allow_changes=")[1]
+  identity.check_identity(old, new, allow_changes=names)
+
+
+def test_a_border_that_moves_is_not_the_same_rows_again(config):
+  longer = dataclasses.replace(config, steps=STEPS + 1)
+  keys = [
+    assembly.assemble(each).phases[1].pipeline.batch(0)["key_BR2"]
+    for each in (config, longer)
+  ]
+  assert not np.array_equal(*keys)
 
 
 def test_a_rerun_with_another_second_phase_is_refused(finished, config):

@@ -130,7 +130,9 @@ def test_a_license_that_breaks_the_card_is_refused(
 
 
 def test_a_dtype_that_no_file_gets_is_refused(bundle, tmp_path):
-  with pytest.raises(ValueError, match="--dtype=int8; give float32 or bfloat16"):
+  with pytest.raises(
+    ValueError, match="--dtype=int8; give float32 or bfloat16"
+  ):
     export.run(bundle=bundle, output=tmp_path / "out", dtype="int8")
   assert not list(tmp_path.iterdir())
 

@@ -11,6 +11,7 @@ import pytest
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
+  PhaseConfig,
   PretrainConfig,
   SweepConfig,
   from_mapping,
@@ -136,6 +137,20 @@ def test_arms_are_matched_in_everything_but_the_objective(
   assert {k for k in runs[0] if runs[0][k] != runs[3][k]} == {"seed"}
   # Chosen once: each arm would choose by the lengths of its own examples.
   assert runs[0]["data.max_packs"] > 0
+
+
+def test_arms_share_the_packs_of_a_second_phase_too(
+  config, launchers, tmp_path
+):
+  pretrain = dataclasses.replace(
+    config.pretrain, phase2=PhaseConfig(steps=2, seq_length=12)
+  )
+  sweep.run(
+    dataclasses.replace(config, pretrain=pretrain), str(tmp_path / "work")
+  )
+  packs = {each.phase2.max_packs for each, _ in launchers.pretrained}
+  assert len(packs) == 1
+  assert min(packs) > 0
 
 
 def test_a_probe_changes_where_it_runs_and_nothing_else(
