@@ -257,7 +257,7 @@ def test_a_border_that_moves_is_not_the_same_rows_again(config):
     assembly.assemble(each).phases[1].pipeline.batch(0)["key_BR2"]
     for each in (config, longer)
   ]
-  assert not np.array_equal(*keys)
+  assert not np.array_equal(keys[0], keys[1])
 
 
 def test_a_rerun_with_another_second_phase_is_refused(finished, config):
