@@ -114,6 +114,11 @@ def _details(
     # Nothing in a folder tells; who knows better has --new=pooler.
     "pooler_trained": True,
   }
+  if not isinstance(before.get("pooler_trained"), bool):
+    raise ValueError(
+      f"{root / RECORD} does not say whether the pooler is trained; without it "
+      "the folder is read as any other's"
+    )
   if new:
     before["evaluation"] = {}  # of heads that are gone
   return {

@@ -45,7 +45,6 @@ def read_provenance(weights: pathlib.Path) -> dict[str, Any] | None:
   try:
     record = json.loads(path.read_text(encoding="utf-8"))
     known, details = record["weights_sha256"], dict(record["details"])
-    details["pooler_trained"] = bool(details["pooler_trained"])
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(
       f"{path} cannot be read ({error}); without it the folder is read as any "

@@ -15,6 +15,7 @@ from bertjax import bundle as bundles
 from bertjax.config import FinetuneConfig, TaskConfig
 from bertjax.finetune.classifier import load_classifier
 from bertjax.interop.huggingface import from_huggingface
+from bertjax.interop.provenance import write_provenance
 from launch import export, finetune, import_weights, predict
 from tests.launch import small
 from tests.launch.export_test import LABELS, make_bundle, make_classifier
@@ -268,6 +269,26 @@ def test_what_cannot_be_imported_is_one_line_and_writes_nothing(
     import_weights.run(source=foreign, output=tmp_path / "made")
   assert "\n" not in str(told.value)
   assert [path.name for path in tmp_path.iterdir()] == ["foreign"]
+
+
+def test_a_record_of_another_version_is_one_line(foreign, tmp_path):
+  write_provenance(foreign / "model.safetensors", {"step": 3})
+  target = tmp_path / "bundle"
+  with pytest.raises(ValueError, match="whether the pooler is trained") as told:
+    import_weights.run(source=foreign, output=target)
+  assert "\n" not in str(told.value)
+  assert not target.exists()
+
+
+@pytest.mark.parametrize("longest", [1e30, float("inf"), "many", None])
+def test_a_length_that_is_none_is_all_positions(place, tmp_path, longest):
+  folder = export.run(
+    bundle=make_classifier(tmp_path / "classifier"), output=tmp_path / "hf"
+  )
+  (folder / "bertjax.json").unlink()
+  change(folder / "tokenizer_config.json", model_max_length=longest)
+  target = import_weights.run(source=folder, output=tmp_path / "again")
+  assert load_classifier(target).seq_length == small.MODEL.max_positions
 
 
 def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
