@@ -288,7 +288,7 @@ def test_a_length_that_is_none_is_all_positions(place, tmp_path, longest):
   (folder / "bertjax.json").unlink()
   change(folder / "tokenizer_config.json", model_max_length=longest)
   target = import_weights.run(source=folder, output=tmp_path / "again")
-  assert load_classifier(target).seq_length == small.MODEL.max_positions
+  assert load_classifier(str(target)).seq_length == small.MODEL.max_positions
 
 
 def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
