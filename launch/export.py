@@ -172,11 +172,11 @@ def _write_huggingface(
 
 
 def _head(trained: Trained) -> Head | None:
-  """The head of a classifier that transformers has too."""
+  """The head of a fine-tuned model that transformers has too."""
   if bundles.TASK not in trained.details:
     return None
   head = Head(**trained.details[bundles.TASK])
-  if head.pooling != "cls":
+  if head.architecture == CLASSIFICATION and head.pooling != "cls":
     raise ValueError(
       f"this classifier has pooling={head.pooling}, which no class of "
       "transformers computes; fine-tune with --config.pooling=cls to export"
@@ -202,12 +202,12 @@ def _write_weights(
     trained.params,
     trained.model,
     folder,
-    architecture=CLASSIFICATION,
+    architecture=head.architecture,
     pad_id=pad_id,
     labels=head.labels,
     dtype=dtype,
   )
-  return {CLASSIFICATION: folder}
+  return {head.architecture: folder}
 
 
 def _write_tokenizer(

@@ -8,7 +8,9 @@
 An encoder with all, some or none of the heads of pre-training becomes a
 pre-trained bundle. Parts that the directory lacks are made anew where --new
 names them, and nothing else is: a name on one side only is an error. A
-`BertForSequenceClassification` becomes a classifier for `launch.predict`.
+`BertForSequenceClassification` becomes a classifier for `launch.predict`. What
+is fine-tuned for token classification or question answering becomes a bundle
+that `launch.export` takes back.
 """
 
 import dataclasses
@@ -27,7 +29,12 @@ from bertjax import checks, rng
 from bertjax.config import ModelConfig
 from bertjax.finetune.classifier import Head
 from bertjax.interop import architectures
-from bertjax.interop.architectures import CLASSIFICATION, PRETRAINING
+from bertjax.interop.architectures import (
+  ARCHITECTURES,
+  CLASSIFICATION,
+  PRETRAINING,
+  QUESTION_ANSWERING,
+)
 from bertjax.interop.huggingface_files import (
   WEIGHTS,
   Loaded,
@@ -123,7 +130,9 @@ def _details(
     before["evaluation"] = {}  # of heads that are gone
   return {
     **before,
-    "pooler_trained": before["pooler_trained"] and "pooler" not in new,
+    "pooler_trained": before["pooler_trained"]
+    and "pooler" in ARCHITECTURES[loaded.architecture].parts
+    and "pooler" not in new,
     "source": {
       "folder": root.resolve().name,
       "architecture": loaded.architecture,
@@ -149,18 +158,19 @@ def _head(
         f"{root} holds no classifier; --seq_length and --pair are of one"
       )
     return None
-  if loaded.architecture != CLASSIFICATION:
-    raise ValueError(
-      f"{root} holds a {loaded.architecture}, which no bundle is for; give a "
-      f"{CLASSIFICATION} or an encoder"
-    )
   before = details.get(bundles.TASK) or {
     "name": root.resolve().name,
     "seq_length": _longest(root, loaded.config),
-    "pair": False,
+    "pair": loaded.architecture == QUESTION_ANSWERING,
   }
   # The labels of config.json: people give them better names there.
-  fields = {**before, **given, "labels": loaded.labels, "pooling": "cls"}
+  fields = {
+    **before,
+    **given,
+    "labels": loaded.labels,
+    "pooling": "cls" if loaded.architecture == CLASSIFICATION else "",
+    "architecture": loaded.architecture,
+  }
   try:
     head = Head(**fields)
   except TypeError as error:

@@ -8,7 +8,13 @@ from typing import Any
 
 from bertjax.bundle import TASK
 from bertjax.config import ModelConfig
-from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  ENCODER,
+  PRETRAINING,
+  QUESTION_ANSWERING,
+  TOKEN_CLASSIFICATION,
+)
 from bertjax.sweep.table import cell, markdown
 
 UNKNOWN_LICENSE = "unknown"
@@ -19,11 +25,15 @@ _PIPELINES = {
   ENCODER: "feature-extraction",
   PRETRAINING: "fill-mask",
   CLASSIFICATION: "text-classification",
+  TOKEN_CLASSIFICATION: "token-classification",
+  QUESTION_ANSWERING: "question-answering",
 }
 _SUMMARIES = {
   ENCODER: "A BERT encoder with its pooler, without heads.",
   PRETRAINING: "A BERT encoder with its masked-LM and sentence-pair heads.",
   CLASSIFICATION: "A BERT encoder fine-tuned to tell {count} labels of {what}.",
+  TOKEN_CLASSIFICATION: "A BERT encoder that tells {count} labels of pieces.",
+  QUESTION_ANSWERING: "A BERT encoder that finds the answer in a text.",
 }
 _SNIPPETS = {
   ENCODER: """\
@@ -57,6 +67,29 @@ model = AutoModelForSequenceClassification.from_pretrained(folder)
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
 label = model(**inputs).logits.argmax(-1).item()
 print(model.config.id2label[label])
+""",
+  TOKEN_CLASSIFICATION: """\
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForTokenClassification.from_pretrained(folder)
+inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
+labels = model(**inputs).logits.argmax(-1)[0].tolist()
+print([model.config.id2label[label] for label in labels])
+""",
+  QUESTION_ANSWERING: """\
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForQuestionAnswering.from_pretrained(folder)
+texts = "A question?", "A text with its answer."
+inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
+outputs = model(**inputs)
+first = outputs.start_logits.argmax(-1).item()
+last = outputs.end_logits.argmax(-1).item()
+print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
 """,
 }
 _CARD = """\

@@ -19,6 +19,7 @@ from bertjax.bundle import (
 )
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune.programs import Programs
+from bertjax.interop.architectures import CLASSIFICATION
 from bertjax.model import BertForSequenceClassification
 from bertjax.state import TrainState
 from bertjax.transfer import graft
@@ -49,13 +50,23 @@ class Classifier:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-  """What a classifier adds to its encoder, JSON-able."""
+  """What a fine-tuned model adds to its encoder, JSON-able.
+
+  Attributes:
+    name: of the task.
+    labels: the name of each class; none for spans.
+    pooling: what a text's classes are told from; "" where pieces have them.
+    seq_length: pieces that a text is cut to.
+    pair: whether it reads two texts.
+    architecture: the class of transformers with the same head.
+  """
 
   name: str
   labels: tuple[str, ...]
   pooling: str
   seq_length: int
   pair: bool
+  architecture: str = CLASSIFICATION
 
 
 def make_start(
@@ -128,6 +139,11 @@ def load_classifier(
       f"{path} is no classifier; launch.finetune writes one to WORKDIR/model"
     )
   head = Head(**info.details[TASK])
+  if head.architecture != CLASSIFICATION:
+    raise ValueError(
+      f"{path} is a {head.architecture}, which labels no texts; "
+      "launch.export takes it back to transformers"
+    )
   model = BertForSequenceClassification(
     info.model, len(head.labels), head.pooling, compute or ComputeConfig()
   )

@@ -18,7 +18,12 @@ from bertjax.interop.huggingface import from_huggingface
 from bertjax.interop.provenance import write_provenance
 from launch import export, finetune, import_weights, predict
 from tests.launch import small
-from tests.launch.export_test import LABELS, make_bundle, make_classifier
+from tests.launch.export_test import (
+  LABELS,
+  make_bundle,
+  make_classifier,
+  snippet,
+)
 
 HEADS = ("mlm_head", "pair_head")
 
@@ -174,6 +179,52 @@ def test_a_classifier_goes_there_and_back(place, tmp_path):
   assert (head.labels, head.seq_length, head.pair) == (LABELS, 8, True)
   with pytest.raises(ValueError, match="this encoder has 16 positions"):
     import_weights.run(source=folder, output=tmp_path / "x", seq_length=17)
+
+
+@pytest.mark.parametrize(
+  "architecture", ["BertForTokenClassification", "BertForQuestionAnswering"]
+)
+def test_heads_of_pieces_and_spans_go_there_and_back(
+  architecture, tmp_path, monkeypatch, capsys
+):
+  torch = pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  torch.manual_seed(1)
+  pieces = {piece: id_ for id_, piece in enumerate(small.PIECES)}
+  config = transformers.BertConfig(
+    vocab_size=len(pieces),
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=64,
+    max_position_embeddings=16,
+  )
+  if architecture == "BertForTokenClassification":
+    config.id2label = {0: "O", 1: "B-FISH", 2: "I-FISH"}
+    config.label2id = {name: id_ for id_, name in config.id2label.items()}
+  theirs = getattr(transformers, architecture)(config)
+  theirs.save_pretrained(tmp_path / "hf")
+  transformers.BertTokenizer(pieces).save_pretrained(tmp_path / "hf")
+  bundle = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
+  assert not bundles.read_bundle_info(bundle).pooler_trained
+  for read in (load_classifier, bundles.read_pretrained):
+    with pytest.raises(ValueError, match=str(bundle)) as told:
+      read(str(bundle))
+    assert "\n" not in str(told.value)
+  back = export.run(bundle=bundle, output=tmp_path / "back")
+  model, report = getattr(transformers, architecture).from_pretrained(
+    back, output_loading_info=True
+  )
+  assert not any(report.values()), report
+  ours, others = model.state_dict(), theirs.state_dict()
+  assert ours.keys() == others.keys()
+  for name, tensor in others.items():
+    assert torch.equal(ours[name], tensor), name
+  if architecture == "BertForTokenClassification":
+    assert model.config.id2label == theirs.config.id2label
+  monkeypatch.chdir(back)
+  exec(snippet(back), {})
+  assert capsys.readouterr().out
 
 
 def test_what_a_folder_lacks_is_made_anew_where_it_is_named(
