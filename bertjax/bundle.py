@@ -28,7 +28,7 @@ FORMAT_VERSION = 1
 RECORD = "bundle.json"
 TOKENIZER = "tokenizer"
 PARAMS = "params"
-# In `details` of a bundle that is a classifier.
+# In `details` of a bundle that is fine-tuned.
 TASK = "task"
 _PACKAGES = ("bertjax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
