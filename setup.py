@@ -24,9 +24,16 @@ CORE = [
   "safetensors>=0.6",  # the Hugging Face exchange file
   "rich>=14",  # progress and tables
   "zstandard>=0.24",  # .zst corpora
+  "fsspec>=2025.9",  # corpora in buckets
+  "jinja2>=3.1",  # report pages
+  "matplotlib>=3.10",  # their figures
   "numpy>=2.2",
 ]
 EXTRAS = {
+  "parquet": ["pyarrow>=21"],  # .parquet corpora
+  # What opens gs:// and s3:// for fsspec.
+  "gcs": ["gcsfs"],
+  "s3": ["s3fs"],
   # Named datasets as a source of documents; needs importlib_resources where
   # TensorFlow is absent.
   "tfds": ["tensorflow-datasets>=4.9.9", "importlib_resources"],
