@@ -1,28 +1,37 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of documents: the embedded corpus, text files, JSON lines."""
+"""A corpus: the embedded one, files, folders, buckets and TFDS by name."""
 
-import glob
 import hashlib
-import pathlib
+import os
 import platform
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines import stdlib_corpus
+from data_pipelines import tfds_documents
 from data_pipelines.documents import Document
-from data_pipelines.text_files import Tally, opened, read_texts, text_format
+from data_pipelines.filesystems import File, find
+from data_pipelines.records import Reading, Tally
+from data_pipelines.sources import (
+  STDLIB,
+  FileSource,
+  Source,
+  StdlibSource,
+  is_known,
+  text_format,
+)
 
 DOCUMENTS = ("file", "blank_line")
-STDLIB = "stdlib"
 
 
 class Corpus:
   """Documents named by a specification; reading starts with iteration.
 
   Attributes:
-    spec: comma-separated parts: "stdlib", a file, or a glob of files.
-    size: bytes on disk of all files together, 0 for the embedded corpus.
+    spec: comma-separated parts: "stdlib"; files, folders, globs, also in
+      buckets ("gs://BUCKET/*.parquet"); "tfds:NAME[/CONFIG][:VERSION]:SPLIT".
+    sources: what they come to, in the order of reading.
+    size: bytes on disk of all sources together, 0 for the embedded corpus.
     tally: what the latest iteration has met.
   """
 
@@ -31,101 +40,115 @@ class Corpus:
     spec: str,
     *,
     documents: str = "file",
+    text_field: str = "text",
+    min_characters: int = 0,
     skip_bad_records: bool = False,
+    tfds_data_dir: str = "",
   ) -> None:
-    """Find the files.
+    """Find the sources.
+
+    Args:
+      spec: see `Corpus.spec`.
+      documents: see `Reading`, as the three that follow.
+      text_field: "text" for most.
+      min_characters: 0 takes all.
+      skip_bad_records: refuse them otherwise.
+      tfds_data_dir: where data sets are prepared; "" is TFDS' own default.
 
     Raises:
-      ValueError: a part that names nothing, a folder, or a file of another
-        format; an unknown way of cutting documents.
+      ValueError: a part that names nothing or a file of another format; a
+        data set that is not there; an option without sense.
     """
     if documents not in DOCUMENTS:
       raise ValueError(
         f"documents={documents!r}; choose from {', '.join(DOCUMENTS)}"
       )
+    if min_characters < 0 or not text_field:
+      raise ValueError(
+        f"min_characters={min_characters}, text_field={text_field!r}; give a "
+        "number of at least 0 and a name"
+      )
     self.spec = spec
-    self._documents = documents
-    self._skip_bad_records = skip_bad_records
-    parts = [part.strip() for part in spec.split(",") if part.strip()]
+    self.tally = Tally()
+    self._reading = Reading(
+      documents, text_field, min_characters, skip_bad_records
+    )
+    given = list(dict.fromkeys(map(str.strip, spec.split(","))))
+    parts = [part for part in given if part]
     if not parts:
       raise ValueError(
-        f"corpus={spec!r} names nothing; give stdlib, files or globs"
+        f"corpus={spec!r} names nothing; give {STDLIB}, files or globs"
       )
-    self._stdlib = STDLIB in parts
-    found = [path for part in parts if part != STDLIB for path in _find(part)]
-    # A file that two globs name is read once.
-    self.files = list({path.resolve(): path for path in found}.values())
-    self.size = sum(path.stat().st_size for path in self.files)
-    self.tally = Tally()
+    self._files = _files(parts)
+    self._splits = [
+      tfds_documents.open_split(part, tfds_data_dir, self._reading)
+      for part in parts
+      if part.startswith(tfds_documents.PREFIX)
+    ]
+    self.sources: list[Source] = []
+    if STDLIB in parts:
+      self.sources.append(StdlibSource(STDLIB, 0, self._reading))
+    for file in self._files:
+      self.sources.append(FileSource(file.name, file.size, self._reading, file))
+    for split in self._splits:
+      self.sources.extend(split.sources)
+    self.size = sum(source.size for source in self.sources)
 
   def __iter__(self) -> Iterator[Document]:
-    """Documents with text in them, in a fixed order.
+    """Documents with text in them, source after source.
 
     Raises:
-      ValueError: a file that cannot be read; see `text_files.read_texts`.
+      ValueError: what cannot be read; see `Source.read`.
     """
     self.tally = Tally()
-    for document in self._all():
-      if document.text and not document.text.isspace():
-        yield document
-      else:
-        self.tally.empty += 1
+    for source in self.sources:
+      yield from source.read(self.tally)
 
   @property
   def share_read(self) -> float | None:
-    """Share of the files' bytes read so far; None where there are none."""
+    """Share of the bytes on disk read so far; None where there are none."""
     return self.tally.position / self.size if self.size else None
 
-  def _all(self) -> Iterator[Document]:
-    if self._stdlib:
-      yield from stdlib_corpus.documents()
-    for path in self.files:
-      yield from read_texts(
-        path,
-        documents=self._documents,
-        skip_bad_records=self._skip_bad_records,
-        tally=self.tally,
-      )
-
   def identity(self) -> dict[str, Any]:
-    """What the text is, for a manifest: no paths, and cheap beside reading."""
-    identity: dict[str, Any] = {"documents": self._documents}
-    if self._stdlib:
+    """What the text is, for a manifest: no paths, and cheap beside reading.
+
+    What was asked for in an option stands in it only where it is not the
+    default, so that stores made before there was the option keep theirs.
+    """
+    reading = self._reading
+    identity: dict[str, Any] = {"documents": reading.documents}
+    if reading.text_field != Reading.text_field:
+      identity["text_field"] = reading.text_field
+    if reading.min_characters != Reading.min_characters:
+      identity["min_characters"] = reading.min_characters
+    if any(isinstance(source, StdlibSource) for source in self.sources):
       identity["stdlib"] = f"Python {platform.python_version()}"
-    if self.files:
+    if self._files:
       # Names and places do not matter, but how many lie in what order.
       digest = hashlib.sha256()
-      for path in self.files:
-        with opened(path) as file:
-          digest.update(hashlib.file_digest(file, "sha256").digest())
-      identity["files"] = len(self.files)
+      for file in self._files:
+        with file.opened() as raw:
+          digest.update(hashlib.file_digest(raw, "sha256").digest())
+      identity["files"] = len(self._files)
       identity["sha256"] = digest.hexdigest()
+    if self._splits:
+      identity["tfds"] = [split.identity() for split in self._splits]
     return identity
 
 
-def read(
-  spec: str, *, documents: str = "file", skip_bad_records: bool = False
-) -> Iterator[Document]:
-  """Documents of `spec`; see `Corpus`."""
-  return iter(
-    Corpus(spec, documents=documents, skip_bad_records=skip_bad_records)
-  )
+def read(spec: str, **options: Any) -> Iterator[Document]:
+  """Documents of `spec`; see `Corpus`, also for the options."""
+  return iter(Corpus(spec, **options))
 
 
-def _find(part: str) -> list[pathlib.Path]:
-  path = pathlib.Path(part).expanduser()
-  if path.is_dir():
-    raise ValueError(
-      f"corpus {part} is a folder; give its files, as {part.rstrip('/')}/*.txt"
-    )
-  if path.exists():
-    paths = [path]
-  else:
-    matches = sorted(glob.glob(str(path), recursive=True))
-    paths = [match for match in map(pathlib.Path, matches) if match.is_file()]
-    if not paths:
-      what = "matches no file" if glob.has_magic(part) else "does not exist"
-      raise ValueError(f"corpus {part} {what}; give {STDLIB}, files or globs")
-  for path in paths:
-    text_format(path)
-  return paths
+def _files(parts: list[str]) -> list[File]:
+  """Files that the parts name; one that two of them name comes once."""
+  found: dict[str, File] = {}
+  for part in parts:
+    if part == STDLIB or part.startswith(tfds_documents.PREFIX):
+      continue
+    for file in find(part, is_known):
+      text_format(file.name)
+      local = file.filesystem is None
+      found[os.path.realpath(file.path) if local else file.name] = file
+  return list(found.values())

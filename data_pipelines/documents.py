@@ -18,6 +18,17 @@ class Document(NamedTuple):
   text: str
 
 
+def plain(text: str) -> str:
+  """The text as documents hold it, whatever wrote it.
+
+  Old line ends become line feeds, and so do form feeds, which tokenizers drop
+  and so glue words. A NUL is most often half of a UTF-16 character.
+  """
+  if "\r" in text:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+  return text.replace("\f", "\n").replace("\v", "\n").replace("\0", "")
+
+
 def digest(text: str) -> bytes:
   """16 bytes that depend on the text alone.
 

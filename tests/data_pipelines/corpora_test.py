@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import gzip
+import hashlib
 import json
 import lzma
+import pickle
 
 import pytest
 import zstandard
 
 from data_pipelines import corpora, documents, stdlib_corpus
 from data_pipelines.corpora import Corpus
+from data_pipelines.records import Tally
 
 TEXT = "First line.\r\nSecond – line.\n\nNew block.\n"
 PACK = {
@@ -141,13 +144,16 @@ def test_cut_and_damaged_files_are_named(suffix, tmp_path):
     ("", "corpus='' names nothing"),
     ("{}/nothing.txt", "nothing.txt does not exist"),
     ("{}/*.txt", r"\*.txt matches no file"),
-    ("{}", "is a folder; give its files"),
+    ("{}", "is a folder without a file that can be read"),
     ("{}/data.csv", "data.csv is neither .txt nor .jsonl"),
+    ("{}/data.parquet.gz", "data.parquet.gz is neither .txt nor .jsonl"),
     ("{}/data.*", "data.csv is neither .txt nor .jsonl"),
   ],
 )
 def test_specifications_that_name_nothing_are_refused(spec, message, tmp_path):
   (tmp_path / "data.csv").write_text("a,b\n", encoding="utf-8")
+  if "parquet" in spec:
+    (tmp_path / "data.parquet.gz").touch()
   with pytest.raises(ValueError, match=message):
     Corpus(spec.format(tmp_path))
 
@@ -155,6 +161,79 @@ def test_specifications_that_name_nothing_are_refused(spec, message, tmp_path):
 def test_unknown_documents_mode_is_refused():
   with pytest.raises(ValueError, match="documents='line'; choose from file"):
     Corpus("stdlib", documents="line")
+
+
+def test_options_without_sense_are_refused():
+  with pytest.raises(ValueError, match=r"min_characters=-1.*at least 0"):
+    Corpus("stdlib", min_characters=-1)
+  with pytest.raises(ValueError, match=r"text_field=''.*a name"):
+    Corpus("stdlib", text_field="")
+
+
+def test_short_documents_are_counted_and_left_out(tmp_path):
+  path = tmp_path / "a.jsonl"
+  path.write_bytes(jsonl(*({"text": t} for t in ("", " 123 \n", "1234", "5"))))
+  corpus = Corpus(str(path), min_characters=4)
+  assert [document.text for document in corpus] == ["1234"]
+  assert (corpus.tally.empty, corpus.tally.short) == (1, 2)
+  path.write_bytes(jsonl({"text": " 123 \n"}, {"text": "é" * 3}))
+  assert texts(path, min_characters=3) == [" 123 \n", "é" * 3]
+
+
+def test_every_source_is_read_on_its_own(tmp_path, monkeypatch):
+  embedded = documents.Document("stdlib:words", "theirs")
+  monkeypatch.setattr(
+    stdlib_corpus, "documents", lambda: iter([embedded, embedded])
+  )
+  (tmp_path / "a.jsonl").write_bytes(
+    jsonl({"text": "a"}, {"text": ""}) + b"{\n"
+  )
+  (tmp_path / "b.txt").write_text("one\n\ntwo", encoding="utf-8")
+  options = {"skip_bad_records": True, "documents": "blank_line"}
+  corpus = Corpus(f"{tmp_path},stdlib", **options)
+  whole = list(corpus)
+  total, found = Tally(), {}
+  sources = pickle.loads(pickle.dumps(corpus.sources))
+  for index in (2, 0, 1):  # in any order
+    tally = Tally()
+    found[index] = list(sources[index].read(tally))
+    assert tally.position == sources[index].size
+    total += tally
+  assert found[0] + found[1] + found[2] == whole
+  assert total == corpus.tally
+  assert total == Tally(position=corpus.size, skipped=1, empty=1)
+  assert corpus.share_read == 1
+  assert [source.name for source in sources] == [
+    "stdlib",
+    f"{tmp_path}/a.jsonl",
+    f"{tmp_path}/b.txt",
+  ]
+
+
+def test_tallies_add_up_field_by_field():
+  one, other = Tally(1, 2, 3, 4, 5), Tally(10, 20, 30, 40, 50)
+  assert sum([one, other], Tally()) == Tally(11, 22, 33, 44, 55)
+  assert one == Tally(1, 2, 3, 4, 5)
+
+
+def test_identity_of_stores_that_are_there_stays(tmp_path):
+  data = {"a.txt": b"one", "b.jsonl": jsonl({"text": "two"})}
+  for name, content in data.items():
+    (tmp_path / name).write_bytes(content)
+  digest = hashlib.sha256()
+  for content in data.values():
+    digest.update(hashlib.sha256(content).digest())
+  plain = {"documents": "file", "files": 2, "sha256": digest.hexdigest()}
+  spec = f"{tmp_path}/a.txt,{tmp_path}/*.jsonl"
+  assert Corpus(spec, tfds_data_dir="/x", skip_bad_records=True).identity() == (
+    plain
+  )
+  options = {
+    "documents": "blank_line",
+    "text_field": "body",
+    "min_characters": 3,
+  }
+  assert Corpus(spec, **options).identity() == {**plain, **options}
 
 
 def test_identity_is_of_the_content_not_of_the_place(tmp_path):
