@@ -4,8 +4,10 @@
 
 import collections
 import concurrent.futures
+import dataclasses
+import hashlib
 import multiprocessing
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,8 @@ from data_pipelines.store import token_dtype
 
 # Of text, encoded in one go: short documents share the cost of a call.
 _BATCH_CHARACTERS = 1 << 18
+# Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") are no repetition of text.
+_LEAST_PARAGRAPH = 40  # characters
 
 
 class Hashed(NamedTuple):
@@ -32,47 +36,98 @@ class Encoded(NamedTuple):
     digest: as `documents.digest` gives it.
     ids: of its sentences in a row; uint16 where the vocabulary allows.
     lengths: int64, tokens of each sentence.
+    paragraphs: uint64 [paragraphs, 2], a hash of the text of each (0 of a very
+      short one) and its sentences; [0, 2] where nobody asked for them.
   """
 
   digest: bytes
   ids: np.ndarray
   lengths: np.ndarray
+  paragraphs: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+  """The pure function of documents that preparing is made of.
+
+  Attributes:
+    tokenizer: what to encode with.
+    mode: how to find sentences; one of `sentences.MODES`.
+    paragraphs: whether to hash them, for who looks for repetitions.
+  """
+
+  tokenizer: Tokenizer
+  mode: str
+  paragraphs: bool = False
+
+  def __call__(self, batch: Sequence[Hashed]) -> list[Encoded]:
+    """Cut each document into sentences and those into pieces."""
+    texts = [sentences.split_paragraphs(doc.text, self.mode) for doc in batch]
+    flat = [
+      [sentence for paragraph in document for sentence in paragraph]
+      for document in texts
+    ]
+    ids, lengths = self.tokenizer.encode_flat(
+      [sentence for document in flat for sentence in document]
+    )
+    ids = ids.astype(token_dtype(self.tokenizer.vocab_size))
+    sentence_ends = np.cumsum([len(document) for document in flat])
+    token_ends = np.concatenate(([0], np.cumsum(lengths)))[sentence_ends]
+    return [
+      Encoded(*parts)
+      for parts in zip(
+        (document.digest for document in batch),
+        np.split(ids, token_ends[:-1]),
+        np.split(lengths, sentence_ends[:-1]),
+        map(self._hash_paragraphs, texts),
+        strict=True,
+      )
+    ]
+
+  def _hash_paragraphs(self, document: list[list[str]]) -> np.ndarray:
+    if not self.paragraphs:
+      return np.zeros((0, 2), np.uint64)
+    pairs = [(_hash(paragraph), len(paragraph)) for paragraph in document]
+    return np.array(pairs, np.uint64).reshape(-1, 2)
+
+
+def _hash(paragraph: list[str]) -> int:
+  text = " ".join(paragraph)
+  if len(text) < _LEAST_PARAGRAPH:
+    return 0
+  digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+  return int.from_bytes(digest, "little")
 
 
 def encode_documents(
-  documents: Iterable[Hashed],
-  tokenizer: Tokenizer,
-  *,
-  mode: str,
-  workers: int = 0,
+  documents: Iterable[Hashed], encoder: Encoder, *, workers: int = 0
 ) -> Generator[Encoded, None, None]:
-  """Cut each document into sentences and those into pieces.
+  """Encode documents, here or in worker processes.
 
   Args:
     documents: read as far ahead as the workers need, no further.
-    tokenizer: what to encode with.
-    mode: how to find sentences; one of `sentences.MODES`.
+    encoder: what to do with each.
     workers: processes; 0 works in this one. The result is the same.
 
   Raises:
     OSError: a worker died.
   """
-  batches = _batches(documents)
+  found = batches(documents)
   if not workers:
-    for batch in batches:
-      yield from _encode(batch, tokenizer, mode)
+    for batch in found:
+      yield from encoder(batch)
     return
   # Spawned: a fork of a process with threads may never wake up.
   with concurrent.futures.ProcessPoolExecutor(
     workers,
     multiprocessing.get_context("spawn"),
     initializer=_start_worker,
-    initargs=(tokenizer, mode),
+    initargs=(encoder,),
   ) as pool:
     running: collections.deque[concurrent.futures.Future[list[Encoded]]]
     running = collections.deque()
     try:
-      for batch in batches:
+      for batch in found:
         running.append(pool.submit(_encode_in_worker, batch))
         if len(running) > 2 * workers:
           yield from running.popleft().result()
@@ -84,7 +139,8 @@ def encode_documents(
       pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(documents: Iterable[Hashed]) -> Iterator[list[Hashed]]:
+def batches(documents: Iterable[Hashed]) -> Iterator[list[Hashed]]:
+  """Runs of documents that are worth one call of an encoder."""
   batch: list[Hashed] = []
   size = 0
   for document in documents:
@@ -97,34 +153,13 @@ def _batches(documents: Iterable[Hashed]) -> Iterator[list[Hashed]]:
     yield batch
 
 
-def _encode(
-  batch: list[Hashed], tokenizer: Tokenizer, mode: str
-) -> list[Encoded]:
-  split = [sentences.split(document.text, mode) for document in batch]
-  ids, lengths = tokenizer.encode_flat(
-    [sentence for document in split for sentence in document]
-  )
-  ids = ids.astype(token_dtype(tokenizer.vocab_size))
-  sentence_ends = np.cumsum([len(document) for document in split])
-  token_ends = np.concatenate(([0], np.cumsum(lengths)))[sentence_ends]
-  return [
-    Encoded(*parts)
-    for parts in zip(
-      (document.digest for document in batch),
-      np.split(ids, token_ends[:-1]),
-      np.split(lengths, sentence_ends[:-1]),
-      strict=True,
-    )
-  ]
+_encoder: Encoder
 
 
-_worker: tuple[Tokenizer, str]
-
-
-def _start_worker(tokenizer: Tokenizer, mode: str) -> None:
-  global _worker
-  _worker = tokenizer, mode
+def _start_worker(encoder: Encoder) -> None:
+  global _encoder
+  _encoder = encoder
 
 
 def _encode_in_worker(batch: list[Hashed]) -> list[Encoded]:
-  return _encode(batch, *_worker)
+  return _encoder(batch)

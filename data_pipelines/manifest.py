@@ -112,27 +112,43 @@ def read_manifest(folder: pathlib.Path) -> tuple[dict[str, Any], str]:
 
 def check_sizes(folder: pathlib.Path, manifest: Mapping[str, Any]) -> None:
   """Raise a `ValueError` where a file is missing or has another size."""
-  for entry in _file_entries(manifest):
-    file = folder / entry["name"]
-    size = file.stat().st_size if file.is_file() else None
-    if size != entry["bytes"]:
-      state = "missing" if size is None else f"{size} bytes long"
+  for entry in file_entries(manifest):
+    if fault := _check_size(folder, entry):
       raise ValueError(
-        f"{file} is {state}; its manifest says {entry['bytes']} bytes: "
-        "prepare the store again"
+        f"{folder / entry['name']} is {fault}; prepare the store again"
       )
 
 
 def check_digests(folder: pathlib.Path, manifest: Mapping[str, Any]) -> None:
   """Raise a `ValueError` where a file's sha256 is not the manifest's."""
-  for entry in _file_entries(manifest):
-    if file_entry(folder / entry["name"])["sha256"] != entry["sha256"]:
+  for entry in file_entries(manifest):
+    if fault := check_file(folder, entry):
       raise ValueError(
-        f"{folder / entry['name']} is damaged; prepare the store again"
+        f"{folder / entry['name']} is {fault}; prepare the store again"
       )
 
 
-def _file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def check_file(folder: pathlib.Path, entry: Mapping[str, Any]) -> str | None:
+  """Read one file of a store; returns what is wrong with it, if anything."""
+  fault = _check_size(folder, entry)
+  if fault is None and (
+    file_entry(folder / entry["name"])["sha256"] != entry["sha256"]
+  ):
+    return "damaged: its sha256 is not the manifest's"
+  return fault
+
+
+def _check_size(folder: pathlib.Path, entry: Mapping[str, Any]) -> str | None:
+  file = folder / entry["name"]
+  size = file.stat().st_size if file.is_file() else None
+  if size == entry["bytes"]:
+    return None
+  state = "missing" if size is None else f"{size} bytes long"
+  return f"{state}; its manifest says {entry['bytes']} bytes"
+
+
+def file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+  """Name, bytes and sha256 of every shard and index file."""
   for split in manifest["splits"].values():
     yield from split["shards"]
     yield from split["index"].values()

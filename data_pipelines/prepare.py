@@ -9,77 +9,34 @@ nothing behind.
 
 import contextlib
 import dataclasses
+import functools
 import heapq
+import os
+import pathlib
 import time
 from collections.abc import Iterator
-from typing import Any
 
-from data_pipelines import documents, sentences, tokenizers
+from data_pipelines import documents, remote_store, tokenizers
 from data_pipelines.corpora import Corpus
+from data_pipelines.encoding import Encoder
+from data_pipelines.options import Options, Plan, make_plan
 from data_pipelines.pieces import Tokenizer
 from data_pipelines.shuffle import (
   CORPUS,
-  VALIDATION,
+  TOKENIZER,
+  Elsewhere,
   Progress,
   Shuffle,
   write_identity,
 )
 from data_pipelines.store import open_store
 from data_pipelines.summary import Summary, summarize
-from data_pipelines.workspace import Workspace, check_output
+from data_pipelines.workspace import Workspace, is_made
 
-DEFAULT_VOCAB_SIZE = 30_522  # BERT's
+__all__ = ["Options", "prepare"]
+
 # Of text, that a tokenizer is learnt from: more changes few pieces.
 _SAMPLE_CHARACTERS = 100_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What to prepare, and how.
-
-  Attributes:
-    corpus: "stdlib", files or globs, comma-separated.
-    output: folder of the store.
-    documents: "file" or "blank_line", for .txt.
-    sentences: "segment" or "lines".
-    validation: share of documents, chosen by hash, or files or globs.
-    tokenizer: "wordpiece" or "sentencepiece" to learn one; else a vocab.txt,
-      a spiece.model, or a folder with one.
-    vocab_size: pieces of a new tokenizer; 0 takes 30,522.
-    skip_bad_records: count lines that cannot be read instead of refusing.
-    restart: forget what an earlier run has left unfinished.
-    workers: processes that encode; 0 encodes in this one.
-  """
-
-  corpus: str
-  output: str
-  documents: str = "file"
-  sentences: str = "segment"
-  validation: str = "0.05"
-  tokenizer: str = "wordpiece"
-  vocab_size: int = 0
-  skip_bad_records: bool = False
-  restart: bool = False
-  workers: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-  """Options that have been looked at.
-
-  Attributes:
-    parts: "corpus" and maybe "validation".
-    share: of the corpus that goes to validation.
-    tokenizer: the one given, None to learn one.
-    vocab_size: of the one to learn.
-    recipe: all that the store's bytes follow from, without a path.
-  """
-
-  parts: dict[str, Corpus]
-  share: float
-  tokenizer: Tokenizer | None
-  vocab_size: int
-  recipe: dict[str, Any]
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
@@ -90,99 +47,67 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     progress: called now and then with the stage, the share of it that is
       done (None where nobody can tell) and the tokens so far.
 
+  A store that goes to a bucket is made on this machine first.
+
   Raises:
     ValueError: a mistake in the options or in the text; nothing is left.
     OSError: the output cannot be written; a rerun goes on.
   """
   progress = progress or (lambda stage, share, tokens: None)
-  plan = _plan(options)
-  output = check_output(options.output, plan.recipe)
-  if output is None:
+  plan, url = make_plan(options), ""
+  folder = pathlib.Path(os.path.abspath(options.output))
+  if remote_store.is_remote(options.output):
+    url, folder = options.output, remote_store.working_folder(options.output)
+  if is_made(options.output, folder, plan.recipe):
+    if url:
+      remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
+  elsewhere = _elsewhere(options)
   with (
     _told(options.output),
-    Workspace(output, plan.recipe, restart=options.restart) as work,
+    Workspace(folder, plan.recipe, restart=options.restart) as work,
   ):
     started = time.perf_counter()
-    tokenizer = _tokenizer(plan, options.tokenizer, work, progress)
+    tokenizer = _tokenizer(plan, work, progress)
     learned = time.perf_counter()
-    shuffle = Shuffle(plan.parts, tokenizer, work, progress)
-    shuffle.encode(mode=options.sentences, workers=options.workers)
-    splits = shuffle.write(plan.share)
+    encoder = Encoder(
+      tokenizer,
+      options.sentences,
+      paragraphs=options.deduplicate == "paragraphs",
+    )
+    shuffle = Shuffle(plan.parts, encoder, work, progress)
+    shuffle.encode(options.workers, elsewhere)
+    splits = shuffle.write(
+      plan.share, deduplicate=options.deduplicate != "none"
+    )
     source = {"recipe": plan.recipe, **shuffle.counts()}
     write_identity(work, tokenizer, source, splits)
     work.commit()
     done = time.perf_counter()
+  if url:
+    progress(f"copy to {url}", None, 0)
+    remote_store.publish(folder, url)
   return dataclasses.replace(
-    summarize(open_store(output), new=True),
-    tokenizer_seconds=0.0 if plan.tokenizer else learned - started,
+    summarize(open_store(options.output), new=True),
+    tokenizer_seconds=learned - started,
     seconds=done - learned,
     tokens_encoded=shuffle.tokens_encoded,
   )
 
 
-def _plan(options: Options) -> _Plan:
-  if options.sentences not in sentences.MODES:
-    raise ValueError(
-      f"sentences={options.sentences!r}; choose from "
-      f"{', '.join(sentences.MODES)}"
-    )
-  if options.workers < 0 or options.vocab_size < 0:
-    raise ValueError(
-      f"workers={options.workers}, vocab_size={options.vocab_size}; give "
-      "numbers of at least 0"
-    )
-  parts = {CORPUS: _corpus(options.corpus, options)}
-  share = _share(options.validation)
-  if share is None:
-    parts[VALIDATION] = _corpus(options.validation, options)
-  tokenizer, vocab_size, learn = _wanted_tokenizer(options)
-  recipe = {
-    "corpus": parts[CORPUS].identity(),
-    "validation": (
-      share if share is not None else parts[VALIDATION].identity()
-    ),
-    "sentences": options.sentences,
-    "tokenizer": learn,
-    "skip_bad_records": options.skip_bad_records,
-  }
-  return _Plan(parts, share or 0.0, tokenizer, vocab_size, recipe)
-
-
-def _corpus(spec: str, options: Options) -> Corpus:
-  return Corpus(
-    spec,
-    documents=options.documents,
-    skip_bad_records=options.skip_bad_records,
-  )
-
-
-def _share(validation: str) -> float | None:
-  try:
-    share = float(validation)
-  except ValueError:
+def _elsewhere(options: Options) -> Elsewhere | None:
+  if not options.runner:
     return None
-  if not 0 <= share < 1:
+  try:
+    from data_pipelines import beam
+  except ImportError:
     raise ValueError(
-      f"validation={validation}; give a share from 0 to below 1, or files"
-    )
-  return share
-
-
-def _wanted_tokenizer(
-  options: Options,
-) -> tuple[Tokenizer | None, int, dict[str, Any]]:
-  """The tokenizer given, or else its size; and its part of the recipe."""
-  if options.tokenizer in tokenizers.KINDS:
-    vocab_size = options.vocab_size or DEFAULT_VOCAB_SIZE
-    return None, vocab_size, {"learn": options.tokenizer, "size": vocab_size}
-  tokenizer = tokenizers.load(options.tokenizer)
-  if options.vocab_size not in (0, tokenizer.vocab_size):
-    raise ValueError(
-      f"vocab_size={options.vocab_size}, but {options.tokenizer} has "
-      f"{tokenizer.vocab_size} pieces; leave vocab_size out"
-    )
-  return tokenizer, tokenizer.vocab_size, {"sha256": tokenizer.sha256}
+      f"runner={options.runner} needs Apache Beam, in an environment of its "
+      "own: see launch/BEAM.md"
+    ) from None
+  return functools.partial(
+    beam.encode, runner=options.runner, options=options.beam_options
+  )
 
 
 @contextlib.contextmanager
@@ -197,18 +122,30 @@ def _told(output: str) -> Iterator[None]:
     ) from error
 
 
-def _tokenizer(
-  plan: _Plan, kind: str, work: Workspace, progress: Progress
-) -> Tokenizer:
-  folder = work.path / "tokenizer"
+def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
+  folder = work.path / TOKENIZER
   if work.resumed:
     return tokenizers.load(folder)
-  tokenizer = plan.tokenizer
+  options, tokenizer = plan.options, plan.tokenizer
   if tokenizer is None:
     texts = _sample(plan.parts[CORPUS], plan.share, progress)
-    progress(f"learn {kind}", None, 0)
-    tokenizer = tokenizers.train(texts, kind, plan.vocab_size)
-  tokenizer.save(folder)
+    progress(f"learn {options.tokenizer}", None, 0)
+    tokenizer = tokenizers.train(
+      texts, options.tokenizer, plan.vocab_size, lowercase=not options.cased
+    )
+    tokenizer.save(folder)
+  elif options.extend_vocab:
+    texts = _sample(plan.parts[CORPUS], plan.share, progress)
+    progress("learn more pieces", None, 0)
+    from data_pipelines import vocabulary_extension
+
+    extension = vocabulary_extension.extend(
+      tokenizer, texts, options.extend_vocab
+    )
+    extension.save(folder)
+    tokenizer = extension.tokenizer
+  else:
+    tokenizer.save(folder)
   # From here on there is something to go on with, and it has these pieces.
   work.save()
   return tokenizer

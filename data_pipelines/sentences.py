@@ -73,15 +73,28 @@ def split(text: str, mode: str = "segment") -> list[str]:
   Raises:
     ValueError: another mode.
   """
+  return [
+    sentence
+    for paragraph in split_paragraphs(text, mode)
+    for sentence in paragraph
+  ]
+
+
+def split_paragraphs(text: str, mode: str = "segment") -> list[list[str]]:
+  """Sentences of each paragraph of a document; see `split`.
+
+  With "lines" a line is a paragraph.
+  """
   if mode == "lines":
-    return [line for line in map(str.strip, text.split("\n")) if line]
+    return [[line] for line in map(str.strip, text.split("\n")) if line]
   if mode != "segment":
     raise ValueError(f"sentences={mode!r}; choose from {', '.join(MODES)}")
-  sentences: list[str] = []
-  for paragraph in _paragraphs(text):
-    # White space of any kind becomes one space: this undoes the wraps.
-    _append_sentences(" ".join(paragraph.split()), sentences)
-  return sentences
+  # White space of any kind becomes one space: this undoes the wraps.
+  found = (
+    _split_sentences(" ".join(paragraph.split()))
+    for paragraph in _paragraphs(text)
+  )
+  return [sentences for sentences in found if sentences]
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -101,14 +114,15 @@ def _paragraphs(text: str) -> list[str]:
   return _BLANK_LINE.split(_ITEM.sub("\n\n", "\n".join(lines)))
 
 
-def _append_sentences(paragraph: str, sentences: list[str]) -> None:
-  start = 0
+def _split_sentences(paragraph: str) -> list[str]:
+  start, sentences = 0, []
   for match in _END.finditer(paragraph):
     if _ends_sentence(paragraph, start, match):
       sentences.append(paragraph[start : match.end()].strip())
       start = match.end()
   if rest := paragraph[start:].strip():
     sentences.append(rest)
+  return sentences
 
 
 def _ends_sentence(paragraph: str, start: int, match: re.Match[str]) -> bool:

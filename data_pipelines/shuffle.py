@@ -4,16 +4,19 @@
 
 import contextlib
 import dataclasses
+import heapq
+import itertools
+import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from data_pipelines import documents
 from data_pipelines.corpora import Corpus
-from data_pipelines.encoding import Encoded, Hashed, encode_documents
+from data_pipelines.deduplication import Repeats, find_repeats
+from data_pipelines.encoding import Encoded, Encoder, Hashed, encode_documents
 from data_pipelines.pieces import Tokenizer
+from data_pipelines.splits import split_limit
 from data_pipelines.spool import BUCKETS, Spool
 from data_pipelines.store import SplitWriter, token_dtype, write_manifest
 from data_pipelines.workspace import Workspace
@@ -21,11 +24,13 @@ from data_pipelines.workspace import Workspace
 # Stage, share of it that is done (None: cannot be told), tokens so far.
 Progress = Callable[[str, float | None, int], None]
 
+# Encodes a part of the corpus into buckets; returns a `PartState`'s counts.
+Elsewhere = Callable[[Corpus, Encoder, Sequence[pathlib.Path]], dict[str, Any]]
+
 CORPUS, VALIDATION = "corpus", "validation"
+TOKENIZER = "tokenizer"  # folder, of the workspace and of the store
 # Encoded again at most, after a kill: ten seconds or so.
 _SAVE_BYTES = 1 << 24
-# A next-sentence partner comes from another document of the same split.
-_LEAST_VALIDATION = 2
 
 
 @dataclasses.dataclass
@@ -35,19 +40,36 @@ class PartState:
   Attributes:
     sizes: certain bytes of each bucket; what a file holds beyond is not.
     documents: how many of the part are in them, or were left out.
-    tokens: in the buckets.
+    tokens, paragraphs: in the buckets; paragraphs if they are asked for.
     unwritten: documents with text but no piece, as control characters alone.
-    skipped, empty: as `text_files.Tally`, once `done`.
+    tally: of `records.Tally`, once `done`.
     done: whether the part is encoded to its end.
   """
 
   sizes: list[int] = dataclasses.field(default_factory=lambda: [0] * BUCKETS)
   documents: int = 0
   tokens: int = 0
+  paragraphs: int = 0
   unwritten: int = 0
-  skipped: int = 0
-  empty: int = 0
+  tally: dict[str, int] = dataclasses.field(default_factory=dict)
   done: bool = False
+
+  def count(self, document: Encoded) -> None:
+    """Take a document in."""
+    self.documents += 1
+    self.tokens += len(document.ids)
+    self.paragraphs += len(document.paragraphs)
+    self.unwritten += not len(document.ids)
+
+
+@dataclasses.dataclass
+class _Left:
+  """What writing has left out, or seen twice."""
+
+  shared_documents: int = 0
+  duplicate_documents: int = 0
+  duplicate_paragraphs: int = 0
+  duplicate_tokens: int = 0
 
 
 class Shuffle:
@@ -56,18 +78,19 @@ class Shuffle:
   def __init__(
     self,
     parts: Mapping[str, Corpus],
-    tokenizer: Tokenizer,
+    encoder: Encoder,
     work: Workspace,
     progress: Progress,
   ) -> None:
     """Shuffle `parts` ("corpus", maybe "validation") inside `work`."""
     self._parts = parts
-    self._tokenizer = tokenizer
+    self._encoder = encoder
     self._work = work
     self._progress = progress
     self.tokens_encoded = 0  # in this run
-    self._shared = 0
-    dtype = token_dtype(tokenizer.vocab_size)
+    self._left = _Left()
+    self._vocab_size = encoder.tokenizer.vocab_size
+    dtype = token_dtype(self._vocab_size)
     self._spools = {
       name: Spool(work.path / "spool", name, dtype) for name in parts
     }
@@ -75,8 +98,12 @@ class Shuffle:
       name: PartState(**work.parts.get(name, {})) for name in parts
     }
 
-  def encode(self, *, mode: str, workers: int) -> None:
-    """Encode what is not yet in the buckets; see `encode_documents`.
+  def encode(self, workers: int, elsewhere: Elsewhere | None = None) -> None:
+    """Encode what is not yet in the buckets.
+
+    Args:
+      workers: see `encode_documents`.
+      elsewhere: what encodes a whole part instead.
 
     Raises:
       ValueError: text that cannot be read, or a part without any.
@@ -84,16 +111,19 @@ class Shuffle:
     for name, corpus in self._parts.items():
       state, spool = self._states[name], self._spools[name]
       spool.restore(state.sizes)
-      if not state.done:
+      if not state.done and elsewhere is not None:
+        self._progress(f"encode {name}", None, 0)
+        counts = elsewhere(corpus, self._encoder, spool.paths)
+        spool.restore([path.stat().st_size for path in spool.paths])
+        self._states[name] = state = PartState(**counts)
+        self.tokens_encoded += state.tokens
+      elif not state.done:
         encoded = encode_documents(
-          _hashed(corpus, skip=state.documents),
-          self._tokenizer,
-          mode=mode,
-          workers=workers,
+          _hashed(corpus, skip=state.documents), self._encoder, workers=workers
         )
         self._encode_part(name, encoded)
-        state.skipped = corpus.tally.skipped
-        state.empty = corpus.tally.empty
+        state.tally = dataclasses.asdict(corpus.tally)
+      if not state.done:
         state.done = True
         self._save(name)
       if not state.tokens:
@@ -106,13 +136,10 @@ class Shuffle:
       self._spools[name],
     )
     for document in encoded:
-      state.documents += 1
-      state.tokens += len(document.ids)
+      state.count(document)
       self.tokens_encoded += len(document.ids)
       if len(document.ids):
         spool.add(document)
-      else:
-        state.unwritten += 1
       if spool.buffered > _SAVE_BYTES:
         self._save(name)
       self._progress(f"encode {name}", corpus.share_read, state.tokens)
@@ -123,27 +150,33 @@ class Shuffle:
     self._work.parts[name] = dataclasses.asdict(state)
     self._work.save()
 
-  def write(self, share: float) -> dict[str, dict[str, Any]]:
+  def write(self, share: float, *, deduplicate: bool) -> dict[str, Any]:
     """Write the splits in the order of the hashes; returns their entries.
 
     Args:
       share: of the corpus that goes to validation, if it has no part of its
         own; at least two documents do, where there are four.
+      deduplicate: leave out what stands there already, in validation or
+        before: documents, and paragraphs if the encoder has hashed them.
 
     Raises:
       ValueError: nothing would be left to train on.
     """
-    limit = self._limit(share)
+    limit = split_limit(self._spools[CORPUS].digests, share)
     folder = self._work.path / "store"
     shutil.rmtree(folder, ignore_errors=True)  # half of one, from a kill
     folder.mkdir()
     names = ["train"]
     if share or VALIDATION in self._parts:
       names.append(VALIDATION)
-    size = self._tokenizer.vocab_size
-    writers = {name: SplitWriter(folder, name, size) for name in names}
+    writers = {
+      name: SplitWriter(folder, name, self._vocab_size) for name in names
+    }
     try:
-      self._write(writers, limit)
+      for part, document in self._kept(deduplicate=deduplicate):
+        held_out = documents.share(document.digest) <= limit
+        split = VALIDATION if part == VALIDATION or held_out else "train"
+        writers[split].add_flat(document.ids, document.lengths)
       return {name: writer.finish() for name, writer in writers.items()}
     except BaseException as error:
       for writer in writers.values():
@@ -153,46 +186,63 @@ class Shuffle:
         raise OSError(str(error).partition(";")[0]) from error
       raise
 
-  def _write(self, writers: Mapping[str, SplitWriter], limit: float) -> None:
-    held_out: set[bytes] = set()
-    if VALIDATION in self._parts:
-      for document in self._spools[VALIDATION].documents():
-        held_out.add(document.digest)
-        writers[VALIDATION].add_flat(document.ids, document.lengths)
-    written = 0
-    for document in self._spools[CORPUS].documents():
-      split = (
-        VALIDATION if documents.share(document.digest) <= limit else "train"
-      )
-      writers[split].add_flat(document.ids, document.lengths)
-      self._shared += document.digest in held_out
-      written += len(document.ids)
-      self._progress("write", written / self._states[CORPUS].tokens, written)
+  def _kept(self, *, deduplicate: bool) -> Iterator[tuple[str, Encoded]]:
+    """Part and text of each document to be written, ordered by hash."""
+    self._left = left = _Left()
+    repeats = self._repeats() if deduplicate else {}
+    last: dict[str, bytes] = {}
+    total = sum(state.tokens for state in self._states.values())
+    read = 0
+    for part, document in self._ordered():
+      read += len(document.ids)
+      self._progress("write", read / total, read)
+      again = last.get(part) == document.digest
+      shared = last.get(VALIDATION) == document.digest and part == CORPUS
+      last[part] = document.digest
+      left.duplicate_documents += again
+      left.shared_documents += shared
+      tokens = len(document.ids)
+      if deduplicate and (again or shared):
+        left.duplicate_tokens += tokens
+        continue
+      if part in repeats:
+        document, removed = repeats[part].remove(document)
+        left.duplicate_paragraphs += removed
+        left.duplicate_tokens += tokens - len(document.ids)
+        left.duplicate_documents += not len(document.ids)
+      yield part, document
 
-  def _limit(self, share: float) -> float:
-    """Largest `documents.share` that goes to validation; -1 for none."""
-    if not share:
-      return -1.0
-    shares = np.sort(
-      np.fromiter(map(documents.share, self._spools[CORPUS].digests()), float)
+  def _ordered(self) -> Iterator[tuple[str, Encoded]]:
+    """Every document in the order of hashes; of equal ones validation's."""
+    tagged = [
+      zip(itertools.repeat(name), spool.documents())
+      for name, spool in sorted(self._spools.items(), reverse=True)
+    ]
+    return heapq.merge(*tagged, key=lambda pair: pair[1].digest)
+
+  def _repeats(self) -> Mapping[str, Repeats]:
+    paragraphs = sum(state.paragraphs for state in self._states.values())
+    if not paragraphs:
+      return {}
+    self._progress("find repeated paragraphs", None, 0)
+    names = sorted(self._spools, reverse=True)  # validation first
+    found = find_repeats(
+      [self._spools[name] for name in names],
+      self._work.path / "repeats",
+      paragraphs,
     )
-    least = min(_LEAST_VALIDATION, len(shares) // 2)
-    count = max(int(np.searchsorted(shares, share)), least)
-    if not count or shares[count - 1] == shares[-1]:
-      raise ValueError(
-        f"validation={share:g} leaves nothing to train or to validate on "
-        f"(different documents: {len(np.unique(shares))}); give "
-        "documents=blank_line, validation=FILE or validation=0"
-      )
-    return float(shares[count - 1])
+    return dict(zip(names, found, strict=True))
 
   def counts(self) -> dict[str, int]:
-    """What was left out, and what stands on both sides."""
+    """What was left out, and what stands in the corpus twice."""
     states = self._states.values()
+    tally = lambda name: sum(state.tally.get(name, 0) for state in states)
     return {
-      "skipped_records": sum(state.skipped for state in states),
-      "empty_documents": sum(s.empty + s.unwritten for s in states),
-      "shared_documents": self._shared,
+      "skipped_records": tally("skipped"),
+      "empty_documents": tally("empty") + sum(s.unwritten for s in states),
+      "short_documents": tally("short"),
+      "cut_documents": tally("cut"),
+      **dataclasses.asdict(self._left),
     }
 
 
@@ -204,7 +254,7 @@ def write_identity(
 ) -> None:
   """Put the tokenizer and the manifest beside the splits."""
   folder = work.path / "store"
-  tokenizer.save(folder / "tokenizer")
+  shutil.copytree(work.path / TOKENIZER, folder / TOKENIZER)
   write_manifest(
     folder,
     source=source,

@@ -20,6 +20,7 @@ block. One store serves every objective, input format and sequence length.
     SPLIT.piece_counts.npy int64 [V], how often each piece occurs
 """
 
+import array
 import os
 import pathlib
 from collections.abc import Sequence
@@ -113,7 +114,7 @@ class SplitWriter:
     self._sentences = self._index("sentences", np.uint16)
     self._documents = self._index("documents", np.int64)
     self._offsets = self._index("offsets", np.uint16)
-    self._records: list[tuple[int, int]] = []
+    self._records = array.array("q")  # first sentence and token of each
     self._blocks = [(0, 0, 0, 0)]
     self._tokens = 0
     self._split_sentences = 0
@@ -191,7 +192,7 @@ class SplitWriter:
     self._blocks.append(
       (
         self._documents.size,
-        len(self._records),
+        len(self._records) // 2,
         self._sentences.size,
         self._tokens,
       )
@@ -211,7 +212,7 @@ class SplitWriter:
     while first < len(ends):
       limit = token + self._record_tokens
       last = max(int(np.searchsorted(ends, limit, "right")), first + 1)
-      self._records.append((self._sentences.size + first, self._tokens + token))
+      self._records.extend((self._sentences.size + first, self._tokens + token))
       self._offsets.append(starts[first:last] - token)
       self._shard.write(ids[token : ends[last - 1]].tobytes())
       first, token = last, int(ends[last - 1])
@@ -219,8 +220,9 @@ class SplitWriter:
   def _close_shard(self) -> None:
     if self._shard is not None:
       self._shard.close()
-      self._shards.append(len(self._records) - self._shard_start[0])
-      self._shard_start = (len(self._records), self._tokens)
+      records = len(self._records) // 2
+      self._shards.append(records - self._shard_start[0])
+      self._shard_start = (records, self._tokens)
       self._shard = None
 
   def finish(self) -> dict[str, Any]:
@@ -229,10 +231,11 @@ class SplitWriter:
       self._write_block(len(self._pending))
     self._close_shard()
     self._documents.append(np.array([self._sentences.size]))
-    self._records.append((self._sentences.size, self._tokens))
-    for array in (self._sentences, self._offsets, self._documents):
-      array.close()
-    np.save(self._path("records"), np.array(self._records, np.int64).T.copy())
+    self._records.extend((self._sentences.size, self._tokens))
+    for growing in (self._sentences, self._offsets, self._documents):
+      growing.close()
+    starts = np.frombuffer(self._records, np.int64).reshape(-1, 2)
+    np.save(self._path("records"), np.ascontiguousarray(starts.T))
     np.save(self._path("blocks"), np.array(self._blocks, np.int64))
     np.save(self._path("piece_counts"), self._counts)
     shards = []
@@ -246,7 +249,7 @@ class SplitWriter:
       "sentences": self._sentences.size,
       "split_sentences": self._split_sentences,
       "tokens": self._tokens,
-      "records": len(self._records) - 1,
+      "records": len(starts) - 1,
       "blocks": len(self._blocks) - 1,
       "shards": shards,
       "index": {name: file_entry(self._path(name)) for name in INDEX},

@@ -6,6 +6,17 @@ import dataclasses
 
 from data_pipelines.store import Store
 
+_COUNTS = {
+  "skipped_records": "bad records skipped",
+  "empty_documents": "empty documents left out",
+  "short_documents": "documents left out, shorter than --min_characters",
+  "cut_documents": "cuts in documents that were too long",
+  "shared_documents": "training documents also in validation",
+  "duplicate_documents": "documents that stand there more than once",
+  "duplicate_paragraphs": "repeated paragraphs left out",
+  "duplicate_tokens": "tokens left out with what was repeated",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
@@ -18,10 +29,9 @@ class Summary:
     vocab_size: number of its pieces.
     splits: documents, sentences and tokens of each split.
     unknown_rate: share of the training tokens that are the unknown piece.
-    bytes_per_token: of all files of the store together.
-    skipped_records, empty_documents: what was left out.
-    shared_documents: of the training split, that stand word for word in
-      validation files.
+    bytes_per_token: of all files of the store together, but its report.
+    counts: what was left out, and what stands in the corpus twice, as
+      `Shuffle.counts` gives it.
     tokenizer_seconds: spent on learning the tokenizer, reading included.
     seconds: spent on everything else in this run.
     tokens_encoded: in this run; an earlier one's are not counted.
@@ -34,9 +44,7 @@ class Summary:
   splits: dict[str, dict[str, int]]
   unknown_rate: float
   bytes_per_token: float
-  skipped_records: int
-  empty_documents: int
-  shared_documents: int
+  counts: dict[str, int]
   tokenizer_seconds: float = 0.0
   seconds: float = 0.0
   tokens_encoded: int = 0
@@ -57,7 +65,10 @@ def summarize(store: Store, *, new: bool) -> Summary:
   }
   counts_V = store.piece_counts()
   unknown = store.special_ids["unk"]
-  size = sum(f.stat().st_size for f in store.path.rglob("*") if f.is_file())
+  files = (path for path in store.path.rglob("*") if path.is_file())
+  size = sum(
+    path.stat().st_size for path in files if not path.match("report.*")
+  )
   return Summary(
     path=str(store.path),
     new=new,
@@ -66,8 +77,12 @@ def summarize(store: Store, *, new: bool) -> Summary:
     splits=splits,
     unknown_rate=float(counts_V[unknown] / max(int(counts_V.sum()), 1)),
     bytes_per_token=size / sum(split["tokens"] for split in splits.values()),
-    **{
-      name: source[name]
-      for name in ("skipped_records", "empty_documents", "shared_documents")
+    counts={
+      name: count for name, count in source.items() if isinstance(count, int)
     },
   )
+
+
+def name_count(name: str) -> str:
+  """What a count of a store's manifest counts, in words."""
+  return _COUNTS.get(name, name.replace("_", " "))

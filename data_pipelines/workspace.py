@@ -23,35 +23,37 @@ from data_pipelines.manifest import MANIFEST, commit, read_manifest
 _LOCK = "lock"
 
 
-def check_output(output: str, recipe: Mapping[str, Any]) -> pathlib.Path | None:
-  """Folder to make; None if the store is there already, made by `recipe`.
+def is_made(
+  output: str, folder: pathlib.Path, recipe: Mapping[str, Any]
+) -> bool:
+  """Whether the store of `recipe` is there already.
+
+  Args:
+    output: where it goes, as it was given.
+    folder: on this machine.
+    recipe: all that its bytes follow from.
 
   Raises:
     ValueError: something else is there.
   """
-  if "://" in output:
-    raise ValueError(f"output={output!r} is no local folder; give one")
-  path = pathlib.Path(os.path.abspath(output))
-  if (path / MANIFEST).is_file():
-    known = read_manifest(path)[0]["source"].get("recipe")
+  if (folder / MANIFEST).is_file():
+    known = read_manifest(folder)[0]["source"].get("recipe")
     if known != recipe:
       raise ValueError(
         f"{output} holds a store {_difference(known, recipe)}; give another "
         "output, or remove it"
       )
-    return None
-  if path.is_dir() and not any(path.iterdir()):
-    return path
-  if path.exists():
+    return True
+  if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
     raise ValueError(f"{output} is there and is no store; give another output")
-  return path
+  return False
 
 
 def _difference(known: Any, recipe: Mapping[str, Any]) -> str:
   known = known if isinstance(known, dict) else {}
-  for field, value in recipe.items():
-    if known.get(field) != value:
-      old, new = (json.dumps(side) for side in (known.get(field), value))
+  for field in (*recipe, *known):
+    if known.get(field) != recipe.get(field):
+      old, new = (json.dumps(side.get(field)) for side in (known, recipe))
       return f"with {field} {old}, not {new}"
   return "from another recipe"
 

@@ -20,12 +20,18 @@ INTERRUPTED = 130
 _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
 
 
-def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
+def run(
+  main: Callable[[Sequence[str]], None], *, passes_on: str = ""
+) -> NoReturn:
   """Parse flags, run `main`, exit; a mistake is one line, no traceback.
 
-  `main` takes what absl's mains take, and no arguments are left over.
+  `main` takes what absl's mains take. No arguments are left over, unless the
+  flag named `passes_on` is given: then unknown ones are somebody else's.
   """
-  app.run(lambda argv: _told(main, argv), flags_parser=_parse)
+  app.run(
+    lambda argv: _told(main, argv),
+    flags_parser=lambda argv: _parse(argv, passes_on),
+  )
   sys.exit(0)
 
 
@@ -76,11 +82,15 @@ class Signals:
     self._received = signal.Signals(number)
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def _parse(argv: Sequence[str], passes_on: str) -> list[str]:
   if any(argument in ("--help", "-help", "--helpfull") for argument in argv):
     return app.parse_flags_with_usage(list(argv))
+  foreign = any(
+    passes_on and part.lstrip("-").partition("=")[0] == passes_on
+    for part in argv
+  )
   try:
-    rest = flags.FLAGS(list(argv))
+    rest = flags.FLAGS(list(argv), known_only=foreign)
   except (flags.Error, ValueError, OSError) as error:
     fail(_own_words(error))
   except (AttributeError, KeyError) as error:
@@ -93,7 +103,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
     logging.get_absl_handler().setFormatter(
       standard_logging.Formatter("warning: %(message)s")
     )
-  if len(rest) > 1:
+  if len(rest) > 1 and not foreign:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
 

@@ -12,178 +12,38 @@ holds, and what its rows are like in each input format and length.
 """
 
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import rich.box
 import rich.console
-import rich.progress
-import rich.table
 from absl import flags
 
 from bertjax import config
-from data_pipelines import corpora, sentences, tokenizers
-from data_pipelines.formats import report_formats
-from data_pipelines.prepare import Options, prepare
-from data_pipelines.store import Store, open_store
+from data_pipelines import corpora, remote_store, sentences, tokenizers
+from data_pipelines.options import DEDUPLICATE, Options
+from data_pipelines.store import open_store
 from data_pipelines.summary import Summary
 from launch import cli
-
-_PLAIN_SECONDS = 10.0  # between two lines, where nobody looks at a terminal
+from launch.prepare_console import prepare_shown, show_store
+from launch.reports import store_report
 
 
 def run(options: Options) -> Summary:
-  """Make the store, show how far it is, and print what it holds.
+  """Make the store, print what it holds, and write its report.
 
   Raises:
     ValueError, OSError: see `data_pipelines.prepare.prepare`.
   """
   console = rich.console.Console(highlight=False)
-  if console.is_terminal:
-    with _Bar(console) as bar:
-      summary = prepare(options, bar)
-  else:
-    summary = prepare(options, _Lines())
+  summary = prepare_shown(options, console)
   state = "" if summary.new else ", which was there already"
-  console.print(f"store {summary.path}{state}", soft_wrap=True)
-  console.print(_table(summary))
-  store = open_store(summary.path)
-  for note in _notes(summary, store):
-    console.print(note, soft_wrap=True)
-  console.print("an epoch's training rows, by format and pair loss:")
-  console.print(_formats_table(store))
-  console.print(
-    "packs: examples in a row; full: positions that are no padding; random: "
-    "examples whose B is drawn; the tokens of such B, and those cut off: for "
-    "each of the text; measured on at most four blocks",
-    soft_wrap=True,
-  )
+  console.print(f"store {options.output}{state}", soft_wrap=True)
+  store = open_store(options.output)
+  show_store(console, summary, store)
+  report = store_report.write(store.path)
+  if remote_store.is_remote(options.output):
+    remote_store.add(store.path, report, options.output)
+  console.print(f"report {report[0]}", soft_wrap=True)
   return summary
-
-
-class _Bar:
-  """A bar for each stage, on a terminal."""
-
-  def __init__(self, console: rich.console.Console) -> None:
-    self._bars = rich.progress.Progress(
-      rich.progress.TextColumn("{task.description}"),
-      rich.progress.BarColumn(),
-      rich.progress.TaskProgressColumn(),
-      rich.progress.TextColumn("{task.fields[note]}"),
-      rich.progress.TimeElapsedColumn(),
-      console=console,
-    )
-    self._stages: dict[str, rich.progress.TaskID] = {}
-    self._stage = ""
-    self._shown = 0.0
-
-  def __enter__(self) -> "_Bar":
-    self._bars.start()
-    return self
-
-  def __exit__(self, *_: object) -> None:
-    self._finish()
-    self._bars.stop()
-
-  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
-    """Show progress, at most ten times a second."""
-    if stage != self._stage:
-      self._finish()
-      self._stage = stage
-      self._stages[stage] = self._bars.add_task(stage, total=None, note="")
-    elif time.monotonic() - self._shown < 0.1:
-      return
-    self._shown = time.monotonic()
-    note = f"{tokens:,} tokens" if tokens else ""
-    task = self._stages[stage]
-    if share is None:
-      self._bars.update(task, note=note)
-    else:
-      self._bars.update(task, total=1.0, completed=share, note=note)
-
-  def _finish(self) -> None:
-    if self._stage:
-      self._bars.update(self._stages[self._stage], total=1.0, completed=1.0)
-
-
-class _Lines:
-  """A line for each stage, and one now and then, in a log."""
-
-  def __init__(self) -> None:
-    self._stage = ""
-    self._shown = 0.0
-
-  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
-    """Print progress, every ten seconds and at each new stage."""
-    now = time.monotonic()
-    if stage == self._stage and now - self._shown < _PLAIN_SECONDS:
-      return
-    new, self._stage, self._shown = stage != self._stage, stage, now
-    done = "" if share is None or new else f" {share:.0%}"
-    count = "" if new else f", {tokens:,} tokens"
-    print(f"{stage}{done}{count}", flush=True)
-
-
-def _table(summary: Summary) -> rich.table.Table:
-  table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-  table.add_column("split")
-  for name in ("documents", "sentences", "tokens"):
-    table.add_column(name, justify="right")
-  for name, split in summary.splits.items():
-    table.add_row(name, *(f"{count:,}" for count in split.values()))
-  return table
-
-
-def _formats_table(store: Store) -> rich.table.Table:
-  table = rich.table.Table(
-    box=rich.box.SIMPLE_HEAD,
-    padding=0,
-  )
-  table.add_column("rows", no_wrap=True)
-  for name in ("length", "examples", "tokens", "packs", "full"):
-    table.add_column(name, justify="right", no_wrap=True)
-  for name in ("random", "their B", "cut off"):
-    table.add_column(name, justify="right", no_wrap=True)
-  for form, task, seq_length, values in report_formats(store):
-    share = lambda name, values=values: f"{values[name]:.1%}"
-    drawn = [share("random_share"), share("random_token_share")]
-    table.add_row(
-      f"{form}/{task}",
-      f"{seq_length}",
-      f"{values['examples_per_epoch']:,.0f}",
-      f"{values['mean_example_length']:.0f}",
-      f"{values['examples_per_row']:.1f}",
-      share("efficiency"),
-      *(drawn if task == "nsp" else "––"),
-      share("truncated_share"),
-    )
-  return table
-
-
-def _notes(summary: Summary, store: Store) -> Iterator[str]:
-  gap = tokenizers.load(store.tokenizer_path).no_exchange
-  if gap:
-    yield (
-      f"{summary.tokenizer} without tokenizer.json, which cannot give the same "
-      f"ids: {gap}; exports are for programs that read the model itself"
-    )
-  yield (
-    f"{summary.tokenizer}, {summary.vocab_size:,} pieces; "
-    f"{summary.unknown_rate:.4%} of the tokens unknown; "
-    f"{summary.bytes_per_token:.2f} bytes a token on disk"
-  )
-  if summary.tokens_encoded:
-    yield (
-      f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s,"
-      f" the tokenizer's {summary.tokenizer_seconds:.1f} s apart"
-    )
-  for count, what in (
-    (summary.skipped_records, "bad records skipped"),
-    (summary.empty_documents, "empty documents left out"),
-    (summary.shared_documents, "training documents also in validation"),
-  ):
-    if count:
-      yield f"{count:,} {what}"
 
 
 def define_flags() -> None:
@@ -191,22 +51,14 @@ def define_flags() -> None:
 
   Not at import: other launchers call `run` and have flags of their own.
   """
-  text, enum, yes = (
+  _define_source_flags()
+  text, enum, yes, number = (
     flags.DEFINE_string,
     flags.DEFINE_enum,
     flags.DEFINE_bool,
-  )
-  text(
-    "corpus", None, "stdlib, files or globs, comma-separated.", required=True
+    flags.DEFINE_integer,
   )
   text("output", None, "Folder of the store.", required=True)
-  enum(
-    "documents",
-    "file",
-    list(corpora.DOCUMENTS),
-    "What a document of a .txt file is: the file, or what stands between two "
-    "blank lines.",
-  )
   enum(
     "sentences",
     "segment",
@@ -214,33 +66,78 @@ def define_flags() -> None:
     "Undo hard wraps and find sentence ends, or take lines as they are.",
   )
   text(
-    "validation",
-    "0.05",
-    "Share of the documents, chosen by hash (0 for none), or files or globs.",
-  )
-  text(
     "tokenizer",
     "wordpiece",
-    "wordpiece or sentencepiece to learn one, or a vocab.txt, a spiece.model, "
-    "or a folder with one, as of a store or a bundle.",
+    f"{', '.join(tokenizers.KINDS)} to learn one, or a vocab.txt, a "
+    "spiece.model, or a folder with one, as of a store or a bundle.",
   )
-  flags.DEFINE_integer(
-    "vocab_size", 0, "Pieces of a new tokenizer; 0 takes 30,522."
+  number("vocab_size", 0, "Pieces of a new tokenizer; 0 takes 30,522.")
+  yes("cased", False, "A new tokenizer tells capitals from small letters.")
+  number(
+    "extend_vocab",
+    0,
+    "Pieces of this corpus to add to the WordPiece vocabulary given; unused "
+    "slots are filled first.",
   )
-  yes("skip_bad_records", False, "Count lines that cannot be read, and go on.")
   yes("restart", False, "Forget what a run has left in OUTPUT.partial.")
-  flags.DEFINE_integer(
-    "workers", 0, "Processes that encode; 0 encodes in this one."
+  number("workers", 0, "Processes that encode; 0 encodes in this one.")
+  text(
+    "runner",
+    "",
+    "Encode with Apache Beam on this runner, as DirectRunner or "
+    "DataflowRunner; unknown flags are passed on to it.",
   )
 
 
-def main(_: Sequence[str]) -> None:
+def _define_source_flags() -> None:
+  text, enum, yes, number = (
+    flags.DEFINE_string,
+    flags.DEFINE_enum,
+    flags.DEFINE_bool,
+    flags.DEFINE_integer,
+  )
+  text(
+    "corpus",
+    None,
+    "stdlib, files, globs, folders, bucket paths or tfds:NAME:SPLIT, "
+    "comma-separated.",
+    required=True,
+  )
+  enum(
+    "documents",
+    "file",
+    list(corpora.DOCUMENTS),
+    "What a document of a .txt file is: the file, or what stands between two "
+    "blank lines.",
+  )
+  text("text_field", "text", "Name of the text in .jsonl and .parquet.")
+  text("tfds_data_dir", "", "Where TFDS datasets lie; their default if empty.")
+  text(
+    "validation",
+    "0.05",
+    "Share of the documents, chosen by hash (0 for none), or a corpus.",
+  )
+  number("min_characters", 0, "Shorter documents are left out.")
+  enum(
+    "deduplicate",
+    "none",
+    list(DEDUPLICATE),
+    "Leave out documents that stand there already word for word, and their "
+    "repeated paragraphs.",
+  )
+  yes("skip_bad_records", False, "Count records that cannot be read, go on.")
+
+
+def main(arguments: Sequence[str]) -> None:
   """Prepare what the flags say."""
-  names = [field.name for field in dataclasses.fields(Options)]
-  values = {name: flags.FLAGS[name].value for name in names}
-  run(config.from_mapping(Options, values))
+  names = {field.name for field in dataclasses.fields(Options)}
+  values = {
+    name: flags.FLAGS[name].value for name in sorted(names & set(flags.FLAGS))
+  }
+  options = config.from_mapping(Options, values)
+  run(dataclasses.replace(options, beam_options=tuple(arguments[1:])))
 
 
 if __name__ == "__main__":
   define_flags()
-  cli.run(main)
+  cli.run(main, passes_on="runner")

@@ -29,7 +29,9 @@ def test_documents_come_in_order_however_they_are_batched(
 ):
   monkeypatch.setattr(encoding, "_BATCH_CHARACTERS", characters)
   found = list(
-    encoding.encode_documents(hashed(TEXTS), tokenizer, mode="segment")
+    encoding.encode_documents(
+      hashed(TEXTS), encoding.Encoder(tokenizer, "segment")
+    )
   )
   assert len(found) == len(TEXTS)
   for text, document in zip(TEXTS, found, strict=True):
@@ -51,7 +53,7 @@ def test_workers_read_no_further_ahead_than_they_need(tokenizer, monkeypatch):
       yield document
 
   encoded = encoding.encode_documents(
-    watched(), tokenizer, mode="segment", workers=1
+    watched(), encoding.Encoder(tokenizer, "segment"), workers=1
   )
   assert next(encoded).digest == documents.digest(TEXTS[0])
   assert taken == 3
@@ -71,7 +73,7 @@ class _Deadly(wordpiece.WordPiece):
 
 def test_a_worker_that_dies_is_told():
   encoded = encoding.encode_documents(
-    hashed(TEXTS), _Deadly(PIECES), mode="lines", workers=1
+    hashed(TEXTS), encoding.Encoder(_Deadly(PIECES), "lines"), workers=1
   )
   with pytest.raises(OSError, match="a worker process died"):
     list(encoded)

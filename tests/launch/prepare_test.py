@@ -12,7 +12,7 @@ import sentencepiece
 
 from data_pipelines.prepare import Options
 from data_pipelines.store import open_store
-from launch import prepare
+from launch import prepare, prepare_console
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 
@@ -112,7 +112,7 @@ def test_a_model_without_an_exchange_file_is_told_of(corpus, tmp_path, capsys):
 def test_bar_shows_every_stage_to_its_end():
   output = io.StringIO()
   console = rich.console.Console(file=output, force_terminal=True, width=120)
-  with prepare._Bar(console) as bar:
+  with prepare_console._Bar(console) as bar:
     for stage, share in (("learn", None), ("encode", 0.0), ("encode", 0.5)):
       bar(stage, share, 1234)
   shown = output.getvalue()
