@@ -41,6 +41,9 @@ EXTRAS = {
   "hf": ["transformers>=5"],
   # What the exports and the numerics are proven against.
   "torch": ["torch>=2.8"],
+  # Preparing past one machine, in an environment of its own: install it with
+  # the constraints of launch/beam-constraints.txt.
+  "beam": ["apache-beam>=2.77"],
   "tpu": ["jax[tpu]"],
   "cuda": ["jax[cuda13]"],
   "dev": [
@@ -70,6 +73,7 @@ setup(
       for rest in ("", ".*")
     ]
   ),
+  package_data={"launch.reports": ["templates/*.html"]},
   install_requires=CORE,
   extras_require=EXTRAS,
 )

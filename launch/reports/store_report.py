@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a prepared store: `report.html`, and its numbers as JSON.
+
+Both follow from the store's bytes alone, so that equal stores have equal
+reports.
+"""
+
+import os
+import pathlib
+
+from launch.reports import page
+
+HTML = "report.html"
+JSON = "report.json"
+
+
+def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
+  """Write the report of the store at `path` into it.
+
+  Returns:
+    The files: `report.html`, `report.json`.
+
+  Raises:
+    ValueError: no store, or a damaged one.
+    OSError: it cannot be written.
+  """
+  # Not above: JAX, grain and matplotlib take long to import.
+  from data_pipelines.store import open_store
+  from launch.reports import samples, store_numbers, store_view
+
+  store = open_store(path)
+  with samples.begin(store.path) as sampled:
+    numbers = store_numbers.collect(store)
+    view = store_view.make_view(numbers)
+    numbers["samples"] = sampled()
+  view["samples"] = store_view.show_samples(
+    numbers["samples"], numbers["tokenizer"]["name"]
+  )
+  html = page.render("store_report.html", {"report": numbers, **view})
+  return [
+    page.write(store.path / HTML, html),
+    page.write_json(store.path / JSON, numbers),
+  ]

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import matplotlib
+import pytest
+
+from launch.reports import page
+
+
+def test_a_figure_is_an_element_in_the_colours_of_its_page():
+  before = dict(matplotlib.rcParams)
+  with page.draw("one") as drawing:
+    drawing.axes.plot([1, 2], [3, 4], color=page.Ink.SECOND)
+    drawing.axes.set_title("a < b")
+  assert drawing.svg.startswith("<svg viewBox=")
+  assert drawing.svg.endswith("</svg>")
+  assert "var(--second)" in drawing.svg
+  assert "#00000" not in drawing.svg
+  assert "http" not in drawing.svg
+  assert "a &lt; b" in drawing.svg
+  assert dict(matplotlib.rcParams) == before
+
+
+def test_a_figure_is_the_same_whatever_the_user_has_set():
+  def figure():
+    with page.draw("one") as drawing:
+      drawing.axes.stairs([1, 2], [0, 1, 2], fill=True)
+    return drawing.svg
+
+  first = figure()
+  with matplotlib.rc_context({"axes.linewidth": 9, "hatch.color": "pink"}):
+    assert figure() == first
+
+
+@pytest.mark.parametrize(
+  ("value", "shown"),
+  [
+    (0.0, "0 %"),
+    (1e-9, "<0.0001 %"),
+    (0.00011, "0.01 %"),
+    (0.0123, "1.2 %"),
+    (0.51352, "51.4 %"),
+    (1.0, "100.0 %"),
+  ],
+)
+def test_no_share_but_nought_looks_like_nought(value, shown):
+  assert page.format_share(value) == shown.replace(" ", "\u00a0")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+  path = tmp_path / "numbers.json"
+  page.write_json(path, {"b": 1, "a": "ß"})
+  assert path.read_bytes() == '{\n "a": "ß",\n "b": 1\n}\n'.encode()
+  with pytest.raises(ValueError, match="JSON"):
+    page.write_json(path, {"a": float("nan")})
+  (tmp_path / "numbers.json.partial").mkdir()
+  with pytest.raises(OSError, match="partial"):
+    page.write(path, "half")
+  assert path.read_bytes() == '{\n "a": "ß",\n "b": 1\n}\n'.encode()

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import copy
+
+import pytest
+
+from launch.reports import store_notes, store_view
+
+PIECES = {
+  "wordpiece": [
+    *("[CLS]", "the", "cod", "##s", "##", "swim", "[SEP]"),
+    *("a", "pike", "[SEP]"),
+  ],
+  "sentencepiece": [
+    *("<cls>", "▁the", "▁cod", "s", "▁", "swim", "<sep>"),
+    *("▁a", "▁pike", "<sep>"),
+  ],
+}
+TEXT = {
+  "wordpiece": ["the cods ## swim", "a pike"],
+  "sentencepiece": ["the cods swim", "a pike"],
+}
+
+
+def show(tokenizer, chosen=()):
+  example = {
+    "label": "next",
+    "pieces": PIECES[tokenizer],
+    "types": [0] * 7 + [1] * 3,
+    "specials": [0, 6, 9],
+    "chosen": list(chosen),
+  }
+  shown = store_view.show_samples(
+    {"rows": [{"padding": 2, "examples": [example]}]}, tokenizer
+  )
+  return shown, shown["rows"][0]["examples"][0]["runs"]
+
+
+@pytest.mark.parametrize("tokenizer", PIECES)
+def test_pieces_are_put_together_to_words(tokenizer):
+  _, runs = show(tokenizer)
+  assert [run["segment"] for run in runs] == [
+    *("special", "A", "special", "B", "special")
+  ]
+  texts = [
+    "".join(" " * piece["space"] + piece["text"] for piece in run["pieces"])
+    for run in runs
+    if run["segment"] != "special"
+  ]
+  assert texts == TEXT[tokenizer]
+
+
+def test_a_mask_stands_where_its_piece_stood():
+  chosen = [
+    {"position": 2, "was": "##cod", "becomes": "random"},
+    {"position": 3, "was": "es", "becomes": "mask"},
+    {"position": 5, "was": "swim", "becomes": "kept"},
+  ]
+  shown, runs = show("wordpiece", chosen)
+  _, random, mask, _, kept = runs[1]["pieces"]
+  assert (random["text"], random["was"]) == ("cod", "##cod")
+  assert (random["space"], mask["space"]) == (False, True)
+  assert (mask["text"], mask["was"]) == ("##s", "es")
+  assert (kept["text"], kept["becomes"]) == ("swim", "kept")
+  assert shown["becomes"] == dict.fromkeys(("mask", "random", "kept"), 1 / 3)
+
+
+SOUND = {
+  "splits": {
+    "train": {"documents": 9, "unknown_rate": 0.0, "fertility": 1.2},
+    "validation": {},
+  },
+  "vocabulary": {"never": 1, "ordinary": 100},
+  "pairs": [{"expected": 0.51}],
+  "formats": [{"efficiency": 0.99}],
+}
+
+
+@pytest.mark.parametrize(
+  ("place", "value", "note"),
+  [
+    (("splits", "train", "documents"), 1, "impossible"),
+    (("splits", "train", "unknown_rate"), 0.02, "unknown"),
+    (("splits", "train", "fertility"), 2.5, "cut into 2.50"),
+    (("vocabulary", "never"), 60, "never occur"),
+    (("pairs", 0, "expected"), 0.8, "80.0"),
+    (("formats", 0, "efficiency"), 0.5, "filled"),
+  ],
+)
+def test_what_stands_out_is_said_and_nothing_else(place, value, note):
+  assert list(store_notes.find_notes(SOUND)) == []
+  numbers = copy.deepcopy(SOUND)
+  part = numbers
+  for name in place[:-1]:
+    part = part[name]
+  part[place[-1]] = value
+  (said,) = store_notes.find_notes(numbers)
+  assert note in said
