@@ -11,7 +11,7 @@ WORKERS ?= 2
 # The tests are CPU work, also where a TPU runtime is installed.
 TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 
-.PHONY: print-venv install pretrain test test-full lint format clean
+.PHONY: print-venv install beam pretrain test test-full lint format clean
 
 print-venv:
 	@echo $(VENV)
@@ -26,6 +26,16 @@ $(VENV)/.installed-%: setup.py
 	$(BIN)/python -m pip install --quiet --upgrade pip && \
 	$(BIN)/python -m pip install --quiet --editable '$(if $(filter core,$*),.,.[$*])' && \
 	touch $@ && echo "installed into $(VENV) in $$(( $$(date +%s) - start )) s"
+
+# Apache Beam needs older packages than the rest: an environment of its own.
+beam: $(VENV)-beam/.installed
+
+$(VENV)-beam/.installed: setup.py launch/beam-constraints.txt
+	@$(PYTHON) -m venv $(VENV)-beam && \
+	$(VENV)-beam/bin/python -m pip install --quiet --upgrade pip && \
+	$(VENV)-beam/bin/python -m pip install --quiet \
+	  -c launch/beam-constraints.txt --editable '.[beam]' && \
+	touch $@ && echo "installed into $(VENV)-beam"
 
 pretrain: $(VENV)/.installed-core
 	$(BIN)/python -m launch.demo --output=$(RUN)
