@@ -3,7 +3,7 @@
 """What makes a run this run and no other (law 10). No JAX here."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertjax.config import PretrainConfig, to_mapping
@@ -22,12 +22,22 @@ _OF_DROPOUT = (
 
 
 def identity(
-  config: PretrainConfig, *, store_sha256: str, tokenizer_sha256: str
+  config: PretrainConfig,
+  *,
+  store_sha256: str,
+  tokenizer_sha256: str,
+  rows: Sequence[Mapping[str, int]] = (),
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
   Mesh, remat, kernels, dtype of compute, logging, evaluation and retention
   are not among them, nor is where the store lies.
+
+  Args:
+    config: of the run.
+    store_sha256: of the store, or of several together.
+    tokenizer_sha256: of its tokenizer.
+    rows: of a mixture in each phase: a store's hash → its rows in a batch.
   """
   values = to_mapping(config)
   fields = {name: values[name] for name in _SINGLE}
@@ -43,6 +53,8 @@ def identity(
     }
   fields["compute.dropout_rng"] = config.compute.dropout_rng
   fields["store"] = store_sha256
+  for phase, shares in zip(("data", "phase2"), rows, strict=False):
+    fields[f"{phase}.stores"] = dict(shares)
   fields["tokenizer"] = tokenizer_sha256
   model = config.model
   if not model.hidden_dropout_rate and not model.attention_dropout_rate:

@@ -81,7 +81,11 @@ def batch_shards(mesh: Mesh) -> int:
 
 
 def local_rows(mesh: Mesh, batch_size: int) -> slice:
-  """Rows of a global batch that this process feeds to its devices."""
+  """Rows of a global batch that this process needs: the first to the last.
+
+  Where its devices take rows in turns with another process's, also those of
+  the other that lie between.
+  """
   indices = batch_sharding(mesh).addressable_devices_indices_map((batch_size,))
   spans = [index[0].indices(batch_size) for index in indices.values() if index]
   return slice(min(span[0] for span in spans), max(span[1] for span in spans))
@@ -90,12 +94,30 @@ def local_rows(mesh: Mesh, batch_size: int) -> slice:
 def put_batch(
   batch: Mapping[str, np.ndarray], mesh: Mesh
 ) -> dict[str, jax.Array]:
-  """Place a batch, of which this process gives the rows it feeds."""
+  """Place a batch, of which this process gives its `local_rows`."""
   target = batch_sharding(mesh)
-  return {
-    name: jax.make_array_from_process_local_data(target, array)
-    for name, array in batch.items()
-  }
+  if target.is_fully_addressable:
+    return {
+      name: jax.device_put(array, target) for name, array in batch.items()
+    }
+  shards = batch_shards(mesh)
+  indices = target.addressable_devices_indices_map((shards,))
+  spans = [index[0].indices(shards) for index in indices.values() if index]
+  first, stop = min(spans)[0], max(spans)[1]
+
+  def place(array: np.ndarray) -> jax.Array:
+    rows = len(array) // (stop - first)
+    cut = [(span[0] - first) * rows for span in spans]
+    # To each device by itself: `make_array_from_process_local_data` does what
+    # the loop's guard takes for an accident.
+    parts = jax.device_put(
+      [array[start : start + rows] for start in cut], list(indices)
+    )
+    return jax.make_array_from_single_device_arrays(
+      (shards * rows, *array.shape[1:]), target, parts
+    )
+
+  return {name: place(array) for name, array in batch.items()}
 
 
 def param_shardings(boxed: Any, mesh: Mesh) -> Any:

@@ -27,6 +27,10 @@ On a laptop, a few hundred steps on the Python standard library's prose:
     --config=configs/pretrain.py:size=tiny,recipe=short \
     --workdir=runs/tiny --config.steps=300 --config.evaluation.every_steps=100
 
+Several stores of one tokenizer at once, each with its share of the rows of
+every batch, as for going on (`init_from`) in a domain without losing the rest:
+`--config.data.stores=runs/wiki=0.8,runs/tickets=0.2` instead of `data.store`.
+
 Expected: the masked-LM loss of BERT-base on held-out text is about 1.4 after
 the full recipe (perplexity 3.99 in the paper's table 6); the first hundred
 steps bring it from log(vocabulary) to the unigram entropy of the corpus, which

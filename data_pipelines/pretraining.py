@@ -9,7 +9,7 @@ module that imports grain.
 
 import operator
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import grain
 
@@ -22,7 +22,9 @@ from data_pipelines.planner import Planner
 from data_pipelines.store import Store
 
 __all__ = [
+  "CACHE_BYTES",
   "EvaluationBatches",
+  "Pipeline",
   "PretrainingPipeline",
   "TrainIterator",
   "evaluation_batches",
@@ -31,6 +33,47 @@ __all__ = [
 
 # More steps than any run has; a grain source must have a length.
 _ENDLESS = 1 << 40
+# Of a run's stores together: what is kept of records that were read.
+CACHE_BYTES = 512 << 20
+
+
+class Pipeline(Protocol):
+  """What a run asks of its batches: one store's, or a mixture's."""
+
+  batch_size: int
+
+  @property
+  def num_packs(self) -> int:
+    """See `PretrainingPipeline`, as for all of these."""
+    ...
+
+  def batch(self, step: int, rows: slice | None = None) -> Batch:
+    """Rows of the batch of a step."""
+    ...
+
+  def epoch(self, step: int) -> float:
+    """Epochs begun before a step."""
+    ...
+
+  def report(self) -> dict[str, float]:
+    """What the rows are like."""
+    ...
+
+  def memo(self, step: int) -> dict[str, Any]:
+    """What makes `restore` fast."""
+    ...
+
+  def restore(self, memo: Mapping[str, Any]) -> bool:
+    """Take over a memo."""
+    ...
+
+  def facts(self, step: int) -> list[Any]:
+    """What a worker process found out."""
+    ...
+
+  def learn(self, facts: list[Any]) -> None:
+    """Take over another instance's facts."""
+    ...
 
 
 class PretrainingPipeline:
@@ -43,6 +86,7 @@ class PretrainingPipeline:
     data: `seq_length` and `max_packs` of it.
     batch_size: rows of the global batch.
     seed: of the run.
+    cache_bytes: of records kept in memory.
 
   Raises:
     ValueError: rows that cannot be made of this split, or a batch size under 1.
@@ -57,6 +101,7 @@ class PretrainingPipeline:
     data: DataConfig,
     batch_size: int,
     seed: int,
+    cache_bytes: int = CACHE_BYTES,
   ) -> None:
     if batch_size < 1:
       raise ValueError(f"batch_size={batch_size}; give at least 1")
@@ -70,7 +115,7 @@ class PretrainingPipeline:
     )
     self.batch_size = batch_size
     self._lanes = Lanes(self._planner, batch_size)
-    self._reader = TokenReader(self._planner.split)
+    self._reader = TokenReader(self._planner.split, cache_bytes)
 
   @property
   def num_packs(self) -> int:
@@ -104,18 +149,20 @@ class PretrainingPipeline:
   def memo(self, step: int) -> dict[str, Any]:
     """What makes `restore` at `step` fast, as plain JSON values."""
     return {
-      "identity": self._identity(),
+      "identity": self.identity,
       "facts": [list(fact) for fact in self._lanes.facts(step)],
     }
 
   def restore(self, memo: Mapping[str, Any]) -> bool:
     """Take over a memo; False, and no effect, where it is of other batches."""
-    if memo.get("identity") != self._identity():
+    if memo.get("identity") != self.identity:
       return False
     self.learn([(fact[0], fact[1], fact[2]) for fact in memo["facts"]])
     return True
 
-  def _identity(self) -> str:
+  @property
+  def identity(self) -> str:
+    """What the batches depend on, in short."""
     return f"{self._planner.identity}/{self.batch_size}"
 
   def facts(self, step: int) -> list[Fact]:
@@ -132,7 +179,7 @@ class _Steps:
 
   def __init__(
     self,
-    pipeline: PretrainingPipeline,
+    pipeline: Pipeline,
     start: int,
     rows: slice | None,
     *,
@@ -146,7 +193,7 @@ class _Steps:
   def __len__(self) -> int:
     return _ENDLESS
 
-  def __getitem__(self, index: int) -> tuple[Batch, list[Fact]]:
+  def __getitem__(self, index: int) -> tuple[Batch, list[Any]]:
     step = self._start + operator.index(index)
     batch = self._pipeline.batch(step, self._rows)
     # A thread of this process has learnt them already.
@@ -156,7 +203,7 @@ class _Steps:
 class TrainIterator(Iterator[Batch]):
   """Batches in the order of steps, prefetched; close it when done."""
 
-  def __init__(self, pipeline: PretrainingPipeline, source: Any) -> None:
+  def __init__(self, pipeline: Pipeline, source: Any) -> None:
     self._pipeline = pipeline
     self._source = source
 
@@ -178,7 +225,7 @@ class TrainIterator(Iterator[Batch]):
 
 
 def train_iterator(
-  pipeline: PretrainingPipeline,
+  pipeline: Pipeline,
   start_step: int,
   *,
   workers: int = 0,

@@ -6,7 +6,7 @@ Here store and tokenizer (data) meet model, mesh and optimizer (bertjax).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -32,20 +32,13 @@ from bertjax.config import (
   PretrainConfig,
   to_mapping,
 )
-from bertjax.metrics import Metrics
 from bertjax.model import BertForPreTraining
 from data_pipelines import tokenizers
-from data_pipelines.store import Store, open_store
-from launch.phase import Phase, make_phase
+from data_pipelines.mixture import Mixture, open_mixture
+from data_pipelines.store import Store
+from data_pipelines.vocabulary_extension import find_parts
+from launch.phase import Phase, make_phase, rows_by_hash
 
-# Fields of an objective that say what a masked row looks like.
-_OF_MASKS = (
-  "mask_rate",
-  "mask_unit",
-  "mask_token_rate",
-  "random_token_rate",
-  "random_pieces",
-)
 # Fields of a model that trained weights do not care about.
 _NOT_OF_WEIGHTS = frozenset(
   (
@@ -63,7 +56,7 @@ class Parts:
 
   Attributes:
     config: as given, with the model's vocabulary and the packs filled in.
-    store: the prepared corpus.
+    mixture: the prepared corpus, or several with their weights.
     vocabulary: of its tokenizer, with the unigram table.
     phases: one, or two of different shapes.
     model: a module without parameters.
@@ -75,7 +68,7 @@ class Parts:
   """
 
   config: PretrainConfig
-  store: Store
+  mixture: Mixture
   vocabulary: Vocabulary
   phases: tuple[Phase, ...]
   model: BertForPreTraining
@@ -84,6 +77,11 @@ class Parts:
   optimizer: optax.GradientTransformation
   identity: Mapping[str, Any]
   origin: bundle.BundleInfo | None
+
+  @property
+  def store(self) -> Store:
+    """The prepared corpus; of several one, which has the tokenizer of all."""
+    return self.mixture.members[0].store
 
   def init_params(self, key: jax.Array) -> Any:
     """Return fresh parameters, boxed with their logical axes."""
@@ -125,45 +123,6 @@ class Parts:
       ),
     )
 
-  def evaluate(self, phase: Phase) -> Callable[[Any], dict[str, float]]:
-    """Return parameters → validation values, with fixed masks.
-
-    Masked as `ObjectiveConfig` is by default, but for the rate of
-    `evaluation`: whatever is trained on, so that the values of runs compare.
-    """
-    published = ObjectiveConfig(mask_rate=self.config.evaluation.mask_rate)
-    objective = dataclasses.replace(
-      self.config.objective,
-      **{name: getattr(published, name) for name in _OF_MASKS},
-    )
-    batches = phase.evaluation
-    assert batches is not None
-    task = self.task(phase, objective)
-    eval_step = step.make_eval_step(task, self.mesh)
-    rows = sharding.local_rows(self.mesh, batches.batch_size)
-
-    def evaluate(params: Any) -> dict[str, float]:
-      sums: dict[str, tuple[float, float]] = {}
-      pending: Metrics = {}
-      for index in range(len(batches)):
-        placed = sharding.put_batch(batches.batch(index, rows), self.mesh)
-        # One batch late, so that the host makes the next one meanwhile; not
-        # later, since evaluations depend on nothing of each other, and two in
-        # flight can block each other's collectives on virtual CPU devices.
-        _add(sums, pending)
-        pending = eval_step(params, placed)
-      _add(sums, pending)
-      means = {
-        name: total / weight for name, (total, weight) in sums.items() if weight
-      }
-      loss = sum(
-        coefficient * means.get(name, 0.0)
-        for name, coefficient in task.coefficients.items()
-      )
-      return {"loss": loss, **means}
-
-    return evaluate
-
 
 def assemble(config: PretrainConfig) -> Parts:
   """Open, check and build everything; compile nothing, write nothing.
@@ -171,11 +130,8 @@ def assemble(config: PretrainConfig) -> Parts:
   Raises:
     ValueError: a mistake of the user's, in one line.
   """
-  if not config.data.store:
-    raise ValueError(
-      "data.store is not given; name a folder that launch.prepare wrote"
-    )
-  store = open_store(config.data.store)
+  mixture = open_mixture(config.data)
+  store = mixture.members[0].store
   tokenizer = tokenizers.load(store.tokenizer_path)
   store.check_tokenizer(tokenizer.sha256)
   origin = None
@@ -185,12 +141,12 @@ def assemble(config: PretrainConfig) -> Parts:
     config, model=_model_config(config.model, store, origin)
   )
   if origin is not None:
-    _check_origin(origin, config.model, tokenizer.sha256)
+    _check_origin(origin, config.model, store)
   checks.check_pretrain(
     config, num_devices=jax.device_count(), vocab_size=store.vocab_size
   )
   made = tuple(
-    make_phase(phase, store) for phase in phases.split_phases(config)
+    make_phase(phase, mixture) for phase in phases.split_phases(config)
   )
   config = _filled(config, made)
   schedule = optim.make_run_schedule(
@@ -198,8 +154,8 @@ def assemble(config: PretrainConfig) -> Parts:
   )
   return Parts(
     config=config,
-    store=store,
-    vocabulary=tokenizer.vocabulary(store.piece_counts()),
+    mixture=mixture,
+    vocabulary=tokenizer.vocabulary(mixture.piece_counts()),
     phases=made,
     model=BertForPreTraining(config.model, config.compute),
     mesh=sharding.make_mesh(config.mesh),
@@ -210,7 +166,10 @@ def assemble(config: PretrainConfig) -> Parts:
       inactive=objectives.inactive_parameters(config.objective),
     ),
     identity=identity.identity(
-      config, store_sha256=store.sha256, tokenizer_sha256=tokenizer.sha256
+      config,
+      store_sha256=mixture.sha256,
+      tokenizer_sha256=tokenizer.sha256,
+      rows=rows_by_hash(mixture, made),
     ),
     origin=origin,
   )
@@ -238,15 +197,27 @@ def _model_config(
   if model.vocab_size:
     return model
   size = checks.padded_vocab_size(store.vocab_size)
-  if origin is not None:
+  # A table that has room keeps its rows; one that is extended may have none.
+  if origin is not None and store.vocab_size <= origin.model.vocab_size:
     size = origin.model.vocab_size
   return dataclasses.replace(model, vocab_size=size)
 
 
 def _check_origin(
-  origin: bundle.BundleInfo, model: ModelConfig, tokenizer_sha256: str
+  origin: bundle.BundleInfo, model: ModelConfig, store: Store
 ) -> None:
+  known = origin.details["tokenizer_sha256"]
+  extended = bool(find_parts(store.tokenizer_path, known))
+  found = store.manifest["tokenizer"]["sha256"]
+  if known != found and not extended:
+    raise ValueError(
+      f"init_from={origin.path} was trained with tokenizer {known[:12]} and "
+      f"the store was made with {found[:12]}; prepare it with "
+      f"--tokenizer={origin.path}, and --extend_vocab=N for new pieces"
+    )
   theirs, ours = to_mapping(origin.model), to_mapping(model)
+  if extended and ours["vocab_size"] > theirs["vocab_size"]:
+    del theirs["vocab_size"]  # the table grows
   differ = [
     name
     for name in theirs
@@ -258,16 +229,3 @@ def _check_origin(
       f"{', '.join(f'{name}={ours[name]}' for name in differ)}; give "
       + " ".join(f"--config.model.{name}={theirs[name]}" for name in differ)
     )
-  known = origin.details["tokenizer_sha256"]
-  if known != tokenizer_sha256:
-    raise ValueError(
-      f"init_from={origin.path} was trained with tokenizer {known[:12]} and "
-      f"the store was made with {tokenizer_sha256[:12]}; prepare it with "
-      f"--tokenizer={origin.path}"
-    )
-
-
-def _add(sums: dict[str, tuple[float, float]], metrics: Metrics) -> None:
-  for name, (total, weight) in jax.device_get(metrics).items():
-    before = sums.get(name, (0.0, 0.0))
-    sums[name] = (before[0] + float(total), before[1] + float(weight))

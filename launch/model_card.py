@@ -209,6 +209,9 @@ def _task_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _pretraining_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
   yield "corpus", _shown(details.get("corpus"))
+  if details.get("mixture"):
+    shares = details["mixture"].items()
+    yield "mixture", _shown({name: f"{share:.1%}" for name, share in shares})
   yield "sha256 of the prepared text", _shown(details.get("store_sha256"))
   config = details.get("config") or {}
   if config:

@@ -22,6 +22,7 @@ from bertjax import (
   progress,
   sharding,
   transfer,
+  vocabulary_growth,
   writers,
 )
 from bertjax.batch import Batch
@@ -29,8 +30,10 @@ from bertjax.config import PretrainConfig, to_mapping
 from bertjax.state import TrainState, abstract_state, make_state
 from data_pipelines import tokenizers
 from data_pipelines.pretraining import train_iterator
+from data_pipelines.vocabulary_extension import find_parts
 from launch.assembly import Parts
-from launch.phase import VALIDATION, Phase
+from launch.phase import VALIDATION, Phase, describe_stores
+from launch.validation import describe_values, make_evaluate
 
 CHECKPOINTS = "checkpoints"
 TOKENIZER = "tokenizer"
@@ -110,9 +113,19 @@ class Run:
     state = make_state(
       parts.init_params, parts.optimizer, parts.mesh, seed=parts.config.seed
     )
-    if parts.origin is None:
+    origin = parts.origin
+    if origin is None:
       return state
-    params = bundle.load_params(parts.origin, like=state.params)
+    before = vocabulary_growth.shapes_before(
+      state.params, origin.model.vocab_size
+    )
+    params = vocabulary_growth.grow(
+      bundle.load_params(origin, like=before),
+      state.params,
+      find_parts(
+        parts.store.tokenizer_path, origin.details["tokenizer_sha256"]
+      ),
+    )
     return dataclasses.replace(
       state, params=transfer.graft(state.params, params)
     )
@@ -141,7 +154,7 @@ class Run:
       self.progress,
     ]
     self.evaluation: hooks.Evaluate | None = None
-    if parts.phases[0].evaluation is not None:
+    if parts.phases[0].evaluation:
       self.evaluation = hooks.Evaluate(
         self._evaluate,
         self._report,
@@ -184,8 +197,7 @@ class Run:
       "step": step,
       "tokens": self.writer.tokens,
       "evaluation": evaluation,
-      "corpus": self._parts.store.manifest["source"]["recipe"]["corpus"],
-      "store_sha256": self._parts.identity["store"],
+      **describe_stores(self._parts.mixture, self._parts.phases),
       "tokenizer_sha256": self._parts.identity["tokenizer"],
       "pooler_trained": self.pooler_trained,
     }
@@ -204,7 +216,7 @@ class Run:
 
   def _evaluate(self, params: Any) -> Mapping[str, float]:
     if self._evaluate_phase is None:
-      self._evaluate_phase = self._parts.evaluate(self._phase)
+      self._evaluate_phase = make_evaluate(self._parts, self._phase)
     return self._evaluate_phase(params)
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
@@ -212,10 +224,10 @@ class Run:
     if len(self._parts.phases) > 1:  # losses at two lengths do not compare
       length["seq_length"] = self._phase.config.data.seq_length
     self.writer.write(step, VALIDATION, {**length, **values})
-    shown = "  ".join(
-      f"{name.replace('_', ' ')} {value:.3f}" for name, value in values.items()
-    )
-    self.progress.say(f"validation at step {step}: {shown}")
+    for number, line in enumerate(describe_values(values)):
+      self.progress.say(
+        line if number else f"validation at step {step}: {line}"
+      )
 
   def _tell(self, start: int) -> None:
     parts, config = self._parts, self._parts.config
@@ -235,17 +247,8 @@ class Run:
       say(f"going on from step {start} of {config.steps}")
 
   def _tell_rows(self) -> None:
-    phase = self._phase
-    rows = phase.pipeline.report()
-    self.progress.say(
-      f"steps {phase.start + 1:,} to {phase.stop:,}: "
-      f"{phase.config.batch_size} rows of {phase.config.data.seq_length}, "
-      f"{phase.pipeline.num_packs} examples a row at most; "
-      f"{rows['efficiency']:.1%} no padding; of the tokens "
-      f"{rows['truncated_share']:.1%} cut off and "
-      f"{rows['random_token_share']:.1%} random partners, "
-      f"{rows['random_share']:.1%} of the examples"
-    )
+    for line in self._phase.describe_rows():
+      self.progress.say(line)
 
 
 def keep_tokenizer(

@@ -88,7 +88,8 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   Raises:
     ValueError: a mistake in any of these.
   """
-  if not config.pretrain.data.store:
+  data = config.pretrain.data
+  if not data.store and not data.stores:
     raise ValueError(
       "--config.pretrain.data.store is not given; name a folder that "
       "launch.prepare wrote"

@@ -51,9 +51,12 @@ class ObjectiveConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-  """Which store, and how its sentences become rows."""
+  """Which store or stores, and how their sentences become rows."""
 
   store: str = ""
+  # Or several: PATH=WEIGHT,PATH=WEIGHT, the weights being shares of the rows
+  # of every batch. They add up to 1, or are scaled to.
+  stores: str = ""
   seq_length: int = 128
   # Examples packed into a row; 0 chooses it from the store's length index.
   max_packs: int = 0

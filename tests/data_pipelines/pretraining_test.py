@@ -12,9 +12,10 @@ from absl import flags
 
 from bertjax.batch import PRETRAINING_FEATURES, check_batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines import lanes, pretraining
+from data_pipelines import lanes, pretraining, token_reader
 from data_pipelines.planner import Planner
 from data_pipelines.pretraining import PretrainingPipeline
+from data_pipelines.store import MAX_RECORD
 from tests.data_pipelines import synthetic
 
 SEQ = 48
@@ -311,6 +312,70 @@ def test_a_host_plans_only_the_blocks_of_its_rows(made, monkeypatch):
   assert len(planned) == 2
 
 
+ALL_CELLS = [
+  *CELLS,
+  ("sentence_pair", "nsp"),
+  ("sentence_pair", "off"),
+  ("sentence_pair", "sop"),
+  ("doc_sentences", "off"),
+]
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_hosts_restarts_and_histories_give_the_same_batches(cell, made):
+  """One host from the start; against two of uneven parts, and restarts."""
+  whole = make(made, cell=cell)
+  steps = range(70)
+  expected = [whole.batch(step) for step in steps]
+  parts = (slice(0, 5), slice(5, 12))
+  hosts = [make(made, cell=cell) for _ in parts]
+  for step in steps:
+    if step == 40:  # killed; one of them has its memo, both go on
+      memo = hosts[0].memo(step)
+      hosts = [make(made, cell=cell) for _ in parts]
+      assert hosts[0].restore(memo)
+    for host, rows in zip(hosts, parts, strict=True):
+      part = host.batch(step, rows)
+      assert_equal(
+        part, {name: array[rows] for name, array in expected[step].items()}
+      )
+  # Without a memo, at random, each from nothing or from another place.
+  order = np.random.default_rng(0).permutation(len(steps))
+  wandering = make(made, cell=cell)
+  for step in order[:12].tolist():
+    assert_equal(wandering.batch(step), expected[step])
+    if step % 4 == 0:
+      assert_equal(make(made, cell=cell).batch(step), expected[step])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("rows", [None, slice(3, 8)])
+def test_steps_in_order_are_looked_up_together(stride, rows, made, monkeypatch):
+  """As each of several workers asks for them; and then someone does not."""
+  looked_up = []
+  look_up = lanes.Lanes._look_up
+  monkeypatch.setattr(
+    lanes.Lanes,
+    "_look_up",
+    lambda self, *args: looked_up.append(args) or look_up(self, *args),
+  )
+  pipeline, plain = make(made), make(made)
+  steps = [*range(1, 100, stride), 7, 8, 3, 50, 51, 52, 53]
+  found = [pipeline.batch(step, rows) for step in steps]
+  assert len(looked_up) < len(steps) / 2
+  # No step is looked up that nobody asks for.
+  ordered = len(looked_up) - 7
+  known = {step for args in looked_up[:ordered] for step in args[0]}
+  assert known <= set(range(1, 400, stride))
+  for step, batch in zip(steps, found, strict=True):
+    plain._lanes._window = None
+    assert_equal(batch, plain.batch(step, rows))
+  # Batches do not share memory: whoever has one may change it.
+  first, again = pipeline.batch(60), pipeline.batch(61)
+  first["tokens_BS"][:] = 0
+  assert_equal(again, plain.batch(61))
+
+
 def test_batches_depend_on_seed_step_and_epoch(made, small):
   pipeline = make(made)
   first = pipeline.batch(0)["tokens_BS"]
@@ -496,12 +561,15 @@ def test_a_pickled_pipeline_gives_the_same_batches(made):
   assert copy.memo(31) == pipeline.memo(31)
 
 
-def test_a_small_cache_changes_no_batch(made, monkeypatch):
-  pipeline, frugal = make(made), make(made)
-  monkeypatch.setattr(frugal._reader, "_max_bytes", 5_000)
-  for step in (0, 1, 30):
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("records", [1, 3, 40])
+def test_a_small_cache_changes_no_batch(records, cell, made):
+  pipeline, frugal = make(made, cell=cell), make(made, cell=cell)
+  size = records * MAX_RECORD * made.split("train").dtype.itemsize
+  frugal._reader = token_reader.TokenReader(made.split("train"), size)
+  for step in (0, 1, 30, 2):
     assert_equal(frugal.batch(step), pipeline.batch(step))
-  assert frugal._reader._bytes <= 5_000
+  assert len(frugal._reader._tokens) == records
 
 
 def test_mistakes_are_refused_in_one_line(made, small):

@@ -22,13 +22,13 @@ PIECES = (
 )
 
 
-def make_store(folder):
+def make_store(folder, *, seed=0, most_lines=8, validation="0.2"):
   """Write text and vocabulary, and prepare them; return the store's path."""
-  generator = np.random.default_rng(0)
+  generator = np.random.default_rng(seed)
   documents = []
   for _ in range(60):
     lines = []
-    for _ in range(generator.integers(3, 9)):
+    for _ in range(generator.integers(3, most_lines + 1)):
       first, second = generator.choice(NOUNS, 2)
       lines.append(f"the {first} {generator.choice(VERBS)} a {second}.")
     documents.append("\n".join(lines))
@@ -41,7 +41,7 @@ def make_store(folder):
       output=str(folder / "store"),
       documents="blank_line",
       sentences="lines",
-      validation="0.2",
+      validation=validation,
       tokenizer=str(folder / "vocab.txt"),
     )
   )
