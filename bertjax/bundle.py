@@ -46,7 +46,9 @@ class BundleInfo:
     leaves: {name: {"shape", "dtype", "digest"}} of the parameters.
     details: what the run wrote beside them: `config` that made it, `step`,
       `tokens` seen, `evaluation`, `corpus`, `store_sha256`,
-      `tokenizer_sha256`, `pooler_trained`; and `versions` of the packages.
+      `tokenizer_sha256`, `pooler_trained`; and `versions` of the packages. Of
+      several stores `corpus` and `store_sha256` are by name, and `mixture`
+      holds their shares of the rows.
   """
 
   path: pathlib.Path

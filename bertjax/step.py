@@ -90,8 +90,9 @@ def make_train_step(
 
   The state is donated. `abstract` is the state's shapes and shardings, or the
   state itself. Metrics are the task's, and as (value, 1): `loss`, `grad_norm`
-  (before clipping), `learning_rate` where a schedule is given, and what
-  `flops.count` counts.
+  (before clipping), `learning_rate` where a schedule is given, what
+  `flops.count` counts, and `packing_efficiency`, the share of positions that
+  are no padding.
   """
   shardings = shardings_of(abstract)
 
@@ -119,8 +120,11 @@ def make_train_step(
     if options.schedule is not None:
       rate = jnp.asarray(options.schedule(state.step), jnp.float32)
       metrics["learning_rate"] = (rate, one)
-    for name, value in flops.count(batch).items():
+    counts = flops.count(batch)
+    for name, value in counts.items():
       metrics[name] = (value, one)
+    positions = jnp.float32(batch["packs_BS"].size)
+    metrics["packing_efficiency"] = (counts["tokens"], positions)
     return TrainState(state.step + 1, params, opt_state), metrics
 
   return jax.jit(

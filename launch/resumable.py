@@ -280,4 +280,5 @@ def _shown(config: PretrainConfig) -> list[str]:
   names = ["mlm"]
   if objectives.has_pair_loss(config.objective):
     names.append(config.objective.next_sentence)
-  return [f"{name}_{what}" for name in names for what in ("loss", "accuracy")]
+  shown = [f"{name}_{what}" for name in names for what in ("loss", "accuracy")]
+  return [*shown, "packing_efficiency"]

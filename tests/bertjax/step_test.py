@@ -149,6 +149,16 @@ def test_dropout_is_on_and_changes_from_step_to_step(alone):
   assert plain.metrics[0]["loss"] != dropped.metrics[0]["loss"]
 
 
+def test_packing_efficiency_is_the_share_that_is_no_padding(alone):
+  for batch, metrics in zip(tiny.batches(0), alone(0.0).metrics, strict=False):
+    filled, positions = metrics["packing_efficiency"]
+    assert (filled, positions) == (
+      (batch["packs_BS"] > 0).sum(),
+      batch["packs_BS"].size,
+    )
+    assert 0 < filled < positions
+
+
 def test_micro_batches_equal_the_large_batch(alone):
   """Also where their mask counts differ: law 4."""
   batch = next(tiny.batches(0))
