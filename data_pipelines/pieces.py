@@ -109,7 +109,7 @@ class Tokenizer(abc.ABC):
       ValueError: counts of another vocabulary.
     """
     special_V = np.array([self.is_special(i) for i in range(self.vocab_size)])
-    unused_V = np.array([bool(_UNUSED.fullmatch(p)) for p in self.pieces])
+    unused_V = np.array([is_unused(piece) for piece in self.pieces])
     continues_V = np.array([self.continues(p) for p in self.pieces])
     return Vocabulary(
       pad_id=self.pad_id,
@@ -133,6 +133,11 @@ class Tokenizer(abc.ABC):
       )
     smoothed_V = counts_V.astype(np.float64) + 1
     return np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
+
+
+def is_unused(piece: str) -> bool:
+  """Whether a piece is a slot that is free for its users."""
+  return bool(_UNUSED.fullmatch(piece))
 
 
 def find_specials(

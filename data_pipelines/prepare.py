@@ -16,8 +16,12 @@ import pathlib
 import time
 from collections.abc import Iterator
 
-from data_pipelines import documents, remote_store, tokenizers
-from data_pipelines.corpora import Corpus
+from data_pipelines import (
+  documents,
+  remote_store,
+  tokenizers,
+  vocabulary_extension,
+)
 from data_pipelines.encoding import Encoder
 from data_pipelines.options import Options, Plan, make_plan
 from data_pipelines.pieces import Tokenizer
@@ -34,9 +38,6 @@ from data_pipelines.summary import Summary, summarize
 from data_pipelines.workspace import Workspace, is_made
 
 __all__ = ["Options", "prepare"]
-
-# Of text, that a tokenizer is learnt from: more changes few pieces.
-_SAMPLE_CHARACTERS = 100_000_000
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
@@ -128,17 +129,15 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
     return tokenizers.load(folder)
   options, tokenizer = plan.options, plan.tokenizer
   if tokenizer is None:
-    texts = _sample(plan.parts[CORPUS], plan.share, progress)
+    texts = _sample(plan, options.tokenizer, progress)
     progress(f"learn {options.tokenizer}", None, 0)
     tokenizer = tokenizers.train(
       texts, options.tokenizer, plan.vocab_size, lowercase=not options.cased
     )
     tokenizer.save(folder)
   elif options.extend_vocab:
-    texts = _sample(plan.parts[CORPUS], plan.share, progress)
+    texts = _sample(plan, "wordpiece", progress)
     progress("learn more pieces", None, 0)
-    from data_pipelines import vocabulary_extension
-
     extension = vocabulary_extension.extend(
       tokenizer, texts, options.extend_vocab
     )
@@ -146,16 +145,18 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
     tokenizer = extension.tokenizer
   else:
     tokenizer.save(folder)
+    vocabulary_extension.keep_record(options.tokenizer, folder)
   # From here on there is something to go on with, and it has these pieces.
   work.save()
   return tokenizer
 
 
-def _sample(corpus: Corpus, share: float, progress: Progress) -> list[str]:
+def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
   """Training documents with the least hashes, up to a size, in that order.
 
   So what is learnt does not depend on how the corpus lies in files.
   """
+  corpus, share = plan.parts[CORPUS], plan.share
   held: list[tuple[int, str]] = []  # a heap, the greatest hash first
   size, spare = 0, ""
   progress("read for the tokenizer", None, 0)
@@ -168,7 +169,7 @@ def _sample(corpus: Corpus, share: float, progress: Progress) -> list[str]:
     rank = int.from_bytes(documents.order(digest), "big")
     heapq.heappush(held, (-rank, document.text))
     size += len(document.text)
-    while size > _SAMPLE_CHARACTERS and len(held) > 1:
+    while size > tokenizers.SAMPLE_CHARACTERS[kind] and len(held) > 1:
       size -= len(heapq.heappop(held)[1])
   if not held and not spare:
     raise ValueError(f"corpus {corpus.spec} holds no text; give another")

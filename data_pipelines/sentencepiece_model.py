@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """SentencePiece models behind the same interface as WordPiece."""
 
+import collections
 import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import sentencepiece
 from google.protobuf.message import DecodeError
 from tokenizers import Tokenizer as Backend
 
+from data_pipelines import words
 from data_pipelines.pieces import (
   CLS,
   MASK,
@@ -42,6 +44,12 @@ _NAMES = (
 )
 _FOLDING = ("nmt_nfkc_cf", "nfkc_cf")
 _MAX_LINE = 1 << 20  # bytes; the library drops longer ones, by default 4,192
+# Bytes of running words: the library finds a unigram model's first pieces in a
+# suffix array over them, and takes 13 bytes for each. And characters of
+# distinct words with `words.WORD_COST`: for a BPE model it takes up to 140
+# bytes for each, in Chinese.
+_VOLUME = {"unigram": 36_000_000, "bpe": None}
+_MAX_LEARNT = {"unigram": 8_000_000, "bpe": 4_000_000}
 # Sums of so rounded scores are exact in 32 bits, so that two ways to cut a
 # text are equally likely for every program, or for none.
 _SCORES_A_NAT = 256
@@ -138,21 +146,37 @@ def load_sentencepiece(path: pathlib.Path) -> SentencePiece:
   return SentencePiece(path.read_bytes(), origin=str(path))
 
 
-def train_sentencepiece(texts: Sequence[str], vocab_size: int) -> SentencePiece:
-  """Learn an uncased unigram model of `vocab_size` pieces.
+def train_sentencepiece(
+  texts: Iterable[str],
+  vocab_size: int,
+  *,
+  model_type: str = "unigram",
+  lowercase: bool = True,
+) -> SentencePiece:
+  """Learn a model of `vocab_size` pieces from words and their counts.
+
+  Args:
+    texts: what to learn from.
+    vocab_size: pieces wanted, special ones included.
+    model_type: "unigram" or "bpe".
+    lowercase: whether case is folded; compatibility forms always are.
 
   Raises:
     ValueError: the text is too small, or has too many letters, for the size.
   """
+  counts = words.commonest(
+    words.count_words(texts, str.split, volume=_VOLUME[model_type]),
+    _MAX_LEARNT[model_type],
+  )
   model = io.BytesIO()
-  lines = (line for text in texts for line in text.split("\n") if line)
   try:
     sentencepiece.SentencePieceTrainer.train(
-      sentence_iterator=lines,
+      sentence_iterator=_listed(counts),
+      input_format="tsv",
       model_writer=model,
       vocab_size=vocab_size,
-      model_type="unigram",
-      normalization_rule_name="nmt_nfkc_cf",
+      model_type=model_type,
+      normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
       max_sentence_length=_MAX_LINE,
       pad_id=0,
       pad_piece=PAD,
@@ -178,3 +202,11 @@ def train_sentencepiece(texts: Sequence[str], vocab_size: int) -> SentencePiece:
   for entry in parsed.pieces:
     entry.score = round(entry.score * _SCORES_A_NAT) / _SCORES_A_NAT
   return SentencePiece(parsed.SerializeToString(deterministic=True))
+
+
+def _listed(counts: collections.Counter[str]) -> Iterator[str]:
+  """Lines of a word and its count; the iterator empties `counts`."""
+  for word in sorted(counts):
+    plain = word.encode(errors="ignore").decode()
+    if plain:
+      yield f"{plain}\t{counts.pop(word)}"

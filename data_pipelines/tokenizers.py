@@ -4,7 +4,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from data_pipelines.pieces import SPECIALS, Tokenizer
 from data_pipelines.sentencepiece_model import (
@@ -12,15 +12,27 @@ from data_pipelines.sentencepiece_model import (
   load_sentencepiece,
   train_sentencepiece,
 )
-from data_pipelines.wordpiece import (
-  VOCAB_FILE,
-  load_wordpiece,
-  train_wordpiece,
-)
+from data_pipelines.wordpiece import VOCAB_FILE, load_wordpiece
+from data_pipelines.wordpiece_training import train_wordpiece
 
-__all__ = ["KINDS", "SPECIALS", "Tokenizer", "load", "train"]
+__all__ = [
+  "KINDS",
+  "SAMPLE_CHARACTERS",
+  "SPECIALS",
+  "Tokenizer",
+  "load",
+  "train",
+]
 
-KINDS = ("wordpiece", "sentencepiece")
+_MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
+KINDS = ("wordpiece", *_MODEL_TYPES)
+# Of text, with which learning stays below 800 MB, the text itself included: a
+# unigram model is learnt from no more of it, and more changes few pieces.
+SAMPLE_CHARACTERS = {
+  "wordpiece": 50_000_000,
+  "sentencepiece": 25_000_000,
+  "sentencepiece_bpe": 50_000_000,
+}
 
 
 def load(path: str | os.PathLike[str]) -> Tokenizer:
@@ -55,20 +67,25 @@ def _vocabulary_file(path: pathlib.Path) -> pathlib.Path | None:
   return None
 
 
-def train(texts: Sequence[str], kind: str, vocab_size: int) -> Tokenizer:
-  """Learn an uncased tokenizer; equal texts give an equal one.
+def train(
+  texts: Iterable[str], kind: str, vocab_size: int, *, lowercase: bool = True
+) -> Tokenizer:
+  """Learn a tokenizer; equal texts in an equal order give an equal one.
 
   Args:
-    texts: what to learn from, in memory; lines are learnt from apart.
+    texts: what to learn from; read once.
     kind: one of `KINDS`.
     vocab_size: pieces wanted, special ones included. WordPiece may end with
       fewer, where no pair of pieces occurs twice any more.
+    lowercase: whether it is to fold case.
 
   Raises:
     ValueError: an unknown kind, or a size that does not fit the text.
   """
   if kind == "wordpiece":
-    return train_wordpiece(texts, vocab_size)
-  if kind == "sentencepiece":
-    return train_sentencepiece(texts, vocab_size)
+    return train_wordpiece(texts, vocab_size, lowercase=lowercase)
+  if kind in _MODEL_TYPES:
+    return train_sentencepiece(
+      texts, vocab_size, model_type=_MODEL_TYPES[kind], lowercase=lowercase
+    )
   raise ValueError(f"tokenizer={kind!r}; choose from {', '.join(KINDS)}")

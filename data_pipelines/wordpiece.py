@@ -7,18 +7,18 @@ words. So each distinct word goes through the library once, and the rest is a
 dictionary: four times the tokens a second of its own batch encoding.
 """
 
-import collections
 import hashlib
 import itertools
 import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from data_pipelines.pieces import (
   CONFIG_FILE,
@@ -30,22 +30,19 @@ from data_pipelines.pieces import (
 )
 
 VOCAB_FILE = "vocab.txt"
-_PREFIX = "##"
+PREFIX = "##"
 # Google's (tokenization.py, WordpieceTokenizer); the library's own is 100.
-_MAX_WORD = 200
-# BERT-multilingual's Chinese needs more letters than any other script.
-_MAX_ALPHABET = 1000
-_MIN_COUNT = 2
+MAX_WORD = 200
 
 # White space ends a word and each of these marks is one, whatever stands
 # beside them: ASCII punctuation and what prose has most besides.
 _MARKS = r"!-/:-@\[-`{-~¡§«¶·»¿\u2010-\u2027"
 # Words of plain letters; marks; and runs with anything else in them, which
 # only the library knows how to clean and cut.
-_WORD = re.compile(
+WORD = re.compile(
   rf"[A-Za-z0-9]++(?![^ \t\r\n{_MARKS}])|[{_MARKS}\n]|[^ \t\r\n{_MARKS}]+"
 )
-_MAX_REMEMBERED = 1 << 19  # words; about 100 MB
+_MAX_REMEMBERED = 160_000_000  # bytes of words and their ids
 _CHARACTERS = 1 << 20  # of text whose words are held at a time
 _BREAK = -1  # between two texts
 
@@ -92,9 +89,9 @@ class WordPiece(Tokenizer):
   def make_backend(self) -> Backend:
     """The library's own tokenizer, that this one gives the ids of."""
     vocabulary = {piece: id_ for id_, piece in enumerate(self.pieces)}
-    return _with_rules(
+    return with_rules(
       models.WordPiece(
-        vocabulary, unk_token=UNK, max_input_chars_per_word=_MAX_WORD
+        vocabulary, unk_token=UNK, max_input_chars_per_word=MAX_WORD
       ),
       lowercase=self.lowercase,
     )
@@ -113,9 +110,9 @@ class WordPiece(Tokenizer):
     joined = "\n".join(texts) + "\n"
     if joined.count("\n") != len(texts):
       joined = "".join(text.replace("\n", " ") + "\n" for text in texts)
-    if len(self._words) > _MAX_REMEMBERED:
+    if self._words.size > _MAX_REMEMBERED:
       self._words.clear()
-    ids = map(self._words.__getitem__, _WORD.findall(joined))
+    ids = map(self._words.__getitem__, WORD.findall(joined))
     return np.fromiter(itertools.chain.from_iterable(ids), np.int32)
 
   def decode(self, ids: Iterable[int]) -> str:
@@ -126,7 +123,7 @@ class WordPiece(Tokenizer):
 
   def continues(self, piece: str) -> bool:
     """Whether a piece goes on with the word before it."""
-    return piece.startswith(_PREFIX) and piece != _PREFIX
+    return piece.startswith(PREFIX) and piece != PREFIX
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write vocab.txt, tokenizer.json and tokenizer_config.json."""
@@ -144,30 +141,37 @@ def _rebuild(pieces: list[str], lowercase: bool) -> WordPiece:
 
 
 class _Words(dict[str, tuple[int, ...]]):
-  """Ids of every word met so far."""
+  """Ids of every word met so far; `size` is about the bytes that they take."""
 
   def __init__(self, backend: Backend) -> None:
-    super().__init__({"\n": (_BREAK,)})
+    super().__init__()
     self._backend = backend
+    self._ids = list(range(backend.get_vocab_size()))
+    self.clear()
 
   def __missing__(self, word: str) -> tuple[int, ...]:
     # Half a surrogate pair, as in a broken command line, is no character.
     plain = word.encode(errors="ignore").decode()
-    ids = tuple(self._backend.encode(plain, add_special_tokens=False).ids)
+    found = self._backend.encode(plain, add_special_tokens=False).ids
+    # One object for each id, and not for each time that it occurs.
+    ids = tuple(map(self._ids.__getitem__, found))
     self[word] = ids
+    self.size += 150 + sys.getsizeof(word) + 8 * len(ids)
     return ids
 
   def clear(self) -> None:
     super().clear()
     self["\n"] = (_BREAK,)
+    self.size = 0
 
 
-def _with_rules(model: models.Model, *, lowercase: bool) -> Backend:
+def with_rules(model: models.Model, *, lowercase: bool) -> Backend:
+  """A model behind BERT's rules for cleaning text and finding words."""
   backend = Backend(model)
   # Accents go where case goes, as in Google's BasicTokenizer.
   backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
   backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-  backend.decoder = decoders.WordPiece(prefix=_PREFIX)
+  backend.decoder = decoders.WordPiece(prefix=PREFIX)
   backend.encode_special_tokens = True  # "[MASK]" in a text is five letters
   return backend
 
@@ -230,59 +234,3 @@ def _folds_case(path: pathlib.Path, pieces: Sequence[str]) -> bool:
 def looks_lowercase(pieces: Sequence[str]) -> bool:
   """Whether no piece has a capital, but for [SPECIAL] ones."""
   return not any(p != p.lower() for p in pieces if not p.startswith("["))
-
-
-def train_wordpiece(texts: Sequence[str], vocab_size: int) -> WordPiece:
-  """Learn an uncased vocabulary of at most `vocab_size` pieces.
-
-  Equal texts give an equal vocabulary. The library's trainer alone does not:
-  it numbers the letters inside words in the order of a hash map with a random
-  seed, and breaks ties between merges by those numbers. Handed to it as
-  special pieces, sorted, they have fixed numbers.
-
-  Raises:
-    ValueError: there is not room for every letter.
-  """
-  backend = _with_rules(models.WordPiece(unk_token=UNK), lowercase=True)
-  letters, inner = _alphabet(texts, backend)
-  fixed = [*SPECIALS, *(_PREFIX + letter for letter in inner)]
-  needed = len(fixed) + len(letters)
-  if needed > vocab_size:
-    raise ValueError(
-      f"vocab_size={vocab_size} has no room for the {needed} special pieces "
-      f"and letters of this text; give at least {2 * needed}"
-    )
-  trainer = trainers.WordPieceTrainer(
-    vocab_size=vocab_size,
-    min_frequency=_MIN_COUNT,
-    limit_alphabet=len(letters),
-    initial_alphabet=letters,
-    special_tokens=fixed,
-    continuing_subword_prefix=_PREFIX,
-    show_progress=False,
-  )
-  backend.train_from_iterator(texts, trainer)
-  ids = backend.get_vocab()
-  return WordPiece(sorted(ids, key=ids.__getitem__))
-
-
-def _alphabet(
-  texts: Sequence[str], backend: Backend
-) -> tuple[list[str], list[str]]:
-  """Commonest letters, and those of them that stand inside a word."""
-  raw: collections.Counter[str] = collections.Counter()
-  for text in texts:
-    raw.update(_WORD.findall(text))
-  counts: collections.Counter[str] = collections.Counter()
-  inner: set[str] = set()
-  assert backend.normalizer is not None
-  assert backend.pre_tokenizer is not None
-  for chunk, count in raw.items():
-    plain = backend.normalizer.normalize_str(chunk)
-    for word, _ in backend.pre_tokenizer.pre_tokenize_str(plain):
-      for letter in word:
-        counts[letter] += count
-      inner.update(word[1:])
-  ranked = sorted(counts, key=lambda letter: (-counts[letter], letter))
-  letters = sorted(ranked[:_MAX_ALPHABET])
-  return letters, sorted(inner.intersection(letters))

@@ -181,7 +181,7 @@ def test_tokenizer_is_learnt_from_training_documents_only(options, monkeypatch):
     return train(texts, *args, **kwargs)
 
   monkeypatch.setattr(tokenizers, "train", watched)
-  monkeypatch.setattr(prepare, "_SAMPLE_CHARACTERS", 4000)
+  monkeypatch.setitem(tokenizers.SAMPLE_CHARACTERS, "wordpiece", 4000)
   prepare.prepare(
     dataclasses.replace(options, tokenizer="wordpiece", vocab_size=60)
   )

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from data_pipelines import tokenizers, wordpiece
+from data_pipelines import tokenizers, wordpiece, words
+from data_pipelines.exchange import load_exchange
 from data_pipelines.pieces import SPECIALS
 from data_pipelines.sentencepiece_model import SentencePiece
 from tests.data_pipelines import google_wordpiece
@@ -49,6 +50,19 @@ def trained():
 @pytest.fixture(scope="module")
 def spm():
   return tokenizers.train(TEXTS, "sentencepiece", 58)
+
+
+@pytest.fixture(scope="module")
+def learnt(trained, spm):
+  """One of each kind, of both cases."""
+  made = {("wordpiece", True): trained, ("sentencepiece", True): spm}
+  for kind in tokenizers.KINDS:
+    for lowercase in (True, False):
+      if (kind, lowercase) not in made:
+        made[kind, lowercase] = tokenizers.train(
+          TEXTS, kind, 200 if kind == "wordpiece" else 66, lowercase=lowercase
+        )
+  return made
 
 
 def library_ids(tokenizer, texts):
@@ -294,8 +308,8 @@ def test_text_never_gives_a_special_id(trained, spm):
 
 
 @pytest.mark.parametrize("kind", tokenizers.KINDS)
-def test_encode_flat_is_encode_in_a_row(kind, trained, spm):
-  tokenizer = trained if kind == "wordpiece" else spm
+def test_encode_flat_is_encode_in_a_row(kind, learnt):
+  tokenizer = learnt[kind, True]
   texts = ["", *TEXTS[:3], "", "a\nb", ""]
   flat, lengths = tokenizer.encode_flat(texts)
   apart = [tokenizer.encode([text])[0] for text in texts]
@@ -313,35 +327,110 @@ def test_forgetting_and_portions_change_nothing(trained, monkeypatch):
     assert [ids.tolist() for ids in trained.encode(ODD + TEXTS)] == expected
 
 
+@pytest.mark.parametrize("lowercase", [True, False])
 @pytest.mark.parametrize("kind", tokenizers.KINDS)
 def test_saved_and_pickled_tokenizers_are_the_same(
-  kind, trained, spm, tmp_path
+  kind, lowercase, learnt, tmp_path
 ):
-  tokenizer = trained if kind == "wordpiece" else spm
+  tokenizer = learnt[kind, lowercase]
   tokenizer.save(tmp_path / "tokenizer")
   for again in (
     tokenizers.load(tmp_path / "tokenizer"),
     tokenizers.load(tmp_path),  # a store keeps it in a folder of this name
     pickle.loads(pickle.dumps(tokenizer)),
   ):
-    assert again.name == kind
+    assert again.name == kind.removesuffix("_bpe")
     assert again.sha256 == tokenizer.sha256
     assert again.pieces == tokenizer.pieces
-    assert again.lowercase is tokenizer.lowercase is True
+    assert again.lowercase is tokenizer.lowercase is lowercase
     for ours, theirs in zip(
       again.encode(ODD), tokenizer.encode(ODD), strict=True
     ):
       np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_a_cased_tokenizer_tells_capitals_and_accents(kind, learnt, tmp_path):
+  for lowercase in (True, False):
+    tokenizer = learnt[kind, lowercase]
+    assert any(p != p.lower() for p in tokenizer.pieces[5:]) != lowercase
+    # With decoders that put no spaces in between.
+    (ids,) = tokenizer.encode(["The Café naïve"])
+    folded = kind == "wordpiece" and lowercase
+    assert ("ï" in tokenizer.decode(ids)) != folded
+    assert ("T" in tokenizer.decode(ids)) != lowercase
+    tokenizer.save(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert config["do_lower_case"] is lowercase
+    if kind == "wordpiece":
+      exchange = json.loads((tmp_path / "tokenizer.json").read_text())
+      assert exchange["normalizer"]["lowercase"] is lowercase
+      assert load_exchange(tmp_path).sha256 == tokenizer.sha256
+
+
+def test_a_cased_vocabulary_without_capitals_stays_cased(tmp_path):
+  small = tokenizers.train(
+    ["only small letters, only these"] * 3, "wordpiece", 80, lowercase=False
+  )
+  small.save(tmp_path)
+  again = tokenizers.load(tmp_path)
+  assert not again.lowercase
+  assert again.sha256 == small.sha256
+  assert again.encode(["Only"])[0].tolist() == [again.unk_id]
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_what_is_learnt_does_not_depend_on_how_text_is_cut(
+  kind, learnt, monkeypatch
+):
+  """From an iterator; in windows; documents joined or apart."""
+  size = 200 if kind == "wordpiece" else learnt[kind, True].vocab_size
+  expected = learnt[kind, True].sha256
+  monkeypatch.setattr(words, "_WINDOW", 11)
+  for texts in (iter(TEXTS), ["\n".join(TEXTS)], [" ".join(TEXTS)]):
+    assert tokenizers.train(texts, kind, size).sha256 == expected
+
+
+def test_words_are_counted_in_bounded_memory(monkeypatch):
+  counts = words.count_words(["a b a", "c a c"], str.split)
+  assert counts == {"a": 3, "b": 1, "c": 2}
+  monkeypatch.setattr(words, "MAX_CHARACTERS", 2 * (1 + words.WORD_COST))
+  # New ones are passed over when there are as many; known ones count.
+  counts = words.count_words(["a b a", "c a c"], str.split)
+  assert counts == {"a": 3, "b": 1}
+  # As much as is asked for, in whole windows.
+  counts = words.count_words(["a b a", "b a b"], str.split, volume=15)
+  assert counts == {"a": 2, "b": 1}
+  counts = words.count_words(["a b a", "b a b"], str.split, volume=16)
+  assert counts == {"a": 3, "b": 3}
+  assert words.commonest(counts, 2 * 9) == counts
+  assert words.commonest(counts, 9) == {"a": 3}  # of equals the first
+  assert "".join(words.repeated(counts)).split() == list("aaabbb")
+
+
+def test_a_document_on_one_line_is_read_in_windows(monkeypatch):
+  monkeypatch.setattr(words, "_WINDOW", 4)
+  seen = []
+
+  def find(text):
+    seen.append(text)
+    return text.split()
+
+  counts = words.count_words(["ab cde fghijklmnop q"], find)
+  assert max(map(len, seen)) <= 8
+  assert "".join(seen) == "ab cde fghijklmnop q"
+  assert counts["ab"] == counts["cde"] == 1
+
+
 @pytest.mark.parametrize("kind", [*tokenizers.KINDS, "bpe"])
-def test_transformers_gives_the_same_ids(kind, trained, spm, tmp_path):
+def test_transformers_gives_the_same_ids(kind, learnt, tmp_path):
   transformers = pytest.importorskip(
     "transformers", reason="transformers (extra hf) is not installed"
   )
-  tokenizer = trained if kind == "wordpiece" else spm
   if kind == "bpe":
     tokenizer = learn_sentencepiece(TEXTS, model_type="bpe", vocab_size=58)
+  else:
+    tokenizer = learnt[kind, True]
   tokenizer.save(tmp_path)
   theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
   texts = [text for text in ODD if not text.startswith("[MASK]")] + TEXTS
@@ -409,17 +498,28 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["unigram", *MODELS])
+LEARNT = {
+  "unigram": ("sentencepiece", True),
+  "cased": ("sentencepiece", False),
+  "learnt bpe": ("sentencepiece_bpe", True),
+  "learnt bpe, cased": ("sentencepiece_bpe", False),
+}
+
+
+@pytest.mark.parametrize("name", [*LEARNT, *MODELS])
 def test_exchanged_sentencepiece_models_give_the_same_ids(name, real_lines):
   lines = [line.replace("\n", " ") for line in real_lines if line.strip()]
-  if name == "unigram":
+  if name in LEARNT:
+    kind, lowercase = LEARNT[name]
     # With runs to learn, some of which can be cut in many equal ways.
-    tokenizer = tokenizers.train([*lines[:2000], *RUNS], "sentencepiece", 1_000)
+    tokenizer = tokenizers.train(
+      [*lines[:2000], *RUNS], kind, 1_000, lowercase=lowercase
+    )
   else:
     tokenizer = learn_sentencepiece(lines[:2000], **MODELS[name])
   assert not tokenizer.no_exchange
   texts = [*ODD, *SPACES, *lines]
-  if name == "bpe, cased":
+  if "cased" in name:
     # Nothing is folded, so that the library finds the names of specials.
     texts = [text for text in texts if "[MASK]" not in text]
   if name.startswith("unigram, "):
@@ -502,7 +602,9 @@ from data_pipelines import tokenizers
 from data_pipelines.stdlib_corpus import _read, _sources
 path = dict(_sources())["argparse"]
 for kind in tokenizers.KINDS:
-  print(tokenizers.train([_read(path)] * 2, kind, 900).sha256)
+  for lowercase in (True, False):
+    text = [_read(path)] * 2
+    print(tokenizers.train(text, kind, 900, lowercase=lowercase).sha256)
 """
 
 
@@ -515,7 +617,7 @@ def test_training_is_reproducible_across_processes():
     for _ in range(3)
   }
   assert len(runs) == 1
-  assert len(runs.pop().split()) == 2
+  assert len(set(runs.pop().split())) == 2 * len(tokenizers.KINDS)
 
 
 def test_vocabulary_tables(shared_data, spm):
