@@ -1,56 +1,46 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Store → batches of MLM+NSP, arrays materialised: tokens/s on one core.
+"""Store → batches, beside Hugging Face's collator and plain grain, in one run.
 
-    python -m benchmarks.input_pipeline [--store=DIR] [--batch_size=256]
+    python -m benchmarks.input_pipeline [--store=DIR] [--rounds=5]
 
-Without --store a made-up one of 35 M tokens is written first, as large as the
-books: documents of 800 tokens on average, sentences of 20. Counted are tokens
-that are no padding, over distinct batches after the first, by the processor
-time of one process; whoever else uses the machine changes little.
+Ours reads the store, pairs sentences at random (nsp), packs and assembles;
+masks are drawn in the train step, so that a line with masks drawn by numpy on
+the host stands beside it. The others are given rows that are already cut and
+lie in memory, the best case for them: the collator masks them, grain shuffles
+and batches them. All take turns, and medians are printed of tokens a second of
+processor time (of all threads of this process) and of the clock. Ours also
+tells its rate over the first epoch, when records are still read from disk.
+
+Without --store a made-up one of 35 M tokens is written first.
 """
 
 import pathlib
+import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from absl import app, flags
 
+from benchmarks import other_pipelines
+from benchmarks.made_up_store import make_store
+from bertjax import host_memory
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines import store as stores
 from data_pipelines.pretraining import PretrainingPipeline
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Rows a batch.")
-BATCHES = flags.DEFINE_integer("batches", 1000, "Batches after the first.")
+BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [256, 32], "Rows.")
+LENGTHS = flags.DEFINE_multi_integer("seq_length", [128, 512], "Tokens a row.")
 TOKENS = flags.DEFINE_integer("tokens", 35_000_000, "Of the made-up store.")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each.")
+TURN = flags.DEFINE_integer("turn_tokens", 2_000_000, "Tokens of a fast turn.")
+OTHERS = flags.DEFINE_bool("others", True, "Run the others beside ours.")
 
-_SPECIALS = {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
-_VOCAB_SIZE = 30522
-
-
-def make_store(folder: pathlib.Path, tokens: int) -> stores.Store:
-  """Write a store of random ids with sentences and documents as in books."""
-  rng = np.random.default_rng(0)
-  writer = stores.SplitWriter(folder, "train", _VOCAB_SIZE)
-  written = 0
-  while written < tokens:
-    lengths = rng.geometric(1 / 20, size=rng.geometric(1 / 40))
-    writer.add_flat(rng.integers(1000, _VOCAB_SIZE, lengths.sum()), lengths)
-    written += int(lengths.sum())
-  stores.write_manifest(
-    folder,
-    source={"corpus": "random ids"},
-    tokenizer={
-      "name": "none",
-      "sha256": "0" * 64,
-      "vocab_size": _VOCAB_SIZE,
-      "special_ids": _SPECIALS,
-    },
-    splits={"train": writer.finish()},
-  )
-  return stores.open_store(folder)
+_SLOW = 8  # the collator gets as many times fewer tokens a turn
 
 
 def measure_reads(split: stores.Split) -> None:
@@ -69,40 +59,122 @@ def measure_reads(split: stores.Split) -> None:
   )
 
 
-def measure_batches(store: stores.Store, seq_length: int) -> None:
-  """Print tokens/s/core over the batches after the first."""
-  start = time.process_time()
-  pipeline = PretrainingPipeline(
+def make_pipeline(
+  store: stores.Store, seq_length: int, batch_size: int
+) -> PretrainingPipeline:
+  """Our pipeline of MLM and NSP."""
+  return PretrainingPipeline(
     store,
     "train",
     objective=ObjectiveConfig(next_sentence="nsp"),
     data=DataConfig(seq_length=seq_length),
-    batch_size=BATCH_SIZE.value,
+    batch_size=batch_size,
     seed=0,
   )
-  pipeline.batch(0)
-  first = time.process_time() - start
-  tokens, keys, spent = 0, set(), 0.0
-  for step in range(1, BATCHES.value + 1):
-    start = time.process_time()
-    batch = pipeline.batch(step)
-    spent += time.process_time() - start
-    tokens += int((batch["packs_BS"] > 0).sum())
-    keys.add(batch["key_BR2"].tobytes())
-  report = pipeline.report()
-  print(
-    f"S={seq_length} B={BATCH_SIZE.value} R={pipeline.num_packs}: "
-    f"{tokens / spent / 1e6:.2f} M tokens/s/core over {len(keys)} distinct "
-    f"batches, {pipeline.epoch(BATCHES.value):.2f} epochs; first batch "
-    f"{first:.2f} s; efficiency {report['efficiency']:.3f}, random B "
-    f"{report['random_share']:.3f} of examples, truncated "
-    f"{report['truncated_share']:.3f} of tokens"
+
+
+def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
+  """Its batches, step by step."""
+  step = 0
+  while True:
+    yield pipeline.batch(step)
+    step += 1
+
+
+def cut_rows(split: stores.Split, seq_length: int, ids: Any) -> np.ndarray:
+  """The first block as rows from [CLS] to [SEP]: uint16 or int32 [N, S]."""
+  tokens = split.read_block(0)
+  width = seq_length - 2
+  inside = tokens[: len(tokens) // width * width].reshape(-1, width)
+  return np.pad(
+    inside, ((0, 0), (1, 1)), constant_values=((0, 0), (ids["cls"], ids["sep"]))
   )
+
+
+def spend(batches: Iterator[Any], count: int) -> tuple[int, float, float]:
+  """Tokens, processor seconds and clock seconds of the next batches."""
+  tokens, processor, clock = 0, 0.0, 0.0
+  for _ in range(count):
+    begin = time.process_time(), time.perf_counter()
+    batch = next(batches)
+    processor += time.process_time() - begin[0]
+    clock += time.perf_counter() - begin[1]
+    tokens += count_tokens(batch)
+  return tokens, processor, clock
+
+
+def count_tokens(batch: Any) -> int:
+  """Positions of a batch that are no padding."""
+  if isinstance(batch, np.ndarray):
+    return batch.size
+  if "packs_BS" in batch:
+    return int((batch["packs_BS"] > 0).sum())
+  return int(np.prod(batch["input_ids"].shape))
+
+
+def make_others(
+  store: stores.Store, seq_length: int, batch_size: int
+) -> dict[str, Callable[[], Iterator[Any]]]:
+  """What can be run beside ours; says what cannot."""
+  rows_NS = cut_rows(store.split("train"), seq_length, store.special_ids)
+  others: dict[str, Callable[[], Iterator[Any]]] = {}
+  if not OTHERS.value:
+    return others
+  try:
+    others |= other_pipelines.collate(
+      rows_NS, batch_size, store.special_ids, store.vocab_size
+    )
+  except ImportError as error:
+    print(f"no collator: {error}; pip install transformers torch")
+  others["grain"] = lambda: other_pipelines.shuffle_and_batch(
+    rows_NS, batch_size
+  )
+  return others
+
+
+def compare(store: stores.Store, seq_length: int, batch_size: int) -> None:
+  """Print a line for each contender."""
+  ours = make_pipeline(store, seq_length, batch_size)
+  begin = time.process_time()
+  ours.batch(0)
+  first = time.process_time() - begin
+  report = ours.report()
+  rows = min(report["rows_per_epoch"], 10_000_000 / seq_length)
+  tokens, seconds, _ = spend(walk(ours), int(rows / batch_size))
+  print(
+    f"S={seq_length} B={batch_size} R={ours.num_packs}: efficiency "
+    f"{report['efficiency']:.4f}; first batch {first:.2f} s; the first "
+    f"{tokens / 1e6:.0f} M tokens at {tokens / seconds / 1e6:.1f} M/s/core"
+  )
+  masked = other_pipelines.mask_batches(
+    walk(ours), store.special_ids, store.vocab_size
+  )
+  contenders = {"ours": walk(ours), "ours, masked by numpy": masked}
+  for name, make in make_others(store, seq_length, batch_size).items():
+    contenders[name] = make()
+  rates: dict[str, list[tuple[float, float]]] = {}
+  for turn in range(ROUNDS.value + 1):
+    for name, batches in contenders.items():
+      share = _SLOW if name.startswith("collator") else 1
+      wanted = TURN.value // share // (seq_length * batch_size)
+      tokens, processor, clock = spend(batches, max(2, wanted))
+      if turn:
+        rates.setdefault(name, []).append((tokens / processor, tokens / clock))
+  for name, found in rates.items():
+    processor, clock = (
+      statistics.median(column) / 1e6 for column in zip(*found, strict=True)
+    )
+    spread = [rate / 1e6 for rate, _ in found]
+    print(
+      f"  {name:28s} {processor:7.2f} M tokens/s/core ({min(spread):.2f} to "
+      f"{max(spread):.2f}); {clock:.2f} M/s by the clock"
+    )
 
 
 def main(argv: list[str]) -> None:
-  """Measure reads, then batches at both usual lengths."""
+  """Measure reads, then batches of every size."""
   del argv
+  host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:
     if STORE.value:
       store = stores.open_store(STORE.value)
@@ -111,8 +183,9 @@ def main(argv: list[str]) -> None:
     split = store.split("train")
     print(f"{split.num_tokens / 1e6:.1f} M tokens, {split.num_blocks} blocks")
     measure_reads(split)
-    for seq_length in (128, 512):
-      measure_batches(store, seq_length)
+    for seq_length in LENGTHS.value:
+      for batch_size in BATCH_SIZES.value:
+        compare(store, seq_length, batch_size)
 
 
 if __name__ == "__main__":

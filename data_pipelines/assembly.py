@@ -1,9 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planned rows → the arrays of a batch, with numpy gathers and scatters."""
+"""Planned rows → the arrays of a batch, each written in one go."""
 
-import collections
-import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,61 +9,10 @@ import numpy as np
 
 from bertjax.batch import PRETRAINING_FEATURES, Batch, empty_batch
 from data_pipelines.draws import flatten_ranges
-from data_pipelines.planner import Planner, Rows
-from data_pipelines.store import Split
+from data_pipelines.planner import Planner, Rows, join_rows
+from data_pipelines.token_reader import TokenReader, count_up
 
-
-class TokenReader:
-  """Ranges of a split's tokens; keeps the records read last.
-
-  Random partners lie anywhere, and a record read costs more than the tokens
-  taken from it; a split below `max_bytes` is in memory after its first epoch.
-  """
-
-  def __init__(self, split: Split, max_bytes: int = 512 << 20) -> None:
-    self._split = split
-    self._max_bytes = max_bytes
-    self._bytes = 0
-    self._records: collections.OrderedDict[int, np.ndarray] = (
-      collections.OrderedDict()
-    )
-    self._lock = threading.Lock()
-
-  def __getstate__(self) -> tuple[Split, int]:
-    # A worker process fills its own.
-    return (self._split, self._max_bytes)
-
-  def __setstate__(self, state: tuple[Split, int]) -> None:
-    self.__init__(*state)
-
-  def gather(self, address_K: np.ndarray, length_K: np.ndarray) -> np.ndarray:
-    """Tokens of every range, one after another."""
-    starts = self._split.records[1]
-    first_K = np.searchsorted(starts, address_K, "right") - 1
-    last_K = np.searchsorted(starts, address_K + length_K) - 1
-    pieces_K = last_K - first_K + 1
-    records = flatten_ranges(first_K, pieces_K)
-    address = np.repeat(address_K, pieces_K)
-    end = np.repeat(address_K + length_K, pieces_K)
-    first = np.maximum(address - starts[records], 0)
-    last = np.minimum(end, starts[records + 1]) - starts[records]
-    pieces = zip(records.tolist(), first.tolist(), last.tolist(), strict=True)
-    with self._lock:
-      return np.concatenate(
-        [self._record(record)[start:stop] for record, start, stop in pieces]
-      )
-
-  def _record(self, record: int) -> np.ndarray:
-    found = self._records.get(record)
-    if found is not None:
-      self._records.move_to_end(record)
-      return found
-    (found,) = self._split.read_records((record,))
-    self._records[record] = found
-    self._bytes += found.nbytes
-    while self._bytes > self._max_bytes and len(self._records) > 1:
-      self._bytes -= self._records.popitem(last=False)[1].nbytes
-    return found
+__all__ = ["RowRange", "TokenReader", "assemble_batch", "choose_rows"]
 
 
 def choose_rows(rows: slice | None, batch_size: int) -> range:
@@ -81,19 +28,11 @@ def choose_rows(rows: slice | None, batch_size: int) -> range:
 
 
 class RowRange(NamedTuple):
-  """Consecutive rows of one block, and where in the batch each goes."""
+  """Consecutive rows of a plan, and where in the batch each goes."""
 
   rows: Rows
   first: int
   places: range
-
-  def slices(self) -> tuple[slice, slice, slice]:
-    """Where its rows, examples and segments lie."""
-    stop = self.first + len(self.places)
-    examples, segments = (
-      slice(starts[self.first], starts[stop]) for starts in self.rows.starts
-    )
-    return slice(self.first, stop), examples, segments
 
 
 def assemble_batch(
@@ -104,51 +43,79 @@ def assemble_batch(
   Args:
     planner: which planned the rows.
     reader: of the split that the rows are of.
-    ranges: the rows and their places.
+    ranges: the rows and their places, in the order of their places.
     size: places of the batch, its axis B.
   """
-  special_ids = planner.special_ids
   sizes = {"B": size, "S": planner.seq_length, "R": planner.num_packs}
   batch = empty_batch(PRETRAINING_FEATURES, sizes)
-  batch["tokens_BS"][...] = special_ids["pad"]
   if not ranges:
+    batch["tokens_BS"][...] = planner.special_ids["pad"]
     return batch
   place_N = np.concatenate([np.asarray(part.places) for part in ranges])
-  slices = [part.slices() for part in ranges]
-  join = lambda name, level: np.concatenate(
-    [
-      getattr(part.rows, name)[cut[level]]
-      for part, cut in zip(ranges, slices, strict=True)
-    ]
-  )
-  examples_N, segments_E = join("examples_N", 0), join("segments_E", 1)
-  address_K, length_K = join("address_K", 2), join("length_K", 2)
-
-  # Start of each example in its row, and of each segment in its example.
-  closed_K = length_K + 1
-  segment_K = np.cumsum(closed_K) - closed_K
-  first_E = np.cumsum(segments_E) - segments_E
-  length_E = 1 + np.add.reduceat(closed_K, first_E)
+  rows = join_rows([part.rows.cut(part.first, part.places) for part in ranges])
+  first_N = np.cumsum(rows.examples_N) - rows.examples_N
+  row_E = np.repeat(place_N, rows.examples_N)
+  pack_E = np.arange(len(row_E)) - np.repeat(first_N, rows.examples_N)
+  length_E = rows.lengths()
   start_E = np.cumsum(length_E) - length_E
-  first_N = np.cumsum(examples_N) - examples_N
-  start_E -= np.repeat(start_E[first_N], examples_N)
-  row_E = np.repeat(place_N, examples_N)
-  pack_E = np.arange(len(row_E)) - np.repeat(first_N, examples_N)
-
-  flat = {name: array.reshape(-1) for name, array in batch.items()}
-  at_E = row_E * sizes["S"] + start_E
-  filled = flatten_ranges(at_E, length_E)
-  flat["packs_BS"][filled] = np.repeat(pack_E + 1, length_E)
-  flat["positions_BS"][filled] = filled - np.repeat(at_E, length_E)
-  at_K = np.repeat(at_E + 1 - segment_K[first_E], segments_E) + segment_K
-  flat["tokens_BS"][at_E] = special_ids["cls"]
-  flat["tokens_BS"][at_K + length_K] = special_ids["sep"]
-  flat["tokens_BS"][flatten_ranges(at_K, length_K)] = reader.gather(
-    address_K, length_K
-  )
-  second = join("type_K", 2) == 1
-  flat["types_BS"][flatten_ranges(at_K[second], closed_K[second])] = 1
+  start_E -= np.repeat(start_E[first_N], rows.examples_N)
   batch["starts_BR"][row_E, pack_E] = start_E
-  batch["pair_label_BR"][row_E, pack_E] = join("labels_E", 1)
-  batch["key_BR2"][row_E, pack_E] = join("keys_E2", 1)
+  batch["pair_label_BR"][row_E, pack_E] = rows.labels_E
+  batch["key_BR2"][row_E, pack_E] = rows.keys_E2
+
+  # From its start on, an example has the room up to the next one's start:
+  # its own length, and the padding that follows.
+  at_E = row_E * sizes["S"] + start_E
+  total = size * sizes["S"]
+  room_E = np.diff(at_E, append=total)
+  flat = {
+    name: batch[name].reshape(-1)[at_E[0] :]
+    for name in ("tokens_BS", "types_BS", "positions_BS", "packs_BS")
+  }
+  flat["packs_BS"][:] = np.repeat((pack_E + 1).astype(np.int32), room_E)
+  np.subtract(
+    count_up(total)[at_E[0] :],
+    np.repeat(at_E, room_E),
+    out=flat["positions_BS"],
+    casting="unsafe",
+  )
+  _write_segments(flat, rows, room_E - length_E, planner, reader)
+  padding_E = room_E - length_E
+  padding = flatten_ranges(at_E + length_E - at_E[0], padding_E)
+  for name, array in flat.items():
+    array[padding] = planner.special_ids["pad"] if name == "tokens_BS" else 0
+  batch["tokens_BS"].reshape(-1)[: at_E[0]] = planner.special_ids["pad"]
   return batch
+
+
+def _write_segments(
+  flat: Batch,
+  rows: Rows,
+  padding_E: np.ndarray,
+  planner: Planner,
+  reader: TokenReader,
+) -> None:
+  """Write `tokens_BS` and `types_BS`; of padding anything."""
+  last_K = np.cumsum(rows.segments_E) - 1
+  first_K = last_K - rows.segments_E + 1
+  # Around each segment: its [SEP], the [CLS] of its example, the padding.
+  before_K = np.zeros_like(rows.length_K)
+  before_K[first_K] = 1
+  after_K = np.ones_like(rows.length_K)
+  after_K[last_K] += padding_E
+  room_K = before_K + rows.length_K + after_K
+  end_K = np.cumsum(room_K) - after_K
+  second_K = rows.type_K == 1
+  label_K = np.repeat(rows.labels_E, rows.segments_E)
+  flat["tokens_BS"][:] = reader.gather(
+    rows.address_K,
+    rows.length_K,
+    before_K=before_K,
+    after_K=after_K,
+    passing_K=second_K & (label_K == 1) & planner.draws_partners,
+  )
+  start_K = end_K - rows.length_K
+  flat["tokens_BS"][start_K[first_K] - 1] = planner.special_ids["cls"]
+  flat["tokens_BS"][end_K] = planner.special_ids["sep"]
+  if second_K.any():
+    flat["types_BS"][:] = np.repeat(rows.type_K.astype(np.int32), room_K)

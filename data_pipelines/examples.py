@@ -44,8 +44,15 @@ class Examples:
 
   def lengths(self) -> np.ndarray:
     """Length of each example with [CLS] and [SEP]s: int64 [E]."""
-    first_E = np.cumsum(self.segments_E) - self.segments_E
-    return 1 + np.add.reduceat(self.length_K + 1, first_E)
+    return measure_examples(self.segments_E, self.length_K)
+
+
+def measure_examples(
+  segments_E: np.ndarray, length_K: np.ndarray
+) -> np.ndarray:
+  """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+  first_E = np.cumsum(segments_E) - segments_E
+  return 1 + np.add.reduceat(length_K + 1, first_E)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +92,11 @@ def read_text(split: Split, block: int) -> BlockText:
 
 def follow(next_N: np.ndarray) -> np.ndarray:
   """First sentences of the examples: 0, next[0], next[next[0]] and so on."""
-  following, found, at = next_N.tolist(), [], 0
-  while at < len(following):
+  following, size, found, at = next_N.data, len(next_N), [], 0
+  while at < size:
     found.append(at)
     at = following[at]
-  return np.array(found)
+  return np.array(found, np.int64)
 
 
 def draw_targets(

@@ -13,12 +13,19 @@ import math
 import operator
 import threading
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from data_pipelines.assembly import RowRange
-from data_pipelines.planner import Planner, Rows
+from data_pipelines.planner import Planner, Rows, join_rows
 
 # Beginnings of visits that a lane remembers: more than prefetching runs ahead.
 _REMEMBERED = 64
+
+# Rows of a lane that are looked up at once where steps come in order: what a
+# look-up costs for each lane is then shared by them.
+_AHEAD = 32
 
 # A visit of a lane begins with this row of the lane: (lane, visit, row).
 Fact = tuple[int, int, int]
@@ -36,6 +43,20 @@ def count_lanes(batch_size: int, num_blocks: int) -> int:
   return max(divisor for divisor in divisors if divisor <= num_blocks)
 
 
+class _Window(NamedTuple):
+  """Rows of some steps, looked up at once.
+
+  Attributes:
+    rows: positions of the batch that were asked for.
+    steps: the steps.
+    plan: as many rows of each step, in the order of their positions.
+  """
+
+  rows: range
+  steps: range
+  plan: Rows
+
+
 class Lanes:
   """Finds rows; remembers where visits begin, and the plans in use.
 
@@ -51,37 +72,65 @@ class Lanes:
     # Of each lane the visit in use: its number, first row and plan.
     self._current: dict[int, tuple[int, int, Rows]] = {}
     self._orders: dict[int, Sequence[int]] = {}
+    self._window: _Window | None = None
+    self._asked = self._apart = 0  # the last step, and steps between two
     self._lock = threading.Lock()
 
   def ranges(self, step: int, rows: range) -> list[RowRange]:
     """Rows of step `step` for the batch positions `rows`, in that order."""
-    found = []
+    if not rows:
+      return []
     with self._lock:
-      for lane in range(self._count):
-        # Positions lane, lane + G, …: which of them are asked for.
-        first = -(-(rows.start - lane) // self._count)
-        stop = -(-(rows.stop - lane) // self._count)
-        if first < stop:
-          base = step * self._share
-          found += self._take(lane, base, first, stop, rows.start)
-    return found
+      window = self._window
+      if window is None or window.rows != rows or step not in window.steps:
+        steps = self._steps(step, step - self._asked, rows)
+        window = _Window(rows, steps, self._look_up(steps, rows))
+        self._window = window
+      self._asked = step
+    first = window.steps.index(step) * len(rows)
+    return [RowRange(window.plan, first, range(len(rows)))]
 
-  def _take(
-    self, lane: int, base: int, first: int, stop: int, offset: int
-  ) -> list[RowRange]:
-    """Rows base + first … base + stop of a lane, and their places."""
-    row, end, found = base + first, base + stop, []
-    visit, begin, plan = self._seek(lane, row)
+  def _steps(self, step: int, apart: int, rows: range) -> range:
+    """The steps to look up with `step`: more as long as they are in order."""
+    window = self._window
+    if window is None or window.rows != rows or apart < 1:
+      return range(step, step + 1)
+    if apart != self._apart:
+      self._apart = apart
+      return range(step, step + 1)
+    count = min(2 * len(window.steps), max(1, _AHEAD // self._share))
+    # Of several workers each takes every so-manieth step.
+    return range(step, step + count * apart, apart)
+
+  def _look_up(self, steps: range, rows: range) -> Rows:
+    """Rows of some steps, in the order of steps and positions."""
+    parts, places = [], []
+    step_T1 = np.array(steps)[:, None]
+    place_T1 = np.arange(len(steps))[:, None] * len(rows) - rows.start
+    for lane in sorted({row % self._count for row in rows[: self._count]}):
+      # Positions lane, lane + G, …: which of them are asked for.
+      first = -(-(rows.start - lane) // self._count)
+      stop = -(-(rows.stop - lane) // self._count)
+      share = np.arange(first, stop)
+      parts += self._take(lane, (step_T1 * self._share + share).ravel())
+      places.append((place_T1 + lane + share * self._count).ravel())
+    # Each place is there once.
+    return join_rows(parts).select(np.argsort(np.concatenate(places)))
+
+  def _take(self, lane: int, numbers: np.ndarray) -> list[Rows]:
+    """Rows of a lane, by ascending number."""
+    found, done = [], 0
+    current = self._seek(lane, int(numbers[0]))
     while True:
-      number = min(end, begin + len(plan)) - row
-      place = lane + (row - base) * self._count - offset
-      places = range(place, place + number * self._count, self._count)
-      found.append(RowRange(plan, row - begin, places))
-      row += number
-      if row == end:
-        self._current[lane] = visit, begin, plan
+      _, begin, plan = current
+      stop = int(np.searchsorted(numbers, begin + len(plan)))
+      if stop > done:
+        found.append(plan.select(numbers[done:stop] - begin))
+        done = stop
+      if done == len(numbers):
+        self._current[lane] = current
         return found
-      visit, begin, plan = self._next(lane, visit, begin, plan)
+      current = self._next(lane, *current)
 
   def _seek(self, lane: int, row: int) -> tuple[int, int, Rows]:
     """Visit that has the row, its first row, and its plan."""

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of a block: a pure function of store, config, seed, epoch and block."""
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -12,36 +11,13 @@ import numpy as np
 from bertjax.config import ObjectiveConfig
 from data_pipelines.draws import Draws, flatten_ranges
 from data_pipelines.packing import choose_packs, pack_examples
+from data_pipelines.planned_rows import Rows, join_rows
 from data_pipelines.rows import Examples, check_rows, plan_examples
 from data_pipelines.store import Split, Store
 
+__all__ = ["Planner", "Rows", "join_rows"]
+
 _SAMPLED_BLOCKS = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-  """Rows in a row, as ranges of tokens; examples and segments as `Examples`.
-
-  Attributes:
-    examples_N: int64, examples of each row.
-    keys_E2: uint32, the masking key of each example.
-    labels_E: int64, as `pair_label_BR`.
-    segments_E: int64, segments of each example.
-    address_K, length_K, type_K: int64, the segments.
-    starts: first example of each row, and first segment of each row.
-  """
-
-  examples_N: np.ndarray
-  keys_E2: np.ndarray
-  labels_E: np.ndarray
-  segments_E: np.ndarray
-  address_K: np.ndarray
-  length_K: np.ndarray
-  type_K: np.ndarray
-  starts: tuple[np.ndarray, np.ndarray]
-
-  def __len__(self) -> int:
-    return len(self.examples_N)
 
 
 class Planner:
@@ -82,8 +58,7 @@ class Planner:
     # Neither objective nor length: arms of an ablation share their chances.
     self._identity = (store.sha256, split, seed)
     self.num_packs = max_packs or choose_packs(
-      seq_length,
-      np.concatenate([examples.lengths() for examples in self._sample]).mean(),
+      seq_length, [examples.lengths() for examples in self._sample]
     )
 
   @property
@@ -99,6 +74,11 @@ class Planner:
       self.num_packs,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+  @property
+  def draws_partners(self) -> bool:
+    """Whether the second segment of a label of 1 is from elsewhere."""
+    return self._objective.next_sentence == "nsp"
 
   def draws(self, epoch: int, block: int) -> Draws:
     """Random numbers of one block in one epoch."""
@@ -130,8 +110,6 @@ class Planner:
     first_E = np.cumsum(examples.segments_E) - examples.segments_E
     segments_E = examples.segments_E[order_E]
     order_K = flatten_ranges(first_E[order_E], segments_E)
-    example_starts = np.concatenate(([0], np.cumsum(examples_N)))
-    segment_starts = np.concatenate(([0], np.cumsum(segments_E)))
     return Rows(
       examples_N=examples_N,
       keys_E2=draws.keys("masks", examples.ids_E)[order_E],
@@ -140,7 +118,6 @@ class Planner:
       address_K=examples.address_K[order_K],
       length_K=examples.length_K[order_K],
       type_K=examples.type_K[order_K],
-      starts=(example_starts, segment_starts[example_starts]),
     )
 
   def _sampled(self) -> list[int]:

@@ -8,8 +8,12 @@ million tokens hold whole documents. The index is memory-mapped and never
 read whole.
 """
 
+import bisect
+import collections
+import itertools
 import os
 import pathlib
+import resource
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,6 +29,7 @@ from data_pipelines.manifest import (
   read_manifest,
   write_manifest,
 )
+from data_pipelines.remote_store import fetch, is_remote
 from data_pipelines.store_writer import (
   CONTINUES,
   LENGTH,
@@ -49,7 +54,13 @@ __all__ = [
 ]
 
 # Without readahead a random record costs half (18 against 36 µs measured).
-_READ = "readahead_buffer_size:0"
+_READ = "readahead_buffer_size:0,max_parallelism:1"
+
+
+def _count_open() -> int:
+  """Shards that a split keeps open: each holds a file descriptor."""
+  soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+  return 4096 if soft == resource.RLIM_INFINITY else max(16, soft // 8)
 
 
 class Split:
@@ -64,7 +75,9 @@ class Split:
     records: int64 [2, records + 1], first sentence and token of each record.
     blocks: int64 [blocks + 1, 4], first document, record, sentence and token
       of each block.
-    num_documents, num_sentences, num_records, num_blocks, num_tokens: counts.
+    num_documents, num_sentences, num_records, num_blocks, num_tokens,
+      num_shards: counts.
+    dtype: of the stored token ids.
   """
 
   def __init__(
@@ -95,10 +108,14 @@ class Split:
     self.num_records = self.records.shape[1] - 1
     self.num_blocks = len(self.blocks) - 1
     self.num_tokens = int(self.blocks[-1, 3])
-    self._dtype = token_dtype(self._vocab_size)
+    self.dtype = token_dtype(self._vocab_size)
     shards = self._entry["shards"]
-    self._starts = np.cumsum([0] + [shard["records"] for shard in shards])
-    self._readers: list[Any] = [None] * len(shards)
+    self.num_shards = len(shards)
+    counts = (shard["records"] for shard in shards)
+    self._starts = list(itertools.accumulate(counts, initial=0))
+    # The ones used last; a shard is opened when a record of it is wanted.
+    self._readers: collections.OrderedDict[int, Any] = collections.OrderedDict()
+    self._max_open = _count_open()
     self._lock = threading.Lock()
 
   def __getstate__(self) -> tuple[Any, ...]:
@@ -109,6 +126,11 @@ class Split:
     self.name, self._folder, self._entry, self._vocab_size = state
     self._open()
 
+  @property
+  def open_shards(self) -> int:
+    """Shards that are open now."""
+    return len(self._readers)
+
   def read_records(self, records: Iterable[int]) -> list[np.ndarray]:
     """Token ids of each record, in the order asked for.
 
@@ -118,20 +140,32 @@ class Split:
     return [self._read(int(record)) for record in records]
 
   def _read(self, record: int) -> np.ndarray:
-    shard = int(np.searchsorted(self._starts, record, "right")) - 1
-    path = self._folder / self._entry["shards"][shard]["name"]
+    shard = bisect.bisect(self._starts, record) - 1
     try:
       with self._lock:
-        if self._readers[shard] is None:
-          self._readers[shard] = array_record_module.ArrayRecordReader(
-            str(path), _READ
-          )
-        data = self._readers[shard].read([record - int(self._starts[shard])])
+        data = self._reader(shard).read([record - self._starts[shard]])
     except (RuntimeError, IndexError) as error:
       raise ValueError(
-        f"{path} is damaged ({first_line(error)}); prepare the store again"
+        f"{self._path(shard)} is damaged ({first_line(error)}); prepare the "
+        "store again"
       ) from error
-    return np.frombuffer(data[0], self._dtype)
+    return np.frombuffer(data[0], self.dtype)
+
+  def _path(self, shard: int) -> pathlib.Path:
+    return self._folder / self._entry["shards"][shard]["name"]
+
+  def _reader(self, shard: int) -> Any:
+    reader = self._readers.get(shard)
+    if reader is None:
+      reader = array_record_module.ArrayRecordReader(
+        str(self._path(shard)), _READ
+      )
+      self._readers[shard] = reader
+      if len(self._readers) > self._max_open:
+        self._readers.popitem(last=False)
+    else:
+      self._readers.move_to_end(shard)
+    return reader
 
   def read_block(self, block: int) -> np.ndarray:
     """Token ids of a whole block, its sentences in a row."""
@@ -225,12 +259,13 @@ def open_store(path: str | os.PathLike[str]) -> Store:
   """Open a prepared corpus; every file is there and has its full size.
 
   Args:
-    path: the folder that `launch.prepare` wrote.
+    path: the folder that `launch.prepare` wrote, or its URL in a bucket, which
+      is copied to this machine once.
 
   Raises:
     ValueError: no store, an unknown format, or a missing or truncated file.
   """
-  folder = pathlib.Path(path)
+  folder = fetch(os.fspath(path)) if is_remote(path) else pathlib.Path(path)
   manifest, sha256 = read_manifest(folder)
   check_sizes(folder, manifest)
   return Store(folder, manifest, sha256)

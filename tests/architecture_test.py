@@ -32,7 +32,7 @@ LAYERS = (
     "writers",
     "progress",
   },
-  {"loop", "bundle", "transfer", "interop"},
+  {"loop", "bundle", "transfer", "vocabulary_growth", "interop"},
   {"finetune", "plan", "sweep"},
 )
 FORBIDDEN_IN_BERTJAX = {
@@ -106,7 +106,7 @@ def test_rooms_import_only_what_the_plan_allows(path):
       assert name.startswith(allowed), f"{module} imports {name}"
     if head == "orbax":
       assert module == "bertjax.checkpoint", f"{module} imports {name}"
-    if head == "grain":
+    if head == "grain" and room != "benchmarks":
       assert module == "data_pipelines.pretraining", f"{module} imports {name}"
 
 

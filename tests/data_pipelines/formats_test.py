@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from bertjax.config import ObjectiveConfig
+from data_pipelines import store as stores
 from data_pipelines.formats import FORMATS, SEQ_LENGTHS, report_formats
+from data_pipelines.packing import MAX_PACKS
 from data_pipelines.planner import Planner
 from tests.data_pipelines import synthetic
 
@@ -85,3 +87,58 @@ def test_one_document_has_no_partners_to_report(tmp_path):
   tasks = [report.next_sentence for report in report_formats(one)]
   assert tasks
   assert "nsp" not in tasks
+
+
+@pytest.fixture(scope="module", params=["short documents", "books"])
+def realistic(request, tmp_path_factory):
+  """Sentences of 20 tokens, a block of the usual size; ids do not matter."""
+  rng = np.random.default_rng(0)
+  short = request.param == "short documents"
+  folder = tmp_path_factory.mktemp("formats") / "realistic"
+  folder.mkdir()
+  writer = stores.SplitWriter(folder, "train", 8)
+  while writer._tokens + writer._pending_tokens < 1_000_000:
+    count = int(rng.geometric(1 / 12)) if short else 2_000
+    lengths = np.maximum(1, rng.negative_binomial(2, 1 / 11, count))
+    writer.add_flat(np.zeros(lengths.sum(), np.int64), lengths)
+  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8}
+  stores.write_manifest(
+    folder, source={}, tokenizer=tokenizer, splits={"train": writer.finish()}
+  )
+  return stores.open_store(folder)
+
+
+def least_rows(lengths, capacity, max_packs):
+  """A number of rows that no packing goes below (Martello and Toth, 1990)."""
+  bounds = [-(-len(lengths) // max_packs)]
+  for small in range(capacity // 2 + 1):
+    alone = lengths > capacity - small
+    large = (lengths > capacity / 2) & ~alone
+    rest = (lengths >= small) & (lengths <= capacity / 2)
+    room = large.sum() * capacity - lengths[large].sum()
+    more = -(-(lengths[rest].sum() - room) // capacity)
+    bounds.append(alone.sum() + large.sum() + max(0, more))
+  return max(bounds)
+
+
+@pytest.mark.parametrize("seq_length", SEQ_LENGTHS)
+@pytest.mark.parametrize("cell", FORMATS)
+def test_no_packing_needs_one_row_in_a_hundred_less(
+  cell, seq_length, realistic
+):
+  """Whole rows then, unless the examples of a format leave room to spare."""
+  planner = Planner(
+    realistic,
+    "train",
+    objective=ObjectiveConfig(input_format=cell[0], next_sentence=cell[1]),
+    seq_length=seq_length,
+    max_packs=0,
+    seed=0,
+  )
+  assert planner.num_packs <= MAX_PACKS
+  values = planner.report
+  room = values["mean_example_length"] * planner.num_packs
+  assert room >= 2 * seq_length or planner.num_packs == MAX_PACKS
+  lengths = planner.examples(0, 0).lengths()
+  least = least_rows(lengths, seq_length, planner.num_packs)
+  assert len(planner.rows(0, 0)) <= 1.01 * least

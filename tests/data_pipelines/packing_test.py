@@ -84,10 +84,44 @@ def test_neighbours_and_order_of_rows_are_random(lengths):
 
 
 def test_packs_are_twice_what_fits_on_average_within_bounds():
-  assert packing.choose_packs(128, 128) == 2
-  assert packing.choose_packs(128, 100) == 3
-  assert packing.choose_packs(512, 5) == packing.MAX_PACKS
-  assert packing.choose_packs(8, 1000) == 1
+  choose = lambda seq_length, *lengths: packing.choose_packs(
+    seq_length, [np.array(lengths)]
+  )
+  assert choose(128, *[128] * 50) == 2
+  assert choose(128, *[100] * 50) == 3
+  assert choose(512, *[5] * 500) == packing.MAX_PACKS
+  assert choose(8, 8) == 2
+  assert choose(8, 3) == 2
+
+
+def test_more_packs_are_chosen_as_long_as_rows_get_fuller():
+  rng = np.random.default_rng(0)
+  blocks = [np.minimum(3 + rng.geometric(1 / 300, 4000), 512) for _ in "ab"]
+
+  def efficiency(packs):
+    rows = sum(packing.count_rows(lengths, 512, packs) for lengths in blocks)
+    return sum(map(np.sum, blocks)) / rows / 512
+
+  packs = packing.choose_packs(512, blocks)
+  tokens, count = sum(map(np.sum, blocks)), sum(map(len, blocks))
+  assert 2 * 512 * count / tokens < packs < packing.MAX_PACKS
+  assert efficiency(packs) >= 0.995 > efficiency(packs - 1)
+  # Where no example leaves room for another, more packs would be for nothing.
+  assert packing.choose_packs(512, [np.full(100, 400)]) == 3
+
+
+@pytest.mark.parametrize("max_packs", [1, 2, 5, 32])
+def test_rows_are_counted_without_being_made(lengths, max_packs):
+  _, sizes = packing.pack_examples(lengths, CAPACITY, max_packs, Draws("p"))
+  assert packing.count_rows(lengths, CAPACITY, max_packs) == len(sizes)
+
+
+def test_equal_random_words_keep_their_order(monkeypatch):
+  """A fast sort breaks ties as each processor likes; an order may not."""
+  words = np.repeat(np.arange(50, 0, -1), 40).astype(np.uint64)
+  monkeypatch.setattr(Draws, "words", lambda *_: words)
+  expected = np.argsort(words, kind="stable")
+  np.testing.assert_array_equal(Draws("t").order("o", 2000), expected)
 
 
 def test_random_words_are_those_of_every_numpy():

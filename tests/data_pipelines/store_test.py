@@ -255,6 +255,60 @@ def test_a_flipped_byte_is_found_when_it_is_read(copied):
   assert "\n" not in str(raised.value)
 
 
+def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
+  """A read raises and names the shard, or the bit was in no record."""
+  shard = sorted(copied.glob("train-*.array_record"))[1]
+  whole = shard.read_bytes()
+  split = store.open_store(copied).split("train")
+  expected = [tokens.tobytes() for tokens in split.read_records(range(30))]
+  rng = np.random.default_rng(0)
+  # Most of so small a file is padding, whose bits matter to nobody.
+  places = np.concatenate(
+    (rng.integers(0, 6000, 120), rng.integers(0, len(whole), 80))
+  )
+  errors = []
+  for place in places.tolist():
+    data = bytearray(whole)
+    data[place] ^= 1 << int(rng.integers(8))
+    shard.write_bytes(data)
+    split = store.open_store(copied).split("train")
+    for record, tokens in enumerate(expected):
+      try:
+        assert split.read_records([record])[0].tobytes() == tokens
+      except ValueError as error:
+        errors.append(str(error))
+  assert len(errors) > 50
+  assert all(shard.name in error for error in errors)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 5000])
+def test_a_shard_cut_short_after_opening_is_named(kept, copied):
+  shard = sorted(copied.glob("train-*.array_record"))[1]
+  split = store.open_store(copied).split("train")
+  shard.write_bytes(shard.read_bytes()[:kept])
+  with pytest.raises(ValueError, match=shard.name) as raised:
+    split.read_records(range(split.num_records))
+  assert "\n" not in str(raised.value)
+
+
+def test_a_token_takes_two_bytes_and_little_more(tmp_path):
+  """With sentences of 24 tokens, as in books; the index included."""
+  folder = tmp_path / "large"
+  folder.mkdir()
+  writer = store.SplitWriter(folder, "train", 8192)
+  rng = np.random.default_rng(0)
+  while writer._tokens < 14_000_000:
+    lengths = rng.geometric(1 / 24, size=rng.geometric(1 / 100))
+    writer.add_flat(rng.integers(0, 8192, lengths.sum()), lengths)
+  entry = writer.finish()
+  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8192}
+  store.write_manifest(
+    folder, source={}, tokenizer=tokenizer, splits={"train": entry}
+  )
+  size = sum(path.stat().st_size for path in folder.rglob("*"))
+  assert size / entry["tokens"] <= 2.2
+
+
 def test_verify_accepts_what_was_written(made):
   made.verify()
 

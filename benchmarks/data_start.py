@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""From opening a store of many shards to its first batch.
+
+    python -m benchmarks.data_start [--shards=1000] [--block_tokens=100000]
+
+Writes a made-up store with a block a shard, then times a process of its own
+that opens it and makes one batch: seconds of the clock and of the processor,
+shards opened, and memory.
+"""
+
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import app, flags
+
+from benchmarks.input_pipeline import make_pipeline
+from benchmarks.made_up_store import make_store
+from bertjax import host_memory
+from data_pipelines import store as stores
+
+SHARDS = flags.DEFINE_integer("shards", 1000, "Of the made-up store.")
+BLOCK = flags.DEFINE_integer("block_tokens", 100_000, "Tokens of a block.")
+OPEN = flags.DEFINE_string("open", "", "Open this store, and nothing else.")
+
+
+def measure(folder: str) -> None:
+  """Print what the first batch of each size takes."""
+  for seq_length in flags.FLAGS.seq_length:
+    for batch_size in flags.FLAGS.batch_size:
+      clock, processor = time.perf_counter(), time.process_time()
+      store = stores.open_store(folder)
+      opened = time.perf_counter() - clock
+      make_pipeline(store, seq_length, batch_size).batch(0)
+      split = store.split("train")
+      print(
+        f"S={seq_length} B={batch_size}: store open after {opened:.2f} s, "
+        f"first batch after {time.perf_counter() - clock:.2f} s "
+        f"({time.process_time() - processor:.2f} s of the processor), "
+        f"{split.open_shards} of {split.num_shards} shards open, "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB at most"
+      )
+
+
+def main(argv: list[str]) -> None:
+  """Write a store, and run this again to open it."""
+  if OPEN.value:
+    host_memory.retain()  # as launch.pretrain does
+    measure(OPEN.value)
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    make_store(
+      pathlib.Path(folder),
+      SHARDS.value * BLOCK.value,
+      block_tokens=BLOCK.value,
+      shard_tokens=1,
+    )
+    command = [sys.executable, "-m", "benchmarks.data_start", *argv[1:]]
+    subprocess.run([*command, f"--open={folder}"], check=True)
+
+
+if __name__ == "__main__":
+  app.run(main)

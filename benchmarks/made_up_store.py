@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A store of random ids with the sentences and documents of real text."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from data_pipelines import store as stores
+
+VOCAB_SIZE = 30522
+SPECIALS = {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
+_FIRST = 1000  # the first ordinary piece
+
+
+def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> stores.Store:
+  """Write a store of random ids, and open it.
+
+  Args:
+    folder: an existing, empty folder.
+    tokens: to write, at least; sentences have 20 on average, documents 800.
+    **sizes: `block_tokens`, `shard_tokens` and so on of `SplitWriter`.
+  """
+  rng = np.random.default_rng(0)
+  writer = stores.SplitWriter(folder, "train", VOCAB_SIZE, **sizes)
+  written = 0
+  while written < tokens:
+    lengths = rng.geometric(1 / 20, size=rng.geometric(1 / 40))
+    writer.add_flat(rng.integers(_FIRST, VOCAB_SIZE, lengths.sum()), lengths)
+    written += int(lengths.sum())
+  stores.write_manifest(
+    folder,
+    source={"corpus": "random ids"},
+    tokenizer={
+      "name": "none",
+      "sha256": "0" * 64,
+      "vocab_size": VOCAB_SIZE,
+      "special_ids": SPECIALS,
+    },
+    splits={"train": writer.finish()},
+  )
+  return stores.open_store(folder)
