@@ -63,7 +63,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     if url:
       remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
-  elsewhere = _elsewhere(options)
+  elsewhere = _elsewhere(plan)
   with (
     _told(options.output),
     Workspace(folder, plan.recipe, restart=options.restart) as work,
@@ -96,7 +96,8 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
   )
 
 
-def _elsewhere(options: Options) -> Elsewhere | None:
+def _elsewhere(plan: Plan) -> Elsewhere | None:
+  options = plan.options
   if not options.runner:
     return None
   try:
@@ -106,9 +107,9 @@ def _elsewhere(options: Options) -> Elsewhere | None:
       f"runner={options.runner} needs Apache Beam, in an environment of its "
       "own: see launch/BEAM.md"
     ) from None
-  return functools.partial(
-    beam.encode, runner=options.runner, options=options.beam_options
-  )
+  flags = {"runner": options.runner, "options": options.beam_options}
+  beam.check(plan.parts.values(), **flags)
+  return functools.partial(beam.encode, **flags)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import os
 import pathlib
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO
 
 import numpy as np
@@ -111,7 +111,7 @@ class Spool:
       for _, record in self._records(path):
         yield self._parse(record)
 
-  def documents(self) -> Iterator[Encoded]:
+  def documents(self) -> Generator[Encoded, None, None]:
     """Every document, ordered by its hash: this is the shuffle."""
     for path in self.paths:
       yield from self._sorted(path, depth=1)

@@ -7,8 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from data_pipelines import deduplication, documents, prepare, sentences, spool
-from data_pipelines import tokenizers
+from data_pipelines import (
+  deduplication,
+  documents,
+  prepare,
+  sentences,
+  spool,
+  tokenizers,
+)
 from data_pipelines.store import open_store
 
 WORDS = "the old man and sea was fishing alone in a small boat of stream"

@@ -316,7 +316,7 @@ def test_outputs_that_are_something_else_are_refused(options, tmp_path):
     with pytest.raises(ValueError, match=f"{name} is there and is no store"):
       prepare.prepare(dataclasses.replace(options, output=str(tmp_path / name)))
   calls = []
-  with pytest.raises(ValueError, match="nosuch: Protocol not known|nosuch"):
+  with pytest.raises(ValueError, match="nosuch://bucket/store: Protocol"):
     prepare.prepare(
       dataclasses.replace(options, output="nosuch://bucket/store"),
       lambda *call: calls.append(call),
