@@ -3,8 +3,8 @@
 """Which rows the positions of a global batch take, step by step.
 
 The epochs' block orders form one endless sequence of visits. With n blocks
-and B rows a batch there are G lanes, the largest divisor of B up to n; lane g
-makes the visits g, g + G, g + 2G, … and lane position b belongs to lane
+and B rows a batch there are G lanes, the largest divisor of B up to n and 64;
+lane g makes the visits g, g + G, g + 2G, … and position b belongs to lane
 b mod G, so that a host plans only the blocks of the positions it is asked for.
 """
 
@@ -32,15 +32,23 @@ Fact = tuple[int, int, int]
 _row_of = operator.itemgetter(0)
 
 
+# Each lane plans a block before the first batch, and holds its rows.
+_MAX_LANES = 64
+
+
 def count_lanes(batch_size: int, num_blocks: int) -> int:
-  """The largest divisor of the batch that gives every lane a block."""
+  """The largest divisor of the batch that gives every lane a block.
+
+  At most 64: the rows of a step come from that many places of the corpus.
+  """
+  most = min(num_blocks, _MAX_LANES)
   divisors = (
     divisor
     for low in range(1, math.isqrt(batch_size) + 1)
     if batch_size % low == 0
     for divisor in (low, batch_size // low)
   )
-  return max(divisor for divisor in divisors if divisor <= num_blocks)
+  return max(divisor for divisor in divisors if divisor <= most)
 
 
 class _Window(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 FORMAT = "bertjax-store"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 SPECIALS = ("pad", "unk", "cls", "sep", "mask")
 

@@ -70,6 +70,9 @@ def plan_pairs(
   )
 
 
+_STRETCH = 2048  # tokens of a document that share a target length
+
+
 class _Spans(NamedTuple):
   """Own sentences of each example: A is first … middle, a true B … stop."""
 
@@ -87,13 +90,12 @@ def _choose_spans(
 
   What an example that starts at a sentence would be is computed for all
   sentences at once; then the chain of those that do start one is followed.
-  The target is drawn once a document, as the reference does.
   """
   nsp = objective.next_sentence == "nsp"
   size = len(text.length_N)
   ends_N1, first_N = text.ends_N1, np.arange(size)
-  target_D = draw_targets(objective, budget, len(text.own_D), draws)
-  target_N = target_D[text.document_N]
+  part_N = _target_parts(text)
+  target_N = draw_targets(objective, budget, part_N[-1] + 1, draws)[part_N]
   pair_N = np.minimum(first_N + 2, text.end_N)
   if objective.input_format == "sentence_pair":
     stop_N, target_N = pair_N, np.ones_like(target_N)
@@ -110,6 +112,20 @@ def _choose_spans(
     values[first_E] for values in (middle_N, stop_N, target_N, random_N)
   )
   return _Spans(first_E, *chosen)
+
+
+def _target_parts(text: BlockText) -> np.ndarray:
+  """Number of the draw that each sentence takes its target from.
+
+  One a document, as in the reference, and another one every 2,048 tokens of a
+  long document: a book whose examples all have 100 tokens fills no rows.
+  """
+  before_N = text.ends_N1[:-1]
+  starts_N = np.diff(text.document_N, prepend=-1) > 0
+  document_N = np.cumsum(starts_N) - 1
+  stretch_N = (before_N - before_N[starts_N][document_N]) // _STRETCH
+  new_N = starts_N | (np.diff(stretch_N, prepend=0) != 0)
+  return np.cumsum(new_N) - 1
 
 
 def _label_pairs(
@@ -139,8 +155,7 @@ def _draw_partners(
   drawn += drawn >= own
   first, last = split.documents[drawn], split.documents[drawn + 1]
   sentence = first + draws.below("sentence", last - first)
-  record = np.searchsorted(split.records[0], sentence, "right") - 1
-  address = split.records[1, record] + split.offsets[sentence]
+  address = split.addresses(sentence)
   length = (split.sentences[sentence] & LENGTH).astype(np.int64)
   growing, at = np.arange(len(own)), sentence + 1
   while len(growing):

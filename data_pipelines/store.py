@@ -21,6 +21,7 @@ from typing import Any
 import array_record.python.array_record_module as array_record_module
 import numpy as np
 
+from data_pipelines.draws import flatten_ranges
 from data_pipelines.manifest import (
   check_digests,
   check_sizes,
@@ -33,6 +34,7 @@ from data_pipelines.remote_store import fetch, is_remote
 from data_pipelines.store_writer import (
   CONTINUES,
   LENGTH,
+  MARKED,
   MAX_RECORD,
   MAX_SENTENCE,
   SplitWriter,
@@ -42,6 +44,7 @@ from data_pipelines.store_writer import (
 __all__ = [
   "CONTINUES",
   "LENGTH",
+  "MARKED",
   "MAX_RECORD",
   "MAX_SENTENCE",
   "Split",
@@ -71,7 +74,8 @@ class Split:
     sentences: uint16 [sentences], memory-mapped; `& LENGTH` is the length in
       tokens, `& CONTINUES` marks the rest of a sentence that was too long.
     documents: int64 [documents + 1], first sentence of each document.
-    offsets: uint16 [sentences], first token of each sentence in its record.
+    marks: int64 [⌈sentences / 32⌉], first token of every 32nd sentence; see
+      `addresses`.
     records: int64 [2, records + 1], first sentence and token of each record.
     blocks: int64 [blocks + 1, 4], first document, record, sentence and token
       of each block.
@@ -99,7 +103,7 @@ class Split:
       np.load(self._folder / self._entry["index"][part]["name"], mmap_mode="r")
     )
     self.sentences = load("sentences")
-    self.offsets = load("offsets")
+    self.marks = load("marks")
     self.documents = load("documents")
     self.records = load("records")
     self.blocks = load("blocks")
@@ -166,6 +170,14 @@ class Split:
     else:
       self._readers.move_to_end(shard)
     return reader
+
+  def addresses(self, sentences: np.ndarray) -> np.ndarray:
+    """First token of each of these sentences, counted in the split: int64."""
+    mark, counts = np.divmod(sentences, MARKED)
+    between = self.sentences[flatten_ranges(sentences - counts, counts)]
+    ends = np.concatenate(([0], np.cumsum(between & LENGTH, dtype=np.int64)))
+    last = np.cumsum(counts)
+    return self.marks[mark] + ends[last] - ends[last - counts]
 
   def read_block(self, block: int) -> np.ndarray:
     """Token ids of a whole block, its sentences in a row."""

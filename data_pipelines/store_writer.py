@@ -12,7 +12,7 @@ block. One store serves every objective, input format and sequence length.
     SPLIT-NNNNN-of-NNNNN.array_record  little-endian token ids, uncompressed
     SPLIT.sentences.npy   uint16 [sentences], length; top bit: goes on with
                           the sentence before, which was too long
-    SPLIT.offsets.npy     uint16 [sentences], its first token in its record
+    SPLIT.marks.npy       int64 [⌈sentences / 32⌉], first token of every 32nd
     SPLIT.documents.npy   int64 [documents + 1], first sentence of each
     SPLIT.records.npy     int64 [2, records + 1], first sentence and token
     SPLIT.blocks.npy      int64 [blocks + 1, 4], first document, record,
@@ -33,11 +33,12 @@ from data_pipelines.manifest import file_entry
 
 MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens
+MARKED = 32  # sentences from one whose address is stored to the next
 CONTINUES = np.uint16(1 << 15)
 LENGTH = np.uint16(CONTINUES - 1)
 INDEX = (
   "sentences",
-  "offsets",
+  "marks",
   "documents",
   "records",
   "blocks",
@@ -113,7 +114,7 @@ class SplitWriter:
     self._counts = np.zeros(vocab_size, np.int64)
     self._sentences = self._index("sentences", np.uint16)
     self._documents = self._index("documents", np.int64)
-    self._offsets = self._index("offsets", np.uint16)
+    self._marks = self._index("marks", np.int64)
     self._records = array.array("q")  # first sentence and token of each
     self._blocks = [(0, 0, 0, 0)]
     self._tokens = 0
@@ -185,7 +186,10 @@ class SplitWriter:
       int((lengths > MAX_SENTENCE).sum()) for _, lengths in block
     )
     self._documents.append(self._sentences.size + starts[:-1])
-    self._write_records(ids, np.cumsum(codes & LENGTH, dtype=np.int64))
+    ends = np.cumsum(codes & LENGTH, dtype=np.int64)
+    self._write_records(ids, ends)
+    marked = slice(-self._sentences.size % MARKED, None, MARKED)
+    self._marks.append(self._tokens + np.append(0, ends[:-1])[marked])
     self._sentences.append(codes)
     self._counts += np.bincount(ids, minlength=len(self._counts))
     self._tokens += len(ids)
@@ -207,13 +211,11 @@ class SplitWriter:
       self._shard = array_record_module.ArrayRecordWriter(
         str(self._part(len(self._shards))), "group_size:1,uncompressed"
       )
-    starts = np.append(0, ends[:-1])
     first, token = 0, 0
     while first < len(ends):
       limit = token + self._record_tokens
       last = max(int(np.searchsorted(ends, limit, "right")), first + 1)
       self._records.extend((self._sentences.size + first, self._tokens + token))
-      self._offsets.append(starts[first:last] - token)
       self._shard.write(ids[token : ends[last - 1]].tobytes())
       first, token = last, int(ends[last - 1])
 
@@ -232,7 +234,7 @@ class SplitWriter:
     self._close_shard()
     self._documents.append(np.array([self._sentences.size]))
     self._records.extend((self._sentences.size, self._tokens))
-    for growing in (self._sentences, self._offsets, self._documents):
+    for growing in (self._sentences, self._marks, self._documents):
       growing.close()
     starts = np.frombuffer(self._records, np.int64).reshape(-1, 2)
     np.save(self._path("records"), np.ascontiguousarray(starts.T))

@@ -249,11 +249,14 @@ def test_the_report_is_what_the_batches_show(folder):
   tokens = sum(int((batch["packs_BS"] > 0).sum()) for batch in batches)
   labels = sum(int((batch["pair_label_BR"] == 1).sum()) for batch in batches)
   rows = epoch * BATCH
-  close = lambda value: pytest.approx(value, rel=0.01)
+  # Of one store these are not the rows that were measured, but others of some
+  # hundred examples, whose mean length has an error of 2 %.
+  close = lambda value: pytest.approx(value, rel=0.04)
   assert tokens / (rows * SEQ) == close(report["efficiency"])
   assert packs / rows == close(report["examples_per_row"])
   assert tokens / packs == close(report["mean_example_length"])
-  assert labels / packs == close(report["random_share"])
+  # Three standard deviations of the 130 coins in the four blocks of `long`.
+  assert abs(labels / packs - report["random_share"]) < 3 * 0.5 / 130**0.5
   assert json.loads(json.dumps(report)) == report
   assert pipeline.members["other"].epoch(epoch) == pytest.approx(1.0)
   passed = sum(

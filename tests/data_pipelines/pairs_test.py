@@ -16,6 +16,9 @@ import pytest
 from bertjax.config import ObjectiveConfig
 from data_pipelines import rows
 from data_pipelines.draws import Draws
+from data_pipelines.planner import Planner
+from data_pipelines.prepare import Options, prepare
+from data_pipelines.store import open_store
 from tests.data_pipelines import synthetic
 
 NSP = ObjectiveConfig(next_sentence="nsp", input_format="segment_pair")
@@ -230,3 +233,45 @@ def test_what_b_would_have_been_comes_again(counted):
   for pairs in counted:
     own = sum(p.a if p.label else p.a + p.b for p in pairs)
     assert own == SENTENCES
+
+
+def test_a_long_document_has_several_targets_and_a_short_one_one(tmp_path):
+  long, short = np.ones(60_000, int), np.ones(1_500, int)
+  split = make_split(tmp_path, [long, *[short] * 80])
+  targets = collections.defaultdict(set)
+  for pairs in plan(split, 103, epochs=3):
+    for number, pair in enumerate(pairs):
+      later = pairs[number + 1].document if number + 1 < len(pairs) else -1
+      # One that no document's end has cut short.
+      if pair.document == later and not pair.label:
+        targets[pair.document].add(pair.a + pair.b)
+  lengths = {len(found) for document, found in targets.items() if document}
+  # In three epochs at most three targets; of long text about one in ten of
+  # its 29 stretches each time.
+  assert lengths <= {1, 2, 3}
+  assert 5 <= len(targets[0]) <= 25
+
+
+def test_books_fill_their_rows(shared_data, tmp_path):
+  books = shared_data / "books" / "train-00000-of-00007.jsonl.xz"
+  vocabulary = shared_data / "vocab" / "bert-base-uncased-vocab.txt"
+  summary = prepare(
+    Options(str(books), str(tmp_path / "store"), tokenizer=str(vocabulary))
+  )
+  made = open_store(summary.path)
+  for seq_length in (128, 512):
+    planner = Planner(
+      made,
+      "train",
+      objective=NSP,
+      seq_length=seq_length,
+      max_packs=0,
+      seed=0,
+    )
+    assert planner.report["efficiency"] >= 0.993
+  # Shards and index; the vocabulary is a quarter of a megabyte besides.
+  entries = made.manifest["splits"]["train"]
+  size = sum(
+    entry["bytes"] for entry in (*entries["shards"], *entries["index"].values())
+  )
+  assert size / entries["tokens"] <= 2.2

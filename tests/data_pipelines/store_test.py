@@ -62,11 +62,18 @@ def test_blocks_hold_whole_documents_and_records_whole_sentences(made):
   for number, tokens in enumerate(split.read_records(range(split.num_records))):
     first, last = split.records[0, number : number + 2]
     assert lengths[first:last].sum() == len(tokens) <= SIZES["record_tokens"]
-    ends = np.cumsum(lengths[first:last], dtype=np.int64)
-    np.testing.assert_array_equal(
-      split.offsets[first:last], np.append(0, ends[:-1])
-    )
     assert tokens[0] == split.records[1, number] + synthetic.FIRST
+
+
+def test_every_sentence_has_its_address(made):
+  split = made.split("train")
+  lengths = (split.sentences & store.LENGTH).astype(np.int64)
+  assert split.num_sentences > 3 * store.MARKED
+  order = np.random.RandomState(0).permutation(split.num_sentences)
+  expected = np.cumsum(lengths) - lengths
+  np.testing.assert_array_equal(split.addresses(order), expected[order])
+  assert split.addresses(order[:0]).shape == (0,)
+  assert len(split.marks) == -(-split.num_sentences // store.MARKED)
 
 
 def test_blocks_are_about_as_large_as_asked_and_the_last_is_no_crumb(made):
@@ -298,7 +305,7 @@ def test_a_token_takes_two_bytes_and_little_more(tmp_path):
   writer = store.SplitWriter(folder, "train", 8192)
   rng = np.random.default_rng(0)
   while writer._tokens < 14_000_000:
-    lengths = rng.geometric(1 / 24, size=rng.geometric(1 / 100))
+    lengths = rng.geometric(1 / 16, size=rng.geometric(1 / 100))
     writer.add_flat(rng.integers(0, 8192, lengths.sum()), lengths)
   entry = writer.finish()
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8192}
