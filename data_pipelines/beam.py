@@ -15,7 +15,7 @@ import os
 import pathlib
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam
@@ -29,6 +29,7 @@ from apache_beam.runners.runner import PipelineState
 from data_pipelines import beam_steps
 from data_pipelines.corpora import Corpus
 from data_pipelines.encoding import Encoder
+from data_pipelines.records import first_line
 from data_pipelines.sources import FileSource, StdlibSource
 
 _LOCAL = ("direct", "directrunner")
@@ -63,7 +64,7 @@ def encode(
   *,
   runner: str,
   options: Sequence[str],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Callable[[], None]]:
   """Encode a corpus on `runner` into the files `buckets` of a spool.
 
   What the workers write is noted beside the buckets. If this process dies, and
@@ -77,7 +78,8 @@ def encode(
     options: its command-line options.
 
   Returns:
-    Counts, as `shuffle.PartState` calls them.
+    Counts, as `shuffle.PartState` calls them, and what removes the files of the
+    workers; until then a call takes them over again.
 
   Raises:
     ValueError: text that cannot be read, or options that do not do.
@@ -89,8 +91,13 @@ def encode(
   note = buckets[0].with_suffix(".beam")
   folder = note.read_text(encoding="utf-8") if note.exists() else ""
   if not folder or not FileSystems.exists(_counts(folder)):
-    if folder:
+    if folder and _is_local(runner):
       _forget(folder)
+    elif folder:
+      raise OSError(
+        f"a job of an earlier run may still write to {folder}; wait until it "
+        "has ended, or cancel it and give --restart"
+      )
     # A new name: workers of a run that was killed may still write there.
     name = f"bertjax-{uuid.uuid4().hex[:16]}"
     place = _place(buckets[0].parent.parent, parsed, runner)
@@ -100,9 +107,12 @@ def encode(
   with FileSystems.open(_counts(folder)) as file:
     counts = json.loads(file.read())
   _take_over(folder, counts.pop(beam_steps.FILES, {}), bits, buckets)
-  note.unlink()
-  _forget(folder)
-  return counts
+
+  def forget() -> None:
+    note.unlink()
+    _forget(folder)
+
+  return counts, forget
 
 
 def _is_local(runner: str) -> bool:
@@ -191,11 +201,11 @@ def _run(
       result.cancel()  # or it would go on, and cost
       raise
   except Exception as error:
+    said = beam_steps.mistake(error)
+    if not said:  # a job that goes on, for all that is known
+      raise OSError(f"the pipeline broke off: {first_line(error)}") from error
     with contextlib.suppress(Exception):
       _forget(folder)
-    said = beam_steps.mistake(error)
-    if not said:
-      raise
     raise ValueError(said) from None
   if state != PipelineState.DONE:
     raise OSError(

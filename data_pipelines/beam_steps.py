@@ -7,12 +7,8 @@ under a name of its own, and only what is committed is told of in the end.
 """
 
 import dataclasses
-import hashlib
-import importlib.metadata
 import json
-import pathlib
 import re
-import unicodedata
 import urllib.parse
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +18,7 @@ import apache_beam
 from apache_beam.io.filesystems import FileSystems
 
 from data_pipelines import documents
+from data_pipelines.code_versions import code_versions
 from data_pipelines.encoding import Encoder, Hashed, batches
 from data_pipelines.records import Tally
 from data_pipelines.sources import Source
@@ -59,7 +56,7 @@ def build(
     | "spread sources" >> apache_beam.Reshuffle()
     | "read" >> apache_beam.ParDo(_Read()).with_outputs("counts", main="texts")
   )
-  encode = _Encode(encoder, bits, versions())
+  encode = _Encode(encoder, bits, code_versions())
   encoded = (
     read.texts
     | "spread texts" >> apache_beam.Reshuffle()
@@ -87,21 +84,6 @@ def mistake(error: BaseException) -> str:
 
 def _marked(message: str) -> str:
   return f"<<mistake {urllib.parse.quote(message, safe=_PLAIN)}>>"
-
-
-def versions() -> dict[str, str]:
-  """What the bytes of a record follow from, beside the text."""
-  code = hashlib.sha256()
-  for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
-    code.update(path.read_bytes())
-  found = {
-    name: importlib.metadata.version(name)
-    for name in ("tokenizers", "sentencepiece")
-  }
-  return found | {
-    "Unicode tables": unicodedata.unidata_version,
-    "code of data_pipelines": code.hexdigest()[:8],
-  }
 
 
 class _Read(apache_beam.DoFn):
@@ -133,7 +115,7 @@ class _Encode(apache_beam.DoFn):
     self._dtype = token_dtype(encoder.tokenizer.vocab_size)
 
   def setup(self) -> None:
-    here = versions()
+    here = code_versions()
     for name, wanted in self._wanted.items():
       if here[name] != wanted:
         message = (

@@ -113,7 +113,7 @@ class Corpus:
     """What the text is, for a manifest: no paths, and cheap beside reading.
 
     What was asked for in an option stands in it only where it is not the
-    default, so that stores made before there was the option keep theirs.
+    default.
     """
     reading = self._reading
     identity: dict[str, Any] = {"documents": reading.documents}
@@ -124,9 +124,11 @@ class Corpus:
     if any(isinstance(source, StdlibSource) for source in self.sources):
       identity["stdlib"] = f"Python {platform.python_version()}"
     if self._files:
-      # Names and places do not matter, but how many lie in what order.
+      # Places do not matter, nor names but for the format, but how many lie in
+      # what order.
       digest = hashlib.sha256()
       for file in self._files:
+        digest.update(text_format(file.name).encode())
         with file.opened() as raw:
           digest.update(hashlib.file_digest(raw, "sha256").digest())
       identity["files"] = len(self._files)

@@ -49,6 +49,8 @@ class _Files:
     self._size = 0
 
   def add(self, entries: np.ndarray) -> None:
+    if not len(entries):
+      return
     self._held.append(entries)
     self._size += len(entries)
     if self._size > _HELD:
@@ -99,7 +101,8 @@ class Repeats:
       for side in ("left", "right")
     )
     found = self._entries[first:last]
-    found = found["index"][found["low"] == np.uint64(low)]
+    # Of equal documents each has told of it.
+    found = np.unique(found["index"][found["low"] == np.uint64(low)])
     return (
       (_without(document, found), len(found))
       if len(found)
@@ -123,21 +126,43 @@ def find_repeats(
   shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
   folder.mkdir()
   by_hash = _Files(folder, "hash", "hash", paragraphs)
-  for part, spool in enumerate(spools):
-    for document in spool.unordered():
-      by_hash.add(_entries(part, document))
-  by_hash.flush()
   repeats = [
     _Files(folder, f"part{part}", "high", paragraphs)
     for part in range(len(spools))
   ]
-  for entries in by_hash:
-    repeated = _repeated(entries)
+
+  def sift(entries: np.ndarray) -> np.ndarray:
+    first, repeated = _sift(entries)
     for part, files in enumerate(repeats):
       files.add(repeated[repeated["part"] == part])
+    return first
+
+  for entries in _chunks(spools):
+    # What stands a million times must not lie in one file a million times.
+    by_hash.add(sift(entries))
+  by_hash.flush()
+  for entries in by_hash:
+    sift(entries)
   for files in repeats:
     files.flush()
   return [Repeats(files) for files in repeats]
+
+
+def _chunks(spools: Sequence[Spool]) -> Iterator[np.ndarray]:
+  """Entries of all documents, many at a time."""
+  held: list[np.ndarray] = []
+  size = 0
+  for part, spool in enumerate(spools):
+    for document in spool.unordered():
+      entries = _entries(part, document)
+      if len(entries):
+        held.append(entries)
+        size += len(entries)
+      if size > _HELD:
+        yield np.concatenate(held)
+        held, size = [], 0
+  if held:
+    yield np.concatenate(held)
 
 
 def _entries(part: int, document: Encoded) -> np.ndarray:
@@ -153,15 +178,17 @@ def _entries(part: int, document: Encoded) -> np.ndarray:
   return entries
 
 
-def _repeated(entries: np.ndarray) -> np.ndarray:
-  """All but the first of each hash."""
+def _sift(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The first entry of each hash, and all others."""
   names = ("index", "low", "high", "part", "hash")
   entries = entries[np.lexsort([entries[name] for name in names])]
   # Equal documents have equal entries, and are no repetition of themselves.
   entries = entries[
     np.append(True, entries[1:] != entries[:-1])[: len(entries)]
   ]
-  return entries[1:][entries["hash"][1:] == entries["hash"][:-1]]
+  again = np.append(False, entries["hash"][1:] == entries["hash"][:-1])
+  again = again[: len(entries)]
+  return entries[~again], entries[again]
 
 
 def _words(digest: bytes) -> tuple[int, int]:

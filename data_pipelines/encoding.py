@@ -7,6 +7,8 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +20,8 @@ from data_pipelines.store import token_dtype
 
 # Of text, encoded in one go: short documents share the cost of a call.
 _BATCH_CHARACTERS = 1 << 18
+# Of text, handed to workers at a time, were all documents huge.
+_IN_FLIGHT = 1 << 25
 # Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") are no repetition of text.
 _LEAST_PARAGRAPH = 40  # characters
 
@@ -126,10 +130,16 @@ def encode_documents(
   ) as pool:
     running: collections.deque[concurrent.futures.Future[list[Encoded]]]
     running = collections.deque()
+    in_flight: collections.deque[int] = collections.deque()
     try:
       for batch in found:
+        size = sum(len(document.text) for document in batch)
+        in_flight.append(size)
         running.append(pool.submit(_encode_in_worker, batch))
-        if len(running) > 2 * workers:
+        while running and (
+          len(running) > 2 * workers or sum(in_flight) > _IN_FLIGHT
+        ):
+          in_flight.popleft()
           yield from running.popleft().result()
       while running:
         yield from running.popleft().result()
@@ -159,6 +169,15 @@ _encoder: Encoder
 def _start_worker(encoder: Encoder) -> None:
   global _encoder
   _encoder = encoder
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  # A parent that was killed tells nobody, and its workers would wait for ever.
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+  parent.join()
+  os._exit(1)
 
 
 def _encode_in_worker(batch: list[Hashed]) -> list[Encoded]:

@@ -197,6 +197,19 @@ def _check_folder(part: str, found: Any) -> None:
     )
 
 
+class ReadError(ValueError):
+  """What may be read another time, as after a network has failed."""
+
+
+# What trying again does not mend.
+_LASTING = (
+  FileNotFoundError,
+  IsADirectoryError,
+  NotADirectoryError,
+  PermissionError,
+)
+
+
 @contextlib.contextmanager
 def told(name: str, *, remote: bool, what: str = "read") -> Iterator[None]:
   """Say in one line what could not be read, or written."""
@@ -205,9 +218,8 @@ def told(name: str, *, remote: bool, what: str = "read") -> Iterator[None]:
   except OSError as error:
     # Of a folder, the file in it that is meant.
     which = name if remote else error.filename or name
-    raise ValueError(
-      f"cannot {what} {which}: {error.strerror or error}"
-    ) from None
+    kind = ValueError if isinstance(error, _LASTING) else ReadError
+    raise kind(f"cannot {what} {which}: {error.strerror or error}") from None
   except ValueError:
     raise
   except Exception as error:
@@ -215,6 +227,6 @@ def told(name: str, *, remote: bool, what: str = "read") -> Iterator[None]:
     if not remote:
       raise
     line = str(error).partition("\n")[0]
-    raise ValueError(
+    raise ReadError(
       f"cannot {what} {name}: {type(error).__name__}: {line}"
     ) from error

@@ -13,6 +13,8 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data_pipelines.records import first_line
+
 FORMAT = "bertjax-store"
 VERSION = 2
 MANIFEST = "manifest.json"
@@ -152,8 +154,3 @@ def file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
   for split in manifest["splits"].values():
     yield from split["shards"]
     yield from split["index"].values()
-
-
-def first_line(error: Exception) -> str:
-  """First line of an error's message, or its name where it has none."""
-  return (str(error).splitlines() or [type(error).__name__])[0]

@@ -46,7 +46,7 @@ class Mixture:
       return known[0]
     return hashlib.sha256(" ".join(known).encode()).hexdigest()
 
-  def piece_counts(self) -> np.ndarray:
+  def piece_counts(self, batch_size: int) -> np.ndarray:
     """How often each piece occurs in the mixture: int64 [V].
 
     Scaled to as many pieces as the training splits have together.
@@ -55,8 +55,9 @@ class Mixture:
     if len(counts) == 1:
       return counts[0]
     total = sum(int(each_V.sum()) for each_V in counts)
+    rows = self.rows(batch_size)
     shares = [
-      float(member.weight) * total / int(each_V.sum()) * each_V
+      rows[member.name] / batch_size * total / int(each_V.sum()) * each_V
       for member, each_V in zip(self.members, counts, strict=True)
     ]
     return np.rint(np.sum(shares, axis=0)).astype(np.int64)

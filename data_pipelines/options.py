@@ -5,7 +5,7 @@
 import dataclasses
 from typing import Any
 
-from data_pipelines import sentences, tokenizers
+from data_pipelines import sentences, tokenizers, vocabulary_extension
 from data_pipelines.corpora import Corpus
 from data_pipelines.pieces import Tokenizer
 from data_pipelines.shuffle import CORPUS, VALIDATION
@@ -177,5 +177,6 @@ def _wanted_tokenizer(
     )
   given: dict[str, Any] = {"sha256": tokenizer.sha256}
   if options.extend_vocab:
+    vocabulary_extension.check_extendable(tokenizer, options.extend_vocab)
     given["extend"] = options.extend_vocab
   return tokenizer, tokenizer.vocab_size, given

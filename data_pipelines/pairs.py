@@ -94,8 +94,7 @@ def _choose_spans(
   nsp = objective.next_sentence == "nsp"
   size = len(text.length_N)
   ends_N1, first_N = text.ends_N1, np.arange(size)
-  part_N = _target_parts(text)
-  target_N = draw_targets(objective, budget, part_N[-1] + 1, draws)[part_N]
+  target_N = draw_document_targets(objective, text, budget, draws)
   pair_N = np.minimum(first_N + 2, text.end_N)
   if objective.input_format == "sentence_pair":
     stop_N, target_N = pair_N, np.ones_like(target_N)
@@ -114,18 +113,21 @@ def _choose_spans(
   return _Spans(first_E, *chosen)
 
 
-def _target_parts(text: BlockText) -> np.ndarray:
-  """Number of the draw that each sentence takes its target from.
+def draw_document_targets(
+  objective: ObjectiveConfig, text: BlockText, budget: int, draws: Draws
+) -> np.ndarray:
+  """Tokens of A and B that an example which starts at each sentence aims at.
 
-  One a document, as in the reference, and another one every 2,048 tokens of a
-  long document: a book whose examples all have 100 tokens fills no rows.
+  One draw a document, as in the reference, and another one every 2,048 tokens
+  of a long one: a book whose examples all have 100 tokens fills no rows.
   """
   before_N = text.ends_N1[:-1]
   starts_N = np.diff(text.document_N, prepend=-1) > 0
   document_N = np.cumsum(starts_N) - 1
   stretch_N = (before_N - before_N[starts_N][document_N]) // _STRETCH
   new_N = starts_N | (np.diff(stretch_N, prepend=0) != 0)
-  return np.cumsum(new_N) - 1
+  part_N = np.cumsum(new_N) - 1
+  return draw_targets(objective, budget, part_N[-1] + 1, draws)[part_N]
 
 
 def _label_pairs(

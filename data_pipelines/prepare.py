@@ -39,6 +39,8 @@ from data_pipelines.workspace import Workspace, is_made
 
 __all__ = ["Options", "prepare"]
 
+_HELD = 32  # characters, that holding a document costs at least
+
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
   """Make a store, or say what is in it where it is made already.
@@ -59,7 +61,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
   folder = pathlib.Path(os.path.abspath(options.output))
   if remote_store.is_remote(options.output):
     url, folder = options.output, remote_store.working_folder(options.output)
-  if is_made(options.output, folder, plan.recipe):
+  if is_made(str(folder) if url else options.output, folder, plan.recipe):
     if url:
       remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
@@ -118,9 +120,11 @@ def _told(output: str) -> Iterator[None]:
   try:
     yield
   except OSError as error:
+    # An errno means that a file of the output could not be written.
+    what = "cannot write" if error.errno else "have not finished"
     raise OSError(
-      f"cannot write {output}: {error.strerror or error}; when that is "
-      "mended, the same command goes on"
+      f"{what} {output}: {error.strerror or error}; when that is mended, the "
+      "same command goes on"
     ) from error
 
 
@@ -169,9 +173,9 @@ def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
       continue
     rank = int.from_bytes(documents.order(digest), "big")
     heapq.heappush(held, (-rank, document.text))
-    size += len(document.text)
+    size += len(document.text) + _HELD
     while size > tokenizers.SAMPLE_CHARACTERS[kind] and len(held) > 1:
-      size -= len(heapq.heappop(held)[1])
+      size -= len(heapq.heappop(held)[1]) + _HELD
   if not held and not spare:
     raise ValueError(f"corpus {corpus.spec} holds no text; give another")
   # A handful of documents can all be in the share.

@@ -53,8 +53,8 @@ def working_folder(url: str) -> pathlib.Path:
 def fetch(url: str) -> pathlib.Path:
   """Copy a store to this machine, once, and return the folder.
 
-  Every file is compared with its checksum. Processes of one machine wait for
-  the first of them.
+  Shards and index are compared with their checksums, the tokenizer's pieces
+  when they are loaded. Processes of one machine wait for the first of them.
 
   Raises:
     ValueError: no store there, it cannot be read, or a file is damaged.
@@ -88,13 +88,17 @@ def fetch(url: str) -> pathlib.Path:
 def publish(folder: pathlib.Path, url: str) -> None:
   """Move a store to a bucket; its manifest goes last and makes it one.
 
-  What stays here is the copy that `fetch` finds.
+  What stays here is the copy that `fetch` finds. A bucket that holds a store
+  is left as it is.
 
   Raises:
     ValueError: it cannot be written.
   """
   filesystem, root = open_filesystem(url)
   manifest = (folder / MANIFEST).read_bytes()
+  with told(url, remote=True):
+    if filesystem.exists(f"{root}/{MANIFEST}"):
+      return
   paths = [path for path in folder.rglob("*") if path.is_file()]
   add(folder, [path for path in paths if path.name != MANIFEST], url)
   with told(url, remote=True, what="write"):

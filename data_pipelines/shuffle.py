@@ -24,8 +24,12 @@ from data_pipelines.workspace import Workspace
 # Stage, share of it that is done (None: cannot be told), tokens so far.
 Progress = Callable[[str, float | None, int], None]
 
-# Encodes a part of the corpus into buckets; returns a `PartState`'s counts.
-Elsewhere = Callable[[Corpus, Encoder, Sequence[pathlib.Path]], dict[str, Any]]
+# Encodes a part of the corpus into buckets; returns a `PartState`'s counts, and
+# what removes all traces once these are saved.
+Elsewhere = Callable[
+  [Corpus, Encoder, Sequence[pathlib.Path]],
+  tuple[dict[str, Any], Callable[[], None]],
+]
 
 CORPUS, VALIDATION = "corpus", "validation"
 TOKENIZER = "tokenizer"  # folder, of the workspace and of the store
@@ -110,10 +114,15 @@ class Shuffle:
     """
     for name, corpus in self._parts.items():
       state, spool = self._states[name], self._spools[name]
+      forget = lambda: None
       spool.restore(state.sizes)
       if not state.done and elsewhere is not None:
         self._progress(f"encode {name}", None, 0)
-        counts = elsewhere(corpus, self._encoder, spool.paths)
+        # What a run without it has saved is about to be written over.
+        spool.restore([0] * BUCKETS)
+        self._states[name] = PartState()
+        self._save(name)
+        counts, forget = elsewhere(corpus, self._encoder, spool.paths)
         spool.restore([path.stat().st_size for path in spool.paths])
         self._states[name] = state = PartState(**counts)
         self.tokens_encoded += state.tokens
@@ -126,6 +135,7 @@ class Shuffle:
       if not state.done:
         state.done = True
         self._save(name)
+        forget()
       if not state.tokens:
         raise ValueError(f"{name} {corpus.spec} holds no text; give another")
 
@@ -177,7 +187,7 @@ class Shuffle:
         held_out = documents.share(document.digest) <= limit
         split = VALIDATION if part == VALIDATION or held_out else "train"
         writers[split].add_flat(document.ids, document.lengths)
-      return {name: writer.finish() for name, writer in writers.items()}
+      splits = {name: writer.finish() for name, writer in writers.items()}
     except BaseException as error:
       for writer in writers.values():
         with contextlib.suppress(Exception):
@@ -185,6 +195,13 @@ class Shuffle:
       if isinstance(error, RuntimeError):  # array_record's, of a full disk
         raise OSError(str(error).partition(";")[0]) from error
       raise
+    for name, entry in splits.items():
+      if not entry["tokens"]:
+        raise ValueError(
+          f"split {name} keeps no text: all of it stands elsewhere, too; give "
+          "--deduplicate=none, or another corpus or validation"
+        )
+    return splits
 
   def _kept(self, *, deduplicate: bool) -> Iterator[tuple[str, Encoded]]:
     """Part and text of each document to be written, ordered by hash."""

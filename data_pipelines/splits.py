@@ -25,19 +25,18 @@ def split_limit(digests: Callable[[], Iterator[bytes]], share: float) -> float:
   """
   if not share:
     return -1.0
-  count = below = 0
+  count = 0
   limit, greatest = -1.0, -1.0
   least: list[float] = []
   for value in map(documents.share, digests()):
     count += 1
     greatest = max(greatest, value)
-    least = sorted([*least, value])[:_LEAST_VALIDATION]
+    least = sorted({*least, value})[:_LEAST_VALIDATION]  # of different ones
     if value < share:
-      below += 1
       limit = max(limit, value)
   wanted = min(_LEAST_VALIDATION, count // 2)
-  if below < wanted:
-    limit = least[wanted - 1]
+  if wanted and limit < least[min(wanted, len(least)) - 1]:
+    limit = least[min(wanted, len(least)) - 1]
   if limit in (-1.0, greatest):
     raise ValueError(
       f"validation={share:g} leaves nothing to train or to validate on "

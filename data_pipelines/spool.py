@@ -78,6 +78,8 @@ class Spool:
       if buffer:
         with self.paths[k].open("ab") as file:
           file.write(buffer)
+          file.flush()
+          os.fsync(file.fileno())  # before a journal speaks of it
         self._sizes[k] += len(buffer)
         buffer.clear()
     self.buffered = 0
@@ -119,7 +121,12 @@ class Spool:
   def _sorted(self, path: pathlib.Path, depth: int) -> Iterator[Encoded]:
     if not path.exists():
       return
-    if path.stat().st_size > _MAX_BYTES and depth < _MAX_DEPTH:
+    large = path.stat().st_size > _MAX_BYTES
+    if large and depth == _MAX_DEPTH:
+      # 48 bits alike: copies of one document, in any order.
+      yield from (self._parse(record) for _, record in self._records(path))
+      return
+    if large:
       parts = self._split(path, depth)
       for part in parts:
         yield from self._sorted(part, depth + 1)

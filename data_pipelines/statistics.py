@@ -14,8 +14,9 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
-from data_pipelines.examples import draw_targets, read_text
+from data_pipelines.examples import read_text
 from data_pipelines.formats import SEQ_LENGTHS
+from data_pipelines.pairs import draw_document_targets
 from data_pipelines.planner import Planner
 from data_pipelines.store import LENGTH, Split, Store
 
@@ -253,7 +254,7 @@ def _count_lone(
   if objective.input_format == "segment_pair":
     draws = planner.draws(0, block)
     budget = planner.seq_length - 3
-    target_D = draw_targets(objective, budget, len(text.own_D), draws)
-    fills_E = text.length_N[first_E] >= target_D[document_E]
+    target_N = draw_document_targets(objective, text, budget, draws)
+    fills_E = text.length_N[first_E] >= target_N[first_E]
   kinds = (is_short_E, is_last_E & ~is_short_E, fills_E & ~is_last_E)
   return np.array([len(first_E), *map(np.sum, kinds), examples.random_examples])

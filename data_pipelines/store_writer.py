@@ -84,6 +84,8 @@ class _GrowingArray:
 class SplitWriter:
   """Writes one split of a store; memory holds one block of it.
 
+  And 16 bytes a record: 0.2 GB for 100 billion tokens.
+
   Equal documents in equal order give equal bytes.
 
   Args:

@@ -17,7 +17,7 @@ from data_pipelines.documents import Document, plain
 from data_pipelines.filesystems import File
 from data_pipelines.records import Reading, Tally
 
-MAX_LINE_BYTES = 1 << 28
+MAX_LINE_BYTES = 1 << 26
 _TELL_EVERY = 1 << 16  # bytes; asking at each line costs as much as reading it
 
 

@@ -81,6 +81,23 @@ def _described(coverage: Coverage) -> dict[str, float]:
   }
 
 
+def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
+  """The tokenizer, if `count` pieces can be added to it.
+
+  Raises:
+    ValueError: no WordPiece vocabulary, or a count below 1.
+  """
+  if not isinstance(tokenizer, WordPiece):
+    raise ValueError(
+      f"extend_vocab={count} with a SentencePiece model, which cannot be "
+      "extended; give a WordPiece vocabulary, or learn a new model with "
+      "--tokenizer=sentencepiece"
+    )
+  if count < 1:
+    raise ValueError(f"extend_vocab={count}; give at least 1")
+  return tokenizer
+
+
 def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
   """Add the pieces that save most on a corpus; equal texts, equal pieces.
 
@@ -97,14 +114,7 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
     ValueError: no WordPiece vocabulary, a count below 1, no text, or no piece
       that saves anything.
   """
-  if not isinstance(tokenizer, WordPiece):
-    raise ValueError(
-      f"extend_vocab={count} with a SentencePiece model, which cannot be "
-      "extended; give a WordPiece vocabulary, or learn a new model with "
-      "--tokenizer=sentencepiece"
-    )
-  if count < 1:
-    raise ValueError(f"extend_vocab={count}; give at least 1")
+  tokenizer = check_extendable(tokenizer, count)
   counts = plain_words(texts, lowercase=tokenizer.lowercase)
   if not counts:
     raise ValueError(

@@ -18,6 +18,8 @@ import types
 from collections.abc import Mapping
 from typing import IO, Any
 
+from data_pipelines.code_versions import code_versions
+from data_pipelines.filesystems import ReadError
 from data_pipelines.manifest import MANIFEST, commit, read_manifest
 
 _LOCK = "lock"
@@ -37,7 +39,13 @@ def is_made(
     ValueError: something else is there.
   """
   if (folder / MANIFEST).is_file():
-    known = read_manifest(folder)[0]["source"].get("recipe")
+    try:
+      known = read_manifest(folder)[0]["source"].get("recipe")
+    except ValueError as error:
+      raise ValueError(
+        f"{output} holds something else ({error}); remove it, or give another "
+        "output"
+      ) from None
     if known != recipe:
       raise ValueError(
         f"{output} holds a store {_difference(known, recipe)}; give another "
@@ -111,6 +119,14 @@ class Workspace:
   def _resume(self) -> None:
     if self._journal.exists() and not self._restart:
       state = json.loads(self._journal.read_text(encoding="utf-8"))
+      if state.get("made_by") != code_versions():
+        known, ours = (
+          json.dumps(s) for s in (state.get("made_by"), code_versions())
+        )
+        raise ValueError(
+          f"{self.path} was begun by other code or packages: {known}, not "
+          f"{ours}; give --restart to forget it"
+        )
       if state["recipe"] != self._recipe:
         raise ValueError(
           f"{self.path} was begun {_difference(state['recipe'], self._recipe)}"
@@ -120,6 +136,7 @@ class Workspace:
       self.resumed = True
       return
     # Without a journal nothing in it can be relied on.
+    self._journal.unlink(missing_ok=True)
     for entry in self.path.iterdir():
       if entry.is_dir():
         shutil.rmtree(entry)
@@ -130,7 +147,8 @@ class Workspace:
     """Write the journal, in one step, after the files that it speaks of."""
     partial = self._journal.with_suffix(".new")
     with partial.open("w", encoding="utf-8") as file:
-      json.dump({"recipe": self._recipe, "parts": self.parts}, file)
+      state = {"recipe": self._recipe, "parts": self.parts}
+      json.dump({"made_by": code_versions(), **state}, file)
       file.flush()
       os.fsync(file.fileno())
     partial.replace(self._journal)
@@ -147,7 +165,12 @@ class Workspace:
     error: BaseException | None,
     trace: types.TracebackType | None,
   ) -> None:
-    if kind is None or issubclass(kind, ValueError):
+    bad_input = kind is not None and (
+      issubclass(kind, ValueError) and not issubclass(kind, ReadError)
+    )
+    if kind is None or bad_input:
+      # First what says that the rest can be relied on.
+      self._journal.unlink(missing_ok=True)
       shutil.rmtree(self.path)
     assert self._lock is not None
     self._lock.close()

@@ -155,7 +155,7 @@ def assemble(config: PretrainConfig) -> Parts:
   return Parts(
     config=config,
     mixture=mixture,
-    vocabulary=tokenizer.vocabulary(mixture.piece_counts()),
+    vocabulary=tokenizer.vocabulary(mixture.piece_counts(config.batch_size)),
     phases=made,
     model=BertForPreTraining(config.model, config.compute),
     mesh=sharding.make_mesh(config.mesh),

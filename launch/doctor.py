@@ -17,6 +17,7 @@ from absl import flags
 
 from data_pipelines import tokenizers
 from data_pipelines.manifest import check_file, file_entries, read_manifest
+from data_pipelines.remote_store import fetch, is_remote
 from data_pipelines.store import open_store
 from launch import cli
 
@@ -27,7 +28,7 @@ def run(path: str) -> int:
   Raises:
     ValueError: no store.
   """
-  folder = pathlib.Path(path)
+  folder = fetch(path) if is_remote(path) else pathlib.Path(path)
   manifest, _ = read_manifest(folder)
   console = rich.console.Console(highlight=False)
   entries = list(file_entries(manifest))

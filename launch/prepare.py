@@ -5,8 +5,9 @@
     python -m launch.prepare --corpus=stdlib --output=runs/store
     python -m launch.prepare --corpus='books/*.jsonl.xz' --output=runs/books
 
-A corpus is `stdlib` (the running Python's own prose), or files and globs of
-.txt and .jsonl (`text` field), each also .gz, .xz or .zst, comma-separated.
+A corpus is `stdlib` (the running Python's own prose), or files, globs, folders
+and bucket paths of .txt and .jsonl (`text` field), each also .gz, .xz or .zst,
+and of .parquet, or tfds:NAME:SPLIT, comma-separated.
 In the end, and when the same command is run again, it tells what the store
 holds, and what its rows are like in each input format and length.
 """

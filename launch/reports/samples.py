@@ -69,7 +69,7 @@ def _result(child: subprocess.Popen[str]) -> Samples:
   output, errors = child.communicate()
   if child.returncode:
     reason = (errors.strip().splitlines() or ["no word of why"])[-1]
-    raise RuntimeError(f"no sample rows: {reason}")
+    raise OSError(f"no sample rows for the report: {reason}")
   return json.loads(output)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import pathlib
 import lzma
 import pickle
 
@@ -216,12 +217,13 @@ def test_tallies_add_up_field_by_field():
   assert one == Tally(1, 2, 3, 4, 5)
 
 
-def test_identity_of_stores_that_are_there_stays(tmp_path):
+def test_identity_names_an_option_only_where_it_is_used(tmp_path):
   data = {"a.txt": b"one", "b.jsonl": jsonl({"text": "two"})}
   for name, content in data.items():
     (tmp_path / name).write_bytes(content)
   digest = hashlib.sha256()
-  for content in data.values():
+  for name, content in data.items():
+    digest.update(pathlib.Path(name).suffix.encode())
     digest.update(hashlib.sha256(content).digest())
   plain = {"documents": "file", "files": 2, "sha256": digest.hexdigest()}
   spec = f"{tmp_path}/a.txt,{tmp_path}/*.jsonl"

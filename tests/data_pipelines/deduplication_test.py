@@ -200,3 +200,36 @@ def test_a_run_stopped_while_it_deduplicates_goes_on(
     for name in ("expected", "store")
   )
   assert one == two
+
+
+def test_a_split_that_keeps_nothing_is_refused(tmp_path, vocabulary):
+  options = make_options(tmp_path, vocabulary)
+  same = dataclasses.replace(options, validation=options.corpus)
+  with pytest.raises(ValueError, match="split train keeps no text"):
+    prepare.prepare(same)
+  assert not list(tmp_path.glob("store*/"))
+
+
+def test_a_paragraph_that_stands_everywhere_is_never_held_as_often(
+  tmp_path, vocabulary, monkeypatch
+):
+  monkeypatch.setattr(deduplication, "_HELD", 20)
+  often = OFTEN[0]
+  texts = [
+    f"{often}\n\nText {i} is of its own, and long enough." for i in range(400)
+  ]
+  loaded = []
+  load = deduplication._Files.load
+
+  def watched(self, file):
+    entries = load(self, file)
+    if self._field == "hash":
+      loaded.append(
+        np.bincount(np.unique(entries["hash"], return_inverse=True)[1])
+      )
+    return entries
+
+  monkeypatch.setattr(deduplication._Files, "load", watched)
+  summary = prepare.prepare(make_options(tmp_path, vocabulary, texts))
+  assert summary.counts["duplicate_paragraphs"] == 399
+  assert max(counts.max() for counts in loaded if len(counts)) < 40

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -77,3 +81,55 @@ def test_a_worker_that_dies_is_told():
   )
   with pytest.raises(OSError, match="a worker process died"):
     list(encoded)
+
+
+def test_huge_documents_are_not_all_handed_out_at_once(tokenizer, monkeypatch):
+  monkeypatch.setattr(encoding, "_BATCH_CHARACTERS", 1)
+  monkeypatch.setattr(encoding, "_IN_FLIGHT", 300)
+  taken = []
+
+  def watched():
+    for document in hashed(["Deaf. " * 30] * 9):
+      taken.append(document)
+      yield document
+
+  encoded = encoding.encode_documents(
+    watched(), encoding.Encoder(tokenizer, "segment"), workers=4
+  )
+  next(encoded)
+  assert len(taken) == 2  # 180 characters each
+  encoded.close()
+
+
+_KILLED = """
+import os, signal, sys
+from data_pipelines import encoding, wordpiece
+def texts():
+  for number in range(9):
+    if number == 8:
+      # The pool has started its workers, and they have something to do.
+      os.system(f"ps -o pid= --ppid {os.getpid()} > {sys.argv[1]}")
+      os.kill(os.getpid(), signal.SIGKILL)
+    yield encoding.Hashed(bytes(16), "abc. " * 70_000)
+if __name__ == "__main__":
+  tokenizer = wordpiece.WordPiece(%r)
+  encoder = encoding.Encoder(tokenizer, "segment")
+  list(encoding.encode_documents(texts(), encoder, workers=2))
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+  (tmp_path / "main.py").write_text(_KILLED % (PIECES,))
+  subprocess.run(
+    [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "children")],
+    check=False,
+    cwd=pathlib.Path(__file__).parents[2],
+    env={**os.environ, "PYTHONPATH": "."},
+  )
+  children = (tmp_path / "children").read_text().split()
+  assert len(children) >= 2
+  alive = lambda pid: pathlib.Path(f"/proc/{pid}/exe").exists()
+  deadline = time.monotonic() + 20
+  while any(map(alive, children)) and time.monotonic() < deadline:
+    time.sleep(0.1)
+  assert not any(map(alive, children))

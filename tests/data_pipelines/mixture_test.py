@@ -305,9 +305,9 @@ def test_rows_of_short_texts_are_as_full_as_by_themselves(folder):
   assert make(folder, max_packs=2).num_packs == 2
 
 
-def test_pieces_are_counted_by_weight(folder):
+def test_pieces_are_counted_as_the_rows_are_shared(folder):
   mixed = opened(folder, {"long": 0.75, "short": 0.25})
-  counts_V = mixed.piece_counts()
+  counts_V = mixed.piece_counts(8)
   total = 0
   expected = np.zeros(len(counts_V))
   for member in mixed.members:
@@ -315,9 +315,12 @@ def test_pieces_are_counted_by_weight(folder):
     expected += float(member.weight) * own_V / own_V.sum()
     total += own_V.sum()
   assert abs(counts_V / total - expected).max() <= 1 / total
+  # What makes no difference to the rows makes none to the counts.
+  other = opened(folder, {"long": 0.76, "short": 0.24})
+  np.testing.assert_array_equal(other.piece_counts(8), counts_V)
   one = opened(folder, {"long": 3})
   np.testing.assert_array_equal(
-    one.piece_counts(), one.members[0].store.piece_counts()
+    one.piece_counts(8), one.members[0].store.piece_counts()
   )
 
 

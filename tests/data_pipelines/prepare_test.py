@@ -18,6 +18,7 @@ import pytest
 
 from data_pipelines import (
   documents,
+  filesystems,
   prepare,
   sentences,
   shuffle,
@@ -562,3 +563,80 @@ def test_books_become_a_store(options, shared_data, tmp_path):
   assert summary.unknown_rate < 1e-4
   # Two bytes an id, and the index, padding and vocabulary of a small store.
   assert 2 < summary.bytes_per_token < 6
+
+
+def test_a_journal_of_other_code_is_refused_in_one_line(options, tmp_path):
+  def interrupt(stage, share, tokens):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    prepare.prepare(options, interrupt)
+  journal = tmp_path / "store.partial" / "journal.json"
+  state = json.loads(journal.read_text())
+  state["made_by"]["tokenizers"] = "0.1"
+  journal.write_text(json.dumps(state))
+  with pytest.raises(ValueError, match=r'other code .*"0.1".* give --restart'):
+    prepare.prepare(options)
+  assert journal.exists()
+  prepare.prepare(dataclasses.replace(options, restart=True))
+
+
+def test_what_may_be_read_another_time_loses_nothing(
+  options, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 700)
+  monkeypatch.setattr("data_pipelines.encoding._BATCH_CHARACTERS", 300)
+  whole = shuffle._hashed
+
+  def broken(corpus, *, skip):
+    for number, document in enumerate(whole(corpus, skip=skip)):
+      if number == 40:
+        raise filesystems.ReadError("cannot read gs://b: the line is cut")
+      yield document
+
+  with monkeypatch.context() as patch:
+    patch.setattr(shuffle, "_hashed", broken)
+    with pytest.raises(ValueError, match="the line is cut"):
+      prepare.prepare(options)
+  summary = prepare.prepare(options)
+  everything = sum(split["tokens"] for split in summary.splits.values())
+  assert 0 < summary.tokens_encoded < everything
+
+
+def test_text_read_in_another_format_is_another_corpus(options, tmp_path):
+  prepare.prepare(options)
+  renamed = tmp_path / "corpus.txt"
+  os.rename(options.corpus, renamed)
+  with pytest.raises(ValueError, match="holds a store with corpus"):
+    prepare.prepare(dataclasses.replace(options, corpus=str(renamed)))
+
+
+def test_encoding_elsewhere_forgets_what_was_encoded_here(
+  options, tmp_path, monkeypatch
+):
+  """A kill between the two must not mix their buckets."""
+  prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
+  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 700)
+  monkeypatch.setattr("data_pipelines.encoding._BATCH_CHARACTERS", 300)
+  left = 40
+
+  def interrupt(stage, share, tokens):
+    nonlocal left
+    left -= 1
+    if not left:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    prepare.prepare(options, interrupt)
+
+  def elsewhere(corpus, encoder, buckets):
+    for path in buckets:
+      path.write_bytes(b"half a record")
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(prepare, "_elsewhere", lambda plan: elsewhere)
+    with pytest.raises(KeyboardInterrupt):
+      prepare.prepare(options)
+  prepare.prepare(options)
+  assert files(tmp_path / "store") == files(tmp_path / "expected")

@@ -86,3 +86,23 @@ def test_what_a_kill_left_of_a_cut_is_made_anew(tmp_path, monkeypatch):
   assert any(path.suffix == ".parts" for path in (tmp_path / "spool").iterdir())
   expected = sorted(made, key=lambda document: document.digest)
   assert all(map(same, held.documents(), expected))
+
+
+def test_copies_of_one_document_stream(tmp_path, monkeypatch):
+  monkeypatch.setattr(spool, "_MAX_BYTES", 2000)
+  held = spool.Spool(tmp_path / "spool", "corpus", DTYPE)
+  document = make_document(4)
+  for _ in range(300):
+    held.add(document)
+  held.flush()
+  sorting = []
+
+  def watched(records, key):
+    sorting.extend(records)
+    return []
+
+  monkeypatch.setitem(spool.__dict__, "sorted", watched)
+  found = list(held.documents())
+  assert not sorting
+  assert len(found) == 300
+  assert all(same(document, each) for each in found)
