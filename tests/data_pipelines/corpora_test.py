@@ -3,8 +3,8 @@
 import gzip
 import hashlib
 import json
-import pathlib
 import lzma
+import pathlib
 import pickle
 
 import pytest
