@@ -14,14 +14,16 @@ import flax.linen as nn
 import jax
 import numpy as np
 from flax.linen import spmd
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from bertjax import checks
 from bertjax.config import MeshConfig
 from bertjax.paths import leaf_name
 
-MESH_AXES = ("data", "fsdp", "tensor")
-BATCH_AXES = ("data", "fsdp")
+DATA = "data"
+MESH_AXES = (DATA, "fsdp", "tensor")
+BATCH_AXES = (DATA, "fsdp")
 
 # Earlier rows win where two of an array's axes ask for the same mesh axis: an
 # activation [batch, length, embed] gives `fsdp` to its batch, a kernel
@@ -41,18 +43,36 @@ LOGICAL_AXES: Sequence[tuple[str, str | tuple[str, ...] | None]] = (
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
   """Return the mesh data × fsdp × tensor over `devices` (default: all).
 
+  Neighbours on the mesh are neighbours on the network. Of several slices,
+  only `data` crosses from one to the next.
+
   Raises:
-    ValueError: the axes do not multiply to the number of devices.
+    ValueError: the axes do not multiply to the number of devices, or do not
+      fit into slices.
   """
-  devices = jax.devices() if devices is None else devices
-  shape = checks.mesh_shape(config, len(devices))
-  # Auto: the compiler places what the table leaves open (facts.md, trap 9).
-  return jax.make_mesh(
-    shape,
-    MESH_AXES,
-    devices=devices,
-    axis_types=(AxisType.Auto,) * len(MESH_AXES),
-  )
+  devices = list(jax.devices() if devices is None else devices)
+  data, fsdp, tensor = checks.mesh_shape(config, len(devices))
+  by_slice: dict[int, list[Any]] = {}
+  for device in devices:
+    by_slice.setdefault(getattr(device, "slice_index", 0), []).append(device)
+  slices = checks.mesh_slices(config, data, len(by_slice))
+  inner = (data // slices, fsdp, tensor)
+  if len(by_slice) > 1:
+    array = mesh_utils.create_hybrid_device_mesh(
+      inner, (slices, 1, 1), devices, allow_split_physical_axes=True
+    )
+  else:
+    # Groups that stand in for slices are as the devices are counted.
+    array = np.concatenate(
+      [
+        mesh_utils.create_device_mesh(
+          inner, list(group), allow_split_physical_axes=True
+        )
+        for group in np.split(np.array(devices), slices)
+      ]
+    )
+  # Auto: the compiler places what the table leaves open.
+  return Mesh(array, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
 
 
 @contextlib.contextmanager
@@ -63,6 +83,16 @@ def activate(mesh: Mesh) -> Iterator[None]:
     nn.logical_axis_rules(LOGICAL_AXES),
   ):
     yield
+
+
+def rules_without(axis: str) -> list[tuple[str, Any]]:
+  """Return the table for where mesh axis `axis` is cut by hand."""
+
+  def left(axes: str | tuple[str, ...] | None) -> Any:
+    names = (axes,) if isinstance(axes, str) else axes or ()
+    return tuple(name for name in names if name != axis) or None
+
+  return [(name, left(axes)) for name, axes in LOGICAL_AXES]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -120,24 +150,50 @@ def put_batch(
   return {name: place(array) for name, array in batch.items()}
 
 
-def param_shardings(boxed: Any, mesh: Mesh) -> Any:
+def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
   """Shardings of abstract parameters that still carry their logical axes.
+
+  With `zero1` each is cut along `data` too, where one of its axes allows.
 
   Raises:
     ValueError: a mesh axis that does not divide what it is to cut.
   """
   specs = spmd.logical_to_mesh(nn.get_partition_spec(boxed), LOGICAL_AXES)
-  shapes = nn.meta.unbox(boxed)
-  jax.tree.map_with_path(
-    lambda path, leaf, spec: _check_divides(path, leaf.shape, spec, mesh),
-    shapes,
-    specs,
-  )
-  return jax.tree.map(
-    lambda spec: NamedSharding(mesh, spec),
-    specs,
-    is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
-  )
+
+  def place(path: tuple[Any, ...], leaf: Any, spec: PartitionSpec) -> Any:
+    _check_divides(path, leaf.shape, spec, mesh)
+    if zero1:
+      spec = _along_data(leaf.shape, spec, mesh)
+    return NamedSharding(mesh, spec)
+
+  return jax.tree.map_with_path(place, nn.meta.unbox(boxed), specs)
+
+
+def _along_data(
+  shape: tuple[int, ...], spec: PartitionSpec, mesh: Mesh
+) -> PartitionSpec:
+  """Cut the axis along `data` whose pieces stay the longest; none if none can.
+
+  Short pieces of the last axes would be padded to whole tiles of memory.
+  """
+  parts = [*spec, *(None,) * (len(shape) - len(spec))]
+  free = [
+    axis
+    for axis, size in enumerate(shape)
+    if _cut(parts[axis], mesh) == 1 and size % mesh.shape[DATA] == 0
+  ]
+  if not free or mesh.shape[DATA] == 1:
+    return spec
+  axis = max(free, key=lambda axis: shape[axis])
+  return PartitionSpec(*parts[:axis], DATA, *parts[axis + 1 :])
+
+
+def data_axis(place: NamedSharding) -> int:
+  """Return which axis of an array is cut along `data`; -1 if none is."""
+  for axis, names in enumerate(place.spec):
+    if DATA in ((names,) if isinstance(names, str) else names or ()):
+      return axis
+  return -1
 
 
 def optimizer_shardings(
@@ -168,6 +224,12 @@ def optimizer_shardings(
   return jax.tree.map_with_path(find, abstract)
 
 
+def _cut(axes: Any, mesh: Mesh) -> int:
+  """Pieces that an axis is cut into by what its entry of a spec names."""
+  names = (axes,) if isinstance(axes, str) else axes or ()
+  return math.prod(mesh.shape[name] for name in names)
+
+
 def _check_divides(
   path: tuple[Any, ...],
   shape: tuple[int, ...],
@@ -175,9 +237,9 @@ def _check_divides(
   mesh: Mesh,
 ) -> None:
   for size, axes in zip(shape, spec, strict=False):
-    names = (axes,) if isinstance(axes, str) else axes or ()
-    parts = math.prod(mesh.shape[name] for name in names)
+    parts = _cut(axes, mesh)
     if size % parts:
+      names = (axes,) if isinstance(axes, str) else axes
       name = leaf_name(path)
       raise ValueError(
         f"mesh.{'×'.join(names)}={parts} does not divide the {size} of "

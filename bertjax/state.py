@@ -31,9 +31,15 @@ class TrainState:
 
 
 def abstract_state(
-  init_params: InitParams, optimizer: optax.GradientTransformation, mesh: Mesh
+  init_params: InitParams,
+  optimizer: optax.GradientTransformation,
+  mesh: Mesh,
+  *,
+  zero1: bool = False,
 ) -> TrainState:
   """Return the state as shapes, dtypes and shardings; computes nothing.
+
+  With `zero1` parameters and slots are cut along `data` too.
 
   Raises:
     ValueError: a mesh axis that does not divide a parameter.
@@ -41,7 +47,7 @@ def abstract_state(
   boxed = jax.eval_shape(init_params, jax.random.key(0))
   params = nn.meta.unbox(boxed)
   opt_state = jax.eval_shape(optimizer.init, params)
-  param_shardings = sharding.param_shardings(boxed, mesh)
+  param_shardings = sharding.param_shardings(boxed, mesh, zero1=zero1)
   shardings = TrainState(
     step=sharding.replicated(mesh),
     params=param_shardings,
@@ -67,13 +73,17 @@ def shardings_of(abstract: Any) -> Any:
 
 
 def make_initializer(
-  init_params: InitParams, optimizer: optax.GradientTransformation, mesh: Mesh
+  init_params: InitParams,
+  optimizer: optax.GradientTransformation,
+  mesh: Mesh,
+  *,
+  zero1: bool = False,
 ) -> Callable[[int], TrainState]:
   """Return seed → fresh state, compiled once for all seeds.
 
   No parameter is ever whole on one device, unless the mesh says so (law 7).
   """
-  abstract = abstract_state(init_params, optimizer, mesh)
+  abstract = abstract_state(init_params, optimizer, mesh, zero1=zero1)
 
   def create(seed: jax.Array) -> TrainState:
     params = nn.meta.unbox(init_params(rng.stream(seed, "params", 0)))
@@ -92,6 +102,7 @@ def make_state(
   mesh: Mesh,
   *,
   seed: int,
+  zero1: bool = False,
 ) -> TrainState:
   """Return the fresh state of `seed`, born sharded over `mesh`."""
-  return make_initializer(init_params, optimizer, mesh)(seed)
+  return make_initializer(init_params, optimizer, mesh, zero1=zero1)(seed)

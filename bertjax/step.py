@@ -3,25 +3,27 @@
 """The pure train and evaluation steps, of any task.
 
 A task gives its losses as {name: (sum, weight)}. The weights of the whole
-global batch are known before the batch is cut into micro-batches, and each of
-these differentiates Σₖ coefficientₖ · sumₖ / Wₖ(global): accumulation then
-equals the large batch, however unequal the mask counts are (law 4).
+global batch are known before the batch is cut for devices and micro-batches,
+and each part differentiates Σₖ coefficientₖ · sumₖ / Wₖ(global): the sum of
+the parts then equals the large batch, however unequal the mask counts are
+(law 4).
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from bertjax import flops, masking, objectives, rng, sharding
+from bertjax import flops, gradients, masking, objectives, rng, sharding
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
 from bertjax.metrics import Metrics
+from bertjax.model import BertForPreTraining
+from bertjax.model.precision import compute_copy
 from bertjax.state import TrainState, shardings_of
 
 # Names to arrays, or to trees of arrays, with the rows as first axis.
@@ -40,9 +42,9 @@ class LossFunction(Protocol):
     ...
 
 
-def unchanged(batch: Features) -> Features:
-  """Return a batch that needs no preparation."""
-  return batch
+def unchanged(tree: Any) -> Any:
+  """Return a batch that needs no preparation, or parameters as they are."""
+  return tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Task:
     coefficients: of the losses that are differentiated.
     weights: global batch → the weight of each of these losses.
     prepare: global batch → what `losses` and `weights` read (masking).
+    compute_copy: parameters → the same in the dtypes that `losses` reads.
   """
 
   losses: LossFunction
   coefficients: Mapping[str, float]
   weights: Callable[[Features], Mapping[str, jax.Array]]
   prepare: Callable[[Features], Features] = unchanged
+  compute_copy: Callable[[Any], Any] = unchanged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +92,22 @@ def make_train_step(
 ) -> TrainStep:
   """Return the jitted step (state, batch) → (state, metrics).
 
-  The state is donated. `abstract` is the state's shapes and shardings, or the
+  Rows are numbered before anything cuts the batch (`rows_B`). The state is
+  donated. `abstract` is the state's shapes and shardings, or the
   state itself. Metrics are the task's, and as (value, 1): `loss`, `grad_norm`
   (before clipping), `learning_rate` where a schedule is given, what
   `flops.count` counts, and `packing_efficiency`, the share of positions that
   are no padding.
   """
   shardings = shardings_of(abstract)
+  differentiate = gradients.make_gradients(
+    task.losses,
+    task.coefficients,
+    mesh,
+    shardings.params,
+    compute_copy=task.compute_copy,
+    accumulation=options.accumulation,
+  )
 
   def train_step(
     state: TrainState, batch: Features
@@ -107,24 +120,19 @@ def make_train_step(
         state.step,
         implementation=options.dropout_rng,
       )
-      grads, metrics = _gradients(
-        task, state.params, prepared, key, options.accumulation
+      (total, metrics), grads = differentiate(
+        state.params, _numbered(prepared), task.weights(prepared), key
       )
       grads = jax.lax.with_sharding_constraint(grads, shardings.params)
       updates, opt_state = optimizer.update(
         grads, state.opt_state, state.params
       )
       params = optax.apply_updates(state.params, updates)
-    one = jnp.ones((), jnp.float32)
-    metrics["grad_norm"] = (optax.tree.norm(grads), one)
+    values = {"loss": total, "grad_norm": optax.tree.norm(grads)}
     if options.schedule is not None:
-      rate = jnp.asarray(options.schedule(state.step), jnp.float32)
-      metrics["learning_rate"] = (rate, one)
-    counts = flops.count(batch)
-    for name, value in counts.items():
-      metrics[name] = (value, one)
-    positions = jnp.float32(batch["packs_BS"].size)
-    metrics["packing_efficiency"] = (counts["tokens"], positions)
+      rate = options.schedule(state.step)
+      values["learning_rate"] = jnp.asarray(rate, jnp.float32)
+    metrics = {**metrics, **_of_batch(batch, values)}
     return TrainState(state.step + 1, params, opt_state), metrics
 
   return jax.jit(
@@ -132,7 +140,28 @@ def make_train_step(
     donate_argnums=0,
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
     out_shardings=(shardings, sharding.replicated(mesh)),
+    compiler_options=_compiler_options(mesh, options),
   )
+
+
+def _of_batch(batch: Features, values: Mapping[str, jax.Array]) -> Metrics:
+  """Return `values` and what is counted in a batch, as metrics."""
+  counts = flops.count(batch)
+  one = jnp.ones((), jnp.float32)
+  metrics = {name: (value, one) for name, value in {**values, **counts}.items()}
+  positions = jnp.float32(batch["packs_BS"].size)
+  metrics["packing_efficiency"] = (counts["tokens"], positions)
+  return metrics
+
+
+def _compiler_options(
+  mesh: Mesh, options: StepOptions
+) -> dict[str, bool] | None:
+  # Without it every chip draws the random bits of the whole batch, in time
+  # and in memory, and 256 chips run out of it.
+  local_bits = {"xla_tpu_spmd_rng_bit_generator_unsafe": True}
+  tpu = mesh.devices.flat[0].platform == "tpu"
+  return local_bits if tpu and options.dropout_rng == "rbg" else None
 
 
 def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
@@ -151,7 +180,7 @@ def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
 
 
 def pretraining_task(
-  model: nn.Module,
+  model: BertForPreTraining,
   objective: ObjectiveConfig,
   vocabulary: Vocabulary,
   *,
@@ -160,7 +189,7 @@ def pretraining_task(
   """Return masked language modelling with the pair loss of `objective`.
 
   Args:
-    model: a `BertForPreTraining`.
+    model: whose losses these are.
     objective: what is masked and which losses count.
     vocabulary: of the store.
     num_slots: prediction slots a row; see `masking.num_slots`.
@@ -197,52 +226,11 @@ def pretraining_task(
       batch["masked"], batch["pair_label_BR"], objective
     ),
     prepare=prepare,
+    compute_copy=lambda params: compute_copy(params, model.compute.dtype),
   )
 
 
-def _gradients(
-  task: Task, params: Any, batch: Features, key: jax.Array, accumulation: int
-) -> tuple[Any, Metrics]:
-  """Gradients and metrics of the global batch."""
-  weights = task.weights(batch)
-
-  def objective(
-    params: Any, rows: Features, key: jax.Array
-  ) -> tuple[jax.Array, Metrics]:
-    metrics = task.losses(params, rows, rng=key, deterministic=False)
-    total = objectives.weighted_total(metrics, weights, task.coefficients)
-    return total, metrics
-
-  differentiate = jax.value_and_grad(objective, has_aux=True)
-
-  def accumulate(carry: Any, part: Any) -> tuple[Any, None]:
-    index, rows = part
-    result = differentiate(params, rows, jax.random.fold_in(key, index))
-    return jax.tree.map(jnp.add, carry, result), None
-
-  if accumulation == 1:
-    (total, metrics), grads = differentiate(params, batch, key)
-  else:
-    parts = (
-      jnp.arange(accumulation, dtype=jnp.uint32),
-      jax.tree.map(lambda array: _split(array, accumulation), batch),
-    )
-    first = jax.tree.map(lambda leaf: leaf[0], parts)
-    zeros = jax.tree.map(
-      lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-      jax.eval_shape(differentiate, params, first[1], key),
-    )
-    ((total, metrics), grads), _ = jax.lax.scan(accumulate, zeros, parts)
-  return grads, {**metrics, "loss": (total, jnp.ones((), jnp.float32))}
-
-
-def _split(array: jax.Array, parts: int) -> jax.Array:
-  """[B, ...] → [parts, B / parts, ...].
-
-  Micro-batch i takes every parts-th row: each device then cuts the rows that
-  it holds, and none travel.
-  """
-  rows, *rest = array.shape
-  cut = array.reshape(rows // parts, parts, *rest).swapaxes(0, 1)
-  spec = jax.sharding.PartitionSpec(None, sharding.BATCH_AXES)
-  return jax.lax.with_sharding_constraint(cut, spec)
+def _numbered(batch: Features) -> Features:
+  """Add `rows_B`, where each row stands in the global batch."""
+  rows = batch["packs_BS"].shape[0]
+  return {**batch, "rows_B": jnp.arange(rows, dtype=jnp.uint32)}

@@ -10,29 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import optax
-from jax.sharding import Mesh
 
 from bertjax import (
   bundle,
   checks,
   identity,
-  masking,
-  objectives,
-  optim,
   phases,
-  sharding,
-  step,
 )
-from bertjax.batch import ENCODER_FEATURES, Vocabulary, empty_batch
 from bertjax.config import (
   ModelConfig,
-  ObjectiveConfig,
   PretrainConfig,
   to_mapping,
 )
-from bertjax.model import BertForPreTraining
+from bertjax.program import Program, make_program
 from data_pipelines import tokenizers
 from data_pipelines.mixture import Mixture, open_mixture
 from data_pipelines.store import Store
@@ -57,24 +47,16 @@ class Parts:
   Attributes:
     config: as given, with the model's vocabulary and the packs filled in.
     mixture: the prepared corpus, or several with their weights.
-    vocabulary: of its tokenizer, with the unigram table.
     phases: one, or two of different shapes.
-    model: a module without parameters.
-    mesh: over all devices.
-    schedule: step → learning rate.
-    optimizer: with what no loss reaches left alone.
+    program: model, mesh and optimizer, and the steps made of them.
     identity: what a resumed run must share.
     origin: the bundle to continue from, or None.
   """
 
   config: PretrainConfig
   mixture: Mixture
-  vocabulary: Vocabulary
   phases: tuple[Phase, ...]
-  model: BertForPreTraining
-  mesh: Mesh
-  schedule: optax.Schedule
-  optimizer: optax.GradientTransformation
+  program: Program
   identity: Mapping[str, Any]
   origin: bundle.BundleInfo | None
 
@@ -83,45 +65,9 @@ class Parts:
     """The prepared corpus; of several one, which has the tokenizer of all."""
     return self.mixture.members[0].store
 
-  def init_params(self, key: jax.Array) -> Any:
-    """Return fresh parameters, boxed with their logical axes."""
-    sizes = {"B": 1, "S": self.config.data.seq_length, "R": 1}
-    return self.model.init(
-      {"params": key},
-      empty_batch(ENCODER_FEATURES, sizes),
-      jnp.zeros((1, 1), jnp.int32),
-      deterministic=True,
-    )["params"]
-
   def phase(self, step: int) -> Phase:
     """Return the phase that `step` steps are in; at its end, still that one."""
     return next(phase for phase in self.phases if step <= phase.stop)
-
-  def task(self, phase: Phase, objective: ObjectiveConfig) -> step.Task:
-    """Return what is learnt."""
-    slots = masking.num_slots(
-      phase.config.data.seq_length,
-      phase.pipeline.num_packs,
-      objective.mask_rate,
-    )
-    return step.pretraining_task(
-      self.model, objective, self.vocabulary, num_slots=slots
-    )
-
-  def train_step(self, phase: Phase, abstract: Any) -> step.TrainStep:
-    """Return the jitted train step for a state like `abstract`."""
-    return step.make_train_step(
-      self.task(phase, self.config.objective),
-      self.optimizer,
-      self.mesh,
-      abstract,
-      step.StepOptions(
-        seed=self.config.seed,
-        accumulation=phase.config.optimizer.accumulation,
-        dropout_rng=self.config.compute.dropout_rng,
-        schedule=self.schedule,
-      ),
-    )
 
 
 def assemble(config: PretrainConfig) -> Parts:
@@ -149,22 +95,12 @@ def assemble(config: PretrainConfig) -> Parts:
     make_phase(phase, mixture) for phase in phases.split_phases(config)
   )
   config = _filled(config, made)
-  schedule = optim.make_run_schedule(
-    config.optimizer, config.phase2, config.steps
-  )
+  vocabulary = tokenizer.vocabulary(mixture.piece_counts(config.batch_size))
   return Parts(
     config=config,
     mixture=mixture,
-    vocabulary=tokenizer.vocabulary(mixture.piece_counts(config.batch_size)),
     phases=made,
-    model=BertForPreTraining(config.model, config.compute),
-    mesh=sharding.make_mesh(config.mesh),
-    schedule=schedule,
-    optimizer=optim.make_optimizer(
-      config.optimizer,
-      schedule,
-      inactive=objectives.inactive_parameters(config.objective),
-    ),
+    program=make_program(config, vocabulary),
     identity=identity.identity(
       config,
       store_sha256=mixture.sha256,

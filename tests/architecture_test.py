@@ -22,7 +22,8 @@ LAYERS = (
   {"config", "batch", "paths", "phases"},
   {"model"},
   {"objectives", "masking", "mask_units", "optim", "metrics", "sharding"}
-  | {"rng", "state", "flops", "checks"},
+  | {"rng", "state", "flops", "checks", "agreement"},
+  {"gradients"},
   {"step"},
   {
     "hooks",
@@ -32,7 +33,7 @@ LAYERS = (
     "writers",
     "progress",
   },
-  {"loop", "bundle", "transfer", "vocabulary_growth", "interop"},
+  {"program", "loop", "bundle", "transfer", "vocabulary_growth", "interop"},
   {"finetune", "plan", "sweep"},
 )
 FORBIDDEN_IN_BERTJAX = {

@@ -13,6 +13,7 @@ from bertjax.checks.learning import (
 from bertjax.checks.mesh import (
   check_mesh,
   mesh_shape,
+  mesh_slices,
 )
 from bertjax.checks.model import (
   check_compute,
@@ -32,5 +33,6 @@ __all__ = [
   "check_pretrain",
   "check_seed",
   "mesh_shape",
+  "mesh_slices",
   "padded_vocab_size",
 ]

@@ -31,6 +31,32 @@ def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
   return data, fsdp, tensor
 
 
+def mesh_slices(config: MeshConfig, data: int, found: int) -> int:
+  """Return the number of slices that the axis `data` crosses.
+
+  Args:
+    config: where 0 slices are those found.
+    data: devices along `data`.
+    found: slices that the devices say they are of; 1 if they say nothing.
+
+  Raises:
+    ValueError: other slices than found, or `data` that is no multiple.
+  """
+  slices = config.slices or found
+  if slices < 1 or (found > 1 and slices != found):
+    raise ValueError(
+      f"mesh.slices={config.slices}, and the devices are of {found}; give 0 "
+      "to follow them"
+    )
+  if data % slices:
+    raise ValueError(
+      f"mesh.data={data} cannot cross {slices} slices: each holds a whole "
+      f"number of data × fsdp × tensor; give a multiple of {slices}, so less "
+      "fsdp or tensor"
+    )
+  return slices
+
+
 def check_mesh(
   mesh: MeshConfig,
   model: ModelConfig,
@@ -45,6 +71,7 @@ def check_mesh(
     ValueError: it does not, naming what, and the fix.
   """
   data, fsdp, tensor = mesh_shape(mesh, num_devices)
+  mesh_slices(mesh, data, mesh.slices or 1)
   parts = data * fsdp * accumulation
   if batch_size % parts:
     raise ValueError(

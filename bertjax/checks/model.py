@@ -8,7 +8,8 @@ from bertjax.config import ComputeConfig, ModelConfig, to_mapping
 ACTIVATIONS = ("gelu", "gelu_tanh")
 POSITION_INITS = ("normal", "sinusoid")
 DTYPES = ("float32", "bfloat16")
-REMATS = ("none", "dots", "full")
+ATTENTIONS = ("auto", "xla", "splash", "cudnn")
+REMATS = ("none", "attention", "dots", "full")
 DROPOUT_RNGS = ("threefry", "rbg")
 
 
@@ -60,6 +61,7 @@ def check_compute(compute: ComputeConfig) -> None:
     ValueError: an unknown name.
   """
   one_of(DTYPES, "compute.dtype", compute.dtype)
+  one_of(ATTENTIONS, "compute.attention", compute.attention)
   one_of(REMATS, "compute.remat", compute.remat)
   one_of(DROPOUT_RNGS, "compute.dropout_rng", compute.dropout_rng)
   at_least(1, "compute.unroll", compute.unroll)

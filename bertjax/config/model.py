@@ -15,7 +15,7 @@ class ModelConfig:
   num_heads: int = 12
   intermediate_size: int = 3072
   # 0 takes the store's vocabulary, padded to a multiple of 128 for the
-  # matrix units (performance.md, technique 12: ragged tiles cost more).
+  # matrix units (MaxText pads alike: ragged tiles cost more).
   vocab_size: int = 30522
   max_positions: int = 512
   type_vocab_size: int = 2
@@ -65,6 +65,12 @@ class MeshConfig:
   data: int = -1
   fsdp: int = 1
   tensor: int = 1
+  # Parameters and optimizer slots in pieces along `data` too, gathered for
+  # every step (ZeRO stage 1; weight-update sharding, arXiv 2004.13336).
+  zero1: bool = False
+  # Groups of devices with a slower network between them, which only `data`
+  # crosses; 0 takes what the devices say.
+  slices: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,11 @@ class ComputeConfig:
   """How a step is computed; changes no parameter's shape or meaning."""
 
   dtype: str = "float32"  # of activations and products; float32 | bfloat16
-  remat: str = "none"  # none | dots | full
+  # Kernel of attention: xla | splash (TPU) | cudnn (GPU); "auto" takes the
+  # fastest that the platform has and that can do what the model asks for.
+  attention: str = "auto"
+  # What is computed again on the way back instead of kept: none; attention,
+  # its weights; dots, all but products with kernels; full, all of a layer.
+  remat: str = "none"
   unroll: int = 1  # layers in one iteration of the scan
   dropout_rng: str = "threefry"  # threefry | rbg (law 1)

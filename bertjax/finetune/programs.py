@@ -22,6 +22,7 @@ from bertjax.batch import (
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
+from bertjax.model.precision import compute_copy
 from bertjax.objectives import classification_losses
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.state import TrainState, abstract_state, make_initializer
@@ -119,11 +120,12 @@ def _make_programs(
       )
     return logits_BC
 
-  abstract = abstract_state(init_params, optimizer, mesh)
+  zero1 = config.mesh.zero1
+  abstract = abstract_state(init_params, optimizer, mesh, zero1=zero1)
   return Programs(
     mesh=mesh,
     abstract=abstract,
-    initialize=make_initializer(init_params, optimizer, mesh),
+    initialize=make_initializer(init_params, optimizer, mesh, zero1=zero1),
     train_step=make_train_step(
       _task(model),
       optimizer,
@@ -196,4 +198,5 @@ def _task(model: BertForSequenceClassification) -> Task:
     losses=losses,
     coefficients={"loss": 1.0},
     weights=lambda batch: {"loss": jnp.sum(batch["weight_B"])},
+    compute_copy=lambda params: compute_copy(params, model.compute.dtype),
   )

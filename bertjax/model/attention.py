@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Self-attention that stays inside packed examples."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.dot_product import attend
 from bertjax.model.functions import project
-from bertjax.model.layers import Dropout, weights, zeros
+from bertjax.model.layers import weights, zeros
+from bertjax.model.random_bits import bits16
 
 Array = jax.Array
-# Added to scores outside a pack. The largest score of a pack is subtracted
-# before the exponential, which is then exactly 0: padding is invisible.
-OUTSIDE = -1e9
 
 
 class SelfAttention(nn.Module):
@@ -25,26 +26,33 @@ class SelfAttention(nn.Module):
   deterministic: bool
 
   @nn.compact
-  def __call__(self, hidden_BSD: Array, packs_BS: Array) -> Array:
+  def __call__(
+    self, hidden_BSD: Array, packs_BS: Array, rows_B: Array
+  ) -> Array:
     """Return the attended `hidden_BSD`; pack 0 (padding) sees itself."""
     query_BSHK = self._project("query", hidden_BSD)
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
-    scores_BHST = jnp.einsum(
-      "BSHK,BTHK->BHST",
+    rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
+    context_BSHK: Any = attend(
       query_BSHK * self.config.head_size**-0.5,
       key_BTHK,
-      preferred_element_type=jnp.float32,
+      value_BTHK,
+      packs_BS,
+      self._bits(rate, packs_BS, rows_B),
+      rate,
     )
-    inside_B1ST = packs_BS[:, None, :, None] == packs_BS[:, None, None, :]
-    weights_BHST = jax.nn.softmax(
-      jnp.where(inside_B1ST, scores_BHST, OUTSIDE), axis=-1
-    ).astype(self.compute.dtype)
-    weights_BHST = Dropout(self.config.attention_dropout_rate)(
-      weights_BHST, deterministic=self.deterministic
-    )
-    context_BSHK = jnp.einsum("BHST,BTHK->BSHK", weights_BHST, value_BTHK)
     return self._merge(context_BSHK)
+
+  def _bits(self, rate: float, packs_BS: Array, rows_B: Array) -> Array | None:
+    if rate == 0.0:
+      return None
+    rows, length = packs_BS.shape
+    shape = (rows, self.config.num_heads, length, length)
+    return with_logical_constraint(
+      bits16(self.make_rng("dropout"), shape, rows_B),
+      ("batch", "heads", "length", None),
+    )
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = nn.DenseGeneral(

@@ -12,6 +12,7 @@ from bertjax.config import POOLINGS, ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Classifier, Pooler
 from bertjax.model.layers import Dropout
+from bertjax.model.random_bits import row_numbers
 
 Array = jax.Array
 
@@ -62,5 +63,7 @@ class BertForSequenceClassification(nn.Module):
   ) -> Array:
     """Return float32 `logits_BC`."""
     _, summary_BD = self.encode(features, deterministic=deterministic)
-    summary_BD = self.dropout(summary_BD, deterministic=deterministic)
+    summary_BD = self.dropout(
+      summary_BD, row_numbers(features), deterministic=deterministic
+    )
     return self.classifier(summary_BD)

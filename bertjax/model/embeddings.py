@@ -12,6 +12,7 @@ from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import Dropout, LayerNorm, sinusoids, weights
+from bertjax.model.random_bits import row_numbers
 
 POSITION_INITS = {"normal": weights, "sinusoid": sinusoids}
 
@@ -53,7 +54,9 @@ class Embeddings(nn.Module):
       + self._look_up(self.type, features["types_BS"], None)
     )
     return self.dropout(
-      self.layer_norm(hidden_BSD), deterministic=deterministic
+      self.layer_norm(hidden_BSD),
+      row_numbers(features),
+      deterministic=deterministic,
     )
 
   def _look_up(

@@ -20,6 +20,7 @@ from bertjax.model.layers import (
   activation,
   make_dense,
 )
+from bertjax.model.random_bits import row_numbers
 
 Array = jax.Array
 REMAT_POLICIES = {
@@ -39,24 +40,29 @@ class Layer(nn.Module):
   deterministic: bool
 
   @nn.compact
-  def __call__(self, hidden_BSD: Array, packs_BS: Array) -> tuple[Array, None]:
+  def __call__(
+    self, hidden_BSD: Array, packs_BS: Array, rows_B: Array
+  ) -> tuple[Array, None]:
     """Return the next `hidden_BSD`, and nothing to stack."""
     attention = SelfAttention(
       self.config, self.compute, self.deterministic, name="attention"
     )
-    hidden_BSD = self._add_and_normalise(
-      hidden_BSD, attention(hidden_BSD, packs_BS), "attention_layer_norm"
+    add = functools.partial(self._add_and_normalise, rows_B)
+    hidden_BSD = add(
+      hidden_BSD,
+      attention(hidden_BSD, packs_BS, rows_B),
+      "attention_layer_norm",
     )
-    hidden_BSD = self._add_and_normalise(
+    hidden_BSD = add(
       hidden_BSD, self._feed_forward(hidden_BSD), "mlp_layer_norm"
     )
     return with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
 
   def _add_and_normalise(
-    self, hidden_BSD: Array, update_BSD: Array, name: str
+    self, rows_B: Array, hidden_BSD: Array, update_BSD: Array, name: str
   ) -> Array:
     update_BSD = Dropout(self.config.hidden_dropout_rate)(
-      update_BSD, deterministic=self.deterministic
+      update_BSD, rows_B, deterministic=self.deterministic
     )
     layer_norm = LayerNorm(
       self.config.layer_norm_epsilon, self.compute.dtype, name=name
@@ -106,5 +112,5 @@ class Encoder(nn.Module):
     )
     hidden_BSD, _ = stack(
       self.config, self.compute, deterministic, name="layers"
-    )(hidden_BSD, features["packs_BS"])
+    )(hidden_BSD, features["packs_BS"], row_numbers(features))
     return hidden_BSD

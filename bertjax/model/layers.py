@@ -117,15 +117,33 @@ class Dropout(nn.Module):
   rate: float
 
   @nn.compact
-  def __call__(self, hidden: Array, *, deterministic: bool) -> Array:
-    """Return `hidden` with a share of `rate` zeroed, the rest scaled up."""
+  def __call__(
+    self, hidden: Array, rows_B: Array, *, deterministic: bool
+  ) -> Array:
+    """Return `hidden` with a share of `rate` zeroed, the rest scaled up.
+
+    `rows_B` is the number of each row in the global batch.
+    """
     if deterministic or self.rate == 0.0:
       return hidden
-    bits = bits16(self.make_rng("dropout"), hidden.shape)
-    dropped = round(self.rate * 2**16)
-    # The share that is kept is exact, and so is its inverse.
-    scaled = hidden * (2**16 / (2**16 - dropped))
-    return jnp.where(bits < dropped, jnp.zeros_like(hidden), scaled)
+    bits = bits16(self.make_rng("dropout"), hidden.shape, rows_B)
+    scaled = hidden * kept_scale(self.rate)
+    return jnp.where(
+      bits < dropped_below(self.rate), jnp.zeros_like(hidden), scaled
+    )
+
+
+def dropped_below(rate: float) -> int:
+  """Return the bound below which 16 random bits drop their element."""
+  return round(rate * 2**16)
+
+
+def kept_scale(rate: float) -> float:
+  """Return what elements that stay are multiplied by.
+
+  The share that is kept is exact, and so is its inverse.
+  """
+  return 2**16 / (2**16 - dropped_below(rate))
 
 
 def activation(config: ModelConfig) -> Callable[[Array], Array]:

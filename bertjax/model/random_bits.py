@@ -4,11 +4,13 @@
 
 JAX's own draws spend a whole 64-bit block on each number, and on CPU lower
 to a loop; a dropout mask needs neither. The blocks are those of
-`jax.extend.random.threefry_2x32`, and they are counted by row and by place
-in the row: what an element gets does not depend on how the batch is sharded.
+`jax.extend.random.threefry_2x32`, and they are counted by row of the global
+batch and by place in the row: what an element gets does not depend on how the
+batch is sharded, nor on how it is cut into micro-batches.
 """
 
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -39,13 +41,30 @@ def threefry(key: tuple[Array, Array], count: tuple[Array, Array]) -> Array:
   return jnp.stack([left, right])
 
 
-def bits16(key: Array, shape: tuple[int, ...]) -> Array:
-  """Return uint16 of `shape`, uniform; `key` is one key of any generator."""
+def row_numbers(features: Mapping[str, Array]) -> Array:
+  """Return `rows_B`, uint32: where each row stands in the global batch.
+
+  A step that sees only part of that batch hands them in as a feature.
+  """
+  if "rows_B" in features:
+    return features["rows_B"]
+  return jnp.arange(features["tokens_BS"].shape[0], dtype=jnp.uint32)
+
+
+def bits16(key: Array, shape: tuple[int, ...], rows_B: Array) -> Array:
+  """Return uint16 of `shape`, uniform.
+
+  Args:
+    key: one key of any generator.
+    shape: its first axis is the rows.
+    rows_B: uint32, the number of each row; other generators than threefry
+      draw the same whatever it says.
+  """
   *lead, last = shape
   blocks = -(-last // 4)
   data = jax.random.key_data(key)
   if data.shape[-1] == 2:
-    words = threefry((data[0], data[1]), _counters((*lead, blocks)))
+    words = threefry((data[0], data[1]), _counters((*lead, blocks), rows_B))
     words = jnp.concatenate([words[0], words[1]], axis=-1)
   else:
     words = jax.random.bits(key, (*lead, 2 * blocks), jnp.uint32)
@@ -53,10 +72,11 @@ def bits16(key: Array, shape: tuple[int, ...]) -> Array:
   return halves.reshape(*lead, 4 * blocks)[..., :last]
 
 
-def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
-  """(index along the first axis, index within it), of `shape`."""
+def _counters(shape: tuple[int, ...], rows_B: Array) -> tuple[Array, Array]:
+  """(number of the row, index within it), of `shape`."""
   iota = lambda axis: jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
   inner = jnp.zeros(shape, jnp.uint32)
   for axis in range(1, len(shape)):
     inner = inner + iota(axis) * np.uint32(math.prod(shape[axis + 1 :]))
-  return iota(0), inner
+  row = rows_B.reshape(rows_B.shape + (1,) * (len(shape) - 1))
+  return jnp.broadcast_to(row, shape), inner

@@ -11,6 +11,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Classifier
 from bertjax.model.layers import Dropout
+from bertjax.model.random_bits import row_numbers
 
 Array = jax.Array
 
@@ -36,5 +37,7 @@ class BertForTokenClassification(nn.Module):
   ) -> Array:
     """Return float32 `logits_BSC`; those of padding mean nothing."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
-    hidden_BSD = self.dropout(hidden_BSD, deterministic=deterministic)
+    hidden_BSD = self.dropout(
+      hidden_BSD, row_numbers(features), deterministic=deterministic
+    )
     return self.classifier(hidden_BSD)

@@ -80,7 +80,7 @@ def test_the_published_sizes_pass(size):
     ({**WSD, "steps": 10_000}, r"warmup_steps=10000 of steps=10000.*shorter"),
     ({"optimizer.beta2": 1.0}, "beta2=1.0"),
     ({"compute.dtype": "fp16"}, "'fp16'; give one of float32, bfloat16"),
-    ({"compute.remat": "all"}, "none, dots, full"),
+    ({"compute.remat": "all"}, "none, attention, dots, full"),
     ({"compute.dropout_rng": "philox"}, "threefry, rbg"),
     ({"checkpoint.keep_last": 0}, "keep_last=0; give 1 or more"),
     ({"steps": 0}, "steps=0"),

@@ -111,7 +111,7 @@ def test_stopping_and_going_on_equals_never_stopping(make):
   whole = make(steps=7)
   asked = []
 
-  def stop():
+  def stop(_):
     asked.append(1)
     return len(asked) > 3
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Laws of whole-word and span masking (design.md, law 3)."""
+"""Laws of whole-word and span masking."""
 
 import dataclasses
 

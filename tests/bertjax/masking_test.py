@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Laws of masking (design.md, law 3)."""
+"""Laws of masking."""
 
 import dataclasses
 import itertools

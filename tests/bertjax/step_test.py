@@ -3,6 +3,7 @@
 """Laws of the step: meshes and micro-batches change nothing."""
 
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ MESHES = {
   "fsdp": MeshConfig(data=1, fsdp=8),
   "tensor": MeshConfig(data=2, fsdp=1, tensor=4),
   "all": MeshConfig(data=2, fsdp=2, tensor=2),
+  "zero1": MeshConfig(data=8, zero1=True),
+  "zero1 and all": MeshConfig(data=2, fsdp=2, tensor=2, zero1=True, slices=2),
 }
 STEPS = 3
 
@@ -32,6 +35,7 @@ class Trained:
   params: dict
   metrics: list
   traces: int
+  program: str
 
 
 def train(
@@ -40,7 +44,9 @@ def train(
   """Train the tiny encoder from the same parameters on some mesh."""
   mesh = sharding.make_mesh(mesh_config, devices)
   optimizer = optim.make_optimizer(config, optim.make_schedule(config, STEPS))
-  abstract = state.abstract_state(tiny.init_params, optimizer, mesh)
+  abstract = state.abstract_state(
+    tiny.init_params, optimizer, mesh, zero1=mesh_config.zero1
+  )
   params = jax.device_put(
     tiny.params(), jax.tree.map(lambda leaf: leaf.sharding, abstract.params)
   )
@@ -65,24 +71,29 @@ def train(
     def record(self, record):
       seen.append(record.metrics)
 
+  train_step: Any = step.make_train_step(
+    dataclasses.replace(task, prepare=prepare),
+    optimizer,
+    mesh,
+    abstract,
+    step.StepOptions(
+      accumulation=accumulation,
+      schedule=optim.make_schedule(config, STEPS),
+    ),
+  )
+  placed = sharding.put_batch(tiny.batch(0), mesh)
+  compiled = train_step.lower(abstract, placed).compile()
   end = loop.train(
     start,
-    train_step=step.make_train_step(
-      dataclasses.replace(task, prepare=prepare),
-      optimizer,
-      mesh,
-      abstract,
-      step.StepOptions(
-        accumulation=accumulation,
-        schedule=optim.make_schedule(config, STEPS),
-      ),
-    ),
+    train_step=compiled,
     batches=tiny.batches,
     steps=STEPS,
     mesh=mesh,
     hooks=[Keep()],
   )
-  return Trained(jax.device_get(end.params), seen, len(traces))
+  return Trained(
+    jax.device_get(end.params), seen, len(traces), compiled.as_text()
+  )
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +129,10 @@ def check_same(left, right):
   ("name", "rate"),
   [
     ("data", 0.0),
-    ("all", 0.2),
+    ("zero1 and all", 0.2),
+    ("zero1", 0.0),
+    pytest.param("all", 0.2, marks=pytest.mark.full),
+    pytest.param("zero1", 0.2, marks=pytest.mark.full),
     pytest.param("fsdp", 0.2, marks=pytest.mark.full),
     pytest.param("tensor", 0.2, marks=pytest.mark.full),
     pytest.param("all", 0.0, marks=pytest.mark.full),
@@ -165,9 +179,64 @@ def test_micro_batches_equal_the_large_batch(alone):
   masked = tiny.task().prepare({k: jnp.asarray(v) for k, v in batch.items()})
   counts = np.asarray(masked["masked"].weights_BP).sum(axis=1)
   assert len({counts[part::4].sum() for part in range(4)}) > 1
-  got = train(MeshConfig(data=1), accumulation=4, devices=jax.devices()[:1])
+  for rate in (0.0, 0.2):  # what dropout hits goes by the row
+    got = train(
+      MeshConfig(data=1),
+      rate=rate,
+      accumulation=4,
+      devices=jax.devices()[:1],
+    )
+    check_same(alone(rate), got)
+    assert got.traces == 1
+
+
+def collectives(program):
+  """(kind, whether in a loop) of each collective of an optimised program."""
+  bodies = set(re.findall(r"body=%?([\w.-]+)", program))
+  found, inside = [], ""
+  for line in program.splitlines():
+    if line.endswith("{") and not line.startswith(" "):
+      inside = line.removeprefix("ENTRY ").lstrip("%").split()[0]
+    kind = re.search(
+      r" (all-reduce|reduce-scatter|all-gather)(-start)?\(", line
+    )
+    if kind:
+      found.append((kind[1], inside in bodies))
+  return found
+
+
+@pytest.mark.parametrize("name", ["data", "zero1"])
+def test_gradients_of_all_micro_batches_and_layers_are_reduced_once(
+  alone, name
+):
+  got = train(MESHES[name], accumulation=2)
   check_same(alone(0.0), got)
-  assert got.traces == 1
+  kinds = collectives(got.program)
+  assert "while" in got.program
+  assert kinds
+  assert not any(looped for _, looped in kinds), "nothing travels in a loop"
+  scatters = [kind for kind, _ in kinds if kind == "reduce-scatter"]
+  gathers = [kind for kind, _ in kinds if kind == "all-gather"]
+  leaves = len(jax.tree.leaves(got.params))
+  if name == "data":
+    assert not scatters
+    assert not gathers
+  else:
+    assert 0 < len(scatters) <= leaves
+    assert 0 < len(gathers) <= leaves
+
+
+def test_zero1_leaves_a_piece_of_every_matrix_and_slot_on_a_device():
+  mesh = sharding.make_mesh(MESHES["zero1"])
+  optimizer = optim.make_optimizer(
+    OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)
+  )
+  abstract = state.abstract_state(tiny.init_params, optimizer, mesh, zero1=True)
+  for tree in (abstract.params, abstract.opt_state):
+    for leaf in jax.tree.leaves(tree):
+      if leaf.ndim > 1 and max(leaf.shape) >= 8:
+        shard = leaf.sharding.shard_shape(leaf.shape)
+        assert np.prod(shard) * 8 == leaf.size, leaf
 
 
 def test_a_pair_loss_of_weight_zero_moves_neither_pooler_nor_head():

@@ -152,7 +152,7 @@ def test_a_signal_at_the_end_of_a_phase_saves_before_it_evaluates(
   asked, evaluated = [], []
   real = hooks.Evaluate.run
 
-  def requested(_):
+  def requested(_, step=None):
     asked.append(None)
     return len(asked) >= ask
 
@@ -195,7 +195,7 @@ def test_validation_says_at_which_length(finished):
 def test_one_schedule_goes_on_where_no_rate_is_given(config):
   phase2 = dataclasses.replace(config.phase2, learning_rate=0.0, warmup_steps=0)
   parts = assembly.assemble(dataclasses.replace(config, phase2=phase2))
-  rates = [np.asarray(parts.schedule(step)) for step in range(2, STEPS)]
+  rates = [np.asarray(parts.program.schedule(step)) for step in range(2, STEPS)]
   np.testing.assert_allclose(
     rates, [1e-2 * (1 - step / STEPS) for step in range(2, STEPS)], rtol=1e-6
   )

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import bundle, identity, sharding, state, writers
+from bertjax import bundle, identity, sharding, writers
 from bertjax.config import (
   CheckpointConfig,
   DataConfig,
@@ -148,9 +148,7 @@ def test_values_of_a_store_are_those_of_a_run_on_it(config, stores):
   values, made = [], None
   for data in (mixture, alone):
     parts = assembly.assemble(dataclasses.replace(config, data=data))
-    made = made or state.make_state(
-      parts.init_params, parts.optimizer, parts.mesh, seed=0
-    )
+    made = made or parts.program.make_state()
     evaluate = validation.make_evaluate(parts, parts.phases[0])
     values.append(evaluate(made.params))
     lines = parts.phases[0].describe_rows()

@@ -59,6 +59,7 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
   """In states and in gradients."""
   embeddings = Embeddings(SMALL, ComputeConfig())
   layer = Layer(SMALL, ComputeConfig(), deterministic=True)
+  rows_B = jnp.arange(len(BATCH["packs_BS"]), dtype=jnp.uint32)
 
   def scan(encoder):
     return hidden({**PARAMS, "encoder": encoder}, ComputeConfig())
@@ -69,7 +70,9 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
     )
     for index in range(SMALL.num_layers):
       part = jax.tree.map(lambda leaf, i=index: leaf[i], encoder["layers"])
-      state_BSD, _ = layer.apply({"params": part}, state_BSD, BATCH["packs_BS"])
+      state_BSD, _ = layer.apply(
+        {"params": part}, state_BSD, BATCH["packs_BS"], rows_B
+      )
     return state_BSD
 
   def weigh(run):

@@ -24,7 +24,10 @@ X = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
 
 def drop(x, rate, seed) -> Any:
   key = jax.random.key(seed)
-  return Dropout(rate).apply({}, x, deterministic=False, rngs={"dropout": key})
+  rows = jnp.arange(x.shape[0], dtype=jnp.uint32)
+  return Dropout(rate).apply(
+    {}, x, rows, deterministic=False, rngs={"dropout": key}
+  )
 
 
 def test_layer_norm_equals_a_float64_derivation_far_from_zero():
@@ -131,5 +134,6 @@ def test_dropout_is_the_same_however_its_batch_is_sharded():
 
 @pytest.mark.parametrize(("rate", "deterministic"), [(0.0, False), (0.5, True)])
 def test_no_dropout_is_the_identity_and_needs_no_key(rate, deterministic):
-  output = Dropout(rate).apply({}, X, deterministic=deterministic)
+  rows = np.arange(len(X), dtype=np.uint32)
+  output = Dropout(rate).apply({}, X, rows, deterministic=deterministic)
   np.testing.assert_array_equal(output, X)
