@@ -104,12 +104,13 @@ def check_finetuning(bundle, folder):
     )
   results = finetune.run(
     FinetuneConfig(
-      steps=40,
+      # Most words are letters here, and are read one by one.
+      steps=200,
       batch_size=8,
       evaluation_batch_size=16,
       evaluations=2,
       seq_length=32,
-      learning_rates=(1e-2,),
+      learning_rates=(3e-3,),
       seeds=1,
       optimizer=OptimizerConfig(name="adamw_corrected"),
       task=TaskConfig(
