@@ -13,8 +13,9 @@ at 1,000,000, batches of 256.
 
 Overlays: `size=` tiny mini small medium base large; `objective=` mlm (B is
 always the true continuation) mlm_nsp; `seq=` 128 512, from one store; `mesh=`
-data fsdp tensor, the axis that takes all devices; `recipe=` published, all
-steps at one length; two_phase, the last tenth of them at 512 and the others at
+data fsdp tensor, the axis that takes all devices; `hardware=` chip v5e-8
+v5e-256 v5e-2x256 v5p-128 v6e-256, what it is laid over; `recipe=` published,
+all steps at one length; two_phase, the last tenth of them at 512 and the others at
 128, as the paper has it; lamb, NVIDIA's in 8,601 large steps; short, for
 minutes or hours instead of days: Muon, positions that start as sinusoids, two
 pieces of five masked and no dropout. Any field is a flag:
@@ -42,7 +43,7 @@ import dataclasses
 import ml_collections
 
 from bertjax.config import SIZES, PretrainConfig, to_mapping
-from configs import common
+from configs import common, hardware
 
 # For minutes to hours on few devices. What each line is worth is what
 # benchmarks/recipe.py prints.
@@ -123,6 +124,9 @@ OVERLAYS: common.Overlays = {
       }
     )
     for axis in ("data", "fsdp", "tensor")
+  },
+  "hardware": {
+    name: hardware.overlay(kind) for name, kind in hardware.KINDS.items()
   },
 }
 

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every config and every overlay builds, and a misspelt one is refused."""
 
+import dataclasses
 import importlib
 import itertools
 import pathlib
 
 import pytest
 
+from bertjax import checks, phases
 from bertjax.config import SIZES, PretrainConfig, from_mapping
-from configs import common, pretrain
+from configs import common, hardware, pretrain
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = sorted(
@@ -36,6 +38,7 @@ def test_every_config_builds_locked(path):
       *(
         [(name, value) for value in values]
         for name, values in pretrain.OVERLAYS.items()
+        if name != "hardware"
       )
     )
   ],
@@ -49,6 +52,39 @@ def test_every_overlay_makes_a_run(argument):
       assert config.model.num_heads == published.num_heads
   # The store decides how many pieces there are.
   assert config.model.vocab_size == 0
+
+
+@pytest.mark.parametrize("name", hardware.KINDS)
+@pytest.mark.parametrize("size", ["base", "large"])
+def test_hardware_takes_a_large_batch_in_the_fewest_parts_that_fit(name, size):
+  kind = hardware.KINDS[name]
+  argument = f"hardware={name},recipe=lamb,size={size}"
+  config = from_mapping(PretrainConfig, pretrain.get_config(argument).to_dict())
+  config = dataclasses.replace(
+    config, model=dataclasses.replace(config.model, vocab_size=30_592)
+  )
+  checks.check_pretrain(config, num_devices=kind.chips, vocab_size=30_522)
+  first, second = phases.split_phases(config)
+  for phase in (first, second):
+    parts = phase.config.optimizer.accumulation
+    positions = phase.positions / kind.chips / parts
+    assert positions <= kind.positions, "fits"
+    assert parts == 1 or positions * 2 > kind.positions, "and no more would"
+  assert config.mesh.slices == kind.slices
+  assert config.compute.dtype == "bfloat16"
+
+
+def test_published_steps_are_too_small_for_two_slices():
+  """And the line says what would do."""
+  made = pretrain.get_config("hardware=v5e-2x256,size=base")
+  config = from_mapping(PretrainConfig, made.to_dict())
+  with pytest.raises(ValueError, match=r"batch_size=256 .* = 512; give 512"):
+    checks.check_mesh(
+      config.mesh,
+      dataclasses.replace(config.model, vocab_size=30_592),
+      num_devices=512,
+      batch_size=config.batch_size,
+    )
 
 
 def test_a_config_is_its_dataclass():

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run is laid over: chips, and how many positions each takes at once.
+
+`python -m launch.plan` prints what fits a chip and what bounds its speed, and
+`launch.rehearse` runs a layout on virtual devices.
+"""
+
+import dataclasses
+import math
+
+import ml_collections
+
+from configs import common
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+  """Chips of one kind.
+
+  Attributes:
+    chips: of all slices; JAX's devices, one a chip.
+    positions: that BERT-large fits on a chip in one micro-batch, dropout on
+      and nothing recomputed; a smaller encoder fits more.
+    slices: that the chips are spread over.
+  """
+
+  chips: int
+  positions: int
+  slices: int = 1
+
+
+# Cloud TPU's names, but for the plain chip; "v5p-128" counts cores and has 64
+# chips. Positions are what benchmarks/pod_numbers.py finds, rounded down.
+KINDS = {
+  "chip": Hardware(1, 4_096),
+  "v5e-8": Hardware(8, 8_192),
+  "v5e-256": Hardware(256, 8_192),
+  "v5e-2x256": Hardware(512, 8_192, slices=2),
+  "v5p-128": Hardware(64, 32_768),
+  "v6e-256": Hardware(256, 16_384),
+}
+
+
+def overlay(hardware: Hardware) -> common.Overlay:
+  """Return the overlay that lays a run over `hardware`.
+
+  Products in bfloat16, dropout's bits from the chip's own generator, and
+  parameters and slots in pieces over all chips. Micro-batches are as large as
+  fit. It goes after everything that sets batch and length.
+  """
+
+  def apply(config: ml_collections.ConfigDict) -> None:
+    config.mesh.data = hardware.chips
+    config.mesh.slices = hardware.slices
+    config.mesh.zero1 = hardware.chips > 1
+    config.compute.dtype = "bfloat16"
+    config.compute.dropout_rng = "rbg"
+    config.optimizer.accumulation = _micro_batches(
+      hardware, config.batch_size, config.data.seq_length
+    )
+    if config.phase2.steps:
+      config.phase2.accumulation = _micro_batches(
+        hardware,
+        config.phase2.batch_size or config.batch_size,
+        config.phase2.seq_length,
+      )
+
+  return apply
+
+
+def _micro_batches(hardware: Hardware, rows: int, length: int) -> int:
+  """Fewest micro-batches of equal size that fit; a power of two."""
+  needed = rows * length / (hardware.chips * hardware.positions)
+  return 2 ** max(0, math.ceil(math.log2(needed)))

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The copy that a step computes with changes nothing but what it weighs."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.config import ComputeConfig
+from bertjax.model import (
+  BertForPreTraining,
+  BertForQuestionAnswering,
+  BertForSequenceClassification,
+  BertForTokenClassification,
+)
+from bertjax.model.precision import compute_copy
+from tests.bertjax.examples import SMALL, ragged
+
+NARROW = ComputeConfig(dtype="bfloat16")
+BATCH = ragged(3, 16)
+POSITIONS_BP = (np.array([[1, 2]] * 3, np.int32),)
+MODELS = {
+  "pretraining": (BertForPreTraining(SMALL, NARROW), POSITIONS_BP),
+  "classifier": (BertForSequenceClassification(SMALL, 3, compute=NARROW), ()),
+  "tokens": (BertForTokenClassification(SMALL, 3, NARROW), ()),
+  "spans": (BertForQuestionAnswering(SMALL, NARROW), ()),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_copy_is_what_the_model_reads_to_the_bit(name):
+  """And every matrix of the encoder is as narrow as it is read."""
+  model, rest = MODELS[name]
+  made = model.init(jax.random.key(0), BATCH, *rest, deterministic=True)
+  params = jax.tree.map(
+    lambda leaf: (
+      leaf + 0.1 * np.float32(np.sin(np.arange(leaf.size)).reshape(leaf.shape))
+    ),
+    nn.unbox(made)["params"],
+  )
+  copy = compute_copy(params, NARROW.dtype)
+  run = jax.jit(
+    lambda params: model.apply(
+      {"params": params}, BATCH, *rest, deterministic=True
+    )
+  )
+  jax.tree.map(np.testing.assert_array_equal, run(params), run(copy))
+  layers = jax.tree.leaves_with_path(copy["encoder"]["layers"])
+  for path, leaf in layers:
+    kernel = path[-1].key == "kernel"
+    assert leaf.dtype == (jnp.bfloat16 if kernel else jnp.float32), path
+
+
+def test_a_copy_in_float32_is_the_parameters():
+  model, rest = MODELS["pretraining"]
+  made = model.init(jax.random.key(0), BATCH, *rest, deterministic=True)
+  params = nn.unbox(made)["params"]
+  copy = compute_copy(params, "float32")
+  assert all(
+    ours is theirs
+    for ours, theirs in zip(
+      jax.tree.leaves(copy), jax.tree.leaves(params), strict=True
+    )
+  )
