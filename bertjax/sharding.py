@@ -89,8 +89,7 @@ def rules_without(axis: str) -> list[tuple[str, Any]]:
   """Return the table for where mesh axis `axis` is cut by hand."""
 
   def left(axes: str | tuple[str, ...] | None) -> Any:
-    names = (axes,) if isinstance(axes, str) else axes or ()
-    return tuple(name for name in names if name != axis) or None
+    return tuple(name for name in _named(axes) if name != axis) or None
 
   return [(name, left(axes)) for name, axes in LOGICAL_AXES]
 
@@ -156,17 +155,22 @@ def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
   With `zero1` each is cut along `data` too, where one of its axes allows.
 
   Raises:
-    ValueError: a mesh axis that does not divide what it is to cut.
+    ValueError: a name that the table does not have, two axes of a parameter
+      on one mesh axis, or a mesh axis that does not divide what it is to cut.
   """
-  specs = spmd.logical_to_mesh(nn.get_partition_spec(boxed), LOGICAL_AXES)
+  logical = nn.get_partition_spec(boxed)
+  specs = spmd.logical_to_mesh(logical, LOGICAL_AXES)
 
-  def place(path: tuple[Any, ...], leaf: Any, spec: PartitionSpec) -> Any:
+  def place(
+    path: tuple[Any, ...], leaf: Any, names: PartitionSpec, spec: PartitionSpec
+  ) -> Any:
+    _check_table(path, names, spec)
     _check_divides(path, leaf.shape, spec, mesh)
     if zero1:
       spec = _along_data(leaf.shape, spec, mesh)
     return NamedSharding(mesh, spec)
 
-  return jax.tree.map_with_path(place, nn.meta.unbox(boxed), specs)
+  return jax.tree.map_with_path(place, nn.meta.unbox(boxed), logical, specs)
 
 
 def _along_data(
@@ -191,7 +195,7 @@ def _along_data(
 def data_axis(place: NamedSharding) -> int:
   """Return which axis of an array is cut along `data`; -1 if none is."""
   for axis, names in enumerate(place.spec):
-    if DATA in ((names,) if isinstance(names, str) else names or ()):
+    if DATA in _named(names):
       return axis
   return -1
 
@@ -226,8 +230,32 @@ def optimizer_shardings(
 
 def _cut(axes: Any, mesh: Mesh) -> int:
   """Pieces that an axis is cut into by what its entry of a spec names."""
-  names = (axes,) if isinstance(axes, str) else axes or ()
-  return math.prod(mesh.shape[name] for name in names)
+  return math.prod(mesh.shape[name] for name in _named(axes))
+
+
+def _check_table(
+  path: tuple[Any, ...], names: PartitionSpec, spec: PartitionSpec
+) -> None:
+  """Coverage and collision: linen passes over both without a word."""
+  known = dict(LOGICAL_AXES)
+  unknown = [name for name in names if name is not None and name not in known]
+  if unknown:
+    raise ValueError(
+      f"axis {unknown[0]!r} of parameter {leaf_name(path)} is not in the table "
+      f"of logical axes; it has {', '.join(known)}"
+    )
+  wanted = [axis for name in names for axis in _named(known.get(name))]
+  given = [axis for entry in spec for axis in _named(entry)]
+  if sorted(wanted) != sorted(given):
+    raise ValueError(
+      f"axes {tuple(names)} of parameter {leaf_name(path)} ask for the mesh "
+      f"axes {', '.join(wanted)}, and one cannot cut two of them; give one of "
+      "them no name"
+    )
+
+
+def _named(entry: str | tuple[str, ...] | None) -> tuple[str, ...]:
+  return (entry,) if isinstance(entry, str) else entry or ()
 
 
 def _check_divides(
@@ -239,9 +267,8 @@ def _check_divides(
   for size, axes in zip(shape, spec, strict=False):
     parts = _cut(axes, mesh)
     if size % parts:
-      names = (axes,) if isinstance(axes, str) else axes
       name = leaf_name(path)
       raise ValueError(
-        f"mesh.{'×'.join(names)}={parts} does not divide the {size} of "
+        f"mesh.{'×'.join(_named(axes))}={parts} does not divide the {size} of "
         f"parameter {name} {shape}; give a divisor of {size}"
       )

@@ -73,6 +73,17 @@ def test_an_axis_that_does_not_divide_names_the_parameter(mesh):
     sharding.param_shardings(boxed((7, 32), "vocab", "embed"), mesh)
 
 
+def test_a_name_that_the_table_lacks_is_refused(mesh):
+  with pytest.raises(ValueError, match=r"'width' of parameter leaf is not in"):
+    sharding.param_shardings(boxed((8, 8), "embed", "width"), mesh)
+
+
+def test_two_axes_on_one_mesh_axis_are_refused(mesh):
+  """The second would be left whole without a word."""
+  with pytest.raises(ValueError, match=r"\('heads', 'mlp'\).* tensor, tensor"):
+    sharding.param_shardings(boxed((8, 8), "heads", "mlp"), mesh)
+
+
 def test_slots_are_found_through_masks_and_chains(mesh):
   optimizer = optax.chain(
     optax.clip_by_global_norm(1.0),
