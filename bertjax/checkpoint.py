@@ -6,11 +6,10 @@ A step's folder has the items `params`, `opt_state` and `record`; the record
 is plain values under a sha256, among them the digest of every leaf (law 8).
 """
 
-import contextlib
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ from orbax.checkpoint.checkpoint_managers import (
   preservation_policy as preservation,
 )
 
-from bertjax import digest
+from bertjax import agreement, digest
 from bertjax.config import CheckpointConfig
 from bertjax.paths import by_name, leaf_name
 from bertjax.state import TrainState
@@ -162,7 +161,7 @@ class Checkpoints:
     for candidate in steps[::-1] if step is None else {step} & {*steps}:
       try:
         sealed = self._sealed(candidate)
-        params = _abstract(sealed["leaves"]["params"])
+        params = digest.abstract(sealed["leaves"]["params"])
         trees = self._read(candidate, {"params": params}, sealed)
       except digest.Damaged as error:
         logger.warning("checkpoint %d is damaged (%s)", candidate, error)
@@ -174,25 +173,21 @@ class Checkpoints:
     )
 
   def _sealed(self, step: int) -> dict[str, Any]:
-    with _reading():
-      restored = self._manager.restore(
-        step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
-      )
-      return digest.unseal(restored["record"])
+    path = self._folder / str(step) / "record"
+    record = _restored(path, ocp.JsonCheckpointHandler, ocp.args.JsonRestore())
+    with digest.reading():
+      return digest.unseal(record)
 
   def _read(
     self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
   ) -> dict[str, Any]:
-    with _reading():
-      restored = self._manager.restore(
-        step,
-        args=ocp.args.Composite(
-          **{name: ocp.args.StandardRestore(wanted[name]) for name in wanted}
-        ),
-      )
-    for name in wanted:
-      digest.verify(restored[name], sealed["leaves"][name])
-    return {name: restored[name] for name in wanted}
+    trees = {
+      name: _restored_tree(self._folder / str(step) / name, tree)
+      for name, tree in wanted.items()
+    }
+    for name, tree in trees.items():
+      digest.verify(tree, sealed["leaves"][name])
+    return trees
 
   def _restore(self, step: int, abstract: TrainState) -> Restored:
     sealed = self._sealed(step)
@@ -218,12 +213,16 @@ class Checkpoints:
     # would refuse to save them again. Moved and not deleted, because the
     # fault may be the file system's, and pass.
     self._manager.close()
-    for step in steps:
-      target = self._folder / UNREADABLE / str(step)
-      target.parent.mkdir(exist_ok=True)
-      while target.exists():
-        target = target.with_name(target.name + "~")
-      (self._folder / str(step)).rename(target)
+
+    def move() -> None:
+      for step in steps:
+        target = self._folder / UNREADABLE / str(step)
+        target.parent.mkdir(exist_ok=True)
+        while target.exists():
+          target = target.with_name(target.name + "~")
+        (self._folder / str(step)).rename(target)
+
+    agreement.decide("damaged checkpoints", move)
     self._manager = self._open()
 
 
@@ -251,25 +250,42 @@ def read_tree(
   """
   path = pathlib.Path(folder).absolute()
   try:
-    with _reading(), ocp.StandardCheckpointer() as checkpointer:
-      tree = checkpointer.restore(path, _abstract(leaves, shardings))
+    tree = _restored_tree(path, digest.abstract(leaves, shardings))
     digest.verify(tree, leaves)
   except digest.Damaged as error:
     raise ValueError(f"{path} is damaged: {error}") from error
   return tree
 
 
-@contextlib.contextmanager
-def _reading() -> Iterator[None]:
-  # Whatever Orbax stumbles over in a broken file. Its exceptions hold on to
-  # half-read arrays: only the words are kept.
-  try:
-    yield
-    return
-  except Exception as error:
-    text = str(error).strip().split("\n")[0][:200]
-    reason = f"{type(error).__name__}: {text}"
-  raise digest.Damaged(reason)
+def _restored_tree(path: pathlib.Path, wanted: Any) -> Any:
+  return _restored(
+    path, ocp.StandardCheckpointHandler, ocp.args.StandardRestore(wanted)
+  )
+
+
+def _restored(path: pathlib.Path, handler: Any, arguments: Any) -> Any:
+  """Read an item of a checkpoint on all processes, or give it up on all.
+
+  Each reads what its devices need, and waits for nobody meanwhile: where one
+  stumbled, Orbax would have the others wait for it for ever.
+  """
+  number = jax.process_index()
+  alone = ocp_options.MultiprocessingOptions(
+    primary_host=number,
+    active_processes={number},
+    barrier_sync_key_prefix=f"process{number}",
+  )
+
+  def read() -> Any:
+    with (
+      digest.reading(),
+      ocp.Checkpointer(
+        handler(multiprocessing_options=alone), multiprocessing_options=alone
+      ) as checkpointer,
+    ):
+      return checkpointer.restore(path, args=arguments)
+
+  return agreement.alike(path.name, read, error=digest.Damaged)
 
 
 def _items(state: TrainState) -> dict[str, Any]:
@@ -281,20 +297,3 @@ def _items(state: TrainState) -> dict[str, Any]:
   slots = digest.nest(by_name(state.opt_state))
   items = {"params": state.params, "opt_state": slots}
   return {name: tree for name, tree in items.items() if tree}
-
-
-def _abstract(
-  leaves: Mapping[str, Any],
-  shardings: Mapping[str, jax.sharding.Sharding] | None = None,
-) -> dict[str, Any]:
-  alone = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  return digest.nest(
-    {
-      name: jax.ShapeDtypeStruct(
-        tuple(leaf["shape"]),
-        leaf["dtype"],
-        sharding=(shardings or {}).get(name, alone),
-      )
-      for name, leaf in leaves.items()
-    }
-  )

@@ -8,12 +8,18 @@ evaluation at t is done (law 6).
 """
 
 import dataclasses
+import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bertjax.config import CheckpointConfig
+import jax
+
+from bertjax.config import CheckpointConfig, ProfileConfig
 from bertjax.state import TrainState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,3 +202,77 @@ class CheckFinite(Hook):
         f"loss is {loss} at step {record.step}: the run has diverged; lower "
         "optimizer.learning_rate or lengthen optimizer.warmup_steps"
       )
+
+
+class Profile(Hook):
+  """Trace some steps, for xprof.
+
+  It ends a trace, and goes before the other hooks; its `starter` begins one,
+  and goes after them: what they do between two steps is not in it.
+
+  Args:
+    folder: gets the trace.
+    config: which steps.
+    say: takes a line for the user.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike[str],
+    config: ProfileConfig,
+    say: Callable[[str], None] = logger.info,
+  ) -> None:
+    self._folder = str(folder)
+    self._before = config.start_step - 1
+    self._last = self._before + config.steps
+    self._say = say
+    self._running = False
+
+  def starter(self) -> Hook:
+    """Return the hook that begins the trace."""
+    return _StartProfile(self)
+
+  def wants(self, moment: Moment) -> bool:
+    """Return whether the traced steps are done, or the loop ends."""
+    over = moment.step >= self._last or moment.finished or moment.stopping
+    return self._running and over
+
+  def run(self, state: TrainState, moment: Moment) -> None:
+    """End the trace."""
+    jax.block_until_ready(state)
+    self.close()
+    self._say(
+      f"traced steps {self._before + 1} to {moment.step}: "
+      f"xprof --logdir={self._folder}"
+    )
+
+  def close(self) -> None:
+    """End a trace that an error has cut short."""
+    if self._running:
+      self._running = False
+      jax.profiler.stop_trace()
+
+  def due(self, moment: Moment) -> bool:
+    """Return whether the step after this moment is the first to trace."""
+    leaves = moment.finished or moment.stopping
+    return moment.step == self._before and not leaves and not self._running
+
+  def start(self, state: TrainState) -> None:
+    """Begin the trace, once nothing is left of the steps before."""
+    jax.block_until_ready(state)
+    jax.profiler.start_trace(self._folder)
+    self._running = True
+
+
+class _StartProfile(Hook):
+  """The other half of a `Profile`."""
+
+  def __init__(self, profile: Profile) -> None:
+    self._profile = profile
+
+  def wants(self, moment: Moment) -> bool:
+    return self._profile.due(moment)
+
+  def run(self, state: TrainState, moment: Moment) -> None:
+    del moment
+    self._profile.start(state)

@@ -20,8 +20,9 @@ from bertjax.step import Metrics, TrainStep
 Batches = Callable[[int], Iterator[Mapping[str, np.ndarray]]]
 
 
-def never() -> bool:
+def never(step: int) -> bool:
   """Never stop early."""
+  del step
   return False
 
 
@@ -33,7 +34,7 @@ def train(
   steps: int,
   mesh: Mesh,
   hooks: Sequence[Hook] = (),
-  stop: Callable[[], bool] = never,
+  stop: Callable[[int], bool] = never,
 ) -> TrainState:
   """Step from `state.step` to `steps`; return the state there.
 
@@ -50,8 +51,9 @@ def train(
     steps: where to end, the steps before `state` counted.
     mesh: what the batches are placed on.
     hooks: run in this order; closed by whoever made them.
-    stop: asked before every step and at the end; True ends the loop once
-      hooks have run.
+    stop: asked before every step and at the end, with the steps done; True
+      ends the loop once hooks have run. Processes of one run get the same
+      answer.
   """
   step = int(jax.device_get(state.step))
   reader = _MetricsReader(hooks, steps)
@@ -60,7 +62,7 @@ def train(
     stack.callback(_close, iterator)
     while True:
       # Hooks, on the old state.
-      moment = Moment(step, steps, stopping=stop())
+      moment = Moment(step, steps, stopping=stop(step))
       due = [hook for hook in hooks if hook.wants(moment)]
       if due:
         reader.flush()
@@ -78,8 +80,9 @@ def train(
         waited = time.perf_counter() - asked
 
         # The step; then the metrics of the step before.
-        placed = sharding.put_batch(batch, mesh)
-        state, metrics = train_step(state, placed)
+        with jax.profiler.StepTraceAnnotation("train", step_num=step + 1):
+          placed = sharding.put_batch(batch, mesh)
+          state, metrics = train_step(state, placed)
         step += 1
         reader.dispatched(step, metrics, waited)
     reader.flush()

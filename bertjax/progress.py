@@ -40,6 +40,7 @@ class Progress(Hook):
     meter: how work is measured.
     shown: metrics to show, as ("mlm_loss", "mlm_accuracy").
     console: where to; None is standard output.
+    quiet: count only, and say nothing; for all processes but one.
     every_seconds: between plain lines.
     steps_left: step → what is left, in steps as large as that one; None is
       the difference to `steps`.
@@ -52,13 +53,14 @@ class Progress(Hook):
     *,
     shown: Sequence[str],
     console: Console | None = None,
+    quiet: bool = False,
     every_seconds: float = 5.0,
     steps_left: Callable[[int], float] | None = None,
   ) -> None:
     self._steps = steps
     self._meter = meter
     self._shown = shown
-    self._console = console or Console(highlight=False)
+    self._console = console or Console(highlight=False, quiet=quiet)
     self._every_seconds = every_seconds
     self._steps_left = steps_left or (lambda step: steps - step)
     self._window: collections.deque[StepRecord] = collections.deque(

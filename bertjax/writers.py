@@ -32,6 +32,8 @@ class MetricsWriter(Hook):
     every_steps: steps that a line is the mean of.
     start: the step that this process starts from.
     tensorboard: whether event files are written too.
+    writes: whether anything is; else it only keeps count, as all processes
+      but one do.
   """
 
   def __init__(
@@ -41,6 +43,7 @@ class MetricsWriter(Hook):
     every_steps: int,
     start: int = 0,
     tensorboard: bool = True,
+    writes: bool = True,
   ) -> None:
     self._folder = pathlib.Path(folder)
     self._every_steps = every_steps
@@ -48,6 +51,7 @@ class MetricsWriter(Hook):
     self._tokens = 0
     self._clock = dict.fromkeys(_CLOCK, 0.0)
     self._tensorboard = tensorboard
+    self._writes = writes
     self._events: Any = None
     self._start = start
     self._size = 0  # of metrics.jsonl, in bytes
@@ -79,6 +83,11 @@ class MetricsWriter(Hook):
 
   def snapshot(self) -> dict[str, Any]:
     """Return the open window and the tokens so far."""
+    # Closed, and opened again by the next line: a mounted bucket gets a file
+    # no earlier, and a checkpoint is not to know of lines that can be lost.
+    for file in self._files:
+      file.close()
+    self._files = []
     window = {name: list(pair) for name, pair in self._window.items()}
     return {
       "metrics": {
@@ -124,6 +133,8 @@ class MetricsWriter(Hook):
     self._event(step, "timing", timing)
 
   def _append(self, name: str, line: Mapping[str, Any]) -> None:
+    if not self._writes:
+      return
     if not self._files:
       # Only now: a run that is refused before its first line cuts nothing.
       self._files = [
@@ -138,7 +149,7 @@ class MetricsWriter(Hook):
       self._size += written
 
   def _event(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    if not self._tensorboard:
+    if not self._tensorboard or not self._writes:
       return
     if self._events is None:
       # Late: it takes a second to import, and more where torch is installed.

@@ -40,7 +40,7 @@ from data_pipelines import tokenizers
 from data_pipelines.tasks import catalog
 from data_pipelines.tasks.classification import Task
 from data_pipelines.tasks.features import TaskBatches, encode_texts
-from launch import cli
+from launch import cli, distributed, folders
 
 # Where and how a step is computed, which changes freely (law 10).
 HOW = ("mesh", "compute", "evaluation_batch_size")
@@ -86,6 +86,7 @@ def run(
   Raises:
     ValueError: a mistake in any of these, or in the task's files.
   """
+  folders.check_folder("workdir", workdir)
   checks.check_init(init)
   info = bundle_lib.read_pretrained(bundle)
   data = load_data(config, info.model, info.tokenizer_path)
@@ -251,11 +252,13 @@ def define_flags() -> None:
     "init", "bundle", checks.INITS, "Start from the bundle's weights, or not."
   )
   flags.mark_flag_as_required("config")
+  distributed.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Fine-tune as the flags say."""
   values = flags.FLAGS
+  distributed.start({}, several=False)
   run(
     config_lib.from_mapping(FinetuneConfig, values.config.to_dict()),
     values.bundle,

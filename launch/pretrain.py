@@ -9,6 +9,11 @@ Leaves in the workdir: `checkpoints/`, `metrics.jsonl`, `timing.jsonl`,
 `tensorboard/`, `tokenizer/`, and at the end `bundle/`. With
 JAX_COMPILATION_CACHE_DIR=DIR in the environment a restart does not compile
 again what a run on the same machine has compiled before.
+
+On several hosts run the same command on each, with a workdir that all of them
+see: on Cloud TPU, GKE, Slurm and under Open MPI they find each other; elsewhere
+add --coordinator_address=HOST:PORT --num_processes=N --process_id=I.
+`launch.rehearse` does it on one machine.
 """
 
 import pathlib
@@ -20,10 +25,10 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax import host_memory, loop, writers
+from bertjax import agreement, host_memory, loop, writers
 from bertjax.bundle import check_target, count_parameters, write_bundle
 from bertjax.config import PretrainConfig, from_mapping
-from launch import cli
+from launch import cli, distributed, folders, stopping
 from launch.assembly import assemble
 from launch.resumable import TOKENIZER, Run
 
@@ -49,29 +54,30 @@ def run(
     SystemExit: a signal stopped the run, whose state is saved.
   """
   began = time.monotonic()
+  folders.check_folder("workdir", workdir)
+  folders.check_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
-  check_target(target)
-  parts = assemble(config)
+  agreement.decide("bundle", lambda: check_target(target))
+  parts = agreement.alike(
+    "run", lambda: assemble(config), facts=lambda parts: parts.identity
+  )
   folder = pathlib.Path(workdir)
-  with Run(parts, folder) as active, cli.Signals() as signals:
+  with Run(parts, folder) as active, cli.Signals(stopping.several()) as signals:
     state, step = active.state, 0
     for phase in active.phases():
       state = loop.train(
         state,
-        train_step=parts.train_step(phase, state),
+        train_step=parts.program.train_step(phase.config, state),
         batches=active.batches,
         steps=phase.stop,
-        mesh=parts.mesh,
+        mesh=parts.program.mesh,
         hooks=active.hooks,
         stop=signals.requested,
       )
       step = int(jax.device_get(state.step))
       if signals.requested():
         active.close()
-        signals.leave(
-          f"stopped at step {step} of {parts.config.steps}, which is saved in "
-          f"{folder}; run the same command again to go on"
-        )
+        signals.leave(_stopped(step, parts.config.steps, folder))
     details = active.details(step)
     write_bundle(
       target, state.params, parts.config.model, folder / TOKENIZER, details
@@ -81,12 +87,21 @@ def run(
       "tokens": details["tokens"],
       "parameters": count_parameters(state.params),
       "validation": details["evaluation"],
-      "train": writers.read(folder / writers.METRICS, "train")[-1],
+      "train": agreement.decide(
+        "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
+      ),
       "tokens_per_second": active.progress.tokens_per_second,
       "seconds": time.monotonic() - began,
       "bundle": str(target),
       "workdir": str(folder),
     }
+
+
+def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:
+  return (
+    f"stopped at step {step} of {steps}, which is saved in {folder}; run the "
+    "same command again to go on"
+  )
 
 
 def define_flags() -> None:
@@ -100,16 +115,25 @@ def define_flags() -> None:
   flags.DEFINE_string("workdir", None, "Folder of the run.")
   flags.DEFINE_string("bundle", None, "Folder of the bundle.")
   flags.mark_flags_as_required(["config", "workdir"])
+  distributed.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Run what the flags say."""
-  config = from_mapping(PretrainConfig, flags.FLAGS.config.to_dict())
-  result = run(config, flags.FLAGS.workdir, flags.FLAGS.bundle)
-  print(
-    f"done: {result['step']} steps in {result['seconds']:.0f} s, bundle in "
-    f"{result['bundle']}"
+  values = flags.FLAGS
+  given = values.config.to_dict()
+  config = from_mapping(PretrainConfig, given)
+  distributed.start(
+    agreement.flat(
+      {"config": given, "workdir": values.workdir, "bundle": values.bundle}
+    )
   )
+  result = run(config, values.workdir, values.bundle)
+  if agreement.is_first():
+    print(
+      f"done: {result['step']} steps in {result['seconds']:.0f} s, bundle in "
+      f"{result['bundle']}"
+    )
 
 
 if __name__ == "__main__":

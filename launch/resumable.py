@@ -12,9 +12,9 @@ from typing import Any
 import jax
 
 from bertjax import (
+  agreement,
   bundle,
   checkpoint,
-  flops,
   hooks,
   identity,
   objectives,
@@ -26,17 +26,19 @@ from bertjax import (
   writers,
 )
 from bertjax.batch import Batch
-from bertjax.config import PretrainConfig, to_mapping
-from bertjax.state import TrainState, abstract_state, make_state
+from bertjax.config import to_mapping
+from bertjax.state import TrainState
 from data_pipelines import tokenizers
 from data_pipelines.pretraining import train_iterator
 from data_pipelines.vocabulary_extension import find_parts
 from launch.assembly import Parts
+from launch.meter import make_meter, shown_metrics
 from launch.phase import VALIDATION, Phase, describe_stores
 from launch.validation import describe_values, make_evaluate
 
 CHECKPOINTS = "checkpoints"
 TOKENIZER = "tokenizer"
+PROFILE = "profile"
 
 
 class Run:
@@ -53,6 +55,7 @@ class Run:
     self._parts = parts
     self._folder = folder
     folder.mkdir(parents=True, exist_ok=True)
+    agreement.check_shared(folder)
     self._checkpoints = checkpoint.Checkpoints(
       folder / CHECKPOINTS, parts.config.checkpoint
     )
@@ -77,17 +80,23 @@ class Run:
 
   def _start(self) -> "Run":
     parts, config = self._parts, self._parts.config
+    agreement.alike(
+      "checkpoints", self._checkpoints.steps, facts=lambda at: {"steps": at}
+    )
     before = self._checkpoints.latest_record()
     if before is not None:
       identity.check_identity(
         before["identity"], parts.identity, allow_changes=config.allow_changes
       )
-    keep_tokenizer(
-      parts.store.tokenizer_path,
-      self._folder / TOKENIZER,
-      parts.identity["tokenizer"],
+    agreement.decide(
+      "tokenizer",
+      lambda: keep_tokenizer(
+        parts.store.tokenizer_path,
+        self._folder / TOKENIZER,
+        parts.identity["tokenizer"],
+      ),
     )
-    abstract = abstract_state(parts.init_params, parts.optimizer, parts.mesh)
+    abstract = parts.program.abstract_state()
     restored = self._checkpoints.restore(abstract)
     record: Mapping[str, Any] = {}
     if restored is not None:
@@ -110,9 +119,7 @@ class Run:
 
   def _new_state(self) -> TrainState:
     parts = self._parts
-    state = make_state(
-      parts.init_params, parts.optimizer, parts.mesh, seed=parts.config.seed
-    )
+    state = parts.program.make_state()
     origin = parts.origin
     if origin is None:
       return state
@@ -140,12 +147,16 @@ class Run:
   def _make_hooks(self, start: int) -> None:
     parts, config = self._parts, self._parts.config
     self.writer = writers.MetricsWriter(
-      self._folder, every_steps=config.log_every_steps, start=start
+      self._folder,
+      every_steps=config.log_every_steps,
+      start=start,
+      writes=agreement.is_first(),
     )
     self.progress = progress.Progress(
       config.steps,
-      _meter(parts),
-      shown=_shown(config),
+      make_meter(parts),
+      shown=shown_metrics(config),
+      quiet=not agreement.is_first(),
       steps_left=lambda step: phases.steps_left(parts.phases, step),
     )
     self.hooks: list[hooks.Hook] = [
@@ -165,6 +176,11 @@ class Run:
     self.hooks.append(
       hooks.Checkpoint(self._save, config.checkpoint, start=start)
     )
+    if config.profile.start_step and agreement.is_first():
+      profile = hooks.Profile(
+        self._folder / PROFILE, config.profile, self.progress.say
+      )
+      self.hooks = [profile, *self.hooks, profile.starter()]
 
   def phases(self) -> Iterator[Phase]:
     """Yield the phases that are left, and evaluate on the rows of each.
@@ -186,7 +202,9 @@ class Run:
       start - phase.start,
       workers=data.workers,
       prefetch=data.prefetch,
-      rows=sharding.local_rows(self._parts.mesh, phase.config.batch_size),
+      rows=sharding.local_rows(
+        self._parts.program.mesh, phase.config.batch_size
+      ),
     )
 
   def details(self, step: int) -> dict[str, Any]:
@@ -232,15 +250,17 @@ class Run:
   def _tell(self, start: int) -> None:
     parts, config = self._parts, self._parts.config
     say = self.progress.say
-    mesh = " × ".join(
-      f"{axis} {size}" for axis, size in parts.mesh.shape.items()
-    )
+    mesh = parts.program.mesh
+    shape = " × ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
     say(
       f"{bundle.count_parameters(self.state.params):,} parameters on "
-      f"{parts.mesh.size} {parts.mesh.devices.flat[0].device_kind} ({mesh})"
+      f"{mesh.size} {mesh.devices.flat[0].device_kind} ({shape}) of "
+      f"{agreement.processes()} process{'es' * (agreement.processes() > 1)}"
     )
     if config.compute.dropout_rng == "rbg":
       say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
+    else:
+      say("dropout_rng=threefry: the same on any mesh and backend")
     if self.evaluation is None:
       say("the store has no validation split: nothing is evaluated")
     if start:
@@ -263,22 +283,3 @@ def keep_tokenizer(
   shutil.copytree(source, partial)
   shutil.rmtree(target, ignore_errors=True)
   partial.rename(target)
-
-
-def _meter(parts: Parts) -> progress.Meter:
-  def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:
-    counts = {name: metrics[name][0] for name in flops.COUNTS}
-    return flops.train_flops(
-      parts.config.model, counts, predictions=metrics["mlm_loss"][1]
-    )
-
-  peak = flops.peak_flops(parts.mesh.devices.flat[0].device_kind)
-  return progress.Meter(flops=step_flops, peak=peak and peak * parts.mesh.size)
-
-
-def _shown(config: PretrainConfig) -> list[str]:
-  names = ["mlm"]
-  if objectives.has_pair_loss(config.objective):
-    names.append(config.objective.next_sentence)
-  shown = [f"{name}_{what}" for name in names for what in ("loss", "accuracy")]
-  return [*shown, "packing_efficiency"]

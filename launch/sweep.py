@@ -24,7 +24,7 @@ from bertjax import host_memory
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep import study
 from bertjax.sweep.trials import Ledger, Trial, write_json
-from launch import cli, finetune, pretrain
+from launch import cli, distributed, finetune, folders, pretrain
 from launch.assembly import assemble
 
 # What an arm is judged by; the others say how pre-training itself went, each
@@ -39,6 +39,7 @@ def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
   Raises:
     ValueError: a mistake in the config, before the first trial starts.
   """
+  folders.check_folder("workdir", workdir)
   trials = study.make_trials(config)
   config, identity = _check(config)
   ledger = Ledger(workdir, identity)
@@ -136,11 +137,13 @@ def define_flags() -> None:
   )
   flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
   flags.mark_flag_as_required("config")
+  distributed.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Run the study that the flags say."""
   values = flags.FLAGS
+  distributed.start({}, several=False)
   run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)
 
 

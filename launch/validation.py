@@ -41,15 +41,17 @@ def make_evaluate(
     parts.config.objective,
     **{name: getattr(published, name) for name in _OF_MASKS},
   )
-  task = parts.task(phase, objective)
-  eval_step = step.make_eval_step(task, parts.mesh)
-  rows = sharding.local_rows(parts.mesh, phase.config.batch_size)
+  task = parts.program.task(phase.config, objective)
+  eval_step = step.make_eval_step(task, parts.program.mesh)
+  rows = sharding.local_rows(parts.program.mesh, phase.config.batch_size)
 
   def add_up(batches: EvaluationBatches, params: Any) -> _Sums:
     sums: _Sums = {}
     pending: Metrics = {}
     for index in range(len(batches)):
-      placed = sharding.put_batch(batches.batch(index, rows), parts.mesh)
+      placed = sharding.put_batch(
+        batches.batch(index, rows), parts.program.mesh
+      )
       # One batch late, so that the host makes the next one meanwhile; not
       # later, since evaluations depend on nothing of each other, and two in
       # flight can block each other's collectives on virtual CPU devices.

@@ -68,6 +68,23 @@ def check_pretrain(
   at_least(0, "evaluation.batches", config.evaluation.batches)
   at_least(0, "data.workers", config.data.workers)
   at_least(1, "data.prefetch", config.data.prefetch)
+  check_profile(config)
+
+
+def check_profile(config: PretrainConfig) -> None:
+  """Check which steps are traced.
+
+  Raises:
+    ValueError: none of the run's.
+  """
+  start = config.profile.start_step
+  at_least(0, "profile.start_step", start)
+  at_least(1, "profile.steps", config.profile.steps)
+  if start > config.steps:
+    raise ValueError(
+      f"profile.start_step={start} is after the last of steps={config.steps}; "
+      f"give 1 to {config.steps}, or 0 to trace none"
+    )
 
 
 def check_phase2(config: PretrainConfig) -> None:

@@ -37,6 +37,7 @@ from bertjax.config.pretraining import (
   OptimizerConfig,
   PhaseConfig,
   PretrainConfig,
+  ProfileConfig,
 )
 from bertjax.config.sweep import (
   SweepConfig,
@@ -63,6 +64,7 @@ __all__ = [
   "OptimizerConfig",
   "PhaseConfig",
   "PretrainConfig",
+  "ProfileConfig",
   "SweepConfig",
   "TaskConfig",
   "from_mapping",

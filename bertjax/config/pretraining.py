@@ -125,6 +125,14 @@ class EvaluationConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+  """Which steps are traced, into `WORKDIR/profile`, for xprof to show."""
+
+  start_step: int = 0  # the first, counted from 1; 0 traces none
+  steps: int = 5
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig:
   """One pre-training run."""
 
@@ -143,3 +151,4 @@ class PretrainConfig:
   compute: ComputeConfig = field(default_factory=ComputeConfig)
   checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
   evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+  profile: ProfileConfig = field(default_factory=ProfileConfig)

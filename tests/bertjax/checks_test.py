@@ -67,6 +67,12 @@ def test_the_published_sizes_pass(size):
     ({"objective.mask_rate": 0.0}, "mask_rate=0.0"),
     ({"objective.mask_rate": 15.0}, "mask_rate=15.0"),
     ({"evaluation.mask_rate": 1.0}, r"evaluation\.mask_rate=1.0"),
+    ({"profile.start_step": -1}, r"profile\.start_step=-1"),
+    ({"profile.steps": 0}, r"profile\.steps=0"),
+    (
+      {"profile.start_step": 60, "steps": 50, "optimizer.warmup_steps": 1},
+      r"start_step=60 is after the last of steps=50; give 1 to 50",
+    ),
     ({"objective.random_token_rate": 0.3}, "add up to at most 1"),
     ({"objective.next_sentence": "yes"}, "'yes'; give one of off, nsp, sop"),
     ({"objective.input_format": "full_sentences"}, "needs pairs"),

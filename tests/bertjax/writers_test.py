@@ -4,6 +4,8 @@
 
 import io
 import json
+import os
+import pathlib
 
 import pytest
 from rich.console import Console
@@ -86,6 +88,29 @@ def test_a_resumed_file_is_the_same_to_the_byte(tmp_path, whole, saved, lost):
   write_all(second, range(saved + 1, 11))
   second.close()
   assert (tmp_path / "metrics.jsonl").read_bytes() == whole
+
+
+def test_what_a_checkpoint_knows_is_in_closed_files(tmp_path, whole):
+  """A mounted bucket gets a file when it is closed."""
+  target = writer(tmp_path)
+  path = tmp_path / "metrics.jsonl"
+  held = lambda: (
+    str(path)
+    in {
+      os.path.realpath(link)
+      for link in pathlib.Path("/proc/self/fd").iterdir()
+      if os.path.lexists(link)
+    }
+  )
+  for step in range(1, 11):
+    write_all(target, [step])
+    assert held() == (step in (4, 8, 10)), "it is where a line was written"
+    assert target.snapshot()["metrics"]["size"] == (
+      path.stat().st_size if step >= 4 else 0
+    )
+    assert not held()
+  target.close()
+  assert path.read_bytes() == whole
 
 
 def test_a_run_from_scratch_starts_a_new_file(tmp_path, whole):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import bertjax
-from bertjax import bundle, digest, state
+from bertjax import bundle, digest
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import MeshConfig, ObjectiveConfig
 from data_pipelines import tokenizers
@@ -178,9 +178,7 @@ def test_a_bundle_is_continued_from_its_parameters(finished, config, tmp_path):
     _, before = bertjax.load_bundle(finished["bundle"])
     jax.tree.map(np.testing.assert_array_equal, before, run.state.params)
     assert int(run.state.step) == 0
-    abstract = state.abstract_state(
-      parts.init_params, parts.optimizer, parts.mesh
-    )
+    abstract = parts.program.abstract_state()
     jax.tree.map(
       lambda leaf, place: np.testing.assert_equal(
         leaf.sharding, place.sharding

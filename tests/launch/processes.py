@@ -14,7 +14,7 @@ import sys
 import jax
 import numpy as np
 
-from bertjax import loop, sharding, state
+from bertjax import loop, sharding
 from bertjax.config import MeshConfig, ModelConfig
 from bertjax.hooks import Hook
 from data_pipelines.pretraining import train_iterator
@@ -70,14 +70,15 @@ def make_parts(store, mesh, order, devices):
   # The check is of all devices that there are.
   parts = assembly.assemble(make_config(store, MeshConfig(data=-1)))
   made = sharding.make_mesh(mesh, [devices[at] for at in order])
-  return dataclasses.replace(parts, mesh=made)
+  program = dataclasses.replace(parts.program, mesh=made)
+  return dataclasses.replace(parts, program=program)
 
 
 def feed(parts):
   """Which rows are fed and planned, and what then lies on the devices."""
-  rows = sharding.local_rows(parts.mesh, BATCH)
+  rows = sharding.local_rows(parts.program.mesh, BATCH)
   batch = parts.phases[0].pipeline.batch(STEPS, rows)
-  placed = sharding.put_batch(batch, parts.mesh)["tokens_BS"]
+  placed = sharding.put_batch(batch, parts.program.mesh)["tokens_BS"]
   return {
     "rows": [rows.start, rows.stop],
     "tokens": batch["tokens_BS"].tolist(),
@@ -92,21 +93,19 @@ def feed(parts):
 def train(parts):
   """Losses and parameters after some steps."""
   phase, losses = parts.phases[0], Losses()
-  fresh = state.make_state(
-    parts.init_params, parts.optimizer, parts.mesh, seed=parts.config.seed
-  )
+  fresh = parts.program.make_state()
   trained = loop.train(
     fresh,
-    train_step=parts.train_step(phase, fresh),
+    train_step=parts.program.train_step(phase.config, fresh),
     batches=lambda start: train_iterator(
-      phase.pipeline, start, rows=sharding.local_rows(parts.mesh, BATCH)
+      phase.pipeline, start, rows=sharding.local_rows(parts.program.mesh, BATCH)
     ),
     steps=STEPS,
-    mesh=parts.mesh,
+    mesh=parts.program.mesh,
     hooks=[losses],
   )
   gather = jax.jit(
-    lambda params: params, out_shardings=sharding.replicated(parts.mesh)
+    lambda params: params, out_shardings=sharding.replicated(parts.program.mesh)
   )
   return {
     "losses": losses.values,

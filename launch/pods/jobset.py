@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A JobSet for GKE: one Job a slice, one pod a host, all start and stop as one.
+
+How an exit code travels: the Job's `podFailurePolicy` fails the Job with the
+reason PodFailurePolicy if the code is no restart code, and for that reason
+alone the JobSet fails. Any other failure is one of a Job with `backoffLimit`
+0, and starts the whole set again, up to `maxRestarts` times.
+"""
+
+from typing import Any
+
+from launch.pods import buckets, yaml_text
+from launch.pods.workload import RESTART_CODES, Workload, check_label
+
+API = "jobset.x-k8s.io/v1alpha2"
+CONTAINER = "pretrain"
+JOB = "slice"
+# GKE's driver of Cloud Storage FUSE, and what has it start beside a pod.
+CSI_DRIVER = "gcsfuse.csi.storage.gke.io"
+CSI_ANNOTATION = "gke-gcsfuse/volumes"
+# Of libtpu, of Megascale between slices, and of JAX's coordinator (8482 unless
+# --coordinator_address says another).
+PORTS = {"libtpu": 8471, "megascale": 8080, "coordinator": 8482}
+
+_TPU = "google.com/tpu"
+_NODE = "cloud.google.com/"
+_SPOT = f"{_NODE}gke-spot"
+
+
+def make_manifest(
+  workload: Workload, *, image: str, queue: str = "", namespace: str = "default"
+) -> dict[str, Any]:
+  """The manifest, ready for `kubectl apply`.
+
+  Args:
+    workload: what runs.
+    image: with bertjax, as the Dockerfile of this package makes it.
+    queue: Kueue's LocalQueue; "" starts at once, without Kueue.
+    namespace: of everything.
+
+  Raises:
+    ValueError: a name that Kubernetes would refuse.
+  """
+  _check(workload, image, queue, namespace)
+  metadata: dict[str, Any] = {
+    "name": workload.name,
+    "namespace": namespace,
+    # A slice is a node pool, and takes the whole of one.
+    "annotations": {
+      "alpha.jobset.sigs.k8s.io/exclusive-topology": f"{_NODE}gke-nodepool"
+    },
+  }
+  if queue:
+    metadata["labels"] = {"kueue.x-k8s.io/queue-name": queue}
+  return {
+    "apiVersion": API,
+    "kind": "JobSet",
+    "metadata": metadata,
+    "spec": {
+      # Kueue sets it free. Said here, nothing starts ahead of the queue even
+      # where Kueue's webhook did not see the set.
+      **({"suspend": True} if queue else {}),
+      # The headless service by which the hosts find the coordinator.
+      "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
+      "failurePolicy": {
+        "maxRestarts": workload.max_restarts,
+        # Pods still saving are waited for: two sets never share a workdir.
+        "restartStrategy": "BlockingRecreate",
+        "rules": [
+          {
+            "name": "mistake",
+            "action": "FailJobSet",
+            "onJobFailureReasons": ["PodFailurePolicy"],
+          }
+        ],
+      },
+      "replicatedJobs": [
+        {
+          "name": JOB,
+          "replicas": workload.slices,
+          "template": {"spec": _job(workload, image)},
+        }
+      ],
+    },
+  }
+
+
+def write(
+  workload: Workload, *, image: str, queue: str = "", namespace: str = "default"
+) -> str:
+  """`make_manifest` as YAML."""
+  manifest = make_manifest(
+    workload, image=image, queue=queue, namespace=namespace
+  )
+  return (
+    f"# {workload.slices} × {workload.slice}: each slice is a node pool of\n"
+    f"# {workload.slice.hosts} × {workload.slice.machine}. Made by "
+    "`python -m launch.pods --kind=jobset`.\n" + yaml_text.write(manifest)
+  )
+
+
+def _check(workload: Workload, image: str, queue: str, namespace: str) -> None:
+  # A Job's pods are numbered and end in five letters of their own.
+  last = f"-{JOB}-{workload.slices - 1}-{workload.slice.hosts - 1}-abcde"
+  check_label("name", workload.name, suffix=last)
+  check_label("namespace", namespace)
+  if queue:
+    check_label("queue", queue)
+  if workload.service_account:
+    check_label("service_account", workload.service_account)
+  if not image or any(letter.isspace() for letter in image):
+    raise ValueError(f"--image={image!r}; give the image's name, with its tag")
+
+
+def _job(workload: Workload, image: str) -> dict[str, Any]:
+  hosts = workload.slice.hosts
+  return {
+    "parallelism": hosts,
+    "completions": hosts,
+    "completionMode": "Indexed",
+    # No pod is replaced alone: the others wait in a collective for the old.
+    "backoffLimit": 0,
+    "podFailurePolicy": {
+      "rules": [
+        {
+          "action": "FailJob",
+          "onExitCodes": {
+            "containerName": CONTAINER,
+            "operator": "NotIn",  # codespell:ignore
+            "values": yaml_text.Inline(RESTART_CODES),
+          },
+        }
+      ]
+    },
+    "template": {
+      "metadata": {"annotations": {CSI_ANNOTATION: "true"}},
+      "spec": _pod(workload, image),
+    },
+  }
+
+
+def _pod(workload: Workload, image: str) -> dict[str, Any]:
+  selector = {
+    f"{_NODE}gke-tpu-accelerator": workload.slice.chip.gke_accelerator,
+    f"{_NODE}gke-tpu-topology": workload.slice.topology,
+  }
+  pod: dict[str, Any] = {
+    "restartPolicy": "Never",
+    "terminationGracePeriodSeconds": workload.grace_seconds,
+    "nodeSelector": selector,
+  }
+  if workload.spot:
+    selector[_SPOT] = "true"
+    pod["tolerations"] = [
+      {
+        "key": _SPOT,
+        "operator": "Equal",
+        "value": "true",
+        "effect": "NoSchedule",
+      }
+    ]
+  if workload.slices > 1:
+    # Between slices the pods' own network costs bandwidth.
+    pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+  if workload.service_account:
+    pod["serviceAccountName"] = workload.service_account
+  return pod | {
+    "containers": [_container(workload, image)],
+    # Input workers hand batches over in shared memory, of which a container
+    # has 64 MB.
+    "volumes": [
+      {"name": "shm", "emptyDir": {"medium": "Memory"}},
+      _bucket(workload),
+    ],
+  }
+
+
+def _bucket(workload: Workload) -> dict[str, Any]:
+  """The volume of the bucket."""
+  attributes = {
+    "bucketName": workload.bucket,
+    "mountOptions": buckets.CSI_OPTIONS,
+  }
+  if workload.slices > 1:
+    # On the host's network the driver takes the pod's account only if asked.
+    attributes["hostNetworkPodKSA"] = "true"
+  return {
+    "name": "bucket",
+    "csi": {"driver": CSI_DRIVER, "volumeAttributes": attributes},
+  }
+
+
+def _literal(text: str) -> str:
+  """Kubernetes puts a variable in for $(NAME), and takes $$ for a $."""
+  return text.replace("$(", "$$(")
+
+
+def _container(workload: Workload, image: str) -> dict[str, Any]:
+  chips = workload.slice.chips_per_host
+  return {
+    "name": CONTAINER,
+    "image": image,
+    "command": [_literal(word) for word in workload.command],
+    # TPU_WORKER_ID, TPU_WORKER_HOSTNAMES and, for several slices, MEGASCALE_*
+    # are put in by GKE; JAX finds the coordinator from them.
+    "env": [
+      {"name": name, "value": _literal(value)}
+      for name, value in workload.variables.items()
+    ],
+    "ports": [
+      {"name": name, "containerPort": port} for name, port in PORTS.items()
+    ],
+    "resources": {"requests": {_TPU: chips}, "limits": {_TPU: chips}},
+    "volumeMounts": [
+      {"name": "shm", "mountPath": "/dev/shm"},
+      {"name": "bucket", "mountPath": buckets.mount_point(workload.bucket)},
+    ],
+  }

@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Rehearse a run of several hosts on this machine, with virtual CPU devices.
+
+  python -m launch.rehearse --processes=2 --devices_per_process=4 -- \
+    launch.pretrain --config=configs/pretrain.py:size=tiny \
+    --config.data.store=DIR --workdir=DIR
+
+Starts the launcher behind `--` once a process, as hosts of a pod would start
+it; they meet over the loopback. Lines are told by the number of their process.
+Ctrl-C and SIGTERM are passed on. When a process fails, the others get
+--grace seconds to notice it, and the exit code is that of the first to fail;
+no process stays behind.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO
+
+from absl import flags
+
+from launch import cli
+
+_LOOK_SECONDS = 0.1
+_DEVICES = "--xla_force_host_platform_device_count"
+# Many devices share few cores: a collective that waits for one is slow, and
+# not stuck.
+_PATIENCE = {
+  "--xla_cpu_collective_call_terminate_timeout_seconds": 300,
+  "--xla_cpu_collective_timeout_seconds": 300,
+}
+_SET_PARENT_DEATH_SIGNAL = 1  # linux/prctl.h
+
+
+def run(
+  command: Sequence[str],
+  *,
+  processes: int,
+  devices_per_process: int,
+  grace: float = 15.0,
+) -> int:
+  """Run a launcher in several processes; return the exit code.
+
+  Args:
+    command: module of the launcher, and its flags.
+    processes: how many.
+    devices_per_process: virtual CPU devices of each.
+    grace: seconds that the others have once one has failed.
+
+  Raises:
+    ValueError: numbers below 1, or no such launcher.
+  """
+  check(command, processes, devices_per_process)
+  address = f"127.0.0.1:{free_port()}"
+  commands = [
+    [
+      *(sys.executable, "-m", *command),
+      f"--coordinator_address={address}",
+      f"--num_processes={processes}",
+      f"--process_id={number}",
+    ]
+    for number in range(processes)
+  ]
+  with (
+    _started(commands, environment(devices_per_process)) as children,
+    _passing_on(children),
+  ):
+    return _wait(children, grace)
+
+
+def check(command: Sequence[str], processes: int, devices: int) -> None:
+  """Check what is to be run.
+
+  Raises:
+    ValueError: a mistake, with the fix.
+  """
+  if processes < 1 or devices < 1:
+    raise ValueError(
+      f"--processes={processes} --devices_per_process={devices}; give 1 or more"
+    )
+  if not command:
+    raise ValueError(
+      "no launcher is given; put it and its flags behind --, as in "
+      "launch.rehearse --processes=2 -- launch.pretrain --config=…"
+    )
+  try:
+    found = importlib.util.find_spec(command[0])
+  except (ImportError, ValueError):
+    found = None
+  if found is None:
+    raise ValueError(f"{command[0]} is no module; give one as launch.pretrain")
+
+
+def environment(devices: int) -> dict[str, str]:
+  """Return the environment of a process with so many virtual CPU devices."""
+  known = os.environ.get("XLA_FLAGS", "").split()
+  names = {flag.partition("=")[0] for flag in known}
+  kept = [flag for flag in known if not flag.startswith(_DEVICES)]
+  patience = [
+    f"{name}={value}" for name, value in _PATIENCE.items() if name not in names
+  ]
+  return {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "PYTHONUNBUFFERED": "1",
+    "XLA_FLAGS": " ".join([*kept, f"{_DEVICES}={devices}", *patience]),
+  }
+
+
+@contextlib.contextmanager
+def _started(
+  commands: Sequence[Sequence[str]], variables: Mapping[str, str]
+) -> Iterator[list[subprocess.Popen[str]]]:
+  children: list[subprocess.Popen[str]] = []
+  readers: list[threading.Thread] = []
+  try:
+    for command in commands:
+      children.append(_start(command, variables))  # noqa: PERF401
+    for number, child in enumerate(children):
+      for source, sink in (
+        (child.stdout, sys.stdout),
+        (child.stderr, sys.stderr),
+      ):
+        reader = threading.Thread(
+          target=_pass_lines, args=(number, source, sink)
+        )
+        reader.start()
+        readers.append(reader)
+    yield children
+  finally:
+    for child in children:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+      child.wait()
+    for reader in readers:
+      reader.join()
+
+
+def _start(
+  command: Sequence[str], variables: Mapping[str, str]
+) -> subprocess.Popen[str]:
+  return subprocess.Popen(
+    command,
+    env=variables,
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    errors="replace",
+    # A group of its own: signals come from here, and the group, in which are
+    # also its input workers, ends as one.
+    start_new_session=True,
+    preexec_fn=_ending_with(os.getpid()) if sys.platform == "linux" else None,
+  )
+
+
+def _ending_with(parent: int) -> Callable[[], None]:
+  """Has the kernel end a child whose parent is killed, on Linux."""
+  libc = ctypes.CDLL(None)
+
+  def ask() -> None:
+    libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+      os._exit(1)  # it was killed before this was asked
+
+  return ask
+
+
+def _pass_lines(number: int, source: IO[str] | None, sink: IO[str]) -> None:
+  for line in source or ():
+    # Threads of gloo write its lines in pieces.
+    if "[Gloo]" not in line and "peer ranks" not in line:
+      sink.write(f"[{number}] {line.rstrip()}\n")
+      sink.flush()
+
+
+@contextlib.contextmanager
+def _passing_on(children: Sequence[subprocess.Popen[str]]) -> Iterator[None]:
+  def pass_on(number: int, _frame: types.FrameType | None) -> None:
+    for child in children:
+      if child.poll() is None:
+        child.send_signal(number)
+
+  before = {}
+  for number in (signal.SIGINT, signal.SIGTERM):
+    with contextlib.suppress(ValueError):  # not the main thread
+      before[number] = signal.signal(number, pass_on)
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+def _wait(children: Sequence[subprocess.Popen[str]], grace: float) -> int:
+  code, deadline = 0, float("inf")
+  while time.monotonic() < deadline:
+    codes = [child.poll() for child in children]
+    failed = [each for each in codes if each]
+    if not code and failed:
+      code, deadline = _exit_code(failed[0]), time.monotonic() + grace
+    if None not in codes:
+      return code
+    time.sleep(_LOOK_SECONDS)
+  left = [
+    number for number, child in enumerate(children) if child.poll() is None
+  ]
+  print(
+    f"a process ended with {code}; after {grace:.0f} s ending "
+    + ", ".join(map(str, left)),
+    file=sys.stderr,
+    flush=True,
+  )
+  return code
+
+
+def _exit_code(code: int) -> int:
+  """As a shell gives it: 128 and the signal where there was one."""
+  return code if code > 0 else 128 - code
+
+
+def free_port() -> int:
+  """Return a port of the loopback where nobody listens."""
+  with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    return probe.getsockname()[1]
+
+
+def define_flags() -> None:
+  """Define the flags; not at import, since `run` has other callers."""
+  flags.DEFINE_integer("processes", 2, "How many to start.")
+  flags.DEFINE_integer("devices_per_process", 4, "Virtual CPU devices of each.")
+  flags.DEFINE_float(
+    "grace", 15.0, "Seconds that the others have once one has failed."
+  )
+
+
+def main(arguments: Sequence[str]) -> None:
+  """Rehearse what follows the `--`."""
+  values = flags.FLAGS
+  code = run(
+    arguments[1:],
+    processes=values.processes,
+    devices_per_process=values.devices_per_process,
+    grace=values.grace,
+  )
+  if code:
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main, takes_rest=True)

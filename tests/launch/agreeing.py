@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One of several processes that agree on some things and not on others.
+
+python -m tests.launch.agreeing --output=FOLDER [--role=ROLE] and the flags of
+`launch.distributed`. Writes what it was told to `FOLDER/NUMBER.json`.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from bertjax import agreement
+from launch import cli, distributed
+
+
+def told(act):
+  """What an act gives: a value, or its error."""
+  try:
+    return act()
+  except (ValueError, OSError) as error:
+    return f"{type(error).__name__}: {error}"
+
+
+def fail_on(number, error):
+  if agreement.process() == number:
+    raise error
+  return "fine"
+
+
+def total():
+  """What all devices add up together."""
+  count = jax.device_count()
+  mesh = jax.make_mesh((count,), ("x",), axis_types=(AxisType.Auto,))
+  ones = jax.make_array_from_callback(
+    (count,),
+    NamedSharding(mesh, PartitionSpec("x")),
+    lambda _: np.ones(1, np.float32),
+  )
+  add = jax.jit(jnp.sum, out_shardings=NamedSharding(mesh, PartitionSpec()))
+  return float(add(ones))
+
+
+def agree(folder):
+  me = agreement.process()
+  own = folder / str(me)
+  own.mkdir()
+  shared = folder / "shared"
+  shared.mkdir(exist_ok=True)
+  return {
+    "devices": [jax.device_count(), jax.local_device_count()],
+    "total": total(),
+    "alike": told(lambda: agreement.alike("x", lambda: me, error=KeyError)),
+    "fault": told(
+      lambda: agreement.alike("x", lambda: fail_on(1, ValueError("no store")))
+    ),
+    "disk": told(
+      lambda: agreement.alike("x", lambda: fail_on(1, OSError("no disk")))
+    ),
+    "all fault": told(
+      lambda: agreement.alike("x", lambda: fail_on(me, ValueError("bad")))
+    ),
+    "facts": told(
+      lambda: agreement.alike("x", lambda: me, facts=lambda me: {"it": me // 2})
+    ),
+    "decide": told(lambda: agreement.decide("x", lambda: [me, "said"])),
+    "decided fault": told(
+      lambda: agreement.decide("x", lambda: fail_on(0, OSError("full")))
+    ),
+    "gather": told(lambda: agreement.gather("x", {"n": me})),
+    "shared": told(lambda: agreement.check_shared(shared)),
+    "own": told(lambda: agreement.check_shared(own)),
+    "left": sorted(path.name for path in shared.iterdir()),
+    "absent": told(lambda: me == 1 or agreement.gather("y", 0, seconds=0.5)),
+  }
+
+
+def main(_):
+  values = flags.FLAGS
+  folder = pathlib.Path(values.output)
+  if values.role == "fail":
+    (folder / f"{values.process_id}.started").write_text("")
+    if values.process_id == 1:
+      sys.exit(7)
+    time.sleep(600)
+  distributed.start({"output": values.output})
+  if values.role.startswith("alone"):
+    if values.role[-1] in f"*{agreement.process()}":
+      raise {"V": ValueError, "R": RuntimeError}[values.role[5]]("it broke")
+    agreement.gather("nobody", 0)
+  result = agree(folder)
+  (folder / f"{agreement.process()}.json").write_text(json.dumps(result))
+  print(f"done {agreement.process()}")
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("output", None, "Folder for what was told.")
+  flags.DEFINE_string(
+    "role",
+    "",
+    "fail: process 1 does, and 0 hangs; aloneV0: 0 raises a "
+    "ValueError; aloneR1: 1 a RuntimeError; aloneV*: all do.",
+  )
+  distributed.define_flags()
+  cli.run(main)

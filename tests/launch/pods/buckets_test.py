@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import re
+
+import pytest
+import yaml
+
+from launch import folders
+from launch.pods import buckets
+from tests.launch.pods.documents import container, make_workload, write_all
+
+
+@pytest.mark.parametrize(
+  ("workdir", "bucket", "folder"),
+  [
+    ("gs://b/run", "b", "/buckets/b/run"),
+    ("gs://my-b.org_1/a/b/", "my-b.org_1", "/buckets/my-b.org_1/a/b"),
+    ("gs://b", "b", "/buckets/b"),
+    ("gs://b/", "b", "/buckets/b"),
+  ],
+)
+def test_a_workdir_lies_below_its_buckets_mount_point(workdir, bucket, folder):
+  place = buckets.parse(workdir)
+  assert (place.bucket, place.folder) == (bucket, folder)
+  assert f"{folder}/".startswith(f"{buckets.mount_point(bucket)}/")
+  folders.check_folder("workdir", place.folder)
+
+
+@pytest.mark.parametrize(
+  "workdir",
+  [
+    *("/tmp/run", "gs://", "s3://b/run", "gs://B/run", "gs://-b/run"),
+    *("gs://b/a b", "gs://b/../c", "gs://b/a/./c", "gs://b/a//c", "gs://b\n"),
+    "gs://b/$(x)\n",
+  ],
+)
+def test_what_is_no_folder_of_a_bucket_is_refused(workdir):
+  with pytest.raises(ValueError, match="--workdir=") as error:
+    buckets.parse(workdir)
+  assert repr(workdir) in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+def test_every_file_mounts_the_bucket_where_the_command_writes():
+  files = write_all(make_workload())
+  folder = buckets.mount_point("bucket")
+  manifest = yaml.safe_load(files["jobset"])
+  assert folder in {
+    mount["mountPath"] for mount in container(manifest)["volumeMounts"]
+  }
+  task = yaml.safe_load(files["skypilot"])
+  assert task["file_mounts"] == {
+    folder: {"source": "gs://bucket", "mode": "MOUNT"}
+  }
+  for text in files.values():
+    assert f"--workdir={folder}/run" in text
+    assert "--workdir=gs://" not in text
+
+
+def test_no_mount_remembers_what_another_host_may_change():
+  # The two spellings of one option: of the command and of the driver.
+  spelt = {
+    re.sub(r"[=:]", "-", option).removeprefix("file-system-")
+    for option in buckets.CSI_OPTIONS.split(",")
+  }
+  assert spelt == {
+    flag.removeprefix("--").replace("=", "-") for flag in buckets.GCSFUSE_FLAGS
+  }
+  assert {
+    "metadata-cache-ttl-secs-0",
+    "metadata-cache-negative-ttl-secs-0",
+  } < spelt

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m launch.pods`, as it is typed."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.launch.pods.documents import complaints, container
+
+ROOT = pathlib.Path(__file__).parents[3]
+RUN = (
+  "--topology=v5e:16x16",
+  "--name=bert",
+  "--config=configs/pretrain.py:size=base",
+  "--workdir=gs://b/run",
+)
+
+
+def pods(*words):
+  return subprocess.run(
+    [sys.executable, "-m", "launch.pods", *words],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+
+
+def test_a_manifest_comes_out_valid_with_what_stood_after_the_dashes():
+  words = (*RUN, "--image=r/b:1", "--", "--config.steps=7")
+  done = pods("--kind=jobset", *words)
+  assert done.returncode == 0, done.stderr
+  manifest = yaml.safe_load(done.stdout)
+  assert complaints("jobset", manifest) == []
+  assert container(manifest)["command"] == [
+    *("python", "-m", "launch.pretrain"),
+    "--config=configs/pretrain.py:size=base",
+    "--workdir=/buckets/b/run",
+    "--config.steps=7",
+  ]
+
+
+def test_a_file_is_written_once_and_never_over_another(tmp_path):
+  output = tmp_path / "new" / "pod.sh"
+  words = ("--kind=tpu_vm", *RUN, "--zone=us-west4-a", f"--output={output}")
+  assert pods(*words).stdout == f"wrote {output}\n"
+  assert os.access(output, os.X_OK)
+  assert pods(*words).stdout == f"{output} is there already, and the same\n"
+  before = output.read_bytes()
+  done = pods(*words, "--spot")
+  assert done.returncode == 1
+  assert done.stderr.startswith(f"error: {output} is there")
+  assert output.read_bytes() == before
+  assert sorted(output.parent.iterdir()) == [output]
+
+
+@pytest.mark.parametrize(
+  ("words", "message"),
+  [
+    ((), "kind"),
+    (("--kind=pod",), "--kind=pod; give one of jobset"),
+    (("--kind=jobset", *RUN), "needs --image"),
+    (("--kind=jobset",), "needs --config"),
+    (("--kind=dockerfile", "--spot"), "no use for --spot"),
+    (("--kind=dockerfile", "--", "--x=1"), "no use for '--x=1'"),
+    (
+      ("--kind=skypilot", *RUN, "--max_restarts=3"),
+      "no use for --max_restarts",
+    ),
+    (("--kind=skypilot", *RUN, "stray"), "'stray' is no flag"),
+    (("--kind=skypilot", *RUN, "--topology=v5e:9x9"), "v5e:8x8"),
+  ],
+)
+def test_a_mistake_is_one_line(words, message):
+  done = pods(*words)
+  assert done.returncode == 1
+  assert message in done.stderr
+  assert done.stderr.startswith("error: ")
+  assert len(done.stderr.splitlines()) == 1
+  assert done.stdout == ""

@@ -1,0 +1,403 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two processes are one run; a rehearsal leaves nothing and nobody behind."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax import bundle, writers
+from bertjax.config import CheckpointConfig, EvaluationConfig, MeshConfig
+from launch import pretrain, rehearse
+from tests.launch import corpus
+
+ROOT = pathlib.Path(__file__).parents[2]
+SECONDS = 240
+STEPS = 96
+TOLERANCE = 2e-6
+TENSOR = MeshConfig(data=1, tensor=8)  # every product is of both processes
+MIXED = MeshConfig(data=2, fsdp=2, tensor=2)
+TRACED = (STEPS - 4, 2)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+  store = corpus.make_store(tmp_path_factory.mktemp("corpus"))
+  config = corpus.make_config(
+    store,
+    steps=STEPS,
+    log_every_steps=4,
+    checkpoint=CheckpointConfig(every_steps=8),
+    evaluation=EvaluationConfig(every_steps=40, batches=1),
+    mesh=TENSOR,
+  )
+  model = dataclasses.replace(
+    config.model, num_layers=1, num_heads=8, hidden_dropout_rate=0.1
+  )
+  optimizer = dataclasses.replace(config.optimizer, learning_rate=2e-3)
+  return dataclasses.replace(config, model=model, optimizer=optimizer)
+
+
+def start(*command, processes=2, devices=4, **settings):
+  environment = {
+    **os.environ,
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+  }
+  return subprocess.Popen(
+    [
+      *(sys.executable, "-m", "launch.rehearse"),
+      f"--processes={processes}",
+      f"--devices_per_process={devices}",
+      *(f"--{name}={value}" for name, value in settings.items()),
+      "--",
+      *command,
+    ],
+    cwd=ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def start_pretrain(config, workdir, *more, **settings):
+  mesh = [f"--config.mesh.{n}={v}" for n, v in vars(config.mesh).items()]
+  return start(
+    "launch.pretrain",
+    *corpus.flags(config),
+    *mesh,
+    f"--workdir={workdir}",
+    *more,
+    **settings,
+  )
+
+
+def end(process):
+  output, _ = process.communicate(timeout=SECONDS)
+  return process.returncode, output
+
+
+def children(process):
+  """Process ids of what a rehearsal has started."""
+  path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+  return [int(each) for each in path.read_text().split()]
+
+
+def is_running(number):
+  with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+    state = pathlib.Path(f"/proc/{number}/stat").read_text()
+    return state.rpartition(")")[2].split()[0] != "Z"
+  return False
+
+
+def wait_for(condition, process):
+  deadline = time.monotonic() + SECONDS
+  while not condition() and process.poll() is None:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+
+
+def lines(workdir):
+  text = (pathlib.Path(workdir) / writers.METRICS).read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def check_same_run(left, right):
+  ours, theirs = lines(left), lines(right)
+  assert len(ours) == len(theirs)
+  for one, other in zip(ours, theirs, strict=True):
+    assert one.keys() == other.keys()
+    for name in ("step", "split", "tokens"):
+      assert one.get(name) == other.get(name)
+    for name in one:
+      if name.endswith(("loss", "accuracy")):
+        np.testing.assert_allclose(
+          one[name], other[name], rtol=TOLERANCE, atol=TOLERANCE, err_msg=name
+        )
+
+
+def rewound(finished, folder, step):
+  """A run as it was when `step` was its last checkpoint."""
+  shutil.copytree(finished, folder)
+  shutil.rmtree(folder / "bundle")
+  for path in (folder / "checkpoints").iterdir():
+    if int(path.name) > step:
+      shutil.rmtree(path)
+  return folder
+
+
+@pytest.fixture(scope="module")
+def alone(config, tmp_path_factory):
+  """The workdir of one process that nothing stopped."""
+  workdir = tmp_path_factory.mktemp("alone") / "w"
+  pretrain.run(config, str(workdir))
+  return workdir
+
+
+@pytest.fixture(scope="module")
+def stopped(config, tmp_path_factory):
+  """Code, output and workdir of two, of which one got SIGTERM on its way."""
+  workdir = tmp_path_factory.mktemp("stopped") / "w"
+  process = start_pretrain(config, workdir)
+  metrics = workdir / writers.METRICS
+  wait_for(
+    lambda: metrics.exists() and '"step": 8,' in metrics.read_text(), process
+  )
+  if process.poll() is None:
+    os.kill(children(process)[1], signal.SIGTERM)
+  return *end(process), workdir
+
+
+def test_a_signal_to_one_stops_both_at_one_step_which_is_saved(stopped):
+  code, output, workdir = stopped
+  assert code == 42, output
+  assert output.count("run the same command again to go on") == 1
+  step = int(output.partition("stopped at step ")[2].split()[0])
+  assert 8 <= step < STEPS
+  assert (workdir / "checkpoints" / str(step) / "commit_success.txt").exists()
+  assert lines(workdir)[-1]["step"] == step // 4 * 4
+
+
+def test_process_0_alone_talks(stopped):
+  code, output, _ = stopped
+  assert code == 42, output
+  assert "8 cpu (data 1 × fsdp 1 × tensor 8) of 2 processes" in output
+  assert "dropout_rng=threefry: the same on any mesh" in output
+  # What a library prints on its own is not ours to silence.
+  own = [line for line in output.splitlines() if line.startswith("[1]")]
+  assert not [line for line in own if "error" not in line], own
+
+
+def test_one_process_goes_on_from_two_and_ends_as_one(
+  stopped, alone, config, tmp_path
+):
+  """Every step of both, over the tensor axis, within the tolerance."""
+  workdir = tmp_path / "w"
+  shutil.copytree(stopped[2], workdir)
+  pretrain.run(config, str(workdir))
+  check_same_run(workdir, alone)
+
+
+@pytest.fixture(scope="module")
+def continued(config, alone, tmp_path_factory):
+  """Two processes go on from one, on another mesh, and trace two steps."""
+  workdir = rewound(
+    alone, tmp_path_factory.mktemp("continued") / "w", STEPS - 8
+  )
+  first, steps = TRACED
+  process = start_pretrain(
+    dataclasses.replace(config, mesh=MIXED),
+    workdir,
+    f"--config.profile.start_step={first}",
+    f"--config.profile.steps={steps}",
+  )
+  return *end(process), workdir
+
+
+def test_two_processes_go_on_from_one_and_end_as_one(continued, alone):
+  code, output, workdir = continued
+  assert code == 0, output
+  assert f"going on from step {STEPS - 8} of {STEPS}" in output
+  assert output.count("done: ") == 1
+  check_same_run(workdir, alone)
+  ours, theirs = (
+    bundle.read_bundle_info(folder / "bundle") for folder in (workdir, alone)
+  )
+  assert ours.leaves.keys() == theirs.leaves.keys()
+  jax.tree.map(
+    lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5),
+    bundle.load_params(ours),
+    bundle.load_params(theirs),
+  )
+  assert not [path for path in workdir.iterdir() if ".mark" in path.name]
+
+
+def test_a_trace_has_the_steps_that_were_asked_for(continued):
+  code, output, workdir = continued
+  assert code == 0, output
+  first, steps = TRACED
+  assert f"traced steps {first} to {first + steps - 1}: xprof" in output
+  (path,) = (workdir / "profile").rglob("*.xplane.pb")
+  traced = [
+    dict(event.stats)["step_num"]
+    for plane in jax.profiler.ProfileData.from_file(str(path)).planes
+    for line in plane.lines
+    for event in line.events
+    if event.name == "train"
+  ]
+  assert traced == list(range(first, first + steps))
+
+
+@pytest.fixture(scope="module")
+def agreed(tmp_path_factory):
+  """What each of three processes was told; see `agreeing`."""
+  folder = tmp_path_factory.mktemp("agreed")
+  process = start(
+    "tests.launch.agreeing", f"--output={folder}", processes=3, devices=2
+  )
+  code, output = end(process)
+  assert code == 0, output
+  assert sorted(output.splitlines())[-1] == "[2] done 2"
+  return [json.loads((folder / f"{n}.json").read_text()) for n in range(3)]
+
+
+def test_processes_agree_or_all_are_told(agreed):
+  for number, told in enumerate(agreed):
+    assert told["devices"] == [6, 2]
+    assert told["total"] == 6
+    assert told["alike"] == number
+    assert told["fault"] == "ValueError: process 1: no store"
+    assert told["disk"] == "ValueError: process 1: no disk"
+    assert told["all fault"] == "ValueError: bad"
+    assert told["facts"].startswith(
+      "ValueError: x: processes differ: it is 0 on processes 0-1, 1 on process "
+    )
+    assert told["decide"] == [0, "said"]
+    error = "OSError" if number == 0 else "ValueError"
+    assert told["decided fault"] == f"{error}: full"
+    assert told["gather"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert told["shared"] is None
+    assert "give a folder that all hosts share" in told["own"]
+    assert told["left"] == []
+    if number != 1:
+      assert told["absent"].startswith("TimeoutError: no answer from process 1")
+
+
+def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
+  process = start(
+    *("tests.launch.agreeing", f"--output={tmp_path}", "--role=fail"), grace=0.5
+  )
+  wait_for(lambda: len(list(tmp_path.iterdir())) == 2, process)
+  code, output = end(process)
+  assert code == 7, output
+  assert "a process ended with 7; after 0 s ending 0" in output
+
+
+@pytest.mark.parametrize("role", ["aloneV0", "aloneR1"])
+def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
+  """And not with the abort of a runtime that waits for a farewell."""
+  process = start(
+    *("tests.launch.agreeing", f"--output={tmp_path}", f"--role={role}"),
+    grace=SECONDS,
+  )
+  code, output = end(process)
+  assert code == 1, output
+  failed = int(role[-1])
+  other = 1 - failed
+  assert (
+    f"[{other}] error: process {other}: ends because process {failed} failed: "
+    "it broke" in output
+  )
+  assert ("Traceback" in output) == (role == "aloneR1")
+  assert "stack trace" not in output
+
+
+def test_a_mistake_of_all_is_told_by_each_and_once(tmp_path):
+  process = start(
+    "tests.launch.agreeing", f"--output={tmp_path}", "--role=aloneV*"
+  )
+  code, output = end(process)
+  assert code == 1, output
+  assert sorted(output.splitlines()) == [
+    "[0] error: process 0: it broke",
+    "[1] error: process 1: it broke",
+  ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by the kernel of Linux")
+def test_nobody_outlives_a_rehearsal_that_is_killed(tmp_path):
+  process = start(
+    *("tests.launch.agreeing", f"--output={tmp_path}", "--role=fail"),
+    grace=SECONDS,
+  )
+  wait_for(lambda: len(list(tmp_path.iterdir())) == 2, process)
+  started = children(process)
+  process.kill()
+  process.communicate(timeout=SECONDS)
+  deadline = time.monotonic() + 10
+  while any(map(is_running, started)):
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+  ("command", "settings", "told"),
+  [
+    ([], {}, "no launcher is given"),
+    (["launch.pretrian"], {}, "launch.pretrian is no module"),
+    (["launch.pretrain"], {"processes": 0}, "--processes=0"),
+    (["launch.pretrain"], {"devices_per_process": 0}, "_per_process=0"),
+  ],
+)
+def test_a_mistake_is_told_before_anything_starts(command, settings, told):
+  settings = {"processes": 2, "devices_per_process": 1, **settings}
+  with pytest.raises(ValueError, match=told):
+    rehearse.run(command, **settings)
+
+
+def test_flags_of_xla_are_kept_and_devices_replaced(monkeypatch):
+  monkeypatch.setenv(
+    "XLA_FLAGS",
+    "--xla_a=1 --xla_force_host_platform_device_count=3 "
+    "--xla_cpu_collective_timeout_seconds=7",
+  )
+  found = rehearse.environment(2)
+  assert found["XLA_FLAGS"].split() == [
+    "--xla_a=1",
+    "--xla_cpu_collective_timeout_seconds=7",
+    "--xla_force_host_platform_device_count=2",
+    "--xla_cpu_collective_call_terminate_timeout_seconds=300",
+  ]
+  assert found["JAX_PLATFORMS"] == "cpu"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mesh", [MeshConfig(data=8), MIXED, TENSOR], ids=str)
+def test_two_fresh_processes_equal_one_on_every_mesh(config, mesh, tmp_path):
+  config = dataclasses.replace(config, mesh=mesh, steps=16)
+  code, output = end(start_pretrain(config, tmp_path / "two"))
+  assert code == 0, output
+  pretrain.run(config, str(tmp_path / "one"))
+  check_same_run(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.full
+def test_ctrl_c_to_a_rehearsal_stops_and_saves(config, tmp_path):
+  process = start_pretrain(config, tmp_path)
+  metrics = tmp_path / writers.METRICS
+  wait_for(
+    lambda: metrics.exists() and '"step": 8,' in metrics.read_text(), process
+  )
+  process.send_signal(signal.SIGINT)
+  code, output = end(process)
+  assert code == 130, output
+  assert output.count("run the same command again to go on") == 1
+
+
+@pytest.mark.full
+def test_what_one_process_cannot_read_is_given_up_by_both(config, tmp_path):
+  """A checkpoint of two, damaged where only the second reads it."""
+  config = dataclasses.replace(config, steps=16)
+  code, output = end(start_pretrain(config, tmp_path / "whole"))
+  assert code == 0, output
+  workdir = rewound(tmp_path / "whole", tmp_path / "damaged", 16)
+  newest = workdir / "checkpoints" / "16" / "params"
+  files = list((newest / "ocdbt.process_1" / "d").iterdir())
+  largest = max(files, key=lambda path: path.stat().st_size)
+  largest.write_bytes(largest.read_bytes()[:10])
+  code, output = end(start_pretrain(config, workdir))
+  assert code == 0, output
+  assert "checkpoint 16 is damaged: process 1: " in output
+  assert "going on from step 8 of 16" in output
+  check_same_run(workdir, tmp_path / "whole")
