@@ -49,9 +49,9 @@ class Embeddings(nn.Module):
   ) -> jax.Array:
     """Return `hidden_BSD`."""
     hidden_BSD = (
-      self._look_up(self.word, features["tokens_BS"], "vocab")
-      + self._look_up(self.position, features["positions_BS"], None)
-      + self._look_up(self.type, features["types_BS"], None)
+      self._look_up(self.word, features["tokens_BS"])
+      + self._look_up(self.position, features["positions_BS"])
+      + self._look_up(self.type, features["types_BS"])
     )
     return self.dropout(
       self.layer_norm(hidden_BSD),
@@ -59,10 +59,12 @@ class Embeddings(nn.Module):
       deterministic=deterministic,
     )
 
-  def _look_up(
-    self, table: nn.Embed, ids_BS: jax.Array, axis: str | None
-  ) -> jax.Array:
-    # The width is gathered first. Cut along it, a row of the table would give
-    # every device its part of every row of the batch: far more to move.
-    rows = with_logical_constraint(table.embedding, (axis, None))
-    return jnp.take(rows.astype(self.compute.dtype), ids_BS, axis=0)
+  def _look_up(self, table: nn.Embed, ids_BS: jax.Array) -> jax.Array:
+    # The table is gathered first, in the dtype of compute: cut, it would give
+    # every device its part of every row of the batch, far more to move where
+    # it is the width. Where it is the vocabulary, the partitioner of jaxlib
+    # 0.12 dies of a look-up inside a map over `data`.
+    rows = with_logical_constraint(
+      table.embedding.astype(self.compute.dtype), (None, None)
+    )
+    return jnp.take(rows, ids_BS, axis=0)
