@@ -21,8 +21,10 @@ from bertjax.batch import (
   Vocabulary,
   empty_batch,
 )
-from bertjax.config import ObjectiveConfig, PretrainConfig
+from bertjax.checks import kernels
+from bertjax.config import ComputeConfig, ObjectiveConfig, PretrainConfig
 from bertjax.model import BertForPreTraining
+from bertjax.phases import of_phase2, split_phases
 from bertjax.state import TrainState, abstract_state, make_state
 
 
@@ -98,8 +100,9 @@ class Program:
     slots = masking.num_slots(
       config.data.seq_length, config.data.max_packs, objective.mask_rate
     )
+    model = self.model.clone(compute=_compute(config, self.mesh))
     return step.pretraining_task(
-      self.model, objective, self.vocabulary, num_slots=slots
+      model, objective, self.vocabulary, num_slots=slots
     )
 
   def train_step(self, config: PretrainConfig, abstract: Any) -> step.TrainStep:
@@ -131,8 +134,13 @@ def make_program(
     devices: that the mesh is laid over; None takes all of this process.
 
   Raises:
-    ValueError: a mesh that these devices do not make up.
+    ValueError: a mesh that these devices do not make up, or a kernel that
+      they do not have.
   """
+  mesh = sharding.make_mesh(config.mesh, devices)
+  for phase in split_phases(config):
+    with of_phase2(applies=phase.start > 0):
+      _compute(phase.config, mesh)
   schedule = optim.make_run_schedule(
     config.optimizer, config.phase2, config.steps
   )
@@ -140,11 +148,18 @@ def make_program(
     config=config,
     vocabulary=vocabulary,
     model=BertForPreTraining(config.model, config.compute),
-    mesh=sharding.make_mesh(config.mesh, devices),
+    mesh=mesh,
     schedule=schedule,
     optimizer=optim.make_optimizer(
       config.optimizer,
       schedule,
       inactive=objectives.inactive_parameters(config.objective),
     ),
+  )
+
+
+def _compute(config: PretrainConfig, mesh: Mesh) -> ComputeConfig:
+  """How a phase is computed: with the kernel of its length and devices."""
+  return kernels.resolve(
+    config.compute, config.model, mesh.devices.flat[0], config.data.seq_length
   )

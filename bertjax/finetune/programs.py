@@ -19,6 +19,7 @@ from bertjax.batch import (
   Batch,
   empty_batch,
 )
+from bertjax.checks import kernels
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
@@ -81,7 +82,7 @@ def make_programs(
 
   Raises:
     ValueError: a mesh that does not divide the parameters, or an unknown
-      pooling, optimizer or schedule.
+      pooling, optimizer or schedule, or a kernel that the mesh does not have.
   """
   shared = dataclasses.replace(
     config,
@@ -103,7 +104,7 @@ def _make_programs(
   steps: int,
   mesh: Mesh,
 ) -> Programs:
-  model = _make_model(encoder, num_classes, config)
+  model = _make_model(encoder, num_classes, config, mesh)
   optimizer = _make_optimizer(config, steps)
   example = empty_batch(
     CLASSIFICATION_FEATURES,
@@ -157,17 +158,22 @@ def _own_rows(batch: Batch, mesh: Mesh) -> Batch:
 
 
 def _make_model(
-  encoder: ModelConfig, num_classes: int, config: FinetuneConfig
+  encoder: ModelConfig, num_classes: int, config: FinetuneConfig, mesh: Mesh
 ) -> BertForSequenceClassification:
-  return BertForSequenceClassification(
-    dataclasses.replace(
-      encoder,
-      hidden_dropout_rate=config.hidden_dropout_rate,
-      attention_dropout_rate=config.attention_dropout_rate,
-    ),
-    num_classes,
-    config.pooling,
+  encoder = dataclasses.replace(
+    encoder,
+    hidden_dropout_rate=config.hidden_dropout_rate,
+    attention_dropout_rate=config.attention_dropout_rate,
+  )
+  compute = kernels.resolve(
     config.compute,
+    encoder,
+    mesh.devices.flat[0],
+    config.seq_length,
+    kernels.FINETUNING,
+  )
+  return BertForSequenceClassification(
+    encoder, num_classes, config.pooling, compute
   )
 
 

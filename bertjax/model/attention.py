@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Self-attention that stays inside packed examples."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -10,12 +11,14 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.dot_product import attend
+from bertjax.model.dot_product import CONTEXT, attend
 from bertjax.model.functions import project
+from bertjax.model.fused_attention import KERNELS
 from bertjax.model.layers import weights, zeros
 from bertjax.model.random_bits import bits16
 
 Array = jax.Array
+SAVE_CONTEXT = jax.checkpoint_policies.save_only_these_names(CONTEXT)
 
 
 class SelfAttention(nn.Module):
@@ -33,26 +36,47 @@ class SelfAttention(nn.Module):
     query_BSHK = self._project("query", hidden_BSD)
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
-    rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
-    context_BSHK: Any = attend(
+    context_BSHK = self._attend(
       query_BSHK * self.config.head_size**-0.5,
       key_BTHK,
       value_BTHK,
       packs_BS,
-      self._bits(rate, packs_BS, rows_B),
-      rate,
+      rows_B,
     )
     return self._merge(context_BSHK)
 
-  def _bits(self, rate: float, packs_BS: Array, rows_B: Array) -> Array | None:
-    if rate == 0.0:
-      return None
-    rows, length = packs_BS.shape
-    shape = (rows, self.config.num_heads, length, length)
-    return with_logical_constraint(
-      bits16(self.make_rng("dropout"), shape, rows_B),
-      ("batch", "heads", "length", None),
-    )
+  def _attend(
+    self,
+    query_BSHK: Array,
+    key_BTHK: Array,
+    value_BTHK: Array,
+    packs_BS: Array,
+    rows_B: Array,
+  ) -> Array:
+    """By the kernel that `compute.attention` names; plainly by any other.
+
+    Raises:
+      ValueError: dropout is asked of a kernel that has none.
+    """
+    states = (query_BSHK, key_BTHK, value_BTHK, packs_BS)
+    rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
+    name = self.compute.attention
+    # Parameters are born of one row, which no mesh divides.
+    if name in KERNELS and not self.is_initializing():
+      if rate:
+        raise ValueError(
+          f"compute.attention={name} drops no attention weights, and "
+          f"attention_dropout_rate={rate}; set that to 0, or "
+          "compute.attention=xla"
+        )
+      return KERNELS[name](*states)
+    attend_plainly = functools.partial(_attend_plainly, rate=rate)
+    if self.compute.remat == "attention":
+      attend_plainly = jax.checkpoint(
+        attend_plainly, prevent_cse=False, policy=SAVE_CONTEXT
+      )
+    key = self.make_rng("dropout") if rate else None
+    return attend_plainly(*states, rows_B, key)
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = nn.DenseGeneral(
@@ -77,3 +101,27 @@ class SelfAttention(nn.Module):
       bias_init=zeros("embed"),
       name="out",
     )(context_BSHK)
+
+
+def _attend_plainly(
+  query_BSHK: Array,
+  key_BTHK: Array,
+  value_BTHK: Array,
+  packs_BS: Array,
+  rows_B: Array,
+  key: Array | None,
+  *,
+  rate: float,
+) -> Array:
+  """With dropout where there is a key for it."""
+  bits_BHST = None
+  if key is not None:
+    rows, length, heads, _ = query_BSHK.shape
+    bits_BHST = with_logical_constraint(
+      bits16(key, (rows, heads, length, length), rows_B),
+      ("batch", "heads", "length", None),
+    )
+  context_BSHK: Any = attend(
+    query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHST, rate
+  )
+  return context_BSHK

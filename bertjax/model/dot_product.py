@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from bertjax.model.layers import dropped_below, kept_scale
 
@@ -20,6 +21,8 @@ Array = jax.Array
 # Added to scores outside a pack. The largest score of a pack is subtracted
 # before the exponential, which is then exactly 0: padding is invisible.
 OUTSIDE = -1e9
+# The name under which rematerialisation finds what was attended to.
+CONTEXT = "context"
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
@@ -70,6 +73,7 @@ def _forward(
   context_BSHK = jnp.einsum(
     "BHST,BTHK->BSHK", _kept(weights_BHST, rate), value_BTHK
   )
+  context_BSHK = checkpoint_name(context_BSHK, CONTEXT)
   return context_BSHK, (
     query_BSHK,
     key_BTHK,

@@ -23,6 +23,7 @@ from bertjax.model.layers import (
 from bertjax.model.random_bits import row_numbers
 
 Array = jax.Array
+# "attention" is not here: it recomputes less than a layer, in `attention.py`.
 REMAT_POLICIES = {
   "dots": jax.checkpoint_policies.save_only_these_names(PROJECTION),
   "full": jax.checkpoint_policies.nothing_saveable,
@@ -98,8 +99,8 @@ class Encoder(nn.Module):
     hidden_BSD = self.embeddings(features, deterministic=deterministic)
     hidden_BSD = with_logical_constraint(hidden_BSD, HIDDEN_AXES)
     layer = Layer
-    if self.compute.remat != "none":
-      policy = REMAT_POLICIES[self.compute.remat]
+    policy = REMAT_POLICIES.get(self.compute.remat)
+    if policy is not None:
       layer = nn.remat(Layer, policy=policy, prevent_cse=False)
     stack = nn.scan(
       layer,

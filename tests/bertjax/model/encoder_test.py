@@ -3,6 +3,7 @@
 """The stack: scanned, unrolled or recomputed, the same function."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -110,6 +111,7 @@ def plain():
   "compute",
   [
     ComputeConfig(unroll=2),
+    ComputeConfig(remat="attention"),
     ComputeConfig(remat="dots"),
     ComputeConfig(remat="full"),
   ],
@@ -126,17 +128,36 @@ def test_unrolling_and_remat_change_no_value_and_no_gradient(compute, plain):
 def test_remat_recomputes_what_its_policy_says():
   """No product with a kernel is done twice under `dots`; all are in `full`."""
   counts = {}
-  for remat in ("none", "dots", "full"):
+  for remat in ("none", "attention", "dots", "full"):
     compute = ComputeConfig(remat=remat)
     trace = jax.make_jaxpr(
       jax.grad(lambda params, c=compute: hidden(params, c, seed=SEED).sum())
     )(PARAMS)
     names = [e.primitive.name for e in equations(trace.jaxpr)]
     counts[remat] = names.count("dot_general")
+  # Scores, and no context, which is kept.
+  assert counts["attention"] - counts["none"] == 1
   # Scores and context; or these and query, key, value, out, up (what down
   # gives is not needed).
   assert counts["dots"] - counts["none"] in {1, 2}
   assert counts["full"] - counts["dots"] >= 5
+
+
+def test_remat_of_attention_keeps_nothing_for_pairs_of_positions():
+  """And keeps all else, each once: as many arrays but for the weights."""
+  kept = {}
+  for remat in ("none", "attention"):
+    run = functools.partial(
+      hidden, compute=ComputeConfig(remat=remat), seed=SEED
+    )
+    back = jax.eval_shape(lambda run=run: jax.vjp(run, PARAMS)[1])
+    kept[remat] = [leaf.shape for leaf in jax.tree.leaves(back)]
+  rows, length = BATCH["packs_BS"].shape
+  pairs = (SMALL.num_layers, rows, SMALL.num_heads, length, length)
+  assert kept["none"].count(pairs) == 1
+  assert kept["attention"].count(pairs) == 0
+  context = (*pairs[:2], length, SMALL.num_heads, SMALL.head_size)
+  assert kept["none"].count(context) == kept["attention"].count(context)
 
 
 def test_layers_drop_different_units():

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which kernel computes attention, on which platform, for which model.
+
+Nothing here imports JAX.
+"""
+
+import dataclasses
+import functools
+import logging
+from typing import Any
+
+from bertjax.config import ComputeConfig, ModelConfig
+
+_LOG = logging.getLogger(__name__)
+# Where each kernel runs; "xla" does anywhere.
+_PLATFORMS = {"splash": "tpu", "cudnn": "gpu"}
+_PLATFORM_NAMES = {"tpu": "TPUs from v4 on", "gpu": "NVIDIA's GPUs"}
+# Of JAX's `device_kind`: their matrix units do not take what splash gives.
+_OLD_TPUS = ("TPU v2", "TPU v3")
+# Below this, "auto" leaves attention to the compiler. At 128 positions it is
+# 2 % of a step's FLOPs, its scores are a quarter as many for each position as
+# at 512, and a kernel would spend its time on starting one small tile for
+# every row and head.
+SHORTEST_SPLASH = 512
+_SPLASH_LENGTHS = 128
+_CUDNN_DTYPES = ("bfloat16", "float16")
+# cuDNN goes to 256 on Hopper and later only.
+_CUDNN_HEADS = (8, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """Names of the fields that a user changes; here those of pre-training."""
+
+  dropout: str = "model.attention_dropout_rate"
+  seq_length: str = "data.seq_length"
+
+
+FINETUNING = Fields("attention_dropout_rate", "seq_length")
+
+
+def choose_attention(
+  compute: ComputeConfig,
+  model: ModelConfig,
+  platform: str,
+  seq_length: int,
+  fields: Fields = Fields(),
+) -> tuple[str, str]:
+  """Return xla, splash or cudnn, and why it is not a faster one, or "".
+
+  Args:
+    compute: what is asked for.
+    model: whose attention it is.
+    platform: of the devices that are to run it; see `platform_of`.
+    seq_length: positions of a row.
+    fields: as the reason, or the error, names them.
+
+  Raises:
+    ValueError: a kernel is asked for by name that this platform does not have
+      or that cannot do what the model asks for.
+  """
+  asked = compute.attention
+  if asked == "xla":
+    return "xla", ""
+  if asked == "auto":
+    return _choose(compute, model, platform, seq_length, fields)
+  if platform != _PLATFORMS[asked]:
+    raise ValueError(
+      f"compute.attention={asked} runs on {_PLATFORM_NAMES[_PLATFORMS[asked]]} "
+      f"only, and this is {platform}; give auto or xla"
+    )
+  obstacle = _obstacle(asked, compute, model, seq_length, fields)
+  if obstacle:
+    raise ValueError(
+      f"compute.attention={asked} {obstacle}, or compute.attention=xla"
+    )
+  return asked, ""
+
+
+def resolve(
+  compute: ComputeConfig,
+  model: ModelConfig,
+  device: Any,
+  seq_length: int,
+  fields: Fields = Fields(),
+) -> ComputeConfig:
+  """Return `compute` with the kernel chosen for a device.
+
+  Says once why "auto" takes the slower one, where a user can change that.
+
+  Raises:
+    ValueError: see `choose_attention`.
+  """
+  name, reason = choose_attention(
+    compute, model, platform_of(device), seq_length, fields
+  )
+  if reason:
+    _say(reason)
+  return dataclasses.replace(compute, attention=name)
+
+
+def platform_of(device: Any) -> str:
+  """Return what a JAX device is, as JAX calls it.
+
+  But what has none of the kernels of its platform has another name: a GPU
+  that is not NVIDIA's is "rocm", a TPU before v4 the name of its kind.
+  """
+  client = getattr(device, "client", None)
+  if "rocm" in getattr(client, "platform_version", ""):
+    return "rocm"
+  kind = str(getattr(device, "device_kind", ""))
+  return kind if kind in _OLD_TPUS else device.platform
+
+
+def _choose(
+  compute: ComputeConfig,
+  model: ModelConfig,
+  platform: str,
+  seq_length: int,
+  fields: Fields,
+) -> tuple[str, str]:
+  fast = [name for name, home in _PLATFORMS.items() if home == platform]
+  if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
+    return "xla", ""
+  obstacle = _obstacle(fast[0], compute, model, seq_length, fields)
+  if obstacle:
+    return "xla", (
+      f"attention is left to the compiler (xla): {fast[0]}, which is faster, "
+      f"{obstacle}"
+    )
+  return fast[0], ""
+
+
+def _obstacle(
+  name: str,
+  compute: ComputeConfig,
+  model: ModelConfig,
+  seq_length: int,
+  fields: Fields,
+) -> str:
+  """What kernel `name` cannot do of what is asked, and the fix; "" if all."""
+  rate = model.attention_dropout_rate
+  if rate:
+    return (
+      f"drops no attention weights, and {fields.dropout}={rate}; set "
+      f"--config.{fields.dropout}=0"
+    )
+  if name == "splash":
+    return _splash_obstacle(seq_length, fields)
+  return _cudnn_obstacle(compute, model)
+
+
+def _splash_obstacle(seq_length: int, fields: Fields) -> str:
+  if seq_length % _SPLASH_LENGTHS == 0:
+    return ""
+  near = max(1, round(seq_length / _SPLASH_LENGTHS)) * _SPLASH_LENGTHS
+  return (
+    f"works on multiples of {_SPLASH_LENGTHS} positions, and "
+    f"{fields.seq_length}={seq_length}; give {near}"
+  )
+
+
+def _cudnn_obstacle(compute: ComputeConfig, model: ModelConfig) -> str:
+  if compute.dtype not in _CUDNN_DTYPES:
+    return (
+      f"does not compute in compute.dtype={compute.dtype}; set "
+      "--config.compute.dtype=bfloat16"
+    )
+  step, largest = _CUDNN_HEADS
+  if model.head_size % step or model.head_size > largest:
+    return (
+      f"has heads of {step} to {largest} in steps of {step}, and model."
+      f"hidden_size / model.num_heads = {model.head_size}; give "
+      "another model.num_heads"
+    )
+  return ""
+
+
+@functools.cache
+def _say(reason: str) -> None:
+  _LOG.warning("%s", reason)
