@@ -14,11 +14,12 @@ at 1,000,000, batches of 256.
 Overlays: `size=` tiny mini small medium base large; `objective=` mlm (B is
 always the true continuation) mlm_nsp; `seq=` 128 512, from one store; `mesh=`
 data fsdp tensor, the axis that takes all devices; `hardware=` chip v5e-8
-v5e-256 v5e-2x256 v5p-128 v6e-256, what it is laid over; `recipe=` published,
-all steps at one length; two_phase, the last tenth of them at 512 and the others at
-128, as the paper has it; lamb, NVIDIA's in 8,601 large steps; short, for
-minutes or hours instead of days: Muon, positions that start as sinusoids, two
-pieces of five masked and no dropout. Any field is a flag:
+v5e-256 v5e-2x256 v5p-128 v6e-256, what it is laid over (splash attention needs
+`--config.model.attention_dropout_rate=0` too); `recipe=` published, all steps
+at one length; two_phase, the last tenth of them at 512 and the others at 128,
+as the paper has it; lamb, NVIDIA's in 8,601 large steps; short, for minutes or
+hours instead of days: Muon, positions that start as sinusoids, two pieces of
+five masked and no dropout. Any field is a flag:
 `--config.optimizer.learning_rate=2e-3`; a misspelt one is refused.
 
 On a laptop, a few hundred steps on the Python standard library's prose:
