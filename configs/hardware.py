@@ -51,20 +51,23 @@ def overlay(hardware: Hardware) -> common.Overlay:
   """
 
   def apply(config: ml_collections.ConfigDict) -> None:
-    config.mesh.data = hardware.chips
-    config.mesh.slices = hardware.slices
-    config.mesh.zero1 = hardware.chips > 1
-    config.compute.dtype = "bfloat16"
-    config.compute.dropout_rng = "rbg"
-    config.optimizer.accumulation = _micro_batches(
-      hardware, config.batch_size, config.data.seq_length
-    )
-    if config.phase2.steps:
-      config.phase2.accumulation = _micro_batches(
-        hardware,
-        config.phase2.batch_size or config.batch_size,
-        config.phase2.seq_length,
+    given = config.to_dict()
+    rows, second = given["batch_size"], given["phase2"]
+    changes = {
+      "mesh.data": hardware.chips,
+      "mesh.slices": hardware.slices,
+      "mesh.zero1": hardware.chips > 1,
+      "compute.dtype": "bfloat16",
+      "compute.dropout_rng": "rbg",
+      "optimizer.accumulation": _micro_batches(
+        hardware, rows, given["data"]["seq_length"]
+      ),
+    }
+    if second["steps"]:
+      changes["phase2.accumulation"] = _micro_batches(
+        hardware, second["batch_size"] or rows, second["seq_length"]
       )
+    config.update_from_flattened_dict(changes)
 
   return apply
 

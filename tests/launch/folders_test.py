@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+from typing import Any
 import subprocess
 import sys
 
@@ -10,10 +11,11 @@ import pytest
 from launch import finetune, folders, pretrain, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
+UNREAD: Any = None  # a config; the folder is looked at before it
 RUNS = {
-  "pretrain": lambda folder: pretrain.run(None, folder),
-  "finetune": lambda folder: finetune.run(None, "nowhere", folder),
-  "sweep": lambda folder: sweep.run(None, folder),
+  "pretrain": lambda folder: pretrain.run(UNREAD, folder),
+  "finetune": lambda folder: finetune.run(UNREAD, "nowhere", folder),
+  "sweep": lambda folder: sweep.run(UNREAD, folder),
 }
 
 
@@ -32,7 +34,7 @@ def test_no_run_takes_an_address_for_a_folder(
 
 def test_nor_does_a_bundle(tmp_path):
   with pytest.raises(ValueError, match="--bundle=gs://b/bundle"):
-    pretrain.run(None, str(tmp_path / "run"), "gs://b/bundle")
+    pretrain.run(UNREAD, str(tmp_path / "run"), "gs://b/bundle")
   assert list(tmp_path.iterdir()) == []
 
 

@@ -6,13 +6,13 @@ import itertools
 import json
 import types
 
-import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
 from bertjax import masking, step
-from bertjax.config import DataConfig, ObjectiveConfig
+from bertjax.config import DataConfig, ModelConfig, ObjectiveConfig
+from bertjax.model import BertForPreTraining
 from data_pipelines import tokenizers
 from data_pipelines.pretraining import PretrainingPipeline
 from launch.reports import samples, store_report
@@ -187,7 +187,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   tokenizer = tokenizers.load(store.tokenizer_path)
   batch = pipeline.batch(0)
   task = step.pretraining_task(
-    nn.Module(),  # takes no part
+    BertForPreTraining(ModelConfig()),  # takes no part
     objective,
     tokenizer.vocabulary(store.piece_counts()),
     num_slots=masking.num_slots(128, pipeline.num_packs, objective.mask_rate),
