@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
-from typing import Any
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 

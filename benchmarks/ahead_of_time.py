@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Plans of BERT by ahead-of-time compilation, each in a process, and kept.
+
+    python -m benchmarks.ahead_of_time --case='{"kind": "v5e", "chips": 16}'
+
+prints one as JSON. What was compiled once is read from `--cache` as long as
+the code and the compiler are the same.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from absl import app, flags
+
+ROOT = pathlib.Path(__file__).parents[1]
+CASE = flags.DEFINE_string("case", None, "Fields of a Case, as JSON.")
+CACHE = flags.DEFINE_string(
+  "cache",
+  "runs/ahead_of_time.jsonl",
+  "What was compiled before; none if empty.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """One train step of BERT to compile.
+
+  Attributes:
+    kind: of chip.
+    chips: of one slice; a number of chips stands for its most compact shape.
+    size: of the model.
+    seq_length: tokens a row.
+    rows: of a chip.
+    sharding: data, zero1 or fsdp.
+    remat: policy.
+    count: whether the compiler is to count FLOPs too.
+  """
+
+  kind: str = "v5e"
+  chips: int = 16
+  size: str = "large"
+  seq_length: int = 512
+  rows: int = 16
+  sharding: str = "zero1"
+  remat: str = "none"
+  count: bool = False
+
+
+def measure(
+  case: Case, cache: pathlib.Path | None = None, timeout: float = 3600
+) -> dict[str, Any]:
+  """Compile a case, or read what an earlier run kept of it.
+
+  Args:
+    case: to compile.
+    cache: file of JSON lines; None keeps nothing.
+    timeout: seconds that it may take.
+
+  Returns:
+    A phase of `bertjax.plan.planning.make_plan`; or `error`, one line.
+  """
+  key = {"case": dataclasses.asdict(case), **versions()}
+  if cache is not None and cache.exists():
+    for line in cache.read_text().splitlines():
+      record = json.loads(line)
+      if record["key"] == key:
+        return record["phase"]
+  command = (sys.executable, "-m", "benchmarks.ahead_of_time")
+  done = subprocess.run(
+    (*command, f"--case={json.dumps(dataclasses.asdict(case))}"),
+    cwd=ROOT,
+    env={**os.environ, "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
+    capture_output=True,
+    text=True,
+    timeout=timeout,
+    check=False,
+  )
+  if done.returncode:
+    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    if done.returncode < 0:
+      lines = [f"the compiler crashed with signal {-done.returncode}"]
+    return {"error": lines[-1]}
+  phase = json.loads(done.stdout.splitlines()[-1])
+  if cache is not None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.open("a") as file:
+      file.write(json.dumps({"key": key, "phase": phase}) + "\n")
+  return phase
+
+
+def cache_path() -> pathlib.Path | None:
+  """Return what `--cache` names."""
+  return pathlib.Path(CACHE.value) if CACHE.value else None
+
+
+def versions() -> dict[str, str]:
+  """Return what a plan depends on beside its case."""
+  digest = hashlib.sha256()
+  for path in sorted((ROOT / "bertjax").rglob("*.py")):
+    digest.update(path.read_bytes())
+  found = {"code": digest.hexdigest()[:16]}
+  for name in ("jax", "libtpu"):
+    try:
+      found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      found[name] = "absent"
+  return found
+
+
+def make_config(case: Case, num_devices: int, num_chips: int) -> Any:
+  """Return the config of a run as a pod would have it: LAMB, bfloat16, rbg."""
+  from bertjax.config import (
+    SIZES,
+    ComputeConfig,
+    DataConfig,
+    MeshConfig,
+    OptimizerConfig,
+    PretrainConfig,
+  )
+
+  fsdp = case.sharding == "fsdp"
+  return PretrainConfig(
+    batch_size=max(case.rows * num_chips, num_devices),
+    model=dataclasses.replace(SIZES[case.size], vocab_size=0),
+    data=DataConfig(seq_length=case.seq_length, max_packs=1),
+    optimizer=OptimizerConfig(name="lamb"),
+    mesh=MeshConfig(
+      data=1 if fsdp else -1,
+      fsdp=-1 if fsdp else 1,
+      zero1=case.sharding == "zero1",
+    ),
+    compute=ComputeConfig(
+      dtype="bfloat16", dropout_rng="rbg", remat=case.remat
+    ),
+  )
+
+
+def main(_: list[str]) -> None:
+  """Compile one case and print its phase."""
+  from bertjax.plan import environment
+
+  environment.set_environment()  # before JAX is imported
+  from bertjax.plan import planning, topologies
+
+  case = Case(**json.loads(CASE.value or "{}"))
+  topology = topologies.of_size(case.kind, case.chips)
+  if topology is None:
+    raise ValueError(f"there is no {case.kind} of {case.chips} chips")
+  config = make_config(case, topology.num_devices, topology.num_chips)
+  plan = planning.make_plan(config, topology, count=case.count)
+  phase: Mapping[str, Any] = plan["phases"][0]
+  print(json.dumps(phase))
+
+
+if __name__ == "__main__":
+  app.run(main)

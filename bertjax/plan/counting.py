@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""FLOPs of a step: by the formula, and by the compiler's own count."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from bertjax import flops, masking
+from bertjax.config import PretrainConfig
+from bertjax.plan import compiling
+
+
+def formula_flops(config: PretrainConfig) -> float:
+  """Return the model FLOPs of one step of a phase, rows being full."""
+  data = config.data
+  slots = masking.num_slots(
+    data.seq_length, data.max_packs, config.objective.mask_rate
+  )
+  return flops.train_flops(
+    config.model,
+    flops.full_counts(config.batch_size, data.seq_length, data.max_packs),
+    config.batch_size * slots,
+  )
+
+
+def attention_flops(config: PretrainConfig) -> float:
+  """Return those of them that are attention's own products."""
+  data, model = config.data, config.model
+  # A kernel computes whole rows, whatever is packed into them.
+  pairs = config.batch_size * data.seq_length**2
+  return 12.0 * pairs * model.hidden_size * model.num_layers
+
+
+def count_unrolled(
+  config: PretrainConfig, devices: Sequence[Any]
+) -> tuple[float, float] | None:
+  """Have the compiler count FLOPs and bytes of one device in one step.
+
+  It counts a loop's body once: so the step is compiled with one layer and
+  with three, unrolled, and the layers in between are added. Bytes are also of
+  what never leaves the chip, so that they are too many.
+
+  Returns:
+    (FLOPs, bytes); None where the compiler does not tell.
+  """
+  parts = config.optimizer.accumulation
+  one, three = (
+    _compile_layers(config, devices, layers, parts) for layers in (1, 3)
+  )
+  found = []
+  for name in ("flops", "bytes_accessed"):
+    first, third = getattr(one, name), getattr(three, name)
+    if first is None or third is None:
+      return None
+    layer = (third - first) / 2
+    found.append(parts * (first + (config.model.num_layers - 1) * layer))
+  return found[0], found[1]
+
+
+def _compile_layers(
+  config: PretrainConfig, devices: Sequence[Any], layers: int, parts: int
+) -> compiling.Executable:
+  small = dataclasses.replace(
+    config,
+    batch_size=config.batch_size // parts,
+    model=dataclasses.replace(config.model, num_layers=layers),
+    compute=dataclasses.replace(config.compute, unroll=layers),
+    optimizer=dataclasses.replace(config.optimizer, accumulation=1),
+  )
+  return compiling.compile_step(compiling.build(small, devices), small)

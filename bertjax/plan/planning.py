@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a run on a topology: compiled, read, and reckoned from."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bertjax import checks
+from bertjax.config import PretrainConfig, to_mapping
+from bertjax.phases import Phase, split_phases
+from bertjax.plan import (
+  collectives,
+  compiling,
+  cost,
+  counting,
+  hlo,
+  memory,
+  products,
+  roofline,
+  traffic,
+)
+from bertjax.plan.topologies import Topology, get_devices
+from bertjax.program import Program
+
+BOUND = (
+  "Times and MFU are bounds reckoned from the compiled program and the chip's "
+  "peaks: no run can be better. They are not measurements."
+)
+# Told one line before each compile, which takes a minute or so.
+Tell = Callable[[str], None]
+
+
+def prepare(
+  config: PretrainConfig, topology: Topology
+) -> tuple[PretrainConfig, list[str]]:
+  """Fill in what a store would say, check everything, and say what was chosen.
+
+  Raises:
+    ValueError: a mistake of the user's, before any compile.
+  """
+  notes = []
+  model, data, second = config.model, config.data, config.phase2
+  if not model.vocab_size:
+    size = checks.padded_vocab_size(compiling.PIECES)
+    model = dataclasses.replace(model, vocab_size=size)
+    notes.append(
+      f"model.vocab_size=0: planned with {compiling.PIECES:,} pieces, a table "
+      f"of {size:,} rows"
+    )
+  if not data.max_packs or (second.steps and not second.max_packs):
+    notes.append(
+      "data.max_packs=0: planned with one example a row; a store chooses more"
+    )
+    data = dataclasses.replace(data, max_packs=data.max_packs or 1)
+    if second.steps:
+      second = dataclasses.replace(second, max_packs=second.max_packs or 1)
+  mesh = config.mesh
+  if topology.num_slices > 1 and not mesh.slices:
+    mesh = dataclasses.replace(mesh, slices=topology.num_slices)
+  config = dataclasses.replace(
+    config, model=model, data=data, mesh=mesh, phase2=second
+  )
+  pieces = min(compiling.PIECES, model.vocab_size)
+  checks.check_pretrain(
+    config, num_devices=topology.num_devices, vocab_size=pieces
+  )
+  return config, notes
+
+
+def make_plan(
+  config: PretrainConfig,
+  topology: Topology,
+  *,
+  price_per_chip_hour: float | None = None,
+  count: bool = True,
+  tell: Tell = lambda line: None,
+) -> dict[str, Any]:
+  """Compile each phase of a run for a topology, and plan it.
+
+  Args:
+    config: of the run; no store is read.
+    topology: to compile for.
+    price_per_chip_hour: in any currency.
+    count: whether to have the compiler count too, in two more compiles.
+    tell: is told what is about to be compiled.
+
+  Returns:
+    What JSON can hold; see `describe_phase` for each of `phases`.
+
+  Raises:
+    ValueError: a mistake of the user's, or libtpu cannot be had.
+  """
+  config, notes = prepare(config, topology)
+  devices = get_devices(topology)
+  program = compiling.build(config, devices)
+  phases = split_phases(config)
+  described = []
+  for number, phase in enumerate(phases, 1):
+    of = f" of phase {number}" if len(phases) > 1 else ""
+    tell(f"compiling the train step{of} for {topology}")
+    entry = describe_phase(program, phase, topology, devices, count=count)
+    described.append(entry)
+  fits = all(entry["memory"]["fits"] for entry in described)
+  return {
+    "bound": BOUND,
+    "topology": describe_topology(topology),
+    "mesh": dict(program.mesh.shape),
+    "parameters": memory.count_parameters(program.abstract_state().params),
+    "config": to_mapping(config),
+    "notes": notes,
+    "phases": described,
+    "run": cost.of_run(
+      [
+        (entry["steps"], entry["positions"], entry["time"]["step"])
+        for entry in described
+      ],
+      topology,
+      price_per_chip_hour,
+    )
+    if fits
+    else None,
+  }
+
+
+def describe_topology(topology: Topology) -> dict[str, Any]:
+  """Return a topology and its chip, as JSON has them."""
+  chip = topology.chip
+  return {
+    "name": str(topology),
+    "kind": topology.kind,
+    "shape": list(topology.shape),
+    "num_slices": topology.num_slices,
+    "chips": topology.num_chips,
+    "devices": topology.num_devices,
+    "peak_flops": chip.peak_flops,
+    "hbm_bandwidth": chip.hbm_bandwidth,
+    "link_bandwidth": chip.link_bandwidth,
+    "dcn_bandwidth": chip.dcn_bandwidth,
+  }
+
+
+def describe_phase(
+  program: Program,
+  phase: Phase,
+  topology: Topology,
+  devices: Sequence[Any],
+  *,
+  count: bool = True,
+) -> dict[str, Any]:
+  """Compile one phase; return what is known of it.
+
+  Returns:
+    Its shape; `compile_seconds`; `memory` of `memory.describe`; and where it
+    fits `work`, `collectives` (None where they cannot be read) and `time`.
+  """
+  config = phase.config
+  executable = compiling.compile_step(program, config)
+  entry: dict[str, Any] = {
+    "steps": phase.stop - phase.start,
+    "seq_length": config.data.seq_length,
+    "max_packs": config.data.max_packs,
+    "batch_size": config.batch_size,
+    "rows_per_chip": config.batch_size / topology.num_chips,
+    "accumulation": config.optimizer.accumulation,
+    "positions": phase.positions,
+    "compile_seconds": executable.seconds,
+    "memory": memory.describe(
+      program.abstract_state(),
+      program.abstract_batch(config),
+      executable,
+      topology,
+    ),
+    "notes": list(executable.notes),
+  }
+  if not executable.compiles:
+    return entry
+  counted = counting.count_unrolled(config, devices) if count else None
+  if counted is None and executable.text is None:
+    counted = counting.count_unrolled(config, devices)
+  reckoned = reckon(config, topology, executable.text, counted)
+  notes = [*entry["notes"], *reckoned.pop("notes")]
+  return {**entry, **reckoned, "notes": notes}
+
+
+def reckon(
+  config: PretrainConfig,
+  topology: Topology,
+  text: str | None,
+  counted: tuple[float, float] | None,
+) -> dict[str, Any]:
+  """Return `work`, `collectives`, `time` and `notes` of a step that fits.
+
+  Args:
+    config: of a phase.
+    topology: that it is compiled for.
+    text: of the optimised program, or None.
+    counted: of `counting.count_unrolled`; not None where there is no text.
+  """
+  module = None if text is None else hlo.parse(text)
+  found: list[collectives.Collective] | None = None
+  if module is not None:
+    devices, slices = topology.num_devices, topology.num_slices
+    found = collectives.find(module, devices // slices, slices)
+  work = _count(config, topology, module, counted)
+  bound = roofline.bound(
+    topology,
+    found or (),
+    flops=work["products_flops"] or work["counted_flops"],
+    hbm_bytes=work["hbm_bytes"] or work["counted_bytes"],
+  )
+  notes = []
+  if module is not None and module.uncounted:
+    notes.append(
+      f"the passes of {len(module.uncounted)} loops are not told: what they "
+      "compute, move and send counts once, which is too little"
+    )
+  if module is not None and module.unreached:
+    notes.append(
+      f"{len(module.unreached)} computations of the program are not understood "
+      "and not counted, so that FLOPs, traffic and collectives are too few"
+    )
+  chip = topology.chip
+  useful = work["formula_flops"] * chip.devices / chip.peak_flops
+  return {
+    "work": work,
+    "collectives": None if found is None else collectives.by_kind(found),
+    "time": {
+      **dataclasses.asdict(bound),
+      "step": bound.step,
+      "limited_by": bound.limited_by,
+      "mfu": useful / bound.step,
+      "rows_per_second": config.batch_size / bound.step,
+    },
+    "notes": notes,
+  }
+
+
+def _count(
+  config: PretrainConfig,
+  topology: Topology,
+  module: hlo.Module | None,
+  counted: tuple[float, float] | None,
+) -> dict[str, Any]:
+  """FLOPs and bytes of one device, each in the ways that there are."""
+  formula = counting.formula_flops(config) / topology.num_devices
+  products_flops, hbm_bytes, hidden = None, None, 0.0
+  if module is not None:
+    if products.has_kernels(module):
+      # What the compiler cannot look into is counted by the formula.
+      hidden = counting.attention_flops(config) / topology.num_devices
+    products_flops = products.matmul_flops(module) + hidden
+    hbm_bytes = traffic.hbm_bytes(module)
+  counted_flops = counted[0] + hidden if counted else None
+  return {
+    "formula_flops": formula,
+    "products_flops": products_flops,
+    "products_ratio": products_flops and products_flops / formula,
+    "counted_flops": counted_flops,
+    "counted_ratio": counted_flops and counted_flops / formula,
+    "kernels": bool(hidden),
+    "hbm_bytes": hbm_bytes,
+    "counted_bytes": counted[1] if counted else None,
+  }

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Plan a run on TPUs from a host without any: memory, collectives, bounds.
+
+  python -m launch.plan --config=configs/pretrain.py:size=large,seq=512 \
+    --topology=v5e:16x16 --config.batch_size=4096 --config.mesh.zero1=True \
+    --config.compute.dtype=bfloat16 --config.compute.dropout_rng=rbg
+
+Needs libtpu (`pip install 'bertjax[tpu]'`), no TPU and no data. The train step
+that `launch.pretrain` would run is compiled for the topology, in about a
+minute; --output=DIR keeps plan.json and plan.html. --search looks for the
+largest batch a chip over shardings and remat policies instead of planning the
+batch that is given. Times are bounds, and never measurements.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import IO, Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from bertjax.config import PretrainConfig, from_mapping
+from bertjax.plan import environment, topologies
+from launch import cli
+
+# Set in the process that compiles: where the compiler crashes, as some
+# versions of libtpu do for some chips, another is left to say so.
+_COMPILES = "BERTJAX_PLAN_COMPILES"
+# How the dump of a crash begins.
+_CRASH = re.compile(r"\*\*\* SIG|https://symbolize|Fatal Python|PC: @")
+JSON = "plan.json"
+HTML = "plan.html"
+
+
+def run(
+  config: PretrainConfig,
+  topology: topologies.Topology,
+  *,
+  search: bool = False,
+  price_per_chip_hour: float | None = None,
+  count: bool = True,
+) -> dict[str, Any]:
+  """Plan a run, or search for its largest batch; prints what it compiles.
+
+  Returns:
+    What `plan.json` holds: see `bertjax.plan.planning.make_plan`, or with
+    `search` `topology`, `config` and `candidates` of `bertjax.plan.search`.
+
+  Raises:
+    ValueError: a mistake of the user's, or libtpu cannot be had.
+  """
+  # Not above: JAX reads its environment when it is imported.
+  from bertjax.config import to_mapping
+  from bertjax.plan import planning
+  from bertjax.plan.search import search as find_largest
+
+  tell = lambda line: print(f"{line} …", file=sys.stderr, flush=True)
+  if not search:
+    return planning.make_plan(
+      config,
+      topology,
+      price_per_chip_hour=price_per_chip_hour,
+      count=count,
+      tell=tell,
+    )
+  return {
+    "bound": planning.BOUND,
+    "topology": planning.describe_topology(topology),
+    "config": to_mapping(config),
+    "candidates": find_largest(config, topology, tell),
+  }
+
+
+def define_flags() -> None:
+  """Define the flags; not at import, since `run` has other callers."""
+  config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "Config file, as configs/pretrain.py:size=large,seq=512.",
+    lock_config=True,
+  )
+  flags.DEFINE_string(
+    "topology", None, "Chips of one slice, as v5e:16x16 or v4:4x4x8."
+  )
+  flags.DEFINE_integer("num_slices", 1, "Slices of that topology.")
+  flags.DEFINE_string("output", None, f"Folder for {JSON} and {HTML}.")
+  flags.DEFINE_bool("search", False, "Look for the largest batch a chip.")
+  flags.DEFINE_float("price_per_chip_hour", None, "In any currency.")
+  flags.DEFINE_bool(
+    "count", True, "Have the compiler count FLOPs and bytes too: two compiles."
+  )
+  flags.mark_flags_as_required(["config", "topology"])
+
+
+def main(argv: Sequence[str]) -> None:
+  """Plan what the flags say."""
+  values = flags.FLAGS
+  price = values.price_per_chip_hour
+  if price is not None and price < 0:
+    raise ValueError(f"--price_per_chip_hour={price}; give 0 or more")
+  config = from_mapping(PretrainConfig, values.config.to_dict())
+  topology = topologies.find(values.topology, values.num_slices)
+  if os.environ.get(_COMPILES) != "1":
+    _compile_apart(topology)
+  result = run(
+    config,
+    topology,
+    search=values.search,
+    price_per_chip_hour=price,
+    count=values.count,
+  )
+  from launch.reports import plan_report, plan_table
+
+  plan_table.show(result)
+  if values.output:
+    folder = pathlib.Path(values.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in plan_report.write(result, folder / HTML, folder / JSON):
+      print(f"wrote {path}")
+
+
+def _compile_apart(topology: topologies.Topology) -> None:
+  """Do it in another process, and exit as that one does."""
+  environment.set_environment()
+  with subprocess.Popen(
+    [sys.executable, "-m", "launch.plan", *sys.argv[1:]],
+    env={**os.environ, _COMPILES: "1"},
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as process:
+    assert process.stderr
+    withheld = _pass_on(process.stderr)
+    code = process.wait()
+  if code < 0:
+    cli.fail(
+      f"the compiler crashed with signal {-code} at {topology.name}; try "
+      "another version: pip install -U libtpu"
+    )
+  print(withheld, end="", file=sys.stderr)
+  sys.exit(code)
+
+
+def _pass_on(lines: IO[str]) -> str:
+  """Print lines as they come, up to a crash's; return those from there on."""
+  for line in lines:
+    if _CRASH.match(line):
+      return line + lines.read()
+    print(line, end="", file=sys.stderr, flush=True)
+  return ""
+
+
+if __name__ == "__main__":
+  define_flags()
+  cli.run(main)

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""`launch.plan` as a user runs it; one small compile for a slice of TPUs."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from bertjax.plan import planning, topologies
+from launch import plan
+from launch.reports import plan_report, plan_table
+
+ROOT = pathlib.Path(__file__).parents[2]
+needs_libtpu = pytest.mark.skipif(
+  importlib.util.find_spec("libtpu") is None,
+  reason="libtpu is not installed: pip install 'bertjax[tpu]'",
+)
+SMALL = (
+  "--config=configs/pretrain.py:size=tiny",
+  "--config.data.seq_length=32",
+  "--config.model.vocab_size=1024",
+  "--config.batch_size=8",
+  "--config.steps=20000",
+  "--config.mesh.zero1=True",
+  "--config.compute.dtype=bfloat16",
+  "--config.compute.dropout_rng=rbg",
+)
+
+
+def launch(*arguments):
+  """Run it apart; libtpu allows several processes where there is no TPU."""
+  return subprocess.run(
+    [sys.executable, "-m", "launch.plan", *arguments],
+    cwd=ROOT,
+    env={**os.environ, "ALLOW_MULTIPLE_LIBTPU_LOAD": "1", "XLA_FLAGS": ""},
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=600,
+  )
+
+
+@needs_libtpu
+def test_a_small_step_is_compiled_and_planned(tmp_path):
+  done = launch(
+    *SMALL,
+    "--topology=v5e:2x2",
+    "--nocount",
+    "--price_per_chip_hour=1.5",
+    f"--output={tmp_path / 'plan'}",
+  )
+  assert done.returncode == 0, done.stderr
+  lines = done.stderr.splitlines()
+  assert lines[0] == "compiling the train step for v5e:2x2 …"
+  assert len(lines) <= 2, lines  # and what became of attention
+  found = json.loads((tmp_path / "plan" / plan.JSON).read_text())
+  assert found["mesh"] == {"data": 4, "fsdp": 1, "tensor": 1}
+  (phase,) = found["phases"]
+  assert phase["memory"]["fits"]
+  kinds = phase["memory"]["by_kind"]
+  # Two slots a parameter, in as many pieces.
+  assert kinds["optimizer"] == pytest.approx(2 * kinds["parameters"], rel=0.01)
+  assert phase["work"]["products_ratio"] == pytest.approx(1, abs=0.03)
+  joined = [row for row in phase["collectives"] if row["bytes"] > 10_000]
+  assert {row["group"] for row in joined} == {4}
+  assert "all-gather" in {row["kind"] for row in joined}
+  reduced = sum(
+    row["bytes"]
+    for row in joined
+    if row["kind"] in ("all-reduce", "reduce-scatter")
+  )
+  # Gradients travel once, in the dtype of compute.
+  assert reduced == pytest.approx(2 * found["parameters"], rel=0.1)
+  assert found["run"]["price"] == 1.5 * found["run"]["chip_hours"]
+  page = (tmp_path / "plan" / plan.HTML).read_text()
+  assert page.count("<svg") == 2
+  assert "http" not in page.replace("http://www.w3.org/", "")
+  assert planning.BOUND in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (("--topology=v5e:3x3",), "v5e:2x4"),
+    (("--topology=v5e:2x2", "--price_per_chip_hour=-1"), "give 0 or more"),
+  ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+  tmp_path, arguments, words
+):
+  done = launch(*SMALL, *arguments, f"--output={tmp_path / 'plan'}")
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ")
+  assert words in line
+  assert not (tmp_path / "plan").exists()
+
+
+def test_a_compiler_that_crashes_is_told_of_by_name(
+  tmp_path, monkeypatch, capsys
+):
+  script = tmp_path / "python"
+  script.write_text(
+    "#!/bin/sh\necho compiling >&2\necho '*** SIGSEGV' >&2\n"
+    "echo more >&2\nkill -SEGV $$\n"
+  )
+  script.chmod(0o755)
+  monkeypatch.setattr(plan.sys, "executable", str(script))
+  with pytest.raises(SystemExit) as stopped:
+    plan._compile_apart(topologies.find("tpu7x:2x2x1"))
+  assert stopped.value.code == 1
+  lines = capsys.readouterr().err.splitlines()
+  assert lines[0] == "compiling"
+  assert lines[1].startswith(
+    "error: the compiler crashed with signal 11 at tpu"
+  )
+  assert len(lines) == 2
+
+
+def candidate(fits):
+  numbers = {"rows_per_chip": 8.0, "batch_size": 32, "step": 0.1}
+  numbers |= {"rows_per_second": 320.0, "mfu": 0.5, "limited_by": "memory"}
+  return {
+    "sharding": "zero1",
+    "remat": "none",
+    "fits": fits,
+    "needed": 2**30 if fits else None,
+    "limit": 2**34,
+    **(numbers if fits else {}),
+  }
+
+
+def test_a_search_is_shown_with_what_never_fits(tmp_path, capsys):
+  topology = topologies.find("v5e:2x2")
+  found = {
+    "bound": planning.BOUND,
+    "topology": planning.describe_topology(topology),
+    "config": {"steps": 3},
+    "candidates": [candidate(True), candidate(False)],
+  }
+  plan_table.show(found)
+  shown = capsys.readouterr().out
+  assert "50.0 %" in shown
+  assert "none fits" in shown
+  paths = plan_report.write(found, tmp_path / "a.html", tmp_path / "a.json")
+  assert [path.name for path in paths] == ["a.json", "a.html"]
+  assert "none fits" in (tmp_path / "a.html").read_text()
+
+
+def test_a_step_that_does_not_fit_is_shown_with_what_to_do(tmp_path, capsys):
+  topology = topologies.find("v5e:2x2")
+  memory = {
+    "fits": False,
+    "limit": 2**34,
+    "needed": 2**35,
+    "peak": None,
+    "by_kind": {"parameters": 2**30, "temporaries": 31 * 2**30},
+  }
+  phase = {"steps": 3, "seq_length": 128, "batch_size": 8, "rows_per_chip": 2.0}
+  phase |= {"accumulation": 1, "compile_seconds": 3.0, "notes": ["a note"]}
+  found = {
+    "bound": planning.BOUND,
+    "topology": planning.describe_topology(topology),
+    "mesh": {"data": 4},
+    "parameters": 1000,
+    "config": {"steps": 3},
+    "notes": [],
+    "phases": [{**phase, "memory": memory}],
+    "run": None,
+  }
+  plan_table.show(found)
+  shown = capsys.readouterr().out
+  assert "DOES NOT FIT: 32.00 of 16.00 GiB" in shown
+  assert "--search" in shown
+  plan_report.write(found, tmp_path / "a.html", tmp_path / "a.json")
+  assert "does not fit" in (tmp_path / "a.html").read_text()
