@@ -30,7 +30,7 @@ def one_device():
   """Rows are what is looked at here; one device compiles faster than eight."""
   real = sharding.make_mesh
   with pytest.MonkeyPatch.context() as patch:
-    one = lambda _: real(MeshConfig(), jax.devices()[:1])
+    one = lambda *_: real(MeshConfig(), jax.devices()[:1])
     patch.setattr(sharding, "make_mesh", one)
     yield
 

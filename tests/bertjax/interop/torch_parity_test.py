@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -90,9 +91,10 @@ def layer_states(config, params, features):
   encoder = params["encoder"]
   embeddings = Embeddings(config, ComputeConfig())
   layer = Layer(config, ComputeConfig(), deterministic=True)
+  rows_B = jnp.arange(len(features["packs_BS"]), dtype=jnp.uint32)
   step = jax.jit(
     lambda params, state_BSD: layer.apply(
-      {"params": params}, state_BSD, features["packs_BS"]
+      {"params": params}, state_BSD, features["packs_BS"], rows_B
     )[0]
   )
   state_BSD: Any = embeddings.apply(
