@@ -12,13 +12,9 @@ logger = logging.getLogger(__name__)
 
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
-# How the large batch is cut, and what draws dropout's bits, change no result
-# where nothing is dropped (laws 1 and 4).
-_OF_DROPOUT = (
-  "optimizer.accumulation",
-  "phase2.accumulation",
-  "compute.dropout_rng",
-)
+# How the large batch is cut changes no result (law 4), but for what rbg drops:
+# its bits are drawn for each micro-batch.
+_OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 
 
 def identity(
@@ -56,10 +52,14 @@ def identity(
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
     fields[f"{phase}.stores"] = dict(shares)
   fields["tokenizer"] = tokenizer_sha256
-  model = config.model
-  if not model.hidden_dropout_rate and not model.attention_dropout_rate:
-    for name in _OF_DROPOUT:
-      fields.pop(name, None)
+  model, free = config.model, []
+  drops = model.hidden_dropout_rate or model.attention_dropout_rate
+  if not drops:
+    free = ["compute.dropout_rng", *_OF_MICRO_BATCHES]
+  elif config.compute.dropout_rng == "threefry":
+    free = list(_OF_MICRO_BATCHES)
+  for name in free:
+    fields.pop(name, None)
   return fields
 
 

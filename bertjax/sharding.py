@@ -57,7 +57,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
     by_slice.setdefault(getattr(device, "slice_index", 0), []).append(device)
   slices = checks.mesh_slices(config, data, len(by_slice))
   inner = (data // slices, fsdp, tensor)
-  if len(by_slice) > 1:
+  if slices > 1 and len(by_slice) > 1:
     array = mesh_utils.create_hybrid_device_mesh(
       inner, (slices, 1, 1), devices, allow_split_physical_axes=True
     )
@@ -164,7 +164,7 @@ def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
   def place(
     path: tuple[Any, ...], leaf: Any, names: PartitionSpec, spec: PartitionSpec
   ) -> Any:
-    _check_table(path, names, spec)
+    _check_table(path, len(leaf.shape), names, spec)
     _check_divides(path, leaf.shape, spec, mesh)
     if zero1:
       spec = _along_data(leaf.shape, spec, mesh)
@@ -234,10 +234,15 @@ def _cut(axes: Any, mesh: Mesh) -> int:
 
 
 def _check_table(
-  path: tuple[Any, ...], names: PartitionSpec, spec: PartitionSpec
+  path: tuple[Any, ...], rank: int, names: PartitionSpec, spec: PartitionSpec
 ) -> None:
   """Coverage and collision: linen passes over both without a word."""
   known = dict(LOGICAL_AXES)
+  if len(names) != rank:
+    raise ValueError(
+      f"parameter {leaf_name(path)} has {rank} axes and the names "
+      f"{tuple(names)}; give each axis a name, or None"
+    )
   unknown = [name for name in names if name is not None and name not in known]
   if unknown:
     raise ValueError(

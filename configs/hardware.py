@@ -7,9 +7,6 @@
 """
 
 import dataclasses
-import math
-
-import ml_collections
 
 from configs import common
 
@@ -45,34 +42,17 @@ KINDS = {
 def overlay(hardware: Hardware) -> common.Overlay:
   """Return the overlay that lays a run over `hardware`.
 
-  Products in bfloat16, dropout's bits from the chip's own generator, and
-  parameters and slots in pieces over all chips. Micro-batches are as large as
-  fit. It goes after everything that sets batch and length.
+  Products in bfloat16, dropout's bits from the chip's own generator,
+  parameters and slots in pieces over all chips, and as many micro-batches as
+  batch and length turn out to need.
   """
-
-  def apply(config: ml_collections.ConfigDict) -> None:
-    given = config.to_dict()
-    rows, second = given["batch_size"], given["phase2"]
-    changes = {
+  return common.fields(
+    {
       "mesh.data": hardware.chips,
       "mesh.slices": hardware.slices,
       "mesh.zero1": hardware.chips > 1,
       "compute.dtype": "bfloat16",
       "compute.dropout_rng": "rbg",
-      "optimizer.accumulation": _micro_batches(
-        hardware, rows, given["data"]["seq_length"]
-      ),
+      "positions_per_device": hardware.positions,
     }
-    if second["steps"]:
-      changes["phase2.accumulation"] = _micro_batches(
-        hardware, second["batch_size"] or rows, second["seq_length"]
-      )
-    config.update_from_flattened_dict(changes)
-
-  return apply
-
-
-def _micro_batches(hardware: Hardware, rows: int, length: int) -> int:
-  """Fewest micro-batches of equal size that fit; a power of two."""
-  needed = rows * length / (hardware.chips * hardware.positions)
-  return 2 ** max(0, math.ceil(math.log2(needed)))
+  )

@@ -15,6 +15,7 @@ from bertjax import (
   bundle,
   checks,
   identity,
+  micro_batches,
   phases,
 )
 from bertjax.config import (
@@ -88,6 +89,7 @@ def assemble(config: PretrainConfig) -> Parts:
   )
   if origin is not None:
     _check_origin(origin, config.model, store)
+  config = micro_batches.fit_batches(config, jax.device_count())
   checks.check_pretrain(
     config, num_devices=jax.device_count(), vocab_size=store.vocab_size
   )

@@ -22,7 +22,7 @@ LAYERS = (
   {"config", "batch", "paths", "phases"},
   {"model"},
   {"objectives", "masking", "mask_units", "optim", "metrics", "sharding"}
-  | {"rng", "state", "flops", "checks", "agreement"},
+  | {"rng", "state", "flops", "checks", "agreement", "micro_batches"},
   {"gradients"},
   {"step"},
   {

@@ -22,8 +22,8 @@ def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
   known = math.prod(size for size in sizes if size != -1)
   if num_devices % known or (-1 not in sizes and known != num_devices):
     raise ValueError(
-      f"{text} does not divide {num_devices} devices; give axes whose product "
-      f"is {num_devices}, or -1 for one of them"
+      f"{text} does not multiply to {num_devices} devices; "
+      f"give {_nearest_mesh(sizes, num_devices)}"
     )
   data, fsdp, tensor = (
     num_devices // known if size == -1 else size for size in sizes
@@ -38,21 +38,26 @@ def mesh_slices(config: MeshConfig, data: int, found: int) -> int:
     config: where 0 slices are those found.
     data: devices along `data`.
     found: slices that the devices say they are of; 1 if they say nothing.
+      GPUs say so too, of each host.
 
   Raises:
     ValueError: other slices than found, or `data` that is no multiple.
   """
-  slices = config.slices or found
-  if slices < 1 or (found > 1 and slices != found):
+  if config.slices < 0:
     raise ValueError(
-      f"mesh.slices={config.slices}, and the devices are of {found}; give 0 "
-      "to follow them"
+      f"mesh.slices={config.slices}; give 0 to follow the devices, or 1 or more"
+    )
+  slices = config.slices or found
+  if slices > 1 < found != slices:
+    raise ValueError(
+      f"mesh.slices={slices}, and the devices are of {found}; give 0 to follow "
+      "them, or 1 to pass over it"
     )
   if data % slices:
     raise ValueError(
-      f"mesh.data={data} cannot cross {slices} slices: each holds a whole "
-      f"number of data × fsdp × tensor; give a multiple of {slices}, so less "
-      "fsdp or tensor"
+      f"mesh.data={data} cannot cross {slices} slices, each of which holds a "
+      f"whole number of data × fsdp × tensor; give a multiple of {slices} with "
+      "less fsdp or tensor, or mesh.slices=1 to pass over it"
     )
   return slices
 
@@ -77,7 +82,7 @@ def check_mesh(
     raise ValueError(
       f"batch_size={batch_size} is not a multiple of mesh data × fsdp × "
       f"optimizer.accumulation = {data} × {fsdp} × {accumulation} = {parts}; "
-      f"give {max(1, batch_size // parts) * parts}"
+      f"give {max(1, round(batch_size / parts)) * parts}"
     )
   for axis, size, name, value in (
     ("tensor", tensor, "model.num_heads", model.num_heads),
@@ -88,5 +93,20 @@ def check_mesh(
     if value % size:
       raise ValueError(
         f"mesh.{axis}={size} does not divide {name}={value}; give a divisor, "
-        f"such as {math.gcd(size, value)}"
+        f"such as {_nearest_divisor(size, value)}"
       )
+
+
+def _nearest_divisor(size: int, *values: int) -> int:
+  """Return what divides all `values` and is nearest to `size`."""
+  common = math.gcd(*values)
+  divisors = [each for each in range(1, common + 1) if common % each == 0]
+  return min(divisors, key=lambda each: (abs(each - size), each))
+
+
+def _nearest_mesh(sizes: tuple[int, ...], num_devices: int) -> str:
+  """Keep tensor and fsdp as near as can be, and give `data` what is left."""
+  tensor = _nearest_divisor(max(1, sizes[2]), num_devices)
+  fsdp = _nearest_divisor(max(1, sizes[1]), num_devices // tensor)
+  data = num_devices // (tensor * fsdp)
+  return f"data={data} fsdp={fsdp} tensor={tensor}"

@@ -34,6 +34,7 @@ def check_pretrain(
   """
   at_least(1, "steps", config.steps)
   at_least(1, "batch_size", config.batch_size)
+  at_least(0, "positions_per_device", config.positions_per_device)
   at_least(1, "log_every_steps", config.log_every_steps)
   check_seed(config.seed)
   check_phase2(config)

@@ -138,6 +138,9 @@ class PretrainConfig:
 
   steps: int = 1_000_000
   batch_size: int = 256  # rows a step, over all devices and micro-batches
+  # What a device takes at once: a batch of more is cut into the fewest equal
+  # micro-batches that fit. 0 leaves that to `optimizer.accumulation`.
+  positions_per_device: int = 0
   seed: int = 0
   init_from: str = ""  # a bundle, for continued pre-training
   allow_changes: str = ""  # identity fields that a rerun may change (law 10)

@@ -63,26 +63,39 @@ def test_how_it_is_computed_changes_freely():
   check_identity(of(CONFIG), of(other), allow_changes="")
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1])
-def test_accumulation_changes_freely_where_nothing_is_dropped(rate):
-  config = dataclasses.replace(
-    CONFIG,
-    model=dataclasses.replace(
-      CONFIG.model, hidden_dropout_rate=rate, attention_dropout_rate=0.0
-    ),
+def made(rate, accumulation, dropout_rng):
+  return of(
+    dataclasses.replace(
+      CONFIG,
+      model=dataclasses.replace(
+        CONFIG.model, hidden_dropout_rate=rate, attention_dropout_rate=0.0
+      ),
+      optimizer=dataclasses.replace(
+        CONFIG.optimizer, accumulation=accumulation
+      ),
+      compute=ComputeConfig(dropout_rng=dropout_rng),
+    )
   )
-  other = dataclasses.replace(
-    config,
-    optimizer=dataclasses.replace(CONFIG.optimizer, accumulation=4),
-    compute=ComputeConfig(dropout_rng="rbg"),
-  )
-  if rate == 0:
-    check_identity(of(config), of(other), allow_changes="")
-    return
-  # Each micro-batch has a key of its own, and rbg has other bits.
-  with pytest.raises(ValueError, match="accumulation: 1 → 4") as caught:
-    check_identity(of(config), of(other), allow_changes="")
-  assert "dropout_rng: 'threefry' → 'rbg'" in str(caught.value)
+
+
+def test_micro_batches_change_freely_where_dropout_goes_by_the_row():
+  """Or where nothing is dropped."""
+  for rate, before, after in (
+    (0.1, "threefry", "threefry"),
+    (0.0, "rbg", "rbg"),
+    (0.0, "threefry", "rbg"),
+  ):
+    old, new = made(rate, 1, before), made(rate, 4, after)
+    check_identity(old, new, allow_changes="")
+
+
+def test_rbg_draws_for_each_micro_batch_and_is_another_generator():
+  with pytest.raises(ValueError, match="accumulation: 1 → 4"):
+    check_identity(made(0.1, 1, "rbg"), made(0.1, 4, "rbg"), allow_changes="")
+  with pytest.raises(ValueError, match="dropout_rng: 'threefry' → 'rbg'"):
+    check_identity(
+      made(0.1, 1, "threefry"), made(0.1, 1, "rbg"), allow_changes=""
+    )
 
 
 def test_an_allowed_change_is_logged_and_only_that_one(caplog):

@@ -69,8 +69,8 @@ def test_what_phase2_cannot_is_told_in_its_own_fields(on_tpu):
 
 # Prints which of a train step's and an evaluation's kernels are there.
 COMPILE = """
-from bertjax.plan import topologies
-topologies.set_environment()
+from bertjax.plan import environment, topologies
+environment.set_environment()
 import dataclasses, jax, sys
 from bertjax import step
 from bertjax.config import *

@@ -78,6 +78,13 @@ def test_a_name_that_the_table_lacks_is_refused(mesh):
     sharding.param_shardings(boxed((8, 8), "embed", "width"), mesh)
 
 
+def test_a_parameter_without_names_is_refused(mesh):
+  """It would be whole on every device without a word."""
+  bare = {"leaf": jax.ShapeDtypeStruct((8, 8), jnp.float32)}
+  with pytest.raises(ValueError, match=r"leaf has 2 axes and the names \(\)"):
+    sharding.param_shardings(bare, mesh)
+
+
 def test_two_axes_on_one_mesh_axis_are_refused(mesh):
   """The second would be left whole without a word."""
   with pytest.raises(ValueError, match=r"\('heads', 'mlp'\).* tensor, tensor"):
@@ -130,6 +137,10 @@ def test_devices_that_know_their_slice_are_followed(monkeypatch):
     sharding.make_mesh(MeshConfig(data=1, tensor=-1), devices)
   with pytest.raises(ValueError, match=r"mesh.slices=4.* are of 2; give 0"):
     sharding.make_mesh(MeshConfig(slices=4), devices)
+  passed_over = sharding.make_mesh(
+    MeshConfig(data=1, fsdp=8, slices=1), devices
+  )
+  assert passed_over.shape == (1, 8, 1)
 
 
 def test_axes_are_auto(mesh):

@@ -35,7 +35,11 @@ class Toy(nn.Module):
     hidden_BSF = jnp.tanh(
       nn.Dense(32, use_bias=False, kernel_init=kernel)(hidden_BSD)
     )
-    return nn.Dense(CLASSES, use_bias=False)(hidden_BSF.mean(axis=1))
+    head = nn.with_logical_partitioning(
+      nn.initializers.lecun_normal(), ("mlp", None)
+    )
+    logits = nn.Dense(CLASSES, use_bias=False, kernel_init=head)
+    return logits(hidden_BSF.mean(axis=1))
 
 
 def init_params(key):
