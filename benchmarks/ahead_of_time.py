@@ -90,6 +90,8 @@ def measure(
       lines = [f"the compiler crashed with signal {-done.returncode}"]
     return {"error": lines[-1]}
   phase = json.loads(done.stdout.splitlines()[-1])
+  if phase["memory"]["fits"] and "time" not in phase:
+    return {"error": phase["notes"][-1]}
   if cache is not None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     with cache.open("a") as file:

@@ -200,6 +200,13 @@ def data_axis(place: NamedSharding) -> int:
   return -1
 
 
+def whole_share(params: Any) -> float:
+  """Return the share of parameters, abstract or not, that no device cuts."""
+  leaves = jax.tree.leaves(params)
+  whole = [leaf.size for leaf in leaves if leaf.sharding.is_fully_replicated]
+  return sum(whole) / sum(leaf.size for leaf in leaves)
+
+
 def optimizer_shardings(
   abstract: Any, params: Any, shardings: Any, mesh: Mesh
 ) -> Any:

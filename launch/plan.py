@@ -13,6 +13,7 @@ largest batch a chip over shardings and remat policies instead of planning the
 batch that is given. Times are bounds, and never measurements.
 """
 
+import math
 import os
 import pathlib
 import re
@@ -26,7 +27,7 @@ from ml_collections import config_flags
 
 from bertjax.config import PretrainConfig, from_mapping
 from bertjax.plan import environment, topologies
-from launch import cli
+from launch import cli, folders
 
 # Set in the process that compiles: where the compiler crashes, as some
 # versions of libtpu do for some chips, another is left to say so.
@@ -54,7 +55,8 @@ def run(
   Raises:
     ValueError: a mistake of the user's, or libtpu cannot be had.
   """
-  # Not above: JAX reads its environment when it is imported.
+  # Not above: these import JAX, which reads its environment at once and is
+  # not worth waiting for where a flag is mistyped.
   from bertjax.config import to_mapping
   from bertjax.plan import planning
   from bertjax.plan.search import search as find_largest
@@ -101,10 +103,10 @@ def main(argv: Sequence[str]) -> None:
   """Plan what the flags say."""
   values = flags.FLAGS
   price = values.price_per_chip_hour
-  if price is not None and price < 0:
-    raise ValueError(f"--price_per_chip_hour={price}; give 0 or more")
+  _check_price(price, values.search)
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
+  _check_output(values.output)
   if os.environ.get(_COMPILES) != "1":
     _compile_apart(topology)
   result = run(
@@ -122,6 +124,32 @@ def main(argv: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in plan_report.write(result, folder / HTML, folder / JSON):
       print(f"wrote {path}")
+
+
+def _check_price(price: float | None, search: bool) -> None:
+  if price is None:
+    return
+  if not 0 <= price < math.inf:
+    raise ValueError(f"--price_per_chip_hour={price}; give 0 or more")
+  if search:
+    raise ValueError(
+      f"--price_per_chip_hour={price} is for what a run costs, which --search "
+      "does not reckon; leave one of them out"
+    )
+
+
+def _check_output(value: str | None) -> None:
+  """Refuse what no folder can be, before minutes of compiling for it."""
+  folders.check_folder("output", value)
+  if not value:
+    return
+  folder = pathlib.Path(value).absolute()
+  # Nothing is made yet, since the compiler may have something to say.
+  there = next(path for path in (folder, *folder.parents) if path.exists())
+  if not there.is_dir():
+    raise ValueError(f"--output={value}: {there} is a file; give a folder")
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise ValueError(f"--output={value}: {there} cannot be written to")
 
 
 def _compile_apart(topology: topologies.Topology) -> None:

@@ -19,10 +19,11 @@ SOURCES = sorted(
 
 # A room of `bertjax` may import its own layer and those below it.
 LAYERS = (
-  {"config", "batch", "paths", "phases"},
+  {"config", "batch", "paths", "phases", "peaks"},
   {"model"},
   {"objectives", "masking", "mask_units", "optim", "metrics", "sharding"}
-  | {"rng", "state", "flops", "checks", "agreement", "micro_batches"},
+  | {"rng", "state", "flops", "checks", "agreement", "micro_batches"}
+  | {"shared_folder"},
   {"gradients"},
   {"step"},
   {

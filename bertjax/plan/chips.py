@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one chip of each kind can do: the table that every bound rests on.
 
-Peaks are those of `bertjax.flops`. Sources: cloud.google.com/tpu/docs/{v3, v4,
+Peaks are those of `bertjax.peaks`. Sources: cloud.google.com/tpu/docs/{v3, v4,
 v5e, v5p, v6e, tpu7x} for memory and networks; jax-ml/scaling-book, tpus.md,
 for the rate of a link. The memory that a program may use is the limit that
 libtpu itself names when a program is too large for it.
@@ -11,7 +11,7 @@ libtpu itself names when a program is too large for it.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bertjax import flops
+from bertjax import peaks
 
 GIB = 2**30
 
@@ -40,14 +40,14 @@ class Chip(NamedTuple):
   @property
   def peak_flops(self) -> float:
     """Dense bfloat16 FLOP/s of one chip."""
-    peak = flops.peak_flops(self.device_kind)
+    peak = peaks.peak_flops(self.device_kind)
     assert peak, self.device_kind
     return peak * self.devices
 
   @property
   def devices(self) -> int:
     """JAX devices of one chip."""
-    return flops.devices_per_chip(self.device_kind)
+    return peaks.devices_per_chip(self.device_kind)
 
 
 CHIPS: Mapping[str, Chip] = {

@@ -41,6 +41,9 @@ def count_unrolled(
   with three, unrolled, and the layers in between are added. Bytes are also of
   what never leaves the chip, so that they are too many.
 
+  Micro-batches multiply all of a step, though the optimizer and the reduction
+  of gradients run once a step: FLOPs are hardly more for that, bytes are.
+
   Returns:
     (FLOPs, bytes); None where the compiler does not tell.
   """

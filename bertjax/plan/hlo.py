@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bertjax.plan import elements
+
 _BITS = {
   **dict.fromkeys(("pred", "s8", "u8"), 8),
   **dict.fromkeys(("s2", "u2"), 2),
@@ -173,7 +175,7 @@ def parse(text: str) -> Module:
   """
   computations: dict[str, list[Instruction]] = {}
   entry, current = "", None
-  for line in _whole_lines(text):
+  for line in elements.spell_out(_whole_lines(text)):
     if current is not None and line[:1].isspace():
       instruction = _parse_instruction(line)
       if instruction:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bertjax import checks
+from bertjax import checks, micro_batches
 from bertjax.config import PretrainConfig, to_mapping
 from bertjax.phases import Phase, split_phases
 from bertjax.plan import (
@@ -26,6 +26,10 @@ from bertjax.program import Program
 BOUND = (
   "Times and MFU are bounds reckoned from the compiled program and the chip's "
   "peaks: no run can be better. They are not measurements."
+)
+_UNKNOWN = (
+  "neither the program nor a count of FLOPs and bytes can be had from this "
+  "compiler, so that only memory is known and no time is bound"
 )
 # Told one line before each compile, which takes a minute or so.
 Tell = Callable[[str], None]
@@ -61,6 +65,7 @@ def prepare(
   config = dataclasses.replace(
     config, model=model, data=data, mesh=mesh, phase2=second
   )
+  config = micro_batches.fit_batches(config, topology.num_devices)
   pieces = min(compiling.PIECES, model.vocab_size)
   checks.check_pretrain(
     config, num_devices=topology.num_devices, vocab_size=pieces
@@ -101,7 +106,7 @@ def make_plan(
     tell(f"compiling the train step{of} for {topology}")
     entry = describe_phase(program, phase, topology, devices, count=count)
     described.append(entry)
-  fits = all(entry["memory"]["fits"] for entry in described)
+  bounded = all("time" in entry for entry in described)
   return {
     "bound": BOUND,
     "topology": describe_topology(topology),
@@ -118,7 +123,7 @@ def make_plan(
       topology,
       price_per_chip_hour,
     )
-    if fits
+    if bounded
     else None,
   }
 
@@ -152,7 +157,8 @@ def describe_phase(
 
   Returns:
     Its shape; `compile_seconds`; `memory` of `memory.describe`; and where it
-    fits `work`, `collectives` (None where they cannot be read) and `time`.
+    fits `work`, `collectives` (None where they cannot be read) and `time`,
+    unless the compiler tells neither its program nor a count, as `notes` say.
   """
   config = phase.config
   executable = compiling.compile_step(program, config)
@@ -175,10 +181,13 @@ def describe_phase(
   }
   if not executable.compiles:
     return entry
-  counted = counting.count_unrolled(config, devices) if count else None
-  if counted is None and executable.text is None:
+  text, counted = executable.text, None
+  if count or text is None:
     counted = counting.count_unrolled(config, devices)
-  reckoned = reckon(config, topology, executable.text, counted)
+  if text is None and counted is None:
+    entry["notes"].append(_UNKNOWN)
+    return entry
+  reckoned = reckon(config, topology, text, counted)
   notes = [*entry["notes"], *reckoned.pop("notes")]
   return {**entry, **reckoned, "notes": notes}
 
@@ -210,6 +219,12 @@ def reckon(
     hbm_bytes=work["hbm_bytes"] or work["counted_bytes"],
   )
   notes = []
+  if counted is not None and config.optimizer.accumulation > 1:
+    notes.append(
+      "the compiler's count has the optimizer and what joins gradients once "
+      f"for each of {config.optimizer.accumulation} micro-batches, not once: "
+      "it is too large"
+    )
   if module is not None and module.uncounted:
     notes.append(
       f"the passes of {len(module.uncounted)} loops are not told: what they "

@@ -8,7 +8,7 @@ third verifies the largest batch that follows.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bertjax import checks
@@ -39,7 +39,7 @@ def search(
     One for each, the best bound first, those that never fit last: `sharding`,
     `remat`, `fits`, `rows_per_chip`, `batch_size`, `needed` and `limit` (bytes
     of a device), `step` (seconds), `rows_per_second`, `mfu`, `limited_by`.
-    Times are bounds.
+    Times are bounds, and absent where the compiler tells too little.
 
   Raises:
     ValueError: a mistake of the user's, or libtpu cannot be had.
@@ -63,7 +63,10 @@ def search(
       first=max(1, _FIRST // config.data.seq_length),
     )
     found.append({"sharding": sharding, "remat": remat, **best})
-  return sorted(found, key=lambda each: -each.get("rows_per_second", 0.0))
+  return sorted(
+    found,
+    key=lambda each: (not each["fits"], -each.get("rows_per_second", 0.0)),
+  )
 
 
 def candidates(
@@ -95,48 +98,65 @@ def candidates(
 
 
 def largest(attempt: Try, first: int) -> dict[str, Any]:
-  """Return the largest step that fits.
+  """Return the largest step that fits; none is compiled twice.
 
   Args:
     attempt: rows of a shard of the batch → `fits`, `needed` (bytes, None
       where it is not told), `limit`, and what else is to be returned.
     first: rows to begin with.
   """
-  best = attempt(first)
-  while not best["fits"] and first > 1:
+  points: list[tuple[int, float]] = []
+  too_many = math.inf
+  while not (best := attempt(first))["fits"]:
+    if first == 1:
+      return best
+    # What failed last is the next above what fits.
+    too_many, points = first, _told(first, best)
     first //= 2
-    best = attempt(first)
-  if not best["fits"]:
-    return best
-  points = [(first, best["needed"])]
-  rows, result, too_many = 2 * first, best, math.inf
+  fitting = first
+  points += _told(first, best)
   for _ in range(_ATTEMPTS):
-    tried = attempt(rows)
-    if tried["fits"]:
-      best, result = tried, tried
-      points.append((rows, tried["needed"]))
-      fitting = rows
-    else:
-      too_many = min(too_many, rows)
-      fitting = max(place for place, _ in points if place < too_many)
-      if tried["needed"] is not None:
-        points.append((rows, tried["needed"]))
-    rows = min(predict(points, best["limit"]), too_many - 1)
-    rows = int(rows) // 2 * 2 if rows >= 8 else int(rows)
+    rows = predict(points, fitting, too_many, best["limit"])
     if rows <= fitting:
       break
-  return result
+    tried = attempt(rows)
+    points += _told(rows, tried)
+    if tried["fits"]:
+      best, fitting = tried, rows
+    else:
+      too_many = min(too_many, rows)
+  return best
 
 
-def predict(points: Sequence[tuple[int, float]], limit: float) -> int:
-  """Return the rows that just fit, by the line through the last two points."""
+def predict(
+  points: Sequence[tuple[int, float]],
+  fitting: int,
+  too_many: float,
+  limit: float,
+) -> int:
+  """Return the rows to try next, fewer than `too_many`.
+
+  Args:
+    points: (rows, bytes needed) of what was tried; the line through the last
+      two tells which rows just fit.
+    fitting: rows that fit.
+    too_many: rows that do not; infinity if none are known.
+    limit: bytes that there are.
+  """
   if len(points) < 2:
-    return 0
-  (a, low), (b, high) = sorted(points)[-2:]
-  slope = (high - low) / (b - a)
-  if slope <= 0:
-    return 2 * b  # nothing grows yet: kept on the chip
-  return math.floor(b + (limit - high) / slope)
+    rows = 2 * fitting if math.isinf(too_many) else (fitting + too_many) // 2
+  else:
+    (a, low), (b, high) = sorted(points)[-2:]
+    slope = (high - low) / (b - a)
+    # Where nothing grows yet, all is kept on the chip.
+    rows = math.floor(b + (limit - high) / slope) if slope > 0 else 2 * b
+  rows = int(min(rows, too_many - 1))
+  return rows // 2 * 2 if rows >= 8 else rows
+
+
+def _told(rows: int, tried: Mapping[str, Any]) -> list[tuple[int, float]]:
+  """The point of a step, none where it is not told what it needs."""
+  return [] if tried["needed"] is None else [(rows, tried["needed"])]
 
 
 def _searched(config: PretrainConfig) -> PretrainConfig:
@@ -173,8 +193,8 @@ def _try(
   kept = ("fits", "needed", "limit")
   result = {name: entry["memory"][name] for name in kept}
   result |= {name: entry[name] for name in ("batch_size", "rows_per_chip")}
-  if result["fits"]:
-    time = entry["time"]
+  time = entry.get("time")
+  if time:
     names = ("step", "rows_per_second", "mfu", "limited_by")
     result |= {name: time[name] for name in names}
   return result

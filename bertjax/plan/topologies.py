@@ -1,24 +1,18 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Slices of TPUs by name, and devices to compile for that are not there."""
+"""Slices of TPUs by name, and devices to compile for that are not there.
+
+JAX is imported for devices alone, so that a mistake is told at once.
+"""
 
 import contextlib
 import dataclasses
-import functools
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from bertjax.plan import slices
 from bertjax.plan.chips import CHIPS, Chip
-
-Shape = tuple[int, ...]
-
-_CUBE = 4  # 3-D slices are joined from cubes of 4×4×4 chips
-_PLANES = ((2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16))
-# Chips of the largest slice.
-_LARGEST = {"v4": 4096, "v5p": 6144, "tpu7x": 9216}
-_PARTS_OF_A_CUBE = ((2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Topology:
   """
 
   kind: str
-  shape: Shape
+  shape: slices.Shape
   num_slices: int = 1
 
   @property
@@ -43,7 +37,7 @@ class Topology:
   @property
   def name(self) -> str:
     """As the compiler calls one slice."""
-    return f"{self.kind}:{'x'.join(map(str, self.shape))}"
+    return slices.name(self.kind, self.shape)
 
   @property
   def slice_chips(self) -> int:
@@ -73,20 +67,16 @@ def find(text: str, num_slices: int = 1) -> Topology:
   """
   if num_slices < 1:
     raise ValueError(f"--num_slices={num_slices}; give 1 or more")
-  if not re.fullmatch(r"\w+:[1-9]\d*(x[1-9]\d*)*", text):
-    raise ValueError(f"--topology={text!r}; write it as v5e:16x16 or v4:4x4x8")
-  kind, _, sizes = text.partition(":")
+  kind, shape = slices.parse(text)
   if kind not in CHIPS:
     raise ValueError(
       f"--topology={text}: no chip is called {kind}; give one of "
       + ", ".join(CHIPS)
     )
-  shape = tuple(map(int, sizes.split("x")))
-  if shape not in shapes(kind):
-    near = [Topology(kind, other).name for other in _near(kind, shape)]
+  if shape not in slices.shapes(kind):
     raise ValueError(
       f"--topology={text} does not exist; the nearest that do: "
-      + ", ".join(near)
+      + slices.suggest(kind, shape, "num_slices", num_slices)
     )
   return Topology(kind, shape, num_slices)
 
@@ -96,31 +86,8 @@ def of_size(kind: str, num_chips: int) -> Topology | None:
 
   None where neither one slice nor several of the largest come to that.
   """
-  known = shapes(kind)
-  largest = math.prod(known[-1])
-  slices = max(1, num_chips // largest)
-  for shape in known:
-    if math.prod(shape) * slices == num_chips:
-      return Topology(kind, shape, slices)
-  return None
-
-
-@functools.cache
-def shapes(kind: str) -> tuple[Shape, ...]:
-  """Return every shape of a kind, by number of chips, compact ones first."""
-  if kind == "v3":
-    return (*_PLANES[:1], *_PLANES[2:], (16, 32), (32, 32))
-  if kind not in _LARGEST:
-    return ((1, 1), *_PLANES)
-  found = [*_PARTS_OF_A_CUBE, *([(1, 1, 1)] if kind == "tpu7x" else [])]
-  cubes = _LARGEST[kind] // _CUBE**3
-  for a in range(1, cubes + 1):
-    for b in range(a, cubes // a + 1):
-      found += [
-        (_CUBE * a, _CUBE * b, _CUBE * c)
-        for c in range(b, cubes // (a * b) + 1)
-      ]
-  return tuple(sorted(found, key=lambda s: (math.prod(s), sum(s), s)))
+  found = slices.of_size(kind, num_chips)
+  return None if found is None else Topology(kind, *found)
 
 
 def get_devices(topology: Topology) -> list[Any]:
@@ -168,11 +135,3 @@ def _told(topology: Topology) -> Iterator[None]:
       f"--topology={topology.name}: this version of libtpu cannot compile for "
       f"it: {text[:200]}"
     ) from error
-
-
-def _near(kind: str, shape: Shape, count: int = 3) -> list[Shape]:
-  """Shapes of about as many chips, the same number first."""
-  chips = math.prod(shape)
-  return sorted(
-    shapes(kind), key=lambda s: (abs(math.log(math.prod(s) / chips)), sum(s))
-  )[:count]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from bertjax.plan.hlo import Array, Computation, Instruction, Module
 from bertjax.plan.products import KERNEL
 
-# What moves nothing: names for what is there.
+# What moves nothing: names for what is there, and what runs a computation,
+# whose own instructions count.
 _FREE = frozenset(
   (
     "parameter",
@@ -18,12 +19,16 @@ _FREE = frozenset(
     "while",
     "conditional",
     "call",
+    "async-start",
+    "async-update",
     "after-all",
     "partition-id",
     "replica-id",
     "opt-barrier",
   )
 )
+# Its only result lies where its first operand does.
+_ALIASED = "output_to_operand_aliasing={{}: (0, {})}"
 
 
 def hbm_bytes(module: Module) -> int:
@@ -52,7 +57,7 @@ def _inner(module: Module) -> Iterator[str]:
   for computation in module.computations.values():
     for instruction in computation:
       for role, name in instruction.calls():
-        if role in ("to_apply", "calls") and instruction.opcode != "call":
+        if role in ("to_apply", "calls") and instruction.opcode not in _FREE:
           yield name
 
 
@@ -114,7 +119,7 @@ def _read(name: str, body: Computation, module: Module) -> int | None:
       found: int | None = sum(array.bytes for array in user.result)
     elif user.opcode == "dynamic-update-slice" and user.operands[0] == name:
       found = 0  # what is not written over stays where it is
-    elif user.opcode == "bitcast":
+    elif user.opcode == "bitcast" or _is_view(user, module):
       found = _read(user.name, body, module)
     elif user.opcode == "fusion":
       found = _read_by_fusion(name, user, module)
@@ -137,6 +142,14 @@ def _read_by_fusion(
     and fusion.operands[int(each.operands[0])] == name
   ]
   return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _is_view(user: Instruction, module: Module) -> bool:
+  """Whether what a fusion copies stays where it is, and is tiled otherwise."""
+  if user.opcode != "fusion" or _ALIASED not in user.attributes:
+    return False
+  root = next(each for each in _body(user, module) if each.is_root)
+  return root.opcode in ("copy", "bitcast")
 
 
 def _body(fusion: Instruction, module: Module) -> Computation:

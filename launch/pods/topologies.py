@@ -7,17 +7,11 @@ machines, topologies) and of the Cloud TPU pages on each chip (accelerator
 types, runtime versions), as XPK and kubectl-ray restate them.
 """
 
-import functools
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-Shape = tuple[int, ...]
-
-_CUBE = 4  # a rack of 3-D chips is 4×4×4; larger slices are joined from racks
-_PLANES = ((1, 1), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16))
-_BELOW_A_CUBE = ((2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
+from bertjax.plan import slices
 
 
 class Chip(NamedTuple):
@@ -29,8 +23,6 @@ class Chip(NamedTuple):
     counted: what the number in that name counts on each chip.
     runtime_version: image of a TPU VM.
     machines: machine type by chips per host.
-    largest: chips of the largest slice of a 3-D kind; 0 for 2-D.
-    single: whether a 3-D kind has a slice of one chip.
   """
 
   gke_accelerator: str
@@ -38,8 +30,6 @@ class Chip(NamedTuple):
   counted: int
   runtime_version: str
   machines: Mapping[int, str]
-  largest: int = 0
-  single: bool = False
 
 
 CHIPS = {
@@ -49,7 +39,6 @@ CHIPS = {
     2,
     "tpu-ubuntu2204-base",
     {4: "ct4p-hightpu-4t"},
-    largest=4096,
   ),
   "v5e": Chip(
     "tpu-v5-lite-podslice",
@@ -64,7 +53,6 @@ CHIPS = {
     2,
     "v2-alpha-tpuv5",
     {4: "ct5p-hightpu-4t"},
-    largest=6144,
   ),
   "v6e": Chip(
     "tpu-v6e-slice",
@@ -79,8 +67,6 @@ CHIPS = {
     2,
     "v2-alpha-tpu7-ubuntu2404",
     {chips: f"tpu7x-standard-{chips}t" for chips in (1, 4)},
-    largest=9216,
-    single=True,
   ),
 }
 
@@ -98,7 +84,7 @@ class Slice(NamedTuple):
   """
 
   kind: str
-  shape: Shape
+  shape: slices.Shape
   chips_per_host: int
   hosts: int
   machine: str
@@ -120,19 +106,7 @@ class Slice(NamedTuple):
     return CHIPS[self.kind]
 
   def __str__(self) -> str:
-    return f"{self.kind}:{self.topology}"
-
-
-def parse(text: str) -> tuple[str, Shape]:
-  """`v5e:16x16` → ("v5e", (16, 16)); whether it exists is not asked.
-
-  Raises:
-    ValueError: `text` has another form.
-  """
-  if not re.fullmatch(r"\w+:[1-9]\d*(x[1-9]\d*)*", text):
-    raise ValueError(f"--topology={text!r}; write it as v5e:16x16 or v5p:4x4x8")
-  kind, _, shape = text.partition(":")
-  return kind, tuple(map(int, shape.split("x")))
+    return slices.name(self.kind, self.shape)
 
 
 def find(text: str) -> Slice:
@@ -141,44 +115,27 @@ def find(text: str) -> Slice:
   Raises:
     ValueError: nothing of that name can be scheduled; names the nearest.
   """
-  kind, shape = parse(text)
+  kind, shape = slices.parse(text)
   if kind == "v3":
     raise ValueError(
       f"--topology={text}: v3 is not made here; give one of {', '.join(CHIPS)}"
     )
   if kind not in CHIPS:
     raise ValueError(f"--topology={text}: give one of {', '.join(CHIPS)}")
-  if shape not in shapes(kind):
+  if shape not in slices.shapes(kind):
     raise ValueError(
       f"--topology={text} cannot be scheduled; the nearest that can: "
-      + ", ".join(f"{kind}:{'x'.join(map(str, s))}" for s in _near(kind, shape))
+      + slices.suggest(kind, shape, "slices")
     )
   return _make(kind, shape)
 
 
-@functools.cache
-def shapes(kind: str) -> tuple[Shape, ...]:
-  """Every shape of `kind`, by number of chips, the most compact first."""
-  chip = CHIPS[kind]
-  if not chip.largest:
-    return _PLANES
-  found = [*_BELOW_A_CUBE, *([(1, 1, 1)] if chip.single else [])]
-  cubes = chip.largest // _CUBE**3
-  for a in range(1, cubes + 1):
-    for b in range(a, cubes // a + 1):
-      found += [
-        (_CUBE * a, _CUBE * b, _CUBE * c)
-        for c in range(b, cubes // (a * b) + 1)
-      ]
-  return tuple(sorted(found, key=lambda s: (math.prod(s), sum(s), s)))
-
-
-def _make(kind: str, shape: Shape) -> Slice:
+def _make(kind: str, shape: slices.Shape) -> Slice:
   chip, chips = CHIPS[kind], math.prod(shape)
   # Eight chips of a 2-D kind are one machine; everything larger is of fours.
   per_host = chips if chips in chip.machines and chips <= 8 else 4
   # gcloud's name tells the number only, and means the most compact shape.
-  usual = next(s for s in shapes(kind) if math.prod(s) == chips)
+  usual = next(s for s in slices.shapes(kind) if math.prod(s) == chips)
   name = f"{chip.accelerator_type}-{chips * chip.counted}"
   return Slice(
     kind,
@@ -188,11 +145,3 @@ def _make(kind: str, shape: Shape) -> Slice:
     chip.machines[per_host],
     name if shape == usual else None,
   )
-
-
-def _near(kind: str, shape: Sequence[int], count: int = 3) -> list[Shape]:
-  """Shapes of about as many chips, the same number first."""
-  chips = math.prod(shape)
-  return sorted(
-    shapes(kind), key=lambda s: (abs(math.log(math.prod(s) / chips)), sum(s))
-  )[:count]

@@ -10,8 +10,9 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
+from bertjax.plan import slices
 from launch.pods import buckets
-from launch.pods.topologies import Slice, shapes
+from launch.pods.topologies import Slice
 from launch.pods.workload import Workload, check_label
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -43,7 +44,7 @@ def accelerator_type(piece: Slice) -> str:
   if piece.accelerator_type is None:
     usual = next(
       shape
-      for shape in shapes(piece.kind)
+      for shape in slices.shapes(piece.kind)
       if piece.chips == piece._replace(shape=shape).chips
     )
     other = piece._replace(shape=usual)

@@ -183,10 +183,12 @@ def describe_candidate(each: Mapping[str, Any]) -> tuple[str, ...]:
   needed, limit = gib(each["needed"]), gib(each["limit"])
   if not each["fits"]:
     return (*head, "none fits", "", needed, limit, "", "", "", "memory")
+  batch = (f"{each['rows_per_chip']:g}", f"{each['batch_size']:,}")
+  if "step" not in each:
+    return (*head, *batch, needed, limit, "?", "?", "?", "not told")
   return (
     *head,
-    f"{each['rows_per_chip']:g}",
-    f"{each['batch_size']:,}",
+    *batch,
     needed,
     limit,
     f"{1e3 * each['step']:.1f}",

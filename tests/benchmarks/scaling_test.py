@@ -96,16 +96,17 @@ def test_what_was_compiled_once_is_read_again(tmp_path, monkeypatch):
 
   def run(command, **_):
     calls.append(command)
-    answer = {"number": len(calls)}
+    answer = {"number": len(calls), "memory": {"fits": False}}
     return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
 
   monkeypatch.setattr(ahead_of_time.subprocess, "run", run)
   cache = tmp_path / "folder" / "cache.jsonl"
   first = ahead_of_time.measure(Case(rows=3), cache)
-  assert ahead_of_time.measure(Case(rows=3), cache) == first == {"number": 1}
-  assert ahead_of_time.measure(Case(rows=4), cache) == {"number": 2}
+  assert ahead_of_time.measure(Case(rows=3), cache) == first
+  assert first["number"] == 1
+  assert ahead_of_time.measure(Case(rows=4), cache)["number"] == 2
   monkeypatch.setattr(ahead_of_time, "versions", lambda: {"code": "new"})
-  assert ahead_of_time.measure(Case(rows=3), cache) == {"number": 3}
+  assert ahead_of_time.measure(Case(rows=3), cache)["number"] == 3
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,18 @@ def test_a_compile_that_fails_is_an_error_and_is_not_kept(
   assert not cache.exists()
 
 
+def test_a_compiler_that_tells_nothing_is_an_error(monkeypatch):
+  answer = {"memory": {"fits": True}, "notes": ["another", "nothing told"]}
+  monkeypatch.setattr(
+    ahead_of_time.subprocess,
+    "run",
+    lambda command, **_: subprocess.CompletedProcess(
+      command, 0, json.dumps(answer), ""
+    ),
+  )
+  assert ahead_of_time.measure(Case()) == {"error": "nothing told"}
+
+
 def test_a_config_of_a_pod_has_its_rows_on_every_chip():
   for case in (Case(), Case(kind="v3", rows=4), Case(sharding="fsdp")):
     topology = of_size(case.kind, case.chips)
@@ -138,7 +151,9 @@ def test_a_config_of_a_pod_has_its_rows_on_every_chip():
 
 def test_nothing_imports_jax_before_its_environment_is_set():
   code = (
-    "import sys, benchmarks.ahead_of_time, bertjax.plan.environment\n"
+    "import sys, benchmarks.scaling, benchmarks.pod_numbers, launch.plan\n"
+    "from bertjax.plan import topologies\n"
+    "topologies.find('v5e:16x16').chip.peak_flops\n"
     "assert 'jax' not in sys.modules"
   )
   subprocess.run(

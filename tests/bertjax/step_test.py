@@ -232,6 +232,13 @@ def test_zero1_leaves_a_piece_of_every_matrix_and_slot_on_a_device():
     OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)
   )
   abstract = state.abstract_state(tiny.init_params, optimizer, mesh, zero1=True)
+  assert sharding.whole_share(abstract.params) < 0.01
+  assert (
+    sharding.whole_share(
+      state.abstract_state(tiny.init_params, optimizer, mesh).params
+    )
+    == 1.0
+  )
   for tree in (abstract.params, abstract.opt_state):
     for leaf in jax.tree.leaves(tree):
       if leaf.ndim > 1 and max(leaf.shape) >= 8:

@@ -88,17 +88,47 @@ def test_a_small_step_is_compiled_and_planned(tmp_path):
   [
     (("--topology=v5e:3x3",), "v5e:2x4"),
     (("--topology=v5e:2x2", "--price_per_chip_hour=-1"), "give 0 or more"),
+    (("--topology=v5e:2x2", "--output=gs://bucket/plan"), "mount it"),
+    (
+      ("--topology=v5e:2x2", "--price_per_chip_hour=1", "--search"),
+      "which --search does not reckon",
+    ),
   ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(
   tmp_path, arguments, words
 ):
-  done = launch(*SMALL, *arguments, f"--output={tmp_path / 'plan'}")
+  done = launch(*SMALL, f"--output={tmp_path / 'plan'}", *arguments)
   assert done.returncode == 1
   (line,) = done.stderr.splitlines()
   assert line.startswith("error: ")
   assert words in line
   assert not (tmp_path / "plan").exists()
+
+
+@pytest.mark.parametrize(
+  ("output", "words"),
+  [
+    ("gs://bucket/plan", "mount it"),
+    ("{}/file", "/file is a file"),
+    ("{}/file/plan", "/file is a file"),
+    ("{}/locked/plan", "locked cannot be written to"),
+  ],
+)
+def test_a_folder_that_cannot_be_is_told_before_any_compile(
+  tmp_path, monkeypatch, output, words
+):
+  (tmp_path / "file").touch()
+  (tmp_path / "locked").mkdir()
+  monkeypatch.setattr(  # root may write anywhere
+    plan.os, "access", lambda path, _: path.name != "locked"
+  )
+  with pytest.raises(ValueError, match="--output=") as error:
+    plan._check_output(output.format(tmp_path))
+  assert words in str(error.value)
+  plan._check_output(str(tmp_path / "new" / "plan"))
+  plan._check_output(None)
+  assert not (tmp_path / "new").exists()
 
 
 def test_a_compiler_that_crashes_is_told_of_by_name(
@@ -135,27 +165,38 @@ def candidate(fits):
   }
 
 
-def test_a_search_is_shown_with_what_never_fits(tmp_path, capsys):
+def test_a_search_is_shown_with_what_has_no_bound_and_what_never_fits(
+  tmp_path, capsys
+):
   topology = topologies.find("v5e:2x2")
+  names = ("step", "rows_per_second", "mfu", "limited_by")
+  unbound = {k: v for k, v in candidate(True).items() if k not in names}
   found = {
     "bound": planning.BOUND,
     "topology": planning.describe_topology(topology),
     "config": {"steps": 3},
-    "candidates": [candidate(True), candidate(False)],
+    "candidates": [candidate(True), unbound, candidate(False)],
   }
   plan_table.show(found)
   shown = capsys.readouterr().out
   assert "50.0 %" in shown
+  assert "not told" in shown
   assert "none fits" in shown
   paths = plan_report.write(found, tmp_path / "a.html", tmp_path / "a.json")
   assert [path.name for path in paths] == ["a.json", "a.html"]
   assert "none fits" in (tmp_path / "a.html").read_text()
 
 
-def test_a_step_that_does_not_fit_is_shown_with_what_to_do(tmp_path, capsys):
+@pytest.mark.parametrize(
+  ("fits", "words"),
+  [(False, "DOES NOT FIT: 32.00 of 16.00 GiB"), (True, "a note")],
+)
+def test_a_step_that_does_not_fit_or_has_no_bound_is_shown(
+  tmp_path, capsys, fits, words
+):
   topology = topologies.find("v5e:2x2")
   memory = {
-    "fits": False,
+    "fits": fits,
     "limit": 2**34,
     "needed": 2**35,
     "peak": None,
@@ -175,7 +216,9 @@ def test_a_step_that_does_not_fit_is_shown_with_what_to_do(tmp_path, capsys):
   }
   plan_table.show(found)
   shown = capsys.readouterr().out
-  assert "DOES NOT FIT: 32.00 of 16.00 GiB" in shown
-  assert "--search" in shown
+  assert words in shown
+  assert ("--search" in shown) is not fits
   plan_report.write(found, tmp_path / "a.html", tmp_path / "a.json")
-  assert "does not fit" in (tmp_path / "a.html").read_text()
+  page = (tmp_path / "a.html").read_text()
+  assert ("does not fit" in page) is not fits
+  assert page.count("<svg") == 1

@@ -37,7 +37,9 @@ def test_every_kind_of_chip_is_compiled_for(cache, kind):
   phase = plan(cache, kind=kind, rows=4 if kind == "v3" else 16)
   assert phase["work"]["formula_flops"] > 0
   assert 0 < phase["time"]["mfu"] < 1
-  # The goal is 60 s on a quiet machine; others compile beside this one.
+  # Only against hanging: how long it takes is of the machine and of what else
+  # that does, while the goal of 60 s is of a quiet one. `pod_numbers` prints
+  # the seconds beside that goal.
   assert phase["compile_seconds"] < 600
 
 

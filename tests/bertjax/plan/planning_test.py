@@ -60,7 +60,7 @@ def test_slices_of_the_topology_are_those_of_the_mesh():
   ("changes", "words"),
   [
     ({"batch_size": 12}, "batch_size=12"),
-    ({"mesh": MeshConfig(data=3)}, "does not divide 8 devices"),
+    ({"mesh": MeshConfig(data=3)}, "does not multiply to 8 devices"),
     ({"mesh": MeshConfig(tensor=8)}, "mesh.tensor=8"),
     ({"data": DataConfig(seq_length=1024)}, "seq_length=1024"),
   ],
@@ -108,6 +108,37 @@ def test_what_is_not_understood_is_said(before, words):
     text = text.replace("  ROOT", loop)
   (note,) = planning.reckon(config, V5E, text, None)["notes"]
   assert words in note
+
+
+@pytest.mark.parametrize("count", [True, False])
+def test_a_compiler_that_tells_nothing_is_asked_once_and_leaves_memory(
+  monkeypatch, count
+):
+  asked = []
+  executable = compiling.Executable(1.0, compiling.Memory(100, 7, None))
+  monkeypatch.setattr(planning, "get_devices", lambda _: jax.devices()[:8])
+  monkeypatch.setattr(planning.compiling, "compile_step", lambda *_: executable)
+  monkeypatch.setattr(
+    planning.counting, "count_unrolled", lambda *_: asked.append(1)
+  )
+  plan = planning.make_plan(TINY, V5E, count=count)
+  assert len(asked) == 1
+  (phase,) = plan["phases"]
+  assert phase["memory"]["fits"]
+  assert not {"work", "time"} & set(phase)
+  assert "only memory is known" in phase["notes"][-1]
+  assert plan["run"] is None
+
+
+def test_a_count_of_micro_batches_is_said_to_be_too_large():
+  config, _ = planning.prepare(TINY, V5E)
+  optimizer = dataclasses.replace(config.optimizer, accumulation=2)
+  parts = dataclasses.replace(config, optimizer=optimizer)
+  count = (197e12, 819e9)
+  (note,) = planning.reckon(parts, V5E, TEXT, count)["notes"]
+  assert "each of 2 micro-batches" in note
+  assert not planning.reckon(parts, V5E, TEXT, None)["notes"]
+  assert not planning.reckon(config, V5E, TEXT, count)["notes"]
 
 
 def test_kernels_count_by_the_formula():
@@ -220,7 +251,7 @@ def test_memory_is_told_by_kind():
 
 @pytest.mark.parametrize("fixed", [0, 30, 300])
 @pytest.mark.parametrize("told", [False, True])
-@pytest.mark.parametrize("slope", [1, 7, 45, 600])
+@pytest.mark.parametrize("slope", [1, 7, 45, 300, 600])
 def test_a_search_finds_the_largest_batch_that_fits(fixed, told, slope):
   tried = []
 
@@ -239,6 +270,7 @@ def test_a_search_finds_the_largest_batch_that_fits(fixed, told, slope):
   most = (1000 - fixed) // slope
   most = most // 2 * 2 if most >= 8 else most
   assert len(tried) <= 7
+  assert len(set(tried)) == len(tried)
   if most < 1:
     assert not found["fits"]
   else:

@@ -7,8 +7,8 @@ import math
 import pytest
 from jax.experimental import topologies as jax_topologies
 
-from bertjax import flops
-from bertjax.plan import topologies
+from bertjax import peaks
+from bertjax.plan import slices, topologies
 from bertjax.plan.chips import CHIPS
 
 
@@ -36,7 +36,8 @@ def test_a_topology_has_its_chips_and_devices(name, chips, devices):
 @pytest.mark.parametrize(
   ("name", "slices", "words"),
   [
-    ("v5e:16x32", 1, "v5e:16x16"),
+    ("v5e:16x32", 1, "; or --topology=v5e:16x16 --num_slices=2"),
+    ("v5e:16x32", 2, "; or --topology=v5e:16x16 --num_slices=4"),
     ("v5e:3x3", 1, "v5e:2x4"),
     ("v4:2x2", 1, "v4:2x2x1"),
     ("v9:2x2", 1, "v3, v4, v5e, v5p, v6e, tpu7x"),
@@ -54,7 +55,7 @@ def test_one_that_does_not_exist_is_told_with_the_nearest(name, slices, words):
 
 @pytest.mark.parametrize("kind", CHIPS)
 def test_every_number_of_chips_is_one_slice_or_several_of_the_largest(kind):
-  largest = math.prod(topologies.shapes(kind)[-1])
+  largest = math.prod(slices.shapes(kind)[-1])
   for chips in (8, 16, 64, 256, 1024, 4096):
     found = topologies.of_size(kind, chips)
     if found is None:
@@ -67,7 +68,7 @@ def test_every_number_of_chips_is_one_slice_or_several_of_the_largest(kind):
 
 def test_a_device_of_two_cores_has_half_a_chip():
   for chip in CHIPS.values():
-    peak = flops.peak_flops(chip.device_kind)
+    peak = peaks.peak_flops(chip.device_kind)
     assert peak is not None
     assert chip.peak_flops == peak * chip.devices
   assert CHIPS["v3"].peak_flops == 123e12

@@ -70,3 +70,35 @@ def test_of_an_array_that_is_cut_the_rest_stays(
     f"ROOT %y = {result} fusion(%a, %n), kind=kLoop, calls=%{name}",
   )
   assert moved(instructions, before) == expected
+
+
+def test_an_array_that_is_only_tiled_otherwise_stays_where_it_is():
+  view = "%v (x: f32[1000]) -> f32[1000] {\n  %x = f32[1000]{0} parameter(0)\n"
+  view += "  ROOT %c = f32[1000]{0:T(8)} copy(%x)\n}\n\n"
+  alias = ", output_to_operand_aliasing={{}: (0, {})}"
+  found = []
+  for attributes in (alias, ""):
+    before = view + "%f (p: f32[1000], i: s32[]) -> f32[100] {\n"
+    before += "  %p = f32[1000]{0} parameter(0)\n"
+    before += "  %i = s32[]{:S(6)} parameter(1)\n"
+    before += f"  %t = f32[1000]{{0}} fusion(%p){attributes}, calls=%v\n"
+    before += "  ROOT %s = f32[100]{0} dynamic-slice(%t, %i)\n}\n\n"
+    instructions = lines(
+      "%a = f32[1000]{0} parameter(0)",
+      "%n = s32[]{:S(6)} parameter(1)",
+      "ROOT %y = f32[100]{0} fusion(%a, %n), kind=kLoop, calls=%f",
+    )
+    found.append(moved(instructions, before))
+  assert found == [400 + 400, 4000 + 400]
+
+
+def test_what_runs_beside_others_counts_once():
+  before = f"%beside (p: f32[256]) -> f32[256] {{\n  %p = {KB} parameter(0)\n"
+  before += f"  ROOT %c = {KB} copy(%p)\n}}\n\n"
+  instructions = lines(
+    f"%a = {KB} parameter(0)",
+    f"%s = (({KB}), {KB}, u32[]) async-start(%a), calls=%beside",
+    f"%u = (({KB}), {KB}, u32[]) async-update(%s)",
+    f"ROOT %d = {KB} async-done(%u)",
+  )
+  assert moved(instructions, before) == 2 * 1024

@@ -6,13 +6,14 @@ import shlex
 import pytest
 import yaml
 
+from bertjax.plan import slices
 from launch.pods import skypilot, topologies
 from tests.launch.pods.documents import complaints, make_workload
 
 
 @pytest.mark.parametrize("kind", skypilot.KINDS)
 def test_every_slice_that_gcloud_names_gives_a_valid_task(kind):
-  for shape in topologies.shapes(kind)[:30]:
+  for shape in slices.shapes(kind)[:30]:
     piece = topologies.find(f"{kind}:{'x'.join(map(str, shape))}")
     if piece.accelerator_type is None:
       continue

@@ -5,12 +5,13 @@ import re
 
 import pytest
 
+from bertjax.plan import slices
 from launch.pods import topologies
 
 EVERY = [
   f"{kind}:{'x'.join(map(str, shape))}"
   for kind in topologies.CHIPS
-  for shape in topologies.shapes(kind)
+  for shape in slices.shapes(kind)
 ]
 
 
@@ -63,7 +64,7 @@ def test_slices_are_called_what_google_calls_them(text, name, hosts, machine):
   ("text", "named"),
   [
     ("v5e:16x8", "v5e:8x16"),
-    ("v5e:32x32", "v5e:16x16"),
+    ("v5e:32x32", "v5e:8x8; or --topology=v5e:16x16 --slices=4"),
     ("v5p:4x4x6", "v5p:4x4x4"),
     ("v5p:16x16x48", "v5p:16x16x24"),
     ("v6e:3x3", "v6e:2x4"),

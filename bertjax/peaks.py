@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What chips can compute at most, by the names that JAX has for them.
+
+Imports no JAX, so that a mistake about chips is told without waiting for it.
+"""
+
+from collections.abc import Mapping
+
+# Dense bf16 peaks from the vendors' data sheets, FLOP/s a chip, by the start
+# of JAX's `device_kind`; cloud.google.com/tpu/docs for TPUs.
+PEAKS: Mapping[str, float] = {
+  "TPU v2": 45e12,
+  "TPU v3": 123e12,
+  "TPU v4": 275e12,
+  "TPU v5 lite": 197e12,
+  "TPU v5e": 197e12,
+  "TPU v5p": 459e12,
+  "TPU v5": 459e12,
+  "TPU v6 lite": 918e12,
+  "TPU v6e": 918e12,
+  "TPU7x": 2307e12,
+  "NVIDIA H100 PCIe": 756e12,
+  "NVIDIA H100": 989e12,
+  "NVIDIA H200": 989e12,
+  "NVIDIA A100": 312e12,
+  "Tesla V100": 125e12,
+}
+# Chips whose cores are JAX devices of their own.
+_DEVICES_PER_CHIP: Mapping[str, int] = {"TPU v2": 2, "TPU v3": 2, "TPU7x": 2}
+
+
+def devices_per_chip(device_kind: str) -> int:
+  """Return how many JAX devices make up one chip."""
+  return next(
+    (
+      number
+      for name, number in _DEVICES_PER_CHIP.items()
+      if device_kind.startswith(name)
+    ),
+    1,
+  )
+
+
+def peak_flops(device_kind: str) -> float | None:
+  """Return the dense bf16 FLOP/s of one JAX device; None if not known."""
+  for name in sorted(PEAKS, key=len, reverse=True):
+    if device_kind.startswith(name):
+      return PEAKS[name] / devices_per_chip(device_kind)
+  return None

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Elements of tuples in the text of a program, each with a line of its own.
+
+Newer compilers write `add(%t#1, %a)` where older ones have a line for the
+element: `%e = … get-tuple-element(%t), index=1`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+_MADE = re.compile(r"\s+(?:ROOT )?%([\w.\-]+) = (\(.*)$")
+_COMMENT = re.compile(r"/\*.*?\*/")  # as /*index=5*/
+_ELEMENT = re.compile(r"%([\w.\-]+)#(\d+)")
+
+
+def spell_out(lines: Iterable[str]) -> Iterator[str]:
+  """Yield lines in the older form; those that are in it stay as they are.
+
+  What is no element of a tuple made above, in the same computation, stays too.
+  """
+  tuples: dict[str, list[str]] = {}
+  told: set[str] = set()
+  for line in lines:
+    if line[:1] and not line[0].isspace():
+      tuples, told = {}, set()
+    for name, place in dict.fromkeys(_ELEMENT.findall(line)):
+      types = tuples.get(name, [])
+      if int(place) >= len(types):
+        continue
+      element = f"{name}.element.{place}"
+      if element not in told:
+        told.add(element)
+        made = f"get-tuple-element(%{name}), index={place}"
+        yield f"  %{element} = {types[int(place)]} {made}"
+      line = re.sub(rf"%{re.escape(name)}#{place}\b", f"%{element}", line)
+    yield line
+    if match := _MADE.match(line):
+      tuples[match[1]] = _types(match[2])
+
+
+def _types(text: str) -> list[str]:
+  """Types of the tuple whose type `text` begins with."""
+  types, depth, begin = [], 0, 1
+  for match in re.finditer(r"[()\[\]{},]", text):
+    place = match.start()
+    if match[0] in "([{":
+      depth += 1
+    elif match[0] in ")]}":
+      depth -= 1
+    if not depth or (match[0] == "," and depth == 1):
+      types.append(_COMMENT.sub("", text[begin:place]).strip())
+      begin = place + 1
+    if not depth:
+      break
+  return types
