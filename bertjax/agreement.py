@@ -10,9 +10,6 @@ has to make the same calls in the same order.
 
 import itertools
 import json
-import os
-import pathlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,7 +22,6 @@ Facts = Mapping[str, Any]
 # Reading a large checkpoint may take one host minutes longer than another; one
 # that is dead is found by its heartbeat long before.
 SECONDS = 600.0
-_SHARED_SECONDS = 10.0
 _SHOWN = 5
 _numbers = itertools.count()
 
@@ -120,6 +116,8 @@ def gather(topic: str, value: Any, *, seconds: float = SECONDS) -> list[Any]:
   Raises:
     TimeoutError: a process gave none in time; named on every process.
   """
+  if processes() == 1:
+    return [value]
   return exchange(unique(topic), value, seconds=seconds)
 
 
@@ -137,37 +135,7 @@ def exchange(key: str, value: Any, *, seconds: float) -> list[Any]:
 
 def barrier(topic: str) -> None:
   """Wait until all processes are here."""
-  if processes() > 1:
-    gather(topic, None)
-
-
-def check_shared(folder: str | os.PathLike[str]) -> None:
-  """Refuse a folder that is not one and the same for all processes.
-
-  Raises:
-    ValueError: a process does not see what process 0 writes there.
-  """
-  if processes() == 1:
-    return
-  mark = pathlib.Path(folder) / decide("mark", lambda: f".mark-{os.getpid()}")
-
-  def look() -> None:
-    # A network file system shows what another host wrote a little later.
-    deadline = time.monotonic() + _SHARED_SECONDS
-    while not mark.exists():
-      if time.monotonic() > deadline:
-        raise ValueError(
-          f"{folder} is not what process 0 sees there; give a folder that all "
-          "hosts share, on a network file system or a mounted bucket"
-        )
-      time.sleep(0.1)
-
-  decide("marked", lambda: mark.write_text(""))
-  try:
-    alike("shared folder", look)
-  finally:
-    if is_first():
-      mark.unlink(missing_ok=True)
+  gather(topic, None)
 
 
 def disagreement(told: Sequence[Facts]) -> str:

@@ -132,7 +132,10 @@ def write_bundle(
     # Also where the disk is full: nothing half-written stays.
     if agreement.is_first():
       shutil.rmtree(partial, ignore_errors=True)
-  return read_bundle_info(folder)
+  # By process 0, which wrote it: others may see what was renamed later.
+  return _describe(
+    folder, agreement.decide("bundle read", lambda: _read_record(folder))
+  )
 
 
 def read_bundle_info(path: Path) -> BundleInfo:
@@ -142,6 +145,10 @@ def read_bundle_info(path: Path) -> BundleInfo:
     ValueError: no bundle, one of another format, or a damaged one.
   """
   folder = pathlib.Path(path)
+  return _describe(folder, _read_record(folder))
+
+
+def _read_record(folder: pathlib.Path) -> dict[str, Any]:
   if not (folder / RECORD).is_file():
     raise ValueError(
       f"{folder} is no bundle: it has no {RECORD}; launch.pretrain writes one, "
@@ -160,6 +167,10 @@ def read_bundle_info(path: Path) -> BundleInfo:
         raise ValueError(f"{TOKENIZER}/{name} does not match its sha256")
   except (ValueError, KeyError, TypeError, OSError) as error:
     raise ValueError(f"bundle {folder} cannot be read: {error}") from error
+  return record
+
+
+def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
   return BundleInfo(
     path=folder,
     model=config.from_mapping(ModelConfig, record["model"]),

@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as managers
 from orbax.checkpoint import options as ocp_options
-from orbax.checkpoint.checkpoint_managers import (
-  preservation_policy as preservation,
-)
 
-from bertjax import agreement, digest
+from bertjax import agreement, digest, shared_folder
 from bertjax.config import CheckpointConfig
 from bertjax.paths import by_name, leaf_name
 from bertjax.state import TrainState
@@ -62,19 +60,21 @@ class Checkpoints:
     self._manager = self._open()
 
   def _open(self) -> ocp.CheckpointManager:
-    keep: list[Any] = [preservation.LatestN(self._config.keep_last)]
+    keep: list[Any] = [managers.LatestN(self._config.keep_last)]
     if self._config.keep_every_steps:
-      keep.append(preservation.EveryNSteps(self._config.keep_every_steps))
-    return ocp.CheckpointManager(
+      keep.append(managers.EveryNSteps(self._config.keep_every_steps))
+    manager = ocp.CheckpointManager(
       self._folder,
       options=ocp.CheckpointManagerOptions(
-        preservation_policy=preservation.AnyPreservationPolicy(keep),
+        preservation_policy=managers.AnyPreservationPolicy(keep),
         atomicity_options=_COMMIT,
         enable_async_checkpointing=True,
         read_only=self._read_only,
         create=not self._read_only,
       ),
     )
+    shared_folder.list_alike(self._folder, manager.all_steps, manager.reload)
+    return manager
 
   def steps(self) -> list[int]:
     """Return the committed steps, ascending."""
@@ -173,10 +173,8 @@ class Checkpoints:
     )
 
   def _sealed(self, step: int) -> dict[str, Any]:
-    path = self._folder / str(step) / "record"
-    record = _restored(path, ocp.JsonCheckpointHandler, ocp.args.JsonRestore())
-    with digest.reading():
-      return digest.unseal(record)
+    path, how = self._folder / str(step) / "record", ocp.args.JsonRestore()
+    return _restored(path, ocp.JsonCheckpointHandler, how, sealed=True)
 
   def _read(
     self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
@@ -263,7 +261,9 @@ def _restored_tree(path: pathlib.Path, wanted: Any) -> Any:
   )
 
 
-def _restored(path: pathlib.Path, handler: Any, arguments: Any) -> Any:
+def _restored(
+  path: pathlib.Path, handler: Any, arguments: Any, *, sealed: bool = False
+) -> Any:
   """Read an item of a checkpoint on all processes, or give it up on all.
 
   Each reads what its devices need, and waits for nobody meanwhile: where one
@@ -283,7 +283,8 @@ def _restored(path: pathlib.Path, handler: Any, arguments: Any) -> Any:
         handler(multiprocessing_options=alone), multiprocessing_options=alone
       ) as checkpointer,
     ):
-      return checkpointer.restore(path, args=arguments)
+      item = checkpointer.restore(path, args=arguments)
+      return digest.unseal(item) if sealed else item
 
   return agreement.alike(path.name, read, error=digest.Damaged)
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bertjax import agreement
 from bertjax.paths import by_name, leaf_name
 
 _UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
@@ -105,11 +106,16 @@ def verify(tree: Any, leaves: Mapping[str, Any]) -> None:
   """Compare the digests of `tree` with those of `describe`.
 
   Raises:
-    Damaged: one differs, naming the leaf.
+    Damaged: one differs, naming the leaf; on all processes if on one.
   """
-  for name, found in describe(tree).items():
-    if found != leaves[name]:
-      raise Damaged(f"{name} does not match its digest")
+  described = describe(tree)
+
+  def compare() -> None:
+    for name, found in described.items():
+      if found != leaves[name]:
+        raise Damaged(f"{name} does not match its digest")
+
+  agreement.alike("digests", compare, error=Damaged)
 
 
 def check_leaves(wanted: Any, saved: Mapping[str, Any]) -> None:

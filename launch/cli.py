@@ -159,10 +159,9 @@ def _spare_the_tpu() -> None:
   """
   if "JAX_PLATFORMS" in os.environ or not importlib.util.find_spec("libtpu"):
     return
-  # Chips of Google's, in their two ways, and graphics cards.
-  if any(
-    glob.glob(f"/dev/{name}") for name in ("accel*", "vfio*", "nvidia*", "kfd")
-  ):
+  # Chips of Google's, in their two ways, and graphics cards (dxg: of WSL).
+  devices = ("accel*", "vfio*", "nvidia*", "kfd", "dxg")
+  if any(glob.glob(f"/dev/{name}") for name in devices):
     return
   os.environ["JAX_PLATFORMS"] = "cpu"
   if "jax" in sys.modules:  # which has read that already

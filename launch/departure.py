@@ -28,6 +28,10 @@ _LOOK_SECONDS = 1.0
 # aborts where it is gone.
 _LINGER_SECONDS = 3.0
 _LAST_SECONDS = _LINGER_SECONDS + 2.0
+# How a computation breaks whose peers, or the network, are gone; any other
+# error of a compiler or a device would come again. Gloo says UNKNOWN.
+_BROKEN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "CANCELLED")
+_BROKEN += ("INTERNAL", "UNKNOWN: Gloo")
 _ended = threading.Event()
 _heard = threading.Event()
 
@@ -56,10 +60,7 @@ def leave(
   _ended.set()
   if code is None:
     traceback.print_exception(*sys.exc_info())
-    # A computation that breaks does so most often because a peer is gone, but
-    # for one that wants more memory than there is.
-    broke = isinstance(error, jax.errors.JaxRuntimeError)
-    code = restart if broke and "RESOURCE_EXHAUSTED" not in str(error) else 1
+    code = restart if _lost_peers(error) else 1
   news = {
     "process": agreement.process(),
     "text": " ".join(str(error).split())[:500],
@@ -71,6 +72,16 @@ def leave(
   except jax.errors.JaxRuntimeError:
     pass  # process 0 is gone
   _end(code)
+
+
+def _lost_peers(error: BaseException | str) -> bool:
+  """Whether a computation broke as it does where a peer is gone."""
+  text = str(error)
+  return (
+    isinstance(error, jax.errors.JaxRuntimeError)
+    and text.startswith(_BROKEN)
+    and "RESOURCE_EXHAUSTED" not in text  # INTERNAL may tell of that
+  )
 
 
 def _look() -> None:

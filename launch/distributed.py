@@ -15,9 +15,10 @@ import os
 import pathlib
 import platform
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from absl import flags
@@ -32,10 +33,14 @@ from launch.roll_call import Place
 HEARTBEAT = 30
 SHUTDOWN = 20
 INITIALIZATION = 30
+_ABORT = 10  # after that, by the runtime itself
 STARTUP = 50
 ROOT = pathlib.Path(__file__).parents[1]
 _ROOMS = ("bertjax", "data_pipelines", "configs", "launch")
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_PACKAGES = (
+  *("jax", "jaxlib", "libtpu"),
+  *("flax", "optax", "orbax-checkpoint", "numpy"),
+)
 # What else decides what is compiled; unequal programs wait for each other.
 _ENVIRONMENT = (
   "JAX_DEFAULT_MATMUL_PRECISION",
@@ -69,6 +74,7 @@ def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
   Raises:
     ValueError: flags that do not fit together, or processes that do not.
     TimeoutError: not all processes came.
+    SystemExit: one has come and gone; the others end with code 42.
   """
   values = flags.FLAGS
   place = find_place(
@@ -87,7 +93,7 @@ def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
     )
   cli.speak_as(place.process)
   roll_call.call(place, {**code_facts(), **facts}, values.startup_timeout)
-  _initialize(place)
+  _initialize_together(place)
   cli.leave_by(functools.partial(departure.leave, restart=cli.RESTART))
   departure.watch()
   # Here, where all are: on some hosts a device is asked for later than on
@@ -124,7 +130,7 @@ def find_place(
 
 def code_facts() -> dict[str, Any]:
   """Return versions of packages, and a hash of each source file, by name."""
-  packages = {name: metadata.version(name) for name in _PACKAGES}
+  packages = {name: _version(name) for name in _PACKAGES}
   sources = {
     f"source {path.relative_to(ROOT)}": hashlib.sha256(
       path.read_bytes()
@@ -139,6 +145,13 @@ def code_facts() -> dict[str, Any]:
     **{name: os.environ.get(name, "") for name in _ENVIRONMENT},
     **sources,
   }
+
+
+def _version(package: str) -> str:
+  try:
+    return metadata.version(package)
+  except metadata.PackageNotFoundError:
+    return "absent"
 
 
 def _look_around(
@@ -203,6 +216,34 @@ def _start_alone() -> None:
     _initialize(Place(f"127.0.0.1:{port}", processes=1, process=0))
 
 
+def _initialize_together(place: Place) -> None:
+  """Do it with peers that may have died since they came.
+
+  The runtime says so by an error, or aborts this process: a thread ends it
+  before. Not by an exception, for a runtime half started ends in an abort too.
+  """
+
+  def give_up(reason: str) -> NoReturn:
+    with contextlib.suppress(SystemExit):
+      cli.fail(
+        f"a process that came to {place.address} was gone before JAX's runtime "
+        f"started ({reason}); see what it said, and start the same command on "
+        "every host again"
+      )
+    os._exit(cli.RESTART)
+
+  nothing = f"nothing in {INITIALIZATION} s"
+  timer = threading.Timer(INITIALIZATION, give_up, [nothing])
+  timer.daemon = True
+  timer.start()
+  try:
+    _initialize(place)
+  except jax.errors.JaxRuntimeError as error:
+    give_up(str(error))
+  finally:
+    timer.cancel()
+
+
 def _initialize(place: Place) -> None:
   _avoid_proxy(place.host)
   jax.config.update("jax_check_proxy_envs", False)
@@ -214,7 +255,7 @@ def _initialize(place: Place) -> None:
     place.process,
     local_device_ids=place.local_devices,
     cluster_detection_method="deactivate",
-    initialization_timeout=INITIALIZATION,
+    initialization_timeout=INITIALIZATION + _ABORT,
     heartbeat_timeout_seconds=HEARTBEAT,
     shutdown_timeout_seconds=SHUTDOWN,
     # Nobody else is to reach a port of this machine only.

@@ -4,9 +4,10 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from bertjax import (
   phases,
   progress,
   sharding,
+  shared_folder,
   transfer,
   vocabulary_growth,
   writers,
@@ -55,7 +57,7 @@ class Run:
     self._parts = parts
     self._folder = folder
     folder.mkdir(parents=True, exist_ok=True)
-    agreement.check_shared(folder)
+    shared_folder.check(folder)
     self._checkpoints = checkpoint.Checkpoints(
       folder / CHECKPOINTS, parts.config.checkpoint
     )
@@ -80,9 +82,6 @@ class Run:
 
   def _start(self) -> "Run":
     parts, config = self._parts, self._parts.config
-    agreement.alike(
-      "checkpoints", self._checkpoints.steps, facts=lambda at: {"steps": at}
-    )
     before = self._checkpoints.latest_record()
     if before is not None:
       identity.check_identity(
@@ -227,10 +226,15 @@ class Run:
     record = {
       **self.details(step),
       "identity": dict(self._parts.identity),
-      "pipeline": self._phase.pipeline.memo(step - self._phase.start),
+      "pipeline": self._memo(step - self._phase.start),
       "hooks": snapshots,
     }
     self._checkpoints.save(state, step, record)
+
+  def _memo(self, step: int) -> dict[str, Any]:
+    # Each process knows of the rows that it feeds, and tells process 0.
+    memo = self._phase.pipeline.memo(step)
+    return {**memo, "facts": merge(agreement.gather("memo", memo["facts"]))}
 
   def _evaluate(self, params: Any) -> Mapping[str, float]:
     if self._evaluate_phase is None:
@@ -265,10 +269,20 @@ class Run:
       say("the store has no validation split: nothing is evaluated")
     if start:
       say(f"going on from step {start} of {config.steps}")
+    if start >= config.profile.start_step > 0:
+      say(f"profile.start_step={config.profile.start_step} is done: no trace")
 
   def _tell_rows(self) -> None:
     for line in self._phase.describe_rows():
       self.progress.say(line)
+
+
+def merge(told: Iterable[list[list[int]]]) -> list[list[int]]:
+  """Merge facts of pipelines; of each lane the furthest stays.
+
+  The last two numbers of a fact, its visit and row, say how far.
+  """
+  return [*{tuple(f[:-2]): f for f in sorted(itertools.chain(*told))}.values()]
 
 
 def keep_tokenizer(

@@ -60,14 +60,13 @@ def bits16(key: Array, shape: tuple[int, ...], rows_B: Array) -> Array:
     rows_B: uint32, the number of each row; other generators than threefry
       draw the same whatever it says.
   """
+  data = jax.random.key_data(key)
+  if data.shape[-1] != 2:
+    return jax.random.bits(key, shape, jnp.uint16)
   *lead, last = shape
   blocks = -(-last // 4)
-  data = jax.random.key_data(key)
-  if data.shape[-1] == 2:
-    words = threefry((data[0], data[1]), _counters((*lead, blocks), rows_B))
-    words = jnp.concatenate([words[0], words[1]], axis=-1)
-  else:
-    words = jax.random.bits(key, (*lead, 2 * blocks), jnp.uint32)
+  words = threefry((data[0], data[1]), _counters((*lead, blocks), rows_B))
+  words = jnp.concatenate([words[0], words[1]], axis=-1)
   halves = jax.lax.bitcast_convert_type(words, jnp.uint16)
   return halves.reshape(*lead, 4 * blocks)[..., :last]
 

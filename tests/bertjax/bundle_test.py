@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bertjax
-from bertjax import bundle, sharding
+from bertjax import agreement, bundle, checkpoint, sharding
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import MeshConfig
 from tests.bertjax import tiny
@@ -95,3 +95,27 @@ def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
   (tmp_path / "c/tokenizer/vocab.txt").write_text("[PAD]\n")
   with pytest.raises(ValueError, match=r"vocab\.txt"):
     bertjax.load_bundle(tmp_path / "c")
+
+
+def test_what_was_just_written_is_read_by_process_0_alone(
+  tmp_path, params, tokenizer, monkeypatch
+):
+  """On another host the folder may come into sight later."""
+  known = []
+  monkeypatch.setattr(
+    agreement,
+    "decide",
+    lambda topic, make: known.append(made := make()) or made,
+  )
+  info = bundle.write_bundle(
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+  )
+  assert info.leaves == known[-1]["leaves"]
+  monkeypatch.setattr(agreement, "decide", lambda topic, make: known.pop(0))
+  monkeypatch.setattr(agreement, "is_first", lambda: False)
+  monkeypatch.setattr(bundle, "_read_record", pytest.fail)
+  monkeypatch.setattr(checkpoint, "write_tree", lambda *_: info.leaves)
+  other = bundle.write_bundle(
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+  )
+  assert other == info

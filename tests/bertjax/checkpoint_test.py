@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from bertjax import checkpoint, sharding, state
+from bertjax import agreement, checkpoint, sharding, state
 from bertjax.config import CheckpointConfig, MeshConfig
 from tests.bertjax import toy
 
@@ -153,6 +153,32 @@ def test_no_bit_of_any_item_goes_unnoticed(saved, start, item):
     for folder in (saved / checkpoint.UNREADABLE).glob("6*"):
       folder.rename(saved / "6")
     path.write_bytes(whole)
+
+
+def test_all_processes_are_told_of_a_record_that_one_cannot_read(
+  saved, start, monkeypatch
+):
+  """Or it would go on to the step before while the others wait for it."""
+  told = []
+
+  def alike(topic, make, *, error=ValueError):
+    try:
+      return make()
+    except error as fault:
+      told.append((topic, str(fault)))
+      raise
+
+  monkeypatch.setattr(agreement, "alike", alike)
+  path = saved / "6" / "record" / "metadata"
+  path.write_text(path.read_text().replace('"memo"', '"nemo"'))
+  store = open_again(saved)
+  restored = store.restore(start)
+  store.close()
+  assert restored is not None
+  assert restored.record == {"memo": 4}
+  ((topic, fault),) = told
+  assert topic == "record"
+  assert "does not match its sha256" in fault
 
 
 def test_an_uncommitted_step_does_not_exist(saved, start):

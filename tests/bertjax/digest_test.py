@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from bertjax import digest, sharding
+from bertjax import agreement, digest, sharding
 from bertjax.config import MeshConfig
 
 
@@ -57,3 +57,15 @@ def test_a_seal_that_was_touched_is_refused():
   assert digest.unseal(sealed) == {"step": 3, "run": {"a": [1.5]}}
   with pytest.raises(ValueError, match="sha256"):
     digest.unseal({**sealed, "step": 4})
+
+
+def test_a_difference_is_told_to_all_processes(monkeypatch, array):
+  told = []
+  monkeypatch.setattr(
+    agreement, "alike", lambda topic, make, error: told.append((make, error))
+  )
+  leaves = digest.describe({"a": jnp.asarray(array)})
+  digest.verify({"a": jnp.asarray(array + 1)}, leaves)
+  ((compare, error),) = told
+  with pytest.raises(error, match="a does not match its digest"):
+    compare()

@@ -7,6 +7,7 @@ python -m tests.launch.agreeing --output=FOLDER [--role=ROLE] and the flags of
 """
 
 import json
+import os
 import pathlib
 import sys
 import time
@@ -17,7 +18,7 @@ import numpy as np
 from absl import flags
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from bertjax import agreement
+from bertjax import agreement, shared_folder
 from launch import cli, distributed
 
 
@@ -75,8 +76,8 @@ def agree(folder):
       lambda: agreement.decide("x", lambda: fail_on(0, OSError("full")))
     ),
     "gather": told(lambda: agreement.gather("x", {"n": me})),
-    "shared": told(lambda: agreement.check_shared(shared)),
-    "own": told(lambda: agreement.check_shared(own)),
+    "shared": told(lambda: shared_folder.check(shared)),
+    "own": told(lambda: shared_folder.check(own)),
     "left": sorted(path.name for path in shared.iterdir()),
     "absent": told(lambda: me == 1 or agreement.gather("y", 0, seconds=0.5)),
   }
@@ -90,6 +91,10 @@ def main(_):
     if values.process_id == 1:
       sys.exit(7)
     time.sleep(600)
+  if values.role == "gone":
+    distributed.INITIALIZATION = 1
+    if values.process_id == 1:
+      distributed.jax.distributed.initialize = lambda *_, **__: os._exit(9)
   distributed.start({"output": values.output})
   if values.role.startswith("alone"):
     if values.role[-1] in f"*{agreement.process()}":
@@ -105,7 +110,8 @@ if __name__ == "__main__":
   flags.DEFINE_string(
     "role",
     "",
-    "fail: process 1 does, and 0 hangs; aloneV0: 0 raises a "
+    "fail: process 1 does, and 0 hangs; gone: 1 dies when all have come; "
+    "aloneV0: 0 raises a "
     "ValueError; aloneR1: 1 a RuntimeError; aloneV*: all do.",
   )
   distributed.define_flags()

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from importlib import metadata
 
 import jax
 import pytest
@@ -128,6 +129,20 @@ def test_code_is_known_by_every_source_file():
   assert json.dumps(facts)
 
 
+def test_a_package_that_one_host_lacks_is_a_difference(monkeypatch):
+  version = metadata.version
+
+  def find(name):
+    if name == "libtpu":
+      raise metadata.PackageNotFoundError(name)
+    return version(name)
+
+  monkeypatch.setattr(metadata, "version", find)
+  assert distributed.code_facts()["libtpu"] == "absent"
+  monkeypatch.setattr(metadata, "version", lambda name: f"{name} 1")
+  assert distributed.code_facts()["libtpu"] == "libtpu 1"
+
+
 def start(*arguments, **variables):
   return subprocess.Popen(
     [sys.executable, "-m", *arguments],
@@ -173,6 +188,35 @@ def test_one_alone_is_told_of_and_started_again(tmp_path):
   assert process.returncode == 42, output
   assert "1 of 2 processes came" in output
   assert output.count("\n") == 1
+
+
+def test_one_that_dies_once_all_have_come_is_told_of_as_well(tmp_path):
+  address = f"--coordinator_address=127.0.0.1:{rehearse.free_port()}"
+  processes = [
+    start(
+      *("tests.launch.agreeing", f"--output={tmp_path}", "--role=gone"),
+      *(address, "--num_processes=2", f"--process_id={number}"),
+    )
+    for number in range(2)
+  ]
+  outputs = [process.communicate(timeout=120)[0] for process in processes]
+  assert [process.returncode for process in processes] == [42, 9], outputs
+  assert outputs[0].startswith("error: process 0: a process that came to 127.")
+  assert outputs[0].count("\n") == 1, "no stack of an abort"
+
+
+def test_what_the_runtime_says_of_a_lost_peer_is_a_restart(monkeypatch, capsys):
+  def fail(_):
+    raise jax.errors.JaxRuntimeError("DEADLINE_EXCEEDED: Barrier\n timed out")
+
+  monkeypatch.setattr(distributed, "_initialize", fail)
+  monkeypatch.setattr(os, "_exit", sys.exit)
+  with pytest.raises(SystemExit) as left:
+    distributed._initialize_together(Place(*HERE))
+  assert left.value.code == 42
+  told = capsys.readouterr().err
+  assert "(DEADLINE_EXCEEDED: Barrier timed out)" in told
+  assert told.count("\n") == 1
 
 
 def test_a_run_alone_starts_the_runtime_whatever_proxy_is_set(tmp_path):
