@@ -34,17 +34,17 @@ def compile_times(cache: pathlib.Path | None) -> Iterator[Line]:
 
 def temporaries(cache: pathlib.Path | None) -> Iterator[Line]:
   """Temporaries a chip on 256 chips over those on 16."""
-  few, many = (measure(Case(chips=chips), cache) for chips in (16, 256))
+  few, many = (measured(Case(chips=chips), cache) for chips in (16, 256))
   ratio = temporary_bytes(many) / temporary_bytes(few)
   yield "temporaries, 256 chips / 16 chips", f"{ratio:.4f}", "≤ 1.01"
 
 
 def traffic(cache: pathlib.Path | None) -> Iterator[Line]:
   """Bytes of gradients and of gathered parameters a step."""
-  plain = measure(Case(sharding="data", rows=8), cache)
+  plain = measured(Case(sharding="data", rows=8), cache)
   value = traffic_bytes(plain, ("all-reduce", "reduce-scatter")) / _MB
   yield "gradients, data parallel", f"{value:.1f} MB", "≤ 690 MB"
-  zero1 = measure(Case(), cache)
+  zero1 = measured(Case(), cache)
   for name, kinds in (
     ("gradients", ("all-reduce", "reduce-scatter")),
     ("gathers", ("all-gather",)),
@@ -65,7 +65,7 @@ def traffic(cache: pathlib.Path | None) -> Iterator[Line]:
 
 def work(cache: pathlib.Path | None) -> Iterator[Line]:
   """FLOPs over the formula, and the rows that fit."""
-  phase = measure(Case(count=True), cache)
+  phase = measured(Case(count=True), cache)
   found = phase["work"]
   yield (
     "FLOPs, the compiler's / formula",
@@ -95,6 +95,14 @@ def work(cache: pathlib.Path | None) -> Iterator[Line]:
       break
     most = rows
   yield "rows a chip on v5e without remat", str(most), "16"
+
+
+def measured(case: Case, cache: pathlib.Path | None) -> Mapping[str, Any]:
+  """Return what a case comes to; the command ends where it does not compile."""
+  phase = measure(case, cache)
+  if "error" in phase:
+    raise SystemExit(f"{case}: {phase['error']}")
+  return phase
 
 
 def temporary_bytes(phase: Mapping[str, Any]) -> int:

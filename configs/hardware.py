@@ -17,8 +17,8 @@ class Hardware:
 
   Attributes:
     chips: of all slices; JAX's devices, one a chip.
-    positions: that BERT-large fits on a chip in one micro-batch, dropout on
-      and nothing recomputed; a smaller encoder fits more.
+    positions: that a chip takes in one micro-batch of BERT-large, dropout on
+      and nothing recomputed; it takes more of a smaller encoder.
     slices: that the chips are spread over.
   """
 
@@ -28,7 +28,8 @@ class Hardware:
 
 
 # Cloud TPU's names, but for the plain chip; "v5p-128" counts cores and has 64
-# chips. Positions are what benchmarks/pod_numbers.py finds, rounded down.
+# chips. Positions of v5e with ZeRO-1 were compiled ahead of time (16 rows of
+# 512: 11.3 of 15.75 GiB); the others are reckoned from that, by their memory.
 KINDS = {
   "chip": Hardware(1, 4_096),
   "v5e-8": Hardware(8, 8_192),
@@ -43,8 +44,8 @@ def overlay(hardware: Hardware) -> common.Overlay:
   """Return the overlay that lays a run over `hardware`.
 
   Products in bfloat16, dropout's bits from the chip's own generator,
-  parameters and slots in pieces over all chips, and as many micro-batches as
-  batch and length turn out to need.
+  parameters and slots in pieces over all chips where their number divides
+  them, and as many micro-batches as batch and length turn out to need.
   """
   return common.fields(
     {
