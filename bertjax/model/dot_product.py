@@ -5,7 +5,9 @@
 Left to itself, differentiation keeps the scores' softmax in float32 and again
 in the dtype of compute, what dropout leaves of it, and which it leaves: seven
 bytes or more for every pair of positions. Written down, it keeps one number
-of the dtype of compute, whose sign says whether it was dropped.
+of the dtype of compute, whose sign says whether it was dropped: the softmax's
+numerator. Its denominator divides what was attended to, once in S and not in
+S · T (Dao et al., 2022, algorithm 1).
 """
 
 import functools
@@ -64,21 +66,31 @@ def _forward(
     preferred_element_type=jnp.float32,
   )
   inside_B1ST = packs_BS[:, None, :, None] == packs_BS[:, None, None, :]
-  weights_BHST = jax.nn.softmax(
-    jnp.where(inside_B1ST, scores_BHST, OUTSIDE), axis=-1
-  ).astype(query_BSHK.dtype)
+  scores_BHST = jnp.where(inside_B1ST, scores_BHST, OUTSIDE)
+  weights_BHST = jnp.exp(scores_BHST - scores_BHST.max(axis=-1, keepdims=True))
+  sums_BSH1 = weights_BHST.sum(axis=-1).swapaxes(1, 2)[..., None]
+  weights_BHST = weights_BHST.astype(query_BSHK.dtype)
   if bits_BHST is not None:
     dropped_BHST = bits_BHST < dropped_below(rate)
     weights_BHST = jnp.where(dropped_BHST, -weights_BHST, weights_BHST)
+  # They are kept in memory anyway. Unless told, compilers for TPU v6e compute
+  # everything up to here inside the product that follows; libtpu 0.0.42.1
+  # runs out of stack over it.
+  stored_BHST = jax.lax.optimization_barrier(weights_BHST)
   context_BSHK = jnp.einsum(
-    "BHST,BTHK->BSHK", _kept(weights_BHST, rate), value_BTHK
+    "BHST,BTHK->BSHK",
+    _kept(stored_BHST, rate),
+    value_BTHK,
+    preferred_element_type=jnp.float32,
   )
+  context_BSHK = (context_BSHK / sums_BSH1).astype(query_BSHK.dtype)
   context_BSHK = checkpoint_name(context_BSHK, CONTEXT)
   return context_BSHK, (
     query_BSHK,
     key_BTHK,
     value_BTHK,
     weights_BHST,
+    sums_BSH1,
     context_BSHK,
   )
 
@@ -86,7 +98,10 @@ def _forward(
 def _backward(
   rate: float, kept: Any, gradient_BSHK: Array
 ) -> tuple[Array, Array, Array, None, None]:
-  query_BSHK, key_BTHK, value_BTHK, weights_BHST, context_BSHK = kept
+  query_BSHK, key_BTHK, value_BTHK, weights_BHST, sums_BSH1, context_BSHK = kept
+  dtype = query_BSHK.dtype
+  # The weights' divisor, where it is one number in S rather than in S · T.
+  gradient_BSHK = (gradient_BSHK.astype(jnp.float32) / sums_BSH1).astype(dtype)
   slope_BHST = jnp.einsum(
     "BSHK,BTHK->BHST",
     gradient_BSHK,
@@ -105,7 +120,7 @@ def _backward(
   slope_BHST = jnp.abs(weights_BHST).astype(jnp.float32) * (
     slope_BHST - mean_BHS[..., None]
   )
-  slope_BHST = slope_BHST.astype(query_BSHK.dtype)
+  slope_BHST = slope_BHST.astype(dtype)
   return (
     jnp.einsum("BHST,BTHK->BSHK", slope_BHST, key_BTHK),
     jnp.einsum("BHST,BSHK->BTHK", slope_BHST, query_BSHK),
