@@ -133,11 +133,6 @@ def exchange(key: str, value: Any, *, seconds: float) -> list[Any]:
   return told
 
 
-def barrier(topic: str) -> None:
-  """Wait until all processes are here."""
-  gather(topic, None)
-
-
 def disagreement(told: Sequence[Facts]) -> str:
   """Say in one line which facts differ on which processes; "" for none."""
   names = dict.fromkeys(name for facts in told for name in facts)

@@ -34,6 +34,7 @@ from data_pipelines import tokenizers
 from data_pipelines.pretraining import train_iterator
 from data_pipelines.vocabulary_extension import find_parts
 from launch.assembly import Parts
+from launch.layout import describe_layout
 from launch.meter import make_meter, shown_metrics
 from launch.phase import VALIDATION, Phase, describe_stores
 from launch.validation import describe_values, make_evaluate
@@ -252,19 +253,9 @@ class Run:
       )
 
   def _tell(self, start: int) -> None:
-    parts, config = self._parts, self._parts.config
-    say = self.progress.say
-    mesh = parts.program.mesh
-    shape = " × ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
-    say(
-      f"{bundle.count_parameters(self.state.params):,} parameters on "
-      f"{mesh.size} {mesh.devices.flat[0].device_kind} ({shape}) of "
-      f"{agreement.processes()} process{'es' * (agreement.processes() > 1)}"
-    )
-    if config.compute.dropout_rng == "rbg":
-      say("dropout_rng=rbg: the same on this mesh, backend and compiler only")
-    else:
-      say("dropout_rng=threefry: the same on any mesh and backend")
+    config, say = self._parts.config, self.progress.say
+    for line in describe_layout(self._parts.program, self.state.params):
+      say(line)
     if self.evaluation is None:
       say("the store has no validation split: nothing is evaluated")
     if start:

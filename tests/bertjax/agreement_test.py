@@ -13,7 +13,6 @@ def test_a_process_alone_calls_and_raises_as_it_is():
   assert agreement.decide("x", lambda: (1, 2)) == (1, 2)
   with pytest.raises(OSError, match="no disk"):
     agreement.decide("x", lambda: raising(OSError("no disk")))
-  agreement.barrier("x")
   assert agreement.gather("x", 1) == [1]
 
 

@@ -67,7 +67,9 @@ def test_alone_nothing_is_asked():
 def test_a_trace_that_comes_too_late_is_told_of(first, start, told):
   said = []
   config = corpus.make_config("", profile=ProfileConfig(start_step=first))
-  program = types.SimpleNamespace(mesh=sharding.make_mesh(MeshConfig()))
+  program = types.SimpleNamespace(
+    mesh=sharding.make_mesh(MeshConfig()), config=config
+  )
   run: Any = types.SimpleNamespace(
     _parts=types.SimpleNamespace(config=config, program=program),
     progress=types.SimpleNamespace(say=said.append),
