@@ -29,7 +29,7 @@ class Hardware:
 
 # Cloud TPU's names, but for the plain chip; "v5p-128" counts cores and has 64
 # chips. Positions of v5e with ZeRO-1 were compiled ahead of time (16 rows of
-# 512: 11.3 of 15.75 GiB); the others are reckoned from that, by their memory.
+# 512: benchmarks/scaling.md); the others are reckoned from that, by memory.
 KINDS = {
   "chip": Hardware(1, 4_096),
   "v5e-8": Hardware(8, 8_192),
