@@ -154,19 +154,14 @@ def _of_batch(batch: Features, values: Mapping[str, jax.Array]) -> Metrics:
   return metrics
 
 
-def _compiler_options(mesh: Mesh, options: StepOptions) -> dict[str, bool]:
-  device = mesh.devices.flat[0]
-  chosen: dict[str, bool] = {}
-  if device.platform == "tpu" and options.dropout_rng == "rbg":
-    # Without it every chip draws the random bits of the whole batch, in time
-    # and in memory, and 256 chips run out of it.
-    chosen["xla_tpu_spmd_rng_bit_generator_unsafe"] = True
-  if device.device_kind.startswith("TPU v6"):
-    # With it, attention's softmax and the dropout of its weights go inside the
-    # product that follows; libtpu 0.0.42.1, which JAX 0.10.2 asks for, runs out
-    # of stack over that and dies; 0.0.52 does not.
-    chosen["xla_tpu_dot_dot_fusion"] = False
-  return chosen
+def _compiler_options(
+  mesh: Mesh, options: StepOptions
+) -> dict[str, bool] | None:
+  # Without it every chip draws the random bits of the whole batch, in time
+  # and in memory, and 256 chips run out of it.
+  local_bits = {"xla_tpu_spmd_rng_bit_generator_unsafe": True}
+  tpu = mesh.devices.flat[0].platform == "tpu"
+  return local_bits if tpu and options.dropout_rng == "rbg" else None
 
 
 def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:

@@ -114,14 +114,14 @@ def _attend_plainly(
   rate: float,
 ) -> Array:
   """With dropout where there is a key for it."""
-  bits_BHST = None
+  bits_BHTS = None
   if key is not None:
     rows, length, heads, _ = query_BSHK.shape
-    bits_BHST = with_logical_constraint(
+    bits_BHTS = with_logical_constraint(
       bits16(key, (rows, heads, length, length), rows_B),
-      ("batch", "heads", "length", None),
+      ("batch", "heads", None, "length"),
     )
   context_BSHK: Any = attend(
-    query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHST, rate
+    query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHTS, rate
   )
   return context_BSHK

@@ -104,8 +104,9 @@ def plain(query, key, value, packs, bits, rate):
   weights = jax.nn.softmax(jnp.where(inside, scores, -1e9), axis=-1)
   if bits is not None:
     dropped = round(rate * 2**16)
+    # Bits are keys × queries.
     weights = jnp.where(
-      bits < dropped, 0.0, weights * (2**16 / (2**16 - dropped))
+      bits.swapaxes(2, 3) < dropped, 0.0, weights * (2**16 / (2**16 - dropped))
     )
   return jnp.einsum("BHST,BTHK->BSHK", weights, value)
 
