@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from absl import flags
@@ -40,6 +41,11 @@ _PATIENCE = {
   "--xla_cpu_collective_timeout_seconds": 300,
 }
 _SET_PARENT_DEATH_SIGNAL = 1  # linux/prctl.h
+# What gloo tells of its connections, between the numbers.
+_GLOO = re.compile(
+  r"\[Gloo\] Rank | is connected to | peer ranks\. |"
+  r"Expected number of connected peer ranks is : "
+)
 
 
 def run(
@@ -178,11 +184,25 @@ def _ending_with(parent: int) -> Callable[[], None]:
 
 
 def _pass_lines(number: int, source: IO[str] | None, sink: IO[str]) -> None:
-  for line in source or ():
-    # Threads of gloo write its lines in pieces.
-    if "[Gloo]" not in line and "peer ranks" not in line:
-      sink.write(f"[{number}] {line.rstrip()}\n")
-      sink.flush()
+  for line in without_gloo(source or ()):
+    sink.write(f"[{number}] {line.rstrip()}\n")
+    sink.flush()
+
+
+def without_gloo(lines: Iterable[str]) -> Iterator[str]:
+  """Leave out what gloo tells of its connections.
+
+  Its threads write their lines in pieces, all at once: a number, or the end of
+  a line, may come behind the line that it belongs to. A line in which anything
+  else stands is somebody's own, and kept whole.
+  """
+  after = False
+  for line in lines:
+    rest, pieces = _GLOO.subn("", line)
+    left_over = not rest.strip() or rest.strip().isdecimal()
+    if not left_over or not (pieces or after):
+      yield line
+    after = bool(pieces) or (after and left_over)
 
 
 @contextlib.contextmanager

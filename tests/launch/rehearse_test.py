@@ -19,7 +19,7 @@ import pytest
 
 from bertjax import bundle, writers
 from bertjax.config import CheckpointConfig, EvaluationConfig, MeshConfig
-from launch import pretrain, rehearse
+from launch import pretrain
 from tests.launch import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -332,37 +332,6 @@ def test_nobody_outlives_a_rehearsal_that_is_killed(tmp_path):
   while any(map(is_running, started)):
     assert time.monotonic() < deadline
     time.sleep(0.05)
-
-
-@pytest.mark.parametrize(
-  ("command", "settings", "told"),
-  [
-    ([], {}, "no launcher is given"),
-    (["launch.pretrian"], {}, "launch.pretrian is no module"),
-    (["launch.pretrain"], {"processes": 0}, "--processes=0"),
-    (["launch.pretrain"], {"devices_per_process": 0}, "_per_process=0"),
-  ],
-)
-def test_a_mistake_is_told_before_anything_starts(command, settings, told):
-  settings = {"processes": 2, "devices_per_process": 1, **settings}
-  with pytest.raises(ValueError, match=told):
-    rehearse.run(command, **settings)
-
-
-def test_flags_of_xla_are_kept_and_devices_replaced(monkeypatch):
-  monkeypatch.setenv(
-    "XLA_FLAGS",
-    "--xla_a=1 --xla_force_host_platform_device_count=3 "
-    "--xla_cpu_collective_timeout_seconds=7",
-  )
-  found = rehearse.environment(2)
-  assert found["XLA_FLAGS"].split() == [
-    "--xla_a=1",
-    "--xla_cpu_collective_timeout_seconds=7",
-    "--xla_force_host_platform_device_count=2",
-    "--xla_cpu_collective_call_terminate_timeout_seconds=300",
-  ]
-  assert found["JAX_PLATFORMS"] == "cpu"
 
 
 @pytest.mark.full
