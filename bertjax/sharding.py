@@ -25,6 +25,10 @@ DATA = "data"
 MESH_AXES = (DATA, "fsdp", "tensor")
 BATCH_AXES = (DATA, "fsdp")
 
+# Share of all parameters under which ZeRO-1 leaves one whole. Biases and scales
+# save nothing, and many small collectives cost the time of starting each.
+_WORTH_CUTTING = 1e-3
+
 # Earlier rows win where two of an array's axes ask for the same mesh axis: an
 # activation [batch, length, embed] gives `fsdp` to its batch, a kernel
 # [embed, mlp] gives it to its embed.
@@ -152,7 +156,8 @@ def put_batch(
 def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
   """Shardings of abstract parameters that still carry their logical axes.
 
-  With `zero1` each is cut along `data` too, where one of its axes allows.
+  With `zero1` each is cut along `data` too, where one of its axes allows and
+  it is not too small to be worth a gather and a reduction of its own.
 
   Raises:
     ValueError: a name that the table does not have, two axes of a parameter
@@ -160,17 +165,19 @@ def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
   """
   logical = nn.get_partition_spec(boxed)
   specs = spmd.logical_to_mesh(logical, LOGICAL_AXES)
+  params = nn.meta.unbox(boxed)
+  total = sum(leaf.size for leaf in jax.tree.leaves(params))
 
   def place(
     path: tuple[Any, ...], leaf: Any, names: PartitionSpec, spec: PartitionSpec
   ) -> Any:
     _check_table(path, len(leaf.shape), names, spec)
     _check_divides(path, leaf.shape, spec, mesh)
-    if zero1:
+    if zero1 and leaf.size >= total * _WORTH_CUTTING:
       spec = _along_data(leaf.shape, spec, mesh)
     return NamedSharding(mesh, spec)
 
-  return jax.tree.map_with_path(place, nn.meta.unbox(boxed), logical, specs)
+  return jax.tree.map_with_path(place, params, logical, specs)
 
 
 def _along_data(

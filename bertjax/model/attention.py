@@ -7,14 +7,12 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.dot_product import CONTEXT, attend
-from bertjax.model.functions import project
 from bertjax.model.fused_attention import KERNELS
-from bertjax.model.layers import weights, zeros
+from bertjax.model.layers import Dense
 from bertjax.model.random_bits import bits16
 
 Array = jax.Array
@@ -79,12 +77,11 @@ class SelfAttention(nn.Module):
     return attend_plainly(*states, rows_B, key)
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
-    heads_BSHK = nn.DenseGeneral(
+    heads_BSHK = Dense(
+      self.config,
+      self.compute,
+      ("embed", "heads", "kv"),
       (self.config.num_heads, self.config.head_size),
-      dtype=jnp.dtype(self.compute.dtype),
-      kernel_init=weights(self.config, ("embed", "heads", "kv")),
-      dot_general=project,
-      bias_init=zeros("heads", "kv"),
       name=name,
     )(hidden_BSD)
     return with_logical_constraint(
@@ -92,13 +89,11 @@ class SelfAttention(nn.Module):
     )
 
   def _merge(self, context_BSHK: Array) -> Array:
-    return nn.DenseGeneral(
-      self.config.hidden_size,
-      axis=(-2, -1),
-      dtype=jnp.dtype(self.compute.dtype),
-      kernel_init=weights(self.config, ("heads", "kv", "embed")),
-      dot_general=project,
-      bias_init=zeros("embed"),
+    return Dense(
+      self.config,
+      self.compute,
+      ("heads", "kv", "embed"),
+      (self.config.hidden_size,),
       name="out",
     )(context_BSHK)
 

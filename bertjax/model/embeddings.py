@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model.functions import look_up, pick_few
 from bertjax.model.layers import Dropout, LayerNorm, sinusoids, weights
 from bertjax.model.random_bits import row_numbers
 
@@ -49,9 +50,9 @@ class Embeddings(nn.Module):
   ) -> jax.Array:
     """Return `hidden_BSD`."""
     hidden_BSD = (
-      self._look_up(self.word, features["tokens_BS"])
-      + self._look_up(self.position, features["positions_BS"])
-      + self._look_up(self.type, features["types_BS"])
+      look_up(self._rows(self.word), features["tokens_BS"])
+      + look_up(self._rows(self.position), features["positions_BS"])
+      + pick_few(self._rows(self.type), features["types_BS"])
     )
     return self.dropout(
       self.layer_norm(hidden_BSD),
@@ -59,12 +60,11 @@ class Embeddings(nn.Module):
       deterministic=deterministic,
     )
 
-  def _look_up(self, table: nn.Embed, ids_BS: jax.Array) -> jax.Array:
+  def _rows(self, table: nn.Embed) -> jax.Array:
     # The table is gathered first, in the dtype of compute: cut, it would give
     # every device its part of every row of the batch, far more to move where
     # it is the width. Where it is the vocabulary, the partitioner of jaxlib
     # 0.12 dies of a look-up inside a map over `data`.
-    rows = with_logical_constraint(
+    return with_logical_constraint(
       table.embedding.astype(self.compute.dtype), (None, None)
     )
-    return jnp.take(rows, ids_BS, axis=0)

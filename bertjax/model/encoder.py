@@ -14,12 +14,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.attention import SelfAttention
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.functions import PROJECTION
-from bertjax.model.layers import (
-  Dropout,
-  LayerNorm,
-  activation,
-  make_dense,
-)
+from bertjax.model.layers import Dense, Dropout, LayerNorm, activation
 from bertjax.model.random_bits import row_numbers
 
 Array = jax.Array
@@ -72,9 +67,9 @@ class Layer(nn.Module):
 
   def _feed_forward(self, hidden_BSD: Array) -> Array:
     config = self.config
-    dense = functools.partial(make_dense, config, self.compute)
-    up = dense(("embed", "mlp"), config.intermediate_size, "mlp_up")
-    down = dense(("mlp", "embed"), config.hidden_size, "mlp_down")
+    dense = functools.partial(Dense, config, self.compute)
+    up = dense(("embed", "mlp"), (config.intermediate_size,), name="mlp_up")
+    down = dense(("mlp", "embed"), (config.hidden_size,), name="mlp_down")
     inner_BSF = with_logical_constraint(
       activation(config)(up(hidden_BSD)), ("batch", "length", "mlp")
     )

@@ -56,25 +56,20 @@ def _tanh_argument(x: Array) -> Array:
   return (2 / jnp.pi) ** 0.5 * x * (1.0 + 0.044715 * x * x)
 
 
-def project(
-  inputs: Array, kernel: Array, dimensions: Any, precision: Any = None
-) -> Array:
-  """`lax.dot_general` for linen's dense layers.
+def project(inputs: Array, kernel: Array, axes: int) -> Array:
+  """Contract the last `axes` of `inputs` with the first of `kernel`.
 
   The gradient of the kernel is taken so that the narrower factor is the one
   to be transposed. By default it is always the gradient of the output, and
   on CPU the wide copy and the product after it take three times as long.
   """
-  (axes, _), _ = dimensions
-  del precision
-  output = _project(inputs, kernel, len(axes))
+  output = _project(inputs, kernel, axes)
   # A checkpoint policy sees no product inside a function of its own.
   return checkpoint_name(output, PROJECTION)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _project(inputs: Array, kernel: Array, axes: int) -> Array:
-  """Contract the last `axes` of `inputs` with the first of `kernel`."""
   return _contract(inputs, kernel, range(inputs.ndim - axes, inputs.ndim))
 
 
@@ -115,6 +110,42 @@ def _contract(left: Array, right: Array, axes: range) -> Array:
 
 
 _project.defvjp(_project_forward, _project_backward)
+
+
+@jax.custom_vjp
+def look_up(table_VD: Array, ids: Array) -> Array:
+  """Return table[ids], along a new last axis.
+
+  What a batch adds to a row is summed in float32: a frequent piece would lose
+  its later occurrences in a sum of bfloat16.
+  """
+  return jnp.take(table_VD, ids, axis=0)
+
+
+def _look_up_forward(table_VD: Array, ids: Array) -> tuple[Array, Any]:
+  return look_up(table_VD, ids), (table_VD, ids)
+
+
+def _look_up_backward(kept: Any, gradient: Array) -> tuple[Array, None]:
+  table_VD, ids = kept
+  zeros_VD = jnp.zeros(table_VD.shape, jnp.float32)
+  sums_VD = zeros_VD.at[ids].add(gradient.astype(jnp.float32))
+  return sums_VD.astype(table_VD.dtype), None
+
+
+look_up.defvjp(_look_up_forward, _look_up_backward)
+
+
+def pick_few(table_VD: Array, ids: Array) -> Array:
+  """Return table[ids] of a table of a few rows, to the bit.
+
+  By a product: added to two rows, the gradients of a batch would wait for
+  each other (google-research/bert, modeling.py, for the way forward).
+  """
+  picks = jax.nn.one_hot(ids, table_VD.shape[0], dtype=table_VD.dtype)
+  return jnp.einsum(
+    "...V,VD->...D", picks, table_VD, precision=jax.lax.Precision.HIGHEST
+  )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

@@ -8,13 +8,7 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.layers import (
-  LayerNorm,
-  activation,
-  make_dense,
-  weights,
-  zeros,
-)
+from bertjax.model.layers import Dense, LayerNorm, activation, weights, zeros
 
 Array = jax.Array
 
@@ -37,8 +31,8 @@ class Pooler(nn.Module):
     # Neither axis is cut: the matrix is small and its output axis is again
     # the width.
     width = self.config.hidden_size
-    dense = make_dense(
-      self.config, self.compute, ("embed", None), width, "dense"
+    dense = Dense(
+      self.config, self.compute, ("embed", None), (width,), name="dense"
     )
     return jnp.tanh(dense(first_BRD))
 
@@ -53,9 +47,8 @@ class MaskedLMHead(nn.Module):
   def __call__(self, hidden_BPD: Array, table_VD: Array) -> Array:
     """Return float32 `logits_BPV` for the P gathered positions only."""
     config, compute = self.config, self.compute
-    dense = make_dense(
-      config, compute, ("embed", None), config.hidden_size, "dense"
-    )
+    width = config.hidden_size
+    dense = Dense(config, compute, ("embed", None), (width,), name="dense")
     layer_norm = LayerNorm(
       config.layer_norm_epsilon, compute.dtype, name="layer_norm"
     )

@@ -63,8 +63,7 @@ def _boxed(init: Initializer, axes: Axes) -> Initializer:
 class Named(nn.LogicallyPartitioned):
   """A parameter and the names of its axes.
 
-  The names say where it is born, and nothing while it is used: linen's
-  DenseGeneral unboxes what its initializer gives before it has its shape.
+  The names say where it is born, and nothing while it is used.
   """
 
   def unbox(self, apply_constraint: bool = True) -> Any:
@@ -73,22 +72,36 @@ class Named(nn.LogicallyPartitioned):
     return self.value
 
 
-def make_dense(
-  config: ModelConfig,
-  compute: ComputeConfig,
-  axes: Axes,
-  features: int,
-  name: str,
-) -> nn.Dense:
-  """A projection whose kernel has the logical `axes` (input, output)."""
-  return nn.Dense(
-    features,
-    dtype=jnp.dtype(compute.dtype),
-    kernel_init=weights(config, axes),
-    bias_init=zeros(axes[-1]),
-    dot_general=project,
-    name=name,
-  )
+class Dense(nn.Module):
+  """A projection of the last axes of its input, and a bias.
+
+  The product is in the dtype of compute. The bias is added in float32, so
+  that its gradient, a sum over all positions, is one of float32: linen's own
+  loses a tenth of it in bfloat16.
+
+  Attributes:
+    config: of the model.
+    compute: of the model.
+    axes: logical names of the kernel's axes, those of the input first.
+    features: sizes of the output's axes.
+  """
+
+  config: ModelConfig
+  compute: ComputeConfig
+  axes: Axes
+  features: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self, inputs: Array) -> Array:
+    """Return the last axes of `inputs` projected to `features`."""
+    dtype = jnp.dtype(self.compute.dtype)
+    contracted = len(self.axes) - len(self.features)
+    shape = (*inputs.shape[inputs.ndim - contracted :], *self.features)
+    kernel = self.param("kernel", weights(self.config, self.axes), shape)
+    bias = self.param("bias", zeros(*self.axes[contracted:]), self.features)
+    output = project(inputs.astype(dtype), kernel.astype(dtype), contracted)
+    spread = bias.reshape((1,) * (output.ndim - bias.ndim) + bias.shape)
+    return (output.astype(jnp.float32) + spread).astype(dtype)
 
 
 class LayerNorm(nn.Module):

@@ -44,6 +44,16 @@ def test_the_table_places_every_kind_of_parameter(mesh, shape, axes, spec):
   assert got["leaf"].spec == PartitionSpec(*spec)
 
 
+@pytest.mark.parametrize(("size", "axis"), [(992, -1), (1008, 0)])
+def test_zero1_cuts_what_is_a_thousandth_of_the_parameters(size, axis):
+  """What is smaller is not worth a collective of its own."""
+  mesh = sharding.make_mesh(MeshConfig(data=8, zero1=True))
+  tree = {**boxed((size,), None), "rest": boxed((10**6 - size,), None)["leaf"]}
+  placed = sharding.param_shardings(tree, mesh, zero1=True)
+  assert sharding.data_axis(placed["leaf"]) == axis
+  assert sharding.data_axis(placed["rest"]) == 0
+
+
 def test_every_axis_that_the_model_names_is_in_the_table():
   tree = jax.eval_shape(tiny.init_params, jax.random.key(0))
   is_box = lambda leaf: isinstance(leaf, nn.LogicallyPartitioned)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
+from bertjax.model.functions import look_up, pick_few
 from bertjax.model.layers import (
   Dropout,
   LayerNorm,
@@ -81,6 +82,28 @@ def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
       products / unit, products[0] / unit, rtol=0, atol=1e-6
     )
   assert by_distance[0][0] > by_distance[1][0] > by_distance[8][0]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("find", [look_up, pick_few])
+def test_look_ups_are_exact_and_so_are_their_gradients(find, dtype):
+  """Rows to the bit; what many positions add to a row, to one rounding."""
+  table_VD = jnp.asarray(X[0, :3], dtype)
+  ids = np.random.default_rng(0).integers(0, 2, (64, 64))  # and none is 2
+  # Far from zero on average: a sum of bfloat16 stops growing.
+  slope = 1 + np.random.default_rng(1).standard_normal((64, 64, 64))
+  slope = jnp.asarray(slope, dtype)
+  found, pull = jax.vjp(lambda table_VD: find(table_VD, ids), table_VD)
+  np.testing.assert_array_equal(found, table_VD[ids])
+  (got_VD,) = pull(slope)
+  exact = np.asarray(slope, np.float64)
+  want_VD = np.stack([exact[ids == row].sum(axis=0) for row in range(3)])
+  assert got_VD.dtype == dtype
+  np.testing.assert_allclose(
+    np.asarray(got_VD, np.float64),
+    want_VD,
+    rtol=max(2e-6, float(jnp.finfo(dtype).eps)),
+  )
 
 
 def test_weights_are_cut_at_two_standard_deviations():

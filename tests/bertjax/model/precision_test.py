@@ -15,6 +15,7 @@ from bertjax.model import (
   BertForSequenceClassification,
   BertForTokenClassification,
 )
+from bertjax.model.functions import cross_entropy
 from bertjax.model.precision import compute_copy
 from tests.bertjax.examples import SMALL, ragged
 
@@ -64,3 +65,44 @@ def test_a_copy_in_float32_is_the_parameters():
       jax.tree.leaves(copy), jax.tree.leaves(params), strict=True
     )
   )
+
+
+def test_no_gradient_of_bfloat16_is_lost_in_a_sum_over_many_positions():
+  """Of 8,192 positions, some pieces a quarter of them; by parameter."""
+  rows, length = 64, 128
+  draw = np.random.default_rng(0)
+  tokens_BS = draw.zipf(1.3, (rows, length)) % SMALL.vocab_size
+  positions_BS = np.tile(np.arange(length, dtype=np.int32) % 64, (rows, 1))
+  batch = {
+    "tokens_BS": tokens_BS.astype(np.int32),
+    "types_BS": (positions_BS > 30).astype(np.int32),
+    "positions_BS": positions_BS,
+    "packs_BS": np.ones((rows, length), np.int32),
+    "starts_BR": np.zeros((rows, 1), np.int32),
+  }
+  targets_BS = draw.integers(0, SMALL.vocab_size, (rows, length))
+  all_BS = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
+  made = BertForPreTraining(SMALL).init(
+    jax.random.key(0), batch, all_BS, deterministic=True
+  )
+  params = nn.unbox(made)["params"]
+
+  def gradients(dtype):
+    model = BertForPreTraining(SMALL, ComputeConfig(dtype=dtype))
+
+    def loss(copy):
+      outputs = model.apply({"params": copy}, batch, all_BS, deterministic=True)
+      masked = cross_entropy(outputs["mlm_logits_BPV"], targets_BS).sum()
+      return masked + outputs["pair_logits_BR2"][..., 0].sum()
+
+    return jax.jit(jax.grad(loss))(compute_copy(params, dtype))
+
+  exact, narrow = gradients("float32"), gradients("bfloat16")
+  for (path, want), got in zip(
+    jax.tree.leaves_with_path(exact), jax.tree.leaves(narrow), strict=True
+  ):
+    # Softmax does not see what the bias adds to every key.
+    if [key.key for key in path[-2:]] == ["key", "bias"]:
+      continue
+    error = np.linalg.norm(got.astype(np.float32) - want)
+    assert error < 0.015 * np.linalg.norm(want), path
