@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The copy that a step computes with changes nothing but what it weighs."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -91,7 +93,9 @@ def test_no_gradient_of_bfloat16_is_lost_in_a_sum_over_many_positions():
     model = BertForPreTraining(SMALL, ComputeConfig(dtype=dtype))
 
     def loss(copy):
-      outputs = model.apply({"params": copy}, batch, all_BS, deterministic=True)
+      outputs: Any = model.apply(
+        {"params": copy}, batch, all_BS, deterministic=True
+      )
       masked = cross_entropy(outputs["mlm_logits_BPV"], targets_BS).sum()
       return masked + outputs["pair_logits_BR2"][..., 0].sum()
 
