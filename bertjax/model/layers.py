@@ -76,8 +76,7 @@ class Dense(nn.Module):
   """A projection of the last axes of its input, and a bias.
 
   The product is in the dtype of compute. The bias is added in float32, so
-  that its gradient, a sum over all positions, is one of float32: linen's own
-  loses a tenth of it in bfloat16.
+  that its gradient, a sum over all positions, is one of float32 too.
 
   Attributes:
     config: of the model.
