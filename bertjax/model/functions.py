@@ -140,12 +140,17 @@ def pick_few(table_VD: Array, ids: Array) -> Array:
   """Return table[ids] of a table of a few rows, to the bit.
 
   By a product: added to two rows, the gradients of a batch would wait for
-  each other (google-research/bert, modeling.py, for the way forward).
+  each other (google-research/bert, modeling.py, for the way forward). It is
+  one of float32 both ways, since XLA's CPU sums bfloat16 as it likes.
   """
-  picks = jax.nn.one_hot(ids, table_VD.shape[0], dtype=table_VD.dtype)
-  return jnp.einsum(
-    "...V,VD->...D", picks, table_VD, precision=jax.lax.Precision.HIGHEST
+  picks = jax.nn.one_hot(ids, table_VD.shape[0], dtype=jnp.float32)
+  found = jnp.einsum(
+    "...V,VD->...D",
+    picks,
+    table_VD.astype(jnp.float32),
+    precision=jax.lax.Precision.HIGHEST,
   )
+  return found.astype(table_VD.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
