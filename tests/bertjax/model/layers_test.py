@@ -87,7 +87,7 @@ def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("find", [look_up, pick_few])
 def test_look_ups_are_exact_and_so_are_their_gradients(find, dtype):
-  """Rows to the bit; what many positions add to a row, to one rounding."""
+  """Rows to the bit; what 2,000 positions add to a row, as float32 sums."""
   table_VD = jnp.asarray(X[0, :3], dtype)
   ids = np.random.default_rng(0).integers(0, 2, (64, 64))  # and none is 2
   # Far from zero on average: a sum of bfloat16 stops growing.
