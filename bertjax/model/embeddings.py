@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.functions import look_up, pick_few
+from bertjax.model.functions import look_up
 from bertjax.model.layers import Dropout, LayerNorm, sinusoids, weights
 from bertjax.model.random_bits import row_numbers
 
@@ -68,3 +68,20 @@ class Embeddings(nn.Module):
     return with_logical_constraint(
       table.embedding.astype(self.compute.dtype), (None, None)
     )
+
+
+def pick_few(table_VD: jax.Array, ids: jax.Array) -> jax.Array:
+  """Return table[ids] of a table of a few rows, to the bit.
+
+  By a product: added to two rows, the gradients of a batch would wait for
+  each other (google-research/bert, modeling.py, for the way forward). It is
+  one of float32 both ways, since XLA's CPU sums bfloat16 as it likes.
+  """
+  picks = jax.nn.one_hot(ids, table_VD.shape[0], dtype=jnp.float32)
+  found = jnp.einsum(
+    "...V,VD->...D",
+    picks,
+    table_VD.astype(jnp.float32),
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  return found.astype(table_VD.dtype)

@@ -136,23 +136,6 @@ def _look_up_backward(kept: Any, gradient: Array) -> tuple[Array, None]:
 look_up.defvjp(_look_up_forward, _look_up_backward)
 
 
-def pick_few(table_VD: Array, ids: Array) -> Array:
-  """Return table[ids] of a table of a few rows, to the bit.
-
-  By a product: added to two rows, the gradients of a batch would wait for
-  each other (google-research/bert, modeling.py, for the way forward). It is
-  one of float32 both ways, since XLA's CPU sums bfloat16 as it likes.
-  """
-  picks = jax.nn.one_hot(ids, table_VD.shape[0], dtype=jnp.float32)
-  found = jnp.einsum(
-    "...V,VD->...D",
-    picks,
-    table_VD.astype(jnp.float32),
-    precision=jax.lax.Precision.HIGHEST,
-  )
-  return found.astype(table_VD.dtype)
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def normalise(
   hidden: Array, scale_D: Array, bias_D: Array, epsilon: float

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.model.functions import look_up, pick_few
+from bertjax.model.embeddings import pick_few
+from bertjax.model.functions import look_up
 from bertjax.model.layers import (
   Dropout,
   LayerNorm,
