@@ -151,7 +151,8 @@ def main(_: list[str]) -> None:
   from bertjax.plan import environment
 
   environment.set_environment()  # before JAX is imported
-  from bertjax.plan import planning, topologies
+  from bertjax.plan import planning
+  from bertjax.plan.hardware import topologies
 
   case = Case(**json.loads(CASE.value or "{}"))
   topology = topologies.of_size(case.kind, case.chips)

@@ -17,12 +17,12 @@ import statistics
 
 from absl import flags
 
-from bertjax import host_memory, writers
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
+from bertjax.train import writers
 from configs import finetune as finetune_config
 from configs import pretrain as pretrain_config
-from data_pipelines.prepare import Options
-from launch import cli, finetune, prepare, pretrain
+from data_pipelines.prepare.prepare import Options
+from launch import cli, finetune, host_memory, prepare, pretrain
 
 DATA = flags.DEFINE_string(
   "data", "../shared/data", "Folder with books/ and banking77/."

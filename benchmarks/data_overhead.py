@@ -32,7 +32,7 @@ from absl import app, flags
 
 from benchmarks.made_up_store import make_store
 from benchmarks.train_step import make_vocabulary
-from bertjax import host_memory, masking, optim, sharding, state, step
+from bertjax import optim
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.config import (
   SIZES,
@@ -42,8 +42,12 @@ from bertjax.config import (
   OptimizerConfig,
 )
 from bertjax.model import BertForPreTraining
-from data_pipelines import store as stores
-from data_pipelines.pretraining import PretrainingPipeline, train_iterator
+from bertjax.objectives import masking
+from bertjax.parallel import sharding
+from bertjax.train import state, step
+from data_pipelines.rows.pretraining import PretrainingPipeline, train_iterator
+from data_pipelines.store import store as stores
+from launch import host_memory
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
 STEPS = flags.DEFINE_integer("steps", 40, "Timed steps of each, after three.")

@@ -20,8 +20,8 @@ from absl import app, flags
 
 from benchmarks.input_pipeline import make_pipeline
 from benchmarks.made_up_store import make_store
-from bertjax import host_memory
-from data_pipelines import store as stores
+from data_pipelines.store import store as stores
+from launch import host_memory
 
 SHARDS = flags.DEFINE_integer("shards", 1000, "Of the made-up store.")
 BLOCK = flags.DEFINE_integer("block_tokens", 100_000, "Tokens of a block.")

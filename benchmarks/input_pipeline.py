@@ -27,10 +27,10 @@ from absl import app, flags
 
 from benchmarks import other_pipelines
 from benchmarks.made_up_store import make_store
-from bertjax import host_memory
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines import store as stores
-from data_pipelines.pretraining import PretrainingPipeline
+from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.store import store as stores
+from launch import host_memory
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
 BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [256, 32], "Rows.")

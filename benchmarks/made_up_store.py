@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines import store as stores
+from data_pipelines.store import store as stores
 
 VOCAB_SIZE = 30522
 SPECIALS = {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}

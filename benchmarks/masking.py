@@ -19,8 +19,9 @@ import jax
 from absl import app
 
 from benchmarks import train_step
-from bertjax import host_memory, step
 from bertjax.config import MASK_UNITS, SIZES, ObjectiveConfig
+from bertjax.train import step
+from launch import host_memory
 
 ALONE = 30  # runs of the masking by itself
 

@@ -25,9 +25,10 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from absl import app, flags
 
-from data_pipelines import corpora, sentences, tokenizers
-from data_pipelines.prepare import Options, prepare
-from data_pipelines.wordpiece import WordPiece
+from data_pipelines.corpora import corpora, sentences
+from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.wordpiece import WordPiece
 
 _BOOKS = flags.DEFINE_string(
   "books",

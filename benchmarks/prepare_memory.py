@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import zstandard
 from absl import app, flags
 
-from data_pipelines import corpora
+from data_pipelines.corpora import corpora
 
 _CORPUS = flags.DEFINE_string(
   "corpus",

@@ -16,10 +16,9 @@ from typing import Any
 
 from absl import flags
 
-from bertjax import host_memory
 from bertjax.config import PretrainConfig, from_mapping
 from configs import pretrain as pretrain_config
-from launch import cli, pretrain
+from launch import cli, host_memory, pretrain
 
 STORE = flags.DEFINE_string("store", "runs/demo/store", "A prepared store.")
 STEPS = flags.DEFINE_integer("steps", 800, "Of each run.")

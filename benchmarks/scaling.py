@@ -23,7 +23,8 @@ from benchmarks.ahead_of_time import (
   measure,
   versions,
 )
-from bertjax.plan import environment, topologies
+from bertjax.plan import environment
+from bertjax.plan.hardware import topologies
 
 KINDS = ("v4", "v5e", "v5p", "v6e")
 CHIPS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from bertjax import host_memory, masking, optim, sharding, state, step
+from bertjax import optim
 from bertjax.batch import (
   ENCODER_FEATURES,
   PRETRAINING_FEATURES,
@@ -43,6 +43,10 @@ from bertjax.config import (
   OptimizerConfig,
 )
 from bertjax.model import BertForPreTraining
+from bertjax.objectives import masking
+from bertjax.parallel import sharding
+from bertjax.train import state, step
+from launch import host_memory
 
 SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
 VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 30522, "Pieces.")

@@ -72,12 +72,12 @@ def speak_as(process: int) -> None:
 
 
 def leave_by(departure: Departure) -> None:
-  """Have a process that fails call this last; see `launch.departure`."""
+  """Have a process that fails call this last; see `launch.hosts.failure`."""
   _departure[:] = [departure]
 
 
 class Together(Protocol):
-  """How several processes stop at one step; see `launch.stopping`."""
+  """How several processes stop at one step; see `launch.hosts.preemption`."""
 
   @property
   def signal(self) -> int | None:

@@ -22,12 +22,19 @@ import rich.console
 import rich.table
 from absl import flags
 
-from bertjax import host_memory
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
-from bertjax.sweep.trials import write_json
+from bertjax.trials.store import write_json
 from configs import demo
-from data_pipelines.prepare import Options
-from launch import cli, export, finetune, predict, prepare, pretrain
+from data_pipelines.prepare.prepare import Options
+from launch import (
+  cli,
+  export,
+  finetune,
+  host_memory,
+  predict,
+  prepare,
+  pretrain,
+)
 
 ARMS = ("bundle", "scratch")
 

@@ -15,10 +15,14 @@ import rich.console
 import rich.progress
 from absl import flags
 
-from data_pipelines import tokenizers
-from data_pipelines.manifest import check_file, file_entries, read_manifest
-from data_pipelines.remote_store import fetch, is_remote
-from data_pipelines.store import open_store
+from data_pipelines.store.manifest import (
+  check_file,
+  file_entries,
+  read_manifest,
+)
+from data_pipelines.store.remote_store import fetch, is_remote
+from data_pipelines.store.store import open_store
+from data_pipelines.tokenizers import tokenizers
 from launch import cli
 
 

@@ -22,18 +22,19 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from bertjax import bundle as bundles
-from bertjax.checkpoint import Checkpoints
+from bertjax.checkpoints import bundle as bundles
+from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig, ModelConfig, from_mapping
-from bertjax.finetune.classifier import Head
+from bertjax.finetune.artifact import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
 from bertjax.interop.provenance import RECORD, write_provenance
-from data_pipelines import tokenizers
-from data_pipelines.pieces import CONFIG_FILE
-from data_pipelines.tokenizers import Tokenizer
-from launch import cli, model_card
-from launch.resumable import CHECKPOINTS, TOKENIZER
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.pieces import CONFIG_FILE
+from data_pipelines.tokenizers.tokenizers import Tokenizer
+from launch import cli
+from launch.reports import model_card
+from launch.run.resumable import CHECKPOINTS, TOKENIZER
 
 FORMATS = ("huggingface", "bundle")
 CARD = "README.md"

@@ -20,27 +20,24 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax import bundle as bundle_lib
 from bertjax import config as config_lib
-from bertjax import host_memory, sharding
 from bertjax.batch import Batch
+from bertjax.checkpoints import bundle as bundle_lib
 from bertjax.config import FinetuneConfig, ModelConfig
 from bertjax.finetune import checks, report
-from bertjax.finetune.classifier import (
-  Head,
-  make_start,
-  save_classifier,
-)
+from bertjax.finetune.artifact import Head, make_start, save_classifier
 from bertjax.finetune.experiment import Experiment
 from bertjax.finetune.programs import make_programs
 from bertjax.finetune.splits import make_split
 from bertjax.finetune.trial import Material
-from bertjax.sweep.trials import Ledger, Trial, write_json
-from data_pipelines import tokenizers
+from bertjax.parallel import sharding
+from bertjax.trials.store import Ledger, Trial, write_json
 from data_pipelines.tasks import catalog
 from data_pipelines.tasks.classification import Task
 from data_pipelines.tasks.features import TaskBatches, encode_texts
-from launch import cli, distributed, folders
+from data_pipelines.tokenizers import tokenizers
+from launch import cli, folders, host_memory
+from launch.hosts import start_up
 
 # Where and how a step is computed, which changes freely (law 10).
 HOW = ("mesh", "compute", "evaluation_batch_size")
@@ -252,13 +249,13 @@ def define_flags() -> None:
     "init", "bundle", checks.INITS, "Start from the bundle's weights, or not."
   )
   flags.mark_flag_as_required("config")
-  distributed.define_flags()
+  start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Fine-tune as the flags say."""
   values = flags.FLAGS
-  distributed.start({}, several=False)
+  start_up.start({}, several=False)
   run(
     config_lib.from_mapping(FinetuneConfig, values.config.to_dict()),
     values.bundle,

@@ -24,10 +24,9 @@ from typing import Any
 import jax
 from absl import flags
 
-from bertjax import bundle as bundles
-from bertjax import checks, rng
-from bertjax.config import ModelConfig
-from bertjax.finetune.classifier import Head
+from bertjax.checkpoints import bundle as bundles
+from bertjax.config import ModelConfig, checks
+from bertjax.finetune.artifact import Head
 from bertjax.interop import architectures
 from bertjax.interop.architectures import (
   ARCHITECTURES,
@@ -46,8 +45,9 @@ from bertjax.interop.provenance import (
   weights_sha256,
 )
 from bertjax.model import BertForPreTraining
-from data_pipelines.exchange import load_exchange
-from data_pipelines.pieces import CONFIG_FILE
+from bertjax.train import rng
+from data_pipelines.tokenizers.exchange import load_exchange
+from data_pipelines.tokenizers.pieces import CONFIG_FILE
 from launch import cli
 
 Path = str | os.PathLike[str]

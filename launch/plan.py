@@ -26,7 +26,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from bertjax.config import PretrainConfig, from_mapping
-from bertjax.plan import environment, topologies
+from bertjax.plan import environment
+from bertjax.plan.hardware import topologies
 from launch import cli, folders
 
 # Set in the process that compiles: where the compiler crashes, as some

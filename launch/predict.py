@@ -18,14 +18,14 @@ import jax
 import numpy as np
 from absl import flags
 
-from bertjax import bundle as bundles
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
-from bertjax.finetune.classifier import load_classifier
+from bertjax.checkpoints import bundle as bundles
+from bertjax.finetune.artifact import load_classifier
 from bertjax.finetune.scores import probabilities
-from bertjax.sweep.table import markdown
-from data_pipelines import tokenizers
+from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.features import encode_texts
-from data_pipelines.tokenizers import Tokenizer
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.tokenizers import Tokenizer
 from launch import cli
 
 TASKS = ("fill_mask", "classify")

@@ -19,20 +19,22 @@ import rich.console
 from absl import flags
 
 from bertjax import config
-from data_pipelines import corpora, remote_store, sentences, tokenizers
-from data_pipelines.options import DEDUPLICATE, Options
-from data_pipelines.store import open_store
-from data_pipelines.summary import Summary
+from data_pipelines.corpora import corpora, sentences
+from data_pipelines.prepare.options import DEDUPLICATE, Options
+from data_pipelines.store import remote_store
+from data_pipelines.store.store import open_store
+from data_pipelines.store.summary import Summary
+from data_pipelines.tokenizers import tokenizers
 from launch import cli
-from launch.prepare_console import prepare_shown, show_store
 from launch.reports import store_report
+from launch.reports.prepare_console import prepare_shown, show_store
 
 
 def run(options: Options) -> Summary:
   """Make the store, print what it holds, and write its report.
 
   Raises:
-    ValueError, OSError: see `data_pipelines.prepare.prepare`.
+    ValueError, OSError: see `data_pipelines.prepare.prepare.prepare`.
   """
   console = rich.console.Console(highlight=False)
   summary = prepare_shown(options, console)

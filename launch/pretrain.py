@@ -25,12 +25,18 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax import agreement, host_memory, loop, writers
-from bertjax.bundle import check_target, count_parameters, write_bundle
+from bertjax.checkpoints.bundle import (
+  check_target,
+  count_parameters,
+  write_bundle,
+)
 from bertjax.config import PretrainConfig, from_mapping
-from launch import cli, distributed, folders, stopping
-from launch.assembly import assemble
-from launch.resumable import TOKENIZER, Run
+from bertjax.parallel import multihost
+from bertjax.train import loop, writers
+from launch import cli, folders, host_memory
+from launch.hosts import preemption, start_up
+from launch.run.assembly import assemble
+from launch.run.resumable import TOKENIZER, Run
 
 BUNDLE = "bundle"
 
@@ -57,12 +63,15 @@ def run(
   folders.check_folder("workdir", workdir)
   folders.check_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
-  agreement.decide("bundle", lambda: check_target(target))
-  parts = agreement.alike(
+  multihost.decide("bundle", lambda: check_target(target))
+  parts = multihost.alike(
     "run", lambda: assemble(config), facts=lambda parts: parts.identity
   )
   folder = pathlib.Path(workdir)
-  with Run(parts, folder) as active, cli.Signals(stopping.several()) as signals:
+  with (
+    Run(parts, folder) as active,
+    cli.Signals(preemption.several()) as signals,
+  ):
     state, step = active.state, 0
     for phase in active.phases():
       state = loop.train(
@@ -87,7 +96,7 @@ def run(
       "tokens": details["tokens"],
       "parameters": count_parameters(state.params),
       "validation": details["evaluation"],
-      "train": agreement.decide(
+      "train": multihost.decide(
         "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
       ),
       "tokens_per_second": active.progress.tokens_per_second,
@@ -115,7 +124,7 @@ def define_flags() -> None:
   flags.DEFINE_string("workdir", None, "Folder of the run.")
   flags.DEFINE_string("bundle", None, "Folder of the bundle.")
   flags.mark_flags_as_required(["config", "workdir"])
-  distributed.define_flags()
+  start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
@@ -123,13 +132,13 @@ def main(_: Sequence[str]) -> None:
   values = flags.FLAGS
   given = values.config.to_dict()
   config = from_mapping(PretrainConfig, given)
-  distributed.start(
-    agreement.flat(
+  start_up.start(
+    multihost.flat(
       {"config": given, "workdir": values.workdir, "bundle": values.bundle}
     )
   )
   result = run(config, values.workdir, values.bundle)
-  if agreement.is_first():
+  if multihost.is_first():
     print(
       f"done: {result['step']} steps in {result['seconds']:.0f} s, bundle in "
       f"{result['bundle']}"

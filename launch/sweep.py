@@ -20,12 +20,12 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax import host_memory
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep import study
-from bertjax.sweep.trials import Ledger, Trial, write_json
-from launch import cli, distributed, finetune, folders, pretrain
-from launch.assembly import assemble
+from bertjax.trials.store import Ledger, Trial, write_json
+from launch import cli, finetune, folders, host_memory, pretrain
+from launch.hosts import start_up
+from launch.run.assembly import assemble
 
 # What an arm is judged by; the others say how pre-training itself went, each
 # arm on validation rows of its own kind.
@@ -137,13 +137,13 @@ def define_flags() -> None:
   )
   flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
   flags.mark_flag_as_required("config")
-  distributed.define_flags()
+  start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Run the study that the flags say."""
   values = flags.FLAGS
-  distributed.start({}, several=False)
+  start_up.start({}, several=False)
   run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)
 
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from tests.launch.small import make_bundle
+from tests.testing.small import make_bundle
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 

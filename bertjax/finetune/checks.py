@@ -8,8 +8,7 @@ Nothing here imports JAX.
 import dataclasses
 import math
 
-from bertjax import checks
-from bertjax.config import POOLINGS, FinetuneConfig, ModelConfig
+from bertjax.config import POOLINGS, FinetuneConfig, ModelConfig, checks
 from bertjax.finetune.scores import METRICS
 
 # What a run starts from: a bundle's weights, or fresh ones of its shape.

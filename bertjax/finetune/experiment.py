@@ -10,9 +10,9 @@ from typing import Any
 from bertjax.config import FinetuneConfig
 from bertjax.finetune.scores import METRICS, Scores
 from bertjax.finetune.trial import Material, Outcome, run_once
-from bertjax.hooks import Diverged
-from bertjax.sweep.statistics import summarize
-from bertjax.sweep.trials import Ledger, Trial
+from bertjax.train.hooks import Diverged
+from bertjax.trials.statistics import summarize
+from bertjax.trials.store import Ledger, Trial
 
 Result = Mapping[str, Any]
 # A trial, its result, and how long it took; 0 for one that was found done.

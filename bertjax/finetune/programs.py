@@ -13,21 +13,21 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from bertjax import sharding
 from bertjax.batch import (
   CLASSIFICATION_FEATURES,
   Batch,
   empty_batch,
 )
-from bertjax.checks import kernels
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
+from bertjax.config.checks import kernels
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
 from bertjax.model.precision import compute_copy
-from bertjax.objectives import classification_losses
+from bertjax.objectives.losses import classification_losses
 from bertjax.optim import make_optimizer, make_schedule
-from bertjax.state import TrainState, abstract_state, make_initializer
-from bertjax.step import (
+from bertjax.parallel import sharding
+from bertjax.train.state import TrainState, abstract_state, make_initializer
+from bertjax.train.step import (
   Features,
   Metrics,
   StepOptions,

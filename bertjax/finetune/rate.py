@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bertjax.state import TrainState
+from bertjax.train.state import TrainState
 
 
 class RateState(NamedTuple):

@@ -5,7 +5,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bertjax.sweep.table import cell, markdown
+from bertjax.trials.markdown import cell, markdown
 
 
 def table(arms: Mapping[str, Mapping[str, Any]]) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bertjax import loop
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
 from bertjax.finetune.programs import Programs, with_seed
 from bertjax.finetune.rate import set_rate
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.splits import Split, evaluate
-from bertjax.hooks import CheckFinite, Hook, Moment, StepRecord
-from bertjax.state import TrainState
+from bertjax.train import loop
+from bertjax.train.hooks import CheckFinite, Hook, Moment, StepRecord
+from bertjax.train.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bertjax.model import (
   BertForSequenceClassification,
   BertForTokenClassification,
 )
-from bertjax.paths import by_name
+from bertjax.model.parameters import by_name
 
 ENCODER = "BertModel"
 PRETRAINING = "BertForPreTraining"

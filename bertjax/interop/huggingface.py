@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from flax.core import meta
 
+from bertjax.checkpoints.digest import nest
 from bertjax.config import ModelConfig
-from bertjax.digest import nest
 from bertjax.interop.architectures import (
   ARCHITECTURES,
   ENCODER,
@@ -23,7 +23,7 @@ from bertjax.interop.architectures import (
   shapes,
 )
 from bertjax.interop.table import BUFFERS, TABLE, TIED, Entry, pairs
-from bertjax.paths import by_name
+from bertjax.model.parameters import by_name
 
 Tensors = dict[str, np.ndarray]
 Params = dict[str, Any]

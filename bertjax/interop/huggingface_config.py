@@ -5,8 +5,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertjax import checks
-from bertjax.config import ModelConfig, from_mapping, to_mapping
+from bertjax.config import ModelConfig, checks, from_mapping, to_mapping
 from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION
 
 # Ours to theirs; "gelu_new" is the name that Google's own tanh checkpoints

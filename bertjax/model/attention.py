@@ -10,10 +10,10 @@ import jax
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.dot_product import CONTEXT, attend
-from bertjax.model.fused_attention import KERNELS
 from bertjax.model.layers import Dense
-from bertjax.model.random_bits import bits16
+from bertjax.model.ops.dot_product import CONTEXT, attend
+from bertjax.model.ops.fused_attention import KERNELS
+from bertjax.model.ops.random_bits import bits16
 
 Array = jax.Array
 SAVE_CONTEXT = jax.checkpoint_policies.save_only_these_names(CONTEXT)

@@ -12,7 +12,7 @@ from bertjax.config import POOLINGS, ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Classifier, Pooler
 from bertjax.model.layers import Dropout
-from bertjax.model.random_bits import row_numbers
+from bertjax.model.ops.random_bits import row_numbers
 
 Array = jax.Array
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.functions import look_up
 from bertjax.model.layers import Dropout, LayerNorm, sinusoids, weights
-from bertjax.model.random_bits import row_numbers
+from bertjax.model.ops.functions import look_up
+from bertjax.model.ops.random_bits import row_numbers
 
 POSITION_INITS = {"normal": weights, "sinusoid": sinusoids}
 

@@ -13,9 +13,9 @@ from flax.linen.spmd import with_logical_constraint
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.attention import SelfAttention
 from bertjax.model.embeddings import Embeddings
-from bertjax.model.functions import PROJECTION
 from bertjax.model.layers import Dense, Dropout, LayerNorm, activation
-from bertjax.model.random_bits import row_numbers
+from bertjax.model.ops.functions import PROJECTION
+from bertjax.model.ops.random_bits import row_numbers
 
 Array = jax.Array
 # "attention" is not here: it recomputes less than a layer, in `attention.py`.

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.functions import gelu, gelu_tanh, normalise, project
-from bertjax.model.random_bits import bits16
+from bertjax.model.ops.functions import gelu, gelu_tanh, normalise, project
+from bertjax.model.ops.random_bits import bits16
 
 Array = jax.Array
 Axes = tuple[str | None, ...]

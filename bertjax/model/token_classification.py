@@ -11,7 +11,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Classifier
 from bertjax.model.layers import Dropout
-from bertjax.model.random_bits import row_numbers
+from bertjax.model.ops.random_bits import row_numbers
 
 Array = jax.Array
 

@@ -10,8 +10,8 @@ import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from bertjax.config import OptimizerConfig
+from bertjax.model.parameters import leaf_name
 from bertjax.optim.stacks import is_stacked
-from bertjax.paths import leaf_name
 
 # Adam's usual root mean square, which makes one learning rate and one decay
 # serve both (Liu et al., 2025, arXiv 2502.16982, section 2.2).

@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import optax
 
-from bertjax.checks.ranges import one_of
 from bertjax.config import OptimizerConfig
+from bertjax.config.checks.ranges import one_of
+from bertjax.model.parameters import leaf_name
 from bertjax.optim.adamw import scale_by_uncorrected_adam
 from bertjax.optim.clipping import clip_by_global_norm
 from bertjax.optim.lamb import scale_by_layer_trust_ratio
 from bertjax.optim.muon import scale_by_muon_and_adam
-from bertjax.paths import leaf_name
 
 
 def _scale_by_corrected_adam(

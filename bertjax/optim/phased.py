@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from bertjax.config import OptimizerConfig, PhaseConfig
+from bertjax.config.phases import split_optimizer
 from bertjax.optim.schedules import make_schedule
-from bertjax.phases import split_optimizer
 
 
 def make_run_schedule(

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bertjax.checks import check_optimizer
 from bertjax.config import OptimizerConfig
+from bertjax.config.checks import check_optimizer
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:

@@ -4,7 +4,7 @@
 
 from typing import Any
 
-from bertjax.paths import leaf_name
+from bertjax.model.parameters import leaf_name
 
 
 def is_stacked(path: tuple[Any, ...]) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from bertjax.config import PretrainConfig
-from bertjax.program import Program, make_program
+from bertjax.train.program import Program, make_program
 
 # Of bert-base-uncased; what is planned without a store has as many pieces.
 PIECES = 30_522

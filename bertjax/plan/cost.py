@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from bertjax.plan.topologies import Topology
+from bertjax.plan.hardware.topologies import Topology
 
 
 def of_run(

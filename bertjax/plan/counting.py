@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from bertjax import flops, masking
 from bertjax.config import PretrainConfig
+from bertjax.objectives import masking
 from bertjax.plan import compiling
+from bertjax.train import flops
 
 
 def formula_flops(config: PretrainConfig) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 
 from bertjax.plan.compiling import Executable
-from bertjax.plan.topologies import Topology
-from bertjax.state import TrainState
+from bertjax.plan.hardware.topologies import Topology
+from bertjax.train.state import TrainState
 
 KINDS = ("parameters", "optimizer", "batch", "temporaries", "padding")
 

@@ -6,22 +6,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bertjax import checks, micro_batches
-from bertjax.config import PretrainConfig, to_mapping
-from bertjax.phases import Phase, split_phases
-from bertjax.plan import (
-  collectives,
-  compiling,
-  cost,
-  counting,
-  hlo,
-  memory,
-  products,
-  roofline,
-  traffic,
-)
-from bertjax.plan.topologies import Topology, get_devices
-from bertjax.program import Program
+from bertjax.config import PretrainConfig, accumulation, checks, to_mapping
+from bertjax.config.phases import Phase, split_phases
+from bertjax.plan import compiling, cost, counting, memory, roofline
+from bertjax.plan.hardware.topologies import Topology, get_devices
+from bertjax.plan.hlo import collectives, parsing, products, traffic
+from bertjax.train.program import Program
 
 BOUND = (
   "Times and MFU are bounds reckoned from the compiled program and the chip's "
@@ -65,7 +55,7 @@ def prepare(
   config = dataclasses.replace(
     config, model=model, data=data, mesh=mesh, phase2=second
   )
-  config = micro_batches.fit_batches(config, topology.num_devices)
+  config = accumulation.fit_batches(config, topology.num_devices)
   pieces = min(compiling.PIECES, model.vocab_size)
   checks.check_pretrain(
     config, num_devices=topology.num_devices, vocab_size=pieces
@@ -206,7 +196,7 @@ def reckon(
     text: of the optimised program, or None.
     counted: of `counting.count_unrolled`; not None where there is no text.
   """
-  module = None if text is None else hlo.parse(text)
+  module = None if text is None else parsing.parse(text)
   found: list[collectives.Collective] | None = None
   if module is not None:
     devices, slices = topology.num_devices, topology.num_slices
@@ -254,7 +244,7 @@ def reckon(
 def _count(
   config: PretrainConfig,
   topology: Topology,
-  module: hlo.Module | None,
+  module: parsing.Module | None,
   counted: tuple[float, float] | None,
 ) -> dict[str, Any]:
   """FLOPs and bytes of one device, each in the ways that there are."""

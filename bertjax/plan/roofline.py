@@ -9,8 +9,8 @@ overlap does so fully.
 import dataclasses
 from collections.abc import Sequence
 
-from bertjax.plan.collectives import Collective
-from bertjax.plan.topologies import Topology
+from bertjax.plan.hardware.topologies import Topology
+from bertjax.plan.hlo.collectives import Collective
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bertjax.plan import roofline
-from bertjax.plan.collectives import Collective
-from bertjax.plan.hlo import Array
-from bertjax.plan.topologies import Topology
+from bertjax.plan.hardware.topologies import Topology
+from bertjax.plan.hlo.collectives import Collective
+from bertjax.plan.hlo.parsing import Array
 
 
 def rescale(

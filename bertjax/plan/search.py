@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bertjax import checks
-from bertjax.checks.model import REMATS
-from bertjax.config import MeshConfig, PretrainConfig
-from bertjax.phases import Phase, split_phases
+from bertjax.config import MeshConfig, PretrainConfig, checks
+from bertjax.config.checks.model import REMATS
+from bertjax.config.phases import Phase, split_phases
 from bertjax.plan import compiling, planning
-from bertjax.plan.topologies import Topology, get_devices
+from bertjax.plan.hardware.topologies import Topology, get_devices
 
 SHARDINGS = ("data", "zero1", "fsdp", "tensor=2")
 # Positions of a device to begin with: small enough for any chip.

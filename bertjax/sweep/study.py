@@ -11,9 +11,9 @@ from bertjax.config import (
   from_mapping,
   to_mapping,
 )
-from bertjax.sweep.statistics import paired, summarize
-from bertjax.sweep.table import cell, markdown
-from bertjax.sweep.trials import Trial
+from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.statistics import paired, summarize
+from bertjax.trials.store import Trial
 
 # What an arm may change; everything else must be the same in all of them.
 _FREE = "objective"

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bertjax.config import TaskConfig
-from data_pipelines import stdlib_corpus
-from data_pipelines.stdlib_corpus import Docstring
+from data_pipelines.corpora import stdlib_corpus
+from data_pipelines.corpora.stdlib_corpus import Docstring
 from data_pipelines.tasks.classification import LabelledTexts, Task
 
 # A label cannot be told from "Return x.", by nobody.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bertjax.plan import slices
+from bertjax.plan.hardware import slices
 
 
 class Chip(NamedTuple):

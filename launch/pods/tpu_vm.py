@@ -10,7 +10,7 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from bertjax.plan import slices
+from bertjax.plan.hardware import slices
 from launch.pods import buckets
 from launch.pods.topologies import Slice
 from launch.pods.workload import Workload, check_label

@@ -21,13 +21,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from bertjax import masking
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines import tokenizers
-from data_pipelines.pieces import Tokenizer
-from data_pipelines.pretraining import PretrainingPipeline
-from data_pipelines.store import Store, open_store
+from bertjax.objectives import masking
+from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.store.store import Store, open_store
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.pieces import Tokenizer
 
 ROWS = 10
 SEQ_LENGTH = 128

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from bertjax.batch import Vocabulary
-from data_pipelines import statistics, tokenizers
-from data_pipelines.formats import report_formats
-from data_pipelines.statistics import PieceStatistics, Tally
-from data_pipelines.store import Split, Store
+from data_pipelines.rows import statistics
+from data_pipelines.rows.formats import report_formats
+from data_pipelines.rows.statistics import PieceStatistics, Tally
+from data_pipelines.store.store import Split, Store
+from data_pipelines.tokenizers import tokenizers
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 _TOP_PIECES = 40

@@ -26,7 +26,7 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     OSError: it cannot be written.
   """
   # Not above: JAX, grain and matplotlib take long to import.
-  from data_pipelines.store import open_store
+  from data_pipelines.store.store import open_store
   from launch.reports import samples, store_numbers, store_view
 
   store = open_store(path)

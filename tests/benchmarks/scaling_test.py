@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import ahead_of_time, pod_numbers, scaling
 from benchmarks.ahead_of_time import Case
-from bertjax.plan.topologies import of_size
+from bertjax.plan.hardware.topologies import of_size
 
 GIB = 2**30
 

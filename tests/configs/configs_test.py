@@ -9,8 +9,14 @@ import pathlib
 
 import pytest
 
-from bertjax import checks, micro_batches, phases
-from bertjax.config import SIZES, PretrainConfig, from_mapping
+from bertjax.config import (
+  SIZES,
+  PretrainConfig,
+  accumulation,
+  checks,
+  from_mapping,
+  phases,
+)
 from configs import common, hardware, pretrain
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -63,7 +69,7 @@ def test_hardware_takes_a_large_batch_in_the_fewest_parts_that_fit(name, size):
   config = dataclasses.replace(
     config, model=dataclasses.replace(config.model, vocab_size=30_592)
   )
-  config = micro_batches.fit_batches(config, kind.chips)
+  config = accumulation.fit_batches(config, kind.chips)
   checks.check_pretrain(config, num_devices=kind.chips, vocab_size=30_522)
   first, second = phases.split_phases(config)
   for phase in (first, second):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines import store as stores
-from data_pipelines.pretraining import PretrainingPipeline
-from data_pipelines.store_writer import MARKED, SplitWriter
-from tests.data_pipelines import synthetic
+from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.store import store as stores
+from data_pipelines.store.store_writer import MARKED, SplitWriter
+from tests.testing import synthetic
 
 SHARDS = 1000
 SENTENCES = 100_000_000

@@ -9,15 +9,19 @@ import pathlib
 import numpy as np
 import pytest
 
-from bertjax import bundle, hooks, identity, masking, writers
+from bertjax.checkpoints import bundle
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
   OptimizerConfig,
   PhaseConfig,
+  identity,
 )
-from launch import assembly, cli, pretrain, resumable
-from tests.launch import corpus
+from bertjax.objectives import masking
+from bertjax.train import hooks, writers
+from launch import cli, pretrain
+from launch.run import assembly, resumable
+from tests.testing import corpus
 
 STEPS, BORDER = 9, 5
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from data_pipelines.prepare import Options, prepare
+from data_pipelines.prepare.prepare import Options, prepare
 
 
 @pytest.fixture(scope="module")

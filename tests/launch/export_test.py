@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import pytest
 
-from bertjax import bundle as bundles
-from bertjax.finetune.classifier import Head, save_classifier
-from data_pipelines import tokenizers
-from data_pipelines.wordpiece import WordPiece
+from bertjax.checkpoints import bundle as bundles
+from bertjax.finetune.artifact import Head, save_classifier
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import export, predict
-from tests.bertjax.interop.models import LABELS, make_params
-from tests.launch import small
+from tests.testing import small
+from tests.testing.huggingface_models import LABELS, make_params
 
 TEXTS = ("the cod, by The River", "É\thill [x] and-ash", "", "oaks the elm.")
 DETAILS = {

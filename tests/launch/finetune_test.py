@@ -10,8 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import sharding
-from bertjax.bundle import (
+from bertjax.checkpoints.bundle import (
   load_bundle,
   load_params,
   read_bundle_info,
@@ -24,11 +23,12 @@ from bertjax.config import (
   TaskConfig,
 )
 from bertjax.finetune import experiment
-from bertjax.finetune.classifier import make_start
+from bertjax.finetune.artifact import make_start
 from bertjax.finetune.programs import make_programs
-from bertjax.paths import by_name
+from bertjax.model.parameters import by_name
+from bertjax.parallel import sharding
 from launch import finetune, predict
-from tests.launch import small
+from tests.testing import small
 
 CONFIG = FinetuneConfig(
   steps=40,

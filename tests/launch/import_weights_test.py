@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertjax import bundle as bundles
+from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, TaskConfig
-from bertjax.finetune.classifier import load_classifier
+from bertjax.finetune.artifact import load_classifier
 from bertjax.interop.huggingface import from_huggingface
 from bertjax.interop.provenance import write_provenance
 from launch import export, finetune, import_weights, predict
-from tests.launch import small
 from tests.launch.export_test import (
   LABELS,
   make_bundle,
   make_classifier,
   snippet,
 )
+from tests.testing import small
 
 HEADS = ("mlm_head", "pair_head")
 

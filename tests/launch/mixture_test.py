@@ -9,17 +9,21 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import bundle, identity, sharding, writers
+from bertjax.checkpoints import bundle
 from bertjax.config import (
   CheckpointConfig,
   DataConfig,
   EvaluationConfig,
   MeshConfig,
   PhaseConfig,
+  identity,
 )
-from launch import assembly, pretrain, resumable, validation
-from launch.phase import describe_stores
-from tests.launch import corpus
+from bertjax.parallel import sharding
+from bertjax.train import writers
+from launch import pretrain
+from launch.run import assembly, resumable, validation
+from launch.run.phase import describe_stores
+from tests.testing import corpus
 
 STEPS = 5
 PHASE2 = PhaseConfig(steps=2, seq_length=32, batch_size=8)

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from bertjax.plan import planning, topologies
+from bertjax.plan import planning
+from bertjax.plan.hardware import topologies
 from launch import plan
 from launch.reports import plan_report, plan_table
 

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax.bundle import load_bundle
-from bertjax.finetune.classifier import Head, save_classifier
+from bertjax.checkpoints.bundle import load_bundle
+from bertjax.finetune.artifact import Head, save_classifier
 from launch import predict
-from tests.launch import small
+from tests.testing import small
 
 MASKED = "the [MASK] by the [MASK]."
 

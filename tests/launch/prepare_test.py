@@ -10,9 +10,10 @@ import pytest
 import rich.console
 import sentencepiece
 
-from data_pipelines.prepare import Options
-from data_pipelines.store import open_store
-from launch import prepare, prepare_console
+from data_pipelines.prepare.prepare import Options
+from data_pipelines.store.store import open_store
+from launch import prepare
+from launch.reports import prepare_console
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import bertjax
-from bertjax import bundle, digest
 from bertjax.batch import ENCODER_FEATURES, empty_batch
+from bertjax.checkpoints import bundle, digest
 from bertjax.config import MeshConfig, ObjectiveConfig
-from data_pipelines import tokenizers
-from data_pipelines.store import open_store
-from launch import assembly, export, pretrain, resumable
-from tests.launch import corpus
+from data_pipelines.store.store import open_store
+from data_pipelines.tokenizers import tokenizers
+from launch import export, pretrain
+from launch.run import assembly, resumable
+from tests.testing import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
 

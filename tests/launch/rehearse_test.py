@@ -17,10 +17,11 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import bundle, writers
+from bertjax.checkpoints import bundle
 from bertjax.config import CheckpointConfig, EvaluationConfig, MeshConfig
+from bertjax.train import writers
 from launch import pretrain
-from tests.launch import corpus
+from tests.testing import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 240
@@ -247,7 +248,7 @@ def agreed(tmp_path_factory):
   """What each of three processes was told; see `agreeing`."""
   folder = tmp_path_factory.mktemp("agreed")
   process = start(
-    "tests.launch.agreeing", f"--output={folder}", processes=3, devices=2
+    "tests.testing.agreeing", f"--output={folder}", processes=3, devices=2
   )
   code, output = end(process)
   assert code == 0, output
@@ -279,7 +280,8 @@ def test_processes_agree_or_all_are_told(agreed):
 
 def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
   process = start(
-    *("tests.launch.agreeing", f"--output={tmp_path}", "--role=fail"), grace=0.5
+    *("tests.testing.agreeing", f"--output={tmp_path}", "--role=fail"),
+    grace=0.5,
   )
   wait_for(lambda: len(list(tmp_path.iterdir())) == 2, process)
   code, output = end(process)
@@ -291,7 +293,7 @@ def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
 def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
   """And not with the abort of a runtime that waits for a farewell."""
   process = start(
-    *("tests.launch.agreeing", f"--output={tmp_path}", f"--role={role}"),
+    *("tests.testing.agreeing", f"--output={tmp_path}", f"--role={role}"),
     grace=SECONDS,
   )
   code, output = end(process)
@@ -308,7 +310,7 @@ def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
 
 def test_a_mistake_of_all_is_told_by_each_and_once(tmp_path):
   process = start(
-    "tests.launch.agreeing", f"--output={tmp_path}", "--role=aloneV*"
+    "tests.testing.agreeing", f"--output={tmp_path}", "--role=aloneV*"
   )
   code, output = end(process)
   assert code == 1, output
@@ -321,7 +323,7 @@ def test_a_mistake_of_all_is_told_by_each_and_once(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="by the kernel of Linux")
 def test_nobody_outlives_a_rehearsal_that_is_killed(tmp_path):
   process = start(
-    *("tests.launch.agreeing", f"--output={tmp_path}", "--role=fail"),
+    *("tests.testing.agreeing", f"--output={tmp_path}", "--role=fail"),
     grace=SECONDS,
   )
   wait_for(lambda: len(list(tmp_path.iterdir())) == 2, process)

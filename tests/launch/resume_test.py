@@ -16,9 +16,9 @@ import time
 
 import pytest
 
-from bertjax import bundle
+from bertjax.checkpoints import bundle
 from bertjax.config import CheckpointConfig, EvaluationConfig
-from tests.launch import corpus
+from tests.testing import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 240

@@ -15,10 +15,10 @@ from bertjax.config import (
   OptimizerConfig,
   TaskConfig,
 )
-from data_pipelines import tokenizers
-from data_pipelines.prepare import Options
+from data_pipelines.prepare.prepare import Options
+from data_pipelines.tokenizers import tokenizers
 from launch import export, finetune, predict, prepare, pretrain
-from tests.launch import corpus, small
+from tests.testing import corpus, small
 
 TEXT = "the cod sees a pike."
 CALLED = {

@@ -18,9 +18,9 @@ from bertjax.config import (
   to_mapping,
 )
 from configs.sweeps import nsp
-from data_pipelines.prepare import Options, prepare
+from data_pipelines.prepare.prepare import Options, prepare
 from launch import sweep
-from tests.launch import small
+from tests.testing import small
 
 ARMS = ("mlm_nsp", "mlm", "nsp_rows")
 

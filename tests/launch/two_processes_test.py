@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.launch import corpus, processes
+from tests.testing import corpus, processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def apart(store, tmp_path_factory):
   started = [
     subprocess.Popen(
       [
-        *(sys.executable, "-m", "tests.launch.processes"),
+        *(sys.executable, "-m", "tests.testing.processes"),
         *(str(port), str(number), "2", store, str(output)),
       ],
       cwd=ROOT,

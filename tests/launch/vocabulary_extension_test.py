@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bertjax import bundle as bundles
+from bertjax.checkpoints import bundle as bundles
+from bertjax.checkpoints.resize import BIAS, TABLE
 from bertjax.config import MeshConfig, OptimizerConfig
-from bertjax.paths import by_name
-from bertjax.vocabulary_growth import BIAS, TABLE
-from data_pipelines import tokenizers
-from data_pipelines.prepare import Options, prepare
-from data_pipelines.store import open_store
-from data_pipelines.vocabulary_extension import load_extension
-from launch import assembly, export, pretrain, resumable
-from tests.bertjax.interop.models import make_params
-from tests.launch import corpus
+from bertjax.model.parameters import by_name
+from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.store.store import open_store
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.vocabulary_extension import load_extension
+from launch import export, pretrain
+from launch.run import assembly, resumable
+from tests.testing import corpus
+from tests.testing.huggingface_models import make_params
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECES = (

@@ -12,8 +12,8 @@ from bertjax.finetune import experiment
 from bertjax.finetune.experiment import Experiment, make_trial
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.trial import Outcome
-from bertjax.hooks import Diverged
-from bertjax.sweep.trials import Ledger
+from bertjax.train.hooks import Diverged
+from bertjax.trials.store import Ledger
 
 CONFIG = FinetuneConfig(learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3)
 # Rate → accuracy on dev and on test: they disagree on which is best.

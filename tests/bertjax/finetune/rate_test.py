@@ -10,7 +10,7 @@ import optax
 from bertjax.config import OptimizerConfig
 from bertjax.finetune.rate import set_rate, with_rate
 from bertjax.optim import make_optimizer, make_schedule
-from bertjax.state import TrainState
+from bertjax.train.state import TrainState
 
 RATE = 3e-3
 STEPS = 10

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import sharding
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import (
   FinetuneConfig,
@@ -19,7 +18,8 @@ from bertjax.finetune.programs import make_programs, with_seed
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.splits import evaluate, make_split, split_logits
 from bertjax.finetune.trial import Material, run_once
-from bertjax.hooks import Diverged
+from bertjax.parallel import sharding
+from bertjax.train.hooks import Diverged
 from data_pipelines.tasks.features import TaskBatches
 
 STEPS = 60

@@ -10,8 +10,8 @@ import pytest
 
 from bertjax.interop.architectures import ARCHITECTURES
 from bertjax.interop.huggingface_files import export_model, load_model
-from tests.bertjax.examples import SMALL, ragged
-from tests.bertjax.interop.models import labels_of, make_params
+from tests.testing.examples import SMALL, ragged
+from tests.testing.huggingface_models import labels_of, make_params
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

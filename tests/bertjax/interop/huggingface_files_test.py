@@ -23,8 +23,8 @@ from bertjax.interop.huggingface_files import (
   load_model,
 )
 from bertjax.interop.provenance import read_provenance, write_provenance
-from tests.bertjax.examples import SMALL
-from tests.bertjax.interop.models import LABELS, labels_of, make_params
+from tests.testing.examples import SMALL
+from tests.testing.huggingface_models import LABELS, labels_of, make_params
 
 PARAMS = make_params("BertForPreTraining")
 HEADS = (

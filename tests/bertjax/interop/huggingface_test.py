@@ -16,8 +16,8 @@ from bertjax.interop.architectures import (
 )
 from bertjax.interop.huggingface import from_huggingface, to_huggingface
 from bertjax.interop.table import TABLE
-from tests.bertjax.examples import SMALL
-from tests.bertjax.interop.models import labels_of, make_params
+from tests.testing.examples import SMALL
+from tests.testing.huggingface_models import labels_of, make_params
 
 PARAMS = make_params(PRETRAINING)
 WORD = "bert.embeddings.word_embeddings.weight"

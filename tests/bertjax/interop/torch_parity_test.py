@@ -16,25 +16,19 @@ from bertjax.interop.huggingface_files import (
   config_to_huggingface,
   export_pretraining,
 )
-from bertjax.masking import mask_tokens, prediction_counts
-from bertjax.metrics import ratios
 from bertjax.model import BertForPreTraining
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Layer
-from bertjax.objectives import (
+from bertjax.objectives.losses import (
   coefficients,
   inactive_parameters,
   pretraining_losses,
   pretraining_weights,
   weighted_total,
 )
-from tests.bertjax.examples import (
-  SMALL,
-  example,
-  init_params,
-  rows,
-  vocabulary,
-)
+from bertjax.objectives.masking import mask_tokens, prediction_counts
+from bertjax.objectives.metrics import ratios
+from tests.testing.examples import SMALL, example, init_params, rows, vocabulary
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -9,8 +9,8 @@ import pytest
 
 from bertjax.config import ComputeConfig
 from bertjax.model.attention import SelfAttention
-from bertjax.model.dot_product import attend
-from tests.bertjax.examples import SMALL
+from bertjax.model.ops.dot_product import attend
+from tests.testing.examples import SMALL
 
 PACKS_BS = np.array([[1, 1, 1, 2, 2, 0], [1, 1, 1, 1, 1, 1]], np.int32)
 ROWS_B = np.arange(2, dtype=np.uint32)

@@ -14,7 +14,7 @@ from bertjax.config import ComputeConfig
 from bertjax.model import BertForPreTraining
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Layer
-from tests.bertjax.examples import SMALL, equations, init_params, ragged
+from tests.testing.examples import SMALL, equations, init_params, ragged
 
 BATCH = ragged(4, 16)
 PARAMS = init_params()

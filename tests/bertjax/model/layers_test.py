@@ -12,7 +12,6 @@ import pytest
 
 from bertjax.config import ModelConfig
 from bertjax.model.embeddings import pick_few
-from bertjax.model.functions import look_up
 from bertjax.model.layers import (
   Dropout,
   LayerNorm,
@@ -20,6 +19,7 @@ from bertjax.model.layers import (
   sinusoids,
   weights,
 )
+from bertjax.model.ops.functions import look_up
 
 X = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
 

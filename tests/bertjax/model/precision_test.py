@@ -17,9 +17,9 @@ from bertjax.model import (
   BertForSequenceClassification,
   BertForTokenClassification,
 )
-from bertjax.model.functions import cross_entropy
+from bertjax.model.ops.functions import cross_entropy
 from bertjax.model.precision import compute_copy
-from tests.bertjax.examples import SMALL, ragged
+from tests.testing.examples import SMALL, ragged
 
 NARROW = ComputeConfig(dtype="bfloat16")
 BATCH = ragged(3, 16)

@@ -12,15 +12,15 @@ import pytest
 
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import SIZES, ComputeConfig, ObjectiveConfig
-from bertjax.masking import mask_tokens, num_slots
 from bertjax.model import BertForPreTraining
-from bertjax.objectives import (
+from bertjax.objectives.losses import (
   coefficients,
   pretraining_losses,
   pretraining_weights,
   weighted_total,
 )
-from tests.bertjax.examples import (
+from bertjax.objectives.masking import mask_tokens, num_slots
+from tests.testing.examples import (
   SMALL,
   equations,
   example,

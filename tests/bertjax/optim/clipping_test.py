@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from bertjax.optim.clipping import clip_by_global_norm
-from tests.bertjax.optim.descent import draw
+from tests.testing.descent import draw
 
 SHAPES = {"kernel": (5, 3, 2), "bias": (7,), "scale": ()}
 

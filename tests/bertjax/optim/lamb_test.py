@@ -14,12 +14,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from bertjax.batch import PRETRAINING_FEATURES, empty_batch
 from bertjax.config import MeshConfig, OptimizerConfig
 from bertjax.model import BertForPreTraining
+from bertjax.model.parameters import leaf_name
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.stacks import is_stacked
-from bertjax.paths import leaf_name
-from bertjax.sharding import make_mesh
-from tests.bertjax.examples import SMALL
-from tests.bertjax.optim.descent import descend, draw, nested
+from bertjax.parallel.sharding import make_mesh
+from tests.testing.descent import descend, draw, nested
+from tests.testing.examples import SMALL
 
 STEPS = 6
 CONFIG = OptimizerConfig(

@@ -5,11 +5,11 @@
 import numpy as np
 
 from bertjax.config import OptimizerConfig
+from bertjax.model.parameters import by_name
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.muon import matrix_mask
-from bertjax.paths import by_name
-from tests.bertjax.examples import init_params
-from tests.bertjax.optim.descent import descend, draw
+from tests.testing.descent import descend, draw
+from tests.testing.examples import init_params
 
 STEPS = 4
 CONFIG = OptimizerConfig(

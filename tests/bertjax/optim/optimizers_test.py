@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from bertjax.config import OPTIMIZERS, OptimizerConfig
+from bertjax.model.parameters import by_name
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.optimizers import DIRECTIONS, decay_mask
-from bertjax.paths import by_name
-from tests.bertjax.examples import init_params
-from tests.bertjax.optim.descent import descend, draw, nested
+from tests.testing.descent import descend, draw, nested
+from tests.testing.examples import init_params
 
 STEPS = 12
 CONFIG = OptimizerConfig(

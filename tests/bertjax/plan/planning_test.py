@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from bertjax import sharding
 from bertjax.config import (
   SIZES,
   DataConfig,
@@ -18,9 +17,10 @@ from bertjax.config import (
   PhaseConfig,
   PretrainConfig,
 )
+from bertjax.parallel import sharding
 from bertjax.plan import compiling, counting, memory, planning, search
-from bertjax.plan.topologies import find
-from bertjax.state import TrainState
+from bertjax.plan.hardware.topologies import find
+from bertjax.train.state import TrainState
 
 TINY = PretrainConfig(
   batch_size=16, model=dataclasses.replace(SIZES["tiny"], vocab_size=0)

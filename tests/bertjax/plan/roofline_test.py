@@ -5,9 +5,9 @@
 import pytest
 
 from bertjax.plan import cost, roofline, scaling
-from bertjax.plan.collectives import Collective, by_kind
-from bertjax.plan.hlo import Array
-from bertjax.plan.topologies import find, of_size
+from bertjax.plan.hardware.topologies import find, of_size
+from bertjax.plan.hlo.collectives import Collective, by_kind
+from bertjax.plan.hlo.parsing import Array
 
 GRADIENTS = (Array("bf16", (336_500_000,)),)  # 673 MB, of BERT-large
 

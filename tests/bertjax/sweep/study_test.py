@@ -9,7 +9,7 @@ import pytest
 
 from bertjax.config import PretrainConfig, SweepConfig, to_mapping
 from bertjax.sweep import study
-from bertjax.sweep.table import markdown
+from bertjax.trials.markdown import markdown
 
 ARMS = {
   "mlm_nsp": {"objective": {"next_sentence": "nsp"}},

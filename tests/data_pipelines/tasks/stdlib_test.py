@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import TaskConfig
-from data_pipelines.stdlib_corpus import Docstring
+from data_pipelines.corpora.stdlib_corpus import Docstring
 from data_pipelines.tasks import stdlib
 
 SPLITS = ("train", "dev", "test")

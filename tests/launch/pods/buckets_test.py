@@ -7,7 +7,7 @@ import yaml
 
 from launch import folders
 from launch.pods import buckets
-from tests.launch.pods.documents import container, make_workload, write_all
+from tests.testing.pod_documents import container, make_workload, write_all
 
 
 @pytest.mark.parametrize(

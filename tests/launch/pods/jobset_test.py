@@ -5,10 +5,10 @@ import copy
 import pytest
 import yaml
 
-from bertjax.plan.slices import shapes as all_shapes
+from bertjax.plan.hardware.slices import shapes as all_shapes
 from launch import cli
 from launch.pods import jobset, topologies, yaml_text
-from tests.launch.pods.documents import (
+from tests.testing.pod_documents import (
   IMAGE,
   complaints,
   container,

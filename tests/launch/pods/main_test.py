@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from tests.launch.pods.documents import complaints, container
+from tests.testing.pod_documents import complaints, container
 
 ROOT = pathlib.Path(__file__).parents[3]
 RUN = (

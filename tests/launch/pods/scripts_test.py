@@ -12,8 +12,8 @@ import pytest
 
 from launch.pods import tpu_vm
 from launch.pods.workload import RESTART_CODES
-from tests.launch.pods.documents import make_workload
-from tests.launch.pods.stand_ins import SECONDS
+from tests.testing.pod_documents import make_workload
+from tests.testing.stand_ins import SECONDS
 
 
 def test_both_scripts_pass_bash_and_shellcheck(tmp_path):

@@ -6,9 +6,9 @@ import shlex
 import pytest
 import yaml
 
-from bertjax.plan import slices
+from bertjax.plan.hardware import slices
 from launch.pods import skypilot, topologies
-from tests.launch.pods.documents import complaints, make_workload
+from tests.testing.pod_documents import complaints, make_workload
 
 
 @pytest.mark.parametrize("kind", skypilot.KINDS)

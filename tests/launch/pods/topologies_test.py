@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bertjax.plan import slices
+from bertjax.plan.hardware import slices
 from launch.pods import topologies
 
 EVERY = [

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from launch.pods import buckets, tpu_vm
-from tests.launch.pods.documents import make_workload
-from tests.launch.pods.stand_ins import (
+from tests.testing.pod_documents import make_workload
+from tests.testing.stand_ins import (
   GCLOUD,
   PYTHON,
   PYTHON3,

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from launch.pods.workload import RESTART_CODES, make_command
-from tests.launch.pods.documents import make_workload, write_all
+from tests.testing.pod_documents import make_workload, write_all
 
 CONFIG = "configs/pretrain.py:size=base"
 

@@ -10,16 +10,17 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax import masking, step
 from bertjax.config import DataConfig, ModelConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
-from data_pipelines import tokenizers
-from data_pipelines.pretraining import PretrainingPipeline
+from bertjax.objectives import masking
+from bertjax.train import step
+from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.tokenizers import tokenizers
 from launch.reports import samples, store_report
-from tests.launch.reports import texts
+from tests.testing import report_texts
 
-TRAIN = texts.draw_documents(150)
-VALIDATION = texts.draw_documents(20, seed=1)
+TRAIN = report_texts.draw_documents(150)
+VALIDATION = report_texts.draw_documents(20, seed=1)
 SOURCE = {
   "recipe": {"corpus": {"files": 2}, "skip": True},
   "empty_documents": 3,
@@ -31,10 +32,10 @@ SOURCE = {
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
   folder = tmp_path_factory.mktemp("somewhere") / "unmistakable"
-  store = texts.make_store(
+  store = report_texts.make_store(
     folder,
     {"train": TRAIN, "validation": VALIDATION},
-    texts.wordpiece(),
+    report_texts.wordpiece(),
     source=SOURCE,
     block_tokens=500,
   )
@@ -88,10 +89,10 @@ class Page(html.parser.HTMLParser):
 
 def test_equal_stores_have_equal_reports_wherever_they_lie(store, tmp_path):
   first = [(store.path / f"report.{kind}").read_bytes() for kind in KINDS]
-  other = texts.make_store(
+  other = report_texts.make_store(
     tmp_path / "elsewhere",
     {"train": TRAIN, "validation": VALIDATION},
-    texts.wordpiece(),
+    report_texts.wordpiece(),
     source=SOURCE,
     block_tokens=500,
   )
@@ -107,7 +108,7 @@ def test_equal_stores_have_equal_reports_wherever_they_lie(store, tmp_path):
 
 
 def test_numbers_are_those_of_the_text(store, report):
-  tokenizer = texts.wordpiece()
+  tokenizer = report_texts.wordpiece()
   for name, documents in (("train", TRAIN), ("validation", VALIDATION)):
     split = report["splits"][name]
     ids = [
@@ -268,11 +269,11 @@ def test_a_page_is_whole_and_asks_for_nothing(store):
 
 
 def test_text_of_the_corpus_is_text_and_nothing_else(tmp_path):
-  hostile = [[texts.HOSTILE, 'no <script> "><kbd> here'] * 3] * 40
-  tokenizer = texts.sentencepiece(
+  hostile = [[report_texts.HOSTILE, 'no <script> "><kbd> here'] * 3] * 40
+  tokenizer = report_texts.sentencepiece(
     hostile, user_defined_symbols=["<script>", '"><kbd>']
   )
-  made = texts.make_store(
+  made = report_texts.make_store(
     tmp_path / "store",
     {"train": hostile},
     tokenizer,
@@ -289,10 +290,10 @@ def test_text_of_the_corpus_is_text_and_nothing_else(tmp_path):
 
 
 def test_one_document_is_shown_in_a_format_that_it_has(tmp_path):
-  made = texts.make_store(
+  made = report_texts.make_store(
     tmp_path / "store",
     {"train": [[*itertools.chain(*TRAIN[:9])]]},
-    texts.wordpiece(),
+    report_texts.wordpiece(),
   )
   store_report.write(made.path)
   report = json.loads((made.path / "report.json").read_text())
@@ -306,8 +307,8 @@ def test_one_document_is_shown_in_a_format_that_it_has(tmp_path):
 
 
 def test_text_of_nothing_but_unknown_pieces_is_shown_too(tmp_path):
-  made = texts.make_store(
-    tmp_path / "store", {"train": [["ж ж"], ["ж"]]}, texts.wordpiece()
+  made = report_texts.make_store(
+    tmp_path / "store", {"train": [["ж ж"], ["ж"]]}, report_texts.wordpiece()
   )
   store_report.write(made.path)
   report = json.loads((made.path / "report.json").read_text())
@@ -318,8 +319,8 @@ def test_text_of_nothing_but_unknown_pieces_is_shown_too(tmp_path):
 
 def test_sentencepiece_is_read_by_its_own_signs(tmp_path):
   documents = [*TRAIN[1:40], ["a river čž by night", "we find it"]] * 2
-  tokenizer = texts.sentencepiece(documents[:20])
-  made = texts.make_store(
+  tokenizer = report_texts.sentencepiece(documents[:20])
+  made = report_texts.make_store(
     tmp_path / "store",
     {"train": documents, "validation": []},
     tokenizer,

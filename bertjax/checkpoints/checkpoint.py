@@ -1,0 +1,301 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that are committed, digested and verified. Orbax lives here.
+
+A step's folder has the items `params`, `opt_state` and `record`; the record
+is plain values under a sha256, among them the digest of every leaf (law 8).
+"""
+
+import logging
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as managers
+from orbax.checkpoint import options as ocp_options
+
+from bertjax.checkpoints import digest
+from bertjax.config import CheckpointConfig
+from bertjax.model.parameters import by_name, leaf_name
+from bertjax.parallel import multihost, shared_folder
+from bertjax.train.state import TrainState
+
+logger = logging.getLogger(__name__)
+
+_COMMIT = ocp_options.AtomicityOptions(
+  mode=ocp_options.AtomicityMode.COMMIT_FILE
+)
+UNREADABLE = "unreadable"
+
+
+class Restored(NamedTuple):
+  """A verified checkpoint: what was saved, and the record saved beside it."""
+
+  state: TrainState
+  record: dict[str, Any]
+
+
+class Checkpoints:
+  """The checkpoints of one run, saved while training goes on.
+
+  Args:
+    folder: made if it is not there, unless `read_only`.
+    config: how many stay.
+    read_only: change nothing, also beside a run that is writing.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike[str],
+    config: CheckpointConfig,
+    *,
+    read_only: bool = False,
+  ) -> None:
+    self._folder = pathlib.Path(folder).absolute()
+    self._config = config
+    self._read_only = read_only
+    self._manager = self._open()
+
+  def _open(self) -> ocp.CheckpointManager:
+    keep: list[Any] = [managers.LatestN(self._config.keep_last)]
+    if self._config.keep_every_steps:
+      keep.append(managers.EveryNSteps(self._config.keep_every_steps))
+    manager = ocp.CheckpointManager(
+      self._folder,
+      options=ocp.CheckpointManagerOptions(
+        preservation_policy=managers.AnyPreservationPolicy(keep),
+        atomicity_options=_COMMIT,
+        enable_async_checkpointing=True,
+        read_only=self._read_only,
+        create=not self._read_only,
+      ),
+    )
+    shared_folder.list_alike(self._folder, manager.all_steps, manager.reload)
+    return manager
+
+  def steps(self) -> list[int]:
+    """Return the committed steps, ascending."""
+    return sorted(self._manager.all_steps())
+
+  def save(
+    self, state: TrainState, step: int, record: Mapping[str, Any]
+  ) -> None:
+    """Start saving; returns once the arrays are copied to the host.
+
+    Args:
+      state: may be donated as soon as this returns.
+      step: larger than every saved one.
+      record: JSON-able values to give back with the state.
+
+    Raises:
+      OSError: this save was refused, or the one before failed.
+    """
+    items = _items(state)
+    leaves = {name: digest.describe(tree) for name, tree in items.items()}
+    sealed = digest.seal({"step": step, "leaves": leaves, "run": dict(record)})
+    saved = self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        record=ocp.args.JsonSave(sealed),
+        **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+      ),
+    )
+    if not saved:
+      raise OSError(f"{self._folder} has {self.steps()}: {step} not saved")
+
+  def latest_record(self) -> dict[str, Any] | None:
+    """Return the record of the newest checkpoint whose record is whole."""
+    for step in reversed(self.steps()):
+      try:
+        return self._sealed(step)["run"]
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d: %s", step, error)
+    return None
+
+  def restore(self, abstract: TrainState) -> Restored | None:
+    """Return the newest checkpoint that verifies; None if there is none.
+
+    Newer ones are moved to `unreadable/`, and the log says so. `abstract` has
+    the shapes, dtypes and shardings that are wanted.
+
+    Raises:
+      ValueError: the state has other leaves than the checkpoint, or there
+        are checkpoints and not one verifies.
+    """
+    steps, damaged = self.steps(), []
+    for step in reversed(steps):
+      try:
+        restored = self._restore(step, abstract)
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d is damaged: %s", step, error)
+        damaged.append(step)
+        continue
+      if damaged:
+        logger.warning("going on from step %d instead", step)
+        self._set_aside(damaged)
+      return restored
+    if steps:
+      raise ValueError(
+        f"no checkpoint of {steps} in {self._folder} is whole; delete the "
+        "folder to start from scratch"
+      )
+    return None
+
+  def close(self) -> None:
+    """Wait until everything is committed, and stop the threads."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+  def read_params(
+    self, step: int | None = None
+  ) -> tuple[int, Any, dict[str, Any]]:
+    """Return (step, parameters on one device, record) of a committed step.
+
+    None takes the newest that verifies. A `ValueError` tells that there is
+    no such step, or that it is damaged.
+    """
+    steps = self.steps()
+    for candidate in steps[::-1] if step is None else {step} & {*steps}:
+      try:
+        sealed = self._sealed(candidate)
+        params = digest.abstract(sealed["leaves"]["params"])
+        trees = self._read(candidate, {"params": params}, sealed)
+      except digest.Damaged as error:
+        logger.warning("checkpoint %d is damaged (%s)", candidate, error)
+      else:
+        return candidate, trees["params"], sealed["run"]
+    raise ValueError(
+      f"{self._folder} has no whole checkpoint"
+      f"{'' if step is None else f' of step {step}'}; it has steps {steps}"
+    )
+
+  def _sealed(self, step: int) -> dict[str, Any]:
+    path, how = self._folder / str(step) / "record", ocp.args.JsonRestore()
+    return _restored(path, ocp.JsonCheckpointHandler, how, sealed=True)
+
+  def _read(
+    self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
+  ) -> dict[str, Any]:
+    trees = {
+      name: _restored_tree(self._folder / str(step) / name, tree)
+      for name, tree in wanted.items()
+    }
+    for name, tree in trees.items():
+      digest.verify(tree, sealed["leaves"][name])
+    return trees
+
+  def _restore(self, step: int, abstract: TrainState) -> Restored:
+    sealed = self._sealed(step)
+    wanted = _items(abstract)
+    digest.check_leaves(wanted, digest.flat(sealed["leaves"]))
+    trees = self._read(step, wanted, sealed)
+    slots = by_name(trees.get("opt_state", {}))
+    return Restored(
+      TrainState(
+        step=jax.device_put(
+          np.asarray(sealed["step"], np.int32), abstract.step.sharding
+        ),
+        params=trees["params"],
+        opt_state=jax.tree.map_with_path(
+          lambda path, _: slots[leaf_name(path)], abstract.opt_state
+        ),
+      ),
+      sealed["run"],
+    )
+
+  def _set_aside(self, steps: Iterable[int]) -> None:
+    # Out of Orbax's sight, or they would count as the last to keep, and it
+    # would refuse to save them again. Moved and not deleted, because the
+    # fault may be the file system's, and pass.
+    self._manager.close()
+
+    def move() -> None:
+      for step in steps:
+        target = self._folder / UNREADABLE / str(step)
+        target.parent.mkdir(exist_ok=True)
+        while target.exists():
+          target = target.with_name(target.name + "~")
+        (self._folder / str(step)).rename(target)
+
+    multihost.decide("damaged checkpoints", move)
+    self._manager = self._open()
+
+
+def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
+  """Write nested dicts of arrays; return what `read_tree` checks them by."""
+  leaves = digest.describe(tree)
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(pathlib.Path(folder).absolute(), tree)
+    checkpointer.wait_until_finished()
+  return leaves
+
+
+def read_tree(
+  folder: str | os.PathLike[str],
+  leaves: Mapping[str, Any],
+  shardings: Mapping[str, jax.sharding.Sharding] | None = None,
+) -> Any:
+  """Read what `write_tree` wrote, and returned as `leaves`.
+
+  A leaf that `shardings` does not name is placed on the first device, on
+  whatever mesh it was written.
+
+  Raises:
+    ValueError: an array is not what was written.
+  """
+  path = pathlib.Path(folder).absolute()
+  try:
+    tree = _restored_tree(path, digest.abstract(leaves, shardings))
+    digest.verify(tree, leaves)
+  except digest.Damaged as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
+  return tree
+
+
+def _restored_tree(path: pathlib.Path, wanted: Any) -> Any:
+  return _restored(
+    path, ocp.StandardCheckpointHandler, ocp.args.StandardRestore(wanted)
+  )
+
+
+def _restored(
+  path: pathlib.Path, handler: Any, arguments: Any, *, sealed: bool = False
+) -> Any:
+  """Read an item of a checkpoint on all processes, or give it up on all.
+
+  Each reads what its devices need, and waits for nobody meanwhile: where one
+  stumbled, Orbax would have the others wait for it for ever.
+  """
+  number = jax.process_index()
+  alone = ocp_options.MultiprocessingOptions(
+    primary_host=number,
+    active_processes={number},
+    barrier_sync_key_prefix=f"process{number}",
+  )
+
+  def read() -> Any:
+    with (
+      digest.reading(),
+      ocp.Checkpointer(
+        handler(multiprocessing_options=alone), multiprocessing_options=alone
+      ) as checkpointer,
+    ):
+      item = checkpointer.restore(path, args=arguments)
+      return digest.unseal(item) if sealed else item
+
+  return multihost.alike(path.name, read, error=digest.Damaged)
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+  """Return the items of a checkpoint, as nested dicts.
+
+  Slots are named by their path, so that a file does not depend on the class
+  of an optimizer's state. Orbax refuses an item without leaves.
+  """
+  slots = digest.nest(by_name(state.opt_state))
+  items = {"params": state.params, "opt_state": slots}
+  return {name: tree for name, tree in items.items() if tree}

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write files and folders atomically, hash them, and shorten exceptions.
+
+A reader sees the old content or the new content and never a part of it, also
+after a crash: data is flushed to the disk before it takes its final name.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
+  """Replace the file at `path` by `content`, atomically and durably."""
+  path = pathlib.Path(path)
+  # The process id keeps two writers of one file out of each other's way.
+  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+  try:
+    with partial.open("wb") as stream:
+      stream.write(content)
+      stream.flush()
+      os.fsync(stream.fileno())
+    partial.replace(path)
+  except BaseException:
+    partial.unlink(missing_ok=True)
+    raise
+  _sync_folder(path.parent)
+
+
+def write_text(path: str | pathlib.Path, text: str) -> None:
+  """Replace the file at `path` by `text` in UTF-8, atomically and durably."""
+  write_bytes(path, text.encode())
+
+
+def write_json(
+  path: str | pathlib.Path, value: Any, *, sort_keys: bool = False
+) -> None:
+  """Replace the file at `path` by `value` as indented JSON with a newline."""
+  text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False)
+  write_text(path, text + "\n")
+
+
+@contextlib.contextmanager
+def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yield an empty folder that takes the place of `target` at the end.
+
+  Where the block raises, the new folder is deleted and `target` stays.
+  """
+  target = pathlib.Path(target)
+  partial = target.with_name(target.name + ".partial")
+  shutil.rmtree(partial, ignore_errors=True)
+  partial.mkdir(parents=True)
+  try:
+    yield partial
+    _sync_tree(partial)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    raise
+  if target.is_dir():
+    shutil.rmtree(target)
+  partial.rename(target)
+  _sync_folder(target.parent)
+
+
+def sha256_of(path: str | pathlib.Path) -> str:
+  """Return the hexadecimal SHA-256 of a file, read in pieces of 1 MiB."""
+  digest = hashlib.sha256()
+  with pathlib.Path(path).open("rb") as stream:
+    while chunk := stream.read(_CHUNK_BYTES):
+      digest.update(chunk)
+  return digest.hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+  """Return the first line of an exception's message, or its type's name."""
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else type(error).__name__
+
+
+def _sync_tree(folder: pathlib.Path) -> None:
+  """Flush every file below `folder` to the disk."""
+  for path in sorted(folder.rglob("*")):
+    if path.is_file():
+      with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+  """Flush the names in `folder` to the disk, where the system can do that."""
+  with contextlib.suppress(OSError):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+      os.fsync(descriptor)
+    finally:
+      os.close(descriptor)

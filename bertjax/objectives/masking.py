@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Masked-LM corruption, inside jit (Devlin et al., 2018, section 3.1).
+
+How many pieces of an example are chosen comes from an integer table made in
+Python; which ones, and what becomes of them, from the example's key and the
+position inside it alone. A packed row and the same examples in rows of their
+own therefore get the same masks, wherever they stand in the batch.
+
+What is chosen are pieces, whole words or spans of whole words
+(`objective.mask_unit`): pieces fill the count exactly; of a word no part is
+taken, and what that leaves of the count is reported. In a span one draw decides
+between [MASK], random pieces and what stood there (SpanBERT); elsewhere each
+piece has its own (google-research/bert).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.batch import Vocabulary
+from bertjax.config import ObjectiveConfig
+from bertjax.model.ops.random_bits import threefry
+from bertjax.objectives.units import (
+  choose_words,
+  find_spans,
+  find_words,
+  precedes,
+)
+
+Array = jax.Array
+# What became of a chosen piece: `Masked.kind_BP`.
+NONE, MASK, RANDOM, KEPT = range(4)
+
+
+class Masked(NamedTuple):
+  """A corrupted batch and what is to be predicted from it.
+
+  Attributes:
+    tokens_BS: int32, the tokens after corruption.
+    positions_BP: int32, where the chosen pieces stand, ascending; 0 in an
+      empty slot.
+    targets_BP: int32, the pieces that stood there; 0 in an empty slot.
+    weights_BP: float32, 1 for a chosen piece, 0 for an empty slot.
+    kind_BP: int32, NONE for an empty slot, else MASK, RANDOM or KEPT.
+    shortfall_B: int32, pieces that the rate asks for and no whole word fills.
+  """
+
+  tokens_BS: Array
+  positions_BP: Array
+  targets_BP: Array
+  weights_BP: Array
+  kind_BP: Array
+  shortfall_B: Array
+
+
+def prediction_counts(seq_length: int, rate: float) -> np.ndarray:
+  """Pieces to choose in an example of each length 0..seq_length, int32.
+
+  max(1, round_half_even(rate × length)), the length with [CLS] and [SEP]; in
+  Python, because float32 rounds otherwise at some lengths.
+
+  Raises:
+    ValueError: a rate outside (0, 1].
+  """
+  if not 0.0 < rate <= 1.0:
+    raise ValueError(f"mask_rate={rate}; give a share in (0, 1]")
+  counts = [max(1, round(rate * length)) for length in range(seq_length + 1)]
+  return np.array([0, *counts[1:]], np.int32)
+
+
+def num_slots(seq_length: int, max_packs: int, rate: float) -> int:
+  """Slots that suffice for any row of at most `max_packs` examples.
+
+  The largest sum of `prediction_counts` over all ways to cut `seq_length`
+  into that many examples, so that nothing is ever clipped.
+  """
+  counts = prediction_counts(seq_length, rate)
+  most = np.zeros(seq_length + 1, np.int64)  # by length used, packs so far
+  for _ in range(max_packs):
+    most = np.array(
+      [
+        np.max(counts[: length + 1] + most[length::-1])
+        for length in range(seq_length + 1)
+      ]
+    )
+  return int(most[-1])
+
+
+def mask_tokens(
+  features: Mapping[str, Array],
+  vocabulary: Vocabulary,
+  objective: ObjectiveConfig,
+  *,
+  num_slots: int,
+) -> Masked:
+  """Choose pieces of every packed example and corrupt them.
+
+  Args:
+    features: `tokens_BS`, `positions_BS`, `packs_BS`, `key_BR2` of the
+      batch contract.
+    vocabulary: special pieces are never chosen, and drawn only with
+      `random_pieces="all"`.
+    objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
+      `random_token_rate`, `random_pieces`.
+    num_slots: P; `masking.num_slots` gives one that always suffices.
+  """
+  tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
+  num_packs = features["key_BR2"].shape[1]
+  special_V = jnp.asarray(vocabulary.special_V)
+  maskable_BS = (packs_BS > 0) & ~special_V[tokens_BS]
+  bits = _random_bits(features)
+  counts = jnp.asarray(
+    prediction_counts(tokens_BS.shape[1], objective.mask_rate)
+  )
+  is_mine_BSR = packs_BS[:, :, None] == np.arange(1, num_packs + 1)[None, None]
+  wanted_BR = counts[jnp.sum(is_mine_BSR, axis=1, dtype=jnp.int32)]
+  wanted_BS = jnp.take_along_axis(wanted_BR, _owner(packs_BS), axis=1)
+  chosen_BS, kinds_BS = _choose(
+    features, maskable_BS, wanted_BS, bits, vocabulary, objective.mask_unit
+  )
+  kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
+  drawn_BS = _draw(bits[2], vocabulary, objective.random_pieces)
+  corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
+  corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
+  maskable_BR = jnp.sum(
+    is_mine_BSR & maskable_BS[:, :, None], axis=1, dtype=jnp.int32
+  )
+  shortfall_B = jnp.sum(
+    jnp.minimum(wanted_BR, maskable_BR), axis=1, dtype=jnp.int32
+  ) - jnp.sum(chosen_BS, axis=1, dtype=jnp.int32)
+  return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots, shortfall_B)
+
+
+def _choose(
+  features: Mapping[str, Array],
+  maskable_BS: Array,
+  wanted_BS: Array,
+  bits: Array,
+  vocabulary: Vocabulary,
+  unit: str,
+) -> tuple[Array, Array]:
+  """Which pieces are chosen, and the bits that decide what they become."""
+  packs_BS = features["packs_BS"]
+  scores_BS, kinds_BS, _, ends_BS = bits
+  if unit == "piece":
+    before_BST = precedes(scores_BS, maskable_BS, packs_BS)
+    rank_BS = jnp.sum(before_BST, axis=2, dtype=jnp.int32)
+    return maskable_BS & (rank_BS < wanted_BS), kinds_BS
+  continues_BS = jnp.asarray(vocabulary.continues_V)[features["tokens_BS"]]
+  words = find_words(maskable_BS, continues_BS, packs_BS)
+  if unit == "span":
+    # The words of a span follow each other, and the last one to be begun is
+    # cut where the count is full (as in fairseq's code of SpanBERT).
+    spans = find_spans(words, maskable_BS, packs_BS, ends_BS)
+    at_span = lambda bits_BS: jnp.take_along_axis(
+      bits_BS, spans.first_BS, axis=1
+    )
+    scores_BS, kinds_BS = at_span(scores_BS), at_span(kinds_BS)
+  taken_BS = choose_words(words, scores_BS, packs_BS, wanted_BS)
+  chosen_BS = jnp.take_along_axis(taken_BS, words.first_BS, axis=1)
+  return maskable_BS & chosen_BS, kinds_BS
+
+
+def _draw(bits_BS: Array, vocabulary: Vocabulary, pieces: str) -> Array:
+  if pieces == "all":
+    return (bits_BS % np.uint32(vocabulary.size)).astype(jnp.int32)
+  ordinary_W = jnp.asarray(vocabulary.ordinary_W)
+  return ordinary_W[bits_BS % np.uint32(len(ordinary_W))]
+
+
+def _random_bits(features: Mapping[str, Array]) -> Array:
+  """Four uint32 a position, from the example's key and the place in it."""
+  owner_BS1 = _owner(features["packs_BS"])[:, :, None]
+  key_BS2 = jnp.take_along_axis(features["key_BR2"], owner_BS1, axis=1)
+  position_BS = features["positions_BS"].astype(jnp.uint32)
+  draws = [
+    threefry(
+      (key_BS2[..., 0], key_BS2[..., 1]),
+      (position_BS, jnp.full_like(position_BS, block)),
+    )
+    for block in range(2)
+  ]
+  return jnp.concatenate(draws)
+
+
+def _owner(packs_BS: Array) -> Array:
+  # Padding (pack 0) goes with pack 1 and is never chosen.
+  return jnp.maximum(packs_BS - 1, 0)
+
+
+def _kinds(bits_BS: Array, objective: ObjectiveConfig) -> Array:
+  # 24 bits, so that a rate of 1 is still a threshold that fits.
+  draw_BS = (bits_BS >> 8).astype(jnp.int32)
+  mask = round(objective.mask_token_rate * 2**24)
+  replaced = mask + round(objective.random_token_rate * 2**24)
+  return jnp.where(
+    draw_BS < mask, MASK, jnp.where(draw_BS < replaced, RANDOM, KEPT)
+  )
+
+
+def _compact(
+  tokens_BS: Array,
+  corrupted_BS: Array,
+  kind_BS: Array,
+  num_slots: int,
+  shortfall_B: Array,
+) -> Masked:
+  """Bring the chosen positions to the front of `num_slots` slots."""
+  length = tokens_BS.shape[1]
+  places_BS = jnp.where(kind_BS > NONE, np.arange(length)[None], length)
+  places_BP = jnp.sort(places_BS, axis=1)[:, :num_slots]
+  if num_slots > length:
+    spare = ((0, 0), (0, num_slots - length))
+    places_BP = jnp.pad(places_BP, spare, constant_values=length)
+  filled_BP = places_BP < length
+  positions_BP = jnp.where(filled_BP, places_BP, 0)
+  at = lambda values_BS: jnp.where(
+    filled_BP, jnp.take_along_axis(values_BS, positions_BP, axis=1), 0
+  )
+  return Masked(
+    tokens_BS=corrupted_BS,
+    positions_BP=positions_BP,
+    targets_BP=at(tokens_BS),
+    weights_BP=filled_BP.astype(jnp.float32),
+    kind_BP=at(kind_BS),
+    shortfall_B=shortfall_B,
+  )

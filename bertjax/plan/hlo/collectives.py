@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What chips send each other in one step, read from the compiled program.
+
+Inside a slice these are XLA's collectives. Between slices the compiler cuts a
+collective into one inside each and a transfer by way of the hosts, which is
+here a collective of as many as there are slices.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bertjax.plan.hlo.parsing import Array, Computation, Instruction, Module
+
+KINDS = (
+  "all-reduce",
+  "all-gather",
+  "reduce-scatter",
+  "all-to-all",
+  "collective-permute",
+  "collective-broadcast",
+)
+_TRANSFER = re.compile(r'_xla_megascale_transfer_type="(\w+)"')
+_RENDEZVOUS = re.compile(r'_xla_host_transfer_rendezvous="([^"]*)"')
+_EXPLICIT = re.compile(r"replica_groups=\{\{([\d, ]*)\}")
+_IOTA = re.compile(r"replica_groups=\[(\d+),(\d+)\]<=")
+_MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}")
+# Instructions that take time, between the start and the end of another.
+_WORK = frozenset(("fusion", "while", "convolution", "dot", "custom-call"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+  """One collective of the program, as often as a step runs it.
+
+  Attributes:
+    kind: one of KINDS.
+    name: of its instruction.
+    arrays: what is joined, whole: operands of a reduction, results of a
+      gathering; of several tensors at once all.
+    group: devices that take part together; slices, if it crosses.
+    times: it runs in one step.
+    in_loop: whether in the body of a loop, which is that of the layers, or of
+      micro-batches.
+    overlaps: whether computation goes on beside it.
+    scattered: whether an all-reduce is cut at once, so that it costs half.
+    crosses: whether between slices.
+  """
+
+  kind: str
+  name: str
+  arrays: tuple[Array, ...]
+  group: int
+  times: int = 1
+  in_loop: bool = False
+  overlaps: bool = False
+  scattered: bool = False
+  crosses: bool = False
+
+  @property
+  def bytes(self) -> int:
+    """Of the whole arrays, once."""
+    return sum(array.bytes for array in self.arrays)
+
+  @property
+  def step_bytes(self) -> int:
+    """Of the whole arrays, in one step."""
+    return self.bytes * self.times
+
+  @property
+  def wire_bytes(self) -> float:
+    """That each device sends in one step, in a ring."""
+    if self.kind == "collective-permute":
+      return float(self.step_bytes)
+    twice = 2 if self.kind == "all-reduce" and not self.scattered else 1
+    return twice * self.step_bytes * (self.group - 1) / self.group
+
+  def of_dtype(self, dtype: str) -> int:
+    """Bytes a step in arrays of one dtype."""
+    found = (array.bytes for array in self.arrays if array.dtype == dtype)
+    return self.times * sum(found)
+
+
+def find(
+  module: Module, num_devices: int, num_slices: int = 1
+) -> list[Collective]:
+  """Return the collectives of a program, in order.
+
+  Args:
+    module: of `hlo.parse`.
+    num_devices: of one slice.
+    num_slices: that the program runs on.
+  """
+  apart = _run_apart(module)
+  found: list[Collective] = []
+  for name, computation in module.computations.items():
+    runs = module.runs.get(name)
+    if runs is None or not runs.times:
+      continue
+    found += [
+      dataclasses.replace(
+        one,
+        times=runs.times,
+        in_loop=runs.in_loop,
+        overlaps=one.overlaps or name in apart,
+      )
+      for one in (
+        *_inside(name, computation, num_devices),
+        *_between(computation, num_slices),
+      )
+    ]
+  return [one for one in found if one.group > 1]
+
+
+def by_kind(found: Iterable[Collective]) -> list[dict[str, Any]]:
+  """Return rows of a table, the most traffic first.
+
+  Keys: `kind`, `dtype`, `overlaps`, `in_loop`, `crosses`, `group`, `count`
+  (runs a step), `bytes` (of whole arrays a step), `largest` (of one run of
+  one) and `wire_bytes`.
+  """
+  names = ("kind", "dtype", "overlaps", "in_loop", "crosses", "group")
+  rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+  for one in found:
+    for dtype in dict.fromkeys(array.dtype for array in one.arrays):
+      key = (
+        *(one.kind, dtype, one.overlaps, one.in_loop, one.crosses, one.group),
+      )
+      row = rows.setdefault(
+        key,
+        dict(zip(names, key, strict=True))
+        | {"count": 0, "bytes": 0, "largest": 0, "wire_bytes": 0.0},
+      )
+      part = one.of_dtype(dtype)
+      row["count"] += one.times
+      row["bytes"] += part
+      row["largest"] = max(row["largest"], part // one.times)
+      row["wire_bytes"] += one.wire_bytes * part / max(one.step_bytes, 1)
+  return sorted(rows.values(), key=lambda row: -row["wire_bytes"])
+
+
+def group_size(attributes: str, num_devices: int) -> int:
+  """Return how many devices take part together; all where none are named."""
+  if match := _EXPLICIT.search(attributes):
+    return len(match[1].split(",")) if match[1].strip() else num_devices
+  if match := _IOTA.search(attributes):
+    return int(match[2])
+  if match := _MESH.search(attributes):
+    sizes = dict(re.findall(r"'([^']+)'=(\d+)", match[1]))
+    size = 1
+    for name in re.findall(r"'([^']+)'", match[2]):
+      size *= int(sizes.get(name, 1))
+    return size
+  return num_devices
+
+
+def _inside(
+  name: str, computation: Computation, num_devices: int
+) -> Iterator[Collective]:
+  """Collectives of one computation: each once, whatever it is cut into."""
+  calls = " ".join(
+    each.attributes for each in computation if each.opcode == "custom-call"
+  )
+  # A collective that goes on beside a chain of fusions stands in each of them.
+  starts = '"AsyncCollectiveStart"' in calls
+  goes_on = not starts and (
+    name.startswith("async_collective_fusion")
+    or '"AsyncCollectiveDone"' in calls
+  )
+  known = {each.name: each.result for each in computation}
+  for place, instruction in enumerate(computation):
+    kind = instruction.opcode.removesuffix("-start")
+    if kind not in KINDS or goes_on:
+      continue
+    size = group_size(instruction.attributes, num_devices)
+    begins = instruction.opcode.endswith("-start")
+    yield Collective(
+      kind=kind,
+      name=instruction.name,
+      arrays=_whole(instruction, kind, known, size),
+      group=num_devices if kind == "collective-permute" else size,
+      overlaps=starts
+      or (begins and _works_until_done(computation, place, instruction.name)),
+      scattered="all-reduce-scatter" in name,
+    )
+
+
+def _between(computation: Computation, num_slices: int) -> Iterator[Collective]:
+  """Transfers between slices."""
+  received = {
+    match[1]: each.name
+    for each in computation
+    if each.opcode == "recv" and (match := _RENDEZVOUS.search(each.attributes))
+  }
+  for place, instruction in enumerate(computation):
+    kind = _TRANSFER.search(instruction.attributes)
+    if instruction.opcode != "send" or not kind:
+      continue
+    rendezvous = _RENDEZVOUS.search(instruction.attributes)
+    answer = received.get(rendezvous[1] if rendezvous else "", "")
+    name = kind[1].lower().replace("_", "-")
+    sent = instruction.result[0]
+    if name == "all-gather":
+      sent = sent._replace(shape=(num_slices, *sent.shape))
+    yield Collective(
+      kind=name,
+      name=instruction.name,
+      arrays=(sent,),
+      group=num_slices,
+      overlaps=_works_until_done(computation, place, answer),
+      crosses=True,
+    )
+
+
+def _works_until_done(computation: Computation, place: int, name: str) -> bool:
+  """Whether something is computed before what `name` started is done."""
+  for instruction in computation[place + 1 :]:
+    if instruction.opcode.endswith("-done") and name in instruction.operands:
+      return False
+    if instruction.opcode in _WORK and name not in instruction.operands:
+      return True
+  return False
+
+
+def _run_apart(module: Module) -> frozenset[str]:
+  """Computations that `async-start` runs beside others."""
+  return frozenset(
+    called
+    for computation in module.computations.values()
+    for instruction in computation
+    if instruction.opcode == "async-start"
+    for _, called in instruction.calls()
+  )
+
+
+def _whole(
+  instruction: Instruction,
+  kind: str,
+  known: Mapping[str, tuple[Array, ...]],
+  group: int,
+) -> tuple[Array, ...]:
+  """Whole arrays: what goes into a reduction, or comes out of a gathering."""
+  given = tuple(
+    array for name in instruction.operands for array in known.get(name, ())
+  )
+  if kind != "all-gather" and given:
+    return given
+  results = instruction.result
+  if instruction.opcode.endswith("-start") and kind != "all-reduce":
+    # (operands, results, contexts…)
+    count = len(instruction.operands)
+    results = results[count : 2 * count] or results
+  if kind == "reduce-scatter":
+    results = tuple(a._replace(shape=(group, *a.shape)) for a in results)
+  return results

@@ -1,0 +1,297 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading an optimised program as text: computations, and how often each runs.
+
+The grammar is that of XLA's HLO printer, alike for every backend.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bertjax.plan.hlo import elements
+
+_BITS = {
+  **dict.fromkeys(("pred", "s8", "u8"), 8),
+  **dict.fromkeys(("s2", "u2"), 2),
+  **dict.fromkeys(("s4", "u4", "f4e2m1fn"), 4),
+  **dict.fromkeys(("s16", "u16", "f16", "bf16"), 16),
+  **dict.fromkeys(("s32", "u32", "f32"), 32),
+  **dict.fromkeys(("s64", "u64", "f64", "c64"), 64),
+  "c128": 128,
+}
+_ARRAY = re.compile(
+  r"\b([a-z]+[0-9]*(?:e\d+m\d+\w*)?)\[([\d,<= ]*)\](\{[^}]*\})?"
+)
+_SPACE = re.compile(r"S\((\d+)\)")
+_BEGIN = re.compile(r"^(ENTRY\s+)?%?([\w.\-]+)\s*\(.*\{\s*$")
+_NAME = re.compile(r"^\s+(ROOT\s+)?%?([\w.\-]+) = ")
+_CALLS = re.compile(
+  r"\b(calls|body|condition|to_apply|branch_computations|true_computation"
+  r"|false_computation|called_computations)=(\{[^}]*\}|%?[\w.\-]+)"
+)
+_INDEX = re.compile(r"index=(\d+)")
+_TRIPS = re.compile(r'known_trip_count[":{\\ ]+n[":\\ ]+(\d+)')
+
+
+class Array(NamedTuple):
+  """Type of an array: dtype, sizes, and which memory it lies in; 0 is HBM."""
+
+  dtype: str
+  shape: tuple[int, ...]
+  space: int = 0
+
+  @property
+  def size(self) -> int:
+    """Its elements."""
+    return math.prod(self.shape)
+
+  @property
+  def bytes(self) -> int:
+    """Its bytes, without padding."""
+    # What XLA calls f8e4m3fn and the like is 8 bits; tokens have none.
+    bits = _BITS.get(self.dtype, 8 if self.dtype.startswith("f8") else 0)
+    return -(-self.size * bits // 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+  """One line of a computation.
+
+  Attributes:
+    name: without the sign before it.
+    opcode: as all-reduce.
+    result: arrays that it makes; a tuple's in a row.
+    operands: names of instructions; of a constant its value, of a parameter
+      its number.
+    attributes: what follows the operands, as text.
+    is_root: whether it is the result of its computation.
+  """
+
+  name: str
+  opcode: str
+  result: tuple[Array, ...]
+  operands: tuple[str, ...]
+  attributes: str
+  is_root: bool = False
+
+  def calls(self) -> Iterator[tuple[str, str]]:
+    """(role, computation) of what it runs."""
+    for role, names in _CALLS.findall(self.attributes):
+      for name in re.findall(r"[\w.\-]+", names):
+        yield role, name
+
+
+Computation = Sequence[Instruction]
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+  """A program.
+
+  Attributes:
+    entry: name of the computation that is run.
+    computations: by name.
+  """
+
+  entry: str
+  computations: Mapping[str, Computation]
+
+  @functools.cached_property
+  def runs(self) -> Mapping[str, "Runs"]:
+    """How often each computation is run in one run of the program."""
+    # Callees come before callers in the text: the other way is from the top.
+    found: dict[str, Runs] = {self.entry: Runs(1, False)}
+    for caller in reversed(list(self.computations)):
+      if caller not in found:
+        continue
+      for instruction in self.computations[caller]:
+        self._add_calls(instruction, caller, found)
+    return found
+
+  @functools.cached_property
+  def uncounted(self) -> tuple[str, ...]:
+    """Loops whose passes are not told; they count as one."""
+    return tuple(
+      instruction.name
+      for name, computation in self.computations.items()
+      for instruction in computation
+      if instruction.opcode == "while"
+      and self.trip_count(instruction, computation) is None
+      and name in self.runs
+    )
+
+  @functools.cached_property
+  def unreached(self) -> tuple[str, ...]:
+    """Computations that nothing runs: a sign of lines not understood."""
+    return tuple(name for name in self.computations if name not in self.runs)
+
+  def _add_calls(
+    self, instruction: Instruction, caller: str, found: dict[str, "Runs"]
+  ) -> None:
+    of_caller, trips = found[caller], 1
+    if instruction.opcode == "while":
+      count = self.trip_count(instruction, self.computations[caller])
+      trips = 1 if count is None else count
+    for _, name in instruction.calls():
+      before = found.get(name, Runs(0, False))
+      found[name] = Runs(
+        before.times + of_caller.times * trips,
+        # A loop of one pass is none.
+        before.in_loop or of_caller.in_loop or trips > 1,
+      )
+
+  def trip_count(
+    self, instruction: Instruction, caller: "Computation"
+  ) -> int | None:
+    """Return the passes of a while loop of `caller`; None if not told."""
+    known = _TRIPS.search(instruction.attributes)
+    if known:
+      return int(known[1])
+    roles = dict(instruction.calls())
+    condition = self.computations.get(roles.get("condition", ""), ())
+    outside = {each.name: each for each in caller}
+    start = (
+      outside.get(instruction.operands[0]) if instruction.operands else None
+    )
+    return _from_condition(condition, outside, start)
+
+
+class Runs(NamedTuple):
+  """How often a computation is run, and whether a loop is why."""
+
+  times: int
+  in_loop: bool
+
+
+def parse(text: str) -> Module:
+  """Read a program.
+
+  Raises:
+    ValueError: there is no entry computation.
+  """
+  computations: dict[str, list[Instruction]] = {}
+  entry, current = "", None
+  for line in elements.spell_out(_whole_lines(text)):
+    if current is not None and line[:1].isspace():
+      instruction = _parse_instruction(line)
+      if instruction:
+        current.append(instruction)
+      continue
+    begin = _BEGIN.match(line)
+    if begin:
+      current = computations.setdefault(begin[2], [])
+      entry = begin[2] if begin[1] else entry
+    elif line.startswith("}"):
+      current = None
+  if not entry:
+    raise ValueError("the program's text has no ENTRY computation")
+  return Module(entry, computations)
+
+
+def _whole_lines(text: str) -> Iterator[str]:
+  """Lines of a program; what a kernel says of itself goes over several."""
+  held = ""
+  for line in text.splitlines():
+    inside = held[:1].isspace()
+    if inside and line and not line[0].isspace() and line.rstrip() != "}":
+      held += line
+      continue
+    yield held
+    held = line
+  yield held
+
+
+def arrays(text: str) -> tuple[Array, ...]:
+  """Return the arrays of a type: one, or a tuple's, however deep."""
+  return tuple(
+    Array(
+      dtype,
+      tuple(int(size.lstrip("<=")) for size in _sizes(shape)),
+      int(space[1]) if (space := _SPACE.search(layout)) else 0,
+    )
+    for dtype, shape, layout in _ARRAY.findall(text)
+  )
+
+
+def _sizes(shape: str) -> list[str]:
+  return [size.strip() for size in shape.split(",") if size.strip()]
+
+
+def _parse_instruction(line: str) -> Instruction | None:
+  begin = _NAME.match(line)
+  if not begin:
+    return None
+  rest = line[begin.end() :]
+  # A tuple's type has brackets of its own, and layouts have more inside.
+  cut = _closing(rest) + 1 if rest.startswith("(") else rest.find(" ")
+  kind, rest = rest[:cut], rest[cut:].lstrip()
+  opcode, bracket, rest = rest.partition("(")
+  if not bracket:
+    return None
+  end = _closing("(" + rest) - 1
+  operands = re.findall(r"%([\w.\-]+)", rest[:end])
+  literal = opcode in ("constant", "parameter")
+  return Instruction(
+    name=begin[2],
+    opcode=opcode.strip(),
+    result=arrays(kind),
+    operands=(rest[:end],) if literal else tuple(operands),
+    attributes=rest[end + 1 :],
+    is_root=bool(begin[1]),
+  )
+
+
+def _closing(text: str) -> int:
+  """Position of the bracket that closes the one `text` begins with."""
+  depth = 0
+  for match in re.finditer(r"[()]", text):
+    depth += 1 if match[0] == "(" else -1
+    if not depth:
+      return match.start()
+  return len(text)
+
+
+def _from_condition(
+  condition: Computation,
+  outside: Mapping[str, Instruction],
+  start: Instruction | None,
+) -> int | None:
+  """Passes of a counted loop: `counter < limit`, counted from 0 by 1.
+
+  The limit is a constant of the condition, or one that the loop carries along
+  from where it starts.
+  """
+  inside = {each.name: each for each in condition}
+  root = next((each for each in condition if each.is_root), None)
+  if root is None:
+    return None
+  if root.opcode == "fusion":
+    # The comparison is inside; what it compares with is handed to it.
+    names = root.operands
+  elif root.opcode == "compare" and "direction=LT" in root.attributes:
+    names = root.operands[1:]
+  elif root.opcode == "compare" and "direction=GT" in root.attributes:
+    names = root.operands[:1]
+  else:
+    return None
+  limits = []
+  for name in names:
+    found = inside.get(name)
+    index = _INDEX.search(found.attributes) if found else None
+    if found and index and found.opcode == "get-tuple-element" and start:
+      place = int(index[1])
+      found = (
+        outside.get(start.operands[place])
+        if start.opcode == "tuple" and place < len(start.operands)
+        else None
+      )
+    # It may have been copied to where it is read.
+    while found and found.opcode in ("copy", "bitcast") and found.operands:
+      found = outside.get(found.operands[0]) or inside.get(found.operands[0])
+    if found and found.opcode == "constant":
+      limits += [int(n) for n in found.operands if n.lstrip("-").isdigit()]
+  return max(limits, default=None)

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Model FLOPs of real tokens, and the peaks to hold them against.
+
+The convention: matrix products only, a multiplication and an addition as two,
+backward as twice forward, nothing for padding or recomputation:
+
+  F_fwd = L·(24·s·h² + 4·Σsᵢ²·h) + m·(2h² + 2hV) + 2h² an example (pooler)
+
+with the sum over packed examples; 24h² becomes 8h² + 4hf where the
+feed-forward width f is not 4h.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bertjax.config import ModelConfig
+from bertjax.train.peaks import peak_flops
+
+__all__ = ["COUNTS", "count", "full_counts", "peak_flops", "train_flops"]
+
+# What `count` counts.
+COUNTS = ("tokens", "attended", "examples")
+
+
+def count(batch: Mapping[str, Any]) -> dict[str, jax.Array]:
+  """Return `tokens`, `attended` (Σsᵢ²) and `examples` of a batch, float32."""
+  packs_BS = batch["packs_BS"]
+  num_packs = batch["starts_BR"].shape[1]
+  lengths_BR = jnp.stack(
+    [
+      jnp.sum(packs_BS == pack, axis=1, dtype=jnp.int32)
+      for pack in range(1, num_packs + 1)
+    ],
+    axis=1,
+  ).astype(jnp.float32)
+  return {
+    "tokens": jnp.sum(lengths_BR),
+    "attended": jnp.sum(lengths_BR * lengths_BR),
+    "examples": jnp.sum(lengths_BR > 0, dtype=jnp.int32).astype(jnp.float32),
+  }
+
+
+def train_flops(
+  model: ModelConfig, counts: Mapping[str, float], predictions: float
+) -> float:
+  """Return the FLOPs of one train step.
+
+  Args:
+    model: shape of the encoder.
+    counts: what `count` returned, as numbers.
+    predictions: positions that reached the vocabulary projection.
+  """
+  hidden = model.hidden_size
+  layer = 8 * hidden**2 + 4 * hidden * model.intermediate_size
+  layer *= counts["tokens"]
+  layer += 4 * hidden * counts["attended"]
+  head = predictions * (2 * hidden**2 + 2 * hidden * model.vocab_size)
+  pooler = counts["examples"] * 2 * hidden**2
+  return 3 * (model.num_layers * layer + head + pooler)
+
+
+def full_counts(
+  rows: int, seq_length: int, max_packs: int = 1
+) -> dict[str, float]:
+  """Return what `count` would say of rows without padding.
+
+  Of several packed examples each has an equal part of its row.
+  """
+  return {
+    "tokens": float(rows * seq_length),
+    "attended": rows * seq_length**2 / max_packs,
+    "examples": float(rows * max_packs),
+  }

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Encoded documents on disk, on their way to a shuffled store.
+
+Documents go to one of 64 files by the start of their hash, and a file that is
+too large for memory is cut into 64 again by what follows: shuffling takes the
+same memory for any corpus. A journal outside tells how much of each file is
+certain; after a kill the rest is cut off.
+"""
+
+import os
+import pathlib
+import shutil
+import struct
+from collections.abc import Generator, Iterator
+from typing import IO
+
+import numpy as np
+
+from data_pipelines.prepare.encoding import Encoded
+
+BUCKETS = 64
+_BITS = 6  # of a hash, that choose one of them
+# Of a file, sorted in memory; short documents take four times as much there.
+_MAX_BYTES = 1 << 25
+# Equal documents have equal hashes, and no number of cuts parts them.
+_MAX_DEPTH = 8
+_HEADER = struct.Struct("<16sIII")  # digest, sentences, tokens, paragraphs
+
+
+def bucket(digest: bytes, depth: int = 0) -> int:
+  """Which of the `BUCKETS` files a document lies in; `depth` cuts later."""
+  word = int.from_bytes(digest[:8], "big")
+  return word >> (64 - _BITS * (depth + 1)) & (BUCKETS - 1)
+
+
+def pack(document: Encoded, dtype: np.dtype) -> bytes:
+  """A document as it lies in a bucket, its ids as `dtype`."""
+  return b"".join(
+    (
+      _HEADER.pack(
+        document.digest,
+        len(document.lengths),
+        len(document.ids),
+        len(document.paragraphs),
+      ),
+      document.lengths.astype("<u4").tobytes(),
+      document.paragraphs.astype("<u8").tobytes(),
+      document.ids.astype(dtype).tobytes(),
+    )
+  )
+
+
+class Spool:
+  """The documents of one part of the corpus, in buckets by hash."""
+
+  def __init__(self, folder: pathlib.Path, part: str, dtype: np.dtype) -> None:
+    """Spool ids of type `dtype` into files of `folder` that start with `part`.
+
+    Nothing is written or read yet.
+    """
+    folder.mkdir(exist_ok=True)
+    self.paths = [folder / f"{part}-{k:02d}.bin" for k in range(BUCKETS)]
+    self._dtype = dtype
+    self._sizes = [0] * BUCKETS
+    self._buffers = [bytearray() for _ in range(BUCKETS)]
+    self.buffered = 0  # bytes
+
+  def add(self, document: Encoded) -> None:
+    """Hold a document until the next `flush`."""
+    record = pack(document, self._dtype)
+    self._buffers[bucket(document.digest)] += record
+    self.buffered += len(record)
+
+  def flush(self) -> list[int]:
+    """Write what is held; returns the size of every bucket, in bytes."""
+    for k, buffer in enumerate(self._buffers):
+      if buffer:
+        with self.paths[k].open("ab") as file:
+          file.write(buffer)
+          file.flush()
+          os.fsync(file.fileno())  # before a journal speaks of it
+        self._sizes[k] += len(buffer)
+        buffer.clear()
+    self.buffered = 0
+    return list(self._sizes)
+
+  def restore(self, sizes: list[int]) -> None:
+    """Go back to where the buckets had these sizes.
+
+    Raises:
+      ValueError: a file holds less than that.
+    """
+    for path, size in zip(self.paths, sizes, strict=True):
+      found = path.stat().st_size if path.exists() else 0
+      if found < size:
+        raise ValueError(
+          f"{path} lost {size - found} bytes; run again, from the start"
+        )
+      if found > size:
+        os.truncate(path, size)
+    self._sizes = list(sizes)
+
+  def digests(self) -> Iterator[bytes]:
+    """Hash of every document, in no useful order."""
+    for path in self.paths:
+      for digest, _ in self._records(path):
+        yield digest
+
+  def unordered(self) -> Iterator[Encoded]:
+    """Every document, one in memory at a time, in no useful order."""
+    for path in self.paths:
+      for _, record in self._records(path):
+        yield self._parse(record)
+
+  def documents(self) -> Generator[Encoded, None, None]:
+    """Every document, ordered by its hash: this is the shuffle."""
+    for path in self.paths:
+      yield from self._sorted(path, depth=1)
+
+  def _sorted(self, path: pathlib.Path, depth: int) -> Iterator[Encoded]:
+    if not path.exists():
+      return
+    large = path.stat().st_size > _MAX_BYTES
+    if large and depth == _MAX_DEPTH:
+      # 48 bits alike: copies of one document, in any order.
+      yield from (self._parse(record) for _, record in self._records(path))
+      return
+    if large:
+      parts = self._split(path, depth)
+      for part in parts:
+        yield from self._sorted(part, depth + 1)
+      shutil.rmtree(parts[0].parent)
+      return
+    for _, record in sorted(self._records(path), key=_first):
+      yield self._parse(record)
+
+  def _split(self, path: pathlib.Path, depth: int) -> list[pathlib.Path]:
+    """Cut a bucket into files by the next bits of the hashes."""
+    folder = path.with_suffix(".parts")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir()
+    paths = [folder / f"{k:02d}.bin" for k in range(BUCKETS)]
+    files = [part.open("wb") for part in paths]
+    try:
+      for digest, record in self._records(path):
+        files[bucket(digest, depth)].write(record)
+    finally:
+      for file in files:
+        file.close()
+    return paths
+
+  def _records(self, path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
+    """Hash and bytes of each document of a file."""
+    if not path.exists():
+      return
+    with path.open("rb") as file:
+      while header := file.read(_HEADER.size):
+        digest, sentences, tokens, paragraphs = _HEADER.unpack(header)
+        size = 4 * sentences + 16 * paragraphs + self._dtype.itemsize * tokens
+        yield digest, header + _read(file, size)
+
+  def _parse(self, record: bytes) -> Encoded:
+    digest, sentences, tokens, paragraphs = _HEADER.unpack_from(record)
+    at = _HEADER.size
+    lengths = np.frombuffer(record, "<u4", sentences, at)
+    hashes = np.frombuffer(record, "<u8", 2 * paragraphs, at + lengths.nbytes)
+    at += lengths.nbytes + hashes.nbytes
+    ids = np.frombuffer(record, self._dtype, tokens, at)
+    return Encoded(digest, ids, lengths.astype(np.int64), hashes.reshape(-1, 2))
+
+
+def _first(record: tuple[bytes, bytes]) -> bytes:
+  return record[0]
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+  data = file.read(size)
+  assert len(data) == size, "restore() left half a record"
+  return data

@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""OUTPUT.partial, where a store is made and whence it is moved into place.
+
+lock          held while somebody works here
+journal.json  the recipe, and how much of the spool is certain
+tokenizer/    the tokenizer, as soon as it is known
+spool/        encoded documents in buckets
+store/        the store; OUTPUT, once it has a manifest
+"""
+
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import types
+from collections.abc import Mapping
+from typing import IO, Any
+
+from data_pipelines.corpora.filesystems import ReadError
+from data_pipelines.prepare.code_versions import code_versions
+from data_pipelines.store.manifest import MANIFEST, commit, read_manifest
+
+_LOCK = "lock"
+
+
+def is_made(
+  output: str, folder: pathlib.Path, recipe: Mapping[str, Any]
+) -> bool:
+  """Whether the store of `recipe` is there already.
+
+  Args:
+    output: where it goes, as it was given.
+    folder: on this machine.
+    recipe: all that its bytes follow from.
+
+  Raises:
+    ValueError: something else is there.
+  """
+  if (folder / MANIFEST).is_file():
+    try:
+      known = read_manifest(folder)[0]["source"].get("recipe")
+    except ValueError as error:
+      raise ValueError(
+        f"{output} holds something else ({error}); remove it, or give another "
+        "output"
+      ) from None
+    if known != recipe:
+      raise ValueError(
+        f"{output} holds a store {_difference(known, recipe)}; give another "
+        "output, or remove it"
+      )
+    return True
+  if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    raise ValueError(f"{output} is there and is no store; give another output")
+  return False
+
+
+def _difference(known: Any, recipe: Mapping[str, Any]) -> str:
+  known = known if isinstance(known, dict) else {}
+  for field in (*recipe, *known):
+    if known.get(field) != recipe.get(field):
+      old, new = (json.dumps(side.get(field)) for side in (known, recipe))
+      return f"with {field} {old}, not {new}"
+  return "from another recipe"
+
+
+class Workspace:
+  """A context in which a store is made; yields itself.
+
+  Bad input (a `ValueError`) leaves nothing behind. Anything else, a kill
+  included, leaves what the next run goes on with.
+
+  Attributes:
+    path: the folder, OUTPUT.partial.
+    resumed: whether an earlier run's journal holds.
+    parts: JSON values of the journal, one a part of the corpus; call `save`
+      after a change.
+  """
+
+  def __init__(
+    self, output: pathlib.Path, recipe: Mapping[str, Any], *, restart: bool
+  ) -> None:
+    """Prepare to make `output` by `recipe`; `restart` forgets the journal."""
+    self._output = output
+    self._recipe = dict(recipe)
+    self._restart = restart
+    self.path = output.with_name(output.name + ".partial")
+    self.resumed = False
+    self.parts: dict[str, Any] = {}
+    self._lock: IO[str] | None = None
+
+  @property
+  def _journal(self) -> pathlib.Path:
+    return self.path / "journal.json"
+
+  def __enter__(self) -> "Workspace":
+    """Take the folder.
+
+    Raises:
+      ValueError: somebody works in it, or it was begun with another recipe.
+    """
+    self.path.mkdir(parents=True, exist_ok=True)
+    self._lock = (self.path / _LOCK).open("w", encoding="utf-8")
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      self._resume()
+    except BlockingIOError:
+      self._lock.close()
+      raise ValueError(
+        f"{self.path} is being written by another run; wait for it"
+      ) from None
+    except ValueError:
+      self._lock.close()
+      raise
+    return self
+
+  def _resume(self) -> None:
+    if self._journal.exists() and not self._restart:
+      state = json.loads(self._journal.read_text(encoding="utf-8"))
+      if state.get("made_by") != code_versions():
+        known, ours = (
+          json.dumps(s) for s in (state.get("made_by"), code_versions())
+        )
+        raise ValueError(
+          f"{self.path} was begun by other code or packages: {known}, not "
+          f"{ours}; give --restart to forget it"
+        )
+      if state["recipe"] != self._recipe:
+        raise ValueError(
+          f"{self.path} was begun {_difference(state['recipe'], self._recipe)}"
+          "; give --restart to forget it"
+        )
+      self.parts = state["parts"]
+      self.resumed = True
+      return
+    # Without a journal nothing in it can be relied on.
+    self._journal.unlink(missing_ok=True)
+    for entry in self.path.iterdir():
+      if entry.is_dir():
+        shutil.rmtree(entry)
+      elif entry.name != _LOCK:
+        entry.unlink()
+
+  def save(self) -> None:
+    """Write the journal, in one step, after the files that it speaks of."""
+    partial = self._journal.with_suffix(".new")
+    with partial.open("w", encoding="utf-8") as file:
+      state = {"recipe": self._recipe, "parts": self.parts}
+      json.dump({"made_by": code_versions(), **state}, file)
+      file.flush()
+      os.fsync(file.fileno())
+    partial.replace(self._journal)
+
+  def commit(self) -> None:
+    """Move the store into place."""
+    if self._output.is_dir():
+      self._output.rmdir()  # it was there, and empty
+    commit(self.path / "store", self._output)
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: types.TracebackType | None,
+  ) -> None:
+    bad_input = kind is not None and (
+      issubclass(kind, ValueError) and not issubclass(kind, ReadError)
+    )
+    if kind is None or bad_input:
+      # First what says that the rest can be relied on.
+      self._journal.unlink(missing_ok=True)
+      shutil.rmtree(self.path)
+    assert self._lock is not None
+    self._lock.close()

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Planned rows → the arrays of a batch, each written in one go."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bertjax.batch import PRETRAINING_FEATURES, Batch, empty_batch
+from data_pipelines.draws import flatten_ranges
+from data_pipelines.rows.planner import Planner, Rows, join_rows
+from data_pipelines.store.token_reader import TokenReader, count_up
+
+__all__ = ["RowRange", "TokenReader", "assemble_batch", "choose_rows"]
+
+
+def choose_rows(rows: slice | None, batch_size: int) -> range:
+  """Positions of a global batch that `rows` asks for; None asks for all.
+
+  Raises:
+    ValueError: rows with a stride.
+  """
+  chosen = range(batch_size)[rows or slice(None)]
+  if chosen.step != 1:
+    raise ValueError(f"rows={rows} has a stride; give a contiguous part")
+  return chosen
+
+
+class RowRange(NamedTuple):
+  """Consecutive rows of a plan, and where in the batch each goes."""
+
+  rows: Rows
+  first: int
+  places: range
+
+
+def assemble_batch(
+  planner: Planner, reader: TokenReader, ranges: Sequence[RowRange], size: int
+) -> Batch:
+  """Materialise rows as `PRETRAINING_FEATURES`; places without a row are empty.
+
+  Args:
+    planner: which planned the rows.
+    reader: of the split that the rows are of.
+    ranges: the rows and their places, in the order of their places.
+    size: places of the batch, its axis B.
+  """
+  sizes = {"B": size, "S": planner.seq_length, "R": planner.num_packs}
+  batch = empty_batch(PRETRAINING_FEATURES, sizes)
+  if not ranges:
+    batch["tokens_BS"][...] = planner.special_ids["pad"]
+    return batch
+  place_N = np.concatenate([np.asarray(part.places) for part in ranges])
+  rows = join_rows([part.rows.cut(part.first, part.places) for part in ranges])
+  first_N = np.cumsum(rows.examples_N) - rows.examples_N
+  row_E = np.repeat(place_N, rows.examples_N)
+  pack_E = np.arange(len(row_E)) - np.repeat(first_N, rows.examples_N)
+  length_E = rows.lengths()
+  start_E = np.cumsum(length_E) - length_E
+  start_E -= np.repeat(start_E[first_N], rows.examples_N)
+  batch["starts_BR"][row_E, pack_E] = start_E
+  batch["pair_label_BR"][row_E, pack_E] = rows.labels_E
+  batch["key_BR2"][row_E, pack_E] = rows.keys_E2
+
+  # From its start on, an example has the room up to the next one's start:
+  # its own length, and the padding that follows.
+  at_E = row_E * sizes["S"] + start_E
+  total = size * sizes["S"]
+  room_E = np.diff(at_E, append=total)
+  flat = {
+    name: batch[name].reshape(-1)[at_E[0] :]
+    for name in ("tokens_BS", "types_BS", "positions_BS", "packs_BS")
+  }
+  flat["packs_BS"][:] = np.repeat((pack_E + 1).astype(np.int32), room_E)
+  np.subtract(
+    count_up(total)[at_E[0] :],
+    np.repeat(at_E, room_E),
+    out=flat["positions_BS"],
+    casting="unsafe",
+  )
+  _write_segments(flat, rows, room_E - length_E, planner, reader)
+  padding_E = room_E - length_E
+  padding = flatten_ranges(at_E + length_E - at_E[0], padding_E)
+  for name, array in flat.items():
+    array[padding] = planner.special_ids["pad"] if name == "tokens_BS" else 0
+  batch["tokens_BS"].reshape(-1)[: at_E[0]] = planner.special_ids["pad"]
+  return batch
+
+
+def _write_segments(
+  flat: Batch,
+  rows: Rows,
+  padding_E: np.ndarray,
+  planner: Planner,
+  reader: TokenReader,
+) -> None:
+  """Write `tokens_BS` and `types_BS`; of padding anything."""
+  last_K = np.cumsum(rows.segments_E) - 1
+  first_K = last_K - rows.segments_E + 1
+  # Around each segment: its [SEP], the [CLS] of its example, the padding.
+  before_K = np.zeros_like(rows.length_K)
+  before_K[first_K] = 1
+  after_K = np.ones_like(rows.length_K)
+  after_K[last_K] += padding_E
+  room_K = before_K + rows.length_K + after_K
+  end_K = np.cumsum(room_K) - after_K
+  second_K = rows.type_K == 1
+  label_K = np.repeat(rows.labels_E, rows.segments_E)
+  flat["tokens_BS"][:] = reader.gather(
+    rows.address_K,
+    rows.length_K,
+    before_K=before_K,
+    after_K=after_K,
+    passing_K=second_K & (label_K == 1) & planner.draws_partners,
+  )
+  start_K = end_K - rows.length_K
+  flat["tokens_BS"][start_K[first_K] - 1] = planner.special_ids["cls"]
+  flat["tokens_BS"][end_K] = planner.special_ids["sep"]
+  if second_K.any():
+    flat["types_BS"][:] = np.repeat(rows.type_K.astype(np.int32), room_K)

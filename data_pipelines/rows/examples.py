@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What examples are, and what planning any format of them needs.
+
+An example is [CLS] followed by segments, each closed with a [SEP]; a segment
+is a range of the split's tokens.
+
+Suffixes: E examples of a block, K their segments, N sentences of the block.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from bertjax.config import ObjectiveConfig
+from data_pipelines.draws import Draws
+from data_pipelines.store.store import LENGTH, Split
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+  """Examples of one block, in the order of their text.
+
+  Attributes:
+    ids_E: int64, the first own sentence of each, counted in the block.
+    labels_E: int64, as `pair_label_BR` of the batch.
+    segments_E: int64, segments of each.
+    address_K: int64, first token of each segment, counted in the split.
+    length_K: int64, its tokens.
+    type_K: int64, 0 for sentence A, 1 for B.
+    truncated: own tokens that no example holds.
+    random_examples, random_tokens: second segments drawn from elsewhere.
+  """
+
+  ids_E: np.ndarray
+  labels_E: np.ndarray
+  segments_E: np.ndarray
+  address_K: np.ndarray
+  length_K: np.ndarray
+  type_K: np.ndarray
+  truncated: int
+  random_examples: int
+  random_tokens: int
+
+  def lengths(self) -> np.ndarray:
+    """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+    return measure_examples(self.segments_E, self.length_K)
+
+
+def measure_examples(
+  segments_E: np.ndarray, length_K: np.ndarray
+) -> np.ndarray:
+  """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+  first_E = np.cumsum(segments_E) - segments_E
+  return 1 + np.add.reduceat(length_K + 1, first_E)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockText:
+  """Sentences of a block in the order in which they are read."""
+
+  length_N: np.ndarray
+  address_N1: np.ndarray  # one more than N, the last without meaning
+  id_N: np.ndarray  # number in the block
+  document_N: np.ndarray  # number in the order of reading
+  end_N: np.ndarray  # one past the last sentence of its document
+  own_D: np.ndarray  # number in the split of each document
+
+  @property
+  def ends_N1(self) -> np.ndarray:
+    """Tokens before each sentence, and in the end all of them."""
+    return np.concatenate(([0], np.cumsum(self.length_N)))
+
+
+def read_text(split: Split, block: int) -> BlockText:
+  """Sentences of a block in the order of the store."""
+  (document, _, sentence, token), (document_end, _, sentence_end, _) = (
+    split.blocks[block : block + 2].tolist()
+  )
+  length_N = (split.sentences[sentence:sentence_end] & LENGTH).astype(np.int64)
+  starts = split.documents[document : document_end + 1] - sentence
+  counts = np.diff(starts)
+  return BlockText(
+    length_N=length_N,
+    address_N1=token + np.concatenate(([0], np.cumsum(length_N))),
+    id_N=np.arange(len(length_N)),
+    document_N=np.repeat(np.arange(len(counts)), counts),
+    end_N=np.repeat(starts[1:], counts),
+    own_D=np.arange(document, document_end),
+  )
+
+
+def follow(next_N: np.ndarray) -> np.ndarray:
+  """First sentences of the examples: 0, next[0], next[next[0]] and so on."""
+  following, size, found, at = next_N.data, len(next_N), [], 0
+  while at < size:
+    found.append(at)
+    at = following[at]
+  return np.array(found, np.int64)
+
+
+def draw_targets(
+  objective: ObjectiveConfig, budget: int, size: int, draws: Draws
+) -> np.ndarray:
+  """The length to aim at: the budget, or with `short_rate` any from 2 up."""
+  short = draws.uniform("short", size) < objective.short_rate
+  drawn = 2 + draws.below("target", np.full(size, budget - 1))
+  return np.where(short, drawn, budget)
+
+
+def count_front(draws: Draws, name: str, removed: np.ndarray) -> np.ndarray:
+  """How many of the tokens to remove leave at the front: a coin for each."""
+  front = np.zeros_like(removed)
+  cut = np.flatnonzero(removed)
+  if not len(cut):
+    return front
+  words = -(-int(removed.max()) // 64)
+  coins = draws.words(name, len(cut) * words).reshape(len(cut), words)
+  unused = 64 * np.arange(1, words + 1) - removed[cut][:, None]
+  unused = np.clip(unused, 0, 64).astype(np.uint64)
+  # A shift by all 64 bits is undefined, so it is done in two.
+  half = unused // np.uint64(2)
+  heads = np.bitwise_count(coins >> half >> (unused - half))
+  front[cut] = heads.sum(axis=1, dtype=np.int64)
+  return front

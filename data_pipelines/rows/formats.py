@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the rows of one store are like, for each input format and length."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from bertjax.config import ObjectiveConfig
+from data_pipelines.rows.planner import Planner
+from data_pipelines.store.store import Store
+
+# Input format and pair loss: what the literature compares (Liu et al., 2019,
+# section 4.2; Lan et al., 2020, section 4.6), with and without random B.
+FORMATS = (
+  ("segment_pair", "nsp"),
+  ("segment_pair", "off"),
+  ("segment_pair", "sop"),
+  ("sentence_pair", "nsp"),
+  ("full_sentences", "off"),
+  ("doc_sentences", "off"),
+)
+SEQ_LENGTHS = (128, 512)
+
+
+class FormatReport(NamedTuple):
+  """One format at one length.
+
+  Attributes:
+    input_format, next_sentence, seq_length: as the configs call them.
+    values: of `Planner.report`.
+  """
+
+  input_format: str
+  next_sentence: str
+  seq_length: int
+  values: Mapping[str, float]
+
+
+def report_formats(store: Store) -> Iterator[FormatReport]:
+  """Measure the training rows of every format, from at most four blocks each.
+
+  nsp is left out where there is one document: it has no partner.
+  """
+  for input_format, next_sentence in FORMATS:
+    if next_sentence == "nsp" and store.split("train").num_documents < 2:
+      continue
+    objective = ObjectiveConfig(
+      input_format=input_format, next_sentence=next_sentence
+    )
+    for seq_length in SEQ_LENGTHS:
+      planner = Planner(
+        store,
+        "train",
+        objective=objective,
+        seq_length=seq_length,
+        max_packs=0,
+        seed=0,
+      )
+      yield FormatReport(
+        input_format, next_sentence, seq_length, planner.report
+      )

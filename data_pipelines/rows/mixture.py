@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stores that are read together, and how many rows of a batch each has."""
+
+import dataclasses
+import hashlib
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from bertjax.config import DataConfig
+from data_pipelines.store.store import Store, open_store
+
+_FORM = "give PATH=WEIGHT,PATH=WEIGHT"
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+  """A store of a mixture: its name, and its share of the rows as given."""
+
+  name: str
+  store: Store
+  weight: Fraction
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """Stores and their weights, which add up to 1.
+
+  Attributes:
+    members: at least one, of one tokenizer; in the order of their hashes, so
+      that as many rows of each are the same batches, however it is written.
+  """
+
+  members: tuple[Member, ...]
+
+  @property
+  def sha256(self) -> str:
+    """Identity of the stores together; of one store it is that store's."""
+    known = sorted(member.store.sha256 for member in self.members)
+    if len(known) == 1:
+      return known[0]
+    return hashlib.sha256(" ".join(known).encode()).hexdigest()
+
+  def piece_counts(self, batch_size: int) -> np.ndarray:
+    """How often each piece occurs in the mixture: int64 [V].
+
+    Scaled to as many pieces as the training splits have together.
+    """
+    counts = [member.store.piece_counts() for member in self.members]
+    if len(counts) == 1:
+      return counts[0]
+    total = sum(int(each_V.sum()) for each_V in counts)
+    rows = self.rows(batch_size)
+    shares = [
+      rows[member.name] / batch_size * total / int(each_V.sum()) * each_V
+      for member, each_V in zip(self.members, counts, strict=True)
+    ]
+    return np.rint(np.sum(shares, axis=0)).astype(np.int64)
+
+  def rows(self, batch_size: int) -> dict[str, int]:
+    """Rows of each store in a batch, by name; the largest remainders go up.
+
+    Raises:
+      ValueError: a store without a row.
+    """
+    exact = [member.weight * batch_size for member in self.members]
+    rows = [math.floor(quota) for quota in exact]
+    places = sorted(range(len(rows)), key=lambda at: rows[at] - exact[at])
+    for at in places[: batch_size - sum(rows)]:
+      rows[at] += 1
+    for member, count in zip(self.members, rows, strict=True):
+      if not count:
+        least = math.ceil(1 / min(each.weight for each in self.members))
+        raise ValueError(
+          f"data.stores gives {member.name} {float(member.weight):.2g} of "
+          f"batch_size={batch_size}, which is no row; give a larger weight, or "
+          f"batch_size={least} or more"
+        )
+    names = [member.name for member in self.members]
+    return dict(zip(names, rows, strict=True))
+
+
+def open_mixture(data: DataConfig) -> Mixture:
+  """Open `data.store`, or the stores that `data.stores` names.
+
+  Raises:
+    ValueError: neither or both are given, `data.stores` is not of the form
+      PATH=WEIGHT,PATH=WEIGHT, or its stores do not go together.
+  """
+  if data.store and data.stores:
+    raise ValueError(
+      f"data.store={data.store} and data.stores={data.stores}; give one of "
+      "them, and leave the other empty"
+    )
+  if not data.store and not data.stores:
+    raise ValueError(
+      "data.store is not given; name a folder that launch.prepare wrote, or "
+      "several in data.stores"
+    )
+  weights = {data.store: Fraction(1)}
+  if data.stores:
+    weights = _parse(data.stores)
+  stores = {path: open_store(path) for path in weights}
+  _check_together(stores)
+  names = _names(list(stores))
+  total = sum(weights.values())
+  members = [
+    Member(name, store, weights[path] / total)
+    for name, (path, store) in zip(names, stores.items(), strict=True)
+  ]
+  members.sort(key=lambda member: member.store.sha256)
+  return Mixture(tuple(members))
+
+
+def _parse(text: str) -> dict[str, Fraction]:
+  weights: dict[str, Fraction] = {}
+  for part in text.split(","):
+    path, _, given = (piece.strip() for piece in part.rpartition("="))
+    if not path:
+      raise ValueError(f"data.stores: {part!r} is no store and weight; {_FORM}")
+    if path in weights:
+      raise ValueError(f"data.stores names {path} twice; give it once")
+    weights[path] = _weight(path, given)
+  return weights
+
+
+def _weight(path: str, text: str) -> Fraction:
+  """The number as written: 0.1 is a tenth, so that shares come out exact."""
+  try:
+    if 0 < float(text) < math.inf:
+      return Fraction(text)
+  except ValueError:
+    pass
+  raise ValueError(
+    f"data.stores: weight {text!r} of {path} is no number above 0; {_FORM}"
+  )
+
+
+def _check_together(stores: Mapping[str, Store]) -> None:
+  first = next(iter(stores))
+  seen: dict[str, str] = {}
+  for path, store in stores.items():
+    if store.sha256 in seen:
+      raise ValueError(
+        f"data.stores: {seen[store.sha256]} and {path} are the same store; "
+        "give it once"
+      )
+    seen[store.sha256] = path
+    ours, theirs = (
+      each.manifest["tokenizer"]["sha256"] for each in (store, stores[first])
+    )
+    if ours != theirs:
+      raise ValueError(
+        f"data.stores: {path} was made with tokenizer {ours[:12]} and {first} "
+        f"with {theirs[:12]}; prepare it with --tokenizer={first}"
+      )
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+  """The last folders of each path, as many as it takes to tell them apart."""
+  parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
+  length = 1
+  while len({part[-length:] for part in parts}) < len(parts):
+    length += 1
+  return ["/".join(part[-length:]) for part in parts]

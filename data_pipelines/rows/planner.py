@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of a block: a pure function of store, config, seed, epoch and block."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from bertjax.config import ObjectiveConfig
+from data_pipelines.draws import Draws, flatten_ranges
+from data_pipelines.rows.packing import choose_packs, pack_examples
+from data_pipelines.rows.planned_rows import Rows, join_rows
+from data_pipelines.rows.rows import Examples, check_rows, plan_examples
+from data_pipelines.store.store import Split, Store
+
+__all__ = ["Planner", "Rows", "join_rows"]
+
+_SAMPLED_BLOCKS = 4
+
+
+class Planner:
+  """Plans the rows of a split's blocks, and measures a sample of them.
+
+  Args:
+    store: the prepared corpus.
+    split: name of the split.
+    objective: its format, task and short rate decide; its rates do not.
+    seq_length: length of a row.
+    max_packs: examples a row at most; 0 chooses it from the length index.
+    seed: of the run.
+
+  Raises:
+    ValueError: see `check_rows`, and a `max_packs` out of range.
+  """
+
+  def __init__(
+    self,
+    store: Store,
+    split: str,
+    *,
+    objective: ObjectiveConfig,
+    seq_length: int,
+    max_packs: int,
+    seed: int,
+  ) -> None:
+    self.split: Split = store.split(split)
+    self.seq_length = seq_length
+    self.special_ids = store.special_ids
+    check_rows(objective, seq_length, self.split)
+    if not 0 <= max_packs <= seq_length // 3:
+      raise ValueError(
+        f"data.max_packs={max_packs}; give 1 to {seq_length // 3}, a third of "
+        "data.seq_length, or 0 to have it chosen"
+      )
+    self._objective = objective
+    # Neither objective nor length: arms of an ablation share their chances.
+    self._identity = (store.sha256, split, seed)
+    self.num_packs = max_packs or choose_packs(
+      seq_length, [examples.lengths() for examples in self._sample]
+    )
+
+  @property
+  def identity(self) -> str:
+    """Hash of everything that the rows depend on."""
+    objective = self._objective
+    parts = (
+      *self._identity,
+      objective.input_format,
+      objective.next_sentence,
+      objective.short_rate,
+      self.seq_length,
+      self.num_packs,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+  @property
+  def draws_partners(self) -> bool:
+    """Whether the second segment of a label of 1 is from elsewhere."""
+    return self._objective.next_sentence == "nsp"
+
+  def draws(self, epoch: int, block: int) -> Draws:
+    """Random numbers of one block in one epoch."""
+    return Draws(*self._identity, epoch, block)
+
+  def block_order(self, epoch: int) -> np.ndarray:
+    """The blocks in the order in which the epoch visits them."""
+    draws = Draws(*self._identity, epoch, "blocks")
+    return draws.order("order", self.split.num_blocks)
+
+  def examples(self, epoch: int, block: int) -> Examples:
+    """Examples of a block, before packing."""
+    return plan_examples(
+      self.split,
+      block,
+      self._objective,
+      self.seq_length,
+      self.draws(epoch, block),
+    )
+
+  def rows(self, epoch: int, block: int) -> Rows:
+    """Rows of a block, in the order in which they are taken."""
+    return self._pack(self.examples(epoch, block), self.draws(epoch, block))
+
+  def _pack(self, examples: Examples, draws: Draws) -> Rows:
+    order_E, examples_N = pack_examples(
+      examples.lengths(), self.seq_length, self.num_packs, draws
+    )
+    first_E = np.cumsum(examples.segments_E) - examples.segments_E
+    segments_E = examples.segments_E[order_E]
+    order_K = flatten_ranges(first_E[order_E], segments_E)
+    return Rows(
+      examples_N=examples_N,
+      keys_E2=draws.keys("masks", examples.ids_E)[order_E],
+      labels_E=examples.labels_E[order_E],
+      segments_E=segments_E,
+      address_K=examples.address_K[order_K],
+      length_K=examples.length_K[order_K],
+      type_K=examples.type_K[order_K],
+    )
+
+  def _sampled(self) -> list[int]:
+    """A bounded, even sample: the index of a large store is not read whole."""
+    blocks = self.split.num_blocks
+    count = min(blocks, _SAMPLED_BLOCKS)
+    return [(2 * number + 1) * blocks // (2 * count) for number in range(count)]
+
+  @functools.cached_property
+  def _sample(self) -> list[Examples]:
+    return [self.examples(0, block) for block in self._sampled()]
+
+  @functools.cached_property
+  def report(self) -> Mapping[str, float]:
+    """What the rows are like, from at most four blocks of the first epoch.
+
+    Returns:
+      `mean_example_length` in tokens with specials; `num_packs` and
+      `examples_per_row`; `efficiency`, the share of positions that are no
+      padding; `random_share` of examples, 0 where nothing is random;
+      `truncated_share` of own tokens; `random_token_share`, tokens of random
+      partners over own tokens; `examples_per_epoch` and `rows_per_epoch`,
+      estimates unless the split has at most four blocks.
+    """
+    sample, blocks = self._sample, self._sampled()
+    lengths = np.concatenate([examples.lengths() for examples in sample])
+    rows = sum(
+      len(self._pack(examples, self.draws(0, block)))
+      for examples, block in zip(sample, blocks, strict=True)
+    )
+    starts = self.split.blocks[:, 3]
+    own = sum(int(starts[block + 1] - starts[block]) for block in blocks)
+    total = lambda name: sum(getattr(examples, name) for examples in sample)
+    return {
+      "mean_example_length": float(lengths.mean()),
+      "num_packs": self.num_packs,
+      "examples_per_row": len(lengths) / rows,
+      "efficiency": float(lengths.sum()) / (rows * self.seq_length),
+      "random_share": total("random_examples") / len(lengths),
+      "truncated_share": total("truncated") / own,
+      "random_token_share": total("random_tokens") / own,
+      "examples_per_epoch": len(lengths) * self.split.num_tokens / own,
+      "rows_per_epoch": rows * self.split.num_tokens / own,
+    }

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the texts and pairs of a store are like, counted from its index.
+
+No token is read. The index is memory-mapped and looked at block by block; of
+a store with more than `MAX_SENTENCES` sentences an even sample of blocks.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from bertjax.batch import Vocabulary
+from bertjax.config import ObjectiveConfig
+from data_pipelines.rows.examples import read_text
+from data_pipelines.rows.formats import SEQ_LENGTHS
+from data_pipelines.rows.pairs import draw_document_targets
+from data_pipelines.rows.planner import Planner
+from data_pipelines.store.store import LENGTH, Split, Store
+
+MAX_SENTENCES = 50_000_000
+_PAIR_BLOCKS = 4  # as `Planner.report`
+_PENDING = 1 << 20
+
+
+class Tally:
+  """How often each number occurs, exactly.
+
+  Memory grows with the distinct numbers alone: lengths that sum to n have at
+  most √(2n) of them.
+  """
+
+  def __init__(self) -> None:
+    self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+    self._pending = 0
+
+  def add(self, values: np.ndarray) -> None:
+    """Count more whole numbers."""
+    distinct, counts = np.unique(values, return_counts=True)
+    self._parts.append((distinct.astype(np.int64), counts))
+    self._pending += len(distinct)
+    if self._pending > _PENDING:
+      self._merge()
+
+  def _merge(self) -> tuple[np.ndarray, np.ndarray]:
+    if len(self._parts) != 1:
+      empty = np.zeros(0, np.int64)
+      every = [np.concatenate(part) for part in zip(*self._parts, strict=True)]
+      values, counts = every or (empty, empty)
+      distinct, place = np.unique(values, return_inverse=True)
+      sums = np.zeros(len(distinct), np.int64)
+      np.add.at(sums, place, counts)
+      self._parts, self._pending = [(distinct, sums)], 0
+    return self._parts[0]
+
+  def __len__(self) -> int:
+    return int(self._merge()[1].sum())
+
+  @property
+  def mean(self) -> float:
+    """Mean of all numbers; 0 where there are none."""
+    values, counts = self._merge()
+    return float(values @ counts) / max(len(self), 1)
+
+  def percentile(self, percent: int) -> int:
+    """The least number that so many percent of all do not exceed."""
+    values, counts = self._merge()
+    rank = max(-(-percent * int(counts.sum()) // 100), 1)
+    return int(values[np.searchsorted(np.cumsum(counts), rank)])
+
+  def share(self, first: int, last: int) -> float:
+    """Share of the numbers from `first` to `last`, both included."""
+    values, counts = self._merge()
+    inside = (values >= first) & (values <= last)
+    return float(counts[inside].sum()) / max(len(self), 1)
+
+  def histogram(self, edges: np.ndarray) -> np.ndarray:
+    """Numbers in each [edge, next edge): int64 [edges - 1]."""
+    values, counts = self._merge()
+    below = np.append(0, np.cumsum(counts))
+    return np.diff(below[np.searchsorted(values, edges)])
+
+
+@dataclasses.dataclass(frozen=True)
+class TextStatistics:
+  """Sizes of a split's documents and sentences.
+
+  A sentence that was too long for the store counts as its parts.
+
+  Attributes:
+    counted: share of the split's sentences that was looked at.
+    sentences_per_document, tokens_per_sentence, tokens_per_document: sizes.
+  """
+
+  counted: float
+  sentences_per_document: Tally
+  tokens_per_sentence: Tally
+  tokens_per_document: Tally
+
+
+def count_texts(
+  split: Split, max_sentences: int = MAX_SENTENCES
+) -> TextStatistics:
+  """Count a split's documents and sentences, of a large one about so many."""
+  count = split.num_blocks
+  if split.num_sentences > max_sentences:
+    count = max(count * max_sentences // split.num_sentences, 1)
+  documents, sentences, tokens = Tally(), Tally(), Tally()
+  for block in sample_blocks(split.num_blocks, count):
+    first, last = split.blocks[block : block + 2, (0, 2)].tolist()
+    lengths = split.sentences[first[1] : last[1]] & LENGTH
+    starts = split.documents[first[0] : last[0] + 1] - first[1]
+    ends = np.append(0, np.cumsum(lengths, dtype=np.int64))
+    documents.add(np.diff(starts))
+    sentences.add(lengths)
+    tokens.add(np.diff(ends[starts]))
+  counted = len(sentences) / max(split.num_sentences, 1)
+  return TextStatistics(counted, documents, sentences, tokens)
+
+
+def sample_blocks(num_blocks: int, count: int) -> list[int]:
+  """At most `count` blocks, evenly spread; those of `Planner.report` for 4."""
+  count = min(num_blocks, count)
+  return [
+    (2 * number + 1) * num_blocks // (2 * count) for number in range(count)
+  ]
+
+
+@dataclasses.dataclass(frozen=True)
+class PieceStatistics:
+  """How a split uses its vocabulary.
+
+  Attributes:
+    tokens: all of them.
+    unknown: those that are the unknown piece.
+    words: those that begin a word; punctuation marks are words of WordPiece,
+      and go on with the word before them in SentencePiece.
+    ordinary: pieces that text can have: neither special nor an unused slot.
+    never: those of them that do not occur.
+    ranked_N: int64, ids of all pieces that occur, the commonest first.
+  """
+
+  tokens: int
+  unknown: int
+  words: int
+  ordinary: int
+  never: int
+  ranked_N: np.ndarray
+
+  @property
+  def fertility(self) -> float:
+    """Pieces a word."""
+    return self.tokens / max(self.words, 1)
+
+  @property
+  def unknown_rate(self) -> float:
+    """Share of the tokens that are unknown."""
+    return self.unknown / max(self.tokens, 1)
+
+
+def count_pieces(
+  counts_V: np.ndarray, vocabulary: Vocabulary
+) -> PieceStatistics:
+  """Read off a split's `piece_counts` how it uses the vocabulary."""
+  ranked_V = np.argsort(-counts_V, kind="stable")
+  ordinary_W = vocabulary.ordinary_W
+  return PieceStatistics(
+    tokens=int(counts_V.sum()),
+    unknown=int(counts_V[vocabulary.unk_id]),
+    words=int(counts_V[~vocabulary.continues_V].sum()),
+    ordinary=len(ordinary_W),
+    never=int((counts_V[ordinary_W] == 0).sum()),
+    ranked_N=ranked_V[: np.count_nonzero(counts_V)],
+  )
+
+
+class PairShares(NamedTuple):
+  """Why second segments are random, in one format at one length.
+
+  An example with one sentence has no continuation, so that its B is random;
+  every other one's is with a chance of a half.
+
+  Attributes:
+    input_format, seq_length: as the configs call them.
+    examples: looked at.
+    lone_documents: share of them that are a document of one sentence.
+    lone_ends: that are the last sentence of a longer document.
+    lone_long: whose first sentence fills the example by itself.
+    measured: whose B is random.
+  """
+
+  input_format: str
+  seq_length: int
+  examples: int
+  lone_documents: float
+  lone_ends: float
+  lone_long: float
+  measured: float
+
+  @property
+  def expected(self) -> float:
+    """0.5 + 0.5 · P(only one sentence left)."""
+    lone = self.lone_documents + self.lone_ends + self.lone_long
+    return 0.5 + 0.5 * lone
+
+  @property
+  def chance(self) -> float:
+    """Two standard deviations of `measured` from `expected`."""
+    return 2 * (self.expected * (1 - self.expected) / self.examples) ** 0.5
+
+
+def measure_pairs(store: Store) -> Iterator[PairShares]:
+  """Measure nsp's training pairs, from at most four blocks of each format.
+
+  The blocks and rows are those that `formats.report_formats` measures. Yields
+  nothing where there is one document: it has no partner.
+  """
+  split = store.split("train")
+  if split.num_documents < 2:
+    return
+  for input_format in ("segment_pair", "sentence_pair"):
+    objective = ObjectiveConfig(input_format=input_format, next_sentence="nsp")
+    for seq_length in SEQ_LENGTHS:
+      planner = Planner(
+        store,
+        "train",
+        objective=objective,
+        seq_length=seq_length,
+        max_packs=1,  # has no part in the examples
+        seed=0,
+      )
+      sums = sum(
+        _count_lone(planner, objective, block)
+        for block in sample_blocks(split.num_blocks, _PAIR_BLOCKS)
+      )
+      examples, *lone = np.asarray(sums).tolist()
+      shares = [count / examples for count in lone]
+      yield PairShares(input_format, seq_length, examples, *shares)
+
+
+def _count_lone(
+  planner: Planner, objective: ObjectiveConfig, block: int
+) -> np.ndarray:
+  """Examples, the three kinds of lone ones, and random ones: int64 [5]."""
+  text = read_text(planner.split, block)
+  examples = planner.examples(0, block)
+  first_E = examples.ids_E
+  document_E = text.document_N[first_E]
+  is_short_E = np.bincount(text.document_N)[document_E] == 1
+  is_last_E = first_E + 1 == text.end_N[first_E]
+  fills_E = np.zeros_like(is_last_E)
+  if objective.input_format == "segment_pair":
+    draws = planner.draws(0, block)
+    budget = planner.seq_length - 3
+    target_N = draw_document_targets(objective, text, budget, draws)
+    fills_E = text.length_N[first_E] >= target_N[first_E]
+  kinds = (is_short_E, is_last_E & ~is_short_E, fills_E & ~is_last_E)
+  return np.array([len(first_E), *map(np.sum, kinds), examples.random_examples])

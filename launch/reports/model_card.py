@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The README.md of an exported model: where it comes from, how to load it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bertjax.checkpoints.bundle import TASK
+from bertjax.config import ModelConfig
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  ENCODER,
+  PRETRAINING,
+  QUESTION_ANSWERING,
+  TOKEN_CLASSIFICATION,
+)
+from bertjax.trials.markdown import cell, markdown
+
+UNKNOWN_LICENSE = "unknown"
+# As the hub writes them: apache-2.0, cc-by-sa-4.0, other.
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
+# What the hub offers to do with each class.
+_PIPELINES = {
+  ENCODER: "feature-extraction",
+  PRETRAINING: "fill-mask",
+  CLASSIFICATION: "text-classification",
+  TOKEN_CLASSIFICATION: "token-classification",
+  QUESTION_ANSWERING: "question-answering",
+}
+_SUMMARIES = {
+  ENCODER: "A BERT encoder with its pooler, without heads.",
+  PRETRAINING: "A BERT encoder with its masked-LM and sentence-pair heads.",
+  CLASSIFICATION: "A BERT encoder fine-tuned to tell {count} labels of {what}.",
+  TOKEN_CLASSIFICATION: "A BERT encoder that tells {count} labels of pieces.",
+  QUESTION_ANSWERING: "A BERT encoder that finds the answer in a text.",
+}
+_SNIPPETS = {
+  ENCODER: """\
+from transformers import AutoModel, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModel.from_pretrained(folder)
+inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
+hidden = model(**inputs).last_hidden_state
+""",
+  PRETRAINING: """\
+from transformers import AutoModelForPreTraining, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForPreTraining.from_pretrained(folder)
+text = f"Some {tokenizer.mask_token} text."
+inputs = tokenizer(text, truncation=True, return_tensors="pt")
+masked = inputs["input_ids"] == tokenizer.mask_token_id
+# The table may have more rows than there are pieces.
+logits = model(**inputs).prediction_logits[masked][:, : len(tokenizer)]
+print(tokenizer.decode(logits.argmax(-1)))
+""",
+  CLASSIFICATION: """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSequenceClassification.from_pretrained(folder)
+inputs = tokenizer({text}, truncation=True, return_tensors="pt")
+label = model(**inputs).logits.argmax(-1).item()
+print(model.config.id2label[label])
+""",
+  TOKEN_CLASSIFICATION: """\
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForTokenClassification.from_pretrained(folder)
+inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
+labels = model(**inputs).logits.argmax(-1)[0].tolist()
+print([model.config.id2label[label] for label in labels])
+""",
+  QUESTION_ANSWERING: """\
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForQuestionAnswering.from_pretrained(folder)
+texts = "A question?", "A text with its answer."
+inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
+outputs = model(**inputs)
+first = outputs.start_logits.argmax(-1).item()
+last = outputs.end_logits.argmax(-1).item()
+print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
+""",
+}
+_CARD = """\
+---
+license: {license}
+library_name: transformers
+pipeline_tag: {pipeline}
+tags:
+- bert
+- bertjax
+---
+
+# {title}
+
+{summary}
+
+## How to load it
+
+```python
+{snippet}```
+{below}
+## What it was made from
+
+{facts}
+
+## Evaluation
+
+{evaluation}
+"""
+_BELOW = """
+The folder `pretraining` has the masked-LM and sentence-pair heads too.
+"""
+
+
+def check_license(license_id: str) -> None:
+  """Refuse what the card's front matter cannot hold.
+
+  Raises:
+    ValueError: it is no licence identifier.
+  """
+  if not _LICENSE.fullmatch(license_id):
+    raise ValueError(
+      f"--license={license_id!r} is no identifier; give one as the hub lists "
+      f"them, such as apache-2.0, or {UNKNOWN_LICENSE}"
+    )
+
+
+def make_card(
+  title: str,
+  architecture: str,
+  model: ModelConfig,
+  details: Mapping[str, Any],
+  license_id: str,
+) -> str:
+  """Return the text of a README.md.
+
+  Args:
+    title: of the page.
+    architecture: the class of transformers beside the card.
+    model: shape of the encoder.
+    details: of the bundle.
+    license_id: of the weights.
+  """
+  task = details.get(TASK) or {}
+  pair = bool(task.get("pair"))
+  count = len(task.get("labels", ()))
+  what = "pairs of texts" if pair else "texts"
+  text = '"One text.", "Another."' if pair else '"Some text."'
+  numbers = list(_numbers(details.get("evaluation") or {}))
+  return _CARD.format(
+    license=license_id,
+    pipeline=_PIPELINES[architecture],
+    title=title,
+    summary=_SUMMARIES[architecture].format(count=count, what=what),
+    # Not `format`: other snippets hold braces of their own.
+    snippet=_SNIPPETS[architecture].replace("{text}", text),
+    below=_BELOW if architecture == ENCODER else "",
+    facts="\n".join(
+      f"- {name}: {shown}" for name, shown in _facts(model, details)
+    ),
+    evaluation=markdown(["what", "value"], numbers)
+    if numbers
+    else "Nothing was recorded.",
+  )
+
+
+def _facts(
+  model: ModelConfig, details: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+  yield (
+    "shape",
+    f"{model.num_layers} layers of width {model.hidden_size}, "
+    f"{model.num_heads} heads, {model.vocab_size} rows of vocabulary, "
+    f"{model.max_positions} positions",
+  )
+  source = details.get("source")
+  if source:
+    yield "imported from", _shown(source)
+  if TASK in details:
+    yield from _task_facts(details)
+  else:
+    yield from _pretraining_facts(details)
+  yield "steps", _shown(details.get("step"))
+  yield "sha256 of the tokenizer", _shown(details.get("tokenizer_sha256"))
+  yield "pooler_trained", _shown(details["pooler_trained"]).lower()
+  yield "versions", _shown(details.get("versions"))
+
+
+def _task_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+  task = details[TASK]
+  yield "task", _shown(task["name"])
+  yield "labels", _shown(task["labels"])
+  yield "longest text in pieces", _shown(task["seq_length"])
+  yield "start", _shown(details.get("init"))
+  yield "this run", _shown(details.get("trial"))
+
+
+def _pretraining_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+  yield "corpus", _shown(details.get("corpus"))
+  if details.get("mixture"):
+    shares = details["mixture"].items()
+    yield "mixture", _shown({name: f"{share:.1%}" for name, share in shares})
+  yield "sha256 of the prepared text", _shown(details.get("store_sha256"))
+  config = details.get("config") or {}
+  if config:
+    yield "objective", _shown(config["objective"])
+    yield "rows a step", _shown(config["batch_size"])
+    yield "pieces a row", _shown(config["data"]["seq_length"])
+    yield "optimizer", _shown(config["optimizer"])
+    second = config.get("phase2") or {}
+    if second.get("steps"):
+      yield "second phase", _shown(second)
+  yield "tokens seen", _shown(details.get("tokens"))
+
+
+def _numbers(values: Mapping[str, Any], of: str = "") -> Iterator[list[str]]:
+  """Evaluation values, those of splits and of several seeds spelt out."""
+  for name, value in values.items():
+    if not isinstance(value, Mapping):
+      yield [of + name, f"{value:.4f}"]
+    elif "mean" in value:
+      yield [f"{of}{name}, mean ± std of seeds", cell(value)]
+    else:
+      yield from _numbers(value, f"{of}{name} ")
+
+
+def _shown(value: Any) -> str:
+  """A value on one line."""
+  if value is None:
+    return "not recorded"
+  if isinstance(value, Mapping):
+    value = [f"{name} {_shown(each)}" for name, each in value.items()]
+  if isinstance(value, list | tuple):
+    return ", ".join(map(_shown, value))
+  if isinstance(value, int) and not isinstance(value, bool):
+    return f"{value:,}"
+  return " ".join(str(value).split())

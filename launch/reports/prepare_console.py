@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `launch.prepare` shows: how far it is, and what a store holds."""
+
+import time
+from collections.abc import Iterator
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+
+from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.rows.formats import report_formats
+from data_pipelines.store.store import Store
+from data_pipelines.store.summary import Summary, name_count
+from data_pipelines.tokenizers import tokenizers
+
+_PLAIN_SECONDS = 10.0  # between two lines, where nobody looks at a terminal
+
+
+def prepare_shown(options: Options, console: rich.console.Console) -> Summary:
+  """Make the store, and show how far it is."""
+  if console.is_terminal:
+    with _Bar(console) as bar:
+      return prepare(options, bar)
+  return prepare(options, _Lines())
+
+
+def show_store(
+  console: rich.console.Console, summary: Summary, store: Store
+) -> None:
+  """Print what the store holds, and what its rows are like."""
+  console.print(_table(summary))
+  for note in _notes(summary, store):
+    console.print(note, soft_wrap=True)
+  console.print("an epoch's training rows, by format and pair loss:")
+  console.print(_formats_table(store))
+  console.print(
+    "packs: examples in a row; full: positions that are no padding; random: "
+    "examples whose B is drawn; the tokens of such B, and those cut off: for "
+    "each of the text; measured on at most four blocks",
+    soft_wrap=True,
+  )
+
+
+class _Bar:
+  """A bar for each stage, on a terminal."""
+
+  def __init__(self, console: rich.console.Console) -> None:
+    self._bars = rich.progress.Progress(
+      rich.progress.TextColumn("{task.description}"),
+      rich.progress.BarColumn(),
+      rich.progress.TaskProgressColumn(),
+      rich.progress.TextColumn("{task.fields[note]}"),
+      rich.progress.TimeElapsedColumn(),
+      console=console,
+    )
+    self._stages: dict[str, rich.progress.TaskID] = {}
+    self._stage = ""
+    self._shown = 0.0
+
+  def __enter__(self) -> "_Bar":
+    self._bars.start()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self._finish()
+    self._bars.stop()
+
+  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
+    """Show progress, at most ten times a second."""
+    if stage != self._stage:
+      self._finish()
+      self._stage = stage
+      self._stages[stage] = self._bars.add_task(stage, total=None, note="")
+    elif time.monotonic() - self._shown < 0.1:
+      return
+    self._shown = time.monotonic()
+    note = f"{tokens:,} tokens" if tokens else ""
+    task = self._stages[stage]
+    if share is None:
+      self._bars.update(task, note=note)
+    else:
+      self._bars.update(task, total=1.0, completed=share, note=note)
+
+  def _finish(self) -> None:
+    if self._stage:
+      self._bars.update(self._stages[self._stage], total=1.0, completed=1.0)
+
+
+class _Lines:
+  """A line for each stage, and one now and then, in a log."""
+
+  def __init__(self) -> None:
+    self._stage = ""
+    self._shown = 0.0
+
+  def __call__(self, stage: str, share: float | None, tokens: int) -> None:
+    """Print progress, every ten seconds and at each new stage."""
+    now = time.monotonic()
+    if stage == self._stage and now - self._shown < _PLAIN_SECONDS:
+      return
+    new, self._stage, self._shown = stage != self._stage, stage, now
+    done = "" if share is None or new else f" {share:.0%}"
+    count = "" if new else f", {tokens:,} tokens"
+    print(f"{stage}{done}{count}", flush=True)
+
+
+def _table(summary: Summary) -> rich.table.Table:
+  table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+  table.add_column("split")
+  for name in ("documents", "sentences", "tokens"):
+    table.add_column(name, justify="right")
+  for name, split in summary.splits.items():
+    table.add_row(name, *(f"{count:,}" for count in split.values()))
+  return table
+
+
+def _formats_table(store: Store) -> rich.table.Table:
+  table = rich.table.Table(
+    box=rich.box.SIMPLE_HEAD,
+    padding=0,
+  )
+  table.add_column("rows", no_wrap=True)
+  for name in ("length", "examples", "tokens", "packs", "full"):
+    table.add_column(name, justify="right", no_wrap=True)
+  for name in ("random", "their B", "cut off"):
+    table.add_column(name, justify="right", no_wrap=True)
+  for form, task, seq_length, values in report_formats(store):
+    share = lambda name, values=values: f"{values[name]:.1%}"
+    drawn = [share("random_share"), share("random_token_share")]
+    table.add_row(
+      f"{form}/{task}",
+      f"{seq_length}",
+      f"{values['examples_per_epoch']:,.0f}",
+      f"{values['mean_example_length']:.0f}",
+      f"{values['examples_per_row']:.1f}",
+      share("efficiency"),
+      *(drawn if task == "nsp" else "––"),
+      share("truncated_share"),
+    )
+  return table
+
+
+def _notes(summary: Summary, store: Store) -> Iterator[str]:
+  gap = tokenizers.load(store.tokenizer_path).no_exchange
+  if gap:
+    yield (
+      f"{summary.tokenizer} without tokenizer.json, which cannot give the same "
+      f"ids: {gap}; exports are for programs that read the model itself"
+    )
+  yield (
+    f"{summary.tokenizer}, {summary.vocab_size:,} pieces; "
+    f"{summary.unknown_rate:.4%} of the tokens unknown; "
+    f"{summary.bytes_per_token:.2f} bytes a token on disk"
+  )
+  if summary.tokens_encoded:
+    yield (
+      f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s,"
+      f" the tokenizer's {summary.tokenizer_seconds:.1f} s apart"
+    )
+  for name, count in summary.counts.items():
+    if count:
+      yield f"{count:,} {name_count(name)}"

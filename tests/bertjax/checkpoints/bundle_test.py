@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle is whole, says what it is, and needs no mesh."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import bertjax
+from bertjax.batch import ENCODER_FEATURES, empty_batch
+from bertjax.checkpoints import bundle, checkpoint
+from bertjax.config import MeshConfig
+from bertjax.parallel import multihost, sharding
+from tests.testing import tiny
+
+INFO = {"pooler_trained": True, "step": 3, "evaluation": {"mlm_loss": 4.25}}
+
+
+@pytest.fixture(scope="module")
+def params():
+  mesh = sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
+  boxed = jax.eval_shape(tiny.init_params, jax.random.key(0))
+  return jax.device_put(tiny.params(), sharding.param_shardings(boxed, mesh))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("tokenizer")
+  (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n")
+  return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, params, tokenizer):
+  path = tmp_path_factory.mktemp("run") / "bundle"
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  return path
+
+
+def test_a_bundle_gives_back_what_went_in(written, params):
+  model, got = bertjax.load_bundle(written)
+  assert model.config == tiny.CONFIG
+  jax.tree.map(np.testing.assert_array_equal, params, got)
+  assert all(len(leaf.devices()) == 1 for leaf in jax.tree.leaves(got))
+  info = bundle.read_bundle_info(written)
+  assert info.details["evaluation"] == {"mlm_loss": 4.25}
+  assert info.pooler_trained
+  assert (info.tokenizer_path / "vocab.txt").read_text() == "[PAD]\n[UNK]\n"
+  features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
+  hidden_BSD, pooled_BRD = model.apply(
+    {"params": got}, features, method="encode", deterministic=True
+  )
+  assert hidden_BSD.shape == (1, 8, 32)
+  assert pooled_BRD.shape == (1, 1, 32)
+
+
+def test_parameters_are_read_to_where_they_belong(written, params):
+  info = bundle.read_bundle_info(written)
+  got = bundle.load_params(info, like=params)
+  jax.tree.map(np.testing.assert_array_equal, params, got)
+  for left, right in zip(
+    jax.tree.leaves(params), jax.tree.leaves(got), strict=True
+  ):
+    assert left.sharding == right.sharding
+
+
+def test_a_bundle_replaces_a_bundle_and_nothing_else(
+  tmp_path, params, tokenizer
+):
+  path = tmp_path / "b"
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, {**INFO, "step": 4})
+  assert bundle.read_bundle_info(path).details["step"] == 4
+  assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
+  other = tmp_path / "papers"
+  other.mkdir()
+  (other / "thesis.tex").write_text("x")
+  with pytest.raises(ValueError, match="no bundle; give another folder"):
+    bundle.write_bundle(other, params, tiny.CONFIG, tokenizer, INFO)
+  assert (other / "thesis.tex").read_text() == "x"
+
+
+def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
+  with pytest.raises(ValueError, match=r"is no bundle.*launch\.export"):
+    bertjax.load_bundle(tmp_path)
+  path = tmp_path / "b"
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  record = json.loads((path / bundle.RECORD).read_text())
+  record["model"]["num_heads"] = 8
+  (path / bundle.RECORD).write_text(json.dumps(record))
+  with pytest.raises(ValueError, match="sha256"):
+    bertjax.load_bundle(path)
+  bundle.write_bundle(tmp_path / "c", params, tiny.CONFIG, tokenizer, INFO)
+  (tmp_path / "c/tokenizer/vocab.txt").write_text("[PAD]\n")
+  with pytest.raises(ValueError, match=r"vocab\.txt"):
+    bertjax.load_bundle(tmp_path / "c")
+
+
+def test_what_was_just_written_is_read_by_process_0_alone(
+  tmp_path, params, tokenizer, monkeypatch
+):
+  """On another host the folder may come into sight later."""
+  known = []
+  monkeypatch.setattr(
+    multihost,
+    "decide",
+    lambda topic, make: known.append(made := make()) or made,
+  )
+  info = bundle.write_bundle(
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+  )
+  assert info.leaves == known[-1]["leaves"]
+  monkeypatch.setattr(multihost, "decide", lambda topic, make: known.pop(0))
+  monkeypatch.setattr(multihost, "is_first", lambda: False)
+  monkeypatch.setattr(bundle, "_read_record", pytest.fail)
+  monkeypatch.setattr(checkpoint, "write_tree", lambda *_: info.leaves)
+  other = bundle.write_bundle(
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+  )
+  assert other == info

@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which kernel attends where, and what is said when none can."""
+
+import dataclasses
+import logging
+import types
+
+import pytest
+
+from bertjax.config import SIZES, ComputeConfig
+from bertjax.config.checks import kernels
+from bertjax.config.checks.model import ATTENTIONS
+
+NO_DROPOUT = dataclasses.replace(SIZES["base"], attention_dropout_rate=0.0)
+BFLOAT16 = ComputeConfig(dtype="bfloat16")
+
+
+def choose(platform, length=512, model=NO_DROPOUT, **compute):
+  asked = dataclasses.replace(BFLOAT16, **compute)
+  return kernels.choose_attention(asked, model, platform, length)
+
+
+@pytest.mark.parametrize(
+  ("platform", "length", "name"),
+  [
+    ("tpu", 512, "splash"),
+    ("tpu", 1024, "splash"),
+    ("tpu", 640, "splash"),
+    ("tpu", 128, "xla"),
+    ("tpu", 384, "xla"),
+    ("TPU v3", 512, "xla"),
+    ("gpu", 512, "cudnn"),
+    ("gpu", 128, "cudnn"),
+    ("rocm", 512, "xla"),
+    ("cpu", 512, "xla"),
+  ],
+)
+def test_auto_takes_the_fastest_of_the_platform_in_silence(
+  platform, length, name
+):
+  assert choose(platform, length) == (name, "")
+
+
+@pytest.mark.parametrize("platform", ["tpu", "gpu", "cpu", "metal"])
+def test_xla_is_left_alone_whatever_is_asked(platform):
+  got = choose(platform, 77, SIZES["base"], attention="xla", dtype="float32")
+  assert got == ("xla", "")
+
+
+@pytest.mark.parametrize(
+  ("platform", "length", "changes", "fix"),
+  [
+    ("tpu", 512, {}, "--config.model.attention_dropout_rate=0"),
+    ("gpu", 512, {}, "--config.model.attention_dropout_rate=0"),
+    ("tpu", 600, {"attention_dropout_rate": 0.0}, "data.seq_length=600"),
+    ("gpu", 512, {"attention_dropout_rate": 0.0, "num_heads": 4}, "num_heads"),
+  ],
+)
+def test_auto_falls_back_and_says_what_to_set(platform, length, changes, fix):
+  model = dataclasses.replace(SIZES["base"], **changes)
+  name, reason = choose(platform, length, model)
+  assert name == "xla"
+  assert fix in reason
+  assert "\n" not in reason
+
+
+def test_auto_says_nothing_of_what_would_be_no_faster():
+  assert choose("tpu", 128, SIZES["base"]) == ("xla", "")
+  assert choose("cpu", 512, SIZES["base"]) == ("xla", "")
+
+
+@pytest.mark.parametrize(
+  ("name", "platform", "length", "changes", "words"),
+  [
+    ("splash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
+    ("splash", "TPU v3", 512, {}, "v4 on only, and this is TPU v3; give auto"),
+    ("cudnn", "tpu", 512, {}, "NVIDIA's GPUs only, and this is tpu; give auto"),
+    ("splash", "tpu", 64, {}, "data.seq_length=64; give 128"),
+    ("splash", "tpu", 500, {}, "data.seq_length=500; give 512"),
+    ("cudnn", "gpu", 512, {"dtype": "float32"}, "compute.dtype=bfloat16"),
+  ],
+)
+def test_a_named_kernel_that_cannot_is_refused_with_the_fix(
+  name, platform, length, changes, words
+):
+  with pytest.raises(ValueError, match=r"^compute\.attention=") as caught:
+    choose(platform, length, attention=name, **changes)
+  assert words in str(caught.value)
+  assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ("name", "platform"), [("splash", "tpu"), ("cudnn", "gpu")]
+)
+def test_a_named_kernel_refuses_dropout_of_attention(name, platform):
+  with pytest.raises(ValueError, match=r"rate=0\.1; set .*rate=0, or .*=xla"):
+    choose(platform, model=SIZES["base"], attention=name)
+  assert choose(platform, attention=name) == (name, "")
+
+
+def test_a_named_kernel_is_taken_where_auto_would_not():
+  assert choose("tpu", 128, attention="splash") == ("splash", "")
+
+
+def device(platform, kind="", version=""):
+  client = types.SimpleNamespace(platform_version=version)
+  return types.SimpleNamespace(
+    platform=platform, device_kind=kind, client=client
+  )
+
+
+@pytest.mark.parametrize(
+  ("one", "platform"),
+  [
+    (device("tpu", "TPU v5 lite"), "tpu"),
+    (device("tpu", "TPU v3"), "TPU v3"),
+    (device("gpu", "NVIDIA H100", "cuda 12090"), "gpu"),
+    (device("gpu", "AMD Instinct MI300X", "rocm 60300"), "rocm"),
+    (types.SimpleNamespace(platform="cpu"), "cpu"),
+  ],
+)
+def test_a_device_says_what_it_is(one, platform):
+  assert kernels.platform_of(one) == platform
+
+
+def test_the_choice_is_logged_once_and_leaves_a_name(caplog):
+  kernels._say.cache_clear()
+  tpu = device("tpu", "TPU v5 lite")
+  with caplog.at_level(logging.WARNING):
+    chosen = [
+      kernels.resolve(BFLOAT16, SIZES["base"], tpu, 512, kernels.FINETUNING)
+      for _ in range(3)
+    ]
+  compute = dataclasses.replace(BFLOAT16, attention="xla")
+  assert chosen == [compute] * 3
+  assert compute.attention in ATTENTIONS
+  assert [record.getMessage() for record in caplog.records] == [
+    "attention is left to the compiler (xla): splash, which is faster, drops "
+    "no attention weights, and attention_dropout_rate=0.1; set "
+    "--config.attention_dropout_rate=0"
+  ]

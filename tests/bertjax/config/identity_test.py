@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A run goes on as itself or not at all."""
+
+import dataclasses
+import logging
+
+import pytest
+
+from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig
+from bertjax.config.identity import check_identity, identity
+
+CONFIG = PretrainConfig()
+
+
+def of(config, store="a" * 64, tokenizer="b" * 64):
+  return identity(config, store_sha256=store, tokenizer_sha256=tokenizer)
+
+
+def changed(path, value):
+  *groups, name = path.split(".")
+  if not groups:
+    return dataclasses.replace(CONFIG, **{name: value})
+  inner = dataclasses.replace(getattr(CONFIG, groups[0]), **{name: value})
+  return dataclasses.replace(CONFIG, **{groups[0]: inner})
+
+
+@pytest.mark.parametrize(
+  ("path", "value"),
+  [
+    ("steps", 7),
+    ("batch_size", 7),
+    ("seed", 7),
+    ("model.num_layers", 7),
+    ("objective.mask_rate", 0.3),
+    ("data.seq_length", 7),
+    ("optimizer.learning_rate", 7.0),
+  ],
+)
+def test_a_change_is_refused_with_field_old_and_new(path, value):
+  with pytest.raises(ValueError, match=path) as caught:
+    check_identity(of(CONFIG), of(changed(path, value)), allow_changes="")
+  message = str(caught.value)
+  assert repr(value) in message
+  assert repr(of(CONFIG)[path]) in message
+  assert f"allow_changes={path}" in message
+  assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["store", "tokenizer"])
+def test_another_store_or_tokenizer_is_refused(name):
+  with pytest.raises(ValueError, match=name):
+    check_identity(of(CONFIG), of(CONFIG, **{name: "c" * 64}), allow_changes="")
+
+
+def test_how_it_is_computed_changes_freely():
+  other = dataclasses.replace(
+    CONFIG,
+    mesh=MeshConfig(data=2, tensor=4),
+    compute=ComputeConfig(dtype="bfloat16", remat="full"),
+    log_every_steps=1,
+  )
+  check_identity(of(CONFIG), of(other), allow_changes="")
+
+
+def made(rate, accumulation, dropout_rng):
+  return of(
+    dataclasses.replace(
+      CONFIG,
+      model=dataclasses.replace(
+        CONFIG.model, hidden_dropout_rate=rate, attention_dropout_rate=0.0
+      ),
+      optimizer=dataclasses.replace(
+        CONFIG.optimizer, accumulation=accumulation
+      ),
+      compute=ComputeConfig(dropout_rng=dropout_rng),
+    )
+  )
+
+
+def test_micro_batches_change_freely_where_dropout_goes_by_the_row():
+  """Or where nothing is dropped."""
+  for rate, before, after in (
+    (0.1, "threefry", "threefry"),
+    (0.0, "rbg", "rbg"),
+    (0.0, "threefry", "rbg"),
+  ):
+    old, new = made(rate, 1, before), made(rate, 4, after)
+    check_identity(old, new, allow_changes="")
+
+
+def test_rbg_draws_for_each_micro_batch_and_is_another_generator():
+  with pytest.raises(ValueError, match="accumulation: 1 → 4"):
+    check_identity(made(0.1, 1, "rbg"), made(0.1, 4, "rbg"), allow_changes="")
+  with pytest.raises(ValueError, match="dropout_rng: 'threefry' → 'rbg'"):
+    check_identity(
+      made(0.1, 1, "threefry"), made(0.1, 1, "rbg"), allow_changes=""
+    )
+
+
+def test_an_allowed_change_is_logged_and_only_that_one(caplog):
+  other = of(dataclasses.replace(CONFIG, steps=7, seed=3))
+  with caplog.at_level(logging.WARNING):
+    check_identity(of(CONFIG), other, allow_changes="seed, steps")
+  assert "steps changes from 1000000 to 7" in caplog.text
+  with pytest.raises(ValueError, match="seed: 0 → 3"):
+    check_identity(of(CONFIG), other, allow_changes="steps")
+  with pytest.raises(ValueError, match="is no field"):
+    check_identity(of(CONFIG), of(CONFIG), allow_changes="speed")

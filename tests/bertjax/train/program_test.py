@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel of each phase, and the steps of a TPU, compiled without one."""
+
+import dataclasses
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bertjax.config import (
+  ComputeConfig,
+  OptimizerConfig,
+  PhaseConfig,
+  PretrainConfig,
+)
+from bertjax.config.checks import kernels
+from bertjax.config.phases import split_phases
+from bertjax.train import step
+from bertjax.train.program import make_program
+from tests.testing import tiny
+
+ROOT = pathlib.Path(__file__).parents[3]
+PHASES = PretrainConfig(
+  steps=10,
+  model=dataclasses.replace(tiny.CONFIG, max_positions=1024),
+  optimizer=OptimizerConfig(warmup_steps=0),
+  phase2=PhaseConfig(steps=5, seq_length=512),
+)
+
+
+def with_attention(name, seq_length=512):
+  phase2 = dataclasses.replace(PHASES.phase2, seq_length=seq_length)
+  compute = ComputeConfig(attention=name)
+  return dataclasses.replace(PHASES, compute=compute, phase2=phase2)
+
+
+def test_a_kernel_that_the_devices_have_not_is_refused_before_any_compile():
+  with pytest.raises(ValueError, match="v4 on only, and this is cpu; give"):
+    make_program(with_attention("splash"), tiny.VOCABULARY)
+
+
+@pytest.fixture
+def on_tpu(monkeypatch):
+  monkeypatch.setattr(kernels, "platform_of", lambda device: "tpu")
+
+
+def test_each_phase_has_the_kernel_of_its_length(on_tpu, monkeypatch):
+  config = with_attention("auto")
+  program = make_program(config, tiny.VOCABULARY)
+  monkeypatch.setattr(step, "pretraining_task", lambda model, *_, **__: model)
+  models: list[Any] = [
+    program.task(phase.config, config.objective)
+    for phase in split_phases(config)
+  ]
+  names = [model.compute.attention for model in models]
+  assert names == ["xla", "splash"]
+
+
+def test_what_phase2_cannot_is_told_in_its_own_fields(on_tpu):
+  with pytest.raises(ValueError, match=r"phase2\.seq_length=600; give 640"):
+    make_program(with_attention("splash", 600), tiny.VOCABULARY)
+
+
+# Prints which of a train step's and an evaluation's kernels are there.
+COMPILE = """
+from bertjax.plan import environment, topologies
+environment.set_environment()
+import dataclasses, jax, sys
+from bertjax import step
+from bertjax.config import *
+from bertjax.plan.compiling import make_vocabulary
+from bertjax.program import make_program
+model = dataclasses.replace(
+  SIZES["base"], num_layers=2, vocab_size=30592, attention_dropout_rate=0.0
+)
+config = PretrainConfig(
+  batch_size=16,
+  model=model,
+  data=DataConfig(seq_length=512, max_packs=3),
+  compute=ComputeConfig(dtype="bfloat16", dropout_rng="rbg"),
+  mesh=MeshConfig(**eval(sys.argv[1])),
+)
+devices = topologies.get_devices(topologies.find("v5e:2x2"))
+program = make_program(config, make_vocabulary(), devices)
+state, batch = program.abstract_state(), program.abstract_batch(config)
+train = program.train_step(config, state).lower(state, batch).compile()
+task = program.task(config, config.objective)
+evaluate = step.make_eval_step(task, program.mesh).lower(state.params, batch)
+print(train.as_text(), "=====", evaluate.compile().as_text())
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(
+  importlib.util.find_spec("libtpu") is None,
+  reason="libtpu is not installed: pip install 'bertjax[tpu]'",
+)
+@pytest.mark.parametrize(
+  "mesh", [{"zero1": True}, {"fsdp": 2, "tensor": 2}], ids=str
+)
+def test_a_tpu_trains_and_evaluates_with_splash(mesh):
+  hidden = ("XLA_FLAGS", "JAX_PLATFORMS")
+  environment = {k: v for k, v in os.environ.items() if k not in hidden}
+  done = subprocess.run(
+    [sys.executable, "-c", COMPILE, repr(mesh)],
+    cwd=ROOT,
+    env=environment | {"ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
+    capture_output=True,
+    text=True,
+    timeout=1800,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  train, evaluation = done.stdout.split("=====")
+  # Heads of one device.
+  heads = 12 // mesh.get("tensor", 1)
+  kernel = rf"%splash_mha_{{}}_segmented\S* = .*bf16\[\d+,{heads},512,64\]"
+  for text, phase in ((train, "fwd"), (train, "dkv"), (evaluation, "fwd")):
+    assert re.search(kernel.format(phase), text), phase
+  assert "dkv" not in re.findall(r"splash_mha_(\w{3})", evaluation)

@@ -1,0 +1,360 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Laws of the store: what goes in comes out, and damage is named."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from data_pipelines.store import store
+from data_pipelines.store.store_writer import SplitWriter
+from tests.testing import synthetic
+
+SIZES = {"block_tokens": 900, "record_tokens": 200, "shard_tokens": 2000}
+
+
+@pytest.fixture(scope="module")
+def documents():
+  drawn = synthetic.draw_documents(60)
+  drawn[7] = np.full(300, 5)  # larger than a block
+  return drawn
+
+
+@pytest.fixture(scope="module")
+def made(documents, tmp_path_factory):
+  return synthetic.make_store(
+    tmp_path_factory.mktemp("stores") / "made",
+    {"train": documents, "validation": documents[:5]},
+    **SIZES,
+  )
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+  return shutil.copytree(made.path, tmp_path / "copy")
+
+
+def test_tokens_sentences_and_documents_come_back(made, documents):
+  split = made.split("train")
+  tokens = np.concatenate(
+    [split.read_block(k) for k in range(split.num_blocks)]
+  )
+  total = sum(int(lengths.sum()) for lengths in documents)
+  np.testing.assert_array_equal(tokens, np.arange(total) + synthetic.FIRST)
+  np.testing.assert_array_equal(split.sentences, np.concatenate(documents))
+  np.testing.assert_array_equal(
+    np.diff(split.documents), [len(lengths) for lengths in documents]
+  )
+  assert split.num_tokens == total
+  assert made.manifest["splits"]["train"]["tokens"] == total
+
+
+def test_blocks_hold_whole_documents_and_records_whole_sentences(made):
+  split = made.split("train")
+  document, record, sentence, token = split.blocks.T
+  assert split.num_blocks > 5
+  np.testing.assert_array_equal(split.documents[document], sentence)
+  np.testing.assert_array_equal(split.records[:, record], [sentence, token])
+  lengths = split.sentences & store.LENGTH
+  for number, tokens in enumerate(split.read_records(range(split.num_records))):
+    first, last = split.records[0, number : number + 2]
+    assert lengths[first:last].sum() == len(tokens) <= SIZES["record_tokens"]
+    assert tokens[0] == split.records[1, number] + synthetic.FIRST
+
+
+def test_every_sentence_has_its_address(made):
+  split = made.split("train")
+  lengths = (split.sentences & store.LENGTH).astype(np.int64)
+  assert split.num_sentences > 3 * store.MARKED
+  order = np.random.RandomState(0).permutation(split.num_sentences)
+  expected = np.cumsum(lengths) - lengths
+  np.testing.assert_array_equal(split.addresses(order), expected[order])
+  assert split.addresses(order[:0]).shape == (0,)
+  assert len(split.marks) == -(-split.num_sentences // store.MARKED)
+
+
+def test_blocks_are_about_as_large_as_asked_and_the_last_is_no_crumb(made):
+  split = made.split("train")
+  sizes = np.diff(split.blocks[:, 3])
+  documents = np.diff(split.blocks[:, 0])
+  block = SIZES["block_tokens"]
+  assert (sizes[documents > 1] <= 1.5 * block).all()
+  assert sizes[-1] > block / 2
+  assert (documents[sizes > 1.5 * block] == 1).all()
+  assert (sizes > 1.5 * block).any()
+
+
+@pytest.mark.parametrize("count", range(1, 40, 3))
+def test_no_block_is_a_crumb_and_none_is_too_large(count, tmp_path):
+  made = synthetic.make_store(
+    tmp_path / "even", {"train": [[10] * 10] * count}, block_tokens=1000
+  )
+  sizes = np.diff(made.split("train").blocks[:, 3])
+  assert sizes.sum() == 100 * count
+  assert sizes.max() <= 1500
+  assert sizes.min() >= min(500, 100 * count)
+
+
+def test_equal_documents_give_equal_bytes(made, documents, tmp_path):
+  again = synthetic.make_store(
+    tmp_path / "again",
+    {"train": documents, "validation": documents[:5]},
+    **SIZES,
+  )
+  names = sorted(path.name for path in made.path.iterdir())
+  assert names == sorted(path.name for path in again.path.iterdir())
+  assert sum(name.endswith(".array_record") for name in names) > 2
+  for name in names:
+    assert (made.path / name).read_bytes() == (again.path / name).read_bytes()
+  assert made.sha256 == again.sha256
+
+
+def test_shards_change_no_token(made, documents, tmp_path):
+  one = synthetic.make_store(
+    tmp_path / "one", {"train": documents}, **{**SIZES, "shard_tokens": 10**9}
+  ).split("train")
+  many = made.split("train")
+  assert len(list(made.path.glob("train-*.array_record"))) > 1
+  records = np.random.default_rng(0).permutation(many.num_records)
+  for left, right in zip(
+    one.read_records(records), many.read_records(records), strict=True
+  ):
+    np.testing.assert_array_equal(left, right)
+
+
+def test_a_long_sentence_is_split_evenly_and_marked(tmp_path):
+  made = synthetic.make_store(
+    tmp_path / "long", {"train": [[3, 1300, 512], [513]]}
+  )
+  split = made.split("train")
+  lengths = (split.sentences & store.LENGTH).tolist()
+  marks = (split.sentences & store.CONTINUES) > 0
+  assert lengths == [3, 433, 433, 434, 512, 256, 257]
+  assert marks.tolist() == [False, False, True, True, False, False, True]
+  assert split.documents.tolist() == [0, 5, 7]
+  assert made.manifest["splits"]["train"]["split_sentences"] == 2
+
+
+def test_piece_counts_count_the_training_split(tmp_path):
+  folder = tmp_path / "counts"
+  folder.mkdir()
+  rng = np.random.default_rng(0)
+  ids = rng.integers(0, 50, 4000)
+  splits = {}
+  for name, part in (("train", ids), ("validation", ids[:10])):
+    writer = store.SplitWriter(folder, name, 50, block_tokens=500)
+    for document in np.split(part, range(400, len(part), 400)):
+      writer.add([document[:100], [], document[100:]])
+    splits[name] = writer.finish()
+  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 50}
+  store.write_manifest(folder, source={}, tokenizer=tokenizer, splits=splits)
+  made = store.open_store(folder)
+  np.testing.assert_array_equal(
+    made.piece_counts(), np.bincount(ids, minlength=50)
+  )
+  assert made.vocab_size == 50
+  assert made.special_ids == synthetic.SPECIALS
+
+
+@pytest.mark.parametrize(("vocab_size", "width"), [(1 << 16, 2), (65537, 4)])
+def test_ids_take_two_bytes_where_the_vocabulary_allows(
+  vocab_size, width, tmp_path
+):
+  assert store.token_dtype(vocab_size).itemsize == width
+  writer = store.SplitWriter(tmp_path, "train", vocab_size)
+  writer.add([[vocab_size - 1]])
+  entry = writer.finish()
+  tokenizer = {**synthetic.TOKENIZER, "vocab_size": vocab_size}
+  store.write_manifest(
+    tmp_path, source={}, tokenizer=tokenizer, splits={"train": entry}
+  )
+  split = store.open_store(tmp_path).split("train")
+  assert split.read_block(0).tolist() == [vocab_size - 1]
+
+
+def test_the_writer_refuses_what_it_cannot_store(tmp_path):
+  writer = SplitWriter(tmp_path, "train", 100)
+  with pytest.raises(ValueError, match="token id 100 is outside"):
+    writer.add([[1, 2], [100]])
+  with pytest.raises(ValueError, match="token id -1 is outside"):
+    writer.add([[-1]])
+  with pytest.raises(ValueError, match="sentences hold 2 tokens"):
+    writer.add_flat(np.array([1, 2, 3]), np.array([1, 1]))
+  writer.add([])
+  writer.add([[], []])
+  assert writer.finish()["documents"] == 0
+
+
+def test_an_empty_split_is_refused_when_it_is_asked_for(tmp_path):
+  made = synthetic.make_store(
+    tmp_path / "empty", {"train": [[3]], "validation": []}
+  )
+  with pytest.raises(ValueError, match=r"split 'validation' .* is empty"):
+    made.split("validation")
+  with pytest.raises(ValueError, match="no split 'test'"):
+    made.split("test")
+
+
+def _damage(folder, name):
+  """Breaks a store in one way; returns the file that an error must name."""
+  manifest = folder / "manifest.json"
+  shard = sorted(folder.glob("train-*.array_record"))[1]
+  index = folder / "train.sentences.npy"
+  if name == "no manifest":
+    manifest.unlink()
+    return folder
+  if name == "not json":
+    manifest.write_text("{")
+    return manifest
+  if name in {"other format", "other version", "a list"}:
+    parsed = json.loads(manifest.read_text())
+    key = "format" if name == "other format" else "version"
+    parsed = [] if name == "a list" else {**parsed, key: "x"}
+    manifest.write_text(json.dumps(parsed))
+    return manifest
+  broken = shard if "shard" in name else index
+  if name.startswith("missing"):
+    broken.unlink()
+  else:
+    broken.write_bytes(broken.read_bytes()[:-1])
+  return broken
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    "no manifest",
+    "not json",
+    "a list",
+    "other format",
+    "other version",
+    "missing shard",
+    "truncated shard",
+    "missing index",
+    "truncated index",
+  ],
+)
+def test_a_damaged_store_is_refused_in_one_line_that_names_the_file(
+  name, copied
+):
+  path = _damage(copied, name)
+  with pytest.raises(ValueError, match=r".") as raised:
+    store.open_store(copied)
+  message = str(raised.value)
+  assert str(path) in message
+  assert "\n" not in message
+
+
+def test_a_flipped_byte_is_found_when_it_is_read(copied):
+  shard = sorted(copied.glob("train-*.array_record"))[1]
+  data = bytearray(shard.read_bytes())
+  data[len(data) // 2] ^= 1
+  shard.write_bytes(data)
+  opened = store.open_store(copied)
+  with pytest.raises(ValueError, match=shard.name):
+    opened.verify()
+  split = opened.split("train")
+  with pytest.raises(ValueError, match=shard.name) as raised:
+    split.read_records(range(split.num_records))
+  assert "\n" not in str(raised.value)
+
+
+def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
+  """A read raises and names the shard, or the bit was in no record."""
+  shard = sorted(copied.glob("train-*.array_record"))[1]
+  whole = shard.read_bytes()
+  split = store.open_store(copied).split("train")
+  expected = [tokens.tobytes() for tokens in split.read_records(range(30))]
+  rng = np.random.default_rng(0)
+  # Most of so small a file is padding, whose bits matter to nobody.
+  places = np.concatenate(
+    (rng.integers(0, 6000, 120), rng.integers(0, len(whole), 80))
+  )
+  errors = []
+  for place in places.tolist():
+    data = bytearray(whole)
+    data[place] ^= 1 << int(rng.integers(8))
+    shard.write_bytes(data)
+    split = store.open_store(copied).split("train")
+    for record, tokens in enumerate(expected):
+      try:
+        assert split.read_records([record])[0].tobytes() == tokens
+      except ValueError as error:
+        errors.append(str(error))
+  assert len(errors) > 50
+  assert all(shard.name in error for error in errors)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 5000])
+def test_a_shard_cut_short_after_opening_is_named(kept, copied):
+  shard = sorted(copied.glob("train-*.array_record"))[1]
+  split = store.open_store(copied).split("train")
+  shard.write_bytes(shard.read_bytes()[:kept])
+  with pytest.raises(ValueError, match=shard.name) as raised:
+    split.read_records(range(split.num_records))
+  assert "\n" not in str(raised.value)
+
+
+def test_a_token_takes_two_bytes_and_little_more(tmp_path):
+  """With sentences of 24 tokens, as in books; the index included."""
+  folder = tmp_path / "large"
+  folder.mkdir()
+  writer = store.SplitWriter(folder, "train", 8192)
+  rng = np.random.default_rng(0)
+  while writer._tokens < 14_000_000:
+    lengths = rng.geometric(1 / 16, size=rng.geometric(1 / 100))
+    writer.add_flat(rng.integers(0, 8192, lengths.sum()), lengths)
+  entry = writer.finish()
+  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8192}
+  store.write_manifest(
+    folder, source={}, tokenizer=tokenizer, splits={"train": entry}
+  )
+  size = sum(path.stat().st_size for path in folder.rglob("*"))
+  assert size / entry["tokens"] <= 2.2
+
+
+def test_verify_accepts_what_was_written(made):
+  made.verify()
+
+
+def test_another_tokenizer_is_refused(made):
+  made.check_tokenizer("0" * 64)
+  with pytest.raises(ValueError, match="was made with tokenizer 0000"):
+    made.check_tokenizer("f" * 64)
+
+
+def test_commit_renames_a_finished_store_and_nothing_else(copied, tmp_path):
+  output = tmp_path / "output"
+  unfinished = tmp_path / "unfinished"
+  unfinished.mkdir()
+  with pytest.raises(ValueError, match=r"has no manifest\.json"):
+    store.commit(unfinished, output)
+  store.commit(copied, output)
+  assert not copied.exists()
+  store.open_store(output)
+  shutil.copytree(output, copied)
+  with pytest.raises(ValueError, match="is there already"):
+    store.commit(copied, output)
+
+
+def test_the_manifest_knows_no_place_and_no_time(made):
+  text = (made.path / "manifest.json").read_text()
+  assert str(made.path) not in text
+  assert str(made.path.parent) not in text
+  assert set(json.loads(text)) == {
+    "format",
+    "version",
+    "source",
+    "tokenizer",
+    "splits",
+  }
+
+
+def test_a_pickled_split_reads_the_same(made):
+  split = made.split("train")
+  split.read_records([0])
+  copy = pickle.loads(pickle.dumps(split))
+  np.testing.assert_array_equal(copy.read_block(1), split.read_block(1))

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever is asked, and whenever: all stop before the same step."""
+
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from bertjax.parallel import multihost
+from launch import cli
+from launch.hosts import preemption
+
+PROCESSES = 3
+STEPS = 400
+
+
+class Store:
+  """The runtime's key-value store, for processes that are threads."""
+
+  def __init__(self):
+    self._values = {}
+    self._told = []
+    self._all = threading.Barrier(PROCESSES)
+
+  def put(self, key, value):
+    self._values.setdefault(key, value)
+
+  def peek(self, key):
+    return self._values.get(key)
+
+  def exchange(self, key, value, *, seconds):
+    del key
+    self._told.append(value)
+    self._all.wait(seconds)
+    return list(self._told)
+
+
+@pytest.fixture
+def store(monkeypatch):
+  made = Store()
+  monkeypatch.setattr(preemption, "_LOOK_SECONDS", 0.01)
+  monkeypatch.setattr(multihost, "unique", lambda topic: topic)
+  for name in ("put", "peek", "exchange"):
+    monkeypatch.setattr(multihost, name, getattr(made, name))
+  return made
+
+
+def run(together, ends, number, *, start, collective, pause):
+  """A loop whose steps need all, and which runs two of them ahead."""
+  step = start
+  while step < start + STEPS and not together.due(step):
+    step += 1
+    time.sleep(pause())
+    if step % 3 == 0:
+      collective.wait(20)
+  ends[number] = step
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+@pytest.mark.parametrize("asked", [0, 1, 2])
+@pytest.mark.usefixtures("store")
+def test_all_stop_before_the_same_step(asked, start):
+  draw = random.Random(asked)
+  togethers = [preemption.Together() for _ in range(PROCESSES)]
+  collective = threading.Barrier(PROCESSES)
+  ends = {}
+  threads = [
+    threading.Thread(
+      target=run,
+      args=(together, ends, number),
+      kwargs={
+        "start": start,
+        "collective": collective,
+        "pause": lambda: draw.uniform(0, 0.004),
+      },
+    )
+    for number, together in enumerate(togethers)
+  ]
+  for thread in threads:
+    thread.start()
+  time.sleep(draw.uniform(0, 0.1))
+  togethers[asked].announce(signal.SIGINT)
+  for thread in threads:
+    thread.join(30)
+  for together in togethers:
+    together.close()
+  assert len(ends) == PROCESSES
+  assert len(set(ends.values())) == 1
+  assert start <= ends[0] < start + STEPS, "it was heard"
+  assert {together.signal for together in togethers} == {signal.SIGINT}
+
+
+@pytest.mark.usefixtures("store")
+def test_a_request_before_the_first_step_is_kept_for_it():
+  togethers = [preemption.Together() for _ in range(PROCESSES)]
+  togethers[1].announce(signal.SIGTERM)
+  deadline = time.monotonic() + 20
+  while any(each.signal is None for each in togethers):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  assert all(each.due(500) for each in togethers)
+  for each in togethers:
+    each.close()
+
+
+def test_a_signal_goes_to_the_others_and_its_code_to_all(capsys):
+  class Told:
+    signal = None
+    closed = False
+
+    def announce(self, number):
+      self.signal = number
+
+    def due(self, step):
+      return self.signal is not None and step >= 7
+
+    def close(self):
+      self.closed = True
+
+  told = Told()
+  with cli.Signals(told) as signals:
+    assert not signals.requested(7)
+    signal.raise_signal(signal.SIGTERM)
+    assert told.signal == signal.SIGTERM
+    assert not signals.requested(6)
+    assert not signals.requested()
+    assert signals.requested(7)
+    assert signals.requested()
+    with pytest.raises(SystemExit) as left:
+      signals.leave("bye")
+  assert left.value.code == cli.RESTART
+  assert told.closed
+  assert capsys.readouterr().err == "bye\n"

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run tells of its devices before it starts."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig
+from bertjax.train.program import make_program
+from launch.run.layout import describe_layout
+from tests.testing import tiny
+
+
+def lines(mesh, devices=8, rng="threefry"):
+  config = PretrainConfig(
+    model=tiny.CONFIG, mesh=mesh, compute=ComputeConfig(dropout_rng=rng)
+  )
+  config = dataclasses.replace(
+    config, data=dataclasses.replace(config.data, seq_length=tiny.LENGTH)
+  )
+  program = make_program(config, tiny.VOCABULARY, jax.devices()[:devices])
+  return list(describe_layout(program, program.abstract_state().params))
+
+
+@pytest.mark.parametrize(
+  ("rng", "told"), [("threefry", "any mesh"), ("rbg", "this mesh")]
+)
+def test_the_mesh_and_what_holds_of_dropout_are_told(rng, told):
+  first, second = lines(MeshConfig(data=4, tensor=2), rng=rng)
+  assert "on 8 cpu (data 4 × fsdp 1 × tensor 2) of 1 process" in first
+  assert told in second
+
+
+def test_what_zero1_leaves_whole_is_told():
+  """Seven devices divide no axis of the model; eight nearly all."""
+  *_, last = lines(MeshConfig(data=7, zero1=True), devices=7)
+  assert "100% of the parameters are whole" in last
+  assert "mesh.data=7" in last
+  assert len(lines(MeshConfig(data=8, zero1=True))) == 2

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run keeps for its next start, and what it says at one."""
+
+import types
+from typing import Any
+
+import pytest
+
+from bertjax.config import (
+  DataConfig,
+  MeshConfig,
+  ObjectiveConfig,
+  ProfileConfig,
+)
+from bertjax.parallel import multihost, sharding
+from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.store.store import open_store
+from launch.run import resumable
+from tests.testing import corpus
+
+BATCH, STEP = 4, 30
+
+
+def make(path):
+  return PretrainingPipeline(
+    open_store(path),
+    "train",
+    objective=ObjectiveConfig(),
+    data=DataConfig(store=path, seq_length=24),
+    batch_size=BATCH,
+    seed=0,
+  )
+
+
+def walk(path, rows):
+  pipeline = make(path)
+  for step in range(STEP + 1):
+    pipeline.batch(step, rows)
+  return pipeline.memo(STEP)["facts"]
+
+
+def test_facts_of_all_processes_are_those_of_one(tmp_path):
+  path = corpus.make_store(tmp_path)
+  told = [walk(path, slice(n, n + 1)) for n in range(BATCH)]
+  whole = walk(path, None)
+  assert resumable.merge(told) == sorted(whole)
+  assert resumable.merge([whole, whole]) == sorted(whole)
+
+
+def test_what_a_process_knew_before_a_restart_gives_way_to_what_is_newer():
+  old, new = [[0, 2, 7], [1, 3, 9]], [[0, 2, 7], [1, 11, 80]]
+  mixed = [[[0, *fact] for fact in old], [[0, *fact] for fact in new]]
+  for told in ([old, new], [new, old]):
+    assert resumable.merge(told) == new
+  assert resumable.merge(mixed) == [[0, *fact] for fact in new]
+
+
+def test_alone_nothing_is_asked():
+  assert multihost.gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
+
+
+@pytest.mark.parametrize(
+  ("first", "start", "told"),
+  [(3, 3, True), (3, 2, False), (1, 9, True), (0, 9, False)],
+)
+def test_a_trace_that_comes_too_late_is_told_of(first, start, told):
+  said = []
+  config = corpus.make_config("", profile=ProfileConfig(start_step=first))
+  program = types.SimpleNamespace(
+    mesh=sharding.make_mesh(MeshConfig()), config=config
+  )
+  run: Any = types.SimpleNamespace(
+    _parts=types.SimpleNamespace(config=config, program=program),
+    progress=types.SimpleNamespace(say=said.append),
+    state=types.SimpleNamespace(params={}),
+    evaluation=None,
+  )
+  resumable.Run._tell(run, start)
+  assert (f"profile.start_step={first} is done: no trace" in said) == told

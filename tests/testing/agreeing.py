@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One of several processes that agree on some things and not on others.
+
+python -m tests.testing.agreeing --output=FOLDER [--role=ROLE] and the flags of
+`launch.hosts.start_up`. Writes what it was told to `FOLDER/NUMBER.json`.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from bertjax.parallel import multihost, shared_folder
+from launch import cli
+from launch.hosts import start_up
+
+
+def told(act):
+  """What an act gives: a value, or its error."""
+  try:
+    return act()
+  except (ValueError, OSError) as error:
+    return f"{type(error).__name__}: {error}"
+
+
+def fail_on(number, error):
+  if multihost.process() == number:
+    raise error
+  return "fine"
+
+
+def total():
+  """What all devices add up together."""
+  count = jax.device_count()
+  mesh = jax.make_mesh((count,), ("x",), axis_types=(AxisType.Auto,))
+  ones = jax.make_array_from_callback(
+    (count,),
+    NamedSharding(mesh, PartitionSpec("x")),
+    lambda _: np.ones(1, np.float32),
+  )
+  add = jax.jit(jnp.sum, out_shardings=NamedSharding(mesh, PartitionSpec()))
+  return float(add(ones))
+
+
+def agree(folder):
+  me = multihost.process()
+  own = folder / str(me)
+  own.mkdir()
+  shared = folder / "shared"
+  shared.mkdir(exist_ok=True)
+  return {
+    "devices": [jax.device_count(), jax.local_device_count()],
+    "total": total(),
+    "alike": told(lambda: multihost.alike("x", lambda: me, error=KeyError)),
+    "fault": told(
+      lambda: multihost.alike("x", lambda: fail_on(1, ValueError("no store")))
+    ),
+    "disk": told(
+      lambda: multihost.alike("x", lambda: fail_on(1, OSError("no disk")))
+    ),
+    "all fault": told(
+      lambda: multihost.alike("x", lambda: fail_on(me, ValueError("bad")))
+    ),
+    "facts": told(
+      lambda: multihost.alike("x", lambda: me, facts=lambda me: {"it": me // 2})
+    ),
+    "decide": told(lambda: multihost.decide("x", lambda: [me, "said"])),
+    "decided fault": told(
+      lambda: multihost.decide("x", lambda: fail_on(0, OSError("full")))
+    ),
+    "gather": told(lambda: multihost.gather("x", {"n": me})),
+    "shared": told(lambda: shared_folder.check(shared)),
+    "own": told(lambda: shared_folder.check(own)),
+    "left": sorted(path.name for path in shared.iterdir()),
+    "absent": told(lambda: me == 1 or multihost.gather("y", 0, seconds=0.5)),
+  }
+
+
+def main(_):
+  values = flags.FLAGS
+  folder = pathlib.Path(values.output)
+  if values.role == "fail":
+    (folder / f"{values.process_id}.started").write_text("")
+    if values.process_id == 1:
+      sys.exit(7)
+    time.sleep(600)
+  if values.role == "gone":
+    start_up.INITIALIZATION = 1
+    if values.process_id == 1:
+      start_up.jax.distributed.initialize = lambda *_, **__: os._exit(9)
+  start_up.start({"output": values.output})
+  if values.role.startswith("alone"):
+    if values.role[-1] in f"*{multihost.process()}":
+      raise {"V": ValueError, "R": RuntimeError}[values.role[5]]("it broke")
+    multihost.gather("nobody", 0)
+  result = agree(folder)
+  (folder / f"{multihost.process()}.json").write_text(json.dumps(result))
+  print(f"done {multihost.process()}")
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("output", None, "Folder for what was told.")
+  flags.DEFINE_string(
+    "role",
+    "",
+    "fail: process 1 does, and 0 hangs; gone: 1 dies when all have come; "
+    "aloneV0: 0 raises a "
+    "ValueError; aloneR1: 1 a RuntimeError; aloneV*: all do.",
+  )
+  start_up.define_flags()
+  cli.run(main)

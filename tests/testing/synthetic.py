@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stores in which no two tokens are equal, so that each tells its place.
+
+Token t of a split has id t + FIRST, over all its documents in a row.
+"""
+
+import pathlib
+
+import numpy as np
+
+from data_pipelines.store import store
+
+FIRST = 10
+SPECIALS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+TOKENIZER = {
+  "name": "places",
+  "sha256": "0" * 64,
+  "vocab_size": 200_000,
+  "special_ids": SPECIALS,
+}
+
+
+def draw_documents(count, seed=0, sentences=12, tokens=9):
+  """Sentence lengths of `count` documents, some of one sentence."""
+  rng = np.random.default_rng(seed)
+  return [
+    rng.geometric(1 / tokens, size=rng.integers(1, 2 * sentences))
+    for _ in range(count)
+  ]
+
+
+def write_split(folder, name, documents, **sizes):
+  writer = store.SplitWriter(folder, name, TOKENIZER["vocab_size"], **sizes)
+  token = FIRST
+  for lengths in documents:
+    total = int(np.sum(lengths))
+    writer.add_flat(np.arange(token, token + total), np.asarray(lengths))
+    token += total
+  return writer.finish()
+
+
+def make_store(folder, splits, **sizes):
+  """Open a store of the given sentence lengths, by split and document."""
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True)
+  entries = {
+    name: write_split(folder, name, documents, **sizes)
+    for name, documents in splits.items()
+  }
+  store.write_manifest(
+    folder, source={"made": "up"}, tokenizer=TOKENIZER, splits=entries
+  )
+  return store.open_store(folder)
+
+
+def places(split):
+  """Of each token of a split: the number of its sentence, and document."""
+  lengths = split.sentences & store.LENGTH
+  sentence_of = np.repeat(np.arange(len(lengths)), lengths)
+  document_of = np.repeat(
+    np.arange(split.num_documents), np.diff(split.documents)
+  )[sentence_of]
+  return sentence_of, document_of
