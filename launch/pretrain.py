@@ -33,9 +33,10 @@ from bertjax.checkpoints.bundle import (
 from bertjax.config import PretrainConfig, from_mapping
 from bertjax.parallel import multihost
 from bertjax.train import loop, writers
+from bertjax.train.state import TrainState
 from launch import cli, folders, host_memory
 from launch.hosts import preemption, start_up
-from launch.run.assembly import assemble
+from launch.run.assembly import Parts, assemble
 from launch.run.resumable import TOKENIZER, Run
 
 BUNDLE = "bundle"
@@ -72,21 +73,11 @@ def run(
     Run(parts, folder) as active,
     cli.Signals(preemption.several()) as signals,
   ):
-    state, step = active.state, 0
-    for phase in active.phases():
-      state = loop.train(
-        state,
-        train_step=parts.program.train_step(phase.config, state),
-        batches=active.batches,
-        steps=phase.stop,
-        mesh=parts.program.mesh,
-        hooks=active.hooks,
-        stop=signals.requested,
-      )
-      step = int(jax.device_get(state.step))
-      if signals.requested():
-        active.close()
-        signals.leave(_stopped(step, parts.config.steps, folder))
+    state = _train(active, parts, signals)
+    step = int(jax.device_get(state.step))
+    if signals.requested():
+      active.close()
+      signals.leave(_stopped(step, parts.config.steps, folder))
     details = active.details(step)
     write_bundle(
       target, state.params, parts.config.model, folder / TOKENIZER, details
@@ -104,6 +95,24 @@ def run(
       "bundle": str(target),
       "workdir": str(folder),
     }
+
+
+def _train(active: Run, parts: Parts, signals: cli.Signals) -> TrainState:
+  """Train through the phases that are left; end early when asked to stop."""
+  state = active.state
+  for phase in active.phases():
+    state = loop.train(
+      state,
+      train_step=parts.program.train_step(phase.config, state),
+      batches=active.batches,
+      steps=phase.stop,
+      mesh=parts.program.mesh,
+      hooks=active.hooks,
+      stop=signals.requested,
+    )
+    if signals.requested():
+      break
+  return state
 
 
 def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:
