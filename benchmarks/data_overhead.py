@@ -43,7 +43,8 @@ from bertjax.config import (
 )
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state, step
 from data_pipelines.rows.pretraining import PretrainingPipeline, train_iterator
 from data_pipelines.store import store as stores
@@ -72,7 +73,7 @@ class Trainer:
     optimizer = optim.make_optimizer(
       settings, optim.make_schedule(settings, 1_000_000)
     )
-    self._mesh = sharding.make_mesh(MeshConfig(), jax.devices()[:1])
+    self._mesh = make_mesh(MeshConfig(), jax.devices()[:1])
 
     def init_params(key: jax.Array) -> Any:
       features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": length, "R": 1})
@@ -89,7 +90,7 @@ class Trainer:
     begin = time.perf_counter()
     batch = next(batches)
     waited = time.perf_counter() - begin
-    placed = sharding.put_batch(batch, self._mesh)
+    placed = feeding.put_batch(batch, self._mesh)
     self._state, metrics = self._step(self._state, placed)
     jax.block_until_ready((self._state, metrics))
     return waited, time.perf_counter() - begin

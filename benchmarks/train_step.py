@@ -44,7 +44,8 @@ from bertjax.config import (
 )
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state, step
 from launch import host_memory
 
@@ -119,7 +120,7 @@ def make_ours(
   optimizer = optim.make_optimizer(
     settings, optim.make_schedule(settings, 1_000_000)
   )
-  mesh = sharding.make_mesh(MeshConfig(), jax.devices()[:1])
+  mesh = make_mesh(MeshConfig(), jax.devices()[:1])
 
   def init_params(key: jax.Array) -> Mapping:
     sizes = {"B": 1, "S": SEQ_LENGTH.value, "R": 1}
@@ -128,7 +129,7 @@ def make_ours(
     return model.init(key, features, one, deterministic=True)["params"]
 
   carried = state.make_state(init_params, optimizer, mesh, seed=0)
-  placed = sharding.put_batch(batch, mesh)
+  placed = feeding.put_batch(batch, mesh)
   jitted: Any = step.make_train_step(
     task, optimizer, mesh, carried, step.StepOptions()
   )

@@ -30,7 +30,8 @@ from bertjax.finetune.experiment import Experiment
 from bertjax.finetune.programs import make_programs
 from bertjax.finetune.splits import make_split
 from bertjax.finetune.trial import Material
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Ledger, Trial, write_json
 from data_pipelines.tasks import catalog
 from data_pipelines.tasks.classification import Task
@@ -121,9 +122,7 @@ def load_data(
   """
   tokenizer = tokenizers.load(tokenizer_path)
   checks.check_config(config, encoder, tokenizer.vocab_size)
-  checks.check_shards(
-    config, sharding.batch_shards(sharding.make_mesh(config.mesh))
-  )
+  checks.check_shards(config, feeding.batch_shards(make_mesh(config.mesh)))
   task = catalog.load_task(config.task)
   batches = {
     name: TaskBatches(
@@ -163,7 +162,7 @@ def _material(
   init: str,
 ) -> Material:
   programs = make_programs(
-    info.model, data.num_classes, config, steps, sharding.make_mesh(config.mesh)
+    info.model, data.num_classes, config, steps, make_mesh(config.mesh)
   )
   dev, test = (
     make_split(

@@ -25,7 +25,7 @@ from bertjax.model import BertForSequenceClassification
 from bertjax.model.precision import compute_copy
 from bertjax.objectives.losses import classification_losses
 from bertjax.optim import make_optimizer, make_schedule
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding, sharding
 from bertjax.train.state import TrainState, abstract_state, make_initializer
 from bertjax.train.step import (
   Features,
@@ -143,7 +143,7 @@ def _make_programs(
 
 def place(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
   """Put a whole batch on the devices, each process its own rows."""
-  return sharding.put_batch(_own_rows(batch, mesh), mesh)
+  return feeding.put_batch(_own_rows(batch, mesh), mesh)
 
 
 def with_seed(batch: Batch, seed: int, mesh: Mesh) -> Batch:
@@ -153,7 +153,7 @@ def with_seed(batch: Batch, seed: int, mesh: Mesh) -> Batch:
 
 
 def _own_rows(batch: Batch, mesh: Mesh) -> Batch:
-  rows = sharding.local_rows(mesh, len(batch["weight_B"]))
+  rows = feeding.local_rows(mesh, len(batch["weight_B"]))
   return {name: array[rows] for name, array in batch.items()}
 
 

@@ -20,8 +20,8 @@ from jax.sharding import Mesh, PartitionSpec
 
 from bertjax.objectives import losses as objectives
 from bertjax.parallel import sharding
+from bertjax.parallel.mesh import DATA
 
-DATA = sharding.DATA
 # (parameters, prepared batch, weights of its losses, key of dropout) →
 # ((total, metrics), gradients), which have the dtypes of the parameters.
 Gradients = Callable[[Any, Any, Mapping[str, jax.Array], jax.Array], Any]

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
 from bertjax.train.hooks import Hook, Moment, StepRecord
 from bertjax.train.state import TrainState
 from bertjax.train.step import Metrics, TrainStep
@@ -81,7 +81,7 @@ def train(
 
         # The step; then the metrics of the step before.
         with jax.profiler.StepTraceAnnotation("train", step_num=step + 1):
-          placed = sharding.put_batch(batch, mesh)
+          placed = feeding.put_batch(batch, mesh)
           state, metrics = train_step(state, placed)
         step += 1
         reader.dispatched(step, metrics, waited)

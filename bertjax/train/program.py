@@ -27,6 +27,7 @@ from bertjax.config.phases import of_phase2, split_phases
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import losses, masking
 from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import step
 from bertjax.train.state import TrainState, abstract_state, make_state
 
@@ -140,7 +141,7 @@ def make_program(
     ValueError: a mesh that these devices do not make up, or a kernel that
       they do not have.
   """
-  mesh = sharding.make_mesh(config.mesh, devices)
+  mesh = make_mesh(config.mesh, devices)
   for phase in split_phases(config):
     with of_phase2(applies=phase.start > 0):
       _compute(phase.config, mesh)

@@ -34,7 +34,7 @@ def describe_layout(program: Program, params: Any) -> Iterator[str]:
     yield "dropout_rng=threefry: the same on any mesh and backend"
   if not config.mesh.zero1:
     return
-  whole = sharding.whole_share(params)
+  whole = sharding.replicated_share(params)
   if whole > _SMALL:
     yield (
       f"mesh.zero1: {whole:.0%} of the parameters are whole on every device, "

@@ -16,7 +16,7 @@ from bertjax.batch import Batch
 from bertjax.checkpoints import bundle, checkpoint, resize, transfer
 from bertjax.config import identity, phases, to_mapping
 from bertjax.objectives import losses
-from bertjax.parallel import multihost, sharding, shared_folder
+from bertjax.parallel import feeding, multihost, shared_folder
 from bertjax.train import hooks, progress, writers
 from bertjax.train.state import TrainState
 from data_pipelines.rows.pretraining import train_iterator
@@ -189,7 +189,7 @@ class Run:
       start - phase.start,
       workers=data.workers,
       prefetch=data.prefetch,
-      rows=sharding.local_rows(
+      rows=feeding.local_rows(
         self._parts.program.mesh, phase.config.batch_size
       ),
     )

@@ -10,7 +10,7 @@ import jax
 
 from bertjax.config import ObjectiveConfig
 from bertjax.objectives.metrics import Metrics
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
 from bertjax.train import step
 from data_pipelines.rows.pretraining import EvaluationBatches
 from launch.run.assembly import Parts
@@ -44,15 +44,13 @@ def make_evaluate(
   )
   task = parts.program.task(phase.config, objective)
   eval_step = step.make_eval_step(task, parts.program.mesh)
-  rows = sharding.local_rows(parts.program.mesh, phase.config.batch_size)
+  rows = feeding.local_rows(parts.program.mesh, phase.config.batch_size)
 
   def add_up(batches: EvaluationBatches, params: Any) -> _Sums:
     sums: _Sums = {}
     pending: Metrics = {}
     for index in range(len(batches)):
-      placed = sharding.put_batch(
-        batches.batch(index, rows), parts.program.mesh
-      )
+      placed = feeding.put_batch(batches.batch(index, rows), parts.program.mesh)
       # One batch late, so that the host makes the next one meanwhile; not
       # later, since evaluations depend on nothing of each other, and two in
       # flight can block each other's collectives on virtual CPU devices.

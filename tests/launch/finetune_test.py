@@ -26,7 +26,7 @@ from bertjax.finetune import experiment
 from bertjax.finetune.artifact import make_start
 from bertjax.finetune.programs import make_programs
 from bertjax.model.parameters import by_name
-from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from launch import finetune, predict
 from tests.testing import small
 
@@ -45,11 +45,9 @@ CONFIG = FinetuneConfig(
 @pytest.fixture(scope="module", autouse=True)
 def one_device():
   """Compiling for eight takes three times as long."""
-  make_mesh = sharding.make_mesh
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(
-      sharding,
-      "make_mesh",
+      "launch.finetune.make_mesh",
       lambda config: make_mesh(config, jax.devices()[:1]),
     )
     yield
@@ -153,9 +151,7 @@ def test_from_scratch_is_another_start_of_the_same_run(place, results):
 def starting_params(path, seed, pooling="cls"):
   info = read_pretrained(path)
   config = dataclasses.replace(CONFIG, pooling=pooling)
-  programs = make_programs(
-    info.model, 2, config, 40, sharding.make_mesh(config.mesh)
-  )
+  programs = make_programs(info.model, 2, config, 40, make_mesh(config.mesh))
   made = by_name(programs.initialize(seed).params)
   start = make_start(programs, info, pooling)
   started = by_name(start(seed).params)

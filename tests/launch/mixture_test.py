@@ -18,7 +18,7 @@ from bertjax.config import (
   PhaseConfig,
   identity,
 )
-from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import writers
 from launch import pretrain
 from launch.run import assembly, resumable, validation
@@ -32,10 +32,9 @@ PHASE2 = PhaseConfig(steps=2, seq_length=32, batch_size=8)
 @pytest.fixture(scope="module", autouse=True)
 def one_device():
   """Rows are what is looked at here; one device compiles faster than eight."""
-  real = sharding.make_mesh
   with pytest.MonkeyPatch.context() as patch:
-    one = lambda *_: real(MeshConfig(), jax.devices()[:1])
-    patch.setattr(sharding, "make_mesh", one)
+    one = lambda *_: make_mesh(MeshConfig(), jax.devices()[:1])
+    patch.setattr("bertjax.train.program.make_mesh", one)
     yield
 
 

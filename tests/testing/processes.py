@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 from bertjax.config import MeshConfig, ModelConfig
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding, sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import loop
 from bertjax.train.hooks import Hook
 from data_pipelines.rows.pretraining import train_iterator
@@ -70,16 +71,16 @@ def make_parts(store, mesh, order, devices):
   """A run on these devices, in this order."""
   # The check is of all devices that there are.
   parts = assembly.assemble(make_config(store, MeshConfig(data=-1)))
-  made = sharding.make_mesh(mesh, [devices[at] for at in order])
+  made = make_mesh(mesh, [devices[at] for at in order])
   program = dataclasses.replace(parts.program, mesh=made)
   return dataclasses.replace(parts, program=program)
 
 
 def feed(parts):
   """Which rows are fed and planned, and what then lies on the devices."""
-  rows = sharding.local_rows(parts.program.mesh, BATCH)
+  rows = feeding.local_rows(parts.program.mesh, BATCH)
   batch = parts.phases[0].pipeline.batch(STEPS, rows)
-  placed = sharding.put_batch(batch, parts.program.mesh)["tokens_BS"]
+  placed = feeding.put_batch(batch, parts.program.mesh)["tokens_BS"]
   return {
     "rows": [rows.start, rows.stop],
     "tokens": batch["tokens_BS"].tolist(),
@@ -99,7 +100,7 @@ def train(parts):
     fresh,
     train_step=parts.program.train_step(phase.config, fresh),
     batches=lambda start: train_iterator(
-      phase.pipeline, start, rows=sharding.local_rows(parts.program.mesh, BATCH)
+      phase.pipeline, start, rows=feeding.local_rows(parts.program.mesh, BATCH)
     ),
     steps=STEPS,
     mesh=parts.program.mesh,

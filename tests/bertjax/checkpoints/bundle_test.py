@@ -13,6 +13,7 @@ from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.checkpoints import bundle, checkpoint
 from bertjax.config import MeshConfig
 from bertjax.parallel import multihost, sharding
+from bertjax.parallel.mesh import make_mesh
 from tests.testing import tiny
 
 INFO = {"pooler_trained": True, "step": 3, "evaluation": {"mlm_loss": 4.25}}
@@ -20,7 +21,7 @@ INFO = {"pooler_trained": True, "step": 3, "evaluation": {"mlm_loss": 4.25}}
 
 @pytest.fixture(scope="module")
 def params():
-  mesh = sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
+  mesh = make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
   boxed = jax.eval_shape(tiny.init_params, jax.random.key(0))
   return jax.device_put(tiny.params(), sharding.param_shardings(boxed, mesh))
 

@@ -14,7 +14,8 @@ import pytest
 
 from bertjax.checkpoints import checkpoint
 from bertjax.config import CheckpointConfig, MeshConfig
-from bertjax.parallel import multihost, sharding
+from bertjax.parallel import multihost
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state
 from tests.testing import toy
 
@@ -39,7 +40,7 @@ def optimizer():
 
 
 def make(mesh_config=MESH, seed=0):
-  mesh = sharding.make_mesh(mesh_config)
+  mesh = make_mesh(mesh_config)
   return state.make_state(toy.init_params, optimizer(), mesh, seed=seed)
 
 

@@ -10,7 +10,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from bertjax.checkpoints import digest
 from bertjax.config import MeshConfig
-from bertjax.parallel import multihost, sharding
+from bertjax.parallel import multihost
+from bertjax.parallel.mesh import make_mesh
 
 
 def words(array):
@@ -23,7 +24,7 @@ def array():
 
 
 def test_a_digest_is_the_same_on_any_mesh(array):
-  mesh = sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
+  mesh = make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
   for spec in (("data", None), ("fsdp", "tensor"), (None, ("data", "tensor"))):
     placed = jax.device_put(array, NamedSharding(mesh, PartitionSpec(*spec)))
     np.testing.assert_array_equal(digest.digest(placed), words(array))

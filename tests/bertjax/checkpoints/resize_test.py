@@ -20,6 +20,7 @@ from bertjax.config import MeshConfig
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import by_name
 from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from tests.testing import tiny
 
 LARGER = dataclasses.replace(tiny.CONFIG, vocab_size=96)
@@ -73,7 +74,7 @@ def written(old, tmp_path_factory):
 
 @pytest.mark.parametrize("shape", [(8, 1, 1), (1, 2, 4)])
 def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
-  mesh = sharding.make_mesh(MeshConfig(*shape))
+  mesh = make_mesh(MeshConfig(*shape))
   like = target(mesh)
   before = shapes_before(like, tiny.PIECES)
   read = bundle.load_params(written, like=before)
@@ -100,7 +101,7 @@ def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
 @pytest.mark.parametrize("rows", [64, 62])
 def test_a_table_is_never_whole_on_a_device(rows, old):
   """Neither read so, nor inside the program that makes it grow (law 7)."""
-  like = target(sharding.make_mesh(MeshConfig(1, 2, 4)))
+  like = target(make_mesh(MeshConfig(1, 2, 4)))
   # Four parts are to cut the rows, and 62 is no multiple of that.
   before = by_name(shapes_before(like, rows))[TABLE]
   width = tiny.CONFIG.hidden_size
@@ -128,7 +129,7 @@ def test_without_new_pieces_nothing_is_touched(old):
 
 
 def test_logits_of_new_pieces_are_the_means_of_their_parts(old):
-  mesh = sharding.make_mesh(MeshConfig(2, 1, 4))
+  mesh = make_mesh(MeshConfig(2, 1, 4))
   like = target(mesh)
   placed = jax.tree.map(
     lambda leaf, shape: jax.device_put(leaf, shape.sharding),

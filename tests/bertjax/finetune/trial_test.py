@@ -18,7 +18,8 @@ from bertjax.finetune.programs import make_programs, with_seed
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.splits import evaluate, make_split, split_logits
 from bertjax.finetune.trial import Material, run_once
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train.hooks import Diverged
 from data_pipelines.tasks.features import TaskBatches
 
@@ -60,7 +61,7 @@ def examples(count, seed):
 
 
 def make_material(config, devices=1):
-  mesh = sharding.make_mesh(config.mesh, jax.devices()[:devices])
+  mesh = make_mesh(config.mesh, jax.devices()[:devices])
   programs = make_programs(MODEL, CLASSES, config, STEPS, mesh)
   train = examples(96, 0)
   dev, test = (
@@ -151,7 +152,7 @@ def test_dropout_follows_the_seed_of_the_run(material):
   batch = material.train(0, 0)
 
   def loss(seed):
-    placed = sharding.put_batch(
+    placed = feeding.put_batch(
       with_seed(batch, seed, programs.mesh), programs.mesh
     )
     _, metrics = programs.train_step(programs.initialize(0), placed)

@@ -17,7 +17,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import leaf_name
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.stacks import is_stacked
-from bertjax.parallel.sharding import make_mesh
+from bertjax.parallel.mesh import make_mesh
 from tests.testing.descent import descend, draw, nested
 from tests.testing.examples import SMALL
 

@@ -17,7 +17,7 @@ from bertjax.config import (
   PhaseConfig,
   PretrainConfig,
 )
-from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.plan import compiling, counting, memory, planning, search
 from bertjax.plan.hardware.topologies import find
 from bertjax.train.state import TrainState
@@ -226,7 +226,7 @@ def test_a_compiler_out_of_memory_says_how_much_it_would_use(message, needed):
 
 
 def test_memory_is_told_by_kind():
-  mesh = sharding.make_mesh(MeshConfig())
+  mesh = make_mesh(MeshConfig())
   cut = NamedSharding(mesh, PartitionSpec("data"))
   leaf = jax.ShapeDtypeStruct((16, 4), jnp.float32, sharding=cut)
   state = TrainState(step=0, params={"a": leaf}, opt_state=[leaf, leaf])

@@ -11,14 +11,14 @@ import optax
 import pytest
 
 from bertjax.config import CheckpointConfig, MeshConfig
-from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import hooks, loop, state, step
 from tests.testing import toy
 
 
 @pytest.fixture(scope="module")
 def mesh():
-  return sharding.make_mesh(MeshConfig(data=2), jax.devices()[:2])
+  return make_mesh(MeshConfig(data=2), jax.devices()[:2])
 
 
 def optimizer():

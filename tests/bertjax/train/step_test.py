@@ -14,7 +14,8 @@ from jax.sharding import PartitionSpec
 
 from bertjax import optim
 from bertjax.config import MeshConfig, ObjectiveConfig, OptimizerConfig
-from bertjax.parallel import sharding
+from bertjax.parallel import feeding, sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train import loop, state, step
 from tests.testing import tiny
 
@@ -44,7 +45,7 @@ def train(
   mesh_config, *, rate=0.0, accumulation=1, devices=None, config=OPTIMIZER
 ):
   """Train the tiny encoder from the same parameters on some mesh."""
-  mesh = sharding.make_mesh(mesh_config, devices)
+  mesh = make_mesh(mesh_config, devices)
   optimizer = optim.make_optimizer(config, optim.make_schedule(config, STEPS))
   abstract = state.abstract_state(
     tiny.init_params, optimizer, mesh, zero1=mesh_config.zero1
@@ -83,7 +84,7 @@ def train(
       schedule=optim.make_schedule(config, STEPS),
     ),
   )
-  placed = sharding.put_batch(tiny.batch(0), mesh)
+  placed = feeding.put_batch(tiny.batch(0), mesh)
   compiled = train_step.lower(abstract, placed).compile()
   end = loop.train(
     start,
@@ -229,14 +230,14 @@ def test_gradients_of_all_micro_batches_and_layers_are_reduced_once(
 
 
 def test_zero1_leaves_a_piece_of_every_matrix_and_slot_on_a_device():
-  mesh = sharding.make_mesh(MESHES["zero1"])
+  mesh = make_mesh(MESHES["zero1"])
   optimizer = optim.make_optimizer(
     OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)
   )
   abstract = state.abstract_state(tiny.init_params, optimizer, mesh, zero1=True)
-  assert sharding.whole_share(abstract.params) < 0.01
+  assert sharding.replicated_share(abstract.params) < 0.01
   assert (
-    sharding.whole_share(
+    sharding.replicated_share(
       state.abstract_state(tiny.init_params, optimizer, mesh).params
     )
     == 1.0
@@ -257,7 +258,7 @@ def test_a_pair_loss_of_weight_zero_moves_neither_pooler_nor_head():
 @pytest.fixture(scope="module")
 def sharded():
   """A fresh state on the mesh of all axes, and the program that made it."""
-  mesh = sharding.make_mesh(MESHES["all"])
+  mesh = make_mesh(MESHES["all"])
   optimizer = optim.make_optimizer(
     OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)
   )
@@ -300,7 +301,7 @@ def test_slots_lie_where_their_parameters_lie(sharded):
 
 def test_fresh_parameters_are_the_same_on_any_mesh(sharded):
   made, _ = sharded
-  mesh = sharding.make_mesh(MeshConfig(data=1), jax.devices()[:1])
+  mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
   alone = state.make_state(
     tiny.init_params,
     optim.make_optimizer(OPTIMIZER, optim.make_schedule(OPTIMIZER, STEPS)),

@@ -13,7 +13,8 @@ from bertjax.config import (
   ObjectiveConfig,
   ProfileConfig,
 )
-from bertjax.parallel import multihost, sharding
+from bertjax.parallel import multihost
+from bertjax.parallel.mesh import make_mesh
 from data_pipelines.rows.pretraining import PretrainingPipeline
 from data_pipelines.store.store import open_store
 from launch.run import resumable
@@ -67,9 +68,7 @@ def test_alone_nothing_is_asked():
 def test_a_trace_that_comes_too_late_is_told_of(first, start, told):
   said = []
   config = corpus.make_config("", profile=ProfileConfig(start_step=first))
-  program = types.SimpleNamespace(
-    mesh=sharding.make_mesh(MeshConfig()), config=config
-  )
+  program = types.SimpleNamespace(mesh=make_mesh(MeshConfig()), config=config)
   run: Any = types.SimpleNamespace(
     _parts=types.SimpleNamespace(config=config, program=program),
     progress=types.SimpleNamespace(say=said.append),

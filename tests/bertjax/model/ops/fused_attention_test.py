@@ -16,6 +16,7 @@ from bertjax.model.attention import SelfAttention
 from bertjax.model.ops import fused_attention
 from bertjax.model.ops.dot_product import attend
 from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from tests.testing.examples import SMALL, equations
 
 splash = functools.partial(fused_attention.splash, interpret=True)
@@ -96,7 +97,7 @@ def test_what_stands_outside_a_pack_is_invisible_to_splash_exactly():
 
 @pytest.fixture(scope="module")
 def mesh():
-  return sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
+  return make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
 
 
 def on_mesh(run, mesh):
