@@ -145,7 +145,10 @@ def load_classifier(
       "launch.export takes it back to transformers"
     )
   model = BertForSequenceClassification(
-    info.model, len(head.labels), head.pooling, compute or ComputeConfig()
+    info.model,
+    compute or ComputeConfig(),
+    num_classes=len(head.labels),
+    pooling=head.pooling,
   )
   return Classifier(
     model=model,

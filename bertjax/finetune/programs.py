@@ -173,7 +173,7 @@ def _make_model(
     kernels.FINETUNING,
   )
   return BertForSequenceClassification(
-    encoder, num_classes, config.pooling, compute
+    encoder, compute, num_classes=num_classes, pooling=config.pooling
   )
 
 

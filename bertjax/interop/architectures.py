@@ -50,6 +50,12 @@ def _of_pretraining(*parts: str) -> Architecture:
   )
 
 
+def _with_classes(
+  model: Callable[..., nn.Module],
+) -> Callable[[ModelConfig, int], nn.Module]:
+  return lambda config, count: model(config, num_classes=count)
+
+
 ARCHITECTURES: Mapping[str, Architecture] = {
   ENCODER: _of_pretraining("encoder", "pooler"),
   PRETRAINING: _of_pretraining("encoder", "pooler", "mlm_head", "pair_head"),
@@ -59,11 +65,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
   ),
   CLASSIFICATION: Architecture(
     ("encoder", "pooler", "classifier"),
-    BertForSequenceClassification,
+    _with_classes(BertForSequenceClassification),
     CLASSIFICATION,
   ),
   TOKEN_CLASSIFICATION: Architecture(
-    ("encoder", "classifier"), BertForTokenClassification, TOKEN_CLASSIFICATION
+    ("encoder", "classifier"),
+    _with_classes(BertForTokenClassification),
+    TOKEN_CLASSIFICATION,
   ),
   QUESTION_ANSWERING: Architecture(
     ("encoder", "span_head"),

@@ -83,8 +83,12 @@ class Encoder(nn.Module):
   compute: ComputeConfig
 
   def setup(self) -> None:
-    """Make the embeddings, which heads reach for the word table."""
+    """Make the embeddings here, so that `word_table` finds them."""
     self.embeddings = Embeddings(self.config, self.compute)
+
+  def word_table(self) -> Array:
+    """Return the float32 `table_VD` of word embeddings, for a tied head."""
+    return self.embeddings.word.embedding
 
   @nn.compact
   def __call__(

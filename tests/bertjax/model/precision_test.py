@@ -26,8 +26,11 @@ BATCH = ragged(3, 16)
 POSITIONS_BP = (np.array([[1, 2]] * 3, np.int32),)
 MODELS = {
   "pretraining": (BertForPreTraining(SMALL, NARROW), POSITIONS_BP),
-  "classifier": (BertForSequenceClassification(SMALL, 3, compute=NARROW), ()),
-  "tokens": (BertForTokenClassification(SMALL, 3, NARROW), ()),
+  "classifier": (
+    BertForSequenceClassification(SMALL, NARROW, num_classes=3),
+    (),
+  ),
+  "tokens": (BertForTokenClassification(SMALL, NARROW, num_classes=3), ()),
   "spans": (BertForQuestionAnswering(SMALL, NARROW), ()),
 }
 

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The BERT models: one encoder, and on it the heads of one task each.
+
+Start reading here. `encoder.py` has the stack of layers, `attention.py` what
+is inside a layer, `embeddings.py` what the stack reads, and `heads.py` what
+stands on it; `layers.py` has the parts that all of them are made of.
+
+Every model takes `features`, the arrays of `bertjax.batch.ENCODER_FEATURES`,
+and ignores other arrays. Without `deterministic` it drops out, for which it
+needs the flax rng `dropout`. Hidden states have the dtype of `compute`, logits
+are float32.
+"""
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bertjax.config import POOLINGS, ComputeConfig, ModelConfig
+from bertjax.model.encoder import Encoder
+from bertjax.model.heads import (
+  Classifier,
+  MaskedLMHead,
+  Pooler,
+  gather_positions,
+)
+from bertjax.model.layers import Dropout
+from bertjax.model.ops.random_bits import row_numbers
+
+Array = jax.Array
+Features = Mapping[str, Array]
+
+
+class _Bert(nn.Module):
+  """The encoder that every model below adds its heads to."""
+
+  config: ModelConfig
+  compute: ComputeConfig = ComputeConfig()
+
+  def setup(self) -> None:
+    """Make the encoder."""
+    self.encoder = Encoder(self.config, self.compute)
+
+
+class BertForPreTraining(_Bert):
+  """Masked language model and sentence-pair head (Devlin et al., 2018).
+
+  The pooler and the pair head exist under every objective.
+  """
+
+  def setup(self) -> None:
+    """Make the encoder, the pooler and both heads."""
+    super().setup()
+    self.pooler = Pooler(self.config, self.compute)
+    self.mlm_head = MaskedLMHead(self.config, self.compute)
+    self.pair_head = Classifier(self.config, 2)
+
+  def encode(
+    self, features: Features, *, deterministic: bool
+  ) -> tuple[Array, Array]:
+    """Return `hidden_BSD` and `pooled_BRD`."""
+    hidden_BSD = self.encoder(features, deterministic=deterministic)
+    return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])
+
+  def __call__(
+    self,
+    features: Features,
+    masked_positions_BP: Array,
+    *,
+    deterministic: bool,
+  ) -> dict[str, Array]:
+    """Return `mlm_logits_BPV` and `pair_logits_BR2`.
+
+    Only the P masked positions of a row reach the vocabulary projection.
+    """
+    hidden_BSD, pooled_BRD = self.encode(features, deterministic=deterministic)
+    hidden_BPD = gather_positions(hidden_BSD, masked_positions_BP)
+    return {
+      "mlm_logits_BPV": self.mlm_head(hidden_BPD, self.encoder.word_table()),
+      "pair_logits_BR2": self.pair_head(pooled_BRD),
+    }
+
+
+class _BertClassifier(_Bert, kw_only=True):
+  """The encoder with dropout and one linear layer over `num_classes`."""
+
+  num_classes: int
+
+  def setup(self) -> None:
+    """Make the encoder, the dropout and the classifier."""
+    super().setup()
+    self.dropout = Dropout(self.config.hidden_dropout_rate)
+    self.classifier = Classifier(self.config, self.num_classes)
+
+  def _classify(
+    self, hidden: Array, features: Features, deterministic: bool
+  ) -> Array:
+    hidden = self.dropout(
+      hidden, row_numbers(features), deterministic=deterministic
+    )
+    return self.classifier(hidden)
+
+
+class BertForSequenceClassification(_BertClassifier, kw_only=True):
+  """One label a row (R = 1), from the pooled [CLS] or from the mean.
+
+  `pooling="cls"` is BERT's: pooler, dropout, classifier. `"mean"` averages
+  the last layer over the real positions and has no pooler.
+  """
+
+  pooling: str = "cls"
+
+  def setup(self) -> None:
+    """Make the encoder, the classifier and, for `cls`, the pooler.
+
+    Raises:
+      ValueError: a pooling other than cls and mean.
+    """
+    super().setup()
+    if self.pooling not in POOLINGS:
+      raise ValueError(f"pooling={self.pooling!r}; give one of {POOLINGS}")
+    if self.pooling == "cls":
+      self.pooler = Pooler(self.config, self.compute)
+
+  def encode(
+    self, features: Features, *, deterministic: bool
+  ) -> tuple[Array, Array]:
+    """Return `hidden_BSD` and `summary_BD`, what the label is read from."""
+    hidden_BSD = self.encoder(features, deterministic=deterministic)
+    if self.pooling == "cls":
+      return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])[:, 0]
+    real_BS = (features["packs_BS"] > 0).astype(jnp.float32)
+    # A row of padding alone has no real position; its label has weight 0.
+    count_B1 = jnp.maximum(jnp.sum(real_BS, axis=1, keepdims=True), 1.0)
+    summary_BD = jnp.einsum(
+      "BSD,BS->BD", hidden_BSD.astype(jnp.float32), real_BS / count_B1
+    )
+    return hidden_BSD, summary_BD.astype(self.compute.dtype)
+
+  def __call__(self, features: Features, *, deterministic: bool) -> Array:
+    """Return `logits_BC`."""
+    _, summary_BD = self.encode(features, deterministic=deterministic)
+    return self._classify(summary_BD, features, deterministic)
+
+
+class BertForTokenClassification(_BertClassifier, kw_only=True):
+  """One label a token, from the last layer (Devlin et al., 2018, section 5.3).
+
+  It has no pooler.
+  """
+
+  def __call__(self, features: Features, *, deterministic: bool) -> Array:
+    """Return `logits_BSC`; the logits of padding are meaningless."""
+    hidden_BSD = self.encoder(features, deterministic=deterministic)
+    return self._classify(hidden_BSD, features, deterministic)
+
+
+class BertForQuestionAnswering(_Bert):
+  """Where an answer starts and ends (Devlin et al., 2018, section 4.2).
+
+  It has no pooler, and no dropout before the head (google-research/bert,
+  run_squad.py, `create_model`).
+  """
+
+  def setup(self) -> None:
+    """Make the encoder and the head."""
+    super().setup()
+    self.span_head = Classifier(self.config, 2)
+
+  def __call__(
+    self, features: Features, *, deterministic: bool
+  ) -> dict[str, Array]:
+    """Return `start_logits_BS` and `end_logits_BS`.
+
+    The loss masks the logits of padding.
+    """
+    hidden_BSD = self.encoder(features, deterministic=deterministic)
+    logits_BS2 = self.span_head(hidden_BSD)
+    return {
+      "start_logits_BS": logits_BS2[..., 0],
+      "end_logits_BS": logits_BS2[..., 1],
+    }
