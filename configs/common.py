@@ -11,7 +11,7 @@ from typing import Any
 
 import ml_collections
 
-from bertjax.config import to_mapping
+from bertjax.config import renamed, to_mapping
 
 # Changes a config in place.
 Overlay = Callable[[ml_collections.ConfigDict], None]
@@ -43,6 +43,8 @@ def apply_overlays(
 
 def fields(changes: Mapping[str, Any]) -> Overlay:
   """Return an overlay that sets fields, as {"model.num_layers": 2}."""
+  for name, value in changes.items():
+    renamed.refuse(name, value)
   return lambda config: config.update_from_flattened_dict(dict(changes))
 
 

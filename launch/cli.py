@@ -19,6 +19,8 @@ from typing import NoReturn, Protocol
 
 from absl import app, flags, logging
 
+from bertjax.config import renamed
+
 RESTART = 42
 INTERRUPTED = 130
 _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
@@ -176,6 +178,7 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
     for part in argv
   )
   try:
+    _refuse_renamed(argv)
     rest = flags.FLAGS(list(argv), known_only=foreign)
   except (flags.Error, ValueError, OSError) as error:
     fail(_own_words(error))
@@ -192,6 +195,14 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   if len(rest) > 1 and not foreign and not (takes_rest and "--" in argv):
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
+
+
+def _refuse_renamed(argv: Sequence[str]) -> None:
+  # ml_collections refuses an old name as well, but does not say the new one.
+  for argument in argv:
+    name, _, value = argument.lstrip("-").partition("=")
+    if name.startswith("config."):
+      renamed.refuse(name.removeprefix("config."), value, prefix="--config.")
 
 
 def _own_words(error: BaseException) -> str:

@@ -21,7 +21,7 @@ import jax
 
 from bertjax import config
 from bertjax.checkpoints import checkpoint, digest
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig, renamed
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import by_name
 from bertjax.parallel import multihost
@@ -163,7 +163,7 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
       raise ValueError(
         f"its format is {version}, and this bertjax reads {FORMAT_VERSION}"
       )
-    record = digest.unseal(record)
+    record = renamed.current(digest.unseal(record))
     for name, sha256 in record["tokenizer_files"].items():
       if _sha256(folder / TOKENIZER / name) != sha256:
         raise ValueError(f"{TOKENIZER}/{name} does not match its sha256")

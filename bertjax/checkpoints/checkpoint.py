@@ -19,7 +19,7 @@ from orbax.checkpoint import checkpoint_managers as managers
 from orbax.checkpoint import options as ocp_options
 
 from bertjax.checkpoints import digest
-from bertjax.config import CheckpointConfig
+from bertjax.config import CheckpointConfig, renamed
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost, shared_folder
 from bertjax.train.state import TrainState
@@ -175,7 +175,8 @@ class Checkpoints:
 
   def _sealed(self, step: int) -> dict[str, Any]:
     path, how = self._folder / str(step) / "record", ocp.args.JsonRestore()
-    return _restored(path, ocp.JsonCheckpointHandler, how, sealed=True)
+    record = _restored(path, ocp.JsonCheckpointHandler, how, sealed=True)
+    return {**record, "run": renamed.current(record["run"])}
 
   def _read(
     self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertjax.config import PretrainConfig, to_mapping
+from bertjax.config import PretrainConfig, renamed, to_mapping
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def check_identity(
   """Refuse to go on as another run.
 
   Args:
-    old: of the checkpoint.
+    old: of the checkpoint, by the names of whichever version wrote it.
     new: of this start.
     allow_changes: comma-separated names of fields that may differ; each
       difference that they allow is logged.
@@ -78,10 +78,12 @@ def check_identity(
     ValueError: a field differs, naming it, its old and its new value; or
       `allow_changes` names what is no field.
   """
+  old = renamed.current(old)
   allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
   # Fields come and go: those of a second phase, those of dropout.
   known = sorted(old.keys() | new.keys())
   for name in allowed:
+    renamed.refuse(name, prefix="allow_changes=")
     if name not in known:
       raise ValueError(
         f"allow_changes={name!r} is no field of the identity; it has "

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
+from bertjax.config.renamed import refuse
+
 T = TypeVar("T")
 
 
@@ -13,7 +15,8 @@ def from_mapping(kind: type[T], mapping: Mapping[str, Any]) -> T:
   """Build dataclass `kind` from a nested mapping of its fields.
 
   Raises:
-    ValueError: a name that `kind` does not have, or a value of another type.
+    ValueError: a name that `kind` does not have, a value of another type, or
+      a name or a value that an earlier version had.
   """
   return _build(kind, mapping, "")
 
@@ -22,6 +25,7 @@ def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
   hints = get_type_hints(kind)
   values = {}
   for name, value in mapping.items():
+    refuse(prefix + name, value)
     if name not in hints:
       raise ValueError(
         f"{prefix}{name} is no field of {kind.__name__}; it has "

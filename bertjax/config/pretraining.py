@@ -10,8 +10,8 @@ from bertjax.config.model import ComputeConfig, MeshConfig, ModelConfig
 PAIR_FORMATS = ("segment_pair", "sentence_pair")
 INPUT_FORMATS = (*PAIR_FORMATS, "full_sentences", "doc_sentences")
 NEXT_SENTENCE = ("off", "nsp", "sop")
-MASK_UNITS = ("piece", "word", "span")
-RANDOM_PIECES = ("ordinary", "all")
+MASK_UNITS = ("token", "word", "span")
+RANDOM_TOKENS = ("ordinary", "all")
 OPTIMIZERS = ("adamw", "adamw_corrected", "lamb", "muon")
 SCHEDULES = (
   "linear",
@@ -35,15 +35,17 @@ class ObjectiveConfig:
   next_sentence_weight: float = 1.0
   input_format: str = "segment_pair"
   mask_rate: float = 0.15
-  # What is hidden as one: piece; word (whole-word masking, google-research/bert
-  # of 2019-05-31); span of words (SpanBERT, Joshi et al., 2020).
-  mask_unit: str = "piece"
-  # Of the chosen positions: [MASK], a random piece; the rest stay as they are.
+  # What is masked as a whole: a token; a word (whole-word masking,
+  # google-research/bert of 2019-05-31); a span of words (SpanBERT, Joshi et
+  # al., 2020).
+  mask_unit: str = "token"
+  # Shares of the chosen positions that become [MASK] or a random token; the
+  # others keep their token.
   mask_token_rate: float = 0.8
   random_token_rate: float = 0.1
-  # Random pieces are ordinary ones; "all" draws special ones and unused slots
-  # too, as the original does.
-  random_pieces: str = "ordinary"
+  # What random tokens are drawn from: "ordinary" leaves out special tokens and
+  # unused entries of the vocabulary; "all" includes them, as the original does.
+  random_tokens: str = "ordinary"
   # Share cut to a random shorter length (short_seq_prob): of documents with
   # a pair format, as in Google's, and of examples otherwise.
   short_rate: float = 0.1

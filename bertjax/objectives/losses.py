@@ -86,7 +86,7 @@ def pretraining_losses(
       jnp.maximum(pair_label_BR, 0),
       _labelled(pair_label_BR),
     )
-  if objective.mask_unit != "piece":
+  if objective.mask_unit != "token":
     short, hidden = jnp.sum(masked.shortfall_B), jnp.sum(masked.weights_BP)
     short = short.astype(jnp.float32)
     metrics["mask_shortfall"] = (short, short + hidden)

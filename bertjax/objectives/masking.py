@@ -103,9 +103,9 @@ def mask_tokens(
     features: `tokens_BS`, `positions_BS`, `packs_BS`, `key_BR2` of the
       batch contract.
     vocabulary: special pieces are never chosen, and drawn only with
-      `random_pieces="all"`.
+      `random_tokens="all"`.
     objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
-      `random_token_rate`, `random_pieces`.
+      `random_token_rate`, `random_tokens`.
     num_slots: P; `masking.num_slots` gives one that always suffices.
   """
   tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
@@ -123,7 +123,7 @@ def mask_tokens(
     features, maskable_BS, wanted_BS, bits, vocabulary, objective.mask_unit
   )
   kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
-  drawn_BS = _draw(bits[2], vocabulary, objective.random_pieces)
+  drawn_BS = _draw(bits[2], vocabulary, objective.random_tokens)
   corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
   corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
   maskable_BR = jnp.sum(
@@ -146,7 +146,7 @@ def _choose(
   """Which pieces are chosen, and the bits that decide what they become."""
   packs_BS = features["packs_BS"]
   scores_BS, kinds_BS, _, ends_BS = bits
-  if unit == "piece":
+  if unit == "token":
     before_BST = precedes(scores_BS, maskable_BS, packs_BS)
     rank_BS = jnp.sum(before_BST, axis=2, dtype=jnp.int32)
     return maskable_BS & (rank_BS < wanted_BS), kinds_BS

@@ -13,6 +13,8 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bertjax.config import renamed
+
 # Folder of the trial → what it gave, JSON-able.
 RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
 
@@ -94,7 +96,7 @@ def _refuse_change(
   folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
   # What comes from a file has lists where a config has tuples.
-  old, new = _flat(old), _flat(json.loads(json.dumps(new)))
+  old, new = _flat(renamed.current(old)), _flat(json.loads(json.dumps(new)))
   changes = [
     f"{name}={old.get(name)!r}, not {new.get(name)!r}"
     for name in dict.fromkeys((*new, *old))

@@ -22,7 +22,7 @@ _OF_MASKS = (
   "mask_unit",
   "mask_token_rate",
   "random_token_rate",
-  "random_pieces",
+  "random_tokens",
 )
 _Sums = dict[str, tuple[float, float]]
 

@@ -10,7 +10,7 @@ from bertjax.config import (
   NEXT_SENTENCE,
   OPTIMIZERS,
   PAIR_FORMATS,
-  RANDOM_PIECES,
+  RANDOM_TOKENS,
   SCHEDULES,
   ObjectiveConfig,
   OptimizerConfig,
@@ -46,7 +46,7 @@ def check_objective(objective: ObjectiveConfig) -> None:
     )
   between(0, 1, "objective.mask_rate", objective.mask_rate)
   one_of(MASK_UNITS, "objective.mask_unit", objective.mask_unit)
-  one_of(RANDOM_PIECES, "objective.random_pieces", objective.random_pieces)
+  one_of(RANDOM_TOKENS, "objective.random_tokens", objective.random_tokens)
   split = objective.mask_token_rate + objective.random_token_rate
   rates = (objective.mask_token_rate, objective.random_token_rate)
   if min(rates) < 0 or split > 1 + 1e-9:

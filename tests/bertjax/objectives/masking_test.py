@@ -173,7 +173,7 @@ def test_eighty_ten_ten(many):
     assert within((kinds == kind).mean(), share, len(kinds)), kind
 
 
-def test_random_pieces_are_uniform_over_the_ordinary_ones(many):
+def test_random_tokens_are_uniform_over_the_ordinary_ones(many):
   _, masked = many
   after_BP = np.take_along_axis(masked.tokens_BS, masked.positions_BP, axis=1)
   drawn = after_BP[masked.kind_BP == RANDOM]

@@ -186,7 +186,7 @@ def test_words_are_whole_and_the_count_is_never_exceeded(batch, unit, rate):
 
 
 def test_pieces_leave_no_shortfall(batch):
-  assert not mask(batch, objective("piece")).shortfall_B.any()
+  assert not mask(batch, objective("token")).shortfall_B.any()
 
 
 def test_words_of_one_piece_are_masked_as_pieces_are():
@@ -196,7 +196,7 @@ def test_words_of_one_piece_are_masked_as_pieces_are():
   arrays = jax.tree.map(jnp.asarray, ragged(50, SEQ))
   word, piece = (
     mask_tokens(arrays, one_piece, objective(unit), num_slots=10)
-    for unit in ("word", "piece")
+    for unit in ("word", "token")
   )
   jax.tree.map(np.testing.assert_array_equal, word, piece)
 
@@ -335,12 +335,12 @@ def test_masks_are_the_same_on_any_number_of_devices(unit):
   )
 
 
-def test_random_pieces_may_be_of_the_whole_vocabulary():
+def test_random_tokens_may_be_of_the_whole_vocabulary():
   batch = rows([[example(SEQ, seed)] for seed in range(600)], SEQ, 1)
   rates = {"mask_token_rate": 0.0, "random_token_rate": 1.0}
   drawn = {}
   for pieces in ("ordinary", "all"):
-    masked = mask(batch, objective("piece", random_pieces=pieces, **rates))
+    masked = mask(batch, objective("token", random_tokens=pieces, **rates))
     after_BP = np.take_along_axis(masked.tokens_BS, masked.positions_BP, axis=1)
     drawn[pieces] = after_BP[masked.kind_BP == RANDOM]
   assert drawn["ordinary"].min() == SPECIALS

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fields and values of configs that have had another name.
+
+What an earlier version stored keeps its words on disk: apply `current` to
+every config, identity and ledger that is read. What a user types must be
+today's: `refuse` says in one line what to give instead.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# The name of a field then → now. A name matches at the end of a longer one:
+# the config of a study has `pretrain.objective.…`.
+FIELDS = {"objective.random_pieces": "objective.random_tokens"}
+# Field, as it is called now → its value then → now.
+VALUES = {"objective.mask_unit": {"piece": "token"}}
+
+
+def current(stored: Mapping[str, Any]) -> dict[str, Any]:
+  """Return a stored mapping with today's names of fields and values.
+
+  Args:
+    stored: a nested config, or a flat record with dotted names; other entries
+      stay as they are.
+  """
+  return _current(stored, "")
+
+
+def refuse(name: str, value: Any = None, prefix: str = "") -> None:
+  """Raise a `ValueError` where a field or its value has another name now.
+
+  Args:
+    name: of the field, dotted.
+    value: that is given, if it is known.
+    prefix: what stands before the field's name in the message.
+  """
+  now = _field(name)
+  if now != name:
+    raise ValueError(f"{prefix}{name} is now {prefix}{now}; give that")
+  became = _value(name, value)
+  if became != value:
+    raise ValueError(
+      f"{prefix}{name}={value} is now {prefix}{name}={became}; give that"
+    )
+
+
+def _current(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+  result = {}
+  for name, value in stored.items():
+    path = _field(prefix + name)
+    if isinstance(value, Mapping):
+      value = _current(value, f"{path}.")
+    result[path.removeprefix(prefix)] = _value(path, value)
+  return result
+
+
+def _field(name: str) -> str:
+  for then, now in FIELDS.items():
+    if f".{name}".endswith(f".{then}"):
+      return name.removesuffix(then) + now
+  return name
+
+
+def _value(name: str, value: Any) -> Any:
+  for field, values in VALUES.items():
+    if f".{name}".endswith(f".{field}") and isinstance(value, str):
+      return values.get(value, value)
+  return value
