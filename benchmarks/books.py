@@ -21,7 +21,7 @@ from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.train import writers
 from configs import finetune as finetune_config
 from configs import pretrain as pretrain_config
-from data_pipelines.prepare.prepare import Options
+from data_pipelines.prepare.options import Options
 from launch import cli, finetune, host_memory, prepare, pretrain
 
 DATA = flags.DEFINE_string(

@@ -46,8 +46,8 @@ from bertjax.objectives import masking
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state, step
-from data_pipelines.rows.pretraining import PretrainingPipeline, train_iterator
-from data_pipelines.store import store as stores
+from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
+from data_pipelines.store.store import Store, open_store
 from launch import host_memory
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
@@ -96,7 +96,7 @@ class Trainer:
     return waited, time.perf_counter() - begin
 
 
-def measure(store: stores.Store) -> None:
+def measure(store: Store) -> None:
   """Take turns, and print medians."""
   length, rows = flags.FLAGS.seq_length, flags.FLAGS.batch_size
   pipeline = PretrainingPipeline(
@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
   host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:
     if STORE.value:
-      measure(stores.open_store(STORE.value))
+      measure(open_store(STORE.value))
     else:
       measure(make_store(pathlib.Path(folder), 4_000_000))
 

@@ -20,7 +20,7 @@ from absl import app, flags
 
 from benchmarks.input_pipeline import make_pipeline
 from benchmarks.made_up_store import make_store
-from data_pipelines.store import store as stores
+from data_pipelines.store.store import open_store
 from launch import host_memory
 
 SHARDS = flags.DEFINE_integer("shards", 1000, "Of the made-up store.")
@@ -33,7 +33,7 @@ def measure(folder: str) -> None:
   for seq_length in flags.FLAGS.seq_length:
     for batch_size in flags.FLAGS.batch_size:
       clock, processor = time.perf_counter(), time.process_time()
-      store = stores.open_store(folder)
+      store = open_store(folder)
       opened = time.perf_counter() - clock
       make_pipeline(store, seq_length, batch_size).batch(0)
       split = store.split("train")

@@ -28,8 +28,8 @@ from absl import app, flags
 from benchmarks import other_pipelines
 from benchmarks.made_up_store import make_store
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows.pretraining import PretrainingPipeline
-from data_pipelines.store import store as stores
+from data_pipelines.rows.pipeline import PretrainingPipeline
+from data_pipelines.store.store import Split, Store, open_store
 from launch import host_memory
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
@@ -43,7 +43,7 @@ OTHERS = flags.DEFINE_bool("others", True, "Run the others beside ours.")
 _SLOW = 8  # the collator gets as many times fewer tokens a turn
 
 
-def measure_reads(split: stores.Split) -> None:
+def measure_reads(split: Split) -> None:
   """Print what a record costs: at random, and within its block."""
   records = np.random.default_rng(0).integers(0, split.num_records, 1000)
   split.read_records(records)
@@ -60,7 +60,7 @@ def measure_reads(split: stores.Split) -> None:
 
 
 def make_pipeline(
-  store: stores.Store, seq_length: int, batch_size: int
+  store: Store, seq_length: int, batch_size: int
 ) -> PretrainingPipeline:
   """Our pipeline of MLM and NSP."""
   return PretrainingPipeline(
@@ -81,7 +81,7 @@ def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
     step += 1
 
 
-def cut_rows(split: stores.Split, seq_length: int, ids: Any) -> np.ndarray:
+def cut_rows(split: Split, seq_length: int, ids: Any) -> np.ndarray:
   """The first block as rows from [CLS] to [SEP]: uint16 or int32 [N, S]."""
   tokens = split.read_block(0)
   width = seq_length - 2
@@ -113,7 +113,7 @@ def count_tokens(batch: Any) -> int:
 
 
 def make_others(
-  store: stores.Store, seq_length: int, batch_size: int
+  store: Store, seq_length: int, batch_size: int
 ) -> dict[str, Callable[[], Iterator[Any]]]:
   """What can be run beside ours; says what cannot."""
   rows_NS = cut_rows(store.split("train"), seq_length, store.special_ids)
@@ -132,7 +132,7 @@ def make_others(
   return others
 
 
-def compare(store: stores.Store, seq_length: int, batch_size: int) -> None:
+def compare(store: Store, seq_length: int, batch_size: int) -> None:
   """Print a line for each contender."""
   ours = make_pipeline(store, seq_length, batch_size)
   begin = time.process_time()
@@ -177,7 +177,7 @@ def main(argv: list[str]) -> None:
   host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:
     if STORE.value:
-      store = stores.open_store(STORE.value)
+      store = open_store(STORE.value)
     else:
       store = make_store(pathlib.Path(folder), TOKENS.value)
     split = store.split("train")

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.store import store as stores
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store import Store, open_store
+from data_pipelines.store.store_writer import SplitWriter
 
 VOCAB_SIZE = 30522
 SPECIALS = {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
 _FIRST = 1000  # the first ordinary piece
 
 
-def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> stores.Store:
+def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> Store:
   """Write a store of random ids, and open it.
 
   Args:
@@ -23,13 +25,13 @@ def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> stores.Store:
     **sizes: `block_tokens`, `shard_tokens` and so on of `SplitWriter`.
   """
   rng = np.random.default_rng(0)
-  writer = stores.SplitWriter(folder, "train", VOCAB_SIZE, **sizes)
+  writer = SplitWriter(folder, "train", VOCAB_SIZE, **sizes)
   written = 0
   while written < tokens:
     lengths = rng.geometric(1 / 20, size=rng.geometric(1 / 40))
     writer.add_flat(rng.integers(_FIRST, VOCAB_SIZE, lengths.sum()), lengths)
     written += int(lengths.sum())
-  stores.write_manifest(
+  write_manifest(
     folder,
     source={"corpus": "random ids"},
     tokenizer={
@@ -40,4 +42,4 @@ def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> stores.Store:
     },
     splits={"train": writer.finish()},
   )
-  return stores.open_store(folder)
+  return open_store(folder)

@@ -26,7 +26,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from absl import app, flags
 
 from data_pipelines.corpora import corpora, sentences
-from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.wordpiece import WordPiece
 

@@ -38,7 +38,8 @@ _DEDUPLICATE = flags.DEFINE_string("deduplicate", "none", "As for prepare.")
 # Their peak is VmHWM: getrusage counts what a child had before its exec, too.
 _PREPARE = """
 import glob, json, re, sys, threading, time
-from data_pipelines.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 
 def peak(pid):
   with open(f"/proc/{pid}/status") as file:

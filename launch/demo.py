@@ -25,7 +25,7 @@ from absl import flags
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.trials.store import write_json
 from configs import demo
-from data_pipelines.prepare.prepare import Options
+from data_pipelines.prepare.options import Options
 from launch import (
   cli,
   export,

@@ -28,7 +28,7 @@ LAYERS = {
     {"finetune", "plan", "sweep"},
   ),
   "data_pipelines": (
-    {"corpora", "draws", "tokenizers"},
+    {"corpora", "host_rng", "tokenizers"},
     {"store"},
     {"prepare", "rows", "tasks"},
   ),
@@ -127,7 +127,7 @@ def test_rooms_import_only_what_the_plan_allows(path):
         f"{module} imports {name}"
       )
     if head == "grain" and room != "benchmarks":
-      assert module == "data_pipelines.rows.pretraining", (
+      assert module == "data_pipelines.rows.pipeline", (
         f"{module} imports {name}"
       )
 

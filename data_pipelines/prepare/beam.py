@@ -26,8 +26,8 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import PipelineState
 
+from bertjax.files import first_line
 from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.records import first_line
 from data_pipelines.corpora.sources import FileSource, StdlibSource
 from data_pipelines.prepare import beam_steps
 from data_pipelines.prepare.encoding import Encoder

@@ -23,7 +23,7 @@ from data_pipelines.corpora.sources import Source
 from data_pipelines.prepare.code_versions import code_versions
 from data_pipelines.prepare.encoding import Encoder, Hashed, batches
 from data_pipelines.prepare.spool import pack
-from data_pipelines.store.store import token_dtype
+from data_pipelines.store.layout import token_dtype
 
 COUNTS = "counts.json"
 FILES = "files"  # in the counts: bytes of each file by name

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipelines.corpora import sentences
-from data_pipelines.store.store import token_dtype
+from data_pipelines.store.layout import token_dtype
 from data_pipelines.tokenizers.pieces import Tokenizer
 
 # Of text, encoded in one go: short documents share the cost of a call.

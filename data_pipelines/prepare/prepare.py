@@ -34,8 +34,6 @@ from data_pipelines.store.summary import Summary, summarize
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.pieces import Tokenizer
 
-__all__ = ["Options", "prepare"]
-
 _HELD = 32  # characters, that holding a document costs at least
 
 

@@ -23,7 +23,9 @@ from data_pipelines.prepare.encoding import (
 from data_pipelines.prepare.splits import split_limit
 from data_pipelines.prepare.spool import BUCKETS, Spool
 from data_pipelines.prepare.workspace import Workspace
-from data_pipelines.store.store import SplitWriter, token_dtype, write_manifest
+from data_pipelines.store.layout import token_dtype
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store_writer import SplitWriter
 from data_pipelines.tokenizers.pieces import Tokenizer
 
 # Stage, share of it that is done (None: cannot be told), tokens so far.

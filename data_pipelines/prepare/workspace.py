@@ -20,7 +20,8 @@ from typing import IO, Any
 
 from data_pipelines.corpora.filesystems import ReadError
 from data_pipelines.prepare.code_versions import code_versions
-from data_pipelines.store.manifest import MANIFEST, commit, read_manifest
+from data_pipelines.store.layout import MANIFEST
+from data_pipelines.store.manifest import commit, read_manifest
 
 _LOCK = "lock"
 

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bertjax.batch import PRETRAINING_FEATURES, Batch, empty_batch
-from data_pipelines.draws import flatten_ranges
-from data_pipelines.rows.planner import Planner, Rows, join_rows
-from data_pipelines.store.token_reader import TokenReader, count_up
-
-__all__ = ["RowRange", "TokenReader", "assemble_batch", "choose_rows"]
+from data_pipelines.rows.planner import Planner
+from data_pipelines.rows.rows import Rows, join_rows
+from data_pipelines.store.ranges import count_up, flatten_ranges
+from data_pipelines.store.token_reader import TokenReader
 
 
 def choose_rows(rows: slice | None, batch_size: int) -> range:
@@ -112,7 +111,7 @@ def _write_segments(
     rows.length_K,
     before_K=before_K,
     after_K=after_K,
-    passing_K=second_K & (label_K == 1) & planner.draws_partners,
+    passing_K=second_K & (label_K >= 0) & (label_K == planner.random_label),
   )
   start_K = end_K - rows.length_K
   flat["tokens_BS"][start_K[first_K] - 1] = planner.special_ids["cls"]

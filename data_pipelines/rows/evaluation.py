@@ -8,14 +8,11 @@ from collections.abc import Iterator
 
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows.assembly import (
-  RowRange,
-  TokenReader,
-  assemble_batch,
-  choose_rows,
-)
-from data_pipelines.rows.planner import Planner, Rows
+from data_pipelines.rows.assembly import RowRange, assemble_batch, choose_rows
+from data_pipelines.rows.planner import Planner
+from data_pipelines.rows.rows import Rows
 from data_pipelines.store.store import Store
+from data_pipelines.store.token_reader import TokenReader
 
 
 class EvaluationBatches:

@@ -13,8 +13,9 @@ import dataclasses
 import numpy as np
 
 from bertjax.config import ObjectiveConfig
-from data_pipelines.draws import Draws
-from data_pipelines.store.store import LENGTH, Split
+from data_pipelines.host_rng import HostRng
+from data_pipelines.store.layout import LENGTH
+from data_pipelines.store.store import Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,22 +101,22 @@ def follow(next_N: np.ndarray) -> np.ndarray:
 
 
 def draw_targets(
-  objective: ObjectiveConfig, budget: int, size: int, draws: Draws
+  objective: ObjectiveConfig, budget: int, size: int, rng: HostRng
 ) -> np.ndarray:
   """The length to aim at: the budget, or with `short_rate` any from 2 up."""
-  short = draws.uniform("short", size) < objective.short_rate
-  drawn = 2 + draws.below("target", np.full(size, budget - 1))
+  short = rng.uniform("short", size) < objective.short_rate
+  drawn = 2 + rng.integers("target", np.full(size, budget - 1))
   return np.where(short, drawn, budget)
 
 
-def count_front(draws: Draws, name: str, removed: np.ndarray) -> np.ndarray:
+def count_front(rng: HostRng, name: str, removed: np.ndarray) -> np.ndarray:
   """How many of the tokens to remove leave at the front: a coin for each."""
   front = np.zeros_like(removed)
   cut = np.flatnonzero(removed)
   if not len(cut):
     return front
   words = -(-int(removed.max()) // 64)
-  coins = draws.words(name, len(cut) * words).reshape(len(cut), words)
+  coins = rng.random_words(name, len(cut) * words).reshape(len(cut), words)
   unused = 64 * np.arange(1, words + 1) - removed[cut][:, None]
   unused = np.clip(unused, 0, 64).astype(np.uint64)
   # A shift by all 64 bits is undefined, so it is done in two.

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipelines.rows.assembly import RowRange
-from data_pipelines.rows.planner import Planner, Rows, join_rows
+from data_pipelines.rows.planner import Planner
+from data_pipelines.rows.rows import Rows, join_rows
 
 # Beginnings of visits that a lane remembers: more than prefetching runs ahead.
 _REMEMBERED = 64

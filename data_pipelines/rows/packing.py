@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_pipelines.draws import Draws, flatten_ranges
+from data_pipelines.host_rng import HostRng
+from data_pipelines.store.ranges import flatten_ranges
 
 MAX_PACKS = 32
 # Packs are chosen for the first of these shares of positions without padding
@@ -56,7 +57,7 @@ def count_rows(length_E: np.ndarray, seq_length: int, max_packs: int) -> int:
 
 
 def pack_examples(
-  length_E: np.ndarray, seq_length: int, max_packs: int, draws: Draws
+  length_E: np.ndarray, seq_length: int, max_packs: int, rng: HostRng
 ) -> tuple[np.ndarray, np.ndarray]:
   """Put examples into rows, and rows into a random order.
 
@@ -64,7 +65,7 @@ def pack_examples(
     length_E: length of each example, 1 to `seq_length`.
     seq_length: length of a row.
     max_packs: examples a row holds at most.
-    draws: keyed by seed, epoch and block.
+    rng: keyed by seed, epoch and block.
 
   Returns:
     The examples in the order of their rows: int64 [E], and how many each row
@@ -76,7 +77,7 @@ def pack_examples(
     max_packs,
   )
   # Examples of equal length are interchangeable: which meets which is random.
-  shuffled_E = draws.order("packs", len(length_E))
+  shuffled_E = rng.permutation("packs", len(length_E))
   # Of sixteen bits a stable sort is several times faster than of more.
   by_length = np.argsort(
     length_E[shuffled_E].astype(np.min_scalar_type(seq_length)), kind="stable"
@@ -95,7 +96,7 @@ def pack_examples(
   sizes = np.repeat(
     [len(pattern) for pattern, _ in patterns], [count for _, count in patterns]
   )
-  order = draws.order("rows", len(sizes))
+  order = rng.permutation("rows", len(sizes))
   starts = np.cumsum(sizes) - sizes
   return examples[flatten_ranges(starts[order], sizes[order])], sizes[order]
 

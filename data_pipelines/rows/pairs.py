@@ -1,16 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planning pairs of segments, A and B.
+"""Plan pairs of segments, A and B: segment_pair and sentence_pair.
 
 Suffixes: E examples of a block, N sentences of the block.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from bertjax.config import ObjectiveConfig
-from data_pipelines.draws import Draws
+from bertjax.config import NEXT_SENTENCE, ObjectiveConfig
+from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import (
   BlockText,
   Examples,
@@ -18,7 +19,56 @@ from data_pipelines.rows.examples import (
   draw_targets,
   follow,
 )
-from data_pipelines.store.store import LENGTH, Split
+from data_pipelines.store.layout import LENGTH
+from data_pipelines.store.store import Split
+
+_STRETCH = 2048  # tokens of a document that share a target length
+
+
+class PairObjective(NamedTuple):
+  """How an objective draws the second segment of a pair, and labels the pair.
+
+  Attributes:
+    labels: what each label value means, out of "next" (B continues A),
+      "swapped" (A continues B) and "random" (B is from another document);
+      empty where pairs have no label.
+    random_rate: probability of a random B. An example without a continuation
+      has a random B whenever this is above 0.
+    swap_rate: probability that an example without a random B is swapped.
+  """
+
+  labels: tuple[str, ...] = ()
+  random_rate: float = 0.0
+  swap_rate: float = 0.0
+
+  def label(self, meaning: str) -> int:
+    """Return the label value of a meaning; -1 where there is none."""
+    return self.labels.index(meaning) if meaning in self.labels else -1
+
+
+# Next sentence prediction (Devlin et al., 2019, section 3.1), sentence order
+# prediction (Lan et al., 2020, section 3.1).
+PAIR_OBJECTIVES: Mapping[str, PairObjective] = {
+  "off": PairObjective(),
+  "nsp": PairObjective(("next", "random"), random_rate=0.5),
+  "sop": PairObjective(("next", "swapped"), swap_rate=0.5),
+}
+assert set(PAIR_OBJECTIVES) == set(NEXT_SENTENCE)
+
+
+def check_partners(objective: ObjectiveConfig, split: Split) -> None:
+  """Check that a split has the documents that random partners come from.
+
+  Raises:
+    ValueError: the objective draws partners and there is only one document.
+  """
+  name = objective.next_sentence
+  if PAIR_OBJECTIVES[name].random_rate and split.num_documents < 2:
+    raise ValueError(
+      f"split {split.name!r} has {split.num_documents} document; "
+      f"objective.next_sentence={name} needs two: give more text or "
+      "next_sentence=off"
+    )
 
 
 def plan_pairs(
@@ -26,14 +76,22 @@ def plan_pairs(
   text: BlockText,
   objective: ObjectiveConfig,
   budget: int,
-  draws: Draws,
+  rng: HostRng,
 ) -> Examples:
-  """Segment A and B (google-research/bert, create_pretraining_data.py).
+  """Plan segments A and B (google-research/bert, create_pretraining_data.py).
 
-  Different from there: the partner of a random B is never the document
-  itself, so that its label is always true.
+  Unlike the reference, a random B never comes from the document of its A, so
+  that its label is always true.
+
+  Args:
+    split: where random partners are drawn from.
+    text: sentences of a block of this split.
+    objective: `next_sentence`, `input_format` and `short_rate` decide.
+    budget: tokens that A and B hold together.
+    rng: keyed by seed, epoch and block.
   """
-  spans = _choose_spans(text, objective, budget, draws)
+  pair = PAIR_OBJECTIVES[objective.next_sentence]
+  spans = _choose_spans(text, objective, budget, rng)
   ends_E3 = text.ends_N1[np.stack((spans.first, spans.middle, spans.stop), 1)]
   length_E2 = np.diff(ends_E3, axis=1)
   address_E2 = text.address_N1[np.stack((spans.first, spans.middle), axis=1)]
@@ -43,17 +101,17 @@ def plan_pairs(
       split,
       text.own_D[text.document_N[spans.first[random]]],
       spans.target[random] - length_E2[random, 0],
-      draws,
+      rng,
     )
   removed_E2 = _truncate(length_E2, budget)
   for side in (0, 1):
     address_E2[:, side] += count_front(
-      draws, f"front {side}", removed_E2[:, side]
+      rng, f"front {side}", removed_E2[:, side]
     )
   length_E2 -= removed_E2
-  labels_E = _label_pairs(objective, spans.random, length_E2, draws)
-  if objective.next_sentence == "sop":
-    swapped = labels_E == 1
+  labels_E = _label_pairs(pair, spans.random, length_E2, rng)
+  if pair.swap_rate:
+    swapped = labels_E == pair.label("swapped")
     address_E2[swapped] = address_E2[swapped][:, ::-1]
     length_E2[swapped] = length_E2[swapped][:, ::-1]
   used_E2 = length_E2 > 0
@@ -70,42 +128,42 @@ def plan_pairs(
   )
 
 
-_STRETCH = 2048  # tokens of a document that share a target length
-
-
 class _Spans(NamedTuple):
-  """Own sentences of each example: A is first … middle, a true B … stop."""
+  """Sentences of each example: A is [first, middle), true B [middle, stop)."""
 
   first: np.ndarray
   middle: np.ndarray
   stop: np.ndarray
-  target: np.ndarray  # tokens of A and B aimed at
+  target: np.ndarray  # tokens that A and B should have together
   random: np.ndarray  # bool: B is drawn, and the example ends at the middle
 
 
 def _choose_spans(
-  text: BlockText, objective: ObjectiveConfig, budget: int, draws: Draws
+  text: BlockText, objective: ObjectiveConfig, budget: int, rng: HostRng
 ) -> _Spans:
   """Cut a block into pairs.
 
-  What an example that starts at a sentence would be is computed for all
-  sentences at once; then the chain of those that do start one is followed.
+  The example that would start at a sentence is computed for every sentence at
+  once; then the chain from each example to the start of the next is followed.
   """
-  nsp = objective.next_sentence == "nsp"
+  random_rate = PAIR_OBJECTIVES[objective.next_sentence].random_rate
   size = len(text.length_N)
   ends_N1, first_N = text.ends_N1, np.arange(size)
-  target_N = draw_document_targets(objective, text, budget, draws)
+  target_N = draw_document_targets(objective, text, budget, rng)
   pair_N = np.minimum(first_N + 2, text.end_N)
   if objective.input_format == "sentence_pair":
     stop_N, target_N = pair_N, np.ones_like(target_N)
   else:
     stop_N = np.searchsorted(ends_N1, ends_N1[:-1] + target_N)
     stop_N = np.minimum(stop_N, text.end_N)
-    # A true continuation has at least a sentence, as a random one has.
-    stop_N = stop_N if nsp else np.maximum(stop_N, pair_N)
+    if not random_rate:
+      # Where nothing replaces a missing B, the next sentence is always one.
+      stop_N = np.maximum(stop_N, pair_N)
   several_N = stop_N - first_N - 1
-  middle_N = first_N + 1 + draws.below("middle", several_N)
-  random_N = nsp & ((several_N == 0) | (draws.uniform("random", size) < 0.5))
+  middle_N = first_N + 1 + rng.integers("middle", several_N)
+  random_N = np.zeros(size, bool)
+  if random_rate:
+    random_N = (several_N == 0) | (rng.uniform("random", size) < random_rate)
   first_E = follow(np.where(random_N, middle_N, stop_N))
   chosen = (
     values[first_E] for values in (middle_N, stop_N, target_N, random_N)
@@ -114,12 +172,15 @@ def _choose_spans(
 
 
 def draw_document_targets(
-  objective: ObjectiveConfig, text: BlockText, budget: int, draws: Draws
+  objective: ObjectiveConfig, text: BlockText, budget: int, rng: HostRng
 ) -> np.ndarray:
-  """Tokens of A and B that an example which starts at each sentence aims at.
+  """Draw the target length of an example that starts at each sentence.
 
-  One draw a document, as in the reference, and another one every 2,048 tokens
-  of a long one: a book whose examples all have 100 tokens fills no rows.
+  The reference draws one target a document. A book whose examples all have
+  100 tokens would fill no rows, so every 2,048 tokens have a new draw.
+
+  Returns:
+    Tokens of A and B together: int64 [N].
   """
   before_N = text.ends_N1[:-1]
   starts_N = np.diff(text.document_N, prepend=-1) > 0
@@ -127,36 +188,41 @@ def draw_document_targets(
   stretch_N = (before_N - before_N[starts_N][document_N]) // _STRETCH
   new_N = starts_N | (np.diff(stretch_N, prepend=0) != 0)
   part_N = np.cumsum(new_N) - 1
-  return draw_targets(objective, budget, part_N[-1] + 1, draws)[part_N]
+  return draw_targets(objective, budget, part_N[-1] + 1, rng)[part_N]
 
 
 def _label_pairs(
-  objective: ObjectiveConfig,
+  pair: PairObjective,
   random_E: np.ndarray,
   length_E2: np.ndarray,
-  draws: Draws,
+  rng: HostRng,
 ) -> np.ndarray:
-  if objective.next_sentence == "nsp":
-    return random_E.astype(np.int64)
-  if objective.next_sentence == "sop":
-    swapped = draws.uniform("swap", len(random_E)) < 0.5
-    # The lone last sentence of a document has nothing to be swapped with.
-    return np.where(length_E2[:, 1] > 0, swapped, -1)
-  return np.full(len(random_E), -1)
+  labels_E = np.full(len(random_E), pair.label("next"))
+  if pair.swap_rate:
+    swapped_E = rng.uniform("swap", len(random_E)) < pair.swap_rate
+    labels_E[swapped_E] = pair.label("swapped")
+  labels_E[random_E] = pair.label("random")
+  # The last sentence of a document, alone in its example, is no pair.
+  labels_E[length_E2[:, 1] == 0] = -1
+  return labels_E
 
 
 def _draw_partners(
-  split: Split, own: np.ndarray, wanted: np.ndarray, draws: Draws
+  split: Split, own: np.ndarray, wanted: np.ndarray, rng: HostRng
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Address and length of a random B for each document in `own`.
+  """Draw a random B for each document number in `own`.
 
-  From a random sentence of a uniformly drawn other document of the split,
-  whole sentences until `wanted` tokens are reached or the document ends.
+  B begins at a random sentence of another document of the split, drawn
+  uniformly, and takes whole sentences until it has `wanted` tokens or its
+  document ends.
+
+  Returns:
+    The address of each B, and its length in tokens.
   """
-  drawn = draws.below("document", np.full(len(own), split.num_documents - 1))
+  drawn = rng.integers("document", np.full(len(own), split.num_documents - 1))
   drawn += drawn >= own
   first, last = split.documents[drawn], split.documents[drawn + 1]
-  sentence = first + draws.below("sentence", last - first)
+  sentence = first + rng.integers("sentence", last - first)
   address = split.addresses(sentence)
   length = (split.sentences[sentence] & LENGTH).astype(np.int64)
   growing, at = np.arange(len(own)), sentence + 1
@@ -169,10 +235,11 @@ def _draw_partners(
 
 
 def _truncate(length_E2: np.ndarray, budget: int) -> np.ndarray:
-  """Tokens to cut from A and B where the longer one loses token by token.
+  """Count the tokens to cut from A and B: int64 [E, 2].
 
-  At equal lengths B is cut (truncate_seq_pair of the reference): first the
-  longer is brought down to the shorter, then both lose in turn, B first.
+  As truncate_seq_pair of the reference, which removes one token at a time from
+  the longer segment, from B at equal lengths: the longer segment is cut to the
+  length of the shorter, then both lose tokens in turn, B first.
   """
   excess = np.maximum(length_E2.sum(axis=1) - budget, 0)
   gap = length_E2[:, 0] - length_E2[:, 1]

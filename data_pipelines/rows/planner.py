@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of a block: a pure function of store, config, seed, epoch and block."""
+"""Plan the rows of a block: a pure function of store, config, seed and epoch.
+
+Rows are planned from sentence lengths alone. Every sentence of a block is in
+exactly one example as its own text; random second segments are drawn on top.
+"""
 
 import functools
 import hashlib
@@ -8,15 +12,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bertjax.config import ObjectiveConfig
-from data_pipelines.draws import Draws, flatten_ranges
+from bertjax.config import PAIR_FORMATS, ObjectiveConfig, checks
+from data_pipelines.host_rng import HostRng
+from data_pipelines.rows.examples import Examples, read_text
 from data_pipelines.rows.packing import choose_packs, pack_examples
-from data_pipelines.rows.planned_rows import Rows, join_rows
-from data_pipelines.rows.rows import Examples, check_rows, plan_examples
+from data_pipelines.rows.pairs import (
+  PAIR_OBJECTIVES,
+  check_partners,
+  plan_pairs,
+)
+from data_pipelines.rows.rows import Rows
+from data_pipelines.rows.singles import plan_singles
+from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.store import Split, Store
 
-__all__ = ["Planner", "Rows", "join_rows"]
-
+MIN_SEQ_LENGTH = 8
 _SAMPLED_BLOCKS = 4
 
 
@@ -26,13 +36,15 @@ class Planner:
   Args:
     store: the prepared corpus.
     split: name of the split.
-    objective: its format, task and short rate decide; its rates do not.
-    seq_length: length of a row.
-    max_packs: examples a row at most; 0 chooses it from the length index.
+    objective: `input_format`, `next_sentence` and `short_rate` decide which
+      rows there are; the masking fields do not.
+    seq_length: length of a row in tokens.
+    max_packs: most examples in a row; 0 chooses a number from the lengths.
     seed: of the run.
 
   Raises:
-    ValueError: see `check_rows`, and a `max_packs` out of range.
+    ValueError: an objective that `check_objective` or the split refuses, or
+      `seq_length` or `max_packs` out of range.
   """
 
   def __init__(
@@ -48,14 +60,20 @@ class Planner:
     self.split: Split = store.split(split)
     self.seq_length = seq_length
     self.special_ids = store.special_ids
-    check_rows(objective, seq_length, self.split)
+    checks.check_objective(objective)
+    check_partners(objective, self.split)
+    if seq_length < MIN_SEQ_LENGTH:
+      raise ValueError(
+        f"data.seq_length={seq_length}; give at least {MIN_SEQ_LENGTH}"
+      )
     if not 0 <= max_packs <= seq_length // 3:
       raise ValueError(
         f"data.max_packs={max_packs}; give 1 to {seq_length // 3}, a third of "
         "data.seq_length, or 0 to have it chosen"
       )
     self._objective = objective
-    # Neither objective nor length: arms of an ablation share their chances.
+    # Random streams are not keyed by objective or length, so that the arms of
+    # an ablation share their draws.
     self._identity = (store.sha256, split, seed)
     self.num_packs = max_packs or choose_packs(
       seq_length, [examples.lengths() for examples in self._sample]
@@ -76,43 +94,43 @@ class Planner:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
   @property
-  def draws_partners(self) -> bool:
-    """Whether the second segment of a label of 1 is from elsewhere."""
-    return self._objective.next_sentence == "nsp"
+  def random_label(self) -> int:
+    """Label of a pair with a random second segment; -1 where none is random."""
+    return PAIR_OBJECTIVES[self._objective.next_sentence].label("random")
 
-  def draws(self, epoch: int, block: int) -> Draws:
+  def rng(self, epoch: int, block: int) -> HostRng:
     """Random numbers of one block in one epoch."""
-    return Draws(*self._identity, epoch, block)
+    return HostRng(*self._identity, epoch, block)
 
   def block_order(self, epoch: int) -> np.ndarray:
     """The blocks in the order in which the epoch visits them."""
-    draws = Draws(*self._identity, epoch, "blocks")
-    return draws.order("order", self.split.num_blocks)
+    rng = HostRng(*self._identity, epoch, "blocks")
+    return rng.permutation("order", self.split.num_blocks)
 
   def examples(self, epoch: int, block: int) -> Examples:
-    """Examples of a block, before packing."""
+    """Plan the examples of a block, before packing."""
     return plan_examples(
       self.split,
       block,
       self._objective,
       self.seq_length,
-      self.draws(epoch, block),
+      self.rng(epoch, block),
     )
 
   def rows(self, epoch: int, block: int) -> Rows:
     """Rows of a block, in the order in which they are taken."""
-    return self._pack(self.examples(epoch, block), self.draws(epoch, block))
+    return self._pack(self.examples(epoch, block), self.rng(epoch, block))
 
-  def _pack(self, examples: Examples, draws: Draws) -> Rows:
+  def _pack(self, examples: Examples, rng: HostRng) -> Rows:
     order_E, examples_N = pack_examples(
-      examples.lengths(), self.seq_length, self.num_packs, draws
+      examples.lengths(), self.seq_length, self.num_packs, rng
     )
     first_E = np.cumsum(examples.segments_E) - examples.segments_E
     segments_E = examples.segments_E[order_E]
     order_K = flatten_ranges(first_E[order_E], segments_E)
     return Rows(
       examples_N=examples_N,
-      keys_E2=draws.keys("masks", examples.ids_E)[order_E],
+      keys_E2=rng.keys("masks", examples.ids_E)[order_E],
       labels_E=examples.labels_E[order_E],
       segments_E=segments_E,
       address_K=examples.address_K[order_K],
@@ -145,7 +163,7 @@ class Planner:
     sample, blocks = self._sample, self._sampled()
     lengths = np.concatenate([examples.lengths() for examples in sample])
     rows = sum(
-      len(self._pack(examples, self.draws(0, block)))
+      len(self._pack(examples, self.rng(0, block)))
       for examples, block in zip(sample, blocks, strict=True)
     )
     starts = self.split.blocks[:, 3]
@@ -162,3 +180,22 @@ class Planner:
       "examples_per_epoch": len(lengths) * self.split.num_tokens / own,
       "rows_per_epoch": rows * self.split.num_tokens / own,
     }
+
+
+def plan_examples(
+  split: Split,
+  block: int,
+  objective: ObjectiveConfig,
+  seq_length: int,
+  rng: HostRng,
+) -> Examples:
+  """Plan every example of one block; reads no tokens.
+
+  `rng` must be keyed by seed, epoch and block, and not by the objective, so
+  that the arms of an ablation share their draws.
+  """
+  text = read_text(split, block)
+  if objective.input_format in PAIR_FORMATS:
+    budget = seq_length - 3  # [CLS] A [SEP] B [SEP]
+    return plan_pairs(split, text, objective, budget, rng)
+  return plan_singles(text, objective, seq_length - 2, rng)

@@ -1,147 +1,92 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Examples of a block, planned from sentence lengths alone.
+"""Rows that are planned and not yet read: which tokens stand where."""
 
-Every sentence of the block is own text of
-exactly one example; a random second segment is drawn on top.
-
-Suffixes: E examples of a block, K their segments, N sentences of the block.
-"""
+import dataclasses
+import functools
+from collections.abc import Sequence, Sized
+from typing import Self
 
 import numpy as np
 
-from bertjax.config import (
-  INPUT_FORMATS,
-  NEXT_SENTENCE,
-  PAIR_FORMATS,
-  ObjectiveConfig,
-)
-from data_pipelines.draws import Draws
-from data_pipelines.rows.examples import (
-  BlockText,
-  Examples,
-  count_front,
-  draw_targets,
-  follow,
-  read_text,
-)
-from data_pipelines.rows.pairs import plan_pairs
-from data_pipelines.store.store import Split
+from data_pipelines.rows.examples import measure_examples
+from data_pipelines.store.ranges import flatten_ranges
 
-MIN_SEQ_LENGTH = 8
+Index = slice | np.ndarray
 
 
-def check_rows(
-  objective: ObjectiveConfig, seq_length: int, split: Split
-) -> None:
-  """Refuse what no row can be made of.
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """Rows in a row, as ranges of tokens; examples and segments as `Examples`.
 
-  Raises:
-    ValueError: an unknown or contradictory objective, too short a sequence,
-      or nsp on fewer than two documents.
+  Attributes:
+    examples_N: int64, examples of each row.
+    keys_E2: uint32, the masking key of each example.
+    labels_E: int64, as `pair_label_BR`.
+    segments_E: int64, segments of each example.
+    address_K, length_K, type_K: int64, the segments.
   """
-  form, task = objective.input_format, objective.next_sentence
-  if form not in INPUT_FORMATS:
-    raise ValueError(
-      f"objective.input_format={form!r}; give one of {', '.join(INPUT_FORMATS)}"
+
+  examples_N: np.ndarray
+  keys_E2: np.ndarray
+  labels_E: np.ndarray
+  segments_E: np.ndarray
+  address_K: np.ndarray
+  length_K: np.ndarray
+  type_K: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.examples_N)
+
+  @functools.cached_property
+  def starts(self) -> tuple[np.ndarray, np.ndarray]:
+    """First example of each row, and first segment of each row: [N + 1]."""
+    example_N1 = np.concatenate(([0], np.cumsum(self.examples_N)))
+    segment_E1 = np.concatenate(([0], np.cumsum(self.segments_E)))
+    return example_N1, segment_E1[example_N1]
+
+  def lengths(self) -> np.ndarray:
+    """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+    return measure_examples(self.segments_E, self.length_K)
+
+  def cut(self, first: int, count: Sized) -> Self:
+    """As many rows as `count` is long, from `first` on; views, no copies."""
+    stop = first + len(count)
+    if first == 0 and stop == len(self):
+      return self
+    examples, segments = (
+      slice(starts[first], starts[stop]) for starts in self.starts
     )
-  if task not in NEXT_SENTENCE:
-    raise ValueError(
-      f"objective.next_sentence={task!r}; give one of "
-      f"{', '.join(NEXT_SENTENCE)}"
-    )
-  if task != "off" and form not in PAIR_FORMATS:
-    raise ValueError(
-      f"objective.next_sentence={task!r} needs pairs and "
-      f"objective.input_format={form!r} has none; give "
-      f"{' or '.join(PAIR_FORMATS)}, or next_sentence=off"
-    )
-  if not 0 <= objective.short_rate <= 1:
-    raise ValueError(
-      f"objective.short_rate={objective.short_rate}; give 0 to 1"
-    )
-  if seq_length < MIN_SEQ_LENGTH:
-    raise ValueError(
-      f"data.seq_length={seq_length}; give at least {MIN_SEQ_LENGTH}"
-    )
-  if task == "nsp" and split.num_documents < 2:
-    raise ValueError(
-      f"split {split.name!r} has {split.num_documents} document; "
-      "objective.next_sentence=nsp needs two: give more text or "
-      "next_sentence=off"
+    return self._index(slice(first, stop), examples, segments)
+
+  def select(self, rows_N: np.ndarray) -> Self:
+    """Rows of these numbers, in that order."""
+    example_N1, segment_N1 = self.starts
+    order_E = flatten_ranges(example_N1[rows_N], self.examples_N[rows_N])
+    # Examples of a row lie together, and so do its segments.
+    first_N = segment_N1[rows_N]
+    order_K = flatten_ranges(first_N, segment_N1[rows_N + 1] - first_N)
+    return self._index(rows_N, order_E, order_K)
+
+  def _index(self, rows: Index, examples: Index, segments: Index) -> Self:
+    return type(self)(
+      examples_N=self.examples_N[rows],
+      keys_E2=self.keys_E2[examples],
+      labels_E=self.labels_E[examples],
+      segments_E=self.segments_E[examples],
+      address_K=self.address_K[segments],
+      length_K=self.length_K[segments],
+      type_K=self.type_K[segments],
     )
 
 
-def plan_examples(
-  split: Split,
-  block: int,
-  objective: ObjectiveConfig,
-  seq_length: int,
-  draws: Draws,
-) -> Examples:
-  """Plan every example of one block; reads no tokens.
-
-  `draws` must be keyed by seed, epoch and block, and not by the objective,
-  so that the arms of an ablation share their chances.
-  """
-  text = read_text(split, block)
-  if objective.input_format in PAIR_FORMATS:
-    return plan_pairs(split, text, objective, seq_length - 3, draws)
-  return _plan_singles(text, objective, seq_length - 2, draws)
-
-
-def _plan_singles(
-  text: BlockText, objective: ObjectiveConfig, budget: int, draws: Draws
-) -> Examples:
-  """Full sentences up to the budget (RoBERTa, Liu et al. 2019, section 4.2).
-
-  `full_sentences` goes on across documents, with a [SEP] between them, and
-  reads them in another order each epoch; `doc_sentences` stops at their ends.
-  """
-  crossing = objective.input_format == "full_sentences"
-  if crossing:
-    text = _shuffle_documents(text, draws)
-  size = len(text.length_N)
-  ends_N1 = text.ends_N1
-  targets_N = draw_targets(objective, budget, size, draws)
-  # Each boundary that is crossed costs a [SEP].
-  costs_N = ends_N1[1:] + text.document_N
-  limit_N = ends_N1[:-1] + text.document_N + targets_N
-  stop_N = np.searchsorted(costs_N, limit_N, "right")
-  stop_N = np.maximum(stop_N, np.arange(size) + 1)
-  if not crossing:
-    stop_N = np.minimum(stop_N, text.end_N)
-  first_E = follow(stop_N)
-  starts = np.diff(text.document_N, prepend=-1) > 0
-  starts[first_E] = True
-  first_K = np.flatnonzero(starts)
-  length_K = np.diff(ends_N1[np.append(first_K, size)])
-  # Only a sentence that fills an example by itself can be too long.
-  removed_K = np.maximum(length_K - budget, 0)
-  front_K = count_front(draws, "front 0", removed_K)
-  return Examples(
-    ids_E=text.id_N[first_E],
-    labels_E=np.full(len(first_E), -1),
-    segments_E=np.diff(np.searchsorted(first_K, np.append(first_E, size))),
-    address_K=text.address_N1[first_K] + front_K,
-    length_K=length_K - removed_K,
-    type_K=np.zeros_like(first_K),
-    truncated=int(removed_K.sum()),
-    random_examples=0,
-    random_tokens=0,
-  )
-
-
-def _shuffle_documents(text: BlockText, draws: Draws) -> BlockText:
-  order = draws.order("documents", len(text.own_D))
-  rank = np.argsort(order)
-  order_N = np.argsort(rank[text.document_N], kind="stable")
-  counts = np.bincount(text.document_N)[order]
-  return BlockText(
-    length_N=text.length_N[order_N],
-    address_N1=np.append(text.address_N1[order_N], 0),
-    id_N=text.id_N[order_N],
-    document_N=np.repeat(np.arange(len(order)), counts),
-    end_N=np.repeat(np.cumsum(counts), counts),
-    own_D=text.own_D[order],
+def join_rows(parts: Sequence[Rows]) -> Rows:
+  """Rows of all parts, one after another."""
+  if len(parts) == 1:
+    return parts[0]
+  return Rows(
+    **{
+      field.name: np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Rows)
+    }
   )

@@ -13,12 +13,8 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_pipelines.corpora.records import first_line
-
-FORMAT = "bertjax-store"
-VERSION = 2
-MANIFEST = "manifest.json"
-SPECIALS = ("pad", "unk", "cls", "sep", "mask")
+from bertjax.files import first_line
+from data_pipelines.store.layout import FORMAT, MANIFEST, SPECIALS, VERSION
 
 
 def file_entry(path: pathlib.Path) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data_pipelines.corpora.filesystems import open_filesystem, told
+from data_pipelines.store.layout import MANIFEST
 from data_pipelines.store.manifest import (
-  MANIFEST,
   check_digests,
   file_entries,
   read_manifest,

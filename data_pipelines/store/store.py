@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The prepared corpus, read: `open_store(folder).split("train")`.
 
-`store_writer` documents the files and writes them. A split is a sequence of
-documents, a document of sentences, a sentence of token ids; blocks of about a
-million tokens hold whole documents. The index is memory-mapped and never
-read whole.
+`layout` documents the files, `store_writer` writes them. The index is
+memory-mapped and never read whole.
 """
 
 import bisect
@@ -21,40 +19,19 @@ from typing import Any
 import array_record.python.array_record_module as array_record_module
 import numpy as np
 
-from data_pipelines.draws import flatten_ranges
+from bertjax.files import first_line
+from data_pipelines.store.layout import (
+  LENGTH,
+  MARKED,
+  token_dtype,
+)
 from data_pipelines.store.manifest import (
   check_digests,
   check_sizes,
-  commit,
-  first_line,
   read_manifest,
-  write_manifest,
 )
+from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.remote_store import fetch, is_remote
-from data_pipelines.store.store_writer import (
-  CONTINUES,
-  LENGTH,
-  MARKED,
-  MAX_RECORD,
-  MAX_SENTENCE,
-  SplitWriter,
-  token_dtype,
-)
-
-__all__ = [
-  "CONTINUES",
-  "LENGTH",
-  "MARKED",
-  "MAX_RECORD",
-  "MAX_SENTENCE",
-  "Split",
-  "SplitWriter",
-  "Store",
-  "commit",
-  "open_store",
-  "token_dtype",
-  "write_manifest",
-]
 
 # Without readahead a random record costs half (18 against 36 µs measured).
 _READ = "readahead_buffer_size:0,max_parallelism:1"

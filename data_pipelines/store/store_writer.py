@@ -1,23 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a prepared corpus: shards, index and manifest of a store.
+"""Write the splits of a prepared store: shards and index.
 
-A split is a sequence of documents, a document of sentences, a sentence of
-token ids. Documents come in their final, shuffled order and are cut into
-blocks of about a million tokens; a record is a run of whole sentences of one
-block. One store serves every objective, input format and sequence length.
-
-    manifest.json                      formats, counts, checksums; no clock
-    tokenizer/                         its files
-    SPLIT-NNNNN-of-NNNNN.array_record  little-endian token ids, uncompressed
-    SPLIT.sentences.npy   uint16 [sentences], length; top bit: goes on with
-                          the sentence before, which was too long
-    SPLIT.marks.npy       int64 [⌈sentences / 32⌉], first token of every 32nd
-    SPLIT.documents.npy   int64 [documents + 1], first sentence of each
-    SPLIT.records.npy     int64 [2, records + 1], first sentence and token
-    SPLIT.blocks.npy      int64 [blocks + 1, 4], first document, record,
-                          sentence and token of each
-    SPLIT.piece_counts.npy int64 [V], how often each piece occurs
+`layout` documents the files.
 """
 
 import array
@@ -29,26 +14,16 @@ from typing import Any
 import array_record.python.array_record_module as array_record_module
 import numpy as np
 
-from data_pipelines.store.manifest import file_entry
-
-MAX_SENTENCE = 512  # tokens
-MAX_RECORD = 8192  # tokens
-MARKED = 32  # sentences from one whose address is stored to the next
-CONTINUES = np.uint16(1 << 15)
-LENGTH = np.uint16(CONTINUES - 1)
-INDEX = (
-  "sentences",
-  "marks",
-  "documents",
-  "records",
-  "blocks",
-  "piece_counts",
+from data_pipelines.store.layout import (
+  CONTINUES,
+  INDEX,
+  LENGTH,
+  MARKED,
+  MAX_RECORD,
+  MAX_SENTENCE,
+  token_dtype,
 )
-
-
-def token_dtype(vocab_size: int) -> np.dtype:
-  """Narrowest stored type that holds every id of the vocabulary."""
-  return np.dtype("<u2" if vocab_size <= 1 << 16 else "<i4")
+from data_pipelines.store.manifest import file_entry
 
 
 class _GrowingArray:

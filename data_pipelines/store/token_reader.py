@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ranges of a split's tokens, out of the records that were read last."""
 
-import functools
 import threading
 
 import numpy as np
 
-from data_pipelines.draws import flatten_ranges
-from data_pipelines.store.store import MAX_RECORD, Split
+from data_pipelines.store.layout import MAX_RECORD
+from data_pipelines.store.ranges import count_up, flatten_ranges
+from data_pipelines.store.store import Split
 
 
 class TokenReader:
@@ -146,11 +146,3 @@ class TokenReader:
     self._tokens[slot, : len(tokens)] = tokens
     self._records[slot] = record
     self._slots[record] = slot
-
-
-@functools.lru_cache(maxsize=8)
-def count_up(size: int) -> np.ndarray:
-  """0, 1, … to `size`: int64 [size], read-only, kept for the next batch."""
-  counted = np.arange(size)
-  counted.setflags(write=False)
-  return counted

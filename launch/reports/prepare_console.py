@@ -10,8 +10,9 @@ import rich.console
 import rich.progress
 import rich.table
 
-from data_pipelines.prepare.prepare import Options, prepare
-from data_pipelines.rows.formats import report_formats
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
+from data_pipelines.rows.format_report import report_formats
 from data_pipelines.store.store import Store
 from data_pipelines.store.summary import Summary, name_count
 from data_pipelines.tokenizers import tokenizers

@@ -24,7 +24,7 @@ import numpy as np
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from bertjax.objectives import masking
-from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.pieces import Tokenizer

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bertjax.batch import Vocabulary
-from data_pipelines.rows import statistics
-from data_pipelines.rows.formats import report_formats
-from data_pipelines.rows.statistics import PieceStatistics, Tally
+from data_pipelines.rows import store_statistics as statistics
+from data_pipelines.rows.format_report import report_formats
+from data_pipelines.rows.store_statistics import PieceStatistics, Tally
 from data_pipelines.store.store import Split, Store
 from data_pipelines.tokenizers import tokenizers
 

@@ -5,7 +5,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_pipelines.rows.formats import SEQ_LENGTHS
+from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.store.summary import name_count
 from launch.reports import store_figures
 from launch.reports.store_notes import find_notes

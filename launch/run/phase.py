@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertjax.config import PretrainConfig, phases
-from data_pipelines.rows.mixing import MixturePipeline
+from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.mixture import Mixture
-from data_pipelines.rows.pretraining import (
-  EvaluationBatches,
-  Pipeline,
-  PretrainingPipeline,
-  evaluation_batches,
-)
+from data_pipelines.rows.mixture_pipeline import MixturePipeline
+from data_pipelines.rows.pipeline import Pipeline, PretrainingPipeline
 
 VALIDATION = "validation"
 

@@ -19,7 +19,7 @@ from bertjax.objectives import losses
 from bertjax.parallel import feeding, multihost, shared_folder
 from bertjax.train import hooks, progress, writers
 from bertjax.train.state import TrainState
-from data_pipelines.rows.pretraining import train_iterator
+from data_pipelines.rows.pipeline import train_iterator
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
 from launch.run.assembly import Parts

@@ -12,7 +12,7 @@ from bertjax.config import ObjectiveConfig
 from bertjax.objectives.metrics import Metrics
 from bertjax.parallel import feeding
 from bertjax.train import step
-from data_pipelines.rows.pretraining import EvaluationBatches
+from data_pipelines.rows.evaluation import EvaluationBatches
 from launch.run.assembly import Parts
 from launch.run.phase import Phase
 

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows.pretraining import PretrainingPipeline
-from data_pipelines.store import store as stores
-from data_pipelines.store.store_writer import MARKED, SplitWriter
+from data_pipelines.rows.pipeline import PretrainingPipeline
+from data_pipelines.store import store as store_module
+from data_pipelines.store.layout import MARKED
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store import Split, open_store
+from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
 
 SHARDS = 1000
@@ -52,13 +55,13 @@ def many_shards(tmp_path_factory):
 
 def test_the_first_batch_opens_the_shards_of_its_rows(many_shards, monkeypatch):
   read = set()
-  real = stores.Split.read_records
+  real = Split.read_records
   monkeypatch.setattr(
-    stores.Split,
+    Split,
     "read_records",
     lambda self, records: read.update(records) or real(self, records),
   )
-  store = stores.open_store(many_shards)
+  store = open_store(many_shards)
   assert store.split("train").open_shards == 0
   pipeline = make(store, 8)
   assert store.split("train").open_shards == 0  # planned from the index alone
@@ -67,14 +70,14 @@ def test_the_first_batch_opens_the_shards_of_its_rows(many_shards, monkeypatch):
 
 
 def test_open_shards_leave_file_descriptors_to_others(many_shards, monkeypatch):
-  monkeypatch.setattr(stores, "_count_open", lambda: 16)
-  store = stores.open_store(many_shards)
+  monkeypatch.setattr(store_module, "_count_open", lambda: 16)
+  store = open_store(many_shards)
   split = store.split("train")
   before = len(os.listdir("/proc/self/fd"))
   split.read_records(range(0, split.num_records, 7))
   assert split.open_shards == 16
   assert len(os.listdir("/proc/self/fd")) - before <= 20
-  expected = stores.open_store(many_shards).split("train")
+  expected = open_store(many_shards).split("train")
   for record in (0, 900, 3, 900, 500):
     np.testing.assert_array_equal(
       split.read_records([record])[0], expected.read_records([record])[0]
@@ -130,7 +133,7 @@ def huge(tmp_path_factory):
   for part in entry["index"].values():
     part["bytes"] = (folder / part["name"]).stat().st_size
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": 1000}
-  stores.write_manifest(
+  write_manifest(
     folder, source={}, tokenizer=tokenizer, splits={"train": entry}
   )
   return folder
@@ -140,10 +143,10 @@ _PLAN = """
 import json, sys
 import numpy as np
 from bertjax.config import ObjectiveConfig
-from data_pipelines import store as stores
-from data_pipelines.examples import read_text
-from data_pipelines.lanes import Lanes
-from data_pipelines.planner import Planner
+from data_pipelines.rows.examples import read_text
+from data_pipelines.rows.lanes import Lanes
+from data_pipelines.rows.planner import Planner
+from data_pipelines.store.store import open_store
 
 def resident(kind="VmRSS"):
   with open("/proc/self/status") as status:
@@ -151,7 +154,7 @@ def resident(kind="VmRSS"):
   return int(line.split()[1]) << 10
 
 before, own = resident(), resident("RssAnon")
-store = stores.open_store(sys.argv[1])
+store = open_store(sys.argv[1])
 split = store.split("train")
 read_text(split, 0)  # numpy's own code is loaded
 opened = resident()

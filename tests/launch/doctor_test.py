@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import rich.console
 import sentencepiece
 
-from data_pipelines.prepare.prepare import Options
+from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from launch import prepare
 from launch.reports import prepare_console

@@ -15,7 +15,7 @@ from bertjax.config import (
   OptimizerConfig,
   TaskConfig,
 )
-from data_pipelines.prepare.prepare import Options
+from data_pipelines.prepare.options import Options
 from data_pipelines.tokenizers import tokenizers
 from launch import export, finetune, predict, prepare, pretrain
 from tests.testing import corpus, small

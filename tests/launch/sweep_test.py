@@ -18,7 +18,8 @@ from bertjax.config import (
   to_mapping,
 )
 from configs.sweeps import nsp
-from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 from launch import sweep
 from tests.testing import small
 

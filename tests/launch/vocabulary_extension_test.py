@@ -13,7 +13,8 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.checkpoints.resize import BIAS, TABLE
 from bertjax.config import MeshConfig, OptimizerConfig
 from bertjax.model.parameters import by_name
-from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import load_extension

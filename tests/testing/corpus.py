@@ -12,7 +12,8 @@ from bertjax.config import (
   OptimizerConfig,
   PretrainConfig,
 )
-from data_pipelines.prepare.prepare import Options, prepare
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
 
 NOUNS = ("cod", "eel", "pike", "trout", "ash", "elm", "fir", "oak", "hill")
 VERBS = ("sees", "finds", "leaves", "knows")

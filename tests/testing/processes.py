@@ -19,7 +19,7 @@ from bertjax.parallel import feeding, sharding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import loop
 from bertjax.train.hooks import Hook
-from data_pipelines.rows.pretraining import train_iterator
+from data_pipelines.rows.pipeline import train_iterator
 from launch.run import assembly
 from tests.testing import corpus
 

@@ -9,7 +9,9 @@ import pathlib
 import numpy as np
 from sentencepiece import SentencePieceTrainer
 
-from data_pipelines.store import store
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store import open_store
+from data_pipelines.store.store_writer import SplitWriter
 from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
 from data_pipelines.tokenizers.wordpiece import WordPiece
 
@@ -69,13 +71,13 @@ def make_store(folder, splits, tokenizer, source=None, **sizes):
   folder.mkdir(parents=True)
   entries = {}
   for name, documents in splits.items():
-    writer = store.SplitWriter(folder, name, tokenizer.vocab_size, **sizes)
+    writer = SplitWriter(folder, name, tokenizer.vocab_size, **sizes)
     for sentences in documents:
       writer.add_flat(*tokenizer.encode_flat(sentences))
     entries[name] = writer.finish()
   tokenizer.save(folder / "tokenizer")
   names = ("pad", "unk", "cls", "sep", "mask")
-  store.write_manifest(
+  write_manifest(
     folder,
     source=source or {"recipe": {"corpus": {"files": 2}}, "empty_documents": 3},
     tokenizer={
@@ -86,4 +88,4 @@ def make_store(folder, splits, tokenizer, source=None, **sizes):
     },
     splits=entries,
   )
-  return store.open_store(folder)
+  return open_store(folder)

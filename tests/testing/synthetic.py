@@ -9,7 +9,10 @@ import pathlib
 
 import numpy as np
 
-from data_pipelines.store import store
+from data_pipelines.store.layout import LENGTH
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store import open_store
+from data_pipelines.store.store_writer import SplitWriter
 
 FIRST = 10
 SPECIALS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
@@ -31,7 +34,7 @@ def draw_documents(count, seed=0, sentences=12, tokens=9):
 
 
 def write_split(folder, name, documents, **sizes):
-  writer = store.SplitWriter(folder, name, TOKENIZER["vocab_size"], **sizes)
+  writer = SplitWriter(folder, name, TOKENIZER["vocab_size"], **sizes)
   token = FIRST
   for lengths in documents:
     total = int(np.sum(lengths))
@@ -48,15 +51,15 @@ def make_store(folder, splits, **sizes):
     name: write_split(folder, name, documents, **sizes)
     for name, documents in splits.items()
   }
-  store.write_manifest(
+  write_manifest(
     folder, source={"made": "up"}, tokenizer=TOKENIZER, splits=entries
   )
-  return store.open_store(folder)
+  return open_store(folder)
 
 
 def places(split):
   """Of each token of a split: the number of its sentence, and document."""
-  lengths = split.sentences & store.LENGTH
+  lengths = split.sentences & LENGTH
   sentence_of = np.repeat(np.arange(len(lengths)), lengths)
   document_of = np.repeat(
     np.arange(split.num_documents), np.diff(split.documents)

@@ -9,6 +9,7 @@ import pytest
 
 from data_pipelines.corpora import documents, sentences
 from data_pipelines.prepare import deduplication, prepare, spool
+from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 
@@ -54,7 +55,7 @@ def make_options(folder, vocabulary, texts=TEXTS, **changes):
   corpus = folder / f"{changes.get('output', 'store')}.jsonl"
   lines = (json.dumps({"text": text}) + "\n" for text in texts)
   corpus.write_text("".join(lines), encoding="utf-8")
-  options = prepare.Options(
+  options = Options(
     corpus=str(corpus),
     output="store",
     tokenizer=vocabulary,

@@ -105,7 +105,8 @@ def test_huge_documents_are_not_all_handed_out_at_once(tokenizer, monkeypatch):
 
 _KILLED = """
 import os, signal, sys
-from data_pipelines import encoding, wordpiece
+from data_pipelines.prepare import encoding
+from data_pipelines.tokenizers import wordpiece
 def texts():
   for number in range(9):
     if number == 8:

@@ -18,7 +18,7 @@ import pytest
 
 from data_pipelines.corpora import documents, filesystems, sentences
 from data_pipelines.prepare import prepare, shuffle, spool
-from data_pipelines.prepare.prepare import Options
+from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.pieces import SPECIALS
@@ -238,7 +238,7 @@ def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
 
 KILLED = """
 import os, signal, sys
-from data_pipelines import prepare, shuffle
+from data_pipelines.prepare import options, prepare, shuffle
 shuffle._SAVE_BYTES = 700
 calls = 0
 def kill(*_):
@@ -246,7 +246,7 @@ def kill(*_):
   calls += 1
   if calls == 100:
     os.kill(os.getpid(), signal.SIGKILL)
-prepare.prepare(prepare.Options(*sys.argv[1:], vocab_size=61), kill)
+prepare.prepare(options.Options(*sys.argv[1:], vocab_size=61), kill)
 """
 
 

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Laws of packing, and of the random numbers that the host uses."""
+"""Laws of packing."""
 
 import collections
 
 import numpy as np
 import pytest
 
-from data_pipelines.draws import Draws
+from data_pipelines.host_rng import HostRng
 from data_pipelines.rows import packing
 
 CAPACITY = 64
@@ -48,7 +48,9 @@ def unpack(order, sizes):
 
 @pytest.mark.parametrize("max_packs", [1, 2, 5, 32])
 def test_every_example_is_in_one_row_that_holds_it(lengths, max_packs):
-  order, sizes = packing.pack_examples(lengths, CAPACITY, max_packs, Draws("p"))
+  order, sizes = packing.pack_examples(
+    lengths, CAPACITY, max_packs, HostRng("p")
+  )
   assert sorted(order.tolist()) == list(range(len(lengths)))
   assert sizes.sum() == len(lengths)
   assert sizes.min() >= 1
@@ -59,7 +61,9 @@ def test_every_example_is_in_one_row_that_holds_it(lengths, max_packs):
 
 @pytest.mark.parametrize("max_packs", [1, 2, 5, 32])
 def test_packing_is_best_fit_decreasing(lengths, max_packs):
-  order, sizes = packing.pack_examples(lengths, CAPACITY, max_packs, Draws("p"))
+  order, sizes = packing.pack_examples(
+    lengths, CAPACITY, max_packs, HostRng("p")
+  )
   literal = literal_best_fit(lengths, CAPACITY, max_packs)
   assert len(sizes) == len(literal)
   if max_packs == 32:
@@ -73,7 +77,7 @@ def test_neighbours_and_order_of_rows_are_random(lengths):
   if len(lengths) == 1:
     return
   first, again, other = (
-    packing.pack_examples(lengths, CAPACITY, 5, Draws("p", epoch))
+    packing.pack_examples(lengths, CAPACITY, 5, HostRng("p", epoch))
     for epoch in (0, 0, 1)
   )
   np.testing.assert_array_equal(first[0], again[0])
@@ -112,64 +116,5 @@ def test_more_packs_are_chosen_as_long_as_rows_get_fuller():
 
 @pytest.mark.parametrize("max_packs", [1, 2, 5, 32])
 def test_rows_are_counted_without_being_made(lengths, max_packs):
-  _, sizes = packing.pack_examples(lengths, CAPACITY, max_packs, Draws("p"))
+  _, sizes = packing.pack_examples(lengths, CAPACITY, max_packs, HostRng("p"))
   assert packing.count_rows(lengths, CAPACITY, max_packs) == len(sizes)
-
-
-def test_equal_random_words_keep_their_order(monkeypatch):
-  """A fast sort breaks ties as each processor likes; an order may not."""
-  words = np.repeat(np.arange(50, 0, -1), 40).astype(np.uint64)
-  monkeypatch.setattr(Draws, "words", lambda *_: words)
-  expected = np.argsort(words, kind="stable")
-  np.testing.assert_array_equal(Draws("t").order("o", 2000), expected)
-
-
-def test_random_words_are_those_of_every_numpy():
-  """Fixed values: a change of these changes every batch of every run."""
-  draws = Draws("store", "train", 0, 1)
-  assert draws.words("x", 2).tolist() == GOLDEN_WORDS
-  assert draws.keys("m", np.array([0, 7])).tolist() == GOLDEN_KEYS
-
-
-GOLDEN_WORDS = [13569444021465895098, 13584026098178421235]
-GOLDEN_KEYS = [[4201339002, 1535357825], [3260372123, 974070157]]
-
-
-def test_streams_differ_by_name_and_by_every_part():
-  parts = [("a", 0, 1), ("a", 1, 0), ("b", 0, 1), ("a0", 1), ("a", "0\n1")]
-  words = [Draws(*part).words("x", 1)[0] for part in parts[:4]]
-  assert len(set(words)) == 4
-  draws = Draws("a")
-  assert draws.words("x", 1)[0] != draws.words("y", 1)[0]
-  # A longer request starts with the shorter one.
-  assert draws.words("x", 9)[:3].tolist() == draws.words("x", 3).tolist()
-
-
-def test_drawn_numbers_are_even_and_below_their_bounds():
-  draws = Draws("below")
-  bounds = np.tile(np.array([0, 1, 2, 7]), 20_000)
-  drawn = draws.below("n", bounds)
-  assert (drawn[bounds <= 1] == 0).all()
-  assert (drawn >= 0).all()
-  assert (drawn[bounds > 0] < bounds[bounds > 0]).all()
-  for bound in (2, 7):
-    counts = np.bincount(drawn[bounds == bound], minlength=bound)
-    expected = 20_000 / bound
-    assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
-  uniform = draws.uniform("u", 50_000)
-  assert 0 <= uniform.min() < 0.001
-  assert 0.999 < uniform.max() < 1
-  assert abs(uniform.mean() - 0.5) < 0.01
-  assert sorted(draws.order("o", 100)) == list(range(100))
-
-
-def test_a_key_depends_on_its_id_only_and_is_its_own():
-  draws = Draws("keys")
-  ids = np.arange(100_000)
-  keys = draws.keys("masks", ids)
-  assert keys.dtype == np.uint32
-  assert keys.shape == (100_000, 2)
-  assert len(np.unique(keys.copy().view(np.uint64))) == 100_000
-  some = np.array([99, 5, 70_000])
-  np.testing.assert_array_equal(draws.keys("masks", some), keys[some])
-  assert abs(np.unpackbits(keys.view(np.uint8)).mean() - 0.5) < 0.01

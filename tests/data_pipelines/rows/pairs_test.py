@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from bertjax.config import ObjectiveConfig
-from data_pipelines.draws import Draws
-from data_pipelines.prepare.prepare import Options, prepare
-from data_pipelines.rows import rows
-from data_pipelines.rows.planner import Planner
+from data_pipelines.host_rng import HostRng
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
+from data_pipelines.rows.planner import Planner, plan_examples
 from data_pipelines.store.store import open_store
 from tests.testing import synthetic
 
@@ -82,8 +82,8 @@ def plan(split, seq_length, epochs):
   for epoch in range(epochs):
     pairs = []
     for block in range(split.num_blocks):
-      examples = rows.plan_examples(
-        split, block, NSP, seq_length, Draws("pairs", epoch, block)
+      examples = plan_examples(
+        split, block, NSP, seq_length, HostRng("pairs", epoch, block)
       )
       assert (examples.segments_E == 2).all()
       columns = (

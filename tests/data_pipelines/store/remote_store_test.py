@@ -8,8 +8,9 @@ import fsspec
 import pytest
 
 from data_pipelines.prepare import prepare
+from data_pipelines.prepare.options import Options
 from data_pipelines.store import remote_store
-from data_pipelines.store.manifest import MANIFEST
+from data_pipelines.store.layout import MANIFEST
 from data_pipelines.store.store import open_store
 
 TEXTS = [
@@ -32,7 +33,7 @@ def options(tmp_path):
   corpus = tmp_path / "corpus.jsonl"
   lines = (json.dumps({"text": text}) + "\n" for text in TEXTS)
   corpus.write_text("".join(lines), encoding="utf-8")
-  return prepare.Options(
+  return Options(
     corpus=str(corpus), output=URL, validation="0.3", vocab_size=60
   )
 

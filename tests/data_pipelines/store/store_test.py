@@ -9,7 +9,9 @@ import shutil
 import numpy as np
 import pytest
 
-from data_pipelines.store import store
+from data_pipelines.store.layout import CONTINUES, LENGTH, MARKED, token_dtype
+from data_pipelines.store.manifest import commit, write_manifest
+from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
 
@@ -58,7 +60,7 @@ def test_blocks_hold_whole_documents_and_records_whole_sentences(made):
   assert split.num_blocks > 5
   np.testing.assert_array_equal(split.documents[document], sentence)
   np.testing.assert_array_equal(split.records[:, record], [sentence, token])
-  lengths = split.sentences & store.LENGTH
+  lengths = split.sentences & LENGTH
   for number, tokens in enumerate(split.read_records(range(split.num_records))):
     first, last = split.records[0, number : number + 2]
     assert lengths[first:last].sum() == len(tokens) <= SIZES["record_tokens"]
@@ -67,13 +69,13 @@ def test_blocks_hold_whole_documents_and_records_whole_sentences(made):
 
 def test_every_sentence_has_its_address(made):
   split = made.split("train")
-  lengths = (split.sentences & store.LENGTH).astype(np.int64)
-  assert split.num_sentences > 3 * store.MARKED
+  lengths = (split.sentences & LENGTH).astype(np.int64)
+  assert split.num_sentences > 3 * MARKED
   order = np.random.RandomState(0).permutation(split.num_sentences)
   expected = np.cumsum(lengths) - lengths
   np.testing.assert_array_equal(split.addresses(order), expected[order])
   assert split.addresses(order[:0]).shape == (0,)
-  assert len(split.marks) == -(-split.num_sentences // store.MARKED)
+  assert len(split.marks) == -(-split.num_sentences // MARKED)
 
 
 def test_blocks_are_about_as_large_as_asked_and_the_last_is_no_crumb(made):
@@ -130,8 +132,8 @@ def test_a_long_sentence_is_split_evenly_and_marked(tmp_path):
     tmp_path / "long", {"train": [[3, 1300, 512], [513]]}
   )
   split = made.split("train")
-  lengths = (split.sentences & store.LENGTH).tolist()
-  marks = (split.sentences & store.CONTINUES) > 0
+  lengths = (split.sentences & LENGTH).tolist()
+  marks = (split.sentences & CONTINUES) > 0
   assert lengths == [3, 433, 433, 434, 512, 256, 257]
   assert marks.tolist() == [False, False, True, True, False, False, True]
   assert split.documents.tolist() == [0, 5, 7]
@@ -145,13 +147,13 @@ def test_piece_counts_count_the_training_split(tmp_path):
   ids = rng.integers(0, 50, 4000)
   splits = {}
   for name, part in (("train", ids), ("validation", ids[:10])):
-    writer = store.SplitWriter(folder, name, 50, block_tokens=500)
+    writer = SplitWriter(folder, name, 50, block_tokens=500)
     for document in np.split(part, range(400, len(part), 400)):
       writer.add([document[:100], [], document[100:]])
     splits[name] = writer.finish()
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": 50}
-  store.write_manifest(folder, source={}, tokenizer=tokenizer, splits=splits)
-  made = store.open_store(folder)
+  write_manifest(folder, source={}, tokenizer=tokenizer, splits=splits)
+  made = open_store(folder)
   np.testing.assert_array_equal(
     made.piece_counts(), np.bincount(ids, minlength=50)
   )
@@ -163,15 +165,15 @@ def test_piece_counts_count_the_training_split(tmp_path):
 def test_ids_take_two_bytes_where_the_vocabulary_allows(
   vocab_size, width, tmp_path
 ):
-  assert store.token_dtype(vocab_size).itemsize == width
-  writer = store.SplitWriter(tmp_path, "train", vocab_size)
+  assert token_dtype(vocab_size).itemsize == width
+  writer = SplitWriter(tmp_path, "train", vocab_size)
   writer.add([[vocab_size - 1]])
   entry = writer.finish()
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": vocab_size}
-  store.write_manifest(
+  write_manifest(
     tmp_path, source={}, tokenizer=tokenizer, splits={"train": entry}
   )
-  split = store.open_store(tmp_path).split("train")
+  split = open_store(tmp_path).split("train")
   assert split.read_block(0).tolist() == [vocab_size - 1]
 
 
@@ -242,7 +244,7 @@ def test_a_damaged_store_is_refused_in_one_line_that_names_the_file(
 ):
   path = _damage(copied, name)
   with pytest.raises(ValueError, match=r".") as raised:
-    store.open_store(copied)
+    open_store(copied)
   message = str(raised.value)
   assert str(path) in message
   assert "\n" not in message
@@ -253,7 +255,7 @@ def test_a_flipped_byte_is_found_when_it_is_read(copied):
   data = bytearray(shard.read_bytes())
   data[len(data) // 2] ^= 1
   shard.write_bytes(data)
-  opened = store.open_store(copied)
+  opened = open_store(copied)
   with pytest.raises(ValueError, match=shard.name):
     opened.verify()
   split = opened.split("train")
@@ -266,7 +268,7 @@ def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
   """A read raises and names the shard, or the bit was in no record."""
   shard = sorted(copied.glob("train-*.array_record"))[1]
   whole = shard.read_bytes()
-  split = store.open_store(copied).split("train")
+  split = open_store(copied).split("train")
   expected = [tokens.tobytes() for tokens in split.read_records(range(30))]
   rng = np.random.default_rng(0)
   # Most of so small a file is padding, whose bits matter to nobody.
@@ -278,7 +280,7 @@ def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
     data = bytearray(whole)
     data[place] ^= 1 << int(rng.integers(8))
     shard.write_bytes(data)
-    split = store.open_store(copied).split("train")
+    split = open_store(copied).split("train")
     for record, tokens in enumerate(expected):
       try:
         assert split.read_records([record])[0].tobytes() == tokens
@@ -291,7 +293,7 @@ def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
 @pytest.mark.parametrize("kept", [0, 100, 5000])
 def test_a_shard_cut_short_after_opening_is_named(kept, copied):
   shard = sorted(copied.glob("train-*.array_record"))[1]
-  split = store.open_store(copied).split("train")
+  split = open_store(copied).split("train")
   shard.write_bytes(shard.read_bytes()[:kept])
   with pytest.raises(ValueError, match=shard.name) as raised:
     split.read_records(range(split.num_records))
@@ -302,14 +304,14 @@ def test_a_token_takes_two_bytes_and_little_more(tmp_path):
   """With sentences of 24 tokens, as in books; the index included."""
   folder = tmp_path / "large"
   folder.mkdir()
-  writer = store.SplitWriter(folder, "train", 8192)
+  writer = SplitWriter(folder, "train", 8192)
   rng = np.random.default_rng(0)
   while writer._tokens < 14_000_000:
     lengths = rng.geometric(1 / 16, size=rng.geometric(1 / 100))
     writer.add_flat(rng.integers(0, 8192, lengths.sum()), lengths)
   entry = writer.finish()
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8192}
-  store.write_manifest(
+  write_manifest(
     folder, source={}, tokenizer=tokenizer, splits={"train": entry}
   )
   size = sum(path.stat().st_size for path in folder.rglob("*"))
@@ -331,13 +333,13 @@ def test_commit_renames_a_finished_store_and_nothing_else(copied, tmp_path):
   unfinished = tmp_path / "unfinished"
   unfinished.mkdir()
   with pytest.raises(ValueError, match=r"has no manifest\.json"):
-    store.commit(unfinished, output)
-  store.commit(copied, output)
+    commit(unfinished, output)
+  commit(copied, output)
   assert not copied.exists()
-  store.open_store(output)
+  open_store(output)
   shutil.copytree(output, copied)
   with pytest.raises(ValueError, match="is there already"):
-    store.commit(copied, output)
+    commit(copied, output)
 
 
 def test_the_manifest_knows_no_place_and_no_time(made):

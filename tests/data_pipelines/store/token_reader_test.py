@@ -9,7 +9,7 @@ import pytest
 
 from bertjax.config import ObjectiveConfig
 from data_pipelines.rows.planner import Planner
-from data_pipelines.store.store import MAX_RECORD
+from data_pipelines.store.layout import MAX_RECORD
 from data_pipelines.store.token_reader import TokenReader
 from tests.testing import synthetic
 

@@ -14,7 +14,7 @@ from bertjax.config import DataConfig, ModelConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
 from bertjax.train import step
-from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.tokenizers import tokenizers
 from launch.reports import samples, store_report
 from tests.testing import report_texts

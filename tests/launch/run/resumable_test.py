@@ -15,7 +15,7 @@ from bertjax.config import (
 )
 from bertjax.parallel import multihost
 from bertjax.parallel.mesh import make_mesh
-from data_pipelines.rows.pretraining import PretrainingPipeline
+from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import open_store
 from launch.run import resumable
 from tests.testing import corpus

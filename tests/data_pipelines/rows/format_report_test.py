@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from bertjax.config import ObjectiveConfig
-from data_pipelines.rows.formats import FORMATS, SEQ_LENGTHS, report_formats
+from data_pipelines.rows.format_report import (
+  FORMATS,
+  SEQ_LENGTHS,
+  report_formats,
+)
 from data_pipelines.rows.packing import MAX_PACKS
 from data_pipelines.rows.planner import Planner
-from data_pipelines.store import store as stores
+from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.store import open_store
+from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
 
 
@@ -96,16 +102,16 @@ def realistic(request, tmp_path_factory):
   short = request.param == "short documents"
   folder = tmp_path_factory.mktemp("formats") / "realistic"
   folder.mkdir()
-  writer = stores.SplitWriter(folder, "train", 8)
+  writer = SplitWriter(folder, "train", 8)
   while writer._tokens + writer._pending_tokens < 1_000_000:
     count = int(rng.geometric(1 / 12)) if short else 2_000
     lengths = np.maximum(1, rng.negative_binomial(2, 1 / 11, count))
     writer.add_flat(np.zeros(lengths.sum(), np.int64), lengths)
   tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8}
-  stores.write_manifest(
+  write_manifest(
     folder, source={}, tokenizer=tokenizer, splits={"train": writer.finish()}
   )
-  return stores.open_store(folder)
+  return open_store(folder)
 
 
 def least_rows(lengths, capacity, max_packs):

@@ -7,9 +7,9 @@ import pytest
 
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
-from data_pipelines.rows import statistics
+from data_pipelines.rows import store_statistics as statistics
 from data_pipelines.rows.examples import draw_targets
-from data_pipelines.rows.formats import report_formats
+from data_pipelines.rows.format_report import report_formats
 from data_pipelines.rows.planner import Planner
 from tests.testing.synthetic import draw_documents, make_store
 
@@ -120,7 +120,7 @@ def count_slowly(planner, objective, block):
     objective,
     planner.seq_length - 3,
     len(documents),
-    planner.draws(0, block),
+    planner.rng(0, block),
   )
   examples, kinds = planner.examples(0, block), np.zeros(3, int)
   for id_, label in zip(examples.ids_E, examples.labels_E, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bertjax.config import ObjectiveConfig
+from data_pipelines.rows.pairs import PAIR_OBJECTIVES
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
 
@@ -42,7 +43,10 @@ def report_formats(store: Store) -> Iterator[FormatReport]:
   nsp is left out where there is one document: it has no partner.
   """
   for input_format, next_sentence in FORMATS:
-    if next_sentence == "nsp" and store.split("train").num_documents < 2:
+    if (
+      PAIR_OBJECTIVES[next_sentence].random_rate
+      and store.split("train").num_documents < 2
+    ):
       continue
     objective = ObjectiveConfig(
       input_format=input_format, next_sentence=next_sentence

@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 
 
-class Draws:
+class HostRng:
   """Streams of random words, one a name, all keyed by `parts`."""
 
   def __init__(self, *parts: str | int) -> None:
@@ -22,23 +22,23 @@ class Draws:
     hashed = hashlib.blake2b(name.encode(), key=self._key, digest_size=16)
     return int.from_bytes(hashed.digest(), "little")
 
-  def words(self, name: str, size: int) -> np.ndarray:
+  def random_words(self, name: str, size: int) -> np.ndarray:
     """The first `size` words of the stream `name`: uint64 [size]."""
     return np.random.Philox(key=self._hash(name)).random_raw(size)
 
   def uniform(self, name: str, size: int) -> np.ndarray:
     """Numbers in [0, 1): float64 [size]."""
-    return (self.words(name, size) >> np.uint64(11)) * 2.0**-53
+    return (self.random_words(name, size) >> np.uint64(11)) * 2.0**-53
 
-  def below(self, name: str, bounds: np.ndarray) -> np.ndarray:
+  def integers(self, name: str, bounds: np.ndarray) -> np.ndarray:
     """A number in [0, bound) for each bound under 2³²; 0 where it is 0."""
-    words = self.words(name, len(bounds)) >> np.uint64(32)
+    words = self.random_words(name, len(bounds)) >> np.uint64(32)
     scaled = words * bounds.astype(np.uint64) >> np.uint64(32)
     return scaled.astype(np.int64)
 
-  def order(self, name: str, size: int) -> np.ndarray:
+  def permutation(self, name: str, size: int) -> np.ndarray:
     """A permutation of range(size)."""
-    words = self.words(name, size)
+    words = self.random_words(name, size)
     order = np.argsort(words)
     ordered = words[order]
     if (ordered[1:] == ordered[:-1]).any():
@@ -59,10 +59,3 @@ class Draws:
       word = (word ^ word >> np.uint64(shift)) * np.uint64(factor)
     word ^= word >> np.uint64(31)
     return word.astype("<u8").view("<u4").astype(np.uint32).reshape(-1, 2)
-
-
-def flatten_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-  """Concatenate arange(start, start + count) of every pair: int64 [sum]."""
-  ends = np.cumsum(counts)
-  total = int(ends[-1]) if len(ends) else 0
-  return np.repeat(starts - ends + counts, counts) + np.arange(total)

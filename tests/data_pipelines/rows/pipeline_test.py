@@ -12,11 +12,12 @@ from absl import flags
 
 from bertjax.batch import PRETRAINING_FEATURES, check_batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows import lanes, pretraining
+from data_pipelines.rows import lanes
+from data_pipelines.rows.evaluation import evaluation_batches
+from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.rows.planner import Planner
-from data_pipelines.rows.pretraining import PretrainingPipeline
 from data_pipelines.store import token_reader
-from data_pipelines.store.store import MAX_RECORD
+from data_pipelines.store.layout import MAX_RECORD
 from tests.testing import synthetic
 
 SEQ = 48
@@ -434,7 +435,7 @@ def test_arms_of_an_ablation_share_their_rows(made):
 
 
 def evaluate(store, batch_size=10, batches=0, max_packs=0):
-  return pretraining.evaluation_batches(
+  return evaluation_batches(
     store,
     "validation",
     objective=ObjectiveConfig(),
@@ -530,9 +531,7 @@ def test_statistics_read_a_bounded_part_of_the_index(made, monkeypatch):
 def test_the_iterator_gives_the_batches_of_its_steps(start, made):
   pipeline = make(made)
   rows = slice(2, 9)
-  with pretraining.train_iterator(
-    pipeline, start, prefetch=3, rows=rows
-  ) as batches:
+  with train_iterator(pipeline, start, prefetch=3, rows=rows) as batches:
     for step in range(start, start + 8):
       assert_equal(next(batches), make(made).batch(step, rows))
   with pytest.raises(ValueError, match="closed"):
@@ -543,7 +542,7 @@ def test_worker_processes_give_the_same_batches_and_teach_the_memo(small):
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(["test"])  # grain refuses to start processes before
   pipeline = make(small)
-  batches = pretraining.train_iterator(pipeline, 60, workers=2, prefetch=2)
+  batches = train_iterator(pipeline, 60, workers=2, prefetch=2)
   try:
     for step in range(60, 66):
       assert_equal(next(batches), make(small).batch(step))
@@ -583,7 +582,7 @@ def test_mistakes_are_refused_in_one_line(made, small):
     (lambda: evaluate(small), "no split 'validation'"),
     (lambda: evaluate(made, batch_size=0), "batch_size=0"),
     (
-      lambda: pretraining.train_iterator(make(made), 0, workers=-1),
+      lambda: train_iterator(make(made), 0, workers=-1),
       "workers=-1",
     ),
   ]

@@ -15,25 +15,11 @@ import grain
 
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows.assembly import (
-  TokenReader,
-  assemble_batch,
-  choose_rows,
-)
-from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
+from data_pipelines.rows.assembly import assemble_batch, choose_rows
 from data_pipelines.rows.lanes import Fact, Lanes
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
-
-__all__ = [
-  "CACHE_BYTES",
-  "EvaluationBatches",
-  "Pipeline",
-  "PretrainingPipeline",
-  "TrainIterator",
-  "evaluation_batches",
-  "train_iterator",
-]
+from data_pipelines.store.token_reader import TokenReader
 
 # More steps than any run has; a grain source must have a length.
 _ENDLESS = 1 << 40

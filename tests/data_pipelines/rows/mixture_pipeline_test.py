@@ -12,11 +12,10 @@ from absl import flags
 
 from bertjax.batch import PRETRAINING_FEATURES, check_batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows import mixing, pretraining
-from data_pipelines.rows.mixing import MixturePipeline
 from data_pipelines.rows.mixture import open_mixture
+from data_pipelines.rows.mixture_pipeline import MixturePipeline, place_rows
+from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.rows.planner import Planner
-from data_pipelines.rows.pretraining import PretrainingPipeline
 from tests.testing import synthetic
 
 SEQ = 48
@@ -83,7 +82,7 @@ def test_rows_are_those_of_each_store_by_itself_in_order(folder):
   pipeline = make(folder)
   names = list(pipeline.members)
   rows = [pipeline.members[name].batch_size for name in names]
-  places = mixing.place_rows(rows)
+  places = place_rows(rows)
   own = {
     name: alone(folder, name, count, pipeline.num_packs)
     for name, count in zip(names, rows, strict=True)
@@ -116,7 +115,7 @@ def test_every_batch_has_the_exact_share_of_each_store(folder):
 )
 def test_each_store_lies_evenly_over_the_batch(rows):
   total = sum(rows)
-  places = mixing.place_rows(rows)
+  places = place_rows(rows)
   assert sorted(np.concatenate(places).tolist()) == list(range(total))
   for count, at in zip(rows, places, strict=True):
     assert len(at) == count
@@ -230,8 +229,8 @@ def test_worker_processes_give_the_same_batches_and_teach_the_memo(folder):
   pipeline, plain = make(folder), make(folder)
   rows = slice(2, 9)
   with (
-    pretraining.train_iterator(pipeline, 60, workers=2, rows=rows) as remote,
-    pretraining.train_iterator(plain, 60, rows=rows) as local,
+    train_iterator(pipeline, 60, workers=2, rows=rows) as remote,
+    train_iterator(plain, 60, rows=rows) as local,
   ):
     for _ in range(5):
       assert_equal(next(remote), next(local))

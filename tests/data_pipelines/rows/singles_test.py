@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from bertjax.config import ObjectiveConfig
-from data_pipelines.draws import Draws, flatten_ranges
-from data_pipelines.rows import pairs, rows
+from data_pipelines.host_rng import HostRng
+from data_pipelines.rows import pairs
 from data_pipelines.rows.examples import count_front, read_text
-from data_pipelines.store import store
+from data_pipelines.rows.planner import Planner, plan_examples
+from data_pipelines.store.layout import LENGTH
+from data_pipelines.store.ranges import flatten_ranges
 from tests.testing import synthetic
 
 CELLS = [
@@ -56,8 +58,19 @@ def objective(form, task, short_rate=0.1):
 
 
 def plan(split, block, chosen, seq_length, seed=0, epoch=0):
-  return rows.plan_examples(
-    split, block, chosen, seq_length, Draws("a", seed, epoch, block)
+  return plan_examples(
+    split, block, chosen, seq_length, HostRng("a", seed, epoch, block)
+  )
+
+
+def make_planner(store, chosen, seq_length):
+  return Planner(
+    store,
+    "train",
+    objective=chosen,
+    seq_length=seq_length,
+    max_packs=1,
+    seed=0,
   )
 
 
@@ -146,10 +159,10 @@ def test_a_random_second_segment_is_of_another_document(form, split, where):
 
 
 def test_partners_are_drawn_evenly_from_the_other_documents(split):
-  draws = Draws("partners")
+  rng = HostRng("partners")
   own_documents = np.repeat(np.arange(split.num_documents), 100)
   address, length = pairs._draw_partners(
-    split, own_documents, np.full(len(own_documents), 20), draws
+    split, own_documents, np.full(len(own_documents), 20), rng
   )
   _, document_of = synthetic.places(split)
   drawn = document_of[address]
@@ -165,22 +178,22 @@ def test_partners_are_drawn_evenly_from_the_other_documents(split):
 
 
 def _sentence_starts(split):
-  lengths = (split.sentences & store.LENGTH).astype(np.int64)
+  lengths = (split.sentences & LENGTH).astype(np.int64)
   return np.cumsum(lengths) - lengths
 
 
-def literal_pairs(split, block, chosen, budget, draws):
+def literal_pairs(split, block, chosen, budget, rng):
   """create_instances_from_document of google-research/bert, as it reads.
 
   Yields the first sentence, the number of sentences of A, of the chunk, and
-  whether B is random. Chances are taken from `draws` by first sentence.
+  whether B is random. Chances are taken from `rng` by first sentence.
   """
   text = read_text(split, block)
   size = len(text.length_N)
-  coins = draws.uniform("random", size)
-  splits = draws.words("middle", size) >> np.uint64(32)
-  short = draws.uniform("short", len(text.own_D)) < chosen.short_rate
-  target_of = 2 + draws.below("target", np.full(len(text.own_D), budget - 1))
+  coins = rng.uniform("random", size)
+  splits = rng.random_words("middle", size) >> np.uint64(32)
+  short = rng.uniform("short", len(text.own_D)) < chosen.short_rate
+  target_of = 2 + rng.integers("target", np.full(len(text.own_D), budget - 1))
   for document in range(len(text.own_D)):
     target = int(target_of[document]) if short[document] else budget
     numbers = np.flatnonzero(text.document_N == document).tolist()
@@ -207,9 +220,9 @@ def test_pairs_equal_the_reference_read_literally(
 ):
   chosen = objective("segment_pair", "nsp", short_rate)
   text = read_text(split, 1)
-  draws = Draws("a", 0, 0, 1)
-  spans = pairs._choose_spans(text, chosen, seq_length - 3, draws)
-  literal = list(literal_pairs(split, 1, chosen, seq_length - 3, draws))
+  rng = HostRng("a", 0, 0, 1)
+  spans = pairs._choose_spans(text, chosen, seq_length - 3, rng)
+  literal = list(literal_pairs(split, 1, chosen, seq_length - 3, rng))
   assert literal == [
     (int(first), int(middle - first), int(stop - first), bool(random))
     for first, middle, stop, _, random in zip(*spans, strict=True)
@@ -223,7 +236,7 @@ def test_half_of_the_pairs_are_random_and_all_that_have_no_choice(split):
     for epoch in range(4)
     for block in range(split.num_blocks)
     for _, _, chunk, is_random in literal_pairs(
-      split, block, chosen, 61, Draws("a", 0, epoch, block)
+      split, block, chosen, 61, HostRng("a", 0, epoch, block)
     )
   ]
   labels = np.concatenate(
@@ -261,7 +274,7 @@ def test_truncation_equals_the_reference_token_by_token():
 
 def test_front_and_back_lose_equally_often():
   removed = np.tile(np.arange(0, 600), 40)
-  front = count_front(Draws("front"), "front", removed)
+  front = count_front(HostRng("front"), "front", removed)
   assert (front >= 0).all()
   assert (front <= removed).all()
   deviation = np.sqrt(removed.sum()) / 2
@@ -300,7 +313,7 @@ def test_a_true_continuation_continues(form, task, split, where):
 @pytest.mark.parametrize("form", ["full_sentences", "doc_sentences"])
 def test_no_example_could_take_another_sentence(form, split, where):
   sentence_of, document_of = where
-  lengths = (split.sentences & store.LENGTH).astype(np.int64)
+  lengths = (split.sentences & LENGTH).astype(np.int64)
   chosen = objective(form, "off", short_rate=0.0)
   for block in range(split.num_blocks):
     examples = plan(split, block, chosen, 64)
@@ -379,19 +392,19 @@ def test_short_examples_are_as_frequent_as_asked(split):
   ],
 )
 def test_impossible_rows_are_refused_in_one_line(
-  changes, seq_length, message, split
+  changes, seq_length, message, tmp_path
 ):
+  made = synthetic.make_store(tmp_path / "two", {"train": [[5] * 40] * 2})
   with pytest.raises(ValueError, match=message) as raised:
-    rows.check_rows(ObjectiveConfig(**changes), seq_length, split)
+    make_planner(made, ObjectiveConfig(**changes), seq_length)
   assert "\n" not in str(raised.value)
 
 
 def test_nsp_needs_two_documents(tmp_path):
   made = synthetic.make_store(tmp_path / "one", {"train": [[5] * 40]})
-  only = made.split("train")
   with pytest.raises(ValueError, match="needs two"):
-    rows.check_rows(objective("segment_pair", "nsp"), 64, only)
-  rows.check_rows(objective("segment_pair", "off"), 64, only)
+    make_planner(made, objective("segment_pair", "nsp"), 64)
+  make_planner(made, objective("segment_pair", "off"), 64)
 
 
 def test_ranges_flatten_as_a_loop_would():

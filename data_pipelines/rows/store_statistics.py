@@ -15,10 +15,11 @@ import numpy as np
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
 from data_pipelines.rows.examples import read_text
-from data_pipelines.rows.formats import SEQ_LENGTHS
+from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.rows.pairs import draw_document_targets
 from data_pipelines.rows.planner import Planner
-from data_pipelines.store.store import LENGTH, Split, Store
+from data_pipelines.store.layout import LENGTH
+from data_pipelines.store.store import Split, Store
 
 MAX_SENTENCES = 50_000_000
 _PAIR_BLOCKS = 4  # as `Planner.report`
@@ -252,9 +253,9 @@ def _count_lone(
   is_last_E = first_E + 1 == text.end_N[first_E]
   fills_E = np.zeros_like(is_last_E)
   if objective.input_format == "segment_pair":
-    draws = planner.draws(0, block)
+    rng = planner.rng(0, block)
     budget = planner.seq_length - 3
-    target_N = draw_document_targets(objective, text, budget, draws)
+    target_N = draw_document_targets(objective, text, budget, rng)
     fills_E = text.length_N[first_E] >= target_N[first_E]
   kinds = (is_short_E, is_last_E & ~is_short_E, fills_E & ~is_last_E)
   return np.array([len(first_E), *map(np.sum, kinds), examples.random_examples])

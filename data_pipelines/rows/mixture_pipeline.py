@@ -18,7 +18,7 @@ from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.assembly import choose_rows
 from data_pipelines.rows.mixture import Member, Mixture
-from data_pipelines.rows.pretraining import CACHE_BYTES, PretrainingPipeline
+from data_pipelines.rows.pipeline import CACHE_BYTES, PretrainingPipeline
 
 
 def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
