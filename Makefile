@@ -40,11 +40,18 @@ $(VENV)-beam/.installed: setup.py launch/beam-constraints.txt
 pretrain: $(VENV)/.installed-core
 	$(BIN)/python -m launch.demo --output=$(RUN)
 
+PYTEST = $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0
+
 test: install
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0 -m 'not full' $(ARGS)
+	$(PYTEST) -m 'not full' $(ARGS)
+
+# REAL_DATA=DIR adds the tests on whole books and labeled tasks; see
+# tests/data/README.md. The numeric laws run again as users compile them.
+NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_test.py)
 
 test-full: install
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0 $(ARGS)
+	$(PYTEST) $(if $(REAL_DATA),--real-data=$(REAL_DATA)) $(ARGS)
+	XLA_LEVEL=default $(PYTEST) $(NUMERIC) $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

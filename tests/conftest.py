@@ -2,22 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hostile session: eight devices, strict promotion, no rank promotion."""
 
+import json
 import os
+import pathlib
 
 # Before JAX starts a backend. Eight virtual devices stand in for a slice.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "")
   + " --xla_force_host_platform_device_count=8"
-  # The suite compiles far more than it computes: a third of the time.
-  + " --xla_backend_optimization_level=0"
+  # The suite compiles far more than it computes: a third of the time. The long
+  # tier runs the numeric laws again at the level that users have.
+  + (
+    ""
+    if os.environ.get("XLA_LEVEL") == "default"
+    else " --xla_backend_optimization_level=0"
+  )
   # Eight devices share what cores there are: a collective whose last device
   # waits for a core is slow, not stuck, and must not end the process.
   + " --xla_cpu_collective_call_terminate_timeout_seconds=180"
   + " --xla_cpu_collective_timeout_seconds=180"
 )
-
-import pathlib
 
 import jax
 import pytest
@@ -25,12 +30,50 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
+DATA = pathlib.Path(__file__).parent / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+  """Add --real-data: the folder of whole books and labeled tasks."""
+  parser.addoption(
+    "--real-data",
+    type=pathlib.Path,
+    help="Folder of real text and tasks (see tests/data/README.md); tests "
+    "that need it are deselected without it.",
+  )
+
+
+def pytest_collection_modifyitems(
+  config: pytest.Config, items: list[pytest.Item]
+) -> None:
+  """Deselect what needs `real_data` where no folder is given."""
+  folder = config.getoption("--real-data")
+  if folder is not None:
+    if not folder.is_dir():
+      raise pytest.UsageError(f"--real-data={folder} is not a folder")
+    return
+  needs = [
+    item for item in items if "real_data" in getattr(item, "fixturenames", ())
+  ]
+  config.hook.pytest_deselected(items=needs)
+  items[:] = [item for item in items if item not in needs]
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> pathlib.Path:
-  """Real text and tasks, where the machine has them."""
-  if not SHARED.is_dir():
-    pytest.skip(f"no real text at {SHARED}")
-  return SHARED
+def real_data(request: pytest.FixtureRequest) -> pathlib.Path:
+  """Folder of real text and tasks, given by --real-data."""
+  return request.config.getoption("--real-data").resolve()
+
+
+@pytest.fixture(scope="session")
+def book_vocabulary() -> pathlib.Path:
+  """Uncased WordPiece vocabulary that was learned from `book_paragraphs`."""
+  return DATA / "vocab.txt"
+
+
+@pytest.fixture(scope="session")
+def book_paragraphs() -> list[str]:
+  """Paragraphs of eight public-domain books, with their line wraps."""
+  with (DATA / "books.jsonl").open(encoding="utf-8") as lines:
+    books = [json.loads(line)["text"] for line in lines]
+  return [paragraph for book in books for paragraph in book.split("\n\n")]

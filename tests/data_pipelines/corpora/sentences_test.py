@@ -139,8 +139,8 @@ def test_no_character_is_lost_or_moved():
     assert_lossless(inspect.getsource(module))
 
 
-def test_books_give_sentences_of_plausible_length(shared_data):
-  books = shared_data / "books" / "valid-00000-of-00001.jsonl.xz"
+def test_books_give_sentences_of_plausible_length(real_data):
+  books = real_data / "books" / "valid-00000-of-00001.jsonl.xz"
   with lzma.open(books) as file:
     text = json.loads(file.readline())["text"][:500_000]
   assert_lossless(text)

@@ -542,9 +542,9 @@ def test_sentencepiece_makes_a_store_too(options, tmp_path):
   assert tokenizer.decode(stored(store.split("train"))[0][0]) == first.lower()
 
 
-def test_books_become_a_store(options, shared_data, tmp_path):
-  books = shared_data / "books" / "valid-00000-of-00001.jsonl.xz"
-  vocabulary = shared_data / "vocab" / "bert-base-uncased-vocab.txt"
+def test_books_become_a_store(options, real_data, tmp_path):
+  books = real_data / "books" / "valid-00000-of-00001.jsonl.xz"
+  vocabulary = real_data / "vocab" / "bert-base-uncased-vocab.txt"
   summary = prepare.prepare(
     dataclasses.replace(
       options,

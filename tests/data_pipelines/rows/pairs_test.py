@@ -252,9 +252,9 @@ def test_a_long_document_has_several_targets_and_a_short_one_one(tmp_path):
   assert 5 <= len(targets[0]) <= 25
 
 
-def test_books_fill_their_rows(shared_data, tmp_path):
-  books = shared_data / "books" / "train-00000-of-00007.jsonl.xz"
-  vocabulary = shared_data / "vocab" / "bert-base-uncased-vocab.txt"
+def test_books_fill_their_rows(real_data, tmp_path):
+  books = real_data / "books" / "train-00000-of-00007.jsonl.xz"
+  vocabulary = real_data / "vocab" / "bert-base-uncased-vocab.txt"
   summary = prepare(
     Options(str(books), str(tmp_path / "store"), tokenizer=str(vocabulary))
   )

@@ -174,8 +174,8 @@ def test_subsamples_nest_and_leave_no_class_out():
     subsample(labels_N, -1, seed=7)
 
 
-def test_banking77_is_read(shared_data):
-  folder = shared_data / "banking77"
+def test_banking77_is_read(real_data):
+  folder = real_data / "banking77"
   config = TaskConfig(
     kind="table",
     train=str(folder / "train.csv"),
@@ -191,8 +191,8 @@ def test_banking77_is_read(shared_data):
     load_task(TaskConfig(kind="table", train=config.train))
 
 
-def test_cola_is_read_without_a_header(shared_data):
-  folder = shared_data / "cola"
+def test_cola_is_read_without_a_header(real_data):
+  folder = real_data / "cola"
   config = TaskConfig(
     kind="table",
     train=str(folder / "train.tsv"),

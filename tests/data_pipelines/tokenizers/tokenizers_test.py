@@ -80,17 +80,17 @@ def assert_equals_library(tokenizer, texts):
     assert ids.tolist() == expected, repr(text)
 
 
-def published(shared_data):
-  return tokenizers.load(shared_data / "vocab" / "bert-base-uncased-vocab.txt")
+def published(real_data):
+  return tokenizers.load(real_data / "vocab" / "bert-base-uncased-vocab.txt")
 
 
 @pytest.fixture(scope="module")
-def real_lines(shared_data):
+def real_lines(real_data):
   """Of books, of tweets with emoji, and of questions: some 6,000."""
-  with lzma.open(shared_data / "books" / "valid-00000-of-00001.jsonl.xz") as f:
+  with lzma.open(real_data / "books" / "valid-00000-of-00001.jsonl.xz") as f:
     books = [json.loads(line)["text"].split("\n\n")[:500] for line in f]
-  tweets = (shared_data / "wnut17" / "dev.conll").read_text(encoding="utf-8")
-  questions = (shared_data / "banking77" / "test.csv").read_text("utf-8")
+  tweets = (real_data / "wnut17" / "dev.conll").read_text(encoding="utf-8")
+  questions = (real_data / "banking77" / "test.csv").read_text("utf-8")
   return [
     *(paragraph[:400] for book in books for paragraph in book),
     *(
@@ -143,15 +143,15 @@ def without_final_sigma(texts):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_hostile_text_gives_the_ids_of_google(lowercase, trained, shared_data):
+def test_hostile_text_gives_the_ids_of_google(lowercase, trained, real_data):
   texts = without_final_sigma(HOSTILE) if lowercase else HOSTILE
-  for pieces in (trained.pieces, published(shared_data).pieces):
+  for pieces in (trained.pieces, published(real_data).pieces):
     assert_equals_google(make_wordpiece(pieces, lowercase=lowercase), texts)
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_real_text_gives_the_ids_of_google(lowercase, shared_data, real_lines):
-  pieces = published(shared_data).pieces
+def test_real_text_gives_the_ids_of_google(lowercase, real_data, real_lines):
+  pieces = published(real_data).pieces
   tokenizer = make_wordpiece(pieces, lowercase=lowercase)
   assert len(real_lines) > 5_000
   assert_equals_google(tokenizer, real_lines)
@@ -276,11 +276,11 @@ def test_random_text_is_cut_as_the_library_does(trained):
   assert_equals_library(trained, texts)
 
 
-def test_published_vocabulary_on_books_equals_the_library(shared_data):
-  tokenizer = published(shared_data)
+def test_published_vocabulary_on_books_equals_the_library(real_data):
+  tokenizer = published(real_data)
   assert tokenizer.vocab_size == 30522
   assert tokenizer.lowercase
-  books = shared_data / "books" / "valid-00000-of-00001.jsonl.xz"
+  books = real_data / "books" / "valid-00000-of-00001.jsonl.xz"
   with lzma.open(books) as file:
     text = json.loads(file.readline())["text"]
   assert_equals_library(tokenizer, text[:400_000].split("\n\n") + ODD)
@@ -620,8 +620,8 @@ def test_training_is_reproducible_across_processes():
   assert len(set(runs.pop().split())) == 2 * len(tokenizers.KINDS)
 
 
-def test_vocabulary_tables(shared_data, spm):
-  tokenizer = published(shared_data)
+def test_vocabulary_tables(real_data, spm):
+  tokenizer = published(real_data)
   counts = np.zeros(tokenizer.vocab_size, np.int64)
   counts[2000] = 78
   table = tokenizer.vocabulary(counts)
