@@ -25,7 +25,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from absl import app, flags
 
-from data_pipelines.corpora import corpora, sentences
+from data_pipelines.corpora import corpus, sentences
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from data_pipelines.tokenizers import tokenizers
@@ -104,7 +104,7 @@ def main(_: Sequence[str]) -> None:
 
 
 def _texts(path: pathlib.Path) -> list[str]:
-  return [document.text for document in corpora.read(str(path))]
+  return [document.text for document in corpus.read(str(path))]
 
 
 def _prepare(output: str, tokens: int) -> None:

@@ -80,9 +80,13 @@ def sha256_of(path: str | pathlib.Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-  """Return the first line of an exception's message, or its type's name."""
-  lines = str(error).strip().splitlines()
-  return lines[0] if lines else type(error).__name__
+  """Return the first line of an exception's message, or its type's name.
+
+  Punctuation at the end of the line is dropped, so that the line can stand
+  inside another message.
+  """
+  line = str(error).strip().partition("\n")[0].rstrip(".;: \r")
+  return line or type(error).__name__
 
 
 def _sync_tree(folder: pathlib.Path) -> None:

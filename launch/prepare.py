@@ -19,7 +19,7 @@ import rich.console
 from absl import flags
 
 from bertjax import config
-from data_pipelines.corpora import corpora, sentences
+from data_pipelines.corpora import corpus, sentences
 from data_pipelines.prepare.options import DEDUPLICATE, Options
 from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
@@ -109,7 +109,7 @@ def _define_source_flags() -> None:
   enum(
     "documents",
     "file",
-    list(corpora.DOCUMENTS),
+    list(corpus.DOCUMENTS),
     "What a document of a .txt file is: the file, or what stands between two "
     "blank lines.",
   )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compressed files as streams; one that is cut off is never taken for whole."""
+"""Compressed files as streams; a truncated file is always noticed."""
 
 import gzip
 import io
@@ -12,18 +12,18 @@ from typing import IO, cast
 import zstandard
 
 COMPRESSIONS = (".gz", ".xz", ".zst")
-# What a damaged stream raises; a stream that is cut off raises EOFError.
+# What damaged streams raise; a truncated stream raises EOFError.
 DAMAGE = (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 CHUNK = 1 << 20  # bytes
 
 
 def decompressed(name: str, raw: io.BufferedReader) -> io.BufferedReader:
-  """What is in `raw`, by the suffix of its name."""
+  """Return the decompressed content of `raw`, by the suffix of `name`."""
   match pathlib.PurePosixPath(name).suffix:
     case ".gz":
       stream = gzip.GzipFile(fileobj=cast(IO[bytes], raw))
     case ".xz":
-      # Closed by whoever reads it.
+      # The caller closes `raw`.
       stream = lzma.LZMAFile(cast(IO[bytes], raw))  # noqa: SIM115
     case ".zst":
       stream = _ZstdReader(raw)
@@ -33,7 +33,7 @@ def decompressed(name: str, raw: io.BufferedReader) -> io.BufferedReader:
 
 
 class _ZstdReader(io.RawIOBase):
-  """Frames of a .zst file; zstandard's own takes a cut file for a whole one."""
+  """Frames of a .zst file; zstandard's reader accepts truncated files."""
 
   def __init__(self, raw: io.BufferedReader) -> None:
     self._raw = raw
@@ -42,11 +42,11 @@ class _ZstdReader(io.RawIOBase):
     self._output = b""
 
   def readable(self) -> bool:
-    """Whether it can be read: always."""
+    """Return True, as `io.RawIOBase` asks for."""
     return True
 
   def readinto(self, buffer: bytearray | memoryview) -> int:  # pyright: ignore
-    """Fill `buffer` as far as there is text; 0 at the end."""
+    """Fill the start of `buffer`; returns the bytes filled, 0 at the end."""
     while not self._output:
       if not self._input:
         self._input = self._raw.read(CHUNK)

@@ -1,28 +1,29 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A document, and the hash that orders it and chooses its split."""
+"""A document, and the hash that decides its place and its split."""
 
 import hashlib
 from typing import NamedTuple
 
 
 class Document(NamedTuple):
-  """One text that sentences are drawn from in order.
+  """One text, whose sentences belong together in this order.
 
   Attributes:
-    name: where it came from, for messages ("FILE:LINE", "stdlib:asyncio").
-    text: its characters, with line feeds as line ends.
+    name: where the text came from, for messages: "FILE:LINE",
+      "stdlib:asyncio".
+    text: characters, with line feeds as line ends.
   """
 
   name: str
   text: str
 
 
-def plain(text: str) -> str:
-  """The text as documents hold it, whatever wrote it.
+def clean_text(text: str) -> str:
+  """Return `text` with line feeds as the only line ends and without NULs.
 
-  Old line ends become line feeds, and so do form feeds, which tokenizers drop
-  and so glue words. A NUL is most often half of a UTF-16 character.
+  Form feeds and vertical tabs become line feeds: tokenizers drop them, which
+  would join two words. A NUL is most often half of a UTF-16 character.
   """
   if "\r" in text:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -30,19 +31,19 @@ def plain(text: str) -> str:
 
 
 def digest(text: str) -> bytes:
-  """16 bytes that depend on the text alone.
+  """Hash a text to 16 bytes.
 
-  Not on its file or place: a corpus cut into other files makes the same
-  store, and equal documents never stand on both sides of a split.
+  File and place do not matter: a corpus that is cut into other files makes
+  the same store, and equal documents are always in the same split.
   """
   return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def order(digest: bytes) -> bytes:
-  """Where the document stands among the shuffled documents."""
+  """Return the key by which documents are sorted to shuffle them."""
   return digest[:8]
 
 
 def share(digest: bytes) -> float:
-  """Number in [0, 1), independent of `order`, that decides the split."""
+  """Return a number in [0, 1), independent of `order`, to choose a split."""
   return int.from_bytes(digest[8:], "big") / 2**64

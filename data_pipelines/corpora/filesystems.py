@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files by name, glob or folder, on this machine or in a bucket."""
+"""Find and open files by path, folder or glob, here or in a bucket."""
 
 import contextlib
 import dataclasses
 import glob
+import hashlib
 import io
 import os
 import pathlib
@@ -13,10 +14,10 @@ from typing import Any
 
 import fsspec
 
-from data_pipelines.corpora.records import first_line
+from bertjax.files import first_line
 
 _BUFFER = 1 << 20  # bytes
-# What fsspec needs for a protocol, and the extra of this package with it.
+# Protocol → the package that fsspec needs, and our extra that installs it.
 _EXTRAS = {
   "gs": ("gcsfs", "gcs"),
   "gcs": ("gcsfs", "gcs"),
@@ -27,13 +28,13 @@ _EXTRAS = {
 
 @dataclasses.dataclass(frozen=True)
 class File:
-  """A file that can be read, also in another process.
+  """A file that this process or another one can read.
 
   Attributes:
-    name: its path or URL, as messages give it.
-    size: bytes as it lies there, 0 where nobody tells.
-    path: where it is on its file system.
-    filesystem: of fsspec; None for this machine's own.
+    name: path or URL, for messages.
+    size: bytes as stored, 0 if the file system does not tell.
+    path: path on its file system.
+    filesystem: an fsspec file system; None for this machine's own.
   """
 
   name: str
@@ -43,12 +44,12 @@ class File:
 
   @contextlib.contextmanager
   def opened(self) -> Iterator[io.BufferedReader]:
-    """The file as it lies there.
+    """Open the file as it is stored, without decompressing.
 
     Raises:
       ValueError: it cannot be opened or read.
     """
-    with told(self.name, remote=self.filesystem is not None):
+    with reraise_readably(self.name, remote=self.filesystem is not None):
       if self.filesystem is None:
         opened: Any = io.FileIO(self.path)
       else:
@@ -56,18 +57,23 @@ class File:
       with opened, io.BufferedReader(opened, _BUFFER) as file:
         yield file
 
+  def digest(self) -> bytes:
+    """Return the SHA-256 of the file as it is stored."""
+    with self.opened() as raw:
+      return hashlib.file_digest(raw, "sha256").digest()
 
-def find(part: str, known: Callable[[str], bool]) -> list[File]:
-  """Files that `part` names, in a fixed order.
+
+def find_files(part: str, known: Callable[[str], bool]) -> list[File]:
+  """Return the files that `part` names, in a fixed order.
 
   Args:
-    part: a file, a glob of files, or a folder, as a path or as any URL of
-      fsspec. Of a folder all known files below it are taken, hidden ones and
-      hidden folders left out.
-    known: whether a file of this name can be read.
+    part: a file, a glob, or a folder, as a path or as any URL of fsspec. A
+      folder stands for all known files below it, without hidden files and
+      hidden folders.
+    known: returns whether a file of this name can be read.
 
   Raises:
-    ValueError: there is none, or the place cannot be read.
+    ValueError: no file is found, or the place cannot be read.
   """
   found = _remote(part, known) if "://" in part else _local(part, known)
   if not found:
@@ -78,7 +84,7 @@ def find(part: str, known: Callable[[str], bool]) -> list[File]:
 
 def _local(part: str, known: Callable[[str], bool]) -> list[File]:
   path = pathlib.Path(part).expanduser()
-  with told(part, remote=False):
+  with reraise_readably(part, remote=False):
     if path.is_dir():
       paths = [pathlib.Path(n) for n in sorted(_below(path)) if known(n)]
       _check_folder(part, paths)
@@ -91,7 +97,7 @@ def _local(part: str, known: Callable[[str], bool]) -> list[File]:
 
 
 def _below(folder: pathlib.Path) -> Iterator[str]:
-  """Files below a folder, through links, however they run in circles."""
+  """Yield files below a folder; follows links and visits no folder twice."""
   seen = set[str]()
   walk = os.walk(folder, onerror=_raise, followlinks=True)
   for place, folders, names in walk:
@@ -100,7 +106,7 @@ def _below(folder: pathlib.Path) -> Iterator[str]:
       folders.clear()
       continue
     seen.add(real)
-    # Which of two ways to a folder comes first must not be chance.
+    # Sorted, so that the same one of two links to a folder always comes first.
     folders[:] = sorted(name for name in folders if not _is_hidden([name]))
     yield from (
       os.path.join(place, name) for name in names if not _is_hidden([name])
@@ -113,7 +119,7 @@ def _raise(error: OSError) -> None:
 
 def _remote(part: str, known: Callable[[str], bool]) -> list[File]:
   filesystem, path = open_filesystem(part)
-  with told(part, remote=True):
+  with reraise_readably(part, remote=True):
     try:
       info = filesystem.info(path)
     except FileNotFoundError:
@@ -135,7 +141,7 @@ def _remote(part: str, known: Callable[[str], bool]) -> list[File]:
 
 
 def _matches(filesystem: Any, pattern: str) -> dict[str, Any]:
-  """Files that a glob names; as on this machine, `*` is no hidden one."""
+  """Find files by a glob; as on a local disk, `*` matches no hidden file."""
   if not glob.has_magic(pattern):
     return {}
   steps = set(pattern.split("/"))
@@ -165,13 +171,13 @@ def _is_hidden(steps: Iterable[str]) -> bool:
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
-  """A file system of fsspec, and the path on it.
+  """Return an fsspec file system, and the path on it that `url` names.
 
   Raises:
-    ValueError: nobody knows how to open it.
+    ValueError: the protocol is unknown or its package is not installed.
   """
   protocol = url.partition("://")[0].rpartition("::")[2]
-  with told(url, remote=True):
+  with reraise_readably(url, remote=True):
     try:
       return fsspec.core.url_to_fs(url)
     except ImportError:
@@ -192,17 +198,17 @@ def _is_file(info: dict[str, Any]) -> bool:
 def _check_folder(part: str, found: Any) -> None:
   if not found:
     raise ValueError(
-      f"corpus {part} is a folder without a file that can be read; give "
-      "another, or files"
+      f"corpus {part} is a folder without a file of a known format; give "
+      "another folder, or files"
     )
 
 
 class ReadError(ValueError):
-  """What may be read another time, as after a network has failed."""
+  """Reading failed, but may succeed later, as after a network failure."""
 
 
-# What trying again does not mend.
-_LASTING = (
+# Errors that do not go away by trying again.
+_PERMANENT = (
   FileNotFoundError,
   IsADirectoryError,
   NotADirectoryError,
@@ -211,22 +217,31 @@ _LASTING = (
 
 
 @contextlib.contextmanager
-def told(name: str, *, remote: bool, what: str = "read") -> Iterator[None]:
-  """Say in one line what could not be read, or written."""
+def reraise_readably(
+  name: str, *, remote: bool, action: str = "read"
+) -> Iterator[None]:
+  """Turn errors of file systems into a `ValueError` of one line.
+
+  Args:
+    name: path or URL that is read or written.
+    remote: whether it is in a bucket; clients raise exceptions of any type.
+    action: the verb of the message, "read" or "write".
+
+  Raises:
+    ReadError: the same may succeed later.
+    ValueError: it will fail again.
+  """
   try:
     yield
   except OSError as error:
-    # Of a folder, the file in it that is meant.
-    which = name if remote else error.filename or name
-    kind = ValueError if isinstance(error, _LASTING) else ReadError
-    raise kind(f"cannot {what} {which}: {error.strerror or error}") from None
+    # The error may name a file inside the folder `name`.
+    place = name if remote else error.filename or name
+    kind = ValueError if isinstance(error, _PERMANENT) else ReadError
+    raise kind(f"cannot {action} {place}: {error.strerror or error}") from None
   except ValueError:
     raise
   except Exception as error:
-    # The clients of buckets have exceptions of their own.
     if not remote:
       raise
-    line = str(error).partition("\n")[0]
-    raise ReadError(
-      f"cannot {what} {name}: {type(error).__name__}: {line}"
-    ) from error
+    kind_name, line = type(error).__name__, first_line(error)
+    raise ReadError(f"cannot {action} {name}: {kind_name}: {line}") from error

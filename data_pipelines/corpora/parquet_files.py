@@ -1,56 +1,56 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents of one column of a parquet file, a few rows at a time.
+"""Read one column of a parquet file, a few rows at a time.
 
-What must be held is a page of the column. pyarrow writes at least 1,024 rows
-into one by default, which are few megabytes unless the rows are whole books.
+One page of the column is in memory at a time. By default pyarrow writes pages
+of at least 1,024 rows: a few megabytes, unless the rows are whole books.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.corpora.documents import Document, plain
+from bertjax.files import first_line
+from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
-from data_pipelines.corpora.records import (
-  Reading,
-  Tally,
-  first_line,
+from data_pipelines.corpora.reading import (
+  ReadCounts,
+  ReadOptions,
   rows_at_once,
 )
 
 _BUFFER = 1 << 20  # bytes
-_NOT_TEXT = object()  # in place of a string that is not UTF-8
+_NOT_UTF8 = object()  # stands for a string that is not UTF-8
 
 
 def read_parquet(
-  file: File, reading: Reading, tally: Tally
+  file: File, options: ReadOptions, counts: ReadCounts
 ) -> Iterator[Document]:
-  """Documents of a .parquet file, one a row, in order, also the empty ones.
+  """Yield the documents of a .parquet file, one a row, empty ones included.
 
   Raises:
-    ValueError: pyarrow is absent; there is no such column or it holds no
-      text; a row without text or not UTF-8; a file that is damaged or cut off.
+    ValueError: pyarrow is not installed; the column does not exist or is not
+      text; a row that is null or not UTF-8; a damaged or truncated file.
   """
-  before, number = tally.position, 0
+  before, number = counts.position, 0
   with file.opened() as raw:
-    for share, column in _columns(file, raw, reading.text_field):
+    for share, column in _batches(file, raw, options.text_field):
       for value in _values(column):
         number += 1
         place = f"{file.name}:{number}"
         if isinstance(value, str):
-          yield Document(place, plain(value))
+          yield Document(place, clean_text(value))
         else:
-          what = "not UTF-8" if value is _NOT_TEXT else "no text (null)"
-          reading.bad(tally, place, what)
-      tally.position = before + round(file.size * share)
-  tally.position = before + file.size
+          reason = "not UTF-8" if value is _NOT_UTF8 else "no text (null)"
+          options.skip_or_raise(counts, place, reason)
+      counts.position = before + round(file.size * share)
+  counts.position = before + file.size
 
 
-def _columns(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
-  """Consecutive pieces of a column, and the share of the rows up to each."""
+def _batches(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
+  """Yield slices of a column, each with the share of the rows up to its end."""
   arrow, parquet = _pyarrow(file)
   try:
-    # Without a buffer it would read all of a row group at once.
+    # Without `buffer_size` pyarrow reads a whole row group at once.
     table = parquet.ParquetFile(
       raw,
       buffer_size=_BUFFER,
@@ -67,8 +67,8 @@ def _columns(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
       yield done / rows, batch.column(0)
   except (arrow.ArrowException, OSError) as error:
     raise ValueError(
-      f"{file.name} is damaged, cut off or no parquet file ("
-      f"{first_line(error)}); fetch it again"
+      f"{file.name} is damaged, truncated or not a parquet file "
+      f"({first_line(error)}); fetch it again"
     ) from None
 
 
@@ -89,8 +89,8 @@ def _check_column(file: File, schema: Any, name: str) -> None:
   if name not in schema.names:
     names = ", ".join(schema.names[:8]) or "none"
     raise ValueError(
-      f"{file.name} has no column {name} (it has {names}); name the one with "
-      "the text, as --text_field=NAME"
+      f"{file.name} has no column {name} (it has {names}); name the text "
+      "column with --text_field=NAME"
     )
   kind = inner = schema.field(name).type
   if types.is_dictionary(inner):
@@ -101,13 +101,13 @@ def _check_column(file: File, schema: Any, name: str) -> None:
     or types.is_string_view(inner)
   ):
     raise ValueError(
-      f"{file.name}: column {name} is {kind}, not string; name the one with "
-      "the text, as --text_field=NAME"
+      f"{file.name}: column {name} is {kind}, not string; name the text "
+      "column with --text_field=NAME"
     )
 
 
 def _column_size(metadata: Any, name: str) -> int:
-  """Bytes of the whole column, decompressed."""
+  """Return the bytes of the whole column, decompressed."""
   size = 0
   for group in range(metadata.num_row_groups):
     row_group = metadata.row_group(group)
@@ -119,7 +119,7 @@ def _column_size(metadata: Any, name: str) -> int:
 
 
 def _values(column: Any) -> list[Any]:
-  """Strings, None for a null, `_NOT_TEXT` for what is not UTF-8."""
+  """Return strings, None for a null, `_NOT_UTF8` where decoding fails."""
   try:
     return column.to_pylist()
   except UnicodeDecodeError:
@@ -130,4 +130,4 @@ def _value(scalar: Any) -> Any:
   try:
     return scalar.as_py()
   except UnicodeDecodeError:
-    return _NOT_TEXT
+    return _NOT_UTF8

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents into sentences, whatever lines they came in.
+"""Split documents into sentences, however their lines are wrapped.
 
-No character but white space is ever added, dropped or moved.
+Only white space is added, dropped or moved.
 """
 
 import re
@@ -12,7 +12,7 @@ import numpy as np
 MODES = ("segment", "lines")
 
 _OPENING = "\"'“‘«([{*_"
-# A line that starts like this starts anew, wherever the one before it ends.
+# A line that starts like this begins a paragraph, however the previous ends.
 _ITEM = re.compile(
   r"\n(?=[ \t]*(?:[-*•+]|\(?\d{1,3}[.)]|\(?[a-z]\)|>>>|\.\.\.|#+)[ \t])"
 )
@@ -20,31 +20,32 @@ _CAPITAL = rf"[{re.escape(_OPENING)}]*[^\Wa-z_]"
 _CAPITAL_LINE = re.compile(rf"[ \t]*{_CAPITAL}")
 _UNFINISHED = ",;-—"
 _BLANK_LINE = re.compile(r"\n\s*\n")
-# Where most lines are longer than this, nobody wrapped them by hand, and a
-# line end is the end of a paragraph.
+# If most lines are longer than this, lines are not wrapped, and each line end
+# ends a paragraph.
 _WIDEST_WRAP = 120
 _NARROWEST_WRAP = 60
-# A wrapped line is nearly full; one this much shorter is a heading, a line of
-# verse or of a table, if what follows can start a sentence and no comma
-# promises more.
+# A wrapped line is nearly full. A shorter line is a heading, a line of verse or
+# of a table, unless it ends in a comma or the next line cannot start a
+# sentence.
 _SHORT_LINE = 0.7
 
 # A mark that can end a sentence, closing quotes and brackets, and then
 # something that can start one. Ideographic marks need no space after them.
-# One character set in front: the search for it takes most of the time.
+# The pattern starts with one character set, because the search for the first
+# character takes most of the time.
 _IDEOGRAPHIC = "。！？｡"
 _END = re.compile(
   rf"[.!?…؟۔।॥{_IDEOGRAPHIC}][\"'”’»)\]}}*_」』）]*"
   rf"(?:[ ](?={_CAPITAL}|[^\w\s])|(?<=[{_IDEOGRAPHIC}])"
   rf"|(?<=[{_IDEOGRAPHIC}][」』”’）]))"
 )
-# Titles and Latin shorthand, which no sentence ends with.
+# Titles and Latin abbreviations: their full stop never ends a sentence.
 _TITLES = """
   mr mrs ms messrs mme mlle dr prof st ste rev hon gov sen rep gen col
   maj capt cpt lt lieut sgt cpl adm cmdr sr hr fr br mt ft vs viz cf eg ie
   approx esp messieurs supt insp
 """
-# These end one, too, unless a number follows.
+# The full stop of these does not end a sentence if a number follows.
 _NUMBERED = """
   no nos vol vols p pp ch chap fig figs sec sect art arts eq eqs ex par pt
   bk ver v ll
@@ -54,7 +55,7 @@ _ABBREVIATES = frozenset(_TITLES.split())
 _ABBREVIATES_BEFORE_DIGITS = frozenset(_NUMBERED.split())
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _HOURS = frozenset(("a.m", "p.m"))
-# "3." or "Chapter IV." before its own words, not at the end of a sentence.
+# "3." or "Chapter IV." in front of its text.
 _MARKER = re.compile(
   r"(?:(?i:chapter|section|part|book|volume|act|scene|canto|figure|table) )?"
   r"[(\[]?(?:\d{1,3}|[IVXLC]{1,6})"
@@ -62,16 +63,16 @@ _MARKER = re.compile(
 
 
 def split(text: str, mode: str = "segment") -> list[str]:
-  """Sentences of a document, in order, without white space around them.
+  """Return the sentences of a document in order, stripped of white space.
 
   Args:
-    text: the document, lines ended by line feeds.
-    mode: "lines" takes each line for a sentence. "segment" undoes hard wraps
-      and finds sentence ends; a blank line, an item of a list, and a line
-      that was broken early always end one.
+    text: the document, with line feeds as line ends.
+    mode: "lines" makes each line a sentence. "segment" undoes hard wraps and
+      finds the ends of sentences; a blank line, the start of a list item and
+      a line that is much shorter than the others always end a sentence.
 
   Raises:
-    ValueError: another mode.
+    ValueError: an unknown mode.
   """
   return [
     sentence
@@ -81,15 +82,15 @@ def split(text: str, mode: str = "segment") -> list[str]:
 
 
 def split_paragraphs(text: str, mode: str = "segment") -> list[list[str]]:
-  """Sentences of each paragraph of a document; see `split`.
+  """Return the sentences of each paragraph of a document; see `split`.
 
-  With "lines" a line is a paragraph.
+  In the mode "lines" each line is a paragraph.
   """
   if mode == "lines":
     return [[line] for line in map(str.strip, text.split("\n")) if line]
   if mode != "segment":
     raise ValueError(f"sentences={mode!r}; choose from {', '.join(MODES)}")
-  # White space of any kind becomes one space: this undoes the wraps.
+  # Joining words by single spaces undoes hard wraps.
   found = (
     _split_sentences(" ".join(paragraph.split()))
     for paragraph in _paragraphs(text)
@@ -105,7 +106,7 @@ def _paragraphs(text: str) -> list[str]:
   if width > _WIDEST_WRAP:
     return lines
   short = lengths <= _SHORT_LINE * max(width, _NARROWEST_WRAP)
-  # Before a blank line the paragraph ends anyway: most short lines are done.
+  # Most short lines precede a blank line, which ends the paragraph anyway.
   candidates = (lengths > 0) & short
   candidates[:-1] &= lengths[1:] > 0
   for i in np.flatnonzero(candidates[:-1]).tolist():
@@ -135,14 +136,14 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str]) -> bool:
   if following.islower():
     return False
   if match[0][:2] != ". ":
-    return (
-      True  # "Wait... What?", and '"Come!" Rose cried', which none can tell
-    )
+    # "Wait... What?" has two sentences, '"Come!" Rose cried' only one: they
+    # look alike here, so both are split.
+    return True
   return not _abbreviates(paragraph[start : match.start()], following)
 
 
 def _abbreviates(before: str, following: str) -> bool:
-  """Whether the word at the end of `before` keeps its full stop for itself."""
+  """Return whether `before` ends with an abbreviation, not a sentence."""
   if _MARKER.fullmatch(before):
     return True
   word = before[before.rfind(" ") + 1 :].lstrip(_OPENING + "—–-")

@@ -1,28 +1,32 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The running Python's own prose, a corpus that needs no download.
+"""Prose of the running Python's standard library, a corpus without download.
 
-Docstrings and comment blocks of the standard library, a document a module,
-and the topics of `help()`. Sources are parsed; nothing is imported. The order
-is by name, so that the same interpreter gives the same corpus.
+A document is the docstrings and comment blocks of one module, or one topic of
+`help()`. Modules are parsed, not imported. Documents are sorted by name: the
+same interpreter always gives the same corpus.
 """
 
 import ast
+import dataclasses
 import functools
 import inspect
 import os
 import pathlib
+import platform
 import re
 import sysconfig
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data_pipelines.corpora.documents import Document
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions
+from data_pipelines.corpora.source import OpenedSources, Place, Source
 
-# Tests talk about values rather than about the language, and site-packages is
-# what somebody happened to install.
+# Tests have little prose, and the packages that are installed differ from
+# machine to machine.
 _SKIPPED = frozenset(
   ("site-packages", "dist-packages", "test", "tests", "idle_test")
 )
@@ -33,10 +37,10 @@ _DEFINITIONS = (
   ast.FunctionDef,
   ast.AsyncFunctionDef,
 )
-# Rulers, boxes and blank comment lines: no word in them.
+# Rulers, boxes and blank comment lines.
 _RULER = re.compile(r"[\W_]*")
-# A comment or a string: by three quotes, or by one on one line. In bytes and
-# raw strings, too, a backslash keeps the quote behind it from ending them.
+# A comment or a string, in three quotes or in one on a single line. A
+# backslash escapes the quote after it, also in bytes and raw strings.
 _STRING_OR_COMMENT = re.compile(
   r"#[^\n]*"
   r'|"""(?:[^"\\]|\\.|"(?!""))*"""'
@@ -46,25 +50,48 @@ _STRING_OR_COMMENT = re.compile(
   re.DOTALL,
 )
 _NOT_PROSE = re.compile(r"#!|#.*?coding[:=]|#\s*(?:type|pragma|noqa)\b")
-# Fewer words than this is a label, or code that was commented out.
+# A comment of fewer words is a label, or code that was commented out.
 _COMMENT_WORDS = 3
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class Docstring(NamedTuple):
-  """One docstring and where it stands.
+  """A docstring and the definition that it belongs to.
 
   Attributes:
-    package: the first part of the module's name.
+    package: first part of the module's name.
     module: dotted name of the module.
-    name: qualified name inside the module, "" for the module's own.
-    text: cleaned as `inspect.cleandoc` does.
+    name: qualified name inside the module, "" for the module itself.
+    text: docstring, as `inspect.cleandoc` cleans it.
   """
 
   package: str
   module: str
   name: str
   text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StdlibSource(Source):
+  """Prose of the running Python."""
+
+  @property
+  def readable_on(self) -> Place:
+    """This Python: another version has other prose."""
+    return "this Python"
+
+  def _documents(self, counts: ReadCounts) -> Iterator[Document]:
+    del counts  # nothing is read from files of the user
+    return documents()
+
+
+def open_stdlib(parts: Sequence[str], options: ReadOptions) -> OpenedSources:
+  """Open the corpus "stdlib"."""
+  (name,) = parts
+  return OpenedSources(
+    [StdlibSource(name, 0, options)],
+    lambda: {name: f"Python {platform.python_version()}"},
+  )
 
 
 class _Passage(NamedTuple):
@@ -75,7 +102,7 @@ class _Passage(NamedTuple):
 
 @functools.cache
 def docstrings() -> tuple[Docstring, ...]:
-  """Every docstring of the standard library, by module and line."""
+  """Return all docstrings of the standard library, by module and line."""
   return tuple(
     Docstring(module.partition(".")[0], module, passage.name, passage.text)
     for module, passages in _modules()
@@ -85,7 +112,7 @@ def docstrings() -> tuple[Docstring, ...]:
 
 
 def documents() -> Iterator[Document]:
-  """One document a module, then one a topic of `help()`."""
+  """Yield one document per module, then one per topic of `help()`."""
   for module, passages in _modules():
     text = "\n\n".join(passage.text for passage in passages)
     yield Document(f"stdlib:{module}", text)
@@ -107,7 +134,8 @@ def _sources() -> list[tuple[str, pathlib.Path]]:
   return sorted(found)
 
 
-# Seconds of parsing, and both the corpus and the task want it.
+# Cached: parsing takes seconds, and both this corpus and the fine-tuning task
+# of the standard library need it.
 @functools.cache
 def _modules() -> tuple[tuple[str, tuple[_Passage, ...]], ...]:
   modules = []
@@ -125,16 +153,16 @@ def _read(path: pathlib.Path) -> str:
   try:
     with tokenize.open(path) as file:
       return file.read()
-  except (SyntaxError, UnicodeDecodeError):  # an encoding made to be wrong
+  except (SyntaxError, UnicodeDecodeError):  # a test of wrong encodings
     return ""
 
 
 def _parse(source: str) -> ast.Module | None:
   with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # old escapes in somebody else's strings
+    warnings.simplefilter("ignore")  # invalid escapes in old strings
     try:
       return ast.parse(source)
-    except (SyntaxError, ValueError):  # a template, or Python 2 kept on purpose
+    except (SyntaxError, ValueError):  # a template, or a file in Python 2
       return None
 
 
@@ -147,7 +175,7 @@ def _docstrings(tree: ast.Module) -> list[_Passage]:
       if text and (text := _without_rulers(inspect.cleandoc(text))):
         found.append(_Passage(node.body[0].lineno, name, text))
     for child in ast.iter_child_nodes(node):
-      # Definitions stand among statements, never inside an expression.
+      # Definitions are statements; expressions contain none.
       if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
         inner = name
         if isinstance(child, _DEFINITIONS[1:]):
@@ -181,10 +209,11 @@ def _block_text(comments: list[str]) -> str:
 
 
 def _comment_rows(source: str) -> list[int]:
-  """1-based rows that hold a comment and nothing else, in order.
+  """Return the numbers, from 1, of rows that hold nothing but a comment.
 
-  What `tokenize` finds, many times as fast: outside strings and comments a
-  quote starts a string and a hash a comment, whatever else stands there.
+  The rows are those that `tokenize` finds, but found many times faster:
+  outside strings and comments every quote starts a string and every hash
+  starts a comment.
   """
   rows, row, counted = [], 1, 0
   for match in _STRING_OR_COMMENT.finditer(source):
@@ -200,7 +229,7 @@ def _comment_rows(source: str) -> list[int]:
 
 def _topics() -> dict[str, str]:
   path = pathlib.Path(sysconfig.get_path("stdlib"), "pydoc_data", "topics.py")
-  if not path.is_file():  # some distributions ship it apart
+  if not path.is_file():  # some distributions package it separately
     return {}
   for statement in ast.parse(_read(path)).body:
     if isinstance(statement, ast.Assign):

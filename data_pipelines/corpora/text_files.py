@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents of text and JSON lines, plain or compressed, read line by line.
+"""Read text and JSON lines, plain or compressed, line by line.
 
-Every failure names the file and, where there is one, the line.
+Every error names the file and, where there is one, the line.
 """
 
 import io
@@ -12,52 +12,54 @@ import pathlib
 from collections.abc import Iterator
 
 from data_pipelines.corpora.compression import CHUNK, DAMAGE, decompressed
-from data_pipelines.corpora.cutting import joined
-from data_pipelines.corpora.documents import Document, plain
+from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
-from data_pipelines.corpora.records import Reading, Tally
+from data_pipelines.corpora.long_documents import join_lines
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions
 
 MAX_LINE_BYTES = 1 << 26
-_TELL_EVERY = 1 << 16  # bytes; asking at each line costs as much as reading it
+_COUNT_EVERY = 1 << 16  # bytes; raw.tell() costs as much as reading a line
 
 
-def read_text(file: File, reading: Reading, tally: Tally) -> Iterator[Document]:
-  """Documents of a .txt file, in order, also the empty ones.
+def read_text(
+  file: File, options: ReadOptions, counts: ReadCounts
+) -> Iterator[Document]:
+  """Yield the documents of a .txt file in order, empty ones included.
 
   Raises:
     ValueError: a line that is not UTF-8 or too long; a file that is damaged
-      or cut off.
+      or truncated.
   """
-  lines = _decoded(file, reading, tally)
-  if reading.documents == "file":
-    yield from joined(file.name, (line for _, line in lines), tally)
+  lines = _decoded_lines(file, options, counts)
+  if options.documents == "file":
+    yield from join_lines(file.name, (line for _, line in lines), counts)
     return
   for filled, block in itertools.groupby(lines, lambda line: not _blank(line)):
     if filled:
       number, line = next(block)
       rest = (line for _, line in block)
       name = f"{file.name}:{number}"
-      yield from joined(name, itertools.chain((line,), rest), tally)
+      yield from join_lines(name, itertools.chain((line,), rest), counts)
 
 
 def read_json_lines(
-  file: File, reading: Reading, tally: Tally
+  file: File, options: ReadOptions, counts: ReadCounts
 ) -> Iterator[Document]:
-  """Documents of a .jsonl file, one a line, in order, also the empty ones.
+  """Yield the documents of a .jsonl file, one a line, empty ones included.
 
   Raises:
-    ValueError: as `read_text`; a line that is not JSON or has no text.
+    ValueError: see `read_text`; also a line that is not JSON or has no text.
   """
-  for number, line in _decoded(file, reading, tally):
+  for number, line in _decoded_lines(file, options, counts):
     if not line or line.isspace():
       continue
     place = f"{file.name}:{number}"
     try:
-      text = _json_text(line, reading.text_field)
+      text = _json_text(line, options.text_field)
     except ValueError as error:
-      reading.bad(tally, place, str(error))
+      options.skip_or_raise(counts, place, str(error))
       continue
-    yield Document(place, plain(text))
+    yield Document(place, clean_text(text))
 
 
 def _blank(numbered: tuple[int, str]) -> bool:
@@ -90,14 +92,15 @@ def _json_text(line: str, field: str) -> str:
   return text
 
 
-def _decoded(
-  file: File, reading: Reading, tally: Tally
+def _decoded_lines(
+  file: File, options: ReadOptions, counts: ReadCounts
 ) -> Iterator[tuple[int, str]]:
-  """1-based numbers and characters of the lines, without their ends."""
-  for number, data in enumerate(_lines(file, tally), 1):
+  """Yield the number of each line, from 1, and its text without line end."""
+  for number, data in enumerate(_lines(file, counts), 1):
     if data is None:
       place = f"{file.name}:{number}"
-      reading.bad(tally, place, f"a line of over {MAX_LINE_BYTES:,} bytes")
+      reason = f"a line of over {MAX_LINE_BYTES:,} bytes"
+      options.skip_or_raise(counts, place, reason)
       continue
     if number == 1:
       data = data.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
@@ -105,15 +108,17 @@ def _decoded(
       line = data.decode()
     except UnicodeDecodeError as error:
       byte, column = data[error.start], error.start + 1
-      what = f"not UTF-8 (byte 0x{byte:02x} at column {column})"
-      reading.bad(tally, f"{file.name}:{number}", what)
+      reason = f"not UTF-8 (byte 0x{byte:02x} at column {column})"
+      options.skip_or_raise(counts, f"{file.name}:{number}", reason)
       continue
-    yield number, plain(line.removesuffix("\n").removesuffix("\r"))
+    yield number, clean_text(line.removesuffix("\n").removesuffix("\r"))
 
 
-def _lines(file: File, tally: Tally) -> Iterator[bytes | bytearray | None]:
-  """Lines with their ends; None in place of one that is too long."""
-  before, unsaid = tally.position, 0
+def _lines(
+  file: File, counts: ReadCounts
+) -> Iterator[bytes | bytearray | None]:
+  """Yield lines with their ends, None in place of a line that is too long."""
+  before, uncounted = counts.position, 0
   with file.opened() as raw:
     try:
       stream = decompressed(file.name, raw)
@@ -122,23 +127,26 @@ def _lines(file: File, tally: Tally) -> Iterator[bytes | bytearray | None]:
           yield line
         else:
           yield from _long_line(stream, line)
-        unsaid += len(line)
-        if unsaid >= _TELL_EVERY:
-          tally.position, unsaid = before + raw.tell(), 0
+        uncounted += len(line)
+        if uncounted >= _COUNT_EVERY:
+          counts.position, uncounted = before + raw.tell(), 0
     except EOFError:
-      raise ValueError(f"{file.name} is cut off; fetch it again") from None
+      raise ValueError(f"{file.name} is truncated; fetch it again") from None
     except DAMAGE:
       suffix = pathlib.PurePosixPath(file.name).suffix
       raise ValueError(
-        f"{file.name} is damaged, or no {suffix} file; fetch it again"
+        f"{file.name} is damaged or not a {suffix} file; fetch it again"
       ) from None
-    tally.position = before + raw.tell()
+    counts.position = before + raw.tell()
 
 
 def _long_line(
   stream: io.BufferedReader, line: bytes
 ) -> Iterator[bytearray | None]:
-  """The line that starts with `line`, or None; the rest of it is read past."""
+  """Yield the whole line that starts with `line`, None if it is too long.
+
+  Either way the stream stands behind the line afterwards.
+  """
   grown = bytearray(line)
   while line and not line.endswith(b"\n") and len(grown) <= MAX_LINE_BYTES:
     line = stream.readline(CHUNK)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared data sets of TensorFlow Datasets, found by their files alone.
+"""Open data sets that TensorFlow Datasets (TFDS) has prepared on disk.
 
-The code that prepared them is not needed, and neither is TensorFlow.
+Neither the code that prepared them nor TensorFlow is needed.
 """
 
 import pathlib
@@ -10,24 +10,25 @@ from typing import Any
 
 import numpy as np
 
+from bertjax.files import first_line
 from data_pipelines.corpora.filesystems import File
-from data_pipelines.corpora.records import first_line
 
-# In parquet files TFDS 4.9.10 loses records.
+# TFDS 4.9.10 loses records of parquet files.
 _FORMAT = "array_record"
 
 
 def find_builder(part: str, name: str, data_dir: str) -> Any:
-  """The builder of a prepared data set.
+  """Return the builder of a prepared data set.
 
   Args:
-    part: of the corpus, for messages.
-    name: NAME[/CONFIG][:VERSION]; without the latter two those that TFDS takes.
-    data_dir: where data sets are prepared; "" is TFDS' own default.
+    part: the part of the corpus, for messages.
+    name: NAME[/CONFIG][:VERSION]; TFDS chooses the configuration and the
+      version where they are not given.
+    data_dir: folder of prepared data sets; "" is TFDS's default.
 
   Raises:
-    ValueError: there is none, or it lies in files of another format; TFDS is
-      absent.
+    ValueError: it is not prepared, or not in array_record files; TFDS is not
+      installed.
   """
   if "://" in data_dir:
     raise ValueError(
@@ -41,35 +42,36 @@ def find_builder(part: str, name: str, data_dir: str) -> Any:
     builder = read_only_builder.builder_from_files(name, data_dir=str(root))
   except ValueError:
     raise ValueError(
-      f"corpus {part}: {_missing(root, name)}; prepare it, as {_how(name)}"
+      f"corpus {part}: {_missing(root, name)}; prepare it: {_command(name)}"
     ) from None
   try:
     return load_builder(str(builder.data_dir))
   except ValueError:
     found = getattr(builder.info.file_format, "value", "older")
     raise ValueError(
-      f"corpus {part} lies in {found} files, of which TFDS loses records or "
-      f"wants TensorFlow; prepare it in another folder, as {_how(name)}"
+      f"corpus {part} is prepared in {found} files, of which TFDS loses "
+      "records or needs TensorFlow; prepare it in another folder: "
+      f"{_command(name)}"
     ) from None
 
 
 def load_builder(folder: str) -> Any:
-  """The builder of the data set that lies in `folder`, version included.
+  """Return the builder of the data set in `folder`, version included.
 
   Raises:
-    ValueError: it does not lie in array_record files.
+    ValueError: the files are not array_record files.
   """
   return load_tfds().builder_from_directory(folder, file_format=_FORMAT)
 
 
 def load_tfds() -> Any:
-  """The package.
+  """Import and return `tensorflow_datasets`.
 
   Raises:
     ValueError: it is not installed.
   """
   try:
-    # TFDS misses this one only where TensorFlow is absent, and late.
+    # TFDS imports this package late, and only without TensorFlow.
     import importlib_resources  # noqa: F401
     import tensorflow_datasets
   except ImportError as error:
@@ -79,11 +81,11 @@ def load_tfds() -> Any:
   return tensorflow_datasets
 
 
-def instructions(part: str, builder: Any, split: str) -> list[Any]:
-  """Which examples of which files a split is.
+def find_instructions(part: str, builder: Any, split: str) -> list[Any]:
+  """Return which examples of which files make up a split.
 
   Raises:
-    ValueError: there is no such split, or nothing in it.
+    ValueError: the split does not exist or is empty.
   """
   splits = builder.info.splits
   try:
@@ -96,12 +98,12 @@ def instructions(part: str, builder: Any, split: str) -> list[Any]:
       f"corpus {part}: {first_line(error)}; the splits are {there}"
     ) from None
   if not sum(instruction.take for instruction in found):
-    raise ValueError(f"corpus {part} holds no example; take another split")
+    raise ValueError(f"corpus {part} is empty; choose another split")
   return found
 
 
 def check_feature(part: str, builder: Any, name: str) -> None:
-  """See that a feature is there and holds one text.
+  """Check that a feature exists and holds one text.
 
   Raises:
     ValueError: it does not.
@@ -111,24 +113,24 @@ def check_feature(part: str, builder: Any, name: str) -> None:
   if name not in names:
     raise ValueError(
       f"corpus {part} has no feature {name} (it has "
-      f"{', '.join(names[:8]) or 'no named ones'}); name the one with the "
-      "text, as --text_field=NAME"
+      f"{', '.join(names[:8]) or 'no named features'}); name the text feature "
+      "with --text_field=NAME"
     )
   feature = features[name]
   if feature.shape != () or not np.issubdtype(feature.np_dtype, np.object_):
     kind = first_line(ValueError(feature))
     raise ValueError(
-      f"corpus {part}: feature {name} is {kind}, not one text; name the one "
-      "with the text, as --text_field=NAME"
+      f"corpus {part}: feature {name} is {kind}, not one text; name the text "
+      "feature with --text_field=NAME"
     )
 
 
-def files(instructions: list[Any]) -> list[File]:
-  """The files of a split, each once, after a count of their records.
+def check_files(instructions: list[Any]) -> list[File]:
+  """Return the distinct files of a split, after counting their records.
 
   Raises:
-    ValueError: one is absent, damaged or holds another number of records than
-      TFDS has noted.
+    ValueError: a file is missing or damaged, or its number of records is not
+      the one that TFDS has noted.
   """
   from array_record.python.array_record_module import ArrayRecordReader
 
@@ -142,21 +144,21 @@ def files(instructions: list[Any]) -> list[File]:
       reader = ArrayRecordReader(path)
       records = reader.num_records()
       reader.close()
-    except Exception as error:  # the C++ below has exceptions of its own
+    except Exception as error:  # array_record's C++ raises its own types
       raise ValueError(
-        f"{path} is absent, damaged or cut off ({first_line(error)}); prepare "
-        "it again"
+        f"{path} is missing, damaged or truncated ({first_line(error)}); "
+        "prepare it again"
       ) from None
     if records != instruction.examples_in_shard:
       raise ValueError(
-        f"{path} holds {records} records, not the "
-        f"{instruction.examples_in_shard} noted beside it; prepare it again"
+        f"{path} has {records} records, but {instruction.examples_in_shard} "
+        "are noted in its dataset_info.json; prepare it again"
       )
   return list(found.values())
 
 
-def _how(name: str) -> str:
-  # The command line of TFDS wants TensorFlow; this does not.
+def _command(name: str) -> str:
+  # The command line of TFDS needs TensorFlow; this call does not.
   return (
     f"tfds.builder({name!r}, data_dir=DIR, file_format={_FORMAT!r})"
     ".download_and_prepare()"
@@ -164,7 +166,7 @@ def _how(name: str) -> str:
 
 
 def _missing(root: pathlib.Path, name: str) -> str:
-  """Which step to the data set there is not, and what there is instead."""
+  """Say which folder is missing on the way, and which ones exist."""
   head, _, version = name.partition(":")
   dataset, _, config = head.partition("/")
   folder = root
@@ -183,7 +185,7 @@ def _folders(folder: pathlib.Path) -> str:
   if not folder.is_dir():
     return "no such folder"
   names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-  # What was fetched is no data set.
+  # TFDS keeps the raw downloads beside the data sets.
   return (
     ", ".join(n for n in names if n[0] != "." and n != "downloads") or "none"
   )

@@ -27,8 +27,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import PipelineState
 
 from bertjax.files import first_line
-from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.sources import FileSource, StdlibSource
+from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.prepare import beam_steps
 from data_pipelines.prepare.encoding import Encoder
 
@@ -158,15 +157,14 @@ def _check_sources(corpus: Corpus, runner: str) -> None:
   if _is_local(runner):
     return
   for source in corpus.sources:
-    if isinstance(source, StdlibSource):
+    if source.readable_on == "this Python":
       raise ValueError(
         f"corpus {source.name} with runner={runner}: its workers may have "
         "another Python, with other prose; give files"
       )
-    local = isinstance(source, FileSource) and source.file.filesystem is None
-    if local and "dataflow" in runner.lower():
+    if source.readable_on == "this machine" and "dataflow" in runner.lower():
       raise ValueError(
-        f"{source.name} lies on this machine, and workers of {runner} cannot "
+        f"{source.name} is on this machine, and workers of {runner} cannot "
         "read it; copy it to a bucket and give gs://BUCKET/…"
       )
 

@@ -18,8 +18,8 @@ import apache_beam
 from apache_beam.io.filesystems import FileSystems
 
 from data_pipelines.corpora import documents
-from data_pipelines.corpora.records import Tally
-from data_pipelines.corpora.sources import Source
+from data_pipelines.corpora.reading import ReadCounts
+from data_pipelines.corpora.source import Source
 from data_pipelines.prepare.code_versions import code_versions
 from data_pipelines.prepare.encoding import Encoder, Hashed, batches
 from data_pipelines.prepare.spool import pack
@@ -90,17 +90,17 @@ class _Read(apache_beam.DoFn):
   """Source → texts, several at a time; and what reading has met."""
 
   def process(self, source: Source) -> Iterator[Any]:
-    tally = Tally()
+    counts = ReadCounts()
     texts = (
       Hashed(documents.digest(document.text), document.text)
-      for document in source.read(tally)
+      for document in source.read(counts)
     )
     try:
       yield from batches(texts)
     except ValueError as error:
       raise ValueError(_marked(str(error))) from None
-    counts = {"tally": dataclasses.asdict(tally)}
-    yield apache_beam.pvalue.TaggedOutput("counts", counts)
+    tagged = {"tally": dataclasses.asdict(counts)}
+    yield apache_beam.pvalue.TaggedOutput("counts", tagged)
 
 
 class _Encode(apache_beam.DoFn):

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from data_pipelines.corpora import sentences
-from data_pipelines.corpora.corpora import Corpus
+from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.prepare.shuffle import CORPUS, VALIDATION
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.pieces import Tokenizer
@@ -20,7 +20,7 @@ class Options:
   """What to prepare, and how.
 
   Attributes:
-    corpus: comma-separated; see `corpora.Corpus`.
+    corpus: comma-separated; see `corpus.Corpus`.
     output: folder of the store.
     documents: "file" or "blank_line", for .txt.
     sentences: "segment" or "lines".

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from data_pipelines.corpora import documents
-from data_pipelines.corpora.corpora import Corpus
+from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.prepare.deduplication import Repeats, find_repeats
 from data_pipelines.prepare.encoding import (
   Encoded,
@@ -53,7 +53,7 @@ class PartState:
     documents: how many of the part are in them, or were left out.
     tokens, paragraphs: in the buckets; paragraphs if they are asked for.
     unwritten: documents with text but no piece, as control characters alone.
-    tally: of `records.Tally`, once `done`.
+    tally: of `reading.ReadCounts`, once `done`.
     done: whether the part is encoded to its end.
   """
 
@@ -138,7 +138,7 @@ class Shuffle:
           _hashed(corpus, skip=state.documents), self._encoder, workers=workers
         )
         self._encode_part(name, encoded)
-        state.tally = dataclasses.asdict(corpus.tally)
+        state.tally = dataclasses.asdict(corpus.counts)
       if not state.done:
         state.done = True
         self._save(name)

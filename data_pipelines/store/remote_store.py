@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from data_pipelines.corpora.filesystems import open_filesystem, told
+from data_pipelines.corpora.filesystems import open_filesystem, reraise_readably
 from data_pipelines.store.layout import MANIFEST
 from data_pipelines.store.manifest import (
   check_digests,
@@ -42,7 +42,7 @@ def working_folder(url: str) -> pathlib.Path:
     ValueError: the bucket cannot be read.
   """
   filesystem, root = open_filesystem(url)
-  with told(url, remote=True):
+  with reraise_readably(url, remote=True):
     if filesystem.exists(f"{root}/{MANIFEST}"):
       return fetch(url)
   cache_folder().mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def fetch(url: str) -> pathlib.Path:
     ValueError: no store there, it cannot be read, or a file is damaged.
   """
   filesystem, root = open_filesystem(url)
-  with told(url, remote=True):
+  with reraise_readably(url, remote=True):
     try:
       manifest = filesystem.cat_file(f"{root}/{MANIFEST}")
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def fetch(url: str) -> pathlib.Path:
       partial.mkdir()
       (partial / MANIFEST).write_bytes(manifest)
       parsed, _ = read_manifest(partial)
-      with told(url, remote=True):
+      with reraise_readably(url, remote=True):
         for name in _files(parsed, filesystem, root):
           (partial / name).parent.mkdir(exist_ok=True)
           filesystem.get_file(f"{root}/{name}", str(partial / name))
@@ -96,12 +96,12 @@ def publish(folder: pathlib.Path, url: str) -> None:
   """
   filesystem, root = open_filesystem(url)
   manifest = (folder / MANIFEST).read_bytes()
-  with told(url, remote=True):
+  with reraise_readably(url, remote=True):
     if filesystem.exists(f"{root}/{MANIFEST}"):
       return
   paths = [path for path in folder.rglob("*") if path.is_file()]
   add(folder, [path for path in paths if path.name != MANIFEST], url)
-  with told(url, remote=True, what="write"):
+  with reraise_readably(url, remote=True, action="write"):
     filesystem.pipe_file(f"{root}/{MANIFEST}", manifest)
   target = _copy(manifest)
   with _locked(target):
@@ -116,7 +116,7 @@ def add(folder: pathlib.Path, paths: Iterable[pathlib.Path], url: str) -> None:
     ValueError: they cannot be written.
   """
   filesystem, root = open_filesystem(url)
-  with told(url, remote=True, what="write"):
+  with reraise_readably(url, remote=True, action="write"):
     for path in sorted(paths):
       name = f"{root}/{path.relative_to(folder).as_posix()}"
       filesystem.makedirs(name.rpartition("/")[0], exist_ok=True)

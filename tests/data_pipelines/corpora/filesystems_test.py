@@ -10,8 +10,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.records import Tally
+from data_pipelines.corpora.corpus import Corpus
+from data_pipelines.corpora.reading import ReadCounts
 
 FILES = {
   "b.txt": b"b",
@@ -87,7 +87,7 @@ def test_files_and_globs(place):
   corpus = Corpus(f"{place}/a/*.xz")
   first, _ = corpus
   assert first.name.endswith("a/z.jsonl.xz:1")
-  assert corpus.size == corpus.tally.position == len(FILES["a/z.jsonl.xz"])
+  assert corpus.size == corpus.counts.position == len(FILES["a/z.jsonl.xz"])
 
 
 def test_identity_is_the_same_wherever_the_files_lie(place, tmp_path):
@@ -104,7 +104,7 @@ def test_identity_is_the_same_wherever_the_files_lie(place, tmp_path):
 
 def test_sources_can_be_read_elsewhere(place):
   sources = pickle.loads(pickle.dumps(Corpus(place).sources))
-  found = [document.text for s in sources for document in s.read(Tally())]
+  found = [document.text for s in sources for document in s.read(ReadCounts())]
   assert found == SORTED
 
 
@@ -115,9 +115,9 @@ def test_sources_can_be_read_elsewhere(place):
     ("*.json", r"\*.json matches no file"),
     (".git/*.csv", r"\*.csv matches no file"),
     ("nowhere/**", r"\*\* matches no file"),
-    ("notes.csv", "notes.csv is neither .txt nor .jsonl"),
-    ("*.csv", "notes.csv is neither .txt nor .jsonl"),
-    ("empty", "empty is a folder without a file that can be read"),
+    ("notes.csv", "notes.csv has no known format"),
+    ("*.csv", "notes.csv has no known format"),
+    ("empty", "empty is a folder without a file of a known format"),
   ],
 )
 def test_what_names_nothing_is_refused(place, part, message):
@@ -141,7 +141,7 @@ def test_a_compressed_file_that_is_cut_off_is_named(place):
   filesystem, path = fsspec.core.url_to_fs(place)
   data = gzip.compress(bytes(range(32, 127)) * 500)
   filesystem.pipe_file(f"{path}/cut.txt.gz", data[: len(data) // 2])
-  with pytest.raises(ValueError, match=r"cut.txt.gz is cut off; fetch it"):
+  with pytest.raises(ValueError, match=r"cut.txt.gz is truncated; fetch it"):
     texts(f"{place}/cut.txt.gz", skip_bad_records=True)
 
 

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from data_pipelines.corpora.corpora import Corpus
+from data_pipelines.corpora.corpus import Corpus
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -44,8 +44,8 @@ def test_a_column_reads_as_the_same_lines_of_json(
   assert [d.name.split(":")[1] for d in found] == [
     d.name.split(":")[1] for d in same
   ]
-  assert corpus.tally.empty == same.tally.empty == 1
-  assert corpus.tally.position == corpus.size == path.stat().st_size
+  assert corpus.counts.empty == same.counts.empty == 1
+  assert corpus.counts.position == corpus.size == path.stat().st_size
 
 
 def test_a_large_row_group_is_not_held_whole(tmp_path):
@@ -76,7 +76,7 @@ def test_no_column_and_wrong_columns_say_what_there_is(tmp_path):
   ):
     list(Corpus(str(path), text_field="body"))
   with pytest.raises(
-    ValueError, match="column id is int64, not string; name the one"
+    ValueError, match="column id is int64, not string; name the text"
   ):
     list(Corpus(str(path), text_field="id", skip_bad_records=True))
   parquet.write_table(pa.table({"body": ["x", "y"]}), path)
@@ -90,11 +90,13 @@ def test_nulls_and_broken_text_are_bad_records(tmp_path):
   column = pa.array([b"one", b"\xff\xfe", b"three"], pa.binary())
   parquet.write_table(pa.table({"text": column.view(pa.string())}), broken)
   for file, message in ((path, r"no text \(null\)"), (broken, "not UTF-8")):
-    with pytest.raises(ValueError, match=f"{file.name}:2: {message}; mend it"):
+    with pytest.raises(
+      ValueError, match=f"{file.name}:2: {message}; correct it"
+    ):
       list(Corpus(str(file)))
     corpus = Corpus(str(file), skip_bad_records=True)
     assert [document.text for document in corpus] == ["one", "three"]
-    assert corpus.tally.skipped == 1
+    assert corpus.counts.skipped == 1
 
 
 def test_cut_and_damaged_files_are_named(tmp_path):
@@ -105,7 +107,7 @@ def test_cut_and_damaged_files_are_named(tmp_path):
   flipped = data[:middle] + b"T" + data[middle + 1 :]
   for bad in (data[: len(data) // 2], data[:5], b"", b"{}\n" * 50, flipped):
     path.write_bytes(bad)
-    with pytest.raises(ValueError, match=r"a.parquet is damaged, cut"):
+    with pytest.raises(ValueError, match=r"a.parquet is damaged, truncated"):
       list(Corpus(str(path), skip_bad_records=True))
 
 

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from data_pipelines.corpora import text_files
-from data_pipelines.corpora.corpora import Corpus
+from data_pipelines.corpora.corpus import Corpus
 
 
 def texts(path, **options):
@@ -40,8 +40,8 @@ def test_a_line_that_is_too_long_is_named_or_counted(tmp_path, monkeypatch):
       texts(path)
     corpus = Corpus(str(path), skip_bad_records=True)
     assert [document.text for document in corpus] == ["one" + last.rstrip("\n")]
-    assert corpus.tally.skipped == 1
-    assert corpus.tally.position == path.stat().st_size
+    assert corpus.counts.skipped == 1
+    assert corpus.counts.position == path.stat().st_size
   path.write_text("y" * 63 + "\n" + "z" * 64, encoding="utf-8")  # the longest
   assert texts(path) == ["y" * 63 + "\n" + "z" * 64]
 
@@ -57,7 +57,7 @@ def test_a_line_that_is_too_long_is_never_held(tmp_path, monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
   finally:
     tracemalloc.stop()
-  assert corpus.tally.skipped == 1
+  assert corpus.counts.skipped == 1
   assert peak < 10 << 20
 
 

@@ -10,9 +10,10 @@ import pickle
 import pytest
 import zstandard
 
-from data_pipelines.corpora import corpora, documents, stdlib_corpus
-from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.records import Tally
+from data_pipelines.corpora import corpus, documents, stdlib_corpus
+from data_pipelines.corpora.corpus import Corpus
+from data_pipelines.corpora.reading import ReadCounts
+from data_pipelines.corpora.source import OpenedSources, Source
 
 TEXT = "First line.\r\nSecond – line.\n\nNew block.\n"
 PACK = {
@@ -46,7 +47,7 @@ def test_every_format_and_compression_reads_the_same(suffix, tmp_path):
     PACK[suffix](jsonl({"text": TEXT, "id": 1}, {"text": "b"}) + b"\n")
   )
   assert texts(lines) == [plain, "b"]
-  assert corpora.read(str(lines)).__next__().name == f"{lines}:1"
+  assert corpus.read(str(lines)).__next__().name == f"{lines}:1"
 
 
 def test_several_frames_are_one_file(tmp_path):
@@ -78,10 +79,10 @@ def test_empty_documents_are_counted_and_left_out(tmp_path):
   path.write_bytes(jsonl({"text": ""}, {"text": "x"}, {"text": " \n\0"}))
   corpus = Corpus(str(path))
   assert len(list(corpus)) == 1
-  assert corpus.tally.empty == 2
+  assert corpus.counts.empty == 2
   assert len(list(corpus)) == 1
-  assert corpus.tally.empty == 2  # of the latest reading
-  assert corpus.tally.position == corpus.size == path.stat().st_size
+  assert corpus.counts.empty == 2  # of the latest reading
+  assert corpus.counts.position == corpus.size == path.stat().st_size
 
 
 def test_odd_characters_are_made_plain(tmp_path):
@@ -111,7 +112,7 @@ def test_bad_records_name_file_and_line_or_are_counted(line, tmp_path):
     texts(path)
   corpus = Corpus(str(path), skip_bad_records=True)
   assert [document.text for document in corpus] == ["one", "2"]
-  assert corpus.tally.skipped == 1
+  assert corpus.counts.skipped == 1
 
 
 def test_bad_lines_of_plain_text_too(tmp_path):
@@ -127,15 +128,15 @@ def test_cut_and_damaged_files_are_named(suffix, tmp_path):
   path = tmp_path / f"a.txt{suffix}"
   data = PACK[suffix](bytes(range(32, 127)) * 500)
   path.write_bytes(data[: len(data) // 2])
-  with pytest.raises(ValueError, match=f"a.txt{suffix} is cut off"):
+  with pytest.raises(ValueError, match=f"a.txt{suffix} is truncated"):
     texts(path, skip_bad_records=True)  # not a record: never skipped
   path.write_bytes(b"this is no compressed file at all, only its name says so")
-  with pytest.raises(ValueError, match=f"no {suffix} file"):
+  with pytest.raises(ValueError, match=f"not a {suffix} file"):
     texts(path)
   flipped = bytearray(data)
   flipped[len(data) // 2] ^= 0xFF
   path.write_bytes(bytes(flipped))
-  with pytest.raises(ValueError, match=r"damaged|cut off|not UTF-8"):
+  with pytest.raises(ValueError, match=r"damaged|truncated|not UTF-8"):
     texts(path)
 
 
@@ -145,10 +146,10 @@ def test_cut_and_damaged_files_are_named(suffix, tmp_path):
     ("", "corpus='' names nothing"),
     ("{}/nothing.txt", "nothing.txt does not exist"),
     ("{}/*.txt", r"\*.txt matches no file"),
-    ("{}", "is a folder without a file that can be read"),
-    ("{}/data.csv", "data.csv is neither .txt nor .jsonl"),
-    ("{}/data.parquet.gz", "data.parquet.gz is neither .txt nor .jsonl"),
-    ("{}/data.*", "data.csv is neither .txt nor .jsonl"),
+    ("{}", "is a folder without a file of a known format"),
+    ("{}/data.csv", "data.csv has no known format"),
+    ("{}/data.parquet.gz", "data.parquet.gz has no known format"),
+    ("{}/data.*", "data.csv has no known format"),
   ],
 )
 def test_specifications_that_name_nothing_are_refused(spec, message, tmp_path):
@@ -176,7 +177,7 @@ def test_short_documents_are_counted_and_left_out(tmp_path):
   path.write_bytes(jsonl(*({"text": t} for t in ("", " 123 \n", "1234", "5"))))
   corpus = Corpus(str(path), min_characters=4)
   assert [document.text for document in corpus] == ["1234"]
-  assert (corpus.tally.empty, corpus.tally.short) == (1, 2)
+  assert (corpus.counts.empty, corpus.counts.short) == (1, 2)
   path.write_bytes(jsonl({"text": " 123 \n"}, {"text": "é" * 3}))
   assert texts(path, min_characters=3) == [" 123 \n", "é" * 3]
 
@@ -193,16 +194,16 @@ def test_every_source_is_read_on_its_own(tmp_path, monkeypatch):
   options = {"skip_bad_records": True, "documents": "blank_line"}
   corpus = Corpus(f"{tmp_path},stdlib", **options)
   whole = list(corpus)
-  total, found = Tally(), {}
+  total, found = ReadCounts(), {}
   sources = pickle.loads(pickle.dumps(corpus.sources))
   for index in (2, 0, 1):  # in any order
-    tally = Tally()
-    found[index] = list(sources[index].read(tally))
-    assert tally.position == sources[index].size
-    total += tally
+    counts = ReadCounts()
+    found[index] = list(sources[index].read(counts))
+    assert counts.position == sources[index].size
+    total += counts
   assert found[0] + found[1] + found[2] == whole
-  assert total == corpus.tally
-  assert total == Tally(position=corpus.size, skipped=1, empty=1)
+  assert total == corpus.counts
+  assert total == ReadCounts(position=corpus.size, skipped=1, empty=1)
   assert corpus.share_read == 1
   assert [source.name for source in sources] == [
     "stdlib",
@@ -212,9 +213,9 @@ def test_every_source_is_read_on_its_own(tmp_path, monkeypatch):
 
 
 def test_tallies_add_up_field_by_field():
-  one, other = Tally(1, 2, 3, 4, 5), Tally(10, 20, 30, 40, 50)
-  assert sum([one, other], Tally()) == Tally(11, 22, 33, 44, 55)
-  assert one == Tally(1, 2, 3, 4, 5)
+  one, other = ReadCounts(1, 2, 3, 4, 5), ReadCounts(10, 20, 30, 40, 50)
+  assert sum([one, other], ReadCounts()) == ReadCounts(11, 22, 33, 44, 55)
+  assert one == ReadCounts(1, 2, 3, 4, 5)
 
 
 def test_identity_names_an_option_only_where_it_is_used(tmp_path):
@@ -261,3 +262,36 @@ def test_document_hash_orders_and_splits_by_text_alone():
   first = sorted(range(2000), key=lambda i: documents.order(digests[i]))[:1000]
   taken = sum(shares[i] < 0.5 for i in first)
   assert abs(taken - 500) < 5 * 250**0.5
+
+
+class NotesSource(Source):
+  readable_on = "any machine"
+
+  def _documents(self, counts):
+    yield documents.Document(self.name, f"text of {self.name}")
+
+
+def open_notes(parts, options):
+  return OpenedSources(
+    [NotesSource(part, 0, options) for part in parts],
+    lambda: {"notes": list(parts)},
+  )
+
+
+def test_a_named_source_is_one_entry_of_the_registry(tmp_path, monkeypatch):
+  kind = corpus.SourceKind(open_notes, "notes:NAME")
+  monkeypatch.setitem(corpus.KINDS, "notes:", kind)
+  (tmp_path / "a.txt").write_text("file", encoding="utf-8")
+  found = Corpus(f"notes:b,{tmp_path},notes:a,notes:b")
+  assert [d.text for d in found] == [
+    "file",
+    "text of notes:b",
+    "text of notes:a",
+  ]
+  assert found.identity()["notes"] == ["notes:b", "notes:a"]
+  with pytest.raises(ValueError, match="notes://a: Protocol not known"):
+    Corpus("notes://a")
+  (tmp_path / "notes").mkdir()
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(ValueError, match="corpus notes is a folder"):
+    Corpus("notes")

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from data_pipelines.corpora import records, tfds_documents
-from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.records import Tally
+from data_pipelines.corpora import reading, tfds_corpus
+from data_pipelines.corpora.corpus import Corpus
+from data_pipelines.corpora.reading import ReadCounts
 
 tfds = pytest.importorskip("tensorflow_datasets")
 pytest.importorskip("importlib_resources")
@@ -97,7 +97,7 @@ def test_all_examples_come_once_without_tensorflow(prepared):
   assert sorted(document.text for document in found) == sorted(
     f"en número {number}\n" for number in range(100) if number != 5
   )
-  assert corpus.tally == Tally(position=corpus.size, empty=1)
+  assert corpus.counts == ReadCounts(position=corpus.size, empty=1)
   files = (folder / "tiny_notes/en/1.2.0").glob("*train*")
   assert corpus.size == sum(path.stat().st_size for path in files)
   assert found[0].name == "tfds:tiny_notes/en/1.2.0:train:0"
@@ -119,25 +119,25 @@ def test_large_splits_are_many_sources(prepared, monkeypatch):
   folder, _ = prepared
   spec, place = "tfds:tiny_notes:train[3:]", str(folder)
   whole = Corpus(spec, tfds_data_dir=place)
-  monkeypatch.setattr(tfds_documents, "EXAMPLES", 10)
+  monkeypatch.setattr(tfds_corpus, "EXAMPLES", 10)
   corpus = Corpus(spec, tfds_data_dir=place)
   assert len(whole.sources) == 1
   assert len(corpus.sources) == 10
   assert corpus.size == whole.size
   assert corpus.identity() == whole.identity()
-  found, tally = [], Tally()
+  found, counts = [], ReadCounts()
   for source in pickle.loads(pickle.dumps(corpus.sources)):
-    own = Tally()
+    own = ReadCounts()
     found.extend(source.read(own))
     assert own.position == source.size > 0
-    tally += own
+    counts += own
   assert found == list(whole)
-  assert tally == whole.tally
+  assert counts == whole.counts
 
 
 def test_progress_grows_to_the_whole(prepared, monkeypatch):
   folder, _ = prepared
-  monkeypatch.setattr(records, "_MAX_ROWS", 10)
+  monkeypatch.setattr(reading, "_MAX_ROWS_AT_ONCE", 10)
   corpus = Corpus("tfds:tiny_notes:train", tfds_data_dir=str(folder))
   shares = [corpus.share_read or 0.0 for _ in corpus]
   assert shares == sorted(shares)
@@ -181,7 +181,7 @@ def test_identity_is_of_content_and_split_not_of_the_place(prepared, tmp_path):
     ("tiny_notes/en:9.0.0:train", r"no version 9.0.0 in .*there is 1.2.0\)"),
     ("tiny_notes/en:valid", r"'valid'.* splits are train \(100\), test \(7\)"),
     ("tiny_notes/en:train[400:]", r"\[400:100\].*; the splits are train"),
-    ("tiny_notes/en:train[:0]", "holds no example"),
+    ("tiny_notes/en:train[:0]", "is empty; choose"),
     (
       "tiny_notes/en:train[:10%",
       r"give tfds:NAME\[/CONFIG\]\[:VERSION\]:SPLIT",
@@ -199,7 +199,7 @@ def test_what_there_is_not_is_said(prepared, spec, message):
 
 def test_how_to_prepare_is_said(prepared, tmp_path):
   with pytest.raises(
-    ValueError, match=r"prepare it, as .*array_record.*download_and_prepare\(\)"
+    ValueError, match=r"prepare it: .*array_record.*download_and_prepare\(\)"
   ):
     texts("wikipedia/20230601.en:train", tmp_path)
   with pytest.raises(ValueError, match="gs://data is not on this machine"):
@@ -223,7 +223,8 @@ def test_files_that_lose_records_are_refused(prepared, tmp_path):
   _, kind = prepared
   make(kind, tmp_path, "parquet")
   with pytest.raises(
-    ValueError, match=r"lies in parquet files.*file_format='array_record'"
+    ValueError,
+    match=r"is prepared in parquet files.*file_format='array_record'",
   ):
     texts("tiny_notes:train", tmp_path)
 
@@ -238,7 +239,7 @@ def test_damaged_files_are_named(prepared, tmp_path):
   with pytest.raises(ValueError, match=r"array_record-00000-.*damaged"):
     texts("tiny_notes:train", tmp_path / "data")
   path.write_bytes(other.read_bytes())
-  with pytest.raises(ValueError, match=r"holds 3\d records, not the 3\d noted"):
+  with pytest.raises(ValueError, match=r"has 3\d records, but 3\d are noted"):
     texts("tiny_notes:train", tmp_path / "data")
   flipped = bytearray(data)
   for place in range(200, 1200, 50):
@@ -249,7 +250,9 @@ def test_damaged_files_are_named(prepared, tmp_path):
   ):
     texts("tiny_notes:train", tmp_path / "data", skip_bad_records=True)
   os.remove(path)
-  with pytest.raises(ValueError, match="array_record-00000-of-00003 is absent"):
+  with pytest.raises(
+    ValueError, match="array_record-00000-of-00003 is missing"
+  ):
     texts("tiny_notes:train", tmp_path / "data")
 
 

@@ -1,36 +1,38 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents of bounded length, so that memory is bounded for any corpus."""
+"""Cut long documents, so that memory is bounded for any corpus."""
 
 import re
 from collections.abc import Iterable, Iterator
 
 from data_pipelines.corpora.documents import Document
-from data_pipelines.corpora.records import Tally
+from data_pipelines.corpora.reading import ReadCounts
 
 MAX_CHARACTERS = 8_388_608
 
 _LAST_SPACE = re.compile(r".*\s", re.DOTALL)
 
 
-def parts(document: Document, tally: Tally) -> Iterable[Document]:
-  """The document itself, or its parts where it is longer than the maximum."""
+def split_long(document: Document, counts: ReadCounts) -> Iterable[Document]:
+  """Return the document, or its parts if it exceeds `MAX_CHARACTERS`."""
   if len(document.text) <= MAX_CHARACTERS:
     return (document,)
-  return joined(document.name, (document.text,), tally)
+  return join_lines(document.name, (document.text,), counts)
 
 
-def joined(name: str, lines: Iterable[str], tally: Tally) -> Iterator[Document]:
-  """One document from its lines, in several parts where it is too long.
+def join_lines(
+  name: str, lines: Iterable[str], counts: ReadCounts
+) -> Iterator[Document]:
+  """Join lines to one document, or to several parts if it is too long.
 
-  Each part ends at the last line end that it can hold, else at the last white
-  space, else anywhere; that one character is dropped. No more than a part and
-  a line is ever held.
+  A part ends at the last line end that fits, else at the last white space;
+  that character is dropped. A text without white space is cut anywhere. At
+  most one part and one line are in memory.
 
   Args:
-    name: of the document; the parts after the first have a number more.
-    lines: without their ends.
-    tally: counts the parts after the first.
+    name: name of the document; later parts have their number appended.
+    lines: lines without line ends.
+    counts: `counts.cut` grows by the parts after the first.
   """
   held, size, number = list[str](), 0, 1
   for line in lines:
@@ -45,7 +47,7 @@ def joined(name: str, lines: Iterable[str], tally: Tally) -> Iterator[Document]:
       yield Document(_part(name, number), text[start:end])
       start = end + text[end].isspace()
       number += 1
-      tally.cut += 1
+      counts.cut += 1
     held.append(text[start:])
     size = len(held[0]) + 1
   yield Document(_part(name, number), "\n".join(held))
@@ -56,9 +58,9 @@ def _part(name: str, number: int) -> str:
 
 
 def _end(text: str, start: int) -> int:
-  """Where the part that starts at `start` ends; at least one further on."""
+  """Return the end of the part that starts at `start`, which is not empty."""
   stop = start + MAX_CHARACTERS
-  # The character at `stop` may be the line end or the space itself.
+  # The character at `stop` is dropped if it is a line end or a space.
   end = text.rfind("\n", start + 1, stop + 1)
   if end >= 0:
     return end

@@ -6,18 +6,18 @@ import tracemalloc
 
 import pytest
 
-from data_pipelines.corpora import cutting
-from data_pipelines.corpora.corpora import Corpus
-from data_pipelines.corpora.cutting import joined, parts
+from data_pipelines.corpora import long_documents
+from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.corpora.documents import Document
-from data_pipelines.corpora.records import Tally
+from data_pipelines.corpora.long_documents import join_lines, split_long
+from data_pipelines.corpora.reading import ReadCounts
 
 MAX = 40
 
 
 @pytest.fixture
 def small(monkeypatch):
-  monkeypatch.setattr(cutting, "MAX_CHARACTERS", MAX)
+  monkeypatch.setattr(long_documents, "MAX_CHARACTERS", MAX)
 
 
 def random_texts(count=300):
@@ -30,9 +30,9 @@ def random_texts(count=300):
 @pytest.mark.usefixtures("small")
 def test_parts_are_the_text_and_end_where_they_should():
   for text in random_texts():
-    tally = Tally()
-    found = [part.text for part in parts(Document("a", text), tally)]
-    assert tally == Tally(cut=len(found) - 1)
+    counts = ReadCounts()
+    found = [part.text for part in split_long(Document("a", text), counts)]
+    assert counts == ReadCounts(cut=len(found) - 1)
     start = 0
     for part in found[:-1]:
       end = start + len(part)
@@ -55,22 +55,24 @@ def test_parts_are_the_text_and_end_where_they_should():
 @pytest.mark.usefixtures("small")
 def test_lines_that_come_one_by_one_are_cut_as_the_whole_text():
   for text in random_texts():
-    one, other = Tally(), Tally()
-    whole = list(joined("a", (text,), one))
-    assert list(joined("a", text.split("\n"), other)) == whole
+    one, other = ReadCounts(), ReadCounts()
+    whole = list(join_lines("a", (text,), one))
+    assert list(join_lines("a", text.split("\n"), other)) == whole
     assert one == other
 
 
 @pytest.mark.usefixtures("small")
 def test_every_part_has_a_name_of_its_own():
-  found = list(parts(Document("a.jsonl:3", "x" * (2 * MAX + 1)), Tally()))
+  found = list(
+    split_long(Document("a.jsonl:3", "x" * (2 * MAX + 1)), ReadCounts())
+  )
   names = [document.name for document in found]
   assert names == ["a.jsonl:3", "a.jsonl:3, part 2", "a.jsonl:3, part 3"]
 
 
 @pytest.mark.parametrize("documents", ["file", "blank_line"])
 def test_a_text_file_is_never_held_whole(documents, tmp_path, monkeypatch):
-  monkeypatch.setattr(cutting, "MAX_CHARACTERS", 1 << 19)
+  monkeypatch.setattr(long_documents, "MAX_CHARACTERS", 1 << 19)
   path = tmp_path / "a.txt"
   line = "some words " * 20 + "\n"
   path.write_text(line * 40_000, encoding="utf-8")  # 8.8 MB
@@ -82,7 +84,7 @@ def test_a_text_file_is_never_held_whole(documents, tmp_path, monkeypatch):
   finally:
     tracemalloc.stop()
   assert words == 800_000
-  assert corpus.tally.cut == 16
+  assert corpus.counts.cut == 16
   assert peak < 5 << 20
 
 
@@ -92,7 +94,7 @@ def test_a_document_of_50_mb_on_one_line(tmp_path):
   path.write_text(json.dumps({"text": text}) + "\n{}\n", encoding="utf-8")
   corpus = Corpus(str(path), skip_bad_records=True)
   found = [document.text for document in corpus]
-  assert corpus.tally.cut == len(found) - 1 == 5
-  assert corpus.tally.skipped == 1
-  assert max(map(len, found)) <= cutting.MAX_CHARACTERS
+  assert corpus.counts.cut == len(found) - 1 == 5
+  assert corpus.counts.skipped == 1
+  assert max(map(len, found)) <= long_documents.MAX_CHARACTERS
   assert " ".join(found) == text

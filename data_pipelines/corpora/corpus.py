@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A corpus: documents of files, buckets and named sources, read in order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from data_pipelines.corpora import file_corpus, stdlib_corpus, tfds_corpus
+from data_pipelines.corpora.documents import Document
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions
+from data_pipelines.corpora.source import OpenedSources, Source
+
+DOCUMENTS = ("file", "blank_line")
+
+
+class SourceKind(NamedTuple):
+  """How parts of a corpus of one kind are opened.
+
+  Attributes:
+    open: opens all parts of this kind together.
+    usage: what to type, for help and error messages.
+  """
+
+  open: Callable[[Sequence[str], ReadOptions], OpenedSources]
+  usage: str
+
+
+_FILES = ""
+# How a part of the specification begins → how it is opened. After a name with
+# a colon more follows. All other parts name files. Sources are read in the
+# order of this table.
+KINDS = {
+  "stdlib": SourceKind(stdlib_corpus.open_stdlib, "stdlib"),
+  _FILES: SourceKind(
+    file_corpus.open_files,
+    "files, folders or globs, also in buckets (gs://BUCKET/*.jsonl.gz)",
+  ),
+  "tfds:": SourceKind(tfds_corpus.open_splits, tfds_corpus.USAGE),
+}
+USAGE = ", ".join(kind.usage for kind in KINDS.values())
+
+
+class Corpus:
+  """Documents named by a specification; iterating reads them.
+
+  Attributes:
+    spec: comma-separated parts, each of a kind in `KINDS`.
+    sources: what reads the parts, in the order of reading.
+    size: bytes on disk of all sources together, 0 for "stdlib".
+    counts: what the latest iteration has read and left out.
+  """
+
+  def __init__(
+    self,
+    spec: str,
+    *,
+    documents: str = "file",
+    text_field: str = "text",
+    min_characters: int = 0,
+    skip_bad_records: bool = False,
+    tfds_data_dir: str = "",
+  ) -> None:
+    """Find the sources; no document is read yet.
+
+    Args:
+      spec: see `Corpus.spec`.
+      documents: see `ReadOptions` for this and all other arguments.
+      text_field: see `ReadOptions`.
+      min_characters: see `ReadOptions`.
+      skip_bad_records: see `ReadOptions`.
+      tfds_data_dir: see `ReadOptions`.
+
+    Raises:
+      ValueError: a part that names nothing, a file of an unknown format, a
+        data set that is not there, or an option out of range.
+    """
+    if documents not in DOCUMENTS:
+      raise ValueError(
+        f"documents={documents!r}; choose from {', '.join(DOCUMENTS)}"
+      )
+    if min_characters < 0 or not text_field:
+      raise ValueError(
+        f"min_characters={min_characters}, text_field={text_field!r}; give a "
+        "number of at least 0 and a name"
+      )
+    self.spec = spec
+    self.counts = ReadCounts()
+    self._options = ReadOptions(
+      documents=documents,
+      text_field=text_field,
+      min_characters=min_characters,
+      skip_bad_records=skip_bad_records,
+      tfds_data_dir=tfds_data_dir,
+    )
+    self._opened = [
+      KINDS[name].open(parts, self._options)
+      for name, parts in _parts_by_kind(spec).items()
+      if parts
+    ]
+    self.sources: list[Source] = [
+      source for opened in self._opened for source in opened.sources
+    ]
+    self.size = sum(source.size for source in self.sources)
+
+  def __iter__(self) -> Iterator[Document]:
+    """Yield documents with text, source after source.
+
+    Raises:
+      ValueError: text that cannot be read; see `Source.read`.
+    """
+    self.counts = ReadCounts()
+    for source in self.sources:
+      yield from source.read(self.counts)
+
+  @property
+  def share_read(self) -> float | None:
+    """Share of the bytes on disk read so far; None where `size` is 0."""
+    return self.counts.position / self.size if self.size else None
+
+  def identity(self) -> dict[str, Any]:
+    """Return what identifies the text in a manifest, without paths.
+
+    Files are hashed, which is cheap beside reading them. An option is part of
+    the identity only where it is not the default.
+    """
+    options = self._options
+    identity: dict[str, Any] = {"documents": options.documents}
+    if options.text_field != ReadOptions.text_field:
+      identity["text_field"] = options.text_field
+    if options.min_characters != ReadOptions.min_characters:
+      identity["min_characters"] = options.min_characters
+    for opened in self._opened:
+      identity |= opened.identity()
+    return identity
+
+
+def read(spec: str, **options: Any) -> Iterator[Document]:
+  """Yield the documents of `spec`; see `Corpus`, also for the options."""
+  return iter(Corpus(spec, **options))
+
+
+def _parts_by_kind(spec: str) -> dict[str, list[str]]:
+  """Distinct parts of a specification by their names in `KINDS`."""
+  parts = [part for part in map(str.strip, spec.split(",")) if part]
+  if not parts:
+    raise ValueError(f"corpus={spec!r} names nothing; give {USAGE}")
+  found: dict[str, list[str]] = {name: [] for name in KINDS}
+  for part in dict.fromkeys(parts):
+    found[_kind(part)].append(part)
+  return found
+
+
+def _kind(part: str) -> str:
+  name = "".join(part.partition(":")[:2])
+  # "tfds://…" would be the URL of a file system.
+  return name if name in KINDS and "://" not in part else _FILES

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files of documents: the table of formats, and the files of a corpus."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from data_pipelines.corpora.compression import COMPRESSIONS
+from data_pipelines.corpora.documents import Document
+from data_pipelines.corpora.filesystems import File, find_files
+from data_pipelines.corpora.parquet_files import read_parquet
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions
+from data_pipelines.corpora.source import OpenedSources, Place, Source
+from data_pipelines.corpora.text_files import read_json_lines, read_text
+
+
+class FileFormat(NamedTuple):
+  """How files of one suffix are read.
+
+  Attributes:
+    read: yields the documents of a file in order, empty ones included.
+    compressible: whether a suffix of `COMPRESSIONS` may follow.
+  """
+
+  read: Callable[[File, ReadOptions, ReadCounts], Iterator[Document]]
+  compressible: bool = True
+
+
+FORMATS = {
+  ".txt": FileFormat(read_text),
+  ".jsonl": FileFormat(read_json_lines),
+  ".parquet": FileFormat(read_parquet, compressible=False),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FileSource(Source):
+  """One file of a known format.
+
+  Attributes:
+    file: where the file is.
+  """
+
+  file: File
+
+  @property
+  def readable_on(self) -> Place:
+    """Any machine for a file in a bucket, this one for a local file."""
+    return "this machine" if self.file.filesystem is None else "any machine"
+
+  def _documents(self, counts: ReadCounts) -> Iterator[Document]:
+    read = FORMATS[file_format(self.name)].read
+    return read(self.file, self.options, counts)
+
+
+def open_files(parts: Sequence[str], options: ReadOptions) -> OpenedSources:
+  """Find files by name, folder or glob; a file that is named twice comes once.
+
+  Raises:
+    ValueError: a part that names no file, or a file of an unknown format.
+  """
+  found: dict[str, File] = {}
+  for part in parts:
+    for file in find_files(part, is_known):
+      file_format(file.name)
+      local = file.filesystem is None
+      found[os.path.realpath(file.path) if local else file.name] = file
+  files = list(found.values())
+  return OpenedSources(
+    [FileSource(file.name, file.size, options, file) for file in files],
+    lambda: _identity(files),
+  )
+
+
+def _identity(files: Sequence[File]) -> Mapping[str, Any]:
+  """Hash content and formats in order; folders and names do not matter."""
+  digest = hashlib.sha256()
+  for file in files:
+    digest.update(file_format(file.name).encode())
+    digest.update(file.digest())
+  return {"files": len(files), "sha256": digest.hexdigest()}
+
+
+def is_known(name: str) -> bool:
+  """Return whether a file of this name can be read."""
+  return bool(_find_format(name))
+
+
+def file_format(name: str) -> str:
+  """Return the suffix that tells the format, whatever the compression.
+
+  Raises:
+    ValueError: the file is of no known format.
+  """
+  found = _find_format(name)
+  if not found:
+    endings = ", ".join(
+      f"{suffix}[{'|'.join(COMPRESSIONS)}]" if known.compressible else suffix
+      for suffix, known in FORMATS.items()
+    )
+    raise ValueError(
+      f"{name} has no known format; rename or convert it to {endings}"
+    )
+  return found
+
+
+def _find_format(name: str) -> str:
+  path = pathlib.PurePosixPath(name)
+  suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
+  last = suffixes[-1] if suffixes else ""
+  if last not in FORMATS:
+    return ""
+  return last if FORMATS[last].compressible or last == path.suffix else ""

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""How documents are read from a corpus, and counts of what was read."""
+
+import dataclasses
+
+# Limits on how many records are read in one call.
+_MAX_BYTES_AT_ONCE = 1 << 22
+_MAX_ROWS_AT_ONCE = 256
+
+
+@dataclasses.dataclass
+class ReadCounts:
+  """What was read and left out so far; counts of several sources add up.
+
+  Documents that come out = records + cut - skipped - empty - short.
+
+  Attributes:
+    position: bytes read from the files, compressed as they are on disk.
+    skipped: bad records that were left out.
+    empty: documents without text that were left out.
+    short: documents with fewer than `min_characters` that were left out.
+    cut: additional documents that came from cutting long ones.
+  """
+
+  position: int = 0
+  skipped: int = 0
+  empty: int = 0
+  short: int = 0
+  cut: int = 0
+
+  def __add__(self, other: "ReadCounts") -> "ReadCounts":
+    mine, theirs = dataclasses.astuple(self), dataclasses.astuple(other)
+    return ReadCounts(*map(sum, zip(mine, theirs, strict=True)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+  """What a document is, and which documents are kept.
+
+  Attributes:
+    documents: "file" makes a .txt file one document, "blank_line" starts a
+      new one after each blank line.
+    text_field: name of the JSON field, parquet column or TFDS feature that
+      holds the text.
+    min_characters: a shorter document is left out; white space at its ends
+      does not count.
+    skip_bad_records: count bad records instead of refusing them.
+    tfds_data_dir: folder of prepared TFDS data sets; "" is TFDS's default.
+  """
+
+  documents: str = "file"
+  text_field: str = "text"
+  min_characters: int = 0
+  skip_bad_records: bool = False
+  tfds_data_dir: str = ""
+
+  def skip_or_raise(self, counts: ReadCounts, place: str, reason: str) -> None:
+    """Count the bad record at `place`, or refuse it.
+
+    Raises:
+      ValueError: bad records are not to be skipped.
+    """
+    if not self.skip_bad_records:
+      raise ValueError(
+        f"{place}: {reason}; correct it, or leave bad records out with "
+        "--skip_bad_records"
+      ) from None
+    counts.skipped += 1
+
+
+def rows_at_once(size: int, rows: int) -> int:
+  """Return how many rows to hold in memory: few rows where they are long.
+
+  Args:
+    size: bytes of all rows together.
+    rows: number of rows.
+  """
+  fitting = _MAX_BYTES_AT_ONCE * rows // max(size, 1)
+  return max(1, min(_MAX_ROWS_AT_ONCE, fitting))
