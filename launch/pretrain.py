@@ -64,8 +64,8 @@ def run(
   folders.check_folder("workdir", workdir)
   folders.check_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
-  multihost.decide("bundle", lambda: check_target(target))
-  parts = multihost.alike(
+  multihost.broadcast_from_first("bundle", lambda: check_target(target))
+  parts = multihost.run_on_all(
     "run", lambda: assemble(config), facts=lambda parts: parts.identity
   )
   folder = pathlib.Path(workdir)
@@ -87,7 +87,7 @@ def run(
       "tokens": details["tokens"],
       "parameters": count_parameters(state.params),
       "validation": details["evaluation"],
-      "train": multihost.decide(
+      "train": multihost.broadcast_from_first(
         "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
       ),
       "tokens_per_second": active.progress.tokens_per_second,
@@ -142,7 +142,7 @@ def main(_: Sequence[str]) -> None:
   given = values.config.to_dict()
   config = from_mapping(PretrainConfig, given)
   start_up.start(
-    multihost.flat(
+    multihost.flatten_fields(
       {"config": given, "workdir": values.workdir, "bundle": values.bundle}
     )
   )

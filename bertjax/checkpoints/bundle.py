@@ -126,17 +126,18 @@ def write_bundle(
       shutil.rmtree(folder)
     partial.rename(folder)
 
-  multihost.decide("bundle begun", begin)
+  multihost.broadcast_from_first("bundle begun", begin)
   try:
     leaves = checkpoint.write_tree(partial / PARAMS, params)
-    multihost.decide("bundle", finish)
+    multihost.broadcast_from_first("bundle", finish)
   finally:
     # Also where the disk is full: nothing half-written stays.
     if multihost.is_first():
       shutil.rmtree(partial, ignore_errors=True)
   # By process 0, which wrote it: others may see what was renamed later.
   return _describe(
-    folder, multihost.decide("bundle read", lambda: _read_record(folder))
+    folder,
+    multihost.broadcast_from_first("bundle read", lambda: _read_record(folder)),
   )
 
 

@@ -74,7 +74,9 @@ class Checkpoints:
         create=not self._read_only,
       ),
     )
-    shared_folder.list_alike(self._folder, manager.all_steps, manager.reload)
+    shared_folder.wait_for_same_listing(
+      self._folder, manager.all_steps, manager.reload
+    )
     return manager
 
   def steps(self) -> list[int]:
@@ -222,7 +224,7 @@ class Checkpoints:
           target = target.with_name(target.name + "~")
         (self._folder / str(step)).rename(target)
 
-    multihost.decide("damaged checkpoints", move)
+    multihost.broadcast_from_first("damaged checkpoints", move)
     self._manager = self._open()
 
 
@@ -288,7 +290,7 @@ def _restored(
       item = checkpointer.restore(path, args=arguments)
       return digest.unseal(item) if sealed else item
 
-  return multihost.alike(path.name, read, error=digest.Damaged)
+  return multihost.run_on_all(path.name, read, error=digest.Damaged)
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def verify(tree: Any, leaves: Mapping[str, Any]) -> None:
       if found != leaves[name]:
         raise Damaged(f"{name} does not match its digest")
 
-  multihost.alike("digests", compare, error=Damaged)
+  multihost.run_on_all("digests", compare, error=Damaged)
 
 
 def check_leaves(wanted: Any, saved: Mapping[str, Any]) -> None:

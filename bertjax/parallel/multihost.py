@@ -1,179 +1,225 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the processes of one run must agree on, told through JAX's runtime.
+"""Agreement between the processes of one run, and all of `jax._src` we use.
 
-All go through the key-value store of the distributed runtime, on the host: no
-device takes part, so that nothing hangs where devices would wait for a process
-that is not coming. In a run of one process each is a plain call. Every process
-has to make the same calls in the same order.
+Everything goes through the key-value store of JAX's distributed runtime, from
+host to host. No device takes part, because a device collective hangs when one
+process never joins it. In a run of one process each function is a plain call.
+Every process has to make the same calls in the same order.
 """
 
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
-from jax._src import distributed  # the store has no public name
+
+# Neither has a public name; tests/bertjax/parallel/multihost_test.py lists what
+# is needed of them.
+from jax._src import clusters, distributed
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
 
-# Reading a large checkpoint may take one host minutes longer than another; one
-# that is dead is found by its heartbeat long before.
-SECONDS = 600.0
-_SHOWN = 5
-_numbers = itertools.count()
+# Reading a large checkpoint may take one host minutes longer than another. A
+# dead host is found by its heartbeat long before.
+TIMEOUT_SECONDS = 600.0
+_MAX_SHOWN = 5
+_call_numbers = itertools.count()
 
 
-def process() -> int:
-  """Return the number of this process; starts no backend."""
+class Cluster(NamedTuple):
+  """How this process joins a run; an unknown field is None."""
+
+  address: str | None
+  process_count: int | None
+  process_index: int | None
+  local_devices: Sequence[int] | None = None
+
+
+def process_index() -> int:
+  """Return the index of this process; unlike JAX's, starts no backend."""
   return distributed.global_state.process_id
 
 
-def processes() -> int:
-  """Return how many processes the run has; starts no backend."""
+def process_count() -> int:
+  """Return the number of processes; unlike JAX's, starts no backend."""
   return distributed.global_state.num_processes
 
 
 def is_first() -> bool:
-  """Return whether this is process 0, which alone writes and talks."""
-  return process() == 0
+  """Return whether this is process 0, the only one that writes and prints."""
+  return process_index() == 0
 
 
-def no_facts(made: Any) -> Facts:
-  """Tell nothing that could differ."""
-  del made
+def detect_cluster(known: Cluster, seconds: float) -> Cluster:
+  """Fill in what JAX finds in the environment of a cluster.
+
+  JAX knows Cloud TPU, GKE, Slurm and Open MPI; under the last two it gives each
+  process one GPU.
+
+  Args:
+    known: the fields that are not None stay.
+    seconds: how long to look for the address of process 0.
+
+  Raises:
+    Exception: the environment looks like a cluster and lacks a variable; of
+      the type that JAX's detection raises.
+  """
+  return Cluster(
+    *clusters.ClusterEnv.auto_detect_unset_distributed_params(
+      known.address,
+      known.process_count,
+      known.process_index,
+      known.local_devices,
+      None,
+      int(seconds),
+    )
+  )
+
+
+def no_facts(result: Any) -> Facts:
+  """Return nothing to compare."""
+  del result
   return {}
 
 
-def alike(
+def run_on_all(
   topic: str,
   make: Callable[[], T],
   *,
   facts: Callable[[T], Facts] = no_facts,
   error: type[Exception] = ValueError,
 ) -> T:
-  """Return what `make` returns here, if it went alike on every process.
+  """Call `make` on every process; fail on all of them if it fails on one.
 
   Args:
-    topic: for messages, as "checkpoint".
+    topic: a name for messages, such as "checkpoint".
     make: called on every process.
-    facts: of what was made, JSON-able, which have to be equal.
-    error: what `make` may raise.
+    facts: result of `make` → JSON-able facts that must be equal on all.
+    error: the exception that `make` may raise, besides `OSError`.
+
+  Returns:
+    What `make` returned on this process.
 
   Raises:
-    error: `make` raised it on one process or more; all raise it then, with
-      the words of those that did.
-    ValueError: facts differ, naming them and the processes.
+    error: `make` failed on at least one process; the message has the messages
+      of all processes that failed.
+    ValueError: facts differ; the message names them and the processes.
     TimeoutError: a process did not answer.
   """
-  if processes() == 1:
+  if process_count() == 1:
     return make()
-  made, fault = None, ""
+  result, failure = None, ""
   try:
-    made = make()
+    result = make()
   except (error, OSError) as caught:
-    fault = str(caught) or type(caught).__name__
-  told = {} if fault else facts(made)  # pyright: ignore[reportArgumentType]
-  all_told = gather(topic, {"fault": fault, "facts": told})
-  if raised := _faults([each["fault"] for each in all_told]):
-    raise error(raised)
-  if different := disagreement([each["facts"] for each in all_told]):
-    raise ValueError(f"{topic}: {different}")
-  return made  # pyright: ignore[reportReturnType]
+    failure = str(caught) or type(caught).__name__
+  own_facts = {} if failure else facts(result)  # pyright: ignore[reportArgumentType]
+  answers = all_gather(topic, {"failure": failure, "facts": own_facts})
+  if message := _join_failures([each["failure"] for each in answers]):
+    raise error(message)
+  if message := describe_differences([each["facts"] for each in answers]):
+    raise ValueError(f"{topic}: {message}")
+  return result  # pyright: ignore[reportReturnType]
 
 
-def decide(topic: str, make: Callable[[], T]) -> T:
-  """Return what `make` returns on process 0, where alone it is called.
+def broadcast_from_first(topic: str, make: Callable[[], T]) -> T:
+  """Call `make` on process 0 alone and return its JSON-able value everywhere.
 
-  The others wait for it, so that what it wrote is there. A value is JSON-able.
+  The other processes wait until it has returned, so that the files it wrote
+  exist.
 
   Raises:
-    ValueError: `make` raised one, or an `OSError`; all processes do then.
+    ValueError: `make` raised a `ValueError` or an `OSError`, which process 0
+      raises as it is.
     TimeoutError: process 0 did not answer.
   """
-  if processes() == 1:
+  if process_count() == 1:
     return make()
-  key = unique(topic)
+  key = unique_key(topic)
   if not is_first():
-    told = json.loads(get(key))
-    if "fault" in told:
-      raise ValueError(told["fault"])
-    return told["value"]
+    answer = json.loads(kv_get(key))
+    if "failure" in answer:
+      raise ValueError(answer["failure"])
+    return answer["value"]
   try:
     value = make()
   except (ValueError, OSError) as error:
-    put(key, json.dumps({"fault": str(error)}))
+    kv_set(key, json.dumps({"failure": str(error)}))
     raise
-  put(key, json.dumps({"value": value}))
+  kv_set(key, json.dumps({"value": value}))
   return value
 
 
-def gather(topic: str, value: Any, *, seconds: float = SECONDS) -> list[Any]:
-  """Return the JSON-able values that all processes gave, in their order.
+def all_gather(
+  topic: str, value: Any, *, seconds: float = TIMEOUT_SECONDS
+) -> list[Any]:
+  """Return the JSON-able values of all processes, in the order of processes.
 
   Raises:
-    TimeoutError: a process gave none in time; named on every process.
+    TimeoutError: on every process, naming those that gave no value in time.
   """
-  if processes() == 1:
+  if process_count() == 1:
     return [value]
-  return exchange(unique(topic), value, seconds=seconds)
+  return all_gather_at(unique_key(topic), value, seconds=seconds)
 
 
-def exchange(key: str, value: Any, *, seconds: float) -> list[Any]:
-  """Do what `gather` does, under a key that all know: also on a thread."""
-  put(f"{key}/{process()}", json.dumps(value))
+def all_gather_at(key: str, value: Any, *, seconds: float) -> list[Any]:
+  """Gather under a key that all processes know; also from another thread."""
+  kv_set(f"{key}/{process_index()}", json.dumps(value))
   if is_first():
-    # One reads all, and the others read that: 2 N messages instead of N².
-    put(f"{key}/all", _collect(key, seconds))
-  told = json.loads(get(f"{key}/all", seconds + 10))
-  if isinstance(told, str):
-    raise TimeoutError(f"{told} to {key!r} in {seconds:.0f} s")
-  return told
+    # Process 0 reads all values and the others read its list: 2 N messages
+    # instead of N².
+    kv_set(f"{key}/all", _collect(key, seconds))
+  answer = json.loads(kv_get(f"{key}/all", seconds + 10))
+  if isinstance(answer, str):
+    raise TimeoutError(f"{answer} to {key!r} in {seconds:.0f} s")
+  return answer
 
 
-def disagreement(told: Sequence[Facts]) -> str:
-  """Say in one line which facts differ on which processes; "" for none."""
-  names = dict.fromkeys(name for facts in told for name in facts)
+def describe_differences(facts_of_all: Sequence[Facts]) -> str:
+  """Return one line of the facts that differ between processes, or ""."""
+  names = dict.fromkeys(name for facts in facts_of_all for name in facts)
   lines = []
   for name in names:
     holders: dict[str, list[int]] = {}
-    for number, facts in enumerate(told):
-      shown = repr(facts[name]) if name in facts else "absent"
-      holders.setdefault(shown, []).append(number)
+    for index, facts in enumerate(facts_of_all):
+      value = repr(facts[name]) if name in facts else "absent"
+      holders.setdefault(value, []).append(index)
     if len(holders) > 1:
-      lines.append(
-        f"{name} is "
-        + ", ".join(
-          f"{shown} on {_processes(numbers)}"
-          for shown, numbers in holders.items()
-        )
+      values = (
+        f"{value} on {_name_processes(indices)}"
+        for value, indices in holders.items()
       )
+      lines.append(f"{name} is {', '.join(values)}")
   if not lines:
     return ""
-  more = len(lines) - _SHOWN
+  more = len(lines) - _MAX_SHOWN
   return (
     "processes differ: "
-    + "; ".join(lines[:_SHOWN])
+    + "; ".join(lines[:_MAX_SHOWN])
     + (f"; and {more} more" if more > 0 else "")
     + "; start the same command with the same code on every host"
   )
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Return {"a": {"b": x}} as {"a.b": x}, to name a field by its flag."""
+def flatten_fields(
+  values: Mapping[str, Any], prefix: str = ""
+) -> dict[str, Any]:
+  """Return {"a": {"b": x}} as {"a.b": x}: a field is named as its flag is."""
   fields: dict[str, Any] = {}
   for name, value in values.items():
     if isinstance(value, Mapping):
-      fields |= flat(value, f"{prefix}{name}.")
+      fields |= flatten_fields(value, f"{prefix}{name}.")
     else:
       fields[prefix + name] = value
   return fields
 
 
-def put(key: str, value: str) -> None:
-  """Tell every process something; a key that is taken keeps what it has."""
+def kv_set(key: str, value: str) -> None:
+  """Store a value for every process; the first value of a key stays."""
   try:
     _client().key_value_set(key, value)
   except jax.errors.JaxRuntimeError as error:
@@ -181,11 +227,11 @@ def put(key: str, value: str) -> None:
       raise
 
 
-def get(key: str, seconds: float = SECONDS) -> str:
-  """Wait for what a process tells.
+def kv_get(key: str, seconds: float = TIMEOUT_SECONDS) -> str:
+  """Wait until a process stores a value under `key`, and return it.
 
   Raises:
-    TimeoutError: nothing came.
+    TimeoutError: no process did.
   """
   try:
     return _client().blocking_key_value_get(key, int(seconds * 1000))
@@ -195,8 +241,8 @@ def get(key: str, seconds: float = SECONDS) -> str:
     raise TimeoutError(f"nothing came in {seconds:.0f} s: {key}") from error
 
 
-def peek(key: str) -> str | None:
-  """Return what a process told, or None."""
+def kv_try_get(key: str) -> str | None:
+  """Return the value that is stored under `key` now, or None."""
   try:
     return _client().key_value_try_get(key)
   except jax.errors.JaxRuntimeError as error:
@@ -205,48 +251,51 @@ def peek(key: str) -> str | None:
     return None
 
 
+def unique_key(topic: str) -> str:
+  """Return a new key, equal on all processes if they make the same calls."""
+  return f"bertjax/{next(_call_numbers)}/{topic}"
+
+
 def _client() -> Any:
   client = distributed.global_state.client
   assert client is not None, "launch.hosts.start_up starts it"
   return client
 
 
-def unique(topic: str) -> str:
-  """Return a key; the same on all processes, which ask at the same point."""
-  return f"bertjax/{next(_numbers)}/{topic}"
-
-
 def _collect(key: str, seconds: float) -> str:
-  told, missing = [], []
-  for number in range(processes()):
+  """Return the values of all processes as a JSON list, or what is missing."""
+  values, missing = [], []
+  for index in range(process_count()):
     try:
       # Once one is missing, the others have had their time as well.
-      told.append(get(f"{key}/{number}", 1.0 if missing else seconds))
+      values.append(kv_get(f"{key}/{index}", 1.0 if missing else seconds))
     except TimeoutError:
-      missing.append(number)
+      missing.append(index)
   if missing:
-    return json.dumps(f"no answer from {_processes(missing)}")
-  return f"[{','.join(told)}]"
+    return json.dumps(f"no answer from {_name_processes(missing)}")
+  return f"[{','.join(values)}]"
 
 
-def _faults(faults: Sequence[str]) -> str:
-  distinct = {fault for fault in faults if fault}
-  if len(distinct) == 1 and all(faults):
-    return distinct.pop()  # a mistake that all made
+def _join_failures(failures: Sequence[str]) -> str:
+  distinct = {failure for failure in failures if failure}
+  if len(distinct) == 1 and all(failures):
+    return distinct.pop()  # the same mistake on every process
   return "; ".join(
-    f"process {number}: {fault}" for number, fault in enumerate(faults) if fault
+    f"process {index}: {failure}"
+    for index, failure in enumerate(failures)
+    if failure
   )
 
 
-def _processes(numbers: Sequence[int]) -> str:
-  """As "processes 1-3, 7"."""
+def _name_processes(indices: Sequence[int]) -> str:
+  """Return sorted indices as "processes 1-3, 7"."""
   spans: list[list[int]] = []
-  for number in numbers:
-    if spans and number == spans[-1][1] + 1:
-      spans[-1][1] = number
+  for index in indices:
+    if spans and index == spans[-1][1] + 1:
+      spans[-1][1] = index
     else:
-      spans.append([number, number])
+      spans.append([index, index])
   text = ", ".join(
     str(first) if first == last else f"{first}-{last}" for first, last in spans
   )
-  return f"process{'es' * (len(numbers) > 1)} {text}"
+  return f"process{'es' * (len(indices) > 1)} {text}"

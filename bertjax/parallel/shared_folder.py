@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A folder that the hosts of one run share, seen alike by all of them.
+"""Wait until every host of a run sees the same in a shared folder.
 
-A network file system shows what another host wrote a little later.
+A network file system shows a file that another host wrote with a delay.
 """
 
 import os
@@ -14,59 +14,66 @@ from bertjax.parallel import multihost
 
 Path = str | os.PathLike[str]
 
-_NEW_SECONDS = 10.0
-_LISTING_SECONDS = 90.0  # NFS remembers a listing for up to 60
+_NEW_FILE_SECONDS = 10.0
+_LISTING_SECONDS = 90.0  # NFS caches a listing for up to 60
+_POLL_SECONDS = 0.1
 
 
-def check(folder: Path) -> None:
-  """Refuse a folder that is not one and the same for all processes.
+def check_shared(folder: Path) -> None:
+  """Check that all processes see the same folder: process 0 writes a mark.
 
   Raises:
-    ValueError: a process does not see what process 0 writes there.
+    ValueError: a process does not see the mark.
   """
-  if multihost.processes() == 1:
+  if multihost.process_count() == 1:
     return
-  name = multihost.decide("mark", lambda: f".mark-{os.getpid()}")
+  name = multihost.broadcast_from_first("mark", lambda: f".mark-{os.getpid()}")
   mark = pathlib.Path(folder) / name
-  multihost.decide("marked", lambda: mark.write_text(""))
+  multihost.broadcast_from_first("marked", lambda: mark.write_text(""))
   try:
-    multihost.alike(
-      "shared folder", lambda: _see(folder, mark.exists, _NEW_SECONDS)
+    multihost.run_on_all(
+      "shared folder", lambda: _wait(folder, mark.exists, _NEW_FILE_SECONDS)
     )
   finally:
     if multihost.is_first():
       mark.unlink(missing_ok=True)
 
 
-def list_alike(
-  folder: Path, listed: Callable[[], Sequence[int]], reload: Callable[[], None]
+def wait_for_same_listing(
+  folder: Path,
+  list_steps: Callable[[], Sequence[int]],
+  reload: Callable[[], None],
 ) -> None:
-  """Have every process list of a folder what process 0 lists.
+  """Wait until every process lists the steps in `folder` that process 0 lists.
 
   Args:
-    folder: for the message.
-    listed: what this process has found there, by numbers.
-    reload: has `listed` look again.
+    folder: named in the error.
+    list_steps: returns the steps that this process knows of.
+    reload: makes `list_steps` read the folder again.
 
   Raises:
-    ValueError: a process still finds something else after a while.
+    ValueError: a process still lists other steps after a while.
   """
-  wanted = multihost.decide("listing", lambda: sorted(listed()))
+  wanted = multihost.broadcast_from_first(
+    "listing", lambda: sorted(list_steps())
+  )
 
-  def agrees() -> bool:
-    if sorted(listed()) != wanted:
+  def is_same() -> bool:
+    if sorted(list_steps()) != wanted:
       reload()
-    return sorted(listed()) == wanted
+    return sorted(list_steps()) == wanted
 
-  multihost.alike("listing", lambda: _see(folder, agrees, _LISTING_SECONDS))
+  multihost.run_on_all(
+    "listing", lambda: _wait(folder, is_same, _LISTING_SECONDS)
+  )
 
 
-def _see(folder: Path, seen: Callable[[], bool], seconds: float) -> None:
+def _wait(folder: Path, is_seen: Callable[[], bool], seconds: float) -> None:
   deadline = time.monotonic() + seconds
-  while not seen():
+  while not is_seen():
     if time.monotonic() > deadline:
       raise ValueError(
-        f"{folder} is not what process 0 sees there; give a folder that all "
-        "hosts share, on a network file system or a mounted bucket"
+        f"{folder} has other files here than on process 0; give a folder that "
+        "all hosts share, on a network file system or a mounted bucket"
       )
-    time.sleep(0.1)
+    time.sleep(_POLL_SECONDS)

@@ -62,12 +62,12 @@ def leave(
     traceback.print_exception(*sys.exc_info())
     code = restart if _lost_peers(error) else 1
   news = {
-    "process": multihost.process(),
+    "process": multihost.process_index(),
     "text": " ".join(str(error).split())[:500],
     "code": code,
   }
   try:
-    multihost.put(_KEY, json.dumps(news))
+    multihost.kv_set(_KEY, json.dumps(news))
     time.sleep(_LAST_SECONDS if multihost.is_first() else _LINGER_SECONDS)
   except jax.errors.JaxRuntimeError:
     pass  # process 0 is gone
@@ -87,7 +87,7 @@ def _lost_peers(error: BaseException | str) -> bool:
 def _look() -> None:
   while not _ended.wait(_LOOK_SECONDS):
     try:
-      told = multihost.peek(_KEY)
+      told = multihost.kv_try_get(_KEY)
     except jax.errors.JaxRuntimeError:
       return  # process 0 is gone, and the runtime says so
     if told is None:
@@ -97,7 +97,7 @@ def _look() -> None:
     _heard.set()
     news = json.loads(told)
     print(
-      f"error: process {multihost.process()}: ends because process "
+      f"error: process {multihost.process_index()}: ends because process "
       f"{news['process']} failed: {news['text']}",
       file=sys.stderr,
     )

@@ -27,7 +27,7 @@ class Together:
   """
 
   def __init__(self) -> None:
-    self._key = multihost.unique("stop")
+    self._key = multihost.unique_key("stop")
     self._wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
     self._lock = threading.Lock()
     self._asked = -1
@@ -64,8 +64,8 @@ class Together:
     try:
       while not self._ended.wait(_LOOK_SECONDS):
         if not self._wishes.empty():
-          multihost.put(self._key, str(self._wishes.get()))
-        told = multihost.peek(self._key)
+          multihost.kv_set(self._key, str(self._wishes.get()))
+        told = multihost.kv_try_get(self._key)
         if told is not None:
           self._settle(int(told))
           return
@@ -75,7 +75,7 @@ class Together:
 
   def _settle(self, number: int) -> None:
     with self._lock:
-      steps = multihost.exchange(
+      steps = multihost.all_gather_at(
         f"{self._key}/steps", self._asked, seconds=_SETTLE_SECONDS
       )
       self._signal, self._last = number, max(steps) + 1
@@ -83,4 +83,4 @@ class Together:
 
 def several() -> Together | None:
   """Return what the processes of this run stop by; None for one alone."""
-  return Together() if multihost.processes() > 1 else None
+  return Together() if multihost.process_count() > 1 else None

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bertjax.parallel.multihost import disagreement
+from bertjax.parallel.multihost import describe_differences
 
 _GREETING = "bertjax roll call"
 _RETRY_SECONDS = 0.3
@@ -149,7 +149,7 @@ def _verdict(
   if missing:
     return {"text": _describe_missing(place, missing, seconds), "absent": True}
   facts = [present[number]["facts"] for number in range(place.processes)]
-  return {"text": disagreement(facts), "absent": False}
+  return {"text": describe_differences(facts), "absent": False}
 
 
 def _describe_missing(

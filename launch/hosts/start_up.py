@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 
 import jax
 from absl import flags
-from jax._src import clusters  # how `jax.distributed.initialize` looks around
 
 import bertjax
+from bertjax.parallel import multihost
 from launch import cli
 from launch.hosts import failure, rendezvous
 from launch.hosts.rendezvous import Place
@@ -120,13 +120,13 @@ def find_place(
       )
     return _ALONE
   address = address or os.environ.get("JAX_COORDINATOR_ADDRESS")
-  known, local_devices = [address, processes, process], None
-  if None in known:
-    *known, local_devices = _look_around(address, processes, process, seconds)
-    if known == [None, None, None] or known[1] == 1:
+  known = multihost.Cluster(address, processes, process)
+  if None in known[:3]:
+    known = _look_around(known, seconds)
+    if known[:3] == (None, None, None) or known.process_count == 1:
       return _ALONE
-  _check_complete(known)
-  return _check_place(known[0], known[1], known[2], local_devices)
+  _check_complete(known[:3])
+  return _check_place(*known)
 
 
 def code_facts() -> dict[str, Any]:
@@ -155,21 +155,13 @@ def _version(package: str) -> str:
     return "absent"
 
 
-def _look_around(
-  address: str | None,
-  processes: int | None,
-  process: int | None,
-  seconds: float,
-) -> tuple[Any, Any, Any, Any]:
-  """As JAX does; under Slurm and Open MPI it gives each process one GPU."""
+def _look_around(known: multihost.Cluster, seconds: float) -> multihost.Cluster:
   try:
-    return clusters.ClusterEnv.auto_detect_unset_distributed_params(
-      address, processes, process, None, None, int(seconds)
-    )
+    return multihost.detect_cluster(known, seconds)
   except Exception as error:
     raise ValueError(
-      f"the environment looks like a cluster, and does not tell where the "
-      f"other processes are ({error}); give --coordinator_address, "
+      "the environment looks like a cluster, but JAX cannot tell from it where "
+      f"the other processes are ({error}); give --coordinator_address, "
       "--num_processes and --process_id, or --num_processes=1 to run alone"
     ) from error
 

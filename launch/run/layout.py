@@ -22,7 +22,7 @@ def describe_layout(program: Program, params: Any) -> Iterator[str]:
   """
   mesh, config = program.mesh, program.config
   shape = " × ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
-  processes = multihost.processes()
+  processes = multihost.process_count()
   yield (
     f"{bundle.count_parameters(params):,} parameters on {mesh.size} "
     f"{mesh.devices.flat[0].device_kind} ({shape}) of {processes} "

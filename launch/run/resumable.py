@@ -47,7 +47,7 @@ class Run:
     self._parts = parts
     self._folder = folder
     folder.mkdir(parents=True, exist_ok=True)
-    shared_folder.check(folder)
+    shared_folder.check_shared(folder)
     self._checkpoints = checkpoint.Checkpoints(
       folder / CHECKPOINTS, parts.config.checkpoint
     )
@@ -77,7 +77,7 @@ class Run:
       identity.check_identity(
         before["identity"], parts.identity, allow_changes=config.allow_changes
       )
-    multihost.decide(
+    multihost.broadcast_from_first(
       "tokenizer",
       lambda: keep_tokenizer(
         parts.store.tokenizer_path,
@@ -222,7 +222,7 @@ class Run:
   def _memo(self, step: int) -> dict[str, Any]:
     # Each process knows of the rows that it feeds, and tells process 0.
     memo = self._phase.pipeline.memo(step)
-    return {**memo, "facts": merge(multihost.gather("memo", memo["facts"]))}
+    return {**memo, "facts": merge(multihost.all_gather("memo", memo["facts"]))}
 
   def _evaluate(self, params: Any) -> Mapping[str, float]:
     if self._evaluate_phase is None:

@@ -32,7 +32,7 @@ def told(act):
 
 
 def fail_on(number, error):
-  if multihost.process() == number:
+  if multihost.process_index() == number:
     raise error
   return "fine"
 
@@ -51,7 +51,7 @@ def total():
 
 
 def agree(folder):
-  me = multihost.process()
+  me = multihost.process_index()
   own = folder / str(me)
   own.mkdir()
   shared = folder / "shared"
@@ -59,28 +59,40 @@ def agree(folder):
   return {
     "devices": [jax.device_count(), jax.local_device_count()],
     "total": total(),
-    "alike": told(lambda: multihost.alike("x", lambda: me, error=KeyError)),
+    "alike": told(
+      lambda: multihost.run_on_all("x", lambda: me, error=KeyError)
+    ),
     "fault": told(
-      lambda: multihost.alike("x", lambda: fail_on(1, ValueError("no store")))
+      lambda: multihost.run_on_all(
+        "x", lambda: fail_on(1, ValueError("no store"))
+      )
     ),
     "disk": told(
-      lambda: multihost.alike("x", lambda: fail_on(1, OSError("no disk")))
+      lambda: multihost.run_on_all("x", lambda: fail_on(1, OSError("no disk")))
     ),
     "all fault": told(
-      lambda: multihost.alike("x", lambda: fail_on(me, ValueError("bad")))
+      lambda: multihost.run_on_all("x", lambda: fail_on(me, ValueError("bad")))
     ),
     "facts": told(
-      lambda: multihost.alike("x", lambda: me, facts=lambda me: {"it": me // 2})
+      lambda: multihost.run_on_all(
+        "x", lambda: me, facts=lambda me: {"it": me // 2}
+      )
     ),
-    "decide": told(lambda: multihost.decide("x", lambda: [me, "said"])),
+    "decide": told(
+      lambda: multihost.broadcast_from_first("x", lambda: [me, "said"])
+    ),
     "decided fault": told(
-      lambda: multihost.decide("x", lambda: fail_on(0, OSError("full")))
+      lambda: multihost.broadcast_from_first(
+        "x", lambda: fail_on(0, OSError("full"))
+      )
     ),
-    "gather": told(lambda: multihost.gather("x", {"n": me})),
-    "shared": told(lambda: shared_folder.check(shared)),
-    "own": told(lambda: shared_folder.check(own)),
+    "gather": told(lambda: multihost.all_gather("x", {"n": me})),
+    "shared": told(lambda: shared_folder.check_shared(shared)),
+    "own": told(lambda: shared_folder.check_shared(own)),
     "left": sorted(path.name for path in shared.iterdir()),
-    "absent": told(lambda: me == 1 or multihost.gather("y", 0, seconds=0.5)),
+    "absent": told(
+      lambda: me == 1 or multihost.all_gather("y", 0, seconds=0.5)
+    ),
   }
 
 
@@ -98,12 +110,12 @@ def main(_):
       start_up.jax.distributed.initialize = lambda *_, **__: os._exit(9)
   start_up.start({"output": values.output})
   if values.role.startswith("alone"):
-    if values.role[-1] in f"*{multihost.process()}":
+    if values.role[-1] in f"*{multihost.process_index()}":
       raise {"V": ValueError, "R": RuntimeError}[values.role[5]]("it broke")
-    multihost.gather("nobody", 0)
+    multihost.all_gather("nobody", 0)
   result = agree(folder)
-  (folder / f"{multihost.process()}.json").write_text(json.dumps(result))
-  print(f"done {multihost.process()}")
+  (folder / f"{multihost.process_index()}.json").write_text(json.dumps(result))
+  print(f"done {multihost.process_index()}")
 
 
 if __name__ == "__main__":

@@ -106,14 +106,16 @@ def test_what_was_just_written_is_read_by_process_0_alone(
   known = []
   monkeypatch.setattr(
     multihost,
-    "decide",
+    "broadcast_from_first",
     lambda topic, make: known.append(made := make()) or made,
   )
   info = bundle.write_bundle(
     tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
   )
   assert info.leaves == known[-1]["leaves"]
-  monkeypatch.setattr(multihost, "decide", lambda topic, make: known.pop(0))
+  monkeypatch.setattr(
+    multihost, "broadcast_from_first", lambda topic, make: known.pop(0)
+  )
   monkeypatch.setattr(multihost, "is_first", lambda: False)
   monkeypatch.setattr(bundle, "_read_record", pytest.fail)
   monkeypatch.setattr(checkpoint, "write_tree", lambda *_: info.leaves)

@@ -171,7 +171,7 @@ def test_all_processes_are_told_of_a_record_that_one_cannot_read(
       told.append((topic, str(fault)))
       raise
 
-  monkeypatch.setattr(multihost, "alike", alike)
+  monkeypatch.setattr(multihost, "run_on_all", alike)
   path = saved / "6" / "record" / "metadata"
   path.write_text(path.read_text().replace('"memo"', '"nemo"'))
   store = open_again(saved)

@@ -64,7 +64,9 @@ def test_a_seal_that_was_touched_is_refused():
 def test_a_difference_is_told_to_all_processes(monkeypatch, array):
   told = []
   monkeypatch.setattr(
-    multihost, "alike", lambda topic, make, error: told.append((make, error))
+    multihost,
+    "run_on_all",
+    lambda topic, make, error: told.append((make, error)),
   )
   leaves = digest.describe({"a": jnp.asarray(array)})
   digest.verify({"a": jnp.asarray(array + 1)}, leaves)

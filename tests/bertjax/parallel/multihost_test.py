@@ -1,32 +1,37 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What differs is named; alone there is nothing to agree on."""
+"""Differences are named; a run of one process agrees with itself."""
+
+import inspect
 
 import pytest
+from jax._src import clusters, distributed
 
 from bertjax.parallel import multihost
 
 
 def test_a_process_alone_calls_and_raises_as_it_is():
-  assert multihost.processes() == 1
-  assert multihost.alike("x", lambda: 3, facts=lambda made: {"x": made}) == 3
-  assert multihost.decide("x", lambda: (1, 2)) == (1, 2)
+  assert multihost.process_count() == 1
+  assert (
+    multihost.run_on_all("x", lambda: 3, facts=lambda made: {"x": made}) == 3
+  )
+  assert multihost.broadcast_from_first("x", lambda: (1, 2)) == (1, 2)
   with pytest.raises(OSError, match="no disk"):
-    multihost.decide("x", lambda: raising(OSError("no disk")))
-  assert multihost.gather("x", 1) == [1]
+    multihost.broadcast_from_first("x", lambda: raising(OSError("no disk")))
+  assert multihost.all_gather("x", 1) == [1]
 
 
 def raising(error):
   raise error
 
 
-def test_equal_facts_are_no_disagreement():
-  assert multihost.disagreement([{"a": 1, "b": [2]}] * 3) == ""
-  assert multihost.disagreement([]) == ""
+def test_equal_facts_do_not_differ():
+  assert multihost.describe_differences([{"a": 1, "b": [2]}] * 3) == ""
+  assert multihost.describe_differences([]) == ""
 
 
 def test_processes_of_each_value_are_named_in_spans():
-  told = multihost.disagreement(
+  told = multihost.describe_differences(
     [{"a": 1}, {"a": 2}, {"a": 1}, {"a": 1}, {}, {"a": 1}]
   )
   assert (
@@ -37,7 +42,7 @@ def test_processes_of_each_value_are_named_in_spans():
 def test_many_differences_stay_one_readable_line():
   left = {f"source {number}": "a" for number in range(40)}
   right = dict.fromkeys(left, "b")
-  told = multihost.disagreement([left, right])
+  told = multihost.describe_differences([left, right])
   assert "source 4 " in told
   assert "source 5 " not in told
   assert "and 35 more" in told
@@ -46,8 +51,31 @@ def test_many_differences_stay_one_readable_line():
 
 def test_a_config_is_named_by_its_flags():
   nested = {"config": {"optimizer": {"name": "lamb"}, "steps": 3}, "x": None}
-  assert multihost.flat(nested) == {
+  assert multihost.flatten_fields(nested) == {
     "config.optimizer.name": "lamb",
     "config.steps": 3,
     "x": None,
   }
+
+
+def test_this_jax_has_the_private_names_that_start_up_and_agreement_need():
+  """The next JAX that moves one of them fails here, by its name."""
+  state = distributed.global_state
+  assert (state.process_id, state.num_processes) == (0, 1)
+  assert hasattr(state, "client")
+  client = distributed._jax.DistributedRuntimeClient
+  for name in (
+    "key_value_set",
+    "blocking_key_value_get",
+    "key_value_try_get",
+  ):
+    assert callable(getattr(client, name)), name
+  detect = clusters.ClusterEnv.auto_detect_unset_distributed_params
+  assert list(inspect.signature(detect).parameters) == [
+    "coordinator_address",
+    "num_processes",
+    "process_id",
+    "local_device_ids",
+    "cluster_detection_method",
+    "initialization_timeout",
+  ]

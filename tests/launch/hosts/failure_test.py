@@ -29,7 +29,7 @@ OWN = (
 
 
 def code_of(error, monkeypatch):
-  monkeypatch.setattr(multihost, "put", lambda key, value: None)
+  monkeypatch.setattr(multihost, "kv_set", lambda key, value: None)
   for name in ("_LAST_SECONDS", "_LINGER_SECONDS"):
     monkeypatch.setattr(failure, name, 0)
   monkeypatch.setattr(os, "_exit", sys.exit)

@@ -25,13 +25,13 @@ class Store:
     self._told = []
     self._all = threading.Barrier(PROCESSES)
 
-  def put(self, key, value):
+  def kv_set(self, key, value):
     self._values.setdefault(key, value)
 
-  def peek(self, key):
+  def kv_try_get(self, key):
     return self._values.get(key)
 
-  def exchange(self, key, value, *, seconds):
+  def all_gather_at(self, key, value, *, seconds):
     del key
     self._told.append(value)
     self._all.wait(seconds)
@@ -42,8 +42,8 @@ class Store:
 def store(monkeypatch):
   made = Store()
   monkeypatch.setattr(preemption, "_LOOK_SECONDS", 0.01)
-  monkeypatch.setattr(multihost, "unique", lambda topic: topic)
-  for name in ("put", "peek", "exchange"):
+  monkeypatch.setattr(multihost, "unique_key", lambda topic: topic)
+  for name in ("kv_set", "kv_try_get", "all_gather_at"):
     monkeypatch.setattr(multihost, name, getattr(made, name))
   return made
 

@@ -58,7 +58,7 @@ def test_what_a_process_knew_before_a_restart_gives_way_to_what_is_newer():
 
 
 def test_alone_nothing_is_asked():
-  assert multihost.gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
+  assert multihost.all_gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
 
 
 @pytest.mark.parametrize(
