@@ -32,7 +32,7 @@ from bertjax.finetune.splits import make_split
 from bertjax.finetune.trial import Material
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
-from bertjax.trials.store import Ledger, Trial, write_json
+from bertjax.trials.store import Trial, TrialStore, write_json
 from data_pipelines.tasks import catalog
 from data_pipelines.tasks.classification import Task
 from data_pipelines.tasks.features import TaskBatches, encode_texts
@@ -89,11 +89,11 @@ def run(
   info = bundle_lib.read_pretrained(bundle)
   data = load_data(config, info.model, info.tokenizer_path)
   steps = checks.num_steps(config, len(data.batches["train"]))
-  ledger = Ledger(workdir, _identity(config, info, data, init))
+  store = TrialStore(workdir, _identity(config, info, data, init))
   experiment = Experiment(
     functools.partial(_material, config, info, data, steps, init),
     config,
-    ledger,
+    store,
     report=functools.partial(_tell, init),
   )
   results = {
@@ -104,10 +104,10 @@ def run(
     "steps": steps,
     **experiment.run(),
   }
-  write_json(ledger.folder / "results.json", results)
+  write_json(store.folder / "results.json", results)
   text = report.table({init: results})
-  (ledger.folder / "results.md").write_text(text + "\n")
-  _save(experiment, results, info, data, config, ledger.folder / "model")
+  (store.folder / "results.md").write_text(text + "\n")
+  _save(experiment, results, info, data, config, store.folder / "model")
   print(text, flush=True)
   return results
 

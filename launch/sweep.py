@@ -22,7 +22,7 @@ from ml_collections import config_flags
 
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep import study
-from bertjax.trials.store import Ledger, Trial, write_json
+from bertjax.trials.store import Trial, TrialStore, write_json
 from launch import cli, finetune, folders, host_memory, pretrain
 from launch.hosts import start_up
 from launch.run.assembly import assemble
@@ -42,18 +42,18 @@ def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
   folders.check_folder("workdir", workdir)
   trials = study.make_trials(config)
   config, identity = _check(config)
-  ledger = Ledger(workdir, identity)
+  store = TrialStore(workdir, identity)
   scores: dict[str, dict[int, Mapping[str, float]]] = {}
   for number, trial in enumerate(trials, 1):
     print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
     arm, seed = trial.settings["arm"], trial.settings["seed"]
-    scores.setdefault(arm, {})[seed] = ledger.run(
+    scores.setdefault(arm, {})[seed] = store.run(
       trial, functools.partial(run_trial, config, trial)
     )
   comparison = study.compare(scores, config.baseline)
-  write_json(ledger.folder / "results.json", comparison)
+  write_json(store.folder / "results.json", comparison)
   text = study.table(comparison)
-  (ledger.folder / "results.md").write_text(text)
+  (store.folder / "results.md").write_text(text)
   print(text, flush=True)
   return comparison
 

@@ -12,7 +12,7 @@ from bertjax.finetune.scores import METRICS, Scores
 from bertjax.finetune.trial import Material, Outcome, run_once
 from bertjax.train.hooks import Diverged
 from bertjax.trials.statistics import summarize
-from bertjax.trials.store import Ledger, Trial
+from bertjax.trials.store import Trial, TrialStore
 
 Result = Mapping[str, Any]
 # A trial, its result, and how long it took; 0 for one that was found done.
@@ -40,7 +40,7 @@ class Experiment:
     material: makes data and programs; called when a trial is to run, not
       before, so that a finished arm costs nothing.
     config: learning rates, seeds, metric.
-    ledger: where results lie.
+    store: where results lie.
     report: told of every trial.
   """
 
@@ -48,13 +48,13 @@ class Experiment:
     self,
     material: Callable[[], Material],
     config: FinetuneConfig,
-    ledger: Ledger,
+    store: TrialStore,
     report: Report = silent,
   ) -> None:
     self._make_material = material
     self._material: Material | None = None
     self._config = config
-    self._ledger = ledger
+    self._store = store
     self._report = report
     # Parameters of the best run so far, so that the best of all need hardly
     # ever be run again; and of no other, because they may be large.
@@ -143,8 +143,8 @@ class Experiment:
     trial = make_trial(rate, seed)
     if trial.name not in self._results:
       started = time.perf_counter()
-      found = self._ledger.result(trial)
-      result = found or self._ledger.run(
+      found = self._store.result(trial)
+      result = found or self._store.run(
         trial, lambda _: self._run(trial, rate, seed)
       )
       seconds = 0.0 if found else time.perf_counter() - started

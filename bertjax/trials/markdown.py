@@ -1,20 +1,22 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables for people, in Markdown, which also reads well in a terminal."""
+"""Markdown tables, which also read well in a terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Return a table; the first column is flush left, the others right.
+  """Return a table; align the first column left and the others right.
 
   Raises:
-    ValueError: a row with more or fewer cells than the header.
+    ValueError: a row has more or fewer cells than the header.
   """
   for row in rows:
     if len(row) != len(header):
-      raise ValueError(f"row {row} has not the {len(header)} cells of {header}")
+      raise ValueError(
+        f"row {row} has {len(row)} cells; the header {header} has {len(header)}"
+      )
   widths = [
     max(3, *(len(row[column]) for row in (header, *rows)))
     for column in range(len(header))
@@ -33,11 +35,11 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(summary: Mapping[str, Any] | None, sign: str = "") -> str:
-  """Mean ± std of a summary as JSON has it; a dash where there is none.
+  """Format mean ± std of a summary in JSON; a dash if there is no summary.
 
   Args:
-    summary: `mean`, and `std`, which is None of a single value.
-    sign: "+" shows the sign of a positive mean too.
+    summary: has `mean`, and `std`, which is None for a single value.
+    sign: "+" also shows the sign of a positive mean.
   """
   if summary is None:
     return "–"

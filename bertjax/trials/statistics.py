@@ -14,9 +14,9 @@ class Summary:
   """Values of several seeds.
 
   Attributes:
-    mean: their mean.
-    std: their standard deviation with n − 1 below (ddof 1); None of one value.
-    values: the values themselves, in the order of the seeds.
+    mean: mean of the values.
+    std: sample standard deviation (ddof 1); None for a single value.
+    values: the values, in the order of the seeds.
   """
 
   mean: float
@@ -24,8 +24,13 @@ class Summary:
   values: tuple[float, ...]
 
   def to_json(self) -> dict[str, Any]:
-    """Return what goes into a results file."""
+    """Return the JSON of a results file."""
     return {"mean": self.mean, "std": self.std, "values": list(self.values)}
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> "Summary":
+    """Read what `to_json` returned."""
+    return cls(saved["mean"], saved["std"], tuple(saved["values"]))
 
   def __str__(self) -> str:
     return f"{self.mean:.4f}" + (
@@ -37,10 +42,10 @@ def summarize(values: Sequence[float]) -> Summary:
   """Summarize the values of several seeds.
 
   Raises:
-    ValueError: no value.
+    ValueError: `values` is empty.
   """
   if not values:
-    raise ValueError("no values to summarize; give one a seed")
+    raise ValueError("no values to summarize; give one for each seed")
   values_N = np.asarray(values, np.float64)
   return Summary(
     mean=float(values_N.mean()),
@@ -52,17 +57,17 @@ def summarize(values: Sequence[float]) -> Summary:
 def paired(
   values: Mapping[int, float], baseline: Mapping[int, float]
 ) -> Summary:
-  """Summarize value − baseline over the seeds, each seed against itself.
+  """Summarize value − baseline, paired by seed.
 
-  Seeds share data order and initial values, so their difference varies less
-  than that of two means.
+  Runs of one seed share data order and initial parameters, so the paired
+  difference varies less than the difference of two means.
 
   Raises:
-    ValueError: the two do not have the same seeds.
+    ValueError: the two have different seeds.
   """
   if values.keys() != baseline.keys():
     raise ValueError(
-      f"seeds {sorted(values)} have no pairs in seeds {sorted(baseline)}; run "
-      "both arms on the same seeds"
+      f"seeds {sorted(values)} cannot be paired with seeds {sorted(baseline)}; "
+      "run both arms on the same seeds"
     )
   return summarize([values[seed] - baseline[seed] for seed in sorted(values)])

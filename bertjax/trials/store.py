@@ -1,46 +1,48 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Trials whose results lie on disk, so that none is run twice.
+"""Results of trials on disk, so that no trial runs twice.
 
-A sweep and the choice of a learning rate are both a list of trials. Each has
-a folder, and its `result.json` appears in one piece when the trial is done.
+A sweep is a list of trials, and so is the choice of a learning rate. Each
+trial has a folder, and its `result.json` appears atomically when the trial has
+finished.
 """
 
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bertjax import files
 from bertjax.config import renamed
 
-# Folder of the trial → what it gave, JSON-able.
+# Folder of the trial → its result, JSON-able.
 RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
+# Version of the JSON of results; files of version 1 may lack the key.
+VERSION = 1
 
-# Fields that a refusal names.
+# How many differing fields an error message names.
 _SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """One run: the name of its folder, and what makes it this trial."""
+  """One run: the name of its folder, and the settings that identify it."""
 
   name: str
   settings: Mapping[str, Any]
 
 
-class Ledger:
-  """Runs trials that have no result yet, and returns the others' results.
+class TrialStore:
+  """Runs trials that have no result yet, and reads the results of the others.
 
   Args:
-    folder: gets `identity.json` and a folder a trial under `trials/`.
-    identity: what all trials share and what their results depend on,
-      JSON-able.
+    folder: gets `identity.json` and `trials/NAME/` for each trial.
+    identity: JSON-able; what all trials share and their results depend on.
 
   Raises:
-    ValueError: the folder belongs to another identity (law 10); the
-      fields that differ are named, with both values.
+    ValueError: the folder belongs to another identity (law 10). The message
+      names the fields that differ and both values.
   """
 
   def __init__(
@@ -54,24 +56,26 @@ class Ledger:
       write_json(path, identity)
 
   def path(self, trial: Trial) -> pathlib.Path:
-    """Folder of a trial."""
+    """Return the folder of a trial."""
     return self.folder / "trials" / trial.name
 
   def result(self, trial: Trial) -> dict[str, Any] | None:
-    """Return the result of a finished trial, None of any other.
+    """Return the result of a finished trial, or None.
 
     Raises:
-      ValueError: a trial of that name was finished with other settings.
+      ValueError: the folder has a result of other settings, or of a newer
+        version.
     """
     path = self.path(trial) / "result.json"
     if not path.is_file():
       return None
     saved = json.loads(path.read_text())
+    check_version(path, saved)
     _refuse_change(self.path(trial), saved["settings"], trial.settings)
     return saved["result"]
 
   def run(self, trial: Trial, run_trial: RunTrial) -> dict[str, Any]:
-    """Return the trial's result, running it if it has none."""
+    """Return the result of a trial, and run the trial if there is none."""
     result = self.result(trial)
     if result is None:
       folder = self.path(trial)
@@ -79,23 +83,44 @@ class Ledger:
       result = dict(run_trial(folder))
       write_json(
         folder / "result.json",
-        {"settings": dict(trial.settings), "result": result},
+        {
+          "version": VERSION,
+          "settings": dict(trial.settings),
+          "result": result,
+        },
       )
     return result
 
 
+def check_version(path: str | pathlib.Path, saved: Mapping[str, Any]) -> None:
+  """Refuse results of a newer version.
+
+  Raises:
+    ValueError: `saved`, the content of `path`, is newer than VERSION.
+  """
+  version = saved.get("version", 1)
+  if version != VERSION:
+    raise ValueError(
+      f"{path} has version {version}, and this bertjax reads {VERSION}; "
+      "install the bertjax that wrote it, or give another folder"
+    )
+
+
 def write_json(path: pathlib.Path, value: Any) -> None:
-  """Write `value` so that the file is whole or not there."""
+  """Write `value` atomically, and make the folder of `path`.
+
+  Raises:
+    ValueError: `value` has a NaN or an infinity, which JSON lacks.
+  """
+  text = json.dumps(value, indent=2, allow_nan=False)
   path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(path.name + ".partial")
-  partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
-  os.replace(partial, path)
+  files.write_text(path, text + "\n")
 
 
 def _refuse_change(
   folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
-  # What comes from a file has lists where a config has tuples.
+  # JSON turns the tuples of a config into lists.
   old, new = _flat(renamed.current(old)), _flat(json.loads(json.dumps(new)))
   changes = [
     f"{name}={old.get(name)!r}, not {new.get(name)!r}"

@@ -11,7 +11,7 @@ from bertjax.config import (
   to_mapping,
 )
 from bertjax.config.identity import check_identity, identity
-from bertjax.trials.store import Ledger
+from bertjax.trials.store import TrialStore
 from configs import common
 from launch import cli
 
@@ -58,11 +58,11 @@ def test_an_old_identity_is_the_same_run():
 
 
 def test_an_old_ledger_is_the_same_study(tmp_path):
-  Ledger(tmp_path, {"arms": {"mlm": {"objective": OLD}}})
-  Ledger(tmp_path, {"arms": {"mlm": {"objective": NEW}}})
+  TrialStore(tmp_path, {"arms": {"mlm": {"objective": OLD}}})
+  TrialStore(tmp_path, {"arms": {"mlm": {"objective": NEW}}})
   other = {**NEW, "random_tokens": "ordinary"}
   with pytest.raises(ValueError, match=r"random_tokens='all', not 'ordinary'"):
-    Ledger(tmp_path, {"arms": {"mlm": {"objective": other}}})
+    TrialStore(tmp_path, {"arms": {"mlm": {"objective": other}}})
 
 
 @pytest.mark.parametrize(

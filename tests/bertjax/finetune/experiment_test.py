@@ -13,7 +13,7 @@ from bertjax.finetune.experiment import Experiment, make_trial
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.trial import Outcome
 from bertjax.train.hooks import Diverged
-from bertjax.trials.store import Ledger
+from bertjax.trials.store import TrialStore
 
 CONFIG = FinetuneConfig(learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3)
 # Rate → accuracy on dev and on test: they disagree on which is best.
@@ -41,7 +41,7 @@ class Bench:
     return Experiment(
       material,
       self.config,
-      Ledger(self.folder, {}),
+      TrialStore(self.folder, {}),
       report=lambda *told: self.reports.append(told),
     )
 

@@ -9,7 +9,6 @@ import pytest
 
 from bertjax.config import PretrainConfig, SweepConfig, to_mapping
 from bertjax.sweep import study
-from bertjax.trials.markdown import markdown
 
 ARMS = {
   "mlm_nsp": {"objective": {"next_sentence": "nsp"}},
@@ -130,16 +129,6 @@ def test_the_table_shows_every_arm_and_signed_differences(scores):
 def test_a_study_of_one_seed_has_a_table(scores):
   one = {arm: {3: by_seed[3]} for arm, by_seed in scores.items()}
   assert "±" not in study.table(study.compare(one, "mlm_nsp"))
-
-
-def test_markdown_is_aligned():
-  text = markdown(["arm", "x"], [["a", "1.00"], ["long name", "2"]])
-  lines = text.splitlines()
-  assert len({len(line) for line in lines}) == 1
-  assert lines[0] == "| arm       |    x |"
-  assert lines[1] == "| --------- | ---: |"
-  with pytest.raises(ValueError, match="cells"):
-    markdown(["a"], [["b", "c"]])
 
 
 def test_the_default_config_of_an_arm_is_a_pretraining_run():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bertjax.trials.store import Ledger, Trial, write_json
+from bertjax.trials.store import Trial, TrialStore, write_json
 
 IDENTITY = {"task": "t", "optimizer": {"name": "adamw", "rates": (1, 2)}}
 TRIAL = Trial("a", {"seed": 0, "rate": 0.1})
@@ -24,8 +24,8 @@ class Runs:
 
 def test_a_finished_trial_is_not_run_again(tmp_path):
   runs = Runs()
-  first = Ledger(tmp_path, IDENTITY).run(TRIAL, runs)
-  again = Ledger(tmp_path, IDENTITY)
+  first = TrialStore(tmp_path, IDENTITY).run(TRIAL, runs)
+  again = TrialStore(tmp_path, IDENTITY)
   assert again.run(TRIAL, runs) == json.loads(json.dumps(first))
   assert runs.count == 1
   again.run(Trial("b", {"seed": 1}), runs)
@@ -33,38 +33,51 @@ def test_a_finished_trial_is_not_run_again(tmp_path):
 
 
 def test_a_trial_that_failed_is_run_again(tmp_path):
-  ledger = Ledger(tmp_path, IDENTITY)
+  store = TrialStore(tmp_path, IDENTITY)
 
   def fail(folder):
     (folder / "half").write_text("x")
     raise RuntimeError("stopped")
 
   with pytest.raises(RuntimeError):
-    ledger.run(TRIAL, fail)
-  assert ledger.result(TRIAL) is None
+    store.run(TRIAL, fail)
+  assert store.result(TRIAL) is None
   runs = Runs()
-  ledger.run(TRIAL, runs)
+  store.run(TRIAL, runs)
   assert runs.count == 1
 
 
+def test_results_without_a_version_are_version_1(tmp_path):
+  store = TrialStore(tmp_path, IDENTITY)
+  result = store.run(TRIAL, Runs())
+  path = store.path(TRIAL) / "result.json"
+  saved = json.loads(path.read_text())
+  assert saved.pop("version") == 1
+  write_json(path, saved)
+  assert store.result(TRIAL) == json.loads(json.dumps(result))
+  write_json(path, {**saved, "version": 2})
+  with pytest.raises(ValueError, match=r"has version 2, and .* reads 1; "):
+    store.result(TRIAL)
+
+
 def test_another_identity_is_refused_by_field_and_values(tmp_path):
-  Ledger(tmp_path, IDENTITY)
-  Ledger(tmp_path, IDENTITY)
+  TrialStore(tmp_path, IDENTITY)
+  TrialStore(tmp_path, IDENTITY)
   other = {"task": "t", "optimizer": {"name": "lamb", "rates": (1, 2)}}
   with pytest.raises(ValueError, match=r"optimizer.name='adamw', not 'lamb'"):
-    Ledger(tmp_path, other)
+    TrialStore(tmp_path, other)
   with pytest.raises(ValueError, match="new=None, not 1"):
-    Ledger(tmp_path, {**IDENTITY, "new": 1})
+    TrialStore(tmp_path, {**IDENTITY, "new": 1})
   many = {str(number): number for number in range(9)}
   with pytest.raises(ValueError, match=r"2=None, not 2; and 9 more: give"):
-    Ledger(tmp_path, many)
+    TrialStore(tmp_path, many)
 
 
 def test_another_trial_of_the_same_name_is_refused(tmp_path):
-  ledger = Ledger(tmp_path, IDENTITY)
-  ledger.run(TRIAL, Runs())
+  store = TrialStore(tmp_path, IDENTITY)
+  store.run(TRIAL, Runs())
   with pytest.raises(ValueError, match=r"rate=0.1, not 0.2"):
-    ledger.run(Trial("a", {"seed": 0, "rate": 0.2}), Runs())
+    store.run(Trial("a", {"seed": 0, "rate": 0.2}), Runs())
 
 
 def test_what_is_no_json_leaves_no_file(tmp_path):
