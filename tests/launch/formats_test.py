@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What earlier versions wrote is read, resumed, exported and run again."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
+import bertjax
+from bertjax.model.parameters import by_name
+from launch import predict
+
+ROOT = pathlib.Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+FORMATS = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir())
+# Of what is computed: another CPU or another JAX rounds otherwise.
+RTOL = 1e-4
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def written(request, tmp_path_factory):
+  """A copy of a format's folder, because commands change it."""
+  target = tmp_path_factory.mktemp("written") / request.param
+  return shutil.copytree(FIXTURES / request.param, target)
+
+
+def flags(folder, group):
+  """Return the flags of a group of commands.txt, with this tree's configs."""
+  lines = (folder / "commands.txt").read_text().splitlines()
+  start = lines.index(f"{group}:") + 1
+  found = []
+  for line in lines[start:]:
+    if not line.startswith("  "):
+      break
+    found.append(line.strip().replace("--config=", f"--config={ROOT}/"))
+  return found
+
+
+def run(folder, module, *arguments):
+  """Run a command in `folder` on one CPU device; return what it prints."""
+  environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+  environment.pop("XLA_FLAGS", None)
+  got = subprocess.run(
+    [sys.executable, "-m", f"launch.{module}", *arguments],
+    cwd=folder,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+  )
+  assert got.returncode == 0, got.stdout + got.stderr
+  return got.stdout
+
+
+def sha256(array):
+  array = np.ascontiguousarray(jax.device_get(array))
+  return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def records(path):
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def assert_same(found, wanted):
+  """Equal but for the last digits of floats, anywhere inside."""
+  if isinstance(wanted, dict):
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+      assert_same(found[name], value)
+  elif isinstance(wanted, list):
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+      assert_same(one, other)
+  elif isinstance(wanted, float):
+    np.testing.assert_allclose(found, wanted, rtol=RTOL)
+  else:
+    assert found == wanted
+
+
+def test_a_store_is_whole(written):
+  run(written, "doctor", "--store=store")
+
+
+def test_a_run_goes_on_as_if_nothing_had_stopped_it(written):
+  text = run(
+    written, "pretrain", *flags(written, "PRETRAIN"), "--workdir=checkpoint"
+  )
+  assert "from step 4 of 8" in text
+  assert_same(
+    records(written / "checkpoint" / "metrics.jsonl"),
+    records(written / "expected" / "metrics.jsonl"),
+  )
+
+
+def test_a_bundle_has_the_same_parameters(written):
+  _, params = bertjax.load_bundle(str(written / "bundle"))
+  digests = json.loads((written / "expected" / "digests.json").read_text())
+  found = {name: sha256(leaf) for name, leaf in by_name(params).items()}
+  assert found == digests["parameters_sha256"]
+
+
+def test_a_bundle_is_exported_as_before(written):
+  run(
+    written,
+    "export",
+    *("--bundle=bundle", "--format=huggingface", "--output=huggingface"),
+  )
+  digests = json.loads((written / "expected" / "digests.json").read_text())
+  for name, wanted in digests["huggingface_sha256"].items():
+    arrays = safetensors.load_file(written / "huggingface" / name)
+    assert {key: sha256(array) for key, array in arrays.items()} == wanted
+
+
+def test_a_bundle_fills_masks_as_before(written):
+  for line in records(written / "expected" / "fill_mask.jsonl"):
+    found = [
+      [[guess.text, guess.probability] for guess in guesses]
+      for guesses in predict.fill_mask(str(written / "bundle"), line["text"])
+    ]
+    assert_same(found, line["masks"])
+
+
+def test_a_classifier_labels_as_before(written):
+  for line in records(written / "expected" / "predictions.jsonl"):
+    (guesses,) = predict.classify(
+      str(written / "classifier" / "model"), [line["text"]]
+    )
+    found = [[guess.text, guess.probability] for guess in guesses]
+    assert_same(found, line["labels"])
+
+
+def test_a_bundle_is_fine_tuned_where_it_was_left(written):
+  before = json.loads((written / "classifier" / "results.json").read_text())
+  text = run(
+    written,
+    "finetune",
+    *flags(written, "FINETUNE"),
+    *("--bundle=bundle", "--workdir=classifier"),
+  )
+  assert text.count("done before") == 3, text
+  after = json.loads((written / "classifier" / "results.json").read_text())
+  assert {name: after[name] for name in before} == before
+
+
+def test_a_sweep_is_finished_already(written):
+  before = json.loads((written / "sweep" / "results.json").read_text())
+  run(written, "sweep", *flags(written, "SWEEP"), "--workdir=sweep")
+  after = json.loads((written / "sweep" / "results.json").read_text())
+  assert {name: after[name] for name in before} == before
