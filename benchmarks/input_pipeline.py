@@ -51,12 +51,17 @@ def measure_reads(split: Split) -> None:
   split.read_records(records)
   each = (time.process_time() - start) / len(records)
   start = time.process_time()
-  tokens = len(split.read_block(0))
+  tokens = len(read_block(split))
   whole = time.process_time() - start
   print(
     f"record at random {each * 1e6:.0f} µs; block of {tokens / 1e6:.2f} M "
     f"tokens {whole * 1e3:.1f} ms"
   )
+
+
+def read_block(split: Split) -> np.ndarray:
+  """Return the token ids of the first block."""
+  return np.concatenate(split.read_records(range(split.blocks[1, 1])))
 
 
 def make_pipeline(
@@ -83,7 +88,7 @@ def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
 
 def cut_rows(split: Split, seq_length: int, ids: Any) -> np.ndarray:
   """The first block as rows from [CLS] to [SEP]: uint16 or int32 [N, S]."""
-  tokens = split.read_block(0)
+  tokens = read_block(split)
   width = seq_length - 2
   inside = tokens[: len(tokens) // width * width].reshape(-1, width)
   return np.pad(

@@ -1,19 +1,23 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A store of random ids with the sentences and documents of real text."""
+"""Make a store of random ids whose sentences and documents are as in text."""
 
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.manifest import (
+  Manifest,
+  TokenizerEntry,
+  write_manifest,
+)
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.store.store_writer import SplitWriter
 
 VOCAB_SIZE = 30522
 SPECIALS = {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
-_FIRST = 1000  # the first ordinary piece
+_FIRST = 1000  # the first ordinary token id
 
 
 def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> Store:
@@ -21,7 +25,8 @@ def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> Store:
 
   Args:
     folder: an existing, empty folder.
-    tokens: to write, at least; sentences have 20 on average, documents 800.
+    tokens: fewest tokens to write. Sentences have 20 tokens on average,
+      documents 800.
     **sizes: `block_tokens`, `shard_tokens` and so on of `SplitWriter`.
   """
   rng = np.random.default_rng(0)
@@ -31,15 +36,10 @@ def make_store(folder: pathlib.Path, tokens: int, **sizes: Any) -> Store:
     lengths = rng.geometric(1 / 20, size=rng.geometric(1 / 40))
     writer.add_flat(rng.integers(_FIRST, VOCAB_SIZE, lengths.sum()), lengths)
     written += int(lengths.sum())
-  write_manifest(
-    folder,
+  manifest = Manifest(
     source={"corpus": "random ids"},
-    tokenizer={
-      "name": "none",
-      "sha256": "0" * 64,
-      "vocab_size": VOCAB_SIZE,
-      "special_ids": SPECIALS,
-    },
+    tokenizer=TokenizerEntry("none", "0" * 64, VOCAB_SIZE, SPECIALS),
     splits={"train": writer.finish()},
   )
+  write_manifest(folder, manifest)
   return open_store(folder)

@@ -24,7 +24,12 @@ from data_pipelines.prepare.splits import split_limit
 from data_pipelines.prepare.spool import BUCKETS, Spool
 from data_pipelines.prepare.workspace import Workspace
 from data_pipelines.store.layout import token_dtype
-from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.manifest import (
+  Manifest,
+  SplitEntry,
+  TokenizerEntry,
+  write_manifest,
+)
 from data_pipelines.store.store_writer import SplitWriter
 from data_pipelines.tokenizers.pieces import Tokenizer
 
@@ -167,7 +172,7 @@ class Shuffle:
     self._work.parts[name] = dataclasses.asdict(state)
     self._work.save()
 
-  def write(self, share: float, *, deduplicate: bool) -> dict[str, Any]:
+  def write(self, share: float, *, deduplicate: bool) -> dict[str, SplitEntry]:
     """Write the splits in the order of the hashes; returns their entries.
 
     Args:
@@ -203,7 +208,7 @@ class Shuffle:
         raise OSError(str(error).partition(";")[0]) from error
       raise
     for name, entry in splits.items():
-      if not entry["tokens"]:
+      if not entry.tokens:
         raise ValueError(
           f"split {name} keeps no text: all of it stands elsewhere, too; give "
           "--deduplicate=none, or another corpus or validation"
@@ -274,28 +279,24 @@ def write_identity(
   work: Workspace,
   tokenizer: Tokenizer,
   source: Mapping[str, Any],
-  splits: Mapping[str, Mapping[str, Any]],
+  splits: Mapping[str, SplitEntry],
 ) -> None:
   """Put the tokenizer and the manifest beside the splits."""
   folder = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, folder / TOKENIZER)
-  write_manifest(
-    folder,
-    source=source,
-    tokenizer={
-      "name": tokenizer.name,
-      "sha256": tokenizer.sha256,
-      "vocab_size": tokenizer.vocab_size,
-      "special_ids": {
-        "pad": tokenizer.pad_id,
-        "unk": tokenizer.unk_id,
-        "cls": tokenizer.cls_id,
-        "sep": tokenizer.sep_id,
-        "mask": tokenizer.mask_id,
-      },
+  entry = TokenizerEntry(
+    name=tokenizer.name,
+    sha256=tokenizer.sha256,
+    vocab_size=tokenizer.vocab_size,
+    special_ids={
+      "pad": tokenizer.pad_id,
+      "unk": tokenizer.unk_id,
+      "cls": tokenizer.cls_id,
+      "sep": tokenizer.sep_id,
+      "mask": tokenizer.mask_id,
     },
-    splits=splits,
   )
+  write_manifest(folder, Manifest(source, entry, splits))
 
 
 def _hashed(corpus: Corpus, *, skip: int) -> Iterator[Hashed]:

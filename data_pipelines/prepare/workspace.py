@@ -41,7 +41,7 @@ def is_made(
   """
   if (folder / MANIFEST).is_file():
     try:
-      known = read_manifest(folder)[0]["source"].get("recipe")
+      known = read_manifest(folder)[0].recipe
     except ValueError as error:
       raise ValueError(
         f"{output} holds something else ({error}); remove it, or give another "
@@ -58,8 +58,7 @@ def is_made(
   return False
 
 
-def _difference(known: Any, recipe: Mapping[str, Any]) -> str:
-  known = known if isinstance(known, dict) else {}
+def _difference(known: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
   for field in (*recipe, *known):
     if known.get(field) != recipe.get(field):
       old, new = (json.dumps(side.get(field)) for side in (known, recipe))

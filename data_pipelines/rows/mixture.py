@@ -46,12 +46,12 @@ class Mixture:
       return known[0]
     return hashlib.sha256(" ".join(known).encode()).hexdigest()
 
-  def piece_counts(self, batch_size: int) -> np.ndarray:
-    """How often each piece occurs in the mixture: int64 [V].
+  def token_counts(self, batch_size: int) -> np.ndarray:
+    """Return how often each token id occurs in the mixture: int64 [V].
 
-    Scaled to as many pieces as the training splits have together.
+    The counts add up to the tokens of all training splits together.
     """
-    counts = [member.store.piece_counts() for member in self.members]
+    counts = [member.store.token_counts() for member in self.members]
     if len(counts) == 1:
       return counts[0]
     total = sum(int(each_V.sum()) for each_V in counts)
@@ -152,7 +152,7 @@ def _check_together(stores: Mapping[str, Store]) -> None:
       )
     seen[store.sha256] = path
     ours, theirs = (
-      each.manifest["tokenizer"]["sha256"] for each in (store, stores[first])
+      each.manifest.tokenizer.sha256 for each in (store, stores[first])
     )
     if ours != theirs:
       raise ValueError(

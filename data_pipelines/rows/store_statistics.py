@@ -130,7 +130,7 @@ def sample_blocks(num_blocks: int, count: int) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class PieceStatistics:
+class TokenStatistics:
   """How a split uses its vocabulary.
 
   Attributes:
@@ -161,13 +161,13 @@ class PieceStatistics:
     return self.unknown / max(self.tokens, 1)
 
 
-def count_pieces(
+def count_tokens(
   counts_V: np.ndarray, vocabulary: Vocabulary
-) -> PieceStatistics:
+) -> TokenStatistics:
   """Read off a split's `piece_counts` how it uses the vocabulary."""
   ranked_V = np.argsort(-counts_V, kind="stable")
   ordinary_W = vocabulary.ordinary_W
-  return PieceStatistics(
+  return TokenStatistics(
     tokens=int(counts_V.sum()),
     unknown=int(counts_V[vocabulary.unk_id]),
     words=int(counts_V[~vocabulary.continues_V].sum()),

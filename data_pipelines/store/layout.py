@@ -26,7 +26,6 @@ FORMAT = "bertjax-store"
 VERSION = 2
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer"
-SPECIALS = ("pad", "unk", "cls", "sep", "mask")
 
 MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens

@@ -1,62 +1,162 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a store: what it holds and every file's checksum.
+"""The manifest of a store: what it holds, and a checksum of every file.
 
-A folder without a manifest is no store; the sha256 of the manifest's bytes is
-the identity of the store.
+A folder without a manifest is not a store; the sha256 of the manifest's bytes
+is the identity of the store.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
-from bertjax.files import first_line
-from data_pipelines.store.layout import FORMAT, MANIFEST, SPECIALS, VERSION
-
-
-def file_entry(path: pathlib.Path) -> dict[str, Any]:
-  """Name, size and sha256 of a file, as the manifest holds them."""
-  with path.open("rb") as file:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-  return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+from bertjax import files
+from data_pipelines.store.layout import FORMAT, MANIFEST, VERSION
 
 
-def write_manifest(
-  folder: str | os.PathLike[str],
-  *,
-  source: Mapping[str, Any],
-  tokenizer: Mapping[str, Any],
-  splits: Mapping[str, Mapping[str, Any]],
-) -> None:
-  """Write the manifest, which makes a folder a store.
+@dataclasses.dataclass(frozen=True)
+class FileEntry:
+  """Name, size and sha256 of a file of a store."""
 
-  Args:
-    folder: where the splits and `tokenizer/` already lie.
-    source: what the text was and how it was cut: plain JSON, without times,
-      hosts or absolute paths, because equal corpora give equal stores.
-    tokenizer: `name`, `sha256`, `vocab_size`, and `special_ids`: the ids of
-      `pad`, `unk`, `cls`, `sep` and `mask`, which rows are put together with.
-    splits: what each `SplitWriter.finish` returned, by name.
+  name: str
+  bytes: int
+  sha256: str
+
+  @classmethod
+  def of(cls, path: pathlib.Path, **more: Any) -> Self:
+    """Describe the file at `path`, which is read whole."""
+    size = path.stat().st_size
+    return cls(name=path.name, bytes=size, sha256=files.sha256_of(path), **more)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardEntry(FileEntry):
+  """A file of token ids, and how many records it holds."""
+
+  records: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitEntry:
+  """Counts and files of a split.
+
+  Attributes:
+    documents, sentences, tokens, records, blocks: how many the split has.
+    split_sentences: sentences that were too long for the store and are stored
+      in parts, each of which counts in `sentences`.
+    shards: the files of token ids.
+    index: the files of the index by `layout.INDEX`.
   """
-  manifest = {
-    "format": FORMAT,
-    "version": VERSION,
-    "source": dict(source),
-    "tokenizer": {
-      **{key: tokenizer[key] for key in ("name", "sha256", "vocab_size")},
-      "special_ids": {
-        key: int(tokenizer["special_ids"][key]) for key in SPECIALS
-      },
-    },
-    "splits": {name: dict(entry) for name, entry in splits.items()},
-  }
-  text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-  partial = pathlib.Path(folder) / (MANIFEST + ".partial")
-  partial.write_text(text, encoding="utf-8")
-  partial.replace(partial.with_name(MANIFEST))
+
+  documents: int
+  sentences: int
+  split_sentences: int
+  tokens: int
+  records: int
+  blocks: int
+  shards: tuple[ShardEntry, ...]
+  index: Mapping[str, FileEntry]
+
+  @property
+  def files(self) -> tuple[FileEntry, ...]:
+    """Every file of the split."""
+    return (*self.shards, *self.index.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerEntry:
+  """The tokenizer of a store.
+
+  Attributes:
+    name: the kind of tokenizer.
+    sha256: identity of the tokenizer.
+    vocab_size: number of token ids.
+    special_ids: the ids of pad, unk, cls, sep and mask.
+  """
+
+  name: str
+  sha256: str
+  vocab_size: int
+  special_ids: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+  """What a store holds.
+
+  Attributes:
+    source: what the text was, how it was cut, and counts of what was left out:
+      plain JSON without times, hosts or absolute paths, because equal corpora
+      give equal stores.
+    tokenizer: what the text was encoded with.
+    splits: the splits by name.
+  """
+
+  source: Mapping[str, Any]
+  tokenizer: TokenizerEntry
+  splits: Mapping[str, SplitEntry]
+
+  @property
+  def recipe(self) -> Mapping[str, Any]:
+    """Everything that the bytes of the store follow from."""
+    return self.source.get("recipe", {})
+
+  @property
+  def corpus(self) -> Any:
+    """The part of the recipe that identifies the text."""
+    return self.recipe.get("corpus")
+
+  @property
+  def counts(self) -> dict[str, int]:
+    """Counts of what preparing left out or met twice."""
+    return {
+      name: value
+      for name, value in self.source.items()
+      if isinstance(value, int) and not isinstance(value, bool)
+    }
+
+  @property
+  def files(self) -> Iterator[FileEntry]:
+    """Every shard and index file of every split."""
+    for split in self.splits.values():
+      yield from split.files
+
+  def to_json(self) -> str:
+    """Return the text of `manifest.json`."""
+    value = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+  @classmethod
+  def from_json(cls, value: Mapping[str, Any]) -> Self:
+    """Build a manifest from the parsed text of `manifest.json`.
+
+    Raises:
+      KeyError, TypeError: an entry is missing or unknown.
+    """
+    return cls(
+      value["source"],
+      TokenizerEntry(**value["tokenizer"]),
+      {name: _split_entry(**split) for name, split in value["splits"].items()},
+    )
+
+
+def _split_entry(
+  *, shards: list[Any], index: Mapping[str, Any], **counts: int
+) -> SplitEntry:
+  return SplitEntry(
+    **counts,
+    shards=tuple(ShardEntry(**shard) for shard in shards),
+    index={part: FileEntry(**file) for part, file in index.items()},
+  )
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> None:
+  """Write the manifest last, which makes a folder with its files a store."""
+  files.write_text(pathlib.Path(folder) / MANIFEST, manifest.to_json())
 
 
 def commit(
@@ -65,39 +165,39 @@ def commit(
   """Rename a finished store into place, in one step.
 
   Raises:
-    ValueError: `partial` has no manifest, or `output` is there already.
+    ValueError: `partial` has no manifest, or `output` exists already.
   """
   source, target = pathlib.Path(partial), pathlib.Path(output)
   if not (source / MANIFEST).is_file():
     raise ValueError(f"{source} has no {MANIFEST}; finish it before commit")
   if target.exists():
-    raise ValueError(f"{target} is there already; give another output")
+    raise ValueError(f"{target} exists already; give another output")
   source.rename(target)
 
 
-def read_manifest(folder: pathlib.Path) -> tuple[dict[str, Any], str]:
-  """Manifest of a store, and the sha256 of its bytes.
+def read_manifest(folder: pathlib.Path) -> tuple[Manifest, str]:
+  """Return the manifest of a store, and the sha256 of its bytes.
 
   Raises:
-    ValueError: there is none, or it has another format or version.
+    ValueError: `folder` has no manifest, or one of another format or version.
   """
   path = folder / MANIFEST
   try:
     text = path.read_bytes()
   except OSError:
     raise ValueError(
-      f"{folder} is no store: it has no {MANIFEST}; make one with "
+      f"{folder} is not a store: it has no {MANIFEST}; make one with "
       "python -m launch.prepare --output=DIR"
     ) from None
   try:
-    manifest = json.loads(text)
+    parsed = json.loads(text)
   except ValueError as error:
     raise ValueError(
-      f"{path} is not JSON ({first_line(error)}); prepare the store again"
+      f"{path} is not JSON ({files.first_line(error)}); prepare the store again"
     ) from None
   found = (
-    (manifest.get("format"), manifest.get("version"))
-    if isinstance(manifest, dict)
+    (parsed.get("format"), parsed.get("version"))
+    if isinstance(parsed, dict)
     else (None, None)
   )
   if found != (FORMAT, VERSION):
@@ -105,48 +205,45 @@ def read_manifest(folder: pathlib.Path) -> tuple[dict[str, Any], str]:
       f"{path} has format {found[0]!r} version {found[1]!r}; this bertjax "
       f"reads {FORMAT!r} version {VERSION}: prepare the store again"
     )
+  try:
+    manifest = Manifest.from_json(parsed)
+  except (AttributeError, KeyError, TypeError) as error:
+    raise ValueError(
+      f"{path} is damaged ({files.first_line(error)}); prepare the store again"
+    ) from None
   return manifest, hashlib.sha256(text).hexdigest()
 
 
-def check_sizes(folder: pathlib.Path, manifest: Mapping[str, Any]) -> None:
+def check_sizes(folder: pathlib.Path, manifest: Manifest) -> None:
   """Raise a `ValueError` where a file is missing or has another size."""
-  for entry in file_entries(manifest):
+  for entry in manifest.files:
     if fault := _check_size(folder, entry):
       raise ValueError(
-        f"{folder / entry['name']} is {fault}; prepare the store again"
+        f"{folder / entry.name} is {fault}; prepare the store again"
       )
 
 
-def check_digests(folder: pathlib.Path, manifest: Mapping[str, Any]) -> None:
-  """Raise a `ValueError` where a file's sha256 is not the manifest's."""
-  for entry in file_entries(manifest):
+def check_digests(folder: pathlib.Path, manifest: Manifest) -> None:
+  """Raise a `ValueError` where the sha256 of a file is not the manifest's."""
+  for entry in manifest.files:
     if fault := check_file(folder, entry):
       raise ValueError(
-        f"{folder / entry['name']} is {fault}; prepare the store again"
+        f"{folder / entry.name} is {fault}; prepare the store again"
       )
 
 
-def check_file(folder: pathlib.Path, entry: Mapping[str, Any]) -> str | None:
-  """Read one file of a store; returns what is wrong with it, if anything."""
+def check_file(folder: pathlib.Path, entry: FileEntry) -> str | None:
+  """Read one file of a store; return what is wrong with it, None if nothing."""
   fault = _check_size(folder, entry)
-  if fault is None and (
-    file_entry(folder / entry["name"])["sha256"] != entry["sha256"]
-  ):
+  if fault is None and files.sha256_of(folder / entry.name) != entry.sha256:
     return "damaged: its sha256 is not the manifest's"
   return fault
 
 
-def _check_size(folder: pathlib.Path, entry: Mapping[str, Any]) -> str | None:
-  file = folder / entry["name"]
+def _check_size(folder: pathlib.Path, entry: FileEntry) -> str | None:
+  file = folder / entry.name
   size = file.stat().st_size if file.is_file() else None
-  if size == entry["bytes"]:
+  if size == entry.bytes:
     return None
   state = "missing" if size is None else f"{size} bytes long"
-  return f"{state}; its manifest says {entry['bytes']} bytes"
-
-
-def file_entries(manifest: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-  """Name, bytes and sha256 of every shard and index file."""
-  for split in manifest["splits"].values():
-    yield from split["shards"]
-    yield from split["index"].values()
+  return f"{state}; its manifest says {entry.bytes} bytes"

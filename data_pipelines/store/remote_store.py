@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores in a bucket: read through a local copy, written manifest last.
 
-Rows are read from a store at random and its index is mapped into memory,
-which no bucket serves: at two bytes a token a copy is cheap beside training.
+Training reads records at random and maps the index into memory, which no
+bucket can serve. At two bytes a token a local copy is cheap beside training.
 """
 
 import contextlib
@@ -11,32 +11,32 @@ import fcntl
 import hashlib
 import os
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from bertjax import files
 from data_pipelines.corpora.filesystems import open_filesystem, reraise_readably
-from data_pipelines.store.layout import MANIFEST
+from data_pipelines.store.layout import MANIFEST, TOKENIZER
 from data_pipelines.store.manifest import (
+  Manifest,
   check_digests,
-  file_entries,
   read_manifest,
 )
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
-  """Whether it is a URL, as gs://bucket/store."""
+  """Return whether a path is a URL, as gs://bucket/store."""
   return "://" in os.fspath(path)
 
 
 def cache_folder() -> pathlib.Path:
-  """Where copies of stores are kept; under XDG_CACHE_HOME if that is set."""
+  """Return the folder of local copies, under XDG_CACHE_HOME if that is set."""
   home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
   return pathlib.Path(home).expanduser() / "bertjax" / "stores"
 
 
 def working_folder(url: str) -> pathlib.Path:
-  """Where the store that goes to `url` is made, or a copy if it is there.
+  """Return where to make the store of `url`, or its copy if it exists.
 
   Raises:
     ValueError: the bucket cannot be read.
@@ -51,13 +51,13 @@ def working_folder(url: str) -> pathlib.Path:
 
 
 def fetch(url: str) -> pathlib.Path:
-  """Copy a store to this machine, once, and return the folder.
+  """Copy a store to this machine, once, and return the folder of the copy.
 
-  Shards and index are compared with their checksums, the tokenizer's pieces
-  when they are loaded. Processes of one machine wait for the first of them.
+  Shards and index are compared with their checksums here, the tokenizer when
+  it is loaded. One process of a machine copies and the others wait.
 
   Raises:
-    ValueError: no store there, it cannot be read, or a file is damaged.
+    ValueError: `url` is not a store, cannot be read, or a file is damaged.
   """
   filesystem, root = open_filesystem(url)
   with reraise_readably(url, remote=True):
@@ -65,34 +65,31 @@ def fetch(url: str) -> pathlib.Path:
       manifest = filesystem.cat_file(f"{root}/{MANIFEST}")
     except FileNotFoundError:
       raise ValueError(
-        f"{url} is no store: it has no {MANIFEST}; make one with "
+        f"{url} is not a store: it has no {MANIFEST}; make one with "
         f"python -m launch.prepare --output={url}"
       ) from None
   target = _copy(manifest)
   with _locked(target):
     if not target.is_dir():
-      partial = target.with_name(target.name + ".partial")
-      shutil.rmtree(partial, ignore_errors=True)
-      partial.mkdir()
-      (partial / MANIFEST).write_bytes(manifest)
-      parsed, _ = read_manifest(partial)
-      with reraise_readably(url, remote=True):
-        for name in _files(parsed, filesystem, root):
-          (partial / name).parent.mkdir(exist_ok=True)
-          filesystem.get_file(f"{root}/{name}", str(partial / name))
-      check_digests(partial, parsed)
-      partial.rename(target)
+      with files.replace_folder(target) as partial:
+        (partial / MANIFEST).write_bytes(manifest)
+        parsed, _ = read_manifest(partial)
+        with reraise_readably(url, remote=True):
+          for name in _names(parsed, filesystem, root):
+            (partial / name).parent.mkdir(exist_ok=True)
+            filesystem.get_file(f"{root}/{name}", str(partial / name))
+        check_digests(partial, parsed)
   return target
 
 
 def publish(folder: pathlib.Path, url: str) -> None:
-  """Move a store to a bucket; its manifest goes last and makes it one.
+  """Copy a store to a bucket, its manifest last, which makes it a store there.
 
-  What stays here is the copy that `fetch` finds. A bucket that holds a store
-  is left as it is.
+  The local folder becomes the copy that `fetch` finds. A bucket that holds a
+  store already is left as it is.
 
   Raises:
-    ValueError: it cannot be written.
+    ValueError: the bucket cannot be written.
   """
   filesystem, root = open_filesystem(url)
   manifest = (folder / MANIFEST).read_bytes()
@@ -110,10 +107,10 @@ def publish(folder: pathlib.Path, url: str) -> None:
 
 
 def add(folder: pathlib.Path, paths: Iterable[pathlib.Path], url: str) -> None:
-  """Copy files of `folder` to the same places of a bucket.
+  """Copy files of `folder` to the same relative paths below `url`.
 
   Raises:
-    ValueError: they cannot be written.
+    ValueError: the bucket cannot be written.
   """
   filesystem, root = open_filesystem(url)
   with reraise_readably(url, remote=True, action="write"):
@@ -127,11 +124,12 @@ def _copy(manifest: bytes) -> pathlib.Path:
   return cache_folder() / hashlib.sha256(manifest).hexdigest()[:16]
 
 
-def _files(manifest: Any, filesystem: Any, root: str) -> Iterator[str]:
-  for entry in file_entries(manifest):
-    yield entry["name"]
-  for path in filesystem.find(f"{root}/tokenizer"):
-    yield f"tokenizer/{path.rpartition('/')[2]}"
+def _names(manifest: Manifest, filesystem: Any, root: str) -> Iterator[str]:
+  """Yield the relative path of every file of a store but its manifest."""
+  for entry in manifest.files:
+    yield entry.name
+  for path in filesystem.find(f"{root}/{TOKENIZER}"):
+    yield f"{TOKENIZER}/{path.rpartition('/')[2]}"
 
 
 @contextlib.contextmanager

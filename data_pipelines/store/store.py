@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The prepared corpus, read: `open_store(folder).split("train")`.
+"""Read a prepared corpus: `open_store(folder).split("train")`.
 
 `layout` documents the files, `store_writer` writes them. The index is
 memory-mapped and never read whole.
@@ -23,9 +23,12 @@ from bertjax.files import first_line
 from data_pipelines.store.layout import (
   LENGTH,
   MARKED,
+  TOKENIZER,
   token_dtype,
 )
 from data_pipelines.store.manifest import (
+  Manifest,
+  SplitEntry,
   check_digests,
   check_sizes,
   read_manifest,
@@ -37,8 +40,8 @@ from data_pipelines.store.remote_store import fetch, is_remote
 _READ = "readahead_buffer_size:0,max_parallelism:1"
 
 
-def _count_open() -> int:
-  """Shards that a split keeps open: each holds a file descriptor."""
+def _max_open_shards() -> int:
+  """Count the shards that a split keeps open, a file descriptor each."""
   soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
   return 4096 if soft == resource.RLIM_INFINITY else max(16, soft // 8)
 
@@ -47,7 +50,7 @@ class Split:
   """One split of a store: its index, and its tokens on demand.
 
   Attributes:
-    name: as "train".
+    name: name of the split, as "train".
     sentences: uint16 [sentences], memory-mapped; `& LENGTH` is the length in
       tokens, `& CONTINUES` marks the rest of a sentence that was too long.
     documents: int64 [documents + 1], first sentence of each document.
@@ -58,14 +61,14 @@ class Split:
       of each block.
     num_documents, num_sentences, num_records, num_blocks, num_tokens,
       num_shards: counts.
-    dtype: of the stored token ids.
+    dtype: type of the stored token ids.
   """
 
   def __init__(
     self,
     folder: pathlib.Path,
     name: str,
-    entry: Mapping[str, Any],
+    entry: SplitEntry,
     vocab_size: int,
   ) -> None:
     self.name = name
@@ -77,7 +80,7 @@ class Split:
   def _open(self) -> None:
     # Plain views of the maps: indexing numpy's own memmap class is slower.
     load = lambda part: np.asarray(
-      np.load(self._folder / self._entry["index"][part]["name"], mmap_mode="r")
+      np.load(self._folder / self._entry.index[part].name, mmap_mode="r")
     )
     self.sentences = load("sentences")
     self.marks = load("marks")
@@ -90,13 +93,13 @@ class Split:
     self.num_blocks = len(self.blocks) - 1
     self.num_tokens = int(self.blocks[-1, 3])
     self.dtype = token_dtype(self._vocab_size)
-    shards = self._entry["shards"]
+    shards = self._entry.shards
     self.num_shards = len(shards)
-    counts = (shard["records"] for shard in shards)
+    counts = (shard.records for shard in shards)
     self._starts = list(itertools.accumulate(counts, initial=0))
-    # The ones used last; a shard is opened when a record of it is wanted.
+    # The shards that were read last; the first read of a shard opens it.
     self._readers: collections.OrderedDict[int, Any] = collections.OrderedDict()
-    self._max_open = _count_open()
+    self._max_open = _max_open_shards()
     self._lock = threading.Lock()
 
   def __getstate__(self) -> tuple[Any, ...]:
@@ -107,13 +110,8 @@ class Split:
     self.name, self._folder, self._entry, self._vocab_size = state
     self._open()
 
-  @property
-  def open_shards(self) -> int:
-    """Shards that are open now."""
-    return len(self._readers)
-
   def read_records(self, records: Iterable[int]) -> list[np.ndarray]:
-    """Token ids of each record, in the order asked for.
+    """Return the token ids of each record, in the order of `records`.
 
     Raises:
       ValueError: a shard is damaged.
@@ -133,7 +131,7 @@ class Split:
     return np.frombuffer(data[0], self.dtype)
 
   def _path(self, shard: int) -> pathlib.Path:
-    return self._folder / self._entry["shards"][shard]["name"]
+    return self._folder / self._entry.shards[shard].name
 
   def _reader(self, shard: int) -> Any:
     reader = self._readers.get(shard)
@@ -149,51 +147,47 @@ class Split:
     return reader
 
   def addresses(self, sentences: np.ndarray) -> np.ndarray:
-    """First token of each of these sentences, counted in the split: int64."""
+    """Return the first token of each sentence, counted in the split: int64."""
     mark, counts = np.divmod(sentences, MARKED)
     between = self.sentences[flatten_ranges(sentences - counts, counts)]
     ends = np.concatenate(([0], np.cumsum(between & LENGTH, dtype=np.int64)))
     last = np.cumsum(counts)
     return self.marks[mark] + ends[last] - ends[last - counts]
 
-  def read_block(self, block: int) -> np.ndarray:
-    """Token ids of a whole block, its sentences in a row."""
-    first, last = self.blocks[block : block + 2, 1]
-    return np.concatenate(self.read_records(range(first, last)))
-
-  def piece_counts(self) -> np.ndarray:
-    """How often each piece occurs in this split: int64 [V]."""
-    return np.load(self._folder / self._entry["index"]["piece_counts"]["name"])
+  def token_counts(self) -> np.ndarray:
+    """Return how often each token id occurs in this split: int64 [V]."""
+    return np.load(self._folder / self._entry.index["piece_counts"].name)
 
 
 class Store:
   """A prepared corpus.
 
   Attributes:
-    path: its folder.
-    manifest: the manifest, as plain JSON values.
-    sha256: of the manifest's bytes, which hold every file's checksum: the
-      identity of the store.
-    splits: its splits by name.
+    path: folder of the store.
+    manifest: what the store holds.
+    sha256: hash of the manifest's bytes, which hold the checksum of every
+      file: the identity of the store.
+    splits: the splits by name.
   """
 
-  def __init__(self, path: pathlib.Path, manifest: Any, sha256: str) -> None:
+  def __init__(
+    self, path: pathlib.Path, manifest: Manifest, sha256: str
+  ) -> None:
     self.path = path
     self.manifest = manifest
     self.sha256 = sha256
-    vocab_size = manifest["tokenizer"]["vocab_size"]
     self.splits = {
-      name: Split(path, name, entry, vocab_size)
-      for name, entry in manifest["splits"].items()
+      name: Split(path, name, entry, self.vocab_size)
+      for name, entry in manifest.splits.items()
     }
 
   def check_tokenizer(self, sha256: str) -> None:
-    """Refuse a reader whose tokenizer has the hash `sha256`, if not ours.
+    """Check that the store was made with the tokenizer of hash `sha256`.
 
     Raises:
-      ValueError: the store was made with another one.
+      ValueError: it was made with another tokenizer.
     """
-    known = self.manifest["tokenizer"]["sha256"]
+    known = self.manifest.tokenizer.sha256
     if sha256 != known:
       raise ValueError(
         f"{self.path} was made with tokenizer {known[:12]}, not with "
@@ -202,24 +196,24 @@ class Store:
 
   @property
   def tokenizer_path(self) -> pathlib.Path:
-    """Folder of the tokenizer's own files."""
-    return self.path / "tokenizer"
+    """Folder of the tokenizer's files."""
+    return self.path / TOKENIZER
 
   @property
   def vocab_size(self) -> int:
-    """Number of pieces of the tokenizer."""
-    return self.manifest["tokenizer"]["vocab_size"]
+    """Number of token ids."""
+    return self.manifest.tokenizer.vocab_size
 
   @property
   def special_ids(self) -> Mapping[str, int]:
-    """Ids of the special pieces: pad, unk, cls, sep, mask."""
-    return self.manifest["tokenizer"]["special_ids"]
+    """Ids of the special tokens: pad, unk, cls, sep, mask."""
+    return self.manifest.tokenizer.special_ids
 
   def split(self, name: str) -> Split:
-    """The split called `name`.
+    """Return the split called `name`.
 
     Raises:
-      ValueError: there is none, or it is empty.
+      ValueError: the store has no such split, or it is empty.
     """
     if name not in self.splits:
       raise ValueError(
@@ -231,12 +225,12 @@ class Store:
       )
     return self.splits[name]
 
-  def piece_counts(self) -> np.ndarray:
-    """How often each piece occurs in the training split: int64 [V]."""
-    return self.split("train").piece_counts()
+  def token_counts(self) -> np.ndarray:
+    """Return how often each token id occurs in training: int64 [V]."""
+    return self.split("train").token_counts()
 
   def verify(self) -> None:
-    """Read every file and compare its sha256; slow for a large store.
+    """Read every file and compare its sha256, which is slow for a large store.
 
     Raises:
       ValueError: a file differs from its entry in the manifest.
@@ -245,14 +239,15 @@ class Store:
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
-  """Open a prepared corpus; every file is there and has its full size.
+  """Open a prepared corpus, after a look at the size of every file.
 
   Args:
     path: the folder that `launch.prepare` wrote, or its URL in a bucket, which
       is copied to this machine once.
 
   Raises:
-    ValueError: no store, an unknown format, or a missing or truncated file.
+    ValueError: `path` is not a store, has an unknown format, or a file is
+      missing or truncated.
   """
   folder = fetch(os.fspath(path)) if is_remote(path) else pathlib.Path(path)
   manifest, sha256 = read_manifest(folder)

@@ -23,11 +23,11 @@ from data_pipelines.store.layout import (
   MAX_SENTENCE,
   token_dtype,
 )
-from data_pipelines.store.manifest import file_entry
+from data_pipelines.store.manifest import FileEntry, ShardEntry, SplitEntry
 
 
 class _GrowingArray:
-  """A one-dimensional `.npy` file that is appended to; nothing is kept."""
+  """A one-dimensional `.npy` file that is appended to; holds no data."""
 
   def __init__(self, path: pathlib.Path, dtype: Any) -> None:
     self._dtype = np.dtype(dtype)
@@ -57,20 +57,19 @@ class _GrowingArray:
 
 
 class SplitWriter:
-  """Writes one split of a store; memory holds one block of it.
+  """Writes one split of a store.
 
-  And 16 bytes a record: 0.2 GB for 100 billion tokens.
-
+  Memory holds one block, and 16 bytes a record: 0.2 GB for 100 billion tokens.
   Equal documents in equal order give equal bytes.
 
   Args:
-    folder: an existing folder, the store in the making.
-    split: its name, as "train".
-    vocab_size: ids outside it are refused.
-    block_tokens: usual size of a block; the last may have half as much more,
+    folder: an existing folder, where the store is being made.
+    split: name of the split, as "train".
+    vocab_size: number of token ids; others are refused.
+    block_tokens: usual size of a block. The last block may be larger by half,
       and a longer document is a block of its own.
     record_tokens: size of a record, at most `MAX_RECORD`.
-    shard_tokens: a shard is closed at the first block that fills it.
+    shard_tokens: a shard ends with the first block that fills it.
   """
 
   def __init__(
@@ -120,12 +119,13 @@ class SplitWriter:
       )
 
   def add_flat(self, ids: np.ndarray, sentence_lengths: np.ndarray) -> None:
-    """Append a document, given its ids in a row and its sentences' lengths.
+    """Append a document: the ids of all its sentences, and their lengths.
 
-    Empty sentences, and documents without a token, leave no trace.
+    Empty sentences and documents without a token are not stored.
 
     Raises:
-      ValueError: an id outside the vocabulary, or lengths that do not add up.
+      ValueError: an id is outside the vocabulary, or the lengths do not add up
+        to the number of ids.
     """
     lengths = np.asarray(sentence_lengths, np.int64)
     lengths = lengths[lengths > 0]
@@ -143,12 +143,12 @@ class SplitWriter:
       )
     self._pending.append((np.asarray(ids, self._dtype), lengths))
     self._pending_tokens += len(ids)
-    # Half a block is held back, so that the last one is not a crumb.
+    # Half a block is held back, so that the last block is not tiny.
     while self._pending_tokens > 1.5 * self._block_tokens:
       self._write_block(self._whole_documents())
 
   def _whole_documents(self) -> int:
-    """Number of pending documents that fit in a block, at least one."""
+    """Count the pending documents that fit in a block, at least one."""
     tokens = np.cumsum([len(ids) for ids, _ in self._pending])
     return max(int(np.searchsorted(tokens, self._block_tokens, "right")), 1)
 
@@ -183,7 +183,7 @@ class SplitWriter:
       self._close_shard()
 
   def _write_records(self, ids: np.ndarray, ends: np.ndarray) -> None:
-    """Write a block as records, given the end of each of its sentences."""
+    """Write a block as records; `ends` are the ends of its sentences."""
     if self._shard is None:
       self._shard = array_record_module.ArrayRecordWriter(
         str(self._part(len(self._shards))), "group_size:1,uncompressed"
@@ -204,8 +204,8 @@ class SplitWriter:
       self._shard_start = (records, self._tokens)
       self._shard = None
 
-  def finish(self) -> dict[str, Any]:
-    """Close every file; returns the split's entry for the manifest."""
+  def finish(self) -> SplitEntry:
+    """Close every file; return the split's entry in the manifest."""
     if self._pending:
       self._write_block(len(self._pending))
     self._close_shard()
@@ -222,21 +222,21 @@ class SplitWriter:
       name = f"{self._split}-{number:05d}-of-{len(self._shards):05d}"
       path = self._folder / f"{name}.array_record"
       self._part(number).replace(path)
-      shards.append({"records": records, **file_entry(path)})
-    return {
-      "documents": self._documents.size - 1,
-      "sentences": self._sentences.size,
-      "split_sentences": self._split_sentences,
-      "tokens": self._tokens,
-      "records": len(starts) - 1,
-      "blocks": len(self._blocks) - 1,
-      "shards": shards,
-      "index": {name: file_entry(self._path(name)) for name in INDEX},
-    }
+      shards.append(ShardEntry.of(path, records=records))
+    return SplitEntry(
+      documents=self._documents.size - 1,
+      sentences=self._sentences.size,
+      split_sentences=self._split_sentences,
+      tokens=self._tokens,
+      records=len(starts) - 1,
+      blocks=len(self._blocks) - 1,
+      shards=tuple(shards),
+      index={name: FileEntry.of(self._path(name)) for name in INDEX},
+    )
 
 
 def _split_long(lengths: np.ndarray) -> np.ndarray:
-  """Code lengths as uint16; one over the limit becomes near-equal parts."""
+  """Encode lengths as uint16; too long a sentence becomes near-equal parts."""
   parts = -(-lengths // MAX_SENTENCE)
   if (parts == 1).all():
     return lengths.astype(np.uint16)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a store holds, for whoever made it."""
+"""Summarize what a store holds, for the console of `launch.prepare`."""
 
 import dataclasses
 
@@ -12,29 +12,30 @@ _COUNTS = {
   "short_documents": "documents left out, shorter than --min_characters",
   "cut_documents": "cuts in documents that were too long",
   "shared_documents": "training documents also in validation",
-  "duplicate_documents": "documents that stand there more than once",
+  "duplicate_documents": "documents that occur more than once",
   "duplicate_paragraphs": "repeated paragraphs left out",
-  "duplicate_tokens": "tokens left out with what was repeated",
+  "duplicate_tokens": "tokens of repeated text left out",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-  """What a store holds, and what making it took.
+  """What a store holds, and how long it took to make.
 
   Attributes:
     path: folder of the store.
-    new: False where an earlier run had made it already.
-    tokenizer: its name.
-    vocab_size: number of its pieces.
+    new: False where an earlier run had made the store.
+    tokenizer: kind of the tokenizer.
+    vocab_size: number of token ids.
     splits: documents, sentences and tokens of each split.
-    unknown_rate: share of the training tokens that are the unknown piece.
-    bytes_per_token: of all files of the store together, but its report.
-    counts: what was left out, and what stands in the corpus twice, as
-      `Shuffle.counts` gives it.
-    tokenizer_seconds: spent on learning the tokenizer, reading included.
-    seconds: spent on everything else in this run.
-    tokens_encoded: in this run; an earlier one's are not counted.
+    unknown_rate: share of the training tokens that are the unknown token.
+    bytes_per_token: size of all files of the store but its report.
+    counts: what was left out of the store, and what the corpus has twice.
+    tokenizer_seconds: time spent on learning the tokenizer and on reading for
+      it.
+    seconds: time spent on everything else in this run.
+    tokens_encoded: tokens that this run encoded, an interrupted one before it
+      not included.
   """
 
   path: str
@@ -51,19 +52,22 @@ class Summary:
 
   @property
   def tokens_per_second(self) -> float:
-    """Of reading, cutting, encoding and writing; the tokenizer apart."""
+    """Rate of reading, cutting, encoding and writing together."""
     return self.tokens_encoded / self.seconds if self.seconds else 0.0
 
 
 def summarize(store: Store, *, new: bool) -> Summary:
-  """Read the summary of a store off its manifest and files."""
-  entry = store.manifest["tokenizer"]
-  source = store.manifest["source"]
+  """Summarize a store from its manifest, token counts and file sizes."""
+  manifest = store.manifest
   splits = {
-    name: {key: split[key] for key in ("documents", "sentences", "tokens")}
-    for name, split in store.manifest["splits"].items()
+    name: {
+      "documents": split.documents,
+      "sentences": split.sentences,
+      "tokens": split.tokens,
+    }
+    for name, split in manifest.splits.items()
   }
-  counts_V = store.piece_counts()
+  counts_V = store.token_counts()
   unknown = store.special_ids["unk"]
   files = (path for path in store.path.rglob("*") if path.is_file())
   size = sum(
@@ -72,17 +76,15 @@ def summarize(store: Store, *, new: bool) -> Summary:
   return Summary(
     path=str(store.path),
     new=new,
-    tokenizer=entry["name"],
-    vocab_size=entry["vocab_size"],
+    tokenizer=manifest.tokenizer.name,
+    vocab_size=store.vocab_size,
     splits=splits,
     unknown_rate=float(counts_V[unknown] / max(int(counts_V.sum()), 1)),
     bytes_per_token=size / sum(split["tokens"] for split in splits.values()),
-    counts={
-      name: count for name, count in source.items() if isinstance(count, int)
-    },
+    counts=manifest.counts,
   )
 
 
 def name_count(name: str) -> str:
-  """What a count of a store's manifest counts, in words."""
+  """Say in words what a count in a store's manifest counts."""
   return _COUNTS.get(name, name.replace("_", " "))

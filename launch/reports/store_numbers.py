@@ -11,7 +11,7 @@ import numpy as np
 from bertjax.batch import Vocabulary
 from data_pipelines.rows import store_statistics as statistics
 from data_pipelines.rows.format_report import report_formats
-from data_pipelines.rows.store_statistics import PieceStatistics, Tally
+from data_pipelines.rows.store_statistics import Tally, TokenStatistics
 from data_pipelines.store.store import Split, Store
 from data_pipelines.tokenizers import tokenizers
 
@@ -26,9 +26,8 @@ def collect(store: Store) -> dict[str, Any]:
   """Count and measure everything but the sample rows."""
   tokenizer = tokenizers.load(store.tokenizer_path)
   vocabulary = tokenizer.vocabulary()
-  source = store.manifest["source"]
-  counts_V = store.piece_counts()
-  pieces = statistics.count_pieces(counts_V, vocabulary)
+  counts_V = store.token_counts()
+  pieces = statistics.count_tokens(counts_V, vocabulary)
   return {
     "store_sha256": store.sha256,
     "tokenizer": {
@@ -38,12 +37,8 @@ def collect(store: Store) -> dict[str, Any]:
       "sha256": tokenizer.sha256,
       **_extension(store),
     },
-    "counts": {
-      name: value
-      for name, value in source.items()
-      if isinstance(value, int) and not isinstance(value, bool)
-    },
-    "recipe": source.get("recipe", {}),
+    "counts": store.manifest.counts,
+    "recipe": store.manifest.recipe,
     "splits": {
       # Training first, whatever the manifest's order is.
       name: _split(store, store.split(name), vocabulary)
@@ -82,18 +77,18 @@ def collect(store: Store) -> dict[str, Any]:
 def _split(
   store: Store, split: Split, vocabulary: Vocabulary
 ) -> dict[str, Any]:
-  entry = store.manifest["splits"][split.name]
+  entry = store.manifest.splits[split.name]
   texts = statistics.count_texts(split)
-  pieces = statistics.count_pieces(split.piece_counts(), vocabulary)
-  files = (*entry["shards"], *entry["index"].values())
+  pieces = statistics.count_tokens(split.token_counts(), vocabulary)
   return {
     "documents": split.num_documents,
     "sentences": split.num_sentences,
     "tokens": split.num_tokens,
     "blocks": split.num_blocks,
-    "shards": len(entry["shards"]),
-    "cut_sentences": entry["split_sentences"],
-    "bytes_per_token": sum(file["bytes"] for file in files) / split.num_tokens,
+    "shards": split.num_shards,
+    "cut_sentences": entry.split_sentences,
+    "bytes_per_token": sum(file.bytes for file in entry.files)
+    / split.num_tokens,
     "unknown_tokens": pieces.unknown,
     "unknown_rate": pieces.unknown_rate,
     "fertility": pieces.fertility,
@@ -130,7 +125,7 @@ def _log_edges(largest: int) -> np.ndarray:
 
 
 def _coverage(
-  counts_V: np.ndarray, pieces: PieceStatistics
+  counts_V: np.ndarray, pieces: TokenStatistics
 ) -> list[dict[str, Any]]:
   """Share of the training text in its commonest pieces, by their number."""
   known = len(pieces.ranked_N)

@@ -95,7 +95,7 @@ def assemble(config: PretrainConfig) -> Parts:
     make_phase(phase, mixture) for phase in phases.split_phases(config)
   )
   config = _filled(config, made)
-  vocabulary = tokenizer.vocabulary(mixture.piece_counts(config.batch_size))
+  vocabulary = tokenizer.vocabulary(mixture.token_counts(config.batch_size))
   return Parts(
     config=config,
     mixture=mixture,
@@ -144,7 +144,7 @@ def _check_origin(
 ) -> None:
   known = origin.details["tokenizer_sha256"]
   extended = bool(find_parts(store.tokenizer_path, known))
-  found = store.manifest["tokenizer"]["sha256"]
+  found = store.manifest.tokenizer.sha256
   if known != found and not extended:
     raise ValueError(
       f"init_from={origin.path} was trained with tokenizer {known[:12]} and "

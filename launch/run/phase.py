@@ -138,8 +138,7 @@ def describe_stores(mixture: Mixture, made: Sequence[Phase]) -> dict[str, Any]:
     `corpus` and `store_sha256`; of several stores by name, and `mixture`.
   """
   corpora = {
-    member.name: member.store.manifest["source"]["recipe"]["corpus"]
-    for member in mixture.members
+    member.name: member.store.manifest.corpus for member in mixture.members
   }
   if len(corpora) == 1:
     return {"corpus": corpora.popitem()[1], "store_sha256": mixture.sha256}

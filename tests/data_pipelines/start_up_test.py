@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a store costs before its first batch does not grow with it."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,7 +15,6 @@ from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store import store as store_module
 from data_pipelines.store.layout import MARKED
-from data_pipelines.store.manifest import write_manifest
 from data_pipelines.store.store import Split, open_store
 from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
@@ -62,20 +62,20 @@ def test_the_first_batch_opens_the_shards_of_its_rows(many_shards, monkeypatch):
     lambda self, records: read.update(records) or real(self, records),
   )
   store = open_store(many_shards)
-  assert store.split("train").open_shards == 0
+  assert len(store.split("train")._readers) == 0
   pipeline = make(store, 8)
-  assert store.split("train").open_shards == 0  # planned from the index alone
+  assert len(store.split("train")._readers) == 0  # planned from the index alone
   pipeline.batch(0)
-  assert store.split("train").open_shards <= len(read) < 60
+  assert len(store.split("train")._readers) <= len(read) < 60
 
 
 def test_open_shards_leave_file_descriptors_to_others(many_shards, monkeypatch):
-  monkeypatch.setattr(store_module, "_count_open", lambda: 16)
+  monkeypatch.setattr(store_module, "_max_open_shards", lambda: 16)
   store = open_store(many_shards)
   split = store.split("train")
   before = len(os.listdir("/proc/self/fd"))
   split.read_records(range(0, split.num_records, 7))
-  assert split.open_shards == 16
+  assert len(split._readers) == 16
   assert len(os.listdir("/proc/self/fd")) - before <= 20
   expected = open_store(many_shards).split("train")
   for record in (0, 900, 3, 900, 500):
@@ -122,20 +122,20 @@ def huge(tmp_path_factory):
   at = np.arange(blocks + 1)[:, None] * 10
   each = (1, IN_DOCUMENT // IN_RECORD, IN_DOCUMENT, IN_DOCUMENT * LENGTH)
   np.save(folder / "train.blocks.npy", at * each)
-  entry |= {
-    "sentences": SENTENCES,
-    "documents": documents,
-    "records": records,
-    "blocks": blocks,
-    "tokens": SENTENCES * LENGTH,
-  }
-  entry["shards"][0]["records"] = records
-  for part in entry["index"].values():
-    part["bytes"] = (folder / part["name"]).stat().st_size
-  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 1000}
-  write_manifest(
-    folder, source={}, tokenizer=tokenizer, splits={"train": entry}
+  entry = dataclasses.replace(
+    entry,
+    sentences=SENTENCES,
+    documents=documents,
+    records=records,
+    blocks=blocks,
+    tokens=SENTENCES * LENGTH,
+    shards=(dataclasses.replace(entry.shards[0], records=records),),
+    index={
+      part: dataclasses.replace(file, bytes=(folder / file.name).stat().st_size)
+      for part, file in entry.index.items()
+    },
   )
+  synthetic.finish_store(folder, {"train": entry}, 1000)
   return folder
 
 

@@ -103,5 +103,5 @@ def test_damage_is_named_and_the_exit_code_is_1(kind, store):
 def test_what_is_no_store_is_told(tmp_path):
   done = command(tmp_path)
   assert done.returncode == 1
-  assert "is no store" in done.stderr
+  assert "is not a store" in done.stderr
   assert done.stderr.count("\n") == 1

@@ -9,7 +9,11 @@ import pathlib
 import numpy as np
 from sentencepiece import SentencePieceTrainer
 
-from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.manifest import (
+  Manifest,
+  TokenizerEntry,
+  write_manifest,
+)
 from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
 from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
@@ -77,15 +81,15 @@ def make_store(folder, splits, tokenizer, source=None, **sizes):
     entries[name] = writer.finish()
   tokenizer.save(folder / "tokenizer")
   names = ("pad", "unk", "cls", "sep", "mask")
-  write_manifest(
-    folder,
-    source=source or {"recipe": {"corpus": {"files": 2}}, "empty_documents": 3},
-    tokenizer={
-      "name": tokenizer.name,
-      "sha256": tokenizer.sha256,
-      "vocab_size": tokenizer.vocab_size,
-      "special_ids": {name: getattr(tokenizer, f"{name}_id") for name in names},
-    },
-    splits=entries,
+  entry = TokenizerEntry(
+    tokenizer.name,
+    tokenizer.sha256,
+    tokenizer.vocab_size,
+    {name: getattr(tokenizer, f"{name}_id") for name in names},
   )
+  source = source or {
+    "recipe": {"corpus": {"files": 2}},
+    "empty_documents": 3,
+  }
+  write_manifest(folder, Manifest(source, entry, entries))
   return open_store(folder)

@@ -5,23 +5,23 @@
 Token t of a split has id t + FIRST, over all its documents in a row.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
 
 from data_pipelines.store.layout import LENGTH
-from data_pipelines.store.manifest import write_manifest
+from data_pipelines.store.manifest import (
+  Manifest,
+  TokenizerEntry,
+  write_manifest,
+)
 from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
 
 FIRST = 10
 SPECIALS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
-TOKENIZER = {
-  "name": "places",
-  "sha256": "0" * 64,
-  "vocab_size": 200_000,
-  "special_ids": SPECIALS,
-}
+TOKENIZER = TokenizerEntry("places", "0" * 64, 200_000, SPECIALS)
 
 
 def draw_documents(count, seed=0, sentences=12, tokens=9):
@@ -34,7 +34,7 @@ def draw_documents(count, seed=0, sentences=12, tokens=9):
 
 
 def write_split(folder, name, documents, **sizes):
-  writer = SplitWriter(folder, name, TOKENIZER["vocab_size"], **sizes)
+  writer = SplitWriter(folder, name, TOKENIZER.vocab_size, **sizes)
   token = FIRST
   for lengths in documents:
     total = int(np.sum(lengths))
@@ -51,10 +51,20 @@ def make_store(folder, splits, **sizes):
     name: write_split(folder, name, documents, **sizes)
     for name, documents in splits.items()
   }
-  write_manifest(
-    folder, source={"made": "up"}, tokenizer=TOKENIZER, splits=entries
-  )
+  return finish_store(folder, entries)
+
+
+def finish_store(folder, splits, vocab_size=TOKENIZER.vocab_size):
+  """Write the manifest of the given splits, and open the store."""
+  tokenizer = dataclasses.replace(TOKENIZER, vocab_size=vocab_size)
+  write_manifest(folder, Manifest({"made": "up"}, tokenizer, splits))
   return open_store(folder)
+
+
+def read_block(split, block):
+  """Token ids of a whole block of a split."""
+  first, last = split.blocks[block : block + 2, 1]
+  return np.concatenate(split.read_records(range(first, last)))
 
 
 def places(split):

@@ -159,9 +159,9 @@ def test_order_files_and_workers_do_not_matter(tmp_path, vocabulary):
   prepare.prepare(one)
   prepare.prepare(two)
   a, b = (open_store(options.output).manifest for options in (one, two))
-  assert a["splits"] == b["splits"]
-  assert {k: v for k, v in a["source"].items() if k != "recipe"} == {
-    k: v for k, v in b["source"].items() if k != "recipe"
+  assert a.splits == b.splits
+  assert {k: v for k, v in a.source.items() if k != "recipe"} == {
+    k: v for k, v in b.source.items() if k != "recipe"
   }
 
 

@@ -101,7 +101,7 @@ def test_store_holds_every_sentence_in_the_order_of_the_hashes(options):
       "tokens": sum(len(ids) for document in found for ids in document),
     }
   assert 0 < len(expected["validation"]) < 30
-  assert store.manifest["tokenizer"]["sha256"] == tokenizer.sha256
+  assert store.manifest.tokenizer.sha256 == tokenizer.sha256
   assert store.special_ids["mask"] == tokenizer.mask_id
   assert summary.new
   assert summary.tokens_encoded == sum(
@@ -144,8 +144,8 @@ def test_splits_do_not_depend_on_how_the_corpus_lies_in_files(
   )
   prepare.prepare(other)
   one, two = (open_store(o.output).manifest for o in (options, other))
-  assert one["splits"] == two["splits"]
-  assert one["source"] != two["source"]
+  assert one.splits == two.splits
+  assert one.source != two.source
 
 
 def test_learnt_tokenizer_does_not_depend_on_the_files_either(
@@ -163,7 +163,7 @@ def test_learnt_tokenizer_does_not_depend_on_the_files_either(
     )
     summary = prepare.prepare(learnt)
     assert (summary.tokenizer, summary.vocab_size) == ("wordpiece", 60)
-    hashes.add(open_store(summary.path).manifest["tokenizer"]["sha256"])
+    hashes.add(open_store(summary.path).manifest.tokenizer.sha256)
   assert len(hashes) == 1
 
 
@@ -266,7 +266,7 @@ def test_a_killed_run_keeps_its_learnt_tokenizer(
   kept = tokenizers.load(tmp_path / "store.partial").sha256
   monkeypatch.setattr(tokenizers, "train", None)
   prepare.prepare(learnt)
-  assert open_store(learnt.output).manifest["tokenizer"]["sha256"] == kept
+  assert open_store(learnt.output).manifest.tokenizer.sha256 == kept
 
 
 def test_a_finished_store_is_left_as_it_is(options, tmp_path):
@@ -338,7 +338,7 @@ def test_unfinished_work_of_another_recipe_needs_restart(options, tmp_path):
   assert (tmp_path / "store.partial").exists()
   prepare.prepare(dataclasses.replace(lines, restart=True))
   assert not (tmp_path / "store.partial").exists()
-  recipe = open_store(options.output).manifest["source"]["recipe"]
+  recipe = open_store(options.output).manifest.recipe
   assert recipe["sentences"] == "lines"
 
 

@@ -13,8 +13,6 @@ from data_pipelines.rows.format_report import (
 )
 from data_pipelines.rows.packing import MAX_PACKS
 from data_pipelines.rows.planner import Planner
-from data_pipelines.store.manifest import write_manifest
-from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
 
@@ -107,11 +105,7 @@ def realistic(request, tmp_path_factory):
     count = int(rng.geometric(1 / 12)) if short else 2_000
     lengths = np.maximum(1, rng.negative_binomial(2, 1 / 11, count))
     writer.add_flat(np.zeros(lengths.sum(), np.int64), lengths)
-  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8}
-  write_manifest(
-    folder, source={}, tokenizer=tokenizer, splits={"train": writer.finish()}
-  )
-  return open_store(folder)
+  return synthetic.finish_store(folder, {"train": writer.finish()}, 8)
 
 
 def least_rows(lengths, capacity, max_packs):

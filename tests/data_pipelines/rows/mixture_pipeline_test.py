@@ -306,20 +306,20 @@ def test_rows_of_short_texts_are_as_full_as_by_themselves(folder):
 
 def test_pieces_are_counted_as_the_rows_are_shared(folder):
   mixed = opened(folder, {"long": 0.75, "short": 0.25})
-  counts_V = mixed.piece_counts(8)
+  counts_V = mixed.token_counts(8)
   total = 0
   expected = np.zeros(len(counts_V))
   for member in mixed.members:
-    own_V = member.store.piece_counts()
+    own_V = member.store.token_counts()
     expected += float(member.weight) * own_V / own_V.sum()
     total += own_V.sum()
   assert abs(counts_V / total - expected).max() <= 1 / total
   # What makes no difference to the rows makes none to the counts.
   other = opened(folder, {"long": 0.76, "short": 0.24})
-  np.testing.assert_array_equal(other.piece_counts(8), counts_V)
+  np.testing.assert_array_equal(other.token_counts(8), counts_V)
   one = opened(folder, {"long": 3})
   np.testing.assert_array_equal(
-    one.piece_counts(8), one.members[0].store.piece_counts()
+    one.token_counts(8), one.members[0].store.token_counts()
   )
 
 
@@ -342,7 +342,7 @@ def test_mistakes_are_refused_in_one_line(folder, tmp_path, monkeypatch):
   long, short = folder / "long", folder / "short"
   copy = tmp_path / "copy"
   copy.symlink_to(long)
-  tokenizer = {**synthetic.TOKENIZER, "sha256": "1" * 64}
+  tokenizer = dataclasses.replace(synthetic.TOKENIZER, sha256="1" * 64)
   documents = {"train": synthetic.draw_documents(4)}
   empty = synthetic.make_store(tmp_path / "empty", {"train": []}).path
   monkeypatch.setattr(synthetic, "TOKENIZER", tokenizer)

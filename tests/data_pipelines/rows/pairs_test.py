@@ -270,8 +270,5 @@ def test_books_fill_their_rows(real_data, tmp_path):
     )
     assert planner.report["efficiency"] >= 0.993
   # Shards and index; the vocabulary is a quarter of a megabyte besides.
-  entries = made.manifest["splits"]["train"]
-  size = sum(
-    entry["bytes"] for entry in (*entries["shards"], *entries["index"].values())
-  )
-  assert size / entries["tokens"] <= 2.2
+  entry = made.manifest.splits["train"]
+  assert sum(file.bytes for file in entry.files) / entry.tokens <= 2.2

@@ -98,7 +98,7 @@ def test_pieces_are_counted_by_what_they_are():
     ordinary_W=np.array([3, 4, 5, 6], np.int32),  # 7 is an unused slot
   )
   text = [3, 4, 4, 1, 3, 5, 4, 4]
-  pieces = statistics.count_pieces(np.bincount(text, minlength=8), vocabulary)
+  pieces = statistics.count_tokens(np.bincount(text, minlength=8), vocabulary)
   assert (pieces.tokens, pieces.unknown, pieces.unknown_rate) == (8, 1, 1 / 8)
   # 3 4 4, 1, 3 and 5 4 4
   assert (pieces.words, pieces.fertility) == (4, 2)

@@ -81,7 +81,7 @@ def test_the_manifest_is_written_last_and_makes_the_store(
   monkeypatch.setattr(type(bucket), "pipe_file", pipe_file)
   with pytest.raises(ValueError, match=r"cannot write memory.*line is cut"):
     prepare.prepare(options)
-  with pytest.raises(ValueError, match=f"{URL} is no store"):
+  with pytest.raises(ValueError, match=f"{URL} is not a store"):
     open_store(URL)
   prepare.prepare(options)  # nothing is encoded again
   assert written[-1].endswith(MANIFEST)

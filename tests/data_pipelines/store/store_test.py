@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.store.layout import CONTINUES, LENGTH, MARKED, token_dtype
-from data_pipelines.store.manifest import commit, write_manifest
+from data_pipelines.store.manifest import commit
 from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
@@ -42,7 +42,7 @@ def copied(made, tmp_path):
 def test_tokens_sentences_and_documents_come_back(made, documents):
   split = made.split("train")
   tokens = np.concatenate(
-    [split.read_block(k) for k in range(split.num_blocks)]
+    [synthetic.read_block(split, k) for k in range(split.num_blocks)]
   )
   total = sum(int(lengths.sum()) for lengths in documents)
   np.testing.assert_array_equal(tokens, np.arange(total) + synthetic.FIRST)
@@ -51,7 +51,7 @@ def test_tokens_sentences_and_documents_come_back(made, documents):
     np.diff(split.documents), [len(lengths) for lengths in documents]
   )
   assert split.num_tokens == total
-  assert made.manifest["splits"]["train"]["tokens"] == total
+  assert made.manifest.splits["train"].tokens == total
 
 
 def test_blocks_hold_whole_documents_and_records_whole_sentences(made):
@@ -137,10 +137,10 @@ def test_a_long_sentence_is_split_evenly_and_marked(tmp_path):
   assert lengths == [3, 433, 433, 434, 512, 256, 257]
   assert marks.tolist() == [False, False, True, True, False, False, True]
   assert split.documents.tolist() == [0, 5, 7]
-  assert made.manifest["splits"]["train"]["split_sentences"] == 2
+  assert made.manifest.splits["train"].split_sentences == 2
 
 
-def test_piece_counts_count_the_training_split(tmp_path):
+def test_token_counts_count_the_training_split(tmp_path):
   folder = tmp_path / "counts"
   folder.mkdir()
   rng = np.random.default_rng(0)
@@ -151,11 +151,9 @@ def test_piece_counts_count_the_training_split(tmp_path):
     for document in np.split(part, range(400, len(part), 400)):
       writer.add([document[:100], [], document[100:]])
     splits[name] = writer.finish()
-  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 50}
-  write_manifest(folder, source={}, tokenizer=tokenizer, splits=splits)
-  made = open_store(folder)
+  made = synthetic.finish_store(folder, splits, 50)
   np.testing.assert_array_equal(
-    made.piece_counts(), np.bincount(ids, minlength=50)
+    made.token_counts(), np.bincount(ids, minlength=50)
   )
   assert made.vocab_size == 50
   assert made.special_ids == synthetic.SPECIALS
@@ -168,13 +166,10 @@ def test_ids_take_two_bytes_where_the_vocabulary_allows(
   assert token_dtype(vocab_size).itemsize == width
   writer = SplitWriter(tmp_path, "train", vocab_size)
   writer.add([[vocab_size - 1]])
-  entry = writer.finish()
-  tokenizer = {**synthetic.TOKENIZER, "vocab_size": vocab_size}
-  write_manifest(
-    tmp_path, source={}, tokenizer=tokenizer, splits={"train": entry}
+  made = synthetic.finish_store(
+    tmp_path, {"train": writer.finish()}, vocab_size
   )
-  split = open_store(tmp_path).split("train")
-  assert split.read_block(0).tolist() == [vocab_size - 1]
+  assert synthetic.read_block(made.split("train"), 0) == [vocab_size - 1]
 
 
 def test_the_writer_refuses_what_it_cannot_store(tmp_path):
@@ -187,7 +182,7 @@ def test_the_writer_refuses_what_it_cannot_store(tmp_path):
     writer.add_flat(np.array([1, 2, 3]), np.array([1, 1]))
   writer.add([])
   writer.add([[], []])
-  assert writer.finish()["documents"] == 0
+  assert writer.finish().documents == 0
 
 
 def test_an_empty_split_is_refused_when_it_is_asked_for(tmp_path):
@@ -310,12 +305,9 @@ def test_a_token_takes_two_bytes_and_little_more(tmp_path):
     lengths = rng.geometric(1 / 16, size=rng.geometric(1 / 100))
     writer.add_flat(rng.integers(0, 8192, lengths.sum()), lengths)
   entry = writer.finish()
-  tokenizer = {**synthetic.TOKENIZER, "vocab_size": 8192}
-  write_manifest(
-    folder, source={}, tokenizer=tokenizer, splits={"train": entry}
-  )
+  synthetic.finish_store(folder, {"train": entry}, 8192)
   size = sum(path.stat().st_size for path in folder.rglob("*"))
-  assert size / entry["tokens"] <= 2.2
+  assert size / entry.tokens <= 2.2
 
 
 def test_verify_accepts_what_was_written(made):
@@ -338,7 +330,7 @@ def test_commit_renames_a_finished_store_and_nothing_else(copied, tmp_path):
   assert not copied.exists()
   open_store(output)
   shutil.copytree(output, copied)
-  with pytest.raises(ValueError, match="is there already"):
+  with pytest.raises(ValueError, match="exists already"):
     commit(copied, output)
 
 
@@ -359,4 +351,6 @@ def test_a_pickled_split_reads_the_same(made):
   split = made.split("train")
   split.read_records([0])
   copy = pickle.loads(pickle.dumps(split))
-  np.testing.assert_array_equal(copy.read_block(1), split.read_block(1))
+  np.testing.assert_array_equal(
+    synthetic.read_block(copy, 1), synthetic.read_block(split, 1)
+  )

@@ -190,7 +190,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   task = step.pretraining_task(
     BertForPreTraining(ModelConfig()),  # takes no part
     objective,
-    tokenizer.vocabulary(store.piece_counts()),
+    tokenizer.vocabulary(store.token_counts()),
     num_slots=masking.num_slots(128, pipeline.num_packs, objective.mask_rate),
   )
   prepared = jax.device_get(jax.jit(task.prepare)(batch))
@@ -246,7 +246,7 @@ def test_a_child_that_keeps_to_the_cpu_draws_the_same(
     assert sampled() == report["samples"]
   with (
     samples.begin(store.path / "nowhere") as sampled,
-    pytest.raises(OSError, match="nowhere is no store"),
+    pytest.raises(OSError, match="nowhere is not a store"),
   ):
     sampled()
 
