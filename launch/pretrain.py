@@ -25,12 +25,9 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax.checkpoints.bundle import (
-  check_target,
-  count_parameters,
-  write_bundle,
-)
+from bertjax.checkpoints.bundle import check_target, write_bundle
 from bertjax.config import PretrainConfig, from_mapping
+from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
 from bertjax.train import loop, writers
 from bertjax.train.state import TrainState

@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-import jax
-
 from bertjax import config
 from bertjax.checkpoints import checkpoint, digest
 from bertjax.config import ComputeConfig, ModelConfig, renamed
@@ -236,11 +234,6 @@ def load_bundle(
   info = read_pretrained(path)
   model = BertForPreTraining(info.model, compute or ComputeConfig())
   return model, load_params(info)
-
-
-def count_parameters(params: Any) -> int:
-  """Return the number of parameters in a tree."""
-  return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def _hashes(folder: pathlib.Path) -> dict[str, str]:

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of a vocabulary, for one that has pieces more.
+"""Resize parameters to a vocabulary with more tokens.
 
-A new piece starts as the mean of the pieces that it was made of: its row of
-the word table, and its bias in the masked-LM head, too. As the head is tied,
-its logit is then the mean of their logits whatever the hidden state: no new
-piece starts out likelier than the likeliest of its parts. (A lower bias would
-be nearer to how rare it is, and is learnt in no time.)
+A new token starts as the mean of the old tokens that its text was made of: its
+row of the word table, and its bias in the masked-LM head. The head uses the
+word table, so the logit of a new token starts as the mean of their logits
+for any hidden state, and no new token is more likely than the likeliest of its
+parts. (A lower bias would be closer to how rare the token is; training finds
+it within a few steps.)
 """
 
 import functools
@@ -18,38 +19,38 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from bertjax.model.parameters import leaf_name
+from bertjax.model.parameters import Parameter, SpareToken, map_parameters
 
-# Every parameter with an axis of pieces, which comes first.
-TABLE = "encoder/embeddings/word/embedding"
-BIAS = "mlm_head/bias"
+# From the old rows to the row of a token that never occurs.
+_SPARE_ROWS = {"mean": jnp.mean, "min": jnp.min}
 
 
 def shapes_before(target: Any, vocab_size: int) -> Any:
-  """Shapes and shardings in which to read weights that are to grow.
+  """Return the shapes and shardings in which to read the smaller parameters.
 
   Args:
     target: parameters of the larger vocabulary, or their shapes.
-    vocab_size: rows of the smaller one's table.
+    vocab_size: rows of the smaller word table.
   """
 
-  def shape(path: tuple[Any, ...], leaf: Any) -> jax.ShapeDtypeStruct:
+  def shape(row: Parameter, leaf: Any) -> jax.ShapeDtypeStruct:
     wanted = tuple(leaf.shape)
-    if leaf_name(path) in (TABLE, BIAS):
+    if row.spare_token:
       wanted = (vocab_size, *wanted[1:])
     return jax.ShapeDtypeStruct(
       wanted, leaf.dtype, sharding=_fitting(leaf.sharding, wanted)
     )
 
-  return jax.tree.map_with_path(shape, target)
+  return map_parameters(shape, target)
 
 
 def _fitting(
   sharding: jax.sharding.Sharding, shape: tuple[int, ...]
 ) -> jax.sharding.Sharding:
-  """Cut another axis where the mesh does not divide the one it should cut.
+  """Shard another axis where the mesh does not divide the axis of `sharding`.
 
-  A vector has no other: a bias that it does not divide is on every device.
+  A vector has no other axis: where the mesh does not divide it, it is
+  replicated.
   """
   if not isinstance(sharding, NamedSharding):
     return sharding
@@ -58,15 +59,15 @@ def _fitting(
     for entry in sharding.spec
   ]
   names += [()] * (len(shape) - len(names))
-  parts = lambda axes: int(np.prod([sharding.mesh.shape[a] for a in axes]))
-  loose: list[str] = []
+  shards = lambda axes: int(np.prod([sharding.mesh.shape[a] for a in axes]))
+  unused: list[str] = []
   for axis, size in enumerate(shape):
-    if size % parts(names[axis]):
-      loose += names[axis]
+    if size % shards(names[axis]):
+      unused += names[axis]
       names[axis] = ()
-  for name in loose:
+  for name in unused:
     for axis, size in enumerate(shape):
-      if size % parts((*names[axis], name)) == 0:
+      if size % shards((*names[axis], name)) == 0:
         names[axis] = (*names[axis], name)
         break
   return NamedSharding(
@@ -74,69 +75,66 @@ def _fitting(
   )
 
 
-def grow(params: Any, target: Any, parts: Mapping[int, Sequence[int]]) -> Any:
-  """Return `params` with the rows that `target` has, placed alike.
+def resize_embeddings(
+  params: Any, target: Any, parts: Mapping[int, Sequence[int]]
+) -> Any:
+  """Return `params` with the rows and the shardings of `target`.
 
-  Old rows stay bit for bit, but for those of the ids in `parts`. Rows that
-  belong to no piece (padding, at the end) are as of one that never occurs: the
-  mean row and the least bias.
+  Old rows keep their bits, except the rows of the ids in `parts`. Rows without
+  a token, the padding at the end of the table, get what `spare_token` of their
+  parameter says: the mean row and the least bias.
 
   Args:
-    params: in the shapes of `shapes_before`.
+    params: parameters in the shapes of `shapes_before`.
     target: parameters of the larger vocabulary, or their shapes.
-    parts: id of each new piece → ids of the old ones that it is made of.
+    parts: id of each new token → ids of the old tokens of its text.
   """
   if not parts:
     return params
 
-  def change(path: tuple[Any, ...], leaf: Any, like: Any) -> Any:
-    name = leaf_name(path)
-    if name not in (TABLE, BIAS):
+  def resize(row: Parameter, leaf: Any, like: Any) -> Any:
+    if row.spare_token is None:
       return leaf
-    grown = jax.jit(
-      functools.partial(_grow, size=like.shape[0], spare=_SPARE[name]),
+    resized = jax.jit(
+      functools.partial(
+        _resize, size=like.shape[0], spare_token=row.spare_token
+      ),
       out_shardings=like.sharding,
     )
-    return grown(leaf, *_flat(parts))
+    return resized(leaf, *_flat(parts))
 
-  return jax.tree.map_with_path(change, params, target)
-
-
-# What a piece that never occurs has.
-_SPARE = {
-  TABLE: lambda table_VD: jnp.mean(table_VD, axis=0, keepdims=True),
-  BIAS: lambda bias_V: jnp.min(bias_V, axis=0, keepdims=True),
-}
+  return map_parameters(resize, params, target)
 
 
 def _flat(
   parts: Mapping[int, Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """New ids, all their parts in a row, and the number of each part's piece."""
+  """Return new ids, the ids of all their parts, and each part's new token."""
   ids_N = np.array(list(parts), np.int32)
   lengths = [len(old) for old in parts.values()]
   old_M = np.concatenate([np.array(old, np.int32) for old in parts.values()])
   return ids_N, old_M, np.repeat(np.arange(len(ids_N), dtype=np.int32), lengths)
 
 
-def _grow(
+def _resize(
   leaf: jax.Array,
   ids_N: jax.Array,
   old_M: jax.Array,
   owner_M: jax.Array,
   *,
   size: int,
-  spare: Any,
+  spare_token: SpareToken,
 ) -> jax.Array:
-  count = functools.partial(
+  total = functools.partial(
     jax.ops.segment_sum, segment_ids=owner_M, num_segments=len(ids_N)
   )
   ones_M = jnp.ones((len(old_M), *(1,) * (leaf.ndim - 1)), leaf.dtype)
-  means = count(jnp.take(leaf, old_M, axis=0)) / count(ones_M)
+  means = total(jnp.take(leaf, old_M, axis=0)) / total(ones_M)
   more = size - leaf.shape[0]
   index = jax.lax.broadcasted_iota(
     jnp.int32, (size, *(1,) * (leaf.ndim - 1)), 0
   )
-  grown = jnp.pad(leaf, ((0, more), *((0, 0),) * (leaf.ndim - 1)))
-  grown = jnp.where(index < leaf.shape[0], grown, spare(leaf))
-  return grown.at[ids_N].set(means)
+  resized = jnp.pad(leaf, ((0, more), *((0, 0),) * (leaf.ndim - 1)))
+  spare_row = _SPARE_ROWS[spare_token](leaf, axis=0, keepdims=True)
+  resized = jnp.where(index < leaf.shape[0], resized, spare_row)
+  return resized.at[ids_N].set(means)

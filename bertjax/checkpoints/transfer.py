@@ -1,15 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Grafting weights: strict, and it reports (law 9)."""
+"""Graft parameters from one tree onto another, strictly (law 9)."""
 
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 
-from bertjax.model.parameters import by_name, leaf_name
+from bertjax.model.parameters import by_name, is_under, leaf_name
 
 logger = logging.getLogger(__name__)
 
@@ -18,32 +17,29 @@ def graft(target: Any, source: Any, *, skip: Sequence[str] = ()) -> Any:
   """Return `target` with every leaf that is not skipped taken from `source`.
 
   Args:
-    target: parameters, or their shapes where none is skipped; what is taken
-      goes where its leaf lies.
+    target: parameters, or their shapes if nothing is skipped. A parameter from
+      `source` is placed with the sharding of its leaf here.
     source: parameters of the same names.
-    skip: regular expressions that match whole names ("pooler/.*"): on the
-      side of `target` these stay as they are, on the side of `source` they
-      are left out.
+    skip: paths such as "pooler" or "encoder/layers". The parameters below them
+      stay as they are in `target`, and are left out of `source`.
 
   Raises:
-    ValueError: a name on one side only, another shape or dtype, or an
-      expression that matches nothing; both sides are named.
+    ValueError: a name on one side only, another shape or dtype, or a path in
+      `skip` without a parameter on either side; both sides are named.
   """
   ours, theirs = by_name(target), by_name(source)
-  patterns = [re.compile(pattern) for pattern in skip]
-  for pattern in patterns:
-    if not any(pattern.fullmatch(name) for name in (*ours, *theirs)):
+  for prefix in skip:
+    if not any(is_under(name, [prefix]) for name in (*ours, *theirs)):
       raise ValueError(
-        f"skip={pattern.pattern!r} matches nothing; target has "
-        f"{_listed(ours)}, source has {_listed(theirs)}"
+        f"skip={prefix!r} matches nothing; target has {_listed(ours)}, source "
+        f"has {_listed(theirs)}"
       )
-  skipped = lambda name: any(pattern.fullmatch(name) for pattern in patterns)
-  wanted = {name for name in ours if not skipped(name)}
-  offered = {name for name in theirs if not skipped(name)}
+  wanted = {name for name in ours if not is_under(name, skip)}
+  offered = {name for name in theirs if not is_under(name, skip)}
   if wanted != offered:
     raise ValueError(
       f"only the target has {_listed(wanted - offered)}; only the source has "
-      f"{_listed(offered - wanted)}; skip what is meant to differ"
+      f"{_listed(offered - wanted)}; name in `skip` what is meant to differ"
     )
   for name in sorted(wanted):
     old, new = ours[name], theirs[name]

@@ -22,9 +22,8 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune.programs import Programs
 from bertjax.interop.architectures import CLASSIFICATION
 from bertjax.model import BertForSequenceClassification
+from bertjax.model.parameters import heads
 from bertjax.train.state import TrainState
-
-_HEADS = ("mlm_head/.*", "pair_head/.*", "classifier/.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,9 @@ def make_start(
   """
   source = load_params(info, programs.abstract.params)
   keeps_pooler = pooling == "cls" and info.pooler_trained
-  skip = _HEADS if keeps_pooler else (*_HEADS, "pooler/.*")
+  skip = heads(programs.abstract.params, source)
+  if not keeps_pooler:
+    skip += ("pooler",)
 
   def start(seed: int) -> TrainState:
     state = programs.initialize(seed)

@@ -22,7 +22,7 @@ from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.config.checks import kernels
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
-from bertjax.model.precision import compute_copy
+from bertjax.model.parameters import compute_copy
 from bertjax.objectives.losses import classification_losses
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.parallel import feeding, sharding

@@ -133,7 +133,7 @@ def lacking_parts(
 ) -> list[str]:
   """Return the parts of an architecture that no tensor is of."""
   names = _renamed(tensors)
-  found = {entry.part for entry in TABLE if entry.theirs in names}
+  found = {entry.row.part for entry in TABLE if entry.theirs in names}
   found.add("encoder")  # its names have numbers, and nothing is without it
   return [
     part for part in ARCHITECTURES[architecture].parts if part not in found
@@ -167,8 +167,8 @@ def _without_copies(tensors: Tensors) -> Tensors:
 
 
 def _to_theirs(array: np.ndarray, entry: Entry) -> np.ndarray:
-  if entry.inputs:
-    width = int(np.prod(array.shape[: entry.inputs]))
+  if entry.row.inputs:
+    width = int(np.prod(array.shape[: entry.row.inputs]))
     array = array.reshape(width, -1).T
   elif entry.theirs.endswith(".bias"):
     array = array.reshape(-1)
@@ -179,7 +179,7 @@ def _to_theirs(array: np.ndarray, entry: Entry) -> np.ndarray:
 def _to_ours(
   array: np.ndarray, shape: tuple[int, ...], entry: Entry
 ) -> np.ndarray:
-  return (array.T if entry.inputs else array).reshape(shape)
+  return (array.T if entry.row.inputs else array).reshape(shape)
 
 
 def _their_shape(

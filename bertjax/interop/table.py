@@ -1,38 +1,34 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one table: our parameters and transformers' names for them."""
+"""Our parameters and the names that transformers' BERT has for them."""
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from bertjax.config import ModelConfig
+from bertjax.model.parameters import Parameter, find
 
-_LAYER = re.compile(r"\bL\b")
+# Stands in a name for the number of a layer.
+_LAYER = ".L."
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One parameter: our path, their name (`L` a layer), and input axes.
-
-  `inputs` counts the leading axes of our kernel that are its input, which
-  torch flattens and puts last; 0 keeps the order (biases, scales, tables).
-  """
+  """One parameter: its path here, and its name there."""
 
   ours: str
   theirs: str
-  inputs: int = 0
 
   @property
-  def part(self) -> str:
-    """What it belongs to, such as "encoder" or "mlm_head"."""
-    return self.ours.partition("/")[0]
+  def row(self) -> Parameter:
+    """What is known of the parameter."""
+    return find(self.ours)
 
 
-def _dense(ours: str, theirs: str, inputs: int = 1) -> list[Entry]:
+def _dense(ours: str, theirs: str) -> list[Entry]:
   return [
-    Entry(f"{ours}/kernel", f"{theirs}.weight", inputs),
+    Entry(f"{ours}/kernel", f"{theirs}.weight"),
     Entry(f"{ours}/bias", f"{theirs}.bias"),
   ]
 
@@ -61,7 +57,7 @@ TABLE: tuple[Entry, ...] = (
   *_dense(f"{_OURS}/attention/query", f"{_IN}.attention.self.query"),
   *_dense(f"{_OURS}/attention/key", f"{_IN}.attention.self.key"),
   *_dense(f"{_OURS}/attention/value", f"{_IN}.attention.self.value"),
-  *_dense(f"{_OURS}/attention/out", f"{_IN}.attention.output.dense", 2),
+  *_dense(f"{_OURS}/attention/out", f"{_IN}.attention.output.dense"),
   *_norm(f"{_OURS}/attention_layer_norm", f"{_IN}.attention.output"),
   *_dense(f"{_OURS}/mlp_up", f"{_IN}.intermediate.dense"),
   *_dense(f"{_OURS}/mlp_down", f"{_IN}.output.dense"),
@@ -71,28 +67,31 @@ TABLE: tuple[Entry, ...] = (
   *_norm("mlm_head/layer_norm", "cls.predictions.transform"),
   Entry("mlm_head/bias", "cls.predictions.bias"),
   *_dense("pair_head/dense", "cls.seq_relationship"),
-  # Of sequences and of tokens alike.
+  # The classifier of sequences and that of tokens have the same name.
   *_dense("classifier/dense", "classifier"),
   *_dense("span_head/dense", "qa_outputs"),
 )
-# Copies that some files carry of tensors in the table, by the original.
+# Copies of tensors in the table that some files hold: copy → original.
 TIED = {
   "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
   "cls.predictions.decoder.bias": "cls.predictions.bias",
 }
-# A buffer of transformers before 4.31, no parameter.
+# Buffers, not parameters, of transformers before 4.31.
 BUFFERS = ("bert.embeddings.position_ids",)
 
 
 def pairs(
   config: ModelConfig, parts: Collection[str]
 ) -> Iterator[tuple[Entry, Any, str]]:
-  """Each entry of `parts` with our index and their name, layer by layer."""
+  """Yield each entry of `parts`, its index in our array, and its name there.
+
+  A stacked parameter is yielded once a layer; for others the index is `...`.
+  """
   for entry in TABLE:
-    if entry.part not in parts:
+    if entry.row.part not in parts:
       continue
-    if _LAYER.search(entry.theirs):
+    if entry.row.is_stacked:
       for layer in range(config.num_layers):
-        yield entry, layer, _LAYER.sub(str(layer), entry.theirs)
+        yield entry, layer, entry.theirs.replace(_LAYER, f".{layer}.")
     else:
       yield entry, ..., entry.theirs

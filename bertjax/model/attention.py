@@ -3,7 +3,8 @@
 """Self-attention that stays inside packed examples."""
 
 import functools
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,10 +14,28 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import Dense
 from bertjax.model.ops.dot_product import CONTEXT, attend
 from bertjax.model.ops.fused_attention import KERNELS
-from bertjax.model.ops.random_bits import bits16
+from bertjax.model.ops.random_bits import bits16, row_numbers
 
 Array = jax.Array
 SAVE_CONTEXT = jax.checkpoint_policies.save_only_these_names(CONTEXT)
+
+
+class LayerInputs(NamedTuple):
+  """What every layer reads of a batch beside the hidden states.
+
+  Attributes:
+    packs_BS: number of the packed example, 0 for padding; a position attends
+      to the positions of the same number.
+    rows_B: uint32, each row's number in the global batch, for dropout.
+  """
+
+  packs_BS: Array
+  rows_B: Array
+
+
+def layer_inputs(features: Mapping[str, Array]) -> LayerInputs:
+  """Take from a batch's features what its layers read."""
+  return LayerInputs(features["packs_BS"], row_numbers(features))
 
 
 class SelfAttention(nn.Module):
@@ -27,10 +46,8 @@ class SelfAttention(nn.Module):
   deterministic: bool
 
   @nn.compact
-  def __call__(
-    self, hidden_BSD: Array, packs_BS: Array, rows_B: Array
-  ) -> Array:
-    """Return the attended `hidden_BSD`; pack 0 (padding) sees itself."""
+  def __call__(self, hidden_BSD: Array, inputs: LayerInputs) -> Array:
+    """Return the attended `hidden_BSD`."""
     query_BSHK = self._project("query", hidden_BSD)
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
@@ -38,8 +55,7 @@ class SelfAttention(nn.Module):
       query_BSHK * self.config.head_size**-0.5,
       key_BTHK,
       value_BTHK,
-      packs_BS,
-      rows_B,
+      inputs,
     )
     return self._merge(context_BSHK)
 
@@ -48,23 +64,22 @@ class SelfAttention(nn.Module):
     query_BSHK: Array,
     key_BTHK: Array,
     value_BTHK: Array,
-    packs_BS: Array,
-    rows_B: Array,
+    inputs: LayerInputs,
   ) -> Array:
-    """By the kernel that `compute.attention` names; plainly by any other.
+    """Call the kernel that `compute.attention` names, else the plain path.
 
     Raises:
-      ValueError: dropout is asked of a kernel that has none.
+      ValueError: the model drops attention weights, and the kernel cannot.
     """
-    states = (query_BSHK, key_BTHK, value_BTHK, packs_BS)
+    states = (query_BSHK, key_BTHK, value_BTHK, inputs.packs_BS)
     rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
     name = self.compute.attention
-    # Parameters are born of one row, which no mesh divides.
+    # Initialization runs on one row, which the mesh does not divide.
     if name in KERNELS and not self.is_initializing():
       if rate:
         raise ValueError(
-          f"compute.attention={name} drops no attention weights, and "
-          f"attention_dropout_rate={rate}; set that to 0, or "
+          f"compute.attention={name} cannot drop attention weights, and "
+          f"model.attention_dropout_rate={rate}; set the rate to 0, or "
           "compute.attention=xla"
         )
       return KERNELS[name](*states)
@@ -74,7 +89,7 @@ class SelfAttention(nn.Module):
         attend_plainly, prevent_cse=False, policy=SAVE_CONTEXT
       )
     key = self.make_rng("dropout") if rate else None
-    return attend_plainly(*states, rows_B, key)
+    return attend_plainly(*states, inputs.rows_B, key)
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = Dense(
@@ -108,7 +123,7 @@ def _attend_plainly(
   *,
   rate: float,
 ) -> Array:
-  """With dropout where there is a key for it."""
+  """Attend without a kernel, with dropout if there is a `key`."""
   bits_BHTS = None
   if key is not None:
     rows, length, heads, _ = query_BSHK.shape

@@ -11,25 +11,25 @@ import jax
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.attention import SelfAttention
+from bertjax.model.attention import LayerInputs, SelfAttention, layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.layers import Dense, Dropout, LayerNorm, activation
-from bertjax.model.ops.functions import PROJECTION
-from bertjax.model.ops.random_bits import row_numbers
+from bertjax.model.ops.projection import PROJECTION
 
 Array = jax.Array
-# "attention" is not here: it recomputes less than a layer, in `attention.py`.
+# By name, as in `ComputeConfig.remat`. "attention" recomputes less than a layer
+# and is in `attention.py`.
 REMAT_POLICIES = {
   "dots": jax.checkpoint_policies.save_only_these_names(PROJECTION),
   "full": jax.checkpoint_policies.nothing_saveable,
 }
-# Its annotation in linen says int.
+# linen annotates `in_axes` as int, and documents `broadcast`.
 BROADCAST: Any = nn.broadcast
 HIDDEN_AXES = ("batch", "length", None)
 
 
 class Layer(nn.Module):
-  """Attention and feed-forward, each added and then normalised (post-norm)."""
+  """Attention and feed-forward, each with a residual and a norm (post-norm)."""
 
   config: ModelConfig
   compute: ComputeConfig
@@ -37,16 +37,16 @@ class Layer(nn.Module):
 
   @nn.compact
   def __call__(
-    self, hidden_BSD: Array, packs_BS: Array, rows_B: Array
+    self, hidden_BSD: Array, inputs: LayerInputs
   ) -> tuple[Array, None]:
-    """Return the next `hidden_BSD`, and nothing to stack."""
+    """Return the next `hidden_BSD`, and None, which the scan stacks."""
     attention = SelfAttention(
       self.config, self.compute, self.deterministic, name="attention"
     )
-    add = functools.partial(self._add_and_normalise, rows_B)
+    add = functools.partial(self._add_and_normalize, inputs.rows_B)
     hidden_BSD = add(
       hidden_BSD,
-      attention(hidden_BSD, packs_BS, rows_B),
+      attention(hidden_BSD, inputs),
       "attention_layer_norm",
     )
     hidden_BSD = add(
@@ -54,7 +54,7 @@ class Layer(nn.Module):
     )
     return with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
 
-  def _add_and_normalise(
+  def _add_and_normalize(
     self, rows_B: Array, hidden_BSD: Array, update_BSD: Array, name: str
   ) -> Array:
     update_BSD = Dropout(self.config.hidden_dropout_rate)(
@@ -77,7 +77,10 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-  """Features → hidden states; parameters of all layers stacked on axis 0."""
+  """Features → hidden states.
+
+  The parameters of all layers are stacked on axis 0, for the scan.
+  """
 
   config: ModelConfig
   compute: ComputeConfig
@@ -112,5 +115,5 @@ class Encoder(nn.Module):
     )
     hidden_BSD, _ = stack(
       self.config, self.compute, deterministic, name="layers"
-    )(hidden_BSD, features["packs_BS"], row_numbers(features))
+    )(hidden_BSD, layer_inputs(features))
     return hidden_BSD

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands on the encoder: pooler, masked-LM head, linear heads."""
+"""The heads on the encoder: pooler, masked language model, linear layers."""
 
 import flax.linen as nn
 import jax
@@ -8,7 +8,13 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.layers import Dense, LayerNorm, activation, weights, zeros
+from bertjax.model.layers import (
+  Dense,
+  LayerNorm,
+  activation,
+  kernel_init,
+  zeros,
+)
 
 Array = jax.Array
 
@@ -19,7 +25,7 @@ def gather_positions(hidden_BSD: Array, positions_BP: Array) -> Array:
 
 
 class Pooler(nn.Module):
-  """tanh of a projection of each packed example's [CLS]."""
+  """The tanh of a projection of each packed example's [CLS]."""
 
   config: ModelConfig
   compute: ComputeConfig
@@ -28,8 +34,8 @@ class Pooler(nn.Module):
   def __call__(self, hidden_BSD: Array, starts_BR: Array) -> Array:
     """Return `pooled_BRD`."""
     first_BRD = gather_positions(hidden_BSD, starts_BR)
-    # Neither axis is cut: the matrix is small and its output axis is again
-    # the width.
+    # The output axis has no name: it is the width again, and one matrix cannot
+    # shard both of its axes over `fsdp`.
     width = self.config.hidden_size
     dense = Dense(
       self.config, self.compute, ("embed", None), (width,), name="dense"
@@ -38,16 +44,19 @@ class Pooler(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-  """Transform, then the tied word table with a bias of its own."""
+  """A transformation, then the tied word table and a bias of its own."""
 
   config: ModelConfig
   compute: ComputeConfig
 
   @nn.compact
   def __call__(self, hidden_BPD: Array, table_VD: Array) -> Array:
-    """Return float32 `logits_BPV` for the P gathered positions only."""
+    """Return float32 `logits_BPV` for the P gathered positions.
+
+    The transformation ends in the width of the table.
+    """
     config, compute = self.config, self.compute
-    width = config.hidden_size
+    width = table_VD.shape[-1]
     dense = Dense(config, compute, ("embed", None), (width,), name="dense")
     layer_norm = LayerNorm(
       config.layer_norm_epsilon, compute.dtype, name="layer_norm"
@@ -65,18 +74,18 @@ class MaskedLMHead(nn.Module):
 
 
 class Classifier(nn.Module):
-  """A linear head whose logits are float32."""
+  """A linear layer to float32 logits."""
 
   config: ModelConfig
   num_classes: int
 
   @nn.compact
   def __call__(self, pooled: Array) -> Array:
-    """Return logits over `num_classes` along a new last axis."""
+    """Return logits; the last axis is the classes."""
     return nn.Dense(
       self.num_classes,
       dtype=jnp.float32,
-      kernel_init=weights(self.config, ("embed", None)),
+      kernel_init=kernel_init(self.config, ("embed", None)),
       bias_init=zeros(None),
       name="dense",
     )(pooled.astype(jnp.float32))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layers that every part of the model is made of."""
+"""What every part of the model is made of: initializers and small layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,30 +11,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.ops.functions import gelu, gelu_tanh, normalise, project
-from bertjax.model.ops.random_bits import bits16
+from bertjax.model.ops.gelu import gelu, gelu_tanh
+from bertjax.model.ops.layer_norm import layer_norm
+from bertjax.model.ops.projection import project
+from bertjax.model.ops.random_bits import bits16, dropped_below, kept_scale
 
 Array = jax.Array
 Axes = tuple[str | None, ...]
-Initializer = Callable[..., Any]  # of an array, boxed with its axes
+# (key, shape, dtype) → an array in a box with the logical names of its axes.
+Initializer = Callable[..., Any]
 
 
-def weights(config: ModelConfig, axes: Axes) -> Initializer:
-  """Initializer of a kernel or table whose axes have these logical names.
+def kernel_init(config: ModelConfig, axes: Axes) -> Initializer:
+  """Initialize a kernel or table whose axes have these logical names.
 
-  A normal of `initializer_std` cut at two standard deviations, so that its
-  own standard deviation is 0.88 of that (google-research/bert, modeling.py).
+  A normal distribution of `initializer_std`, cut at two standard deviations:
+  what is left of it has a standard deviation of 0.88 · `initializer_std`
+  (google-research/bert, modeling.py).
   """
   init = nn.initializers.truncated_normal(config.initializer_std)
-  return _boxed(init, axes)
+  return _with_logical_axes(init, axes)
 
 
 def sinusoids(config: ModelConfig, axes: Axes) -> Initializer:
-  """Initializer of a position table, with the spread of `initializer_std`.
+  """Initialize a position table by sines and cosines.
 
-  Sines and cosines as of Vaswani et al. (2017, section 3.5), but with
-  wavelengths from 2π positions to the length of the table: theirs go on to
-  10000 · 2π, and half of the columns hardly change over a row.
+  They are those of Vaswani et al. (2017, section 3.5), but with wavelengths
+  from 2π positions to the length of the table. Up to 10000 · 2π, as in the
+  paper, half of the columns would hardly change over a row. The root mean
+  square is `initializer_std`.
   """
 
   def init(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Any:
@@ -43,27 +48,29 @@ def sinusoids(config: ModelConfig, axes: Axes) -> Initializer:
     column_D = np.arange(width)
     longest = max(length / (2 * np.pi), 1.0)
     rate_D = longest ** (-2 * (column_D // 2) / width)
-    # A cosine is a sine that is a quarter ahead.
+    # A cosine is a sine a quarter of a period ahead.
     angle_SD = np.arange(length)[:, None] * rate_D + column_D % 2 * np.pi / 2
     scale = config.initializer_std * 2**0.5
     return jnp.asarray(scale * np.sin(angle_SD), dtype)
 
-  return _boxed(init, axes)
+  return _with_logical_axes(init, axes)
 
 
 def zeros(*axes: str | None) -> Initializer:
-  """Initializer of a bias whose axes have these logical names."""
-  return _boxed(nn.initializers.zeros_init(), axes)
+  """Initialize a bias whose axes have these logical names."""
+  return _with_logical_axes(nn.initializers.zeros_init(), axes)
 
 
-def _boxed(init: Initializer, axes: Axes) -> Initializer:
-  return lambda *arguments: Named(init(*arguments), axes)
+def _with_logical_axes(init: Initializer, axes: Axes) -> Initializer:
+  return lambda *arguments: UnconstrainedPartitioned(init(*arguments), axes)
 
 
-class Named(nn.LogicallyPartitioned):
-  """A parameter and the names of its axes.
+class UnconstrainedPartitioned(nn.LogicallyPartitioned):
+  """A parameter and the logical names of its axes.
 
-  The names say where it is born, and nothing while it is used.
+  The names say how the parameter is sharded when it is made. linen's own box
+  also constrains the sharding wherever the parameter is read; this one does
+  not, because a step may read a gathered copy.
   """
 
   def unbox(self, apply_constraint: bool = True) -> Any:
@@ -73,15 +80,15 @@ class Named(nn.LogicallyPartitioned):
 
 
 class Dense(nn.Module):
-  """A projection of the last axes of its input, and a bias.
+  """A projection of the last axes of the input, and a bias.
 
-  The product is in the dtype of compute. The bias is added in float32, so
-  that its gradient, a sum over all positions, is one of float32 too.
+  The product is in the dtype of `compute`. The bias is added in float32, so
+  that its gradient, a sum over all positions, is summed in float32.
 
   Attributes:
-    config: of the model.
-    compute: of the model.
-    axes: logical names of the kernel's axes, those of the input first.
+    config: gives the kernel's initializer its standard deviation.
+    compute: gives the dtype of product and output.
+    axes: logical names of the kernel's axes, the input's axes first.
     features: sizes of the output's axes.
   """
 
@@ -96,17 +103,17 @@ class Dense(nn.Module):
     dtype = jnp.dtype(self.compute.dtype)
     contracted = len(self.axes) - len(self.features)
     shape = (*inputs.shape[inputs.ndim - contracted :], *self.features)
-    kernel = self.param("kernel", weights(self.config, self.axes), shape)
+    kernel = self.param("kernel", kernel_init(self.config, self.axes), shape)
     bias = self.param("bias", zeros(*self.axes[contracted:]), self.features)
     output = project(inputs.astype(dtype), kernel.astype(dtype), contracted)
-    spread = bias.reshape((1,) * (output.ndim - bias.ndim) + bias.shape)
-    return (output.astype(jnp.float32) + spread).astype(dtype)
+    bias = bias.reshape((1,) * (output.ndim - bias.ndim) + bias.shape)
+    return (output.astype(jnp.float32) + bias).astype(dtype)
 
 
 class LayerNorm(nn.Module):
-  """Layer normalisation over the last axis, statistics in float32.
+  """Layer normalization over the last axis, with statistics in float32.
 
-  linen's own promotes dtypes implicitly in bfloat16.
+  `nn.LayerNorm` promotes dtypes implicitly when it computes in bfloat16.
   """
 
   epsilon: float
@@ -114,17 +121,19 @@ class LayerNorm(nn.Module):
 
   @nn.compact
   def __call__(self, hidden: Array) -> Array:
-    """Return `hidden` normalised, in `dtype`; any rank."""
+    """Return `hidden` normalized, in `dtype`; any rank."""
     width = hidden.shape[-1]
     ones = nn.initializers.ones_init()
-    scale_D = self.param("scale", _boxed(ones, ("embed",)), (width,))
+    scale_D = self.param(
+      "scale", _with_logical_axes(ones, ("embed",)), (width,)
+    )
     bias_D = self.param("bias", zeros("embed"), (width,))
-    output: Array = normalise(hidden, scale_D, bias_D, self.epsilon)
+    output: Array = layer_norm(hidden, scale_D, bias_D, self.epsilon)
     return output.astype(self.dtype)
 
 
 class Dropout(nn.Module):
-  """Dropout from the flax rng collection `dropout`, one key a step."""
+  """Dropout that draws from the flax rng `dropout`."""
 
   rate: float
 
@@ -132,9 +141,10 @@ class Dropout(nn.Module):
   def __call__(
     self, hidden: Array, rows_B: Array, *, deterministic: bool
   ) -> Array:
-    """Return `hidden` with a share of `rate` zeroed, the rest scaled up.
+    """Zero a share `rate` of `hidden` and scale the rest up.
 
-    `rows_B` is the number of each row in the global batch.
+    `rows_B` is each row's number in the global batch: the same elements are
+    dropped however the batch is sharded or cut into micro-batches.
     """
     if deterministic or self.rate == 0.0:
       return hidden
@@ -145,21 +155,8 @@ class Dropout(nn.Module):
     )
 
 
-def dropped_below(rate: float) -> int:
-  """Return the bound below which 16 random bits drop their element."""
-  return round(rate * 2**16)
-
-
-def kept_scale(rate: float) -> float:
-  """Return what elements that stay are multiplied by.
-
-  The share that is kept is exact, and so is its inverse.
-  """
-  return 2**16 / (2**16 - dropped_below(rate))
-
-
 def activation(config: ModelConfig) -> Callable[[Array], Array]:
-  """The feed-forward non-linearity named by `config.activation`.
+  """Return the feed-forward non-linearity named by `config.activation`.
 
   Raises:
     ValueError: a name other than gelu and gelu_tanh.

@@ -1,14 +1,151 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the leaves of a tree."""
+"""Everything that the project knows of a parameter by its name.
 
-from typing import Any
+`PARAMETERS` has one row for each parameter of any model, and `PARTS` one for
+each tree at the top of a model's parameters. Optimizers, checkpoints, transfer
+and interop read them; no other file names a parameter but `interop/table.py`,
+which gives it its name in another library.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
+
+SpareToken = Literal["mean", "min"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """One tree at the top of a model's parameters.
+
+  Attributes:
+    is_head: whether it belongs to one task. A fine-tuned model makes its heads
+      anew and takes none from a bundle.
+    needs_pair_loss: whether, in pre-training, only a sentence-pair loss
+      reaches it.
+  """
+
+  is_head: bool = True
+  needs_pair_loss: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+  """One parameter, or one in each layer, stacked.
+
+  Attributes:
+    name: its path, such as "encoder/layers/mlp_up/kernel".
+    is_stacked: whether axis 0 is the layers of the encoder's scan. What holds
+      for a parameter then holds for each slice and not for the whole array.
+    decays: whether weight decay applies to it. LAMB scales the update of
+      exactly these by a ratio of norms, one for each layer.
+    inputs: axes of a kernel that are contracted with its input; they come
+      first, after the layers. 0 for anything but a kernel.
+    is_hidden: whether it is a kernel between hidden states, whose update Muon
+      orthogonalizes. A kernel that makes logits is not.
+    is_narrow: whether the model reads it in the compute dtype; else float32.
+    spare_token: None, or axis 0 is the vocabulary, and this says what a token
+      that never occurs has: the mean over the tokens, or their minimum.
+  """
+
+  name: str
+  is_stacked: bool = False
+  decays: bool = False
+  inputs: int = 0
+  is_hidden: bool = False
+  is_narrow: bool = False
+  spare_token: SpareToken | None = None
+
+  @property
+  def part(self) -> str:
+    """The key of PARTS under which it is, such as "encoder"."""
+    return self.name.partition("/")[0]
+
+
+PARTS: Mapping[str, Part] = {
+  "encoder": Part(is_head=False),
+  "pooler": Part(is_head=False, needs_pair_loss=True),
+  "mlm_head": Part(),
+  "pair_head": Part(needs_pair_loss=True),
+  "classifier": Part(),
+  "span_head": Part(),
+}
+
+
+def _table(name: str, spare_token: SpareToken | None = None) -> list[Parameter]:
+  return [
+    Parameter(
+      f"encoder/embeddings/{name}/embedding",
+      decays=True,
+      is_narrow=True,
+      spare_token=spare_token,
+    )
+  ]
+
+
+def _norm(name: str, *, is_stacked: bool = False) -> list[Parameter]:
+  return [
+    Parameter(f"{name}/{leaf}", is_stacked=is_stacked)
+    for leaf in ("scale", "bias")
+  ]
+
+
+def _dense(
+  name: str,
+  inputs: int = 1,
+  *,
+  is_stacked: bool = False,
+  is_hidden: bool = True,
+) -> list[Parameter]:
+  kernel = Parameter(
+    f"{name}/kernel",
+    is_stacked=is_stacked,
+    decays=True,
+    inputs=inputs,
+    is_hidden=is_hidden,
+    is_narrow=is_hidden,
+  )
+  return [kernel, Parameter(f"{name}/bias", is_stacked=is_stacked)]
+
+
+def _layers(name: str = "encoder/layers") -> list[Parameter]:
+  return [
+    *_dense(f"{name}/attention/query", is_stacked=True),
+    *_dense(f"{name}/attention/key", is_stacked=True),
+    *_dense(f"{name}/attention/value", is_stacked=True),
+    *_dense(f"{name}/attention/out", inputs=2, is_stacked=True),
+    *_norm(f"{name}/attention_layer_norm", is_stacked=True),
+    *_dense(f"{name}/mlp_up", is_stacked=True),
+    *_dense(f"{name}/mlp_down", is_stacked=True),
+    *_norm(f"{name}/mlp_layer_norm", is_stacked=True),
+  ]
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+  parameter.name: parameter
+  for parameter in (
+    *_table("word", spare_token="mean"),
+    *_table("position"),
+    *_table("type"),
+    *_norm("encoder/embeddings/layer_norm"),
+    *_layers(),
+    *_dense("pooler/dense"),
+    *_dense("mlm_head/dense"),
+    *_norm("mlm_head/layer_norm"),
+    Parameter("mlm_head/bias", spare_token="min"),
+    *_dense("pair_head/dense", is_hidden=False),
+    *_dense("classifier/dense", is_hidden=False),
+    *_dense("span_head/dense", is_hidden=False),
+  )
+}
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-  """Name of a leaf as "encoder/layers/mlp/kernel"."""
+  """Return the name of a leaf, such as "encoder/layers/mlp_up/kernel"."""
   return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
@@ -17,3 +154,77 @@ def by_name(tree: Any) -> dict[str, Any]:
   return {
     leaf_name(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)
   }
+
+
+def is_under(name: str, prefixes: Iterable[str]) -> bool:
+  """Whether a path is one of `prefixes` or below one of them."""
+  return any(
+    name == prefix or name.startswith(prefix + "/") for prefix in prefixes
+  )
+
+
+def find(name: str) -> Parameter:
+  """Return the row of a parameter.
+
+  Raises:
+    ValueError: the table has no such parameter.
+  """
+  if name not in PARAMETERS:
+    raise ValueError(
+      f"unknown parameter {name!r}: give it a row in PARAMETERS of "
+      "bertjax/model/parameters.py"
+    )
+  return PARAMETERS[name]
+
+
+def map_parameters(
+  function: Callable[..., Any], params: Any, *others: Any
+) -> Any:
+  """Return the tree of `function(row, leaf, …)` of every parameter.
+
+  Args:
+    function: takes the row of PARAMETERS, the leaf of `params` and the leaf of
+      each of `others`.
+    params: parameters, or any tree of the same names.
+    others: trees of the same structure.
+
+  Raises:
+    ValueError: the table has no such parameter.
+  """
+  return jax.tree.map_with_path(
+    lambda path, *leaves: function(find(leaf_name(path)), *leaves),
+    params,
+    *others,
+  )
+
+
+def compute_copy(params: Any, dtype: str) -> Any:
+  """Return `params`, each in the dtype in which the model reads it.
+
+  The model casts float32 parameters to the same dtypes. Cast once and before
+  anything is differentiated, gradients have these dtypes too, and what travels
+  between devices is half as large in bfloat16.
+  """
+  return map_parameters(
+    lambda row, leaf: leaf.astype(jnp.dtype(dtype)) if row.is_narrow else leaf,
+    params,
+  )
+
+
+def count_parameters(params: Any) -> int:
+  """Return the number of parameters in a tree of arrays or of their shapes."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def pair_loss_parts() -> tuple[str, ...]:
+  """Return the parts that, in pre-training, only a pair loss reaches."""
+  return tuple(name for name, part in PARTS.items() if part.needs_pair_loss)
+
+
+def heads(*trees: Mapping[str, Any]) -> tuple[str, ...]:
+  """Return the heads that any of these parameter trees has."""
+  return tuple(
+    name
+    for name, part in PARTS.items()
+    if part.is_head and any(name in tree for tree in trees)
+  )

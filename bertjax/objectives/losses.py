@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.config import ObjectiveConfig
-from bertjax.model.ops.functions import cross_entropy, pick
+from bertjax.model.ops.cross_entropy import cross_entropy, take_along_last
+from bertjax.model.parameters import pair_loss_parts
 from bertjax.objectives.masking import Masked
 from bertjax.objectives.metrics import Metrics, ratio
 
@@ -39,7 +40,7 @@ def inactive_parameters(objective: ObjectiveConfig) -> tuple[str, ...]:
 
   They stay at their initial values: no update and no decay.
   """
-  return () if has_pair_loss(objective) else ("pooler", "pair_head")
+  return () if has_pair_loss(objective) else pair_loss_parts()
 
 
 def pretraining_weights(
@@ -137,7 +138,7 @@ def _scores(
   """
   weight = jnp.sum(weights)
   fixed = jax.lax.stop_gradient(logits)
-  right = pick(fixed, targets) >= jnp.max(fixed, axis=-1)
+  right = take_along_last(fixed, targets) >= jnp.max(fixed, axis=-1)
   losses = cross_entropy(logits, targets)
   return {
     f"{name}_loss": (jnp.sum(losses * weights), weight),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Schedules and optimizers, made from a config by name."""
+"""Make schedules and optimizers from a config."""
 
 from bertjax.optim.optimizers import make_optimizer
 from bertjax.optim.phased import make_run_schedule

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Adam's direction as BERT takes it."""
+"""The direction of BERT's Adam."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from bertjax.config import OptimizerConfig
 
 
 class UncorrectedAdamState(NamedTuple):
-  """Moments of the gradient; no count, because nothing is corrected by it."""
+  """Moments of the gradient; bias correction would also need a count."""
 
   mean: optax.Params
   square: optax.Params
@@ -24,8 +24,8 @@ def scale_by_uncorrected_adam(
   """Return mean / (√square + ε), without bias correction.
 
   google-research/bert, optimization.py, AdamWeightDecayOptimizer. optax has
-  Adam only with the correction, which makes early steps up to √(1−β₂)/(1−β₁)
-  times smaller than these.
+  only the Adam with bias correction, whose early steps are smaller by a factor
+  of up to (1−β₁) / √(1−β₂).
   """
 
   def init(params: optax.Params) -> UncorrectedAdamState:

@@ -10,22 +10,21 @@ import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from bertjax.config import OptimizerConfig
-from bertjax.model.parameters import leaf_name
-from bertjax.optim.stacks import is_stacked
+from bertjax.model.parameters import Parameter, map_parameters
 
-# Adam's usual root mean square, which makes one learning rate and one decay
-# serve both (Liu et al., 2025, arXiv 2502.16982, section 2.2).
+# The usual root mean square of Adam's updates. With it, one learning rate and
+# one weight decay serve both (Liu et al., 2025, arXiv 2502.16982, section 2.2).
 UPDATE_RMS = 0.2
 
 
 def scale_by_muon_and_adam(
   config: OptimizerConfig,
 ) -> optax.GradientTransformation:
-  """Return the orthogonalised momentum of matrices, and Adam of the rest.
+  """Orthogonalize the momentum of hidden matrices; use Adam for the rest.
 
-  Jordan et al. (2024): the update of a matrix has all its singular values
-  near one. Layers that are stacked by a scan are matrices of their own.
-  Tables, biases, norms and the pair head go by Adam, with bias correction.
+  Jordan et al. (2024): all singular values of a matrix's update are near one.
+  Each layer of a stacked kernel is one matrix. Tables, biases, norms and the
+  kernels that make logits go by Adam with bias correction.
   """
 
   def match_rms(
@@ -46,34 +45,26 @@ def scale_by_muon_and_adam(
         b1=config.beta1, b2=config.beta2, eps=config.epsilon
       ),
     },
-    matrix_mask,
+    hidden_mask,
   )
 
 
-def matrix_mask(params: optax.Params) -> optax.Params:
-  """True for the kernels between hidden states; logits are none."""
-
-  def is_matrix(path: tuple, _: Any) -> bool:
-    name = leaf_name(path)
-    return name.endswith("/kernel") and not name.startswith(
-      ("pair_head/", "classifier/")
-    )
-
-  return jax.tree_util.tree_map_with_path(is_matrix, params)
+def hidden_mask(params: optax.Params) -> optax.Params:
+  """Return True for the kernels between hidden states."""
+  return map_parameters(lambda row, _: row.is_hidden, params)
 
 
 def matrix_axes(kernels: optax.Params) -> optax.Params:
-  """Say which axes of each kernel its inputs and its outputs are."""
+  """Return the input axes and the output axes of each kernel."""
 
-  def axes(path: tuple, kernel: Any) -> MuonDimensionNumbers:
-    first = 1 if is_stacked(path) else 0
-    # Heads and their width are inputs of what merges them, else outputs.
-    middle = first + (2 if leaf_name(path).endswith("/out/kernel") else 1)
+  def axes(row: Parameter, kernel: Any) -> MuonDimensionNumbers:
+    first = int(row.is_stacked)
+    middle = first + row.inputs
     return MuonDimensionNumbers(
       tuple(range(first, middle)), tuple(range(middle, kernel.ndim))
     )
 
-  return jax.tree_util.tree_map_with_path(axes, kernels)
+  return map_parameters(axes, kernels)
 
 
 def _scaled(update: jax.Array, axes: Any) -> jax.Array:

@@ -1,19 +1,23 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One optimizer, read as a list of named transforms."""
+"""Optimizers: clip, find a direction, decay, step."""
 
-import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from bertjax.config import OptimizerConfig
 from bertjax.config.checks.ranges import one_of
-from bertjax.model.parameters import leaf_name
+from bertjax.model.parameters import (
+  by_name,
+  is_under,
+  leaf_name,
+  map_parameters,
+)
 from bertjax.optim.adamw import scale_by_uncorrected_adam
-from bertjax.optim.clipping import clip_by_global_norm
 from bertjax.optim.lamb import scale_by_layer_trust_ratio
 from bertjax.optim.muon import scale_by_muon_and_adam
 
@@ -33,7 +37,7 @@ def _scale_by_muon(config: OptimizerConfig) -> optax.GradientTransformation:
 def _promoting(
   inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-  """Let `inner` raise a float to its integer count under strict promotion."""
+  """Allow `inner` to mix floats with its integer count, as optax does."""
 
   def update(
     updates: optax.Updates, state: Any, params: optax.Params | None = None
@@ -44,15 +48,35 @@ def _promoting(
   return optax.GradientTransformation(inner.init, update)
 
 
-# What each makes of a gradient, before decay and learning rate.
-DIRECTIONS = {
-  "adamw": scale_by_uncorrected_adam,
-  "adamw_corrected": _scale_by_corrected_adam,
-  "lamb": _scale_by_corrected_adam,
-  "muon": _scale_by_muon,
+def decay_mask(params: optax.Params) -> optax.Params:
+  """Return True for every parameter that decays."""
+  return map_parameters(lambda row, _: row.decays, params)
+
+
+class UpdateRule(NamedTuple):
+  """What tells one optimizer from another.
+
+  Attributes:
+    direction: config → the transform of a gradient into a direction.
+    after_decay: transforms of the direction and the weight decay together.
+  """
+
+  direction: Callable[[OptimizerConfig], optax.GradientTransformation]
+  after_decay: tuple[optax.GradientTransformation, ...] = ()
+
+
+# By name, as in `OptimizerConfig.name`.
+UPDATE_RULES = {
+  "adamw": UpdateRule(scale_by_uncorrected_adam),
+  "adamw_corrected": UpdateRule(_scale_by_corrected_adam),
+  "lamb": UpdateRule(
+    _scale_by_corrected_adam,
+    # What does not decay is not scaled: google-research/albert,
+    # lamb_optimizer.py, and apex's FusedLAMB with its use_nvlamb=False.
+    (optax.masked(scale_by_layer_trust_ratio(), decay_mask),),
+  ),
+  "muon": UpdateRule(_scale_by_muon),
 }
-# google-research/bert, optimization.py: everything decays but these.
-UNDECAYED = re.compile(r"layer_norm|bias")
 
 
 def make_optimizer(
@@ -64,28 +88,26 @@ def make_optimizer(
   """Clip by the global norm, scale, decay, and step against the gradient.
 
   Args:
-    config: `adamw` is BERT's (no bias correction); `adamw_corrected` is
-      optax's, with it; `lamb` is that and gives direction and decay together
-      the norm of what they change; `muon` orthogonalises the updates of
-      hidden matrices and corrects. In all of them ε stands outside the root
-      and the decay is decoupled and times the learning rate.
+    config: `adamw` is BERT's, without bias correction; `adamw_corrected` is
+      optax's, with it. `lamb` scales the update of `adamw_corrected`, decay
+      included, to the norm of the parameter. `muon` orthogonalizes the updates
+      of hidden matrices. In all of them ε is added outside the root, and the
+      decay is decoupled and multiplied by the learning rate.
     schedule: step → learning rate; see `make_schedule`.
-    inactive: paths (`pooler`, `encoder/layers`) of parameters that no loss
-      reaches: no update, no decay, no slots. Each must exist.
+    inactive: paths such as `pooler` or `encoder/layers`. The parameters below
+      them get no update, no decay and no optimizer state.
 
   Raises:
-    ValueError: an unknown name; at init, a path in `inactive` under which
-      there is no parameter.
+    ValueError: an unknown name; at init, a path in `inactive` without a
+      parameter, or a parameter that `model/parameters.py` does not know.
   """
-  one_of(DIRECTIONS, "optimizer.name", config.name)
-  # What does not decay is not adapted either: google-research/albert,
-  # lamb_optimizer.py, and apex's FusedLAMB with its default use_nvlamb=False.
-  by_layer = optax.masked(scale_by_layer_trust_ratio(), decay_mask)
+  one_of(UPDATE_RULES, "optimizer.name", config.name)
+  rule = UPDATE_RULES[config.name]
   active = optax.chain(
     clip_by_global_norm(config.clip_norm),
-    DIRECTIONS[config.name](config),
+    rule.direction(config),
     optax.add_decayed_weights(config.weight_decay, decay_mask),
-    *([by_layer] if config.name == "lamb" else []),
+    *rule.after_decay,
     optax.scale_by_learning_rate(schedule),
   )
   if not inactive:
@@ -96,32 +118,37 @@ def make_optimizer(
   )
 
 
-def decay_mask(params: optax.Params) -> optax.Params:
-  """True where a parameter decays: kernels and tables."""
-  return jax.tree_util.tree_map_with_path(
-    lambda path, _: UNDECAYED.search(leaf_name(path)) is None, params
-  )
+def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
+  """Scale all gradients by limit / norm if their norm exceeds `limit`.
+
+  The same function as `optax.clip_by_global_norm`, but multiplying by one
+  factor instead of dividing every element: compilers fuse the product into
+  the update that follows, and keep the quotients as arrays of their own.
+  """
+
+  def update(
+    updates: optax.Updates, state: Any, params: optax.Params | None = None
+  ) -> tuple[optax.Updates, Any]:
+    del params
+    factor = limit / jnp.maximum(optax.tree.norm(updates), limit)
+    return jax.tree.map(lambda leaf: leaf * factor, updates), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def active_mask(params: optax.Params, inactive: Sequence[str]) -> optax.Params:
-  """False for every parameter under one of the paths `inactive`.
+  """Return False for every parameter under one of the paths `inactive`.
 
   Raises:
     ValueError: a path under which there is no parameter.
   """
-  paths = jax.tree_util.tree_flatten_with_path(params)[0]
-  names = [leaf_name(path) for path, _ in paths]
+  names = by_name(params)
   for prefix in inactive:
-    if not any(_under(name, prefix) for name in names):
+    if not any(is_under(name, [prefix]) for name in names):
       raise ValueError(
-        f"inactive={prefix!r} holds no parameter; there are "
-        f"{sorted({name.split('/')[0] for name in names})}"
+        f"inactive={prefix!r} holds no parameter; give a path under "
+        f"{', '.join(sorted({name.split('/')[0] for name in names}))}"
       )
-  return jax.tree_util.tree_map_with_path(
-    lambda path, _: not any(_under(leaf_name(path), p) for p in inactive),
-    params,
+  return jax.tree.map_with_path(
+    lambda path, _: not is_under(leaf_name(path), inactive), params
   )
-
-
-def _under(name: str, prefix: str) -> bool:
-  return name == prefix or name.startswith(prefix + "/")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The learning rate of a run of one or two phases."""
+"""The learning rate over a run of one or two phases."""
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,14 @@ def make_run_schedule(
   """Return step → learning rate over a whole run.
 
   Args:
-    first: its schedule, over the steps before `second`, or over all where
-      `second` has no steps or no learning rate of its own.
-    second: the last of the steps; of its rate and warm-up the same kind of
-      schedule is made, which begins again at its first step.
-    steps: of the run.
+    first: the optimizer of phase 1. Its schedule ends where `second` begins,
+      or with the run if `second` has no steps or no learning rate of its own.
+    second: the last phase. Its learning rate and warm-up make a schedule of
+      the same kind, which starts at the first step of the phase.
+    steps: number of steps of the whole run.
 
   Raises:
-    ValueError: what `checks.check_optimizer` refuses.
+    ValueError: see `checks.check_optimizer`.
   """
   parts = split_optimizer(first, second, steps)
   schedules = [make_schedule(config, length) for config, length in parts]
@@ -35,7 +35,7 @@ def make_run_schedule(
 
   def schedule(count: jax.typing.ArrayLike) -> jax.Array:
     step = jnp.asarray(count)
-    # The one that is not chosen is asked for steps that it has.
+    # Clipped, because `after` has no steps before the border.
     late = after(jnp.maximum(step - border, 0))
     return jnp.where(step < border, before(step), late)
 

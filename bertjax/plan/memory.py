@@ -23,11 +23,6 @@ def shard_bytes(tree: Any) -> int:
   )
 
 
-def count_parameters(tree: Any) -> int:
-  """Return the number of parameters of an abstract tree."""
-  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
-
-
 def describe(
   state: TrainState,
   batch: Mapping[str, Any],

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertjax.config import PretrainConfig, accumulation, checks, to_mapping
 from bertjax.config.phases import Phase, split_phases
+from bertjax.model.parameters import count_parameters
 from bertjax.plan import compiling, cost, counting, memory, roofline
 from bertjax.plan.hardware.topologies import Topology, get_devices
 from bertjax.plan.hlo import collectives, parsing, products, traffic
@@ -101,7 +102,7 @@ def make_plan(
     "bound": BOUND,
     "topology": describe_topology(topology),
     "mesh": dict(program.mesh.shape),
-    "parameters": memory.count_parameters(program.abstract_state().params),
+    "parameters": count_parameters(program.abstract_state().params),
     "config": to_mapping(config),
     "notes": notes,
     "phases": described,

@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
 from bertjax.model import BertForPreTraining
-from bertjax.model.precision import compute_copy
+from bertjax.model.parameters import compute_copy
 from bertjax.objectives import losses as objectives
 from bertjax.objectives import masking
 from bertjax.objectives.metrics import Metrics

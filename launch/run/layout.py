@@ -5,7 +5,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bertjax.checkpoints import bundle
+from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost, sharding
 from bertjax.train.program import Program
 
@@ -24,7 +24,7 @@ def describe_layout(program: Program, params: Any) -> Iterator[str]:
   shape = " × ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
   processes = multihost.process_count()
   yield (
-    f"{bundle.count_parameters(params):,} parameters on {mesh.size} "
+    f"{count_parameters(params):,} parameters on {mesh.size} "
     f"{mesh.devices.flat[0].device_kind} ({shape}) of {processes} "
     f"process{'es' * (processes > 1)}"
   )

@@ -113,7 +113,7 @@ class Run:
     if origin is None:
       return state
     before = resize.shapes_before(state.params, origin.model.vocab_size)
-    params = resize.grow(
+    params = resize.resize_embeddings(
       bundle.load_params(origin, like=before),
       state.params,
       find_parts(

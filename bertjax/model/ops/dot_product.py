@@ -1,18 +1,19 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Attention inside packed examples, with its derivative written down.
+"""Attention inside packed examples, with its derivative written out.
 
-Left to itself, differentiation keeps the scores' softmax in float32 and again
-in the dtype of compute, what dropout leaves of it, and which it leaves: seven
-bytes or more for every pair of positions. Written down, it keeps one number
-of the dtype of compute, whose sign says whether it was dropped: the softmax's
-numerator. Its denominator divides what was attended to, once in S and not in
-S · T (Dao et al., 2022, algorithm 1).
+Autodiff saves the softmax in float32 and in the compute dtype, its product
+with the dropout mask, and the mask: seven bytes or more for every pair of
+positions. This saves one number in the compute dtype for a pair, the numerator
+of the softmax, and makes it negative where dropout drops it. The denominator
+divides the output, S numbers a head instead of S · T (Dao et al., 2022,
+algorithm 1).
 
-Pairs are keys × queries, the order in which compilers for TPU lay them out. In
-the other they copy the random bits and, on the way back, the weights, which
-comes to 0.75 GB of traffic a layer of BERT-large at 16 rows of 512 by v5e's own
-count, and v6e's (libtpu 0.0.42.1) dies of it.
+Arrays of pairs are keys × queries, the order in which TPU compilers lay them
+out. In the order queries × keys the compilers copy the random bits and, in the
+backward pass, the weights: 0.75 GB of traffic a layer of BERT-large at 16 rows
+of 512 by the v5e compiler's own count. The compiler for v6e (libtpu 0.0.42.1)
+crashes.
 """
 
 import functools
@@ -22,13 +23,13 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from bertjax.model.layers import dropped_below, kept_scale
+from bertjax.model.ops.random_bits import dropped_below, kept_scale
 
 Array = jax.Array
-# Added to scores outside a pack. The largest score of a pack is subtracted
-# before the exponential, which is then exactly 0: padding is invisible.
+# The score of a pair that is not in one pack. The largest score of the pack is
+# subtracted before the exponential, which is then exactly 0 for such a pair.
 OUTSIDE = -1e9
-# The name under which rematerialisation finds what was attended to.
+# The name by which rematerialization policies find the output of attention.
 CONTEXT = "context"
 
 
@@ -44,12 +45,14 @@ def attend(
   """Return softmax(query · key) · value within each pack, `context_BSHK`.
 
   Args:
-    query_BSHK: scaled already.
-    key_BTHK: of the same dtype, that of compute.
-    value_BTHK: too.
-    packs_BS: 0 padding, which sees itself; else the packed example.
-    bits_BHTS: uint16, uniform, for the dropout of weights; None drops none.
-    rate: of that dropout.
+    query_BSHK: already scaled, in the compute dtype.
+    key_BTHK: in the compute dtype.
+    value_BTHK: in the compute dtype.
+    packs_BS: number of the packed example, 0 for padding; a position attends
+      to the positions of the same number.
+    bits_BHTS: uniform uint16 for the dropout of attention weights, or None
+      for no dropout.
+    rate: share of the attention weights that is dropped.
   """
   return _forward(query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHTS, rate)[
     0
@@ -97,11 +100,13 @@ def _forward(
 
 
 def _backward(
-  rate: float, kept: Any, gradient_BSHK: Array
+  rate: float, saved: Any, gradient_BSHK: Array
 ) -> tuple[Array, Array, Array, None, None]:
-  query_BSHK, key_BTHK, value_BTHK, weights_BHTS, sums_BSH1, context_BSHK = kept
+  query_BSHK, key_BTHK, value_BTHK, weights_BHTS, sums_BSH1, context_BSHK = (
+    saved
+  )
   dtype = query_BSHK.dtype
-  # The weights' divisor, where it is one number in S rather than in S · T.
+  # The softmax's denominator divides S numbers a head here, not S · T.
   gradient_BSHK = (gradient_BSHK.astype(jnp.float32) / sums_BSH1).astype(dtype)
   slope_BHTS = jnp.einsum(
     "BTHK,BSHK->BHTS",
@@ -110,7 +115,7 @@ def _backward(
     preferred_element_type=jnp.float32,
   )
   # Σ_T weight · slope, without the sum over T (Dao et al., 2022, appendix
-  # B.4): it holds with dropout too, whose factor is in either side.
+  # B.4). Dropout's factor is on both sides, so this holds with dropout too.
   mean_BHS = jnp.einsum(
     "BSHK,BSHK->BHS",
     gradient_BSHK,
@@ -135,7 +140,7 @@ attend.defvjp(_forward, _backward)
 
 
 def _kept(weights: Array, rate: float) -> Array:
-  """Return the weights that dropout leaves, scaled up; the rest are 0."""
+  """Return the weights that dropout keeps, scaled up, and 0 for the rest."""
   if rate == 0.0:
     return weights
   return jnp.maximum(weights, 0) * kept_scale(rate)

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention in kernels that keep the scores on the chip.
 
-They compute what `dot_product.attend` does without dropout: softmax in
-float32, inside packs. On the way back the scores are computed again, so that
-nothing is kept for every pair of positions.
+They compute what `dot_product.attend` computes without dropout: attention
+inside packs with a softmax in float32. The backward pass computes the scores
+again, so that nothing is saved for every pair of positions.
 
-The compiler cannot cut a kernel into parts: each device runs it on its own
-rows and heads, as the logical axes "batch" and "heads" say.
+The compiler cannot partition a kernel. Each device runs it on its own rows and
+heads, by the logical axes `batch` and `heads`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from flax.linen.spmd import logical_to_mesh_axes
 
 Array = jax.Array
-# Positions in a tile. At 512 a tile of scores in float32 is 1 MiB, and a row
-# of 512 positions is one tile: its softmax needs no second look.
+# Positions in a tile. At 512 a tile of float32 scores is 1 MiB, and a row of
+# 512 positions is one tile, whose softmax needs one pass.
 _LARGEST_BLOCK = 512
 _LANES = 128
 
@@ -35,18 +35,18 @@ def splash(
   """Return `context_BSHK` by JAX's splash attention, a Pallas kernel for TPUs.
 
   Args:
-    query_BSHK: scaled already; S a multiple of 128.
-    key_BTHK: of the same dtype.
-    value_BTHK: too.
-    packs_BS: 0 padding, which sees itself; else the packed example.
-    interpret: compute step by step on any platform.
+    query_BSHK: already scaled; S is a multiple of 128.
+    key_BTHK: in the dtype of the query.
+    value_BTHK: in the dtype of the query.
+    packs_BS: number of the packed example, 0 for padding.
+    interpret: run the kernel in Pallas's interpreter, on any platform.
   """
 
-  def local(query: Array, key: Array, value: Array, packs: Array) -> Array:
+  def per_device(query: Array, key: Array, value: Array, packs: Array) -> Array:
     kernel = _make_splash(query.shape[2], query.shape[1], interpret=interpret)
     return _swap(jax.vmap(kernel)(*map(_swap, (query, key, value)), packs))
 
-  return _on_each_device(local)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
+  return _on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
 
 
 def cudnn(
@@ -54,25 +54,24 @@ def cudnn(
 ) -> Array:
   """Return `context_BSHK` by cuDNN's attention, for NVIDIA's GPUs.
 
-  Packs reach it as a mask of the dtype of compute, one for all heads.
-
-  Lowered in the tests, and its mask compared with the plain path; it has not
-  been run on a GPU.
+  cuDNN gets the packs as a mask in the compute dtype, one for all heads. The
+  tests lower this function and compare its mask with the plain path; it has
+  not run on a GPU.
 
   Args:
-    query_BSHK: scaled already, bfloat16 or float16.
-    key_BTHK: of the same dtype.
-    value_BTHK: too.
-    packs_BS: 0 padding, which sees itself; else the packed example.
+    query_BSHK: already scaled, bfloat16 or float16.
+    key_BTHK: in the dtype of the query.
+    value_BTHK: in the dtype of the query.
+    packs_BS: number of the packed example, 0 for padding.
   """
 
-  def local(query: Array, key: Array, value: Array, packs: Array) -> Array:
-    return _library(query, key, value, packs, "cudnn")
+  def per_device(query: Array, key: Array, value: Array, packs: Array) -> Array:
+    return _jax_attention(query, key, value, packs, "cudnn")
 
-  return _on_each_device(local)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
+  return _on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
 
 
-# By the names of `ComputeConfig.attention`.
+# By name, as in `ComputeConfig.attention`.
 KERNELS: Mapping[str, Callable[..., Array]] = {
   "splash": splash,
   "cudnn": cudnn,
@@ -80,10 +79,10 @@ KERNELS: Mapping[str, Callable[..., Array]] = {
 
 
 def block_size(length: int) -> int:
-  """Return the positions in a tile: the most that divide `length`.
+  """Return the positions in a tile: the largest size that divides `length`.
 
   Raises:
-    ValueError: no tile does; `length` is no multiple of 128.
+    ValueError: `length` is not a multiple of 128.
   """
   for size in range(_LARGEST_BLOCK, 0, -_LANES):
     if length % size == 0:
@@ -97,7 +96,7 @@ def _make_splash(
   num_heads: int, length: int, *, interpret: bool
 ) -> Callable[..., Array]:
   """(`query_HSK`, `key_HTK`, `value_HTK`, `packs_S`) → `context_HSK`."""
-  # Not at the top: it takes a while, and few need it.
+  # Imported here, because it takes long and few runs need it.
   from jax.experimental.pallas.ops.tpu.splash_attention import (
     splash_attention_kernel as kernels,
   )
@@ -106,13 +105,13 @@ def _make_splash(
   )
 
   block = block_size(length)
-  # With a head of 64 as the last axis half of every tile in memory would be
-  # padding: 78 MiB a layer of BERT-large at 16 rows of 512.
+  # If heads of width 64 were the last axis, half of every tile in memory would
+  # be padding: 78 MiB a layer of BERT-large at 16 rows of 512.
   layout = kernels.QKVLayout.SEQ_MINOR
-  # In one pass the gradient of the query comes in as many parts as there are
-  # tiles of keys, to be summed: better where there are few.
+  # The fused backward kernel writes one partial gradient of the query for each
+  # tile of keys, to be summed: it is the better one for few tiles.
   fused = length // block <= 2
-  apart = {} if fused else {"block_q_dq": block, "block_kv_dq": block}
+  separate = {} if fused else {"block_q_dq": block, "block_kv_dq": block}
   kernel: Any = kernels.make_splash_mha_single_device(
     masks.MultiHeadMask([masks.FullMask((length, length))] * num_heads),
     block_sizes=kernels.BlockSizes(
@@ -124,7 +123,7 @@ def _make_splash(
       q_layout=layout,
       k_layout=layout,
       v_layout=layout,
-      **apart,
+      **separate,
     ),
     interpret=interpret,
   )
@@ -138,14 +137,14 @@ def _make_splash(
   return attend
 
 
-def _library(
+def _jax_attention(
   query_BSHK: Array,
   key_BTHK: Array,
   value_BTHK: Array,
   packs_BS: Array,
   implementation: Literal["xla", "cudnn"],
 ) -> Array:
-  """Have `jax.nn` attend, with packs as its mask."""
+  """Call `jax.nn.dot_product_attention` with the packs as its mask."""
   return jax.nn.dot_product_attention(
     query_BSHK,
     key_BTHK,
@@ -156,23 +155,22 @@ def _library(
   )
 
 
-def _on_each_device(local: Callable[..., Array]) -> Callable[..., Array]:
-  """Have `local` see the rows and heads of one device.
+def _on_each_device(per_device: Callable[..., Array]) -> Callable[..., Array]:
+  """Run `per_device` under shard_map, on the rows and heads of one device.
 
-  Along the axes of the mesh that a caller has cut by hand it sees its part
-  already; those left are cut here.
+  Mesh axes that are manual already, in a caller's shard_map, are left alone.
   """
   mesh = jax.sharding.get_abstract_mesh()
-  left = set(mesh.axis_names) - set(mesh.manual_axes)
-  if not left:
-    return local
+  automatic = set(mesh.axis_names) - set(mesh.manual_axes)
+  if not automatic:
+    return per_device
   rows, heads = logical_to_mesh_axes(("batch", "heads")) or (None, None)
   states = jax.P(rows, None, heads, None)
   return jax.shard_map(
-    local,
+    per_device,
     in_specs=(states, states, states, jax.P(rows, None)),
     out_specs=states,
-    axis_names=left,
+    axis_names=automatic,
     check_vma=False,
   )
 

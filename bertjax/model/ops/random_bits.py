@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Threefry bits, four 16-bit draws from every block.
+"""The random bits of dropout: four 16-bit draws from every Threefry block.
 
-JAX's own draws spend a whole 64-bit block on each number, and on CPU lower
-to a loop; a dropout mask needs neither. The blocks are those of
-`jax.extend.random.threefry_2x32`, and they are counted by row of the global
-batch and by place in the row: what an element gets does not depend on how the
-batch is sharded, nor on how it is cut into micro-batches.
+`jax.random.bits` spends a whole 64-bit block on each number, and lowers to a
+loop on CPU. The blocks here are those of `jax.extend.random.threefry_2x32`,
+counted by row of the global batch and by index in the row. The draw of an
+element therefore does not depend on how the batch is sharded or cut into
+micro-batches.
 """
 
 import math
@@ -27,7 +27,7 @@ def threefry(key: tuple[Array, Array], count: tuple[Array, Array]) -> Array:
 
   Args:
     key: two uint32 arrays.
-    count: two uint32 arrays that broadcast with them.
+    count: two uint32 arrays that broadcast with the key's.
   """
   schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
   left, right = count[0] + schedule[0], count[1] + schedule[1]
@@ -42,9 +42,9 @@ def threefry(key: tuple[Array, Array], count: tuple[Array, Array]) -> Array:
 
 
 def row_numbers(features: Mapping[str, Array]) -> Array:
-  """Return `rows_B`, uint32: where each row stands in the global batch.
+  """Return `rows_B`, uint32: the number of each row in the global batch.
 
-  A step that sees only part of that batch hands them in as a feature.
+  A step that sees only part of that batch adds `rows_B` to the features.
   """
   if "rows_B" in features:
     return features["rows_B"]
@@ -52,13 +52,13 @@ def row_numbers(features: Mapping[str, Array]) -> Array:
 
 
 def bits16(key: Array, shape: tuple[int, ...], rows_B: Array) -> Array:
-  """Return uint16 of `shape`, uniform.
+  """Return uniform uint16 of `shape`.
 
   Args:
-    key: one key of any generator.
-    shape: its first axis is the rows.
-    rows_B: uint32, the number of each row; other generators than threefry
-      draw the same whatever it says.
+    key: one key of any of JAX's generators.
+    shape: the first axis is the rows.
+    rows_B: uint32, each row's number in the global batch. Only threefry uses
+      it; other generators draw by place in `shape`.
   """
   data = jax.random.key_data(key)
   if data.shape[-1] != 2:
@@ -71,8 +71,21 @@ def bits16(key: Array, shape: tuple[int, ...], rows_B: Array) -> Array:
   return halves.reshape(*lead, 4 * blocks)[..., :last]
 
 
+def dropped_below(rate: float) -> int:
+  """Return the bound below which 16 random bits drop their element."""
+  return round(rate * 2**16)
+
+
+def kept_scale(rate: float) -> float:
+  """Return the factor of the elements that dropout keeps.
+
+  It is the inverse of the share that 16 bits really keep, not of 1 − rate.
+  """
+  return 2**16 / (2**16 - dropped_below(rate))
+
+
 def _counters(shape: tuple[int, ...], rows_B: Array) -> tuple[Array, Array]:
-  """(number of the row, index within it), of `shape`."""
+  """Return (row number, index in the row) of every element of `shape`."""
   iota = lambda axis: jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
   inner = jnp.zeros(shape, jnp.uint32)
   for axis in range(1, len(shape)):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows for new pieces are made of old ones, and nothing else changes."""
+"""Rows of new tokens are means of old rows, and nothing else changes."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ import pytest
 
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.checkpoints import bundle, resize
-from bertjax.checkpoints.resize import BIAS, TABLE, grow, shapes_before
+from bertjax.checkpoints.resize import resize_embeddings, shapes_before
 from bertjax.config import MeshConfig
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import by_name
@@ -23,8 +23,9 @@ from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
 from tests.testing import tiny
 
+TABLE, BIAS = "encoder/embeddings/word/embedding", "mlm_head/bias"
 LARGER = dataclasses.replace(tiny.CONFIG, vocab_size=96)
-# One in a slot, some on rows that padded the old table, some beyond it.
+# One on an unused row, some on rows that padded the old table, some beyond it.
 PARTS = {7: (9, 11), 62: (8,), 64: (5, 6, 5), 70: (63, 10), 71: (20, 30, 40)}
 
 
@@ -78,7 +79,7 @@ def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
   like = target(mesh)
   before = shapes_before(like, tiny.PIECES)
   read = bundle.load_params(written, like=before)
-  grown = grow(read, like, PARTS)
+  grown = resize_embeddings(read, like, PARTS)
   for name, leaf in by_name(grown).items():
     assert leaf.sharding == by_name(like)[name].sharding, name
     assert leaf.shape == by_name(like)[name].shape, name
@@ -100,9 +101,9 @@ def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
 
 @pytest.mark.parametrize("rows", [64, 62])
 def test_a_table_is_never_whole_on_a_device(rows, old):
-  """Neither read so, nor inside the program that makes it grow (law 7)."""
+  """Neither when it is read, nor in the program that resizes it (law 7)."""
   like = target(make_mesh(MeshConfig(1, 2, 4)))
-  # Four parts are to cut the rows, and 62 is no multiple of that.
+  # Four shards along the rows, and 62 is not a multiple of 4.
   before = by_name(shapes_before(like, rows))[TABLE]
   width = tiny.CONFIG.hidden_size
   shard = before.sharding.shard_shape(before.shape)
@@ -112,11 +113,11 @@ def test_a_table_is_never_whole_on_a_device(rows, old):
     {"encoder": {"embeddings": {"word": {"embedding": table}}}}
     for table in (jax.device_put(given, before.sharding), by_name(like)[TABLE])
   ]
-  grown = by_name(grow(tables[0], tables[1], {64: (5, 6)}))[TABLE]
+  grown = by_name(resize_embeddings(tables[0], tables[1], {64: (5, 6)}))[TABLE]
   assert grown.sharding == by_name(like)[TABLE].sharding
   np.testing.assert_array_equal(grown[:rows], given)
   compiled = jax.jit(
-    functools.partial(resize._grow, size=96, spare=resize._SPARE[TABLE]),
+    functools.partial(resize._resize, size=96, spare_token="mean"),
     out_shardings=by_name(like)[TABLE].sharding,
   ).lower(before, *resize._flat({64: (5, 6)}))
   shapes = re.findall(r"f32\[([\d,]+)\]", compiled.compile().as_text() or "")
@@ -124,11 +125,11 @@ def test_a_table_is_never_whole_on_a_device(rows, old):
   assert max(sizes) < rows * width // 2
 
 
-def test_without_new_pieces_nothing_is_touched(old):
-  assert grow(old, old, {}) is old
+def test_without_new_tokens_nothing_changes(old):
+  assert resize_embeddings(old, old, {}) is old
 
 
-def test_logits_of_new_pieces_are_the_means_of_their_parts(old):
+def test_logits_of_new_tokens_are_the_means_of_their_parts(old):
   mesh = make_mesh(MeshConfig(2, 1, 4))
   like = target(mesh)
   placed = jax.tree.map(
@@ -136,10 +137,10 @@ def test_logits_of_new_pieces_are_the_means_of_their_parts(old):
     old,
     shapes_before(like, tiny.PIECES),
   )
-  grown = jax.device_get(grow(placed, like, PARTS))
+  grown = jax.device_get(resize_embeddings(placed, like, PARTS))
   batch = tiny.batch(1)
   features = {name: jnp.asarray(batch[name]) for name in ENCODER_FEATURES}
-  # Text of pieces that both have alike.
+  # Text of tokens that both vocabularies have.
   features["tokens_BS"] = jnp.where(
     features["tokens_BS"] % 57 < 8, 8, features["tokens_BS"] % 57
   )

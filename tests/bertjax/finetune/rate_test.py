@@ -25,8 +25,10 @@ def config(rate):
 def params() -> dict[str, jax.Array]:
   generator = np.random.default_rng(0)
   return {
-    "kernel": jnp.asarray(generator.normal(size=(4, 3)), jnp.float32),
-    "bias": jnp.asarray(generator.normal(size=3), jnp.float32),
+    "pooler/dense/kernel": jnp.asarray(
+      generator.normal(size=(4, 3)), jnp.float32
+    ),
+    "pooler/dense/bias": jnp.asarray(generator.normal(size=3), jnp.float32),
   }
 
 

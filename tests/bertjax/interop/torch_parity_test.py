@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,6 +16,7 @@ from bertjax.interop.huggingface_files import (
   export_pretraining,
 )
 from bertjax.model import BertForPreTraining
+from bertjax.model.attention import layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Layer
 from bertjax.objectives.losses import (
@@ -85,10 +85,9 @@ def layer_states(config, params, features):
   encoder = params["encoder"]
   embeddings = Embeddings(config, ComputeConfig())
   layer = Layer(config, ComputeConfig(), deterministic=True)
-  rows_B = jnp.arange(len(features["packs_BS"]), dtype=jnp.uint32)
   step = jax.jit(
     lambda params, state_BSD: layer.apply(
-      {"params": params}, state_BSD, features["packs_BS"], rows_B
+      {"params": params}, state_BSD, layer_inputs(features)
     )[0]
   )
   state_BSD: Any = embeddings.apply(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import ComputeConfig
-from bertjax.model.attention import SelfAttention
+from bertjax.model.attention import LayerInputs, SelfAttention
 from bertjax.model.ops.dot_product import attend
 from tests.testing.examples import SMALL
 
@@ -36,7 +36,7 @@ def attention():
   module = SelfAttention(SMALL, ComputeConfig(), deterministic=True)
   shapes = jax.eval_shape(
     lambda key: jax.tree.map(
-      jnp.asarray, module.init(key, hidden_BSD, PACKS_BS, ROWS_B)
+      jnp.asarray, module.init(key, hidden_BSD, LayerInputs(PACKS_BS, ROWS_B))
     ),
     jax.random.key(0),
   )["params"]
@@ -49,7 +49,7 @@ def attention():
   params = meta.unbox(params)
   run = jax.jit(
     lambda hidden, packs: module.apply(
-      {"params": params}, hidden, packs, ROWS_B
+      {"params": params}, hidden, LayerInputs(packs, ROWS_B)
     )
   )
   return run, params, hidden_BSD

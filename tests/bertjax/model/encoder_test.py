@@ -12,6 +12,7 @@ import pytest
 
 from bertjax.config import ComputeConfig
 from bertjax.model import BertForPreTraining
+from bertjax.model.attention import layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Layer
 from tests.testing.examples import SMALL, equations, init_params, ragged
@@ -60,7 +61,6 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
   """In states and in gradients."""
   embeddings = Embeddings(SMALL, ComputeConfig())
   layer = Layer(SMALL, ComputeConfig(), deterministic=True)
-  rows_B = jnp.arange(len(BATCH["packs_BS"]), dtype=jnp.uint32)
 
   def scan(encoder):
     return hidden({**PARAMS, "encoder": encoder}, ComputeConfig())
@@ -72,7 +72,7 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
     for index in range(SMALL.num_layers):
       part = jax.tree.map(lambda leaf, i=index: leaf[i], encoder["layers"])
       state_BSD, _ = layer.apply(
-        {"params": part}, state_BSD, BATCH["packs_BS"], rows_B
+        {"params": part}, state_BSD, layer_inputs(BATCH)
       )
     return state_BSD
 

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.model.embeddings import pick_few
 from bertjax.model.layers import (
   Dropout,
   LayerNorm,
   activation,
+  kernel_init,
   sinusoids,
-  weights,
 )
-from bertjax.model.ops.functions import look_up
+from bertjax.model.ops.embedding import embed_lookup, embed_one_hot
 
 X = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
 
@@ -86,7 +85,7 @@ def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-@pytest.mark.parametrize("find", [look_up, pick_few])
+@pytest.mark.parametrize("find", [embed_lookup, embed_one_hot])
 def test_look_ups_are_exact_and_so_are_their_gradients(find, dtype):
   """Rows to the bit; what 2,000 positions add to a row, as float32 sums."""
   table_VD = jnp.asarray(X[0, :3], dtype)
@@ -108,7 +107,7 @@ def test_look_ups_are_exact_and_so_are_their_gradients(find, dtype):
 
 
 def test_weights_are_cut_at_two_standard_deviations():
-  init = weights(ModelConfig(), ("embed", "mlp"))
+  init = kernel_init(ModelConfig(), ("embed", "mlp"))
   kernel = np.asarray(init(jax.random.key(0), (512, 512)).unbox())
   assert np.abs(kernel).max() <= 0.04
   # facts.md quotes this of google-research/bert: σ = 0.02 cut at ±2σ.

@@ -4,22 +4,18 @@
 
 import dataclasses
 
-import flax.linen as nn
 import jax
 import numpy as np
 import optax
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from bertjax.batch import PRETRAINING_FEATURES, empty_batch
 from bertjax.config import MeshConfig, OptimizerConfig
-from bertjax.model import BertForPreTraining
-from bertjax.model.parameters import leaf_name
+from bertjax.model import parameters
+from bertjax.model.parameters import find
 from bertjax.optim import make_optimizer, make_schedule
-from bertjax.optim.stacks import is_stacked
 from bertjax.parallel.mesh import make_mesh
 from tests.testing.descent import descend, draw, nested
-from tests.testing.examples import SMALL
 
 STEPS = 6
 CONFIG = OptimizerConfig(
@@ -42,8 +38,8 @@ SHAPES = {
   "mlm_head/dense/kernel": (8, 8),
   "mlm_head/bias": (9,),
 }
-# google-research/albert, lamb_optimizer.py: what is excluded from decay is
-# excluded from adaptation too.
+# google-research/albert, lamb_optimizer.py: parameters without decay are not
+# adapted.
 ADAPTED = {name for name in SHAPES if name.endswith(("kernel", "embedding"))}
 ZERO_PARAM = (f"{LAYERS}mlp_up/kernel", 1)
 ZERO_GRADIENT = (f"{LAYERS}attention/out/kernel", 2)
@@ -154,7 +150,11 @@ def test_a_layer_without_update_stays_where_decay_is_off():
   np.testing.assert_array_equal(got[name][layer], PARAMS[name][layer])
 
 
-def test_stacked_layers_go_as_layers_apart():
+def test_stacked_layers_go_as_layers_apart(monkeypatch):
+  for name in SHAPES:
+    row = dataclasses.replace(find(name), is_stacked=False)
+    for other in apart({name: PARAMS[name]}):
+      monkeypatch.setitem(parameters.PARAMETERS, other, row)
   optimizer = make_optimizer(CONFIG, make_schedule(CONFIG, STEPS))
   stacked, _ = descend(optimizer, PARAMS, GRADIENTS)
   single, _ = descend(
@@ -233,25 +233,3 @@ def test_a_mesh_changes_no_parameter_and_gathers_none():
     updates,
     alone,
   )
-
-
-def test_the_encoder_stacks_what_is_told_to_be_stacked():
-  """Exactly these arrays grow with the number of layers."""
-
-  def shapes(num_layers):
-    config = dataclasses.replace(SMALL, num_layers=num_layers)
-    model = BertForPreTraining(config)
-    batch = empty_batch(PRETRAINING_FEATURES, {"B": 1, "S": 8, "R": 1})
-    variables = jax.eval_shape(
-      lambda key: model.init(
-        key, batch, np.zeros((1, 2), np.int32), deterministic=True
-      ),
-      jax.random.key(0),
-    )
-    return jax.tree.leaves_with_path(nn.unbox(variables)["params"])
-
-  for (path, two), (_, three) in zip(shapes(2), shapes(3), strict=True):
-    if is_stacked(path):
-      assert (two.shape[0], three.shape[0]) == (2, 3), leaf_name(path)
-    else:
-      assert two.shape == three.shape, leaf_name(path)

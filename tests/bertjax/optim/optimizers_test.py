@@ -7,12 +7,17 @@ import math
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from bertjax.config import OPTIMIZERS, OptimizerConfig
 from bertjax.model.parameters import by_name
 from bertjax.optim import make_optimizer, make_schedule
-from bertjax.optim.optimizers import DIRECTIONS, decay_mask
+from bertjax.optim.optimizers import (
+  UPDATE_RULES,
+  clip_by_global_norm,
+  decay_mask,
+)
 from tests.testing.descent import descend, draw, nested
 from tests.testing.examples import init_params
 
@@ -21,10 +26,10 @@ CONFIG = OptimizerConfig(
   learning_rate=0.05, warmup_steps=3, weight_decay=0.1, epsilon=1e-3
 )
 SHAPES = {
-  "encoder/mlp_up/kernel": (4, 6),
-  "encoder/mlp_up/bias": (6,),
-  "encoder/mlp_layer_norm/scale": (6,),
-  "encoder/mlp_layer_norm/bias": (6,),
+  "encoder/layers/mlp_up/kernel": (4, 6),
+  "encoder/layers/mlp_up/bias": (6,),
+  "encoder/layers/mlp_layer_norm/scale": (6,),
+  "encoder/layers/mlp_layer_norm/bias": (6,),
   "encoder/embeddings/word/embedding": (9, 4),
   "pooler/dense/kernel": (4, 4),
   "pooler/dense/bias": (4,),
@@ -88,11 +93,11 @@ def test_adamw_equals_a_float64_derivation(name):
 def test_the_two_differ():
   plain, _ = run(CONFIG)
   corrected, _ = run(dataclasses.replace(CONFIG, name="adamw_corrected"))
-  name = "encoder/mlp_up/kernel"
+  name = "encoder/layers/mlp_up/kernel"
   assert np.abs(plain[name] - corrected[name]).max() > 1e-2
 
 
-def test_what_no_loss_reaches_keeps_its_bits_and_has_no_slots():
+def test_what_no_loss_reaches_keeps_its_bits_and_has_no_state():
   got, state = run(CONFIG, inactive=("pooler",))
   active = [name for name in got if not name.startswith("pooler")]
   for name, leaf in by_hand(CONFIG, active, corrected=False).items():
@@ -100,10 +105,10 @@ def test_what_no_loss_reaches_keeps_its_bits_and_has_no_slots():
       np.testing.assert_allclose(got[name], leaf, rtol=2e-5, atol=2e-6)
     else:
       np.testing.assert_array_equal(got[name], PARAMS[name])
-  slots = [leaf.shape for leaf in jax.tree.leaves(state)]
-  assert (4, 4) not in slots
+  moments = [leaf.shape for leaf in jax.tree.leaves(state)]
+  assert (4, 4) not in moments
   # Two moments of every active parameter, and the schedule's count.
-  assert len(slots) == 2 * len(active) + 1
+  assert len(moments) == 2 * len(active) + 1
 
 
 def test_an_inactive_path_that_does_not_exist_is_named():
@@ -122,8 +127,8 @@ def test_every_kernel_and_table_decays_and_nothing_else():
   assert sum(mask.values()) == 3 + 6 + 3
 
 
-def test_every_name_of_an_optimizer_has_a_direction():
-  assert set(DIRECTIONS) == set(OPTIMIZERS)
+def test_every_name_of_an_optimizer_has_a_rule():
+  assert set(UPDATE_RULES) == set(OPTIMIZERS)
 
 
 def test_an_unknown_optimizer_is_refused():
@@ -131,3 +136,42 @@ def test_an_unknown_optimizer_is_refused():
     make_optimizer(
       dataclasses.replace(CONFIG, name="sgd"), make_schedule(CONFIG, STEPS)
     )
+
+
+CLIPPED = {"kernel": (5, 3, 2), "bias": (7,), "scale": ()}
+
+
+def clip(gradients, limit):
+  clipping = clip_by_global_norm(limit)
+  clipped, _ = jax.jit(clipping.update)(gradients, clipping.init(gradients))
+  return clipped
+
+
+def global_norm(tree):
+  squares = [(leaf.astype(np.float64) ** 2).sum() for leaf in tree.values()]
+  return np.sqrt(sum(squares))
+
+
+@pytest.mark.parametrize("scale", [0.5, 100.0])
+def test_a_norm_beyond_the_limit_becomes_the_limit(scale):
+  gradients = draw(CLIPPED, 0, scale)
+  norm = global_norm(gradients)
+  assert norm > 1.5
+  clipped = clip(gradients, 1.5)
+  for name, leaf in clipped.items():
+    np.testing.assert_allclose(leaf, gradients[name] * 1.5 / norm, rtol=1e-6)
+  reference = optax.clip_by_global_norm(1.5)
+  expected, _ = reference.update(gradients, reference.init(gradients))
+  jax.tree.map(
+    lambda got, wanted: np.testing.assert_allclose(got, wanted, rtol=1e-6),
+    clipped,
+    expected,
+  )
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-20, 0.1])
+def test_a_norm_within_the_limit_keeps_every_bit(scale):
+  gradients = draw(CLIPPED, 0, scale)
+  assert global_norm(gradients) < 1.5
+  for name, leaf in clip(gradients, 1.5).items():
+    np.testing.assert_array_equal(leaf, gradients[name])

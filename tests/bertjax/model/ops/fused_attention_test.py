@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import ComputeConfig, MeshConfig
-from bertjax.model.attention import SelfAttention
+from bertjax.model.attention import LayerInputs, SelfAttention
 from bertjax.model.ops import fused_attention
 from bertjax.model.ops.dot_product import attend
 from bertjax.parallel import sharding
@@ -173,30 +173,33 @@ def test_the_model_attends_by_the_kernel_that_is_named(monkeypatch):
   rows_B = np.arange(2, dtype=np.uint32)
   hidden = example(2, 128, heads=1, size=32)[0][:, :, 0]
   packs = example(2, 128)[3]
+  inputs = LayerInputs(packs, rows_B)
   module = lambda name, deterministic=True: SelfAttention(
     SMALL, ComputeConfig(attention=name), deterministic
   )
   # Parameters come out alike, of a length that the kernel could not do.
   params = module("splash").init(
-    jax.random.key(0), hidden[:1, :3], packs[:1, :3], rows_B[:1]
+    jax.random.key(0), hidden[:1, :3], LayerInputs(packs[:1, :3], rows_B[:1])
   )
   params = nn.unbox(jax.tree.map(lambda leaf: 10.0 * leaf, params))
-  run = lambda name: jax.jit(module(name).apply)(params, hidden, packs, rows_B)
+  run = lambda name: jax.jit(module(name).apply)(params, hidden, inputs)
   assert_close([run("splash")], [run("xla")], 1e-5)
   np.testing.assert_array_equal(run("auto"), run("xla"))
   trace = lambda name: str(
-    jax.make_jaxpr(module(name).apply)(params, hidden, packs, rows_B)
+    jax.make_jaxpr(module(name).apply)(params, hidden, inputs)
   )
   assert "pallas_call" in trace("splash")
   assert "pallas_call" not in trace("auto")
   with pytest.raises(ValueError, match=r"attention_dropout_rate=0\.1; set"):
-    module("splash", deterministic=False).apply(params, hidden, packs, rows_B)
+    module("splash", deterministic=False).apply(params, hidden, inputs)
 
 
 def test_the_mask_of_cudnn_is_the_plain_path():
   """The same call, by the implementation that runs anywhere."""
   arrays = example(3, 32)
-  library = functools.partial(fused_attention._library, implementation="xla")
+  library = functools.partial(
+    fused_attention._jax_attention, implementation="xla"
+  )
   got, expected = (jax.jit(weigh(each))(*arrays) for each in (library, plain))
   assert_close(got, expected, 1e-5)
 
