@@ -34,7 +34,8 @@ from data_pipelines.tokenizers.pieces import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizers import Tokenizer
 from launch import cli
 from launch.reports import model_card
-from launch.run.resumable import CHECKPOINTS, TOKENIZER
+from launch.run.restoring import TOKENIZER
+from launch.run.resumable import CHECKPOINTS
 
 FORMATS = ("huggingface", "bundle")
 CARD = "README.md"

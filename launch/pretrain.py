@@ -33,8 +33,9 @@ from bertjax.train import loop, writers
 from bertjax.train.state import TrainState
 from launch import cli, folders, host_memory
 from launch.hosts import preemption, start_up
-from launch.run.assembly import Parts, assemble
-from launch.run.resumable import TOKENIZER, Run
+from launch.run.assembly import RunSpec, assemble
+from launch.run.restoring import TOKENIZER
+from launch.run.resumable import Run, open_run
 
 BUNDLE = "bundle"
 
@@ -62,22 +63,22 @@ def run(
   folders.check_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
-  parts = multihost.run_on_all(
-    "run", lambda: assemble(config), facts=lambda parts: parts.identity
+  spec = multihost.run_on_all(
+    "run", lambda: assemble(config), facts=lambda spec: spec.identity
   )
   folder = pathlib.Path(workdir)
   with (
-    Run(parts, folder) as active,
+    open_run(spec, folder) as active,
     cli.Signals(preemption.several()) as signals,
   ):
-    state = _train(active, parts, signals)
+    state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))
     if signals.requested():
       active.close()
-      signals.leave(_stopped(step, parts.config.steps, folder))
+      signals.leave(_stopped(step, spec.config.steps, folder))
     details = active.details(step)
     write_bundle(
-      target, state.params, parts.config.model, folder / TOKENIZER, details
+      target, state.params, spec.config.model, folder / TOKENIZER, details
     )
     return {
       "step": step,
@@ -94,16 +95,16 @@ def run(
     }
 
 
-def _train(active: Run, parts: Parts, signals: cli.Signals) -> TrainState:
+def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
   """Train through the phases that are left; end early when asked to stop."""
   state = active.state
   for phase in active.phases():
     state = loop.train(
       state,
-      train_step=parts.program.train_step(phase.config, state),
+      train_step=spec.program.train_step(phase.config, state),
       batches=active.batches,
       steps=phase.stop,
-      mesh=parts.program.mesh,
+      mesh=spec.program.mesh,
       hooks=active.hooks,
       stop=signals.requested,
     )

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a pre-training run is made of, put together before anything compiles.
+"""Assemble a pre-training run before anything is compiled.
 
-Here store and tokenizer (data) meet model, mesh and optimizer (bertjax).
+Here stores and tokenizer (data_pipelines) meet model, mesh and optimizer
+(bertjax).
 """
 
 import dataclasses
@@ -12,24 +13,18 @@ from typing import Any
 import jax
 
 from bertjax.checkpoints import bundle
-from bertjax.config import (
-  ModelConfig,
-  PretrainConfig,
-  accumulation,
-  checks,
-  identity,
-  phases,
-  to_mapping,
-)
+from bertjax.config import ModelConfig, PretrainConfig, identity, to_mapping
 from bertjax.train.program import Program, make_program
-from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
-from launch.run.phase import Phase, make_phase, rows_by_hash
+from launch.run.phase import PhaseRun, make_phase
+from launch.run.resolve import Resolved, fill_vocabulary, resolve
+from launch.run.stores import OpenStores, open_stores
 
-# Fields of a model that trained weights do not care about.
-_NOT_OF_WEIGHTS = frozenset(
+# A run may continue from a bundle whose model differs in these: they change no
+# trained weight.
+_FREE_FIELDS = frozenset(
   (
     "hidden_dropout_rate",
     "attention_dropout_rate",
@@ -40,103 +35,79 @@ _NOT_OF_WEIGHTS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """A run before its first step.
+class RunSpec:
+  """Everything that a run is made of, before its first step.
 
   Attributes:
-    config: as given, with the model's vocabulary and the packs filled in.
-    mixture: the prepared corpus, or several with their weights.
+    given: the config as the user gave it.
+    resolved: the config without open choices.
+    stores: one prepared corpus, or several with their weights.
     phases: one, or two of different shapes.
     program: model, mesh and optimizer, and the steps made of them.
-    identity: what a resumed run must share.
+    identity: fields that a resumed run must share.
     origin: the bundle to continue from, or None.
   """
 
-  config: PretrainConfig
-  mixture: Mixture
-  phases: tuple[Phase, ...]
+  given: PretrainConfig
+  resolved: Resolved
+  stores: OpenStores
+  phases: tuple[PhaseRun, ...]
   program: Program
   identity: Mapping[str, Any]
   origin: bundle.BundleInfo | None
 
   @property
-  def store(self) -> Store:
-    """The prepared corpus; of several one, which has the tokenizer of all."""
-    return self.mixture.members[0].store
+  def config(self) -> PretrainConfig:
+    """The resolved config."""
+    return self.resolved.config
 
-  def phase(self, step: int) -> Phase:
-    """Return the phase that `step` steps are in; at its end, still that one."""
+  @property
+  def store(self) -> Store:
+    """The prepared corpus; the first of several, which share a tokenizer."""
+    return self.stores.first
+
+  def phase(self, step: int) -> PhaseRun:
+    """Return the phase that ran step `step`, counted from 1; 0 is the first."""
     return next(phase for phase in self.phases if step <= phase.stop)
 
+  def describe_stores(self) -> dict[str, Any]:
+    """Return what a bundle says of the stores; see `OpenStores.describe`."""
+    return self.stores.describe(
+      [(phase.stop - phase.start, phase.rows) for phase in self.phases]
+    )
 
-def assemble(config: PretrainConfig) -> Parts:
+
+def assemble(config: PretrainConfig) -> RunSpec:
   """Open, check and build everything; compile nothing, write nothing.
 
   Raises:
     ValueError: a mistake of the user's, in one line.
   """
-  mixture = open_mixture(config.data)
-  store = mixture.members[0].store
-  tokenizer = tokenizers.load(store.tokenizer_path)
-  store.check_tokenizer(tokenizer.sha256)
+  stores = open_stores(config)
+  tokenizer = tokenizers.load(stores.first.tokenizer_path)
+  stores.first.check_tokenizer(tokenizer.sha256)
   origin = None
   if config.init_from:
     origin = bundle.read_pretrained(config.init_from)
-  config = dataclasses.replace(
-    config, model=_model_config(config.model, store, origin)
-  )
-  if origin is not None:
-    _check_origin(origin, config.model, store)
-  config = accumulation.fit_batches(config, jax.device_count())
-  checks.check_pretrain(
-    config, num_devices=jax.device_count(), vocab_size=store.vocab_size
-  )
-  made = tuple(
-    make_phase(phase, mixture) for phase in phases.split_phases(config)
-  )
-  config = _filled(config, made)
-  vocabulary = tokenizer.vocabulary(mixture.token_counts(config.batch_size))
-  return Parts(
-    config=config,
-    mixture=mixture,
-    phases=made,
-    program=make_program(config, vocabulary),
+    model = fill_vocabulary(config.model, stores.vocab_size, origin.model)
+    _check_origin(origin, model, stores.first)
+  resolved = resolve(config, stores, origin and origin.model, jax.devices())
+  phases = tuple(make_phase(phase, stores) for phase in resolved.phases)
+  counts_V = stores.mixture.token_counts(config.batch_size)
+  return RunSpec(
+    given=config,
+    resolved=resolved,
+    stores=stores,
+    phases=phases,
+    program=make_program(resolved.config, tokenizer.vocabulary(counts_V)),
     identity=identity.identity(
-      config,
-      store_sha256=mixture.sha256,
+      resolved.config,
+      store_sha256=stores.mixture.sha256,
       tokenizer_sha256=tokenizer.sha256,
-      rows=rows_by_hash(mixture, made),
+      rows=stores.rows_by_hash([phase.rows for phase in phases]),
     ),
     origin=origin,
   )
-
-
-def _filled(config: PretrainConfig, made: tuple[Phase, ...]) -> PretrainConfig:
-  """Say what was chosen, so that two ways to say it are one identity."""
-  packs = [phase.pipeline.num_packs for phase in made]
-  data = dataclasses.replace(config.data, max_packs=packs[0])
-  config = dataclasses.replace(config, data=data)
-  if len(made) == 1:
-    return config
-  second = dataclasses.replace(
-    config.phase2,
-    max_packs=packs[1],
-    batch_size=made[1].config.batch_size,
-    accumulation=made[1].config.optimizer.accumulation,
-  )
-  return dataclasses.replace(config, phase2=second)
-
-
-def _model_config(
-  model: ModelConfig, store: Store, origin: bundle.BundleInfo | None
-) -> ModelConfig:
-  if model.vocab_size:
-    return model
-  size = checks.padded_vocab_size(store.vocab_size)
-  # A table that has room keeps its rows; one that is extended may have none.
-  if origin is not None and store.vocab_size <= origin.model.vocab_size:
-    size = origin.model.vocab_size
-  return dataclasses.replace(model, vocab_size=size)
 
 
 def _check_origin(
@@ -157,7 +128,7 @@ def _check_origin(
   differ = [
     name
     for name in theirs
-    if theirs[name] != ours[name] and name not in _NOT_OF_WEIGHTS
+    if theirs[name] != ours[name] and name not in _FREE_FIELDS
   ]
   if differ:
     raise ValueError(

@@ -1,23 +1,27 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Validation during pre-training, of all stores and of each."""
+"""Validation during pre-training, over all stores and over each."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 
-from bertjax.config import ObjectiveConfig
+from bertjax.config import ObjectiveConfig, to_mapping
 from bertjax.objectives.metrics import Metrics
 from bertjax.parallel import feeding
 from bertjax.train import step
+from bertjax.train.hooks import Evaluate
+from bertjax.train.writers import MetricsWriter
 from data_pipelines.rows.evaluation import EvaluationBatches
-from launch.run.assembly import Parts
-from launch.run.phase import Phase
+from launch.run import console
+from launch.run.assembly import RunSpec
+from launch.run.phase import PhaseRun
+from launch.run.stores import VALIDATION
 
 # Fields of an objective that say what a masked row looks like.
-_OF_MASKS = (
+_MASK_FIELDS = (
   "mask_rate",
   "mask_unit",
   "mask_token_rate",
@@ -27,33 +31,83 @@ _OF_MASKS = (
 _Sums = dict[str, tuple[float, float]]
 
 
+class Validation:
+  """The validation of a run, on the rows of the phase that is trained.
+
+  Args:
+    spec: what the run is made of.
+    writer: takes the values.
+    say: takes lines to print.
+
+  Attributes:
+    hook: the loop's; each phase compiles its evaluation when it is first due.
+  """
+
+  def __init__(
+    self,
+    spec: RunSpec,
+    writer: MetricsWriter,
+    say: Callable[[Iterable[str]], None],
+  ) -> None:
+    self._spec = spec
+    self._writer = writer
+    self._say = say
+    self._phase = spec.phases[0]
+    self._evaluate: Callable[[Any], Mapping[str, float]] | None = None
+    settings = spec.config.evaluation
+    self.hook = Evaluate(
+      self._run,
+      self._report,
+      every_steps=settings.every_steps,
+      settings=to_mapping(settings),
+    )
+
+  def start_phase(self, phase: PhaseRun) -> None:
+    """Evaluate on the rows of `phase` from now on."""
+    self._phase = phase
+    self._evaluate = None
+
+  def _run(self, params: Any) -> Mapping[str, float]:
+    if self._evaluate is None:
+      self._evaluate = make_evaluate(self._spec, self._phase)
+    return self._evaluate(params)
+
+  def _report(self, step: int, values: Mapping[str, float]) -> None:
+    length = {}
+    if len(self._spec.phases) > 1:  # losses at two lengths do not compare
+      length["seq_length"] = self._phase.config.data.seq_length
+    self._writer.write(step, VALIDATION, {**length, **values})
+    first, *more = console.describe_values(values)
+    self._say([f"validation at step {step}: {first}", *more])
+
+
 def make_evaluate(
-  parts: Parts, phase: Phase
+  spec: RunSpec, phase: PhaseRun
 ) -> Callable[[Any], dict[str, float]]:
   """Return parameters → validation values, with fixed masks.
 
-  Masked as `ObjectiveConfig` is by default, but for the rate of `evaluation`:
-  whatever is trained on, so that the values of runs compare. Values are over
-  the rows of all stores together; those of a mixture also over the rows of each
-  alone, as "mlm_loss/NAME".
+  Rows are masked by the defaults of `ObjectiveConfig`, with the rate of
+  `evaluation`, however the run trains: so the values of runs compare. Values
+  are means over the rows of all stores together; those of a mixture also over
+  the rows of each store, named "mlm_loss/NAME".
   """
-  published = ObjectiveConfig(mask_rate=parts.config.evaluation.mask_rate)
+  defaults = ObjectiveConfig(mask_rate=spec.config.evaluation.mask_rate)
   objective = dataclasses.replace(
-    parts.config.objective,
-    **{name: getattr(published, name) for name in _OF_MASKS},
+    spec.config.objective,
+    **{name: getattr(defaults, name) for name in _MASK_FIELDS},
   )
-  task = parts.program.task(phase.config, objective)
-  eval_step = step.make_eval_step(task, parts.program.mesh)
-  rows = feeding.local_rows(parts.program.mesh, phase.config.batch_size)
+  task = spec.program.task(phase.config, objective)
+  eval_step = step.make_eval_step(task, spec.program.mesh)
+  rows = feeding.local_rows(spec.program.mesh, phase.config.batch_size)
 
   def add_up(batches: EvaluationBatches, params: Any) -> _Sums:
     sums: _Sums = {}
     pending: Metrics = {}
     for index in range(len(batches)):
-      placed = feeding.put_batch(batches.batch(index, rows), parts.program.mesh)
-      # One batch late, so that the host makes the next one meanwhile; not
-      # later, since evaluations depend on nothing of each other, and two in
-      # flight can block each other's collectives on virtual CPU devices.
+      placed = feeding.put_batch(batches.batch(index, rows), spec.program.mesh)
+      # Metrics are read one batch late, so that the host makes the next batch
+      # meanwhile. Not later: evaluations do not depend on each other, and two
+      # in flight can block each other's collectives on virtual CPU devices.
       _add(sums, jax.device_get(pending))
       pending = eval_step(params, placed)
     _add(sums, jax.device_get(pending))
@@ -68,7 +122,7 @@ def make_evaluate(
       for name, value in _values(sums, task.coefficients).items():
         alone[f"{name}/{store}"] = value
     values = _values(pooled, task.coefficients)
-    return {**values, **alone} if len(parts.mixture.members) > 1 else values
+    return {**values, **alone} if spec.stores.is_mixture else values
 
   return evaluate
 
@@ -89,16 +143,3 @@ def _add(sums: _Sums, metrics: Mapping[str, tuple[Any, Any]]) -> None:
   for name, (total, weight) in metrics.items():
     before = sums.get(name, (0.0, 0.0))
     sums[name] = (before[0] + float(total), before[1] + float(weight))
-
-
-def describe_values(values: Mapping[str, float]) -> list[str]:
-  """Tell what an evaluation gave, a line each for the stores of a mixture."""
-  lines: dict[str, list[str]] = {}
-  for name, value in values.items():
-    metric, _, store = name.partition("/")
-    shown = f"{metric.replace('_', ' ')} {value:.3f}"
-    lines.setdefault(store, []).append(shown)
-  return [
-    f"  {store}: {'  '.join(parts)}" if store else "  ".join(parts)
-    for store, parts in lines.items()
-  ]

@@ -22,7 +22,7 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.train import writers
 from launch import pretrain
 from launch.run import assembly, resumable, validation
-from launch.run.phase import describe_stores
+from launch.run.console import describe_phase
 from tests.testing import corpus
 
 STEPS = 5
@@ -80,15 +80,15 @@ def finished(config, tmp_path_factory):
 
 
 def test_each_phase_has_its_own_rows_of_each_store(config):
-  parts = assembly.assemble(dataclasses.replace(config, phase2=PHASE2))
-  assert parts.phases[1].pipeline.batch(0)["tokens_BS"].shape == (8, 32)
-  named = [name for name in parts.identity if name.endswith(".stores")]
+  spec = assembly.assemble(dataclasses.replace(config, phase2=PHASE2))
+  assert spec.phases[1].pipeline.batch(0)["tokens_BS"].shape == (8, 32)
+  named = [name for name in spec.identity if name.endswith(".stores")]
   assert named == ["data.stores", "phase2.stores"]
-  assert [dict(phase.rows) for phase in parts.phases] == [
+  assert [dict(phase.rows) for phase in spec.phases] == [
     {"wiki": 11, "tickets": 5},
     {"wiki": 6, "tickets": 2},
   ]
-  assert describe_stores(parts.mixture, parts.phases)["mixture"] == {
+  assert spec.describe_stores()["mixture"] == {
     "wiki": pytest.approx((3 * 11 + 2 * 6) / 64),
     "tickets": pytest.approx((3 * 5 + 2 * 2) / 64),
   }
@@ -150,11 +150,11 @@ def test_values_of_a_store_are_those_of_a_run_on_it(config, stores):
   alone = DataConfig(store=stores["tickets"], seq_length=24, max_packs=2)
   values, made = [], None
   for data in (mixture, alone):
-    parts = assembly.assemble(dataclasses.replace(config, data=data))
-    made = made or parts.program.make_state()
-    evaluate = validation.make_evaluate(parts, parts.phases[0])
+    spec = assembly.assemble(dataclasses.replace(config, data=data))
+    made = made or spec.program.make_state()
+    evaluate = validation.make_evaluate(spec, spec.phases[0])
     values.append(evaluate(made.params))
-    lines = parts.phases[0].describe_rows()
+    lines = list(describe_phase(spec.phases[0]))
     assert lines[-1].endswith("no validation split") == (data is mixture)
   ours, theirs = values
   assert {name.partition("/")[2] for name in ours} == {"", "wiki", "tickets"}

@@ -20,7 +20,7 @@ from bertjax.config import MeshConfig, ObjectiveConfig
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from launch import export, pretrain
-from launch.run import assembly, resumable
+from launch.run import assembly, restoring, resumable
 from tests.testing import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def test_a_tokenizer_that_is_not_the_stores_is_replaced(store, tmp_path):
       pieces = (kept / "vocab.txt").read_text().splitlines()
       pieces[-2:] = pieces[:-3:-1]
       (kept / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    resumable.keep_tokenizer(opened.tokenizer_path, kept, sha256)
+    restoring.keep_tokenizer(opened.tokenizer_path, kept, sha256)
     assert tokenizers.load(kept).sha256 == sha256, damage
     assert not kept.with_name("tokenizer.partial").exists()
 
@@ -175,7 +175,7 @@ def test_a_bundle_is_continued_from_its_parameters(finished, config, tmp_path):
     objective=ObjectiveConfig(next_sentence="off"),
   )
   parts = assembly.assemble(on)
-  with resumable.Run(parts, tmp_path / "w") as run:
+  with resumable.open_run(parts, tmp_path / "w") as run:
     _, before = bertjax.load_bundle(finished["bundle"])
     jax.tree.map(np.testing.assert_array_equal, before, run.state.params)
     assert int(run.state.step) == 0

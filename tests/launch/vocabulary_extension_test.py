@@ -118,7 +118,7 @@ def test_weights_are_taken_over_and_new_pieces_start_as_their_parts(
   made = load_extension(parts.store.tokenizer_path)
   assert made is not None
   old = by_name(bundles.load_params(bundles.read_bundle_info(parent)))
-  with resumable.Run(parts, tmp_path / "w") as run:
+  with resumable.open_run(parts, tmp_path / "w") as run:
     new = by_name(run.state.params)
     for name, leaf in new.items():
       if PARAMETERS[name].spare_token is None:

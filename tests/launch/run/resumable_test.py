@@ -2,19 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run keeps for its next start, and what it says at one."""
 
-import types
-from typing import Any
-
-import pytest
-
-from bertjax.config import (
-  DataConfig,
-  MeshConfig,
-  ObjectiveConfig,
-  ProfileConfig,
-)
+from bertjax.config import DataConfig, ObjectiveConfig
 from bertjax.parallel import multihost
-from bertjax.parallel.mesh import make_mesh
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import open_store
 from launch.run import resumable
@@ -45,35 +34,17 @@ def test_facts_of_all_processes_are_those_of_one(tmp_path):
   path = corpus.make_store(tmp_path)
   told = [walk(path, slice(n, n + 1)) for n in range(BATCH)]
   whole = walk(path, None)
-  assert resumable.merge(told) == sorted(whole)
-  assert resumable.merge([whole, whole]) == sorted(whole)
+  assert resumable.merge_facts(told) == sorted(whole)
+  assert resumable.merge_facts([whole, whole]) == sorted(whole)
 
 
 def test_what_a_process_knew_before_a_restart_gives_way_to_what_is_newer():
   old, new = [[0, 2, 7], [1, 3, 9]], [[0, 2, 7], [1, 11, 80]]
   mixed = [[[0, *fact] for fact in old], [[0, *fact] for fact in new]]
   for told in ([old, new], [new, old]):
-    assert resumable.merge(told) == new
-  assert resumable.merge(mixed) == [[0, *fact] for fact in new]
+    assert resumable.merge_facts(told) == new
+  assert resumable.merge_facts(mixed) == [[0, *fact] for fact in new]
 
 
 def test_alone_nothing_is_asked():
   assert multihost.all_gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
-
-
-@pytest.mark.parametrize(
-  ("first", "start", "told"),
-  [(3, 3, True), (3, 2, False), (1, 9, True), (0, 9, False)],
-)
-def test_a_trace_that_comes_too_late_is_told_of(first, start, told):
-  said = []
-  config = corpus.make_config("", profile=ProfileConfig(start_step=first))
-  program = types.SimpleNamespace(mesh=make_mesh(MeshConfig()), config=config)
-  run: Any = types.SimpleNamespace(
-    _parts=types.SimpleNamespace(config=config, program=program),
-    progress=types.SimpleNamespace(say=said.append),
-    state=types.SimpleNamespace(params={}),
-    evaluation=None,
-  )
-  resumable.Run._tell(run, start)
-  assert (f"profile.start_step={first} is done: no trace" in said) == told

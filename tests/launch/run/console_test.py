@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run tells of its devices before it starts."""
+"""What a run prints before its first step."""
 
 import dataclasses
+import types
+from typing import Any
 
 import jax
 import pytest
 
-from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig
+from bertjax.config import (
+  ComputeConfig,
+  MeshConfig,
+  PretrainConfig,
+  ProfileConfig,
+)
 from bertjax.train.program import make_program
-from launch.run.layout import describe_layout
+from launch.run.console import describe_mesh, describe_start
 from tests.testing import tiny
 
 
@@ -21,11 +28,11 @@ def lines(mesh, devices=8, rng="threefry"):
     config, data=dataclasses.replace(config.data, seq_length=tiny.LENGTH)
   )
   program = make_program(config, tiny.VOCABULARY, jax.devices()[:devices])
-  return list(describe_layout(program, program.abstract_state().params))
+  return list(describe_mesh(program, program.abstract_state().params))
 
 
 @pytest.mark.parametrize(
-  ("rng", "told"), [("threefry", "any mesh"), ("rbg", "this mesh")]
+  ("rng", "told"), [("threefry", "any mesh"), ("rbg", "the same mesh")]
 )
 def test_the_mesh_and_what_holds_of_dropout_are_told(rng, told):
   first, second = lines(MeshConfig(data=4, tensor=2), rng=rng)
@@ -39,3 +46,19 @@ def test_what_zero1_leaves_whole_is_told():
   assert "100% of the parameters are whole" in last
   assert "mesh.data=7" in last
   assert len(lines(MeshConfig(data=8, zero1=True))) == 2
+
+
+@pytest.mark.parametrize(
+  ("first", "start", "late"),
+  [(3, 3, True), (3, 2, False), (1, 9, True), (0, 9, False)],
+)
+def test_a_trace_that_comes_too_late_is_reported(first, start, late):
+  config = PretrainConfig(profile=ProfileConfig(start_step=first))
+  spec: Any = types.SimpleNamespace(
+    config=config, phases=[types.SimpleNamespace(evaluation={"store": 1})]
+  )
+  lines = list(describe_start(spec, start))
+  assert len(lines) == 1 + late
+  assert (
+    f"profile.start_step={first} is already done: nothing is traced" in lines
+  ) == late

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fill in what a config leaves to the stores and the devices, once.
+
+A run, its rehearsal and a plan of it call the same function: what is planned
+is what runs. Nothing is compiled here, and no store is needed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from bertjax.config import (
+  ModelConfig,
+  PretrainConfig,
+  accumulation,
+  checks,
+  to_mapping,
+)
+from bertjax.config.checks import kernels
+from bertjax.config.phases import Phase, of_phase2, split_phases
+
+
+class Stores(Protocol):
+  """What a config leaves to the stores of a run."""
+
+  @property
+  def vocab_size(self) -> int:
+    """Number of tokens of the tokenizer that all stores share."""
+    ...
+
+  def choose_packs(self, phase: Phase) -> int:
+    """Return how many packed examples a row of this phase holds at most."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeUpStores:
+  """Stores for a plan or a benchmark that reads no text."""
+
+  vocab_size: int
+  max_packs: int = 1
+
+  def choose_packs(self, phase: Phase) -> int:
+    """Return the same number for every phase."""
+    del phase
+    return self.max_packs
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+  """A config without open choices.
+
+  Attributes:
+    config: the run's, with vocabulary, packs and accumulation filled in; it
+      does not depend on the kind of the devices.
+    phases: the phases of `config`; in `config.compute` of each is the
+      attention kernel for its length on these devices.
+  """
+
+  config: PretrainConfig
+  phases: tuple[Phase, ...]
+
+  def to_json(self) -> dict[str, Any]:
+    """Return what a run stores in its workdir."""
+    return {
+      "config": to_mapping(self.config),
+      "phases": [
+        {
+          "start": phase.start,
+          "stop": phase.stop,
+          "seq_length": phase.config.data.seq_length,
+          "max_packs": phase.config.data.max_packs,
+          "batch_size": phase.config.batch_size,
+          "accumulation": phase.config.optimizer.accumulation,
+          "attention": phase.config.compute.attention,
+        }
+        for phase in self.phases
+      ],
+    }
+
+
+def resolve(
+  config: PretrainConfig,
+  stores: Stores,
+  origin: ModelConfig | None,
+  devices: Sequence[Any],
+) -> Resolved:
+  """Return `config` with everything filled in that it leaves open.
+
+  Resolving the result again changes nothing.
+
+  Args:
+    config: as the user gave it.
+    stores: `MadeUpStores` where no text is read.
+    origin: model of the bundle that the run continues from, or None.
+    devices: JAX devices of the whole mesh, real or of a topology.
+
+  Raises:
+    ValueError: a mistake of the user's, in one line.
+  """
+  model = fill_vocabulary(config.model, stores.vocab_size, origin)
+  config = dataclasses.replace(config, model=model)
+  config = accumulation.fit_batches(config, len(devices))
+  checks.check_pretrain(
+    config, num_devices=len(devices), vocab_size=stores.vocab_size
+  )
+  config = _fill_phases(config, stores)
+  return Resolved(
+    config,
+    tuple(_choose_kernel(phase, devices[0]) for phase in split_phases(config)),
+  )
+
+
+def fill_vocabulary(
+  model: ModelConfig, num_tokens: int, origin: ModelConfig | None
+) -> ModelConfig:
+  """Return `model` with rows for `num_tokens`, unless it says how many."""
+  if model.vocab_size:
+    return model
+  size = checks.padded_vocab_size(num_tokens)
+  # A table that has room keeps its rows; an extended vocabulary may need more.
+  if origin is not None and num_tokens <= origin.vocab_size:
+    size = origin.vocab_size
+  return dataclasses.replace(model, vocab_size=size)
+
+
+def _fill_phases(config: PretrainConfig, stores: Stores) -> PretrainConfig:
+  """Fill in the shapes, so that two ways to write a run have one identity."""
+  phases = split_phases(config)
+  packs = []
+  for phase in phases:
+    with of_phase2(applies=phase.start > 0):
+      packs.append(phase.config.data.max_packs or stores.choose_packs(phase))
+  data = dataclasses.replace(config.data, max_packs=packs[0])
+  config = dataclasses.replace(config, data=data)
+  if len(phases) == 1:
+    return config
+  second = dataclasses.replace(
+    config.phase2,
+    max_packs=packs[1],
+    batch_size=phases[1].config.batch_size,
+    accumulation=phases[1].config.optimizer.accumulation,
+  )
+  return dataclasses.replace(config, phase2=second)
+
+
+def _choose_kernel(phase: Phase, device: Any) -> Phase:
+  config = phase.config
+  with of_phase2(applies=phase.start > 0):
+    compute = kernels.resolve(
+      config.compute, config.model, device, config.data.seq_length
+    )
+  return dataclasses.replace(
+    phase, config=dataclasses.replace(config, compute=compute)
+  )

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a run starts: its own checkpoint, then `init_from`, then scratch."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bertjax import files
+from bertjax.checkpoints import bundle, resize, transfer
+from bertjax.checkpoints.checkpoint import Checkpoints
+from bertjax.config import identity
+from bertjax.objectives import losses
+from bertjax.parallel import multihost
+from bertjax.train.state import TrainState
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.vocabulary_extension import find_parts
+from launch.run.assembly import RunSpec
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer"
+
+
+class Start(NamedTuple):
+  """Where a run starts.
+
+  Attributes:
+    state: the first step is trained on it.
+    record: what was saved beside the state; {} for a new run.
+    pooler_trained: whether a pair loss has reached the pooler before.
+  """
+
+  state: TrainState
+  record: Mapping[str, Any]
+  pooler_trained: bool
+
+
+def restore(
+  spec: RunSpec, folder: pathlib.Path, checkpoints: Checkpoints
+) -> Start:
+  """Return where a run starts; write config and tokenizer to its workdir.
+
+  Raises:
+    ValueError: the checkpoints in `folder` are of another run, or no bundle
+      can be read from `init_from`.
+  """
+  before = checkpoints.latest_record()
+  if before is not None:
+    identity.check_identity(
+      before["identity"],
+      spec.identity,
+      allow_changes=spec.config.allow_changes,
+    )
+  multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
+  restored = checkpoints.restore(spec.program.abstract_state())
+  if restored is None:
+    return Start(_make_state(spec), {}, _is_pooler_trained(spec, {}))
+  state, record = restored
+  return Start(state, record, _is_pooler_trained(spec, record))
+
+
+def keep_tokenizer(
+  source: pathlib.Path, target: pathlib.Path, sha256: str
+) -> None:
+  """Copy the tokenizer at `source` to `target`, unless it is there already."""
+  with contextlib.suppress(ValueError, OSError):
+    if tokenizers.load(target).sha256 == sha256:
+      return
+  with files.replace_folder(target) as partial:
+    shutil.copytree(source, partial, dirs_exist_ok=True)
+
+
+def _write(spec: RunSpec, folder: pathlib.Path) -> None:
+  files.write_json(folder / CONFIG, spec.resolved.to_json())
+  keep_tokenizer(
+    spec.store.tokenizer_path, folder / TOKENIZER, spec.identity["tokenizer"]
+  )
+
+
+def _make_state(spec: RunSpec) -> TrainState:
+  """Return the state of step 0, with the parameters of `init_from` if given."""
+  state = spec.program.make_state()
+  origin = spec.origin
+  if origin is None:
+    return state
+  before = resize.shapes_before(state.params, origin.model.vocab_size)
+  params = resize.resize_embeddings(
+    bundle.load_params(origin, like=before),
+    state.params,
+    find_parts(spec.store.tokenizer_path, origin.details["tokenizer_sha256"]),
+  )
+  return dataclasses.replace(state, params=transfer.graft(state.params, params))
+
+
+def _is_pooler_trained(spec: RunSpec, record: Mapping[str, Any]) -> bool:
+  if losses.has_pair_loss(spec.config.objective):
+    return True
+  if record:
+    return record["pooler_trained"]
+  return spec.origin is not None and spec.origin.pooler_trained

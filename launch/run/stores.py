@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The prepared stores of a run, and the batches that its phases take."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bertjax.config import ObjectiveConfig, PretrainConfig, phases
+from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
+from data_pipelines.rows.mixture import Mixture, open_mixture
+from data_pipelines.rows.mixture_pipeline import MixturePipeline
+from data_pipelines.rows.pipeline import Pipeline, PretrainingPipeline
+from data_pipelines.store.store import Store
+
+VALIDATION = "validation"
+
+
+class _Rows(NamedTuple):
+  """What the rows of a pipeline depend on, besides the stores."""
+
+  objective: ObjectiveConfig
+  seq_length: int
+  max_packs: int
+  batch_size: int
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenStores:
+  """One store, or several with their weights; each pipeline is made once."""
+
+  mixture: Mixture
+  _pipelines: dict[_Rows, Pipeline] = dataclasses.field(default_factory=dict)
+
+  @property
+  def first(self) -> Store:
+    """The store that has the tokenizer of all of them."""
+    return self.mixture.members[0].store
+
+  @property
+  def is_mixture(self) -> bool:
+    """Whether there are several stores."""
+    return len(self.mixture.members) > 1
+
+  @property
+  def vocab_size(self) -> int:
+    """Number of tokens of the tokenizer."""
+    return self.first.vocab_size
+
+  def choose_packs(self, phase: phases.Phase) -> int:
+    """Return the packed examples a row that the sentence lengths suggest."""
+    return self.pipeline(phase).num_packs
+
+  def pipeline(self, phase: phases.Phase) -> Pipeline:
+    """Return the training batches of a phase; step 0 is the phase's first.
+
+    Raises:
+      ValueError: rows that cannot be made of these stores.
+    """
+    config = phase.config
+    # Phase 2 must not repeat the batches that phase 1 began with: its seed is
+    # beyond any seed of a run, and another one where the border is moved.
+    rows = _Rows(
+      objective=config.objective,
+      seq_length=config.data.seq_length,
+      max_packs=config.data.max_packs,
+      batch_size=config.batch_size,
+      seed=config.seed + (phase.start << 31),
+    )
+    if rows not in self._pipelines:
+      made = self._make_pipeline(config, rows.seed)
+      self._pipelines[rows] = made
+      self._pipelines[rows._replace(max_packs=made.num_packs)] = made
+    return self._pipelines[rows]
+
+  def _make_pipeline(self, config: PretrainConfig, seed: int) -> Pipeline:
+    shape = {
+      "objective": config.objective,
+      "data": config.data,
+      "batch_size": config.batch_size,
+      "seed": seed,
+    }
+    if self.is_mixture:
+      return MixturePipeline(self.mixture, "train", **shape)
+    return PretrainingPipeline(self.first, "train", **shape)
+
+  def evaluation(self, config: PretrainConfig) -> dict[str, EvaluationBatches]:
+    """Return the validation batches of each store that has any, by its name."""
+    return {
+      member.name: evaluation_batches(
+        member.store,
+        VALIDATION,
+        objective=config.objective,
+        data=config.data,
+        batch_size=config.batch_size,
+        batches=config.evaluation.batches,
+      )
+      for member in self.mixture.members
+      if VALIDATION in member.store.splits
+      and member.store.splits[VALIDATION].num_tokens
+    }
+
+  def rows_by_hash(
+    self, rows_of_phases: Sequence[Mapping[str, int]]
+  ) -> list[dict[str, int]]:
+    """Return the rows of each store in each phase, for the run's identity.
+
+    A store is known by its content, because it may be moved. A single store
+    has all rows: [] then.
+    """
+    if not self.is_mixture:
+      return []
+    return [
+      {
+        member.store.sha256[:12]: rows[member.name]
+        for member in self.mixture.members
+      }
+      for rows in rows_of_phases
+    ]
+
+  def describe(
+    self, rows_of_phases: Sequence[tuple[int, Mapping[str, int]]]
+  ) -> dict[str, Any]:
+    """Return what a bundle says of the stores.
+
+    Args:
+      rows_of_phases: of each phase its steps, and the rows of each store in a
+        batch.
+
+    Returns:
+      `corpus` and `store_sha256`. With several stores both are by name, and
+      `mixture` has the share of the rows of each.
+    """
+    corpora = {
+      member.name: member.store.manifest.corpus
+      for member in self.mixture.members
+    }
+    if len(corpora) == 1:
+      return {
+        "corpus": corpora.popitem()[1],
+        "store_sha256": self.mixture.sha256,
+      }
+    total = {
+      name: sum(steps * rows[name] for steps, rows in rows_of_phases)
+      for name in corpora
+    }
+    return {
+      "corpus": corpora,
+      "store_sha256": {
+        member.name: member.store.sha256 for member in self.mixture.members
+      },
+      "mixture": {
+        name: rows / sum(total.values()) for name, rows in total.items()
+      },
+    }
+
+
+def open_stores(config: PretrainConfig) -> OpenStores:
+  """Open the stores that `config.data` names.
+
+  Raises:
+    ValueError: see `open_mixture`.
+  """
+  return OpenStores(open_mixture(config.data))
