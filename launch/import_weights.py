@@ -46,8 +46,8 @@ from bertjax.interop.provenance import (
 )
 from bertjax.model import BertForPreTraining
 from bertjax.train import rng
-from data_pipelines.tokenizers.exchange import load_exchange
-from data_pipelines.tokenizers.pieces import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from launch import cli
 
 Path = str | os.PathLike[str]
@@ -89,7 +89,7 @@ def run(
   if not root.is_dir():
     raise ValueError(f"--source={source} is no folder on this machine")
   loaded = load_model(root, new=new)
-  tokenizer = load_exchange(root)
+  tokenizer = load_huggingface(root)
   if tokenizer.vocab_size > loaded.config.vocab_size:
     raise ValueError(
       f"{root}: the tokenizer has {tokenizer.vocab_size} pieces and the "

@@ -25,7 +25,7 @@ from bertjax.finetune.scores import probabilities
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.tokenizers import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 
 TASKS = ("fill_mask", "classify")
@@ -70,13 +70,13 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
   )(params, _row(ids))
   # The table may have rows for no piece, which pad it to a round size.
   logits_PV = np.asarray(
-    outputs["mlm_logits_BPV"][0, :, : len(tokenizer.pieces)]
+    outputs["mlm_logits_BPV"][0, :, : len(tokenizer.tokens)]
   )
   ordinary_W = tokenizer.vocabulary().ordinary_W
   return [
     _top(
       probabilities_V[ordinary_W],
-      [tokenizer.pieces[i] for i in ordinary_W],
+      [tokenizer.tokens[i] for i in ordinary_W],
       top_k,
     )
     for probabilities_V in probabilities(logits_PV)

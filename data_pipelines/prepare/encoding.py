@@ -16,7 +16,7 @@ import numpy as np
 
 from data_pipelines.corpora import sentences
 from data_pipelines.store.layout import token_dtype
-from data_pipelines.tokenizers.pieces import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 # Of text, encoded in one go: short documents share the cost of a call.
 _BATCH_CHARACTERS = 1 << 18

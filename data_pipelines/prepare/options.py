@@ -9,7 +9,7 @@ from data_pipelines.corpora import sentences
 from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.prepare.shuffle import CORPUS, VALIDATION
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
-from data_pipelines.tokenizers.pieces import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 DEFAULT_VOCAB_SIZE = 30_522  # BERT's
 DEDUPLICATE = ("none", "documents", "paragraphs")

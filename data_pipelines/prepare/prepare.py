@@ -32,7 +32,7 @@ from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary, summarize
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
-from data_pipelines.tokenizers.pieces import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 _HELD = 32  # characters, that holding a document costs at least
 

@@ -31,7 +31,7 @@ from data_pipelines.store.manifest import (
   write_manifest,
 )
 from data_pipelines.store.store_writer import SplitWriter
-from data_pipelines.tokenizers.pieces import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 # Stage, share of it that is done (None: cannot be told), tokens so far.
 Progress = Callable[[str, float | None, int], None]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""SentencePiece models behind the same interface as WordPiece."""
+"""SentencePiece tokenizers: load a model or learn one."""
 
 import collections
 import hashlib
@@ -14,27 +14,28 @@ import sentencepiece
 from google.protobuf.message import DecodeError
 from tokenizers import Tokenizer as Backend
 
-from data_pipelines.tokenizers import words
-from data_pipelines.tokenizers.pieces import (
+from bertjax.files import write_bytes
+from data_pipelines.tokenizers import word_counts
+from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.sentencepiece_backend import (
+  PIECE_TYPES,
+  PROTOS,
+  SPACE,
+  find_obstacle,
+  make_backend,
+)
+from data_pipelines.tokenizers.special_tokens import (
   CLS,
   MASK,
   PAD,
   SEP,
   UNK,
-  Tokenizer,
-  find_specials,
-  save_exchange,
+  find_special_ids,
 )
-from data_pipelines.tokenizers.sentencepiece_exchange import (
-  KINDS,
-  PROTOS,
-  SPACE,
-  find_gap,
-  make_backend,
-)
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 MODEL_FILE = "spiece.model"
-# What published models call the special pieces: ALBERT, XLNet, T5.
+# Names of the special tokens, also in published models (ALBERT, XLNet, T5).
 _NAMES = (
   (PAD, "<pad>"),
   (UNK, "<unk>"),
@@ -43,53 +44,55 @@ _NAMES = (
   (MASK, "<mask>"),
 )
 _FOLDING = ("nmt_nfkc_cf", "nfkc_cf")
-_MAX_LINE = 1 << 20  # bytes; the library drops longer ones, by default 4,192
-# Bytes of running words: the library finds a unigram model's first pieces in a
-# suffix array over them, and takes 13 bytes for each. And characters of
-# distinct words with `words.WORD_COST`: for a BPE model it takes up to 140
-# bytes for each, in Chinese.
+_MAX_LINE = 1 << 20  # bytes; the library drops longer lines, by default 4,192
+# Bytes of running words: the library finds the first pieces of a unigram model
+# in a suffix array over them, which takes 13 bytes for each.
 _VOLUME = {"unigram": 36_000_000, "bpe": None}
-_MAX_LEARNT = {"unigram": 8_000_000, "bpe": 4_000_000}
-# Sums of so rounded scores are exact in 32 bits, so that two ways to cut a
-# text are equally likely for every program, or for none.
-_SCORES_A_NAT = 256
+# Characters of distinct words, counted with `word_counts.WORD_COST`: for a BPE
+# model the library takes up to 140 bytes for each, in Chinese text.
+_MAX_CHARACTERS = {"unigram": 8_000_000, "bpe": 4_000_000}
+# Scores are rounded to multiples of 1/256. Sums of such scores are exact in
+# float32, so that all programs agree on which segmentations are equally likely.
+_SCORES_PER_NAT = 256
 
 
 class SentencePiece(Tokenizer):
-  """Pieces of running text, spaces included."""
+  """Tokens of running text, spaces included."""
 
   name = "sentencepiece"
 
   def __init__(self, model: bytes, *, origin: str = "the model") -> None:
-    """Take a serialised model.
+    """Make a tokenizer from the bytes of a spiece.model.
 
     Raises:
-      ValueError: not a model, or one without the special pieces.
+      ValueError: not a model, or a model that lacks a special token.
     """
     parsed = PROTOS.ModelProto()
     try:
       parsed.ParseFromString(model)
-      pieces = [entry.piece for entry in parsed.pieces]
+      tokens = [entry.piece for entry in parsed.pieces]
       self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     except (DecodeError, RuntimeError):
-      raise ValueError(f"{origin} is no SentencePiece model") from None
-    specials = find_specials(pieces, _NAMES, origin)
-    super().__init__(pieces, specials, origin)
+      raise ValueError(
+        f"{origin} is not a SentencePiece model; give a spiece.model"
+      ) from None
+    specials = find_special_ids(tokens, _NAMES, origin)
+    super().__init__(tokens, specials, origin)
     for id_ in specials:
-      # "[MASK]" in a text is letters, whatever the model was told of it.
-      if parsed.pieces[id_].type == KINDS.USER_DEFINED:
-        parsed.pieces[id_].type = KINDS.CONTROL
+      # "[MASK]" in a text is plain text, whatever the type in the model is.
+      if parsed.pieces[id_].type == PIECE_TYPES.USER_DEFINED:
+        parsed.pieces[id_].type = PIECE_TYPES.CONTROL
     self._processor.load_from_serialized_proto(parsed.SerializeToString())
     self._model, self._parsed = model, parsed
     self.lowercase = parsed.normalizer_spec.name in _FOLDING
     self.sha256 = hashlib.sha256(b"sentencepiece\n" + model).hexdigest()
-    self.no_exchange = find_gap(parsed)
+    self.export_obstacle = find_obstacle(parsed)
 
-  def _kind(self, id_: int) -> int:
+  def _type(self, id_: int) -> int:
     return self._parsed.pieces[id_].type
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of all texts in a row (int32), and each text's number (int64)."""
+    """Return the concatenated ids of all texts, and the length of each."""
     plain = [text.encode(errors="ignore").decode() for text in texts]
     encoded = self._processor.encode(plain, num_threads=1)
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
@@ -97,40 +100,40 @@ class SentencePiece(Tokenizer):
     return np.fromiter(ids, np.int32, int(lengths.sum())), lengths
 
   def decode(self, ids: Iterable[int]) -> str:
-    """Text of `ids`; special pieces are written as they are called."""
+    """Return the text of `ids`; special tokens appear by their names."""
     data = b"".join(map(self._bytes, map(int, ids)))
     return data.decode(errors="replace").replace(SPACE, " ").strip()
 
   def _bytes(self, id_: int) -> bytes:
-    piece = self.pieces[id_]
-    if self._kind(id_) == KINDS.BYTE:
-      return bytes.fromhex(piece[3:5])  # <0x0A>
-    return f"{SPACE if self.is_special(id_) else ''}{piece}".encode()
+    token = self.tokens[id_]
+    if self._type(id_) == PIECE_TYPES.BYTE:
+      return bytes.fromhex(token[3:5])  # <0x0A>
+    return f"{SPACE if self.is_special(id_) else ''}{token}".encode()
 
   def is_special(self, id_: int) -> bool:
-    """Whether the piece stands for no text."""
-    return super().is_special(id_) or self._kind(id_) in (
-      KINDS.CONTROL,
-      KINDS.UNUSED,
+    """Return whether the token stands for no text."""
+    return super().is_special(id_) or self._type(id_) in (
+      PIECE_TYPES.CONTROL,
+      PIECE_TYPES.UNUSED,
     )
 
-  def continues(self, piece: str) -> bool:
-    """Whether a piece goes on with the word before it."""
-    return not piece.startswith(SPACE)
+  def continues(self, token: str) -> bool:
+    """Return whether a token continues the word before it."""
+    return not token.startswith(SPACE)
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write spiece.model, tokenizer.json and tokenizer_config.json.
 
-    The latter two only where `no_exchange` is empty.
+    The two JSON files are written only if `export_obstacle` is empty.
     """
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    (target / MODEL_FILE).write_bytes(self._model)
-    if not self.no_exchange:
-      save_exchange(target, self, self.make_backend())
+    write_bytes(target / MODEL_FILE, self._model)
+    if not self.export_obstacle:
+      save_huggingface(target, self, self.make_backend())
 
   def make_backend(self) -> Backend:
-    """The same pieces through `tokenizers`; see `sentencepiece_exchange`."""
+    """Return a Hugging Face backend; see `sentencepiece_backend`."""
     return make_backend(self._parsed, self.unk_id)
 
   def __reduce__(self) -> tuple[object, ...]:
@@ -141,7 +144,7 @@ def load_sentencepiece(path: pathlib.Path) -> SentencePiece:
   """Read a spiece.model.
 
   Raises:
-    ValueError: not a model, or one without the special pieces.
+    ValueError: not a model, or a model that lacks a special token.
   """
   return SentencePiece(path.read_bytes(), origin=str(path))
 
@@ -153,20 +156,22 @@ def train_sentencepiece(
   model_type: str = "unigram",
   lowercase: bool = True,
 ) -> SentencePiece:
-  """Learn a model of `vocab_size` pieces from words and their counts.
+  """Learn a model of `vocab_size` tokens from words and their counts.
 
   Args:
-    texts: what to learn from.
-    vocab_size: pieces wanted, special ones included.
+    texts: documents to learn from.
+    vocab_size: number of tokens, special tokens included.
     model_type: "unigram" or "bpe".
-    lowercase: whether case is folded; compatibility forms always are.
+    lowercase: whether to fold case. Unicode compatibility forms (NFKC) are
+      always folded.
 
   Raises:
-    ValueError: the text is too small, or has too many letters, for the size.
+    ValueError: the text is too small for `vocab_size`, or has too many
+      letters.
   """
-  counts = words.commonest(
-    words.count_words(texts, str.split, volume=_VOLUME[model_type]),
-    _MAX_LEARNT[model_type],
+  counts = word_counts.commonest(
+    word_counts.count_words(texts, str.split, volume=_VOLUME[model_type]),
+    _MAX_CHARACTERS[model_type],
   )
   model = io.BytesIO()
   try:
@@ -186,9 +191,9 @@ def train_sentencepiece(
       bos_piece=CLS,
       eos_id=3,
       eos_piece=SEP,
-      # Control pieces are never found in a text, unlike user-defined ones.
+      # Unlike user-defined pieces, control pieces never match a text.
       control_symbols=[MASK],
-      # The pieces depend on the number of threads.
+      # The learned pieces depend on the number of threads.
       num_threads=1,
       minloglevel=2,
     )
@@ -200,12 +205,12 @@ def train_sentencepiece(
   parsed = PROTOS.ModelProto()
   parsed.ParseFromString(model.getvalue())
   for entry in parsed.pieces:
-    entry.score = round(entry.score * _SCORES_A_NAT) / _SCORES_A_NAT
+    entry.score = round(entry.score * _SCORES_PER_NAT) / _SCORES_PER_NAT
   return SentencePiece(parsed.SerializeToString(deterministic=True))
 
 
 def _listed(counts: collections.Counter[str]) -> Iterator[str]:
-  """Lines of a word and its count; the iterator empties `counts`."""
+  """Yield lines of a word and its count, removing each from `counts`."""
   for word in sorted(counts):
     plain = word.encode(errors="ignore").decode()
     if plain:

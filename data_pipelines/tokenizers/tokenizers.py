@@ -1,33 +1,24 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""WordPiece and SentencePiece behind one small interface."""
+"""Load a tokenizer, or learn one of the known kinds."""
 
 import os
 import pathlib
 from collections.abc import Iterable
 
-from data_pipelines.tokenizers.pieces import SPECIALS, Tokenizer
 from data_pipelines.tokenizers.sentencepiece_model import (
   MODEL_FILE,
   load_sentencepiece,
   train_sentencepiece,
 )
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import VOCAB_FILE, load_wordpiece
 from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
-__all__ = [
-  "KINDS",
-  "SAMPLE_CHARACTERS",
-  "SPECIALS",
-  "Tokenizer",
-  "load",
-  "train",
-]
-
 _MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
 KINDS = ("wordpiece", *_MODEL_TYPES)
-# Of text, with which learning stays below 800 MB, the text itself included: a
-# unigram model is learnt from no more of it, and more changes few pieces.
+# Characters of text to learn from, which keep memory below 800 MB, the text
+# included. More text changes few tokens.
 SAMPLE_CHARACTERS = {
   "wordpiece": 50_000_000,
   "sentencepiece": 25_000_000,
@@ -39,11 +30,11 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
   """Read a tokenizer.
 
   Args:
-    path: a vocab.txt, a .model of SentencePiece, or a folder that has one,
-      also a store or a bundle, which keep theirs in `tokenizer/`.
+    path: a vocab.txt, a .model file of SentencePiece, a folder that has one,
+      or a store or a bundle, which have a folder `tokenizer`.
 
   Raises:
-    ValueError: there is none, or it lacks a special piece.
+    ValueError: no tokenizer is found, or it lacks a special token.
   """
   given = pathlib.Path(path)
   file = _vocabulary_file(given)
@@ -70,17 +61,17 @@ def _vocabulary_file(path: pathlib.Path) -> pathlib.Path | None:
 def train(
   texts: Iterable[str], kind: str, vocab_size: int, *, lowercase: bool = True
 ) -> Tokenizer:
-  """Learn a tokenizer; equal texts in an equal order give an equal one.
+  """Learn a tokenizer; equal texts in an equal order give an equal tokenizer.
 
   Args:
-    texts: what to learn from; read once.
+    texts: documents to learn from; read once.
     kind: one of `KINDS`.
-    vocab_size: pieces wanted, special ones included. WordPiece may end with
-      fewer, where no pair of pieces occurs twice any more.
-    lowercase: whether it is to fold case.
+    vocab_size: number of tokens, special tokens included. A WordPiece
+      vocabulary is smaller if no pair of tokens occurs twice any more.
+    lowercase: whether to fold case.
 
   Raises:
-    ValueError: an unknown kind, or a size that does not fit the text.
+    ValueError: an unknown kind, or a `vocab_size` that does not fit the text.
   """
   if kind == "wordpiece":
     return train_wordpiece(texts, vocab_size, lowercase=lowercase)

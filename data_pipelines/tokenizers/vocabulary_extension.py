@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces of a new corpus for a WordPiece vocabulary that exists.
+"""Extend a WordPiece vocabulary by tokens of a new corpus.
 
-Every old piece keeps its id. A new one knows of which old pieces it is made,
-so that weights that were trained with the old vocabulary can be carried over.
+All old tokens keep their ids. Beside each new token stand the old tokens that
+made it up before, so that trained weights can be carried over.
 """
 
 import dataclasses
@@ -14,8 +14,14 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_pipelines.tokenizers.new_pieces import Coverage, Cutter, choose_pieces
-from data_pipelines.tokenizers.pieces import Tokenizer, is_unused
+from bertjax.files import write_bytes, write_text
+from data_pipelines.tokenizers.new_tokens import (
+  Coverage,
+  WordTokenizer,
+  choose_tokens,
+)
+from data_pipelines.tokenizers.special_tokens import is_unused
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import (
   VOCAB_FILE,
   WordPiece,
@@ -25,23 +31,25 @@ from data_pipelines.tokenizers.wordpiece_training import plain_words
 
 RECORD = "extension.json"
 _VERSION = 1
-_TOKENIZER = "tokenizer"  # folder of a store or a bundle
+_TOKENIZER = "tokenizer"  # folder inside a store or a bundle
+# Names of the fields of `Coverage` in the file.
+_COVERAGE_KEYS = {"words": "words", "tokens": "pieces", "unknown": "unknown"}
 
 logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Extension:
-  """A vocabulary, and the one that it extends.
+  """An extended vocabulary, and how it relates to its parent.
 
   Attributes:
-    tokenizer: with the new pieces.
-    parent_sha256: of the tokenizer without them; a parent that is an
-      extension itself knows its own.
-    parts: id of each new piece → ids of the parent's pieces that it is made
-      of. A piece that goes on with a word is cut as the inside of one.
-    asked: number of pieces that were wanted.
-    before, after: how the two cut the sample.
+    tokenizer: the tokenizer with the new tokens.
+    parent_sha256: hash of the tokenizer without them, which may itself be an
+      extension.
+    parts: id of each new token → ids of the parent's tokens for the same
+      text. A "##" token is tokenized as the inside of a word.
+    asked: number of new tokens that were asked for.
+    before, after: how well the two vocabularies cover the sample.
   """
 
   tokenizer: WordPiece
@@ -53,12 +61,12 @@ class Extension:
 
   @property
   def shortage(self) -> str:
-    """That there are fewer pieces than asked for; empty where there are not."""
+    """Message that fewer tokens were found than asked for, else empty."""
     if len(self.parts) >= self.asked:
       return ""
     return (
-      f"extend_vocab={self.asked}: only {len(self.parts)} pieces of this "
-      "corpus were found that save any"
+      f"extend_vocab={self.asked}: only {len(self.parts)} new tokens shorten "
+      "the text of this corpus"
     )
 
   def save(self, folder: str | os.PathLike[str]) -> None:
@@ -74,22 +82,23 @@ class Extension:
       "parts": {str(id_): list(ids) for id_, ids in self.parts.items()},
     }
     text = json.dumps(record, sort_keys=True) + "\n"
-    (pathlib.Path(folder) / RECORD).write_text(text, encoding="utf-8")
+    write_text(pathlib.Path(folder) / RECORD, text)
 
 
 def _described(coverage: Coverage) -> dict[str, float]:
+  values = coverage._asdict()
   return {
-    **coverage._asdict(),
+    **{key: values[name] for name, key in _COVERAGE_KEYS.items()},
     "fertility": coverage.fertility,
     "unknown_rate": coverage.unknown_rate,
   }
 
 
 def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
-  """The tokenizer, if `count` pieces can be added to it.
+  """Return the tokenizer if `count` tokens can be added to it.
 
   Raises:
-    ValueError: no WordPiece vocabulary, or a count below 1.
+    ValueError: it is not a WordPiece vocabulary, or `count` is below 1.
   """
   if not isinstance(tokenizer, WordPiece):
     raise ValueError(
@@ -103,40 +112,40 @@ def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
 
 
 def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
-  """Add the pieces that save most on a corpus; equal texts, equal pieces.
+  """Add the tokens that shorten a corpus most; equal texts give equal tokens.
 
-  They take the free `[unusedN]` slots first, then new ids, the one that saves
-  most in front. Where fewer than `count` save any, there are fewer, and the
-  log says so.
+  The tokens take the ids of `[unusedN]` tokens first, then new ids, the token
+  that saves most first. If fewer than `count` tokens save anything, fewer are
+  added, with a warning in the log.
 
   Args:
-    tokenizer: to be extended.
-    texts: of the new corpus; read once.
-    count: pieces wanted.
+    tokenizer: the tokenizer to extend.
+    texts: documents of the new corpus; read once.
+    count: number of new tokens wanted.
 
   Raises:
-    ValueError: no WordPiece vocabulary, a count below 1, no text, or no piece
-      that saves anything.
+    ValueError: not a WordPiece vocabulary, `count` below 1, no text, or no
+      token that saves anything.
   """
   tokenizer = check_extendable(tokenizer, count)
   counts = plain_words(texts, lowercase=tokenizer.lowercase)
   if not counts:
     raise ValueError(
-      f"extend_vocab={count}, but the corpus has no words; give another"
+      f"extend_vocab={count}, but the corpus has no words; give another corpus"
     )
-  chosen = choose_pieces(tokenizer.pieces, counts, count)
+  chosen = choose_tokens(tokenizer.tokens, counts, count)
   if not chosen:
     raise ValueError(
-      f"extend_vocab={count}, but no piece of this corpus saves anything over "
-      f"the {tokenizer.vocab_size} that there are; leave extend_vocab out"
+      f"extend_vocab={count}, but no new token shortens this corpus beyond the "
+      f"{tokenizer.vocab_size} tokens that exist; leave extend_vocab out"
     )
-  pieces, ids = _placed(tokenizer.pieces, chosen)
-  old, new = Cutter(tokenizer.pieces), Cutter(pieces)
+  tokens, ids = _placed(tokenizer.tokens, chosen)
+  old, new = WordTokenizer(tokenizer.tokens), WordTokenizer(tokens)
   extension = Extension(
-    tokenizer=WordPiece(pieces, lowercase=tokenizer.lowercase),
+    tokenizer=WordPiece(tokens, lowercase=tokenizer.lowercase),
     parent_sha256=tokenizer.sha256,
     parts={
-      id_: tuple(old.ids(piece)) for id_, piece in zip(ids, chosen, strict=True)
+      id_: tuple(old.ids(token)) for id_, token in zip(ids, chosen, strict=True)
     },
     asked=count,
     before=old.coverage(counts),
@@ -148,23 +157,24 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
 
 
 def _placed(
-  pieces: list[str], chosen: list[str]
+  tokens: list[str], chosen: list[str]
 ) -> tuple[list[str], list[int]]:
-  """The vocabulary with the chosen pieces, and the id of each of those."""
-  placed = list(pieces)
-  slots = [id_ for id_, piece in enumerate(pieces) if is_unused(piece)]
-  ids = slots[: len(chosen)]
-  for id_, piece in zip(ids, chosen, strict=False):
-    placed[id_] = piece
+  """Return the vocabulary with the chosen tokens, and their ids."""
+  placed = list(tokens)
+  unused = [id_ for id_, token in enumerate(tokens) if is_unused(token)]
+  ids = unused[: len(chosen)]
+  for id_, token in zip(ids, chosen, strict=False):
+    placed[id_] = token
   ids += range(len(placed), len(placed) + len(chosen) - len(ids))
-  return placed + chosen[len(slots) :], ids
+  return placed + chosen[len(unused) :], ids
 
 
 def load_extension(folder: str | os.PathLike[str]) -> Extension | None:
-  """Read what `Extension.save` wrote; None where there is no extension.json.
+  """Read what `Extension.save` wrote; None if there is no extension.json.
 
   Raises:
-    ValueError: it is damaged, or of another tokenizer than the one beside it.
+    ValueError: the file is damaged, or belongs to another tokenizer than the
+      one beside it.
   """
   path = pathlib.Path(folder) / RECORD
   if not path.is_file():
@@ -187,22 +197,25 @@ def load_extension(folder: str | os.PathLike[str]) -> Extension | None:
     ) from None
   if not matches:
     raise ValueError(
-      f"{path} is of another tokenizer than the one beside it; extend the "
+      f"{path} belongs to another tokenizer than the one beside it; extend the "
       "vocabulary again"
     )
   return extension
 
 
 def _coverage(described: Mapping[str, Any]) -> Coverage:
-  return Coverage(**{name: described[name] for name in Coverage._fields})
+  return Coverage(
+    **{name: described[key] for name, key in _COVERAGE_KEYS.items()}
+  )
 
 
 def find_parts(
   folder: str | os.PathLike[str], parent_sha256: str
 ) -> Mapping[int, tuple[int, ...]]:
-  """`Extension.parts` of a tokenizer's folder, over that parent.
+  """Return `Extension.parts` of the tokenizer in a folder.
 
-  Empty where the tokenizer is no direct extension of it.
+  The mapping is empty if the tokenizer does not directly extend the parent
+  with the hash `parent_sha256`.
   """
   extension = load_extension(folder)
   if extension is None or extension.parent_sha256 != parent_sha256:
@@ -213,11 +226,11 @@ def find_parts(
 def keep_record(
   source: str | os.PathLike[str], folder: str | os.PathLike[str]
 ) -> None:
-  """Copy what `source` says of its parent beside the same tokenizer's files.
+  """Copy the extension.json of a tokenizer, if it has one.
 
   Args:
-    source: as `tokenizers.load` takes it.
-    folder: where `Tokenizer.save` has written what was loaded from there.
+    source: path of the tokenizer, as `tokenizers.load` accepts it.
+    folder: folder to which `Tokenizer.save` has written the tokenizer.
   """
   given = pathlib.Path(source)
   base = given.parent if given.is_file() else given
@@ -225,5 +238,5 @@ def keep_record(
     if (place / VOCAB_FILE).is_file():
       if (place / RECORD).is_file():
         data = (place / RECORD).read_bytes()
-        (pathlib.Path(folder) / RECORD).write_bytes(data)
+        write_bytes(pathlib.Path(folder) / RECORD, data)
       return

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""WordPiece as BERT has it, through `tokenizers`, with words remembered.
+"""BERT's WordPiece through Hugging Face `tokenizers`, with a cache of words.
 
-The library normalises, cuts and matches one word at a time; text repeats its
-words. So each distinct word goes through the library once, and the rest is a
-dictionary: four times the tokens a second of its own batch encoding.
+The library normalizes, splits and matches one word at a time, and text repeats
+its words. So each distinct word goes through the library once, and is looked
+up in a dictionary afterwards (`benchmarks/prepare.py` prints how many tokens a
+second that gives).
 """
 
 import hashlib
@@ -20,62 +21,66 @@ import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from data_pipelines.tokenizers.pieces import (
+from bertjax.files import write_bytes
+from data_pipelines.tokenizers.huggingface_export import (
   CONFIG_FILE,
+  save_huggingface,
+)
+from data_pipelines.tokenizers.special_tokens import (
   SPECIALS,
   UNK,
-  Tokenizer,
-  find_specials,
-  save_exchange,
+  find_special_ids,
 )
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 VOCAB_FILE = "vocab.txt"
 PREFIX = "##"
-# Google's (tokenization.py, WordpieceTokenizer); the library's own is 100.
+# The limit of WordpieceTokenizer in google-research/bert's tokenization.py; the
+# library's default is 100.
 MAX_WORD = 200
 
-# White space ends a word and each of these marks is one, whatever stands
-# beside them: ASCII punctuation and what prose has most besides.
+# Each of these marks is a word of its own: ASCII punctuation and the marks
+# that are common in prose.
 _MARKS = r"!-/:-@\[-`{-~¡§«¶·»¿\u2010-\u2027"
-# Words of plain letters; marks; and runs with anything else in them, which
-# only the library knows how to clean and cut.
+# A word of ASCII letters and digits, or a mark, or a run with any other
+# character, which only the library can clean and split.
 WORD = re.compile(
   rf"[A-Za-z0-9]++(?![^ \t\r\n{_MARKS}])|[{_MARKS}\n]|[^ \t\r\n{_MARKS}]+"
 )
-_MAX_REMEMBERED = 160_000_000  # bytes of words and their ids
-_CHARACTERS = 1 << 20  # of text whose words are held at a time
-_BREAK = -1  # between two texts
+_MAX_CACHE = 160_000_000  # bytes of words and their ids
+_MAX_CHARACTERS = 1 << 20  # characters of text that are encoded in one go
+_BREAK = -1  # marks the end of a text among the ids
 
 
 class WordPiece(Tokenizer):
-  """Greedy longest-match pieces of words, as google-research/bert cuts them.
+  """Greedy longest-match tokens of words, as in google-research/bert.
 
-  The ids are those of its tokenization.py, but for four things that the
-  library does otherwise, as everything does that is built on it: a capital
-  sigma at the end of a word becomes σ and not ς; characters for private use
-  (U+F0B7, a bullet in many a PDF) are left out, where theirs make their word
-  unknown; the ideographs U+2B820 to U+2B91F are no words of their own; and
-  marks that came after Unicode 8 are not known as such.
+  The ids equal those of its tokenization.py, with four exceptions that come
+  from the library: a capital sigma at the end of a word becomes σ, not ς;
+  private-use characters (U+F0B7, a bullet in many PDFs) are dropped, while
+  tokenization.py makes their word unknown; the ideographs U+2B820 to U+2B91F
+  are not words of their own; and punctuation that is newer than Unicode 8 is
+  not treated as punctuation.
   """
 
   name = "wordpiece"
 
   def __init__(
     self,
-    pieces: Sequence[str],
+    tokens: Sequence[str],
     *,
     lowercase: bool = True,
     origin: str = "the vocabulary",
   ) -> None:
-    """Take the lines of a vocabulary.
+    """Make a tokenizer from the lines of a vocab.txt.
 
     Raises:
-      ValueError: a special piece that is missing, a piece twice.
+      ValueError: a special token is missing, or a token occurs twice.
     """
-    specials = find_specials(pieces, [[name] for name in SPECIALS], origin)
-    super().__init__(pieces, specials, origin)
+    specials = find_special_ids(tokens, [[name] for name in SPECIALS], origin)
+    super().__init__(tokens, specials, origin)
     self.lowercase = lowercase
-    self._file = "".join(f"{piece}\n" for piece in self.pieces).encode()
+    self._file = "".join(f"{token}\n" for token in self.tokens).encode()
     case = "uncased" if lowercase else "cased"
     self.sha256 = hashlib.sha256(
       f"wordpiece {case}\n".encode() + self._file
@@ -87,8 +92,8 @@ class WordPiece(Tokenizer):
     self._words = _Words(self._backend)
 
   def make_backend(self) -> Backend:
-    """The library's own tokenizer, that this one gives the ids of."""
-    vocabulary = {piece: id_ for id_, piece in enumerate(self.pieces)}
+    """Return the library's tokenizer, which gives the same ids."""
+    vocabulary = {token: id_ for id_, token in enumerate(self.tokens)}
     return with_rules(
       models.WordPiece(
         vocabulary, unk_token=UNK, max_input_chars_per_word=MAX_WORD
@@ -97,7 +102,7 @@ class WordPiece(Tokenizer):
     )
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of all texts in a row (int32), and each text's number (int64)."""
+    """Return the concatenated ids of all texts, and the length of each."""
     parts = [self._encode_joined(part) for part in _portions(texts)]
     if not parts:
       return np.zeros(0, np.int32), np.zeros(0, np.int64)
@@ -110,38 +115,38 @@ class WordPiece(Tokenizer):
     joined = "\n".join(texts) + "\n"
     if joined.count("\n") != len(texts):
       joined = "".join(text.replace("\n", " ") + "\n" for text in texts)
-    if self._words.size > _MAX_REMEMBERED:
+    if self._words.size > _MAX_CACHE:
       self._words.clear()
     ids = map(self._words.__getitem__, WORD.findall(joined))
     return np.fromiter(itertools.chain.from_iterable(ids), np.int32)
 
   def decode(self, ids: Iterable[int]) -> str:
-    """Text of `ids`; special pieces are written as they are called."""
+    """Return the text of `ids`; special tokens appear by their names."""
     return self._backend.decode(
       [int(id_) for id_ in ids], skip_special_tokens=False
     )
 
-  def continues(self, piece: str) -> bool:
-    """Whether a piece goes on with the word before it."""
-    return piece.startswith(PREFIX) and piece != PREFIX
+  def continues(self, token: str) -> bool:
+    """Return whether a token continues the word before it."""
+    return token.startswith(PREFIX) and token != PREFIX
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write vocab.txt, tokenizer.json and tokenizer_config.json."""
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    (target / VOCAB_FILE).write_bytes(self._file)
-    save_exchange(target, self, self.make_backend())
+    write_bytes(target / VOCAB_FILE, self._file)
+    save_huggingface(target, self, self.make_backend())
 
   def __reduce__(self) -> tuple[object, ...]:
-    return _rebuild, (self.pieces, self.lowercase)
+    return _rebuild, (self.tokens, self.lowercase)
 
 
-def _rebuild(pieces: list[str], lowercase: bool) -> WordPiece:
-  return WordPiece(pieces, lowercase=lowercase)
+def _rebuild(tokens: list[str], lowercase: bool) -> WordPiece:
+  return WordPiece(tokens, lowercase=lowercase)
 
 
 class _Words(dict[str, tuple[int, ...]]):
-  """Ids of every word met so far; `size` is about the bytes that they take."""
+  """Word → ids, filled on demand; `size` estimates the bytes in memory."""
 
   def __init__(self, backend: Backend) -> None:
     super().__init__()
@@ -150,10 +155,10 @@ class _Words(dict[str, tuple[int, ...]]):
     self.clear()
 
   def __missing__(self, word: str) -> tuple[int, ...]:
-    # Half a surrogate pair, as in a broken command line, is no character.
+    # Drops lone surrogates, which a broken command line can contain.
     plain = word.encode(errors="ignore").decode()
     found = self._backend.encode(plain, add_special_tokens=False).ids
-    # One object for each id, and not for each time that it occurs.
+    # All words share one int object per id, which saves memory.
     ids = tuple(map(self._ids.__getitem__, found))
     self[word] = ids
     self.size += 150 + sys.getsizeof(word) + 8 * len(ids)
@@ -166,21 +171,21 @@ class _Words(dict[str, tuple[int, ...]]):
 
 
 def with_rules(model: models.Model, *, lowercase: bool) -> Backend:
-  """A model behind BERT's rules for cleaning text and finding words."""
+  """Return a backend with BERT's rules for cleaning text and finding words."""
   backend = Backend(model)
-  # Accents go where case goes, as in Google's BasicTokenizer.
+  # Folding case removes accents, as in Google's BasicTokenizer.
   backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
   backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
   backend.decoder = decoders.WordPiece(prefix=PREFIX)
-  backend.encode_special_tokens = True  # "[MASK]" in a text is five letters
+  backend.encode_special_tokens = True  # "[MASK]" in a text is plain text
   return backend
 
 
 def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-  """Runs of texts, so that a huge document's words are not held at once."""
+  """Yield runs of texts of bounded length, to bound memory."""
   start = size = 0
   for stop, text in enumerate(texts):
-    if size > _CHARACTERS:
+    if size > _MAX_CHARACTERS:
       yield texts[start:stop]
       start, size = stop, 0
     size += len(text)
@@ -189,48 +194,50 @@ def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def load_wordpiece(path: pathlib.Path) -> WordPiece:
-  """Read a vocab.txt, and beside it whether case is folded.
+  """Read a vocab.txt, and from the config beside it whether case is folded.
 
   Raises:
-    ValueError: no UTF-8, an empty line, a special piece missing, one twice.
+    ValueError: the file is not UTF-8, has an empty line or a token twice, or
+      lacks a special token.
   """
-  pieces = read_pieces(path)
+  tokens = read_vocab(path)
   return WordPiece(
-    pieces, lowercase=_folds_case(path, pieces), origin=str(path)
+    tokens, lowercase=_folds_case(path, tokens), origin=str(path)
   )
 
 
-def read_pieces(path: pathlib.Path) -> list[str]:
+def read_vocab(path: pathlib.Path) -> list[str]:
   """Read the lines of a vocab.txt.
 
   Raises:
-    ValueError: no UTF-8, or an empty line.
+    ValueError: the file is not UTF-8 or has an empty line.
   """
   try:
     lines = path.read_bytes().decode().removesuffix("\n").split("\n")
   except UnicodeDecodeError:
     raise ValueError(f"{path} is not UTF-8; give a vocab.txt") from None
-  # Not splitlines: some vocabularies hold separators as pieces.
-  pieces = [line.removesuffix("\r") for line in lines]
-  if "" in pieces:
+  # Not splitlines: in some vocabularies Unicode line separators are tokens.
+  tokens = [line.removesuffix("\r") for line in lines]
+  if "" in tokens:
     raise ValueError(
-      f"{path}:{pieces.index('') + 1}: no piece; give one on every line"
+      f"{path}:{tokens.index('') + 1}: the line is empty; put one token on "
+      "every line"
     )
-  return pieces
+  return tokens
 
 
-def _folds_case(path: pathlib.Path, pieces: Sequence[str]) -> bool:
+def _folds_case(path: pathlib.Path, tokens: Sequence[str]) -> bool:
   config = path.with_name(CONFIG_FILE)
   if config.is_file():
     try:
       known = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:
-      raise ValueError(f"{config} is not JSON; mend or remove it") from None
+      raise ValueError(f"{config} is not JSON; correct or remove it") from None
     if isinstance(known, dict) and isinstance(known.get("do_lower_case"), bool):
       return known["do_lower_case"]
-  return looks_lowercase(pieces)
+  return looks_lowercase(tokens)
 
 
-def looks_lowercase(pieces: Sequence[str]) -> bool:
-  """Whether no piece has a capital, but for [SPECIAL] ones."""
-  return not any(p != p.lower() for p in pieces if not p.startswith("["))
+def looks_lowercase(tokens: Sequence[str]) -> bool:
+  """Return whether no token but the [SPECIAL] ones has a capital letter."""
+  return not any(t != t.lower() for t in tokens if not t.startswith("["))

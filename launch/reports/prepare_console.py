@@ -145,7 +145,7 @@ def _formats_table(store: Store) -> rich.table.Table:
 
 
 def _notes(summary: Summary, store: Store) -> Iterator[str]:
-  gap = tokenizers.load(store.tokenizer_path).no_exchange
+  gap = tokenizers.load(store.tokenizer_path).export_obstacle
   if gap:
     yield (
       f"{summary.tokenizer} without tokenizer.json, which cannot give the same "

@@ -27,7 +27,7 @@ from bertjax.objectives import masking
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.pieces import Tokenizer
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 ROWS = 10
 SEQ_LENGTH = 128
@@ -127,7 +127,7 @@ def mask(
 def _row(
   batch: Batch, masked: Any, row: int, tokenizer: Tokenizer
 ) -> Mapping[str, Any]:
-  pieces, packs_S = tokenizer.pieces, batch["packs_BS"][row]
+  pieces, packs_S = tokenizer.tokens, batch["packs_BS"][row]
   ends = (tokenizer.cls_id, tokenizer.sep_id)
   filled_P = masked.weights_BP[row] > 0
   slots = [

@@ -51,7 +51,7 @@ def collect(store: Store) -> dict[str, Any]:
       "coverage": _coverage(counts_V, pieces),
       "commonest": [
         {
-          "piece": tokenizer.pieces[id_],
+          "piece": tokenizer.tokens[id_],
           "count": int(counts_V[id_]),
           "share": counts_V[id_] / pieces.tokens,
         }

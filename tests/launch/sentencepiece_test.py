@@ -80,7 +80,7 @@ def test_sentencepiece_goes_all_the_way(kind, text, tmp_path):
     *(tokenizer.pad_id, tokenizer.unk_id, tokenizer.cls_id),
     *(tokenizer.sep_id, tokenizer.mask_id),
   )
-  assert tuple(tokenizer.pieces[id_] for id_ in specials) == CALLED[kind]
+  assert tuple(tokenizer.tokens[id_] for id_ in specials) == CALLED[kind]
   check_masks(tmp_path / "run")
   (guesses,) = predict.fill_mask(bundle, "the [MASK] sees a pike.", top_k=99)
   assert not set(CALLED[kind]) & {guess.text for guess in guesses}

@@ -102,7 +102,7 @@ def test_the_store_says_whose_child_its_tokenizer_is(store, parent):
   made = load_extension(open_store(store).tokenizer_path)
   assert made is not None
   assert made.parent_sha256 == tokenizers.load(parent).sha256
-  names = [made.tokenizer.pieces[id_] for id_ in made.parts]
+  names = [made.tokenizer.tokens[id_] for id_ in made.parts]
   assert names[0] == "troponin"
   assert len(names) == 5
   assert open_store(store).vocab_size == len(PIECES) + 3 > ROWS
@@ -140,7 +140,7 @@ def test_a_run_with_new_pieces_goes_all_the_way(store, parent, tmp_path):
   assert info.model.vocab_size == 128
   tokenizer = tokenizers.load(bundle)
   assert tokenizer.sha256 == info.details["tokenizer_sha256"]
-  assert "troponin" in tokenizer.pieces
+  assert "troponin" in tokenizer.tokens
   assert load_extension(info.tokenizer_path) is not None
   # Its own store, or another that was prepared with it, needs no growing.
   again = make_config(store, bundle)

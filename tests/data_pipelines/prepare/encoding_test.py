@@ -13,7 +13,7 @@ from data_pipelines.corpora import documents
 from data_pipelines.corpora.sentences import split
 from data_pipelines.prepare import encoding
 from data_pipelines.tokenizers import wordpiece
-from data_pipelines.tokenizers.pieces import SPECIALS
+from data_pipelines.tokenizers.special_tokens import SPECIALS
 
 PIECES = [*SPECIALS, *"abcdefgh.", *(f"##{c}" for c in "abcdefgh")]
 TEXTS = ["Abc def. Gh.", "Bad cafe.\n\nFeed.", "\u200b", "Deaf. " * 30] * 5
@@ -74,7 +74,7 @@ class _Deadly(wordpiece.WordPiece):
     os._exit(1)
 
   def __reduce__(self):
-    return _Deadly, (self.pieces,)
+    return _Deadly, (self.tokens,)
 
 
 def test_a_worker_that_dies_is_told():

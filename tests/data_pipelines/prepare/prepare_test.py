@@ -21,7 +21,7 @@ from data_pipelines.prepare import prepare, shuffle, spool
 from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.pieces import SPECIALS
+from data_pipelines.tokenizers.special_tokens import SPECIALS
 
 STORY = "the old man and sea was fishing alone in a small boat of stream"
 WORDS = STORY.split()

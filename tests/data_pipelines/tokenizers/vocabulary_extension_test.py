@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""New pieces save some, know what they are made of, and move no old one."""
+"""New tokens shorten the text, know their parts, and move no old token."""
 
 import collections
 import json
@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from data_pipelines.tokenizers import (
-  new_pieces,
+  new_tokens,
   tokenizers,
   vocabulary_extension,
 )
-from data_pipelines.tokenizers.pieces import SPECIALS
+from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.vocabulary_extension import (
   extend,
   find_parts,
@@ -49,89 +49,89 @@ def extension(old):
   return extend(old, TEXTS, 6)
 
 
-def count_pieces(tokenizer, texts):
+def count_tokens(tokenizer, texts):
   return len(tokenizer.encode_flat(texts)[0])
 
 
 def random_texts(seed):
-  """Words of few syllables, so that pieces overlap in every way."""
+  """Words of few syllables, so that tokens overlap in every way."""
   rng = random.Random(seed)
   parts = ["an", "ti", "bo", "dy", "s", "ing", "a", "b", "é", "nt", "ib", "."]
   word = lambda: "".join(rng.choices(parts, k=rng.randrange(1, 6)))
   return [" ".join(word() for _ in range(30)) for _ in range(20)]
 
 
-def test_old_pieces_keep_their_ids_and_free_slots_go_first(old, extension):
+def test_old_tokens_keep_their_ids_and_unused_ids_go_first(old, extension):
   made, parts = extension.tokenizer, extension.parts
-  for id_, piece in enumerate(old.pieces):
-    assert (made.pieces[id_] == piece) == (id_ not in parts)
-  slots = [i for i, p in enumerate(old.pieces) if p.startswith("[unused")]
+  for id_, token in enumerate(old.tokens):
+    assert (made.tokens[id_] == token) == (id_ not in parts)
+  slots = [i for i, p in enumerate(old.tokens) if p.startswith("[unused")]
   assert list(parts) == [*slots, *range(old.vocab_size, made.vocab_size)]
   assert made.vocab_size == old.vocab_size + len(parts) - len(slots)
   assert made.lowercase is old.lowercase
   assert extension.parent_sha256 == old.sha256 != made.sha256
   # Six were asked for, and the longest word that is common saves most.
   assert len(parts) == 6
-  assert made.pieces[1] == "troponin"
+  assert made.tokens[1] == "troponin"
   assert not extension.shortage
 
 
-def test_each_new_piece_is_cut_as_the_parent_would(old, extension):
+def test_each_new_token_knows_the_tokens_of_its_parent(old, extension):
   for id_, ids in extension.parts.items():
-    piece = extension.tokenizer.pieces[id_]
-    if piece.startswith("##"):
+    token = extension.tokenizer.tokens[id_]
+    if token.startswith("##"):
       # The inside of a word: behind a letter that takes nothing of it.
-      (expected,) = old.encode(["q" + piece[2:]])
+      (expected,) = old.encode(["q" + token[2:]])
       assert list(ids) == expected.tolist()[1:]
     else:
-      assert list(ids) == old.encode([piece])[0].tolist()
+      assert list(ids) == old.encode([token])[0].tolist()
     assert old.unk_id not in ids
     assert len(ids) > 1
-  cutter = new_pieces.Cutter(old.pieces)
-  inside = [old.pieces[id_] for id_ in cutter.ids("##things")]
+  splitter = new_tokens.WordTokenizer(old.tokens)
+  inside = [old.tokens[id_] for id_ in splitter.ids("##things")]
   assert inside == ["##t", "##h", "##ing", "##s"]
-  assert cutter.ids("##ñs") == [old.unk_id]
-  assert cutter.cost("##ñs") == 2
+  assert splitter.ids("##ñs") == [old.unk_id]
+  assert splitter.cost("##ñs") == 2
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_sample_is_never_cut_into_more_pieces(seed, old):
+def test_a_sample_never_gets_more_tokens(seed, old):
   texts = random_texts(seed)
-  before = count_pieces(old, texts)
+  before = count_tokens(old, texts)
   for count in (1, 5, 40):
     made = extend(old, texts, count)
-    assert count_pieces(made.tokenizer, texts) <= before
+    assert count_tokens(made.tokenizer, texts) <= before
     used = set(made.tokenizer.encode_flat(texts)[0].tolist())
     assert made.parts.keys() <= used  # none is there for nothing
-    assert made.before.pieces == before
-    assert made.after.pieces == count_pieces(made.tokenizer, texts)
+    assert made.before.tokens == before
+    assert made.after.tokens == count_tokens(made.tokenizer, texts)
     assert made.after.unknown <= made.before.unknown
     assert made.after.fertility <= made.before.fertility
 
 
-def test_no_piece_is_kept_that_costs_more_than_it_saves():
-  """The longest match comes first: "abc" would spoil what "##cdef" does."""
-  pieces = [*SPECIALS, *"abcdef", *(f"##{c}" for c in "abcdef")]
-  old = WordPiece([*pieces, "ab", "##cdef"])
+def test_no_token_is_kept_that_costs_more_than_it_saves():
+  """The longest match is taken first: "abc" would prevent "##cdef"."""
+  tokens = [*SPECIALS, *"abcdef", *(f"##{c}" for c in "abcdef")]
+  old = WordPiece([*tokens, "ab", "##cdef"])
   texts = ["abcdef " * 50 + "abc " * 10]
   made = extend(old, texts, 1)
-  assert count_pieces(made.tokenizer, texts) < count_pieces(old, texts)
+  assert count_tokens(made.tokenizer, texts) < count_tokens(old, texts)
   counts = collections.Counter({"abcdef": 50, "abc": 10})
-  use = new_pieces._Sample(old.pieces, counts).use(["abc"])
+  use = new_tokens._Sample(old.tokens, counts).savings(["abc"])
   assert use.saved["abc"] == 60
   assert use.net["abc"] == 10 - 2 * 50
   assert use.useful() == []
 
 
-def test_an_unknown_word_is_worth_a_piece_that_makes_it_known(old):
-  """It saves no piece, and its row starts as that of the unknown one."""
+def test_an_unknown_word_is_worth_a_token_that_makes_it_known(old):
+  """It shortens nothing; its part is the unknown token."""
   made = extend(old, ["the β cells " * 5], 3)
-  assert [made.tokenizer.pieces[id_] for id_ in made.parts] == ["cells", "β"]
+  assert [made.tokenizer.tokens[id_] for id_ in made.parts] == ["cells", "β"]
   assert list(made.parts.values())[1] == (old.unk_id,)
   assert (made.before.unknown, made.after.unknown) == (5, 0)
 
 
-def test_texts_without_new_pieces_are_cut_as_before(old, extension):
+def test_texts_without_new_tokens_have_the_same_ids(old, extension):
   texts = ["the heart", "Thing. body", "ant anti", "", "q-z"]
   ids = [ids.tolist() for ids in old.encode(texts)]
   assert [i.tolist() for i in extension.tokenizer.encode(texts)] == ids
@@ -146,7 +146,7 @@ def test_an_extension_is_read_as_it_was_written(extension, tmp_path):
   extension.save(tmp_path / "a")
   again = load_extension(tmp_path / "a")
   assert again is not None
-  assert again.tokenizer.pieces == extension.tokenizer.pieces
+  assert again.tokenizer.tokens == extension.tokenizer.tokens
   for name in ("parent_sha256", "parts", "asked", "before", "after"):
     assert getattr(again, name) == getattr(extension, name)
   again.save(tmp_path / "b")
@@ -170,7 +170,7 @@ def test_only_the_direct_parent_has_the_parts(old, extension, tmp_path):
   assert load_extension(tmp_path / "old") is None
 
 
-def test_what_is_said_of_the_parent_goes_with_the_tokenizer(
+def test_the_record_of_the_parent_is_copied_with_the_tokenizer(
   old, extension, tmp_path
 ):
   extension.save(tmp_path / "store" / "tokenizer")
@@ -189,12 +189,12 @@ def test_what_is_said_of_the_parent_goes_with_the_tokenizer(
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"sha256": "0"}, "is of another tokenizer than the one beside it"),
+    ({"sha256": "0"}, "belongs to another tokenizer than the one beside it"),
     ({"parts": [1]}, "cannot be read; extend"),
     ({"before": {}}, "cannot be read; extend"),
   ],
 )
-def test_a_spoilt_record_is_refused(change, message, extension, tmp_path):
+def test_a_damaged_record_is_refused(change, message, extension, tmp_path):
   extension.save(tmp_path)
   path = tmp_path / vocabulary_extension.RECORD
   path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -205,10 +205,10 @@ def test_a_spoilt_record_is_refused(change, message, extension, tmp_path):
     find_parts(tmp_path, "x")
 
 
-def test_fewer_pieces_than_asked_for_are_said(old, caplog):
+def test_fewer_tokens_than_asked_for_are_a_warning(old, caplog):
   made = extend(old, ["the troponin troponin heart"], 50)
   assert 0 < len(made.parts) < 50
-  assert f"only {len(made.parts)} pieces" in made.shortage
+  assert f"only {len(made.parts)} new tokens" in made.shortage
   assert made.shortage in caplog.text
 
 
@@ -224,16 +224,16 @@ def test_what_cannot_be_extended_is_refused(old):
     extend(old, ["the heart cell. anti"], 6)
 
 
-def test_a_cased_vocabulary_gets_cased_pieces():
+def test_a_cased_vocabulary_gets_cased_tokens():
   cased = WordPiece([*OLD, "T", "##T"], lowercase=False)
   made = extend(cased, ["Tx xT Tx xT Tx"] * 3, 2)
-  assert [made.tokenizer.pieces[i] for i in made.parts] == ["Tx", "xT"]
+  assert [made.tokenizer.tokens[i] for i in made.parts] == ["Tx", "xT"]
   assert not made.tokenizer.lowercase
 
 
 SCRIPT = """
 import sys
-from tests.data_pipelines.vocabulary_extension_test import *
+from tests.data_pipelines.tokenizers.vocabulary_extension_test import *
 made = extend(WordPiece(OLD), random_texts(0) + TEXTS, 30)
 print(made.tokenizer.sha256, made.parts)
 """

@@ -132,7 +132,7 @@ def test_numbers_are_those_of_the_text(store, report):
     unknown = flat.count(tokenizer.unk_id)
     assert split["unknown_tokens"] == unknown
     assert split["unknown_rate"] == unknown / len(flat)
-    words = sum(not tokenizer.pieces[id_].startswith("##") for id_ in flat)
+    words = sum(not tokenizer.tokens[id_].startswith("##") for id_ in flat)
     assert split["fertility"] == len(flat) / words
     for key, numbers in sizes.items():
       check_sizes(split[key], numbers)
@@ -164,7 +164,7 @@ def check_vocabulary(shown, tokenizer):
   ordinary = tokenizer.vocabulary().ordinary_W.tolist()
   assert shown["ordinary"] == len(ordinary)
   assert shown["never"] == sum(id_ not in counts for id_ in ordinary) > 0
-  known = {tokenizer.pieces[id_]: count for id_, count in counts.items()}
+  known = {tokenizer.tokens[id_]: count for id_, count in counts.items()}
   for piece in shown["commonest"]:
     assert piece["count"] == known[piece["piece"]]
     assert piece["share"] == piece["count"] / counts.total()
@@ -196,7 +196,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   prepared = jax.device_get(jax.jit(task.prepare)(batch))
   kinds = {1: "mask", 2: "random", 3: "kept"}
   labels = {0: "next", 1: "random"}
-  piece = lambda id_: tokenizer.pieces[int(id_)]
+  piece = lambda id_: tokenizer.tokens[int(id_)]
   seen = collections.Counter()
   assert len(report["samples"]["rows"]) == 10
   for row, shown in enumerate(report["samples"]["rows"]):
@@ -332,7 +332,7 @@ def test_sentencepiece_is_read_by_its_own_signs(tmp_path):
   flat = np.concatenate(
     [ids for document in documents for ids in tokenizer.encode(document)]
   )
-  pieces = [tokenizer.pieces[id_] for id_ in flat]
+  pieces = [tokenizer.tokens[id_] for id_ in flat]
   assert any(piece.startswith("<0x") for piece in pieces)
   words = sum(piece.startswith("▁") for piece in pieces)
   assert report["splits"]["train"]["fertility"] == len(pieces) / words

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer of a Hugging Face folder, where ours gives the same ids."""
+"""Read tokenizers that Hugging Face transformers has written."""
 
 import json
 import os
@@ -8,24 +8,24 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipelines.tokenizers.pieces import (
+from data_pipelines.tokenizers.huggingface_export import (
   CONFIG_FILE,
-  SPECIALS,
   TOKENIZER_FILE,
-  Tokenizer,
 )
 from data_pipelines.tokenizers.sentencepiece_model import MODEL_FILE
+from data_pipelines.tokenizers.special_tokens import SPECIALS
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.tokenizers import load
 from data_pipelines.tokenizers.wordpiece import (
   VOCAB_FILE,
   WordPiece,
   looks_lowercase,
-  read_pieces,
+  read_vocab,
 )
 
-# As transformers before 5 wrote what was added to a vocabulary.
+# Tokens that were added to a vocabulary, as transformers before 5 wrote them.
 ADDED_FILE = "added_tokens.json"
-# What tokenizer_config.json and tokenizer.json call the same rule.
+# Names of the same rule in tokenizer_config.json and in tokenizer.json.
 _RULES = (
   ("do_lower_case", "lowercase"),
   ("strip_accents", "strip_accents"),
@@ -34,43 +34,47 @@ _RULES = (
 )
 
 
-def load_exchange(folder: str | os.PathLike[str]) -> Tokenizer:
-  """Read vocab.txt or tokenizer.json, and what tokenizer_config.json adds.
+def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
+  """Read a folder with vocab.txt, tokenizer.json or spiece.model.
 
-  A word of 101 to 200 characters, one unknown piece in transformers, is cut
-  into pieces here as Google's tokenizer does.
+  The rules come from tokenizer_config.json and tokenizer.json. A word of 101
+  to 200 characters is split into tokens, as Google's tokenizer does, while
+  transformers makes it one unknown token.
 
   Raises:
-    ValueError: there is none, a special piece is missing, the files differ,
-      or they have pieces or rules that ours do not have.
+    ValueError: there is no tokenizer, a special token is missing, the files
+      contradict each other, or `WordPiece` cannot give the same ids.
   """
   root = pathlib.Path(folder)
-  vocabulary, exchange = root / VOCAB_FILE, root / TOKENIZER_FILE
+  vocabulary, file = root / VOCAB_FILE, root / TOKENIZER_FILE
   if (root / MODEL_FILE).is_file():
     return load(root / MODEL_FILE)
-  settings, model = _read(root / CONFIG_FILE), _read(exchange)
+  settings, model = _read(root / CONFIG_FILE), _read(file)
   if model:
-    pieces = _pieces(model, exchange)
-    if vocabulary.is_file() and read_pieces(vocabulary) != pieces:
-      raise ValueError(f"{vocabulary} and {exchange.name} have other pieces")
+    tokens = _tokens(model, file)
+    if vocabulary.is_file() and read_vocab(vocabulary) != tokens:
+      raise ValueError(
+        f"{vocabulary} and {file.name} have different tokens; remove the wrong "
+        "file"
+      )
   elif vocabulary.is_file():
-    pieces = read_pieces(vocabulary)
+    tokens = read_vocab(vocabulary)
   else:
     raise ValueError(
       f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
       f"{MODEL_FILE} beside the weights"
     )
   _check_added(model, root)
-  _check_specials(pieces, root)
+  _check_specials(tokens, root)
   rules = _rules(settings, model.get("normalizer") or {}, root)
   if rules["lowercase"] is None:
-    rules["lowercase"] = looks_lowercase(pieces)
+    rules["lowercase"] = looks_lowercase(tokens)
   _check_rules(rules, root)
-  return WordPiece(pieces, lowercase=rules["lowercase"], origin=str(root))
+  return WordPiece(tokens, lowercase=rules["lowercase"], origin=str(root))
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
-  """The object in a file, empty where there is no file."""
+  """Return the JSON object in a file, empty if the file does not exist."""
   if not path.is_file():
     return {}
   try:
@@ -78,14 +82,14 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
   except ValueError:
     value = None
   if not isinstance(value, dict):
-    raise ValueError(f"{path} holds no JSON object; mend or remove it")
+    raise ValueError(f"{path} is not a JSON object; correct or remove it")
   return value
 
 
-def _pieces(exchange: Mapping[str, Any], path: pathlib.Path) -> list[str]:
-  """Pieces by id, of a tokenizer.json that is BERT's WordPiece."""
+def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
+  """Return the tokens by id of a tokenizer.json that is BERT's WordPiece."""
   parts = {
-    part: exchange.get(part) or {}
+    part: model.get(part) or {}
     for part in ("model", "normalizer", "pre_tokenizer")
   }
   for part, key, ours in (
@@ -96,30 +100,32 @@ def _pieces(exchange: Mapping[str, Any], path: pathlib.Path) -> list[str]:
   ):
     theirs = parts[part].get(key)
     if theirs != ours:
-      raise ValueError(f"{path}: {part} {key} is {theirs}; only {ours} is read")
+      raise ValueError(
+        f"{path}: {part} {key} is {theirs}; only {ours} can be read"
+      )
   ids = parts["model"].get("vocab")
   if not isinstance(ids, dict) or set(map(repr, ids.values())) != set(
     map(repr, range(len(ids)))
   ):
-    raise ValueError(f"{path}: its pieces do not have the ids from 0 on")
+    raise ValueError(f"{path}: its tokens are not numbered 0, 1, 2, …")
   return sorted(ids, key=ids.__getitem__)
 
 
-def _check_added(exchange: Mapping[str, Any], root: pathlib.Path) -> None:
-  """Refuse pieces that are looked for before words are cut; ours are not."""
-  listed = exchange.get("added_tokens") or ()
+def _check_added(model: Mapping[str, Any], root: pathlib.Path) -> None:
+  """Refuse added tokens: they are matched before words are split."""
+  listed = model.get("added_tokens") or ()
   added = {str(dict(token).get("content")) for token in listed}
   added |= _read(root / ADDED_FILE).keys()
   others = sorted(added - set(SPECIALS))
   if others:
     raise ValueError(
-      f"the tokenizer of {root} looks for {' '.join(others)} before it cuts "
-      "words, which cannot be read; take them out of its added tokens"
+      f"the tokenizer of {root} matches {' '.join(others)} before it splits "
+      "words, which is not supported; remove them from its added tokens"
     )
 
 
-def _check_specials(pieces: Sequence[str], root: pathlib.Path) -> None:
-  known = set(pieces)
+def _check_specials(tokens: Sequence[str], root: pathlib.Path) -> None:
+  known = set(tokens)
   missing = [name for name in SPECIALS if name not in known]
   if missing:
     raise ValueError(
@@ -131,7 +137,7 @@ def _check_specials(pieces: Sequence[str], root: pathlib.Path) -> None:
 def _rules(
   settings: Mapping[str, Any], normalizer: Mapping[str, Any], root: pathlib.Path
 ) -> dict[str, bool | None]:
-  """What both files say, or the one that says something."""
+  """Return each rule as both files, or one of them, give it; else None."""
   rules = {}
   for left, right in _RULES:
     said = {settings.get(left), normalizer.get(right)} - {None}
@@ -145,7 +151,7 @@ def _rules(
 
 
 def _check_rules(rules: Mapping[str, bool | None], root: pathlib.Path) -> None:
-  # Accents go where case goes, as in Google's BasicTokenizer.
+  # Folding case removes accents, as in Google's BasicTokenizer.
   wanted = {
     "strip_accents": rules["lowercase"],
     "handle_chinese_chars": True,
@@ -155,5 +161,5 @@ def _check_rules(rules: Mapping[str, bool | None], root: pathlib.Path) -> None:
     if rules[name] not in (None, ours):
       raise ValueError(
         f"the tokenizer of {root} has {name}={rules[name]}; with "
-        f"lowercase={rules['lowercase']} only {ours} can be read"
+        f"lowercase={rules['lowercase']} only {ours} is supported"
       )

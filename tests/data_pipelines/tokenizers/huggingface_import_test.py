@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from data_pipelines.tokenizers.exchange import load_exchange
+from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from data_pipelines.tokenizers.wordpiece import WordPiece
 
 PIECES = (
@@ -16,9 +16,9 @@ PIECES = (
 TEXTS = ("the Cod, the cods", "É é 東京", "codx  the\tthe", "The THE")
 
 
-def write(folder, *, lowercase=True, pieces=PIECES):
+def write(folder, *, lowercase=True, tokens=PIECES):
   folder.mkdir()
-  WordPiece(pieces, lowercase=lowercase).save(folder)
+  WordPiece(tokens, lowercase=lowercase).save(folder)
   return folder
 
 
@@ -40,7 +40,7 @@ def test_either_file_is_enough(lowercase, without, tmp_path):
   folder = write(tmp_path / "t", lowercase=lowercase)
   expected = WordPiece(PIECES, lowercase=lowercase)
   (folder / without).unlink(missing_ok=True)
-  tokenizer = load_exchange(folder)
+  tokenizer = load_huggingface(folder)
   assert tokenizer.sha256 == expected.sha256
 
 
@@ -50,10 +50,10 @@ def test_a_tokenizer_of_transformers_is_read(lowercase, tmp_path):
     "transformers", reason="transformers (extra hf) is not installed"
   )
   theirs = transformers.BertTokenizer(
-    {piece: id_ for id_, piece in enumerate(PIECES)}, do_lower_case=lowercase
+    {token: id_ for id_, token in enumerate(PIECES)}, do_lower_case=lowercase
   )
   theirs.save_pretrained(tmp_path)
-  tokenizer = load_exchange(tmp_path)
+  tokenizer = load_huggingface(tmp_path)
   assert tokenizer.lowercase == lowercase
   for text, ids in zip(TEXTS, tokenizer.encode(TEXTS), strict=True):
     assert ids.tolist() == theirs(text, add_special_tokens=False)["input_ids"]
@@ -63,12 +63,12 @@ def test_a_vocabulary_alone_tells_its_case_by_its_capitals(tmp_path):
   folder = write(tmp_path / "t")
   for name in ("tokenizer.json", "tokenizer_config.json"):
     (folder / name).unlink()
-  assert not load_exchange(folder).lowercase
+  assert not load_huggingface(folder).lowercase
 
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
   with pytest.raises(ValueError, match=r"no tokenizer; give vocab.txt, tok"):
-    load_exchange(tmp_path)
+    load_huggingface(tmp_path)
 
 
 @pytest.mark.parametrize("kept", ["vocab.txt", "tokenizer.json"])
@@ -85,7 +85,7 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
     }
     change(folder / kept, model__vocab=vocabulary, added_tokens=[])
   with pytest.raises(ValueError, match=r"has no \[CLS\] \[MASK\]; a vocab"):
-    load_exchange(folder)
+    load_huggingface(folder)
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,17 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
     (
       "tokenizer.json",
       {"added_tokens": [{"id": 14, "content": "[ENT]"}]},
-      r"looks for \[ENT\] before it cuts words",
+      r"matches \[ENT\] before it splits words",
     ),
     (
       "tokenizer.json",
       {"added_tokens": [{"id": 6, "content": "cod"}]},
-      "looks for cod before it cuts words",
+      "matches cod before it splits words",
     ),
     (
       "tokenizer.json",
       {"model__vocab": {p: 2 * i for i, p in enumerate(PIECES)}},
-      "do not have the ids from 0 on",
+      "are not numbered 0, 1, 2",
     ),
     (
       "tokenizer.json",
@@ -129,32 +129,32 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
         "model__vocab": {p: i for i, p in enumerate(reversed(PIECES))},
         "added_tokens": [],
       },
-      "have other pieces",
+      "have different tokens",
     ),
   ],
 )
 def test_what_would_give_other_ids_is_refused(file, fields, message, tmp_path):
   folder = write(tmp_path / "t")
   change(folder / file, **fields)
-  with pytest.raises(ValueError, match=message) as told:
-    load_exchange(folder)
-  assert "\n" not in str(told.value)
+  with pytest.raises(ValueError, match=message) as caught:
+    load_huggingface(folder)
+  assert "\n" not in str(caught.value)
 
 
 def test_pieces_added_beside_a_vocabulary_are_refused(tmp_path):
   folder = write(tmp_path / "t")
   (folder / "tokenizer.json").unlink()
   (folder / "added_tokens.json").write_text('{"[ENT]": 14}')
-  with pytest.raises(ValueError, match=r"looks for \[ENT\] before"):
-    load_exchange(folder)
+  with pytest.raises(ValueError, match=r"matches \[ENT\] before"):
+    load_huggingface(folder)
 
 
 @pytest.mark.parametrize("vocabulary", [None, [1], {"a": "x", "b": 1}])
 def test_a_tokenizer_without_numbered_pieces_is_one_line(vocabulary, tmp_path):
   folder = write(tmp_path / "t")
   change(folder / "tokenizer.json", model__vocab=vocabulary)
-  with pytest.raises(ValueError, match="do not have the ids from 0 on"):
-    load_exchange(folder)
+  with pytest.raises(ValueError, match="are not numbered 0, 1, 2"):
+    load_huggingface(folder)
 
 
 def test_pieces_tell_their_case_without_a_vocab_txt(tmp_path):
@@ -162,11 +162,11 @@ def test_pieces_tell_their_case_without_a_vocab_txt(tmp_path):
   for name in ("vocab.txt", "tokenizer_config.json"):
     (folder / name).unlink()
   change(folder / "tokenizer.json", normalizer__lowercase=None)
-  assert not load_exchange(folder).lowercase
+  assert not load_huggingface(folder).lowercase
 
 
 def test_a_file_that_is_no_object_is_named(tmp_path):
   folder = write(tmp_path / "t")
   (folder / "tokenizer.json").write_text("[")
-  with pytest.raises(ValueError, match=r"tokenizer.json holds no JSON object"):
-    load_exchange(folder)
+  with pytest.raises(ValueError, match=r"tokenizer.json is not a JSON object"):
+    load_huggingface(folder)

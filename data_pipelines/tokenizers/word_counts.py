@@ -1,21 +1,22 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a text and how often each occurs, in bounded memory.
+"""Count the words of a text in bounded memory.
 
-Vocabularies are learnt from these and not from running text: a text of any
-size has not many words, and each is then looked at once.
+Vocabularies are learned from word counts instead of running text: even a large
+text has few distinct words, and each is processed once.
 """
 
 import collections
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-# How much is counted of a word beside its characters, for what holds it.
+# Characters that are added to each word's length, for the memory around it.
 WORD_COST = 8
-# Of distinct words with their costs; about 10 bytes for each. Books of 140 M
-# characters have 2.9 M, or 12.5 M where marks are not cut off their words.
+# Limit on the distinct words in characters, `WORD_COST` included; each takes
+# about 10 bytes. Books of 140 M characters have 2.9 M, or 12.5 M if
+# punctuation stays part of the words.
 MAX_CHARACTERS = 16_000_000
-_WINDOW = 1 << 16  # characters of text looked at in one go
+_WINDOW = 1 << 16  # characters of text that are counted in one go
 _SPACE = re.compile(r"\s")
 
 
@@ -27,14 +28,13 @@ def count_words(
 ) -> collections.Counter[str]:
   """Count words; equal texts in an equal order give an equal result.
 
-  When `MAX_CHARACTERS` are known, new words are passed over, and known ones
-  are counted on: what is met so late is rare.
+  When `MAX_CHARACTERS` is reached, only words that are known are counted: a
+  word that first occurs so late is rare.
 
   Args:
-    texts: read once, a document at a time.
-    find: a text to its words; none of them goes across white space.
-    volume: bytes of running words, with 4 more for each, after which no more
-      is read.
+    texts: documents; read once.
+    find: returns the words of a text; no word may contain white space.
+    volume: bytes of running words, plus 4 for each, after which reading stops.
   """
   counts: collections.Counter[str] = collections.Counter()
   room = MAX_CHARACTERS
@@ -57,7 +57,7 @@ def count_words(
 def commonest(
   counts: collections.Counter[str], characters: int
 ) -> collections.Counter[str]:
-  """The commonest words that come to so many characters with their costs."""
+  """Return the commonest words that fit `characters`, `WORD_COST` included."""
   if sum(len(word) + WORD_COST for word in counts) <= characters:
     return counts
   kept: collections.Counter[str] = collections.Counter()
@@ -70,7 +70,7 @@ def commonest(
 
 
 def repeated(counts: collections.Counter[str]) -> Iterator[str]:
-  """Texts of moderate size in which each word stands as often as counted."""
+  """Yield texts of moderate size that repeat each word as often as counted."""
   for word, count in counts.items():
     most = max(1, _WINDOW // (len(word) + 1))
     whole, rest = divmod(count, most)
@@ -79,7 +79,7 @@ def repeated(counts: collections.Counter[str]) -> Iterator[str]:
 
 
 def _windows(text: str) -> Iterator[str]:
-  """Parts of a text, cut at white space where there is some."""
+  """Yield parts of a text, cut at white space where possible."""
   start = 0
   while start < len(text):
     stop = start + _WINDOW

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A SentencePiece model as a `tokenizers` one, for transformers.
+"""Rebuild a SentencePiece model with Hugging Face `tokenizers`.
 
-The ids are equal but for three things: a combining mark is lost behind a
-character that is normalised and has no form with the mark; "<0x41>" in a text
-is a byte to a unigram model with byte pieces; and where two cuts of a text are
-as likely, a unigram model that was not learnt here may choose the other.
+The ids are equal with three exceptions: a combining mark is lost behind a
+normalized character that has no composed form with it; "<0x41>" in a text is
+a byte to a unigram model with byte pieces; and if two segmentations of a text
+are equally likely, a unigram model that was not learned here may choose the
+other one.
 """
 
 import re
@@ -23,7 +24,7 @@ from tokenizers import (
 
 SPACE = "▁"
 PROTOS: Any = sentencepiece_model_pb2  # its classes are made at import
-KINDS = PROTOS.ModelProto.SentencePiece  # of pieces
+PIECE_TYPES = PROTOS.ModelProto.SentencePiece
 _UNIGRAM, _BPE, _CHAR = (
   PROTOS.TrainerSpec.UNIGRAM,
   PROTOS.TrainerSpec.BPE,
@@ -31,8 +32,8 @@ _UNIGRAM, _BPE, _CHAR = (
 )
 
 
-def find_gap(parsed: Any) -> str:
-  """Why `make_backend` would not give a model's ids; empty where it does.
+def find_obstacle(parsed: Any) -> str:
+  """Return why `make_backend` cannot give equal ids; empty if it can.
 
   Args:
     parsed: a `PROTOS.ModelProto`.
@@ -43,21 +44,21 @@ def find_gap(parsed: Any) -> str:
   if not spec.escape_whitespaces:
     return "its spaces are not escaped"
   if parsed.trainer_spec.treat_whitespace_as_suffix:
-    return "its spaces end words"
+    return "its spaces stand at the end of words"
   if spec.precompiled_charsmap:
     rules = normalizers.Precompiled(spec.precompiled_charsmap)
     for piece in _user_defined(parsed):
       if rules.normalize_str(piece) != piece:
-        return f"its user-defined {piece!r} would be normalised"
+        return f"its user-defined {piece!r} would be normalized"
   return ""
 
 
 def make_backend(parsed: Any, unk_id: int) -> Tokenizer:
-  """Rebuild a model.
+  """Return a backend that gives the ids of a SentencePiece model.
 
   Args:
-    parsed: a `PROTOS.ModelProto` in which `find_gap` finds none.
-    unk_id: of its unknown piece.
+    parsed: a `PROTOS.ModelProto` for which `find_obstacle` returns "".
+    unk_id: id of its unknown piece.
   """
   if parsed.trainer_spec.model_type == _UNIGRAM:
     backend = Tokenizer(_make_unigram(parsed, unk_id))
@@ -82,27 +83,28 @@ def _make_rules(spec: Any) -> tuple[normalizers.Normalizer, decoders.Decoder]:
   if spec.precompiled_charsmap:
     steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
   if spec.remove_extra_whitespaces:
-    # At the end, what only looks like an escaped space goes too.
+    # SentencePiece also strips a literal "▁" at the end of a text.
     ends = Regex(rf"\A +|[ {SPACE}]+\z")
     steps.append(normalizers.Replace(ends, ""))
     steps.append(normalizers.Replace(Regex(" {2,}"), " "))
   if spec.add_dummy_prefix:
-    # Not Metaspace, which would leave a text alone that starts with one.
+    # Not Metaspace, which adds no prefix to a text that starts with "▁".
     steps.append(normalizers.Prepend(SPACE))
     after.append(decoders.Strip(" ", 1, 0))
-  # And no cut into words, over which unknown pieces could not grow together.
+  # The text is not split into words, because neighboring unknown characters
+  # become one piece even across a space.
   steps.append(normalizers.Replace(" ", SPACE))
   return normalizers.Sequence(steps), decoders.Sequence(after)
 
 
 def _make_unigram(parsed: Any, unk_id: int) -> models.Unigram:
-  best = max(e.score for e in parsed.pieces if e.type == KINDS.NORMAL)
+  best = max(e.score for e in parsed.pieces if e.type == PIECE_TYPES.NORMAL)
   scores = [
     (
       entry.piece,
-      # unigram_model.cc of sentencepiece, EncodeOptimized.
+      # See EncodeOptimized in unigram_model.cc of sentencepiece.
       len(entry.piece.encode()) * best - 0.1
-      if entry.type == KINDS.USER_DEFINED
+      if entry.type == PIECE_TYPES.USER_DEFINED
       else entry.score,
     )
     for entry in parsed.pieces
@@ -111,11 +113,11 @@ def _make_unigram(parsed: Any, unk_id: int) -> models.Unigram:
 
 
 def _make_bpe(parsed: Any, unk_id: int) -> models.BPE:
-  """Merge the two neighbours that make the piece of the highest score."""
+  """Rank merges by the score of the piece that two neighbors make."""
   rank = {
     entry.piece: (-entry.score, id_)
     for id_, entry in enumerate(parsed.pieces)
-    if entry.type == KINDS.NORMAL
+    if entry.type == PIECE_TYPES.NORMAL
   }
   merges = sorted(
     (rank[piece], piece[:cut], piece[cut:])
@@ -129,10 +131,10 @@ def _make_bpe(parsed: Any, unk_id: int) -> models.BPE:
     unk_token=parsed.pieces[unk_id].piece,
     fuse_unk=True,
     byte_fallback=parsed.trainer_spec.byte_fallback,
-    # User-defined pieces are cut out whole, and no merges make them.
+    # User-defined pieces are matched whole; no merges make them.
     ignore_merges=bool(_user_defined(parsed)),
   )
 
 
 def _user_defined(parsed: Any) -> list[str]:
-  return [e.piece for e in parsed.pieces if e.type == KINDS.USER_DEFINED]
+  return [e.piece for e in parsed.pieces if e.type == PIECE_TYPES.USER_DEFINED]

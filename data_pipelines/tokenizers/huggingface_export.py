@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write a tokenizer as the files that Hugging Face transformers reads."""
+
+import pathlib
+from typing import Any
+
+from bertjax.files import write_json, write_text
+from data_pipelines.tokenizers.tokenizer import Tokenizer
+
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+
+
+def save_huggingface(
+  folder: pathlib.Path, tokenizer: Tokenizer, backend: Any
+) -> None:
+  """Write the files from which transformers' AutoTokenizer gives equal ids.
+
+  Args:
+    folder: where to write.
+    tokenizer: the tokenizer to write.
+    backend: a `tokenizers.Tokenizer` of Hugging Face that gives equal ids.
+  """
+  from tokenizers import processors
+
+  tokens = tokenizer.tokens
+  cls, sep = tokens[tokenizer.cls_id], tokens[tokenizer.sep_id]
+  backend.post_processor = processors.TemplateProcessing(
+    single=f"{cls} $A {sep}",
+    pair=f"{cls} $A {sep} $B:1 {sep}:1",
+    special_tokens=[(cls, tokenizer.cls_id), (sep, tokenizer.sep_id)],
+  )
+  names = {
+    "pad_token": tokens[tokenizer.pad_id],
+    "unk_token": tokens[tokenizer.unk_id],
+    "cls_token": cls,
+    "sep_token": sep,
+    "mask_token": tokens[tokenizer.mask_id],
+  }
+  backend.add_special_tokens(list(names.values()))
+  write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")
+  config = {
+    # "BertTokenizer" of transformers 5 would read only the vocabulary of
+    # tokenizer.json and limit words to 100 characters again.
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    "do_lower_case": tokenizer.lowercase,
+    **names,
+  }
+  write_json(folder / CONFIG_FILE, config, sort_keys=True)

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The interface of all tokenizers: text to token ids and back."""
+
+import abc
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bertjax.batch import Vocabulary
+from data_pipelines.tokenizers.special_tokens import is_unused
+
+
+class Tokenizer(abc.ABC):
+  """Text to ids and back; special tokens are neither added nor recognized.
+
+  Attributes:
+    name: "wordpiece" or "sentencepiece".
+    tokens: text of each token, by id.
+    lowercase: whether case is folded before tokens are looked up.
+    sha256: hash of everything that determines the ids.
+    export_obstacle: why `save` writes no tokenizer.json; empty if it does.
+    pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special tokens.
+  """
+
+  name: str
+  lowercase: bool
+  sha256: str
+  export_obstacle: str = ""
+
+  def __init__(
+    self, tokens: Sequence[str], specials: Sequence[int], origin: str
+  ) -> None:
+    """Set the vocabulary.
+
+    Args:
+      tokens: text of each token, by id.
+      specials: ids of the tokens in `SPECIALS`, in their order.
+      origin: where the vocabulary comes from, for messages.
+
+    Raises:
+      ValueError: a token occurs twice.
+    """
+    self.tokens = list(tokens)
+    self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = specials
+    first: dict[str, int] = {}
+    for id_, token in enumerate(self.tokens):
+      if first.setdefault(token, id_) != id_:
+        raise ValueError(
+          f"{origin} has {token!r} twice, as ids {first[token]} and {id_}; "
+          "give a vocabulary of distinct tokens"
+        )
+
+  @property
+  def vocab_size(self) -> int:
+    """Number of tokens, special tokens included."""
+    return len(self.tokens)
+
+  @abc.abstractmethod
+  def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the concatenated ids of all texts, and the length of each.
+
+    Returns:
+      int32 [sum of lengths], int64 [number of texts].
+    """
+
+  def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+    """Return the ids of each text as an int32 array, without special tokens."""
+    ids, lengths = self.encode_flat(texts)
+    return np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+  @abc.abstractmethod
+  def decode(self, ids: Iterable[int]) -> str:
+    """Return the text of `ids`; special tokens appear by their names."""
+
+  @abc.abstractmethod
+  def save(self, folder: str | os.PathLike[str]) -> None:
+    """Write the files that `tokenizers.load` and transformers read."""
+
+  @abc.abstractmethod
+  def continues(self, token: str) -> bool:
+    """Return whether an ordinary token continues the word before it."""
+
+  def is_special(self, id_: int) -> bool:
+    """Return whether the token stands for no text."""
+    return id_ in (
+      self.pad_id,
+      self.unk_id,
+      self.cls_id,
+      self.sep_id,
+      self.mask_id,
+    )
+
+  def vocabulary(self, token_counts: np.ndarray | None = None) -> Vocabulary:
+    """Return the tables over the vocabulary that a train step needs.
+
+    Args:
+      token_counts: how often each id occurs in the training split: int [V].
+
+    Raises:
+      ValueError: `token_counts` is of another length than the vocabulary.
+    """
+    special_V = np.array([self.is_special(i) for i in range(self.vocab_size)])
+    unused_V = np.array([is_unused(token) for token in self.tokens])
+    continues_V = np.array([self.continues(token) for token in self.tokens])
+    return Vocabulary(
+      pad_id=self.pad_id,
+      unk_id=self.unk_id,
+      cls_id=self.cls_id,
+      sep_id=self.sep_id,
+      mask_id=self.mask_id,
+      special_V=special_V,
+      continues_V=continues_V & ~special_V,
+      ordinary_W=np.flatnonzero(~special_V & ~unused_V).astype(np.int32),
+      log_unigram_V=self._log_unigram(token_counts),
+    )
+
+  def _log_unigram(self, counts_V: np.ndarray | None) -> np.ndarray | None:
+    if counts_V is None:
+      return None
+    if len(counts_V) != self.vocab_size:
+      raise ValueError(
+        f"{len(counts_V)} token counts for a vocabulary of {self.vocab_size}; "
+        "load the tokenizer of the same store"
+      )
+    smoothed_V = counts_V.astype(np.float64) + 1
+    return np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
