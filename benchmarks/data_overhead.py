@@ -43,6 +43,7 @@ from bertjax.config import (
 )
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
+from bertjax.objectives.pretraining import pretraining_task
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state, step
@@ -64,7 +65,7 @@ class Trainer:
     length, packs = batch["tokens_BS"].shape[1], batch["starts_BR"].shape[1]
     objective, settings = ObjectiveConfig(), OptimizerConfig()
     model = BertForPreTraining(config)
-    task = step.pretraining_task(
+    task = pretraining_task(
       model,
       objective,
       make_vocabulary(vocab_size),

@@ -44,6 +44,8 @@ from bertjax.config import (
 )
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
+from bertjax.objectives.pretraining import pretraining_task
+from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import state, step
@@ -101,9 +103,9 @@ def num_slots() -> int:
   return SLOTS.value or masking.num_slots(SEQ_LENGTH.value, 1, rate)
 
 
-def make_task(config: ModelConfig, objective: ObjectiveConfig) -> step.Task:
+def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
   """Return what `launch.pretrain` learns."""
-  return step.pretraining_task(
+  return pretraining_task(
     BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value)),
     objective,
     make_vocabulary(config.vocab_size),
@@ -112,7 +114,7 @@ def make_task(config: ModelConfig, objective: ObjectiveConfig) -> step.Task:
 
 
 def make_ours(
-  config: ModelConfig, task: step.Task, batch: step.Features
+  config: ModelConfig, task: Task, batch: Features
 ) -> tuple[Step, float]:
   """Return a function that takes one step, and the seconds to compile it."""
   model = BertForPreTraining(config)

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from bertjax.batch import (
   CLASSIFICATION_FEATURES,
   Batch,
+  Feature,
   empty_batch,
 )
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
@@ -24,17 +25,12 @@ from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
 from bertjax.model.parameters import compute_copy
 from bertjax.objectives.losses import classification_losses
+from bertjax.objectives.metrics import Metrics
+from bertjax.objectives.task import Features, Task
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.parallel import feeding, sharding
 from bertjax.train.state import TrainState, abstract_state, make_initializer
-from bertjax.train.step import (
-  Features,
-  Metrics,
-  StepOptions,
-  Task,
-  TrainStep,
-  make_train_step,
-)
+from bertjax.train.step import StepOptions, TrainStep, make_train_step
 
 # The step knows the step number but not the seed, which must be an input if
 # one compiled step is to serve all seeds: it travels with the rows.
@@ -204,5 +200,6 @@ def _task(model: BertForSequenceClassification) -> Task:
     losses=losses,
     coefficients={"loss": 1.0},
     weights=lambda batch: {"loss": jnp.sum(batch["weight_B"])},
+    features={**CLASSIFICATION_FEATURES, SEED: Feature("B", "uint32")},
     compute_copy=lambda params: compute_copy(params, model.compute.dtype),
   )

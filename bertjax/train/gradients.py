@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gradients of a global batch, reduced once.
 
-Along the mesh axis `data` every device differentiates its own rows, all their
-micro-batches, and keeps the sum to itself; one reduction a batch then joins
-the sums, however many layers and micro-batches there are. Along `fsdp` and
-`tensor`, where parameters lie in pieces, the compiler decides.
+Along the mesh axis `data`, each device differentiates its own rows, one
+micro-batch after the other, and sums their gradients locally. One reduction a
+batch then joins the sums of all devices, however many layers and
+micro-batches there are. Along `fsdp` and `tensor`, which shard parameters, the
+compiler places the collectives.
 """
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
@@ -18,148 +19,208 @@ import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 from jax.sharding import Mesh, PartitionSpec
 
-from bertjax.objectives import losses as objectives
+from bertjax.objectives.losses import weighted_total
+from bertjax.objectives.metrics import Metrics
+from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import DATA
 
-# (parameters, prepared batch, weights of its losses, key of dropout) →
-# ((total, metrics), gradients), which have the dtypes of the parameters.
-Gradients = Callable[[Any, Any, Mapping[str, jax.Array], jax.Array], Any]
 
+class LossGradients(NamedTuple):
+  """What differentiating some rows gives.
 
-def make_gradients(
-  losses: Callable[..., Any],
-  coefficients: Mapping[str, float],
-  mesh: Mesh,
-  param_shardings: Any,
-  *,
-  compute_copy: Callable[[Any], Any],
-  accumulation: int,
-) -> Gradients:
-  """Return the function that differentiates a global batch.
-
-  Args:
-    losses: see `step.LossFunction`.
-    coefficients: of the losses that are differentiated.
-    mesh: with an axis `data`.
-    param_shardings: of the parameters. What lies in pieces along `data`
-      (ZeRO-1) is gathered in the dtype of compute, its gradient scattered.
-    compute_copy: parameters → what `losses` reads.
-    accumulation: micro-batches.
+  Attributes:
+    total: Σₖ coefficientₖ · sumₖ / Wₖ(global), a float32 scalar.
+    metrics: {name: (sum, weight)}.
+    grads: the gradient of `total`, a tree like the parameters.
   """
-  axes = jax.tree.map(sharding.data_axis, param_shardings)
-  apart = mesh.shape[DATA] > 1
-  # XLA's CPU compiler dies of a bfloat16 reduction where only some axes of a
-  # mesh are cut by hand.
-  wide = mesh.devices.flat[0].platform == "cpu"
 
-  def objective(
-    params: Any, rows: Any, weights: Mapping[str, jax.Array], key: jax.Array
-  ) -> Any:
-    metrics = losses(params, rows, rng=key, deterministic=False)
-    return objectives.weighted_total(metrics, weights, coefficients), metrics
+  total: jax.Array
+  metrics: Metrics
+  grads: Any
 
-  differentiate: Any = jax.value_and_grad(objective, has_aux=True)
 
-  def local(
+class GradientFunction(Protocol):
+  """Differentiates the total loss of a global batch."""
+
+  def __call__(
+    self,
     params: Any,
     batch: Any,
     weights: Mapping[str, jax.Array],
     key: jax.Array,
-    number: jax.Array,
-  ) -> Any:
-    copy = jax.tree.map(_gather, compute_copy(params), axes)
-    values, grads = _accumulate(
-      lambda rows, key: differentiate(copy, rows, weights, key),
-      batch,
-      _own(key, number[0]),
-      accumulation,
+    seed: jax.Array | None,
+  ) -> LossGradients:
+    """Return the gradients in the dtypes of `params`.
+
+    Args:
+      params: parameters.
+      batch: the prepared global batch.
+      weights: of each differentiated loss, over the global batch.
+      key: of dropout.
+      seed: uint32 scalar that is folded into the key; None folds nothing.
+    """
+    ...
+
+
+def make_gradients(
+  task: Task, mesh: Mesh, param_shardings: Any, *, accumulation: int
+) -> GradientFunction:
+  """Return the function that differentiates a global batch.
+
+  Args:
+    task: its losses, their coefficients, and the copy that they read.
+    mesh: with an axis `data`.
+    param_shardings: shardings of the parameters. Parameters that are sharded
+      along `data` (ZeRO-1) are all-gathered in the dtype of compute, and their
+      gradients are reduce-scattered.
+    accumulation: number of micro-batches.
+  """
+  data_axes = jax.tree.map(sharding.data_axis, param_shardings)
+  data_parallel = mesh.shape[DATA] > 1
+  # XLA's CPU compiler crashes on a bfloat16 reduction under a shard_map that
+  # is manual over some of the mesh axes only.
+  reduce_in_float32 = mesh.devices.flat[0].platform == "cpu"
+
+  grad_fn = _make_grad_fn(task)
+
+  def per_shard(
+    params: Any,
+    batch: Any,
+    weights: Mapping[str, jax.Array],
+    key: jax.Array,
+    seed: jax.Array | None,
+    shard: jax.Array,
+  ) -> LossGradients:
+    params_compute = jax.tree.map(_gather, task.compute_copy(params), data_axes)
+
+    def micro_grads(rows: Any, key: jax.Array) -> LossGradients:
+      values, grads = grad_fn(params_compute, rows, weights, key, seed)
+      return LossGradients(*values, grads)
+
+    total, metrics, grads = _accumulate(
+      micro_grads, batch, _fold_in_shard(key, shard[0]), accumulation
     )
-    if apart:
-      values = jax.lax.psum(values, DATA)
-      grads = jax.tree.map(
-        functools.partial(_reduce, wide=wide), grads, copy, axes
-      )
-    return values, jax.tree.map(
+    if data_parallel:
+      total, metrics = jax.lax.psum((total, metrics), DATA)
+      reduce = functools.partial(_reduce, in_float32=reduce_in_float32)
+      grads = jax.tree.map(reduce, grads, params_compute, data_axes)
+    grads = jax.tree.map(
       lambda grad, param: grad.astype(param.dtype), grads, params
     )
+    return LossGradients(total, metrics, grads)
 
-  if not apart:
-    return lambda *given: local(*given, number=jnp.zeros((1,), jnp.uint32))
-  return _by_hand(local, mesh, jax.tree.map(_along_data, axes))
+  if data_parallel:
+    return _manual_over_data(per_shard, mesh, jax.tree.map(_spec, data_axes))
+  return lambda params, batch, weights, key, seed: per_shard(
+    params, batch, weights, key, seed, jnp.zeros((1,), jnp.uint32)
+  )
 
 
-def _by_hand(local: Callable[..., Any], mesh: Mesh, specs: Any) -> Gradients:
-  """Have `local` see its part of the axis `data`, and whole arrays beyond."""
-  rows, whole = PartitionSpec(DATA), PartitionSpec()
-  # The number of each part travels like its rows.
-  numbers = jnp.arange(mesh.shape[DATA], dtype=jnp.uint32)
+def _make_grad_fn(
+  task: Task,
+) -> Callable[..., tuple[tuple[jax.Array, Metrics], Any]]:
+  """Return the function that differentiates the total loss of some rows."""
 
-  def reduced(*arguments: Any) -> Any:
+  def total_loss(
+    params: Any,
+    rows: Any,
+    weights: Mapping[str, jax.Array],
+    key: jax.Array,
+    seed: jax.Array | None,
+  ) -> tuple[jax.Array, Metrics]:
+    if seed is not None:
+      key = jax.random.fold_in(key, seed)
+    metrics = task.losses(params, rows, rng=key, deterministic=False)
+    return weighted_total(metrics, weights, task.coefficients), metrics
+
+  return jax.value_and_grad(total_loss, has_aux=True)
+
+
+def _manual_over_data(
+  per_shard: Callable[..., LossGradients], mesh: Mesh, specs: Any
+) -> GradientFunction:
+  """Run `per_shard` under shard_map.
+
+  Manual over the axis `data`, automatic over `fsdp` and `tensor`.
+  """
+  rows, replicated = PartitionSpec(DATA), PartitionSpec()
+  # Sharded like the rows, so that each shard receives its own number.
+  shards = jnp.arange(mesh.shape[DATA], dtype=jnp.uint32)
+
+  def global_grads(
+    params: Any,
+    batch: Any,
+    weights: Mapping[str, jax.Array],
+    key: jax.Array,
+    seed: jax.Array | None,
+  ) -> LossGradients:
     with nn.logical_axis_rules(sharding.rules_without(DATA)):
       return jax.shard_map(
-        local,
+        per_shard,
         mesh=mesh,
-        in_specs=(specs, rows, whole, whole, rows),
-        out_specs=(whole, specs),
+        in_specs=(specs, rows, replicated, replicated, replicated, rows),
+        out_specs=LossGradients(replicated, replicated, specs),
         axis_names={DATA},
         check_vma=False,
-      )(*arguments, numbers)
+      )(params, batch, weights, key, seed, shards)
 
-  return reduced
+  return global_grads
 
 
 def _accumulate(
-  differentiate: Callable[[Any, jax.Array], Any],
+  micro_grads: Callable[[Any, jax.Array], LossGradients],
   batch: Any,
   key: jax.Array,
-  parts: int,
-) -> Any:
-  """Sum of values and gradients over micro-batches."""
-  if parts == 1:
-    return differentiate(batch, key)
-  micro = (
-    jnp.arange(parts, dtype=jnp.uint32),
-    jax.tree.map(lambda array: _split(array, parts), batch),
+  num_micro_batches: int,
+) -> LossGradients:
+  """Sum the losses, metrics and gradients of all micro-batches."""
+  if num_micro_batches == 1:
+    return micro_grads(batch, key)
+  numbered = (
+    jnp.arange(num_micro_batches, dtype=jnp.uint32),
+    jax.tree.map(lambda array: _split(array, num_micro_batches), batch),
   )
 
-  def of_part(part: Any) -> Any:
-    index, rows = part
-    return differentiate(rows, _own(key, index))
+  def differentiate(micro_batch: Any) -> LossGradients:
+    index, rows = micro_batch
+    return micro_grads(rows, _fold_in_shard(key, index))
 
-  def add(carry: Any, part: Any) -> tuple[Any, None]:
+  def add(carry: LossGradients, micro_batch: Any) -> tuple[LossGradients, None]:
     return jax.tree.map(
-      lambda a, b: a + b.astype(a.dtype), carry, of_part(part)
+      lambda a, b: a + b.astype(a.dtype), carry, differentiate(micro_batch)
     ), None
 
-  first = jax.tree.map(lambda leaf: leaf[0], micro)
+  first = jax.tree.map(lambda leaf: leaf[0], numbered)
   zeros = jax.tree.map(
-    # Sums of many in bfloat16 would lose the later ones.
+    # A long sum in bfloat16 would lose its later terms.
     lambda leaf: jnp.zeros(
       leaf.shape, jnp.promote_types(leaf.dtype, jnp.float32)
     ),
-    jax.eval_shape(of_part, first),
+    jax.eval_shape(differentiate, first),
   )
-  return jax.lax.scan(add, zeros, micro)[0]
+  return jax.lax.scan(add, zeros, numbered)[0]
 
 
-def _split(array: jax.Array, parts: int) -> jax.Array:
-  """[B, ...] → [parts, B / parts, ...].
+def _split(array: jax.Array, num_micro_batches: int) -> jax.Array:
+  """[B, ...] → [N, B / N, ...] for N micro-batches.
 
-  Micro-batch i takes every parts-th row: each device then cuts the rows that
-  it holds, and none travel.
+  Micro-batch i takes every N-th row, so that each device splits the rows that
+  it holds and no row moves between devices.
   """
   rows, *rest = array.shape
-  cut = array.reshape(rows // parts, parts, *rest).swapaxes(0, 1)
-  axes = (None, "batch", *(None,) * len(rest))
-  return with_logical_constraint(cut, axes)
+  micro = array.reshape(
+    rows // num_micro_batches, num_micro_batches, *rest
+  ).swapaxes(0, 1)
+  return with_logical_constraint(micro, (None, "batch", *(None,) * len(rest)))
 
 
-def _own(key: jax.Array, number: jax.Array) -> jax.Array:
-  """Key of one part of the batch.
+def _fold_in_shard(key: jax.Array, number: jax.Array) -> jax.Array:
+  """Return the key of one shard or micro-batch.
 
-  Threefry's draws are told apart by the number of their row, so that they
-  are the same however the batch is cut; others draw as many as they must.
+  Dropout with threefry numbers its draws by the row in the global batch, and
+  is thus the same however the batch is cut: its key stays. Another generator
+  would draw the same bits for every shard.
   """
   if str(jax.random.key_impl(key)) == "threefry2x32":
     return key
@@ -173,14 +234,14 @@ def _gather(leaf: jax.Array, axis: int) -> jax.Array:
 
 
 def _reduce(
-  grad: jax.Array, copy: jax.Array, axis: int, *, wide: bool
+  grad: jax.Array, param: jax.Array, axis: int, *, in_float32: bool
 ) -> jax.Array:
-  """Join the sums of all devices, in the dtype of compute."""
-  narrow = grad.astype(jnp.float32 if wide else copy.dtype)
+  """Sum a gradient over all devices, in the dtype of compute."""
+  narrow = grad.astype(jnp.float32 if in_float32 else param.dtype)
   if axis < 0:
     return jax.lax.psum(narrow, DATA)
   return jax.lax.psum_scatter(narrow, DATA, scatter_dimension=axis, tiled=True)
 
 
-def _along_data(axis: int) -> PartitionSpec:
+def _spec(axis: int) -> PartitionSpec:
   return PartitionSpec(*(None,) * axis, DATA) if axis >= 0 else PartitionSpec()

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from bertjax.objectives.metrics import Metrics
 from bertjax.parallel import feeding
 from bertjax.train.hooks import Hook, Moment, StepRecord
 from bertjax.train.state import TrainState
-from bertjax.train.step import Metrics, TrainStep
+from bertjax.train.step import TrainStep
 
 # Start step → an iterator over the batches of that step and those after it.
 Batches = Callable[[int], Iterator[Mapping[str, np.ndarray]]]

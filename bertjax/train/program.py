@@ -26,6 +26,8 @@ from bertjax.config.checks import kernels
 from bertjax.config.phases import of_phase2, split_phases
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import losses, masking
+from bertjax.objectives.pretraining import pretraining_task
+from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import step
@@ -97,17 +99,13 @@ class Program:
       for name, array in empty_batch(PRETRAINING_FEATURES, sizes).items()
     }
 
-  def task(
-    self, config: PretrainConfig, objective: ObjectiveConfig
-  ) -> step.Task:
+  def task(self, config: PretrainConfig, objective: ObjectiveConfig) -> Task:
     """Return what is learnt, or evaluated."""
     slots = masking.num_slots(
       config.data.seq_length, config.data.max_packs, objective.mask_rate
     )
     model = self.model.clone(compute=_compute(config, self.mesh))
-    return step.pretraining_task(
-      model, objective, self.vocabulary, num_slots=slots
-    )
+    return pretraining_task(model, objective, self.vocabulary, num_slots=slots)
 
   def train_step(self, config: PretrainConfig, abstract: Any) -> step.TrainStep:
     """Return the jitted train step for a state like `abstract`."""

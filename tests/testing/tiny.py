@@ -18,7 +18,7 @@ from bertjax.batch import (
 from bertjax.config import ModelConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
-from bertjax.train import step
+from bertjax.objectives.pretraining import pretraining_task
 
 PIECES = 64
 LENGTH = 16
@@ -78,7 +78,7 @@ def params():
 def task(dropout_rate=0.0, objective=None):
   objective = objective or ObjectiveConfig(mask_rate=0.3)
   slots = masking.num_slots(LENGTH, PACKS, objective.mask_rate)
-  return step.pretraining_task(
+  return pretraining_task(
     model(dropout_rate), objective, VOCABULARY, num_slots=slots
   )
 

@@ -9,10 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bertjax.train.step import Task
+from bertjax.batch import ENCODER_FEATURES, Feature
+from bertjax.objectives.task import Task
 
 WIDTH = 16
 CLASSES = 4
+FEATURES = {
+  **ENCODER_FEATURES,
+  "label_B": Feature("B", "int32"),
+  "weight_B": Feature("B", "float32"),
+}
 
 
 class Toy(nn.Module):
@@ -68,6 +74,7 @@ def task(dropout_rate=0.0):
     losses=losses,
     coefficients={"toy_loss": 1.0},
     weights=lambda batch: {"toy_loss": jnp.sum(batch["weight_B"])},
+    features=FEATURES,
   )
 
 

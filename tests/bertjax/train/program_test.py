@@ -21,7 +21,7 @@ from bertjax.config import (
 )
 from bertjax.config.checks import kernels
 from bertjax.config.phases import split_phases
-from bertjax.train import step
+from bertjax.train import program as program_module
 from bertjax.train.program import make_program
 from tests.testing import tiny
 
@@ -53,7 +53,9 @@ def on_tpu(monkeypatch):
 def test_each_phase_has_the_kernel_of_its_length(on_tpu, monkeypatch):
   config = with_attention("auto")
   program = make_program(config, tiny.VOCABULARY)
-  monkeypatch.setattr(step, "pretraining_task", lambda model, *_, **__: model)
+  monkeypatch.setattr(
+    program_module, "pretraining_task", lambda model, *_, **__: model
+  )
   models: list[Any] = [
     program.task(phase.config, config.objective)
     for phase in split_phases(config)
@@ -69,13 +71,14 @@ def test_what_phase2_cannot_is_told_in_its_own_fields(on_tpu):
 
 # Prints which of a train step's and an evaluation's kernels are there.
 COMPILE = """
-from bertjax.plan import environment, topologies
+from bertjax.plan import environment
+from bertjax.plan.hardware import topologies
 environment.set_environment()
 import dataclasses, jax, sys
-from bertjax import step
+from bertjax.train import step
 from bertjax.config import *
 from bertjax.plan.compiling import make_vocabulary
-from bertjax.program import make_program
+from bertjax.train.program import make_program
 model = dataclasses.replace(
   SIZES["base"], num_layers=2, vocab_size=30592, attention_dropout_rate=0.0
 )

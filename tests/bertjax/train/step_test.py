@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.sharding import PartitionSpec
 
@@ -17,7 +18,7 @@ from bertjax.config import MeshConfig, ObjectiveConfig, OptimizerConfig
 from bertjax.parallel import feeding, sharding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import loop, state, step
-from tests.testing import tiny
+from tests.testing import tiny, toy
 
 OPTIMIZER = OptimizerConfig(learning_rate=1e-2, warmup_steps=1)
 MESHES = {
@@ -253,6 +254,57 @@ def test_a_pair_loss_of_weight_zero_moves_neither_pooler_nor_head():
   objective = ObjectiveConfig(next_sentence_weight=0.0)
   task = tiny.task(objective=objective)
   assert task.coefficients == {"mlm_loss": 1.0}
+
+
+@pytest.mark.parametrize("generator", ["threefry", "rbg"])
+def test_a_seed_may_be_an_input_of_the_compiled_step(generator):
+  """It is folded into the last key, that of the shard and micro-batch."""
+  mesh = make_mesh(MeshConfig(data=2), jax.devices()[:2])
+  task, optimizer = toy.task(dropout_rate=0.5), optax.sgd(0.1)
+  create = state.make_initializer(toy.init_params, optimizer, mesh)
+  options = step.StepOptions(accumulation=2, dropout_rng=generator)
+
+  def make(task, options):
+    return step.make_train_step(task, optimizer, mesh, create(0), options)
+
+  def fixed(seed):
+    folded = lambda params, batch, *, rng, **settings: task.losses(
+      params, batch, rng=jax.random.fold_in(rng, np.uint32(seed)), **settings
+    )
+    return make(dataclasses.replace(task, losses=folded), options)
+
+  placed = feeding.put_batch(toy.batch(0), mesh)
+  any_seed: Any = make(task, dataclasses.replace(options, seed=None))
+  losses = set()
+  for seed in (0, 7):
+    end, metrics = any_seed(create(0), placed, np.uint32(seed))
+    expected, _ = fixed(seed)(create(0), placed)
+    jax.tree.map(np.testing.assert_array_equal, end.params, expected.params)
+    losses.add(float(metrics["loss"][0]))
+  assert len(losses) == 2
+  assert any_seed._cache_size() == 1
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"weight_B": np.ones(16, np.int32)}, "weight_B is int32; give float32"),
+    ({"more_B": np.ones(16, np.int32)}, r"batch has .*'more_B'"),
+    ({"label_B": np.ones(8, np.int32)}, "label_B has 8 along B.* have 16"),
+  ],
+)
+def test_a_batch_that_breaks_the_contract_is_refused(change, message):
+  mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
+  task, optimizer = toy.task(), optax.sgd(0.1)
+  fresh = state.make_state(toy.init_params, optimizer, mesh, seed=0)
+  train_step: Any = step.make_train_step(
+    task, optimizer, mesh, fresh, step.StepOptions()
+  )
+  batch = feeding.put_batch({**toy.batch(0), **change}, mesh)
+  with pytest.raises(ValueError, match=message):
+    train_step(fresh, batch)
+  with pytest.raises(ValueError, match=message):
+    step.make_eval_step(task, mesh)(fresh.params, batch)
 
 
 @pytest.fixture(scope="module")

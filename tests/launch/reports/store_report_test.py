@@ -13,7 +13,7 @@ import pytest
 from bertjax.config import DataConfig, ModelConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
-from bertjax.train import step
+from bertjax.objectives.pretraining import pretraining_task
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.tokenizers import tokenizers
 from launch.reports import samples, store_report
@@ -187,7 +187,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   )
   tokenizer = tokenizers.load(store.tokenizer_path)
   batch = pipeline.batch(0)
-  task = step.pretraining_task(
+  task = pretraining_task(
     BertForPreTraining(ModelConfig()),  # takes no part
     objective,
     tokenizer.vocabulary(store.token_counts()),
