@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a launcher starts, and how it tells its user what went wrong.
+"""How a launcher starts, reports a mistake, and stops at a signal.
 
-Exit codes: 0 done, 1 a mistake to correct (bad config, bad data, a loss of
-nan), 42 stopped by SIGTERM or without its peers, and to be started again, 130
-stopped by Ctrl-C.
+Exit codes: 0 done; 1 a mistake that the user has to correct (bad config, bad
+data, a loss of nan); 42 stopped by SIGTERM or by the loss of another process,
+start the same command again; 130 stopped by Ctrl-C.
 """
 
 import glob
@@ -24,11 +24,11 @@ from bertjax.config import renamed
 RESTART = 42
 INTERRUPTED = 130
 _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
-# The number of this process, where there are several; and how it leaves them.
-_process: list[int] = []
-_departure: list["Departure"] = []
-# The error, and the code to exit with; None is for the departure to say.
-Departure = Callable[[BaseException | str, int | None], NoReturn]
+# Takes the error and the exit code; None leaves the code to the hook.
+ExitHook = Callable[[BaseException | str, int | None], NoReturn]
+# Both are empty, but in one of several processes: its index, and how it exits.
+_process_index: list[int] = []
+_exit_hook: list[ExitHook] = []
 
 
 def run(
@@ -39,13 +39,15 @@ def run(
 ) -> NoReturn:
   """Parse flags, run `main`, exit; a mistake is one line, no traceback.
 
-  `main` takes what absl's mains take. No arguments are left over, unless the
-  flag named `passes_on` is given: then unknown ones are somebody else's; or
-  `takes_rest`: then so is what follows a `--`.
+  Args:
+    main: as `absl.app.run` calls it.
+    passes_on: name of a flag; where it is given, unknown flags are no mistake
+      but reach `main`.
+    takes_rest: whether the arguments after a `--` reach `main`.
   """
-  _spare_the_tpu()
+  _disable_missing_tpu()
   app.run(
-    lambda argv: _told(main, argv),
+    lambda argv: _run_main(main, argv),
     flags_parser=lambda argv: _parse(argv, passes_on, takes_rest),
   )
   sys.exit(0)
@@ -53,63 +55,84 @@ def run(
 
 def fail(error: BaseException | str, code: int = 1) -> NoReturn:
   """Print `error: …` on standard error and exit."""
-  who = [f"process {number}:" for number in _process]
-  text = " ".join((*who, *str(error).split()))
+  prefix = [f"process {index}:" for index in _process_index]
+  text = " ".join((*prefix, *str(error).split()))
   print(f"error: {text}", file=sys.stderr, flush=True)
-  _leave(error, code)
+  _exit(error, code)
 
 
-def speak_as(process: int) -> None:
-  """Say of errors which of several processes they are of.
+def set_log_prefix(process_index: int) -> None:
+  """Put the process index in front of errors.
 
-  All but the first say nothing else: a warning is of all, and told by one.
+  Warnings are the same on every process: only process 0 prints them.
   """
-  _process[:] = [process]
-  if process:
+  _process_index[:] = [process_index]
+  if process_index:
     standard_logging.getLogger().setLevel(standard_logging.ERROR)
     logging.set_verbosity(logging.ERROR)
     logging.get_absl_handler().setFormatter(
-      standard_logging.Formatter(f"error: process {process}: %(message)s")
+      standard_logging.Formatter(f"error: process {process_index}: %(message)s")
     )
 
 
-def leave_by(departure: Departure) -> None:
-  """Have a process that fails call this last; see `launch.hosts.failure`."""
-  _departure[:] = [departure]
+def set_exit_hook(hook: ExitHook) -> None:
+  """Have a process that fails exit by `hook`; see `launch.hosts.failure`."""
+  _exit_hook[:] = [hook]
 
 
-class Together(Protocol):
-  """How several processes stop at one step; see `launch.hosts.preemption`."""
+def check_local_folder(flag: str, value: str | os.PathLike[str] | None) -> None:
+  """Refuse an address: pathlib would make a folder named `gs:` of gs://….
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None if the flag was not given.
+
+  Raises:
+    ValueError: `value` has a scheme.
+  """
+  text = os.fspath(value or "")
+  scheme, mark, rest = text.partition("://")
+  if mark:
+    raise ValueError(
+      f"--{flag}={text}: a run writes plain files, which {scheme}:// cannot "
+      "hold; mount it and give the folder, for example "
+      f"/buckets/{rest.strip('/') or 'NAME'} (a pod that launch.pods describes "
+      "mounts its bucket)"
+    )
+
+
+class StopSync(Protocol):
+  """Makes several processes stop at one step; see `launch.hosts.preemption`."""
 
   @property
   def signal(self) -> int | None:
-    """What one of them received."""
+    """The signal that any process received, once all know."""
 
-  def announce(self, number: int) -> None:
-    """Tell that this one received it."""
+  def request(self, number: int) -> None:
+    """Ask all processes to stop, because this one received a signal."""
 
-  def due(self, step: int) -> bool:
-    """Whether all stop before this step."""
+  def is_due(self, step: int) -> bool:
+    """Whether all processes stop before this step."""
     ...
 
   def close(self) -> None:
-    """Listen no more."""
+    """End what listens to the other processes."""
 
 
 class Signals:
-  """Turns SIGTERM and Ctrl-C into a request that the loop reads.
+  """Turn SIGTERM and Ctrl-C into a request to stop that the loop reads.
 
-  A second Ctrl-C interrupts at once. Use as a context; outside the main
-  thread, where Python allows no handlers, it never asks for anything.
+  A second Ctrl-C interrupts at once. Use it as a context; outside the main
+  thread, where Python allows no signal handlers, it never requests anything.
 
   Args:
-    together: of several processes, which stop at one step; None is one alone.
+    sync: how several processes agree on the step; None for a single process.
   """
 
-  def __init__(self, together: Together | None = None) -> None:
+  def __init__(self, sync: StopSync | None = None) -> None:
     self._received: signal.Signals | None = None
     self._before: dict[signal.Signals, object] = {}
-    self._together = together
+    self._sync = sync
     self._due = False
 
   def __enter__(self) -> "Signals":
@@ -124,24 +147,24 @@ class Signals:
     for number, handler in self._before.items():
       if callable(handler) or isinstance(handler, signal.Handlers):
         signal.signal(number, handler)
-    if self._together is not None:
-      self._together.close()
+    if self._sync is not None:
+      self._sync.close()
 
   def requested(self, step: int | None = None) -> bool:
-    """Whether a signal asked to stop, before `step` if one is given."""
-    if self._together is None:
+    """Return whether to stop: before `step`, or at all if it is None."""
+    if self._sync is None:
       return self._received is not None
     if step is not None and not self._due:
-      self._due = self._together.due(step)
+      self._due = self._sync.is_due(step)
     return self._due
 
   def leave(self, message: str) -> NoReturn:
-    """Print `message`, once; exit with the code of the signal received."""
+    """Print `message` on process 0; exit with the code of the signal."""
     number = self._received
-    if self._together is not None and self._together.signal is not None:
-      number = signal.Signals(self._together.signal)
+    if self._sync is not None and self._sync.signal is not None:
+      number = signal.Signals(self._sync.signal)
     assert number is not None
-    if not any(_process):
+    if not any(_process_index):
       print(message, file=sys.stderr, flush=True)
     sys.exit(_CODES[number])
 
@@ -149,24 +172,25 @@ class Signals:
     if self._received == signal.SIGINT and number == signal.SIGINT:
       raise KeyboardInterrupt
     self._received = signal.Signals(number)
-    if self._together is not None:
-      self._together.announce(number)
+    if self._sync is not None:
+      self._sync.request(number)
 
 
-def _spare_the_tpu() -> None:
-  """Have JAX look for no TPU where libtpu is installed and none is there.
+def _disable_missing_tpu() -> None:
+  """Keep JAX from looking for a TPU where libtpu is installed without one.
 
-  libtpu compiles for TPUs on any host (`launch.plan`); started on one that
-  has none, it prints alarming lines and may search for seconds.
+  `launch.plan` uses libtpu on any host, to compile for TPUs. JAX starts it too,
+  and without a TPU it prints alarming lines and may search for seconds.
   """
   if "JAX_PLATFORMS" in os.environ or not importlib.util.find_spec("libtpu"):
     return
-  # Chips of Google's, in their two ways, and graphics cards (dxg: of WSL).
+  # TPUs have accel or vfio, by their generation; the others are GPUs (dxg is
+  # that of WSL).
   devices = ("accel*", "vfio*", "nvidia*", "kfd", "dxg")
   if any(glob.glob(f"/dev/{name}") for name in devices):
     return
   os.environ["JAX_PLATFORMS"] = "cpu"
-  if "jax" in sys.modules:  # which has read that already
+  if "jax" in sys.modules:  # it has read the environment already
     sys.modules["jax"].config.update("jax_platforms", "cpu")
 
 
@@ -181,12 +205,12 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
     _refuse_renamed(argv)
     rest = flags.FLAGS(list(argv), known_only=foreign)
   except (flags.Error, ValueError, OSError) as error:
-    fail(_own_words(error))
+    fail(_unwrap_message(error))
   except (AttributeError, KeyError) as error:
-    fail(f"the config has no field {_own_words(error)}")
+    fail(f"the config has no field {_unwrap_message(error)}")
   if flags.FLAGS["verbosity"].using_default_value:
-    # absl would raise it to INFO, and libraries have much to say there and in
-    # their warnings; what bertjax has to say goes through the root logger.
+    # absl would raise it to INFO, where libraries are noisy, as they are in
+    # their warnings; bertjax logs through the root logger.
     flags.FLAGS.verbosity = logging.WARNING
     logging.get_absl_logger().setLevel(standard_logging.ERROR)
     logging.get_absl_handler().setFormatter(
@@ -205,12 +229,12 @@ def _refuse_renamed(argv: Sequence[str]) -> None:
       renamed.refuse(name.removeprefix("config."), value, prefix="--config.")
 
 
-def _own_words(error: BaseException) -> str:
-  """What went wrong with a flag, out of what libraries wrap it in."""
-  # ml_collections raises errors of errors, whose text is a representation.
+def _unwrap_message(error: BaseException) -> str:
+  """Return what is wrong with a flag, without what libraries add to it."""
+  # ml_collections raises errors whose argument is another error.
   inner = error.args[0] if len(error.args) == 1 else error
   if isinstance(inner, BaseException) and inner is not error:
-    return _own_words(inner)
+    return _unwrap_message(inner)
   text = str(inner)
   if "Traceback (most recent call last)" in text:
     # A config file that raised: the last line is "ValueError: …".
@@ -219,23 +243,25 @@ def _own_words(error: BaseException) -> str:
   return text
 
 
-def _told(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> None:
+def _run_main(
+  main: Callable[[Sequence[str]], None], argv: Sequence[str]
+) -> None:
   try:
     main(argv)
   except (ValueError, OSError) as error:
     if int(flags.FLAGS["verbosity"].value or 0) > 0:
-      raise  # --verbosity=1 asks where it happened
-    # Whoever did not answer may do so next time.
+      raise  # --verbosity=1 asks for the traceback
+    # A process that did not answer in time may do so after a restart.
     fail(error, RESTART if isinstance(error, TimeoutError) else 1)
   except KeyboardInterrupt as error:
-    _leave(error, INTERRUPTED)
+    _exit(error, INTERRUPTED)
   except Exception as error:
-    if not _departure:
+    if not _exit_hook:
       raise
-    _leave(error, None)
+    _exit(error, None)
 
 
-def _leave(error: BaseException | str, code: int | None) -> NoReturn:
-  for departure in _departure:
-    departure(error, code)
+def _exit(error: BaseException | str, code: int | None) -> NoReturn:
+  for hook in _exit_hook:
+    hook(error, code)
   sys.exit(code)

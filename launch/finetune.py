@@ -37,7 +37,7 @@ from data_pipelines.tasks import catalog
 from data_pipelines.tasks.classification import Task
 from data_pipelines.tasks.features import TaskBatches, encode_texts
 from data_pipelines.tokenizers import tokenizers
-from launch import cli, folders, host_memory
+from launch import cli, host_memory
 from launch.hosts import start_up
 
 # Where and how a step is computed, which changes freely (law 10).
@@ -84,7 +84,7 @@ def run(
   Raises:
     ValueError: a mistake in any of these, or in the task's files.
   """
-  folders.check_folder("workdir", workdir)
+  cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
   info = bundle_lib.read_pretrained(bundle)
   data = load_data(config, info.model, info.tokenizer_path)

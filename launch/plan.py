@@ -28,7 +28,7 @@ from ml_collections import config_flags
 from bertjax.config import PretrainConfig, from_mapping
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
-from launch import cli, folders
+from launch import cli
 
 # Set in the process that compiles: where the compiler crashes, as some
 # versions of libtpu do for some chips, another is left to say so.
@@ -141,7 +141,7 @@ def _check_price(price: float | None, search: bool) -> None:
 
 def _check_output(value: str | None) -> None:
   """Refuse what no folder can be, before minutes of compiling for it."""
-  folders.check_folder("output", value)
+  cli.check_local_folder("output", value)
   if not value:
     return
   folder = pathlib.Path(value).absolute()

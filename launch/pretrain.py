@@ -31,7 +31,7 @@ from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
 from bertjax.train import loop, writers
 from bertjax.train.state import TrainState
-from launch import cli, folders, host_memory
+from launch import cli, host_memory
 from launch.hosts import preemption, start_up
 from launch.run.assembly import RunSpec, assemble
 from launch.run.restoring import TOKENIZER
@@ -59,8 +59,8 @@ def run(
     SystemExit: a signal stopped the run, whose state is saved.
   """
   began = time.monotonic()
-  folders.check_folder("workdir", workdir)
-  folders.check_folder("bundle", bundle)
+  cli.check_local_folder("workdir", workdir)
+  cli.check_local_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   spec = multihost.run_on_all(
@@ -69,7 +69,7 @@ def run(
   folder = pathlib.Path(workdir)
   with (
     open_run(spec, folder) as active,
-    cli.Signals(preemption.several()) as signals,
+    cli.Signals(preemption.make_preemption_sync()) as signals,
   ):
     state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))

@@ -23,7 +23,7 @@ from ml_collections import config_flags
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep import study
 from bertjax.trials.store import Trial, TrialStore, write_json
-from launch import cli, finetune, folders, host_memory, pretrain
+from launch import cli, finetune, host_memory, pretrain
 from launch.hosts import start_up
 from launch.run.assembly import assemble
 
@@ -39,7 +39,7 @@ def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
   Raises:
     ValueError: a mistake in the config, before the first trial starts.
   """
-  folders.check_folder("workdir", workdir)
+  cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
   config, identity = _check(config)
   store = TrialStore(workdir, identity)

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several processes stop before the same step, whichever of them was asked to.
+"""Stop all processes before the same step when one of them gets a signal.
 
-A step is one computation of all processes: one that leaves alone takes the
-others with it. So a process that gets a signal tells the others; each says up
-to which step it has come and holds there; and the step after the furthest is
-where all stop. It is done on threads, since the main one may be waiting for a
-step that another process has not begun.
+A step is one computation of all processes: a process that leaves alone breaks
+it for the others. So a process that receives a signal tells the others; every
+process holds before its next step and says which step that is; all of them then
+stop before the step after the furthest. This happens on threads, because the
+main thread may be waiting for a step that another process has not begun.
 """
 
 import queue
@@ -16,71 +16,73 @@ from absl import logging
 
 from bertjax.parallel import multihost
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 15.0
 
 
-class Together:
-  """The request to stop of a run of several processes.
+class PreemptionSync:
+  """The stop request of a run of several processes; a `cli.StopSync`.
 
   Make it on all processes at the same point.
   """
 
   def __init__(self) -> None:
     self._key = multihost.unique_key("stop")
-    self._wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    self._requests: queue.SimpleQueue[int] = queue.SimpleQueue()
     self._lock = threading.Lock()
-    self._asked = -1
-    self._last: int | None = None
+    self._furthest_asked = -1
+    self._stop_step: int | None = None
     self._signal: int | None = None
-    self._ended = threading.Event()
+    self._closed = threading.Event()
     self._thread = threading.Thread(target=self._watch, daemon=True)
     self._thread.start()
 
   @property
   def signal(self) -> int | None:
-    """Number of the signal that one of the processes received."""
+    """Number of the signal that a process received, once all know."""
     return self._signal
 
-  def announce(self, number: int) -> None:
+  def request(self, number: int) -> None:
     """Ask all to stop; safe in a signal handler, because it only queues."""
-    self._wishes.put(number)
+    self._requests.put(number)
 
-  def due(self, step: int) -> bool:
-    """Whether to stop before `step`; steps do not go back.
+  def is_due(self, step: int) -> bool:
+    """Return whether to stop before `step`, the same on all processes.
 
-    True at the same step on all processes.
+    Call it with steps that do not go back.
     """
     with self._lock:
-      self._asked = max(self._asked, step)
-      return self._last is not None and step >= self._last
+      self._furthest_asked = max(self._furthest_asked, step)
+      return self._stop_step is not None and step >= self._stop_step
 
   def close(self) -> None:
     """End the thread."""
-    self._ended.set()
+    self._closed.set()
     self._thread.join(_SETTLE_SECONDS)
 
   def _watch(self) -> None:
     try:
-      while not self._ended.wait(_LOOK_SECONDS):
-        if not self._wishes.empty():
-          multihost.kv_set(self._key, str(self._wishes.get()))
-        told = multihost.kv_try_get(self._key)
-        if told is not None:
-          self._settle(int(told))
+      while not self._closed.wait(_POLL_SECONDS):
+        if not self._requests.empty():
+          multihost.kv_set(self._key, str(self._requests.get()))
+        number = multihost.kv_try_get(self._key)
+        if number is not None:
+          self._settle(int(number))
           return
     except Exception as error:
-      # Nobody would see it, on a thread; without it, a signal is not heard.
-      logging.error("cannot stop together any more: %s", error)
+      # An exception on a thread is seen nowhere else, and without this thread
+      # signals have no effect.
+      logging.error("the processes cannot stop together any more: %s", error)
 
   def _settle(self, number: int) -> None:
+    # The lock holds the main thread in `is_due`, so that it begins no step.
     with self._lock:
       steps = multihost.all_gather_at(
-        f"{self._key}/steps", self._asked, seconds=_SETTLE_SECONDS
+        f"{self._key}/steps", self._furthest_asked, seconds=_SETTLE_SECONDS
       )
-      self._signal, self._last = number, max(steps) + 1
+      self._signal, self._stop_step = number, max(steps) + 1
 
 
-def several() -> Together | None:
-  """Return what the processes of this run stop by; None for one alone."""
-  return Together() if multihost.process_count() > 1 else None
+def make_preemption_sync() -> PreemptionSync | None:
+  """Return how the processes of this run stop together; None for one alone."""
+  return PreemptionSync() if multihost.process_count() > 1 else None

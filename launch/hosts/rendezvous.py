@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is there, before JAX's runtime is started.
+"""Check that all processes are there, before JAX's runtime is started.
 
-That runtime aborts a process whose peers do not come, without saying which.
-So the processes first meet at the same address by plain TCP: each tells who it
-is and what it is about to run, process 0 waits for all, compares, and tells
-everyone the verdict. Only then the address goes to JAX.
+That runtime aborts a process whose peers do not come, without saying which. So
+the processes first meet by plain TCP at the address that the runtime will use:
+each sends its index and what it is about to run; process 0 waits for all,
+compares, and sends everyone the verdict. Only then JAX gets the address.
 """
 
 import contextlib
@@ -21,12 +21,13 @@ from typing import Any
 
 from bertjax.parallel.multihost import describe_differences
 
+# Never changes: another version of the code has to be named, not ignored.
 _GREETING = "bertjax roll call"
 _RETRY_SECONDS = 0.3
 _LINE_SECONDS = 10.0
 _LINE_BYTES = 1 << 20
-# Process 0 ends its wait this much before the others, so that its verdict,
-# which knows more, reaches them in time.
+# Process 0 stops waiting this much before the others, so that they still get
+# its verdict, which knows who is missing.
 _VERDICT_SECONDS = 5.0
 
 
@@ -35,80 +36,82 @@ class Refused(ValueError):
 
 
 class Absent(TimeoutError):
-  """Some process did not come."""
+  """A process did not come in time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-  """Where a process stands.
+  """The place of this process in the run.
 
   Attributes:
     address: HOST:PORT of process 0, where all meet.
-    processes: how many there are.
-    process: the number of this one.
-    local_devices: those of the host that are its own; None is all.
+    process_count: processes of the run.
+    process_index: index of this process.
+    local_devices: indices of the host's devices that this process uses; None
+      for all of them.
   """
 
   address: str
-  processes: int
-  process: int
+  process_count: int
+  process_index: int
   local_devices: Sequence[int] | None = None
 
   @property
   def host(self) -> str:
-    """Of the coordinator."""
+    """Host of process 0."""
     return self.address.rpartition(":")[0].strip("[]")
 
   @property
   def port(self) -> int:
-    """Of the coordinator."""
+    """Port of process 0."""
     return int(self.address.rpartition(":")[2])
 
   @property
   def is_loopback(self) -> bool:
-    """Whether it is reached from this machine only."""
+    """Whether only this machine can reach the address."""
     return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
 
-def call(place: Place, facts: Mapping[str, Any], seconds: float) -> None:
+def meet(place: Place, facts: Mapping[str, Any], seconds: float) -> None:
   """Return when all processes are there and about to run the same.
 
   Args:
-    place: of this process.
-    facts: what has to be the same on all, JSON-able.
-    seconds: to wait for the others.
+    place: the place of this process.
+    facts: JSON-able facts that must be equal on all processes.
+    seconds: how long to wait for the others.
 
   Raises:
-    Refused: facts, or the numbers given to processes, do not fit together.
-    Absent: some did not come; says how many did and which are missing.
+    Refused: the processes differ in facts, count, or have the same index.
+    Absent: not all came; says how many did and which are missing.
   """
   mine = {
     "greeting": _GREETING,
-    "process": place.process,
-    "processes": place.processes,
+    "process": place.process_index,
+    "processes": place.process_count,
     "from": f"{socket.gethostname()}, pid {os.getpid()}",
-    # As the others' will be: lists where a config has tuples.
+    # Through JSON, as the facts of the others: tuples become lists.
     "facts": json.loads(json.dumps(facts)),
   }
-  if place.process == 0:
-    verdict = _preside(place, mine, seconds)
+  if place.process_index == 0:
+    verdict = _host(place, mine, seconds)
   else:
-    verdict = _report(place, mine, seconds)
+    verdict = _join(place, mine, seconds)
   if verdict["text"]:
     raise (Absent if verdict["absent"] else Refused)(verdict["text"])
 
 
-def _preside(
+def _host(
   place: Place, mine: Mapping[str, Any], seconds: float
 ) -> dict[str, Any]:
   arrivals: queue.Queue[tuple[Any, socket.socket]] = queue.Queue()
   present: dict[int, Any] = {0: mine}
   sockets: list[socket.socket] = []
-  twice = ""
+  duplicate = ""
   deadline = time.monotonic() + max(seconds - _VERDICT_SECONDS, seconds / 2)
   with _listening(place, arrivals):
-    while not twice and (left := deadline - time.monotonic()) > 0:
-      # A process that was told more than the others is waited for as well.
+    while not duplicate and (left := deadline - time.monotonic()) > 0:
+      # Where a process was given a larger count, wait for that many: the
+      # verdict then names every process that disagrees.
       expected = max(each["processes"] for each in present.values())
       if present.keys() >= set(range(expected)):
         break
@@ -117,12 +120,11 @@ def _preside(
         sockets.append(connection)
         before = present.setdefault(message["process"], message)
         if before["from"] != message["from"]:
-          twice = (
-            f"two processes are number {message['process']} "
-            f"({before['from']}; {message['from']}): give each its own "
-            "--process_id"
+          duplicate = (
+            f"two processes have --process_id={message['process']} "
+            f"({before['from']}; {message['from']}); give each its own"
           )
-    verdict = _verdict(place, present, twice, seconds)
+    verdict = _verdict(place, present, duplicate, seconds)
     line = (json.dumps(verdict) + "\n").encode()
     for connection in sockets:
       with contextlib.suppress(OSError), connection:
@@ -131,24 +133,24 @@ def _preside(
 
 
 def _verdict(
-  place: Place, present: Mapping[int, Any], twice: str, seconds: float
+  place: Place, present: Mapping[int, Any], duplicate: str, seconds: float
 ) -> dict[str, Any]:
   counts = {each["processes"] for each in present.values()}
-  if twice:
-    return {"text": twice, "absent": False}
+  if duplicate:
+    return {"text": duplicate, "absent": False}
   if len(counts) > 1:
-    told = ", ".join(
-      f"{each['processes']} on process {number}"
-      for number, each in sorted(present.items())
+    counted = ", ".join(
+      f"{each['processes']} on process {index}"
+      for index, each in sorted(present.items())
     )
     return {
-      "text": f"--num_processes differs: {told}; give the same on every host",
+      "text": f"--num_processes differs: {counted}; give every host the same",
       "absent": False,
     }
-  missing = sorted({*range(place.processes)} - present.keys())
+  missing = sorted({*range(place.process_count)} - present.keys())
   if missing:
     return {"text": _describe_missing(place, missing, seconds), "absent": True}
-  facts = [present[number]["facts"] for number in range(place.processes)]
+  facts = [present[number]["facts"] for number in range(place.process_count)]
   return {"text": describe_differences(facts), "absent": False}
 
 
@@ -157,9 +159,9 @@ def _describe_missing(
 ) -> str:
   shown = ", ".join(map(str, missing[:8])) + ", …" * (len(missing) > 8)
   return (
-    f"{place.processes - len(missing)} of {place.processes} processes came to "
-    f"{place.address} within {seconds:.0f} s, missing: {shown}; start the same "
-    "command on every host, each with its own --process_id (or "
+    f"{place.process_count - len(missing)} of {place.process_count} processes "
+    f"came to {place.address} within {seconds:.0f} s, missing: {shown}; "
+    "start the same command on every host, each with its own --process_id (or "
     "--num_processes=1 on one host alone); --startup_timeout waits longer"
   )
 
@@ -178,7 +180,7 @@ def _listening(
     ) from error
 
   def receive(connection: socket.socket) -> None:
-    # Health probes and port scanners come by as well: no message, no arrival.
+    # Health probes and port scanners connect too: they send no such message.
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
       connection.settimeout(_LINE_SECONDS)
       message = _read_line(connection)
@@ -192,7 +194,7 @@ def _listening(
     connection.close()
 
   def accept() -> None:
-    with contextlib.suppress(OSError):  # closed
+    with contextlib.suppress(OSError):  # the listener was closed
       while True:
         connection, _ = listener.accept()
         threading.Thread(
@@ -204,7 +206,7 @@ def _listening(
   try:
     yield
   finally:
-    # Closing does not wake a thread that is in accept; this does.
+    # Closing does not wake a thread that waits in accept; this does.
     with contextlib.suppress(OSError):
       listener.shutdown(socket.SHUT_RDWR)
     listener.close()
@@ -226,7 +228,7 @@ def _listen(place: Place) -> socket.socket:
   return socket.create_server(("", place.port), backlog=1024)
 
 
-def _report(
+def _join(
   place: Place, mine: Mapping[str, Any], seconds: float
 ) -> dict[str, Any]:
   deadline = time.monotonic() + seconds
@@ -243,11 +245,11 @@ def _report(
     except OSError as error:
       reason = error.strerror or str(error) or reason
     except ValueError:
-      reason = "what answers there is something else"
+      reason = "another program answers there"
     time.sleep(_RETRY_SECONDS)
   return {
     "text": f"{found} at {place.address} within {seconds:.0f} s ({reason}); "
-    f"start the same command on all {place.processes} hosts, with "
+    f"start the same command on all {place.process_count} hosts, with "
     "--process_id=0 on that one; --startup_timeout waits longer",
     "absent": True,
   }

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Starting JAX's distributed runtime, alone or as one of several processes.
+"""Start JAX's distributed runtime, alone or as one of several processes.
 
-The same command runs on every host; where it stands comes from three flags, or
-from what JAX finds in the environment (Cloud TPU, GKE, Slurm, Open MPI). A run
-of one process starts the runtime too, on a port of its own loopback: 15 ms,
-and then there is one path. Call `start` before anything asks for a device.
+The same command runs on every host. Which process it is comes from three flags,
+or from what JAX finds in the environment (Cloud TPU, GKE, Slurm, Open MPI). A
+run of one process starts the runtime as well, on a port of its own loopback,
+which takes 15 ms and leaves one path through the code. Call `start` before
+anything asks JAX for a device. `launch/hosts/README.md` shows the whole.
 """
 
 import contextlib
@@ -29,20 +30,21 @@ from launch import cli
 from launch.hosts import failure, rendezvous
 from launch.hosts.rendezvous import Place
 
-# Seconds. A peer that dies is found by its heartbeat, and one that fails holds
-# the others for no longer than the shutdown; JAX's own are 100 and 300.
-HEARTBEAT = 30
-SHUTDOWN = 20
-INITIALIZATION = 30
-_ABORT = 10  # after that, by the runtime itself
-STARTUP = 50
+# The runtime finds a dead process by its heartbeat, and a process that fails
+# holds the others up for at most the shutdown; JAX's defaults are 100 and 300.
+HEARTBEAT_SECONDS = 30
+SHUTDOWN_SECONDS = 20
+INITIALIZATION_SECONDS = 30
+_ABORT_SECONDS = 10  # after INITIALIZATION_SECONDS, by the runtime itself
+STARTUP_SECONDS = 50
 ROOT = pathlib.Path(__file__).parents[2]
 _ROOMS = ("bertjax", "data_pipelines", "configs", "launch")
 _PACKAGES = (
   *("jax", "jaxlib", "libtpu"),
   *("flax", "optax", "orbax-checkpoint", "numpy"),
 )
-# What else decides what is compiled; unequal programs wait for each other.
+# Variables that change what is compiled; processes with different programs
+# would wait for each other.
 _ENVIRONMENT = (
   "JAX_DEFAULT_MATMUL_PRECISION",
   "JAX_ENABLE_X64",
@@ -50,32 +52,39 @@ _ENVIRONMENT = (
   "LIBTPU_INIT_ARGS",
   "XLA_FLAGS",
 )
-_ALONE = Place("127.0.0.1:0", processes=1, process=0)
+_ALONE = Place("127.0.0.1:0", process_count=1, process_index=0)
 
 
 def define_flags() -> None:
-  """Define the flags that say where a process stands."""
+  """Define the flags that give this process its place in the run."""
   flags.DEFINE_string(
-    "coordinator_address", None, "HOST:PORT where process 0 can be reached."
+    "coordinator_address", None, "HOST:PORT at which process 0 can be reached."
   )
-  flags.DEFINE_integer("num_processes", None, "Of the run, over all hosts.")
-  flags.DEFINE_integer("process_id", None, "Number of this one, from 0.")
+  flags.DEFINE_integer(
+    "num_processes", None, "Number of processes of the run, over all hosts."
+  )
+  flags.DEFINE_integer(
+    "process_id", None, "Index of this process, counted from 0."
+  )
   flags.DEFINE_float(
-    "startup_timeout", STARTUP, "Seconds to wait for the other processes."
+    "startup_timeout",
+    STARTUP_SECONDS,
+    "Seconds to wait at start for the other processes.",
   )
 
 
 def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
-  """Start the runtime where the flags or the environment say; once a process.
+  """Start the runtime as the flags or the environment say; once a process.
 
   Args:
-    facts: what has to be the same on every host, JSON-able, by name.
-    several: whether this launcher can run in more processes than one.
+    facts: name → JSON-able value that must be equal on every host.
+    several: whether this launcher can run in more than one process.
 
   Raises:
-    ValueError: flags that do not fit together, or processes that do not.
+    ValueError: flags do not fit together, or processes differ.
     TimeoutError: not all processes came.
-    SystemExit: one has come and gone; the others end with code 42.
+    SystemExit: a process came and died before the runtime started; the others
+      exit with code 42.
   """
   values = flags.FLAGS
   place = find_place(
@@ -84,21 +93,21 @@ def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
     values.process_id,
     values.startup_timeout,
   )
-  if place.processes == 1:
+  if place.process_count == 1:
     _start_alone()
     return
   if not several:
     raise ValueError(
-      f"this launcher runs in one process, not in {place.processes}; start it "
-      "on one host, with --num_processes=1"
+      f"this launcher runs in one process, not in {place.process_count}; start "
+      "it on one host, with --num_processes=1"
     )
-  cli.speak_as(place.process)
-  rendezvous.call(place, {**code_facts(), **facts}, values.startup_timeout)
+  cli.set_log_prefix(place.process_index)
+  rendezvous.meet(place, {**code_facts(), **facts}, values.startup_timeout)
   _initialize_together(place)
-  cli.leave_by(functools.partial(failure.leave, restart=cli.RESTART))
+  cli.set_exit_hook(functools.partial(failure.exit_all, restart=cli.RESTART))
   failure.watch()
-  # Here, where all are: on some hosts a device is asked for later than on
-  # others, or not at all where a file is missing.
+  # Start the backend now that all processes are here: later one host may ask
+  # for a device long after another, or never if it misses a file.
   jax.devices()
 
 
@@ -106,12 +115,12 @@ def find_place(
   address: str | None,
   processes: int | None,
   process: int | None,
-  seconds: float = STARTUP,
+  seconds: float = STARTUP_SECONDS,
 ) -> Place:
-  """Return where this process stands, by its flags or by the environment.
+  """Return the place of this process, from its flags or the environment.
 
   Raises:
-    ValueError: half of what is needed, or numbers that cannot be.
+    ValueError: something is missing or out of range.
   """
   if processes == 1:
     if process:
@@ -177,8 +186,8 @@ def _check_complete(known: Sequence[Any]) -> None:
   if missing:
     raise ValueError(
       f"{' '.join(f'{name}={value}' for name, value in given.items())} without "
-      f"{' and '.join(missing)}, and the environment tells none; give all "
-      "three, the same but for --process_id on every host"
+      f"{' and '.join(missing)}, which the environment does not have; give all "
+      "three on every host, equal but for --process_id"
     )
 
 
@@ -196,37 +205,38 @@ def _check_place(
   if not host or not port.isdecimal() or not 0 < int(port) < 65536:
     raise ValueError(
       f"--coordinator_address={address} is no HOST:PORT; give the host of "
-      "process 0 and a port that is free there, as 10.0.0.2:8476"
+      "process 0 and a port that is free there, for example 10.0.0.2:8476"
     )
   return Place(address, processes, process, local_devices)
 
 
 def _start_alone() -> None:
-  # With a runtime, JAX has gloo carry what goes between the devices of one CPU
-  # process as well, over sockets: several times slower than its own way.
+  # With the runtime, JAX would use gloo between the CPU devices of one process
+  # too: over sockets, which is several times slower than in memory.
   jax.config.update("jax_cpu_collectives_implementation", None)
   with _free_port() as port:
-    _initialize(Place(f"127.0.0.1:{port}", processes=1, process=0))
+    _initialize(Place(f"127.0.0.1:{port}", process_count=1, process_index=0))
 
 
 def _initialize_together(place: Place) -> None:
-  """Do it with peers that may have died since they came.
+  """Start the runtime with processes that may have died since they met.
 
-  The runtime says so by an error, or aborts this process: a thread ends it
-  before. Not by an exception, for a runtime half started ends in an abort too.
+  The runtime then raises an error or aborts this process, so a timer exits
+  before that. It exits rather than raises, because a runtime that is half
+  started aborts at exit as well.
   """
 
   def give_up(reason: str) -> NoReturn:
     with contextlib.suppress(SystemExit):
       cli.fail(
         f"a process that came to {place.address} was gone before JAX's runtime "
-        f"started ({reason}); see what it said, and start the same command on "
-        "every host again"
+        f"started ({reason}); read its log, and start the same command again "
+        "on every host"
       )
     os._exit(cli.RESTART)
 
-  nothing = f"nothing in {INITIALIZATION} s"
-  timer = threading.Timer(INITIALIZATION, give_up, [nothing])
+  nothing = f"no answer in {INITIALIZATION_SECONDS} s"
+  timer = threading.Timer(INITIALIZATION_SECONDS, give_up, [nothing])
   timer.daemon = True
   timer.start()
   try:
@@ -240,27 +250,27 @@ def _initialize_together(place: Place) -> None:
 def _initialize(place: Place) -> None:
   _avoid_proxy(place.host)
   jax.config.update("jax_check_proxy_envs", False)
-  # It would take SIGTERM for itself: `launch.hosts.preemption` is for that.
+  # JAX's service would handle SIGTERM, as `launch.hosts.preemption` does.
   jax.config.update("jax_enable_preemption_service", False)
   jax.distributed.initialize(
     place.address,
-    place.processes,
-    place.process,
+    place.process_count,
+    place.process_index,
     local_device_ids=place.local_devices,
     cluster_detection_method="deactivate",
-    initialization_timeout=INITIALIZATION + _ABORT,
-    heartbeat_timeout_seconds=HEARTBEAT,
-    shutdown_timeout_seconds=SHUTDOWN,
-    # Nobody else is to reach a port of this machine only.
+    initialization_timeout=INITIALIZATION_SECONDS + _ABORT_SECONDS,
+    heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+    shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+    # A port that is for this machine only must not be open to others.
     coordinator_bind_address=place.address if place.is_loopback else None,
   )
 
 
 @contextlib.contextmanager
 def _free_port() -> Iterator[int]:
-  """A port of the loopback that nobody else is given meanwhile."""
+  """Yield a free port of the loopback, and keep others from getting it."""
   with socket.socket() as held:
-    # The runtime's server shares its port, and so may be held beside it.
+    # The runtime's server opens its port with SO_REUSEPORT too.
     if hasattr(socket, "SO_REUSEPORT"):
       held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", 0))
@@ -268,11 +278,11 @@ def _free_port() -> Iterator[int]:
 
 
 def _avoid_proxy(host: str) -> None:
-  """Have gRPC reach the coordinator itself where a proxy is set for HTTP.
+  """Keep gRPC from reaching the coordinator through an HTTP proxy.
 
   It would ask the proxy even for a port of the same machine, and then abort.
   """
-  name = "no_grpc_proxy"  # goes before no_proxy
+  name = "no_grpc_proxy"  # gRPC prefers it to no_proxy
   known = os.environ.get(name) or os.environ.get("no_proxy", "")
   if host not in known.split(","):
     os.environ[name] = f"{known},{host}".strip(",")

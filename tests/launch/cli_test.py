@@ -1,20 +1,31 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""JAX is kept from a TPU that is not there, and from nothing else."""
+"""A launcher disables a missing TPU only, and refuses addresses as folders."""
 
 import fnmatch
 import glob
 import importlib.util
 import os
+import pathlib
+import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from launch import cli
+from launch import cli, finetune, pretrain, sweep
+
+ROOT = pathlib.Path(__file__).parents[2]
+UNREAD: Any = None  # a config; the folder is looked at before it
+RUNS = {
+  "pretrain": lambda folder: pretrain.run(UNREAD, folder),
+  "finetune": lambda folder: finetune.run(UNREAD, "nowhere", folder),
+  "sweep": lambda folder: sweep.run(UNREAD, folder),
+}
 
 
 @pytest.mark.parametrize(
-  ("device", "spared"),
+  ("device", "disabled"),
   [
     ("null", True),
     ("accel0", False),
@@ -24,7 +35,7 @@ from launch import cli
     ("dxg", False),
   ],
 )
-def test_a_device_of_any_maker_is_left_to_jax(monkeypatch, device, spared):
+def test_a_device_of_any_maker_is_left_to_jax(monkeypatch, device, disabled):
   monkeypatch.setenv("JAX_PLATFORMS", "to be put back")
   monkeypatch.delenv("JAX_PLATFORMS")
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
@@ -32,5 +43,52 @@ def test_a_device_of_any_maker_is_left_to_jax(monkeypatch, device, spared):
     glob, "glob", lambda how: fnmatch.filter([f"/dev/{device}"], how)
   )
   monkeypatch.delitem(sys.modules, "jax", raising=False)
-  cli._spare_the_tpu()
-  assert (os.environ.get("JAX_PLATFORMS") == "cpu") == spared
+  cli._disable_missing_tpu()
+  assert (os.environ.get("JAX_PLATFORMS") == "cpu") == disabled
+
+
+@pytest.mark.parametrize("launcher", RUNS)
+@pytest.mark.parametrize("address", ["gs://b/run", "s3://b", "file:///run"])
+def test_no_run_takes_an_address_for_a_folder(
+  launcher, address, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(ValueError, match="mount it") as error:
+    RUNS[launcher](address)
+  assert f"--workdir={address}" in str(error.value)
+  assert "\n" not in str(error.value)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_nor_does_a_bundle(tmp_path):
+  with pytest.raises(ValueError, match="--bundle=gs://b/bundle"):
+    pretrain.run(UNREAD, str(tmp_path / "run"), "gs://b/bundle")
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  "folder", ["run", "/buckets/b/run", "a:b/c", "gs:/b", pathlib.Path("x"), None]
+)
+def test_folders_are_taken(folder):
+  cli.check_local_folder("workdir", folder)
+
+
+def test_it_is_one_line_and_exit_1_and_nothing_is_made(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "launch.pretrain"),
+      f"--config={ROOT}/configs/pretrain.py:size=tiny",
+      "--config.data.store=nowhere",
+      "--workdir=gs://bucket/run",
+    ],
+    cwd=tmp_path,
+    env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: --workdir=gs://bucket/run")
+  assert "/buckets/bucket/run" in line
+  assert list(tmp_path.iterdir()) == []

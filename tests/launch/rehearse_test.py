@@ -301,7 +301,7 @@ def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
   failed = int(role[-1])
   other = 1 - failed
   assert (
-    f"[{other}] error: process {other}: ends because process {failed} failed: "
+    f"[{other}] error: process {other}: exits because process {failed} failed: "
     "it broke" in output
   )
   assert ("Traceback" in output) == (role == "aloneR1")

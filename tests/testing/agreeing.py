@@ -105,7 +105,7 @@ def main(_):
       sys.exit(7)
     time.sleep(600)
   if values.role == "gone":
-    start_up.INITIALIZATION = 1
+    start_up.INITIALIZATION_SECONDS = 1
     if values.process_id == 1:
       start_up.jax.distributed.initialize = lambda *_, **__: os._exit(9)
   start_up.start({"output": values.output})

@@ -34,8 +34,8 @@ def code_of(error, monkeypatch):
     monkeypatch.setattr(failure, name, 0)
   monkeypatch.setattr(os, "_exit", sys.exit)
   with pytest.raises(SystemExit) as left:
-    failure.leave(error, None, restart=42)
-  failure._ended.clear()
+    failure.exit_all(error, None, restart=42)
+  failure._exiting.clear()
   return left.value.code
 
 

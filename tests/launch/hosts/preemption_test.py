@@ -41,17 +41,17 @@ class Store:
 @pytest.fixture
 def store(monkeypatch):
   made = Store()
-  monkeypatch.setattr(preemption, "_LOOK_SECONDS", 0.01)
+  monkeypatch.setattr(preemption, "_POLL_SECONDS", 0.01)
   monkeypatch.setattr(multihost, "unique_key", lambda topic: topic)
   for name in ("kv_set", "kv_try_get", "all_gather_at"):
     monkeypatch.setattr(multihost, name, getattr(made, name))
   return made
 
 
-def run(together, ends, number, *, start, collective, pause):
+def run(sync, ends, number, *, start, collective, pause):
   """A loop whose steps need all, and which runs two of them ahead."""
   step = start
-  while step < start + STEPS and not together.due(step):
+  while step < start + STEPS and not sync.is_due(step):
     step += 1
     time.sleep(pause())
     if step % 3 == 0:
@@ -64,45 +64,45 @@ def run(together, ends, number, *, start, collective, pause):
 @pytest.mark.usefixtures("store")
 def test_all_stop_before_the_same_step(asked, start):
   draw = random.Random(asked)
-  togethers = [preemption.Together() for _ in range(PROCESSES)]
+  syncs = [preemption.PreemptionSync() for _ in range(PROCESSES)]
   collective = threading.Barrier(PROCESSES)
   ends = {}
   threads = [
     threading.Thread(
       target=run,
-      args=(together, ends, number),
+      args=(sync, ends, number),
       kwargs={
         "start": start,
         "collective": collective,
         "pause": lambda: draw.uniform(0, 0.004),
       },
     )
-    for number, together in enumerate(togethers)
+    for number, sync in enumerate(syncs)
   ]
   for thread in threads:
     thread.start()
   time.sleep(draw.uniform(0, 0.1))
-  togethers[asked].announce(signal.SIGINT)
+  syncs[asked].request(signal.SIGINT)
   for thread in threads:
     thread.join(30)
-  for together in togethers:
-    together.close()
+  for sync in syncs:
+    sync.close()
   assert len(ends) == PROCESSES
   assert len(set(ends.values())) == 1
   assert start <= ends[0] < start + STEPS, "it was heard"
-  assert {together.signal for together in togethers} == {signal.SIGINT}
+  assert {sync.signal for sync in syncs} == {signal.SIGINT}
 
 
 @pytest.mark.usefixtures("store")
 def test_a_request_before_the_first_step_is_kept_for_it():
-  togethers = [preemption.Together() for _ in range(PROCESSES)]
-  togethers[1].announce(signal.SIGTERM)
+  syncs = [preemption.PreemptionSync() for _ in range(PROCESSES)]
+  syncs[1].request(signal.SIGTERM)
   deadline = time.monotonic() + 20
-  while any(each.signal is None for each in togethers):
+  while any(each.signal is None for each in syncs):
     assert time.monotonic() < deadline
     time.sleep(0.01)
-  assert all(each.due(500) for each in togethers)
-  for each in togethers:
+  assert all(each.is_due(500) for each in syncs)
+  for each in syncs:
     each.close()
 
 
@@ -111,10 +111,10 @@ def test_a_signal_goes_to_the_others_and_its_code_to_all(capsys):
     signal = None
     closed = False
 
-    def announce(self, number):
+    def request(self, number):
       self.signal = number
 
-    def due(self, step):
+    def is_due(self, step):
       return self.signal is not None and step >= 7
 
     def close(self):

@@ -22,7 +22,7 @@ def meet(calls, *, seconds=4.0, address=None):
 
   def one(number, processes, facts):
     try:
-      rendezvous.call(Place(address, processes, number), facts, seconds)
+      rendezvous.meet(Place(address, processes, number), facts, seconds)
     except (rendezvous.Refused, rendezvous.Absent) as error:
       return error
     return None
@@ -80,7 +80,9 @@ def test_two_processes_of_one_number_are_told_apart(monkeypatch):
   names = iter("abc")
   monkeypatch.setattr(socket, "gethostname", lambda: next(names))
   told = meet([(0, 3, FACTS), (1, 3, FACTS), (1, 3, FACTS)])
-  assert all("two processes are number 1" in str(error) for error in told)
+  assert all(
+    "two processes have --process_id=1" in str(error) for error in told
+  )
 
 
 def test_what_is_no_process_is_not_counted():

@@ -53,7 +53,7 @@ def environment(monkeypatch):
 
 def test_nothing_given_and_nothing_found_is_a_run_alone():
   for given in ((None, None, None), (None, 1, None), (None, 1, 0)):
-    assert start_up.find_place(*given).processes == 1
+    assert start_up.find_place(*given).process_count == 1
 
 
 def test_flags_say_it_all():
@@ -83,12 +83,12 @@ def test_a_cluster_is_found_as_jax_finds_it(monkeypatch, variables, expected):
   for name, value in variables.items():
     monkeypatch.setenv(name, value)
   place = start_up.find_place(None, None, None)
-  assert (place.processes, place.process) == expected[1:3]
+  assert (place.process_count, place.process_index) == expected[1:3]
   assert place.local_devices == expected[3]
   assert place.host == expected[0].partition(":")[0]
   # A flag goes before what is found.
   assert start_up.find_place("a:1", None, None).address == "a:1"
-  assert start_up.find_place(None, 1, None).processes == 1
+  assert start_up.find_place(None, 1, None).process_count == 1
 
 
 @pytest.mark.parametrize(

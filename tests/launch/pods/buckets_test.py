@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from launch import folders
+from launch import cli
 from launch.pods import buckets
 from tests.testing.pod_documents import container, make_workload, write_all
 
@@ -23,7 +23,7 @@ def test_a_workdir_lies_below_its_buckets_mount_point(workdir, bucket, folder):
   place = buckets.parse(workdir)
   assert (place.bucket, place.folder) == (bucket, folder)
   assert f"{folder}/".startswith(f"{buckets.mount_point(bucket)}/")
-  folders.check_folder("workdir", place.folder)
+  cli.check_local_folder("workdir", place.folder)
 
 
 @pytest.mark.parametrize(
