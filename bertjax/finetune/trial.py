@@ -16,7 +16,7 @@ from bertjax.finetune.rate import set_rate
 from bertjax.finetune.scores import Scores
 from bertjax.finetune.splits import Split, evaluate
 from bertjax.train import loop
-from bertjax.train.hooks import CheckFinite, Hook, Moment, StepRecord
+from bertjax.train.hooks import CheckFinite, Hook, StepInfo, StepRecord
 from bertjax.train.state import TrainState
 
 
@@ -124,17 +124,17 @@ class _KeepBest(Hook):
     self.step = 0
     self.scores: Scores | None = None
 
-  def wants(self, moment: Moment) -> bool:
-    return moment.step in self._due
+  def wants(self, info: StepInfo) -> bool:
+    return info.step in self._due
 
-  def run(self, state: TrainState, moment: Moment) -> None:
+  def run(self, state: TrainState, info: StepInfo) -> None:
     scores = evaluate(self._material.programs, state.params, self._material.dev)
-    self.curve.append((moment.step, scores))
+    self.curve.append((info.step, scores))
     best = self.scores
     if best is None or scores.rank(self._metric) > best.rank(self._metric):
       # A copy, because the next step consumes the state.
       self.params = jax.tree.map(jnp.copy, state.params)
-      self.step, self.scores = moment.step, scores
+      self.step, self.scores = info.step, scores
 
 
 class _TailLoss(Hook):

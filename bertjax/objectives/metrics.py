@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics as (sum, weight): they add across devices, micro-batches and steps.
 
-Division happens once, at the end. A mean of means would weigh batches with
-few masked pieces as much as those with many.
+Division happens once, at the end. A mean of means would weigh a batch with few
+masked tokens as much as one with many.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import SupportsFloat
 
 import jax
 import jax.numpy as jnp
@@ -13,28 +16,38 @@ Array = jax.Array
 Metrics = dict[str, tuple[Array, Array]]
 
 
-def add(left: Metrics, right: Metrics) -> Metrics:
-  """Add two sets of metrics of the same names."""
-  if left.keys() != right.keys():
-    raise ValueError(f"metrics {sorted(left)} and {sorted(right)} do not add")
-  return {
-    name: (total + right[name][0], weight + right[name][1])
-    for name, (total, weight) in left.items()
-  }
-
-
 def ratio(total: Array, weight: Array) -> Array:
   """Return total / weight, and 0 where the weight is 0."""
-  # The inner choice keeps the untaken branch, and its gradient, finite.
+  # The inner `where` keeps the gradient of the branch not taken finite.
   empty = weight == 0
   return jnp.where(empty, 0.0, total / jnp.where(empty, 1.0, weight))
 
 
-def ratios(metrics: Metrics) -> dict[str, float]:
-  """Divide once, on the host; a metric of weight 0 has no value: left out."""
-  pairs = jax.device_get(metrics)
-  return {
-    name: float(total / weight)
-    for name, (total, weight) in pairs.items()
-    if weight > 0
-  }
+class MetricSums:
+  """Adds up metrics on the host, in float64.
+
+  Args:
+    sums: what `sums` of another one returned, to go on from.
+  """
+
+  def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
+    self._sums: dict[str, tuple[float, float]] = {}
+    self.add(sums or {})
+
+  def add(self, metrics: Mapping[str, Sequence[SupportsFloat]]) -> None:
+    """Add {name: (sum, weight)}; a new name starts at 0."""
+    for name, (total, weight) in metrics.items():
+      before = self._sums.get(name, (0.0, 0.0))
+      self._sums[name] = (before[0] + float(total), before[1] + float(weight))
+
+  def sums(self) -> dict[str, tuple[float, float]]:
+    """Return {name: (sum, weight)}, JSON-able."""
+    return dict(self._sums)
+
+  def means(self) -> dict[str, float]:
+    """Return {name: sum / weight} of all metrics whose weight is not 0."""
+    return {
+      name: total / weight
+      for name, (total, weight) in self._sums.items()
+      if weight
+    }

@@ -3,31 +3,28 @@
 """Everything periodic is a hook; the loop itself only steps.
 
 Hooks run on the state before the next batch is fetched, in the order given:
-evaluate first, checkpoint last, so that a checkpoint at step t knows that the
-evaluation at t is done (law 6).
+evaluate first, checkpoint last, so that a checkpoint at step t records that the
+evaluation at step t is done (docs/design.md, law 6).
 """
 
 import dataclasses
-import logging
 import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-
-from bertjax.config import CheckpointConfig, ProfileConfig
+from bertjax.config import CheckpointConfig
 from bertjax.train.state import TrainState
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
-  """Where the loop stands: `step` of `steps` are done.
+class StepInfo:
+  """Where the loop is between two steps.
 
-  `steps` are those of the phase. `stopping` says that the process is to end
-  now: what takes long waits for the run to go on.
+  Attributes:
+    step: steps done.
+    steps: where the phase ends.
+    stopping: whether the process must end now; slow hooks wait until the run
+      is resumed.
   """
 
   step: int
@@ -36,27 +33,32 @@ class Moment:
 
   @property
   def finished(self) -> bool:
-    """Whether no step is left."""
+    """Whether no step of the phase is left."""
     return self.step >= self.steps
 
+  @property
+  def last(self) -> bool:
+    """Whether the loop ends here, finished or stopped."""
+    return self.finished or self.stopping
+
   def every(self, period: int) -> bool:
-    """Whether a period of steps ends here; also at the end of the run."""
+    """Return whether a period of steps ends here, or the phase does."""
     due = period > 0 and self.step > 0 and self.step % period == 0
     return due or self.finished
 
 
 @dataclasses.dataclass(frozen=True)
 class StepRecord:
-  """What one step gave, read one step late (law 12).
+  """The metrics and times of one step, read one step late (law 12).
 
   Attributes:
     step: steps done, this one included.
     metrics: {name: (sum, weight)}.
-    seconds: since the step before, without the time of hooks.
-    wait_seconds: of these, spent waiting for the batch.
+    seconds: since the previous step, without the time of hooks.
+    wait_seconds: the part of `seconds` spent waiting for the batch.
     finished: whether no step of the phase is left.
-    first: whether it is the first of its loop: `seconds` is then mostly the
-      time of compiling.
+    first: whether it is the first step of its loop, whose `seconds` are mostly
+      compile time.
   """
 
   step: int
@@ -68,21 +70,32 @@ class StepRecord:
 
 
 class Hook:
-  """Does nothing; a base for what does something."""
+  """A base class whose methods do nothing."""
 
-  def wants(self, moment: Moment) -> bool:
-    """Return whether `run` is to be called now; keep it cheap."""
-    del moment
+  @property
+  def name(self) -> str:
+    """The key of its snapshot in a checkpoint; unique among the hooks."""
+    return type(self).__name__
+
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether the hook acts now; called at every step, so be quick."""
+    del info
     return False
 
-  def run(self, state: TrainState, moment: Moment) -> None:
-    """Act on the state. The metrics of all steps before it are recorded."""
+  def before_hooks(self, state: TrainState, info: StepInfo) -> None:
+    """Act before any hook runs; the metrics of all steps are recorded."""
+
+  def run(self, state: TrainState, info: StepInfo) -> None:
+    """Act on the state; the metrics of all steps before it are recorded."""
+
+  def after_hooks(self, state: TrainState, info: StepInfo) -> None:
+    """Act after all hooks have run, right before the next step."""
 
   def record(self, record: StepRecord) -> None:
     """Take the metrics of one step; called for every step, in order."""
 
   def snapshot(self) -> dict[str, Any]:
-    """Return what a resumed run must know, JSON-able; {} for nothing."""
+    """Return what a resumed run needs, JSON-able; {} for nothing."""
     return {}
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -92,16 +105,49 @@ class Hook:
     """Release what the hook holds; called once, also after an error."""
 
 
+def check_names(hooks: Sequence[Hook]) -> None:
+  """Refuse two hooks of one name: their snapshots would overwrite each other.
+
+  Raises:
+    ValueError: a name that two hooks have.
+  """
+  names = [hook.name for hook in hooks]
+  for name in names:
+    if names.count(name) > 1:
+      raise ValueError(
+        f"{names.count(name)} hooks are named {name!r}, which is the key of "
+        "their snapshots in a checkpoint; give each a name of its own"
+      )
+
+
+def take_snapshots(hooks: Sequence[Hook]) -> dict[str, dict[str, Any]]:
+  """Return the snapshots of hooks by the names of the hooks, without {}."""
+  check_names(hooks)
+  snapshots = {hook.name: hook.snapshot() for hook in hooks}
+  return {name: snapshot for name, snapshot in snapshots.items() if snapshot}
+
+
+def restore_snapshots(
+  hooks: Sequence[Hook], snapshots: Mapping[str, Mapping[str, Any]]
+) -> None:
+  """Give each hook its snapshot, if it had one when they were taken."""
+  check_names(hooks)
+  for hook in hooks:
+    if hook.name in snapshots:
+      hook.restore(snapshots[hook.name])
+
+
 class Evaluate(Hook):
-  """Run an evaluation every so many steps and at the end.
+  """Evaluate periodically and at the end of the phase.
 
   Args:
     evaluate: parameters → values, for example on the validation split.
-    report: takes the step and these values.
+    report: takes the step and the values.
     every_steps: the period; 0 evaluates at the end only.
     settings: what the values depend on beside the parameters, JSON-able. A
       finished run that is started again with the same settings reuses its
       values.
+    name: key of the snapshot.
   """
 
   def __init__(
@@ -111,54 +157,57 @@ class Evaluate(Hook):
     *,
     every_steps: int,
     settings: Any = None,
+    name: str = "evaluate",
   ) -> None:
     self._evaluate = evaluate
     self._report = report
     self._every_steps = every_steps
     self._settings = settings
+    self._name = name
     self.step = -1
     self.values: Mapping[str, float] = {}
 
-  def wants(self, moment: Moment) -> bool:
-    """Return whether it is due."""
-    # A run that must stop now saves first; it is evaluated when it goes on.
+  @property
+  def name(self) -> str:
+    """The key of its snapshot in a checkpoint."""
+    return self._name
+
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether an evaluation is due."""
+    # A run that must stop now saves first; it evaluates when it is resumed.
     return (
-      moment.every(self._every_steps)
-      and not moment.stopping
-      and self.step != moment.step
+      info.every(self._every_steps)
+      and not info.stopping
+      and self.step != info.step
     )
 
-  def run(self, state: TrainState, moment: Moment) -> None:
-    """Do it."""
+  def run(self, state: TrainState, info: StepInfo) -> None:
+    """Evaluate, and report the values."""
     self.values = self._evaluate(state.params)
-    self.step = moment.step
-    self._report(moment.step, self.values)
+    self.step = info.step
+    self._report(info.step, self.values)
 
   def snapshot(self) -> dict[str, Any]:
-    """Return the last values, and the step they are of."""
+    """Return the values of the last evaluation, and its step."""
     return {
-      "evaluate": {
-        "step": self.step,
-        "values": dict(self.values),
-        "settings": self._settings,
-      }
+      "step": self.step,
+      "values": dict(self.values),
+      "settings": self._settings,
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
     """Take back the last values if they are of the same settings."""
-    # A store without a validation split leaves none.
-    saved = snapshot.get("evaluate")
-    if saved is not None and saved["settings"] == self._settings:
-      self.step, self.values = saved["step"], saved["values"]
+    if snapshot["settings"] == self._settings:
+      self.step, self.values = snapshot["step"], snapshot["values"]
 
 
 class Checkpoint(Hook):
-  """Save the state every so many steps, at the end, and when stopping.
+  """Save the state periodically, at the end of the phase, and when stopping.
 
   Args:
     save: takes the state and the step.
-    config: the period; how many stay is the business of `save`.
-    start: the step that was restored; it is there already.
+    config: the period; `save` decides how many checkpoints are kept.
+    start: the restored step, which is not saved again.
   """
 
   def __init__(
@@ -172,107 +221,33 @@ class Checkpoint(Hook):
     self._every_steps = config.every_steps
     self._saved = start
 
-  def wants(self, moment: Moment) -> bool:
-    """Return whether it is due."""
-    due = moment.every(self._every_steps) or moment.stopping
-    return due and moment.step != self._saved
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether a checkpoint is due."""
+    due = info.every(self._every_steps) or info.stopping
+    return due and info.step != self._saved
 
-  def run(self, state: TrainState, moment: Moment) -> None:
-    """Do it."""
-    self._save(state, moment.step)
-    self._saved = moment.step
+  def run(self, state: TrainState, info: StepInfo) -> None:
+    """Save the state."""
+    self._save(state, info.step)
+    self._saved = info.step
 
 
 class Diverged(ValueError):
-  """A loss that is not a number, or infinite."""
+  """The loss is nan or infinite."""
 
 
 class CheckFinite(Hook):
-  """End the run where its loss is no number any more.
+  """End the run when its loss is nan or infinite.
 
-  The loop records all metrics before it saves, so no state that follows a
-  loss of nan is ever saved.
+  The loop records all metrics before it saves, so a state that follows a loss
+  of nan is never saved.
   """
 
   def record(self, record: StepRecord) -> None:
-    """Raise `Diverged` where the loss is nan or infinite."""
+    """Raise `Diverged` if the loss is nan or infinite."""
     loss = record.metrics["loss"][0]
     if not math.isfinite(loss):
       raise Diverged(
         f"loss is {loss} at step {record.step}: the run has diverged; lower "
         "optimizer.learning_rate or lengthen optimizer.warmup_steps"
       )
-
-
-class Profile(Hook):
-  """Trace some steps, for xprof.
-
-  It ends a trace, and goes before the other hooks; its `starter` begins one,
-  and goes after them: what they do between two steps is not in it.
-
-  Args:
-    folder: gets the trace.
-    config: which steps.
-    say: takes a line for the user.
-  """
-
-  def __init__(
-    self,
-    folder: str | os.PathLike[str],
-    config: ProfileConfig,
-    say: Callable[[str], None] = logger.info,
-  ) -> None:
-    self._folder = str(folder)
-    self._before = config.start_step - 1
-    self._last = self._before + config.steps
-    self._say = say
-    self._running = False
-
-  def starter(self) -> Hook:
-    """Return the hook that begins the trace."""
-    return _StartProfile(self)
-
-  def wants(self, moment: Moment) -> bool:
-    """Return whether the traced steps are done, or the loop ends."""
-    over = moment.step >= self._last or moment.finished or moment.stopping
-    return self._running and over
-
-  def run(self, state: TrainState, moment: Moment) -> None:
-    """End the trace."""
-    jax.block_until_ready(state)
-    self.close()
-    self._say(
-      f"traced steps {self._before + 1} to {moment.step}: "
-      f"xprof --logdir={self._folder}"
-    )
-
-  def close(self) -> None:
-    """End a trace that an error has cut short."""
-    if self._running:
-      self._running = False
-      jax.profiler.stop_trace()
-
-  def due(self, moment: Moment) -> bool:
-    """Return whether the step after this moment is the first to trace."""
-    leaves = moment.finished or moment.stopping
-    return moment.step == self._before and not leaves and not self._running
-
-  def start(self, state: TrainState) -> None:
-    """Begin the trace, once nothing is left of the steps before."""
-    jax.block_until_ready(state)
-    jax.profiler.start_trace(self._folder)
-    self._running = True
-
-
-class _StartProfile(Hook):
-  """The other half of a `Profile`."""
-
-  def __init__(self, profile: Profile) -> None:
-    self._profile = profile
-
-  def wants(self, moment: Moment) -> bool:
-    return self._profile.due(moment)
-
-  def run(self, state: TrainState, moment: Moment) -> None:
-    del moment
-    self._profile.start(state)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from bertjax.objectives.metrics import Metrics
 from bertjax.parallel import feeding
-from bertjax.train.hooks import Hook, Moment, StepRecord
+from bertjax.train.hooks import Hook, StepInfo, StepRecord, check_names
 from bertjax.train.state import TrainState
 from bertjax.train.step import TrainStep
 
@@ -21,8 +21,8 @@ from bertjax.train.step import TrainStep
 Batches = Callable[[int], Iterator[Mapping[str, np.ndarray]]]
 
 
-def never(step: int) -> bool:
-  """Never stop early."""
+def never_stop(step: int) -> bool:
+  """Return False at every step."""
   del step
   return False
 
@@ -35,13 +35,14 @@ def train(
   steps: int,
   mesh: Mesh,
   hooks: Sequence[Hook] = (),
-  stop: Callable[[int], bool] = never,
+  stop: Callable[[int], bool] = never_stop,
 ) -> TrainState:
   """Step from `state.step` to `steps`; return the state there.
 
-  The order is an invariant (law 6): hooks see the old state, then the batch
-  is fetched, then the step is dispatched, then the metrics of the step before
-  are read, so that the device is never blocked in order to log (law 12).
+  The order is an invariant (docs/design.md, law 6): (1) hooks run on the old
+  state, (2) the batch is fetched, (3) the step is dispatched and the metrics
+  of the step before are read, so that logging never blocks the device
+  (law 12).
 
   Args:
     state: donated to the first step; use the returned one.
@@ -49,38 +50,41 @@ def train(
     batches: called once, with the step to start from, if a step is left. A
       batch is this process's rows of the global batch; an iterator with a
       `close` is closed.
-    steps: where to end, the steps before `state` counted.
+    steps: the step to end at, counted from the start of the run.
     mesh: what the batches are placed on.
-    hooks: run in this order; closed by whoever made them.
-    stop: asked before every step and at the end, with the steps done; True
-      ends the loop once hooks have run. Processes of one run get the same
-      answer.
+    hooks: run in this order; the caller closes them.
+    stop: called before every step and at the end, with the steps done; True
+      ends the loop once hooks have run. It must return the same on all
+      processes.
+
+  Raises:
+    ValueError: two hooks of one name.
   """
+  check_names(hooks)
   step = int(jax.device_get(state.step))
   reader = _MetricsReader(hooks, steps)
   with contextlib.ExitStack() as stack:
     iterator = batches(step) if step < steps else iter(())
     stack.callback(_close, iterator)
     while True:
-      # Hooks, on the old state.
-      moment = Moment(step, steps, stopping=stop(step))
-      due = [hook for hook in hooks if hook.wants(moment)]
+      # (1) Hooks, on the old state.
+      info = StepInfo(step, steps, stopping=stop(step))
+      due = [hook for hook in hooks if hook.wants(info)]
       if due:
         reader.flush()
-        for hook in due:
-          hook.run(state, moment)
+        _run_hooks(due, state, info)
         reader.restart_clock()
-      if moment.finished or moment.stopping:
+      if info.last:
         break
 
-      # An implicit transfer is a device that waits for the host.
+      # An implicit transfer would make the device wait for the host.
       with jax.transfer_guard("disallow"):
-        # The batch.
+        # (2) The batch.
         asked = time.perf_counter()
         batch = next(iterator)
         waited = time.perf_counter() - asked
 
-        # The step; then the metrics of the step before.
+        # (3) The step; then the metrics of the step before.
         with jax.profiler.StepTraceAnnotation("train", step_num=step + 1):
           placed = feeding.put_batch(batch, mesh)
           state, metrics = train_step(state, placed)
@@ -90,8 +94,19 @@ def train(
   return state
 
 
+def _run_hooks(
+  hooks: Sequence[Hook], state: TrainState, info: StepInfo
+) -> None:
+  for hook in hooks:
+    hook.before_hooks(state, info)
+  for hook in hooks:
+    hook.run(state, info)
+  for hook in hooks:
+    hook.after_hooks(state, info)
+
+
 class _MetricsReader:
-  """Hands metrics to the hooks, one step late."""
+  """Hands the metrics of each step to the hooks, one step late."""
 
   def __init__(self, hooks: Sequence[Hook], steps: int) -> None:
     self._hooks = hooks
@@ -101,19 +116,19 @@ class _MetricsReader:
     self._first = True
 
   def dispatched(self, step: int, metrics: Metrics, waited: float) -> None:
-    """Read the metrics of the step before `step`, which is on its way."""
+    """Read the metrics of the step before `step`, which was dispatched."""
     before, self._pending = self._pending, (step, metrics, waited)
     if before is not None:
       self._deliver(*before)
 
   def flush(self) -> None:
-    """Read what is left, waiting for the device."""
+    """Read the metrics of the last step; waits for the device."""
     if self._pending is not None:
       before, self._pending = self._pending, None
       self._deliver(*before)
 
   def restart_clock(self) -> None:
-    """Count no time up to now: hooks are not training."""
+    """Measure seconds from now on: the time of hooks is not counted."""
     self._clock = time.perf_counter()
 
   def _deliver(self, step: int, metrics: Metrics, waited: float) -> None:
@@ -137,6 +152,6 @@ class _MetricsReader:
 
 
 def _close(iterator: Any) -> None:
-  # Plain iterators have nothing to close; generators and pipelines do.
+  # Generators and pipelines have a `close`, plain iterators have none.
   if hasattr(iterator, "close"):
     iterator.close()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One line that tells how a run is doing."""
+"""The progress line of a run."""
 
 import collections
 import dataclasses
@@ -13,19 +13,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bertjax.objectives.metrics import MetricSums
 from bertjax.train.hooks import Hook, StepRecord
 
-# Steps that the rates and means of a line are taken over.
+# Rates and means of a line are over so many steps.
 WINDOW = 50
 
 
 @dataclasses.dataclass(frozen=True)
 class Meter:
-  """How work is measured.
+  """How FLOPs are measured.
 
   Attributes:
-    flops: metrics of a step → its model FLOPs; None leaves them out.
-    peak: of all devices together, FLOP/s; None leaves MFU out.
+    flops: metrics of a step → its model FLOPs; None shows none.
+    peak: FLOP/s of all devices together at most; None shows no MFU.
   """
 
   flops: Callable[[Mapping[str, tuple[float, float]]], float] | None = None
@@ -33,17 +34,17 @@ class Meter:
 
 
 class Progress(Hook):
-  """A live line on a terminal, and else a plain one every few seconds.
+  """A live line on a terminal, or else a plain line every few seconds.
 
   Args:
-    steps: of the whole run.
-    meter: how work is measured.
-    shown: metrics to show, as ("mlm_loss", "mlm_accuracy").
-    console: where to; None is standard output.
-    quiet: count only, and say nothing; for all processes but one.
-    every_seconds: between plain lines.
-    steps_left: step → what is left, in steps as large as that one; None is
-      the difference to `steps`.
+    steps: number of steps of the whole run.
+    meter: how FLOPs are measured.
+    shown: names of the metrics to show, for example "mlm_loss".
+    console: where lines are printed; None is standard output.
+    quiet: count, and print nothing; for all processes but one.
+    every_seconds: time between plain lines.
+    steps_left: step → the steps that are left, in units of that step's time;
+      None takes `steps` − step.
   """
 
   def __init__(
@@ -72,19 +73,24 @@ class Progress(Hook):
     self._seconds = 0.0
 
   @property
+  def name(self) -> str:
+    """The key of its snapshot in a checkpoint."""
+    return "progress"
+
+  @property
   def tokens_per_second(self) -> float:
-    """Real tokens a second over all steps, compiling left out."""
+    """Tokens a second over all steps, without padding and compile time."""
     return self._tokens / self._seconds if self._seconds else 0.0
 
   def say(self, text: str) -> None:
-    """Print a line of its own, above the live one."""
+    """Print `text` above the live line."""
     self._console.print(text, soft_wrap=True)
 
   def record(self, record: StepRecord) -> None:
-    """Take one step in, and show it."""
+    """Add one step, and show the line."""
     if record.first:
-      # Its time says nothing about the next ones, nor what came before of
-      # another shape.
+      # Its time is mostly compile time, and the steps before it may have had
+      # another shape: neither predicts the next steps.
       self._window.clear()
       self._show(record, self.line([record]).split("  ETA")[0] + "  compiled")
       return
@@ -94,7 +100,7 @@ class Progress(Hook):
     self._show(record, self.line(self._window))
 
   def line(self, records: Sequence[StepRecord]) -> str:
-    """Return the line that tells of `records`, the last of which is now."""
+    """Return the line for `records`, of which the last is the latest."""
     last = records[-1]
     seconds = sum(record.seconds for record in records)
     waited = sum(record.wait_seconds for record in records)
@@ -112,29 +118,30 @@ class Progress(Hook):
     return "  ".join(parts)
 
   def snapshot(self) -> dict[str, Any]:
-    """Return the totals, so that a run's speed spans its restarts."""
-    return {"progress": {"tokens": self._tokens, "seconds": self._seconds}}
+    """Return the totals, so that the mean speed includes earlier starts."""
+    return {"tokens": self._tokens, "seconds": self._seconds}
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
     """Take back the totals."""
-    self._tokens = snapshot["progress"]["tokens"]
-    self._seconds = snapshot["progress"]["seconds"]
+    self._tokens = snapshot["tokens"]
+    self._seconds = snapshot["seconds"]
 
   def close(self) -> None:
-    """Leave the terminal as it was."""
+    """Remove the live line from the terminal."""
     if self._live is not None:
       self._live.stop()
       self._live = None
 
   def _means(self, records: Sequence[StepRecord]) -> list[str]:
-    means = []
-    for name in self._shown:
-      pairs = [record.metrics.get(name, (0.0, 0.0)) for record in records]
-      weight = sum(pair[1] for pair in pairs)
-      if weight:
-        mean = sum(pair[0] for pair in pairs) / weight
-        means.append(f"{name.replace('_', ' ')} {mean:.3f}")
-    return means
+    sums = MetricSums()
+    for record in records:
+      sums.add(record.metrics)
+    means = sums.means()
+    return [
+      f"{name.replace('_', ' ')} {means[name]:.3f}"
+      for name in self._shown
+      if name in means
+    ]
 
   def _show(self, record: StepRecord, line: str) -> None:
     if self._console.is_terminal:

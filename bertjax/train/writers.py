@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics on disk: what the step determines, and apart from it the clock.
+"""Metrics on disk, and times in a file of their own.
 
-`metrics.jsonl` is byte-identical whether a run was killed or not: on a
-restart the lines past the restored checkpoint are cut, and the part of a
-window that was summed before it comes back with it (law 12). Clock values go
-to `timing.jsonl`; `tensorboard/` has both, for looking at.
+`metrics.jsonl` holds only what the steps determine. It is byte-identical
+whether a run was killed or not: when a run is resumed, lines past the restored
+checkpoint are cut, and the checkpoint holds the sums of the line that was not
+written yet (docs/design.md, law 12). Times go to `timing.jsonl`;
+`tensorboard/` gets both.
 """
 
 import json
@@ -14,6 +15,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import IO, Any
 
+from bertjax.objectives.metrics import MetricSums
 from bertjax.train import flops
 from bertjax.train.hooks import Hook, StepRecord
 
@@ -24,16 +26,15 @@ _CLOCK = ("steps", "tokens", "seconds", "wait_seconds")
 
 
 class MetricsWriter(Hook):
-  """Writes a line of means every so many steps.
+  """Write a line of means every `every_steps` steps.
 
   Args:
-    folder: the workdir; exists. What an older run left of `metrics.jsonl`
-      is cut, unless `restore` says where to go on.
+    folder: the workdir; exists. An older `metrics.jsonl` in it is cut to
+      nothing, or to the size that `restore` is given.
     every_steps: steps that a line is the mean of.
     start: the step that this process starts from.
-    tensorboard: whether event files are written too.
-    writes: whether anything is; else it only keeps count, as all processes
-      but one do.
+    tensorboard: whether to write event files as well.
+    writes: False counts and writes nothing; for all processes but one.
   """
 
   def __init__(
@@ -47,7 +48,7 @@ class MetricsWriter(Hook):
   ) -> None:
     self._folder = pathlib.Path(folder)
     self._every_steps = every_steps
-    self._window: dict[str, tuple[float, float]] = {}
+    self._sums = MetricSums()  # since the last line
     self._tokens = 0
     self._clock = dict.fromkeys(_CLOCK, 0.0)
     self._tensorboard = tensorboard
@@ -58,15 +59,18 @@ class MetricsWriter(Hook):
     self._files: list[IO[bytes]] = []
 
   @property
+  def name(self) -> str:
+    """The key of its snapshot in a checkpoint."""
+    return "metrics"
+
+  @property
   def tokens(self) -> int:
-    """Real tokens that the run has trained on so far."""
+    """Tokens that the run has trained on so far, without padding."""
     return self._tokens
 
   def record(self, record: StepRecord) -> None:
-    """Add one step; write a line where the period ends."""
-    for name, (total, weight) in record.metrics.items():
-      before = self._window.get(name, (0.0, 0.0))
-      self._window[name] = (before[0] + total, before[1] + weight)
+    """Add one step; write a line if a period ends."""
+    self._sums.add(record.metrics)
     self._tokens += int(record.metrics["tokens"][0])
     if not record.first:
       self._clock["steps"] += 1
@@ -77,34 +81,28 @@ class MetricsWriter(Hook):
       self._line(record.step)
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Write one line of values to `metrics.jsonl` and to tensorboard."""
+    """Write a line of values to `metrics.jsonl` and to tensorboard."""
     self._append(METRICS, {"step": step, "split": split, **values})
     self._event(step, split, values)
 
   def snapshot(self) -> dict[str, Any]:
-    """Return the open window and the tokens so far."""
-    # Closed, and opened again by the next line: a mounted bucket gets a file
-    # no earlier, and a checkpoint is not to know of lines that can be lost.
+    """Return the sums since the last line, the tokens, and the file's size."""
+    # A mounted bucket receives a file when it is closed, and a checkpoint must
+    # not count lines that can still be lost. The next line opens it again.
     for file in self._files:
       file.close()
     self._files = []
-    window = {name: list(pair) for name, pair in self._window.items()}
     return {
-      "metrics": {
-        "window": window,
-        "tokens": self._tokens,
-        "size": self._size,
-      }
+      "window": self._sums.sums(),
+      "tokens": self._tokens,
+      "size": self._size,
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
-    """Take back the open window, and the place to go on writing from."""
-    saved = snapshot["metrics"]
-    self._size = saved["size"]
-    self._tokens = saved["tokens"]
-    self._window = {
-      name: (pair[0], pair[1]) for name, pair in saved["window"].items()
-    }
+    """Take back the sums, the tokens, and the size to cut the file to."""
+    self._size = snapshot["size"]
+    self._tokens = snapshot["tokens"]
+    self._sums = MetricSums(snapshot["window"])
 
   def close(self) -> None:
     """Close the files."""
@@ -114,13 +112,11 @@ class MetricsWriter(Hook):
       self._events.close()
 
   def _line(self, step: int) -> None:
-    means = {
-      name: total / weight
-      for name, (total, weight) in self._window.items()
-      if weight and name not in flops.COUNTS
-    }
+    means = self._sums.means()
+    for name in flops.COUNTS:
+      means.pop(name, None)
     self.write(step, "train", {"tokens": self._tokens, **means})
-    self._window = {}
+    self._sums = MetricSums()
     clock, self._clock = self._clock, dict.fromkeys(_CLOCK, 0.0)
     if not clock["steps"]:
       return
@@ -136,7 +132,7 @@ class MetricsWriter(Hook):
     if not self._writes:
       return
     if not self._files:
-      # Only now: a run that is refused before its first line cuts nothing.
+      # Opened late: a run that is refused before its first line cuts nothing.
       self._files = [
         (self._folder / each).open("ab") for each in (METRICS, TIMING)
       ]
@@ -152,7 +148,7 @@ class MetricsWriter(Hook):
     if not self._tensorboard or not self._writes:
       return
     if self._events is None:
-      # Late: it takes a second to import, and more where torch is installed.
+      # Imported late: it takes a second, and longer if torch is installed.
       from tensorboardX import SummaryWriter
 
       self._events = SummaryWriter(

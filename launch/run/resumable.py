@@ -14,7 +14,7 @@ from bertjax.batch import Batch
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import phases, to_mapping
 from bertjax.parallel import feeding, multihost, shared_folder
-from bertjax.train import hooks, progress, writers
+from bertjax.train import hooks, profiling, progress, writers
 from bertjax.train.state import TrainState
 from data_pipelines.rows.pipeline import train_iterator
 from launch.run import console
@@ -136,27 +136,21 @@ class Run:
       made.append(self._validation.hook)
     made.append(hooks.Checkpoint(self._save, config.checkpoint, start=start))
     if config.profile.start_step and multihost.is_first():
-      profile = hooks.Profile(
-        self._folder / PROFILE, config.profile, self.progress.say
-      )
-      made = [profile, *made, profile.starter()]
+      folder = self._folder / PROFILE
+      made.append(profiling.Profile(folder, config.profile, self.progress.say))
     return made
 
   def _restore(self, record: Any) -> None:
     # A memo of phase 1 has no effect where phase 2 starts.
     self._phase.pipeline.restore(record["pipeline"])
-    for hook in self.hooks:
-      hook.restore(record["hooks"])
+    hooks.restore_snapshots(self.hooks, record["hooks"])
 
   def _save(self, state: TrainState, step: int) -> None:
-    snapshots: dict[str, Any] = {}
-    for hook in self.hooks:
-      snapshots |= hook.snapshot()
     record = {
       **self.details(step),
       "identity": dict(self._spec.identity),
       "pipeline": self._memo(step - self._phase.start),
-      "hooks": snapshots,
+      "hooks": hooks.take_snapshots(self.hooks),
     }
     self._checkpoints.save(state, step, record)
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from bertjax.config import ObjectiveConfig, to_mapping
-from bertjax.objectives.metrics import Metrics
+from bertjax.objectives.metrics import Metrics, MetricSums
 from bertjax.parallel import feeding
 from bertjax.train import step
 from bertjax.train.hooks import Evaluate
@@ -28,7 +28,6 @@ _MASK_FIELDS = (
   "random_token_rate",
   "random_tokens",
 )
-_Sums = dict[str, tuple[float, float]]
 
 
 class Validation:
@@ -100,25 +99,25 @@ def make_evaluate(
   eval_step = step.make_eval_step(task, spec.program.mesh)
   rows = feeding.local_rows(spec.program.mesh, phase.config.batch_size)
 
-  def add_up(batches: EvaluationBatches, params: Any) -> _Sums:
-    sums: _Sums = {}
+  def add_up(batches: EvaluationBatches, params: Any) -> MetricSums:
+    sums = MetricSums()
     pending: Metrics = {}
     for index in range(len(batches)):
       placed = feeding.put_batch(batches.batch(index, rows), spec.program.mesh)
       # Metrics are read one batch late, so that the host makes the next batch
       # meanwhile. Not later: evaluations do not depend on each other, and two
       # in flight can block each other's collectives on virtual CPU devices.
-      _add(sums, jax.device_get(pending))
+      sums.add(jax.device_get(pending))
       pending = eval_step(params, placed)
-    _add(sums, jax.device_get(pending))
+    sums.add(jax.device_get(pending))
     return sums
 
   def evaluate(params: Any) -> dict[str, float]:
-    pooled: _Sums = {}
+    pooled = MetricSums()
     alone: dict[str, float] = {}
     for store, batches in phase.evaluation.items():
       sums = add_up(batches, params)
-      _add(pooled, sums)
+      pooled.add(sums.sums())
       for name, value in _values(sums, task.coefficients).items():
         alone[f"{name}/{store}"] = value
     values = _values(pooled, task.coefficients)
@@ -127,19 +126,13 @@ def make_evaluate(
   return evaluate
 
 
-def _values(sums: _Sums, coefficients: Mapping[str, float]) -> dict[str, float]:
-  """Means, and the loss that they add up to."""
-  means = {
-    name: total / weight for name, (total, weight) in sums.items() if weight
-  }
+def _values(
+  sums: MetricSums, coefficients: Mapping[str, float]
+) -> dict[str, float]:
+  """Return the means, and the total loss that they add up to."""
+  means = sums.means()
   loss = sum(
     coefficient * means.get(name, 0.0)
     for name, coefficient in coefficients.items()
   )
   return {"loss": loss, **means}
-
-
-def _add(sums: _Sums, metrics: Mapping[str, tuple[Any, Any]]) -> None:
-  for name, (total, weight) in metrics.items():
-    before = sums.get(name, (0.0, 0.0))
-    sums[name] = (before[0] + float(total), before[1] + float(weight))

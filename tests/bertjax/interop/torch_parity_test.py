@@ -27,7 +27,7 @@ from bertjax.objectives.losses import (
   weighted_total,
 )
 from bertjax.objectives.masking import mask_tokens, prediction_counts
-from bertjax.objectives.metrics import ratios
+from bertjax.objectives.metrics import MetricSums
 from tests.testing.examples import SMALL, example, init_params, rows, vocabulary
 
 torch = pytest.importorskip("torch")
@@ -204,7 +204,9 @@ def compare_losses(answer, inputs, value, losses, objective):
     )
     # The sum that the original takes, and transformers too.
     assert float(value) == pytest.approx(answer.loss.item(), rel=1e-5)
-  means = ratios(losses)
+  sums = MetricSums()
+  sums.add(losses)
+  means = sums.means()
   for name, part in parts.items():
     assert means[name] == pytest.approx(part.item(), rel=1e-5)
   whole = torch.stack([*parts.values()]).sum()

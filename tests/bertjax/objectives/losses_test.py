@@ -9,8 +9,8 @@ import pytest
 
 from bertjax.config import ObjectiveConfig
 from bertjax.objectives import losses as objectives
-from bertjax.objectives import metrics
 from bertjax.objectives.masking import Masked
+from bertjax.objectives.metrics import MetricSums
 
 NSP = ObjectiveConfig(next_sentence="nsp")
 OFF = ObjectiveConfig(next_sentence="off")
@@ -43,6 +43,12 @@ def made():
   return outputs, masked, labels
 
 
+def means(metrics):
+  sums = MetricSums()
+  sums.add(metrics)
+  return sums.means()
+
+
 def by_hand(logits, targets, weights):
   """(mean loss, accuracy) in float64."""
   logits = np.asarray(logits, np.float64)
@@ -57,9 +63,7 @@ def by_hand(logits, targets, weights):
 
 def test_losses_and_accuracies_equal_a_float64_derivation(made):
   outputs, masked, labels = made
-  got = metrics.ratios(
-    objectives.pretraining_losses(outputs, masked, labels, NSP, None)
-  )
+  got = means(objectives.pretraining_losses(outputs, masked, labels, NSP, None))
   mlm = by_hand(
     outputs["mlm_logits_BPV"],
     np.asarray(masked.targets_BP),
@@ -101,7 +105,7 @@ def test_large_logits_overflow_nothing(made, shift):
 def test_unigram_entropy_is_of_the_same_targets(made):
   outputs, masked, labels = made
   table_V = np.log(np.arange(1, V + 1) / np.arange(1, V + 1).sum())
-  got = metrics.ratios(
+  got = means(
     objectives.pretraining_losses(
       outputs, masked, labels, OFF, table_V.astype(np.float32)
     )
@@ -158,7 +162,7 @@ def test_classification_drops_rows_of_weight_zero():
   logits_BC = draw.standard_normal((8, 3)).astype(np.float32)
   label_B = draw.integers(0, 3, 8).astype(np.int32)
   weight_B = np.array([1, 1, 0, 1, 1, 0, 1, 1], np.float32)
-  got = metrics.ratios(
+  got = means(
     objectives.classification_losses(
       *map(jnp.asarray, (logits_BC, label_B, weight_B))
     )

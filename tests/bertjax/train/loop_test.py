@@ -53,17 +53,17 @@ def make(mesh, create, train_step):
 
 
 class Log(hooks.Hook):
-  """Writes down what happens, in order."""
+  """Write down what happens, in order."""
 
   def __init__(self, events, every=2):
     self._events = events
     self._every = every
 
-  def wants(self, moment):
-    return moment.every(self._every) or moment.stopping
+  def wants(self, info):
+    return info.every(self._every) or info.stopping
 
-  def run(self, state, moment):
-    self._events.append(("hook", moment.step, int(state.step)))
+  def run(self, state, info):
+    self._events.append(("hook", info.step, int(state.step)))
 
   def record(self, record):
     self._events.append(("record", record.step))
@@ -141,9 +141,7 @@ def test_a_finished_run_fetches_nothing_and_still_runs_its_hooks(make):
   assert int(again.step) == 2
 
 
-def test_the_loop_moves_nothing_to_or_from_the_device_by_the_way(
-  make, train_step
-):
+def test_the_loop_transfers_nothing_implicitly(make, train_step):
   def careless(state, batch):
     return train_step(state, {**batch, "weight_B": np.ones(16, "f4")})
 
@@ -195,10 +193,6 @@ def test_iterators_are_closed_also_after_an_error(make):
   assert len(closed) == 2
 
 
-def record(step, loss, finished=False):
-  return hooks.StepRecord(step, {"loss": (loss, 1.0)}, 1.0, 0.0, finished)
-
-
 def test_a_loss_of_nan_ends_the_run_before_anything_is_saved(make):
   saved = []
 
@@ -215,43 +209,26 @@ def test_a_loss_of_nan_ends_the_run_before_anything_is_saved(make):
   assert saved == [1, 2]
 
 
-def test_an_evaluation_is_not_repeated_and_not_before_a_stop():
-  values = []
-  evaluate = hooks.Evaluate(
-    lambda params: {"loss": params},
-    lambda step, got: values.append((step, got)),
-    every_steps=2,
-    settings={"batches": 0},
-  )
-  at = lambda step, stopping=False: hooks.Moment(step, 6, stopping)
-  assert not evaluate.wants(at(0))
-  assert not evaluate.wants(at(1))
-  assert not evaluate.wants(at(2, stopping=True))
-  assert evaluate.wants(at(2))
-  evaluate.run(state.TrainState(2, 1.5, None), at(2))
-  assert not evaluate.wants(at(2))
-  assert values == [(2, {"loss": 1.5})]
+def test_all_hooks_run_between_the_first_and_the_last_call(make):
+  """Before any runs, and after all have: whatever their order is."""
+  events = []
 
-  again = hooks.Evaluate(
-    lambda params: {}, lambda *_: None, every_steps=2, settings={"batches": 0}
-  )
-  again.restore(evaluate.snapshot())
-  assert not again.wants(at(2))
-  assert again.values == {"loss": 1.5}
-  other = hooks.Evaluate(
-    lambda params: {}, lambda *_: None, every_steps=2, settings={"batches": 5}
-  )
-  other.restore(evaluate.snapshot())
-  assert other.wants(at(2))
+  class Both(Log):
+    def before_hooks(self, state, info):
+      events.append(("before", info.step))
+
+    def after_hooks(self, state, info):
+      events.append(("after", info.step))
+
+  make(hooks=[Log(events), Both(events), hooks.CheckFinite()], steps=2)
+  assert events[-4:] == [
+    ("before", 2),
+    ("hook", 2, 2),
+    ("hook", 2, 2),
+    ("after", 2),
+  ]
 
 
-def test_a_checkpoint_is_due_by_period_at_the_end_and_when_stopping():
-  hook = hooks.Checkpoint(
-    lambda *_: None, CheckpointConfig(every_steps=4), start=4
-  )
-  due = lambda step, stopping=False: hook.wants(
-    hooks.Moment(step, 10, stopping)
-  )
-  assert [step for step in range(11) if due(step)] == [8, 10]  # 4 is there
-  assert due(5, stopping=True)
-  assert not due(4, stopping=True)
+def test_two_hooks_of_one_name_are_refused_before_the_first_step(make):
+  with pytest.raises(ValueError, match="2 hooks are named 'Log'"):
+    make(hooks=[Log([]), Log([])], batches=None)

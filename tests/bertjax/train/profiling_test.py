@@ -7,7 +7,9 @@ import pytest
 
 from bertjax.config import ProfileConfig
 from bertjax.train import hooks
-from bertjax.train.hooks import Moment
+from bertjax.train.hooks import StepInfo
+from bertjax.train.loop import _run_hooks
+from bertjax.train.profiling import Profile
 from bertjax.train.state import TrainState
 
 STEPS = 9
@@ -15,15 +17,15 @@ STATE = TrainState(step=0, params={}, opt_state=())
 
 
 class Other(hooks.Hook):
-  """Another hook, between the two halves."""
+  """Another hook, which is not to be in a trace."""
 
   def __init__(self, events):
     self._events = events
 
-  def wants(self, moment):
+  def wants(self, info):
     return True
 
-  def run(self, state, moment):
+  def run(self, state, info):
     self._events.append("hook")
 
 
@@ -41,13 +43,11 @@ def events(monkeypatch):
 def run(events, *, first=0, stop=STEPS, said=None, **fields):
   """A loop as `loop.train` is, from one step to another."""
   said = [] if said is None else said
-  profile = hooks.Profile("P", ProfileConfig(**fields), said.append)
-  all_hooks = [profile, Other(events), profile.starter()]
+  profile = Profile("P", ProfileConfig(**fields), said.append)
+  all_hooks = [Other(events), profile]
   for step in range(first, stop + 1):
-    moment = Moment(step, STEPS, stopping=step == stop < STEPS)
-    for hook in all_hooks:
-      if hook.wants(moment):
-        hook.run(STATE, moment)
+    info = StepInfo(step, STEPS, stopping=step == stop < STEPS)
+    _run_hooks([hook for hook in all_hooks if hook.wants(info)], STATE, info)
     if step < stop:
       events.append(step + 1)
   for hook in all_hooks:
@@ -62,7 +62,9 @@ def test_just_these_steps_are_traced(events, start):
   begin, finish = events.index("start P"), events.index("stop")
   # Nothing of the other hooks but what lies between the two steps.
   assert events[begin + 1 : finish] == [start, "hook", start + 1]
-  assert said == [f"traced steps {start} to {start + 1}: xprof --logdir=P"]
+  assert said == [
+    f"traced steps {start} to {start + 1}; view them with: xprof --logdir=P"
+  ]
 
 
 def test_a_trace_ends_with_the_run(events):
@@ -85,8 +87,8 @@ def test_a_run_that_goes_on_after_the_steps_traces_nothing(events):
 
 
 def test_an_error_ends_a_trace(events):
-  profile = hooks.Profile("P", ProfileConfig(start_step=1))
-  profile.starter().run(STATE, Moment(0, STEPS))
+  profile = Profile("P", ProfileConfig(start_step=1))
+  profile.after_hooks(STATE, StepInfo(0, STEPS))
   profile.close()
   profile.close()
   assert events == ["start P", "stop"]

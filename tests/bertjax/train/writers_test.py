@@ -2,36 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics on disk are a function of the steps, whatever happened between."""
 
-import io
 import json
 import os
 import pathlib
 
 import pytest
-from rich.console import Console
 
-from bertjax.config import SIZES
-from bertjax.train import flops, progress, writers
-from bertjax.train.hooks import StepRecord
-
-
-def record(step, steps=10, seconds=0.5, *, first=False):
-  weight = float(step % 3 + 1)
-  return StepRecord(
-    step=step,
-    metrics={
-      "loss": (1.0 / step, 1.0),
-      "mlm_loss": (7.0 / step * weight, weight),
-      "nsp_loss": (0.0, 0.0),
-      "tokens": (100.0, 1.0),
-      "attended": (1000.0, 1.0),
-      "examples": (4.0, 1.0),
-    },
-    seconds=seconds,
-    wait_seconds=0.1,
-    finished=step == steps,
-    first=first or step == 1,
-  )
+from bertjax.train import writers
+from tests.testing import step_records
 
 
 def writer(folder, **settings):
@@ -41,7 +19,7 @@ def writer(folder, **settings):
 
 def write_all(target, steps):
   for step in steps:
-    target.record(record(step))
+    target.record(step_records.make(step))
     if step == 8:
       target.write(step, "validation", {"loss": 3.5})
 
@@ -105,7 +83,7 @@ def test_what_a_checkpoint_knows_is_in_closed_files(tmp_path, whole):
   for step in range(1, 11):
     write_all(target, [step])
     assert held() == (step in (4, 8, 10)), "it is where a line was written"
-    assert target.snapshot()["metrics"]["size"] == (
+    assert target.snapshot()["size"] == (
       path.stat().st_size if step >= 4 else 0
     )
     assert not held()
@@ -126,7 +104,7 @@ def test_clock_values_stay_out_of_the_metrics(tmp_path):
   for seconds in (0.5, 9.0):
     target = writer(tmp_path)
     for step in range(1, 9):
-      target.record(record(step, seconds=seconds))
+      target.record(step_records.make(step, seconds=seconds))
     target.close()
   lines = (tmp_path / "timing.jsonl").read_text().splitlines()
   timings = [json.loads(line) for line in lines]
@@ -142,75 +120,3 @@ def test_tensorboard_gets_the_same_values(tmp_path):
   events = list((tmp_path / "tensorboard").iterdir())
   assert len(events) == 1
   assert b"train/mlm_loss" in events[0].read_bytes()
-
-
-def make_progress(stream, **settings):
-  console = Console(file=stream, width=200, soft_wrap=True)
-  meter = progress.Meter(flops=lambda _: 1e9, peak=8e9)
-  return progress.Progress(
-    10,
-    meter,
-    shown=("mlm_loss", "nsp_loss"),
-    console=console,
-    **{"every_seconds": 0.0, **settings},
-  )
-
-
-def test_a_line_tells_how_the_run_is_doing():
-  stream = io.StringIO()
-  told = make_progress(stream)
-  for step in range(1, 4):
-    told.record(record(step))
-  told.close()
-  last = stream.getvalue().splitlines()[-1]
-  # Steps 2 and 3, of weights 3 and 1.
-  assert "step 3/10" in last
-  assert f"mlm loss {(7 / 2 * 3 + 7 / 3) / 4:.3f}" in last
-  assert "nsp" not in last
-  assert "200 tokens/s" in last
-  assert "2.00 GFLOP/s  MFU 25.0%" in last
-  assert "input wait 20%" in last
-  assert "ETA 0:04" in last
-  assert told.tokens_per_second == pytest.approx(200)
-
-
-def test_plain_lines_come_every_few_seconds_and_at_the_end():
-  stream = io.StringIO()
-  told = make_progress(stream, every_seconds=1e6)
-  for step in range(1, 11):
-    told.record(record(step))
-  lines = stream.getvalue().splitlines()
-  assert [line.split()[1] for line in lines] == ["1/10", "10/10"]
-
-
-def test_speed_spans_restarts():
-  first = make_progress(io.StringIO())
-  for step in range(1, 6):
-    first.record(record(step))
-  second = make_progress(io.StringIO())
-  second.restore(first.snapshot())
-  second.record(record(6, seconds=50.0, first=True))
-  second.record(record(7))
-  assert second.tokens_per_second == pytest.approx(200)
-
-
-@pytest.mark.parametrize(
-  ("size", "length", "predictions", "published"),
-  [
-    ("base", 128, 20, 69.93e9),
-    ("base", 512, 76, 300.87e9),
-    ("large", 128, 20, 240.64e9),
-    ("large", 512, 76, 1019.76e9),
-  ],
-)
-def test_flops_follow_the_convention(size, length, predictions, published):
-  counts = {"tokens": length, "attended": length**2, "examples": 1}
-  got = flops.train_flops(SIZES[size], counts, predictions)
-  assert got == pytest.approx(published, rel=1e-4)
-
-
-def test_peaks_are_found_by_the_longest_name():
-  assert flops.peak_flops("TPU v5 lite") == 197e12
-  assert flops.peak_flops("TPU v5p") == 459e12
-  assert flops.peak_flops("NVIDIA H100 80GB HBM3") == 989e12
-  assert flops.peak_flops("cpu") is None
