@@ -1,35 +1,35 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the pages of large buffers between steps, on Linux with glibc.
+"""Keep the memory of large buffers between steps, on Linux with glibc.
 
-XLA allocates all temporaries of a step at once and frees them after it. glibc
-gives such a block back to the kernel each time, and a CPU step then spends up
-to a third of its time on page faults. `benchmarks/train_step.py` measures it
-(`--noretain`).
+XLA allocates all temporaries of a step as one block and frees it after the
+step. By default glibc returns such a block to the kernel each time, and a step
+on the CPU then spends up to a third of its time on page faults
+(`python -m benchmarks.train_step --noretain` measures a step without this).
 """
 
 import ctypes
 import platform
 
-# malloc.h; the two limits count blocks and bytes.
+# Parameters of mallopt, from glibc's malloc.h, and of madvise.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 _M_ARENA_MAX = -8
 _MADV_HUGEPAGE = 14
 _HUGE_PAGE = 2 << 20
-# Address space only: a page is real when it is first written.
+# Bytes of address space; a page takes memory only once it is written.
 RESERVE = 8 << 30
 
 
 def retain(reserve: int = RESERVE) -> bool:
-  """Serve large blocks from one heap that is never given back.
+  """Serve large blocks from one heap that is never returned to the kernel.
 
-  Call it first thing in a process that computes on CPU: it has no effect on
-  threads that have allocated before. The heap starts with `reserve` bytes of
-  address space, in huge pages where the kernel allows them.
+  Call it first in a process that computes on the CPU: it has no effect on
+  threads that have allocated memory before. The heap starts with `reserve`
+  bytes of address space, in huge pages where the kernel allows them.
 
   Returns:
-    Whether anything changed: not outside Linux with glibc.
+    True on success; False if the system is not Linux with glibc.
   """
   if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
     return False
@@ -50,6 +50,6 @@ def retain(reserve: int = RESERVE) -> bool:
     start = -(-block // _HUGE_PAGE) * _HUGE_PAGE
     length = (block + reserve - start) // _HUGE_PAGE * _HUGE_PAGE
     libc.madvise(start, length, _MADV_HUGEPAGE)
-    # Freed at once: it becomes the top of the heap, from which all follow.
+    # The freed block becomes the top of the heap, which serves all others.
     libc.free(block)
   return True

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Text to a prepared store.
+"""Prepare a corpus: learn a tokenizer, encode the text, and write a store.
 
     python -m launch.prepare --corpus=stdlib --output=runs/store
     python -m launch.prepare --corpus='books/*.jsonl.xz' --output=runs/books
 
-A corpus is `stdlib` (the running Python's own prose), or files, globs, folders
-and bucket paths of .txt and .jsonl (`text` field), each also .gz, .xz or .zst,
-and of .parquet, or tfds:NAME:SPLIT, comma-separated.
-In the end, and when the same command is run again, it tells what the store
-holds, and what its rows are like in each input format and length.
+`--corpus` is a comma-separated list of `stdlib` (docstrings and comments of the
+running Python), of files, folders and globs, also in buckets, and of data sets
+as `tfds:NAME:SPLIT`. Files are .txt and .jsonl, each also with .gz, .xz or
+.zst, and .parquet.
+At the end, and whenever the same command is run again, it prints what the store
+holds and statistics of its rows for each input format and sequence length.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from data_pipelines.store.summary import Summary
 from data_pipelines.tokenizers import tokenizers
 from launch import cli
 from launch.reports import store_report
-from launch.reports.prepare_console import prepare_shown, show_store
+from launch.reports.prepare_console import prepare_with_progress, show_store
 
 
 def run(options: Options) -> Summary:
@@ -37,8 +38,8 @@ def run(options: Options) -> Summary:
     ValueError, OSError: see `data_pipelines.prepare.prepare.prepare`.
   """
   console = rich.console.Console(highlight=False)
-  summary = prepare_shown(options, console)
-  state = "" if summary.new else ", which was there already"
+  summary = prepare_with_progress(options, console)
+  state = "" if summary.new else " exists already; nothing was prepared"
   console.print(f"store {options.output}{state}", soft_wrap=True)
   store = open_store(options.output)
   show_store(console, summary, store)
@@ -52,7 +53,7 @@ def run(options: Options) -> Summary:
 def define_flags() -> None:
   """Define a flag for each field of `Options`.
 
-  Not at import: other launchers call `run` and have flags of their own.
+  A function, because other commands call `run` and define their own flags.
   """
   _define_source_flags()
   text, enum, yes, number = (
@@ -61,34 +62,35 @@ def define_flags() -> None:
     flags.DEFINE_bool,
     flags.DEFINE_integer,
   )
-  text("output", None, "Folder of the store.", required=True)
+  text("output", None, "Folder to write, also in a bucket.", required=True)
   enum(
     "sentences",
     "segment",
     list(sentences.MODES),
-    "Undo hard wraps and find sentence ends, or take lines as they are.",
+    "segment undoes hard line wraps and finds the ends of sentences; lines "
+    "makes each line a sentence.",
   )
   text(
     "tokenizer",
     "wordpiece",
-    f"{', '.join(tokenizers.KINDS)} to learn one, or a vocab.txt, a "
-    "spiece.model, or a folder with one, as of a store or a bundle.",
+    f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
+    "vocab.txt, a spiece.model, a folder with one, a store or a bundle.",
   )
-  number("vocab_size", 0, "Pieces of a new tokenizer; 0 takes 30,522.")
-  yes("cased", False, "A new tokenizer tells capitals from small letters.")
+  number("vocab_size", 0, "Number of tokens to learn; 0 means 30,522.")
+  yes("cased", False, "Learn a tokenizer that keeps upper case.")
   number(
     "extend_vocab",
     0,
-    "Pieces of this corpus to add to the WordPiece vocabulary given; unused "
-    "slots are filled first.",
+    "Number of new tokens to learn from this corpus and add to the WordPiece "
+    "vocabulary of --tokenizer; [unusedN] tokens are replaced first.",
   )
-  yes("restart", False, "Forget what a run has left in OUTPUT.partial.")
-  number("workers", 0, "Processes that encode; 0 encodes in this one.")
+  yes("restart", False, "Delete unfinished work in OUTPUT.partial.")
+  number("workers", 0, "Number of worker processes; 0 uses this one.")
   text(
     "runner",
     "",
-    "Encode with Apache Beam on this runner, as DirectRunner or "
-    "DataflowRunner; unknown flags are passed on to it.",
+    "Encode with Apache Beam on this runner, for example DirectRunner or "
+    "DataflowRunner; other flags are passed on to the runner.",
   )
 
 
@@ -102,37 +104,37 @@ def _define_source_flags() -> None:
   text(
     "corpus",
     None,
-    "stdlib, files, globs, folders, bucket paths or tfds:NAME:SPLIT, "
-    "comma-separated.",
+    f"Comma-separated list of: {corpus.USAGE}.",
     required=True,
   )
   enum(
     "documents",
     "file",
     list(corpus.DOCUMENTS),
-    "What a document of a .txt file is: the file, or what stands between two "
+    "Whether a .txt file is one document, or has one document between each two "
     "blank lines.",
   )
-  text("text_field", "text", "Name of the text in .jsonl and .parquet.")
-  text("tfds_data_dir", "", "Where TFDS datasets lie; their default if empty.")
+  text("text_field", "text", "JSON field, parquet column or TFDS feature.")
+  text("tfds_data_dir", "", "Folder of prepared TFDS data sets.")
   text(
     "validation",
     "0.05",
-    "Share of the documents, chosen by hash (0 for none), or a corpus.",
+    "Share of the documents to hold out for validation, chosen by their hash; "
+    "0 for none; or a corpus of its own, as for --corpus.",
   )
-  number("min_characters", 0, "Shorter documents are left out.")
+  number("min_characters", 0, "Leave out shorter documents.")
   enum(
     "deduplicate",
     "none",
     list(DEDUPLICATE),
-    "Leave out documents that stand there already word for word, and their "
-    "repeated paragraphs.",
+    "documents leaves out exact copies of documents; paragraphs leaves out "
+    "exact copies of paragraphs as well.",
   )
-  yes("skip_bad_records", False, "Count records that cannot be read, go on.")
+  yes("skip_bad_records", False, "Count bad records instead of stopping.")
 
 
 def main(arguments: Sequence[str]) -> None:
-  """Prepare what the flags say."""
+  """Prepare the corpus that the flags describe."""
   names = {field.name for field in dataclasses.fields(Options)}
   values = {
     name: flags.FLAGS[name].value for name in sorted(names & set(flags.FLAGS))

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained page: templates, figures as inline SVG, and its files.
+"""A self-contained HTML page from a template, with figures as inline SVG.
 
-Equal content gives equal bytes: no clock, no host, no path. Figures are drawn
-in the stand-in colours of `Ink`, which the page turns into variables of its
-style sheet, so that they follow a light or a dark scheme.
+Equal content gives equal bytes: a page has no times, hosts or paths. Figures
+are drawn in the placeholder colors of `Ink`, which become variables of the
+style sheet, so that figures follow a light or a dark color scheme.
 """
 
 import io
@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bertjax import files
+
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
@@ -25,7 +27,7 @@ _SPACE = "\u00a0"  # between a number and its unit
 
 
 class Ink:
-  """Colours to draw with; the style sheet has a variable for each."""
+  """Colors to draw with; each stands for a variable of the style sheet."""
 
   TEXT = "#000001"
   MUTED = "#000002"
@@ -42,7 +44,7 @@ _VARIABLES = {
   Ink.SECOND: "var(--second)",
 }
 _STYLE: Any = {
-  "svg.fonttype": "none",  # letters stay letters, in the page's own font
+  "svg.fonttype": "none",  # text stays text, in the font of the page
   "font.size": 8,
   "text.color": Ink.TEXT,
   "axes.edgecolor": Ink.GRID,
@@ -65,11 +67,11 @@ _STYLE: Any = {
 
 
 class Drawing:
-  """A figure with one pair of axes, and in the end its `svg`.
+  """A figure with one pair of axes.
 
   Attributes:
-    axes: to draw on.
-    svg: an element for the page, once `draw` is left.
+    axes: the axes to draw on.
+    svg: the SVG element for the page; set when the block of `draw` ends.
   """
 
   def __init__(self, figure: "Figure") -> None:
@@ -78,7 +80,7 @@ class Drawing:
     self.svg = ""
 
   def finish(self) -> None:
-    """Write the figure into `svg`."""
+    """Render the figure into `svg`."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     self._figure.savefig(file, format="svg", metadata=nothing, transparent=True)
@@ -89,20 +91,20 @@ class Drawing:
 def draw(
   name: str, width: float = 4.6, height: float = 2.3
 ) -> Iterator[Drawing]:
-  """Draw on `axes` inside, and take `svg` afterwards.
+  """Yield a drawing; draw on its `axes` in the block, use its `svg` after it.
 
   Args:
-    name: of the figure, another one than any other's on its page.
-    width: in inches; the page scales it to its own.
-    height: in inches.
+    name: name of the figure, unique on its page.
+    width: inches; the page scales the figure to its own width.
+    height: inches.
   """
   import matplotlib
   from matplotlib.figure import Figure
 
   with matplotlib.rc_context():
-    matplotlib.rcdefaults()  # nor does a user's matplotlibrc show
+    matplotlib.rcdefaults()  # ignores a user's matplotlibrc
     matplotlib.rcParams.update(_STYLE)
-    # Ids are hashes of what they stand for and of this.
+    # Matplotlib hashes this into its ids, which would be random otherwise.
     matplotlib.rcParams["svg.hashsalt"] = name
     drawing = Drawing(Figure(figsize=(width, height), layout="constrained"))
     yield drawing
@@ -110,26 +112,26 @@ def draw(
 
 
 def _inline(svg: str) -> str:
-  """An SVG file as an element: no names of its own, no size, page colours."""
+  """Turn an SVG file into an element without ids and size, in page colors."""
   svg = svg[svg.index("<svg") :].strip()
   svg = re.sub(r'<svg [^>]*(viewBox="[^"]*")[^>]*>', r"<svg \1>", svg, count=1)
-  # Groups are named alike in every figure; nothing refers to them.
+  # Groups have the same ids in every figure, and nothing refers to them.
   svg = re.sub(r'<g id="[^"]*"', "<g", svg)
   svg = svg.replace("xlink:href", "href")
   svg = re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", svg)
   svg = re.sub(r"font-family: [^;\"]*", "", svg)
-  for colour, variable in _VARIABLES.items():
-    svg = svg.replace(colour, variable)
+  for color, variable in _VARIABLES.items():
+    svg = svg.replace(color, variable)
   return svg
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
-  """Fill a template of this package; all text in it is escaped.
+  """Fill a template; all text is escaped.
 
   Args:
-    template: file name under `templates`.
-    content: what it calls by name; a name without a value is an error. SVG of
-      `draw` is marked as safe by the template itself.
+    template: file name in the folder `templates`.
+    content: the values that the template uses; a missing name is an error.
+      The template itself marks the SVG of `draw` as safe.
   """
   import jinja2
 
@@ -147,12 +149,12 @@ def render(template: str, content: Mapping[str, Any]) -> str:
 
 
 def format_count(value: float) -> str:
-  """A whole number, its thousands apart."""
+  """Format a whole number with thousands separators."""
   return f"{value:,.0f}"
 
 
 def format_share(value: float) -> str:
-  """A share in per cent; a small one keeps two digits of its own."""
+  """Format a share as a percentage that shows 0 only for 0."""
   percent = 100 * value
   if not value:
     return f"0{_SPACE}%"
@@ -162,21 +164,32 @@ def format_share(value: float) -> str:
 
 
 def format_number(value: float) -> str:
-  """A number with two digits after the point, or none where it is large."""
+  """Format a number with two decimals, or with none from 100 on."""
   return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
+def flatten(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+  """Yield the leaves of nested mappings with their dotted names."""
+  if not isinstance(values, Mapping):
+    yield name, values
+    return
+  for key, value in values.items():
+    yield from flatten(value, f"{name}.{key}" if name else key)
+
+
 def write(path: str | os.PathLike[str], text: str) -> pathlib.Path:
-  """Write a file whole or not at all."""
+  """Write a file atomically and return its path."""
   target = pathlib.Path(path)
-  partial = target.with_name(target.name + ".partial")
-  partial.write_text(text, encoding="utf-8", newline="\n")
-  partial.replace(target)
+  files.write_text(target, text)
   return target
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> pathlib.Path:
-  """Write values as JSON, names sorted; NaN is an error."""
+  """Write values as JSON with sorted names and return the path.
+
+  Raises:
+    ValueError: a number is NaN or infinite.
+  """
   text = json.dumps(
     values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False
   )

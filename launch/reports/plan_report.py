@@ -3,7 +3,7 @@
 """The page of a plan or of a search, and its numbers as JSON."""
 
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from launch.reports import page, plan_figures, plan_words
@@ -42,7 +42,9 @@ def make_view(plan: Mapping[str, Any]) -> dict[str, Any]:
     "candidates": [
       plan_words.describe_candidate(each) for each in plan.get("candidates", ())
     ],
-    "config": list(_flatten(plan["config"])),
+    "config": [
+      (name, str(value)) for name, value in page.flatten(plan["config"])
+    ],
   }
 
 
@@ -77,11 +79,3 @@ def _view_phase(number: int, phase: Mapping[str, Any]) -> dict[str, Any]:
       phase.get("collectives") or ()
     ),
   }
-
-
-def _flatten(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
-  if not isinstance(values, Mapping):
-    yield name, str(values)
-    return
-  for key, value in values.items():
-    yield from _flatten(value, f"{name}.{key}" if name else key)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `launch.prepare` shows: how far it is, and what a store holds."""
+"""Console output of `launch.prepare`: progress, and what the store holds."""
 
 import time
 from collections.abc import Iterator
@@ -17,11 +17,13 @@ from data_pipelines.store.store import Store
 from data_pipelines.store.summary import Summary, name_count
 from data_pipelines.tokenizers import tokenizers
 
-_PLAIN_SECONDS = 10.0  # between two lines, where nobody looks at a terminal
+_LINE_SECONDS = 10.0  # between two lines of progress in a log
 
 
-def prepare_shown(options: Options, console: rich.console.Console) -> Summary:
-  """Make the store, and show how far it is."""
+def prepare_with_progress(
+  options: Options, console: rich.console.Console
+) -> Summary:
+  """Make the store and show progress: bars on a terminal, lines in a log."""
   if console.is_terminal:
     with _Bar(console) as bar:
       return prepare(options, bar)
@@ -31,22 +33,23 @@ def prepare_shown(options: Options, console: rich.console.Console) -> Summary:
 def show_store(
   console: rich.console.Console, summary: Summary, store: Store
 ) -> None:
-  """Print what the store holds, and what its rows are like."""
+  """Print what the store holds, and statistics of its rows."""
   console.print(_table(summary))
   for note in _notes(summary, store):
     console.print(note, soft_wrap=True)
-  console.print("an epoch's training rows, by format and pair loss:")
+  console.print("training rows of one epoch, by input format/pair objective:")
   console.print(_formats_table(store))
   console.print(
-    "packs: examples in a row; full: positions that are no padding; random: "
-    "examples whose B is drawn; the tokens of such B, and those cut off: for "
-    "each of the text; measured on at most four blocks",
+    "tokens: per example; packs: examples per row; full: share of positions "
+    "that are not padding; random: share of examples with a random segment B; "
+    "B tokens: tokens of random B, relative to the text; cut off: share of the "
+    "text that is truncated. Measured on at most four blocks.",
     soft_wrap=True,
   )
 
 
 class _Bar:
-  """A bar for each stage, on a terminal."""
+  """A progress bar for each stage, for a terminal."""
 
   def __init__(self, console: rich.console.Console) -> None:
     self._bars = rich.progress.Progress(
@@ -91,16 +94,16 @@ class _Bar:
 
 
 class _Lines:
-  """A line for each stage, and one now and then, in a log."""
+  """A line for each stage and one every few seconds, for a log."""
 
   def __init__(self) -> None:
     self._stage = ""
     self._shown = 0.0
 
   def __call__(self, stage: str, share: float | None, tokens: int) -> None:
-    """Print progress, every ten seconds and at each new stage."""
+    """Print progress at each new stage, and every ten seconds."""
     now = time.monotonic()
-    if stage == self._stage and now - self._shown < _PLAIN_SECONDS:
+    if stage == self._stage and now - self._shown < _LINE_SECONDS:
       return
     new, self._stage, self._shown = stage != self._stage, stage, now
     done = "" if share is None or new else f" {share:.0%}"
@@ -126,7 +129,7 @@ def _formats_table(store: Store) -> rich.table.Table:
   table.add_column("rows", no_wrap=True)
   for name in ("length", "examples", "tokens", "packs", "full"):
     table.add_column(name, justify="right", no_wrap=True)
-  for name in ("random", "their B", "cut off"):
+  for name in ("random", "B tokens", "cut off"):
     table.add_column(name, justify="right", no_wrap=True)
   for form, task, seq_length, values in report_formats(store):
     share = lambda name, values=values: f"{values[name]:.1%}"
@@ -138,28 +141,29 @@ def _formats_table(store: Store) -> rich.table.Table:
       f"{values['mean_example_length']:.0f}",
       f"{values['examples_per_row']:.1f}",
       share("efficiency"),
-      *(drawn if task == "nsp" else "––"),
+      *(drawn if values["random_share"] else "––"),
       share("truncated_share"),
     )
   return table
 
 
 def _notes(summary: Summary, store: Store) -> Iterator[str]:
-  gap = tokenizers.load(store.tokenizer_path).export_obstacle
-  if gap:
+  obstacle = tokenizers.load(store.tokenizer_path).export_obstacle
+  if obstacle:
     yield (
-      f"{summary.tokenizer} without tokenizer.json, which cannot give the same "
-      f"ids: {gap}; exports are for programs that read the model itself"
+      f"{summary.tokenizer} has no tokenizer.json, which could not give the "
+      f"same ids: {obstacle}; only programs that read spiece.model can use "
+      "exported models"
     )
   yield (
-    f"{summary.tokenizer}, {summary.vocab_size:,} pieces; "
+    f"{summary.tokenizer}, vocabulary of {summary.vocab_size:,}; "
     f"{summary.unknown_rate:.4%} of the tokens unknown; "
-    f"{summary.bytes_per_token:.2f} bytes a token on disk"
+    f"{summary.bytes_per_token:.2f} bytes per token on disk"
   )
   if summary.tokens_encoded:
     yield (
       f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s,"
-      f" the tokenizer's {summary.tokenizer_seconds:.1f} s apart"
+      f" after {summary.tokenizer_seconds:.1f} s for the tokenizer"
     )
   for name, count in summary.counts.items():
     if count:

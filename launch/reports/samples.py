@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of a store as training sees them: pairs, labels and masks.
+"""Draw rows of a store as training sees them: pairs, labels and masks.
 
-Masks do not depend on the backend, and a report has no business on an
-accelerator that another run may hold. So rows are drawn in this process only
-where JAX was told to keep to the CPU, and in a child otherwise:
+A report must not occupy an accelerator that another run may be using, and
+masks do not depend on the backend. So rows are drawn on the CPU: in this
+process if JAX is limited to the CPU already, else in a child process:
 
     python -m launch.reports.samples STORE
 """
@@ -14,7 +14,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from bertjax.objectives import masking
+from data_pipelines.rows.pairs import PAIR_OBJECTIVES
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.tokenizers import tokenizers
@@ -32,6 +33,7 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 ROWS = 10
 SEQ_LENGTH = 128
 SEED = 0
+# What a token that was chosen for prediction becomes.
 _BECOMES = {
   masking.MASK: "mask",
   masking.RANDOM: "random",
@@ -42,10 +44,10 @@ Samples = dict[str, Any]
 
 @contextmanager
 def begin(path: str | os.PathLike[str]) -> Iterator[Callable[[], Samples]]:
-  """Start drawing the samples of a store; what is yielded waits for them.
+  """Start drawing the samples of a store.
 
-  Raises:
-    RuntimeError: from what is yielded, where the child process failed.
+  Yields a function that waits for the samples and returns them. It raises an
+  OSError if the child process failed.
   """
   if jax.config.values["jax_platforms"] == "cpu":
     yield lambda: draw(open_store(path))
@@ -62,27 +64,29 @@ def begin(path: str | os.PathLike[str]) -> Iterator[Callable[[], Samples]]:
     try:
       yield lambda: _result(child)
     finally:
-      child.kill()  # no effect on one that has ended
+      child.kill()  # no effect if it has ended
 
 
 def _result(child: subprocess.Popen[str]) -> Samples:
   output, errors = child.communicate()
   if child.returncode:
-    reason = (errors.strip().splitlines() or ["no word of why"])[-1]
-    raise OSError(f"no sample rows for the report: {reason}")
+    reason = (errors.strip().splitlines() or ["it printed no error"])[-1]
+    raise OSError(f"drawing sample rows for the report failed: {reason}")
   return json.loads(output)
 
 
 def draw(store: Store) -> Samples:
-  """Rows of the default objective, with the masks of its train step.
+  """Draw rows of the default objective with the masks of its train step.
+
+  Next-sentence prediction is off if the store has only one document.
 
   Returns:
-    `input_format`, `next_sentence`, `seq_length`, `seed`, `mask_rate`;
-    `rows`, of which each has `padding` and `examples`; of these each has
-    `label` ("next", "random" or ""), `pieces` after masking, `types` (0 A,
-    1 B), `specials` (where [CLS] and [SEP] stand), and `chosen`: `position`,
-    `was` and `becomes` ("mask", "random" or "kept") of each piece that is to
-    be predicted. nsp is off where there is one document.
+    JSON values: `input_format`, `next_sentence`, `seq_length`, `seed`,
+    `mask_rate` and `rows`. Each row has `padding` and `examples`. Each example
+    has `label` ("next", "random" or "" for none), `pieces` (tokens after
+    masking), `types` (0 for A, 1 for B), `specials` (positions of [CLS] and
+    [SEP]) and `chosen`, the tokens to predict: `position`, `was` and `becomes`
+    ("mask", "random" or "kept").
   """
   nsp = store.split("train").num_documents > 1
   objective = ObjectiveConfig(next_sentence="nsp" if nsp else "off")
@@ -97,7 +101,8 @@ def draw(store: Store) -> Samples:
   batch = pipeline.batch(0)
   tokenizer = tokenizers.load(store.tokenizer_path)
   masked = mask(batch, tokenizer, objective)
-  rows = [_row(batch, masked, row, tokenizer) for row in range(ROWS)]
+  labels = PAIR_OBJECTIVES[objective.next_sentence].labels
+  rows = [_row(batch, masked, row, tokenizer, labels) for row in range(ROWS)]
   return {
     "input_format": objective.input_format,
     "next_sentence": objective.next_sentence,
@@ -111,7 +116,7 @@ def draw(store: Store) -> Samples:
 def mask(
   batch: Batch, tokenizer: Tokenizer, objective: ObjectiveConfig
 ) -> masking.Masked:
-  """Corrupt a batch as the train step does; numpy arrays."""
+  """Mask a batch as the train step does; returns numpy arrays."""
   vocabulary = tokenizer.vocabulary()
   slots = masking.num_slots(
     batch["tokens_BS"].shape[1],
@@ -125,9 +130,13 @@ def mask(
 
 
 def _row(
-  batch: Batch, masked: Any, row: int, tokenizer: Tokenizer
+  batch: Batch,
+  masked: Any,
+  row: int,
+  tokenizer: Tokenizer,
+  labels: Sequence[str],
 ) -> Mapping[str, Any]:
-  pieces, packs_S = tokenizer.tokens, batch["packs_BS"][row]
+  tokens, packs_S = tokenizer.tokens, batch["packs_BS"][row]
   ends = (tokenizer.cls_id, tokenizer.sep_id)
   filled_P = masked.weights_BP[row] > 0
   slots = [
@@ -135,7 +144,7 @@ def _row(
     for values in (masked.positions_BP, masked.targets_BP, masked.kind_BP)
   ]
   chosen = {
-    place: (pieces[target], _BECOMES[kind])
+    place: (tokens[target], _BECOMES[kind])
     for place, target, kind in zip(*slots, strict=True)
   }
   examples = []
@@ -144,8 +153,8 @@ def _row(
     label = int(batch["pair_label_BR"][row, pack - 1])
     examples.append(
       {
-        "label": {0: "next", 1: "random"}.get(label, ""),
-        "pieces": [pieces[masked.tokens_BS[row, place]] for place in places],
+        "label": labels[label] if label >= 0 else "",
+        "pieces": [tokens[masked.tokens_BS[row, place]] for place in places],
         "types": batch["types_BS"][row][places].tolist(),
         "specials": [
           position

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a store's report, from the numbers that stand beside them."""
+"""Figures of a store's report."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from launch.reports.page import Ink, draw, format_count
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
 
-# By split, in their order: bars behind, then an outline.
+# Colors of the splits in order: the first is drawn as bars, the second as an
+# outline.
 _INKS = (Ink.FIRST, Ink.SECOND)
 
 
@@ -19,12 +20,12 @@ def draw_sizes(
   label: str,
   marks: Mapping[str, int] | None = None,
 ) -> str:
-  """Shares of documents or sentences by size, on a logarithmic axis.
+  """Draw the shares of documents or sentences by size, on a log axis.
 
   Args:
-    histograms: by split, `edges` and `counts`; the first as bars.
-    label: of the axis; another one for each figure of a page.
-    marks: sizes to point at, by what they are called.
+    histograms: split → `edges` and `counts`.
+    label: label of the axis, unique on its page.
+    marks: name → size at which to draw a vertical line.
   """
   from matplotlib.ticker import LogLocator
 
@@ -34,7 +35,7 @@ def draw_sizes(
       total = max(sum(histogram["counts"]), 1)
       axes.stairs(
         [count / total for count in histogram["counts"]],
-        # Whole numbers stand in the middle of their bins.
+        # Shifted, so that whole numbers are in the middle of their bins.
         [edge - 0.5 for edge in histogram["edges"]],
         fill=ink == Ink.FIRST,
         color=ink,
@@ -44,12 +45,12 @@ def draw_sizes(
     axes.set_xscale("log")
     first, last = _limits(histograms.values(), (marks or {}).values())
     axes.set_xlim(first, last)
-    # On a short axis a power of ten alone would stand there.
+    # A short axis may contain only one power of ten.
     axes.xaxis.set_major_locator(
       LogLocator(subs=(1, 2, 5) if last < 100 * first else (1,))
     )
-    for called, size in (marks or {}).items():
-      _mark(axes, called, size)
+    for name, size in (marks or {}).items():
+      _mark(axes, name, size)
     axes.xaxis.set_major_formatter(lambda size, _: format_count(size))
     axes.xaxis.set_minor_formatter(lambda size, _: "")
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
@@ -69,7 +70,7 @@ def draw_sizes(
 def _limits(
   histograms: Iterable[Mapping[str, Sequence[int]]], marks: Iterable[int]
 ) -> tuple[float, float]:
-  """From the least size there is to the largest, marks included."""
+  """Return the limits of an axis that shows all sizes and marks."""
   first, last = [], []
   for histogram in histograms:
     filled = [i for i, count in enumerate(histogram["counts"]) if count]
@@ -78,10 +79,10 @@ def _limits(
   return 0.85 * min(*first, *marks, 1e9), 1.1 * max(*last, *marks, 2)
 
 
-def _mark(axes: "Axes", called: str, size: int) -> None:
+def _mark(axes: "Axes", name: str, size: int) -> None:
   axes.axvline(size, color=Ink.MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
   axes.annotate(
-    called,
+    name,
     (size, 1),
     xycoords=("data", "axes fraction"),
     xytext=(3, -1),
@@ -93,7 +94,7 @@ def _mark(axes: "Axes", called: str, size: int) -> None:
 
 
 def draw_coverage(coverage: Sequence[Mapping[str, Any]]) -> str:
-  """Share of the text that the commonest pieces make up, by their number."""
+  """Draw which share of the text the N commonest tokens make up."""
   with draw("coverage") as drawing:
     axes = drawing.axes
     axes.plot(
@@ -106,5 +107,5 @@ def draw_coverage(coverage: Sequence[Mapping[str, Any]]) -> str:
     axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_formatter(lambda size, _: format_count(size))
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-    axes.set_xlabel("commonest pieces")
+    axes.set_xlabel("number of commonest tokens")
   return drawing.svg

@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every number of a store's report, as plain JSON values."""
+"""All numbers of a store's report, as JSON values."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,20 +13,19 @@ from data_pipelines.rows.format_report import report_formats
 from data_pipelines.rows.store_statistics import Tally, TokenStatistics
 from data_pipelines.store.store import Split, Store
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.vocabulary_extension import load_extension
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
-_TOP_PIECES = 40
-_BINS_A_DECADE = 10
-_EXTENSION = "extension.json"
-_EXTENDED = ("fertility_before", "fertility_after")
+_TOP_TOKENS = 40
+_BINS_PER_DECADE = 10
 
 
 def collect(store: Store) -> dict[str, Any]:
-  """Count and measure everything but the sample rows."""
+  """Measure everything that the report shows, except the sample rows."""
   tokenizer = tokenizers.load(store.tokenizer_path)
   vocabulary = tokenizer.vocabulary()
   counts_V = store.token_counts()
-  pieces = statistics.count_tokens(counts_V, vocabulary)
+  usage = statistics.count_tokens(counts_V, vocabulary)
   return {
     "store_sha256": store.sha256,
     "tokenizer": {
@@ -40,22 +38,22 @@ def collect(store: Store) -> dict[str, Any]:
     "counts": store.manifest.counts,
     "recipe": store.manifest.recipe,
     "splits": {
-      # Training first, whatever the manifest's order is.
+      # The training split is shown first.
       name: _split(store, store.split(name), vocabulary)
       for name in sorted(store.splits, key=lambda name: (name != "train", name))
       if store.splits[name].num_tokens
     },
     "vocabulary": {
-      "ordinary": pieces.ordinary,
-      "never": pieces.never,
-      "coverage": _coverage(counts_V, pieces),
+      "ordinary": usage.ordinary,
+      "never": usage.never,
+      "coverage": _coverage(counts_V, usage),
       "commonest": [
         {
           "piece": tokenizer.tokens[id_],
           "count": int(counts_V[id_]),
-          "share": counts_V[id_] / pieces.tokens,
+          "share": counts_V[id_] / usage.tokens,
         }
-        for id_ in pieces.ranked_N[:_TOP_PIECES].tolist()
+        for id_ in usage.ranked_N[:_TOP_TOKENS].tolist()
       ],
     },
     "pairs": [
@@ -79,7 +77,7 @@ def _split(
 ) -> dict[str, Any]:
   entry = store.manifest.splits[split.name]
   texts = statistics.count_texts(split)
-  pieces = statistics.count_tokens(split.token_counts(), vocabulary)
+  usage = statistics.count_tokens(split.token_counts(), vocabulary)
   return {
     "documents": split.num_documents,
     "sentences": split.num_sentences,
@@ -89,9 +87,9 @@ def _split(
     "cut_sentences": entry.split_sentences,
     "bytes_per_token": sum(file.bytes for file in entry.files)
     / split.num_tokens,
-    "unknown_tokens": pieces.unknown,
-    "unknown_rate": pieces.unknown_rate,
-    "fertility": pieces.fertility,
+    "unknown_tokens": usage.unknown,
+    "unknown_rate": usage.unknown_rate,
+    "fertility": usage.fertility,
     "counted": texts.counted,
     "one_sentence_documents": texts.sentences_per_document.share(1, 1),
     "sentences_per_document": _sizes(texts.sentences_per_document),
@@ -114,33 +112,35 @@ def _sizes(tally: Tally) -> dict[str, Any]:
 
 
 def _log_edges(largest: int) -> np.ndarray:
-  """Whole edges from 1 to past the largest, evenly spread by logarithm.
+  """Return whole edges from 1 to beyond `largest`, evenly spaced by logarithm.
 
-  A bin has at least one whole number, so small numbers have each their own.
+  Each bin contains at least one whole number.
   """
   decades = np.log10(largest + 1)
-  steps = np.arange(np.ceil(decades * _BINS_A_DECADE) + 1) / _BINS_A_DECADE
+  steps = np.arange(np.ceil(decades * _BINS_PER_DECADE) + 1) / _BINS_PER_DECADE
   edges = np.unique(np.round(10**steps).astype(np.int64))
   return edges[: np.searchsorted(edges, largest, "right") + 1]
 
 
 def _coverage(
-  counts_V: np.ndarray, pieces: TokenStatistics
+  counts_V: np.ndarray, usage: TokenStatistics
 ) -> list[dict[str, Any]]:
-  """Share of the training text in its commonest pieces, by their number."""
-  known = len(pieces.ranked_N)
-  sums_N = np.cumsum(counts_V[pieces.ranked_N])
+  """Return which share of the training text the N commonest tokens make up."""
+  known = len(usage.ranked_N)
+  sums_N = np.cumsum(counts_V[usage.ranked_N])
   steps = np.unique(np.round(np.geomspace(1, known, 60)).astype(np.int64))
   return [
-    {"pieces": int(step), "share": int(sums_N[step - 1]) / pieces.tokens}
+    {"pieces": int(step), "share": int(sums_N[step - 1]) / usage.tokens}
     for step in steps
   ]
 
 
 def _extension(store: Store) -> Mapping[str, float]:
-  """Pieces a word before and after a vocabulary was extended, if it was."""
-  path = store.tokenizer_path / _EXTENSION
-  if not path.is_file():
+  """Return the tokens per word before and after extending the vocabulary."""
+  extension = load_extension(store.tokenizer_path)
+  if extension is None:
     return {}
-  values = json.loads(path.read_text(encoding="utf-8"))
-  return {name: float(values[name]) for name in _EXTENDED if name in values}
+  return {
+    "fertility_before": extension.before.fertility,
+    "fertility_after": extension.after.fertility,
+  }

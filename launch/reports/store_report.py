@@ -1,9 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a prepared store: `report.html`, and its numbers as JSON.
+"""Write the report of a prepared store: `report.html` and `report.json`.
 
-Both follow from the store's bytes alone, so that equal stores have equal
-reports.
+Both depend only on the store's bytes: equal stores have equal reports.
 """
 
 import os
@@ -22,10 +21,10 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     The files: `report.html`, `report.json`.
 
   Raises:
-    ValueError: no store, or a damaged one.
-    OSError: it cannot be written.
+    ValueError: `path` is not a store, or the store is damaged.
+    OSError: the report cannot be written.
   """
-  # Not above: JAX, grain and matplotlib take long to import.
+  # Imported here, because JAX, grain and matplotlib take seconds.
   from data_pipelines.store.store import open_store
   from launch.reports import samples, store_numbers, store_view
 

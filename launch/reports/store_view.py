@@ -1,34 +1,34 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a store's report shows of its numbers: figures, names, coloured rows."""
+"""Prepare the numbers of a store's report for its template."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.store.summary import name_count
-from launch.reports import store_figures
+from launch.reports import page, store_figures
 from launch.reports.store_notes import find_notes
 
-PREFIX = "##"  # of a piece of WordPiece that goes on with a word
-SPACE = "▁"  # in a piece of SentencePiece
+PREFIX = "##"  # starts a WordPiece token that continues a word
+SPACE = "▁"  # starts a SentencePiece token that begins a word
 
 
 def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
-  """Figures and names for the template, from `store_numbers.collect`."""
+  """Return figures and texts for the numbers of `store_numbers.collect`."""
   splits = numbers["splits"]
-  sizes = lambda what: {name: split[what] for name, split in splits.items()}
+  sizes = lambda key: {name: split[key] for name, split in splits.items()}
   lengths = {f"{length}": length for length in SEQ_LENGTHS}
   return {
     "figures": {
       "sentences_per_document": store_figures.draw_sizes(
-        sizes("sentences_per_document"), "sentences a document"
+        sizes("sentences_per_document"), "sentences per document"
       ),
       "tokens_per_sentence": store_figures.draw_sizes(
-        sizes("tokens_per_sentence"), "tokens a sentence", lengths
+        sizes("tokens_per_sentence"), "tokens per sentence", lengths
       ),
       "tokens_per_document": store_figures.draw_sizes(
-        sizes("tokens_per_document"), "tokens a document", lengths
+        sizes("tokens_per_document"), "tokens per document", lengths
       ),
       "coverage": store_figures.draw_coverage(
         numbers["vocabulary"]["coverage"]
@@ -39,27 +39,28 @@ def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
       for name, value in sorted(numbers["counts"].items())
     ],
     "notes": list(find_notes(numbers)),
-    "recipe": list(_flatten(numbers["recipe"])),
+    "recipe": [
+      (name, _show(value)) for name, value in page.flatten(numbers["recipe"])
+    ],
   }
 
 
-def _flatten(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
-  if not isinstance(values, Mapping):
-    yield (
-      name,
-      "yes" if values is True else "no" if values is False else (str(values)),
-    )
-    return
-  for key, value in sorted(values.items()):
-    yield from _flatten(value, f"{name}.{key}" if name else key)
+def _show(value: Any) -> str:
+  if isinstance(value, bool):
+    return "yes" if value else "no"
+  return str(value)
 
 
 def show_samples(samples: Mapping[str, Any], tokenizer: str) -> dict[str, Any]:
-  """Rows of examples of runs of pieces, as they are to be read.
+  """Join the tokens of the samples to readable text.
 
   Args:
-    samples: of `samples.draw`.
-    tokenizer: its name, which says how pieces are put together.
+    samples: result of `samples.draw`.
+    tokenizer: name of the tokenizer, which decides how tokens are joined.
+
+  Returns:
+    `samples`, with `becomes` (the share of each kind among the tokens to
+    predict) and with the examples of `rows` as `runs` of one segment each.
   """
   rows = samples["rows"]
   chosen = [
@@ -92,22 +93,22 @@ def show_samples(samples: Mapping[str, Any], tokenizer: str) -> dict[str, Any]:
 
 
 def _runs(example: Mapping[str, Any], tokenizer: str) -> list[dict[str, Any]]:
-  """Pieces of one segment at a time; a [CLS] or [SEP] stands apart."""
+  """Group the tokens of an example by segment; [CLS] and [SEP] are alone."""
   chosen = {place["position"]: place for place in example["chosen"]}
   runs: list[dict[str, Any]] = []
-  for position, piece in enumerate(example["pieces"]):
+  for position, token in enumerate(example["pieces"]):
     segment = "AB"[example["types"][position]]
     if position in example["specials"]:
       segment = "special"
     if not runs or runs[-1]["segment"] != segment:
-      runs.append({"segment": segment, "pieces": []})
+      runs.append({"segment": segment, "tokens": []})
     place = chosen.get(position)
-    begins, text = _read(place["was"] if place else piece, tokenizer)
-    runs[-1]["pieces"].append(
+    begins, text = _read(place["was"] if place else token, tokenizer)
+    runs[-1]["tokens"].append(
       {
-        # A mask keeps the space of what stood there: words stay apart.
-        "space": begins and bool(runs[-1]["pieces"]),
-        "text": piece if place else text,
+        # The space in front is that of the original token.
+        "space": begins and bool(runs[-1]["tokens"]),
+        "text": token if place else text,
         "was": place["was"] if place else "",
         "becomes": place["becomes"] if place else "",
       }
@@ -115,9 +116,9 @@ def _runs(example: Mapping[str, Any], tokenizer: str) -> list[dict[str, Any]]:
   return runs
 
 
-def _read(piece: str, tokenizer: str) -> tuple[bool, str]:
-  """Whether a piece begins a word, and its text without the sign for that."""
+def _read(token: str, tokenizer: str) -> tuple[bool, str]:
+  """Return whether a token begins a word, and its text without the prefix."""
   if tokenizer == "sentencepiece":
-    return piece.startswith(SPACE), piece.removeprefix(SPACE)
-  continues = piece.startswith(PREFIX) and piece != PREFIX
-  return not continues, piece.removeprefix(PREFIX) if continues else piece
+    return token.startswith(SPACE), token.removeprefix(SPACE)
+  continues = token.startswith(PREFIX) and token != PREFIX
+  return not continues, token.removeprefix(PREFIX) if continues else token

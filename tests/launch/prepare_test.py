@@ -49,12 +49,12 @@ def test_command_prepares_and_sums_up(corpus, tmp_path):
     f"{store.split('train').num_tokens:,} ",
     "tokens/s",
     "unknown",
-    "bytes a token on disk",
+    "bytes per token on disk",
     "segment_pair/nsp      128",
     "doc_sentences/off     512",
   ):
     assert part in done.stdout, part
-  assert "\x1b" not in done.stdout  # plain where nobody looks at a terminal
+  assert "\x1b" not in done.stdout  # no control codes in a log
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,21 @@ def test_mistakes_are_one_line_and_exit_code_1(arguments, message, tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-def test_run_prints_once_more_what_is_there_already(corpus, tmp_path, capsys):
+def test_a_second_run_prints_what_the_store_holds(corpus, tmp_path, capsys):
   options = Options(
     corpus=str(corpus), output=str(tmp_path / "store"), vocab_size=60
   )
   first = prepare.run(options)
-  assert "was there already" not in capsys.readouterr().out
+  assert "exists already" not in capsys.readouterr().out
   again = prepare.run(options)
-  assert "was there already" in capsys.readouterr().out
+  assert "exists already" in capsys.readouterr().out
   timeless = dict(new=True, seconds=0.0, tokenizer_seconds=0.0)
   assert dataclasses.replace(
     first, tokens_encoded=0, **timeless
   ) == dataclasses.replace(again, **timeless)
 
 
-def test_a_model_without_an_exchange_file_is_told_of(corpus, tmp_path, capsys):
+def test_a_model_without_tokenizer_json_is_named(corpus, tmp_path, capsys):
   sentencepiece.SentencePieceTrainer.train(
     sentence_iterator=iter(TEXTS),
     model_prefix=str(tmp_path / "words"),
@@ -105,9 +105,9 @@ def test_a_model_without_an_exchange_file_is_told_of(corpus, tmp_path, capsys):
     tokenizer=str(tmp_path / "words.model"),
   )
   prepare.run(options)
-  told = capsys.readouterr().out
-  assert "sentencepiece without tokenizer.json" in told
-  assert "neither a unigram nor a BPE model" in told
+  shown = capsys.readouterr().out
+  assert "sentencepiece has no tokenizer.json" in shown
+  assert "neither a unigram nor a BPE model" in shown
 
 
 def test_bar_shows_every_stage_to_its_end():

@@ -16,6 +16,7 @@ from bertjax.objectives import masking
 from bertjax.objectives.pretraining import pretraining_task
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.vocabulary_extension import extend
 from launch.reports import samples, store_report
 from tests.testing import report_texts
 
@@ -87,7 +88,7 @@ class Page(html.parser.HTMLParser):
     self.text.append(data)
 
 
-def test_equal_stores_have_equal_reports_wherever_they_lie(store, tmp_path):
+def test_equal_stores_have_equal_reports_wherever_they_are(store, tmp_path):
   first = [(store.path / f"report.{kind}").read_bytes() for kind in KINDS]
   other = report_texts.make_store(
     tmp_path / "elsewhere",
@@ -99,7 +100,7 @@ def test_equal_stores_have_equal_reports_wherever_they_lie(store, tmp_path):
   files = store_report.write(other.path)
   assert [file.name for file in files] == ["report.html", "report.json"]
   assert [file.read_bytes() for file in files] == first
-  # Nor does a report that is there already show in the next one.
+  # An existing report does not change the next one.
   assert [f.read_bytes() for f in store_report.write(other.path)] == first
   assert not list(other.path.glob("*.partial"))
   for data in first:
@@ -165,9 +166,9 @@ def check_vocabulary(shown, tokenizer):
   assert shown["ordinary"] == len(ordinary)
   assert shown["never"] == sum(id_ not in counts for id_ in ordinary) > 0
   known = {tokenizer.tokens[id_]: count for id_, count in counts.items()}
-  for piece in shown["commonest"]:
-    assert piece["count"] == known[piece["piece"]]
-    assert piece["share"] == piece["count"] / counts.total()
+  for token in shown["commonest"]:
+    assert token["count"] == known[token["piece"]]
+    assert token["share"] == token["count"] / counts.total()
   most = sorted(counts.values(), reverse=True)
   assert [p["count"] for p in shown["commonest"]] == most[:40]
   for point in shown["coverage"]:
@@ -188,7 +189,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   tokenizer = tokenizers.load(store.tokenizer_path)
   batch = pipeline.batch(0)
   task = pretraining_task(
-    BertForPreTraining(ModelConfig()),  # takes no part
+    BertForPreTraining(ModelConfig()),  # is not called
     objective,
     tokenizer.vocabulary(store.token_counts()),
     num_slots=masking.num_slots(128, pipeline.num_packs, objective.mask_rate),
@@ -196,7 +197,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   prepared = jax.device_get(jax.jit(task.prepare)(batch))
   kinds = {1: "mask", 2: "random", 3: "kept"}
   labels = {0: "next", 1: "random"}
-  piece = lambda id_: tokenizer.tokens[int(id_)]
+  token_of = lambda id_: tokenizer.tokens[int(id_)]
   seen = collections.Counter()
   assert len(report["samples"]["rows"]) == 10
   for row, shown in enumerate(report["samples"]["rows"]):
@@ -204,7 +205,7 @@ def test_masks_are_those_of_the_train_step(store, report):
     masked = prepared["masked"]
     truth = {
       int(masked.positions_BP[row, slot]): (
-        piece(masked.targets_BP[row, slot]),
+        token_of(masked.targets_BP[row, slot]),
         kinds[int(masked.kind_BP[row, slot])],
       )
       for slot in np.flatnonzero(masked.weights_BP[row])
@@ -216,7 +217,7 @@ def test_masks_are_those_of_the_train_step(store, report):
       places = range(start, start + len(example["pieces"]))
       assert set(packs[list(places)]) == {pack + 1}
       tokens = prepared["tokens_BS"][row, start : places.stop]
-      assert example["pieces"] == [piece(token) for token in tokens]
+      assert example["pieces"] == [token_of(id_) for id_ in tokens]
       kinds_of_text = batch["types_BS"][row, start : places.stop]
       assert example["types"] == kinds_of_text.tolist()
       assert example["label"] == labels[int(batch["pair_label_BR"][row, pack])]
@@ -235,9 +236,7 @@ def test_masks_are_those_of_the_train_step(store, report):
   )
 
 
-def test_a_child_that_keeps_to_the_cpu_draws_the_same(
-  store, report, monkeypatch
-):
+def test_a_child_process_draws_the_same_samples(store, report, monkeypatch):
   free = types.SimpleNamespace(
     config=types.SimpleNamespace(values={"jax_platforms": None})
   )
@@ -251,7 +250,7 @@ def test_a_child_that_keeps_to_the_cpu_draws_the_same(
     sampled()
 
 
-def test_a_page_is_whole_and_asks_for_nothing(store):
+def test_a_page_is_valid_and_loads_nothing(store):
   page = Page(store.path / "report.html")
   assert page.tags["svg"] == 4
   assert all(link.startswith("#") for link in page.links)
@@ -268,7 +267,7 @@ def test_a_page_is_whole_and_asks_for_nothing(store):
   assert "never heard of" in text
 
 
-def test_text_of_the_corpus_is_text_and_nothing_else(tmp_path):
+def test_text_of_the_corpus_is_escaped(tmp_path):
   hostile = [[report_texts.HOSTILE, 'no <script> "><kbd> here'] * 3] * 40
   tokenizer = report_texts.sentencepiece(
     hostile, user_defined_symbols=["<script>", '"><kbd>']
@@ -283,13 +282,13 @@ def test_text_of_the_corpus_is_text_and_nothing_else(tmp_path):
   page = Page(made.path / "report.html")
   assert not page.tags["script"] + page.tags["em"] + page.tags["kbd"]
   assert "<script" not in page.source
-  # As a piece of the vocabulary, inside a title, a name and a value.
+  # As a token of the vocabulary, inside a title, a name and a value.
   assert {"<em>", '"><kbd>', "<script>"} <= set(page.text)
   assert "was <script>, masked" in page.titles
   assert 'was "><kbd>, masked' in page.titles
 
 
-def test_one_document_is_shown_in_a_format_that_it_has(tmp_path):
+def test_one_document_is_shown_without_next_sentences(tmp_path):
   made = report_texts.make_store(
     tmp_path / "store",
     {"train": [[*itertools.chain(*TRAIN[:9])]]},
@@ -306,7 +305,7 @@ def test_one_document_is_shown_in_a_format_that_it_has(tmp_path):
   assert "B is random" not in text
 
 
-def test_text_of_nothing_but_unknown_pieces_is_shown_too(tmp_path):
+def test_text_of_only_unknown_tokens_has_a_report(tmp_path):
   made = report_texts.make_store(
     tmp_path / "store", {"train": [["ж ж"], ["ж"]]}, report_texts.wordpiece()
   )
@@ -317,7 +316,23 @@ def test_text_of_nothing_but_unknown_pieces_is_shown_too(tmp_path):
   assert "100.0\u00a0% of the tokens are unknown" in text
 
 
-def test_sentencepiece_is_read_by_its_own_signs(tmp_path):
+def test_the_report_of_an_extended_vocabulary_has_both_fertilities(tmp_path):
+  extension = extend(report_texts.wordpiece(), ["the eels " * 9], 1)
+  made = report_texts.make_store(
+    tmp_path / "store", {"train": TRAIN}, extension.tokenizer
+  )
+  extension.save(made.tokenizer_path)
+  store_report.write(made.path)
+  report = json.loads((made.path / "report.json").read_text(encoding="utf-8"))
+  before, after = extension.before.fertility, extension.after.fertility
+  assert (before, after) == (1.5, 1)
+  assert report["tokenizer"]["fertility_before"] == before
+  assert report["tokenizer"]["fertility_after"] == after
+  text = " ".join(Page(made.path / "report.html").text)
+  assert f"{before:.2f}" in text
+
+
+def test_sentencepiece_tokens_are_joined_by_their_spaces(tmp_path):
   documents = [*TRAIN[1:40], ["a river čž by night", "we find it"]] * 2
   tokenizer = report_texts.sentencepiece(documents[:20])
   made = report_texts.make_store(
@@ -325,18 +340,14 @@ def test_sentencepiece_is_read_by_its_own_signs(tmp_path):
     {"train": documents, "validation": []},
     tokenizer,
   )
-  extension = {"fertility_before": 2.75, "fertility_after": 1.5, "added": 3}
-  (made.tokenizer_path / "extension.json").write_text(json.dumps(extension))
   store_report.write(made.path)
   report = json.loads((made.path / "report.json").read_text(encoding="utf-8"))
   flat = np.concatenate(
     [ids for document in documents for ids in tokenizer.encode(document)]
   )
-  pieces = [tokenizer.tokens[id_] for id_ in flat]
-  assert any(piece.startswith("<0x") for piece in pieces)
-  words = sum(piece.startswith("▁") for piece in pieces)
-  assert report["splits"]["train"]["fertility"] == len(pieces) / words
-  assert report["tokenizer"]["fertility_before"] == 2.75
+  tokens = [tokenizer.tokens[id_] for id_ in flat]
+  assert any(token.startswith("<0x") for token in tokens)
+  words = sum(token.startswith("▁") for token in tokens)
+  assert report["splits"]["train"]["fertility"] == len(tokens) / words
   text = " ".join(Page(made.path / "report.html").text)
-  assert "2.75" in text
   assert "<mask>" in text

@@ -6,7 +6,7 @@ import pytest
 
 from launch.reports import store_notes, store_view
 
-PIECES = {
+TOKENS = {
   "wordpiece": [
     *("[CLS]", "the", "cod", "##s", "##", "swim", "[SEP]"),
     *("a", "pike", "[SEP]"),
@@ -25,7 +25,7 @@ TEXT = {
 def show(tokenizer, chosen=()):
   example = {
     "label": "next",
-    "pieces": PIECES[tokenizer],
+    "pieces": TOKENS[tokenizer],
     "types": [0] * 7 + [1] * 3,
     "specials": [0, 6, 9],
     "chosen": list(chosen),
@@ -36,28 +36,28 @@ def show(tokenizer, chosen=()):
   return shown, shown["rows"][0]["examples"][0]["runs"]
 
 
-@pytest.mark.parametrize("tokenizer", PIECES)
-def test_pieces_are_put_together_to_words(tokenizer):
+@pytest.mark.parametrize("tokenizer", TOKENS)
+def test_tokens_are_joined_to_words(tokenizer):
   _, runs = show(tokenizer)
   assert [run["segment"] for run in runs] == [
     *("special", "A", "special", "B", "special")
   ]
   texts = [
-    "".join(" " * piece["space"] + piece["text"] for piece in run["pieces"])
+    "".join(" " * token["space"] + token["text"] for token in run["tokens"])
     for run in runs
     if run["segment"] != "special"
   ]
   assert texts == TEXT[tokenizer]
 
 
-def test_a_mask_stands_where_its_piece_stood():
+def test_a_mask_keeps_the_space_of_its_token():
   chosen = [
     {"position": 2, "was": "##cod", "becomes": "random"},
     {"position": 3, "was": "es", "becomes": "mask"},
     {"position": 5, "was": "swim", "becomes": "kept"},
   ]
   shown, runs = show("wordpiece", chosen)
-  _, random, mask, _, kept = runs[1]["pieces"]
+  _, random, mask, _, kept = runs[1]["tokens"]
   assert (random["text"], random["was"]) == ("cod", "##cod")
   assert (random["space"], mask["space"]) == (False, True)
   assert (mask["text"], mask["was"]) == ("##s", "es")
@@ -81,18 +81,18 @@ SOUND = {
   [
     (("splits", "train", "documents"), 1, "impossible"),
     (("splits", "train", "unknown_rate"), 0.02, "unknown"),
-    (("splits", "train", "fertility"), 2.5, "cut into 2.50"),
+    (("splits", "train", "fertility"), 2.5, "has 2.50 tokens"),
     (("vocabulary", "never"), 60, "never occur"),
     (("pairs", 0, "expected"), 0.8, "80.0"),
-    (("formats", 0, "efficiency"), 0.5, "filled"),
+    (("formats", 0, "efficiency"), 0.5, "padding"),
   ],
 )
-def test_what_stands_out_is_said_and_nothing_else(place, value, note):
+def test_only_unusual_numbers_give_a_note(place, value, note):
   assert list(store_notes.find_notes(SOUND)) == []
   numbers = copy.deepcopy(SOUND)
   part = numbers
   for name in place[:-1]:
     part = part[name]
   part[place[-1]] = value
-  (said,) = store_notes.find_notes(numbers)
-  assert note in said
+  (shown,) = store_notes.find_notes(numbers)
+  assert note in shown
