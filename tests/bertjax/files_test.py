@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import os
+
+import pytest
+
+from bertjax import files
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / "numbers.json"
+  files.write_json(path, {"b": 1, "a": "ß"})
+  assert path.read_bytes() == '{\n  "b": 1,\n  "a": "ß"\n}\n'.encode()
+
+  def full(descriptor):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(os, "fsync", full)
+  with pytest.raises(OSError, match="No space"):
+    files.write_text(path, "half")
+  assert [entry.name for entry in tmp_path.iterdir()] == ["numbers.json"]
+  assert b"half" not in path.read_bytes()
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+  target = tmp_path / "folder"
+  with files.replace_folder(target) as folder:
+    (folder / "old").write_text("old")
+
+  def stop_halfway():
+    with files.replace_folder(target) as folder:
+      (folder / "half").write_text("half")
+      raise ValueError("stop")
+
+  with pytest.raises(ValueError, match="stop"):
+    stop_halfway()
+  assert [path.name for path in target.iterdir()] == ["old"]
+  with files.replace_folder(target) as folder:
+    (folder / "new").write_text("new")
+  assert [path.name for path in target.iterdir()] == ["new"]
+  assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_the_hash_is_that_of_the_whole_file(tmp_path):
+  content = bytes(range(256)) * 9000  # more than is read at once
+  (tmp_path / "a").write_bytes(content)
+  expected = hashlib.sha256(content).hexdigest()
+  assert files.sha256_of(tmp_path / "a") == expected
+
+
+@pytest.mark.parametrize(
+  ("message", "line"),
+  [
+    ("one", "one"),
+    ("\n one:\ntwo", "one"),
+    ("cannot read a.txt.\n", "cannot read a.txt"),
+    ("", "ValueError"),
+  ],
+)
+def test_the_first_line_fits_into_another_message(message, line):
+  assert files.first_line(ValueError(message)) == line
