@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Write what a pod needs.
+r"""Write the file that starts a run on a TPU pod.
 
   python -m launch.pods --kind=jobset --topology=v5e:16x16 --name=bert \
     --image=REGISTRY/bertjax:TAG --config=configs/pretrain.py:size=base \
@@ -8,7 +8,7 @@ r"""Write what a pod needs.
     --config.data.store=gs://BUCKET/store
 
 Kinds: a JobSet for Kubernetes, a script for TPU VMs, a SkyPilot task, and the
-Dockerfile of the image. What stands after `--` goes to `launch.pretrain`.
+Dockerfile of the image. Arguments after `--` go to `launch.pretrain`.
 """
 
 import os
@@ -18,20 +18,14 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from bertjax import files
 from launch import cli
-from launch.pods import (
-  buckets,
-  dockerfile,
-  jobset,
-  skypilot,
-  topologies,
-  tpu_vm,
-)
+from launch.pods import buckets, jobset, skypilot, topologies, tpu_vm
 from launch.pods.workload import GRACE_SECONDS, Workload, make_command
 
 _RUN = ("topology", "name", "config", "workdir", "env", "spot")
 _RESTARTS = ("slices", "max_restarts", "grace_seconds", "service_account")
-# The flags that each kind reads; another one given is a misunderstanding.
+# The flags that each kind reads; any other is refused.
 KINDS = {
   "jobset": (*_RUN, *_RESTARTS, "image", "queue", "namespace"),
   "tpu_vm": (*_RUN, *_RESTARTS, "zone", "project"),
@@ -43,34 +37,56 @@ _NEEDED = ("topology", "name", "config", "workdir", "image", "zone")
 
 def define_flags() -> None:
   """Define the flags."""
-  flags.DEFINE_string("kind", None, f"One of {', '.join(KINDS)}.")
-  flags.DEFINE_string("output", None, "File to write; standard output if none.")
-  flags.DEFINE_string("topology", None, "Of a slice, as v5e:16x16.")
-  flags.DEFINE_integer("slices", 1, "How many slices.")
-  flags.DEFINE_string("name", None, "Of the run in the cloud.")
-  flags.DEFINE_string("config", None, "As --config of launch.pretrain.")
-  flags.DEFINE_string("workdir", None, "Of the run: gs://BUCKET/…")
-  flags.DEFINE_multi_string("env", [], "NAME=VALUE on every host; repeatable.")
-  flags.DEFINE_bool("spot", False, "On machines that may be taken away.")
-  flags.DEFINE_integer("max_restarts", 100, "How often it may start again.")
-  flags.DEFINE_integer(
-    "grace_seconds", GRACE_SECONDS, "From the request to stop until the end."
+  flags.DEFINE_string("kind", None, f"What to write: {', '.join(KINDS)}.")
+  flags.DEFINE_string(
+    "output", None, "File to write; without it, to standard output."
   )
-  flags.DEFINE_string("service_account", "", "Who may use the bucket.")
-  flags.DEFINE_string("image", None, "With bertjax; jobset.")
-  flags.DEFINE_string("queue", "", "Kueue's LocalQueue; jobset.")
-  flags.DEFINE_string("namespace", "default", "Of Kubernetes; jobset.")
-  flags.DEFINE_string("zone", None, "As us-west4-a; tpu_vm.")
-  flags.DEFINE_string("project", "", "gcloud's own if none; tpu_vm.")
+  flags.DEFINE_string(
+    "topology", None, "Topology of each slice, for example v5e:16x16."
+  )
+  flags.DEFINE_integer("slices", 1, "Number of slices.")
+  flags.DEFINE_string("name", None, "Name of the run in the cloud.")
+  flags.DEFINE_string(
+    "config", None, "Config of the run, as --config of launch.pretrain."
+  )
+  flags.DEFINE_string(
+    "workdir", None, "Folder of the run in a bucket, as gs://BUCKET/bert."
+  )
+  flags.DEFINE_multi_string(
+    "env", [], "Variable to set on every host, as NAME=VALUE; repeatable."
+  )
+  flags.DEFINE_bool("spot", False, "Use spot machines, which may be preempted.")
+  flags.DEFINE_integer(
+    "max_restarts", 100, "How often the run may be restarted (jobset, tpu_vm)."
+  )
+  flags.DEFINE_integer(
+    "grace_seconds",
+    GRACE_SECONDS,
+    "Seconds between the request to stop and the kill (jobset, tpu_vm).",
+  )
+  flags.DEFINE_string(
+    "service_account",
+    "",
+    "Account that may use the bucket (jobset: of Kubernetes; tpu_vm).",
+  )
+  flags.DEFINE_string("image", None, "Image that has bertjax (jobset).")
+  flags.DEFINE_string("queue", "", "LocalQueue of Kueue (jobset).")
+  flags.DEFINE_string("namespace", "default", "Kubernetes namespace (jobset).")
+  flags.DEFINE_string(
+    "zone", None, "Zone of the TPU VMs, for example us-west4-a (tpu_vm)."
+  )
+  flags.DEFINE_string(
+    "project", "", "Cloud project; without it, that of gcloud (tpu_vm)."
+  )
   flags.mark_flag_as_required("kind")
 
 
 def text(arguments: Sequence[str]) -> str:
-  """What the flags ask for; `arguments` go to the launcher."""
+  """Return the text of the file; `arguments` go to the launcher."""
   given = flags.FLAGS
   _check_flags(given.kind, arguments)
   if given.kind == "dockerfile":
-    return dockerfile.write()
+    return tpu_vm.template("Dockerfile")
   workload = _workload(arguments)
   if given.kind == "jobset":
     return jobset.write(
@@ -85,31 +101,27 @@ def text(arguments: Sequence[str]) -> str:
 
 
 def write_file(path: str | os.PathLike[str], content: str) -> str:
-  """Write `path`, whole or not at all; return what was done.
-
-  A script may be run at once.
+  """Write `path` atomically, executable if it is a script; return a message.
 
   Raises:
-    ValueError: it is there and says something else.
+    ValueError: the file exists with other content.
   """
   target = pathlib.Path(path)
   if target.exists():
     if target.is_file() and target.read_text(encoding="utf-8") == content:
-      return f"{target} is there already, and the same"
+      return f"{target} exists already, with the same content"
     raise ValueError(
-      f"{target} is there and says something else; remove it or give another"
+      f"{target} exists with other content; remove it, or give another --output"
     )
   target.parent.mkdir(parents=True, exist_ok=True)
-  partial = target.with_name(target.name + ".partial")
-  partial.write_text(content, encoding="utf-8")
+  files.write_text(target, content)
   if content.startswith("#!"):
-    partial.chmod(0o755)
-  partial.replace(target)
+    target.chmod(0o755)
   return f"wrote {target}"
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-  """Cut `argv` at `--`: what is ours, and what is the launcher's."""
+  """Split `argv` at `--` into our own arguments and the launcher's."""
   if "--" not in argv:
     return list(argv), []
   place = argv.index("--")
@@ -133,21 +145,23 @@ def _workload(arguments: Sequence[str]) -> Workload:
 
 
 def _check_flags(kind: str, arguments: Sequence[str]) -> None:
-  """Raise ValueError for a flag that is missing, or that nobody would read."""
+  """Raise ValueError for a flag that is missing or that has no effect."""
   if kind not in KINDS:
     raise ValueError(f"--kind={kind}; give one of {', '.join(KINDS)}")
   every = {name for names in KINDS.values() for name in names}
   for name in sorted(every):
     if flags.FLAGS[name].present and name not in KINDS[kind]:
-      raise ValueError(f"--kind={kind} has no use for --{name}; leave it out")
+      raise ValueError(f"--kind={kind} does not use --{name}; leave it out")
     if name in _NEEDED and name in KINDS[kind] and not flags.FLAGS[name].value:
       raise ValueError(f"--kind={kind} needs --{name}=…")
   if arguments and not KINDS[kind]:
-    raise ValueError(f"--kind={kind} has no use for {arguments[0]!r} after --")
+    raise ValueError(
+      f"--kind={kind} does not use {arguments[0]!r} after --; leave it out"
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
-  """Write what the flags say."""
+  """Write the file that the flags ask for."""
   content = text(arguments)
   if flags.FLAGS.output is None:
     print(content, end="")

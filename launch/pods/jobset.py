@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A JobSet for GKE: one Job a slice, one pod a host, all start and stop as one.
+"""A JobSet for GKE: a Job for each slice, a pod for each host.
 
-How an exit code travels: the Job's `podFailurePolicy` fails the Job with the
-reason PodFailurePolicy if the code is no restart code, and for that reason
-alone the JobSet fails. Any other failure is one of a Job with `backoffLimit`
-0, and starts the whole set again, up to `maxRestarts` times.
+All pods start and stop together. If a pod exits with a code that is no restart
+code, `podFailurePolicy` fails its Job with the reason PodFailurePolicy, which
+fails the JobSet. Any other exit fails a Job as well, because its
+`backoffLimit` is 0, and the whole set starts again, up to `maxRestarts` times.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from launch.pods.workload import RESTART_CODES, Workload, check_label
 API = "jobset.x-k8s.io/v1alpha2"
 CONTAINER = "pretrain"
 JOB = "slice"
-# GKE's driver of Cloud Storage FUSE, and what has it start beside a pod.
+# GKE's driver of Cloud Storage FUSE, and the annotation that adds its sidecar.
 CSI_DRIVER = "gcsfuse.csi.storage.gke.io"
 CSI_ANNOTATION = "gke-gcsfuse/volumes"
-# Of libtpu, of Megascale between slices, and of JAX's coordinator (8482 unless
-# --coordinator_address says another).
+# Ports of libtpu, of Megascale between slices, and of JAX's coordinator, which
+# uses 8482 unless --coordinator_address has another.
 PORTS = {"libtpu": 8471, "megascale": 8080, "coordinator": 8482}
 
 _TPU = "google.com/tpu"
@@ -31,13 +31,13 @@ _SPOT = f"{_NODE}gke-spot"
 def make_manifest(
   workload: Workload, *, image: str, queue: str = "", namespace: str = "default"
 ) -> dict[str, Any]:
-  """The manifest, ready for `kubectl apply`.
+  """Return the manifest, ready for `kubectl apply`.
 
   Args:
-    workload: what runs.
-    image: with bertjax, as the Dockerfile of this package makes it.
+    workload: the run.
+    image: an image that has bertjax, such as that of `--kind=dockerfile`.
     queue: Kueue's LocalQueue; "" starts at once, without Kueue.
-    namespace: of everything.
+    namespace: Kubernetes namespace of all objects.
 
   Raises:
     ValueError: a name that Kubernetes would refuse.
@@ -46,7 +46,7 @@ def make_manifest(
   metadata: dict[str, Any] = {
     "name": workload.name,
     "namespace": namespace,
-    # A slice is a node pool, and takes the whole of one.
+    # A slice is a node pool, and each Job gets one alone.
     "annotations": {
       "alpha.jobset.sigs.k8s.io/exclusive-topology": f"{_NODE}gke-nodepool"
     },
@@ -58,14 +58,14 @@ def make_manifest(
     "kind": "JobSet",
     "metadata": metadata,
     "spec": {
-      # Kueue sets it free. Said here, nothing starts ahead of the queue even
-      # where Kueue's webhook did not see the set.
+      # Kueue resumes the set. Suspended from the beginning, nothing starts
+      # ahead of the queue even if Kueue's webhook missed the set.
       **({"suspend": True} if queue else {}),
       # The headless service by which the hosts find the coordinator.
       "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
       "failurePolicy": {
         "maxRestarts": workload.max_restarts,
-        # Pods still saving are waited for: two sets never share a workdir.
+        # Wait for pods that still save: two sets must not share a workdir.
         "restartStrategy": "BlockingRecreate",
         "rules": [
           {
@@ -89,7 +89,7 @@ def make_manifest(
 def write(
   workload: Workload, *, image: str, queue: str = "", namespace: str = "default"
 ) -> str:
-  """`make_manifest` as YAML."""
+  """Return `make_manifest` as YAML."""
   manifest = make_manifest(
     workload, image=image, queue=queue, namespace=namespace
   )
@@ -101,7 +101,7 @@ def write(
 
 
 def _check(workload: Workload, image: str, queue: str, namespace: str) -> None:
-  # A Job's pods are numbered and end in five letters of their own.
+  # Kubernetes numbers the pods of a Job and adds five random letters.
   last = f"-{JOB}-{workload.slices - 1}-{workload.slice.hosts - 1}-abcde"
   check_label("name", workload.name, suffix=last)
   check_label("namespace", namespace)
@@ -119,7 +119,7 @@ def _job(workload: Workload, image: str) -> dict[str, Any]:
     "parallelism": hosts,
     "completions": hosts,
     "completionMode": "Indexed",
-    # No pod is replaced alone: the others wait in a collective for the old.
+    # Never replace a single pod: the others wait in a collective for it.
     "backoffLimit": 0,
     "podFailurePolicy": {
       "rules": [
@@ -161,14 +161,14 @@ def _pod(workload: Workload, image: str) -> dict[str, Any]:
       }
     ]
   if workload.slices > 1:
-    # Between slices the pods' own network costs bandwidth.
+    # Between slices, the pod network has less bandwidth than the host's.
     pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
   if workload.service_account:
     pod["serviceAccountName"] = workload.service_account
   return pod | {
     "containers": [_container(workload, image)],
-    # Input workers hand batches over in shared memory, of which a container
-    # has 64 MB.
+    # Input workers pass batches through shared memory; a container has 64 MB
+    # of it by default.
     "volumes": [
       {"name": "shm", "emptyDir": {"medium": "Memory"}},
       _bucket(workload),
@@ -177,13 +177,13 @@ def _pod(workload: Workload, image: str) -> dict[str, Any]:
 
 
 def _bucket(workload: Workload) -> dict[str, Any]:
-  """The volume of the bucket."""
+  """Return the volume that mounts the bucket."""
   attributes = {
     "bucketName": workload.bucket,
     "mountOptions": buckets.CSI_OPTIONS,
   }
   if workload.slices > 1:
-    # On the host's network the driver takes the pod's account only if asked.
+    # On the host's network, the driver uses the pod's account only if asked.
     attributes["hostNetworkPodKSA"] = "true"
   return {
     "name": "bucket",
@@ -192,7 +192,7 @@ def _bucket(workload: Workload) -> dict[str, Any]:
 
 
 def _literal(text: str) -> str:
-  """Kubernetes puts a variable in for $(NAME), and takes $$ for a $."""
+  """Escape what Kubernetes would replace by a variable: $(NAME)."""
   return text.replace("$(", "$$(")
 
 
@@ -202,8 +202,8 @@ def _container(workload: Workload, image: str) -> dict[str, Any]:
     "name": CONTAINER,
     "image": image,
     "command": [_literal(word) for word in workload.command],
-    # TPU_WORKER_ID, TPU_WORKER_HOSTNAMES and, for several slices, MEGASCALE_*
-    # are put in by GKE; JAX finds the coordinator from them.
+    # GKE sets TPU_WORKER_ID, TPU_WORKER_HOSTNAMES and, for several slices,
+    # MEGASCALE_*; JAX finds the coordinator from them.
     "env": [
       {"name": name, "value": _literal(value)}
       for name, value in workload.variables.items()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A SkyPilot task: TPU VMs, found and replaced by `sky jobs launch`."""
+"""A SkyPilot task: `sky jobs launch` finds TPU VMs and replaces them."""
 
 import shlex
 from typing import Any
@@ -8,15 +8,15 @@ from typing import Any
 from launch.pods import buckets, tpu_vm, yaml_text
 from launch.pods.workload import RESTART_CODES, Workload
 
-# What SkyPilot 0.14 starts as TPU VMs; it has no tpu7x yet.
+# Kinds that SkyPilot 0.14 starts as TPU VMs; tpu7x is not among them.
 KINDS = ("v4", "v5e", "v5p", "v6e")
 
 
 def make_task(workload: Workload) -> dict[str, Any]:
-  """The task.
+  """Return the task.
 
   Raises:
-    ValueError: a slice that SkyPilot does not start.
+    ValueError: SkyPilot cannot start these slices.
   """
   if workload.slice.kind not in KINDS:
     raise ValueError(
@@ -25,13 +25,13 @@ def make_task(workload: Workload) -> dict[str, Any]:
     )
   if workload.slices > 1:
     raise ValueError(
-      f"--slices={workload.slices}: SkyPilot joins no slices; use "
+      f"--slices={workload.slices}: SkyPilot starts a single slice; use "
       "--kind=jobset or --kind=tpu_vm"
     )
   accelerator = f"tpu-{tpu_vm.accelerator_type(workload.slice)}"
   return {
     "name": workload.name,
-    # The folder it is launched from goes to every host of the slice.
+    # SkyPilot copies the current folder to every host of the slice.
     "workdir": ".",
     "file_mounts": {
       buckets.mount_point(workload.bucket): {
@@ -39,7 +39,7 @@ def make_task(workload: Workload) -> dict[str, Any]:
         "mode": "MOUNT",
       }
     },
-    # A slice is one node; setup and run happen on each of its hosts.
+    # A slice is one node; SkyPilot runs `setup` and `run` on all its hosts.
     "num_nodes": 1,
     "resources": {
       "infra": "gcp",
@@ -51,7 +51,7 @@ def make_task(workload: Workload) -> dict[str, Any]:
       "use_spot": workload.spot,
       "job_recovery": {
         "strategy": "EAGER_NEXT_REGION",
-        # Of errors none is tried again but those of these codes.
+        # No other failure is tried again.
         "max_restarts_on_errors": 0,
         "recover_on_exit_codes": yaml_text.Inline(RESTART_CODES),
       },
@@ -63,7 +63,7 @@ def make_task(workload: Workload) -> dict[str, Any]:
 
 
 def write(workload: Workload) -> str:
-  """`make_task` as YAML."""
+  """Return `make_task` as YAML."""
   return (
     f"# {workload.slice}, {workload.slice.hosts} hosts. Made by "
     "`python -m launch.pods --kind=skypilot`.\n"

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which TPU slices exist, and what each cloud interface calls them.
+"""The TPU slices that can be scheduled, and their names in each interface.
 
-About scheduling only. Sources: the tables of "Plan TPUs in GKE" (labels,
-machines, topologies) and of the Cloud TPU pages on each chip (accelerator
-types, runtime versions), as XPK and kubectl-ray restate them.
+Sources: the tables of "Plan TPUs in GKE" (labels, machines, topologies) and of
+the Cloud TPU pages on each chip (accelerator types, runtime versions), as XPK
+and kubectl-ray restate them.
 """
 
 import math
@@ -19,10 +19,10 @@ class Chip(NamedTuple):
 
   Attributes:
     gke_accelerator: value of the node label `gke-tpu-accelerator`.
-    accelerator_type: what stands before the number in gcloud's name.
-    counted: what the number in that name counts on each chip.
+    accelerator_type: gcloud's name of a slice, without its number.
+    counted: by how much that number grows with each chip: 2 counts cores.
     runtime_version: image of a TPU VM.
-    machines: machine type by chips per host.
+    machines: chips per host → machine type.
   """
 
   gke_accelerator: str
@@ -72,15 +72,15 @@ CHIPS = {
 
 
 class Slice(NamedTuple):
-  """One slice, ready to be asked for.
+  """One slice, with all names that are needed to request it.
 
   Attributes:
     kind: key of CHIPS.
     shape: chips along each axis of the torus.
-    chips_per_host: also those of one pod.
-    hosts: machines of the slice; pods of one Job.
+    chips_per_host: chips of each host, and of each pod.
+    hosts: machines of the slice, and pods of one Job.
     machine: machine type of each host.
-    accelerator_type: gcloud's name, None where that name is of another shape.
+    accelerator_type: gcloud's name; None if that name means another shape.
   """
 
   kind: str
@@ -92,7 +92,7 @@ class Slice(NamedTuple):
 
   @property
   def chips(self) -> int:
-    """Chips of the slice."""
+    """Number of chips of the slice."""
     return math.prod(self.shape)
 
   @property
@@ -102,7 +102,7 @@ class Slice(NamedTuple):
 
   @property
   def chip(self) -> Chip:
-    """What holds for every slice of its kind."""
+    """The kind of TPU."""
     return CHIPS[self.kind]
 
   def __str__(self) -> str:
@@ -110,15 +110,16 @@ class Slice(NamedTuple):
 
 
 def find(text: str) -> Slice:
-  """The slice called `text`.
+  """Return the slice named `text`, for example v5e:16x16.
 
   Raises:
-    ValueError: nothing of that name can be scheduled; names the nearest.
+    ValueError: it cannot be scheduled; the message names the nearest that can.
   """
   kind, shape = slices.parse(text)
   if kind == "v3":
     raise ValueError(
-      f"--topology={text}: v3 is not made here; give one of {', '.join(CHIPS)}"
+      f"--topology={text}: launch.pods does not write files for v3; give "
+      f"{', '.join(CHIPS)}"
     )
   if kind not in CHIPS:
     raise ValueError(f"--topology={text}: give one of {', '.join(CHIPS)}")
@@ -132,9 +133,9 @@ def find(text: str) -> Slice:
 
 def _make(kind: str, shape: slices.Shape) -> Slice:
   chip, chips = CHIPS[kind], math.prod(shape)
-  # Eight chips of a 2-D kind are one machine; everything larger is of fours.
+  # Eight chips of a 2-D kind are one machine; larger slices have machines of 4.
   per_host = chips if chips in chip.machines and chips <= 8 else 4
-  # gcloud's name tells the number only, and means the most compact shape.
+  # gcloud's name has the number only, and means the most compact shape.
   usual = next(s for s in slices.shapes(kind) if math.prod(s) == chips)
   name = f"{chip.accelerator_type}-{chips * chip.counted}"
   return Slice(

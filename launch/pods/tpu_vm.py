@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A script for TPU VMs: a queued resource, and one command on every worker.
 
-Two bash files under `templates` do the work and hold no setting. This module
-puts the settings, quoted, in front of each.
+Two bash files under `templates` do the work and have no settings. This module
+writes the settings, quoted, in front of each.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ from launch.pods.workload import Workload, check_label
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _END = "END_OF_WORKER"
 _HEAD = """\
-# What is quoted is meant as it stands.
+# Quoted text is meant literally.
 # shellcheck disable=SC2016
 set -euo pipefail
 
@@ -26,48 +26,48 @@ set -euo pipefail
 
 
 def template(name: str) -> str:
-  """The text of a file under `templates`."""
+  """Return the text of a file under `templates`."""
   return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def install_script() -> str:
-  """A bash function `install ENVIRONMENT SOURCES`."""
+  """Return a bash function, `install ENVIRONMENT SOURCES`."""
   return template("install.sh")
 
 
-def accelerator_type(piece: Slice) -> str:
-  """The name that gcloud has for the slice, as v5litepod-256.
+def accelerator_type(tpu_slice: Slice) -> str:
+  """Return gcloud's name of the slice, for example v5litepod-256.
 
   Raises:
-    ValueError: that name means another shape of as many chips.
+    ValueError: that name means another shape with the same number of chips.
   """
-  if piece.accelerator_type is None:
+  if tpu_slice.accelerator_type is None:
     usual = next(
       shape
-      for shape in slices.shapes(piece.kind)
-      if piece.chips == piece._replace(shape=shape).chips
+      for shape in slices.shapes(tpu_slice.kind)
+      if tpu_slice.chips == tpu_slice._replace(shape=shape).chips
     )
-    other = piece._replace(shape=usual)
+    other = tpu_slice._replace(shape=usual)
     raise ValueError(
-      f"--topology={piece}: gcloud names slices by their size alone, and one "
-      f"of {piece.chips} chips is {other}; take that, or --kind=jobset"
+      f"--topology={tpu_slice}: gcloud names slices by their size alone, and "
+      f"one of {tpu_slice.chips} chips is {other}; give that, or --kind=jobset"
     )
-  return piece.accelerator_type
+  return tpu_slice.accelerator_type
 
 
 def write(workload: Workload, *, zone: str, project: str = "") -> str:
-  """The script.
+  """Return the script.
 
   Args:
-    workload: what runs.
-    zone: where the slices are asked for.
-    project: of the cloud; "" is gcloud's own setting.
+    workload: the run.
+    zone: zone of the TPU VMs.
+    project: cloud project; "" is gcloud's own setting.
 
   Raises:
-    ValueError: a slice or a name that gcloud would refuse.
+    ValueError: gcloud would refuse the slice or a name.
   """
   if not zone:
-    raise ValueError("--zone is missing; give one as us-west4-a")
+    raise ValueError("--zone is missing; give one, for example us-west4-a")
   check_label("zone", zone)
   last = f"-{workload.slices - 1}" if workload.slices > 1 else ""
   check_label("name", workload.name, suffix=last)
@@ -82,7 +82,7 @@ def write(workload: Workload, *, zone: str, project: str = "") -> str:
       _array("place", place),
       _array("creation", _creation(workload)),
       _array("nodes", _nodes(workload)),
-      "\n# What lies on every worker and runs there.\n",
+      "\n# This script is copied to every worker and runs there.\n",
       f"worker_script() {{\n  cat <<'{_END}'\n",
       worker_script(workload),
       f"{_END}\n}}\n\n",
@@ -92,7 +92,7 @@ def write(workload: Workload, *, zone: str, project: str = "") -> str:
 
 
 def worker_script(workload: Workload) -> str:
-  """What runs on each worker: install, start, run, stop, status."""
+  """Return the script of a worker: install, start, run, stop, status."""
   python, *rest = workload.command
   assert python == "python"
   environment = [
@@ -124,7 +124,7 @@ def _nodes(workload: Workload) -> list[str]:
 
 
 def _creation(workload: Workload) -> list[str]:
-  """What the queued resource is made with."""
+  """Return the flags that create the queued resource."""
   if workload.slices == 1:
     names = [f"--node-id={workload.name}"]
   else:
@@ -147,5 +147,5 @@ def _array(name: str, items: Sequence[str]) -> str:
 
 
 def _quote(text: str) -> str:
-  """As shlex.quote, also where bash alone would not ask for it."""
+  """Quote `text` always; shlex.quote leaves plain words unquoted."""
   return "'" + text.replace("'", "'\"'\"'") + "'\n"

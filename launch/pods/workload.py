@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What runs, whatever starts it: one command, the same on every host."""
+"""The run on a pod: one command, equal on every host, whatever starts it."""
 
 import dataclasses
 import re
@@ -10,15 +10,15 @@ from launch import cli
 from launch.pods import buckets
 from launch.pods.topologies import Slice
 
-# Preempted, stuck, or lost a peer: start again. Everything else that is not 0
-# is a mistake, which the next try would meet too.
+# Codes after which the run starts again: preempted, stuck, killed, or another
+# process was lost. All others but 0 are mistakes, which a restart would repeat.
 RESTART_CODES = (cli.RESTART, *range(127, 256))
 
-# Long enough to finish a step and to save it; Kubernetes gives 30.
+# Seconds to finish a step and to save it; Kubernetes gives 30 by default.
 GRACE_SECONDS = 300
 
-# JAX finds these on a pod. One value for all hosts would be wrong on most.
-_OF_ONE_HOST = ("coordinator_address", "num_processes", "process_id")
+# JAX finds these on a pod; each host needs its own.
+_HOST_FLAGS = ("coordinator_address", "num_processes", "process_id")
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE", re.I)
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL_LENGTH = 63
@@ -29,16 +29,16 @@ class Workload:
   """A pre-training run on one or more equal slices.
 
   Attributes:
-    name: of the run in the cloud.
-    slice: what each slice is.
-    slices: how many.
-    command: argument list, the same on every host.
-    bucket: mounted on every host, at `buckets.mount_point`.
-    environment: NAME=VALUE each.
-    max_restarts: how often it is started again.
-    grace_seconds: from the request to stop until it is killed.
-    spot: whether the machines may be taken away.
-    service_account: whose rights to the bucket it has; "" the default's.
+    name: name of the run in the cloud.
+    slice: each of the slices.
+    slices: number of slices.
+    command: argument list, equal on every host.
+    bucket: the bucket mounted on every host, at `buckets.mount_point`.
+    environment: variables, as NAME=VALUE.
+    max_restarts: how often the run may be restarted.
+    grace_seconds: time between the request to stop and the kill.
+    spot: whether the machines are spot machines, which may be preempted.
+    service_account: account that may use the bucket; "" is the default one.
   """
 
   name: str
@@ -59,9 +59,9 @@ class Workload:
     _at_least("grace_seconds", self.grace_seconds, 1)
     if self.slices > 1 and self.slice.hosts == 1:
       raise ValueError(
-        f"--slices={self.slices} of {self.slice}: several slices are joined "
-        "over hosts of larger ones; take one slice of more chips, or a "
-        "topology of several hosts"
+        f"--slices={self.slices} of {self.slice}: several slices need "
+        "more than one host each; give one slice of more chips, or a topology "
+        "of several hosts"
       )
     names = [_environment_name(pair) for pair in self.environment]
     for name in names:
@@ -70,31 +70,31 @@ class Workload:
 
   @property
   def variables(self) -> dict[str, str]:
-    """The environment of every host: what it was given over what holds."""
+    """Variables of every host; those of `environment` replace the defaults."""
     given = dict(pair.split("=", 1) for pair in self.environment)
-    # Without a TPU it fails, rather than train on the CPU.
+    # Without a TPU, JAX fails instead of training on the CPU.
     return {"JAX_PLATFORMS": "tpu,cpu", "PYTHONUNBUFFERED": "1"} | given
 
 
 def make_command(
   config: str, workdir: str, arguments: Sequence[str]
 ) -> tuple[str, ...]:
-  """The launcher's command line.
+  """Return the launcher's command line.
 
   Args:
-    config: as --config of the launcher, a path below the repository's root.
-    workdir: in a bucket, since hosts share no disk and a restart may be on
-      others; the launcher gets the folder that it is mounted as.
-    arguments: what stood after `--`.
+    config: --config of the launcher, a path below the repository's root.
+    workdir: a folder in a bucket, because hosts share no disk and a restart may
+      get other hosts; the launcher gets the path where it is mounted.
+    arguments: further arguments of the launcher.
 
   Raises:
-    ValueError: a value that cannot work on every host.
+    ValueError: a value cannot be right on every host.
   """
   place = buckets.parse(workdir)
   if config.startswith("/") or not config:
     raise ValueError(
       f"--config={config!r} is read on the pod: give a path below the "
-      "repository's root, as configs/pretrain.py:size=base"
+      "repository's root, for example configs/pretrain.py:size=base"
     )
   for argument in arguments:
     _check_argument(argument)
@@ -107,10 +107,10 @@ def make_command(
 
 
 def check_label(flag: str, value: str, *, suffix: str = "") -> None:
-  """Raise ValueError unless `value` with `suffix` can name things.
+  """Raise ValueError unless `value` with `suffix` is a valid name.
 
-  The rule is RFC 1035's label, which Services have and other objects include
-  (they also allow a digit in front).
+  The rule is that of labels in RFC 1035, which Kubernetes has for Services;
+  other objects allow a digit in front as well.
   """
   if not _LABEL.fullmatch(value):
     raise ValueError(
@@ -120,8 +120,8 @@ def check_label(flag: str, value: str, *, suffix: str = "") -> None:
   if len(value + suffix) > _LABEL_LENGTH:
     room = _LABEL_LENGTH - len(suffix)
     raise ValueError(
-      f"--{flag}={value!r} has {len(value)} characters, of which "
-      f"{room} fit: its longest use is {value + suffix!r}"
+      f"--{flag}={value!r} has {len(value)} characters; give at most {room}, "
+      f"because {value + suffix!r} has to fit {_LABEL_LENGTH}"
     )
 
 
@@ -136,11 +136,11 @@ def _environment_name(pair: str) -> str:
     raise ValueError(f"--env={pair!r}; write it as NAME=VALUE")
   if _SECRET.search(name):
     raise ValueError(
-      f"--env={name}=… looks like a secret, which does not belong into a file; "
-      "give the service account the right instead"
+      f"--env={name}=… looks like a secret, which must not be in a file; give "
+      "the service account the right instead"
     )
   if "\n" in pair:
-    raise ValueError(f"--env={name}=… has a line break, which no host reads")
+    raise ValueError(f"--env={name}=… has a line break; remove it")
   return name
 
 
@@ -150,10 +150,10 @@ def _check_argument(argument: str) -> None:
       f"{argument!r} after -- is no flag; a flag is given as --name=value"
     )
   name, _, value = argument.lstrip("-").partition("=")
-  if name in _OF_ONE_HOST:
+  if name in _HOST_FLAGS:
     raise ValueError(
-      f"{argument!r} after --: JAX finds it on the pod, and the command is "
-      "the same on every host; leave it out"
+      f"{argument!r} after --: JAX finds it on the pod, and every host gets "
+      "the same command; leave it out"
     )
   if name in ("config", "workdir"):
     raise ValueError(f"{argument!r} after --: give --{name} before it")

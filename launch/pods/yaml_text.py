@@ -1,23 +1,23 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""YAML that every reader takes for what it was."""
+"""Write YAML that readers in Go and in Python parse to the same values."""
 
 import re
 from typing import Any
 
 import yaml
 
-# Go's readers take more for numbers and truth values than PyYAML quotes:
-# 1e5, 0o17, y. Quote whatever does not begin like a word, and single letters.
+# Go's parsers read more words as numbers and booleans than PyYAML quotes: 1e5,
+# 0o17, y. Quote everything that does not begin like a word, and single letters.
 _PLAIN = re.compile(r"[A-Za-z][^\n]+")
 
 
 class Inline(list[Any]):
-  """A list to be written on one line, or as few as it takes."""
+  """A list that is written on as few lines as possible."""
 
 
 class _Dumper(yaml.SafeDumper):
-  """Quotes with care, repeats rather than refer, indents lists."""
+  """Quotes as `_PLAIN` asks, writes no references, and indents lists."""
 
   def ignore_aliases(self, data: Any) -> bool:
     return True
@@ -44,7 +44,7 @@ _Dumper.add_representer(Inline, _inline)
 
 
 def write(document: dict[str, Any]) -> str:
-  """`document` as YAML, its keys in their order."""
+  """Return `document` as YAML, with its keys in their order."""
   return yaml.dump(
     document,
     Dumper=_Dumper,

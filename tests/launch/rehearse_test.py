@@ -174,7 +174,7 @@ def test_process_0_alone_talks(stopped):
   code, output, _ = stopped
   assert code == 42, output
   assert "8 cpu (data 1 × fsdp 1 × tensor 8) of 2 processes" in output
-  assert "dropout_rng=threefry: the same on any mesh" in output
+  assert "dropout_rng=threefry: dropout is the same on any mesh" in output
   # What a library prints on its own is not ours to silence.
   own = [line for line in output.splitlines() if line.startswith("[1]")]
   assert not [line for line in own if "error" not in line], own

@@ -1,7 +1,7 @@
 # $1: folder of the environment, $2: folder of the sources.
 install() {
-  # TPU images bring an older Python than bertjax takes; uv brings its own.
-  # Newer images keep pip to themselves unless told otherwise.
+  # The Python of TPU images is too old for bertjax; uv installs a newer one.
+  # Newer images refuse pip without --break-system-packages.
   python3 -m pip install --quiet --user uv ||
     python3 -m pip install --quiet --user --break-system-packages uv ||
     return 1

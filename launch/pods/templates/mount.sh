@@ -8,15 +8,15 @@ install_gcsfuse() {
     sudo tee "$keys" >/dev/null || return 1
   echo "deb [signed-by=$keys] $packages gcsfuse-$(lsb_release -cs) main" |
     sudo tee "$list" >/dev/null || return 1
-  # A machine that has just started may be busy with packages of its own.
+  # A machine that has just started may still hold the lock of apt.
   sudo apt-get -qq -o DPkg::Lock::Timeout=600 update &&
     sudo apt-get -qq -o DPkg::Lock::Timeout=600 --yes install gcsfuse
 }
 
-# By the user who runs the launcher: nobody else sees the folder.
+# Mount as the user who runs the launcher: no other user sees the folder.
 mount_bucket() {
   if mountpoint --quiet "$bucket_folder"; then return; fi
-  # One whose process is gone is in the way.
+  # A mount whose process has died is in the way.
   sudo umount --lazy "$bucket_folder" 2>/dev/null || true
   sudo mkdir --parents "$bucket_folder" &&
     sudo chown "$(id -u):$(id -g)" "$bucket_folder" &&

@@ -1,19 +1,19 @@
-# From here on no line depends on the run.
+# From here on, no line depends on the run.
 poll=${POLL_SECONDS:-30}
 worker=bertjax-worker.sh
 
 usage() {
   cat >&2 <<END
 usage: $0 COMMAND
-  up       create, wait, install, start
-  watch    up, and again whenever the slices are taken away, until it is done
-  create   ask for the slices      wait     until they are there
-  install  send the sources (what is committed), install them
-  start    start it on every worker, unless it runs
-  status   of the slices and of every worker
-  logs     follow the first worker's log
+  up       create, wait, install and start
+  watch    up, again after every preemption, until the run is done
+  create   request the slices      wait     until they are active
+  install  send the committed sources to every worker and install them
+  start    start the run on every worker, unless it is running
+  status   show the state of the slices and of every worker
+  logs     follow the log of the first worker
   stop     ask every worker to save and stop
-  delete   give the slices back; the bucket keeps the run
+  delete   delete the slices; the bucket keeps the run
 END
   exit 2
 }
@@ -28,7 +28,7 @@ state() {
   queued describe --format='value(state.state)' 2>/dev/null || echo ABSENT
 }
 
-# Runs $1 on every worker of every slice, slices side by side.
+# Run $1 on every worker of every slice, on all slices at once.
 everywhere() {
   local node process failed=0 processes=()
   for node in "${nodes[@]}"; do
@@ -50,10 +50,10 @@ on_first() {
 create() {
   case "$(state)" in
     ABSENT) ;;
-    # Taken away or refused: a queued resource does not come back by itself.
+    # Preempted or refused: a queued resource does not come back by itself.
     SUSPENDED | SUSPENDING | FAILED) delete || return 1 ;;
     *)
-      echo "$name is there already" >&2
+      echo "$name exists already" >&2
       return 0
       ;;
   esac
@@ -77,11 +77,11 @@ wait_active() {
 }
 
 install_all() {
-  # Each line says that it failed: a function called in a condition, as by
-  # watch, does not stop at an error by itself.
+  # Each line returns its failure: `set -e` has no effect in a function that is
+  # called in a condition, as `watch` does.
   local folder node
   if [ -n "$(git status --porcelain --untracked-files=no)" ]; then
-    echo "what is not committed stays here" >&2
+    echo "changes that are not committed are not sent" >&2
   fi
   folder=$(mktemp -d) || return 1
   git archive --format=tar.gz --output="$folder/bertjax.tar.gz" HEAD ||
@@ -123,7 +123,7 @@ watch() {
             echo "stopped with $outcome; see $0 logs" >&2
             return 1
             ;;
-          # Made by another start of this script, or not installed yet.
+          # Created by another start of this script, or not installed yet.
           *absent* | *unreachable*) install_all && start || true ;;
         esac
         ;;

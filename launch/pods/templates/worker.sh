@@ -3,21 +3,22 @@ home=$HOME/bertjax-run
 log=$home/run.log
 pause=${PAUSE_SECONDS:-10}
 
-# Preempted, stuck or bereft of a peer: 42, and what signals leave behind.
+# Preempted, stuck, or another process was lost: 42; killed by a signal: 128 and
+# more.
 restartable() { [ "$1" -eq 42 ] || [ "$1" -ge 127 ]; }
 
-# A lock and no process number, which another process may have by now.
+# A lock, because another process may have the process id by now.
 running() { [ -f "$home/lock" ] && ! flock --nonblock "$home/lock" true; }
 
-# In the foreground; the command's exit code, which also lies in $home/exit.
+# Run in the foreground; return the exit code and write it to $home/exit.
 run() {
   local restarts=0 code
   child='' stopping=''
   mkdir -p "$home"
   exec 9>"$home/lock"
-  # Who asks whether it runs holds the lock for a moment.
+  # `running` in another shell holds the lock for a moment.
   flock --wait 5 9 || {
-    echo "it runs already"
+    echo "it is running already"
     return 1
   }
   rm -f "$home/exit"
@@ -25,8 +26,8 @@ run() {
   trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" || true' TERM INT
   cd "$HOME/bertjax"
   while :; do
-    # Each time, as a restart of the machine undoes it; and without the lock,
-    # which the mount would keep.
+    # Mount before each start, because the machine may have restarted; without
+    # the lock, which the mount would keep.
     if ! mount_bucket 9>&-; then
       code=1
       break
@@ -36,7 +37,7 @@ run() {
     child=$!
     code=0
     wait "$child" || code=$?
-    # The signal ended the wait; the run itself is still saving.
+    # The signal ended the wait; the run may still be saving.
     if [ -n "$stopping" ] && kill -0 "$child" 2>/dev/null; then
       code=0
       wait "$child" || code=$?
@@ -56,13 +57,13 @@ run() {
 
 start() {
   if running; then
-    echo "it runs already"
+    echo "it is running already"
     return
   fi
   mkdir -p "$home"
   rm -f "$home/exit"
   nohup setsid bash "$0" run >>"$log" 2>&1 </dev/null &
-  # Not before it holds the lock: who asks next is to hear that it runs.
+  # Wait until it holds the lock, so that `status` says that it is running.
   for _ in {1..100}; do
     if running || [ -f "$home/exit" ]; then break; fi
     sleep 0.1
@@ -79,7 +80,7 @@ stop() {
     waited=$((waited + 1))
   done
   if running; then
-    echo "still saving after $grace_seconds s; it goes on"
+    echo "still saving after $grace_seconds s; not killed"
     return 1
   fi
 }
@@ -96,7 +97,7 @@ status() {
 
 unpack() {
   if running; then
-    echo "it runs; stop it first"
+    echo "it is running; stop it first"
     return 1
   fi
   rm -rf "$HOME/bertjax" && mkdir -p "$HOME/bertjax" &&

@@ -207,7 +207,7 @@ def test_text_that_a_reader_may_take_for_something_else_is_quoted(text):
 # NAME-slice-0-63-abcde: what Kubernetes makes of the name is the limit.
 def test_names_are_as_long_as_pods_allow():
   make_manifest(name="a" * 46)
-  with pytest.raises(ValueError, match="46 fit") as error:
+  with pytest.raises(ValueError, match="give at most 46") as error:
     make_manifest(name="a" * 47)
   assert "-slice-0-63-abcde" in str(error.value)
   assert "\n" not in str(error.value)
@@ -218,7 +218,7 @@ def test_names_are_as_long_as_pods_allow():
   ("settings", "message"),
   [
     ({"queue": "TPU"}, "--queue='TPU'"),
-    ({"queue": "a" * 64}, "63 fit"),
+    ({"queue": "a" * 64}, "give at most 63"),
     ({"image": ""}, "--image=''"),
     ({"image": "a b"}, "--image='a b'"),
     ({"namespace": "a_b"}, "--namespace='a_b'"),

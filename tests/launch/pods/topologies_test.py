@@ -68,7 +68,7 @@ def test_slices_are_called_what_google_calls_them(text, name, hosts, machine):
     ("v5p:4x4x6", "v5p:4x4x4"),
     ("v5p:16x16x48", "v5p:16x16x24"),
     ("v6e:3x3", "v6e:2x4"),
-    ("v3:4x4", "v3 is not made here; give one of v4, v5e"),
+    ("v3:4x4", "launch.pods does not write files for v3; give v4, v5e"),
     ("h100:8", "tpu7x"),
     ("v5e", "v5e:16x16"),
     ("v5e-256", "v5e:16x16"),

@@ -92,7 +92,7 @@ def test_stop_waits_until_it_is_saved_and_does_not_restart(worker, tmp_path):
   worker("start")
   wait_for(tmp_path / "waiting")
   assert worker("status").stdout == "running\n"
-  assert "runs already" in worker("start").stdout
+  assert "is running already" in worker("start").stdout
   assert worker("install").returncode != 0
   assert worker("stop").returncode == 0
   assert worker("status").stdout == "exit 42\n"

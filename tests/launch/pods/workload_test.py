@@ -41,7 +41,7 @@ def test_a_workload_that_cannot_be_is_refused(settings, message):
     (CONFIG, "/tmp/run", (), "--workdir='/tmp/run'"),
     (CONFIG, "gs://", (), "--workdir='gs://'"),
     ("/home/me/c.py", "gs://b/run", (), "--config='/home/me/c.py'"),
-    (CONFIG, "gs://b/run", ("--process_id=3",), "same on every host"),
+    (CONFIG, "gs://b/run", ("--process_id=3",), "every host gets the same"),
     (CONFIG, "gs://b/run", ("--coordinator_address=a:1",), "JAX finds it"),
     (CONFIG, "gs://b/run", ("--workdir=gs://c",), "give --workdir before"),
     (CONFIG, "gs://b/run", ("--bundle=gs://b/c",), "/buckets/BUCKET/bundle"),
