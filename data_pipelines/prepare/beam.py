@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding past one machine: the same pure function, on Apache Beam.
+"""Encode on many machines with Apache Beam.
 
-Beam reads and encodes, which is nearly all of the work, and leaves the spool's
-buckets; writing a store in the order of the hashes stays with one process. So
-the store has the same bytes as one that was made without Beam. Only this
-module and `beam_steps` import apache_beam; launch/BEAM.md tells how to run it.
+Beam reads and encodes, which is nearly all of the work, and fills the buckets
+of the spool; one process then writes the store in the order of the hashes. So
+the store has the same bytes as one that was made without Beam. Only this module
+and `beam_steps` import apache_beam. launch/BEAM.md says how to run it.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ from data_pipelines.prepare import beam_steps
 from data_pipelines.prepare.encoding import Encoder
 
 _LOCAL = ("direct", "directrunner")
-# What DirectRunner has long been. Now it would fetch another one first, a
-# program from GitHub, and start that.
+# What DirectRunner used to be. By now it downloads a program from GitHub and
+# runs that.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _BUCKET_BITS = 6
-# Of a corpus: from there on each bucket is written by 64 workers at a time.
+# From this size of a corpus on 64 workers at a time write each bucket.
 _LARGE_BYTES = 1 << 32
 _LARGE_BITS = 12
 
@@ -44,10 +44,10 @@ _LARGE_BITS = 12
 def check(
   parts: Iterable[Corpus], *, runner: str, options: Sequence[str]
 ) -> None:
-  """Look at what `encode` would be given, before anything is done.
+  """Check the arguments of `encode`, before anything is done.
 
   Raises:
-    ValueError: a mistake in it.
+    ValueError: a mistake in the options or in a corpus.
   """
   parsed = _options(runner, options)
   _place(pathlib.Path(), parsed, runner)
@@ -66,22 +66,22 @@ def encode(
 ) -> tuple[dict[str, Any], Callable[[], None]]:
   """Encode a corpus on `runner` into the files `buckets` of a spool.
 
-  What the workers write is noted beside the buckets. If this process dies, and
-  they end their work, the next call takes that over.
+  The folder that the workers write to is noted beside the buckets. If this
+  process dies and the workers finish, the next call takes their files.
 
   Args:
-    corpus: whose sources the workers read.
-    encoder: what to do with each document.
+    corpus: the corpus whose sources the workers read.
+    encoder: encodes a document.
     buckets: files to write, one for each bucket.
-    runner: of Beam, as "DirectRunner".
-    options: its command-line options.
+    runner: runner of Beam, as "DirectRunner".
+    options: command-line options of the runner.
 
   Returns:
-    Counts, as `shuffle.PartState` calls them, and what removes the files of the
-    workers; until then a call takes them over again.
+    Fields of `encode_pass.PartState`, and a function that deletes the files of
+    the workers. Until it is called, another call takes them again.
 
   Raises:
-    ValueError: text that cannot be read, or options that do not do.
+    ValueError: text cannot be read, or the runner refuses its options.
     OSError: the runner gave up, or files cannot be written or are damaged.
   """
   check([corpus], runner=runner, options=options)
@@ -95,9 +95,9 @@ def encode(
     elif folder:
       raise OSError(
         f"a job of an earlier run may still write to {folder}; wait until it "
-        "has ended, or cancel it and give --restart"
+        "ends, or cancel it and give --restart"
       )
-    # A new name: workers of a run that was killed may still write there.
+    # A new name, because workers of a killed run may still write to the old.
     name = f"bertjax-{uuid.uuid4().hex[:16]}"
     place = _place(buckets[0].parent.parent, parsed, runner)
     folder = FileSystems.join(place, name)
@@ -123,8 +123,8 @@ def _options(runner: str, options: Sequence[str]) -> PipelineOptions:
   unknown = _unknown(options, parsed.get_all_options())
   if unknown:
     raise ValueError(
-      f"runner={runner} knows no {' '.join(unknown)}, and nor does "
-      "launch.prepare; see its --help"
+      f"neither launch.prepare nor runner={runner} has "
+      f"{' '.join(unknown)}; see --help"
     )
   return parsed
 
@@ -141,7 +141,7 @@ def _unknown(options: Sequence[str], known: Mapping[str, Any]) -> list[str]:
 
 
 def _place(here: pathlib.Path, options: PipelineOptions, runner: str) -> str:
-  """A folder where workers write and this process reads."""
+  """Return a folder where workers write and this process reads."""
   if _is_local(runner):
     return str(here)
   place = options.view_as(GoogleCloudOptions).temp_location
@@ -160,7 +160,7 @@ def _check_sources(corpus: Corpus, runner: str) -> None:
     if source.readable_on == "this Python":
       raise ValueError(
         f"corpus {source.name} with runner={runner}: its workers may have "
-        "another Python, with other prose; give files"
+        "another Python, whose text differs; give files"
       )
     if source.readable_on == "this machine" and "dataflow" in runner.lower():
       raise ValueError(
@@ -170,13 +170,13 @@ def _check_sources(corpus: Corpus, runner: str) -> None:
 
 
 def _pipeline(runner: str, options: PipelineOptions) -> Any:
-  """An empty pipeline.
+  """Make an empty pipeline.
 
   Raises:
-    ValueError: the runner is not there, or says that its options will not do.
+    ValueError: the runner is not installed, or refuses its options.
   """
   if _is_local(runner):
-    # Whose errors reach the user anyway.
+    # Its errors reach the user as exceptions.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
   name = _LOCAL_RUNNER if _is_local(runner) else runner
   try:
@@ -196,18 +196,18 @@ def _run(
     try:
       state = result.wait_until_finish()
     except KeyboardInterrupt:
-      result.cancel()  # or it would go on, and cost
+      result.cancel()  # or the job would continue, and cost
       raise
   except Exception as error:
     said = beam_steps.mistake(error)
-    if not said:  # a job that goes on, for all that is known
-      raise OSError(f"the pipeline broke off: {first_line(error)}") from error
+    if not said:  # the job may still be running
+      raise OSError(f"the pipeline failed: {first_line(error)}") from error
     with contextlib.suppress(Exception):
       _forget(folder)
     raise ValueError(said) from None
   if state != PipelineState.DONE:
     raise OSError(
-      f"the pipeline has ended as {state}; see what its runner says"
+      f"the pipeline ended as {state}; see the messages of its runner"
     )
 
 
@@ -216,7 +216,7 @@ def _counts(folder: str) -> str:
 
 
 def _forget(folder: str) -> None:
-  # In a bucket there are no folders, only names that start alike.
+  # A bucket has no folders, only names with a common start.
   (found,) = FileSystems.match([FileSystems.join(folder, "*")])
   if found.metadata_list:
     FileSystems.delete([file.path for file in found.metadata_list])
@@ -230,19 +230,19 @@ def _take_over(
   bits: int,
   buckets: Sequence[pathlib.Path],
 ) -> None:
-  """Put the files of each bucket behind each other.
+  """Concatenate the files of each bucket.
 
   Args:
-    folder: where they lie.
-    files: bytes of each, by names that start with a key.
-    bits: of a hash, that make a key.
+    folder: where the files are.
+    files: bytes of each file, by names that start with a key.
+    bits: bits of a hash that make a key.
     buckets: files to write.
 
   Raises:
-    OSError: one is not as long as it was written.
+    OSError: a file does not have the size that was written.
   """
   for path in buckets:
-    path.unlink(missing_ok=True)  # of a call that was killed
+    path.unlink(missing_ok=True)  # left by a call that was killed
   for name, size in sorted(files.items()):
     bucket = int(name.partition("-")[0]) >> (bits - _BUCKET_BITS)
     source = FileSystems.join(folder, name)

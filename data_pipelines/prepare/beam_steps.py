@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the workers of Apache Beam do: sources → texts → records → files.
+"""Steps of the workers of Apache Beam: sources → texts → records → files.
 
-A runner may do any step twice, also at the same time. So each attempt writes
-under a name of its own, and only what is committed is told of in the end.
+A runner may run any step twice, also at the same time. So each attempt writes
+to a name of its own, and the counts list only the files of attempts that Beam
+committed.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ from data_pipelines.store.layout import token_dtype
 COUNTS = "counts.json"
 FILES = "files"  # in the counts: bytes of each file by name
 _KEY_BITS = 16
-# Of a mistake's words those that no runner quotes, escapes or breaks.
+# Characters of a message that no runner quotes, escapes or wraps.
 _PLAIN = " /:,.;()=+@"
 _MISTAKE = re.compile(rf"<<mistake ([\w%~{re.escape(_PLAIN)}-]+)>>", re.ASCII)
 
@@ -43,12 +44,12 @@ def build(
   """Add the steps to a pipeline.
 
   Args:
-    pipeline: of Beam.
-    sources: what to read, one by a worker at a time.
-    encoder: what to do with each document.
-    folder: where files of records go, a few for each value of the first
-      `bits` bits of a hash, and `COUNTS`, once all is done.
-    bits: at most 16.
+    pipeline: a pipeline of Beam.
+    sources: what to read; a worker reads one source at a time.
+    encoder: encodes a document.
+    folder: where the files of records go, a few for each value of the first
+      `bits` bits of a hash, and `COUNTS`, when all is done.
+    bits: number of bits, at most 16.
   """
   read = (
     pipeline
@@ -77,7 +78,7 @@ def build(
 
 
 def mistake(error: BaseException) -> str:
-  """What a worker had to say to the user, out of what Beam makes of it."""
+  """Find a worker's message to the user in an error of Beam; "" if none."""
   found = _MISTAKE.search(str(error))
   return urllib.parse.unquote(found[1]) if found else ""
 
@@ -87,7 +88,7 @@ def _marked(message: str) -> str:
 
 
 class _Read(apache_beam.DoFn):
-  """Source → texts, several at a time; and what reading has met."""
+  """Source → batches of texts; and the counts of what was read."""
 
   def process(self, source: Source) -> Iterator[Any]:
     counts = ReadCounts()
@@ -104,7 +105,7 @@ class _Read(apache_beam.DoFn):
 
 
 class _Encode(apache_beam.DoFn):
-  """Texts → keys and the bytes of each; and how many they are."""
+  """Texts → keys and records; and the counts of what was encoded."""
 
   def __init__(
     self, encoder: Encoder, bits: int, wanted: Mapping[str, str]
@@ -119,8 +120,8 @@ class _Encode(apache_beam.DoFn):
     for name, wanted in self._wanted.items():
       if here[name] != wanted:
         message = (
-          f"a worker has {name} {here[name]}, this machine {wanted}; make both "
-          "from the same packages and checkout: see launch/BEAM.md"
+          f"a worker has {name} {here[name]}, this machine {wanted}; install "
+          "the same packages and checkout on both: see launch/BEAM.md"
         )
         raise ValueError(_marked(message))
 
@@ -175,7 +176,7 @@ def _write(path: str, parts: Iterable[bytes]) -> int:
 
 
 def add(counts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-  """Sums by name, also of numbers that lie deeper."""
+  """Add up counts by name, in nested mappings too."""
   total: dict[str, Any] = {}
   for each in counts:
     for name, value in each.items():

@@ -1,25 +1,70 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bytes of an encoded document follow from, beside its text."""
+"""Versions of the code that the bytes of an encoded document follow from."""
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
 import pathlib
 import unicodedata
+from collections.abc import Iterator
+
+_PACKAGE = pathlib.Path(__file__).parents[1]
+# What reads and encodes documents, on this machine and on workers of Beam; the
+# tokenizers are reached by their base class alone.
+_ENCODES = (
+  "prepare.encode_pass",
+  "prepare.beam_steps",
+  "tokenizers.wordpiece",
+  "tokenizers.sentencepiece_model",
+)
 
 
 @functools.cache
 def code_versions() -> dict[str, str]:
-  """Versions of packages and tables by name, and a hash of our own code."""
-  code = hashlib.sha256()
-  for path in sorted(pathlib.Path(__file__).parents[1].rglob("*.py")):
-    code.update(path.read_bytes())
+  """Return versions of packages and tables by name, and a hash of our code."""
   found = {
     name: importlib.metadata.version(name)
     for name in ("tokenizers", "sentencepiece")
   }
   return found | {
     "Unicode tables": unicodedata.unidata_version,
-    "code of data_pipelines": code.hexdigest()[:8],
+    "code of data_pipelines": hash_code(_PACKAGE),
   }
+
+
+def hash_code(package: pathlib.Path) -> str:
+  """Hash every module that encodes, in a copy of data_pipelines."""
+  code = hashlib.sha256()
+  for path in encoding_modules(package):
+    code.update(path.relative_to(package).as_posix().encode())
+    code.update(path.read_bytes())
+  return code.hexdigest()[:8]
+
+
+def encoding_modules(package: pathlib.Path) -> list[pathlib.Path]:
+  """Return `_ENCODES` and all that they import from `package`, sorted."""
+  found: set[pathlib.Path] = set()
+  wanted = [_path(package, name) for name in _ENCODES]
+  while wanted:
+    path = wanted.pop()
+    if path not in found:
+      found.add(path)
+      wanted += _imports(package, path)
+  return sorted(found)
+
+
+def _imports(
+  package: pathlib.Path, path: pathlib.Path
+) -> Iterator[pathlib.Path]:
+  for node in ast.walk(ast.parse(path.read_bytes())):
+    if isinstance(node, ast.ImportFrom):
+      module = (node.module or "").removeprefix("data_pipelines.")
+      names = (f"{module}.{alias.name}" for alias in node.names)
+      paths = (_path(package, name) for name in (module, *names))
+      yield from filter(pathlib.Path.is_file, paths)
+
+
+def _path(package: pathlib.Path, module: str) -> pathlib.Path:
+  return package.joinpath(*module.split(".")).with_suffix(".py")

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Paragraphs that stand in a corpus more than once, found on disk.
+"""Find paragraphs that a corpus has more than once, on disk.
 
-Of equal paragraphs the first one stays: validation before training, then in
-the order of the documents' hashes, so that it does not matter how a corpus
-lies in files. Two passes over files that are cut by hash bound the memory.
+The first of equal paragraphs is kept: validation comes before training, and
+documents are in order of their hashes, so that the result does not depend on
+how the corpus is cut into files. Two passes over files that are cut by hash
+bound the memory.
 """
 
 import pathlib
@@ -17,10 +18,10 @@ from data_pipelines.prepare.encoding import Encoded
 from data_pipelines.prepare.spool import Spool
 
 _MAX_FILES = 1024
-_FILE_BYTES = 1 << 24  # sorted in memory at a time, up to 16 GiB of paragraphs
+_FILE_BYTES = 1 << 24  # sorted in memory at a time, up to 16 GiB of entries
 _HELD = 1 << 18  # entries
-# A paragraph: its hash; which part, document (its hash in two words) and
-# place in it.
+# A paragraph: its hash, its part of the corpus, the hash of its document in two
+# words, and its index in the document.
 _ENTRY = np.dtype(
   [
     ("hash", "<u8"),
@@ -38,7 +39,7 @@ class _Files:
   def __init__(
     self, folder: pathlib.Path, name: str, field: str, size: int
   ) -> None:
-    """Cut by `field` for about `size` entries in all."""
+    """Cut entries by `field`; there are about `size` of them."""
     wanted = -(-size * _ENTRY.itemsize // _FILE_BYTES)
     self.bits = min(wanted, _MAX_FILES).bit_length()
     self._paths = [
@@ -81,7 +82,7 @@ class _Files:
 
 
 class Repeats:
-  """Paragraphs of one part that are repetitions; asked in order of hashes."""
+  """Repeated paragraphs of one part; call `remove` in order of hashes."""
 
   def __init__(self, files: _Files) -> None:
     self._files = files
@@ -89,7 +90,7 @@ class Repeats:
     self._entries = np.zeros(0, _ENTRY)
 
   def remove(self, document: Encoded) -> tuple[Encoded, int]:
-    """The document without them, and how many they were."""
+    """Return the document without repeated paragraphs, and their number."""
     high, low = _words(document.digest)
     file = high >> (64 - self._files.bits)
     if file != self._file:
@@ -101,29 +102,27 @@ class Repeats:
       for side in ("left", "right")
     )
     found = self._entries[first:last]
-    # Of equal documents each has told of it.
+    # Each of several equal documents has added the same entries.
     found = np.unique(found["index"][found["low"] == np.uint64(low)])
-    return (
-      (_without(document, found), len(found))
-      if len(found)
-      else (
-        document,
-        0,
-      )
-    )
+    if not len(found):
+      return document, 0
+    return _without(document, found), len(found)
 
 
 def find_repeats(
   spools: Sequence[Spool], folder: pathlib.Path, paragraphs: int
 ) -> list[Repeats]:
-  """Repeated paragraphs of each spool, those of earlier ones included.
+  """Find paragraphs that repeat one of the same spool or of an earlier spool.
 
   Args:
-    spools: whose documents carry `paragraphs`; the first one's come first.
-    folder: for files, made anew.
-    paragraphs: how many there are in all.
+    spools: documents with hashed paragraphs, the spool that is kept first.
+    folder: a folder for files, which is replaced.
+    paragraphs: number of paragraphs of all spools.
+
+  Returns:
+    The repeated paragraphs of each spool.
   """
-  shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+  shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
   folder.mkdir()
   by_hash = _Files(folder, "hash", "hash", paragraphs)
   repeats = [
@@ -138,7 +137,7 @@ def find_repeats(
     return first
 
   for entries in _chunks(spools):
-    # What stands a million times must not lie in one file a million times.
+    # A paragraph with a million copies must not fill one file with them.
     by_hash.add(sift(entries))
   by_hash.flush()
   for entries in by_hash:
@@ -149,7 +148,7 @@ def find_repeats(
 
 
 def _chunks(spools: Sequence[Spool]) -> Iterator[np.ndarray]:
-  """Entries of all documents, many at a time."""
+  """Yield the entries of all documents, many at a time."""
   held: list[np.ndarray] = []
   size = 0
   for part, spool in enumerate(spools):
@@ -179,10 +178,10 @@ def _entries(part: int, document: Encoded) -> np.ndarray:
 
 
 def _sift(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The first entry of each hash, and all others."""
+  """Return the first entry of each hash, and all other entries."""
   names = ("index", "low", "high", "part", "hash")
   entries = entries[np.lexsort([entries[name] for name in names])]
-  # Equal documents have equal entries, and are no repetition of themselves.
+  # Entries that are equal in all fields are from equal documents.
   entries = entries[
     np.append(True, entries[1:] != entries[:-1])[: len(entries)]
   ]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents into token ids, here or in worker processes, in their order."""
+"""Encode documents as token ids, here or in worker processes, in order."""
 
 import collections
 import concurrent.futures
@@ -18,12 +18,12 @@ from data_pipelines.corpora import sentences
 from data_pipelines.store.layout import token_dtype
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
-# Of text, encoded in one go: short documents share the cost of a call.
+# Text that is encoded in one call, whose cost short documents share.
 _BATCH_CHARACTERS = 1 << 18
-# Of text, handed to workers at a time, were all documents huge.
+# Most text that workers have at a time, for documents of any length.
 _IN_FLIGHT = 1 << 25
-# Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") are no repetition of text.
-_LEAST_PARAGRAPH = 40  # characters
+# Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") may repeat.
+_MIN_PARAGRAPH = 40  # characters
 
 
 class Hashed(NamedTuple):
@@ -37,11 +37,11 @@ class Encoded(NamedTuple):
   """A document as the store keeps it.
 
   Attributes:
-    digest: as `documents.digest` gives it.
-    ids: of its sentences in a row; uint16 where the vocabulary allows.
-    lengths: int64, tokens of each sentence.
-    paragraphs: uint64 [paragraphs, 2], a hash of the text of each (0 of a very
-      short one) and its sentences; [0, 2] where nobody asked for them.
+    digest: the document's `documents.digest`.
+    ids: token ids of all sentences; uint16 where the vocabulary allows.
+    lengths: int64 [sentences], tokens of each sentence.
+    paragraphs: uint64 [paragraphs, 2], the hash of each paragraph (0 for a very
+      short one) and its number of sentences; [0, 2] if they are not hashed.
   """
 
   digest: bytes
@@ -52,12 +52,12 @@ class Encoded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-  """The pure function of documents that preparing is made of.
+  """Encodes documents: a pure function, in any process and any order.
 
   Attributes:
-    tokenizer: what to encode with.
-    mode: how to find sentences; one of `sentences.MODES`.
-    paragraphs: whether to hash them, for who looks for repetitions.
+    tokenizer: the tokenizer.
+    mode: how to find sentences, one of `sentences.MODES`.
+    paragraphs: whether to hash paragraphs, so that repeated ones can be found.
   """
 
   tokenizer: Tokenizer
@@ -65,7 +65,7 @@ class Encoder:
   paragraphs: bool = False
 
   def __call__(self, batch: Sequence[Hashed]) -> list[Encoded]:
-    """Cut each document into sentences and those into pieces."""
+    """Cut each document into sentences, and the sentences into tokens."""
     texts = [sentences.split_paragraphs(doc.text, self.mode) for doc in batch]
     flat = [
       [sentence for paragraph in document for sentence in paragraph]
@@ -97,7 +97,7 @@ class Encoder:
 
 def _hash(paragraph: list[str]) -> int:
   text = " ".join(paragraph)
-  if len(text) < _LEAST_PARAGRAPH:
+  if len(text) < _MIN_PARAGRAPH:
     return 0
   digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
   return int.from_bytes(digest, "little")
@@ -109,9 +109,9 @@ def encode_documents(
   """Encode documents, here or in worker processes.
 
   Args:
-    documents: read as far ahead as the workers need, no further.
-    encoder: what to do with each.
-    workers: processes; 0 works in this one. The result is the same.
+    documents: documents, which are read only as far ahead as workers need.
+    encoder: encodes a document.
+    workers: worker processes; 0 encodes in this one. The result is the same.
 
   Raises:
     OSError: a worker died.
@@ -121,7 +121,7 @@ def encode_documents(
     for batch in found:
       yield from encoder(batch)
     return
-  # Spawned: a fork of a process with threads may never wake up.
+  # Spawned, because the fork of a process with threads may deadlock.
   with concurrent.futures.ProcessPoolExecutor(
     workers,
     multiprocessing.get_context("spawn"),
@@ -144,13 +144,13 @@ def encode_documents(
       while running:
         yield from running.popleft().result()
     except concurrent.futures.process.BrokenProcessPool:
-      raise OSError("a worker process died, maybe for want of memory") from None
+      raise OSError("a worker process died, maybe out of memory") from None
     finally:
       pool.shutdown(wait=True, cancel_futures=True)
 
 
 def batches(documents: Iterable[Hashed]) -> Iterator[list[Hashed]]:
-  """Runs of documents that are worth one call of an encoder."""
+  """Group consecutive documents into batches for one call of an encoder."""
   batch: list[Hashed] = []
   size = 0
   for document in documents:
@@ -173,7 +173,7 @@ def _start_worker(encoder: Encoder) -> None:
 
 
 def _end_with_parent() -> None:
-  # A parent that was killed tells nobody, and its workers would wait for ever.
+  # Without this the workers of a parent that was killed would wait forever.
   parent = multiprocessing.parent_process()
   assert parent is not None
   parent.join()

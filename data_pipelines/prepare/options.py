@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What to prepare: options, looked at before anything is read or written."""
+"""Options of preparing, checked before anything is read or written."""
 
 import dataclasses
 from typing import Any
 
 from data_pipelines.corpora import sentences
 from data_pipelines.corpora.corpus import Corpus
-from data_pipelines.prepare.shuffle import CORPUS, VALIDATION
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
+CORPUS, VALIDATION = "corpus", "validation"  # parts of a plan
 DEFAULT_VOCAB_SIZE = 30_522  # BERT's
 DEDUPLICATE = ("none", "documents", "paragraphs")
 
@@ -20,27 +20,28 @@ class Options:
   """What to prepare, and how.
 
   Attributes:
-    corpus: comma-separated; see `corpus.Corpus`.
-    output: folder of the store.
-    documents: "file" or "blank_line", for .txt.
-    sentences: "segment" or "lines".
-    validation: share of documents, chosen by hash, or a corpus.
-    tokenizer: one of `tokenizers.KINDS` to learn one; else a vocab.txt, a
-      spiece.model, or a folder with one.
-    vocab_size: pieces of a new tokenizer; 0 takes 30,522.
-    cased: whether a new tokenizer tells capitals from small letters.
-    extend_vocab: pieces of this corpus to add to a WordPiece vocabulary that
-      is given.
-    text_field: name of the text in .jsonl and .parquet.
-    tfds_data_dir: where prepared TFDS datasets lie; "" is their default.
+    corpus: comma-separated parts; see `corpus.Corpus`.
+    output: folder of the store, or its URL in a bucket.
+    documents: what a document of a .txt file is, "file" or "blank_line".
+    sentences: how sentences are found, "segment" or "lines".
+    validation: share of the documents, chosen by hash, or another corpus.
+    tokenizer: one of `tokenizers.KINDS` to learn a tokenizer, or the path of a
+      vocab.txt, of a spiece.model, or of a folder with one of them.
+    vocab_size: tokens of a new vocabulary; 0 takes 30,522.
+    cased: whether a new tokenizer keeps upper and lower case apart.
+    extend_vocab: tokens of this corpus to add to the WordPiece vocabulary that
+      `tokenizer` names.
+    text_field: field of .jsonl and .parquet that has the text.
+    tfds_data_dir: folder of prepared TFDS datasets; "" takes the default.
     min_characters: shorter documents are left out.
-    deduplicate: "documents" leaves out those that stand there already word
-      for word, "paragraphs" their repeated paragraphs, too.
-    skip_bad_records: count lines that cannot be read instead of refusing.
-    restart: forget what an earlier run has left unfinished.
-    workers: processes that encode; 0 encodes in this one.
-    runner: of Apache Beam, that encodes instead; "" for none.
-    beam_options: command-line options of that runner.
+    deduplicate: "documents" leaves out exact copies of documents, "paragraphs"
+      also repeated paragraphs.
+    skip_bad_records: count lines that cannot be read, and do not stop at them.
+    restart: delete what an earlier run has left unfinished.
+    workers: processes that encode; 0 encodes in this process.
+    runner: Apache Beam runner that encodes in place of this machine; "" for
+      none.
+    beam_options: command-line options of the runner.
   """
 
   corpus: str
@@ -65,15 +66,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """Options that have been looked at.
+  """Checked options, and what they name.
 
   Attributes:
-    options: as given.
-    parts: "corpus" and maybe "validation".
-    share: of the corpus that goes to validation.
-    tokenizer: the one given, None to learn one.
-    vocab_size: of the one to learn.
-    recipe: all that the store's bytes follow from, without a path.
+    options: the options.
+    parts: the corpora `CORPUS` and, if validation is a corpus, `VALIDATION`.
+    share: share of the corpus that goes to validation.
+    tokenizer: the tokenizer that the options name, None to learn one.
+    vocab_size: size of the vocabulary to learn.
+    recipe: everything that the bytes of the store follow from, without paths.
   """
 
   options: Options
@@ -85,10 +86,10 @@ class Plan:
 
 
 def make_plan(options: Options) -> Plan:
-  """Look at the options, and at what they name.
+  """Check the options, and open the corpora and the tokenizer that they name.
 
   Raises:
-    ValueError: a mistake in them.
+    ValueError: a mistake in the options.
   """
   _check(options)
   parts = {CORPUS: _corpus(options.corpus, options)}
@@ -105,7 +106,7 @@ def make_plan(options: Options) -> Plan:
     "tokenizer": learn,
     "skip_bad_records": options.skip_bad_records,
   }
-  if options.deduplicate != "none":  # older recipes do not speak of it
+  if options.deduplicate != "none":  # older recipes lack the field
     recipe["deduplicate"] = options.deduplicate
   return Plan(options, parts, share or 0.0, tokenizer, vocab_size, recipe)
 
@@ -125,7 +126,7 @@ def _check(options: Options) -> None:
   if options.runner and options.workers:
     raise ValueError(
       f"workers={options.workers} with runner={options.runner}; leave workers "
-      "out: the runner has its own"
+      "out: the runner has workers"
     )
 
 
@@ -147,7 +148,7 @@ def _share(validation: str) -> float | None:
     return None
   if not 0 <= share < 1:
     raise ValueError(
-      f"validation={validation}; give a share from 0 to below 1, or files"
+      f"validation={validation}; give a share from 0 to below 1, or a corpus"
     )
   return share
 
@@ -155,12 +156,12 @@ def _share(validation: str) -> float | None:
 def _wanted_tokenizer(
   options: Options,
 ) -> tuple[Tokenizer | None, int, dict[str, Any]]:
-  """The tokenizer given, or else its size; and its part of the recipe."""
+  """Return the given tokenizer, the size, and their part of the recipe."""
   if options.tokenizer in tokenizers.KINDS:
     if options.extend_vocab:
       raise ValueError(
-        f"extend_vocab={options.extend_vocab} with a new tokenizer; give the "
-        "one to extend, as --tokenizer=DIR"
+        f"extend_vocab={options.extend_vocab} with a new tokenizer; name the "
+        "tokenizer to extend, as --tokenizer=DIR"
       )
     vocab_size = options.vocab_size or DEFAULT_VOCAB_SIZE
     learn = {"learn": options.tokenizer, "size": vocab_size}
@@ -169,12 +170,12 @@ def _wanted_tokenizer(
   if options.cased and tokenizer.lowercase:
     raise ValueError(
       f"cased=True, but {options.tokenizer} folds case; leave cased out, or "
-      f"learn one with --tokenizer={' or '.join(tokenizers.KINDS)}"
+      f"learn a tokenizer with --tokenizer={' or '.join(tokenizers.KINDS)}"
     )
   if options.vocab_size not in (0, tokenizer.vocab_size):
     raise ValueError(
       f"vocab_size={options.vocab_size}, but {options.tokenizer} has "
-      f"{tokenizer.vocab_size} pieces; leave vocab_size out"
+      f"{tokenizer.vocab_size} tokens; leave vocab_size out"
     )
   given: dict[str, Any] = {"sha256": tokenizer.sha256}
   if options.extend_vocab:

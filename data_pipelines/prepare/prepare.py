@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Text to a store: read, learn a tokenizer, encode, shuffle, write.
+"""Make a store from text: read, learn a tokenizer, encode, shuffle, write.
 
-Work in progress lies in OUTPUT.partial. A run that was killed goes on where
-its journal ends and makes the same bytes; one that meets bad input leaves
+Work in progress is in OUTPUT.partial. A run that was killed continues where
+its journal ends and makes the same bytes; a run that meets bad input leaves
 nothing behind.
 """
 
@@ -13,43 +13,47 @@ import functools
 import heapq
 import os
 import pathlib
+import shutil
 import time
 from collections.abc import Iterator
 
 from data_pipelines.corpora import documents
-from data_pipelines.prepare.encoding import Encoder
-from data_pipelines.prepare.options import Options, Plan, make_plan
-from data_pipelines.prepare.shuffle import (
-  CORPUS,
-  TOKENIZER,
-  Elsewhere,
+from data_pipelines.prepare.encode_pass import (
+  EncodePass,
+  ExternalEncoder,
   Progress,
-  Shuffle,
-  write_identity,
 )
+from data_pipelines.prepare.encoding import Encoder
+from data_pipelines.prepare.options import CORPUS, Options, Plan, make_plan
 from data_pipelines.prepare.workspace import Workspace, is_made
+from data_pipelines.prepare.write_pass import WritePass
 from data_pipelines.store import remote_store
+from data_pipelines.store.layout import TOKENIZER
+from data_pipelines.store.manifest import (
+  Manifest,
+  TokenizerEntry,
+  write_manifest,
+)
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary, summarize
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
-_HELD = 32  # characters, that holding a document costs at least
+_HELD_CHARACTERS = 32  # least cost of holding a document of the sample
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
-  """Make a store, or say what is in it where it is made already.
+  """Make a store, or summarize it where it exists already.
+
+  A store for a bucket is made on this machine and copied at the end.
 
   Args:
     options: what to prepare.
-    progress: called now and then with the stage, the share of it that is
-      done (None where nobody can tell) and the tokens so far.
-
-  A store that goes to a bucket is made on this machine first.
+    progress: see `Progress`.
 
   Raises:
-    ValueError: a mistake in the options or in the text; nothing is left.
-    OSError: the output cannot be written; a rerun goes on.
+    ValueError: a mistake in the options or in the text; nothing is left behind.
+    OSError: the output cannot be written; a rerun continues.
   """
   progress = progress or (lambda stage, share, tokens: None)
   plan, url = make_plan(options), ""
@@ -60,9 +64,9 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     if url:
       remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
-  elsewhere = _elsewhere(plan)
+  external = _external_encoder(plan)
   with (
-    _told(options.output),
+    _explain_write_errors(options.output),
     Workspace(folder, plan.recipe, restart=options.restart) as work,
   ):
     started = time.perf_counter()
@@ -73,13 +77,21 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
       options.sentences,
       paragraphs=options.deduplicate == "paragraphs",
     )
-    shuffle = Shuffle(plan.parts, encoder, work, progress)
-    shuffle.encode(options.workers, elsewhere)
-    splits = shuffle.write(
-      plan.share, deduplicate=options.deduplicate != "none"
+    encoded = EncodePass(
+      plan.parts,
+      encoder,
+      work.path / "spool",
+      work.parts,
+      work.save,
+      progress,
     )
-    source = {"recipe": plan.recipe, **shuffle.counts()}
-    write_identity(work, tokenizer, source, splits)
+    encoded.run(options.workers, external)
+    written = WritePass(encoded, work.path, tokenizer.vocab_size, progress)
+    splits = written.run(plan.share, deduplicate=options.deduplicate != "none")
+    source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
+    store = work.path / "store"
+    shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
+    write_manifest(store, Manifest(source, _entry(tokenizer), splits))
     work.commit()
     done = time.perf_counter()
   if url:
@@ -89,11 +101,11 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     summarize(open_store(options.output), new=True),
     tokenizer_seconds=learned - started,
     seconds=done - learned,
-    tokens_encoded=shuffle.tokens_encoded,
+    tokens_encoded=encoded.tokens_encoded,
   )
 
 
-def _elsewhere(plan: Plan) -> Elsewhere | None:
+def _external_encoder(plan: Plan) -> ExternalEncoder | None:
   options = plan.options
   if not options.runner:
     return None
@@ -110,16 +122,16 @@ def _elsewhere(plan: Plan) -> Elsewhere | None:
 
 
 @contextlib.contextmanager
-def _told(output: str) -> Iterator[None]:
-  """Say in one line what could not be written, and that a rerun goes on."""
+def _explain_write_errors(output: str) -> Iterator[None]:
+  """Say in one line what could not be written, and that a rerun continues."""
   try:
     yield
   except OSError as error:
     # An errno means that a file of the output could not be written.
     what = "cannot write" if error.errno else "have not finished"
     raise OSError(
-      f"{what} {output}: {error.strerror or error}; when that is mended, the "
-      "same command goes on"
+      f"{what} {output}: {error.strerror or error}; mend that and run the same "
+      "command again, which continues"
     ) from error
 
 
@@ -137,7 +149,7 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
     tokenizer.save(folder)
   elif options.extend_vocab:
     texts = _sample(plan, "wordpiece", progress)
-    progress("learn more pieces", None, 0)
+    progress("learn more tokens", None, 0)
     extension = vocabulary_extension.extend(
       tokenizer, texts, options.extend_vocab
     )
@@ -146,18 +158,20 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
   else:
     tokenizer.save(folder)
     vocabulary_extension.keep_record(options.tokenizer, folder)
-  # From here on there is something to go on with, and it has these pieces.
+  # A rerun from here on uses this tokenizer.
   work.save()
   return tokenizer
 
 
 def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
-  """Training documents with the least hashes, up to a size, in that order.
+  """Sample training documents to learn a tokenizer from.
 
-  So what is learnt does not depend on how the corpus lies in files.
+  The sample is the documents with the smallest hashes, in the order of their
+  hashes, up to a number of characters, so that the tokenizer does not depend
+  on how the corpus is cut into files.
   """
   corpus, share = plan.parts[CORPUS], plan.share
-  held: list[tuple[int, str]] = []  # a heap, the greatest hash first
+  held: list[tuple[int, str]] = []  # a heap, the largest hash first
   size, spare = 0, ""
   progress("read for the tokenizer", None, 0)
   for document in corpus:
@@ -168,10 +182,25 @@ def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
       continue
     rank = int.from_bytes(documents.order(digest), "big")
     heapq.heappush(held, (-rank, document.text))
-    size += len(document.text) + _HELD
+    size += len(document.text) + _HELD_CHARACTERS
     while size > tokenizers.SAMPLE_CHARACTERS[kind] and len(held) > 1:
-      size -= len(heapq.heappop(held)[1]) + _HELD
+      size -= len(heapq.heappop(held)[1]) + _HELD_CHARACTERS
   if not held and not spare:
-    raise ValueError(f"corpus {corpus.spec} holds no text; give another")
-  # A handful of documents can all be in the share.
+    raise ValueError(f"corpus {corpus.spec} has no text; give another")
+  # Of very few documents all can be below the share.
   return [text for _, text in sorted(held, reverse=True)] or [spare]
+
+
+def _entry(tokenizer: Tokenizer) -> TokenizerEntry:
+  return TokenizerEntry(
+    name=tokenizer.name,
+    sha256=tokenizer.sha256,
+    vocab_size=tokenizer.vocab_size,
+    special_ids={
+      "pad": tokenizer.pad_id,
+      "unk": tokenizer.unk_id,
+      "cls": tokenizer.cls_id,
+      "sep": tokenizer.sep_id,
+      "mask": tokenizer.mask_id,
+    },
+  )

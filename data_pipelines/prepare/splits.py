@@ -1,27 +1,27 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which documents are held out for validation."""
+"""Choose the documents that are held out for validation."""
 
 from collections.abc import Callable, Iterator
 
 from data_pipelines.corpora import documents
 
 # A next-sentence partner comes from another document of the same split.
-_LEAST_VALIDATION = 2
+_MIN_VALIDATION = 2
 
 
 def split_limit(digests: Callable[[], Iterator[bytes]], share: float) -> float:
-  """Largest `documents.share` that goes to validation; -1 for none.
+  """Return the largest `documents.share` of validation, -1 for no validation.
 
-  At least two documents go, where there are four, so that each can be the
-  other's partner.
+  Of four documents or more at least two are held out, so that each can be the
+  random partner of the other.
 
   Args:
-    digests: of all documents, as often as it is called.
-    share: wanted.
+    digests: yields the hashes of all documents, each time it is called.
+    share: share of the documents to hold out.
 
   Raises:
-    ValueError: nothing would be left on one side.
+    ValueError: training or validation would have no document.
   """
   if not share:
     return -1.0
@@ -31,10 +31,10 @@ def split_limit(digests: Callable[[], Iterator[bytes]], share: float) -> float:
   for value in map(documents.share, digests()):
     count += 1
     greatest = max(greatest, value)
-    least = sorted({*least, value})[:_LEAST_VALIDATION]  # of different ones
+    least = sorted({*least, value})[:_MIN_VALIDATION]  # of distinct shares
     if value < share:
       limit = max(limit, value)
-  wanted = min(_LEAST_VALIDATION, count // 2)
+  wanted = min(_MIN_VALIDATION, count // 2)
   if wanted and limit < least[min(wanted, len(least)) - 1]:
     limit = least[min(wanted, len(least)) - 1]
   if limit in (-1.0, greatest):

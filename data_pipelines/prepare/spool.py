@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encoded documents on disk, on their way to a shuffled store.
+"""Encoded documents on disk, shuffled by sorting them by their hashes.
 
-Documents go to one of 64 files by the start of their hash, and a file that is
-too large for memory is cut into 64 again by what follows: shuffling takes the
-same memory for any corpus. A journal outside tells how much of each file is
-certain; after a kill the rest is cut off.
+Documents go to one of 64 files by the first bits of their hash. A file that is
+too large for memory is cut into 64 files by the next bits, so that shuffling
+takes the same memory for any corpus. A journal elsewhere has the size of each
+file that is on disk for certain; after a kill the rest is cut off.
 """
 
 import os
@@ -20,22 +20,23 @@ import numpy as np
 from data_pipelines.prepare.encoding import Encoded
 
 BUCKETS = 64
-_BITS = 6  # of a hash, that choose one of them
-# Of a file, sorted in memory; short documents take four times as much there.
+_BITS = 6  # bits of a hash that choose one of them
+# Largest file that is sorted in memory, where short documents take four times
+# their size on disk.
 _MAX_BYTES = 1 << 25
-# Equal documents have equal hashes, and no number of cuts parts them.
+# Equal documents have equal hashes, which no number of cuts separates.
 _MAX_DEPTH = 8
 _HEADER = struct.Struct("<16sIII")  # digest, sentences, tokens, paragraphs
 
 
 def bucket(digest: bytes, depth: int = 0) -> int:
-  """Which of the `BUCKETS` files a document lies in; `depth` cuts later."""
+  """Return the number of a document's file, after `depth` cuts of its file."""
   word = int.from_bytes(digest[:8], "big")
   return word >> (64 - _BITS * (depth + 1)) & (BUCKETS - 1)
 
 
 def pack(document: Encoded, dtype: np.dtype) -> bytes:
-  """A document as it lies in a bucket, its ids as `dtype`."""
+  """Return the bytes of a document in a bucket, its ids as `dtype`."""
   return b"".join(
     (
       _HEADER.pack(
@@ -67,54 +68,54 @@ class Spool:
     self.buffered = 0  # bytes
 
   def add(self, document: Encoded) -> None:
-    """Hold a document until the next `flush`."""
+    """Buffer a document until the next `flush`."""
     record = pack(document, self._dtype)
     self._buffers[bucket(document.digest)] += record
     self.buffered += len(record)
 
   def flush(self) -> list[int]:
-    """Write what is held; returns the size of every bucket, in bytes."""
+    """Write the buffers; return the size of every bucket, in bytes."""
     for k, buffer in enumerate(self._buffers):
       if buffer:
         with self.paths[k].open("ab") as file:
           file.write(buffer)
           file.flush()
-          os.fsync(file.fileno())  # before a journal speaks of it
+          os.fsync(file.fileno())  # before the journal has its size
         self._sizes[k] += len(buffer)
         buffer.clear()
     self.buffered = 0
     return list(self._sizes)
 
   def restore(self, sizes: list[int]) -> None:
-    """Go back to where the buckets had these sizes.
+    """Cut the buckets back to these sizes.
 
     Raises:
-      ValueError: a file holds less than that.
+      ValueError: a file is smaller.
     """
     for path, size in zip(self.paths, sizes, strict=True):
       found = path.stat().st_size if path.exists() else 0
       if found < size:
         raise ValueError(
-          f"{path} lost {size - found} bytes; run again, from the start"
+          f"{path} lost {size - found} bytes; give --restart to begin again"
         )
       if found > size:
         os.truncate(path, size)
     self._sizes = list(sizes)
 
   def digests(self) -> Iterator[bytes]:
-    """Hash of every document, in no useful order."""
+    """Yield the hash of every document, in no useful order."""
     for path in self.paths:
       for digest, _ in self._records(path):
         yield digest
 
   def unordered(self) -> Iterator[Encoded]:
-    """Every document, one in memory at a time, in no useful order."""
+    """Yield every document in no useful order, one in memory at a time."""
     for path in self.paths:
       for _, record in self._records(path):
         yield self._parse(record)
 
   def documents(self) -> Generator[Encoded, None, None]:
-    """Every document, ordered by its hash: this is the shuffle."""
+    """Yield every document in order of its hash: this is the shuffle."""
     for path in self.paths:
       yield from self._sorted(path, depth=1)
 
@@ -151,7 +152,7 @@ class Spool:
     return paths
 
   def _records(self, path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
-    """Hash and bytes of each document of a file."""
+    """Yield the hash and the bytes of each document of a file."""
     if not path.exists():
       return
     with path.open("rb") as file:

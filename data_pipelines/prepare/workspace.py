@@ -1,23 +1,23 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""OUTPUT.partial, where a store is made and whence it is moved into place.
+"""OUTPUT.partial, the folder in which a store is made.
 
-lock          held while somebody works here
-journal.json  the recipe, and how much of the spool is certain
+lock          held by the run that works here
+journal.json  the recipe, and the sizes up to which the spool is on disk
 tokenizer/    the tokenizer, as soon as it is known
 spool/        encoded documents in buckets
-store/        the store; OUTPUT, once it has a manifest
+store/        the store, which is renamed to OUTPUT once it has a manifest
 """
 
 import fcntl
 import json
-import os
 import pathlib
 import shutil
 import types
 from collections.abc import Mapping
 from typing import IO, Any
 
+from bertjax import files
 from data_pipelines.corpora.filesystems import ReadError
 from data_pipelines.prepare.code_versions import code_versions
 from data_pipelines.store.layout import MANIFEST
@@ -29,12 +29,12 @@ _LOCK = "lock"
 def is_made(
   output: str, folder: pathlib.Path, recipe: Mapping[str, Any]
 ) -> bool:
-  """Whether the store of `recipe` is there already.
+  """Return whether the store of `recipe` exists already.
 
   Args:
-    output: where it goes, as it was given.
-    folder: on this machine.
-    recipe: all that its bytes follow from.
+    output: where the store goes, as the user gave it.
+    folder: where the store goes on this machine.
+    recipe: everything that the bytes of the store follow from.
 
   Raises:
     ValueError: something else is there.
@@ -44,17 +44,17 @@ def is_made(
       known = read_manifest(folder)[0].recipe
     except ValueError as error:
       raise ValueError(
-        f"{output} holds something else ({error}); remove it, or give another "
-        "output"
+        f"{output} has something else in it ({error}); remove it, or give "
+        "another output"
       ) from None
     if known != recipe:
       raise ValueError(
-        f"{output} holds a store {_difference(known, recipe)}; give another "
+        f"{output} has a store {_difference(known, recipe)}; give another "
         "output, or remove it"
       )
     return True
   if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-    raise ValueError(f"{output} is there and is no store; give another output")
+    raise ValueError(f"{output} exists and is not a store; give another output")
   return False
 
 
@@ -67,22 +67,22 @@ def _difference(known: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 
 
 class Workspace:
-  """A context in which a store is made; yields itself.
+  """A context in which a store is made.
 
-  Bad input (a `ValueError`) leaves nothing behind. Anything else, a kill
-  included, leaves what the next run goes on with.
+  Bad input (a `ValueError`) leaves nothing behind. Any other error, and a kill,
+  leave what the next run continues with.
 
   Attributes:
     path: the folder, OUTPUT.partial.
-    resumed: whether an earlier run's journal holds.
-    parts: JSON values of the journal, one a part of the corpus; call `save`
-      after a change.
+    resumed: whether the run continues an earlier one from its journal.
+    parts: JSON values of the journal, by part of the corpus; call `save` after
+      a change.
   """
 
   def __init__(
     self, output: pathlib.Path, recipe: Mapping[str, Any], *, restart: bool
   ) -> None:
-    """Prepare to make `output` by `recipe`; `restart` forgets the journal."""
+    """Prepare to make `output` by `recipe`; `restart` ignores a journal."""
     self._output = output
     self._recipe = dict(recipe)
     self._restart = restart
@@ -96,10 +96,11 @@ class Workspace:
     return self.path / "journal.json"
 
   def __enter__(self) -> "Workspace":
-    """Take the folder.
+    """Lock the folder and read its journal.
 
     Raises:
-      ValueError: somebody works in it, or it was begun with another recipe.
+      ValueError: another run works in it, or began it with another recipe or
+        other code.
     """
     self.path.mkdir(parents=True, exist_ok=True)
     self._lock = (self.path / _LOCK).open("w", encoding="utf-8")
@@ -125,17 +126,17 @@ class Workspace:
         )
         raise ValueError(
           f"{self.path} was begun by other code or packages: {known}, not "
-          f"{ours}; give --restart to forget it"
+          f"{ours}; give --restart to begin again"
         )
       if state["recipe"] != self._recipe:
         raise ValueError(
           f"{self.path} was begun {_difference(state['recipe'], self._recipe)}"
-          "; give --restart to forget it"
+          "; give --restart to begin again"
         )
       self.parts = state["parts"]
       self.resumed = True
       return
-    # Without a journal nothing in it can be relied on.
+    # Without a journal nothing in the folder is known to be complete.
     self._journal.unlink(missing_ok=True)
     for entry in self.path.iterdir():
       if entry.is_dir():
@@ -144,19 +145,15 @@ class Workspace:
         entry.unlink()
 
   def save(self) -> None:
-    """Write the journal, in one step, after the files that it speaks of."""
-    partial = self._journal.with_suffix(".new")
-    with partial.open("w", encoding="utf-8") as file:
-      state = {"recipe": self._recipe, "parts": self.parts}
-      json.dump({"made_by": code_versions(), **state}, file)
-      file.flush()
-      os.fsync(file.fileno())
-    partial.replace(self._journal)
+    """Write the journal; call this after the files that it describes."""
+    state = {"recipe": self._recipe, "parts": self.parts}
+    text = json.dumps({"made_by": code_versions(), **state})
+    files.write_text(self._journal, text)
 
   def commit(self) -> None:
     """Move the store into place."""
     if self._output.is_dir():
-      self._output.rmdir()  # it was there, and empty
+      self._output.rmdir()  # an empty folder is in the way
     commit(self.path / "store", self._output)
 
   def __exit__(
@@ -169,7 +166,7 @@ class Workspace:
       issubclass(kind, ValueError) and not issubclass(kind, ReadError)
     )
     if kind is None or bad_input:
-      # First what says that the rest can be relied on.
+      # The journal goes first, because it says that the rest is complete.
       self._journal.unlink(missing_ok=True)
       shutil.rmtree(self.path)
     assert self._lock is not None

@@ -150,7 +150,7 @@ def test_mistakes_reach_the_user_as_without_beam(corpus, tmp_path, python):
   assert last.startswith(f'error: {bad}:1: no "text" field (it has title)')
   assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
   for flags, message in (
-    (("--runner=DirectRunner", "--projekt=3"), "knows no --projekt=3"),
+    (("--runner=DirectRunner", "--projekt=3"), "has --projekt=3"),
     (("--runner=SparkRunner",), "give --temp_location="),
   ):
     done = command(python, *arguments(corpus, tmp_path / "store"), *flags)

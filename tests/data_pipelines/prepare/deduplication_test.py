@@ -201,7 +201,7 @@ def test_a_run_stopped_while_it_deduplicates_goes_on(
 def test_a_split_that_keeps_nothing_is_refused(tmp_path, vocabulary):
   options = make_options(tmp_path, vocabulary)
   same = dataclasses.replace(options, validation=options.corpus)
-  with pytest.raises(ValueError, match="split train keeps no text"):
+  with pytest.raises(ValueError, match="split train has no text left"):
     prepare.prepare(same)
   assert not list(tmp_path.glob("store*/"))
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.corpora import documents, filesystems, sentences
-from data_pipelines.prepare import prepare, shuffle, spool
+from data_pipelines.prepare import encode_pass, prepare, spool, write_pass
 from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
@@ -209,7 +209,7 @@ def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
 ):
   expected = dataclasses.replace(options, output=str(tmp_path / "expected"))
   prepare.prepare(expected)
-  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 700)
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 700)
   monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
   left = calls
 
@@ -238,8 +238,8 @@ def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
 
 KILLED = """
 import os, signal, sys
-from data_pipelines.prepare import options, prepare, shuffle
-shuffle._SAVE_BYTES = 700
+from data_pipelines.prepare import encode_pass, options, prepare
+encode_pass._SAVE_BYTES = 700
 calls = 0
 def kill(*_):
   global calls
@@ -297,7 +297,7 @@ def test_another_store_is_never_written_over(
   if "corpus" in change:
     change = {"corpus": write_jsonl(tmp_path / "b.jsonl", TEXTS[:-1])}
   before = files(tmp_path / "store")
-  with pytest.raises(ValueError, match=f"holds a store {message}"):
+  with pytest.raises(ValueError, match=f"has a store {message}"):
     prepare.prepare(dataclasses.replace(options, **change))
   assert files(tmp_path / "store") == before
   assert not (tmp_path / "store.partial").exists()
@@ -308,7 +308,7 @@ def test_outputs_that_are_something_else_are_refused(options, tmp_path):
   (tmp_path / "full").mkdir()
   (tmp_path / "full" / "x").touch()
   for name in ("file", "full"):
-    with pytest.raises(ValueError, match=f"{name} is there and is no store"):
+    with pytest.raises(ValueError, match=f"{name} exists and is not a store"):
       prepare.prepare(dataclasses.replace(options, output=str(tmp_path / name)))
   calls = []
   with pytest.raises(ValueError, match="nosuch://bucket/store: Protocol"):
@@ -386,7 +386,7 @@ def test_a_corpus_without_text_is_refused(learn, options, tmp_path):
   options = dataclasses.replace(options, corpus=corpus)
   if learn:
     options = dataclasses.replace(options, tokenizer="wordpiece")
-  with pytest.raises(ValueError, match=r"corpus .*empty.jsonl holds no text"):
+  with pytest.raises(ValueError, match=r"corpus .*empty.jsonl has no text"):
     prepare.prepare(options)
   assert not (tmp_path / "store.partial").exists()
 
@@ -403,7 +403,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
   after, options, tmp_path, monkeypatch
 ):
   prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
-  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 1500)
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 1500)
   monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
   flush = spool.Spool.flush
   left = after
@@ -421,7 +421,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
 
   monkeypatch.setattr(spool.Spool, "flush", full)
   with pytest.raises(
-    OSError, match=r"cannot write .*: No space left .* goes on"
+    OSError, match=r"cannot write .*: No space left .* which continues"
   ):
     prepare.prepare(options)
   assert not (tmp_path / "store").exists()
@@ -434,7 +434,7 @@ def test_a_disk_that_is_full_while_shards_are_written(
   options, tmp_path, monkeypatch
 ):
   prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
-  finish = shuffle.SplitWriter.finish
+  finish = write_pass.SplitWriter.finish
 
   def full(self):
     # What array_record raises, seen on a full tmpfs.
@@ -442,8 +442,8 @@ def test_a_disk_that_is_full_while_shards_are_written(
     raise RuntimeError("write() failed: No space left on device; writing X")
 
   with monkeypatch.context() as patch:
-    patch.setattr(shuffle.SplitWriter, "finish", full)
-    with pytest.raises(OSError, match="No space left on device; when that is"):
+    patch.setattr(write_pass.SplitWriter, "finish", full)
+    with pytest.raises(OSError, match="No space left on device; mend that"):
       prepare.prepare(options)
   assert not (tmp_path / "store").exists()
   summary = prepare.prepare(options)
@@ -504,7 +504,7 @@ def test_manifest_knows_no_place_and_no_time(options, tmp_path):
     ({"validation": "/nowhere/*.txt"}, "matches no file"),
     ({"corpus": "/nowhere.txt"}, "/nowhere.txt does not exist"),
     ({"tokenizer": "bpe"}, "tokenizer bpe does not exist"),
-    ({"vocab_size": 7}, "vocab_size=7, but .* has 80 pieces"),
+    ({"vocab_size": 7}, "vocab_size=7, but .* has 80 tokens"),
     ({"workers": -1}, "workers=-1"),
   ],
 )
@@ -578,9 +578,9 @@ def test_a_journal_of_other_code_is_refused_in_one_line(options, tmp_path):
 def test_what_may_be_read_another_time_loses_nothing(
   options, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 700)
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 700)
   monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
-  whole = shuffle._hashed
+  whole = encode_pass._hashed
 
   def broken(corpus, *, skip):
     for number, document in enumerate(whole(corpus, skip=skip)):
@@ -589,7 +589,7 @@ def test_what_may_be_read_another_time_loses_nothing(
       yield document
 
   with monkeypatch.context() as patch:
-    patch.setattr(shuffle, "_hashed", broken)
+    patch.setattr(encode_pass, "_hashed", broken)
     with pytest.raises(ValueError, match="the line is cut"):
       prepare.prepare(options)
   summary = prepare.prepare(options)
@@ -601,7 +601,7 @@ def test_text_read_in_another_format_is_another_corpus(options, tmp_path):
   prepare.prepare(options)
   renamed = tmp_path / "corpus.txt"
   os.rename(options.corpus, renamed)
-  with pytest.raises(ValueError, match="holds a store with corpus"):
+  with pytest.raises(ValueError, match="has a store with corpus"):
     prepare.prepare(dataclasses.replace(options, corpus=str(renamed)))
 
 
@@ -610,7 +610,7 @@ def test_encoding_elsewhere_forgets_what_was_encoded_here(
 ):
   """A kill between the two must not mix their buckets."""
   prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
-  monkeypatch.setattr(shuffle, "_SAVE_BYTES", 700)
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 700)
   monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
   left = 40
 
@@ -623,13 +623,13 @@ def test_encoding_elsewhere_forgets_what_was_encoded_here(
   with pytest.raises(KeyboardInterrupt):
     prepare.prepare(options, interrupt)
 
-  def elsewhere(corpus, encoder, buckets):
+  def external(corpus, encoder, buckets):
     for path in buckets:
       path.write_bytes(b"half a record")
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(prepare, "_elsewhere", lambda plan: elsewhere)
+    patch.setattr(prepare, "_external_encoder", lambda plan: external)
     with pytest.raises(KeyboardInterrupt):
       prepare.prepare(options)
   prepare.prepare(options)
