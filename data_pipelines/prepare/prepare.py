@@ -86,13 +86,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
       progress,
     )
     encoded.run(options.workers, external)
-    written = WritePass(encoded, work.path, tokenizer.vocab_size, progress)
-    splits = written.run(plan.share, deduplicate=options.deduplicate != "none")
-    source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
-    store = work.path / "store"
-    shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
-    write_manifest(store, Manifest(source, _entry(tokenizer), splits))
-    work.commit()
+    _write(plan, encoded, tokenizer, work, progress)
     done = time.perf_counter()
   if url:
     progress(f"copy to {url}", None, 0)
@@ -119,6 +113,25 @@ def _external_encoder(plan: Plan) -> ExternalEncoder | None:
   flags = {"runner": options.runner, "options": options.beam_options}
   beam.check(plan.parts.values(), **flags)
   return functools.partial(beam.encode, **flags)
+
+
+def _write(
+  plan: Plan,
+  encoded: EncodePass,
+  tokenizer: Tokenizer,
+  work: Workspace,
+  progress: Progress,
+) -> None:
+  """Write the store with its tokenizer and manifest, and commit it."""
+  written = WritePass(encoded, work.path, tokenizer.vocab_size, progress)
+  splits = written.run(
+    plan.share, deduplicate=plan.options.deduplicate != "none"
+  )
+  source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
+  store = work.path / "store"
+  shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
+  write_manifest(store, Manifest(source, _entry(tokenizer), splits))
+  work.commit()
 
 
 @contextlib.contextmanager
