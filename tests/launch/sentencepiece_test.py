@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path with pieces of SentencePiece, where others take WordPiece."""
+"""The whole path from text to export with SentencePiece."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from launch import export, finetune, predict, prepare, pretrain
 from tests.testing import corpus, small
 
 TEXT = "the cod sees a pike."
-CALLED = {
+SPECIAL_TOKENS = {
   "unigram": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
   "bpe": ("<pad>", "<unk>", "<cls>", "<sep>", "<mask>"),
 }
@@ -35,7 +35,7 @@ def text(tmp_path_factory):
 
 
 def make_tokenizer(kind, text, folder):
-  """What --tokenizer takes: learn one, or a model that others made."""
+  """Values of --tokenizer: learn a model, or the path of a published one."""
   if kind == "unigram":
     return "sentencepiece", 36
   model = io.BytesIO()
@@ -45,20 +45,20 @@ def make_tokenizer(kind, text, folder):
     model_type="bpe",
     vocab_size=60,
     pad_id=0,
-    unk_id=3,  # not where a new vocabulary has it
+    unk_id=3,  # not the id of [UNK] in a new vocabulary
     bos_id=-1,
     eos_id=-1,
     control_symbols=["<cls>", "<sep>", "<mask>"],
     minloglevel=2,
   )
-  path = folder / "others.model"
+  path = folder / "published.model"
   path.write_bytes(model.getvalue())
   return str(path), 0
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_sentencepiece_goes_all_the_way(kind, text, tmp_path):
+def test_sentencepiece_from_text_to_export(kind, text, tmp_path):
   given, size = make_tokenizer(kind, text, tmp_path)
   prepare.run(
     Options(
@@ -80,17 +80,19 @@ def test_sentencepiece_goes_all_the_way(kind, text, tmp_path):
     *(tokenizer.pad_id, tokenizer.unk_id, tokenizer.cls_id),
     *(tokenizer.sep_id, tokenizer.mask_id),
   )
-  assert tuple(tokenizer.tokens[id_] for id_ in specials) == CALLED[kind]
+  assert (
+    tuple(tokenizer.tokens[id_] for id_ in specials) == SPECIAL_TOKENS[kind]
+  )
   check_masks(tmp_path / "run")
   (guesses,) = predict.fill_mask(bundle, "the [MASK] sees a pike.", top_k=99)
-  assert not set(CALLED[kind]) & {guess.text for guess in guesses}
+  assert not set(SPECIAL_TOKENS[kind]) & {guess.text for guess in guesses}
   assert any(guess.text.startswith("▁") for guess in guesses)
   check_finetuning(bundle, tmp_path)
   check_export(bundle, tokenizer, tmp_path / "export")
 
 
 def check_masks(run):
-  """Whole words were hidden, and each step says how many were left over."""
+  """Whole words were masked, and each step counts the shortfall."""
   lines = (run / "metrics.jsonl").read_text().splitlines()
   losses = [json.loads(line) for line in lines]
   assert all(np.isfinite(values["mlm_loss"]) for values in losses)
@@ -104,7 +106,7 @@ def check_finetuning(bundle, folder):
     )
   results = finetune.run(
     FinetuneConfig(
-      # Most words are letters here, and are read one by one.
+      # The tiny vocabulary splits most words into letters.
       steps=200,
       batch_size=8,
       evaluation_batch_size=16,

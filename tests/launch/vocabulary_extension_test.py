@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""New pieces from a corpus, through a bundle's weights, to an export."""
+"""New tokens of a corpus, from a bundle's weights to an export."""
 
 import dataclasses
 import json
@@ -23,13 +23,13 @@ from tests.testing import corpus
 from tests.testing.huggingface_models import make_params
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-PIECES = (
+TOKENS = (
   *("[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
   *LETTERS,
   *(f"##{letter}" for letter in LETTERS),
   *("the", "heart", "and", "."),
 )
-ROWS = 64  # of the parent's table: fewer than the extended one has pieces
+ROWS = 64  # of the parent's table: fewer than the extended vocabulary needs
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def parent(place, model):
-  """A bundle with random weights, biases among them."""
+  """A bundle with random weights and biases."""
   (place / "tokenizer").mkdir()
-  (place / "tokenizer/vocab.txt").write_text("\n".join(PIECES) + "\n")
+  (place / "tokenizer/vocab.txt").write_text("\n".join(TOKENS) + "\n")
 
   params = make_params("BertForPreTraining", model)
   info = bundles.write_bundle(
@@ -98,18 +98,18 @@ def make_config(store, parent, **changes):
   )
 
 
-def test_the_store_says_whose_child_its_tokenizer_is(store, parent):
+def test_the_store_names_the_parent_of_its_tokenizer(store, parent):
   made = load_extension(open_store(store).tokenizer_path)
   assert made is not None
   assert made.parent_sha256 == tokenizers.load(parent).sha256
   names = [made.tokenizer.tokens[id_] for id_ in made.parts]
   assert names[0] == "troponin"
   assert len(names) == 5
-  assert open_store(store).vocab_size == len(PIECES) + 3 > ROWS
+  assert open_store(store).vocab_size == len(TOKENS) + 3 > ROWS
   assert made.after.fertility < made.before.fertility
 
 
-def test_weights_are_taken_over_and_new_pieces_start_as_their_parts(
+def test_old_rows_are_kept_and_new_rows_are_means_of_their_parts(
   store, parent, tmp_path
 ):
   config = make_config(store, parent, mesh=MeshConfig(2, 2, 2))
@@ -133,7 +133,9 @@ def test_weights_are_taken_over_and_new_pieces_start_as_their_parts(
         np.testing.assert_allclose(got[id_], expected, rtol=0, atol=1e-6)
 
 
-def test_a_run_with_new_pieces_goes_all_the_way(store, parent, tmp_path):
+def test_a_run_with_new_tokens_goes_from_store_to_export(
+  store, parent, tmp_path
+):
   config = make_config(store, parent)
   bundle = pretrain.run(config, str(tmp_path / "w"))["bundle"]
   info = bundles.read_bundle_info(bundle)
@@ -142,7 +144,7 @@ def test_a_run_with_new_pieces_goes_all_the_way(store, parent, tmp_path):
   assert tokenizer.sha256 == info.details["tokenizer_sha256"]
   assert "troponin" in tokenizer.tokens
   assert load_extension(info.tokenizer_path) is not None
-  # Its own store, or another that was prepared with it, needs no growing.
+  # Continuing from the new bundle on the same store changes no shape.
   again = make_config(store, bundle)
   assert assembly.assemble(again).config.model.vocab_size == 128
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
@@ -156,10 +158,10 @@ def test_a_run_with_new_pieces_goes_all_the_way(store, parent, tmp_path):
     assert tokenizers.load(path).sha256 == tokenizer.sha256
 
 
-def test_without_room_needed_the_table_keeps_its_rows(place, parent):
-  """Two pieces fit into the slots that are free."""
+def test_a_table_with_enough_rows_keeps_its_size(place, parent):
+  """Two tokens fit into the ids of [unusedN] tokens."""
   store = make_store(place, "small", tokenizer=parent, extend_vocab=2)
-  assert open_store(store).vocab_size == len(PIECES)
+  assert open_store(store).vocab_size == len(TOKENS)
   wide = dataclasses.replace(
     make_config(store, parent).model, vocab_size=ROWS * 2
   )
@@ -170,13 +172,11 @@ def test_without_room_needed_the_table_keeps_its_rows(place, parent):
     assert assembly.assemble(config).config.model.vocab_size == rows
 
 
-def test_what_does_not_come_from_the_bundle_is_refused(
-  place, store, parent, model
-):
+def test_another_tokenizer_or_model_is_refused(place, store, parent, model):
   other = make_store(place, "other", tokenizer="wordpiece", vocab_size=90)
   with pytest.raises(ValueError, match=r"--tokenizer=\S+, and --extend_vocab"):
     assembly.assemble(make_config(other, parent))
-  # The rest of the model is compared as ever, and the table never shrinks.
+  # The rest of the model must be equal, and the table must not shrink.
   for name, value in (("num_layers", 3), ("vocab_size", 32)):
     changed = dataclasses.replace(model, **{name: value})
     config = make_config(

@@ -28,7 +28,7 @@ SORTED = ["d", "a", "c", "z", "y", "b"]
 
 
 class Broken(MemoryFileSystem):
-  """A bucket without credentials, as its client says it."""
+  """A bucket without credentials, and the exception of its client."""
 
   protocol = "broken"
 
@@ -38,7 +38,7 @@ class Broken(MemoryFileSystem):
 
 @pytest.fixture(params=["local", "file", "memory"])
 def place(request, tmp_path):
-  """Where the files lie: a folder of this machine, or a URL of one."""
+  """A folder with the files: a path of this machine, or a URL."""
   if request.param == "memory":
     memory = MemoryFileSystem()
     memory.store.clear()
@@ -90,7 +90,7 @@ def test_files_and_globs(place):
   assert corpus.size == corpus.counts.position == len(FILES["a/z.jsonl.xz"])
 
 
-def test_identity_is_the_same_wherever_the_files_lie(place, tmp_path):
+def test_identity_is_the_same_in_every_place(place, tmp_path):
   here = tmp_path / "here"
   for name in ("b.txt", "a.txt.gz"):
     here.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def test_identity_is_the_same_wherever_the_files_lie(place, tmp_path):
   )
 
 
-def test_sources_can_be_read_elsewhere(place):
+def test_sources_can_be_pickled(place):
   sources = pickle.loads(pickle.dumps(Corpus(place).sources))
   found = [document.text for s in sources for document in s.read(ReadCounts())]
   assert found == SORTED
@@ -120,7 +120,7 @@ def test_sources_can_be_read_elsewhere(place):
     ("empty", "empty is a folder without a file of a known format"),
   ],
 )
-def test_what_names_nothing_is_refused(place, part, message):
+def test_a_part_that_names_nothing_is_refused(place, part, message):
   if part == "empty":
     filesystem, path = fsspec.core.url_to_fs(place)
     filesystem.makedirs(f"{path}/empty/.git")
@@ -129,7 +129,7 @@ def test_what_names_nothing_is_refused(place, part, message):
     Corpus(f"{place}/{part}")
 
 
-def test_a_file_that_went_away_is_named(place):
+def test_a_deleted_file_is_named(place):
   corpus = Corpus(f"{place}/b.txt")
   filesystem, path = fsspec.core.url_to_fs(place)
   filesystem.rm_file(f"{path}/b.txt")
@@ -137,7 +137,7 @@ def test_a_file_that_went_away_is_named(place):
     list(corpus)
 
 
-def test_a_compressed_file_that_is_cut_off_is_named(place):
+def test_a_truncated_compressed_file_is_named(place):
   filesystem, path = fsspec.core.url_to_fs(place)
   data = gzip.compress(bytes(range(32, 127)) * 500)
   filesystem.pipe_file(f"{path}/cut.txt.gz", data[: len(data) // 2])
@@ -152,14 +152,12 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
   (folder / "a.txt").write_text("a")
   (other / "b.txt").write_text("b")
   (folder / "link").symlink_to(other)
-  for name in ("back", "again", "self"):  # else 3 to the power of 40 folders
+  for name in ("back", "again", "self"):  # followed blindly: 3 ** 40 folders
     (other / name).symlink_to(folder)
   assert texts(folder) == ["a", "b"]
 
 
-def test_what_cannot_be_read_in_a_folder_is_not_passed_over(
-  tmp_path, monkeypatch
-):
+def test_an_unreadable_file_in_a_folder_is_an_error(tmp_path, monkeypatch):
   (tmp_path / "a.txt").write_text("a")
   (tmp_path / "b.txt").symlink_to(tmp_path / "gone")
   with pytest.raises(ValueError, match=r"cannot read .*/b.txt: No such file"):
@@ -186,7 +184,7 @@ def test_what_cannot_be_read_in_a_folder_is_not_passed_over(
     ("s3://bucket/a.txt", "s3fs", "s3"),
   ],
 )
-def test_what_to_install_is_said(url, package, extra, monkeypatch):
+def test_the_package_to_install_is_named(url, package, extra, monkeypatch):
   monkeypatch.setitem(sys.modules, package, None)
   with pytest.raises(
     ValueError, match=rf"needs {package}; pip install 'bertjax\[{extra}\]'"
@@ -194,7 +192,7 @@ def test_what_to_install_is_said(url, package, extra, monkeypatch):
     Corpus(url)
 
 
-def test_what_a_client_raises_is_one_line():
+def test_an_exception_of_a_client_is_one_line():
   fsspec.register_implementation("broken", Broken, clobber=True)
   with pytest.raises(
     ValueError, match=r"cannot read broken://bucket.*: RuntimeError: no cred"

@@ -53,7 +53,7 @@ def test_parts_are_the_text_and_end_where_they_should():
 
 
 @pytest.mark.usefixtures("small")
-def test_lines_that_come_one_by_one_are_cut_as_the_whole_text():
+def test_lines_are_cut_as_the_whole_text_is():
   for text in random_texts():
     one, other = ReadCounts(), ReadCounts()
     whole = list(join_lines("a", (text,), one))
@@ -71,7 +71,7 @@ def test_every_part_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("documents", ["file", "blank_line"])
-def test_a_text_file_is_never_held_whole(documents, tmp_path, monkeypatch):
+def test_a_text_file_is_never_in_memory_whole(documents, tmp_path, monkeypatch):
   monkeypatch.setattr(long_documents, "MAX_CHARACTERS", 1 << 19)
   path = tmp_path / "a.txt"
   line = "some words " * 20 + "\n"

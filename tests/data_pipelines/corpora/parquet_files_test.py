@@ -51,7 +51,7 @@ def test_a_column_reads_as_the_same_lines_of_json(
 def test_a_large_row_group_is_not_held_whole(tmp_path):
   path = tmp_path / "a.parquet"
   values = [f"{i} " * 5000 for i in range(2000)]
-  # A page is what must be held; of these rows a default one has 1,024.
+  # One page is in memory; a default page would have 1,024 of these rows.
   options = {"use_dictionary": False, "write_batch_size": 16}
   write(path, values=values, compression="none", **options)
   tracemalloc.start()
@@ -63,12 +63,12 @@ def test_a_large_row_group_is_not_held_whole(tmp_path):
     python = tracemalloc.get_traced_memory()[1]
   finally:
     tracemalloc.stop()
-  # Of 48 MB of text in one group.
+  # The row group has 48 MB of text.
   assert python < 12 << 20
   assert peak < 12 << 20
 
 
-def test_no_column_and_wrong_columns_say_what_there_is(tmp_path):
+def test_a_missing_or_wrong_column_lists_the_columns(tmp_path):
   path = tmp_path / "a.parquet"
   write(path)
   with pytest.raises(
@@ -99,7 +99,7 @@ def test_nulls_and_broken_text_are_bad_records(tmp_path):
     assert corpus.counts.skipped == 1
 
 
-def test_cut_and_damaged_files_are_named(tmp_path):
+def test_truncated_and_damaged_files_are_named(tmp_path):
   path = tmp_path / "a.parquet"
   write(path, write_page_checksum=True, compression="none")
   data = path.read_bytes()
@@ -117,7 +117,7 @@ def test_a_file_without_rows_is_read(tmp_path):
   assert list(Corpus(str(path))) == []
 
 
-def test_what_to_install_is_said(tmp_path, monkeypatch):
+def test_the_package_to_install_is_named(tmp_path, monkeypatch):
   path = tmp_path / "a.parquet"
   write(path)
   monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -126,5 +126,5 @@ def test_comment_rows_are_those_of_tokenize(modules):
     TRICKY,
   ],
 )
-def test_quotes_and_hashes_are_told_apart_as_tokenize_does(source):
+def test_quotes_and_hashes_start_what_tokenize_says(source):
   assert stdlib_corpus._comment_rows(source) == comment_rows(source)

@@ -9,6 +9,7 @@ import pytest
 
 from data_pipelines.corpora import text_files
 from data_pipelines.corpora.corpus import Corpus
+from tests.testing.json_lines import json_lines
 
 
 def texts(path, **options):
@@ -67,3 +68,35 @@ def test_another_field_can_hold_the_text(tmp_path):
   assert texts(path, text_field="body") == ["one"]
   with pytest.raises(ValueError, match=r'a.jsonl:1: no "title" field'):
     texts(path, text_field="title")
+
+
+BAD_LINES = {
+  b'{"text": "\xff"}': r"not UTF-8 \(byte 0xff at column 11\)",
+  b'{"text": "a"': r"not JSON \(Expecting ',' delimiter at column",
+  b"[1]": "a JSON list, not an object",
+  b'{"title": 1, "body": 2}': r'no "text" field \(it has body, title\)',
+  b'{"text": null}': '"text" is a NoneType, not a string',
+  b'{"text": "\\ud800"}': '"text" holds half a surrogate pair',
+  b"[" * 100_000: "nested too deep|not JSON",
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_bad_records_name_file_and_line_or_are_counted(line, tmp_path):
+  path = tmp_path / "a.jsonl"
+  path.write_bytes(
+    json_lines({"text": "one"}) + line + b"\n" + json_lines({"text": "2"})
+  )
+  with pytest.raises(ValueError, match=f"a.jsonl:2: (?:{BAD_LINES[line]})"):
+    texts(path)
+  corpus = Corpus(str(path), skip_bad_records=True)
+  assert [document.text for document in corpus] == ["one", "2"]
+  assert corpus.counts.skipped == 1
+
+
+def test_bad_lines_of_plain_text_are_records(tmp_path):
+  path = tmp_path / "a.txt.gz"
+  path.write_bytes(gzip.compress(b"one\ncaf\xe9\nthree\n"))
+  with pytest.raises(ValueError, match=r"a.txt.gz:2: not UTF-8 \(byte 0xe9"):
+    texts(path)
+  assert texts(path, skip_bad_records=True) == ["one\nthree"]

@@ -151,7 +151,9 @@ def test_another_feature_can_hold_the_text(prepared):
   assert sorted(found) == [f"t{number}" for number in range(7)]
 
 
-def test_identity_is_of_content_and_split_not_of_the_place(prepared, tmp_path):
+def test_identity_depends_on_content_and_split_not_on_the_place(
+  prepared, tmp_path
+):
   folder, _ = prepared
   shutil.copytree(folder, tmp_path / "data")
 
@@ -190,14 +192,14 @@ def test_identity_is_of_content_and_split_not_of_the_place(prepared, tmp_path):
     ("no name:train", "no data set no name in"),
   ],
 )
-def test_what_there_is_not_is_said(prepared, spec, message):
+def test_a_missing_data_set_or_split_lists_what_exists(prepared, spec, message):
   folder, _ = prepared
   with pytest.raises(ValueError, match=message) as caught:
     texts(spec, folder)
   assert "\n" not in str(caught.value)
 
 
-def test_how_to_prepare_is_said(prepared, tmp_path):
+def test_the_call_that_prepares_is_named(prepared, tmp_path):
   with pytest.raises(
     ValueError, match=r"prepare it: .*array_record.*download_and_prepare\(\)"
   ):
@@ -206,7 +208,7 @@ def test_how_to_prepare_is_said(prepared, tmp_path):
     texts("wikipedia/20230601.en:train", "gs://data")
 
 
-def test_features_are_named_where_the_text_is_not(prepared):
+def test_a_missing_or_wrong_feature_lists_the_features(prepared):
   folder, _ = prepared
   with pytest.raises(
     ValueError,
@@ -259,7 +261,7 @@ def test_damaged_files_are_named(prepared, tmp_path):
 @pytest.mark.parametrize(
   "package", ["tensorflow_datasets", "importlib_resources"]
 )
-def test_what_to_install_is_said(package, monkeypatch):
+def test_the_package_to_install_is_named(package, monkeypatch):
   monkeypatch.setitem(sys.modules, package, None)
   with pytest.raises(
     ValueError, match=rf"needs {package}; pip install 'bertjax\[tfds\]'"

@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+from data_pipelines.corpora import documents
+
+
+def test_document_hash_orders_and_splits_by_text_alone():
+  digests = [documents.digest(f"text {i}") for i in range(2000)]
+  assert documents.digest("text 7") == digests[7]
+  shares = [documents.share(digest) for digest in digests]
+  assert all(0 <= share < 1 for share in shares)
+  # A share of 0.1 takes 200 of 2,000, within five standard deviations.
+  assert abs(sum(share < 0.1 for share in shares) - 200) < 5 * 180**0.5
+  # Order and split are independent: both halves hold as many.
+  first = sorted(range(2000), key=lambda i: documents.order(digests[i]))[:1000]
+  taken = sum(shares[i] < 0.5 for i in first)
+  assert abs(taken - 500) < 5 * 250**0.5
