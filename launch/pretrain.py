@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Pre-train on a prepared store; run the same command again to go on.
+r"""Pre-train on a prepared store; run the same command again to resume.
 
   python -m launch.pretrain --config=configs/pretrain.py:size=tiny \
     --config.data.store=DIR --workdir=DIR
 
-Leaves in the workdir: `checkpoints/`, `metrics.jsonl`, `timing.jsonl`,
-`tensorboard/`, `tokenizer/`, and at the end `bundle/`. With
-JAX_COMPILATION_CACHE_DIR=DIR in the environment a restart does not compile
-again what a run on the same machine has compiled before.
+The workdir gets `config.json` (the resolved config), `checkpoints/`,
+`metrics.jsonl`, `timing.jsonl`, `tensorboard/`, `tokenizer/`, and at the end
+`bundle/`. With JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on
+the same machine compiles nothing again.
 
-On several hosts run the same command on each, with a workdir that all of them
-see: on Cloud TPU, GKE, Slurm and under Open MPI they find each other; elsewhere
-add --coordinator_address=HOST:PORT --num_processes=N --process_id=I.
-`launch.rehearse` does it on one machine.
+On several hosts, run the same command on each, with a workdir that all of them
+share. On Cloud TPU, GKE, Slurm and under Open MPI the processes find each
+other; elsewhere add --coordinator_address=HOST:PORT --num_processes=N
+--process_id=I. `launch.rehearse` runs several processes on one machine.
 """
 
 import pathlib
@@ -46,17 +46,17 @@ def run(
   """Train up to `config.steps`, evaluate, and write the bundle.
 
   Args:
-    config: of the run; `model.vocab_size=0` follows the store.
-    workdir: of the run; what it already holds is resumed.
+    config: the run's, as the user gave it; `launch.run.resolve` fills it in.
+    workdir: folder of the run; a run that was begun there is resumed.
     bundle: folder of the bundle; None is `bundle` in the workdir.
 
   Returns:
-    `step`, `tokens`, `parameters`, `validation` and `train` (the last values
-    of each), `tokens_per_second`, `seconds` of this call, `bundle`, `workdir`.
+    `step`, `tokens`, `parameters`, `validation` and `train` (their last
+    values), `tokens_per_second`, `seconds` of this call, `bundle`, `workdir`.
 
   Raises:
     ValueError: a mistake of the user's, or a loss of nan.
-    SystemExit: a signal stopped the run, whose state is saved.
+    SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()
   cli.check_local_folder("workdir", workdir)
@@ -116,26 +116,28 @@ def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
 def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:
   return (
     f"stopped at step {step} of {steps}, which is saved in {folder}; run the "
-    "same command again to go on"
+    "same command again to resume"
   )
 
 
 def define_flags() -> None:
-  """Define the flags; not at import, since `run` has other callers."""
+  """Define the flags; not at import, because others call `run`."""
   config_flags.DEFINE_config_file(
     "config",
     None,
-    "Config file, as configs/pretrain.py:size=tiny.",
+    "Config file, for example configs/pretrain.py:size=tiny.",
     lock_config=True,
   )
   flags.DEFINE_string("workdir", None, "Folder of the run.")
-  flags.DEFINE_string("bundle", None, "Folder of the bundle.")
+  flags.DEFINE_string(
+    "bundle", None, "Folder of the bundle; without it, `bundle` in the workdir."
+  )
   flags.mark_flags_as_required(["config", "workdir"])
   start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
-  """Run what the flags say."""
+  """Run as the flags say."""
   values = flags.FLAGS
   given = values.config.to_dict()
   config = from_mapping(PretrainConfig, given)

@@ -6,11 +6,11 @@ r"""Rehearse a run of several hosts on this machine, with virtual CPU devices.
     launch.pretrain --config=configs/pretrain.py:size=tiny \
     --config.data.store=DIR --workdir=DIR
 
-Starts the launcher behind `--` once a process, as hosts of a pod would start
-it; they meet over the loopback. Lines are told by the number of their process.
-Ctrl-C and SIGTERM are passed on. When a process fails, the others get
---grace seconds to notice it, and the exit code is that of the first to fail;
-no process stays behind.
+Starts the launcher behind `--` once for each process, as the hosts of a pod
+would; the processes meet over the loopback. Each line of output has the index
+of its process in front. Ctrl-C and SIGTERM are passed on. When a process fails,
+the others get --grace seconds to notice it; the exit code is that of the first
+to fail, and no process is left running.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ from absl import flags
 
 from launch import cli
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _DEVICES = "--xla_force_host_platform_device_count"
-# Many devices share few cores: a collective that waits for one is slow, and
-# not stuck.
-_PATIENCE = {
+# Many devices share few cores, so that a collective may be slow without being
+# stuck.
+_COLLECTIVE_TIMEOUTS = {
   "--xla_cpu_collective_call_terminate_timeout_seconds": 300,
   "--xla_cpu_collective_timeout_seconds": 300,
 }
 _SET_PARENT_DEATH_SIGNAL = 1  # linux/prctl.h
-# What gloo tells of its connections, between the numbers.
+# What gloo logs about its connections, without the numbers.
 _GLOO = re.compile(
   r"\[Gloo\] Rank | is connected to | peer ranks\. |"
   r"Expected number of connected peer ranks is : "
@@ -59,12 +59,12 @@ def run(
 
   Args:
     command: module of the launcher, and its flags.
-    processes: how many.
-    devices_per_process: virtual CPU devices of each.
-    grace: seconds that the others have once one has failed.
+    processes: number of processes.
+    devices_per_process: number of virtual CPU devices of each process.
+    grace: seconds that the others get once a process has failed.
 
   Raises:
-    ValueError: numbers below 1, or no such launcher.
+    ValueError: a number is below 1, or there is no such launcher.
   """
   check(command, processes, devices_per_process)
   address = f"127.0.0.1:{free_port()}"
@@ -85,10 +85,10 @@ def run(
 
 
 def check(command: Sequence[str], processes: int, devices: int) -> None:
-  """Check what is to be run.
+  """Check the command and the numbers.
 
   Raises:
-    ValueError: a mistake, with the fix.
+    ValueError: one of them is wrong.
   """
   if processes < 1 or devices < 1:
     raise ValueError(
@@ -96,7 +96,7 @@ def check(command: Sequence[str], processes: int, devices: int) -> None:
     )
   if not command:
     raise ValueError(
-      "no launcher is given; put it and its flags behind --, as in "
+      "no launcher is given; give it and its flags after --, as in "
       "launch.rehearse --processes=2 -- launch.pretrain --config=…"
     )
   try:
@@ -104,23 +104,27 @@ def check(command: Sequence[str], processes: int, devices: int) -> None:
   except (ImportError, ValueError):
     found = None
   if found is None:
-    raise ValueError(f"{command[0]} is no module; give one as launch.pretrain")
+    raise ValueError(
+      f"{command[0]} is no module; give one, for example launch.pretrain"
+    )
 
 
 def environment(devices: int) -> dict[str, str]:
-  """Return the environment of a process with so many virtual CPU devices."""
+  """Return the environment of a process with `devices` virtual CPU devices."""
   known = os.environ.get("XLA_FLAGS", "").split()
   names = {flag.partition("=")[0] for flag in known}
   kept = [flag for flag in known if not flag.startswith(_DEVICES)]
-  patience = [
-    f"{name}={value}" for name, value in _PATIENCE.items() if name not in names
+  timeouts = [
+    f"{name}={value}"
+    for name, value in _COLLECTIVE_TIMEOUTS.items()
+    if name not in names
   ]
   return {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
     "TPU_SKIP_MDS_QUERY": "1",
     "PYTHONUNBUFFERED": "1",
-    "XLA_FLAGS": " ".join([*kept, f"{_DEVICES}={devices}", *patience]),
+    "XLA_FLAGS": " ".join([*kept, f"{_DEVICES}={devices}", *timeouts]),
   }
 
 
@@ -164,21 +168,21 @@ def _start(
     stderr=subprocess.PIPE,
     text=True,
     errors="replace",
-    # A group of its own: signals come from here, and the group, in which are
-    # also its input workers, ends as one.
+    # A process group of its own: it gets signals from us only, and can be
+    # killed together with its input workers.
     start_new_session=True,
-    preexec_fn=_ending_with(os.getpid()) if sys.platform == "linux" else None,
+    preexec_fn=_make_die_with(os.getpid()) if sys.platform == "linux" else None,
   )
 
 
-def _ending_with(parent: int) -> Callable[[], None]:
-  """Has the kernel end a child whose parent is killed, on Linux."""
+def _make_die_with(parent: int) -> Callable[[], None]:
+  """Return what makes Linux kill a child as soon as its parent is dead."""
   libc = ctypes.CDLL(None)
 
   def ask() -> None:
     libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
-      os._exit(1)  # it was killed before this was asked
+      os._exit(1)  # the parent died before this call
 
   return ask
 
@@ -190,19 +194,19 @@ def _pass_lines(number: int, source: IO[str] | None, sink: IO[str]) -> None:
 
 
 def without_gloo(lines: Iterable[str]) -> Iterator[str]:
-  """Leave out what gloo tells of its connections.
+  """Yield `lines` without those that gloo logs about its connections.
 
-  Its threads write their lines in pieces, all at once: a number, or the end of
-  a line, may come behind the line that it belongs to. A line in which anything
-  else stands is somebody's own, and kept whole.
+  Gloo's threads write parts of lines at the same time, so that a number or the
+  end of a line may come after the line that it belongs to. A line that has any
+  other text is kept whole.
   """
   after = False
   for line in lines:
-    rest, pieces = _GLOO.subn("", line)
+    rest, matches = _GLOO.subn("", line)
     left_over = not rest.strip() or rest.strip().isdecimal()
-    if not left_over or not (pieces or after):
+    if not left_over or not (matches or after):
       yield line
-    after = bool(pieces) or (after and left_over)
+    after = bool(matches) or (after and left_over)
 
 
 @contextlib.contextmanager
@@ -232,13 +236,13 @@ def _wait(children: Sequence[subprocess.Popen[str]], grace: float) -> int:
       code, deadline = _exit_code(failed[0]), time.monotonic() + grace
     if None not in codes:
       return code
-    time.sleep(_LOOK_SECONDS)
+    time.sleep(_POLL_SECONDS)
   left = [
     number for number, child in enumerate(children) if child.poll() is None
   ]
   print(
-    f"a process ended with {code}; after {grace:.0f} s ending "
-    + ", ".join(map(str, left)),
+    f"a process exited with {code}; {grace:.0f} s later, killing "
+    + ", ".join(f"process {number}" for number in left),
     file=sys.stderr,
     flush=True,
   )
@@ -246,28 +250,30 @@ def _wait(children: Sequence[subprocess.Popen[str]], grace: float) -> int:
 
 
 def _exit_code(code: int) -> int:
-  """As a shell gives it: 128 and the signal where there was one."""
+  """Return the code as a shell does: 128 + the signal that killed it."""
   return code if code > 0 else 128 - code
 
 
 def free_port() -> int:
-  """Return a port of the loopback where nobody listens."""
+  """Return a port of the loopback that is free now."""
   with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     return probe.getsockname()[1]
 
 
 def define_flags() -> None:
-  """Define the flags; not at import, since `run` has other callers."""
-  flags.DEFINE_integer("processes", 2, "How many to start.")
-  flags.DEFINE_integer("devices_per_process", 4, "Virtual CPU devices of each.")
+  """Define the flags; not at import, because others call `run`."""
+  flags.DEFINE_integer("processes", 2, "Number of processes.")
+  flags.DEFINE_integer(
+    "devices_per_process", 4, "Virtual CPU devices of each process."
+  )
   flags.DEFINE_float(
-    "grace", 15.0, "Seconds that the others have once one has failed."
+    "grace", 15.0, "Seconds that the others get once a process has failed."
   )
 
 
 def main(arguments: Sequence[str]) -> None:
-  """Rehearse what follows the `--`."""
+  """Rehearse the command after `--`."""
   values = flags.FLAGS
   code = run(
     arguments[1:],

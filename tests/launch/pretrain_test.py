@@ -16,7 +16,12 @@ import pytest
 import bertjax
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.checkpoints import bundle, digest
-from bertjax.config import MeshConfig, ObjectiveConfig
+from bertjax.config import (
+  MeshConfig,
+  ObjectiveConfig,
+  PretrainConfig,
+  from_mapping,
+)
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from launch import export, pretrain
@@ -110,6 +115,18 @@ def test_a_run_leaves_everything_that_it_promises(finished, config):
   assert info.model.vocab_size == 128  # the store's pieces, in full tiles
 
 
+def test_a_run_stores_the_config_that_it_resolved(finished, config):
+  path = pathlib.Path(finished["workdir"]) / restoring.CONFIG
+  stored = json.loads(path.read_text())
+  resolved = assembly.assemble(config).resolved
+  assert from_mapping(PretrainConfig, stored["config"]) == resolved.config
+  (phase,) = stored["phases"]
+  assert phase["max_packs"] == resolved.config.data.max_packs
+  assert phase["attention"] == "xla"
+  info = bundle.read_bundle_info(finished["bundle"])
+  assert info.details["config"] == stored["config"]
+
+
 def test_a_loss_falls_and_starts_where_guessing_is(finished):
   train = [line for line in lines(finished) if line["split"] == "train"]
   assert abs(train[0]["mlm_loss"] - np.log(128)) < 1
@@ -118,7 +135,11 @@ def test_a_loss_falls_and_starts_where_guessing_is(finished):
 
 def test_a_finished_run_started_again_gives_the_same(finished, config):
   before = (pathlib.Path(finished["workdir"]) / "metrics.jsonl").read_bytes()
+  stored = pathlib.Path(finished["workdir"]) / restoring.CONFIG
+  resolved = stored.read_text()
+  stored.write_text("{}")
   again = pretrain.run(config, finished["workdir"])
+  assert stored.read_text() == resolved
   after = (pathlib.Path(finished["workdir"]) / "metrics.jsonl").read_bytes()
   assert before == after
   for name in finished:

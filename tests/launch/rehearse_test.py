@@ -163,7 +163,7 @@ def stopped(config, tmp_path_factory):
 def test_a_signal_to_one_stops_both_at_one_step_which_is_saved(stopped):
   code, output, workdir = stopped
   assert code == 42, output
-  assert output.count("run the same command again to go on") == 1
+  assert output.count("run the same command again to resume") == 1
   step = int(output.partition("stopped at step ")[2].split()[0])
   assert 8 <= step < STEPS
   assert (workdir / "checkpoints" / str(step) / "commit_success.txt").exists()
@@ -286,7 +286,7 @@ def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
   wait_for(lambda: len(list(tmp_path.iterdir())) == 2, process)
   code, output = end(process)
   assert code == 7, output
-  assert "a process ended with 7; after 0 s ending 0" in output
+  assert "a process exited with 7; 0 s later, killing process 0" in output
 
 
 @pytest.mark.parametrize("role", ["aloneV0", "aloneR1"])
@@ -356,7 +356,7 @@ def test_ctrl_c_to_a_rehearsal_stops_and_saves(config, tmp_path):
   process.send_signal(signal.SIGINT)
   code, output = end(process)
   assert code == 130, output
-  assert output.count("run the same command again to go on") == 1
+  assert output.count("run the same command again to resume") == 1
 
 
 @pytest.mark.full

@@ -126,7 +126,7 @@ def test_killed_damaged_and_started_again_equals_never_killed(
   workdir = tmp_path / "w"
   code, output = stop_at(start(workdir), workdir, first, signal.SIGTERM)
   assert code == 42, output
-  assert "run the same command again to go on" in output
+  assert "run the same command again to resume" in output
   code, output = stop_at(start(workdir), workdir, second, signal.SIGKILL)
   assert code == -signal.SIGKILL, output
   assert "going on from step" in output
@@ -168,7 +168,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(start, tmp_path):
   workdir = tmp_path / "w"
   code, output = stop_at(start(workdir), workdir, 14, signal.SIGINT)
   assert code == 130, output
-  assert "run the same command again to go on" in output
+  assert "run the same command again to resume" in output
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 """What a run prints before its first step."""
 
 import dataclasses
+import pathlib
 import types
 from typing import Any
 
@@ -12,11 +13,16 @@ import pytest
 from bertjax.config import (
   ComputeConfig,
   MeshConfig,
+  ModelConfig,
   PretrainConfig,
   ProfileConfig,
 )
 from bertjax.train.program import make_program
-from launch.run.console import describe_mesh, describe_start
+from launch.run.console import (
+  describe_config,
+  describe_mesh,
+  describe_start,
+)
 from tests.testing import tiny
 
 
@@ -62,3 +68,17 @@ def test_a_trace_that_comes_too_late_is_reported(first, start, late):
   assert (
     f"profile.start_step={first} is already done: nothing is traced" in lines
   ) == late
+
+
+def test_chosen_fields_and_those_that_are_not_defaults_are_printed():
+  given = PretrainConfig(steps=6, model=ModelConfig(vocab_size=0, num_layers=2))
+  used = dataclasses.replace(
+    given, model=dataclasses.replace(given.model, vocab_size=128)
+  )
+  spec: Any = types.SimpleNamespace(given=given, config=used)
+  first, *lines = describe_config(spec, pathlib.Path("w/config.json"))
+  assert "w/config.json" in first
+  assert lines == [
+    "  steps=6",
+    "  model: num_layers=2, vocab_size=128 (chosen)",
+  ]
