@@ -93,3 +93,13 @@ def make_store(folder, splits, tokenizer, source=None, **sizes):
   }
   write_manifest(folder, Manifest(source, entry, entries))
   return open_store(folder)
+
+
+TRAIN = draw_documents(150)
+VALIDATION = draw_documents(20, seed=1)
+SOURCE = {
+  "recipe": {"corpus": {"files": 2}, "skip": True},
+  "empty_documents": 3,
+  "short_documents": 1_234_567,
+  "never_heard_of": 0,
+}
