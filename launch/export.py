@@ -1,30 +1,35 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hand a trained model on.
+"""Export a trained model as a bundle or for Hugging Face transformers.
 
   python -m launch.export --bundle=DIR --format=huggingface --output=DIR \
     [--license=apache-2.0] [--dtype=bfloat16]
   python -m launch.export --workdir=DIR --step=N --format=bundle --output=DIR
 
-A workdir gives any step that is committed, also after a run was killed. The
-Hugging Face folder loads with `AutoModel` and `AutoTokenizer`; its folder
-`pretraining` has the heads too, for `AutoModelForMaskedLM`. That of a
-classifier loads with `AutoModelForSequenceClassification`. Its README.md says
-what the model was made from and how to load it.
+Any committed step of a workdir can be exported, also after a run was killed.
+The Hugging Face folder loads with `AutoModel` and `AutoTokenizer`; its folder
+`pretraining` has the heads as well, for `AutoModelForMaskedLM`. The folder of a
+classifier loads with `AutoModelForSequenceClassification`. README.md says what
+the model was made from and how to load it.
 """
 
 import json
 import os
 import pathlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
 
+from bertjax import files
 from bertjax.checkpoints import bundle as bundles
 from bertjax.checkpoints.checkpoint import Checkpoints
-from bertjax.config import CheckpointConfig, ModelConfig, from_mapping
+from bertjax.config import (
+  CheckpointConfig,
+  ModelConfig,
+  from_mapping,
+  renamed,
+)
 from bertjax.finetune.artifact import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
@@ -39,19 +44,19 @@ from launch.run.resumable import CHECKPOINTS
 
 FORMATS = ("huggingface", "bundle")
 CARD = "README.md"
-# What a checkpoint's record has beyond what a bundle says of itself.
+# Fields of a checkpoint's record that are not details of a bundle.
 _RUN_ONLY = ("identity", "pipeline", "hooks")
 
 Path = str | os.PathLike[str]
 
 
 class Trained(NamedTuple):
-  """Parameters on one device, and what is known of them."""
+  """Parameters on one device, their model, and where they come from."""
 
   params: Any
   model: ModelConfig
   tokenizer_path: pathlib.Path
-  details: Mapping[str, Any]
+  details: bundles.Details
 
 
 def run(
@@ -67,20 +72,20 @@ def run(
   """Write `output` from a bundle, or from a committed step of a workdir.
 
   Args:
-    output: folder to make; one of the same format is replaced.
+    output: folder to make; an earlier export of the same format is replaced.
     format: "huggingface" or "bundle".
-    bundle: folder of a bundle; this or `workdir` is given.
-    workdir: of a run, also one that was killed.
-    step: of the workdir; None takes the newest.
-    license: of the weights, for the model card of a Hugging Face folder.
-    dtype: of the weights in a Hugging Face folder; a bundle's are float32.
+    bundle: folder of a bundle; give this or `workdir`.
+    workdir: folder of a run, finished or not.
+    step: committed step of the workdir; None takes the newest.
+    license: license of the weights, for the model card.
+    dtype: dtype of the weights in a Hugging Face folder; a bundle has float32.
 
   Returns:
     `output`.
 
   Raises:
-    ValueError: nothing there to export, `output` is something else, or no
-      class of transformers computes what the model does.
+    ValueError: there is nothing to export, `output` is something else, or no
+      class of transformers computes what the model computes.
   """
   if format not in FORMATS:
     raise ValueError(f"--format={format}; give one of {', '.join(FORMATS)}")
@@ -90,7 +95,7 @@ def run(
   if (bundle is None) == (workdir is None):
     raise ValueError("give either --bundle=DIR or --workdir=DIR")
   if step is not None and workdir is None:
-    raise ValueError(f"--step={step} is of a --workdir; a bundle has one step")
+    raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
   model_card.check_license(license)
   target = pathlib.Path(output)
   check = (
@@ -98,9 +103,9 @@ def run(
   )
   check(target)
   if bundle is not None:
-    trained = _of_bundle(bundle)
+    trained = _read_bundle(bundle)
   else:
-    trained = _of_workdir(pathlib.Path(workdir or ""), step)
+    trained = _read_workdir(pathlib.Path(workdir or ""), step)
   if format == "bundle":
     bundles.write_bundle(
       target,
@@ -114,36 +119,38 @@ def run(
   return target
 
 
-def _of_bundle(path: Path) -> Trained:
+def _read_bundle(path: Path) -> Trained:
   info = bundles.read_bundle_info(path)
   return Trained(
     bundles.load_params(info), info.model, info.tokenizer_path, info.details
   )
 
 
-def _of_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
+def _read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
   folder = workdir / CHECKPOINTS
   if not folder.is_dir():
-    raise ValueError(f"{workdir} is no workdir: it has no {CHECKPOINTS}/")
+    raise ValueError(f"{workdir} is not a workdir: it has no {CHECKPOINTS}/")
   checkpoints = Checkpoints(folder, CheckpointConfig(), read_only=True)
   try:
     _, params, record = checkpoints.read_params(step)
   finally:
     checkpoints.close()
-  details = {
-    name: value for name, value in record.items() if name not in _RUN_ONLY
-  }
+  details = bundles.Details.from_json(
+    renamed.current(
+      {name: value for name, value in record.items() if name not in _RUN_ONLY}
+    )
+  )
   model = from_mapping(ModelConfig, record["config"]["model"])
   return Trained(params, model, workdir / TOKENIZER, details)
 
 
 def _check_huggingface(target: pathlib.Path) -> None:
-  # Weights alone do not tell: somebody else's are not to be replaced.
+  # A folder of weights without our record was not exported by us.
   if target.exists() and not (target / RECORD).is_file():
     if target.is_dir() and not any(target.iterdir()):
       return
     raise ValueError(
-      f"{target} holds something that is no export; give another folder"
+      f"{target} exists and is not an export; give another folder"
     )
 
 
@@ -152,10 +159,7 @@ def _write_huggingface(
 ) -> None:
   head = _head(trained)
   tokenizer = tokenizers.load(trained.tokenizer_path)
-  partial = target.with_name(target.name + ".partial")
-  shutil.rmtree(partial, ignore_errors=True)
-  partial.mkdir(parents=True)
-  try:
+  with files.replace_folder(target) as partial:
     for architecture, folder in _write_weights(
       trained, head, partial, pad_id=tokenizer.pad_id, dtype=dtype
     ).items():
@@ -165,19 +169,14 @@ def _write_huggingface(
       card = model_card.make_card(
         target.name, architecture, trained.model, trained.details, license_id
       )
-      (folder / CARD).write_text(card, encoding="utf-8")
-    if target.exists():
-      shutil.rmtree(target)
-    partial.rename(target)
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
+      files.write_text(folder / CARD, card)
 
 
 def _head(trained: Trained) -> Head | None:
-  """The head of a fine-tuned model that transformers has too."""
-  if bundles.TASK not in trained.details:
+  """Return the head of a fine-tuned model, if transformers can compute it."""
+  if trained.details.task is None:
     return None
-  head = Head(**trained.details[bundles.TASK])
+  head = Head(**trained.details.task)
   if head.architecture == CLASSIFICATION and head.pooling != "cls":
     raise ValueError(
       f"this classifier has pooling={head.pooling}, which no class of "
@@ -215,32 +214,36 @@ def _write_weights(
 def _write_tokenizer(
   tokenizer: Tokenizer, folder: pathlib.Path, longest: int
 ) -> None:
-  """Write its files; a text is cut to `longest` pieces where asked to be."""
+  """Write a tokenizer's files, with `longest` as the default truncation."""
   tokenizer.save(folder)
   path = folder / CONFIG_FILE
-  if path.is_file():  # else transformers cannot read this tokenizer
+  if path.is_file():  # otherwise transformers cannot read this tokenizer
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["model_max_length"] = longest
-    text = json.dumps(settings, indent=2, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    files.write_json(path, settings, sort_keys=True)
 
 
 def define_flags() -> None:
   """Define the flags; not at import, since `run` has other callers."""
   flags.DEFINE_string("bundle", None, "Folder of the bundle to export.")
-  flags.DEFINE_string("workdir", None, "Or: workdir of a run.")
-  flags.DEFINE_integer("step", None, "Step of the workdir; its newest if none.")
-  flags.DEFINE_string("format", "huggingface", f"One of {', '.join(FORMATS)}.")
+  flags.DEFINE_string("workdir", None, "Workdir of a run, instead of a bundle.")
+  flags.DEFINE_integer(
+    "step", None, "Step of the workdir to export; the newest if not given."
+  )
+  flags.DEFINE_string(
+    "format", "huggingface", f"Format to write: {' or '.join(FORMATS)}."
+  )
   flags.DEFINE_string("output", None, "Folder to make.")
   flags.DEFINE_string(
     "license",
     model_card.UNKNOWN_LICENSE,
-    "Licence of the weights, as the hub writes it; for the model card.",
+    "License of the weights for the model card, as the hub names it.",
   )
   flags.DEFINE_string(
     "dtype",
     "float32",
-    f"Of a Hugging Face folder: {' or '.join(huggingface_files.DTYPES)}.",
+    "Dtype of the weights in a Hugging Face folder: "
+    f"{' or '.join(huggingface_files.DTYPES)}.",
   )
   flags.mark_flag_as_required("output")
 

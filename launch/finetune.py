@@ -200,7 +200,7 @@ def _save(
   trial = experiment.winner(results["learning_rate"])
   if (folder / bundle_lib.RECORD).is_file():
     saved = bundle_lib.read_bundle_info(folder).details
-    if saved["trial"] == dict(trial.settings):
+    if saved.trial == dict(trial.settings):
       return
   save_classifier(
     folder,

@@ -1,16 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make a bundle of a Hugging Face directory on this machine.
+"""Make a bundle from a Hugging Face directory on this machine.
 
   python -m launch.import_weights --source=DIR --output=BUNDLE \
     [--new=mlm_head,pair_head,pooler]
 
-An encoder with all, some or none of the heads of pre-training becomes a
-pre-trained bundle. Parts that the directory lacks are made anew where --new
-names them, and nothing else is: a name on one side only is an error. A
-`BertForSequenceClassification` becomes a classifier for `launch.predict`. What
-is fine-tuned for token classification or question answering becomes a bundle
-that `launch.export` takes back.
+An encoder with all, some or none of the pre-training heads becomes a
+pre-trained bundle. --new names the parts to initialize; any other part that the
+directory lacks is an error. A `BertForSequenceClassification` becomes a classifier for
+`launch.predict`. A model for token classification or question answering becomes
+a bundle that `launch.export` can export again.
 """
 
 import dataclasses
@@ -24,6 +23,7 @@ from typing import Any
 import jax
 from absl import flags
 
+from bertjax import files
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import ModelConfig, checks
 from bertjax.finetune.artifact import Head
@@ -39,11 +39,7 @@ from bertjax.interop.huggingface_files import (
   Loaded,
   load_model,
 )
-from bertjax.interop.provenance import (
-  RECORD,
-  read_provenance,
-  weights_sha256,
-)
+from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.train import rng
 from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
@@ -65,44 +61,46 @@ def run(
   """Write the bundle `output` from the folder `source`.
 
   Args:
-    source: has config.json, model.safetensors (or its index and the files
-      that it names) and a tokenizer's files.
-    output: folder to make; a bundle is replaced.
-    new: parts of `BertForPreTraining` to make anew, whether `source` has them
+    source: folder with config.json, model.safetensors (or its index and the
+      files that it names) and a tokenizer's files.
+    output: folder to make; a bundle there is replaced.
+    new: parts of `BertForPreTraining` to initialize, whether `source` has them
       or not: pooler, mlm_head, pair_head.
-    seed: of these.
-    seq_length: of a classifier: pieces that a text is cut to; None takes what
-      the folder says, and else all positions.
-    pair: of a classifier: whether it reads pairs of texts; None takes what
-      the folder says, and else single ones.
+    seed: seed of the initialization.
+    seq_length: tokens to which a classifier truncates a text; None takes what
+      the folder says, or all positions of the model.
+    pair: whether a classifier reads pairs of texts; None takes what the folder
+      says, or False.
 
   Returns:
     `output`.
 
   Raises:
-    ValueError: no such model, one that does not fit its config or its
-      tokenizer, or parts that it lacks and `new` does not name.
+    ValueError: there is no such model, it does not fit its config or its
+      tokenizer, or it lacks parts that `new` does not name.
   """
   root, target = pathlib.Path(source), pathlib.Path(output)
   bundles.check_target(target)
   checks.check_seed(seed)
   if not root.is_dir():
-    raise ValueError(f"--source={source} is no folder on this machine")
+    raise ValueError(f"--source={source} is not a folder on this machine")
   loaded = load_model(root, new=new)
   tokenizer = load_huggingface(root)
   if tokenizer.vocab_size > loaded.config.vocab_size:
     raise ValueError(
-      f"{root}: the tokenizer has {tokenizer.vocab_size} pieces and the "
-      f"embedding table {loaded.config.vocab_size} rows; give the tokenizer "
-      "that the weights were trained with"
+      f"{root}: the tokenizer has {tokenizer.vocab_size} tokens and the word "
+      f"table {loaded.config.vocab_size} rows; give the tokenizer that the "
+      "weights were trained with"
     )
   details = _details(root, loaded, new, seed)
-  asked = {"seq_length": seq_length, "pair": pair}
-  head = _head(root, loaded, details, asked)
-  if head is not None:
-    details[bundles.TASK] = dataclasses.asdict(head)
-  details["tokenizer_sha256"] = tokenizer.sha256
-  params = {**loaded.params, **_fresh(loaded.config, new, seed)}
+  given = {"seq_length": seq_length, "pair": pair}
+  head = _head(root, loaded, details, given)
+  details = dataclasses.replace(
+    details,
+    task=None if head is None else dataclasses.asdict(head),
+    tokenizer_sha256=tokenizer.sha256,
+  )
+  params = {**loaded.params, **_initialize(loaded.config, new, seed)}
   with tempfile.TemporaryDirectory() as folder:
     tokenizer.save(folder)
     bundles.write_bundle(target, params, loaded.config, folder, details)
@@ -111,59 +109,50 @@ def run(
 
 def _details(
   root: pathlib.Path, loaded: Loaded, new: Sequence[str], seed: int
-) -> dict[str, Any]:
-  """What the bundle says of itself: its own of before, or what is known."""
-  before = read_provenance(root / WEIGHTS) or {
-    "step": None,
-    "tokens": None,
-    "evaluation": {},
-    "store_sha256": None,
-    # Nothing in a folder tells; who knows better has --new=pooler.
-    "pooler_trained": True,
-  }
-  if not isinstance(before.get("pooler_trained"), bool):
-    raise ValueError(
-      f"{root / RECORD} does not say whether the pooler is trained; without it "
-      "the folder is read as any other's"
-    )
-  if new:
-    before["evaluation"] = {}  # of heads that are gone
-  return {
-    **before,
-    "pooler_trained": before["pooler_trained"]
-    and "pooler" in ARCHITECTURES[loaded.architecture].parts
-    and "pooler" not in new,
-    "source": {
+) -> bundles.Details:
+  """Return the details that the folder was exported with, or what is known."""
+  # Nothing in a foreign folder says whether its pooler is trained. It mostly
+  # is; --new=pooler says that it is not.
+  before = read_provenance(root / WEIGHTS) or bundles.Details(
+    pooler_trained=True
+  )
+  has_pooler = "pooler" in ARCHITECTURES[loaded.architecture].parts
+  return dataclasses.replace(
+    before,
+    pooler_trained=before.pooler_trained and has_pooler and "pooler" not in new,
+    # The scores of heads that are replaced do not hold any more.
+    evaluation={} if new else before.evaluation,
+    source={
       "folder": root.resolve().name,
       "architecture": loaded.architecture,
       "sha256": {
-        path.name: weights_sha256(path)
+        path.name: files.sha256_of(path)
         for path in sorted(root.glob("*.safetensors"))
       },
       **({"new": list(new), "seed": seed} if new else {}),
     },
-  }
+  )
 
 
 def _head(
   root: pathlib.Path,
   loaded: Loaded,
-  details: Mapping[str, Any],
-  asked: Mapping[str, Any],
+  details: bundles.Details,
+  given: Mapping[str, Any],
 ) -> Head | None:
-  given = {name: value for name, value in asked.items() if value is not None}
+  given = {name: value for name, value in given.items() if value is not None}
   if loaded.architecture == PRETRAINING:
     if given:
       raise ValueError(
-        f"{root} holds no classifier; --seq_length and --pair are of one"
+        f"{root} is not a classifier; leave out --seq_length and --pair"
       )
     return None
-  before = details.get(bundles.TASK) or {
+  before = details.task or {
     "name": root.resolve().name,
     "seq_length": _longest(root, loaded.config),
     "pair": loaded.architecture == QUESTION_ANSWERING,
   }
-  # The labels of config.json: people give them better names there.
+  # The labels come from config.json, where users rename them.
   fields = {
     **before,
     **given,
@@ -175,30 +164,30 @@ def _head(
     head = Head(**fields)
   except TypeError as error:
     raise ValueError(
-      f"{root / RECORD} tells of another kind of task ({error}); without it "
-      "the folder is read as any other's"
+      f"{root / RECORD} describes another kind of task ({error}); delete it to "
+      "import the folder without its record"
     ) from error
   if not 5 <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(
-      f"--seq_length={head.seq_length}; this encoder has "
-      f"{loaded.config.max_positions} positions: give 5 to that"
+      f"--seq_length={head.seq_length}; give 5 to "
+      f"{loaded.config.max_positions}, the positions of this encoder"
     )
   return head
 
 
 def _longest(root: pathlib.Path, config: ModelConfig) -> int:
-  """Pieces that texts are cut to in transformers, as far as it is said."""
+  """Return the tokens to which transformers truncates a text."""
   longest = None
   if (root / CONFIG_FILE).is_file():
     settings = json.loads((root / CONFIG_FILE).read_text(encoding="utf-8"))
     longest = dict(settings).get("model_max_length")
-  # Where nothing is known transformers writes 10³⁰.
+  # transformers writes 10³⁰ for "not known".
   if isinstance(longest, int | float) and 0 < longest < config.max_positions:
     return int(longest)
   return config.max_positions
 
 
-def _fresh(
+def _initialize(
   config: ModelConfig, parts: Sequence[str], seed: int
 ) -> dict[str, Any]:
   if not parts:
@@ -214,16 +203,16 @@ def _fresh(
 
 def define_flags() -> None:
   """Define the flags; not at import, since `run` has other callers."""
-  flags.DEFINE_string("source", None, "A Hugging Face directory.")
+  flags.DEFINE_string("source", None, "Hugging Face directory to import.")
   flags.DEFINE_string("output", None, "Bundle to make.")
   flags.DEFINE_list(
-    "new", [], "Parts to make anew: pooler, mlm_head, pair_head."
+    "new", [], "Parts to initialize: pooler, mlm_head, pair_head."
   )
-  flags.DEFINE_integer("seed", 0, "Of what is made anew.")
+  flags.DEFINE_integer("seed", 0, "Seed of the parts in --new.")
   flags.DEFINE_integer(
-    "seq_length", None, "Of a classifier: pieces that a text is cut to."
+    "seq_length", None, "Tokens to which a classifier truncates a text."
   )
-  flags.DEFINE_bool("pair", None, "Of a classifier: whether it reads pairs.")
+  flags.DEFINE_bool("pair", None, "Whether a classifier reads pairs of texts.")
   for name in ("source", "output"):
     flags.mark_flag_as_required(name)
 

@@ -82,9 +82,9 @@ def run(
     )
     return {
       "step": step,
-      "tokens": details["tokens"],
+      "tokens": details.tokens,
       "parameters": count_parameters(state.params),
-      "validation": details["evaluation"],
+      "validation": details.evaluation,
       "train": multihost.broadcast_from_first(
         "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
       ),

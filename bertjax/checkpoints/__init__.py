@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Save, restore, hand over and resize parameters."""
+"""Checkpoints of a run, and the bundles that it hands over."""

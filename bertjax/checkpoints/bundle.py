@@ -1,23 +1,24 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The self-describing artefact that leaves a run.
+"""The self-describing artifact that a run hands over.
 
-A folder: `bundle.json` (under a sha256: model, digests, where it comes from),
-`params/` (parameters alone, an Orbax tree) and `tokenizer/` (the files). It is
-read on one CPU without knowing the mesh that it was trained on.
+A folder: `bundle.json` (the model's shape, digests, and where the weights come
+from, under a sha256), `params/` (parameters alone, an Orbax tree) and
+`tokenizer/` (its files). It is read on one CPU without knowing the mesh that
+it was trained on.
 """
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
 import shutil
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, Self
 
-from bertjax import config
+from bertjax import config, files
 from bertjax.checkpoints import checkpoint, digest
 from bertjax.config import ComputeConfig, ModelConfig, renamed
 from bertjax.model import BertForPreTraining
@@ -28,43 +29,92 @@ FORMAT_VERSION = 1
 RECORD = "bundle.json"
 TOKENIZER = "tokenizer"
 PARAMS = "params"
-# In `details` of a bundle that is fine-tuned.
-TASK = "task"
 _PACKAGES = ("bertjax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 Path = str | os.PathLike[str]
+Json = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+  """Where the weights of a bundle come from; all fields are JSON-able.
+
+  None and "" mean that a field is not known, or does not apply.
+
+  Attributes:
+    pooler_trained: whether a loss has reached the pooler; otherwise it has its
+      initial values.
+    step: number of steps of the run.
+    tokens: number of tokens that pre-training has read.
+    evaluation: scores at the last step, by name; of several splits, by split.
+    config: the config of the run.
+    tokenizer_sha256: hash of the tokenizer.
+    corpus: what the store was made from; of several stores, by store.
+    store_sha256: hash of the store; of several stores, by store.
+    mixture: share of the rows by store, if there are several.
+    source: the folder that weights were imported from.
+    task: the head of a fine-tuned model, and what it was trained for.
+    init: what fine-tuning started from, "bundle" or "scratch".
+    trial: settings of the fine-tuning trial that was kept.
+    versions: versions of the packages that wrote the bundle.
+  """
+
+  pooler_trained: bool
+  step: int | None = None
+  tokens: int | None = None
+  evaluation: Json = dataclasses.field(default_factory=dict)
+  config: Json | None = None
+  tokenizer_sha256: str = ""
+  corpus: Json | None = None
+  store_sha256: str | Json | None = None
+  mixture: Mapping[str, float] | None = None
+  source: Json | None = None
+  task: Json | None = None
+  init: str | None = None
+  trial: Json | None = None
+  versions: Mapping[str, str] | None = None
+
+  @classmethod
+  def from_json(cls, stored: Json) -> Self:
+    """Read what `to_json` returned, in this version or an earlier one.
+
+    Raises:
+      ValueError: an unknown field, or `pooler_trained` is missing.
+    """
+    unknown = stored.keys() - {each.name for each in dataclasses.fields(cls)}
+    if unknown:
+      raise ValueError(f"its details have unknown fields {sorted(unknown)}")
+    if not isinstance(stored.get("pooler_trained"), bool):
+      raise ValueError("its details do not say whether the pooler is trained")
+    return cls(**stored)
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the fields that are known."""
+    fields = vars(self).items()
+    return {name: value for name, value in fields if value not in (None, "")}
 
 
 @dataclasses.dataclass(frozen=True)
 class BundleInfo:
-  """What a bundle says of itself.
+  """What `bundle.json` says.
 
   Attributes:
-    path: the folder.
+    path: folder of the bundle.
     model: shape of the encoder.
     tokenizer_path: folder of the tokenizer's files.
     leaves: {name: {"shape", "dtype", "digest"}} of the parameters.
-    details: what the run wrote beside them: `config` that made it, `step`,
-      `tokens` seen, `evaluation`, `corpus`, `store_sha256`,
-      `tokenizer_sha256`, `pooler_trained`; and `versions` of the packages. Of
-      several stores `corpus` and `store_sha256` are by name, and `mixture`
-      holds their shares of the rows.
+    details: where the weights come from.
   """
 
   path: pathlib.Path
   model: ModelConfig
   tokenizer_path: pathlib.Path
-  leaves: Mapping[str, Mapping[str, Any]]
-  details: Mapping[str, Any]
-
-  @property
-  def pooler_trained(self) -> bool:
-    """Whether a pair loss reached the pooler; else it is as initialized."""
-    return bool(self.details["pooler_trained"])
+  leaves: Mapping[str, Json]
+  details: Details
 
 
 def check_target(path: Path) -> None:
-  """Refuse to write a bundle over something else.
+  """Refuse to write a bundle over anything but a bundle or an empty folder.
 
   Raises:
     ValueError: `path` is a file, or a folder with other things in it.
@@ -73,7 +123,7 @@ def check_target(path: Path) -> None:
   foreign = folder.exists() and not (folder / RECORD).is_file()
   if foreign and (not folder.is_dir() or any(folder.iterdir())):
     raise ValueError(
-      f"{folder} holds something that is no bundle; give another folder"
+      f"{folder} exists and is not a bundle; give another folder"
     )
 
 
@@ -82,57 +132,50 @@ def write_bundle(
   params: Any,
   model_config: ModelConfig,
   tokenizer_path: Path,
-  info: Mapping[str, Any],
+  details: Details,
 ) -> BundleInfo:
-  """Write a bundle, or replace the one at `path`; it is whole or not there.
+  """Write a bundle, or replace the one at `path`, atomically.
 
-  Of several processes all call it, and see the same folder.
+  All processes call this together, with the same folder.
 
   Args:
     path: the folder to make.
-    params: of a `BertForPreTraining`, on any mesh.
-    model_config: its shape.
+    params: parameters of a model of `bertjax.model`, on any mesh.
+    model_config: shape of the encoder.
     tokenizer_path: folder of the tokenizer's files, which are copied.
-    info: JSON-able; becomes `BundleInfo.details`, which names its fields.
+    details: where the parameters come from; `versions` is filled in.
 
   Raises:
-    ValueError: `path` holds something else.
+    ValueError: `path` exists and is not a bundle.
   """
   folder = pathlib.Path(path)
-  partial = folder.with_name(folder.name + ".partial")
+  # Of process 0: leaving it early deletes what is half-written.
+  with contextlib.ExitStack() as replacing:
 
-  def begin() -> None:
-    check_target(path)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    def begin() -> str:
+      check_target(path)
+      return str(replacing.enter_context(files.replace_folder(folder)))
 
-  def finish() -> None:
-    shutil.copytree(tokenizer_path, partial / TOKENIZER)
-    record = {
-      "format_version": FORMAT_VERSION,
-      "model": config.to_mapping(model_config),
-      "leaves": leaves,
-      "tokenizer_files": _hashes(partial / TOKENIZER),
-      "details": {
-        **info,
-        "versions": {name: metadata.version(name) for name in _PACKAGES},
-      },
-    }
-    text = json.dumps(digest.seal(record), indent=2, sort_keys=True)
-    (partial / RECORD).write_text(text + "\n")
-    if folder.exists():
-      shutil.rmtree(folder)
-    partial.rename(folder)
+    def finish() -> None:
+      shutil.copytree(tokenizer_path, partial / TOKENIZER)
+      versions = {name: metadata.version(name) for name in _PACKAGES}
+      record = {
+        "format_version": FORMAT_VERSION,
+        "model": config.to_mapping(model_config),
+        "leaves": leaves,
+        "tokenizer_files": _hashes(partial / TOKENIZER),
+        "details": dataclasses.replace(details, versions=versions).to_json(),
+      }
+      files.write_json(partial / RECORD, digest.seal(record), sort_keys=True)
+      replacing.close()
 
-  multihost.broadcast_from_first("bundle begun", begin)
-  try:
+    partial = pathlib.Path(
+      multihost.broadcast_from_first("bundle begun", begin)
+    )
     leaves = checkpoint.write_tree(partial / PARAMS, params)
     multihost.broadcast_from_first("bundle", finish)
-  finally:
-    # Also where the disk is full: nothing half-written stays.
-    if multihost.is_first():
-      shutil.rmtree(partial, ignore_errors=True)
-  # By process 0, which wrote it: others may see what was renamed later.
+  # Process 0 reads it for all: on a shared file system the others may see the
+  # folder under its new name only later.
   return _describe(
     folder,
     multihost.broadcast_from_first("bundle read", lambda: _read_record(folder)),
@@ -140,7 +183,7 @@ def write_bundle(
 
 
 def read_bundle_info(path: Path) -> BundleInfo:
-  """Read what a bundle says of itself.
+  """Read `bundle.json` and check the tokenizer's files.
 
   Raises:
     ValueError: no bundle, one of another format, or a damaged one.
@@ -152,8 +195,8 @@ def read_bundle_info(path: Path) -> BundleInfo:
 def _read_record(folder: pathlib.Path) -> dict[str, Any]:
   if not (folder / RECORD).is_file():
     raise ValueError(
-      f"{folder} is no bundle: it has no {RECORD}; launch.pretrain writes one, "
-      "and launch.export makes one of a workdir"
+      f"{folder} is not a bundle: it has no {RECORD}; give the bundle that "
+      "launch.pretrain writes, or make one from a workdir with launch.export"
     )
   try:
     record = json.loads((folder / RECORD).read_text())
@@ -164,7 +207,7 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
       )
     record = renamed.current(digest.unseal(record))
     for name, sha256 in record["tokenizer_files"].items():
-      if _sha256(folder / TOKENIZER / name) != sha256:
+      if files.sha256_of(folder / TOKENIZER / name) != sha256:
         raise ValueError(f"{TOKENIZER}/{name} does not match its sha256")
   except (ValueError, KeyError, TypeError, OSError) as error:
     raise ValueError(f"bundle {folder} cannot be read: {error}") from error
@@ -177,36 +220,36 @@ def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
     model=config.from_mapping(ModelConfig, record["model"]),
     tokenizer_path=folder / TOKENIZER,
     leaves=record["leaves"],
-    details=record["details"],
+    details=Details.from_json(record["details"]),
   )
 
 
 def read_pretrained(path: Path) -> BundleInfo:
-  """Read what a pre-trained bundle says of itself.
+  """Read what the bundle of a pre-trained model says.
 
   Raises:
-    ValueError: no bundle, or a classifier.
+    ValueError: no bundle, or the bundle of a fine-tuned model.
   """
   info = read_bundle_info(path)
-  if TASK in info.details:
+  if info.details.task is not None:
     raise ValueError(
-      f"{path} is a classifier of {info.details[TASK]['name']}; give the "
-      "bundle of a pre-training run"
+      f"{path} is fine-tuned for {info.details.task['name']}; give the bundle "
+      "of a pre-training run"
     )
   return info
 
 
 def load_params(info: BundleInfo, like: Any = None) -> Any:
-  """Read the parameters of a bundle, verified.
+  """Read the parameters of a bundle and verify their digests.
 
   Args:
-    info: of the bundle.
-    like: arrays or their shapes, with shardings: a parameter of the same
-      name and shape is placed alike, so that none is ever whole on one
-      device. The others, and with None all, go to the first device.
+    info: what `read_bundle_info` returned.
+    like: arrays or their shapes, with shardings. A parameter of the same name
+      and shape is read into the same sharding and is never whole on one device.
+      All others go to the first device.
 
   Raises:
-    ValueError: a parameter is not what was written.
+    ValueError: a parameter does not match its digest.
   """
   shardings = {
     name: leaf.sharding
@@ -226,10 +269,10 @@ def load_bundle(
 
   Args:
     path: folder of the bundle.
-    compute: how to compute; None is float32.
+    compute: how to compute; None is `ComputeConfig()`, float32.
 
   Raises:
-    ValueError: no bundle, a damaged one, or a classifier's.
+    ValueError: no bundle, a damaged one, or the bundle of a fine-tuned model.
   """
   info = read_pretrained(path)
   model = BertForPreTraining(info.model, compute or ComputeConfig())
@@ -238,11 +281,7 @@ def load_bundle(
 
 def _hashes(folder: pathlib.Path) -> dict[str, str]:
   return {
-    str(path.relative_to(folder)): _sha256(path)
+    str(path.relative_to(folder)): files.sha256_of(path)
     for path in sorted(folder.rglob("*"))
     if path.is_file()
   }
-
-
-def _sha256(path: pathlib.Path) -> str:
-  return hashlib.sha256(path.read_bytes()).hexdigest()

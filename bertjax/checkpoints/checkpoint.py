@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints that are committed, digested and verified. Orbax lives here.
+"""Checkpoints that are committed, digested and verified.
 
-A step's folder has the items `params`, `opt_state` and `record`; the record
-is plain values under a sha256, among them the digest of every leaf (law 8).
+The folder of a step has the items `params`, `opt_state` and `record`. The
+record is JSON under a sha256, and has the digest of every leaf (law 8). No
+other module imports Orbax.
 """
 
 import logging
@@ -33,7 +34,7 @@ UNREADABLE = "unreadable"
 
 
 class Restored(NamedTuple):
-  """A verified checkpoint: what was saved, and the record saved beside it."""
+  """A verified checkpoint: the state, and the record saved with it."""
 
   state: TrainState
   record: dict[str, Any]
@@ -43,9 +44,9 @@ class Checkpoints:
   """The checkpoints of one run, saved while training goes on.
 
   Args:
-    folder: made if it is not there, unless `read_only`.
-    config: how many stay.
-    read_only: change nothing, also beside a run that is writing.
+    folder: made if it does not exist, unless `read_only`.
+    config: how many checkpoints are kept.
+    read_only: change nothing; safe beside a run that is writing.
   """
 
   def __init__(
@@ -86,15 +87,15 @@ class Checkpoints:
   def save(
     self, state: TrainState, step: int, record: Mapping[str, Any]
   ) -> None:
-    """Start saving; returns once the arrays are copied to the host.
+    """Start saving, and return when the arrays are copied to the host.
 
     Args:
       state: may be donated as soon as this returns.
-      step: larger than every saved one.
-      record: JSON-able values to give back with the state.
+      step: larger than every saved step.
+      record: JSON-able values to return with the state.
 
     Raises:
-      OSError: this save was refused, or the one before failed.
+      OSError: Orbax refused this step, or the save before it failed.
     """
     items = _items(state)
     leaves = {name: digest.describe(tree) for name, tree in items.items()}
@@ -107,10 +108,12 @@ class Checkpoints:
       ),
     )
     if not saved:
-      raise OSError(f"{self._folder} has {self.steps()}: {step} not saved")
+      raise OSError(
+        f"step {step} was not saved; {self._folder} has {self.steps()}"
+      )
 
   def latest_record(self) -> dict[str, Any] | None:
-    """Return the record of the newest checkpoint whose record is whole."""
+    """Return the newest record that matches its sha256, or None."""
     for step in reversed(self.steps()):
       try:
         return self._sealed(step)["run"]
@@ -119,14 +122,17 @@ class Checkpoints:
     return None
 
   def restore(self, abstract: TrainState) -> Restored | None:
-    """Return the newest checkpoint that verifies; None if there is none.
+    """Return the newest checkpoint that verifies, or None without any.
 
-    Newer ones are moved to `unreadable/`, and the log says so. `abstract` has
-    the shapes, dtypes and shardings that are wanted.
+    Damaged checkpoints that are newer are moved to `unreadable/`, and the log
+    says so.
+
+    Args:
+      abstract: the shapes, dtypes and shardings to restore into.
 
     Raises:
-      ValueError: the state has other leaves than the checkpoint, or there
-        are checkpoints and not one verifies.
+      ValueError: the state has other leaves than the checkpoint, or there are
+        checkpoints and none of them verifies.
     """
     steps, damaged = self.steps(), []
     for step in reversed(steps):
@@ -137,13 +143,13 @@ class Checkpoints:
         damaged.append(step)
         continue
       if damaged:
-        logger.warning("going on from step %d instead", step)
+        logger.warning("restoring step %d instead", step)
         self._set_aside(damaged)
       return restored
     if steps:
       raise ValueError(
-        f"no checkpoint of {steps} in {self._folder} is whole; delete the "
-        "folder to start from scratch"
+        f"all checkpoints in {self._folder} are damaged (steps {steps}); "
+        "delete the folder to start from scratch"
       )
     return None
 
@@ -157,11 +163,15 @@ class Checkpoints:
   ) -> tuple[int, Any, dict[str, Any]]:
     """Return (step, parameters on one device, record) of a committed step.
 
-    None takes the newest that verifies. A `ValueError` tells that there is
-    no such step, or that it is damaged.
+    Args:
+      step: the step to read; None takes the newest that verifies.
+
+    Raises:
+      ValueError: there is no such step, or it is damaged.
     """
     steps = self.steps()
-    for candidate in steps[::-1] if step is None else {step} & {*steps}:
+    wanted = steps if step is None else [step] if step in steps else []
+    for candidate in reversed(wanted):
       try:
         sealed = self._sealed(candidate)
         params = digest.abstract(sealed["leaves"]["params"])
@@ -171,7 +181,7 @@ class Checkpoints:
       else:
         return candidate, trees["params"], sealed["run"]
     raise ValueError(
-      f"{self._folder} has no whole checkpoint"
+      f"{self._folder} has no undamaged checkpoint"
       f"{'' if step is None else f' of step {step}'}; it has steps {steps}"
     )
 
@@ -196,7 +206,7 @@ class Checkpoints:
     wanted = _items(abstract)
     digest.check_leaves(wanted, digest.flat(sealed["leaves"]))
     trees = self._read(step, wanted, sealed)
-    slots = by_name(trees.get("opt_state", {}))
+    leaves = by_name(trees.get("opt_state", {}))
     return Restored(
       TrainState(
         step=jax.device_put(
@@ -204,16 +214,16 @@ class Checkpoints:
         ),
         params=trees["params"],
         opt_state=jax.tree.map_with_path(
-          lambda path, _: slots[leaf_name(path)], abstract.opt_state
+          lambda path, _: leaves[leaf_name(path)], abstract.opt_state
         ),
       ),
       sealed["run"],
     )
 
   def _set_aside(self, steps: Iterable[int]) -> None:
-    # Out of Orbax's sight, or they would count as the last to keep, and it
-    # would refuse to save them again. Moved and not deleted, because the
-    # fault may be the file system's, and pass.
+    # Moved to where Orbax does not look: it would keep them as the newest
+    # checkpoints, and refuse to save the same steps again. Not deleted, because
+    # the fault may be a passing one of the file system.
     self._manager.close()
 
     def move() -> None:
@@ -229,7 +239,7 @@ class Checkpoints:
 
 
 def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
-  """Write nested dicts of arrays; return what `read_tree` checks them by."""
+  """Write nested dicts of arrays; return their digests, for `read_tree`."""
   leaves = digest.describe(tree)
   with ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(pathlib.Path(folder).absolute(), tree)
@@ -242,13 +252,16 @@ def read_tree(
   leaves: Mapping[str, Any],
   shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> Any:
-  """Read what `write_tree` wrote, and returned as `leaves`.
+  """Read what `write_tree` wrote, and verify it.
 
-  A leaf that `shardings` does not name is placed on the first device, on
-  whatever mesh it was written.
+  Args:
+    folder: the folder that was written.
+    leaves: what `write_tree` returned.
+    shardings: {name: sharding}; other leaves go to the first device, whatever
+      mesh they were written from.
 
   Raises:
-    ValueError: an array is not what was written.
+    ValueError: an array does not match its digest.
   """
   path = pathlib.Path(folder).absolute()
   try:
@@ -268,10 +281,10 @@ def _restored_tree(path: pathlib.Path, wanted: Any) -> Any:
 def _restored(
   path: pathlib.Path, handler: Any, arguments: Any, *, sealed: bool = False
 ) -> Any:
-  """Read an item of a checkpoint on all processes, or give it up on all.
+  """Read an item of a checkpoint on all processes, or fail on all.
 
-  Each reads what its devices need, and waits for nobody meanwhile: where one
-  stumbled, Orbax would have the others wait for it for ever.
+  Each process reads what its devices need, without Orbax's barriers: if one
+  process failed between them, the others would wait for it forever.
   """
   number = jax.process_index()
   alone = ocp_options.MultiprocessingOptions(
@@ -296,9 +309,10 @@ def _restored(
 def _items(state: TrainState) -> dict[str, Any]:
   """Return the items of a checkpoint, as nested dicts.
 
-  Slots are named by their path, so that a file does not depend on the class
-  of an optimizer's state. Orbax refuses an item without leaves.
+  The leaves of the optimizer state are named by their path, so that a
+  checkpoint does not depend on the classes in it. An item without leaves is
+  left out, because Orbax refuses it.
   """
-  slots = digest.nest(by_name(state.opt_state))
-  items = {"params": state.params, "opt_state": slots}
+  opt_state = digest.nest(by_name(state.opt_state))
+  items = {"params": state.params, "opt_state": opt_state}
   return {name: tree for name, tree in items.items() if tree}

@@ -3,10 +3,11 @@
 """Digests of arrays that do not depend on how they are sharded.
 
 Orbax restores flipped bits without an error (0.12.8: 80 of 80), so every leaf
-carries a digest of its own: a sum modulo 2³² of its bit patterns, each mixed
-with its position. Sums are computed in jit on the shards and reduced, and a
-modular sum is the same in any order. Any change to one element is certain to
-be found, because its factor is odd; any other with odds of 2⁶⁴ to 1.
+has its own digest: sums modulo 2³² of the bit patterns of its elements, each
+mixed with its position. The sums are computed in jit on the shards and
+reduced; a modular sum does not depend on the order. A change of one element is
+always found, because its factor is odd. Any other change is missed with a
+probability of 2⁻⁶⁴.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bertjax.files import first_line
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost
 
@@ -50,8 +52,8 @@ def flat(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def describe(tree: Any) -> dict[str, dict[str, Any]]:
   """Return {name: {"shape", "dtype", "digest"}} of concrete arrays."""
   leaves = jax.tree.leaves_with_path(tree)
-  # One after another: programs with collectives that are in flight together
-  # can wait for each other's threads for ever on virtual CPU devices.
+  # One after another: on virtual CPU devices, programs with collectives that
+  # run at the same time can wait for each other's threads forever.
   sums = [jax.device_get(digest(leaf)) for _, leaf in leaves]
   return {
     leaf_name(path): {
@@ -67,10 +69,12 @@ def abstract(
   leaves: Mapping[str, Any],
   shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> dict[str, Any]:
-  """Return described arrays as nested shapes, to restore into.
+  """Return the nested shapes to restore arrays into.
 
-  A leaf that `shardings` does not name goes to the first device of this
-  process.
+  Args:
+    leaves: what `describe` returned.
+    shardings: {name: sharding}; other leaves go to the first device of this
+      process.
   """
   alone = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   return nest(
@@ -86,19 +90,18 @@ def abstract(
 
 
 class Damaged(Exception):
-  """Something read that is not what was saved."""
+  """What was read is not what was saved."""
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-  """Have whatever a library stumbles over in a broken file be `Damaged`."""
-  # Its exceptions hold on to half-read arrays: only the words are kept.
+  """Turn any exception of a library that reads a broken file into `Damaged`."""
+  # Only the text is kept: the exception holds on to half-read arrays.
   try:
     yield
     return
   except Exception as error:
-    text = str(error).strip().split("\n")[0][:200]
-    reason = f"{type(error).__name__}: {text}"
+    reason = f"{type(error).__name__}: {first_line(error)[:200]}"
   raise Damaged(reason)
 
 
@@ -106,7 +109,7 @@ def verify(tree: Any, leaves: Mapping[str, Any]) -> None:
   """Compare the digests of `tree` with those of `describe`.
 
   Raises:
-    Damaged: one differs, naming the leaf; on all processes if on one.
+    Damaged: a digest differs, naming the leaf; raised on all processes.
   """
   described = describe(tree)
 
@@ -119,11 +122,11 @@ def verify(tree: Any, leaves: Mapping[str, Any]) -> None:
 
 
 def check_leaves(wanted: Any, saved: Mapping[str, Any]) -> None:
-  """Refuse other names, shapes or dtypes: Orbax casts without a word."""
+  """Refuse other names, shapes or dtypes, which Orbax would cast silently."""
   found = by_name(wanted)
   for name in sorted(found.keys() ^ saved.keys()):
     where = "this state" if name in found else "the checkpoint"
-    raise ValueError(f"only {where} has {name}; the two are of other models")
+    raise ValueError(f"only {where} has {name}; their models differ")
   for name, leaf in found.items():
     old = (tuple(saved[name]["shape"]), saved[name]["dtype"])
     new = (tuple(leaf.shape), str(leaf.dtype))
@@ -169,21 +172,21 @@ def _mix(word: jax.Array) -> jax.Array:
 
 
 def sha256_of_json(values: Any) -> str:
-  """Return the sha256 of plain values, whatever the order of their keys."""
+  """Return the sha256 of JSON values, independent of the order of keys."""
   text = json.dumps(values, sort_keys=True, separators=(",", ":"))
   return hashlib.sha256(text.encode()).hexdigest()
 
 
 def seal(values: Mapping[str, Any]) -> dict[str, Any]:
-  """Return `values` with their own sha256 beside them."""
+  """Return `values` with their sha256 as one more value."""
   return {**values, "sha256": sha256_of_json(dict(values))}
 
 
 def unseal(values: Mapping[str, Any]) -> dict[str, Any]:
-  """Return what was sealed.
+  """Return the values that `seal` was given.
 
   Raises:
-    ValueError: it is not what was sealed.
+    ValueError: they do not match their sha256.
   """
   rest = {name: value for name, value in values.items() if name != "sha256"}
   if values.get("sha256") != sha256_of_json(rest):

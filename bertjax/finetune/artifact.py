@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.checkpoints.bundle import (
-  TASK,
   BundleInfo,
+  Details,
   load_params,
   read_bundle_info,
   write_bundle,
@@ -80,7 +80,7 @@ def make_start(
     ValueError: the bundle's weights do not fit, both sides named (law 9).
   """
   source = load_params(info, programs.abstract.params)
-  keeps_pooler = pooling == "cls" and info.pooler_trained
+  keeps_pooler = pooling == "cls" and info.details.pooler_trained
   skip = heads(programs.abstract.params, source)
   if not keeps_pooler:
     skip += ("pooler",)
@@ -118,11 +118,11 @@ def save_classifier(
     params,
     encoder,
     details.pop("tokenizer_path"),
-    {
+    Details(
       **details,
-      "pooler_trained": head.pooling == "cls",
-      TASK: dataclasses.asdict(head),
-    },
+      pooler_trained=head.pooling == "cls",
+      task=dataclasses.asdict(head),
+    ),
   )
 
 
@@ -135,11 +135,11 @@ def load_classifier(
     ValueError: no bundle, one that is no classifier, or a damaged one.
   """
   info = read_bundle_info(path)
-  if TASK not in info.details:
+  if info.details.task is None:
     raise ValueError(
       f"{path} is no classifier; launch.finetune writes one to WORKDIR/model"
     )
-  head = Head(**info.details[TASK])
+  head = Head(**info.details.task)
   if head.architecture != CLASSIFICATION:
     raise ValueError(
       f"{path} is a {head.architecture}, which labels no texts; "

@@ -1,20 +1,20 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A folder that `transformers` loads, and back."""
+"""Write a folder that transformers loads, and read one that it wrote."""
 
 import dataclasses
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
+from bertjax import files
 from bertjax.config import ModelConfig
 from bertjax.interop.architectures import ARCHITECTURES, ENCODER, PRETRAINING
 from bertjax.interop.huggingface import (
@@ -33,7 +33,7 @@ from bertjax.interop.huggingface_config import (
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-# Which file of several each tensor lies in.
+# Says in which of several files each tensor is.
 INDEX = "model.safetensors.index.json"
 WITH_HEADS = "pretraining"
 DTYPES = ("float32", "bfloat16")
@@ -41,12 +41,12 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-  """What a folder holds.
+  """A model read from a folder.
 
   Attributes:
-    architecture: the class of transformers that `params` are of.
+    architecture: class of transformers whose parts `params` has.
     config: shape of the encoder.
-    labels: names of the classes of a classifier; else none.
+    labels: names of a classifier's classes; empty for other models.
     params: numpy arrays, without the parts that were left out.
   """
 
@@ -69,17 +69,18 @@ def export_model(
   """Write one model for the class of transformers called `architecture`.
 
   Args:
-    params: of a module with the parts of the architecture, and maybe others.
+    params: parameters of a model with the parts of the architecture; other
+      parts are left out.
     config: shape of the encoder.
-    folder: gets `config.json` and `model.safetensors`; the tokenizer's files
-      belong beside them.
-    architecture: a name of ARCHITECTURES.
-    pad_id: of the tokenizer.
-    labels: names of the classes of a classifier.
-    dtype: of the file, one of DTYPES; parameters are rounded to it.
+    folder: gets `config.json` and `model.safetensors`; transformers expects the
+      tokenizer's files beside them.
+    architecture: key of ARCHITECTURES.
+    pad_id: id of the tokenizer's padding.
+    labels: names of a classifier's classes.
+    dtype: dtype of the file, one of DTYPES; parameters are rounded to it.
 
   Raises:
-    ValueError: parameters that do not fit the architecture.
+    ValueError: the parameters do not fit the architecture.
   """
   parts = ARCHITECTURES[architecture].parts
   tensors = to_huggingface(
@@ -105,15 +106,15 @@ def export_pretraining(
   pad_id: int,
   dtype: str = "float32",
 ) -> tuple[pathlib.Path, pathlib.Path]:
-  """Write the model for `AutoModel`, and with its heads one folder below.
+  """Write the encoder for `AutoModel`, and the whole model one folder below.
 
-  `folder` holds encoder and pooler (`BertModel`), so that `AutoModel` finds
-  nothing missing and nothing unexpected; `folder/pretraining` holds
-  `BertForPreTraining` for `AutoModelForMaskedLM` and the fill-mask pipeline.
-  The decoder is tied to the word table and not written twice.
+  `folder` gets encoder and pooler (`BertModel`), so that `AutoModel` reports no
+  missing and no unexpected weights. `folder/pretraining` gets
+  `BertForPreTraining`, for `AutoModelForMaskedLM` and the fill-mask pipeline.
+  The decoder is tied to the word table and is not written a second time.
 
   Returns:
-    The folders, each of which also wants the tokenizer's files.
+    Both folders; transformers expects the tokenizer's files in each.
   """
   root = pathlib.Path(folder)
   folders = {ENCODER: root, PRETRAINING: root / WITH_HEADS}
@@ -134,17 +135,17 @@ def load_model(
 ) -> Loaded:
   """Read a folder that `save_pretrained` or `export_model` has written.
 
-  Encoders with some of the heads of pre-training are read as
+  An encoder with any of the pre-training heads, or with none, is read as
   `BertForPreTraining`.
 
   Args:
     folder: has `config.json`, and `model.safetensors` or its index.
-    new: parts that the caller makes anew: they are left out, whether the
-      folder has them or not. All others have to be there (law 9).
+    new: parts that the caller initializes. They are left out, whether the
+      folder has them or not; all other parts must be there (law 9).
 
   Raises:
-    ValueError: no such folder, a model of another kind, or weights that do
-      not fit its config, with the names on either side.
+    ValueError: no such folder, another kind of model, or weights that do not
+      fit its config, with the names on both sides.
   """
   root = pathlib.Path(folder)
   mapping = _read_json(root / CONFIG)
@@ -168,7 +169,7 @@ def load_model(
       part for part in lacking_parts(tensors, architecture) if part not in new
     ]
     if architecture == PRETRAINING and lacking:
-      hint = f"; --new={','.join([*new, *lacking])} makes these parts anew"
+      hint = f"; --new={','.join([*new, *lacking])} initializes these parts"
       if (root / WITH_HEADS / WEIGHTS).is_file():
         hint += f", {root / WITH_HEADS} has them"
     raise ValueError(f"{root}: {error}{hint}") from error
@@ -179,7 +180,7 @@ def load_tensors(folder: pathlib.Path) -> Tensors:
   """Read the weights of a folder, from one file or from several.
 
   Raises:
-    ValueError: there are none, or they cannot be read.
+    ValueError: there are no weights, or they cannot be read.
   """
   if (folder / WEIGHTS).is_file():
     return _load_file(folder / WEIGHTS)
@@ -193,7 +194,7 @@ def load_tensors(folder: pathlib.Path) -> Tensors:
     raise ValueError(f"{folder / INDEX} has no weight_map")
   tensors: Tensors = {}
   for name in sorted(set(map(str, places.values()))):
-    # A name alone: nothing outside of the folder is read.
+    # Only the file's name counts: nothing outside of the folder is read.
     tensors |= _load_file(folder / pathlib.Path(name).name)
   if tensors.keys() != places.keys():
     raise ValueError(
@@ -207,7 +208,9 @@ def _check_parts(new: Collection[str], architecture: str) -> None:
   known = ARCHITECTURES[PRETRAINING].parts[1:]  # without the encoder
   for part in new:
     if architecture != PRETRAINING:
-      raise ValueError(f"--new={part}; {architecture} is read whole, or not")
+      raise ValueError(
+        f"--new={part} is for pre-trained models; {architecture} is read whole"
+      )
     if part not in known:
       raise ValueError(f"--new={part}; give parts of {', '.join(known)}")
 
@@ -230,7 +233,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 def _load_file(path: pathlib.Path) -> Tensors:
   try:
     return load_file(path)
-  # AttributeError: a dtype that numpy does not have.
+  # An AttributeError is about a dtype that numpy does not have.
   except (SafetensorError, OSError, AttributeError) as error:
     raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -239,15 +242,11 @@ def _write(
   tensors: Tensors, config: Mapping[str, Any], folder: pathlib.Path
 ) -> None:
   folder.mkdir(parents=True, exist_ok=True)
-  partial = folder / f"{WEIGHTS}.partial"
-  # transformers refuses a file that does not name its framework.
-  save_file(tensors, partial, metadata={"format": "pt"})
-  back = load_file(partial)
+  # transformers refuses a file that does not name its framework. Serialized
+  # here, because safetensors' own writer is not atomic and sets the mode 0600.
+  files.write_bytes(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
+  files.write_json(folder / CONFIG, dict(config), sort_keys=True)
+  back = load_file(folder / WEIGHTS)
   for name, array in tensors.items():
     if not np.array_equal(back[name], array):
-      raise OSError(f"{partial}: {name} did not come back as written")
-  os.replace(partial, folder / WEIGHTS)
-  text = json.dumps(dict(config), indent=2, sort_keys=True)
-  (folder / CONFIG).write_text(text + "\n")
-  # The library's writer gives its file to nobody else.
-  shutil.copymode(folder / CONFIG, folder / WEIGHTS)
+      raise OSError(f"{folder / WEIGHTS}: {name} was not read as written")

@@ -1,59 +1,62 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle says of itself, kept beside weights in another layout.
+"""A bundle's details, kept beside weights that are exported.
 
-transformers ignores the file. It counts for the weights it was written with
-and for no others: whoever trains them further starts from what it says, and
-must not inherit it.
+transformers ignores the file. It holds for the weights that it was written
+with, by their hash: weights that somebody trains further start from what it
+says, and must not inherit it.
 """
 
-import hashlib
+import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+
+from bertjax import files
+from bertjax.checkpoints.bundle import Details
+from bertjax.config import renamed
 
 RECORD = "bertjax.json"
-# `config` has paths of the machine that it was run on.
-_PRIVATE = ("config", "versions")
+FORMAT_VERSION = 1
 
 
-def write_provenance(
-  weights: pathlib.Path, details: Mapping[str, Any]
-) -> pathlib.Path:
-  """Write a bundle's details beside the file `weights`; return where."""
+def write_provenance(weights: pathlib.Path, details: Details) -> pathlib.Path:
+  """Write a bundle's details beside the file `weights`; return the path.
+
+  The config is left out, because it has paths of the machine that it ran on.
+  """
+  public = dataclasses.replace(details, config=None, versions=None)
   record = {
-    "details": {
-      name: value for name, value in details.items() if name not in _PRIVATE
-    },
-    "weights_sha256": weights_sha256(weights),
+    "format_version": FORMAT_VERSION,
+    "details": public.to_json(),
+    "weights_sha256": files.sha256_of(weights),
   }
   path = weights.with_name(RECORD)
-  path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+  files.write_json(path, record, sort_keys=True)
   return path
 
 
-def read_provenance(weights: pathlib.Path) -> dict[str, Any] | None:
-  """Return the details that were written with `weights`, if any were.
+def read_provenance(weights: pathlib.Path) -> Details | None:
+  """Return the details that were written with `weights`, or None.
 
   Raises:
-    ValueError: the file beside them is damaged.
+    ValueError: the file beside the weights is damaged.
   """
   path = weights.with_name(RECORD)
   if not path.is_file() or not weights.is_file():
     return None
   try:
     record = json.loads(path.read_text(encoding="utf-8"))
-    known, details = record["weights_sha256"], dict(record["details"])
-  except (ValueError, KeyError, TypeError) as error:
+    known = record["weights_sha256"]
+    # The first files had no version, and the same keys.
+    version = record.get("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+      raise ValueError(
+        f"its format is {version}, and this bertjax reads {FORMAT_VERSION}"
+      )
+    details = Details.from_json(renamed.current(record["details"]))
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
-      f"{path} cannot be read ({error}); without it the folder is read as any "
-      "other's"
+      f"{path} cannot be read: {error}; delete it to import the folder without "
+      "its record"
     ) from error
-  return details if known == weights_sha256(weights) else None
-
-
-def weights_sha256(weights: pathlib.Path) -> str:
-  """Return the sha256 of a file."""
-  with weights.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
+  return details if known == files.sha256_of(weights) else None

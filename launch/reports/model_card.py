@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bertjax.checkpoints.bundle import TASK
+from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
 from bertjax.interop.architectures import (
   CLASSIFICATION,
@@ -18,9 +18,9 @@ from bertjax.interop.architectures import (
 from bertjax.trials.markdown import cell, markdown
 
 UNKNOWN_LICENSE = "unknown"
-# As the hub writes them: apache-2.0, cc-by-sa-4.0, other.
+# Identifiers of the hub, such as apache-2.0, cc-by-sa-4.0 and other.
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
-# What the hub offers to do with each class.
+# The hub's name for what a model of each class does.
 _PIPELINES = {
   ENCODER: "feature-extraction",
   PRETRAINING: "fill-mask",
@@ -31,15 +31,15 @@ _PIPELINES = {
 _SUMMARIES = {
   ENCODER: "A BERT encoder with its pooler, without heads.",
   PRETRAINING: "A BERT encoder with its masked-LM and sentence-pair heads.",
-  CLASSIFICATION: "A BERT encoder fine-tuned to tell {count} labels of {what}.",
-  TOKEN_CLASSIFICATION: "A BERT encoder that tells {count} labels of pieces.",
-  QUESTION_ANSWERING: "A BERT encoder that finds the answer in a text.",
+  CLASSIFICATION: "A BERT encoder that classifies {what} into {count} labels.",
+  TOKEN_CLASSIFICATION: "A BERT encoder that gives tokens one of {count} labels.",
+  QUESTION_ANSWERING: "A BERT encoder that finds the answer to a question in a text.",
 }
 _SNIPPETS = {
   ENCODER: """\
 from transformers import AutoModel, AutoTokenizer
 
-folder = "."  # where this file lies
+folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModel.from_pretrained(folder)
 inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
@@ -48,20 +48,20 @@ hidden = model(**inputs).last_hidden_state
   PRETRAINING: """\
 from transformers import AutoModelForPreTraining, AutoTokenizer
 
-folder = "."  # where this file lies
+folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForPreTraining.from_pretrained(folder)
 text = f"Some {tokenizer.mask_token} text."
 inputs = tokenizer(text, truncation=True, return_tensors="pt")
 masked = inputs["input_ids"] == tokenizer.mask_token_id
-# The table may have more rows than there are pieces.
+# The word table may have more rows than there are tokens.
 logits = model(**inputs).prediction_logits[masked][:, : len(tokenizer)]
 print(tokenizer.decode(logits.argmax(-1)))
 """,
   CLASSIFICATION: """\
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-folder = "."  # where this file lies
+folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder)
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
@@ -71,7 +71,7 @@ print(model.config.id2label[label])
   TOKEN_CLASSIFICATION: """\
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-folder = "."  # where this file lies
+folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForTokenClassification.from_pretrained(folder)
 inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
@@ -81,7 +81,7 @@ print([model.config.id2label[label] for label in labels])
   QUESTION_ANSWERING: """\
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
-folder = "."  # where this file lies
+folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForQuestionAnswering.from_pretrained(folder)
 texts = "A question?", "A text with its answer."
@@ -120,20 +120,21 @@ tags:
 {evaluation}
 """
 _BELOW = """
-The folder `pretraining` has the masked-LM and sentence-pair heads too.
+The folder `pretraining` has the model with its masked-LM and sentence-pair
+heads.
 """
 
 
 def check_license(license_id: str) -> None:
-  """Refuse what the card's front matter cannot hold.
+  """Refuse an identifier that the card's front matter cannot hold.
 
   Raises:
-    ValueError: it is no licence identifier.
+    ValueError: it is not a license identifier.
   """
   if not _LICENSE.fullmatch(license_id):
     raise ValueError(
-      f"--license={license_id!r} is no identifier; give one as the hub lists "
-      f"them, such as apache-2.0, or {UNKNOWN_LICENSE}"
+      f"--license={license_id!r} is not an identifier; give one that the hub "
+      f"lists, such as apache-2.0, or {UNKNOWN_LICENSE}"
     )
 
 
@@ -141,92 +142,90 @@ def make_card(
   title: str,
   architecture: str,
   model: ModelConfig,
-  details: Mapping[str, Any],
+  details: Details,
   license_id: str,
 ) -> str:
   """Return the text of a README.md.
 
   Args:
-    title: of the page.
-    architecture: the class of transformers beside the card.
+    title: title of the page.
+    architecture: class of transformers that loads the weights.
     model: shape of the encoder.
-    details: of the bundle.
-    license_id: of the weights.
+    details: where the weights come from.
+    license_id: license of the weights.
   """
-  task = details.get(TASK) or {}
+  task = details.task or {}
   pair = bool(task.get("pair"))
   count = len(task.get("labels", ()))
   what = "pairs of texts" if pair else "texts"
   text = '"One text.", "Another."' if pair else '"Some text."'
-  numbers = list(_numbers(details.get("evaluation") or {}))
+  numbers = list(_numbers(details.evaluation))
   return _CARD.format(
     license=license_id,
     pipeline=_PIPELINES[architecture],
     title=title,
     summary=_SUMMARIES[architecture].format(count=count, what=what),
-    # Not `format`: other snippets hold braces of their own.
+    # Not by `format`, because the other snippets contain braces.
     snippet=_SNIPPETS[architecture].replace("{text}", text),
     below=_BELOW if architecture == ENCODER else "",
     facts="\n".join(
       f"- {name}: {shown}" for name, shown in _facts(model, details)
     ),
-    evaluation=markdown(["what", "value"], numbers)
+    evaluation=markdown(["score", "value"], numbers)
     if numbers
-    else "Nothing was recorded.",
+    else "No scores were recorded.",
   )
 
 
-def _facts(
-  model: ModelConfig, details: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _facts(model: ModelConfig, details: Details) -> Iterator[tuple[str, str]]:
   yield (
     "shape",
     f"{model.num_layers} layers of width {model.hidden_size}, "
-    f"{model.num_heads} heads, {model.vocab_size} rows of vocabulary, "
+    f"{model.num_heads} heads, a vocabulary of {model.vocab_size} rows, "
     f"{model.max_positions} positions",
   )
-  source = details.get("source")
-  if source:
-    yield "imported from", _shown(source)
-  if TASK in details:
-    yield from _task_facts(details)
+  if details.source:
+    yield "imported from", _shown(details.source)
+  if details.task is not None:
+    yield from _task_facts(details.task, details)
   else:
     yield from _pretraining_facts(details)
-  yield "steps", _shown(details.get("step"))
-  yield "sha256 of the tokenizer", _shown(details.get("tokenizer_sha256"))
-  yield "pooler_trained", _shown(details["pooler_trained"]).lower()
-  yield "versions", _shown(details.get("versions"))
+  yield "steps", _shown(details.step)
+  yield "sha256 of the tokenizer", _shown(details.tokenizer_sha256 or None)
+  yield "pooler_trained", _shown(details.pooler_trained).lower()
+  yield "versions", _shown(details.versions)
 
 
-def _task_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-  task = details[TASK]
+def _task_facts(
+  task: Mapping[str, Any], details: Details
+) -> Iterator[tuple[str, str]]:
   yield "task", _shown(task["name"])
   yield "labels", _shown(task["labels"])
-  yield "longest text in pieces", _shown(task["seq_length"])
-  yield "start", _shown(details.get("init"))
-  yield "this run", _shown(details.get("trial"))
+  yield "longest text in tokens", _shown(task["seq_length"])
+  yield "fine-tuned from", _shown(details.init)
+  yield "settings of this run", _shown(details.trial)
 
 
-def _pretraining_facts(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-  yield "corpus", _shown(details.get("corpus"))
-  if details.get("mixture"):
-    shares = details["mixture"].items()
+def _pretraining_facts(details: Details) -> Iterator[tuple[str, str]]:
+  yield "corpus", _shown(details.corpus)
+  if details.mixture:
+    shares = details.mixture.items()
     yield "mixture", _shown({name: f"{share:.1%}" for name, share in shares})
-  yield "sha256 of the prepared text", _shown(details.get("store_sha256"))
-  config = details.get("config") or {}
+  yield "sha256 of the prepared text", _shown(details.store_sha256)
+  config = details.config
   if config:
     yield "objective", _shown(config["objective"])
-    yield "rows a step", _shown(config["batch_size"])
-    yield "pieces a row", _shown(config["data"]["seq_length"])
+    yield "rows in a batch", _shown(config["batch_size"])
+    yield "tokens in a row", _shown(config["data"]["seq_length"])
     yield "optimizer", _shown(config["optimizer"])
     second = config.get("phase2") or {}
     if second.get("steps"):
       yield "second phase", _shown(second)
-  yield "tokens seen", _shown(details.get("tokens"))
+  yield "tokens read in training", _shown(details.tokens)
 
 
 def _numbers(values: Mapping[str, Any], of: str = "") -> Iterator[list[str]]:
-  """Evaluation values, those of splits and of several seeds spelt out."""
+  """Yield a row of the table for each score of each split."""
   for name, value in values.items():
     if not isinstance(value, Mapping):
       yield [of + name, f"{value:.4f}"]
@@ -237,7 +236,7 @@ def _numbers(values: Mapping[str, Any], of: str = "") -> Iterator[list[str]]:
 
 
 def _shown(value: Any) -> str:
-  """A value on one line."""
+  """Return a value as text on one line."""
   if value is None:
     return "not recorded"
   if isinstance(value, Mapping):

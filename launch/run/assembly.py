@@ -113,7 +113,7 @@ def assemble(config: PretrainConfig) -> RunSpec:
 def _check_origin(
   origin: bundle.BundleInfo, model: ModelConfig, store: Store
 ) -> None:
-  known = origin.details["tokenizer_sha256"]
+  known = origin.details.tokenizer_sha256
   extended = bool(find_parts(store.tokenizer_path, known))
   found = store.manifest.tokenizer.sha256
   if known != found and not extended:

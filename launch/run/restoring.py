@@ -90,7 +90,7 @@ def _make_state(spec: RunSpec) -> TrainState:
   params = resize.resize_embeddings(
     bundle.load_params(origin, like=before),
     state.params,
-    find_parts(spec.store.tokenizer_path, origin.details["tokenizer_sha256"]),
+    find_parts(spec.store.tokenizer_path, origin.details.tokenizer_sha256),
   )
   return dataclasses.replace(state, params=transfer.graft(state.params, params))
 
@@ -100,4 +100,4 @@ def _is_pooler_trained(spec: RunSpec, record: Mapping[str, Any]) -> bool:
     return True
   if record:
     return record["pooler_trained"]
-  return spec.origin is not None and spec.origin.pooler_trained
+  return spec.origin is not None and spec.origin.details.pooler_trained

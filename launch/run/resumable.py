@@ -11,6 +11,7 @@ from typing import Any, Self
 import jax
 
 from bertjax.batch import Batch
+from bertjax.checkpoints.bundle import Details
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import phases, to_mapping
 from bertjax.parallel import feeding, multihost, shared_folder
@@ -110,17 +111,17 @@ class Run:
       rows=feeding.local_rows(self._spec.program.mesh, phase.config.batch_size),
     )
 
-  def details(self, step: int) -> dict[str, Any]:
+  def details(self, step: int) -> Details:
     """Return what a bundle says of the run at `step`."""
-    return {
-      "config": to_mapping(self._spec.config),
-      "step": step,
-      "tokens": self._writer.tokens,
-      "evaluation": dict(self._validation.hook.values),
+    return Details(
+      config=to_mapping(self._spec.config),
+      step=step,
+      tokens=self._writer.tokens,
+      evaluation=dict(self._validation.hook.values),
       **self._spec.describe_stores(),
-      "tokenizer_sha256": self._spec.identity["tokenizer"],
-      "pooler_trained": self._pooler_trained,
-    }
+      tokenizer_sha256=self._spec.identity["tokenizer"],
+      pooler_trained=self._pooler_trained,
+    )
 
   def describe_start(self) -> None:
     """Print what is known before the first step."""
@@ -147,7 +148,7 @@ class Run:
 
   def _save(self, state: TrainState, step: int) -> None:
     record = {
-      **self.details(step),
+      **self.details(step).to_json(),
       "identity": dict(self._spec.identity),
       "pipeline": self._memo(step - self._phase.start),
       "hooks": hooks.take_snapshots(self.hooks),

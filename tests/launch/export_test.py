@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies in an exported folder beside the weights."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -17,14 +18,14 @@ from tests.testing import small
 from tests.testing.huggingface_models import LABELS, make_params
 
 TEXTS = ("the cod, by The River", "É\thill [x] and-ash", "", "oaks the elm.")
-DETAILS = {
-  "step": 1200,
-  "tokens": 4_068_988,
-  "evaluation": {"mlm_loss": 5.62038, "nsp_accuracy": 0.773},
-  "store_sha256": "4efb8f80",
-  "pooler_trained": False,
-  "corpus": {"stdlib": "Python 3.11.7"},
-}
+DETAILS = bundles.Details(
+  pooler_trained=False,
+  step=1200,
+  tokens=4_068_988,
+  evaluation={"mlm_loss": 5.62038, "nsp_accuracy": 0.773},
+  store_sha256="4efb8f80",
+  corpus={"stdlib": "Python 3.11.7"},
+)
 
 
 def make_bundle(folder, **details):
@@ -34,7 +35,7 @@ def make_bundle(folder, **details):
     make_params("BertForPreTraining", small.MODEL),
     small.MODEL,
     small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    {**DETAILS, **details},
+    dataclasses.replace(DETAILS, **details),
   )
   return str(folder)
 
@@ -104,7 +105,10 @@ def test_the_card_says_what_the_bundle_knows(exported):
   rows = dict(re.findall(r"^- (.+?): (.+)$", card, re.MULTILINE))
   assert rows["corpus"] == "stdlib Python 3.11.7"
   assert rows["sha256 of the prepared text"] == "4efb8f80"
-  assert (rows["steps"], rows["tokens seen"]) == ("1,200", "4,068,988")
+  assert (rows["steps"], rows["tokens read in training"]) == (
+    "1,200",
+    "4,068,988",
+  )
   assert rows["pooler_trained"] == "false"
   assert re.search(r"^\| mlm_loss +\| 5.6204 \|$", card, re.MULTILINE)
   assert "jax " in rows["versions"]
@@ -115,7 +119,7 @@ def test_the_card_says_what_the_bundle_knows(exported):
 def test_the_card_of_a_classifier_says_its_labels(exported_classifier):
   card = (exported_classifier / "README.md").read_text()
   assert front_matter(card)[0]["license"] == "unknown"
-  assert "to tell 3 labels of texts" in card
+  assert "classifies texts into 3 labels" in card
   assert "- labels: fish, tree, a | b\n" in card
   assert "| dev accuracy, mean ± std of seeds | 0.5000 ± 0.2500 |" in card
 
@@ -124,7 +128,9 @@ def test_the_card_of_a_classifier_says_its_labels(exported_classifier):
 def test_a_license_that_breaks_the_card_is_refused(
   license_id, bundle, tmp_path
 ):
-  with pytest.raises(ValueError, match="is no identifier; give one as the hub"):
+  with pytest.raises(
+    ValueError, match="is not an identifier; give one that the"
+  ):
     export.run(bundle=bundle, output=tmp_path / "out", license=license_id)
   assert not list(tmp_path.iterdir())
 
@@ -142,7 +148,7 @@ def test_weights_that_are_no_export_are_not_replaced(
 ):
   """Such as the directory that a bundle was imported from."""
   (tmp_path / "model.safetensors").write_bytes(b"mine")
-  with pytest.raises(ValueError, match="holds something that is no export"):
+  with pytest.raises(ValueError, match="exists and is not an export"):
     export.run(bundle=bundle, output=tmp_path)
   assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
   again = export.run(bundle=bundle, output=exported)

@@ -121,7 +121,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(place, results):
 def test_the_saved_model_is_the_best_run(place, results):
   work = place / "work"
   details = read_bundle_info(work / "model").details
-  seed = details["trial"]["seed"]
+  seed = details.trial["seed"]
   rows = small.make_texts(24, 2)
   guesses = predict.classify(
     str(work / "model"), [text for text, _ in rows], top_k=1
@@ -241,9 +241,9 @@ def test_a_config_that_cannot_be_is_one_line(place, tmp_path, changes, words):
 
 def test_a_classifier_is_no_start(place, results, tmp_path):
   del results
-  with pytest.raises(ValueError, match=r"is a classifier of train; give"):
+  with pytest.raises(ValueError, match=r"is fine-tuned for train; give"):
     load_bundle(place / "work/model")
-  with pytest.raises(ValueError, match=r"is a classifier of train; give"):
+  with pytest.raises(ValueError, match=r"is fine-tuned for train; give"):
     finetune.run(
       config_of(place), str(place / "work/model"), str(tmp_path / "work")
     )
@@ -253,7 +253,7 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
   ("arguments", "words"),
   [
     (["--config.task.label=topic"], "no column 'topic'; it has text, label"),
-    (["--bundle=nowhere"], "nowhere is no bundle"),
+    (["--bundle=nowhere"], "nowhere is not a bundle"),
     (["--init=random"], "init"),
     (["--config.nope.text=x"], "the config has no field 'nope'"),
     (["--config.task.lable=x"], "no field 'lable' Did you mean \"label\""),

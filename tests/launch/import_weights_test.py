@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a Hugging Face directory to a bundle, and all the way round."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, TaskConfig
 from bertjax.finetune.artifact import load_classifier
 from bertjax.interop.huggingface import from_huggingface
-from bertjax.interop.provenance import write_provenance
 from launch import export, finetune, import_weights, predict
 from tests.launch.export_test import (
   LABELS,
@@ -71,12 +71,14 @@ def test_there_and_back_is_the_same_bundle(bundle, exported, tmp_path):
   ours, theirs = map(bundles.read_bundle_info, (bundle, path))
   assert ours.leaves == theirs.leaves  # the digests of every bit
   assert ours.model == theirs.model
-  details = dict(theirs.details)
-  source = details.pop("source")
+  source = theirs.details.source
+  assert source is not None
   assert source["folder"] == "pretraining"
-  assert details.pop("tokenizer_sha256")
-  assert details == ours.details
-  assert not theirs.pooler_trained
+  assert theirs.details.tokenizer_sha256
+  assert ours.details == dataclasses.replace(
+    theirs.details, source=None, tokenizer_sha256=""
+  )
+  assert not theirs.details.pooler_trained
   again = export.run(bundle=path, output=tmp_path / "again")
   for name in ("model.safetensors", "config.json", "tokenizer.json"):
     for folder in ("", "pretraining"):
@@ -87,8 +89,8 @@ def test_there_and_back_is_the_same_bundle(bundle, exported, tmp_path):
 def test_a_foreign_bundle_fills_masks(bundle, foreign, tmp_path):
   path = str(import_weights.run(source=foreign, output=tmp_path / "made"))
   info = bundles.read_bundle_info(path)
-  assert info.pooler_trained
-  assert info.details["step"] is None
+  assert info.details.pooler_trained
+  assert info.details.step is None
   text = "the [MASK] by the river"
   assert predict.fill_mask(path, text) == predict.fill_mask(bundle, text)
 
@@ -164,7 +166,7 @@ def test_a_classifier_goes_there_and_back(place, tmp_path):
   path = str(import_weights.run(source=folder, output=tmp_path / "back"))
   ours, theirs = map(bundles.read_bundle_info, (bundle, path))
   assert ours.leaves == theirs.leaves
-  assert ours.details["task"] == theirs.details["task"]
+  assert ours.details.task == theirs.details.task
   texts = ["the cod by the river", "an elm"]
   assert predict.classify(bundle, texts) == predict.classify(path, texts)
   # A copy of which nothing is known says what transformers goes by.
@@ -206,7 +208,7 @@ def test_heads_of_pieces_and_spans_go_there_and_back(
   theirs.save_pretrained(tmp_path / "hf")
   transformers.BertTokenizer(pieces).save_pretrained(tmp_path / "hf")
   bundle = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
-  assert not bundles.read_bundle_info(bundle).pooler_trained
+  assert not bundles.read_bundle_info(bundle).details.pooler_trained
   for read in (load_classifier, bundles.read_pretrained):
     with pytest.raises(ValueError, match=str(bundle)) as told:
       read(str(bundle))
@@ -240,7 +242,7 @@ def test_what_a_folder_lacks_is_made_anew_where_it_is_named(
       source=exported, output=tmp_path / name, new=HEADS, seed=seed
     )
     info = bundles.read_bundle_info(path)
-    assert info.details["source"]["new"] == list(HEADS)
+    assert info.details.source["new"] == list(HEADS)
     made[name] = bundles.load_params(info)
   for part in ("encoder", "pooler"):
     jax.tree.map(np.testing.assert_array_equal, ours[part], made["other"][part])
@@ -255,7 +257,7 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
   path = import_weights.run(
     source=foreign, output=tmp_path / "made", new=("pooler",)
   )
-  assert not bundles.read_bundle_info(path).pooler_trained
+  assert not bundles.read_bundle_info(path).details.pooler_trained
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,7 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
           "\n".join([*small.PIECES, *map(str, range(99))])
         ),
       ],
-      "the tokenizer has 121 pieces and the embedding table 32 rows",
+      "the tokenizer has 121 tokens and the word table 32 rows",
     ),
     (lambda f: (f / "config.json").unlink(), "has no config.json"),
     (
@@ -323,7 +325,9 @@ def test_what_cannot_be_imported_is_one_line_and_writes_nothing(
 
 
 def test_a_record_of_another_version_is_one_line(foreign, tmp_path):
-  write_provenance(foreign / "model.safetensors", {"step": 3})
+  (foreign / "bertjax.json").write_text(
+    json.dumps({"weights_sha256": "0", "details": {"step": 3}})
+  )
   target = tmp_path / "bundle"
   with pytest.raises(ValueError, match="whether the pooler is trained") as told:
     import_weights.run(source=foreign, output=target)
@@ -343,11 +347,13 @@ def test_a_length_that_is_none_is_all_positions(place, tmp_path, longest):
 
 
 def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
-  with pytest.raises(ValueError, match="holds no classifier; --seq_length"):
+  with pytest.raises(
+    ValueError, match="is not a classifier; leave out --seq_len"
+  ):
     import_weights.run(source=foreign, output=tmp_path / "made", pair=True)
-  with pytest.raises(ValueError, match="is no folder on this machine"):
+  with pytest.raises(ValueError, match="is not a folder on this machine"):
     import_weights.run(source="bert-base-uncased", output=tmp_path / "made")
-  with pytest.raises(ValueError, match="holds something that is no bundle"):
+  with pytest.raises(ValueError, match="exists and is not a bundle"):
     import_weights.run(source=foreign, output=foreign)
 
 

@@ -136,10 +136,10 @@ def test_values_and_bundle_tell_of_each_store(finished, stores):
   last = writers.read(workdir / writers.METRICS, "validation")[-1]
   assert {name: last[name] for name in values} == values
   details = bundle.read_bundle_info(finished["bundle"]).details
-  assert details["evaluation"] == values
-  assert details["corpus"].keys() == details["store_sha256"].keys()
-  assert details["mixture"].keys() == {"wiki", "tickets"}
-  assert sum(details["mixture"].values()) == pytest.approx(1)
+  assert details.evaluation == values
+  assert details.corpus.keys() == details.store_sha256.keys()
+  assert details.mixture.keys() == {"wiki", "tickets"}
+  assert sum(details.mixture.values()) == pytest.approx(1)
 
 
 def test_values_of_a_store_are_those_of_a_run_on_it(config, stores):

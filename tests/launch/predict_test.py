@@ -105,7 +105,7 @@ def test_each_kind_of_bundle_is_asked_its_own_question(
 ):
   with pytest.raises(ValueError, match=r"no classifier; launch\.finetune"):
     predict.classify(bundle, ["the cod"])
-  with pytest.raises(ValueError, match="is a classifier"):
+  with pytest.raises(ValueError, match="is fine-tuned for"):
     predict.fill_mask(classifier_of_pairs, MASKED)
   with pytest.raises(ValueError, match="labels pairs"):
     predict.classify(classifier_of_pairs, ["the cod"])

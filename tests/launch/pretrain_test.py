@@ -108,10 +108,10 @@ def test_a_run_leaves_everything_that_it_promises(finished, config):
   assert lines(finished, "timing.jsonl")
   assert list((pathlib.Path(finished["workdir"]) / "tensorboard").iterdir())
   info = bundle.read_bundle_info(finished["bundle"])
-  assert info.details["step"] == 6
-  assert info.details["tokens"] == finished["tokens"]
-  assert info.details["evaluation"] == finished["validation"]
-  assert info.pooler_trained
+  assert info.details.step == 6
+  assert info.details.tokens == finished["tokens"]
+  assert info.details.evaluation == finished["validation"]
+  assert info.details.pooler_trained
   assert info.model.vocab_size == 128  # the store's pieces, in full tiles
 
 
@@ -208,7 +208,7 @@ def test_a_bundle_is_continued_from_its_parameters(finished, config, tmp_path):
       run.state,
       abstract,
     )
-    assert run.details(0)["pooler_trained"]  # by the run before
+    assert run.details(0).pooler_trained  # by the run before
 
 
 def test_a_bundle_of_another_model_or_tokenizer_is_not_continued(
@@ -231,14 +231,14 @@ def test_any_committed_step_becomes_a_bundle(finished, tmp_path):
   theirs = bundle.read_bundle_info(path)
   assert theirs.leaves == ours.leaves
   assert theirs.model == ours.model
-  assert theirs.details["step"] == 6
+  assert theirs.details.step == 6
   earlier = export.run(
     workdir=finished["workdir"],
     step=4,
     format="bundle",
     output=tmp_path / "earlier",
   )
-  assert bundle.read_bundle_info(earlier).details["step"] == 4
+  assert bundle.read_bundle_info(earlier).details.step == 4
   with pytest.raises(ValueError, match=r"step 3; it has steps \[2, 4, 6\]"):
     export.run(workdir=finished["workdir"], step=3, output=tmp_path / "x")
   assert not (tmp_path / "x").exists()

@@ -55,10 +55,10 @@ def parent(place, model):
     params,
     model,
     place / "tokenizer",
-    {
-      "pooler_trained": True,
-      "tokenizer_sha256": tokenizers.load(place / "tokenizer").sha256,
-    },
+    bundles.Details(
+      pooler_trained=True,
+      tokenizer_sha256=tokenizers.load(place / "tokenizer").sha256,
+    ),
   )
   return str(info.path)
 
@@ -141,7 +141,7 @@ def test_a_run_with_new_tokens_goes_from_store_to_export(
   info = bundles.read_bundle_info(bundle)
   assert info.model.vocab_size == 128
   tokenizer = tokenizers.load(bundle)
-  assert tokenizer.sha256 == info.details["tokenizer_sha256"]
+  assert tokenizer.sha256 == info.details.tokenizer_sha256
   assert "troponin" in tokenizer.tokens
   assert load_extension(info.tokenizer_path) is not None
   # Continuing from the new bundle on the same store changes no shape.

@@ -54,7 +54,7 @@ def make_bundle(folder, *, seed=0, pooler_trained=True):
     jax.jit(init)(jax.random.key(seed)),
     MODEL,
     make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    {"pooler_trained": pooler_trained, "step": 0},
+    bundle.Details(pooler_trained=pooler_trained, step=0),
   )
   return str(folder)
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle is whole, says what it is, and needs no mesh."""
 
+import dataclasses
 import json
 
 import jax
@@ -16,7 +17,9 @@ from bertjax.parallel import multihost, sharding
 from bertjax.parallel.mesh import make_mesh
 from tests.testing import tiny
 
-INFO = {"pooler_trained": True, "step": 3, "evaluation": {"mlm_loss": 4.25}}
+DETAILS = bundle.Details(
+  pooler_trained=True, step=3, evaluation={"mlm_loss": 4.25}
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def tokenizer(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, params, tokenizer):
   path = tmp_path_factory.mktemp("run") / "bundle"
-  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, DETAILS)
   return path
 
 
@@ -46,8 +49,8 @@ def test_a_bundle_gives_back_what_went_in(written, params):
   jax.tree.map(np.testing.assert_array_equal, params, got)
   assert all(len(leaf.devices()) == 1 for leaf in jax.tree.leaves(got))
   info = bundle.read_bundle_info(written)
-  assert info.details["evaluation"] == {"mlm_loss": 4.25}
-  assert info.pooler_trained
+  assert info.details.evaluation == {"mlm_loss": 4.25}
+  assert info.details.pooler_trained
   assert (info.tokenizer_path / "vocab.txt").read_text() == "[PAD]\n[UNK]\n"
   features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
   hidden_BSD, pooled_BRD = model.apply(
@@ -71,32 +74,48 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(
   tmp_path, params, tokenizer
 ):
   path = tmp_path / "b"
-  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
-  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, {**INFO, "step": 4})
-  assert bundle.read_bundle_info(path).details["step"] == 4
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, DETAILS)
+  bundle.write_bundle(
+    path, params, tiny.CONFIG, tokenizer, dataclasses.replace(DETAILS, step=4)
+  )
+  assert bundle.read_bundle_info(path).details.step == 4
   assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
   other = tmp_path / "papers"
   other.mkdir()
   (other / "thesis.tex").write_text("x")
-  with pytest.raises(ValueError, match="no bundle; give another folder"):
-    bundle.write_bundle(other, params, tiny.CONFIG, tokenizer, INFO)
+  with pytest.raises(ValueError, match="is not a bundle; give another folder"):
+    bundle.write_bundle(other, params, tiny.CONFIG, tokenizer, DETAILS)
   assert (other / "thesis.tex").read_text() == "x"
 
 
 def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
-  with pytest.raises(ValueError, match=r"is no bundle.*launch\.export"):
+  with pytest.raises(ValueError, match=r"is not a bundle.*launch\.export"):
     bertjax.load_bundle(tmp_path)
   path = tmp_path / "b"
-  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, INFO)
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, DETAILS)
   record = json.loads((path / bundle.RECORD).read_text())
   record["model"]["num_heads"] = 8
   (path / bundle.RECORD).write_text(json.dumps(record))
   with pytest.raises(ValueError, match="sha256"):
     bertjax.load_bundle(path)
-  bundle.write_bundle(tmp_path / "c", params, tiny.CONFIG, tokenizer, INFO)
+  bundle.write_bundle(tmp_path / "c", params, tiny.CONFIG, tokenizer, DETAILS)
   (tmp_path / "c/tokenizer/vocab.txt").write_text("[PAD]\n")
   with pytest.raises(ValueError, match=r"vocab\.txt"):
     bertjax.load_bundle(tmp_path / "c")
+
+
+def test_details_come_back_as_they_were_and_unknown_ones_are_refused():
+  full = dataclasses.replace(DETAILS, task={"name": "x"}, tokenizer_sha256="ab")
+  stored = json.loads(json.dumps(full.to_json()))
+  assert bundle.Details.from_json(stored) == full
+  assert "corpus" not in stored
+  # As an import by an earlier version wrote it.
+  nothing = {"step": None, "store_sha256": None, "tokens": None}
+  assert bundle.Details.from_json({**stored, **nothing}).step is None
+  with pytest.raises(ValueError, match=r"unknown fields \['mood'\]"):
+    bundle.Details.from_json({**stored, "mood": "good"})
+  with pytest.raises(ValueError, match="whether the pooler is trained"):
+    bundle.Details.from_json({**stored, "pooler_trained": None})
 
 
 def test_what_was_just_written_is_read_by_process_0_alone(
@@ -110,7 +129,7 @@ def test_what_was_just_written_is_read_by_process_0_alone(
     lambda topic, make: known.append(made := make()) or made,
   )
   info = bundle.write_bundle(
-    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, DETAILS
   )
   assert info.leaves == known[-1]["leaves"]
   monkeypatch.setattr(
@@ -120,6 +139,6 @@ def test_what_was_just_written_is_read_by_process_0_alone(
   monkeypatch.setattr(bundle, "_read_record", pytest.fail)
   monkeypatch.setattr(checkpoint, "write_tree", lambda *_: info.leaves)
   other = bundle.write_bundle(
-    tmp_path / "b", params, tiny.CONFIG, tokenizer, INFO
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, DETAILS
   )
   assert other == info

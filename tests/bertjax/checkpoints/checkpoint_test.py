@@ -125,7 +125,7 @@ def test_a_flipped_byte_falls_back_to_the_step_before(
   assert restored.record == {"memo": 2}
   equal(at(2, noise), restored.state)
   assert "checkpoint 4 is damaged: kernel does not match" in caplog.text
-  assert "going on from step 2" in caplog.text
+  assert "restoring step 2" in caplog.text
   # The step can be saved again, and what was damaged can be looked at.
   store.save(at(4, noise), 4, {"memo": "again"})
   store.close()

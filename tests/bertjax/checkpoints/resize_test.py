@@ -68,7 +68,7 @@ def written(old, tmp_path_factory):
     jax.tree.map(jnp.asarray, old),
     tiny.CONFIG,
     folder / "tokenizer",
-    {"pooler_trained": True},
+    bundle.Details(pooler_trained=True),
   )
   return bundle.read_bundle_info(folder / "bundle")
 

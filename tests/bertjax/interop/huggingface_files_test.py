@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configs and folders, there and back."""
 
+import dataclasses
 import json
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
 from bertjax.interop.huggingface_config import (
   ACTIVATIONS_BACK,
@@ -217,10 +219,13 @@ def test_activations_are_what_transformers_means(name):
 def test_what_is_said_of_weights_is_said_of_no_others(folder):
   weights = folder / "model.safetensors"
   assert read_provenance(weights) is None
-  details = {"step": 3, "config": {"data": {"store": "/home/me"}}}
+  known = Details(pooler_trained=True, step=3)
+  details = dataclasses.replace(
+    known, config={"data": {"store": "/home/me"}}, versions={"jax": "1"}
+  )
   path = write_provenance(weights, details)
   assert "/home" not in path.read_text()
-  assert read_provenance(weights) == {"step": 3}
+  assert read_provenance(weights) == known
   save_file({"other": np.ones(1, np.float32)}, weights)
   assert read_provenance(weights) is None
   path.write_text("{}")
