@@ -7,9 +7,9 @@
 
 An encoder with all, some or none of the pre-training heads becomes a
 pre-trained bundle. --new names the parts to initialize; any other part that the
-directory lacks is an error. A `BertForSequenceClassification` becomes a classifier for
-`launch.predict`. A model for token classification or question answering becomes
-a bundle that `launch.export` can export again.
+directory lacks is an error. A `BertForSequenceClassification` becomes a
+classifier for `launch.predict`. A model for token classification or question
+answering becomes a bundle that `launch.export` can export again.
 """
 
 import dataclasses

@@ -1,2 +1,3 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+"""Models of other libraries, read and written."""

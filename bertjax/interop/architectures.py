@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which parts each class of transformers has, and of which module of ours."""
+"""The classes of transformers, and the models here with the same parts."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -32,11 +32,10 @@ class Architecture:
   """A class of transformers.
 
   Attributes:
-    parts: what our tree of parameters has at its top.
-    make: (shape, number of classes) → the module of ours with these parts,
-      and maybe others.
-    whole: the class whose module `make` gives; what the weights of this one
-      are a part of.
+    parts: keys at the top of its tree of parameters here.
+    make: (shape, number of classes) → a model with these parts, and possibly
+      with others.
+    whole: the class of transformers that has all parts of that model.
   """
 
   parts: tuple[str, ...]
@@ -84,12 +83,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 def shapes(
   architecture: str, config: ModelConfig, num_classes: int
 ) -> dict[str, jax.ShapeDtypeStruct]:
-  """Return {"encoder/…/kernel": shape} of an architecture's parts.
+  """Return {"encoder/…/kernel": shape} of the parts of an architecture.
 
   Args:
-    architecture: a name of ARCHITECTURES.
+    architecture: key of ARCHITECTURES.
     config: shape of the encoder.
-    num_classes: of its classifier, where it has one.
+    num_classes: number of classes, if it has a classifier.
   """
   kind = ARCHITECTURES[architecture]
   variables = jax.eval_shape(
@@ -100,7 +99,7 @@ def shapes(
 
 
 def init(module: nn.Module, key: jax.Array) -> dict[str, Any]:
-  """Return fresh parameters of a module that `Architecture.make` gives."""
+  """Initialize the parameters of a model that `Architecture.make` made."""
   inputs: tuple[Any, ...] = (
     empty_batch(ENCODER_FEATURES, {"B": 1, "S": 1, "R": 1}),
   )

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hugging Face's BERT layout ↔ ours, from one table used both ways.
+"""Parameters here ↔ the tensors of transformers' BERT, by one table.
 
-Names and shapes are those of transformers' BERT classes. A torch matrix is
-(output, input) where ours is (input…, output…), and its layers are separate
-tensors where ours are stacked on axis 0.
+A torch matrix has the axes (output, input); ours has (input…, output…). torch
+has separate tensors for the layers; ours are stacked on axis 0.
 """
 
 import re
@@ -27,10 +26,10 @@ from bertjax.model.parameters import by_name
 
 Tensors = dict[str, np.ndarray]
 Params = dict[str, Any]
-# Before the names of encoder and pooler, but in `BertModel` itself.
+# Prefix of the names of encoder and pooler in every class but `BertModel`.
 _PREFIX = "bert."
 _BARE = ("embeddings.", "encoder.", "pooler.")
-# Every value of these is one of float32.
+# Dtypes whose values float32 holds exactly.
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -41,17 +40,16 @@ def to_huggingface(
   *,
   num_classes: int = 0,
 ) -> Tensors:
-  """Name and shape `params` as a class of transformers does, no tied copies.
+  """Return the tensors of a class of transformers, without tied copies.
 
   Args:
-    params: of the parts that `architecture` has.
+    params: parameters of exactly the parts that `architecture` has.
     config: shape of the encoder.
-    architecture: a name of ARCHITECTURES.
-    num_classes: of its classifier, where it has one.
+    architecture: key of ARCHITECTURES.
+    num_classes: number of classes, if it has a classifier.
 
   Raises:
-    ValueError: a parameter that the architecture does not have, one that it
-      lacks, or one of another shape.
+    ValueError: a parameter is missing, unknown or of another shape.
   """
   ours = by_name(meta.unbox(params))
   wanted = shapes(architecture, config, num_classes)
@@ -78,29 +76,29 @@ def from_huggingface(
   num_classes: int = 0,
   without: Collection[str] = (),
 ) -> Params:
-  """Float32 parameters of our modules from Hugging Face tensors.
+  """Return float32 parameters from the tensors of a class of transformers.
 
   Float16 and bfloat16 are widened, which is exact. Tied copies are compared
-  and dropped; `BertModel`'s names without a prefix and those of TensorFlow's
+  and dropped. `BertModel`'s names, without a prefix, and TensorFlow's names of
   layer norms (gamma, beta) are understood.
 
   Args:
-    tensors: by their names.
+    tensors: tensors by name.
     config: shape of the encoder.
-    architecture: a name of ARCHITECTURES.
-    num_classes: of its classifier, where it has one.
-    without: parts that are left out, whether `tensors` has them or not.
+    architecture: key of ARCHITECTURES.
+    num_classes: number of classes, if it has a classifier.
+    without: parts to leave out, whether `tensors` has them or not.
 
   Raises:
-    ValueError: a tensor missing, unknown, of another shape or no float, or a
-      tied copy that differs.
+    ValueError: a tensor is missing, unknown, of another shape or not a float,
+      or a tied copy differs.
   """
   parts = [p for p in ARCHITECTURES[architecture].parts if p not in without]
   entries = list(pairs(config, parts))
   named = _renamed(tensors)
   left_out = {name for _, _, name in pairs(config, without)}
   if "mlm_head" in without:
-    # A decoder of its own goes with the head; a table's only copy does not.
+    # The decoder belongs to the head, unless it is the only copy of the table.
     left_out |= {copy for copy, original in TIED.items() if original in named}
   theirs = _without_copies(
     {name: array for name, array in named.items() if name not in left_out}
@@ -131,22 +129,22 @@ def from_huggingface(
 def lacking_parts(
   tensors: Mapping[str, np.ndarray], architecture: str
 ) -> list[str]:
-  """Return the parts of an architecture that no tensor is of."""
+  """Return the parts of an architecture without any tensor."""
   names = _renamed(tensors)
   found = {entry.row.part for entry in TABLE if entry.theirs in names}
-  found.add("encoder")  # its names have numbers, and nothing is without it
+  found.add("encoder")  # every model has it, and its names have layer numbers
   return [
     part for part in ARCHITECTURES[architecture].parts if part not in found
   ]
 
 
 def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:
-  """Under the names of the table, as far as it has them."""
+  """Return the tensors under the table's names, where it has them."""
   bare = not any(name.startswith(_PREFIX) for name in tensors)
   renamed = {}
   for given, array in tensors.items():
     name = _PREFIX + given if bare and given.startswith(_BARE) else given
-    # TensorFlow's names of what a layer norm has.
+    # TensorFlow's names of the parameters of a layer norm.
     name = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
     if name not in BUFFERS:
       renamed[name] = array
@@ -154,7 +152,7 @@ def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:
 
 
 def _without_copies(tensors: Tensors) -> Tensors:
-  """Once each; a file may also hold the copy alone."""
+  """Drop tied copies; a copy without its original takes its place."""
   kept = dict(tensors)
   for copy, original in TIED.items():
     if copy in kept:
@@ -185,7 +183,7 @@ def _to_ours(
 def _their_shape(
   shape: tuple[int, ...], index: Any, entry: Entry
 ) -> tuple[int, ...]:
-  # A view of nothing, so that the shape rule is written once.
+  # A view of one zero: the rule for shapes is then written once.
   empty = np.broadcast_to(np.float32(0), shape)[index]
   return _to_theirs(empty, entry).shape
 

@@ -8,10 +8,10 @@ from typing import Any
 from bertjax.config import ModelConfig, checks, from_mapping, to_mapping
 from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION
 
-# Ours to theirs; "gelu_new" is the name that Google's own tanh checkpoints
-# carry.
+# From our name to theirs. Google's own checkpoints with the tanh form say
+# "gelu_new".
 ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new"}
-# Their names for the same two functions.
+# From all their names of the same two functions to ours.
 ACTIVATIONS_BACK = {
   "gelu": "gelu",
   "gelu_python": "gelu",
@@ -21,7 +21,7 @@ ACTIVATIONS_BACK = {
   "gelu_python_tanh": "gelu_tanh",
   "gelu_pytorch_tanh": "gelu_tanh",
 }
-# What every config.json has.
+# Fields that every config.json has.
 SIZES = {
   "num_layers": "num_hidden_layers",
   "hidden_size": "hidden_size",
@@ -31,14 +31,14 @@ SIZES = {
   "max_positions": "max_position_embeddings",
   "type_vocab_size": "type_vocab_size",
 }
-# What the oldest lack, where transformers has our defaults.
+# Fields that the oldest files lack; transformers has the same defaults.
 RATES = {
   "hidden_dropout_rate": "hidden_dropout_prob",
   "attention_dropout_rate": "attention_probs_dropout_prob",
   "layer_norm_epsilon": "layer_norm_eps",
   "initializer_std": "initializer_range",
 }
-# What makes another model of the same names, by its only value that is ours.
+# Fields with another value make another model; only this value can be read.
 FIXED: Mapping[str, Any] = {
   "model_type": "bert",
   "position_embedding_type": "absolute",
@@ -55,7 +55,7 @@ def config_to_huggingface(
   pad_id: int,
   labels: Sequence[str] = (),
 ) -> dict[str, Any]:
-  """Return what `config.json` holds; `labels` name a head's classes."""
+  """Return the content of `config.json`; `labels` name a head's classes."""
   values = to_mapping(config)
   head: dict[str, Any] = {}
   if labels:
@@ -78,11 +78,11 @@ def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
   """Read the shape of an encoder.
 
   Raises:
-    ValueError: another kind of model, an activation that we do not have, or
-      sizes that are missing or do not fit each other.
+    ValueError: another kind of model, an unknown activation, or sizes that are
+      missing or do not fit each other.
   """
   for name, ours in FIXED.items():
-    # The oldest files lack all of these.
+    # The oldest files lack all of these fields.
     theirs = mapping.get(name)
     if theirs is not None and theirs != ours:
       raise ValueError(f"{name}={theirs!r}; only {ours} can be read")
@@ -107,15 +107,16 @@ def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
 
 
 def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:
-  """Return the class that the weights are of, or a part of.
+  """Return the class whose parts the weights have, or some of them.
 
-  `BertForPreTraining` stands for encoders with any of its heads, or none: the
-  names in `architectures` and the weights beside them often differ in that.
+  It is `BertForPreTraining` for an encoder with any of its heads, or with none:
+  in published files, the class named in `architectures` often has other heads
+  than the weights.
 
   Raises:
     ValueError: a class that cannot be read.
   """
-  # The oldest files lack it.
+  # The oldest files lack the field.
   named = mapping.get("architectures") or ["BertForPreTraining"]
   if len(named) != 1 or named[0] not in ARCHITECTURES:
     raise ValueError(
@@ -128,9 +129,9 @@ def labels_from_huggingface(mapping: Mapping[str, Any]) -> tuple[str, ...]:
   """Return the names of a head's classes, by id.
 
   Raises:
-    ValueError: fewer than two, ids with gaps, or a name twice.
+    ValueError: fewer than two classes, ids with gaps, or a name twice.
   """
-  # What transformers takes where a file says nothing.
+  # The default of transformers.
   names = mapping.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
   try:
     by_id = {int(id_): str(name) for id_, name in names.items()}
@@ -140,5 +141,7 @@ def labels_from_huggingface(mapping: Mapping[str, Any]) -> tuple[str, ...]:
   if sorted(by_id) != list(range(len(labels))) or len(labels) < 2:
     raise ValueError(f"id2label has ids {sorted(by_id)}; give 0, 1 and so on")
   if len(set(labels)) < len(labels):
-    raise ValueError(f"id2label={names!r} has a name twice; give distinct ones")
+    raise ValueError(
+      f"id2label={names!r} has a name twice; give distinct names"
+    )
   return labels

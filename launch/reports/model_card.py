@@ -32,8 +32,8 @@ _SUMMARIES = {
   ENCODER: "A BERT encoder with its pooler, without heads.",
   PRETRAINING: "A BERT encoder with its masked-LM and sentence-pair heads.",
   CLASSIFICATION: "A BERT encoder that classifies {what} into {count} labels.",
-  TOKEN_CLASSIFICATION: "A BERT encoder that gives tokens one of {count} labels.",
-  QUESTION_ANSWERING: "A BERT encoder that finds the answer to a question in a text.",
+  TOKEN_CLASSIFICATION: "A BERT encoder that gives tokens {count} labels.",
+  QUESTION_ANSWERING: "A BERT encoder that finds the answer in a text.",
 }
 _SNIPPETS = {
   ENCODER: """\

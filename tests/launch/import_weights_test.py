@@ -232,7 +232,7 @@ def test_heads_of_pieces_and_spans_go_there_and_back(
 def test_what_a_folder_lacks_is_made_anew_where_it_is_named(
   bundle, exported, tmp_path
 ):
-  with pytest.raises(ValueError, match=r"--new=mlm_head,pair_head makes"):
+  with pytest.raises(ValueError, match=r"--new=mlm_head,pair_head initializes"):
     import_weights.run(source=exported, output=tmp_path / "x")
   assert not list(tmp_path.iterdir())
   ours = bundles.load_params(bundles.read_bundle_info(bundle))

@@ -151,7 +151,7 @@ def test_the_folder_itself_holds_the_bare_encoder(tmp_path):
   with pytest.raises(ValueError, match=r"missing: .'cls.*unknown") as told:
     load_model(tmp_path)
   assert str(told.value).endswith(
-    "; --new=mlm_head,pair_head makes these parts anew, "
+    "; --new=mlm_head,pair_head initializes these parts, "
     f"{tmp_path / 'pretraining'} has them"
   )
   loaded = load_model(tmp_path, new=("mlm_head", "pair_head"))
