@@ -179,7 +179,7 @@ def test_a_classifier_goes_there_and_back(place, tmp_path):
   )
   head = load_classifier(str(path))
   assert (head.labels, head.seq_length, head.pair) == (LABELS, 8, True)
-  with pytest.raises(ValueError, match="this encoder has 16 positions"):
+  with pytest.raises(ValueError, match="give 5 to 16, the positions"):
     import_weights.run(source=folder, output=tmp_path / "x", seq_length=17)
 
 
