@@ -203,7 +203,7 @@ def test_nothing_whole_is_an_error_and_moves_nothing(saved, start):
     path.write_bytes(b"")
   for _ in range(2):
     store = open_again(saved)
-    with pytest.raises(ValueError, match="all checkpoints in .* are damaged"):
+    with pytest.raises(ValueError, match="all checkpoints in "):
       store.restore(start)
     assert store.steps() == [2, 4, 6]
     store.close()
