@@ -20,7 +20,7 @@ from absl import app
 
 from benchmarks import train_step
 from bertjax.batch import Feature
-from bertjax.config import MASK_UNITS, SIZES, ObjectiveConfig
+from bertjax.config import SIZES, ObjectiveConfig, choices
 from bertjax.objectives.masking import Masked
 from bertjax.objectives.task import Features, Task
 from launch import host_memory
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
     SIZES[train_step.SIZE.value], vocab_size=train_step.VOCAB_SIZE.value
   )
   batch = jax.device_put(train_step.make_batch(config.vocab_size))
-  for unit in MASK_UNITS:
+  for unit in choices(ObjectiveConfig, "mask_unit"):
     task = train_step.make_task(config, ObjectiveConfig(mask_unit=unit))
     compiled = jax.jit(task.prepare).lower(batch).compile()
     masked = jax.device_get(compiled(batch))

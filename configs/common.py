@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a config file is made: a dataclass, then overlays from its argument.
+"""Make a config file: a dataclass, then overlays from its argument.
 
 `--config=configs/pretrain.py:size=tiny,objective=mlm_nsp` calls
 `get_config("size=tiny,objective=mlm_nsp")`.
@@ -32,7 +32,7 @@ def apply_overlays(
   """Change `config` as `argument` ("name=value,name=value") asks.
 
   Raises:
-    ValueError: a name or a value that does not exist, telling which do.
+    ValueError: a name or a value that does not exist, with those that do.
   """
   chosen = _parse(argument, overlays)
   for name, values in overlays.items():

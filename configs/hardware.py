@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run is laid over: chips, and how many positions each takes at once.
+"""Chips that a run is laid out on, and the positions that each takes at once.
 
 `python -m launch.plan` prints what fits a chip and what bounds its speed, and
 `launch.rehearse` runs a layout on virtual devices.
@@ -8,6 +8,9 @@
 
 import dataclasses
 
+import ml_collections
+
+from bertjax.config.model import drops
 from configs import common
 
 
@@ -16,10 +19,10 @@ class Hardware:
   """Chips of one kind.
 
   Attributes:
-    chips: of all slices; JAX's devices, one a chip.
-    positions: that a chip takes in one micro-batch of BERT-large, dropout on
-      and nothing recomputed; it takes more of a smaller encoder.
-    slices: that the chips are spread over.
+    chips: number of chips of all slices; JAX has one device for each.
+    positions: what a chip takes in one micro-batch of BERT-large, with dropout
+      and without recomputation; it takes more of a smaller encoder.
+    slices: number of slices that the chips are spread over.
   """
 
   chips: int
@@ -27,9 +30,9 @@ class Hardware:
   slices: int = 1
 
 
-# Cloud TPU's names, but for the plain chip; "v5p-128" counts cores and has 64
-# chips. Positions of v5e with ZeRO-1 were compiled ahead of time (16 rows of
-# 512: benchmarks/scaling.md); the others are reckoned from that, by memory.
+# Cloud TPU's names, except for the plain chip; "v5p-128" counts cores and has
+# 64 chips. The positions of v5e with ZeRO-1 were compiled ahead of time (16
+# rows of 512: benchmarks/scaling.md); the others are in proportion to memory.
 KINDS = {
   "chip": Hardware(1, 4_096),
   "v5e-8": Hardware(8, 8_192),
@@ -41,19 +44,26 @@ KINDS = {
 
 
 def overlay(hardware: Hardware) -> common.Overlay:
-  """Return the overlay that lays a run over `hardware`.
+  """Return the overlay that lays a run out on `hardware`.
 
-  Products in bfloat16, dropout's bits from the chip's own generator,
-  parameters and slots in pieces over all chips where their number divides
-  them, and as many micro-batches as batch and length turn out to need.
+  Matrix products are in bfloat16, dropout takes its bits from the chip's own
+  generator, parameters and optimizer state are sharded over all chips, and
+  there are as many micro-batches as batch and length need.
   """
-  return common.fields(
+  layout = common.fields(
     {
       "mesh.data": hardware.chips,
       "mesh.slices": hardware.slices,
       "mesh.zero1": hardware.chips > 1,
       "compute.dtype": "bfloat16",
-      "compute.dropout_rng": "rbg",
       "positions_per_device": hardware.positions,
     }
   )
+
+  def apply(config: ml_collections.ConfigDict) -> None:
+    layout(config)
+    # A run without dropout refuses a generator for it.
+    if drops(config):
+      config.compute.dropout_rng = "rbg"
+
+  return apply

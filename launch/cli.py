@@ -207,7 +207,8 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   except (flags.Error, ValueError, OSError) as error:
     fail(_unwrap_message(error))
   except (AttributeError, KeyError) as error:
-    fail(f"the config has no field {_unwrap_message(error)}")
+    text = _unwrap_message(error)
+    fail(f"the config has no field {text}{_fix(argv, text)}")
   if flags.FLAGS["verbosity"].using_default_value:
     # absl would raise it to INFO, where libraries are noisy, as they are in
     # their warnings; bertjax logs through the root logger.
@@ -227,6 +228,16 @@ def _refuse_renamed(argv: Sequence[str]) -> None:
     name, _, value = argument.lstrip("-").partition("=")
     if name.startswith("config."):
       renamed.refuse(name.removeprefix("config."), value, prefix="--config.")
+
+
+def _fix(argv: Sequence[str], text: str) -> str:
+  """Return what to give for the flag whose last name is in `text`, if known."""
+  for argument in argv:
+    name = argument.lstrip("-").partition("=")[0]
+    other = renamed.instead(name)
+    if other and repr(name.rpartition(".")[2]) in text:
+      return f"; give --{other}"
+  return ""
 
 
 def _unwrap_message(error: BaseException) -> str:

@@ -7,57 +7,39 @@ turns them back with `from_mapping`, so that a name means the same thing in a
 flag, in a dataclass and in a checkpoint. Nothing here imports JAX.
 """
 
-from bertjax.config.finetuning import (
-  POOLINGS,
-  FinetuneConfig,
-  TaskConfig,
-)
-from bertjax.config.mapping import (
-  from_mapping,
-  to_mapping,
-)
+from bertjax.config.data import DataConfig
+from bertjax.config.fields import check_read, check_types, choices
+from bertjax.config.finetune import FinetuneConfig, TaskConfig
+from bertjax.config.mapping import from_mapping, to_mapping
 from bertjax.config.model import (
   SIZES,
   ComputeConfig,
   MeshConfig,
   ModelConfig,
 )
-from bertjax.config.pretraining import (
-  INPUT_FORMATS,
-  MASK_UNITS,
-  NEXT_SENTENCE,
-  OPTIMIZERS,
-  PAIR_FORMATS,
-  RANDOM_TOKENS,
-  SCHEDULES,
-  CheckpointConfig,
-  DataConfig,
-  EvaluationConfig,
-  ObjectiveConfig,
+from bertjax.config.objective import PAIR_FORMATS, ObjectiveConfig
+from bertjax.config.optimizer import (
+  FinetuneOptimizerConfig,
   OptimizerConfig,
+)
+from bertjax.config.run import (
+  CheckpointConfig,
+  EvaluationConfig,
   PhaseConfig,
   PretrainConfig,
   ProfileConfig,
 )
-from bertjax.config.sweep import (
-  SweepConfig,
-)
+from bertjax.config.sweep import SweepConfig
 
 __all__ = [
-  "INPUT_FORMATS",
-  "MASK_UNITS",
-  "NEXT_SENTENCE",
-  "OPTIMIZERS",
   "PAIR_FORMATS",
-  "POOLINGS",
-  "RANDOM_TOKENS",
-  "SCHEDULES",
   "SIZES",
   "CheckpointConfig",
   "ComputeConfig",
   "DataConfig",
   "EvaluationConfig",
   "FinetuneConfig",
+  "FinetuneOptimizerConfig",
   "MeshConfig",
   "ModelConfig",
   "ObjectiveConfig",
@@ -67,6 +49,9 @@ __all__ = [
   "ProfileConfig",
   "SweepConfig",
   "TaskConfig",
+  "check_read",
+  "check_types",
+  "choices",
   "from_mapping",
   "to_mapping",
 ]

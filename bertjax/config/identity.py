@@ -1,19 +1,20 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a run this run and no other (law 10). No JAX here."""
+"""What a rerun must share with its checkpoint (law 10). No JAX here."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertjax.config import PretrainConfig, renamed, to_mapping
+from bertjax.config import PretrainConfig, fields, renamed, to_mapping
+from bertjax.config.model import drops
 
 logger = logging.getLogger(__name__)
 
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
-# How the large batch is cut changes no result (law 4), but for what rbg drops:
-# its bits are drawn for each micro-batch.
+# How the global batch is split changes no result (law 4), except for the
+# dropout of rbg, whose bits are drawn for each micro-batch.
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 
 
@@ -26,72 +27,71 @@ def identity(
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
-  Mesh, remat, kernels, dtype of compute, logging, evaluation and retention
-  are not among them, nor is where the store lies.
+  Mesh, remat, kernels, dtype of compute, logging, evaluation, retention and
+  the path of the store may change.
 
   Args:
     config: of the run.
     store_sha256: of the store, or of several together.
-    tokenizer_sha256: of its tokenizer.
+    tokenizer_sha256: of the store's tokenizer.
     rows: of a mixture in each phase: a store's hash → its rows in a batch.
   """
   values = to_mapping(config)
-  fields = {name: values[name] for name in _SINGLE}
-  fields["data.seq_length"] = config.data.seq_length
-  fields["data.max_packs"] = config.data.max_packs
-  for group in _WHOLE:
-    fields |= {
+  shared = {name: values[name] for name in _SINGLE}
+  shared["data.seq_length"] = config.data.seq_length
+  shared["data.max_packs"] = config.data.max_packs
+  for group in (*_WHOLE, *(["phase2"] if config.phase2.steps else [])):
+    shared |= {
       f"{group}.{name}": value for name, value in values[group].items()
     }
-  if config.phase2.steps:
-    fields |= {
-      f"phase2.{name}": value for name, value in values["phase2"].items()
-    }
-  fields["compute.dropout_rng"] = config.compute.dropout_rng
-  fields["store"] = store_sha256
+  shared["compute.dropout_rng"] = config.compute.dropout_rng
+  shared["store"] = store_sha256
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
-    fields[f"{phase}.stores"] = dict(shares)
-  fields["tokenizer"] = tokenizer_sha256
-  model, free = config.model, []
-  drops = model.hidden_dropout_rate or model.attention_dropout_rate
-  if not drops:
+    shared[f"{phase}.stores"] = dict(shares)
+  shared["tokenizer"] = tokenizer_sha256
+  free = []
+  if not drops(config):
     free = ["compute.dropout_rng", *_OF_MICRO_BATCHES]
   elif config.compute.dropout_rng == "threefry":
     free = list(_OF_MICRO_BATCHES)
   for name in free:
-    fields.pop(name, None)
-  return fields
+    shared.pop(name, None)
+  return shared
 
 
 def check_identity(
   old: Mapping[str, Any], new: Mapping[str, Any], *, allow_changes: str
 ) -> None:
-  """Refuse to go on as another run.
+  """Refuse to resume the checkpoint of another run.
+
+  A field that only one of the two has counts in the other as what runs did
+  before there was the field.
 
   Args:
-    old: of the checkpoint, by the names of whichever version wrote it.
-    new: of this start.
+    old: identity in the checkpoint, with the names of the version that wrote
+      it.
+    new: identity of this start.
     allow_changes: comma-separated names of fields that may differ; each
       difference that they allow is logged.
 
   Raises:
-    ValueError: a field differs, naming it, its old and its new value; or
-      `allow_changes` names what is no field.
+    ValueError: a field differs, with its old and its new value; or
+      `allow_changes` names something else than a field of the identity.
   """
   old = renamed.current(old)
   allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
-  # Fields come and go: those of a second phase, those of dropout.
+  # The fields of a second phase, or of dropout, may be in one of them only.
   known = sorted(old.keys() | new.keys())
   for name in allowed:
     renamed.refuse(name, prefix="allow_changes=")
     if name not in known:
       raise ValueError(
-        f"allow_changes={name!r} is no field of the identity; it has "
+        f"allow_changes={name!r} is no field of the identity; give one of "
         f"{', '.join(known)}"
       )
   refused = []
   for name in known:
-    before, after = old.get(name), new.get(name)
+    before, after = (each.get(name, _before(name)) for each in (old, new))
     if before == after:
       continue
     if name in allowed:
@@ -107,3 +107,16 @@ def check_identity(
       f"the checkpoint here is of another run ({changes}); give another "
       f"--workdir, or accept with --config.allow_changes={names}"
     )
+
+
+def _before(name: str) -> Any:
+  """Return what runs did before there was the field; None of any other name."""
+  *groups, last = name.split(".")
+  kind: Any = PretrainConfig
+  for group in groups:
+    kind = fields.hints(kind).get(group)
+  # The rows of several stores have the name of `data.stores`, whose value is
+  # their paths.
+  if kind is None or name == "data.stores" or last not in fields.hints(kind):
+    return None
+  return fields.before(kind, last)

@@ -3,10 +3,11 @@
 """Dataclasses from nested mappings, and back."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, get_origin
 
-from bertjax.config.renamed import refuse
+from bertjax.config.fields import check_types, hints, plain
+from bertjax.config.renamed import instead, refuse
 
 T = TypeVar("T")
 
@@ -14,41 +15,54 @@ T = TypeVar("T")
 def from_mapping(kind: type[T], mapping: Mapping[str, Any]) -> T:
   """Build dataclass `kind` from a nested mapping of its fields.
 
+  A field that is not given has its default; an int is taken for a float, and
+  a list (JSON has no tuples) for a tuple.
+
   Raises:
-    ValueError: a name that `kind` does not have, a value of another type, or
-      a name or a value that an earlier version had.
+    ValueError: a name that `kind` does not have, a value that its field does
+      not take, or a name or a value that an earlier version had.
   """
-  return _build(kind, mapping, "")
-
-
-def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
-  hints = get_type_hints(kind)
-  values = {}
-  for name, value in mapping.items():
-    refuse(prefix + name, value)
-    if name not in hints:
-      raise ValueError(
-        f"{prefix}{name} is no field of {kind.__name__}; it has "
-        f"{', '.join(sorted(hints))}"
-      )
-    if dataclasses.is_dataclass(hints[name]):
-      values[name] = _build(hints[name], value, f"{prefix}{name}.")
-    else:
-      values[name] = _scalar(hints[name], value, prefix + name)
-  return kind(**values)
-
-
-def _scalar(kind: Any, value: Any, name: str) -> Any:
-  if kind is float and isinstance(value, int) and not isinstance(value, bool):
-    return float(value)
-  # bool is a subclass of int, and a flag given as a count is a mistake.
-  if isinstance(kind, type) and type(value) is not kind:
-    raise ValueError(
-      f"{name}={value!r} is a {type(value).__name__}; give a {kind.__name__}"
-    )
-  return value
+  config = _build(kind, mapping, "")
+  check_types(config)
+  return config
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-  """Nested plain dictionary of a config, the inverse of `from_mapping`."""
+  """Return a config as nested dictionaries, the inverse of `from_mapping`."""
   return dataclasses.asdict(config)
+
+
+def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
+  declared = hints(kind)
+  values = {}
+  for name, value in mapping.items():
+    path = prefix + name
+    refuse(path, value)
+    if name not in declared:
+      other = instead(path)
+      raise ValueError(
+        f"{path} is no field of {kind.__name__}; "
+        + (f"give {other}" if other else f"it has {_listed(declared)}")
+      )
+    if dataclasses.is_dataclass(declared[name]):
+      if not isinstance(value, Mapping):
+        raise ValueError(
+          f"{path}={value!r} is a {type(value).__name__}; give a field of it, "
+          f"as {path}.{next(iter(hints(declared[name])))}"
+        )
+      values[name] = _build(declared[name], value, f"{path}.")
+    else:
+      values[name] = _converted(plain(declared[name]), value)
+  return kind(**values)
+
+
+def _listed(names: Iterable[str]) -> str:
+  return ", ".join(sorted(names))
+
+
+def _converted(kind: Any, value: Any) -> Any:
+  if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    return float(value)
+  if get_origin(kind) is tuple and isinstance(value, list):
+    return tuple(value)
+  return value

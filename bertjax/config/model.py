@@ -4,31 +4,36 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from bertjax.config.fields import AtLeast, Positive, Rate, ReadWhen
+
+Count = Annotated[int, AtLeast(1)]
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
   """Shape of an encoder; the defaults are BERT-base (Devlin et al., 2018)."""
 
-  num_layers: int = 12
-  hidden_size: int = 768
-  num_heads: int = 12
-  intermediate_size: int = 3072
-  # 0 takes the store's vocabulary, padded to a multiple of 128 for the
-  # matrix units (MaxText pads alike: ragged tiles cost more).
-  vocab_size: int = 30522
-  max_positions: int = 512
-  type_vocab_size: int = 2
+  num_layers: Count = 12
+  hidden_size: Count = 768
+  num_heads: Count = 12
+  intermediate_size: Count = 3072
+  # 0 follows the store's vocabulary, padded to a multiple of 128: matrix units
+  # work in tiles, and ragged ones cost more (MaxText pads the same way).
+  vocab_size: Annotated[int, AtLeast(0)] = 30522
+  max_positions: Count = 512
+  type_vocab_size: Count = 2
   # "gelu" is the erf form of the first release and of Hugging Face;
   # "gelu_tanh" is Google's since 2019-02-07 (commit bee6030) and NVIDIA's.
-  activation: str = "gelu"
-  hidden_dropout_rate: float = 0.1
-  attention_dropout_rate: float = 0.1
-  layer_norm_epsilon: float = 1e-12
-  initializer_std: float = 0.02
-  # What the learnt position table starts as: "normal" as published, or
-  # "sinusoid", from which attention to neighbours is a shorter way to go.
-  position_init: str = "normal"
+  activation: Literal["gelu", "gelu_tanh"] = "gelu"
+  hidden_dropout_rate: Rate = 0.1
+  attention_dropout_rate: Rate = 0.1
+  layer_norm_epsilon: Positive = 1e-12
+  initializer_std: Positive = 0.02
+  # How the learned position table starts: "normal" as published; "sinusoid"
+  # learns to attend to neighbors in fewer steps.
+  position_init: Literal["normal", "sinusoid"] = "normal"
 
   @property
   def head_size(self) -> int:
@@ -60,29 +65,48 @@ SIZES: Mapping[str, ModelConfig] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-  """Devices along each mesh axis; one may be -1, "all that are left"."""
+  """Devices along each mesh axis; one may be -1, "all remaining devices"."""
 
   data: int = -1
   fsdp: int = 1
   tensor: int = 1
-  # Parameters and optimizer slots in pieces along `data` too, gathered for
-  # every step (ZeRO stage 1; weight-update sharding, arXiv 2004.13336).
-  zero1: bool = False
-  # Groups of devices with a slower network between them, which only `data`
-  # crosses; 0 takes what the devices say.
+  # Shard parameters and optimizer state along `data` as well, and all-gather
+  # the parameters once a step (ZeRO stage 1; weight-update sharding, arXiv
+  # 2004.13336).
+  zero1: Annotated[
+    bool, ReadWhen("another {}data than 1", lambda own, _: own.data != 1)
+  ] = False
+  # Groups of devices with a slower network between them, which only the axis
+  # `data` crosses; 0 follows what the devices report.
   slices: int = 0
+
+
+def drops(config: Any) -> bool:
+  """Whether a run, of pre-training or fine-tuning, has dropout."""
+  rates = getattr(config, "model", config)
+  return bool(rates.hidden_dropout_rate or rates.attention_dropout_rate)
 
 
 @dataclasses.dataclass(frozen=True)
 class ComputeConfig:
   """How a step is computed; changes no parameter's shape or meaning."""
 
-  dtype: str = "float32"  # of activations and products; float32 | bfloat16
-  # Kernel of attention: xla | splash (TPU) | cudnn (GPU); "auto" takes the
-  # fastest that the platform has and that can do what the model asks for.
-  attention: str = "auto"
-  # What is computed again on the way back instead of kept: none; attention,
-  # its weights; dots, all but products with kernels; full, all of a layer.
-  remat: str = "none"
-  unroll: int = 1  # layers in one iteration of the scan
-  dropout_rng: str = "threefry"  # threefry | rbg (law 1)
+  # Of activations and matrix products.
+  dtype: Literal["float32", "bfloat16"] = "float32"
+  # Kernel of attention; splash runs on TPUs, cudnn on GPUs. "auto" takes the
+  # fastest that the platform has and the model's shape and dropout allow.
+  attention: Literal["auto", "xla", "splash", "cudnn"] = "auto"
+  # What the backward pass recomputes instead of keeping: none; the attention
+  # weights; all but the outputs of dense layers (dots); the whole layer (full).
+  remat: Literal["none", "attention", "dots", "full"] = "none"
+  # Layers in one iteration of the scan over layers.
+  unroll: Count = 1
+  # "threefry" drops the same on any mesh and backend. "rbg" is much cheaper on
+  # TPUs, and drops the same on the same mesh, backend and compiler only.
+  dropout_rng: Annotated[
+    Literal["threefry", "rbg"],
+    ReadWhen(
+      "a hidden_dropout_rate or attention_dropout_rate above 0",
+      lambda _, run: drops(run),
+    ),
+  ] = "threefry"

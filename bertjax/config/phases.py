@@ -2,19 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run as one or two phases, each of one shape. No JAX here."""
 
-import contextlib
 import dataclasses
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bertjax.config import OptimizerConfig, PhaseConfig, PretrainConfig
-
-# Fields of a run that are others in its second phase, as errors name them.
-_REPLACED = re.compile(
-  r"\b(?:data\.|optimizer\.)?"
-  r"(steps|seq_length|max_packs|batch_size|accumulation|learning_rate"
-  r"|warmup_steps)\b(?==| =)"
-)
+from bertjax.config.names import PHASE2, PRETRAINING, FieldNames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +14,20 @@ class Phase:
   """Consecutive steps whose batches have the same shape.
 
   Attributes:
-    start: steps of the run before it.
-    stop: steps of the run at its end.
-    config: the run's, with length, packs, batch and accumulation of here.
+    start: steps of the run before this phase.
+    stop: steps of the run at the end of this phase.
+    config: the run's, with the length, packs, batch and accumulation of this
+      phase.
   """
 
   start: int
   stop: int
   config: PretrainConfig
+
+  @property
+  def names(self) -> FieldNames:
+    """Names of the fields that set the shape of this phase."""
+    return PHASE2 if self.start else PRETRAINING
 
   @property
   def positions(self) -> int:
@@ -38,7 +36,7 @@ class Phase:
 
 
 def split_phases(config: PretrainConfig) -> tuple[Phase, ...]:
-  """Return the phases of a run, in order; `phase2` is the last of its steps."""
+  """Return the phases of a run, in order; `phase2` has its last steps."""
   second = config.phase2
   border = config.steps - second.steps
   if not second.steps:
@@ -62,7 +60,7 @@ def split_optimizer(
 ) -> tuple[tuple[OptimizerConfig, int], ...]:
   """Return the schedules of a run, each with its steps, in order.
 
-  One for all `steps`, unless `second` has a learning rate of its own.
+  There is one for all `steps`, unless `second` has a learning rate of its own.
   """
   if not second.steps or not second.learning_rate:
     return ((first, steps),)
@@ -74,19 +72,8 @@ def split_optimizer(
   return (first, steps - second.steps), (other, second.steps)
 
 
-@contextlib.contextmanager
-def of_phase2(*, applies: bool = True) -> Iterator[None]:
-  """Have errors name the fields of `phase2`, which are those to change."""
-  try:
-    yield
-  except ValueError as error:
-    if not applies:
-      raise
-    raise ValueError(_REPLACED.sub(r"phase2.\1", str(error))) from error
-
-
 def steps_left(phases: Sequence[Phase], step: int) -> float:
-  """What is left after `step`, in steps as large as that one was."""
+  """Return the work that is left after `step`, in steps of that one's size."""
   sizes = [phase.positions for phase in phases if phase.start < step]
   work = sum(
     max(phase.stop - max(phase.start, step), 0) * phase.positions

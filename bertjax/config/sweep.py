@@ -4,11 +4,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Any
+from typing import Annotated, Any
 
-from bertjax.config.finetuning import FinetuneConfig
-from bertjax.config.pretraining import PretrainConfig
+from bertjax.config.fields import AtLeast, Seed
+from bertjax.config.finetune import FinetuneConfig
+from bertjax.config.run import PretrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,14 +16,12 @@ class SweepConfig:
   """Arms that differ in a few fields of `pretrain`, over the same seeds.
 
   `arms` maps a name to the nested fields that it replaces; `baseline` names
-  the arm that the others are subtracted from, seed by seed.
+  the arm that the others are compared with, seed by seed.
   """
 
   arms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   baseline: str = ""
-  seed: int = 0  # of the first trial of each arm; the others count up
-  seeds: int = 3
-  pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-  finetune: FinetuneConfig = field(
-    default_factory=FinetuneConfig
-  )  # the probe of every trial
+  seed: Seed = 0  # of the first trial of each arm; the others count up from it
+  seeds: Annotated[int, AtLeast(1)] = 3
+  pretrain: PretrainConfig = PretrainConfig()
+  finetune: FinetuneConfig = FinetuneConfig()  # the probe of every trial

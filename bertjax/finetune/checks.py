@@ -5,21 +5,19 @@
 Nothing here imports JAX.
 """
 
-import dataclasses
 import math
 
-from bertjax.config import POOLINGS, FinetuneConfig, ModelConfig, checks
-from bertjax.finetune.scores import METRICS
+from bertjax.config import (
+  FinetuneConfig,
+  ModelConfig,
+  OptimizerConfig,
+  check_read,
+  check_types,
+  checks,
+)
 
 # What a run starts from: a bundle's weights, or fresh ones of its shape.
 INITS = ("bundle", "scratch")
-_POSITIVE = (
-  "batch_size",
-  "evaluation_batch_size",
-  "evaluations",
-  "seeds",
-  "selection_seeds",
-)
 
 
 def check_config(
@@ -35,23 +33,13 @@ def check_config(
   Raises:
     ValueError: what is wrong, and what may be given.
   """
-  for name in _POSITIVE:
-    value = vars(config)[name]
-    if value < 1:
-      raise ValueError(f"{name}={value}; give 1 or more")
+  check_types(config)
+  check_read(config)
   _check_rates(config)
-  checks.check_seed(config.seed)
-  checks.check_seed(config.task.seed)
-  checks.check_compute(config.compute)
-  # Rate and warm-up are not the optimizer's own here.
-  optimizer = dataclasses.replace(
-    config.optimizer, learning_rate=1.0, warmup_steps=0
+  optimizer = OptimizerConfig(
+    **vars(config.optimizer), learning_rate=1.0, warmup_steps=0
   )
   checks.check_optimizer(optimizer, steps=1)
-  if config.pooling not in POOLINGS:
-    raise ValueError(f"pooling={config.pooling!r}; give one of {POOLINGS}")
-  if config.metric not in METRICS:
-    raise ValueError(f"metric={config.metric!r}; give one of {METRICS}")
   if config.seq_length > encoder.max_positions:
     raise ValueError(
       f"seq_length={config.seq_length} is beyond the {encoder.max_positions} "
@@ -62,7 +50,7 @@ def check_config(
       f"the tokenizer has {vocab_size} pieces and the encoder's table "
       f"{encoder.vocab_size}; give the bundle with its own tokenizer"
     )
-  if config.steps < 0 or (config.steps == 0 and not config.epochs > 0):
+  if not config.steps and not config.epochs:
     raise ValueError(
       f"steps={config.steps}, epochs={config.epochs}; give steps, or steps=0 "
       "and epochs above 0"
@@ -83,7 +71,7 @@ def check_shards(config: FinetuneConfig, shards: int) -> None:
         f"multiple of {shards}"
       )
   accumulation = config.optimizer.accumulation
-  if accumulation < 1 or config.batch_size % (shards * accumulation):
+  if config.batch_size % (shards * accumulation):
     raise ValueError(
       f"batch_size={config.batch_size} is not divided by {shards} shards × "
       f"optimizer.accumulation={accumulation}; give a multiple"
@@ -108,20 +96,9 @@ def num_steps(config: FinetuneConfig, num_examples: int) -> int:
 
 def _check_rates(config: FinetuneConfig) -> None:
   rates = config.learning_rates
-  if not isinstance(rates, tuple) or not rates:
+  if not rates:
     raise ValueError(
       f"learning_rates={rates!r}; give one or more, as (1e-4, 3e-4)"
     )
-  for rate in rates:
-    if not isinstance(rate, float) or not 0 < rate < math.inf:
-      raise ValueError(f"learning_rates={rates}: {rate!r} is no rate above 0")
   if len(set(rates)) < len(rates):
     raise ValueError(f"learning_rates={rates}: one is there twice")
-  for name in (
-    "warmup_rate",
-    "hidden_dropout_rate",
-    "attention_dropout_rate",
-  ):
-    value = vars(config)[name]
-    if not 0 <= value < 1:
-      raise ValueError(f"{name}={value}; give a number from 0 to below 1")

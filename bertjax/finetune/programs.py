@@ -19,8 +19,14 @@ from bertjax.batch import (
   Feature,
   empty_batch,
 )
-from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
+from bertjax.config import (
+  FinetuneConfig,
+  ModelConfig,
+  OptimizerConfig,
+  TaskConfig,
+)
 from bertjax.config.checks import kernels
+from bertjax.config.names import FINETUNING
 from bertjax.finetune.rate import with_rate
 from bertjax.model import BertForSequenceClassification
 from bertjax.model.parameters import compute_copy
@@ -166,7 +172,7 @@ def _make_model(
     encoder,
     mesh.devices.flat[0],
     config.seq_length,
-    kernels.FINETUNING,
+    FINETUNING,
   )
   return BertForSequenceClassification(
     encoder, compute, num_classes=num_classes, pooling=config.pooling
@@ -176,8 +182,8 @@ def _make_model(
 def _make_optimizer(
   config: FinetuneConfig, steps: int
 ) -> optax.GradientTransformation:
-  optimizer = dataclasses.replace(
-    config.optimizer,
+  optimizer = OptimizerConfig(
+    **vars(config.optimizer),
     learning_rate=1.0,
     warmup_steps=round(config.warmup_rate * steps),
   )

@@ -6,7 +6,9 @@ import dataclasses
 
 import numpy as np
 
-METRICS = ("accuracy", "macro_f1")
+from bertjax.config import FinetuneConfig, choices
+
+METRICS = choices(FinetuneConfig, "metric")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bertjax.config import POOLINGS, ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import (
   Classifier,
@@ -113,14 +113,8 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   pooling: str = "cls"
 
   def setup(self) -> None:
-    """Make the encoder, the classifier and, for `cls`, the pooler.
-
-    Raises:
-      ValueError: a pooling other than cls and mean.
-    """
+    """Make the encoder, the classifier and, for `cls`, the pooler."""
     super().setup()
-    if self.pooling not in POOLINGS:
-      raise ValueError(f"pooling={self.pooling!r}; give one of {POOLINGS}")
     if self.pooling == "cls":
       self.pooler = Pooler(self.config, self.compute)
 

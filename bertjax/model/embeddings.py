@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 from flax.linen.spmd import with_logical_constraint
 
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig, choices
 from bertjax.model.layers import Dropout, LayerNorm, kernel_init, sinusoids
 from bertjax.model.ops.embedding import embed_lookup, embed_one_hot
 from bertjax.model.ops.random_bits import row_numbers
 
 # By name, as in `ModelConfig.position_init`.
 POSITION_INITS = {"normal": kernel_init, "sinusoid": sinusoids}
+assert set(POSITION_INITS) == set(choices(ModelConfig, "position_init"))
 
 
 class Embeddings(nn.Module):

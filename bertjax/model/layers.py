@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig, choices
 from bertjax.model.ops.gelu import gelu, gelu_tanh
 from bertjax.model.ops.layer_norm import layer_norm
 from bertjax.model.ops.projection import project
@@ -156,16 +156,9 @@ class Dropout(nn.Module):
 
 
 def activation(config: ModelConfig) -> Callable[[Array], Array]:
-  """Return the feed-forward non-linearity named by `config.activation`.
-
-  Raises:
-    ValueError: a name other than gelu and gelu_tanh.
-  """
-  if config.activation not in ACTIVATIONS:
-    raise ValueError(
-      f"activation={config.activation!r}; give one of {sorted(ACTIVATIONS)}"
-    )
+  """Return the feed-forward non-linearity named by `config.activation`."""
   return ACTIVATIONS[config.activation]
 
 
 ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh}
+assert set(ACTIVATIONS) == set(choices(ModelConfig, "activation"))

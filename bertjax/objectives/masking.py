@@ -62,12 +62,7 @@ def prediction_counts(seq_length: int, rate: float) -> np.ndarray:
 
   max(1, round_half_even(rate × length)), the length with [CLS] and [SEP]; in
   Python, because float32 rounds otherwise at some lengths.
-
-  Raises:
-    ValueError: a rate outside (0, 1].
   """
-  if not 0.0 < rate <= 1.0:
-    raise ValueError(f"mask_rate={rate}; give a share in (0, 1]")
   counts = [max(1, round(rate * length)) for length in range(seq_length + 1)]
   return np.array([0, *counts[1:]], np.int32)
 

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bertjax.config import OptimizerConfig
-from bertjax.config.checks.ranges import one_of
+from bertjax.config import OptimizerConfig, choices
 from bertjax.model.parameters import (
   by_name,
   is_under,
@@ -77,6 +76,7 @@ UPDATE_RULES = {
   ),
   "muon": UpdateRule(_scale_by_muon),
 }
+assert set(UPDATE_RULES) == set(choices(OptimizerConfig, "name"))
 
 
 def make_optimizer(
@@ -98,10 +98,9 @@ def make_optimizer(
       them get no update, no decay and no optimizer state.
 
   Raises:
-    ValueError: an unknown name; at init, a path in `inactive` without a
-      parameter, or a parameter that `model/parameters.py` does not know.
+    ValueError: at init, a path in `inactive` without a parameter, or a
+      parameter that `model/parameters.py` does not know.
   """
-  one_of(UPDATE_RULES, "optimizer.name", config.name)
   rule = UPDATE_RULES[config.name]
   active = optax.chain(
     clip_by_global_norm(config.clip_norm),

@@ -11,8 +11,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bertjax.config import MeshConfig, PretrainConfig, checks
-from bertjax.config.checks.model import REMATS
+from bertjax.config import (
+  ComputeConfig,
+  MeshConfig,
+  PretrainConfig,
+  checks,
+  choices,
+)
 from bertjax.config.phases import Phase, split_phases
 from bertjax.plan import compiling, planning
 from bertjax.plan.hardware.topologies import Topology, get_devices
@@ -92,7 +97,7 @@ def candidates(
     if name != "zero1":
       yield name, mesh, "none"
       continue
-    for remat in REMATS:
+    for remat in choices(ComputeConfig, "remat"):
       yield name, mesh, remat
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from bertjax.config import (
   PretrainConfig,
   SweepConfig,
+  check_read,
   from_mapping,
   to_mapping,
 )
+from bertjax.config.fields import drop_unread, unread
 from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.statistics import paired, summarize
 from bertjax.trials.store import Trial
@@ -43,8 +45,14 @@ def make_trials(config: SweepConfig) -> list[Trial]:
         f"arm {arm} changes {', '.join(sorted(set(changes) - {_FREE}))}; arms "
         f"are matched in everything but {_FREE}"
       )
-  for arm in config.arms:
-    pretrain_config(config, arm, config.seed)  # refuses a misspelt field
+  if config.pretrain.seed:
+    raise ValueError(
+      f"pretrain.seed={config.pretrain.seed} is not read: the trials count up "
+      "from seed; give that, and leave pretrain.seed at 0"
+    )
+  runs = [_merged_config(config, arm, config.seed) for arm in config.arms]
+  never_read = [{path for path, *_ in unread(run)} for run in runs]
+  check_read(runs[0], among=set.intersection(*never_read))
   return [
     Trial(f"{arm}-seed{seed}", {"arm": arm, "seed": seed, **config.arms[arm]})
     for seed in range(config.seed, config.seed + config.seeds)
@@ -55,9 +63,18 @@ def make_trials(config: SweepConfig) -> list[Trial]:
 def pretrain_config(config: SweepConfig, arm: str, seed: int) -> PretrainConfig:
   """Return the pre-training run of an arm and a seed.
 
+  Fields of the base that only other arms read have their default in this arm.
+
   Raises:
     ValueError: the arm changes a field that is not there.
   """
+  base = drop_unread(_merged_config(config, arm, seed))
+  return from_mapping(
+    PretrainConfig, _merged(to_mapping(base), config.arms[arm])
+  )
+
+
+def _merged_config(config: SweepConfig, arm: str, seed: int) -> PretrainConfig:
   fields = _merged(to_mapping(config.pretrain), config.arms[arm])
   return from_mapping(PretrainConfig, {**fields, "seed": seed})
 

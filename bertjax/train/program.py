@@ -23,7 +23,8 @@ from bertjax.batch import (
 )
 from bertjax.config import ComputeConfig, ObjectiveConfig, PretrainConfig
 from bertjax.config.checks import kernels
-from bertjax.config.phases import of_phase2, split_phases
+from bertjax.config.names import PRETRAINING, FieldNames
+from bertjax.config.phases import split_phases
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import losses, masking
 from bertjax.objectives.pretraining import pretraining_task
@@ -141,8 +142,7 @@ def make_program(
   """
   mesh = make_mesh(config.mesh, devices)
   for phase in split_phases(config):
-    with of_phase2(applies=phase.start > 0):
-      _compute(phase.config, mesh)
+    _compute(phase.config, mesh, phase.names)
   schedule = optim.make_run_schedule(
     config.optimizer, config.phase2, config.steps
   )
@@ -160,8 +160,14 @@ def make_program(
   )
 
 
-def _compute(config: PretrainConfig, mesh: Mesh) -> ComputeConfig:
+def _compute(
+  config: PretrainConfig, mesh: Mesh, names: FieldNames = PRETRAINING
+) -> ComputeConfig:
   """How a phase is computed: with the kernel of its length and devices."""
   return kernels.resolve(
-    config.compute, config.model, mesh.devices.flat[0], config.data.seq_length
+    config.compute,
+    config.model,
+    mesh.devices.flat[0],
+    config.data.seq_length,
+    names,
   )

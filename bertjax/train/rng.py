@@ -10,8 +10,11 @@ import hashlib
 
 import jax
 
+from bertjax.config import ComputeConfig, choices
+
 # What a config calls a generator, and what JAX calls it.
 IMPLEMENTATIONS = {"threefry": "threefry2x32", "rbg": "rbg"}
+assert set(IMPLEMENTATIONS) == set(choices(ComputeConfig, "dropout_rng"))
 
 
 def stream(
@@ -29,15 +32,7 @@ def stream(
     step: of the run, or any other counter; may be traced.
     implementation: "threefry" (equal on any mesh and backend) or "rbg"
       (reproducible on the same mesh, backend and compiler only).
-
-  Raises:
-    ValueError: an implementation that is not known.
   """
-  if implementation not in IMPLEMENTATIONS:
-    raise ValueError(
-      f"dropout_rng={implementation!r} is not known; "
-      f"give one of {', '.join(IMPLEMENTATIONS)}"
-    )
   key = jax.random.key(seed, impl=IMPLEMENTATIONS[implementation])
   return jax.random.fold_in(jax.random.fold_in(key, _number(name)), step)
 

@@ -5,20 +5,20 @@ r"""Does next-sentence prediction help on this corpus?
   python -m launch.sweep --config=configs/sweeps/nsp.py:size=tiny \
     --config.pretrain.data.store=DIR --workdir=DIR
 
-Three arms, so that input and loss can be told apart: `mlm_nsp` as published;
-`nsp_rows`, the same rows without the loss; `mlm`, where B is always the true
-continuation. Store, steps, order, masks' rate, seeds and everything else are
-the same. Every trial is pre-trained from scratch and probed by fine-tuning on
-one task (`finetune`), and the arms are subtracted seed by seed.
+Three arms tell the effect of the rows from the effect of the loss: `mlm_nsp` is
+as published; `nsp_rows` has the same rows without the loss; in `mlm`, B is
+always the true continuation. Store, steps, order, mask rate, seeds and
+everything else are the same. Every trial is pre-trained from scratch and probed
+by fine-tuning on one task (`finetune`); arms are compared seed by seed.
 
 Anchors (dev; MNLI-m / QNLI / MRPC / SST-2 / SQuAD F1): BERT's table 5 has
 84.4 / 88.4 / 86.7 / 92.7 / 88.5 with next-sentence prediction, and 83.9 /
 84.9 / 86.5 / 92.6 / 87.9 without. RoBERTa's table 2 has MNLI-m 84.0 with it
 on segment pairs and 84.7 without it on full sentences.
 
-The argument's overlays are those of configs/pretrain.py but `objective=`, on
-`size=tiny,recipe=short`, a matter of minutes a trial. The store is that of
-`make pretrain` where none is given.
+The argument takes the overlays of configs/pretrain.py except `objective=`, on
+top of `size=tiny,recipe=short`, which takes minutes a trial. The default store
+is the one that `make pretrain` leaves.
 """
 
 import ml_collections
@@ -37,7 +37,7 @@ ARMS = {
 }
 
 
-# What make pretrain leaves.
+# `make pretrain` leaves it.
 STORE = "runs/demo/store"
 
 
@@ -48,7 +48,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
     for name, values in pretrain.OVERLAYS.items()
     if name != "objective"
   }
-  # The published recipe is a matter of days, and there are nine trials.
+  # The published recipe takes days, and there are nine trials.
   run = pretrain.get_config("size=tiny,recipe=short")
   run = common.apply_overlays(run, argument, overlays)
   run.update_from_flattened_dict({"data.store": STORE})

@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from bertjax.config import DataConfig
+from bertjax.config.names import PRETRAINING, FieldNames
 from data_pipelines.store.store import Store, open_store
 
 _FORM = "give PATH=WEIGHT,PATH=WEIGHT"
@@ -62,7 +63,9 @@ class Mixture:
     ]
     return np.rint(np.sum(shares, axis=0)).astype(np.int64)
 
-  def rows(self, batch_size: int) -> dict[str, int]:
+  def rows(
+    self, batch_size: int, names: FieldNames = PRETRAINING
+  ) -> dict[str, int]:
     """Rows of each store in a batch, by name; the largest remainders go up.
 
     Raises:
@@ -78,11 +81,11 @@ class Mixture:
         least = math.ceil(1 / min(each.weight for each in self.members))
         raise ValueError(
           f"data.stores gives {member.name} {float(member.weight):.2g} of "
-          f"batch_size={batch_size}, which is no row; give a larger weight, or "
-          f"batch_size={least} or more"
+          f"{names.batch_size}={batch_size}, which is no row; give a larger "
+          f"weight, or {names.batch_size}={least} or more"
         )
-    names = [member.name for member in self.members]
-    return dict(zip(names, rows, strict=True))
+    stores = [member.name for member in self.members]
+    return dict(zip(stores, rows, strict=True))
 
 
 def open_mixture(data: DataConfig) -> Mixture:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bertjax.config import NEXT_SENTENCE, ObjectiveConfig
+from bertjax.config import ObjectiveConfig, choices
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import (
   BlockText,
@@ -53,7 +53,7 @@ PAIR_OBJECTIVES: Mapping[str, PairObjective] = {
   "nsp": PairObjective(("next", "random"), random_rate=0.5),
   "sop": PairObjective(("next", "swapped"), swap_rate=0.5),
 }
-assert set(PAIR_OBJECTIVES) == set(NEXT_SENTENCE)
+assert set(PAIR_OBJECTIVES) == set(choices(ObjectiveConfig, "next_sentence"))
 
 
 def check_partners(objective: ObjectiveConfig, split: Split) -> None:

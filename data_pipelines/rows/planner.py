@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bertjax.config import PAIR_FORMATS, ObjectiveConfig, checks
+from bertjax.config.data import MIN_SEQ_LENGTH
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import Examples, read_text
 from data_pipelines.rows.packing import choose_packs, pack_examples
@@ -26,7 +27,6 @@ from data_pipelines.rows.singles import plan_singles
 from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.store import Split, Store
 
-MIN_SEQ_LENGTH = 8
 _SAMPLED_BLOCKS = 4
 
 

@@ -32,12 +32,11 @@ def make_phase(phase: phases.Phase, stores: OpenStores) -> PhaseRun:
   Raises:
     ValueError: rows that cannot be made of these stores.
   """
-  with phases.of_phase2(applies=phase.start > 0):
-    return PhaseRun(
-      start=phase.start,
-      stop=phase.stop,
-      config=phase.config,
-      pipeline=stores.pipeline(phase),
-      evaluation=stores.evaluation(phase.config),
-      rows=stores.mixture.rows(phase.config.batch_size),
-    )
+  return PhaseRun(
+    start=phase.start,
+    stop=phase.stop,
+    config=phase.config,
+    pipeline=stores.pipeline(phase),
+    evaluation=stores.evaluation(phase.config),
+    rows=stores.mixture.rows(phase.config.batch_size),
+  )

@@ -18,7 +18,7 @@ from bertjax.config import (
   to_mapping,
 )
 from bertjax.config.checks import kernels
-from bertjax.config.phases import Phase, of_phase2, split_phases
+from bertjax.config.phases import Phase, split_phases
 
 
 class Stores(Protocol):
@@ -128,10 +128,10 @@ def fill_vocabulary(
 def _fill_phases(config: PretrainConfig, stores: Stores) -> PretrainConfig:
   """Fill in the shapes, so that two ways to write a run have one identity."""
   phases = split_phases(config)
-  packs = []
-  for phase in phases:
-    with of_phase2(applies=phase.start > 0):
-      packs.append(phase.config.data.max_packs or stores.choose_packs(phase))
+  packs = [
+    phase.config.data.max_packs or stores.choose_packs(phase)
+    for phase in phases
+  ]
   data = dataclasses.replace(config.data, max_packs=packs[0])
   config = dataclasses.replace(config, data=data)
   if len(phases) == 1:
@@ -147,10 +147,9 @@ def _fill_phases(config: PretrainConfig, stores: Stores) -> PretrainConfig:
 
 def _choose_kernel(phase: Phase, device: Any) -> Phase:
   config = phase.config
-  with of_phase2(applies=phase.start > 0):
-    compute = kernels.resolve(
-      config.compute, config.model, device, config.data.seq_length
-    )
+  compute = kernels.resolve(
+    config.compute, config.model, device, config.data.seq_length, phase.names
+  )
   return dataclasses.replace(
     phase, config=dataclasses.replace(config, compute=compute)
   )

@@ -59,6 +59,7 @@ class OpenStores:
       ValueError: rows that cannot be made of these stores.
     """
     config = phase.config
+    self.mixture.rows(config.batch_size, phase.names)  # each store has a row
     # Phase 2 must not repeat the batches that phase 1 began with: its seed is
     # beyond any seed of a run, and another one where the border is moved.
     rows = _Rows(

@@ -19,7 +19,7 @@ from bertjax.checkpoints.bundle import (
 from bertjax.config import (
   ComputeConfig,
   FinetuneConfig,
-  OptimizerConfig,
+  FinetuneOptimizerConfig,
   TaskConfig,
 )
 from bertjax.finetune import experiment
@@ -38,7 +38,7 @@ CONFIG = FinetuneConfig(
   seq_length=12,
   learning_rates=(1e-5, 1e-2),
   seeds=3,
-  optimizer=OptimizerConfig(name="adamw_corrected"),
+  optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
 
 
@@ -184,7 +184,10 @@ def test_a_pooler_that_was_not_trained_is_made_anew(tmp_path):
   [
     ({"batch_size": 4}, "batch_size=8, not 4"),
     ({"seq_length": 10}, "seq_length=12, not 10"),
-    ({"optimizer": OptimizerConfig()}, "optimizer.name='adamw_corrected'"),
+    (
+      {"optimizer": FinetuneOptimizerConfig()},
+      "optimizer.name='adamw_corrected'",
+    ),
   ],
 )
 def test_another_run_in_the_same_folder_is_refused(
@@ -215,14 +218,17 @@ def test_other_data_in_the_same_folder_is_refused(place, results, tmp_path):
   [
     ({"seq_length": 17}, "seq_length=17 is beyond the 16 positions"),
     ({"learning_rates": ()}, "learning_rates="),
-    ({"learning_rates": (1e-3, -1.0)}, "-1.0 is no rate"),
+    ({"learning_rates": (1e-3, -1.0)}, r"learning_rates\[1\]=-1.0; give"),
     ({"learning_rates": (1e-3, 1e-3)}, "twice"),
     ({"metric": "f2"}, "metric='f2'; give one of"),
     ({"seeds": 0}, "seeds=0; give 1 or more"),
     ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
     ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
-    ({"optimizer": OptimizerConfig(accumulation=3)}, "accumulation=3"),
-    ({"optimizer": OptimizerConfig(name="adam")}, "optimizer.name='adam'"),
+    ({"optimizer": FinetuneOptimizerConfig(accumulation=3)}, "accumulation=3"),
+    (
+      {"optimizer": FinetuneOptimizerConfig(name="adam")},
+      "optimizer.name='adam'",
+    ),
     ({"pooling": "max"}, "pooling='max'; give one of"),
     ({"compute": ComputeConfig(dtype="fp16")}, "compute.dtype='fp16'"),
     ({"compute": ComputeConfig(remat="some")}, "compute.remat='some'"),

@@ -11,8 +11,8 @@ import sentencepiece
 
 from bertjax.config import (
   FinetuneConfig,
+  FinetuneOptimizerConfig,
   ObjectiveConfig,
-  OptimizerConfig,
   TaskConfig,
 )
 from data_pipelines.prepare.options import Options
@@ -114,7 +114,7 @@ def check_finetuning(bundle, folder):
       seq_length=32,
       learning_rates=(3e-3,),
       seeds=1,
-      optimizer=OptimizerConfig(name="adamw_corrected"),
+      optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
       task=TaskConfig(
         kind="table",
         train=f"{folder}/train.jsonl",

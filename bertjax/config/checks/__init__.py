@@ -1,8 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user can get wrong, told in one line before anything is compiled.
+"""Refuse a user's mistakes in one line, before anything is compiled.
 
-Nothing here imports JAX, so that a launcher checks before it starts a device.
+The types of a config's fields say which values each takes; see
+`bertjax.config.fields`. Here is what follows from several fields together, or
+from devices and data. Nothing imports JAX, so that a launcher checks before it
+starts a device.
 """
 
 from bertjax.config.checks.learning import (
@@ -11,15 +14,10 @@ from bertjax.config.checks.learning import (
   check_seed,
 )
 from bertjax.config.checks.mesh import check_mesh, mesh_shape, mesh_slices
-from bertjax.config.checks.model import (
-  check_compute,
-  check_model,
-  padded_vocab_size,
-)
+from bertjax.config.checks.model import check_model, padded_vocab_size
 from bertjax.config.checks.run import check_pretrain
 
 __all__ = [
-  "check_compute",
   "check_mesh",
   "check_model",
   "check_objective",

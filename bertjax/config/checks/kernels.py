@@ -10,13 +10,15 @@ import functools
 import logging
 from typing import Any
 
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig, choices
+from bertjax.config.names import PRETRAINING, FieldNames
 
 _LOG = logging.getLogger(__name__)
-# Where each kernel runs; "xla" does anywhere.
+# Where each kernel runs; "xla" runs anywhere.
 _PLATFORMS = {"splash": "tpu", "cudnn": "gpu"}
+assert {"auto", "xla", *_PLATFORMS} == set(choices(ComputeConfig, "attention"))
 _PLATFORM_NAMES = {"tpu": "TPUs from v4 on", "gpu": "NVIDIA's GPUs"}
-# Of JAX's `device_kind`: their matrix units do not take what splash gives.
+# Values of JAX's `device_kind`; splash does not compile for them.
 _OLD_TPUS = ("TPU v2", "TPU v3")
 # Below this, "auto" leaves attention to the compiler. At 128 positions it is
 # 2 % of a step's FLOPs, its scores are a quarter as many for each position as
@@ -29,32 +31,21 @@ _CUDNN_DTYPES = ("bfloat16", "float16")
 _CUDNN_HEADS = (8, 128)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fields:
-  """Names of the fields that a user changes; here those of pre-training."""
-
-  dropout: str = "model.attention_dropout_rate"
-  seq_length: str = "data.seq_length"
-
-
-FINETUNING = Fields("attention_dropout_rate", "seq_length")
-
-
 def choose_attention(
   compute: ComputeConfig,
   model: ModelConfig,
   platform: str,
   seq_length: int,
-  fields: Fields = Fields(),
+  names: FieldNames = PRETRAINING,
 ) -> tuple[str, str]:
   """Return xla, splash or cudnn, and why it is not a faster one, or "".
 
   Args:
-    compute: what is asked for.
-    model: whose attention it is.
-    platform: of the devices that are to run it; see `platform_of`.
+    compute: its `attention` is the kernel that is asked for.
+    model: the model that attends.
+    platform: of the devices that run it; see `platform_of`.
     seq_length: positions of a row.
-    fields: as the reason, or the error, names them.
+    names: of the fields, in the reason or the error.
 
   Raises:
     ValueError: a kernel is asked for by name that this platform does not have
@@ -64,13 +55,13 @@ def choose_attention(
   if asked == "xla":
     return "xla", ""
   if asked == "auto":
-    return _choose(compute, model, platform, seq_length, fields)
+    return _choose(compute, model, platform, seq_length, names)
   if platform != _PLATFORMS[asked]:
     raise ValueError(
       f"compute.attention={asked} runs on {_PLATFORM_NAMES[_PLATFORMS[asked]]} "
       f"only, and this is {platform}; give auto or xla"
     )
-  obstacle = _obstacle(asked, compute, model, seq_length, fields)
+  obstacle = _obstacle(asked, compute, model, seq_length, names)
   if obstacle:
     raise ValueError(
       f"compute.attention={asked} {obstacle}, or compute.attention=xla"
@@ -83,17 +74,17 @@ def resolve(
   model: ModelConfig,
   device: Any,
   seq_length: int,
-  fields: Fields = Fields(),
+  names: FieldNames = PRETRAINING,
 ) -> ComputeConfig:
   """Return `compute` with the kernel chosen for a device.
 
-  Says once why "auto" takes the slower one, where a user can change that.
+  Logs once why "auto" takes the slower kernel, where a user can change that.
 
   Raises:
     ValueError: see `choose_attention`.
   """
   name, reason = choose_attention(
-    compute, model, platform_of(device), seq_length, fields
+    compute, model, platform_of(device), seq_length, names
   )
   if reason:
     _say(reason)
@@ -101,10 +92,10 @@ def resolve(
 
 
 def platform_of(device: Any) -> str:
-  """Return what a JAX device is, as JAX calls it.
+  """Return the platform of a JAX device, by JAX's name.
 
-  But what has none of the kernels of its platform has another name: a GPU
-  that is not NVIDIA's is "rocm", a TPU before v4 the name of its kind.
+  A device that lacks the kernels of its platform gets another name: a GPU that
+  is not NVIDIA's is "rocm", a TPU before v4 has the name of its kind.
   """
   client = getattr(device, "client", None)
   if "rocm" in getattr(client, "platform_version", ""):
@@ -118,12 +109,12 @@ def _choose(
   model: ModelConfig,
   platform: str,
   seq_length: int,
-  fields: Fields,
+  names: FieldNames,
 ) -> tuple[str, str]:
   fast = [name for name, home in _PLATFORMS.items() if home == platform]
   if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
     return "xla", ""
-  obstacle = _obstacle(fast[0], compute, model, seq_length, fields)
+  obstacle = _obstacle(fast[0], compute, model, seq_length, names)
   if obstacle:
     return "xla", (
       f"attention is left to the compiler (xla): {fast[0]}, which is faster, "
@@ -137,27 +128,27 @@ def _obstacle(
   compute: ComputeConfig,
   model: ModelConfig,
   seq_length: int,
-  fields: Fields,
+  names: FieldNames,
 ) -> str:
-  """What kernel `name` cannot do of what is asked, and the fix; "" if all."""
+  """Return why kernel `name` cannot run here, and the fix; "" if it can."""
   rate = model.attention_dropout_rate
   if rate:
     return (
-      f"drops no attention weights, and {fields.dropout}={rate}; set "
-      f"--config.{fields.dropout}=0"
+      f"drops no attention weights, and {names.dropout}={rate}; set "
+      f"--config.{names.dropout}=0"
     )
   if name == "splash":
-    return _splash_obstacle(seq_length, fields)
+    return _splash_obstacle(seq_length, names)
   return _cudnn_obstacle(compute, model)
 
 
-def _splash_obstacle(seq_length: int, fields: Fields) -> str:
+def _splash_obstacle(seq_length: int, names: FieldNames) -> str:
   if seq_length % _SPLASH_LENGTHS == 0:
     return ""
   near = max(1, round(seq_length / _SPLASH_LENGTHS)) * _SPLASH_LENGTHS
   return (
     f"works on multiples of {_SPLASH_LENGTHS} positions, and "
-    f"{fields.seq_length}={seq_length}; give {near}"
+    f"{names.seq_length}={seq_length}; give {near}"
   )
 
 

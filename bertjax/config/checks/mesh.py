@@ -5,10 +5,11 @@
 import math
 
 from bertjax.config import MeshConfig, ModelConfig
+from bertjax.config.names import PRETRAINING, FieldNames
 
 
 def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
-  """Return (data, fsdp, tensor) with "all that are left" filled in.
+  """Return (data, fsdp, tensor), with the size of an axis of -1 filled in.
 
   Raises:
     ValueError: the axes cannot multiply to `num_devices`.
@@ -35,13 +36,14 @@ def mesh_slices(config: MeshConfig, data: int, found: int) -> int:
   """Return the number of slices that the axis `data` crosses.
 
   Args:
-    config: where 0 slices are those found.
-    data: devices along `data`.
-    found: slices that the devices say they are of; 1 if they say nothing.
-      GPUs say so too, of each host.
+    config: its `slices`, where 0 takes `found`.
+    data: devices along the axis `data`.
+    found: slices that the devices report; 1 if they report none. GPUs report
+      each host as a slice.
 
   Raises:
-    ValueError: other slices than found, or `data` that is no multiple.
+    ValueError: a number of slices that the devices contradict, or that does
+      not divide `data`.
   """
   if config.slices < 0:
     raise ValueError(
@@ -50,14 +52,14 @@ def mesh_slices(config: MeshConfig, data: int, found: int) -> int:
   slices = config.slices or found
   if slices > 1 < found != slices:
     raise ValueError(
-      f"mesh.slices={slices}, and the devices are of {found}; give 0 to follow "
-      "them, or 1 to pass over it"
+      f"mesh.slices={slices}, and the devices report {found}; give 0 to follow "
+      "them, or 1 to ignore slices"
     )
   if data % slices:
     raise ValueError(
       f"mesh.data={data} cannot cross {slices} slices, each of which holds a "
       f"whole number of data × fsdp × tensor; give a multiple of {slices} with "
-      "less fsdp or tensor, or mesh.slices=1 to pass over it"
+      "less fsdp or tensor, or mesh.slices=1 to ignore slices"
     )
   return slices
 
@@ -69,19 +71,20 @@ def check_mesh(
   num_devices: int,
   batch_size: int,
   accumulation: int = 1,
+  names: FieldNames = PRETRAINING,
 ) -> None:
   """Check that a mesh divides devices, batch and model.
 
   Raises:
-    ValueError: it does not, naming what, and the fix.
+    ValueError: it does not divide one of them, with its name and the fix.
   """
   data, fsdp, tensor = mesh_shape(mesh, num_devices)
   mesh_slices(mesh, data, mesh.slices or 1)
   parts = data * fsdp * accumulation
   if batch_size % parts:
     raise ValueError(
-      f"batch_size={batch_size} is not a multiple of mesh data × fsdp × "
-      f"optimizer.accumulation = {data} × {fsdp} × {accumulation} = {parts}; "
+      f"{names.batch_size}={batch_size} is not a multiple of mesh data × fsdp "
+      f"× {names.accumulation} = {data} × {fsdp} × {accumulation} = {parts}; "
       f"give {max(1, round(batch_size / parts)) * parts}"
     )
   for axis, size, name, value in (
@@ -98,14 +101,14 @@ def check_mesh(
 
 
 def _nearest_divisor(size: int, *values: int) -> int:
-  """Return what divides all `values` and is nearest to `size`."""
+  """Return the common divisor of `values` that is nearest to `size`."""
   common = math.gcd(*values)
   divisors = [each for each in range(1, common + 1) if common % each == 0]
   return min(divisors, key=lambda each: (abs(each - size), each))
 
 
 def _nearest_mesh(sizes: tuple[int, ...], num_devices: int) -> str:
-  """Keep tensor and fsdp as near as can be, and give `data` what is left."""
+  """Keep tensor and fsdp as near as possible; `data` takes the rest."""
   tensor = _nearest_divisor(max(1, sizes[2]), num_devices)
   fsdp = _nearest_divisor(max(1, sizes[1]), num_devices // tensor)
   data = num_devices // (tensor * fsdp)

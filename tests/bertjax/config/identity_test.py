@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run goes on as itself or not at all."""
+"""A rerun shares the identity of its checkpoint, or is refused."""
 
 import dataclasses
 import logging
 
 import pytest
 
-from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig
+from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig, fields
 from bertjax.config.identity import check_identity, identity
 
 CONFIG = PretrainConfig()
@@ -33,7 +33,8 @@ def changed(path, value):
     ("seed", 7),
     ("model.num_layers", 7),
     ("objective.mask_rate", 0.3),
-    ("data.seq_length", 7),
+    ("data.seq_length", 8),
+    ("data.max_packs", 7),
     ("optimizer.learning_rate", 7.0),
   ],
 )
@@ -107,3 +108,45 @@ def test_an_allowed_change_is_logged_and_only_that_one(caplog):
     check_identity(of(CONFIG), other, allow_changes="steps")
   with pytest.raises(ValueError, match="is no field"):
     check_identity(of(CONFIG), of(CONFIG), allow_changes="speed")
+
+
+def test_a_second_phase_is_part_of_it():
+  second = dataclasses.replace(CONFIG.phase2, steps=7)
+  other = of(dataclasses.replace(CONFIG, phase2=second))
+  for old, new in ((of(CONFIG), other), (other, of(CONFIG))):
+    with pytest.raises(ValueError, match=r"run \(phase2.steps: \d → \d\)"):
+      check_identity(old, new, allow_changes="")
+
+
+FIELDS = sorted(set(of(CONFIG)) - {"store", "tokenizer"})
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_that_one_side_lacks_counts_as_before_there_was_the_field(name):
+  full = of(CONFIG)
+  lacking = {field: full[field] for field in full if field != name}
+  check_identity(lacking, full, allow_changes="")
+  check_identity(full, lacking, allow_changes="")
+  other = {**full, name: "another"}
+  for old, new in ((lacking, other), (other, lacking)):
+    with pytest.raises(ValueError, match=f"{name}: "):
+      check_identity(old, new, allow_changes="")
+
+
+def test_a_field_says_what_runs_did_before_where_that_is_not_its_default(
+  monkeypatch,
+):
+  monkeypatch.setattr(
+    fields, "before", lambda _, name: 3 if name == "num_layers" else None
+  )
+  full = of(changed("model.num_layers", 3))
+  lacking = {field: full[field] for field in full if field[-6:] != "layers"}
+  check_identity(lacking, full, allow_changes="")
+
+
+@pytest.mark.parametrize("name", ["store", "tokenizer", "data.stores"])
+def test_what_is_no_field_has_no_value_before(name):
+  full = {**of(CONFIG), "data.stores": {"a": 3}}
+  lacking = {field: full[field] for field in full if field != name}
+  with pytest.raises(ValueError, match=f"{name}: None → "):
+    check_identity(lacking, full, allow_changes="")

@@ -9,9 +9,9 @@ import pytest
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import (
   FinetuneConfig,
+  FinetuneOptimizerConfig,
   MeshConfig,
   ModelConfig,
-  OptimizerConfig,
 )
 from bertjax.finetune import trial
 from bertjax.finetune.programs import make_programs, with_seed
@@ -41,7 +41,7 @@ CONFIG = FinetuneConfig(
   evaluations=3,
   seq_length=LENGTH,
   warmup_rate=0.25,
-  optimizer=OptimizerConfig(name="adamw_corrected"),
+  optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
 
 

@@ -64,11 +64,6 @@ def test_both_flavours_of_gelu_equal_their_definition(name, by_hand):
   np.testing.assert_allclose(output, np.vectorize(by_hand)(x), atol=1e-6)
 
 
-def test_an_unknown_activation_is_named():
-  with pytest.raises(ValueError, match="activation='relu'; give one of"):
-    activation(ModelConfig(activation="relu"))
-
-
 def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
   config = ModelConfig(initializer_std=0.05)
   init = sinusoids(config, (None, "embed"))

@@ -10,11 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from bertjax.config import OPTIMIZERS, OptimizerConfig
+from bertjax.config import OptimizerConfig
 from bertjax.model.parameters import by_name
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.optimizers import (
-  UPDATE_RULES,
   clip_by_global_norm,
   decay_mask,
 )
@@ -125,17 +124,6 @@ def test_every_kernel_and_table_decays_and_nothing_else():
     kind = name.rsplit("/", 1)[1]
     assert decays == (kind in {"kernel", "embedding"}), name
   assert sum(mask.values()) == 3 + 6 + 3
-
-
-def test_every_name_of_an_optimizer_has_a_rule():
-  assert set(UPDATE_RULES) == set(OPTIMIZERS)
-
-
-def test_an_unknown_optimizer_is_refused():
-  with pytest.raises(ValueError, match="name='sgd'; give one of"):
-    make_optimizer(
-      dataclasses.replace(CONFIG, name="sgd"), make_schedule(CONFIG, STEPS)
-    )
 
 
 CLIPPED = {"kernel": (5, 3, 2), "bias": (7,), "scale": ()}

@@ -8,9 +8,9 @@ import types
 
 import pytest
 
-from bertjax.config import SIZES, ComputeConfig
+from bertjax.config import SIZES, ComputeConfig, choices
 from bertjax.config.checks import kernels
-from bertjax.config.checks.model import ATTENTIONS
+from bertjax.config.names import FINETUNING
 
 NO_DROPOUT = dataclasses.replace(SIZES["base"], attention_dropout_rate=0.0)
 BFLOAT16 = ComputeConfig(dtype="bfloat16")
@@ -129,12 +129,12 @@ def test_the_choice_is_logged_once_and_leaves_a_name(caplog):
   tpu = device("tpu", "TPU v5 lite")
   with caplog.at_level(logging.WARNING):
     chosen = [
-      kernels.resolve(BFLOAT16, SIZES["base"], tpu, 512, kernels.FINETUNING)
+      kernels.resolve(BFLOAT16, SIZES["base"], tpu, 512, FINETUNING)
       for _ in range(3)
     ]
   compute = dataclasses.replace(BFLOAT16, attention="xla")
   assert chosen == [compute] * 3
-  assert compute.attention in ATTENTIONS
+  assert compute.attention in choices(ComputeConfig, "attention")
   assert [record.getMessage() for record in caplog.records] == [
     "attention is left to the compiler (xla): splash, which is faster, drops "
     "no attention weights, and attention_dropout_rate=0.1; set "

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which prepared text a run reads, and how it becomes rows."""
+
+import dataclasses
+from typing import Annotated
+
+from bertjax.config.fields import AtLeast
+
+# [CLS], two [SEP] and a few tokens of text.
+MIN_SEQ_LENGTH = 8
+Length = Annotated[int, AtLeast(MIN_SEQ_LENGTH)]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+  """Which store or stores, and how their sentences become rows."""
+
+  # A folder that launch.prepare wrote. One of `store` and `stores` is given;
+  # `data_pipelines.rows.mixture` refuses both, and neither.
+  store: str = ""
+  # Several, as PATH=WEIGHT,PATH=WEIGHT. The weights are shares of the rows of
+  # every batch, scaled so that they add up to 1.
+  stores: str = ""
+  seq_length: Length = 128
+  # Most examples packed into a row; 0 chooses it from the store's length index.
+  max_packs: Annotated[int, AtLeast(0)] = 0
+  # Processes that make batches; 0 makes them in a thread of the trainer's.
+  workers: Annotated[int, AtLeast(0)] = 0
+  # Batches held ready, for each worker.
+  prefetch: Annotated[int, AtLeast(1)] = 4

@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a config's fields declare, and the checks that follow from it.
+
+A field's type says which values it takes, when a run reads it, and what runs
+did before there was the field:
+
+  schedule: Literal["linear", "polynomial"] = "linear"
+  schedule_power: Annotated[
+    float,
+    Above(0),
+    ReadWhen("{}schedule=polynomial", is_polynomial),
+  ] = 0.5
+"""
+
+import dataclasses
+import functools
+import math
+import operator
+from collections.abc import Callable, Container, Iterator
+from typing import (
+  Annotated,
+  Any,
+  ClassVar,
+  Literal,
+  get_args,
+  get_origin,
+  get_type_hints,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+  """One side of the range of a number; nan and infinity are within none."""
+
+  limit: float
+  words: ClassVar[str]
+  holds: ClassVar[Callable[[float, float], bool]]
+
+
+class AtLeast(Bound):
+  """The value is `limit` or more."""
+
+  words = "{} or more"
+  holds = operator.ge
+
+
+class Above(Bound):
+  """The value is larger than `limit`."""
+
+  words = "more than {}"
+  holds = operator.gt
+
+
+class AtMost(Bound):
+  """The value is `limit` or less."""
+
+  words = "at most {}"
+  holds = operator.le
+
+
+class Below(Bound):
+  """The value is smaller than `limit`."""
+
+  words = "less than {}"
+  holds = operator.lt
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadWhen:
+  """The runs that read a field; the others refuse a value of their own for it.
+
+  Attributes:
+    condition: completes "is read only with …"; {} stands for the dotted name
+      of the group that the field is in.
+    holds: (the group, the whole config) → whether the field is read.
+  """
+
+  condition: str
+  holds: Callable[[Any, Any], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Before:
+  """What runs did before there was the field, where it is not the default."""
+
+  value: Any
+
+
+Seed = Annotated[int, AtLeast(0), AtMost(2**31 - 1)]
+Positive = Annotated[float, Above(0)]
+# A share that may be nothing, and may not be all.
+Rate = Annotated[float, AtLeast(0), Below(1)]
+Share = Annotated[float, AtLeast(0), AtMost(1)]
+
+
+@functools.cache
+def hints(kind: type) -> dict[str, Any]:
+  """Return the declared type of every field of a config class, by name."""
+  return get_type_hints(kind, include_extras=True)
+
+
+def plain(hint: Any) -> Any:
+  """Return a declared type without what it says beside the type."""
+  return _unpacked(hint)[0]
+
+
+def choices(kind: type, name: str) -> tuple[str, ...]:
+  """Return the values that a field declared as a `Literal` takes, in order."""
+  base = plain(hints(kind)[name])
+  assert get_origin(base) is Literal, f"{kind.__name__}.{name} has no choices"
+  return get_args(base)
+
+
+def check_types(config: Any, prefix: str = "") -> None:
+  """Check every field of a config against its declared type and bounds.
+
+  Args:
+    config: a dataclass; nested ones are checked as well.
+    prefix: dotted name of the group that `config` is, with its dot.
+
+  Raises:
+    ValueError: the first value that does not fit, its name and the fix.
+  """
+  for field in dataclasses.fields(config):
+    hint = hints(type(config))[field.name]
+    value = getattr(config, field.name)
+    if dataclasses.is_dataclass(hint):
+      check_types(value, f"{prefix}{field.name}.")
+    else:
+      _check(hint, value, prefix + field.name, field.default)
+
+
+def check_read(config: Any, among: Container[str] | None = None) -> None:
+  """Refuse a value that was chosen for a field which this run does not read.
+
+  Args:
+    config: of the run.
+    among: dotted names of the fields to look at; None looks at all.
+
+  Raises:
+    ValueError: the first such field, its value, and when it is read.
+  """
+  for path, field, rule in unread(config):
+    if among is not None and path not in among:
+      continue
+    *groups, _ = path.split(".")
+    value = functools.reduce(getattr, path.split("."), config)
+    condition = rule.condition.format("".join(f"{name}." for name in groups))
+    raise ValueError(
+      f"{path}={value} is read only with {condition}; give that, or leave "
+      f"{path} at {field.default!r}"
+    )
+
+
+def drop_unread(config: Any) -> Any:
+  """Return a config whose fields that the run does not read are the default."""
+  return _drop(config, {path for path, *_ in unread(config)}, "")
+
+
+def unread(config: Any) -> Iterator[tuple[str, dataclasses.Field, ReadWhen]]:
+  """Yield the fields that are not their default and that no one reads.
+
+  Yields:
+    The dotted name, the field, and when it is read.
+  """
+  for group, path, field in walk(config):
+    for rule in extras(type(group), field.name, ReadWhen):
+      changed = getattr(group, field.name) != field.default
+      if changed and not rule.holds(group, config):
+        yield path, field, rule
+
+
+def walk(
+  config: Any, prefix: str = ""
+) -> Iterator[tuple[Any, str, dataclasses.Field]]:
+  """Yield (group, dotted name, field) of all fields but the groups."""
+  for field in dataclasses.fields(config):
+    value, path = getattr(config, field.name), prefix + field.name
+    if dataclasses.is_dataclass(value):
+      yield from walk(value, f"{path}.")
+    else:
+      yield config, path, field
+
+
+def extras(kind: type, name: str, of: type) -> list[Any]:
+  """Return what the field `name` declares of the class `of`."""
+  return [each for each in _unpacked(hints(kind)[name])[1] if type(each) is of]
+
+
+def before(kind: type, name: str) -> Any:
+  """Return what runs did before there was the field `name` of `kind`."""
+  declared = extras(kind, name, Before)
+  if declared:
+    return declared[0].value
+  return next(f.default for f in dataclasses.fields(kind) if f.name == name)
+
+
+def _drop(config: Any, paths: set[str], prefix: str) -> Any:
+  changes = {}
+  for field in dataclasses.fields(config):
+    value, path = getattr(config, field.name), prefix + field.name
+    if dataclasses.is_dataclass(value):
+      changes[field.name] = _drop(value, paths, f"{path}.")
+    elif path in paths:
+      changes[field.name] = field.default
+  return dataclasses.replace(config, **changes)
+
+
+def _unpacked(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+  """Return a type without its annotations, and these."""
+  if get_origin(hint) is Annotated:
+    base, *notes = get_args(hint)
+    return base, tuple(notes)
+  return hint, ()
+
+
+def _check(hint: Any, value: Any, name: str, default: Any) -> None:
+  base, notes = _unpacked(hint)
+  origin = get_origin(base)
+  if origin is Literal:
+    if value not in get_args(base):
+      raise ValueError(
+        f"{name}={value!r}; give one of {', '.join(get_args(base))}"
+      )
+    return
+  if origin is tuple:
+    _check_kind(tuple, value, name, default)
+    for number, element in enumerate(value):
+      _check(get_args(base)[0], element, f"{name}[{number}]", None)
+    return
+  _check_kind(base, value, name, default)
+  bounds = [each for each in notes if isinstance(each, Bound)]
+  if bounds and not (
+    math.isfinite(value)
+    and all(each.holds(value, each.limit) for each in bounds)
+  ):
+    raise ValueError(f"{name}={value}; give {_wanted(bounds, default)}")
+
+
+def _check_kind(kind: Any, value: Any, name: str, default: Any) -> None:
+  if not isinstance(kind, type):
+    return
+  # A bool is an int to Python, and a flag given as a count is a mistake; an
+  # int is taken for a float.
+  allowed = (float, int) if kind is float else kind
+  if isinstance(value, allowed) and (kind is bool or type(value) is not bool):
+    return
+  example = f", such as {default}" if kind is tuple and default else ""
+  raise ValueError(
+    f"{name}={value!r} is a {type(value).__name__}; give a {kind.__name__}"
+    f"{example}"
+  )
+
+
+def _wanted(bounds: list[Bound], default: Any) -> str:
+  """Say which values hold, and which one is usual between two bounds."""
+  if [type(each) for each in bounds] == [AtLeast, AtMost]:
+    wanted = f"{bounds[0].limit} to {bounds[1].limit}"
+  else:
+    wanted = " and ".join(each.words.format(each.limit) for each in bounds)
+  if len(bounds) > 1 and isinstance(default, float) and default:
+    return f"{wanted}, such as {default}"
+  return wanted

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A labeled task, and how an encoder is fine-tuned on it."""
+
+import dataclasses
+from typing import Annotated, Any, Literal
+
+from bertjax.config.fields import (
+  Above,
+  AtLeast,
+  Below,
+  Positive,
+  Rate,
+  ReadWhen,
+  Seed,
+)
+from bertjax.config.model import ComputeConfig, MeshConfig
+from bertjax.config.optimizer import FinetuneOptimizerConfig
+
+HeldOut = Annotated[float, Above(0), Below(1)]
+
+
+def _is_table(task: Any) -> bool:
+  return task.kind == "table"
+
+
+_OfTable = ReadWhen("{}kind=table", lambda own, _: _is_table(own))
+_OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
+
+
+def _has_header(task: Any, _: Any) -> bool:
+  return _is_table(task) and not task.train.endswith(".jsonl")
+
+
+def _draws(task: Any, _: Any) -> bool:
+  held_out = _is_table(task) and not (task.dev and task.test)
+  return held_out or task.labels_per_class > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+  """Which labeled texts, and how many of them are trained on."""
+
+  kind: Literal["stdlib", "table"] = "stdlib"
+  # Paths of tables: .csv, .tsv or .jsonl. Without `dev` or `test`, that share
+  # of every label's training rows is held out instead.
+  train: Annotated[str, _OfTable] = ""
+  dev: Annotated[str, _OfTable] = ""
+  test: Annotated[str, _OfTable] = ""
+  # Names of columns; text_pair="" is for single texts.
+  text: Annotated[str, _OfTable] = "text"
+  text_pair: Annotated[str, _OfTable] = ""
+  label: Annotated[str, _OfTable] = "label"
+  # Names of all columns, as "a,b,c", where the files have no header line
+  # (CoLA).
+  header: Annotated[
+    str, ReadWhen("{0}kind=table and a {0}train that is no .jsonl", _has_header)
+  ] = ""
+  dev_rate: Annotated[
+    HeldOut,
+    ReadWhen(
+      "{0}kind=table and no {0}dev",
+      lambda own, _: _is_table(own) and not own.dev,
+    ),
+  ] = 0.1
+  test_rate: Annotated[
+    HeldOut,
+    ReadWhen(
+      "{0}kind=table and no {0}test",
+      lambda own, _: _is_table(own) and not own.test,
+    ),
+  ] = 0.2
+  # The classes: so many of the standard library's packages, largest first.
+  num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
+  # Training examples of each class; 0 takes all.
+  labels_per_class: Annotated[int, AtLeast(0)] = 0
+  # Of which rows are held out, and of which examples are taken.
+  seed: Annotated[
+    Seed,
+    ReadWhen(
+      "{0}labels_per_class above 0, or with {0}kind=table and no {0}dev or no "
+      "{0}test",
+      _draws,
+    ),
+  ] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+  """One task, several learning rates on dev, several seeds on test."""
+
+  steps: Annotated[int, AtLeast(0)] = 0  # 0 trains for `epochs`
+  epochs: Annotated[
+    float,
+    AtLeast(0),
+    ReadWhen("{}steps=0", lambda own, _: own.steps == 0),
+  ] = 3.0
+  batch_size: Annotated[int, AtLeast(1)] = 32
+  evaluation_batch_size: Annotated[int, AtLeast(1)] = 128
+  # On dev, evenly spread over the steps; the last is after all steps.
+  evaluations: Annotated[int, AtLeast(1)] = 4
+  seq_length: Annotated[int, AtLeast(1)] = 128
+  # What the head reads: the vector of [CLS], or the mean over all tokens.
+  pooling: Literal["cls", "mean"] = "cls"
+  learning_rates: tuple[Positive, ...] = (5e-5, 1e-4, 3e-4)
+  warmup_rate: Rate = 0.1  # share of the steps
+  seed: Seed = 0  # of the first run; the others count up from it
+  seeds: Annotated[int, AtLeast(1)] = 5
+  # Runs of each learning rate; the mean of their scores on dev chooses it.
+  selection_seeds: Annotated[int, AtLeast(1)] = 1
+  # The score on dev that chooses the learning rate and the checkpoint.
+  metric: Literal["accuracy", "macro_f1"] = "accuracy"
+  hidden_dropout_rate: Rate = 0.1
+  attention_dropout_rate: Rate = 0.1
+  task: TaskConfig = TaskConfig()
+  # Its learning rate and warm-up are `learning_rates` and `warmup_rate`.
+  optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()
+  mesh: MeshConfig = MeshConfig()
+  compute: ComputeConfig = ComputeConfig()

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What pre-training predicts, and from which rows."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from bertjax.config.fields import (
+  Above,
+  AtLeast,
+  Below,
+  ReadWhen,
+  Share,
+)
+
+# The input formats whose rows hold two segments, A and B.
+PAIR_FORMATS = ("segment_pair", "sentence_pair")
+
+# A share of the tokens of an example that are masked.
+MaskRate = Annotated[float, Above(0), Below(1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+  """What is predicted, from which rows.
+
+  `next_sentence="off"` with a pair format means that B is always the true
+  continuation; `next_sentence_weight=0` keeps the rows of nsp and drops its
+  loss.
+  """
+
+  next_sentence: Literal["off", "nsp", "sop"] = "nsp"
+  next_sentence_weight: Annotated[
+    float,
+    AtLeast(0),
+    ReadWhen(
+      "{}next_sentence=nsp or sop", lambda own, _: own.next_sentence != "off"
+    ),
+  ] = 1.0
+  input_format: Literal[
+    "segment_pair", "sentence_pair", "full_sentences", "doc_sentences"
+  ] = "segment_pair"
+  mask_rate: MaskRate = 0.15
+  # What is masked as a whole: a token; a word (whole-word masking,
+  # google-research/bert of 2019-05-31); a span of words (SpanBERT, Joshi et
+  # al., 2020).
+  mask_unit: Literal["token", "word", "span"] = "token"
+  # Shares of the chosen positions that become [MASK] or a random token; the
+  # others keep their token.
+  mask_token_rate: Share = 0.8
+  random_token_rate: Share = 0.1
+  # What random tokens are drawn from: "ordinary" leaves out special tokens and
+  # unused entries of the vocabulary; "all" includes them, as the original does.
+  random_tokens: Annotated[
+    Literal["ordinary", "all"],
+    ReadWhen(
+      "{}random_token_rate above 0", lambda own, _: own.random_token_rate > 0
+    ),
+  ] = "ordinary"
+  # Share that is cut to a random shorter length (short_seq_prob): of documents
+  # with segment_pair, as in Google's, and of examples without pairs.
+  short_rate: Annotated[
+    Share,
+    ReadWhen(
+      "another {}input_format than sentence_pair",
+      lambda own, _: own.input_format != "sentence_pair",
+    ),
+  ] = 0.1

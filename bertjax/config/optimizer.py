@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Optimizers and schedules; `bertjax.optim` says what each name means."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from bertjax.config.fields import AtLeast, Positive, Rate, ReadWhen
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneOptimizerConfig:
+  """An optimizer and the shape of its schedule, without rate and warm-up.
+
+  The defaults are BERT's (google-research/bert, optimization.py).
+  """
+
+  name: Literal["adamw", "adamw_corrected", "lamb", "muon"] = "adamw"
+  schedule: Literal[
+    "linear",
+    "linear_joined",
+    "polynomial",
+    "cosine",
+    "constant",
+    "warmup_stable_decay",
+  ] = "linear"
+  # The exponent of the decay; NVIDIA's, with LAMB.
+  schedule_power: Annotated[
+    Positive,
+    ReadWhen(
+      "{}schedule=polynomial", lambda own, _: own.schedule == "polynomial"
+    ),
+  ] = 0.5
+  # The last share of all steps, in which the rate falls.
+  decay_rate: Annotated[
+    Positive,
+    ReadWhen(
+      "{}schedule=warmup_stable_decay",
+      lambda own, _: own.schedule == "warmup_stable_decay",
+    ),
+  ] = 0.1
+  beta1: Rate = 0.9
+  beta2: Rate = 0.999
+  # Added to the root of the second moment; see `bertjax.optim`.
+  epsilon: Positive = 1e-6
+  weight_decay: Annotated[float, AtLeast(0)] = 0.01
+  clip_norm: Positive = 1.0
+  # Micro-batches that the global batch is split into, one after another.
+  accumulation: Annotated[int, AtLeast(1)] = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig(FinetuneOptimizerConfig):
+  """An optimizer and its schedule; the defaults are BERT's."""
+
+  learning_rate: Positive = 1e-4
+  warmup_steps: Annotated[int, AtLeast(0)] = 10_000

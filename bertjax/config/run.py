@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A pre-training run: its course, and the configs of all its parts."""
+
+import dataclasses
+from typing import Annotated, Any
+
+from bertjax.config.data import DataConfig, Length
+from bertjax.config.fields import AtLeast, ReadWhen, Seed
+from bertjax.config.model import ComputeConfig, MeshConfig, ModelConfig
+from bertjax.config.objective import MaskRate, ObjectiveConfig
+from bertjax.config.optimizer import OptimizerConfig
+
+Period = Annotated[int, AtLeast(0)]
+_InPhase2 = ReadWhen("{}steps above 0", lambda own, _: own.steps > 0)
+
+
+def _has_schedule(phase: Any, _: Any) -> bool:
+  return phase.steps > 0 and phase.learning_rate > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PhaseConfig:
+  """A second phase at another length, in the same run; steps=0 has none.
+
+  A batch size or an accumulation of 0 is that of the first phase. With a
+  learning rate, each phase has a schedule of its own over its own steps; with
+  0, the first phase's schedule goes on over all steps.
+  """
+
+  steps: Annotated[int, AtLeast(0)] = 0  # the last of the run's `steps`
+  seq_length: Annotated[Length, _InPhase2] = 512
+  max_packs: Annotated[int, AtLeast(0), _InPhase2] = 0  # as `data.max_packs`
+  batch_size: Annotated[int, AtLeast(0), _InPhase2] = 0
+  accumulation: Annotated[int, AtLeast(0), _InPhase2] = 0
+  learning_rate: Annotated[float, AtLeast(0), _InPhase2] = 0.0
+  warmup_steps: Annotated[
+    int,
+    AtLeast(0),
+    ReadWhen("{0}steps and {0}learning_rate above 0", _has_schedule),
+  ] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+  """When state is saved, and which checkpoints are kept."""
+
+  every_steps: Period = 1_000  # 0 saves at the end only
+  keep_last: Annotated[int, AtLeast(1)] = 3
+  # Checkpoints at multiples of this stay for good; 0 keeps none so.
+  keep_every_steps: Period = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+  """Periodic evaluation on the validation split, with fixed masks."""
+
+  every_steps: Period = 1_000  # 0 evaluates at the end only
+  batches: Annotated[int, AtLeast(0)] = 100  # at most; 0 takes the whole split
+  # BERT's rate, whatever the run trains with, so that runs can be compared.
+  mask_rate: MaskRate = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+  """Which steps are traced, into `WORKDIR/profile`, for xprof to show."""
+
+  # The first step to trace, counted from 1; 0 traces none.
+  start_step: Annotated[int, AtLeast(0)] = 0
+  steps: Annotated[
+    int,
+    AtLeast(1),
+    ReadWhen("{}start_step above 0", lambda own, _: own.start_step > 0),
+  ] = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+  """One pre-training run."""
+
+  steps: Annotated[int, AtLeast(1)] = 1_000_000
+  # Rows of the global batch, over all devices and micro-batches.
+  batch_size: Annotated[int, AtLeast(1)] = 256
+  # Positions that a device takes at once: a phase whose accumulation is not
+  # given has the fewest equal micro-batches that fit; 0 has one.
+  positions_per_device: Annotated[int, AtLeast(0)] = 0
+  seed: Seed = 0
+  init_from: str = ""  # a bundle, for continued pre-training
+  allow_changes: str = ""  # identity fields that a rerun may change (law 10)
+  log_every_steps: Annotated[int, AtLeast(1)] = 10
+  model: ModelConfig = ModelConfig()
+  objective: ObjectiveConfig = ObjectiveConfig()
+  data: DataConfig = DataConfig()
+  optimizer: OptimizerConfig = OptimizerConfig()
+  phase2: PhaseConfig = PhaseConfig()
+  mesh: MeshConfig = MeshConfig()
+  compute: ComputeConfig = ComputeConfig()
+  checkpoint: CheckpointConfig = CheckpointConfig()
+  evaluation: EvaluationConfig = EvaluationConfig()
+  profile: ProfileConfig = ProfileConfig()

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A field's declaration says what it takes and when it is read."""
+
+import dataclasses
+import math
+import re
+from typing import Annotated, Literal
+
+import pytest
+
+from bertjax.config import (
+  FinetuneConfig,
+  ObjectiveConfig,
+  PretrainConfig,
+  check_read,
+  check_types,
+  choices,
+  fields,
+  from_mapping,
+)
+from bertjax.config.fields import Above, AtLeast, AtMost, Before, Below
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+  kind: Literal["a", "b"] = "a"
+  count: Annotated[int, AtLeast(1)] = 1
+  ratio: Annotated[float, Above(0), Below(1)] = 0.5
+  seed: Annotated[int, AtLeast(0), AtMost(9)] = 0
+  rates: tuple[Annotated[float, Above(0)], ...] = (0.1,)
+  flag: bool = False
+  path: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+  inner: Inner = Inner()
+  new: Annotated[int, Before(3)] = 7
+
+
+@pytest.mark.parametrize(
+  ("changes", "told"),
+  [
+    ({"kind": "c"}, "inner.kind='c'; give one of a, b"),
+    ({"count": 0}, "inner.count=0; give 1 or more"),
+    ({"count": 1.0}, "inner.count=1.0 is a float; give a int"),
+    ({"count": True}, "inner.count=True is a bool; give a int"),
+    ({"ratio": 1.0}, "inner.ratio=1.0; give more than 0 and less than 1, such"),
+    ({"ratio": math.nan}, "inner.ratio=nan; give more than 0"),
+    ({"ratio": math.inf}, "inner.ratio=inf; give more than 0"),
+    ({"ratio": True}, "inner.ratio=True is a bool; give a float"),
+    ({"seed": 10}, "inner.seed=10; give 0 to 9"),
+    (
+      {"rates": 0.1},
+      "inner.rates=0.1 is a float; give a tuple, such as (0.1,)",
+    ),
+    ({"rates": (0.1, 0.0)}, "inner.rates[1]=0.0; give more than 0"),
+    ({"flag": 1}, "inner.flag=1 is a int; give a bool"),
+    ({"path": None}, "inner.path=None is a NoneType; give a str"),
+  ],
+)
+def test_a_value_that_a_field_does_not_take_is_one_line(changes, told):
+  with pytest.raises(ValueError, match=re.escape(told)) as caught:
+    check_types(Outer(dataclasses.replace(Inner(), **changes)))
+  assert "\n" not in str(caught.value)
+  with pytest.raises(ValueError, match=re.escape(told)):
+    from_mapping(Outer, {"inner": changes})
+
+
+def test_bounds_hold_at_their_limits():
+  for changes in ({"count": 1}, {"seed": 9}, {"seed": 0}, {"rates": ()}):
+    check_types(dataclasses.replace(Inner(), **changes))
+
+
+def test_choices_are_those_of_the_declaration():
+  assert choices(Inner, "kind") == ("a", "b")
+  assert choices(ObjectiveConfig, "mask_unit") == ("token", "word", "span")
+
+
+def test_a_field_says_what_runs_did_before_it_was_there():
+  assert fields.before(Outer, "new") == 3
+  assert fields.before(Inner, "count") == 1
+
+
+# Field → a value for it, changes by which it is not read, changes by which it
+# is. Every field with a condition stands here.
+PRETRAINING = {
+  "objective.next_sentence_weight": (
+    0.5,
+    {"objective.next_sentence": "off"},
+    {"objective.next_sentence": "sop"},
+  ),
+  "objective.random_tokens": ("all", {"objective.random_token_rate": 0.0}, {}),
+  "objective.short_rate": (
+    0.3,
+    {"objective.input_format": "sentence_pair"},
+    {
+      "objective.input_format": "full_sentences",
+      "objective.next_sentence": "off",
+    },
+  ),
+  "optimizer.schedule_power": (
+    2.0,
+    {},
+    {"optimizer.schedule": "polynomial"},
+  ),
+  "optimizer.decay_rate": (
+    0.3,
+    {"optimizer.schedule": "cosine"},
+    {"optimizer.schedule": "warmup_stable_decay"},
+  ),
+  "phase2.seq_length": (256, {}, {"phase2.steps": 5}),
+  "phase2.max_packs": (2, {}, {"phase2.steps": 5}),
+  "phase2.batch_size": (8, {}, {"phase2.steps": 5}),
+  "phase2.accumulation": (2, {}, {"phase2.steps": 5}),
+  "phase2.learning_rate": (1e-3, {}, {"phase2.steps": 5}),
+  "phase2.warmup_steps": (
+    3,
+    {"phase2.steps": 5},
+    {"phase2.steps": 5, "phase2.learning_rate": 1e-3},
+  ),
+  "mesh.zero1": (True, {"mesh.data": 1}, {"mesh.data": 8}),
+  "compute.dropout_rng": (
+    "rbg",
+    {"model.hidden_dropout_rate": 0.0, "model.attention_dropout_rate": 0.0},
+    {"model.attention_dropout_rate": 0.0},
+  ),
+  "profile.steps": (3, {}, {"profile.start_step": 2}),
+}
+TABLE = {"task.kind": "table", "task.train": "a.csv"}
+FINETUNING = {
+  "task.train": ("a.csv", {}, {"task.kind": "table"}),
+  "task.dev": ("a.csv", {}, TABLE),
+  "task.test": ("a.csv", {}, TABLE),
+  "task.text": ("a", {}, TABLE),
+  "task.text_pair": ("a", {}, TABLE),
+  "task.label": ("a", {}, TABLE),
+  "task.header": ("a,b", {**TABLE, "task.train": "a.jsonl"}, TABLE),
+  "task.dev_rate": (0.3, {**TABLE, "task.dev": "b.csv"}, TABLE),
+  "task.test_rate": (0.3, {**TABLE, "task.test": "b.csv"}, TABLE),
+  "task.num_packages": (3, TABLE, {}),
+  "task.seed": (3, {}, {"task.labels_per_class": 5}),
+  "epochs": (5.0, {"steps": 9}, {}),
+  "optimizer.schedule_power": PRETRAINING["optimizer.schedule_power"],
+  "optimizer.decay_rate": PRETRAINING["optimizer.decay_rate"],
+  "mesh.zero1": PRETRAINING["mesh.zero1"],
+  "compute.dropout_rng": (
+    "rbg",
+    {"hidden_dropout_rate": 0.0, "attention_dropout_rate": 0.0},
+    {"hidden_dropout_rate": 0.0},
+  ),
+}
+
+
+def replaced(config, changes):
+  """`config` with {"group.name": value} changed."""
+  for path, value in changes.items():
+    group, _, name = path.rpartition(".")
+    if group:
+      inner = dataclasses.replace(getattr(config, group), **{name: value})
+      config = dataclasses.replace(config, **{group: inner})
+    else:
+      config = dataclasses.replace(config, **{name: value})
+  return config
+
+
+@pytest.mark.parametrize(
+  ("config", "table"),
+  [(PretrainConfig(), PRETRAINING), (FinetuneConfig(), FINETUNING)],
+)
+def test_every_field_with_a_condition_is_in_the_table(config, table):
+  conditional = {
+    path
+    for group, path, field in fields.walk(config)
+    if fields.extras(type(group), field.name, fields.ReadWhen)
+  }
+  assert conditional == set(table)
+
+
+@pytest.mark.parametrize(
+  ("config", "path", "case"),
+  [
+    *((PretrainConfig(), *item) for item in PRETRAINING.items()),
+    *((FinetuneConfig(), *item) for item in FINETUNING.items()),
+  ],
+)
+def test_a_field_is_refused_where_it_is_not_read_and_taken_where_it_is(
+  config, path, case
+):
+  value, outside, inside = case
+  check_read(replaced(config, outside)), "its default is taken"
+  given = replaced(config, {**outside, path: value})
+  with pytest.raises(
+    ValueError, match=f"^{path}=.* is read only with"
+  ) as caught:
+    check_read(given)
+  assert "\n" not in str(caught.value)
+  assert fields.drop_unread(given) == replaced(config, outside)
+  taken = replaced(config, {**inside, path: value})
+  check_read(taken)
+  assert fields.drop_unread(taken) == taken
+
+
+def test_a_condition_names_fields_in_full():
+  told = (
+    "optimizer.schedule_power=2.0 is read only with optimizer.schedule="
+    "polynomial; give that, or leave optimizer.schedule_power at 0.5"
+  )
+  with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+    check_read(replaced(PretrainConfig(), {"optimizer.schedule_power": 2.0}))
