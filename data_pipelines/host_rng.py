@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Random numbers of the host: pure functions of what they are for.
+"""Random numbers of the host: pure functions of a key, a name and a size.
 
-Philox's raw words are part of NumPy's compatibility promise; the methods of
-`Generator` are not, so none is used.
+NumPy promises that the raw words of Philox stay the same. It promises no such
+thing for the methods of `Generator`, so none is used.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class HostRng:
-  """Streams of random words, one a name, all keyed by `parts`."""
+  """Named streams of random words, keyed by `parts`."""
 
   def __init__(self, *parts: str | int) -> None:
     text = "\n".join(str(part) for part in parts)
@@ -23,33 +23,36 @@ class HostRng:
     return int.from_bytes(hashed.digest(), "little")
 
   def random_words(self, name: str, size: int) -> np.ndarray:
-    """The first `size` words of the stream `name`: uint64 [size]."""
+    """Return the first `size` words of the stream `name`: uint64 [size]."""
     return np.random.Philox(key=self._hash(name)).random_raw(size)
 
   def uniform(self, name: str, size: int) -> np.ndarray:
-    """Numbers in [0, 1): float64 [size]."""
+    """Draw numbers in [0, 1): float64 [size]."""
     return (self.random_words(name, size) >> np.uint64(11)) * 2.0**-53
 
   def integers(self, name: str, bounds: np.ndarray) -> np.ndarray:
-    """A number in [0, bound) for each bound under 2³²; 0 where it is 0."""
+    """Draw a number in [0, bound) for each bound below 2³²; 0 where it is 0."""
     words = self.random_words(name, len(bounds)) >> np.uint64(32)
     scaled = words * bounds.astype(np.uint64) >> np.uint64(32)
     return scaled.astype(np.int64)
 
   def permutation(self, name: str, size: int) -> np.ndarray:
-    """A permutation of range(size)."""
+    """Draw a permutation of range(size)."""
     words = self.random_words(name, size)
     order = np.argsort(words)
     ordered = words[order]
     if (ordered[1:] == ordered[:-1]).any():
-      # Only then does it matter that a fast sort is not stable.
+      # Only for ties does it matter that the fast sort is not stable.
       return np.argsort(words, kind="stable")
     return order
 
   def keys(self, name: str, ids: np.ndarray) -> np.ndarray:
-    """Two words for each id, whatever the others are: uint32 [len(ids), 2].
+    """Return two words for each id, which depend on that id alone.
 
     SplitMix64 (Steele et al., 2014) from a hashed start.
+
+    Returns:
+      uint32 [len(ids), 2].
     """
     start = np.uint64(self._hash(name) & (1 << 64) - 1)
     word = start + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planned rows → the arrays of a batch, each written in one go."""
+"""Write planned rows as the arrays of a batch, each array at once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from data_pipelines.store.token_reader import TokenReader
 
 
 def choose_rows(rows: slice | None, batch_size: int) -> range:
-  """Positions of a global batch that `rows` asks for; None asks for all.
+  """Return the positions of a global batch in `rows`; None takes all.
 
   Raises:
-    ValueError: rows with a stride.
+    ValueError: `rows` has a stride.
   """
   chosen = range(batch_size)[rows or slice(None)]
   if chosen.step != 1:
@@ -27,7 +27,7 @@ def choose_rows(rows: slice | None, batch_size: int) -> range:
 
 
 class RowRange(NamedTuple):
-  """Consecutive rows of a plan, and where in the batch each goes."""
+  """Consecutive rows of a plan from `first` on, and their places in a batch."""
 
   rows: Rows
   first: int
@@ -37,13 +37,13 @@ class RowRange(NamedTuple):
 def assemble_batch(
   planner: Planner, reader: TokenReader, ranges: Sequence[RowRange], size: int
 ) -> Batch:
-  """Materialise rows as `PRETRAINING_FEATURES`; places without a row are empty.
+  """Write rows as `PRETRAINING_FEATURES`; places without a row are padding.
 
   Args:
-    planner: which planned the rows.
-    reader: of the split that the rows are of.
-    ranges: the rows and their places, in the order of their places.
-    size: places of the batch, its axis B.
+    planner: the planner of the rows.
+    reader: reads tokens of the planner's split.
+    ranges: the rows, in the order of their places.
+    size: rows of the batch, the size of axis B.
   """
   sizes = {"B": size, "S": planner.seq_length, "R": planner.num_packs}
   batch = empty_batch(PRETRAINING_FEATURES, sizes)
@@ -62,8 +62,8 @@ def assemble_batch(
   batch["pair_label_BR"][row_E, pack_E] = rows.labels_E
   batch["key_BR2"][row_E, pack_E] = rows.keys_E2
 
-  # From its start on, an example has the room up to the next one's start:
-  # its own length, and the padding that follows.
+  # The room of an example reaches from its start to the start of the next: its
+  # tokens, and the padding behind them.
   at_E = row_E * sizes["S"] + start_E
   total = size * sizes["S"]
   room_E = np.diff(at_E, append=total)
@@ -94,10 +94,11 @@ def _write_segments(
   planner: Planner,
   reader: TokenReader,
 ) -> None:
-  """Write `tokens_BS` and `types_BS`; of padding anything."""
+  """Write `tokens_BS` and `types_BS`, with any content in the padding."""
   last_K = np.cumsum(rows.segments_E) - 1
   first_K = last_K - rows.segments_E + 1
-  # Around each segment: its [SEP], the [CLS] of its example, the padding.
+  # Places around each segment: [CLS] before the first segment of an example,
+  # [SEP] after every segment, padding after the last.
   before_K = np.zeros_like(rows.length_K)
   before_K[first_K] = 1
   after_K = np.ones_like(rows.length_K)

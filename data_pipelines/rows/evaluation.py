@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for evaluation during pre-training: each row of a split once."""
+"""Make batches for evaluation during pre-training: each row of a split once."""
 
 import functools
 import operator
@@ -16,21 +16,20 @@ from data_pipelines.store.token_reader import TokenReader
 
 
 class EvaluationBatches:
-  """Every row of a split once, always the same; the last batch is padded.
+  """A sequence of batches with every row of a split once.
 
-  A sequence: `len(batches)`, `batches[i]`, iteration; `batch(i, rows)` gives
-  a part. Masks are fixed because the keys are.
+  The rows and their masking keys are always the same. The last batch is padded.
   """
 
   def __init__(self, planner: Planner, batch_size: int, batches: int) -> None:
     self._planner = planner
     self._reader = TokenReader(planner.split)
     self.batch_size = batch_size
-    self._wanted = batches * batch_size  # rows; 0 is all
+    self._wanted = batches * batch_size  # rows; 0 takes all
 
   @functools.cached_property
   def _plans(self) -> list[Rows]:
-    """Plans of the blocks that are needed; late, for who only asks shapes."""
+    """Planned rows of the blocks that are needed; shapes need no plans."""
     plans: list[Rows] = []
     for block in range(self._planner.split.num_blocks):
       if self._wanted and sum(map(len, plans)) >= self._wanted:
@@ -40,7 +39,7 @@ class EvaluationBatches:
 
   @property
   def num_rows(self) -> int:
-    """Rows in all batches, without those that pad the last one."""
+    """Rows of all batches, without the padding of the last."""
     rows = sum(map(len, self._plans))
     return min(rows, self._wanted) if self._wanted else rows
 
@@ -59,10 +58,10 @@ class EvaluationBatches:
     return (self.batch(index) for index in range(len(self)))
 
   def batch(self, index: int, rows: slice | None = None) -> Batch:
-    """Rows `rows` of batch `index`.
+    """Return the rows `rows` of batch `index`.
 
     Raises:
-      IndexError: no such batch.
+      IndexError: there is no such batch.
     """
     index = operator.index(index)
     if not 0 <= index < len(self):
@@ -90,13 +89,14 @@ def evaluation_batches(
   batch_size: int,
   batches: int = 0,
 ) -> EvaluationBatches:
-  """Batches to evaluate on: the first `batches`, or with 0 the whole split.
+  """Make batches to evaluate on: the first `batches`, or all of a split for 0.
 
-  They depend on no run's seed, so that runs compare. `data.max_packs=0`
-  chooses as many packs as for the training split, one shape for both.
+  They do not depend on the seed of a run, so that runs can be compared.
+  `data.max_packs=0` chooses the packs of the training split, so that training
+  and evaluation have one shape.
 
   Raises:
-    ValueError: as `PretrainingPipeline`.
+    ValueError: as for `PretrainingPipeline`.
   """
   if batch_size < 1:
     raise ValueError(f"batch_size={batch_size}; give at least 1")

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What examples are, and what planning any format of them needs.
+"""Examples, and what planning them needs in every input format.
 
-An example is [CLS] followed by segments, each closed with a [SEP]; a segment
-is a range of the split's tokens.
+An example is [CLS] followed by segments, each of which ends with [SEP]; a
+segment is a range of the tokens of a split.
 
 Suffixes: E examples of a block, K their segments, N sentences of the block.
 """
@@ -23,14 +23,15 @@ class Examples:
   """Examples of one block, in the order of their text.
 
   Attributes:
-    ids_E: int64, the first own sentence of each, counted in the block.
+    ids_E: int64, first sentence of each example's own text, counted in the
+      block.
     labels_E: int64, as `pair_label_BR` of the batch.
-    segments_E: int64, segments of each.
+    segments_E: int64, number of segments of each example.
     address_K: int64, first token of each segment, counted in the split.
-    length_K: int64, its tokens.
-    type_K: int64, 0 for sentence A, 1 for B.
-    truncated: own tokens that no example holds.
-    random_examples, random_tokens: second segments drawn from elsewhere.
+    length_K: int64, tokens of each segment.
+    type_K: int64, 0 for segment A, 1 for B.
+    truncated: tokens of the block that are in no example.
+    random_examples, random_tokens: random second segments, and their tokens.
   """
 
   ids_E: np.ndarray
@@ -44,14 +45,14 @@ class Examples:
   random_tokens: int
 
   def lengths(self) -> np.ndarray:
-    """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+    """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
     return measure_examples(self.segments_E, self.length_K)
 
 
 def measure_examples(
   segments_E: np.ndarray, length_K: np.ndarray
 ) -> np.ndarray:
-  """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+  """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
   first_E = np.cumsum(segments_E) - segments_E
   return 1 + np.add.reduceat(length_K + 1, first_E)
 
@@ -61,20 +62,20 @@ class BlockText:
   """Sentences of a block in the order in which they are read."""
 
   length_N: np.ndarray
-  address_N1: np.ndarray  # one more than N, the last without meaning
-  id_N: np.ndarray  # number in the block
-  document_N: np.ndarray  # number in the order of reading
+  address_N1: np.ndarray  # first token; N + 1 long, the last one unused
+  id_N: np.ndarray  # number of the sentence in the block
+  document_N: np.ndarray  # number of its document in the order of reading
   end_N: np.ndarray  # one past the last sentence of its document
-  own_D: np.ndarray  # number in the split of each document
+  own_D: np.ndarray  # number of each document in the split
 
   @property
   def ends_N1(self) -> np.ndarray:
-    """Tokens before each sentence, and in the end all of them."""
+    """Tokens before each sentence, and of all sentences at the end."""
     return np.concatenate(([0], np.cumsum(self.length_N)))
 
 
 def read_text(split: Split, block: int) -> BlockText:
-  """Sentences of a block in the order of the store."""
+  """Return the sentences of a block in the order of the store."""
   (document, _, sentence, token), (document_end, _, sentence_end, _) = (
     split.blocks[block : block + 2].tolist()
   )
@@ -92,7 +93,7 @@ def read_text(split: Split, block: int) -> BlockText:
 
 
 def follow(next_N: np.ndarray) -> np.ndarray:
-  """First sentences of the examples: 0, next[0], next[next[0]] and so on."""
+  """Return the first sentence of each example: 0, next[0] and so on."""
   following, size, found, at = next_N.data, len(next_N), [], 0
   while at < size:
     found.append(at)
@@ -103,14 +104,14 @@ def follow(next_N: np.ndarray) -> np.ndarray:
 def draw_targets(
   objective: ObjectiveConfig, budget: int, size: int, rng: HostRng
 ) -> np.ndarray:
-  """The length to aim at: the budget, or with `short_rate` any from 2 up."""
+  """Draw target lengths: the budget, or at `short_rate` any from 2 to it."""
   short = rng.uniform("short", size) < objective.short_rate
   drawn = 2 + rng.integers("target", np.full(size, budget - 1))
   return np.where(short, drawn, budget)
 
 
 def count_front(rng: HostRng, name: str, removed: np.ndarray) -> np.ndarray:
-  """How many of the tokens to remove leave at the front: a coin for each."""
+  """Draw how many of the `removed` tokens are cut at the front, by coins."""
   front = np.zeros_like(removed)
   cut = np.flatnonzero(removed)
   if not len(cut):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the rows of one store are like, for each input format and length."""
+"""Measure the rows of a store for each input format and length."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from data_pipelines.rows.pairs import PAIR_OBJECTIVES
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
 
-# Input format and pair loss: what the literature compares (Liu et al., 2019,
-# section 4.2; Lan et al., 2020, section 4.6), with and without random B.
+# Input formats and pair objectives that the literature compares (Liu et al.,
+# 2019, section 4.2; Lan et al., 2020, section 4.6).
 FORMATS = (
   ("segment_pair", "nsp"),
   ("segment_pair", "off"),
@@ -24,11 +24,11 @@ SEQ_LENGTHS = (128, 512)
 
 
 class FormatReport(NamedTuple):
-  """One format at one length.
+  """Statistics of the rows of one format at one length.
 
   Attributes:
-    input_format, next_sentence, seq_length: as the configs call them.
-    values: of `Planner.report`.
+    input_format, next_sentence, seq_length: fields of the config.
+    values: result of `Planner.report`.
   """
 
   input_format: str
@@ -40,7 +40,7 @@ class FormatReport(NamedTuple):
 def report_formats(store: Store) -> Iterator[FormatReport]:
   """Measure the training rows of every format, from at most four blocks each.
 
-  nsp is left out where there is one document: it has no partner.
+  Objectives with random partners are left out where there is one document.
   """
   for input_format, next_sentence in FORMATS:
     if (

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows the positions of a global batch take, step by step.
+"""Find the rows of each step: which blocks the positions of a batch walk.
 
-The epochs' block orders form one endless sequence of visits. With n blocks
-and B rows a batch there are G lanes, the largest divisor of B up to n and 64;
-lane g makes the visits g, g + G, g + 2G, … and position b belongs to lane
-b mod G, so that a host plans only the blocks of the positions it is asked for.
+The block orders of all epochs form one endless sequence of visits. With n
+blocks and B rows a batch there are G lanes, where G is the largest divisor of B
+up to n and 64. Lane g makes the visits g, g + G, g + 2G, … and position b of
+the batch belongs to lane b mod G, so that a host plans only the blocks of the
+positions that it is asked for.
 """
 
 import bisect
@@ -21,26 +22,28 @@ from data_pipelines.rows.assembly import RowRange
 from data_pipelines.rows.planner import Planner
 from data_pipelines.rows.rows import Rows, join_rows
 
-# Beginnings of visits that a lane remembers: more than prefetching runs ahead.
+# Starts of visits that a lane remembers: more than prefetching runs ahead.
 _REMEMBERED = 64
-
-# Rows of a lane that are looked up at once where steps come in order: what a
-# look-up costs for each lane is then shared by them.
+# Rows of a lane that are looked up at once where steps come in order, so that
+# they share the cost of a look-up.
 _AHEAD = 32
-
-# A visit of a lane begins with this row of the lane: (lane, visit, row).
-Fact = tuple[int, int, int]
+# Each lane plans a block before the first batch, and keeps its rows in memory.
+_MAX_LANES = 64
 _row_of = operator.itemgetter(0)
 
 
-# Each lane plans a block before the first batch, and holds its rows.
-_MAX_LANES = 64
+class ProgressMark(NamedTuple):
+  """Where a visit of a lane starts: its first row, counted in the lane."""
+
+  lane: int
+  visit: int
+  row: int
 
 
 def count_lanes(batch_size: int, num_blocks: int) -> int:
-  """The largest divisor of the batch that gives every lane a block.
+  """Return the largest divisor of the batch that gives every lane a block.
 
-  At most 64: the rows of a step come from that many places of the corpus.
+  At most 64: the rows of a step come from as many places of the corpus.
   """
   most = min(num_blocks, _MAX_LANES)
   divisors = (
@@ -53,12 +56,12 @@ def count_lanes(batch_size: int, num_blocks: int) -> int:
 
 
 class _Window(NamedTuple):
-  """Rows of some steps, looked up at once.
+  """Rows of several steps, looked up at once.
 
   Attributes:
-    rows: positions of the batch that were asked for.
+    rows: positions of the batch.
     steps: the steps.
-    plan: as many rows of each step, in the order of their positions.
+    plan: planned rows, ordered by step and then by position.
   """
 
   rows: range
@@ -66,27 +69,42 @@ class _Window(NamedTuple):
   plan: Rows
 
 
-class Lanes:
-  """Finds rows; remembers where visits begin, and the plans in use.
+class _Visit(NamedTuple):
+  """A visit of a lane to a block: its number, its first row, and its rows."""
 
-  What it remembers makes it fast and changes nothing. A copy in another
-  process takes the begins along, and plans anew.
+  number: int
+  row: int
+  plan: Rows
+
+  @property
+  def stop(self) -> int:
+    """One past the last row of the visit, counted in the lane."""
+    return self.row + len(self.plan)
+
+
+class Lanes:
+  """Finds rows; remembers where visits start, and the plans in use.
+
+  The memory makes it fast and changes no result. A copy in another process
+  takes the starts of visits with it, and plans again.
   """
 
   def __init__(self, planner: Planner, batch_size: int) -> None:
     self._planner = planner
     self._count = count_lanes(batch_size, planner.split.num_blocks)
     self._share = batch_size // self._count
-    self._begins: dict[int, list[tuple[int, int]]] = {}
-    # Of each lane the visit in use: its number, first row and plan.
-    self._current: dict[int, tuple[int, int, Rows]] = {}
+    # Known starts of each lane, ascending: first row and number of a visit.
+    self._starts: dict[int, list[tuple[int, int]]] = {}
+    self._current: dict[int, _Visit] = {}  # the visit in use of each lane
     self._orders: dict[int, Sequence[int]] = {}
     self._window: _Window | None = None
-    self._asked = self._apart = 0  # the last step, and steps between two
+    self._asked = self._stride = (
+      0  # the last step, and its distance to the next
+    )
     self._lock = threading.Lock()
 
   def ranges(self, step: int, rows: range) -> list[RowRange]:
-    """Rows of step `step` for the batch positions `rows`, in that order."""
+    """Return the rows of `step` for the positions `rows`, in that order."""
     if not rows:
       return []
     with self._lock:
@@ -99,66 +117,63 @@ class Lanes:
     first = window.steps.index(step) * len(rows)
     return [RowRange(window.plan, first, range(len(rows)))]
 
-  def _steps(self, step: int, apart: int, rows: range) -> range:
-    """The steps to look up with `step`: more as long as they are in order."""
+  def _steps(self, step: int, stride: int, rows: range) -> range:
+    """Choose the steps to look up: more while steps come in order."""
     window = self._window
-    if window is None or window.rows != rows or apart < 1:
+    if window is None or window.rows != rows or stride < 1:
       return range(step, step + 1)
-    if apart != self._apart:
-      self._apart = apart
+    if stride != self._stride:
+      self._stride = stride
       return range(step, step + 1)
     count = min(2 * len(window.steps), max(1, _AHEAD // self._share))
-    # Of several workers each takes every so-manieth step.
-    return range(step, step + count * apart, apart)
+    # Each of n worker processes is asked for every n-th step.
+    return range(step, step + count * stride, stride)
 
   def _look_up(self, steps: range, rows: range) -> Rows:
-    """Rows of some steps, in the order of steps and positions."""
+    """Return the rows of several steps, ordered by step and position."""
     parts, places = [], []
     step_T1 = np.array(steps)[:, None]
     place_T1 = np.arange(len(steps))[:, None] * len(rows) - rows.start
     for lane in sorted({row % self._count for row in rows[: self._count]}):
-      # Positions lane, lane + G, …: which of them are asked for.
+      # The asked positions of the lane are share * G + lane.
       first = -(-(rows.start - lane) // self._count)
       stop = -(-(rows.stop - lane) // self._count)
       share = np.arange(first, stop)
       parts += self._take(lane, (step_T1 * self._share + share).ravel())
       places.append((place_T1 + lane + share * self._count).ravel())
-    # Each place is there once.
+    # The places are a permutation.
     return join_rows(parts).select(np.argsort(np.concatenate(places)))
 
   def _take(self, lane: int, numbers: np.ndarray) -> list[Rows]:
-    """Rows of a lane, by ascending number."""
+    """Return rows of a lane by their ascending numbers in the lane."""
     found, done = [], 0
-    current = self._seek(lane, int(numbers[0]))
+    visit = self._seek(lane, int(numbers[0]))
     while True:
-      _, begin, plan = current
-      stop = int(np.searchsorted(numbers, begin + len(plan)))
+      stop = int(np.searchsorted(numbers, visit.stop))
       if stop > done:
-        found.append(plan.select(numbers[done:stop] - begin))
+        found.append(visit.plan.select(numbers[done:stop] - visit.row))
         done = stop
       if done == len(numbers):
-        self._current[lane] = current
+        self._current[lane] = visit
         return found
-      current = self._next(lane, *current)
+      visit = self._next(lane, visit)
 
-  def _seek(self, lane: int, row: int) -> tuple[int, int, Rows]:
-    """Visit that has the row, its first row, and its plan."""
-    current = self._current.get(lane)
-    if current is None or not 0 <= row - current[1] < len(current[2]):
-      begins = self._begins.setdefault(lane, [(0, lane)])
-      begin, visit = begins[bisect.bisect(begins, row, key=_row_of) - 1]
-      if current is None or visit != current[0]:
-        current = visit, begin, self._plan(visit)
-    while current[1] + len(current[2]) <= row:
-      current = self._next(lane, *current)
-    return current
+  def _seek(self, lane: int, row: int) -> _Visit:
+    """Return the visit that has row `row` of the lane."""
+    visit = self._current.get(lane)
+    if visit is None or not visit.row <= row < visit.stop:
+      starts = self._starts.setdefault(lane, [(0, lane)])
+      start, number = starts[bisect.bisect(starts, row, key=_row_of) - 1]
+      if visit is None or number != visit.number:
+        visit = _Visit(number, start, self._plan(number))
+    while visit.stop <= row:
+      visit = self._next(lane, visit)
+    return visit
 
-  def _next(
-    self, lane: int, visit: int, begin: int, plan: Rows
-  ) -> tuple[int, int, Rows]:
-    visit, begin = visit + self._count, begin + len(plan)
-    self._learn(lane, visit, begin)
-    return visit, begin, self._plan(visit)
+  def _next(self, lane: int, visit: _Visit) -> _Visit:
+    number = visit.number + self._count
+    self._remember(ProgressMark(lane, number, visit.stop))
+    return _Visit(number, visit.stop, self._plan(number))
 
   def _plan(self, visit: int) -> Rows:
     epoch, place = divmod(visit, self._planner.split.num_blocks)
@@ -171,32 +186,32 @@ class Lanes:
       self._orders[epoch] = self._planner.block_order(epoch).tolist()
     return self._planner.rows(epoch, self._orders[epoch][place])
 
-  def _learn(self, lane: int, visit: int, row: int) -> None:
-    begins = self._begins.setdefault(lane, [(0, lane)])
-    if (row, visit) not in begins:
-      bisect.insort(begins, (row, visit))
-      # The very first begin stays: every row comes after it.
-      del begins[1 : max(1, len(begins) - _REMEMBERED)]
+  def _remember(self, mark: ProgressMark) -> None:
+    starts = self._starts.setdefault(mark.lane, [(0, mark.lane)])
+    if (mark.row, mark.visit) not in starts:
+      bisect.insort(starts, (mark.row, mark.visit))
+      # The first start stays, so that every row has a start before it.
+      del starts[1 : max(1, len(starts) - _REMEMBERED)]
 
-  def facts(self, step: int) -> list[Fact]:
-    """The last known begin of each known lane up to `step`."""
+  def progress_marks(self, step: int) -> list[ProgressMark]:
+    """Return the last known start up to `step` of each known lane."""
     with self._lock:
-      facts, row = [], step * self._share
-      for lane, begins in sorted(self._begins.items()):
-        begin, visit = begins[bisect.bisect(begins, row, key=_row_of) - 1]
-        facts.append((lane, visit, begin))
-      return facts
+      marks, row = [], step * self._share
+      for lane, starts in sorted(self._starts.items()):
+        start, visit = starts[bisect.bisect(starts, row, key=_row_of) - 1]
+        marks.append(ProgressMark(lane, visit, start))
+      return marks
 
-  def learn(self, facts: Iterable[Fact]) -> None:
-    """Take over what another instance found out."""
+  def merge(self, marks: Iterable[ProgressMark]) -> None:
+    """Add the progress marks of another instance."""
     with self._lock:
-      for lane, visit, row in facts:
-        self._learn(lane, visit, row)
+      for mark in marks:
+        self._remember(mark)
 
   def __getstate__(self) -> tuple[Planner, int, dict[int, list]]:
-    return (self._planner, self._count * self._share, self._begins)
+    return (self._planner, self._count * self._share, self._starts)
 
   def __setstate__(self, state: tuple[Planner, int, dict[int, list]]) -> None:
-    planner, batch_size, begins = state
+    planner, batch_size, starts = state
     self.__init__(planner, batch_size)
-    self._begins = {lane: list(known) for lane, known in begins.items()}
+    self._starts = {lane: list(known) for lane, known in starts.items()}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stores that are read together, and how many rows of a batch each has."""
+"""Open stores that are read together, and share a batch among them."""
 
 import dataclasses
 import hashlib
@@ -21,7 +21,7 @@ _FORM = "give PATH=WEIGHT,PATH=WEIGHT"
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-  """A store of a mixture: its name, and its share of the rows as given."""
+  """A store of a mixture, its name, and its share of the rows."""
 
   name: str
   store: Store
@@ -33,15 +33,15 @@ class Mixture:
   """Stores and their weights, which add up to 1.
 
   Attributes:
-    members: at least one, of one tokenizer; in the order of their hashes, so
-      that as many rows of each are the same batches, however it is written.
+    members: one store or more with the same tokenizer, in the order of their
+      hashes, so that the order in `data.stores` does not matter.
   """
 
   members: tuple[Member, ...]
 
   @property
   def sha256(self) -> str:
-    """Identity of the stores together; of one store it is that store's."""
+    """Identity of all stores together; for one store its own."""
     known = sorted(member.store.sha256 for member in self.members)
     if len(known) == 1:
       return known[0]
@@ -66,10 +66,10 @@ class Mixture:
   def rows(
     self, batch_size: int, names: FieldNames = PRETRAINING
   ) -> dict[str, int]:
-    """Rows of each store in a batch, by name; the largest remainders go up.
+    """Return the rows of each store in a batch, by largest remainders.
 
     Raises:
-      ValueError: a store without a row.
+      ValueError: a store would have no row.
     """
     exact = [member.weight * batch_size for member in self.members]
     rows = [math.floor(quota) for quota in exact]
@@ -81,7 +81,7 @@ class Mixture:
         least = math.ceil(1 / min(each.weight for each in self.members))
         raise ValueError(
           f"data.stores gives {member.name} {float(member.weight):.2g} of "
-          f"{names.batch_size}={batch_size}, which is no row; give a larger "
+          f"{names.batch_size}={batch_size}, less than a row; give a larger "
           f"weight, or {names.batch_size}={least} or more"
         )
     stores = [member.name for member in self.members]
@@ -93,7 +93,7 @@ def open_mixture(data: DataConfig) -> Mixture:
 
   Raises:
     ValueError: neither or both are given, `data.stores` is not of the form
-      PATH=WEIGHT,PATH=WEIGHT, or its stores do not go together.
+      PATH=WEIGHT,PATH=WEIGHT, or its stores have different tokenizers.
   """
   if data.store and data.stores:
     raise ValueError(
@@ -102,7 +102,7 @@ def open_mixture(data: DataConfig) -> Mixture:
     )
   if not data.store and not data.stores:
     raise ValueError(
-      "data.store is not given; name a folder that launch.prepare wrote, or "
+      "data.store is not given; give a folder that launch.prepare wrote, or "
       "several in data.stores"
     )
   weights = {data.store: Fraction(1)}
@@ -123,9 +123,11 @@ def open_mixture(data: DataConfig) -> Mixture:
 def _parse(text: str) -> dict[str, Fraction]:
   weights: dict[str, Fraction] = {}
   for part in text.split(","):
-    path, _, given = (piece.strip() for piece in part.rpartition("="))
+    path, _, given = (word.strip() for word in part.rpartition("="))
     if not path:
-      raise ValueError(f"data.stores: {part!r} is no store and weight; {_FORM}")
+      raise ValueError(
+        f"data.stores: {part!r} is not a store and its weight; {_FORM}"
+      )
     if path in weights:
       raise ValueError(f"data.stores names {path} twice; give it once")
     weights[path] = _weight(path, given)
@@ -133,14 +135,14 @@ def _parse(text: str) -> dict[str, Fraction]:
 
 
 def _weight(path: str, text: str) -> Fraction:
-  """The number as written: 0.1 is a tenth, so that shares come out exact."""
+  """Parse a decimal exactly: 0.1 is a tenth, so that shares are exact."""
   try:
     if 0 < float(text) < math.inf:
       return Fraction(text)
   except ValueError:
     pass
   raise ValueError(
-    f"data.stores: weight {text!r} of {path} is no number above 0; {_FORM}"
+    f"data.stores: weight {text!r} of {path} is not a number above 0; {_FORM}"
   )
 
 
@@ -165,7 +167,7 @@ def _check_together(stores: Mapping[str, Store]) -> None:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-  """The last folders of each path, as many as it takes to tell them apart."""
+  """Name each path by its last folders, as many as make the names differ."""
   parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
   length = 1
   while len({part[-length:] for part in parts}) < len(parts):

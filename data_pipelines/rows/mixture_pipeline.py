@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of several stores, each with its share of every batch.
+"""Make batches of several stores, each with its share of every batch.
 
 Each store has the same number of rows in every batch, at the same positions,
-and walks them as a run of its own on that store would: the batch of a step is
-a pure function of stores, weights, config and step (law 2), however many hosts
-and workers ask for it.
+and walks them as a run on that store alone would. The batch of a step is a pure
+function of stores, weights, config and step (law 2), for any number of hosts
+and workers.
 """
 
 import dataclasses
@@ -17,41 +17,45 @@ import numpy as np
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.assembly import choose_rows
+from data_pipelines.rows.lanes import ProgressMark
 from data_pipelines.rows.mixture import Member, Mixture
 from data_pipelines.rows.pipeline import CACHE_BYTES, PretrainingPipeline
 
 
 def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
-  """Positions of each store in a batch, evenly over it, ascending: int64 [n].
+  """Spread the rows of each store evenly over a batch.
 
   Args:
-    rows: of each store; together the rows of the batch.
+    rows: rows of each store, which add up to the batch.
+
+  Returns:
+    The ascending positions of each store: int64 [rows of the store].
   """
-  # Of n rows the k-th is wanted at (k + 1/2) / n; who is first where two want
-  # the same is the order of the stores.
+  # Row k of n belongs at (k + 1/2) / n of the batch; the order of the stores
+  # breaks ties.
   wanted = np.concatenate([(np.arange(n) + 0.5) / n for n in rows])
   place_of = np.argsort(np.argsort(wanted, kind="stable"), kind="stable")
   return np.split(place_of, np.cumsum(list(rows))[:-1])
 
 
 class MixturePipeline:
-  """Batches of a split of several stores; used as a `PretrainingPipeline`.
+  """Batches of a split of several stores; a `Pipeline`.
 
   Attributes:
-    members: the pipeline of each store, by its name; `batch_size` of it is its
-      rows in a batch.
+    members: the pipeline of each store by name; its `batch_size` is the rows of
+      the store in a batch.
     batch_size: rows of the global batch.
 
   Args:
     mixture: the stores.
     split: name of the split, usually "train".
-    objective, data, seed: as `PretrainingPipeline`. `data.max_packs=0` takes
-      the most that a store would choose by itself: each row is of one store,
-      and with fewer the rows of short texts would not be full.
+    objective, data, seed: as for `PretrainingPipeline`. `data.max_packs=0`
+      takes the largest number that any store would choose: each row has one
+      store's text, and fewer packs would not fill the rows of short texts.
     batch_size: rows of the global batch.
 
   Raises:
-    ValueError: rows that cannot be made of a store, or a store without a row.
+    ValueError: a store cannot give such rows, or has no row in a batch.
   """
 
   def __init__(
@@ -93,17 +97,18 @@ class MixturePipeline:
     }
 
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Rows `rows` of the batch of step `step`; as `PretrainingPipeline.batch`.
+    """Return rows of the batch of a step; see `PretrainingPipeline.batch`.
 
     Raises:
-      ValueError: a negative step, rows with a stride, or a damaged store.
+      ValueError: `step` is negative, `rows` has a stride, or a store is
+        damaged.
     """
     chosen = choose_rows(rows, self.batch_size)
     batch: Batch = {}
     for pipeline, places in zip(
       self.members.values(), self._places, strict=True
     ):
-      # Its positions ascend, so that a part of the batch is a part of its own.
+      # Positions ascend, so that a part of the batch is a part of the store's.
       first, stop = np.searchsorted(places, (chosen.start, chosen.stop))
       part = pipeline.batch(step, slice(int(first), int(stop)))
       for name, array in part.items():
@@ -113,14 +118,13 @@ class MixturePipeline:
     return batch
 
   def epoch(self, step: int) -> float:
-    """Epochs begun before `step`, over all rows of all stores."""
+    """Return the epochs before `step`, over all rows of all stores."""
     return step * self.batch_size / self.report()["rows_per_epoch"]
 
   def report(self) -> dict[str, float]:
-    """As `PretrainingPipeline.report`, of the batches of the mixture.
+    """Return statistics of the rows; see `Planner.report`.
 
-    An epoch is then all rows of all stores; `epoch` of each of `members` tells
-    more.
+    An epoch is all rows of all stores; `members` have epochs of their own.
     """
     reports = [each.report() for each in self.members.values()]
     column = lambda name: np.array([report[name] for report in reports])
@@ -143,33 +147,33 @@ class MixturePipeline:
     }
 
   def memo(self, step: int) -> dict[str, Any]:
-    """What makes `restore` at `step` fast, as plain JSON values."""
+    """Return what makes `restore` at `step` fast, as plain JSON values."""
     return {
       "identity": self.identity,
-      "facts": [list(fact) for fact in self.facts(step)],
+      "facts": [list(mark) for mark in self.progress_marks(step)],
     }
 
   def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Take over a memo; False, and no effect, where it is of other batches."""
+    """Read a memo; return False, without effect, if it is of other batches."""
     if memo.get("identity") != self.identity:
       return False
-    self.learn(memo["facts"])
+    self.merge(memo["facts"])
     return True
 
   @property
   def identity(self) -> str:
-    """What the batches depend on, in short."""
+    """Hashes of everything that the batches depend on."""
     return " ".join(each.identity for each in self.members.values())
 
-  def facts(self, step: int) -> list[tuple[int, ...]]:
-    """What this instance knows of where the rows of `step` lie."""
+  def progress_marks(self, step: int) -> list[tuple[int, ...]]:
+    """Return the marks of every member, with the number of the member first."""
     return [
-      (number, *fact)
+      (number, *mark)
       for number, each in enumerate(self.members.values())
-      for fact in each.facts(step)
+      for mark in each.progress_marks(step)
     ]
 
-  def learn(self, facts: list[Any]) -> None:
-    """Take over another instance's `facts`."""
+  def merge(self, marks: list[Any]) -> None:
+    """Add the progress marks of another instance."""
     for number, each in enumerate(self.members.values()):
-      each.learn([tuple(fact[1:]) for fact in facts if fact[0] == number])
+      each.merge([ProgressMark(*m[1:]) for m in marks if m[0] == number])

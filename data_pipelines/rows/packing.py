@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several examples in a row: best fit, longest first, over a block.
+"""Pack examples into rows: best fit decreasing, over a block.
 
-Only how many examples have which length matters for that, so that bins of
-equal content are filled together and the cost does not grow with the block
-(the idea of Krell et al., 2021, section 3.1).
+The result depends only on the number of examples of each length. Bins of equal
+content are filled together, so that the cost does not grow with the block
+(Krell et al., 2021, section 3.1).
 """
 
 import bisect
@@ -17,21 +17,22 @@ from data_pipelines.host_rng import HostRng
 from data_pipelines.store.ranges import flatten_ranges
 
 MAX_PACKS = 32
-# Packs are chosen for the first of these shares of positions without padding
-# that can be had, else for all but this little: a pack costs half a slot.
+# As few packs are chosen as reach the first of these efficiencies that can be
+# reached, else the best efficiency less a little, because each pack of a row
+# costs half a prediction slot.
 _ENOUGH = (0.995, 0.99)
 _LITTLE = 0.001
 
 
 def choose_packs(seq_length: int, lengths: Sequence[np.ndarray]) -> int:
-  """Packs a row, where `data.max_packs` is 0; measured, see `_ENOUGH`.
+  """Choose the packs of a row where `data.max_packs` is 0; see `_ENOUGH`.
 
-  At least twice what fits on average; more where short examples, left over at
-  the end, would fill a row's packs and not the row.
+  At least twice the examples that fit on average; more where the short examples
+  that are packed last would use up a row's packs before the row is full.
 
   Args:
     seq_length: length of a row.
-    lengths: of the examples of some blocks.
+    lengths: lengths of the examples of some blocks.
   """
   tokens = sum(int(length_E.sum()) for length_E in lengths)
   mean = tokens / sum(map(len, lengths))
@@ -51,7 +52,7 @@ def choose_packs(seq_length: int, lengths: Sequence[np.ndarray]) -> int:
 
 
 def count_rows(length_E: np.ndarray, seq_length: int, max_packs: int) -> int:
-  """Rows that `pack_examples` would fill."""
+  """Count the rows that `pack_examples` would fill."""
   counts = np.bincount(length_E, minlength=seq_length + 1).tolist()
   return sum(count for _, count in _fill_bins(counts, seq_length, max_packs))
 
@@ -64,21 +65,21 @@ def pack_examples(
   Args:
     length_E: length of each example, 1 to `seq_length`.
     seq_length: length of a row.
-    max_packs: examples a row holds at most.
+    max_packs: most examples in a row.
     rng: keyed by seed, epoch and block.
 
   Returns:
-    The examples in the order of their rows: int64 [E], and how many each row
-    has: int64 [rows].
+    The examples in the order of their rows, int64 [E], and the number of
+    examples of each row, int64 [rows].
   """
   patterns = _fill_bins(
     np.bincount(length_E, minlength=seq_length + 1).tolist(),
     seq_length,
     max_packs,
   )
-  # Examples of equal length are interchangeable: which meets which is random.
+  # Examples of equal length are interchangeable, so their order is random.
   shuffled_E = rng.permutation("packs", len(length_E))
-  # Of sixteen bits a stable sort is several times faster than of more.
+  # A stable sort of 16-bit numbers is several times faster than of longer ones.
   by_length = np.argsort(
     length_E[shuffled_E].astype(np.min_scalar_type(seq_length)), kind="stable"
   )
@@ -104,9 +105,9 @@ def pack_examples(
 def _fill_bins(
   counts: list[int], seq_length: int, max_packs: int
 ) -> list[tuple[tuple[int, ...], int]]:
-  """Contents of the bins, as lengths from long to short, and how many each."""
-  # Unfinished bins by the room they have; bit `room` of `rooms` is set where
-  # there are any, so that the smallest that suffices is a bit operation.
+  """Return patterns of bins, lengths from long to short, and their counts."""
+  # Unfinished bins by the room that is left. Bit `room` of `rooms` is set where
+  # there are such bins, so that a bit operation finds the smallest that fits.
   unfinished: list[list[tuple[tuple[int, ...], int]]] = [
     [] for _ in range(seq_length + 1)
   ]
@@ -121,7 +122,7 @@ def _fill_bins(
         room = seq_length
         unfinished[room].append(((), left))
       pattern, bins = unfinished[room].pop()
-      # The fullest bin takes all that it can before the next one is begun.
+      # The fullest bin takes as many as fit before the next bin is begun.
       each = min(room // length, max_packs - len(pattern), left)
       used = min(bins, left // each)
       left -= used * each

@@ -1,10 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for pre-training: `PretrainingPipeline.batch(step, rows)`.
+"""Make batches for pre-training: `PretrainingPipeline.batch(step, rows)`.
 
-The batch of a step is a pure function of store, config and step, whoever asks
-for which of its rows (law 2); every cache below only makes it fast. The one
+The batch of a step is a pure function of store, config and step, for any host
+and any part of its rows (law 2); caches only make it fast. This is the one
 module that imports grain.
+
+A batch is made in four steps: `lanes` finds the planned rows of a step,
+`planner` plans the rows of a block out of examples (`singles`, `pairs`,
+`packing`), and `assembly` writes rows as arrays.
 """
 
 import operator
@@ -16,70 +20,71 @@ import grain
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.assembly import assemble_batch, choose_rows
-from data_pipelines.rows.lanes import Fact, Lanes
+from data_pipelines.rows.lanes import Lanes, ProgressMark
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
 from data_pipelines.store.token_reader import TokenReader
 
 # More steps than any run has; a grain source must have a length.
 _ENDLESS = 1 << 40
-# Of a run's stores together: what is kept of records that were read.
+# Memory for records that were read, of all stores of a run together.
 CACHE_BYTES = 512 << 20
 
 
 class Pipeline(Protocol):
-  """What a run asks of its batches: one store's, or a mixture's."""
+  """Batches of one store or of a mixture; see `PretrainingPipeline`."""
 
   batch_size: int
 
   @property
   def num_packs(self) -> int:
-    """See `PretrainingPipeline`, as for all of these."""
+    """Packed examples a row, the size of axis R."""
     ...
 
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Rows of the batch of a step."""
+    """Return rows of the batch of a step."""
     ...
 
   def epoch(self, step: int) -> float:
-    """Epochs begun before a step."""
+    """Return the epochs before a step."""
     ...
 
   def report(self) -> dict[str, float]:
-    """What the rows are like."""
+    """Return statistics of the rows."""
     ...
 
   def memo(self, step: int) -> dict[str, Any]:
-    """What makes `restore` fast."""
+    """Return what makes `restore` fast, as plain JSON values."""
     ...
 
   def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Take over a memo."""
+    """Read a memo; return False if it is of other batches."""
     ...
 
-  def facts(self, step: int) -> list[Any]:
-    """What a worker process found out."""
+  def progress_marks(self, step: int) -> list[Any]:
+    """Return what this instance knows of where rows are."""
     ...
 
-  def learn(self, facts: list[Any]) -> None:
-    """Take over another instance's facts."""
+  def merge(self, marks: list[Any]) -> None:
+    """Add the progress marks of another instance."""
     ...
 
 
 class PretrainingPipeline:
-  """Batches of a split, endless, in another order each epoch.
+  """Endless batches of a split, in another order each epoch.
 
   Args:
     store: the prepared corpus.
     split: name of the split, usually "train".
-    objective: which rows (`next_sentence`, `input_format`, `short_rate`).
-    data: `seq_length` and `max_packs` of it.
+    objective: `next_sentence`, `input_format` and `short_rate` decide which
+      rows there are.
+    data: `seq_length` and `max_packs` are read.
     batch_size: rows of the global batch.
-    seed: of the run.
-    cache_bytes: of records kept in memory.
+    seed: seed of the run.
+    cache_bytes: memory for records that were read.
 
   Raises:
-    ValueError: rows that cannot be made of this split, or a batch size under 1.
+    ValueError: the split cannot give such rows, or `batch_size` is below 1.
   """
 
   def __init__(
@@ -113,14 +118,15 @@ class PretrainingPipeline:
     return self._planner.num_packs
 
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Rows `rows` of the batch of step `step`, as `PRETRAINING_FEATURES`.
+    """Return rows of the batch of a step, as `PRETRAINING_FEATURES`.
 
     Args:
-      step: from 0; any, in any order, though the next one is fastest.
+      step: any step from 0 on; consecutive steps are fastest.
       rows: a contiguous part of the global batch; None takes all of it.
 
     Raises:
-      ValueError: a negative step, rows with a stride, or a damaged store.
+      ValueError: `step` is negative, `rows` has a stride, or the store is
+        damaged.
     """
     if step < 0:
       raise ValueError(f"step={step}; give 0 or more")
@@ -129,39 +135,39 @@ class PretrainingPipeline:
     return assemble_batch(self._planner, self._reader, ranges, len(chosen))
 
   def epoch(self, step: int) -> float:
-    """Epochs begun before `step`; an estimate for more than four blocks."""
+    """Return the epochs before `step`; estimated for more than four blocks."""
     return step * self.batch_size / self._planner.report["rows_per_epoch"]
 
   def report(self) -> dict[str, float]:
-    """What the rows are like, from a bounded sample; see `Planner.report`."""
+    """Return statistics of the rows; see `Planner.report`."""
     return dict(self._planner.report)
 
   def memo(self, step: int) -> dict[str, Any]:
-    """What makes `restore` at `step` fast, as plain JSON values."""
+    """Return what makes `restore` at `step` fast, as plain JSON values."""
     return {
       "identity": self.identity,
-      "facts": [list(fact) for fact in self._lanes.facts(step)],
+      "facts": [list(mark) for mark in self.progress_marks(step)],
     }
 
   def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Take over a memo; False, and no effect, where it is of other batches."""
+    """Read a memo; return False, without effect, if it is of other batches."""
     if memo.get("identity") != self.identity:
       return False
-    self.learn([(fact[0], fact[1], fact[2]) for fact in memo["facts"]])
+    self.merge([ProgressMark(*mark) for mark in memo["facts"]])
     return True
 
   @property
   def identity(self) -> str:
-    """What the batches depend on, in short."""
+    """Hash of everything that the batches depend on."""
     return f"{self._planner.identity}/{self.batch_size}"
 
-  def facts(self, step: int) -> list[Fact]:
-    """What this instance knows of where the rows of `step` lie."""
-    return self._lanes.facts(step)
+  def progress_marks(self, step: int) -> list[ProgressMark]:
+    """Return what this instance knows of where the rows of `step` are."""
+    return self._lanes.progress_marks(step)
 
-  def learn(self, facts: list[Fact]) -> None:
-    """Take over another instance's `facts`."""
-    self._lanes.learn(facts)
+  def merge(self, marks: list[ProgressMark]) -> None:
+    """Add the progress marks of another instance."""
+    self._lanes.merge(marks)
 
 
 class _Steps:
@@ -186,21 +192,21 @@ class _Steps:
   def __getitem__(self, index: int) -> tuple[Batch, list[Any]]:
     step = self._start + operator.index(index)
     batch = self._pipeline.batch(step, self._rows)
-    # A thread of this process has learnt them already.
-    return batch, self._pipeline.facts(step) if self._remote else []
+    # A thread shares its pipeline with the iterator, which needs no marks.
+    return batch, self._pipeline.progress_marks(step) if self._remote else []
 
 
 class TrainIterator(Iterator[Batch]):
-  """Batches in the order of steps, prefetched; close it when done."""
+  """Yields prefetched batches in the order of steps; close it when done."""
 
   def __init__(self, pipeline: Pipeline, source: Any) -> None:
     self._pipeline = pipeline
     self._source = source
 
   def __next__(self) -> Batch:
-    batch, facts = next(self._source)
-    # A worker process found these out; the memo is made in this one.
-    self._pipeline.learn(facts)
+    batch, marks = next(self._source)
+    # Worker processes find them, and the memo is made in this process.
+    self._pipeline.merge(marks)
     return batch
 
   def close(self) -> None:
@@ -222,21 +228,24 @@ def train_iterator(
   prefetch: int = 4,
   rows: slice | None = None,
 ) -> TrainIterator:
-  """Batches of `start_step`, `start_step + 1`, …, made ahead of time.
+  """Make the batches of `start_step`, `start_step + 1`, … ahead of time.
 
   Args:
-    pipeline: whose batches; it learns what its `memo` needs from them.
+    pipeline: makes the batches, and gets the progress marks for its `memo`.
     start_step: the first step.
-    workers: 0 prefetches in a thread; more start as many processes, which
-      needs a `__main__` guard and parsed absl flags.
-    prefetch: batches held ready, for each worker; at least 1.
+    workers: worker processes, which need a `__main__` guard and parsed absl
+      flags; 0 prefetches in a thread.
+    prefetch: batches held ready for each worker, at least 1.
     rows: the part of the global batch that this host feeds.
+
+  Raises:
+    ValueError: `workers` or `prefetch` is too small.
   """
   if workers < 0 or prefetch < 1:
     raise ValueError(
       f"data.workers={workers} data.prefetch={prefetch}; give at least 0 and 1"
     )
-  # One thread: planning is Python, and more would only wait for each other.
+  # One thread, because planning is Python and holds the interpreter lock.
   dataset = grain.MapDataset.source(
     _Steps(pipeline, start_step, rows, remote=workers > 0)
   ).to_iter_dataset(

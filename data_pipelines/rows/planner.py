@@ -99,11 +99,11 @@ class Planner:
     return PAIR_OBJECTIVES[self._objective.next_sentence].label("random")
 
   def rng(self, epoch: int, block: int) -> HostRng:
-    """Random numbers of one block in one epoch."""
+    """Return the random numbers of a block in an epoch."""
     return HostRng(*self._identity, epoch, block)
 
   def block_order(self, epoch: int) -> np.ndarray:
-    """The blocks in the order in which the epoch visits them."""
+    """Return the blocks in the order in which an epoch visits them."""
     rng = HostRng(*self._identity, epoch, "blocks")
     return rng.permutation("order", self.split.num_blocks)
 
@@ -118,7 +118,7 @@ class Planner:
     )
 
   def rows(self, epoch: int, block: int) -> Rows:
-    """Rows of a block, in the order in which they are taken."""
+    """Plan the rows of a block, in the order in which they are taken."""
     return self._pack(self.examples(epoch, block), self.rng(epoch, block))
 
   def _pack(self, examples: Examples, rng: HostRng) -> Rows:
@@ -139,7 +139,7 @@ class Planner:
     )
 
   def _sampled(self) -> list[int]:
-    """A bounded, even sample: the index of a large store is not read whole."""
+    """Sample blocks evenly; the index of a large store is not read whole."""
     blocks = self.split.num_blocks
     count = min(blocks, _SAMPLED_BLOCKS)
     return [(2 * number + 1) * blocks // (2 * count) for number in range(count)]
@@ -150,15 +150,15 @@ class Planner:
 
   @functools.cached_property
   def report(self) -> Mapping[str, float]:
-    """What the rows are like, from at most four blocks of the first epoch.
+    """Statistics of the rows, from at most four blocks of the first epoch.
 
-    Returns:
-      `mean_example_length` in tokens with specials; `num_packs` and
-      `examples_per_row`; `efficiency`, the share of positions that are no
-      padding; `random_share` of examples, 0 where nothing is random;
-      `truncated_share` of own tokens; `random_token_share`, tokens of random
-      partners over own tokens; `examples_per_epoch` and `rows_per_epoch`,
-      estimates unless the split has at most four blocks.
+    `mean_example_length` is in tokens, special ones included. `num_packs` and
+    `examples_per_row` are of a row. `efficiency` is the share of positions
+    without padding. `random_share` is the share of examples with a random
+    second segment, `truncated_share` the share of the blocks' tokens that are
+    in no example, `random_token_share` the tokens of random segments over the
+    blocks' tokens. `examples_per_epoch` and `rows_per_epoch` are estimates
+    unless the split has at most four blocks.
     """
     sample, blocks = self._sample, self._sampled()
     lengths = np.concatenate([examples.lengths() for examples in sample])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows that are planned and not yet read: which tokens stand where."""
+"""Planned rows: which ranges of tokens are where, before any is read."""
 
 import dataclasses
 import functools
@@ -17,14 +17,14 @@ Index = slice | np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-  """Rows in a row, as ranges of tokens; examples and segments as `Examples`.
+  """A sequence of rows of packed examples; examples are as in `Examples`.
 
   Attributes:
-    examples_N: int64, examples of each row.
-    keys_E2: uint32, the masking key of each example.
+    examples_N: int64, number of examples of each row.
+    keys_E2: uint32, masking key of each example.
     labels_E: int64, as `pair_label_BR`.
-    segments_E: int64, segments of each example.
-    address_K, length_K, type_K: int64, the segments.
+    segments_E: int64, number of segments of each example.
+    address_K, length_K, type_K: int64, the segments of all examples.
   """
 
   examples_N: np.ndarray
@@ -40,17 +40,17 @@ class Rows:
 
   @functools.cached_property
   def starts(self) -> tuple[np.ndarray, np.ndarray]:
-    """First example of each row, and first segment of each row: [N + 1]."""
+    """First example and first segment of each row: int64 [N + 1] each."""
     example_N1 = np.concatenate(([0], np.cumsum(self.examples_N)))
     segment_E1 = np.concatenate(([0], np.cumsum(self.segments_E)))
     return example_N1, segment_E1[example_N1]
 
   def lengths(self) -> np.ndarray:
-    """Length of each example with [CLS] and [SEP]s: int64 [E]."""
+    """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
     return measure_examples(self.segments_E, self.length_K)
 
   def cut(self, first: int, count: Sized) -> Self:
-    """As many rows as `count` is long, from `first` on; views, no copies."""
+    """Return `len(count)` rows from `first` on, as views."""
     stop = first + len(count)
     if first == 0 and stop == len(self):
       return self
@@ -60,10 +60,10 @@ class Rows:
     return self._index(slice(first, stop), examples, segments)
 
   def select(self, rows_N: np.ndarray) -> Self:
-    """Rows of these numbers, in that order."""
+    """Return copies of the rows `rows_N`, in that order."""
     example_N1, segment_N1 = self.starts
     order_E = flatten_ranges(example_N1[rows_N], self.examples_N[rows_N])
-    # Examples of a row lie together, and so do its segments.
+    # The examples of a row are consecutive, and so are its segments.
     first_N = segment_N1[rows_N]
     order_K = flatten_ranges(first_N, segment_N1[rows_N + 1] - first_N)
     return self._index(rows_N, order_E, order_K)
@@ -81,7 +81,7 @@ class Rows:
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
-  """Rows of all parts, one after another."""
+  """Concatenate rows."""
   if len(parts) == 1:
     return parts[0]
   return Rows(

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the texts and pairs of a store are like, counted from its index.
+"""Statistics of the texts, tokens and pairs of a store, from its index.
 
-No token is read. The index is memory-mapped and looked at block by block; of
-a store with more than `MAX_SENTENCES` sentences an even sample of blocks.
+No token is read. The index is memory-mapped and counted block by block, for a
+store with more than `MAX_SENTENCES` sentences in an even sample of blocks.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ _PENDING = 1 << 20
 
 
 class Tally:
-  """How often each number occurs, exactly.
+  """Counts how often each number occurs, exactly.
 
-  Memory grows with the distinct numbers alone: lengths that sum to n have at
-  most √(2n) of them.
+  Memory grows with the number of distinct values: lengths that add up to n have
+  at most √(2n) of them.
   """
 
   def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Tally:
     self._pending = 0
 
   def add(self, values: np.ndarray) -> None:
-    """Count more whole numbers."""
+    """Count more integers."""
     distinct, counts = np.unique(values, return_counts=True)
     self._parts.append((distinct.astype(np.int64), counts))
     self._pending += len(distinct)
@@ -61,24 +61,24 @@ class Tally:
 
   @property
   def mean(self) -> float:
-    """Mean of all numbers; 0 where there are none."""
+    """Mean of all numbers; 0 if nothing was counted."""
     values, counts = self._merge()
     return float(values @ counts) / max(len(self), 1)
 
   def percentile(self, percent: int) -> int:
-    """The least number that so many percent of all do not exceed."""
+    """Return the nearest-rank percentile."""
     values, counts = self._merge()
     rank = max(-(-percent * int(counts.sum()) // 100), 1)
     return int(values[np.searchsorted(np.cumsum(counts), rank)])
 
   def share(self, first: int, last: int) -> float:
-    """Share of the numbers from `first` to `last`, both included."""
+    """Return the share of numbers from `first` to `last`, both included."""
     values, counts = self._merge()
     inside = (values >= first) & (values <= last)
     return float(counts[inside].sum()) / max(len(self), 1)
 
   def histogram(self, edges: np.ndarray) -> np.ndarray:
-    """Numbers in each [edge, next edge): int64 [edges - 1]."""
+    """Count the numbers in each [edge, next edge): int64 [edges - 1]."""
     values, counts = self._merge()
     below = np.append(0, np.cumsum(counts))
     return np.diff(below[np.searchsorted(values, edges)])
@@ -88,10 +88,10 @@ class Tally:
 class TextStatistics:
   """Sizes of a split's documents and sentences.
 
-  A sentence that was too long for the store counts as its parts.
+  Each part of a sentence that was too long for the store counts as a sentence.
 
   Attributes:
-    counted: share of the split's sentences that was looked at.
+    counted: share of the split's sentences that was counted.
     sentences_per_document, tokens_per_sentence, tokens_per_document: sizes.
   """
 
@@ -104,7 +104,7 @@ class TextStatistics:
 def count_texts(
   split: Split, max_sentences: int = MAX_SENTENCES
 ) -> TextStatistics:
-  """Count a split's documents and sentences, of a large one about so many."""
+  """Count a split's documents and sentences, about `max_sentences` of them."""
   count = split.num_blocks
   if split.num_sentences > max_sentences:
     count = max(count * max_sentences // split.num_sentences, 1)
@@ -122,7 +122,7 @@ def count_texts(
 
 
 def sample_blocks(num_blocks: int, count: int) -> list[int]:
-  """At most `count` blocks, evenly spread; those of `Planner.report` for 4."""
+  """Choose `count` blocks or fewer, evenly; 4 are those of `Planner.report`."""
   count = min(num_blocks, count)
   return [
     (2 * number + 1) * num_blocks // (2 * count) for number in range(count)
@@ -134,13 +134,13 @@ class TokenStatistics:
   """How a split uses its vocabulary.
 
   Attributes:
-    tokens: all of them.
-    unknown: those that are the unknown piece.
-    words: those that begin a word; punctuation marks are words of WordPiece,
-      and go on with the word before them in SentencePiece.
-    ordinary: pieces that text can have: neither special nor an unused slot.
-    never: those of them that do not occur.
-    ranked_N: int64, ids of all pieces that occur, the commonest first.
+    tokens: number of tokens.
+    unknown: number of unknown tokens.
+    words: tokens that begin a word; a punctuation mark is a word in WordPiece,
+      and continues the word before it in SentencePiece.
+    ordinary: vocabulary items that are neither special nor reserved.
+    never: ordinary vocabulary items that do not occur.
+    ranked_N: int64, ids of the tokens that occur, most frequent first.
   """
 
   tokens: int
@@ -152,7 +152,7 @@ class TokenStatistics:
 
   @property
   def fertility(self) -> float:
-    """Pieces a word."""
+    """Tokens a word."""
     return self.tokens / max(self.words, 1)
 
   @property
@@ -164,7 +164,7 @@ class TokenStatistics:
 def count_tokens(
   counts_V: np.ndarray, vocabulary: Vocabulary
 ) -> TokenStatistics:
-  """Read off a split's `piece_counts` how it uses the vocabulary."""
+  """Compute from a split's `token_counts` how it uses the vocabulary."""
   ranked_V = np.argsort(-counts_V, kind="stable")
   ordinary_W = vocabulary.ordinary_W
   return TokenStatistics(
@@ -181,15 +181,15 @@ class PairShares(NamedTuple):
   """Why second segments are random, in one format at one length.
 
   An example with one sentence has no continuation, so that its B is random;
-  every other one's is with a chance of a half.
+  the B of any other example is random with probability 0.5.
 
   Attributes:
-    input_format, seq_length: as the configs call them.
-    examples: looked at.
-    lone_documents: share of them that are a document of one sentence.
-    lone_ends: that are the last sentence of a longer document.
-    lone_long: whose first sentence fills the example by itself.
-    measured: whose B is random.
+    input_format, seq_length: fields of the config.
+    examples: number of examples.
+    lone_documents: share of examples that are a document of one sentence.
+    lone_ends: share that are the last sentence of a longer document.
+    lone_long: share whose first sentence fills the example by itself.
+    measured: share whose B is random.
   """
 
   input_format: str
@@ -215,8 +215,8 @@ class PairShares(NamedTuple):
 def measure_pairs(store: Store) -> Iterator[PairShares]:
   """Measure nsp's training pairs, from at most four blocks of each format.
 
-  The blocks and rows are those that `formats.report_formats` measures. Yields
-  nothing where there is one document: it has no partner.
+  The blocks and rows are those of `format_report.report_formats`. Yields
+  nothing where there is only one document.
   """
   split = store.split("train")
   if split.num_documents < 2:
@@ -229,7 +229,7 @@ def measure_pairs(store: Store) -> Iterator[PairShares]:
         "train",
         objective=objective,
         seq_length=seq_length,
-        max_packs=1,  # has no part in the examples
+        max_packs=1,  # does not change the examples
         seed=0,
       )
       sums = sum(
@@ -244,7 +244,7 @@ def measure_pairs(store: Store) -> Iterator[PairShares]:
 def _count_lone(
   planner: Planner, objective: ObjectiveConfig, block: int
 ) -> np.ndarray:
-  """Examples, the three kinds of lone ones, and random ones: int64 [5]."""
+  """Count examples, the three kinds of lone ones, random ones: int64 [5]."""
   text = read_text(planner.split, block)
   examples = planner.examples(0, block)
   first_E = examples.ids_E

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ranges of a split's tokens, out of the records that were read last."""
+"""Read ranges of a split's tokens, with a cache of records."""
 
 import threading
 
@@ -12,12 +12,12 @@ from data_pipelines.store.store import Split
 
 
 class TokenReader:
-  """Gathers ranges of tokens; keeps whole records, in slots of one array.
+  """Gathers ranges of tokens; caches whole records in slots of one array.
 
-  Random partners lie anywhere, and a record read costs more than the tokens
-  taken from it; a split below `max_bytes` is in memory after its first epoch.
-  Of a larger one the text that lanes walk through stays, and records that only
-  a random partner needed go first.
+  Random partners are anywhere in a split, and reading a record costs more than
+  copying tokens from it. A split below `max_bytes` is in memory after its first
+  epoch. Of a larger split the records that only a random partner needed are
+  evicted first, so that the text that lanes walk through stays.
   """
 
   def __init__(self, split: Split, max_bytes: int = 512 << 20) -> None:
@@ -25,17 +25,21 @@ class TokenReader:
     self._max_bytes = max_bytes
     slots = max_bytes // (MAX_RECORD * split.dtype.itemsize)
     slots = max(1, min(split.num_records, slots))
-    # Not initialised: a page of it is real when a record lies there.
+    # Not initialized: a page takes memory when a record is written to it.
     self._tokens = np.empty((slots, MAX_RECORD), split.dtype)
-    self._slots = np.full(split.num_records, -1, np.int32)  # of each record
-    self._records = np.full(slots, -1, np.int64)  # in each slot
-    self._used = np.zeros(slots, np.int64)  # when last; 0: by a partner only
+    self._slots = np.full(
+      split.num_records, -1, np.int32
+    )  # slot of each record, or −1
+    self._records = np.full(slots, -1, np.int64)  # record in each slot, or −1
+    self._used = np.zeros(
+      slots, np.int64
+    )  # time of last use; 0 for random partners
     self._free = list(range(slots - 1, -1, -1))
     self._clock = 0
     self._lock = threading.Lock()
 
   def __getstate__(self) -> tuple[Split, int]:
-    # A worker process fills its own.
+    # A worker process has a cache of its own.
     return (self._split, self._max_bytes)
 
   def __setstate__(self, state: tuple[Split, int]) -> None:
@@ -50,13 +54,13 @@ class TokenReader:
     after_K: np.ndarray | int = 0,
     passing_K: np.ndarray | None = None,
   ) -> np.ndarray:
-    """Tokens of every range, one after another.
+    """Return the tokens of all ranges, one after another.
 
     Args:
       address_K: first token of each range, counted in the split.
-      length_K: its tokens, at least one.
-      before_K: places to leave in front of each range, of any content.
-      after_K: places to leave behind it.
+      length_K: tokens of each range, at least one.
+      before_K: places before each range that get any content.
+      after_K: places after each range that get any content.
       passing_K: bool, ranges whose records are unlikely to be needed again.
 
     Raises:
@@ -65,16 +69,16 @@ class TokenReader:
     starts = self._split.records[1]
     end_K = address_K + length_K
     first_K = np.searchsorted(starts, address_K, "right") - 1
-    pieces_K = np.searchsorted(starts, end_K) - first_K
-    range_J = np.repeat(np.arange(len(address_K)), pieces_K)
-    record_J = flatten_ranges(first_K, pieces_K)
+    parts_K = np.searchsorted(starts, end_K) - first_K
+    range_J = np.repeat(np.arange(len(address_K)), parts_K)
+    record_J = flatten_ranges(first_K, parts_K)
     start_J = starts[record_J]
     first_J = np.maximum(address_K[range_J], start_J) - start_J
     count_J = np.minimum(end_K[range_J], starts[record_J + 1]) - start_J
     count_J -= first_J
-    ends = np.cumsum(pieces_K)
-    first_J[ends - pieces_K] -= before_K
-    count_J[ends - pieces_K] += before_K
+    ends = np.cumsum(parts_K)
+    first_J[ends - parts_K] -= before_K
+    count_J[ends - parts_K] += before_K
     count_J[ends - 1] += after_K
     passing_J = np.zeros(len(range_J), bool)
     if passing_K is not None:
@@ -89,14 +93,14 @@ class TokenReader:
     count_J: np.ndarray,
     passing_J: np.ndarray,
   ) -> np.ndarray:
-    """Pieces of records, each within one but for what is left around it."""
+    """Copy parts of records; a part may reach beyond its record by padding."""
     slot_J = self._find(record_J, passing_J)
     if slot_J is None:
       half = len(record_J) // 2
-      pieces = (record_J, first_J, count_J, passing_J)
+      parts = (record_J, first_J, count_J, passing_J)
       return np.concatenate(
         [
-          self._take(*(values[part] for values in pieces))
+          self._take(*(values[part] for values in parts))
           for part in (slice(half), slice(half, None))
         ]
       )
@@ -104,13 +108,13 @@ class TokenReader:
     offset_J = slot_J * MAX_RECORD + first_J - ends + count_J
     at = np.repeat(offset_J, count_J)
     at += count_up(int(ends[-1]))
-    # What lies outside of everything stands where any token may.
+    # Indices outside of the array are places that may get any token.
     return self._tokens.reshape(-1).take(at, mode="clip")
 
   def _find(
     self, record_J: np.ndarray, passing_J: np.ndarray
   ) -> np.ndarray | None:
-    """Slots of the records, read if need be; None if they are too many."""
+    """Return the slots of the records, read if absent; None if too many."""
     self._clock += 1
     slot_J = self._slots[record_J]
     absent_J = slot_J < 0
@@ -132,7 +136,7 @@ class TokenReader:
     used[needed] = self._clock
     free = np.array(self._free, np.int64)
     used[free] = self._clock
-    # Some more than needed, so that not every batch has to choose.
+    # A sixteenth of all slots, so that not every batch has to evict.
     rest = len(used) - len(np.unique(needed)) - len(free)
     count = min(max(count, len(used) // 16), rest)
     oldest = np.argpartition(used, count - 1)[:count]

@@ -349,11 +349,14 @@ def test_mistakes_are_refused_in_one_line(folder, tmp_path, monkeypatch):
   other = synthetic.make_store(tmp_path / "foreign", documents).path
   cases = [
     ("", "data.store is not given"),
-    (f"{long}", "is no store and weight; give PATH=WEIGHT"),
-    (f"{long}=1,", "'' is no store and weight"),
-    ("=1", "'=1' is no store and weight"),
+    (f"{long}", "is not a store and its weight; give PATH=WEIGHT"),
+    (f"{long}=1,", "'' is not a store and its weight"),
+    ("=1", "'=1' is not a store and its weight"),
     (f"{long}=", "weight '' of"),
-    (f"{long}=most", "weight 'most' of .*long is no number above 0; give PATH"),
+    (
+      f"{long}=most",
+      "weight 'most' of .*long is not a number above 0; give PATH",
+    ),
     (f"{long}=0", "weight '0' of"),
     (f"{long}=-1", "weight '-1' of"),
     (f"{long}=nan", "weight 'nan' of"),
