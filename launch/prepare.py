@@ -62,7 +62,9 @@ def define_flags() -> None:
     flags.DEFINE_bool,
     flags.DEFINE_integer,
   )
-  text("output", None, "Folder to write, also in a bucket.", required=True)
+  text(
+    "output", None, "Folder of the store, here or in a bucket.", required=True
+  )
   enum(
     "sentences",
     "segment",
@@ -104,18 +106,26 @@ def _define_source_flags() -> None:
   text(
     "corpus",
     None,
-    f"Comma-separated list of: {corpus.USAGE}.",
+    f"Comma-separated list; each entry is one of: {corpus.USAGE}.",
     required=True,
   )
   enum(
     "documents",
     "file",
     list(corpus.DOCUMENTS),
-    "Whether a .txt file is one document, or has one document between each two "
-    "blank lines.",
+    "file makes a .txt file one document; blank_line starts a new document "
+    "after each blank line.",
   )
-  text("text_field", "text", "JSON field, parquet column or TFDS feature.")
-  text("tfds_data_dir", "", "Folder of prepared TFDS data sets.")
+  text(
+    "text_field",
+    "text",
+    "JSON field, parquet column or TFDS feature with the text.",
+  )
+  text(
+    "tfds_data_dir",
+    "",
+    "Folder of prepared TFDS data sets; '' is TFDS's default.",
+  )
   text(
     "validation",
     "0.05",

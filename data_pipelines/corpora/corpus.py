@@ -37,7 +37,7 @@ KINDS = {
   ),
   "tfds:": SourceKind(tfds_corpus.open_splits, tfds_corpus.USAGE),
 }
-USAGE = ", ".join(kind.usage for kind in KINDS.values())
+USAGE = "; ".join(kind.usage for kind in KINDS.values())
 
 
 class Corpus:

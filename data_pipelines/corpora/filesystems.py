@@ -78,7 +78,9 @@ def find_files(part: str, known: Callable[[str], bool]) -> list[File]:
   found = _remote(part, known) if "://" in part else _local(part, known)
   if not found:
     what = "matches no file" if glob.has_magic(part) else "does not exist"
-    raise ValueError(f"corpus {part} {what}; give stdlib, files or globs")
+    raise ValueError(
+      f"corpus {part} {what}; give a file, folder or glob that exists"
+    )
   return found
 
 

@@ -49,8 +49,8 @@ def find_builder(part: str, name: str, data_dir: str) -> Any:
   except ValueError:
     found = getattr(builder.info.file_format, "value", "older")
     raise ValueError(
-      f"corpus {part} is prepared in {found} files, of which TFDS loses "
-      "records or needs TensorFlow; prepare it in another folder: "
+      f"corpus {part} is prepared in {found} files, which TFDS cannot read "
+      "completely, or only with TensorFlow; prepare it in another folder: "
       f"{_command(name)}"
     ) from None
 
@@ -166,7 +166,7 @@ def _command(name: str) -> str:
 
 
 def _missing(root: pathlib.Path, name: str) -> str:
-  """Say which folder is missing on the way, and which ones exist."""
+  """Name the first folder of the data set that is missing, and its siblings."""
   head, _, version = name.partition(":")
   dataset, _, config = head.partition("/")
   folder = root

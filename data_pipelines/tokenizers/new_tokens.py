@@ -49,7 +49,7 @@ class Coverage(NamedTuple):
 
 
 class WordTokenizer:
-  """WordPiece for single words, and for tokens as if they were not known."""
+  """WordPiece for single words, and for the text of new "##" tokens."""
 
   def __init__(self, tokens: Iterable[str]) -> None:
     vocabulary = {token: id_ for id_, token in enumerate(tokens)}
