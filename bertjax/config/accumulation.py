@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Into how many micro-batches a batch is cut to fit. No JAX here."""
+"""How many micro-batches a global batch is split into. No JAX here."""
 
 import dataclasses
 
@@ -9,9 +9,9 @@ from bertjax.config.checks import mesh_shape
 
 
 def fit_batches(config: PretrainConfig, num_devices: int) -> PretrainConfig:
-  """Fill in accumulation where `positions_per_device` asks for it.
+  """Fill in the accumulation where `positions_per_device` limits it.
 
-  One that is given (more than 1, in phase 2 more than 0) stays.
+  An accumulation that is given (more than 1, in phase 2 more than 0) stays.
 
   Raises:
     ValueError: a mesh that does not multiply to `num_devices`.
@@ -22,24 +22,28 @@ def fit_batches(config: PretrainConfig, num_devices: int) -> PretrainConfig:
   data, fsdp, _ = mesh_shape(config.mesh, num_devices)
   first, second = config.optimizer, config.phase2
   if first.accumulation == 1:
-    parts = _parts(
+    parts = _fewest(
       config.batch_size, data * fsdp, config.data.seq_length, limit
     )
     first = dataclasses.replace(first, accumulation=parts)
   if second.steps and not second.accumulation:
     rows = second.batch_size or config.batch_size
-    parts = _parts(rows, data * fsdp, second.seq_length, limit)
+    parts = _fewest(rows, data * fsdp, second.seq_length, limit)
     second = dataclasses.replace(second, accumulation=parts)
   return dataclasses.replace(config, optimizer=first, phase2=second)
 
 
-def _parts(rows: int, shards: int, length: int, limit: int) -> int:
-  """Fewest parts of equal size; single rows where not even one fits."""
+def _fewest(rows: int, shards: int, length: int, limit: int) -> int:
+  """Return the fewest equal micro-batches whose positions fit a device.
+
+  Where a single row does not fit, each micro-batch has one row a device.
+  """
   if rows % shards:
-    return 1  # which is refused, with the batch as it was given
-  own = rows // shards
+    return 1  # check_mesh refuses this batch, with the size that was given
+  rows_per_shard = rows // shards
   return next(
     parts
-    for parts in range(1, own + 1)
-    if own % parts == 0 and (own // parts * length <= limit or parts == own)
+    for parts in range(1, rows_per_shard + 1)
+    if rows_per_shard % parts == 0
+    and (rows_per_shard // parts * length <= limit or parts == rows_per_shard)
   )

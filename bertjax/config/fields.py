@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a config's fields declare, and the checks that follow from it.
+"""Declarations beside a config's fields, and the checks that follow from them.
 
 A field's type says which values it takes, when a run reads it, and what runs
 did before there was the field:
@@ -68,7 +68,7 @@ class Below(Bound):
 
 @dataclasses.dataclass(frozen=True)
 class ReadWhen:
-  """The runs that read a field; the others refuse a value of their own for it.
+  """Which runs read a field; other runs refuse a value that is not its default.
 
   Attributes:
     condition: completes "is read only with …"; {} stands for the dotted name
@@ -101,7 +101,7 @@ def hints(kind: type) -> dict[str, Any]:
 
 
 def plain(hint: Any) -> Any:
-  """Return a declared type without what it says beside the type."""
+  """Return a declared type without its annotations."""
   return _unpacked(hint)[0]
 
 
@@ -159,7 +159,7 @@ def drop_unread(config: Any) -> Any:
 
 
 def unread(config: Any) -> Iterator[tuple[str, dataclasses.Field, ReadWhen]]:
-  """Yield the fields that are not their default and that no one reads.
+  """Yield the fields that have another value than their default, unread.
 
   Yields:
     The dotted name, the field, and when it is read.
@@ -248,13 +248,16 @@ def _check_kind(kind: Any, value: Any, name: str, default: Any) -> None:
     return
   example = f", such as {default}" if kind is tuple and default else ""
   raise ValueError(
-    f"{name}={value!r} is a {type(value).__name__}; give a {kind.__name__}"
-    f"{example}"
+    f"{name}={value!r} is {_named(type(value))}; give {_named(kind)}{example}"
   )
 
 
+def _named(kind: type) -> str:
+  return f"{'an' if kind is int else 'a'} {kind.__name__}"
+
+
 def _wanted(bounds: list[Bound], default: Any) -> str:
-  """Say which values hold, and which one is usual between two bounds."""
+  """Return the range in words, with the default as its example."""
   if [type(each) for each in bounds] == [AtLeast, AtMost]:
     wanted = f"{bounds[0].limit} to {bounds[1].limit}"
   else:

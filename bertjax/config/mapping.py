@@ -47,8 +47,8 @@ def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
     if dataclasses.is_dataclass(declared[name]):
       if not isinstance(value, Mapping):
         raise ValueError(
-          f"{path}={value!r} is a {type(value).__name__}; give a field of it, "
-          f"as {path}.{next(iter(hints(declared[name])))}"
+          f"{path}={value!r} is one value; give a field of {path}, as "
+          f"{path}.{next(iter(hints(declared[name])))}"
         )
       values[name] = _build(declared[name], value, f"{path}.")
     else:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every config and every overlay builds, and a misspelt one is refused."""
+"""Every config and every overlay builds, and a misspelled one is refused."""
 
 import dataclasses
 import importlib
@@ -11,13 +11,16 @@ import pytest
 
 from bertjax.config import (
   SIZES,
+  FinetuneConfig,
   PretrainConfig,
   accumulation,
+  check_read,
   checks,
   from_mapping,
   phases,
 )
-from configs import common, hardware, pretrain
+from configs import common, demo, finetune, hardware, pretrain
+from configs.sweeps import nsp
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = sorted(
@@ -56,7 +59,8 @@ def test_every_overlay_makes_a_run(argument):
       assert config.model.num_layers == published.num_layers
       assert config.model.hidden_size == published.hidden_size
       assert config.model.num_heads == published.num_heads
-  # The store decides how many pieces there are.
+  check_read(config)
+  # The store decides the size of the vocabulary.
   assert config.model.vocab_size == 0
 
 
@@ -69,6 +73,7 @@ def test_hardware_takes_a_large_batch_in_the_fewest_parts_that_fit(name, size):
   config = dataclasses.replace(
     config, model=dataclasses.replace(config.model, vocab_size=30_592)
   )
+  check_read(config)
   config = accumulation.fit_batches(config, kind.chips)
   checks.check_pretrain(config, num_devices=kind.chips, vocab_size=30_522)
   first, second = phases.split_phases(config)
@@ -81,8 +86,28 @@ def test_hardware_takes_a_large_batch_in_the_fewest_parts_that_fit(name, size):
   assert config.compute.dtype == "bfloat16"
 
 
+@pytest.mark.parametrize("name", hardware.KINDS)
+def test_hardware_chooses_no_generator_where_nothing_drops(name):
+  made = pretrain.get_config(f"hardware={name},recipe=short")
+  check_read(from_mapping(PretrainConfig, made.to_dict()))
+
+
+@pytest.mark.parametrize(
+  "config",
+  [
+    finetune.get_config("task=stdlib"),
+    finetune.get_config("task=table"),
+    demo.finetune(),
+    demo.finetune_all_labels(),
+    nsp.get_config().finetune,
+  ],
+)
+def test_configs_of_fine_tuning_set_only_what_is_read(config):
+  check_read(from_mapping(FinetuneConfig, config.to_dict()))
+
+
 def test_published_steps_are_too_small_for_two_slices():
-  """And the line says what would do."""
+  """The message names the smallest batch size that fits."""
   made = pretrain.get_config("hardware=v5e-2x256,size=base")
   config = from_mapping(PretrainConfig, made.to_dict())
   with pytest.raises(ValueError, match=r"batch_size=256 .* = 512; give 512"):

@@ -262,6 +262,10 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
     (["--bundle=nowhere"], "nowhere is not a bundle"),
     (["--init=random"], "init"),
     (["--config.nope.text=x"], "the config has no field 'nope'"),
+    (
+      ["--config.optimizer.warmup_steps=9"],
+      "no field 'warmup_steps'; give --config.warmup_rate",
+    ),
     (["--config.task.lable=x"], "no field 'lable' Did you mean \"label\""),
     (
       ["--config=configs/finetune.py:task=poem"],

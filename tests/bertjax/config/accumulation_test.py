@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A batch is cut into the fewest equal parts that fit a device."""
+"""A batch is split into the fewest equal micro-batches that fit a device."""
 
 import dataclasses
 

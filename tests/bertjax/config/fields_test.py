@@ -20,6 +20,7 @@ from bertjax.config import (
   from_mapping,
 )
 from bertjax.config.fields import Above, AtLeast, AtMost, Before, Below
+from tests.testing.configs import replaced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Outer:
 
 
 @pytest.mark.parametrize(
-  ("changes", "told"),
+  ("changes", "message"),
   [
     ({"kind": "c"}, "inner.kind='c'; give one of a, b"),
     ({"count": 0}, "inner.count=0; give 1 or more"),
-    ({"count": 1.0}, "inner.count=1.0 is a float; give a int"),
-    ({"count": True}, "inner.count=True is a bool; give a int"),
+    ({"count": 1.0}, "inner.count=1.0 is a float; give an int"),
+    ({"count": True}, "inner.count=True is a bool; give an int"),
     ({"ratio": 1.0}, "inner.ratio=1.0; give more than 0 and less than 1, such"),
     ({"ratio": math.nan}, "inner.ratio=nan; give more than 0"),
     ({"ratio": math.inf}, "inner.ratio=inf; give more than 0"),
@@ -56,15 +57,15 @@ class Outer:
       "inner.rates=0.1 is a float; give a tuple, such as (0.1,)",
     ),
     ({"rates": (0.1, 0.0)}, "inner.rates[1]=0.0; give more than 0"),
-    ({"flag": 1}, "inner.flag=1 is a int; give a bool"),
+    ({"flag": 1}, "inner.flag=1 is an int; give a bool"),
     ({"path": None}, "inner.path=None is a NoneType; give a str"),
   ],
 )
-def test_a_value_that_a_field_does_not_take_is_one_line(changes, told):
-  with pytest.raises(ValueError, match=re.escape(told)) as caught:
+def test_a_value_that_a_field_does_not_take_is_one_line(changes, message):
+  with pytest.raises(ValueError, match=re.escape(message)) as caught:
     check_types(Outer(dataclasses.replace(Inner(), **changes)))
   assert "\n" not in str(caught.value)
-  with pytest.raises(ValueError, match=re.escape(told)):
+  with pytest.raises(ValueError, match=re.escape(message)):
     from_mapping(Outer, {"inner": changes})
 
 
@@ -153,18 +154,6 @@ FINETUNING = {
 }
 
 
-def replaced(config, changes):
-  """`config` with {"group.name": value} changed."""
-  for path, value in changes.items():
-    group, _, name = path.rpartition(".")
-    if group:
-      inner = dataclasses.replace(getattr(config, group), **{name: value})
-      config = dataclasses.replace(config, **{group: inner})
-    else:
-      config = dataclasses.replace(config, **{name: value})
-  return config
-
-
 @pytest.mark.parametrize(
   ("config", "table"),
   [(PretrainConfig(), PRETRAINING), (FinetuneConfig(), FINETUNING)],
@@ -203,9 +192,9 @@ def test_a_field_is_refused_where_it_is_not_read_and_taken_where_it_is(
 
 
 def test_a_condition_names_fields_in_full():
-  told = (
+  message = (
     "optimizer.schedule_power=2.0 is read only with optimizer.schedule="
     "polynomial; give that, or leave optimizer.schedule_power at 0.5"
   )
-  with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+  with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
     check_read(replaced(PretrainConfig(), {"optimizer.schedule_power": 2.0}))

@@ -9,6 +9,7 @@ import pytest
 
 from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig, fields
 from bertjax.config.identity import check_identity, identity
+from tests.testing.configs import replaced
 
 CONFIG = PretrainConfig()
 
@@ -18,11 +19,7 @@ def of(config, store="a" * 64, tokenizer="b" * 64):
 
 
 def changed(path, value):
-  *groups, name = path.split(".")
-  if not groups:
-    return dataclasses.replace(CONFIG, **{name: value})
-  inner = dataclasses.replace(getattr(CONFIG, groups[0]), **{name: value})
-  return dataclasses.replace(CONFIG, **{groups[0]: inner})
+  return replaced(CONFIG, {path: value})
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,14 @@ def test_an_int_is_taken_for_a_float_and_what_is_absent_is_the_default():
 
 
 @pytest.mark.parametrize(
-  ("kind", "mapping", "told"),
+  ("kind", "mapping", "message"),
   [
     (PretrainConfig, {"optimiser": {}}, "optimiser is no field of Pretrain"),
-    (PretrainConfig, {"model": 3}, "model=3 is a int; give .*model.num_layers"),
+    (
+      PretrainConfig,
+      {"model": 3},
+      "model=3 is one value; give .*model.num_layers",
+    ),
     (
       PretrainConfig,
       {"model": {"layers": 3}},
@@ -48,6 +52,6 @@ def test_an_int_is_taken_for_a_float_and_what_is_absent_is_the_default():
     ),
   ],
 )
-def test_a_field_that_is_not_there_is_refused(kind, mapping, told):
-  with pytest.raises(ValueError, match=told):
+def test_a_field_that_is_not_there_is_refused(kind, mapping, message):
+  with pytest.raises(ValueError, match=message):
     from_mapping(kind, mapping)

@@ -5,6 +5,7 @@
 import pytest
 
 from bertjax.config import (
+  FinetuneConfig,
   PretrainConfig,
   from_mapping,
   renamed,
@@ -66,18 +67,46 @@ def test_an_old_ledger_is_the_same_study(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("path", "value", "told"),
+  ("path", "value", "message"),
   [
     ("random_pieces", "all", "objective.random_pieces is now objective.rand"),
     ("mask_unit", "piece", "objective.mask_unit=piece is now .*=token"),
   ],
 )
-def test_an_old_name_is_refused_with_the_new_one(path, value, told, capsys):
-  with pytest.raises(ValueError, match=told):
+def test_an_old_name_is_refused_with_the_new_one(path, value, message, capsys):
+  with pytest.raises(ValueError, match=message):
     from_mapping(PretrainConfig, {"objective": {path: value}})
-  with pytest.raises(ValueError, match=told):
+  with pytest.raises(ValueError, match=message):
     common.fields({f"objective.{path}": value})
   given = f"--config.pretrain.objective.{path}={value}"
   with pytest.raises(SystemExit):
     cli._parse(["launch", given], "", takes_rest=False)
   assert "error: --config.pretrain.objective." in capsys.readouterr().err
+
+
+OPTIMIZER = {"name": "adamw_corrected", "beta1": 0.9}
+NEVER_READ = {"learning_rate": 1e-4, "warmup_steps": 10_000}
+
+
+@pytest.mark.parametrize("place", ["", "finetune"])
+def test_a_ledger_with_fields_that_were_never_read_is_the_same(tmp_path, place):
+  def identity_of(optimizer):
+    probe = {"optimizer": optimizer, "pooling": "cls", "warmup_rate": 0.1}
+    return {place: probe} if place else probe
+
+  TrialStore(tmp_path, identity_of({**OPTIMIZER, **NEVER_READ}))
+  TrialStore(tmp_path, identity_of(OPTIMIZER))
+  with pytest.raises(ValueError, match=r"beta1=0\.9, not 0\.8"):
+    TrialStore(tmp_path, identity_of({**OPTIMIZER, "beta1": 0.8}))
+
+
+def test_a_pretraining_config_keeps_its_rate_and_warmup():
+  stored = to_mapping(PretrainConfig())
+  assert renamed.current(stored) == stored
+
+
+def test_an_old_config_of_fine_tuning_is_read():
+  stored = to_mapping(FinetuneConfig())
+  stored["optimizer"] |= NEVER_READ
+  made = from_mapping(FinetuneConfig, renamed.current(stored))
+  assert made == FinetuneConfig()

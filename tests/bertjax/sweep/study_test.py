@@ -7,7 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from bertjax.config import PretrainConfig, SweepConfig, to_mapping
+from bertjax.config import (
+  PretrainConfig,
+  SweepConfig,
+  check_read,
+  from_mapping,
+  to_mapping,
+)
 from bertjax.sweep import study
 
 ARMS = {
@@ -75,6 +81,40 @@ def test_a_misspelt_field_is_refused():
 def test_a_sweep_that_compares_nothing_is_refused(changes, word):
   with pytest.raises(ValueError, match=word):
     study.make_trials(dataclasses.replace(CONFIG, **changes))
+
+
+def with_base(**objective):
+  base = from_mapping(PretrainConfig, {"objective": objective})
+  return dataclasses.replace(CONFIG, pretrain=base)
+
+
+def test_a_base_may_hold_a_field_that_some_arm_reads():
+  config = with_base(next_sentence_weight=0.5)
+  study.make_trials(config)
+  runs = {arm: study.pretrain_config(config, arm, 3) for arm in ARMS}
+  weights = {arm: runs[arm].objective.next_sentence_weight for arm in ARMS}
+  assert weights == {"mlm_nsp": 0.5, "weightless": 0.0, "mlm": 1.0}
+  for run in runs.values():
+    check_read(run)
+
+
+def test_a_field_that_no_arm_reads_is_refused():
+  config = with_base(random_token_rate=0.0, random_tokens="all")
+  with pytest.raises(ValueError, match="random_tokens=all is read only with"):
+    study.make_trials(config)
+  seeded = dataclasses.replace(CONFIG.pretrain, seed=7)
+  with pytest.raises(ValueError, match="seed=7 is not read"):
+    study.make_trials(dataclasses.replace(CONFIG, pretrain=seeded))
+
+
+def test_a_field_that_an_arm_gives_itself_stays_to_be_refused():
+  arms = {
+    **ARMS,
+    "odd": {"objective": {"next_sentence": "off", "next_sentence_weight": 0.3}},
+  }
+  config = dataclasses.replace(CONFIG, arms=arms)
+  with pytest.raises(ValueError, match=r"weight=0\.3 is read only"):
+    check_read(study.pretrain_config(config, "odd", 3))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which kernel attends where, and what is said when none can."""
+"""Which kernel attends on which platform, and the message when none can."""
 
 import dataclasses
 import logging
