@@ -69,7 +69,7 @@ class Trainer:
       model,
       objective,
       make_vocabulary(vocab_size),
-      num_slots=masking.num_slots(length, packs, objective.mask_rate),
+      slots=masking.num_slots(length, packs, objective.mask_rate),
     )
     optimizer = optim.make_optimizer(
       settings, optim.make_schedule(settings, 1_000_000)

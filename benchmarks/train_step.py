@@ -109,7 +109,7 @@ def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
     BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value)),
     objective,
     make_vocabulary(config.vocab_size),
-    num_slots=num_slots(),
+    slots=num_slots(),
   )
 
 

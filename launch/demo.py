@@ -23,6 +23,7 @@ import rich.table
 from absl import flags
 
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
+from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS
 from bertjax.trials.store import write_json
 from configs import demo
 from data_pipelines.prepare.options import Options
@@ -154,8 +155,7 @@ def _summary(
   return {
     "unigram_entropy": validation["unigram_entropy"],
     "validation": {
-      name: validation[name]
-      for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy")
+      name: validation[name] for name in SUMMARY_METRICS if name in validation
     },
     **{
       name: {arm: _scores(results) for arm, results in arms.items()}
@@ -201,8 +201,14 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
       f"{summary['unigram_entropy']:.3f} nats",
     ),
     ("  below it", f"{gain:.3f} nats"),
-    ("validation masked-LM accuracy", f"{validation['mlm_accuracy']:.1%}"),
-    ("validation next-sentence accuracy", f"{validation['nsp_accuracy']:.1%}"),
+    *(
+      (
+        f"validation {each.title} accuracy",
+        f"{validation[f'{each.name}_accuracy']:.1%}",
+      )
+      for each in ALL
+      if f"{each.name}_accuracy" in validation
+    ),
     *(
       _accuracy(summary[name][arm], f"from {arm}, {probe.labels}")
       for name, probe in PROBES.items()

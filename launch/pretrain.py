@@ -101,7 +101,7 @@ def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
   for phase in active.phases():
     state = loop.train(
       state,
-      train_step=spec.program.train_step(phase.config, state),
+      train_step=spec.program.for_phase(phase.config).train_step(state),
       batches=active.batches,
       steps=phase.stop,
       mesh=spec.program.mesh,

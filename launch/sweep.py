@@ -21,6 +21,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from bertjax.config import SweepConfig, from_mapping, to_mapping
+from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.trials.store import Trial, TrialStore, write_json
 from launch import cli, finetune, host_memory, pretrain
@@ -30,7 +31,6 @@ from launch.run.assembly import assemble
 # What an arm is judged by; the others say how pre-training itself went, each
 # arm on validation rows of its own kind.
 PROBE = "probe_accuracy"
-_VALIDATION = ("mlm_loss", "mlm_accuracy", "nsp_accuracy")
 
 
 def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
@@ -74,7 +74,9 @@ def run_trial(
   validation = trained["validation"]
   return {
     PROBE: probe["test"]["accuracy"]["mean"],
-    **{name: validation[name] for name in _VALIDATION if name in validation},
+    **{
+      name: validation[name] for name in SUMMARY_METRICS if name in validation
+    },
   }
 
 

@@ -50,12 +50,14 @@ class BertForPreTraining(_Bert):
   The pooler and the pair head exist under every objective.
   """
 
+  num_pair_classes: int = 2
+
   def setup(self) -> None:
     """Make the encoder, the pooler and both heads."""
     super().setup()
     self.pooler = Pooler(self.config, self.compute)
     self.mlm_head = MaskedLMHead(self.config, self.compute)
-    self.pair_head = Classifier(self.config, 2)
+    self.pair_head = Classifier(self.config, self.num_pair_classes)
 
   def encode(
     self, features: Features, *, deterministic: bool
@@ -71,7 +73,7 @@ class BertForPreTraining(_Bert):
     *,
     deterministic: bool,
   ) -> dict[str, Array]:
-    """Return `mlm_logits_BPV` and `pair_logits_BR2`.
+    """Return `mlm_logits_BPV` and `pair_logits_BRC`.
 
     Only the P masked positions of a row reach the vocabulary projection.
     """
@@ -79,7 +81,7 @@ class BertForPreTraining(_Bert):
     hidden_BPD = gather_positions(hidden_BSD, masked_positions_BP)
     return {
       "mlm_logits_BPV": self.mlm_head(hidden_BPD, self.encoder.word_table()),
-      "pair_logits_BR2": self.pair_head(pooled_BRD),
+      "pair_logits_BRC": self.pair_head(pooled_BRD),
     }
 
 
@@ -161,7 +163,7 @@ class BertForQuestionAnswering(_Bert):
   def setup(self) -> None:
     """Make the encoder and the head."""
     super().setup()
-    self.span_head = Classifier(self.config, 2)
+    self.span_head = Classifier(self.config, self.num_pair_classes)
 
   def __call__(
     self, features: Features, *, deterministic: bool

@@ -90,7 +90,7 @@ def mask_tokens(
   vocabulary: Vocabulary,
   objective: ObjectiveConfig,
   *,
-  num_slots: int,
+  slots: int,
 ) -> Masked:
   """Choose pieces of every packed example and corrupt them.
 
@@ -101,7 +101,7 @@ def mask_tokens(
       `random_tokens="all"`.
     objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
       `random_token_rate`, `random_tokens`.
-    num_slots: P; `masking.num_slots` gives one that always suffices.
+    slots: P; `num_slots` gives one that always suffices.
   """
   tokens_BS, packs_BS = features["tokens_BS"], features["packs_BS"]
   num_packs = features["key_BR2"].shape[1]
@@ -127,7 +127,7 @@ def mask_tokens(
   shortfall_B = jnp.sum(
     jnp.minimum(wanted_BR, maskable_BR), axis=1, dtype=jnp.int32
   ) - jnp.sum(chosen_BS, axis=1, dtype=jnp.int32)
-  return _compact(tokens_BS, corrupted_BS, kind_BS, num_slots, shortfall_B)
+  return _compact(tokens_BS, corrupted_BS, kind_BS, slots, shortfall_B)
 
 
 def _choose(
@@ -201,15 +201,15 @@ def _compact(
   tokens_BS: Array,
   corrupted_BS: Array,
   kind_BS: Array,
-  num_slots: int,
+  slots: int,
   shortfall_B: Array,
 ) -> Masked:
-  """Bring the chosen positions to the front of `num_slots` slots."""
+  """Bring the chosen positions to the front of `slots` slots."""
   length = tokens_BS.shape[1]
   places_BS = jnp.where(kind_BS > NONE, np.arange(length)[None], length)
-  places_BP = jnp.sort(places_BS, axis=1)[:, :num_slots]
-  if num_slots > length:
-    spare = ((0, 0), (0, num_slots - length))
+  places_BP = jnp.sort(places_BS, axis=1)[:, :slots]
+  if slots > length:
+    spare = ((0, 0), (0, slots - length))
     places_BP = jnp.pad(places_BP, spare, constant_values=length)
   filled_BP = places_BP < length
   positions_BP = jnp.where(filled_BP, places_BP, 0)

@@ -103,9 +103,9 @@ def compile_step(program: Program, config: PretrainConfig) -> Executable:
     config: of a phase of its run, with `data.max_packs` filled in.
   """
   began = time.monotonic()
-  abstract = program.abstract_state()
-  step: Any = program.train_step(config, abstract)
-  lowered = step.lower(abstract, program.abstract_batch(config))
+  abstract, phase = program.abstract_state(), program.for_phase(config)
+  step: Any = phase.train_step(abstract)
+  lowered = step.lower(abstract, phase.abstract_batch())
   with tempfile.TemporaryDirectory() as folder:
     try:
       compiled = lowered.compile(

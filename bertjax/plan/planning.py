@@ -164,7 +164,7 @@ def describe_phase(
     "compile_seconds": executable.seconds,
     "memory": memory.describe(
       program.abstract_state(),
-      program.abstract_batch(config),
+      program.for_phase(config).abstract_batch(),
       executable,
       topology,
     ),

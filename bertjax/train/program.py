@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a pre-training config compiles to, on devices at hand or elsewhere.
+"""A pre-training config as jitted steps, on these devices or planned ones.
 
-A run and a plan of it share this, so that what is planned is what runs.
+A run and its plan share this module, so that what is planned is what runs.
 """
 
 import dataclasses
@@ -10,24 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
 from bertjax import optim
-from bertjax.batch import (
-  ENCODER_FEATURES,
-  PRETRAINING_FEATURES,
-  Vocabulary,
-  empty_batch,
-)
+from bertjax.batch import Vocabulary, empty_batch
 from bertjax.config import ComputeConfig, ObjectiveConfig, PretrainConfig
 from bertjax.config.checks import kernels
 from bertjax.config.names import PRETRAINING, FieldNames
 from bertjax.config.phases import split_phases
 from bertjax.model import BertForPreTraining
-from bertjax.objectives import losses, masking
-from bertjax.objectives.pretraining import pretraining_task
+from bertjax.objectives import pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
@@ -37,18 +30,15 @@ from bertjax.train.state import TrainState, abstract_state, make_state
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """Model, mesh and optimizer of a run, and the steps made of them.
-
-  Where a method takes a `config`, it is that of a phase of the run, with
-  `data.max_packs` filled in.
+  """Model, mesh and optimizer of a run.
 
   Attributes:
-    config: of the run, with the model's vocabulary filled in.
-    vocabulary: of its tokenizer.
+    config: of the run, with the size of the model's vocabulary.
+    vocabulary: of the tokenizer.
     model: a module without parameters.
-    mesh: where it runs.
+    mesh: the devices of the run.
     schedule: step → learning rate.
-    optimizer: with what no loss reaches left alone.
+    optimizer: leaves parameters alone that no loss reaches.
   """
 
   config: PretrainConfig
@@ -60,13 +50,7 @@ class Program:
 
   def init_params(self, key: jax.Array) -> Any:
     """Return fresh parameters, boxed with their logical axes."""
-    sizes = {"B": 1, "S": self.config.data.seq_length, "R": 1}
-    return self.model.init(
-      {"params": key},
-      empty_batch(ENCODER_FEATURES, sizes),
-      jnp.zeros((1, 1), jnp.int32),
-      deterministic=True,
-    )["params"]
+    return pretraining.init_params(self.model, self.config.data.seq_length, key)
 
   def abstract_state(self) -> TrainState:
     """Return the state as shapes, dtypes and shardings."""
@@ -87,39 +71,65 @@ class Program:
       zero1=self.config.mesh.zero1,
     )
 
-  def abstract_batch(self, config: PretrainConfig) -> dict[str, Any]:
+  def for_phase(self, config: PretrainConfig) -> "PhaseProgram":
+    """Return the steps of a phase.
+
+    Args:
+      config: of the phase, with `data.max_packs`.
+    """
+    return PhaseProgram(self, config)
+
+
+@dataclasses.dataclass(frozen=True)
+class PhaseProgram:
+  """The steps of one phase of a run.
+
+  Attributes:
+    program: of the run.
+    config: of the phase, with `data.max_packs`.
+  """
+
+  program: Program
+  config: PretrainConfig
+
+  def abstract_batch(self) -> dict[str, Any]:
     """Return a global batch as shapes, dtypes and shardings."""
-    sizes = {
-      "B": config.batch_size,
-      "S": config.data.seq_length,
-      "R": config.data.max_packs,
-    }
-    place = sharding.batch_sharding(self.mesh)
-    return {
-      name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=place)
-      for name, array in empty_batch(PRETRAINING_FEATURES, sizes).items()
-    }
-
-  def task(self, config: PretrainConfig, objective: ObjectiveConfig) -> Task:
-    """Return what is learnt, or evaluated."""
-    slots = masking.num_slots(
-      config.data.seq_length, config.data.max_packs, objective.mask_rate
+    data = self.config.data
+    batch = empty_batch(
+      pretraining.FEATURES,
+      {"B": self.config.batch_size, "S": data.seq_length, "R": data.max_packs},
     )
-    model = self.model.clone(compute=_compute(config, self.mesh))
-    return pretraining_task(model, objective, self.vocabulary, num_slots=slots)
+    rows = sharding.batch_sharding(self.program.mesh)
+    return {
+      name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=rows)
+      for name, array in batch.items()
+    }
 
-  def train_step(self, config: PretrainConfig, abstract: Any) -> step.TrainStep:
+  def task(self, objective: ObjectiveConfig | None = None) -> Task:
+    """Return the task of the phase, or that of another objective."""
+    objective = objective or self.config.objective
+    data, program = self.config.data, self.program
+    return pretraining.pretraining_task(
+      program.model.clone(compute=_compute(self.config, program.mesh)),
+      objective,
+      program.vocabulary,
+      slots=pretraining.num_slots(
+        objective, seq_length=data.seq_length, max_packs=data.max_packs
+      ),
+    )
+
+  def train_step(self, abstract: Any) -> step.TrainStep:
     """Return the jitted train step for a state like `abstract`."""
     return step.make_train_step(
-      self.task(config, config.objective),
-      self.optimizer,
-      self.mesh,
+      self.task(),
+      self.program.optimizer,
+      self.program.mesh,
       abstract,
       step.StepOptions(
-        seed=config.seed,
-        accumulation=config.optimizer.accumulation,
-        dropout_rng=config.compute.dropout_rng,
-        schedule=self.schedule,
+        seed=self.config.seed,
+        accumulation=self.config.optimizer.accumulation,
+        dropout_rng=self.config.compute.dropout_rng,
+        schedule=self.program.schedule,
       ),
     )
 
@@ -129,16 +139,16 @@ def make_program(
   vocabulary: Vocabulary,
   devices: Sequence[Any] | None = None,
 ) -> Program:
-  """Build everything of a checked config; compiles nothing.
+  """Return the program of a checked config; compiles nothing.
 
   Args:
-    config: with the model's vocabulary filled in.
+    config: with the size of the model's vocabulary.
     vocabulary: of the tokenizer.
-    devices: that the mesh is laid over; None takes all of this process.
+    devices: of the mesh; None takes all devices.
 
   Raises:
-    ValueError: a mesh that these devices do not make up, or a kernel that
-      they do not have.
+    ValueError: a mesh that does not fit the devices, or a kernel that the
+      devices lack.
   """
   mesh = make_mesh(config.mesh, devices)
   for phase in split_phases(config):
@@ -149,13 +159,15 @@ def make_program(
   return Program(
     config=config,
     vocabulary=vocabulary,
-    model=BertForPreTraining(config.model, config.compute),
+    model=pretraining.make_model(
+      config.model, config.compute, config.objective
+    ),
     mesh=mesh,
     schedule=schedule,
     optimizer=optim.make_optimizer(
       config.optimizer,
       schedule,
-      inactive=losses.inactive_parameters(config.objective),
+      inactive=pretraining.inactive_parts(config.objective),
     ),
   )
 
@@ -163,7 +175,7 @@ def make_program(
 def _compute(
   config: PretrainConfig, mesh: Mesh, names: FieldNames = PRETRAINING
 ) -> ComputeConfig:
-  """How a phase is computed: with the kernel of its length and devices."""
+  """Return how a phase computes, with the kernel for its length and devices."""
   return kernels.resolve(
     config.compute,
     config.model,

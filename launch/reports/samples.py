@@ -124,7 +124,7 @@ def mask(
     objective.mask_rate,
   )
   corrupt = lambda features: masking.mask_tokens(
-    features, vocabulary, objective, num_slots=slots
+    features, vocabulary, objective, slots=slots
   )
   return masking.Masked(*jax.device_get(jax.jit(corrupt)(batch)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bertjax.config import ObjectiveConfig, PretrainConfig, to_mapping
 from bertjax.model.parameters import count_parameters
-from bertjax.objectives import losses
+from bertjax.objectives import pretraining
 from bertjax.parallel import multihost, sharding
 from bertjax.train import flops, progress
 from bertjax.train.program import Program
@@ -130,11 +130,12 @@ def describe_values(values: Mapping[str, float]) -> list[str]:
 
 def make_flops_meter(spec: RunSpec) -> progress.Meter:
   """Return what turns the metrics of a step into FLOPs, and the peak."""
+  predicted = pretraining.TOKEN_OBJECTIVE.loss  # weighs its predictions
 
   def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:
     counts = {name: metrics[name][0] for name in flops.COUNTS}
     return flops.train_flops(
-      spec.config.model, counts, predictions=metrics["mlm_loss"][1]
+      spec.config.model, counts, predictions=metrics[predicted][1]
     )
 
   peak = flops.peak_flops(spec.program.mesh.devices.flat[0].device_kind)
@@ -145,8 +146,4 @@ def make_flops_meter(spec: RunSpec) -> progress.Meter:
 
 def shown_metrics(objective: ObjectiveConfig) -> list[str]:
   """Return the metrics that the progress line shows."""
-  names = ["mlm"]
-  if losses.has_pair_loss(objective):
-    names.append(objective.next_sentence)
-  shown = [f"{name}_{what}" for name in names for what in ("loss", "accuracy")]
-  return [*shown, "packing_efficiency"]
+  return [*pretraining.shown_metrics(objective), "packing_efficiency"]

@@ -95,7 +95,7 @@ def make_evaluate(
     spec.config.objective,
     **{name: getattr(defaults, name) for name in _MASK_FIELDS},
   )
-  task = spec.program.task(phase.config, objective)
+  task = spec.program.for_phase(phase.config).task(objective)
   eval_step = step.make_eval_step(task, spec.program.mesh)
   rows = feeding.local_rows(spec.program.mesh, phase.config.batch_size)
 

@@ -79,7 +79,7 @@ def task(dropout_rate=0.0, objective=None):
   objective = objective or ObjectiveConfig(mask_rate=0.3)
   slots = masking.num_slots(LENGTH, PACKS, objective.mask_rate)
   return pretraining_task(
-    model(dropout_rate), objective, VOCABULARY, num_slots=slots
+    model(dropout_rate), objective, VOCABULARY, slots=slots
   )
 
 

@@ -19,15 +19,15 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.attention import layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Layer
-from bertjax.objectives.losses import (
-  coefficients,
-  inactive_parameters,
-  pretraining_losses,
-  pretraining_weights,
-  weighted_total,
-)
+from bertjax.objectives.losses import weighted_total
 from bertjax.objectives.masking import mask_tokens, prediction_counts
 from bertjax.objectives.metrics import MetricSums
+from bertjax.objectives.pretraining import (
+  coefficients,
+  inactive_parts,
+  pretraining_losses,
+  pretraining_weights,
+)
 from tests.testing.examples import SMALL, example, init_params, rows, vocabulary
 
 torch = pytest.importorskip("torch")
@@ -109,8 +109,9 @@ def make_total(config, objective):
     outputs: Any = model.apply(
       {"params": params}, features, masked.positions_BP, deterministic=True
     )
-    losses = pretraining_losses(outputs, masked, labels, objective, None)
-    weights = pretraining_weights(masked, labels, objective)
+    batch = {"masked": masked, "pair_label_BR": labels}
+    losses = pretraining_losses(outputs, batch, objective, None)
+    weights = pretraining_weights(batch, objective)
     value = weighted_total(losses, weights, coefficients(objective))
     states = model.apply(
       {"params": params}, features, method="encode", deterministic=True
@@ -130,7 +131,7 @@ def compare(config, *batches, objective=OBJECTIVE):
     slots = int(prediction_counts(length, objective.mask_rate).max())
     masked = jax.jit(
       lambda batch, slots=slots: mask_tokens(
-        batch, vocabulary(config.vocab_size), objective, num_slots=slots
+        batch, vocabulary(config.vocab_size), objective, slots=slots
       )
     )(batch)
     features = {**batch, "tokens_BS": masked.tokens_BS}
@@ -150,7 +151,7 @@ def compare(config, *batches, objective=OBJECTIVE):
     compare_gradients(
       gradients,
       from_huggingface(as_numpy(named), config),
-      inactive_parameters(objective),
+      inactive_parts(objective),
     )
 
 
@@ -178,7 +179,7 @@ def compare_outputs(reference, answer, states, outputs, masked, batch):
   close(states[0], "hidden", last, batch["packs_BS"] > 0)
   close(states[1][:, 0], "pooled", reference.bert.pooler(last))
   close(
-    outputs["pair_logits_BR2"][:, 0], "pair", answer.seq_relationship_logits
+    outputs["pair_logits_BRC"][:, 0], "pair", answer.seq_relationship_logits
   )
   filled = np.asarray(masked.weights_BP) > 0
   gathered = torch.take_along_dim(
@@ -250,7 +251,7 @@ def test_two_layers_equal_transformers(activation):
 
 def test_without_a_pair_loss_the_same_leaves_are_inactive():
   objective = ObjectiveConfig(next_sentence="off")
-  assert inactive_parameters(objective) == ("pooler", "pair_head")
+  assert inactive_parts(objective) == ("pooler", "pair_head")
   compare(SMALL, make_batch(SMALL, 6, 24), objective=objective)
 
 

@@ -13,13 +13,13 @@ import pytest
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import SIZES, ComputeConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
-from bertjax.objectives.losses import (
+from bertjax.objectives.losses import weighted_total
+from bertjax.objectives.masking import mask_tokens, num_slots
+from bertjax.objectives.pretraining import (
   coefficients,
   pretraining_losses,
   pretraining_weights,
-  weighted_total,
 )
-from bertjax.objectives.masking import mask_tokens, num_slots
 from tests.testing.examples import (
   SMALL,
   equations,
@@ -61,7 +61,7 @@ def loss_function(compute=FLOAT32, objective=NSP, *, deterministic=False):
   def loss(params, batch):
     length, packs = batch["tokens_BS"].shape[1], batch["key_BR2"].shape[1]
     slots = num_slots(length, max(2, packs), objective.mask_rate)
-    masked = mask_tokens(batch, vocabulary(), objective, num_slots=slots)
+    masked = mask_tokens(batch, vocabulary(), objective, slots=slots)
     outputs: Any = model.apply(
       {"params": params},
       batch | {"tokens_BS": masked.tokens_BS},
@@ -69,10 +69,10 @@ def loss_function(compute=FLOAT32, objective=NSP, *, deterministic=False):
       deterministic=deterministic,
       rngs={"dropout": jax.random.key(0)},
     )
-    labels = batch["pair_label_BR"]
+    prepared = {**batch, "masked": masked}
     return weighted_total(
-      pretraining_losses(outputs, masked, labels, objective, None),
-      pretraining_weights(masked, labels, objective),
+      pretraining_losses(outputs, prepared, objective, None),
+      pretraining_weights(prepared, objective),
       coefficients(objective),
     )
 

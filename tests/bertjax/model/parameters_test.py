@@ -239,7 +239,7 @@ def test_no_gradient_of_bfloat16_is_lost_in_a_sum_over_many_positions():
         {"params": copy}, batch, all_BS, deterministic=True
       )
       masked = cross_entropy(outputs["mlm_logits_BPV"], targets_BS).sum()
-      return masked + outputs["pair_logits_BR2"][..., 0].sum()
+      return masked + outputs["pair_logits_BRC"][..., 0].sum()
 
     return jax.jit(jax.grad(loss))(compute_copy(params, dtype))
 

@@ -31,7 +31,7 @@ def mask(batch, objective=OBJECTIVE, slots=None):
   length, packs = batch["tokens_BS"].shape[1], batch["key_BR2"].shape[1]
   slots = slots or num_slots(length, packs, objective.mask_rate)
   run = jax.jit(
-    lambda batch: mask_tokens(batch, vocabulary(), objective, num_slots=slots)
+    lambda batch: mask_tokens(batch, vocabulary(), objective, slots=slots)
   )
   return jax.tree.map(np.asarray, run(batch))
 
@@ -237,7 +237,7 @@ def test_masking_is_traced_once():
 
   def run(batch):
     traces.append(None)
-    return mask_tokens(batch, vocabulary(), OBJECTIVE, num_slots=5)
+    return mask_tokens(batch, vocabulary(), OBJECTIVE, slots=5)
 
   jitted = jax.jit(run)
   for seed in range(3):
@@ -250,7 +250,7 @@ def test_masks_are_the_same_on_any_number_of_devices():
   mesh = jax.make_mesh((8,), ("data",))
   spec = jax.sharding.PartitionSpec("data")
   sharding = jax.sharding.NamedSharding(mesh, spec)
-  run = lambda batch: mask_tokens(batch, vocabulary(), OBJECTIVE, num_slots=5)
+  run = lambda batch: mask_tokens(batch, vocabulary(), OBJECTIVE, slots=5)
   alone = jax.jit(run)(batch)
   spread = jax.jit(run, in_shardings=sharding)(batch)
   jax.tree.map(np.testing.assert_array_equal, alone, spread)

@@ -45,7 +45,7 @@ def mask(batch, objective):
   length, packs = batch["tokens_BS"].shape[1], batch["key_BR2"].shape[1]
   slots = num_slots(length, packs, objective.mask_rate)
   run = jax.jit(
-    lambda batch: mask_tokens(batch, VOCABULARY, objective, num_slots=slots)
+    lambda batch: mask_tokens(batch, VOCABULARY, objective, slots=slots)
   )
   return jax.tree.map(np.asarray, run(batch))
 
@@ -195,7 +195,7 @@ def test_words_of_one_piece_are_masked_as_pieces_are():
   )
   arrays = jax.tree.map(jnp.asarray, ragged(50, SEQ))
   word, piece = (
-    mask_tokens(arrays, one_piece, objective(unit), num_slots=10)
+    mask_tokens(arrays, one_piece, objective(unit), slots=10)
     for unit in ("word", "token")
   )
   jax.tree.map(np.testing.assert_array_equal, word, piece)
@@ -238,9 +238,7 @@ def test_what_is_chosen_are_spans_of_these_lengths(length, mean):
   arrays = jax.tree.map(jnp.asarray, batch)
   slots = num_slots(length, 1, 0.15)
   run = jax.jit(
-    lambda batch: mask_tokens(
-      batch, one_piece, objective("span"), num_slots=slots
-    )
+    lambda batch: mask_tokens(batch, one_piece, objective("span"), slots=slots)
   )
   masked = jax.tree.map(np.asarray, run(arrays))
   assert not masked.shortfall_B.any()
@@ -325,9 +323,7 @@ def test_masks_are_the_same_on_any_number_of_devices(unit):
   mesh = jax.make_mesh((8,), ("data",))
   spec = jax.sharding.PartitionSpec("data")
   sharding = jax.sharding.NamedSharding(mesh, spec)
-  run = lambda batch: mask_tokens(
-    batch, VOCABULARY, objective(unit), num_slots=10
-  )
+  run = lambda batch: mask_tokens(batch, VOCABULARY, objective(unit), slots=10)
   spread = jax.jit(run, in_shardings=sharding).lower(batch).compile()
   assert "all-" not in (spread.as_text() or ""), "no device asks another"
   jax.tree.map(

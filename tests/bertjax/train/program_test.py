@@ -21,7 +21,7 @@ from bertjax.config import (
 )
 from bertjax.config.checks import kernels
 from bertjax.config.phases import split_phases
-from bertjax.train import program as program_module
+from bertjax.objectives import pretraining
 from bertjax.train.program import make_program
 from tests.testing import tiny
 
@@ -54,11 +54,10 @@ def test_each_phase_has_the_kernel_of_its_length(on_tpu, monkeypatch):
   config = with_attention("auto")
   program = make_program(config, tiny.VOCABULARY)
   monkeypatch.setattr(
-    program_module, "pretraining_task", lambda model, *_, **__: model
+    pretraining, "pretraining_task", lambda model, *_, **__: model
   )
   models: list[Any] = [
-    program.task(phase.config, config.objective)
-    for phase in split_phases(config)
+    program.for_phase(phase.config).task() for phase in split_phases(config)
   ]
   names = [model.compute.attention for model in models]
   assert names == ["xla", "splash"]
@@ -91,10 +90,11 @@ config = PretrainConfig(
 )
 devices = topologies.get_devices(topologies.find("v5e:2x2"))
 program = make_program(config, make_vocabulary(), devices)
-state, batch = program.abstract_state(), program.abstract_batch(config)
-train = program.train_step(config, state).lower(state, batch).compile()
-task = program.task(config, config.objective)
-evaluate = step.make_eval_step(task, program.mesh).lower(state.params, batch)
+phase = program.for_phase(config)
+state, batch = program.abstract_state(), phase.abstract_batch()
+train = phase.train_step(state).lower(state, batch).compile()
+evaluate = step.make_eval_step(phase.task(), program.mesh)
+evaluate = evaluate.lower(state.params, batch)
 print(train.as_text(), "=====", evaluate.compile().as_text())
 """
 

@@ -32,7 +32,7 @@ def test_masks_are_those_of_the_train_step(store, report):
     BertForPreTraining(ModelConfig()),  # is not called
     objective,
     tokenizer.vocabulary(store.token_counts()),
-    num_slots=masking.num_slots(128, pipeline.num_packs, objective.mask_rate),
+    slots=masking.num_slots(128, pipeline.num_packs, objective.mask_rate),
   )
   prepared = jax.device_get(jax.jit(task.prepare)(batch))
   kinds = {1: "mask", 2: "random", 3: "kept"}
