@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of mixtures: exact shares of what each store gives by itself."""
 
-import dataclasses
 import json
 import pickle
 
@@ -13,52 +12,10 @@ from absl import flags
 from bertjax.batch import PRETRAINING_FEATURES, check_batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.mixture import open_mixture
-from data_pipelines.rows.mixture_pipeline import MixturePipeline, place_rows
+from data_pipelines.rows.mixture_pipeline import place_rows
 from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.rows.planner import Planner
-from tests.testing import synthetic
-
-SEQ = 48
-BATCH = 13
-SHARES = {"long": 0.6, "short": 0.3, "other": 0.1}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-  """Three stores: long sentences, short ones, and a single block."""
-  made = tmp_path_factory.mktemp("mixture")
-  sizes = {"block_tokens": 2_000, "record_tokens": 300}
-  for seed, (name, tokens) in enumerate(
-    {"long": 14, "short": 3, "other": 9}.items()
-  ):
-    synthetic.make_store(
-      made / name,
-      {
-        "train": synthetic.draw_documents(90, seed=seed, tokens=tokens),
-        "validation": synthetic.draw_documents(9, seed=9, tokens=tokens),
-      },
-      **({} if name == "other" else sizes),
-    )
-  return made
-
-
-def text(folder, shares):
-  return ",".join(f"{folder / name}={share}" for name, share in shares.items())
-
-
-def opened(folder, shares=SHARES):
-  return open_mixture(DataConfig(stores=text(folder, shares)))
-
-
-def make(folder, shares=SHARES, batch_size=BATCH, max_packs=0, seed=0):
-  return MixturePipeline(
-    opened(folder, shares),
-    "train",
-    objective=ObjectiveConfig(),
-    data=DataConfig(seq_length=SEQ, max_packs=max_packs),
-    batch_size=batch_size,
-    seed=seed,
-  )
+from tests.testing.mixtures import BATCH, SEQ, SHARES, make, opened
 
 
 def alone(folder, name, batch_size, max_packs):
@@ -302,90 +259,3 @@ def test_rows_of_short_texts_are_as_full_as_by_themselves(folder):
     efficiency = pipeline.members[name].report()["efficiency"]
     assert efficiency >= each.report()["efficiency"]
   assert make(folder, max_packs=2).num_packs == 2
-
-
-def test_pieces_are_counted_as_the_rows_are_shared(folder):
-  mixed = opened(folder, {"long": 0.75, "short": 0.25})
-  counts_V = mixed.token_counts(8)
-  total = 0
-  expected = np.zeros(len(counts_V))
-  for member in mixed.members:
-    own_V = member.store.token_counts()
-    expected += float(member.weight) * own_V / own_V.sum()
-    total += own_V.sum()
-  assert abs(counts_V / total - expected).max() <= 1 / total
-  # What makes no difference to the rows makes none to the counts.
-  other = opened(folder, {"long": 0.76, "short": 0.24})
-  np.testing.assert_array_equal(other.token_counts(8), counts_V)
-  one = opened(folder, {"long": 3})
-  np.testing.assert_array_equal(
-    one.token_counts(8), one.members[0].store.token_counts()
-  )
-
-
-def test_names_are_the_last_folders_that_tell_stores_apart(folder, tmp_path):
-  assert {member.name for member in opened(folder).members} == set(SHARES)
-  made = [
-    synthetic.make_store(
-      tmp_path / name / "store",
-      {"train": synthetic.draw_documents(4, seed=seed)},
-    )
-    for seed, name in enumerate(("a=1", "b"))
-  ]
-  both = open_mixture(
-    DataConfig(stores=", ".join(f"{each.path}/ = 1" for each in made))
-  )
-  assert {member.name for member in both.members} == {"a=1/store", "b/store"}
-
-
-def test_mistakes_are_refused_in_one_line(folder, tmp_path, monkeypatch):
-  long, short = folder / "long", folder / "short"
-  copy = tmp_path / "copy"
-  copy.symlink_to(long)
-  tokenizer = dataclasses.replace(synthetic.TOKENIZER, sha256="1" * 64)
-  documents = {"train": synthetic.draw_documents(4)}
-  empty = synthetic.make_store(tmp_path / "empty", {"train": []}).path
-  monkeypatch.setattr(synthetic, "TOKENIZER", tokenizer)
-  other = synthetic.make_store(tmp_path / "foreign", documents).path
-  cases = [
-    ("", "data.store is not given"),
-    (f"{long}", "is not a store and its weight; give PATH=WEIGHT"),
-    (f"{long}=1,", "'' is not a store and its weight"),
-    ("=1", "'=1' is not a store and its weight"),
-    (f"{long}=", "weight '' of"),
-    (
-      f"{long}=most",
-      "weight 'most' of .*long is not a number above 0; give PATH",
-    ),
-    (f"{long}=0", "weight '0' of"),
-    (f"{long}=-1", "weight '-1' of"),
-    (f"{long}=nan", "weight 'nan' of"),
-    (f"{long}=1e999", "weight '1e999' of"),
-    (f"{long}=1e-999", "weight '1e-999' of"),
-    (f"{long}=1,{long}=1", "names .*long twice"),
-    (f"{long}=1,{copy}=1", "long and .*copy are the same store; give it once"),
-    (f"{long}=1,/nowhere=1", "/nowhere"),
-    (f"{long}=1,{other}=1", rf"foreign was made.*--tokenizer={long}"),
-  ]
-  for stores, message in cases:
-    with pytest.raises(ValueError, match=message) as raised:
-      open_mixture(DataConfig(stores=stores))
-    assert "\n" not in str(raised.value)
-  with pytest.raises(ValueError, match=r"data.store=a and data.stores=b=1"):
-    open_mixture(DataConfig(store="a", stores="b=1"))
-
-  shape = {"objective": ObjectiveConfig(), "batch_size": 9, "seed": 0}
-  for stores, changes, message in (
-    (f"{long}=1,{empty}=1", {}, "split 'train' of .*empty is empty"),
-    (f"{long}=99,{short}=1", {}, r"short 0.01 of batch_size=9.*size=100 or"),
-    (f"{long}=1,{short}=1", {"max_packs": SEQ}, f"max_packs={SEQ}"),
-  ):
-    data = DataConfig(stores=stores, seq_length=SEQ)
-    data = dataclasses.replace(data, **changes)
-    with pytest.raises(ValueError, match=message) as raised:
-      MixturePipeline(open_mixture(data), "train", data=data, **shape)
-    assert "\n" not in str(raised.value)
-  with pytest.raises(ValueError, match="step=-1"):
-    make(folder).batch(-1)
-  with pytest.raises(ValueError, match="stride"):
-    make(folder).batch(0, slice(0, 8, 2))

@@ -1,274 +1,206 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Segment pairs are distributed as those of google-research/bert.
-
-Against a simulation with chances of its own, which knows documents as lists of
-sentence lengths and nothing of stores, blocks or arrays.
-"""
-
-import collections
-import random
-from typing import NamedTuple
+"""Laws of pairs: true continuations, random partners, truncation."""
 
 import numpy as np
 import pytest
 
-from bertjax.config import ObjectiveConfig
 from data_pipelines.host_rng import HostRng
-from data_pipelines.prepare.options import Options
-from data_pipelines.prepare.prepare import prepare
-from data_pipelines.rows.planner import Planner, plan_examples
-from data_pipelines.store.store import open_store
+from data_pipelines.rows import pairs
+from data_pipelines.rows.examples import read_text
+from data_pipelines.store.layout import LENGTH
 from tests.testing import synthetic
-
-NSP = ObjectiveConfig(next_sentence="nsp", input_format="segment_pair")
-SHORT_RATE = 0.1
-
-
-class Pair(NamedTuple):
-  """Lengths after truncation; `alone` where the chunk had one sentence."""
-
-  document: int
-  label: int
-  a: int
-  b: int
-  alone: bool = False
+from tests.testing.plans import (
+  LENGTHS,
+  make_planner,
+  objective,
+  plan,
+  segments,
+)
 
 
-def simulate(documents, seq_length, rng):
-  """One pass of create_pretraining_data.py over all documents, as it is told.
-
-  But for one thing: the partner is never the document itself.
-  """
-  budget = seq_length - 3  # [CLS] and twice [SEP]
-  for number, document in enumerate(documents):
-    target = budget
-    if rng.random() < SHORT_RATE:
-      target = rng.randint(2, budget)
-    waiting = list(document)
-    while waiting:
-      chunk = [waiting.pop(0)]
-      while waiting and sum(chunk) < target:
-        chunk.append(waiting.pop(0))
-      size_a = rng.randint(1, len(chunk) - 1) if len(chunk) > 1 else 1
-      a, rest = sum(chunk[:size_a]), chunk[size_a:]
-      label = int(len(chunk) == 1 or rng.random() < 0.5)
-      b = sum(rest)
-      if label:
-        waiting = rest + waiting  # they come again
-        others = documents[:number] + documents[number + 1 :]
-        partner = rng.choice(others)
-        at = rng.randrange(len(partner))
-        b = 0
-        while at < len(partner):
-          b, at = b + partner[at], at + 1
-          if b >= target - a:
-            break
-      yield Pair(number, label, *truncate(a, b, budget), len(chunk) == 1)
+@pytest.mark.parametrize("form", ["segment_pair", "sentence_pair"])
+def test_a_random_second_segment_is_of_another_document(form, split, where):
+  _, document_of = where
+  seen = 0
+  for block in range(split.num_blocks):
+    examples = plan(split, block, objective(form, "nsp"), 64)
+    for label, found in zip(examples.labels_E, segments(examples), strict=True):
+      (kind_a, first), (kind_b, second) = found
+      assert (kind_a, kind_b) == (0, 1)
+      same = document_of[first[0]] == document_of[second[0]]
+      assert same == (label == 0)
+      seen += label
+    assert examples.random_examples == (examples.labels_E == 1).sum()
+  assert seen > 100
 
 
-def truncate(a, b, budget):
-  while a + b > budget:
-    if a > b:
-      a -= 1
-    else:
-      b -= 1
-  return a, b
-
-
-def plan(split, seq_length, epochs):
-  """What the project plans, in the terms of the simulation, by epoch."""
+def test_partners_are_drawn_evenly_from_the_other_documents(split):
+  rng = HostRng("partners")
+  own_documents = np.repeat(np.arange(split.num_documents), 100)
+  address, length = pairs._draw_partners(
+    split, own_documents, np.full(len(own_documents), 20), rng
+  )
   _, document_of = synthetic.places(split)
-  for epoch in range(epochs):
-    pairs = []
-    for block in range(split.num_blocks):
-      examples = plan_examples(
-        split, block, NSP, seq_length, HostRng("pairs", epoch, block)
-      )
-      assert (examples.segments_E == 2).all()
-      columns = (
-        document_of[examples.address_K[::2]],
-        examples.labels_E,
-        examples.length_K[::2],
-        examples.length_K[1::2],
-      )
-      pairs += [
-        Pair(*values)
-        for values in zip(*(c.tolist() for c in columns), strict=True)
-      ]
-    yield pairs
+  drawn = document_of[address]
+  assert (drawn != own_documents).all()
+  counts = np.bincount(drawn, minlength=split.num_documents)
+  # Chi-squared with 399 degrees of freedom: mean 399, deviation 28.
+  assert ((counts - 100) ** 2 / 100).sum() < 399 + 5 * 28
+  starts = np.isin(address, _sentence_starts(split))
+  assert starts.all()
+  ends = np.isin(address + length, np.append(_sentence_starts(split), 0))
+  assert ends[address + length < split.num_tokens].all()
+  assert (document_of[address + length - 1] == drawn).all()
 
 
-def make_split(folder, documents):
-  # Small blocks, so that partners lie in other ones too.
-  store = synthetic.make_store(
-    folder / "made", {"train": documents}, block_tokens=5_000
-  )
-  return store.split("train")
+def _sentence_starts(split):
+  lengths = (split.sentences & LENGTH).astype(np.int64)
+  return np.cumsum(lengths) - lengths
 
 
-def largest_gap(ours, theirs):
-  """Kolmogorov's distance, in units of what chance makes of equal ones."""
-  grid = np.arange(max(*ours, *theirs) + 1)
-  shares = [
-    np.searchsorted(np.sort(values), grid, "right") / len(values)
-    for values in (ours, theirs)
-  ]
-  size = len(ours) * len(theirs) / (len(ours) + len(theirs))
-  return np.abs(shares[0] - shares[1]).max() * np.sqrt(size)
+def literal_pairs(split, block, chosen, budget, rng):
+  """create_instances_from_document of google-research/bert, as it reads.
 
-
-@pytest.mark.parametrize("seq_length", [32, 128])
-def test_pairs_are_distributed_as_simulated_ones(seq_length, tmp_path):
-  documents = synthetic.draw_documents(300, seed=5)
-  split = make_split(tmp_path, documents)
-  lengths = [document.tolist() for document in documents]
-  rng, epochs = random.Random(2), 40
-  theirs = [
-    p for _ in range(epochs) for p in simulate(lengths, seq_length, rng)
-  ]
-  ours = [p for pairs in plan(split, seq_length, epochs) for p in pairs]
-  # As many pairs: what is not used comes again.
-  assert len(ours) == pytest.approx(len(theirs), rel=0.02)
-  alone = np.mean([pair.alone for pair in theirs])
-  share = np.mean([pair.label for pair in ours])
-  deviation = np.sqrt(0.25 * (1 - alone) * 2 / len(ours))
-  assert abs(share - (0.5 + 0.5 * alone)) < 5 * deviation
-  # Where the two could be told apart: a label of 0.5 for all, say.
-  assert 0.5 * alone > 10 * deviation
-  for label in (0, 1):
-    left, right = (
-      [pair for pair in pairs if pair.label == label]
-      for pairs in (ours, theirs)
-    )
-    for what in (lambda p: p.a, lambda p: p.b, lambda p: p.a + p.b):
-      # 1.95 is passed once in 1,000 times; pairs of one document are alike.
-      gap = largest_gap([*map(what, left)], [*map(what, right)])
-
-      assert gap < 2.5
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-  """Pairs of each pass over documents of 250 sentences of one token.
-
-  There the target of a document is what A and B have together.
+  Yields the first sentence, the number of sentences of A, of the chunk, and
+  whether B is random. Chances are taken from `rng` by first sentence.
   """
-  split = make_split(
-    tmp_path_factory.mktemp("counted"), [np.ones(SENTENCES, int)] * 120
-  )
-  passes = []
-  for pairs in plan(split, BUDGET + 3, epochs=80):
-    by_document = collections.defaultdict(list)
-    for pair in pairs:
-      by_document[pair.document].append(pair)
-    passes += by_document.values()
-  return passes
+  text = read_text(split, block)
+  size = len(text.length_N)
+  coins = rng.uniform("random", size)
+  splits = rng.random_words("middle", size) >> np.uint64(32)
+  short = rng.uniform("short", len(text.own_D)) < chosen.short_rate
+  target_of = 2 + rng.integers("target", np.full(len(text.own_D), budget - 1))
+  for document in range(len(text.own_D)):
+    target = int(target_of[document]) if short[document] else budget
+    numbers = np.flatnonzero(text.document_N == document).tolist()
+    chunk, length, at = [], 0, 0
+    while at < len(numbers):
+      chunk.append(numbers[at])
+      length += int(text.length_N[numbers[at]])
+      if at == len(numbers) - 1 or length >= target:
+        a_end = 1
+        if len(chunk) >= 2:
+          a_end = 1 + (int(splits[chunk[0]]) * (len(chunk) - 1) >> 32)
+        is_random = len(chunk) == 1 or coins[chunk[0]] < 0.5
+        if is_random:
+          at -= len(chunk) - a_end
+        yield chunk[0], a_end, len(chunk), bool(is_random)
+        chunk, length = [], 0
+      at += 1
 
 
-SENTENCES, BUDGET = 250, 20
-
-
-def full_pairs(pairs, target):
-  """Those that the end of the document does not cut short."""
-  at, found = 0, []
-  for pair in pairs:
-    if at + target > SENTENCES:
-      break
-    found.append(pair)
-    at += pair.a if pair.label else pair.a + pair.b
-  return found
-
-
-def targets(passes):
-  return [max(p.a + p.b for p in pairs if not p.label) for pairs in passes]
-
-
-def test_the_target_is_drawn_once_a_document(counted):
-  drawn = targets(counted)
-  for pairs, target in zip(counted, drawn, strict=True):
-    sums = {p.a + p.b for p in full_pairs(pairs, target) if not p.label}
-    assert sums == {target}
-    # A random partner fills up to the target, unless its document ends.
-    assert all(p.a + p.b <= target for p in pairs)
-    assert all(p.a < target for p in full_pairs(pairs, target))
-  short = [target for target in drawn if target < BUDGET]
-  # Of the lengths 2 to the budget, the last one is not short.
-  share = SHORT_RATE * (BUDGET - 2) / (BUDGET - 1)
-  deviation = np.sqrt(share * (1 - share) / len(drawn))
-  assert abs(len(short) / len(drawn) - share) < 5 * deviation
-  counts = np.bincount(short, minlength=BUDGET)[2:]
-  assert chi_square(counts) < 5
-
-
-def chi_square(counts):
-  """Against even counts, in standard deviations from its mean."""
-  expected = counts.sum() / len(counts)
-  freedom = len(counts) - 1
-  value = ((counts - expected) ** 2 / expected).sum()
-  return (value - freedom) / np.sqrt(2 * freedom)
-
-
-def test_the_border_of_a_and_b_is_uniform_and_the_label_a_coin(counted):
-  full = [
-    pair
-    for pairs, target in zip(counted, targets(counted), strict=True)
-    if target == BUDGET
-    for pair in full_pairs(pairs, target)
+@pytest.mark.parametrize("short_rate", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("seq_length", LENGTHS)
+def test_pairs_equal_the_reference_read_literally(
+  seq_length, short_rate, split
+):
+  chosen = objective("segment_pair", "nsp", short_rate)
+  text = read_text(split, 1)
+  rng = HostRng("a", 0, 0, 1)
+  spans = pairs._choose_spans(text, chosen, seq_length - 3, rng)
+  literal = list(literal_pairs(split, 1, chosen, seq_length - 3, rng))
+  assert literal == [
+    (int(first), int(middle - first), int(stop - first), bool(random))
+    for first, middle, stop, _, random in zip(*spans, strict=True)
   ]
-  assert len(full) > 50_000
-  counts = np.bincount([p.a for p in full], minlength=BUDGET)
-  assert counts[0] == 0
-  assert chi_square(counts[1:]) < 5
-  coins = np.array([p.label for p in full])
-  assert abs(coins.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(coins))
-  # Neither tells anything of the other, nor of the pair before.
-  a = np.array([p.a for p in full])
-  for one, other in ((a, coins), (a[1:], a[:-1]), (coins[1:], coins[:-1])):
-    correlation = np.corrcoef(one, other)[0, 1]
-    assert abs(correlation) < 5 / np.sqrt(len(full))
 
 
-def test_what_b_would_have_been_comes_again(counted):
-  for pairs in counted:
-    own = sum(p.a if p.label else p.a + p.b for p in pairs)
-    assert own == SENTENCES
-
-
-def test_a_long_document_has_several_targets_and_a_short_one_one(tmp_path):
-  long, short = np.ones(60_000, int), np.ones(1_500, int)
-  split = make_split(tmp_path, [long, *[short] * 80])
-  targets = collections.defaultdict(set)
-  for pairs in plan(split, 103, epochs=3):
-    for number, pair in enumerate(pairs):
-      later = pairs[number + 1].document if number + 1 < len(pairs) else -1
-      # One that no document's end has cut short.
-      if pair.document == later and not pair.label:
-        targets[pair.document].add(pair.a + pair.b)
-  lengths = {len(found) for document, found in targets.items() if document}
-  # In three epochs at most three targets; of long text about one in ten of
-  # its 29 stretches each time.
-  assert lengths <= {1, 2, 3}
-  assert 5 <= len(targets[0]) <= 25
-
-
-def test_books_fill_their_rows(real_data, tmp_path):
-  books = real_data / "books" / "train-00000-of-00007.jsonl.xz"
-  vocabulary = real_data / "vocab" / "bert-base-uncased-vocab.txt"
-  summary = prepare(
-    Options(str(books), str(tmp_path / "store"), tokenizer=str(vocabulary))
-  )
-  made = open_store(summary.path)
-  for seq_length in (128, 512):
-    planner = Planner(
-      made,
-      "train",
-      objective=NSP,
-      seq_length=seq_length,
-      max_packs=0,
-      seed=0,
+def test_half_of_the_pairs_are_random_and_all_that_have_no_choice(split):
+  chosen = objective("segment_pair", "nsp")
+  found = [
+    (chunk, is_random)
+    for epoch in range(4)
+    for block in range(split.num_blocks)
+    for _, _, chunk, is_random in literal_pairs(
+      split, block, chosen, 61, HostRng("a", 0, epoch, block)
     )
-    assert planner.report["efficiency"] >= 0.993
-  # Shards and index; the vocabulary is a quarter of a megabyte besides.
-  entry = made.manifest.splits["train"]
-  assert sum(file.bytes for file in entry.files) / entry.tokens <= 2.2
+  ]
+  labels = np.concatenate(
+    [
+      plan(split, block, chosen, 64, epoch=epoch).labels_E
+      for epoch in range(4)
+      for block in range(split.num_blocks)
+    ]
+  )
+  alone = np.mean([chunk == 1 for chunk, _ in found])
+  assert 0.01 < alone < 0.5
+  # facts: P(random) = 0.5 + 0.5 P(k = 1), within five standard deviations.
+  bound = 5 * 0.5 * np.sqrt((1 - alone) / len(labels))
+  assert abs(labels.mean() - (0.5 + 0.5 * alone)) < bound
+  assert set(labels.tolist()) == {0, 1}
+
+
+def literal_truncation(length_a, length_b, budget):
+  """Lengths after truncate_seq_pair of the reference."""
+  while length_a + length_b > budget:
+    if length_a > length_b:
+      length_a -= 1
+    else:
+      length_b -= 1
+  return length_a, length_b
+
+
+def test_truncation_equals_the_reference_token_by_token():
+  lengths = np.array([(a, b) for a in range(1, 24) for b in range(24)])
+  for budget in (5, 13, 40):
+    left = lengths - pairs._truncate(lengths, budget)
+    literal = [literal_truncation(int(a), int(b), budget) for a, b in lengths]
+    np.testing.assert_array_equal(left, literal)
+
+
+@pytest.mark.parametrize("form", ["segment_pair", "sentence_pair"])
+@pytest.mark.parametrize("task", ["off", "sop"])
+def test_a_true_continuation_continues(form, task, split, where):
+  sentence_of, document_of = where
+  swapped = 0
+  for block in range(split.num_blocks):
+    examples = plan(split, block, objective(form, task), 512)
+    for label, found in zip(examples.labels_E, segments(examples), strict=True):
+      if len(found) == 1:
+        # Nothing follows: the last sentence of its document.
+        last = sentence_of[found[0][1][-1]]
+        assert last + 1 in split.documents
+        assert label == -1
+        continue
+      (_, first), (_, second) = found if label != 1 else found[::-1]
+      assert document_of[first[0]] == document_of[second[0]]
+      assert second[0] > first[-1]
+      if 3 + len(first) + len(second) < 512:
+        assert second[0] == first[-1] + 1  # where nothing had to be cut
+      assert label in ((-1,) if task == "off" else (0, 1))
+      swapped += label == 1
+  if task == "sop":
+    assert swapped > 50
+
+
+def test_nsp_needs_two_documents(tmp_path):
+  made = synthetic.make_store(tmp_path / "one", {"train": [[5] * 40]})
+  with pytest.raises(ValueError, match="needs two"):
+    make_planner(made, objective("segment_pair", "nsp"), 64)
+  make_planner(made, objective("segment_pair", "off"), 64)
+
+
+def test_a_pair_objective_is_a_line_of_the_table(split, where, monkeypatch):
+  """Three ways, as in StructBERT (Wang et al., 2020, section 2.3)."""
+  three = pairs.PairObjective(
+    ("next", "swapped", "random"), random_rate=1 / 3, swap_rate=1 / 2
+  )
+  monkeypatch.setattr(pairs, "PAIR_OBJECTIVES", {"three": three})
+  _, document_of = where
+  chosen = objective("segment_pair", "three", 0.0)
+  labels = []
+  for block in range(split.num_blocks):
+    examples = plan(split, block, chosen, 64)
+    first = examples.address_K[np.cumsum(examples.segments_E) - 2]
+    second = examples.address_K[np.cumsum(examples.segments_E) - 1]
+    random = document_of[first] != document_of[second]
+    assert (examples.segments_E == 2).all()
+    np.testing.assert_array_equal(random, examples.labels_E == 2)
+    np.testing.assert_array_equal(
+      ~random & (second < first), examples.labels_E == 1
+    )
+    labels.append(examples.labels_E)
+  shares = np.bincount(np.concatenate(labels), minlength=3)
+  assert 0.8 < shares[0] / shares[1] < 1.25
+  assert shares[2] > 0.3 * shares.sum()

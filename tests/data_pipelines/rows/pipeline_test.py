@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Laws of the batches: pure, whole, and the same whoever asks."""
+"""Laws of the batches: pure, whole, and the same for any host."""
 
-import itertools
 import json
 import pickle
 
@@ -12,148 +11,20 @@ from absl import flags
 
 from bertjax.batch import PRETRAINING_FEATURES, check_batch
 from bertjax.config import DataConfig, ObjectiveConfig
-from data_pipelines.rows import lanes
-from data_pipelines.rows.evaluation import evaluation_batches
 from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store import token_reader
 from data_pipelines.store.layout import MAX_RECORD
 from tests.testing import synthetic
-
-SEQ = 48
-CLS, SEP, PAD = (synthetic.SPECIALS[name] for name in ("cls", "sep", "pad"))
-CELLS = [
-  ("segment_pair", "nsp"),
-  ("segment_pair", "off"),
-  ("segment_pair", "sop"),
-  ("full_sentences", "off"),
-]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-  return synthetic.make_store(
-    tmp_path_factory.mktemp("pretraining") / "made",
-    {
-      "train": synthetic.draw_documents(200),
-      "validation": synthetic.draw_documents(60, seed=1),
-    },
-    block_tokens=2_000,
-    record_tokens=300,
-  )
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-  """A store of one block, as the embedded corpus is."""
-  return synthetic.make_store(
-    tmp_path_factory.mktemp("pretraining") / "small",
-    {"train": synthetic.draw_documents(40)},
-  )
-
-
-def make(
-  store,
-  batch_size=12,
-  seed=0,
-  max_packs=0,
-  cell=("segment_pair", "nsp"),
-  short_rate=0.1,
-):
-  form, task = cell
-  return PretrainingPipeline(
-    store,
-    "train",
-    objective=ObjectiveConfig(
-      input_format=form, next_sentence=task, short_rate=short_rate
-    ),
-    data=DataConfig(seq_length=SEQ, max_packs=max_packs),
-    batch_size=batch_size,
-    seed=seed,
-  )
-
-
-def make_planner(store, split, max_packs, cell=("segment_pair", "nsp")):
-  form, task = cell
-  return Planner(
-    store,
-    split,
-    objective=ObjectiveConfig(input_format=form, next_sentence=task),
-    seq_length=SEQ,
-    max_packs=max_packs,
-    seed=0,
-  )
-
-
-def assert_equal(left, right):
-  assert left.keys() == right.keys()
-  for name in left:
-    np.testing.assert_array_equal(left[name], right[name], err_msg=name)
-
-
-def packs(batch):
-  """Every real pack: its key, label, segments of places, and its row."""
-  for row in range(len(batch["tokens_BS"])):
-    for pack in range(batch["packs_BS"][row].max(initial=0)):
-      at = np.flatnonzero(batch["packs_BS"][row] == pack + 1)
-      yield {
-        "row": row,
-        "pack": pack,
-        "at": at,
-        "key": tuple(batch["key_BR2"][row, pack].tolist()),
-        "label": int(batch["pair_label_BR"][row, pack]),
-        "tokens": tuple(batch["tokens_BS"][row, at].tolist()),
-        "types": tuple(batch["types_BS"][row, at].tolist()),
-      }
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_batch_keeps_the_contract(cell, made):
-  pipeline = make(made, cell=cell)
-  batch = pipeline.batch(3)
-  check_batch(batch, PRETRAINING_FEATURES)
-  assert batch["tokens_BS"].shape == (12, SEQ)
-  assert batch["starts_BR"].shape == (12, pipeline.num_packs)
-  for row in range(12):
-    numbers = batch["packs_BS"][row]
-    filled = np.flatnonzero(numbers)
-    # Packs come one after another from the left; then only padding.
-    np.testing.assert_array_equal(filled, np.arange(len(filled)))
-    assert (np.diff(numbers[filled]) >= 0).all()
-    count = int(numbers.max())
-    assert count >= 1
-    assert (batch["tokens_BS"][row, len(filled) :] == PAD).all()
-    for name in ("types_BS", "positions_BS"):
-      assert (batch[name][row, len(filled) :] == 0).all()
-    assert (batch["starts_BR"][row, count:] == 0).all()
-    assert (batch["pair_label_BR"][row, count:] == -1).all()
-    assert (batch["key_BR2"][row, count:] == 0).all()
-    for pack in range(count):
-      at = np.flatnonzero(numbers == pack + 1)
-      assert batch["starts_BR"][row, pack] == at[0]
-      np.testing.assert_array_equal(
-        batch["positions_BS"][row, at], np.arange(len(at))
-      )
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_pack_is_cls_and_closed_segments_of_neighbouring_tokens(cell, made):
-  pipeline = make(made, cell=cell)
-  for step in range(4):
-    for pack in packs(pipeline.batch(step)):
-      tokens, types = np.array(pack["tokens"]), np.array(pack["types"])
-      assert tokens[0] == CLS
-      assert types[0] == 0
-      assert tokens[-1] == SEP
-      assert (tokens[1:] != CLS).all()
-      ends = np.flatnonzero(tokens == SEP)
-      for start, end in itertools.pairwise([0, *ends]):
-        segment = tokens[start + 1 : end]
-        assert len(segment) >= 1
-        np.testing.assert_array_equal(np.diff(segment), 1)
-        assert len(set(types[start + 1 : end + 1])) == 1
-      if cell[0] == "segment_pair":
-        assert types[ends].tolist() in ([0], [0, 1])
+from tests.testing.batches import (
+  CELLS,
+  SEQ,
+  assert_equal,
+  evaluate,
+  make,
+  make_planner,
+  packs,
+)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -182,50 +53,6 @@ def test_an_epoch_has_every_token_once_as_own_text(cell, small):
     first = last
 
 
-@pytest.mark.parametrize("batch_size", [1, 8, 12])
-def test_lanes_walk_the_visits_row_by_row(batch_size, made):
-  """Against lanes written out in full."""
-  planner = make_planner(made, "train", 2)
-  blocks = planner.split.num_blocks
-  count = lanes.count_lanes(batch_size, blocks)
-  streams = []
-  for lane in range(count):
-    visits = range(lane, 3 * blocks, count)
-    streams.append(
-      [
-        tuple(key)
-        for visit in visits
-        for key in _first_keys(
-          planner.rows(
-            visit // blocks,
-            int(planner.block_order(visit // blocks)[visit % blocks]),
-          )
-        )
-      ]
-    )
-  pipeline = make(made, batch_size=batch_size, max_packs=2)
-  share = batch_size // count
-  for step in range(min(len(stream) for stream in streams) // share):
-    keys = pipeline.batch(step)["key_BR2"][:, 0].tolist()
-    for position, key in enumerate(keys):
-      row = step * share + position // count
-      assert tuple(key) == streams[position % count][row]
-
-
-def _first_keys(rows):
-  return rows.keys_E2[rows.starts[0][:-1]].tolist()
-
-
-def test_lanes_divide_the_batch_and_are_as_many_as_can_be():
-  for batch_size in (1, 7, 8, 96, 256):
-    for blocks in (1, 2, 5, 35, 1000):
-      count = lanes.count_lanes(batch_size, blocks)
-      assert batch_size % count == 0
-      assert count <= min(blocks, 64)
-      better = range(count + 1, min(blocks, batch_size, 64) + 1)
-      assert all(batch_size % more for more in better)
-
-
 def test_any_slice_of_rows_is_that_part_of_the_whole(made):
   pipeline = make(made)
   for step in (0, 5, 40):
@@ -242,76 +69,6 @@ def test_any_order_of_steps_gives_the_same_batches(made):
   pipeline = make(made)
   for step in np.random.default_rng(0).permutation(steps * 2).tolist():
     assert_equal(pipeline.batch(step), expected[step])
-
-
-@pytest.mark.parametrize("name", ["made", "small"])
-def test_a_memo_changes_no_batch_and_saves_planning(name, request, monkeypatch):
-  store = request.getfixturevalue(name)
-  planned = []
-  plan = Planner.rows
-  monkeypatch.setattr(
-    Planner, "rows", lambda *args: planned.append(args[1:]) or plan(*args)
-  )
-  pipeline = make(store)
-  for step in range(150):
-    pipeline.batch(step)
-  memo = json.loads(json.dumps(pipeline.memo(120)))
-  expected = [pipeline.batch(step) for step in (120, 121, 149, 150)]
-
-  planned.clear()
-  fresh = make(store)
-  assert_equal(fresh.batch(120), expected[0])
-  slow = len(planned)
-  planned.clear()
-  resumed = make(store)
-  assert resumed.restore(memo)
-  assert_equal(resumed.batch(120), expected[0])
-  fast = len(planned)
-  lanes_used = lanes.count_lanes(12, store.split("train").num_blocks)
-  assert fast <= 2 * lanes_used
-  assert fast < slow
-  for step, batch in zip((121, 149, 150), expected[1:], strict=True):
-    assert_equal(resumed.batch(step), batch)
-  # Also what lies before the memo is still the same.
-  assert_equal(resumed.batch(3), make(store).batch(3))
-
-
-@pytest.mark.parametrize(
-  "changes",
-  [
-    {"seed": 1},
-    {"batch_size": 6},
-    {"max_packs": 1},
-    {"cell": ("segment_pair", "off")},
-    {"cell": ("sentence_pair", "nsp")},
-    {"short_rate": 0.5},
-  ],
-)
-def test_a_memo_of_other_batches_is_ignored(changes, made):
-  pipeline = make(made)
-  pipeline.batch(90)
-  other = make(made, **changes)
-  assert not other.restore(pipeline.memo(90))
-  assert_equal(other.batch(90), make(made, **changes).batch(90))
-
-
-def test_a_memo_of_some_rows_serves_any_others(made):
-  pipeline = make(made)
-  pipeline.batch(90, slice(0, 2))
-  resumed = make(made)
-  assert resumed.restore(pipeline.memo(90))
-  assert_equal(resumed.batch(90), make(made).batch(90))
-
-
-def test_a_host_plans_only_the_blocks_of_its_rows(made, monkeypatch):
-  planned = []
-  plan = Planner.rows
-  monkeypatch.setattr(
-    Planner, "rows", lambda *args: planned.append(args[1:]) or plan(*args)
-  )
-  assert made.split("train").num_blocks >= 12
-  make(made).batch(0, slice(4, 6))
-  assert len(planned) == 2
 
 
 ALL_CELLS = [
@@ -348,34 +105,6 @@ def test_hosts_restarts_and_histories_give_the_same_batches(cell, made):
     assert_equal(wandering.batch(step), expected[step])
     if step % 4 == 0:
       assert_equal(make(made, cell=cell).batch(step), expected[step])
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("rows", [None, slice(3, 8)])
-def test_steps_in_order_are_looked_up_together(stride, rows, made, monkeypatch):
-  """As each of several workers asks for them; and then someone does not."""
-  looked_up = []
-  look_up = lanes.Lanes._look_up
-  monkeypatch.setattr(
-    lanes.Lanes,
-    "_look_up",
-    lambda self, *args: looked_up.append(args) or look_up(self, *args),
-  )
-  pipeline, plain = make(made), make(made)
-  steps = [*range(1, 100, stride), 7, 8, 3, 50, 51, 52, 53]
-  found = [pipeline.batch(step, rows) for step in steps]
-  assert len(looked_up) < len(steps) / 2
-  # No step is looked up that nobody asks for.
-  ordered = len(looked_up) - 7
-  known = {step for args in looked_up[:ordered] for step in args[0]}
-  assert known <= set(range(1, 400, stride))
-  for step, batch in zip(steps, found, strict=True):
-    plain._lanes._window = None
-    assert_equal(batch, plain.batch(step, rows))
-  # Batches do not share memory: whoever has one may change it.
-  first, again = pipeline.batch(60), pipeline.batch(61)
-  first["tokens_BS"][:] = 0
-  assert_equal(again, plain.batch(61))
 
 
 def test_batches_depend_on_seed_step_and_epoch(made, small):
@@ -432,71 +161,6 @@ def test_arms_of_an_ablation_share_their_rows(made):
   )
   assert_equal(base.batch(7), other.batch(7))
   assert other.restore(base.memo(7))
-
-
-def evaluate(store, batch_size=10, batches=0, max_packs=0):
-  return evaluation_batches(
-    store,
-    "validation",
-    objective=ObjectiveConfig(),
-    data=DataConfig(seq_length=SEQ, max_packs=max_packs),
-    batch_size=batch_size,
-    batches=batches,
-  )
-
-
-def test_evaluation_has_each_row_once_and_pads_the_last_batch(made):
-  batches = evaluate(made)
-  assert len(batches) > 3
-  keys = []
-  for index, batch in enumerate(batches):
-    check_batch(batch, PRETRAINING_FEATURES)
-    assert batch["tokens_BS"].shape == (10, SEQ)
-    real = (batch["packs_BS"] > 0).any(axis=1)
-    if index < len(batches) - 1:
-      assert real.all()
-    else:
-      assert real.sum() == batches.num_rows - 10 * index > 0
-      assert (batch["tokens_BS"][~real] == PAD).all()
-      assert (batch["pair_label_BR"][~real] == -1).all()
-    keys += [pack["key"] for pack in packs(batch)]
-  assert len(set(keys)) == len(keys)
-  planner = make_planner(made, "validation", batches.num_packs)
-  planned = [
-    tuple(key)
-    for block in range(planner.split.num_blocks)
-    for key in planner.rows(0, block).keys_E2.tolist()
-  ]
-  assert planner.split.num_blocks > 1
-  assert keys == planned
-
-
-def test_evaluation_rows_do_not_depend_on_the_batch_size(made):
-  ordered = [
-    [pack["tokens"] for batch in evaluate(made, size) for pack in packs(batch)]
-    for size in (1, 10, 64)
-  ]
-  assert ordered[0] == ordered[1] == ordered[2]
-
-
-def test_evaluation_can_be_cut_short_and_taken_in_parts(made):
-  whole, some = evaluate(made), evaluate(made, batches=3)
-  assert len(some) == 3
-  assert len(evaluate(made, batches=10_000)) == len(whole)
-  for index in range(3):
-    assert_equal(some[index], whole[index])
-  last = len(whole) - 1
-  for rows in (slice(0, 4), slice(4, 10)):
-    part = whole.batch(last, rows)
-    expected = {name: array[rows] for name, array in whole[last].items()}
-    assert_equal(part, expected)
-  with pytest.raises(IndexError, match=f"of {len(whole)}"):
-    whole[len(whole)]
-
-
-def test_evaluation_has_the_shape_of_training(made):
-  assert evaluate(made).num_packs == make(made).num_packs
-  assert evaluate(made, max_packs=2).num_packs == 2
 
 
 def test_the_report_is_what_the_batches_show(small):

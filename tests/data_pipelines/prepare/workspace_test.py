@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Laws of the folder in which a store is made: kills, reruns, other stores."""
+
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from data_pipelines.prepare import encode_pass, prepare, spool
+from data_pipelines.store.store import open_store
+from data_pipelines.tokenizers import tokenizers
+from tests.testing.prepared import TEXTS, files, write_jsonl
+
+
+@pytest.mark.parametrize("calls", [1, 2, 25, 59, 61, 75, 121])
+def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
+  calls, options, tmp_path, monkeypatch
+):
+  expected = dataclasses.replace(options, output=str(tmp_path / "expected"))
+  prepare.prepare(expected)
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 700)
+  monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
+  left = calls
+
+  def interrupt(stage, share, tokens):
+    nonlocal left
+    left -= 1
+    if not left:
+      raise KeyboardInterrupt
+
+  if calls < 121:
+    with pytest.raises(KeyboardInterrupt):
+      prepare.prepare(options, interrupt)
+    assert not (tmp_path / "store").exists()
+    assert (tmp_path / "store.partial" / "journal.json").is_file()
+    # What a kill in the middle of a write leaves, too.
+    for bucket in (tmp_path / "store.partial" / "spool").iterdir():
+      with bucket.open("ab") as file:
+        file.write(b"half a record")
+  summary = prepare.prepare(options)
+  assert not (tmp_path / "store.partial").exists()
+  assert files(tmp_path / "store") == files(tmp_path / "expected")
+  if 25 <= calls <= 75:  # something was saved, and not encoded again
+    everything = sum(split["tokens"] for split in summary.splits.values())
+    assert summary.tokens_encoded < everything
+
+
+KILLED = """
+import os, signal, sys
+from data_pipelines.prepare import encode_pass, options, prepare
+encode_pass._SAVE_BYTES = 700
+calls = 0
+def kill(*_):
+  global calls
+  calls += 1
+  if calls == 100:
+    os.kill(os.getpid(), signal.SIGKILL)
+prepare.prepare(options.Options(*sys.argv[1:], vocab_size=61), kill)
+"""
+
+
+def test_a_killed_run_keeps_its_learnt_tokenizer(
+  options, tmp_path, monkeypatch
+):
+  learnt = dataclasses.replace(options, tokenizer="wordpiece", vocab_size=61)
+  fields = ("corpus", "output", "documents", "sentences", "validation")
+  arguments = [getattr(learnt, field) for field in (*fields, "tokenizer")]
+  run = subprocess.run(
+    [sys.executable, "-c", KILLED, *arguments],
+    check=False,
+    capture_output=True,
+    text=True,
+  )
+  assert run.returncode == -signal.SIGKILL, run.stderr
+  kept = tokenizers.load(tmp_path / "store.partial").sha256
+  monkeypatch.setattr(tokenizers, "train", None)
+  prepare.prepare(learnt)
+  assert open_store(learnt.output).manifest.tokenizer.sha256 == kept
+
+
+def test_a_finished_store_is_left_as_it_is(options, tmp_path):
+  prepare.prepare(options)
+  before = {
+    path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")
+  }
+  summary = prepare.prepare(options)
+  assert not summary.new
+  assert summary.seconds == summary.tokens_encoded == 0
+  after = {path: path.stat().st_mtime_ns for path in before}
+  assert after == before
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"sentences": "lines"}, 'with sentences "segment", not "lines"'),
+    ({"validation": "0.3"}, "with validation 0.2, not 0.3"),
+    ({"corpus": "other"}, "with corpus"),
+    ({"tokenizer": "wordpiece"}, "with tokenizer"),
+  ],
+)
+def test_another_store_is_never_written_over(
+  change, message, options, tmp_path
+):
+  prepare.prepare(options)
+  if "corpus" in change:
+    change = {"corpus": write_jsonl(tmp_path / "b.jsonl", TEXTS[:-1])}
+  before = files(tmp_path / "store")
+  with pytest.raises(ValueError, match=f"has a store {message}"):
+    prepare.prepare(dataclasses.replace(options, **change))
+  assert files(tmp_path / "store") == before
+  assert not (tmp_path / "store.partial").exists()
+
+
+def test_outputs_that_are_something_else_are_refused(options, tmp_path):
+  (tmp_path / "file").write_text("x", encoding="utf-8")
+  (tmp_path / "full").mkdir()
+  (tmp_path / "full" / "x").touch()
+  for name in ("file", "full"):
+    with pytest.raises(ValueError, match=f"{name} exists and is not a store"):
+      prepare.prepare(dataclasses.replace(options, output=str(tmp_path / name)))
+  calls = []
+  with pytest.raises(ValueError, match="nosuch://bucket/store: Protocol"):
+    prepare.prepare(
+      dataclasses.replace(options, output="nosuch://bucket/store"),
+      lambda *call: calls.append(call),
+    )
+  assert not calls  # told before anything is read
+  with pytest.raises(OSError, match=r"cannot write .*: Not a directory"):
+    prepare.prepare(
+      dataclasses.replace(options, output=str(tmp_path / "file" / "store"))
+    )
+  (tmp_path / "empty").mkdir()
+  prepare.prepare(dataclasses.replace(options, output=str(tmp_path / "empty")))
+  open_store(tmp_path / "empty")
+
+
+def test_unfinished_work_of_another_recipe_needs_restart(options, tmp_path):
+  def interrupt(stage, share, tokens):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    prepare.prepare(options, interrupt)
+  lines = dataclasses.replace(options, sentences="lines")
+  with pytest.raises(ValueError, match=r"was begun with sentences .*--restart"):
+    prepare.prepare(lines)
+  assert (tmp_path / "store.partial").exists()
+  prepare.prepare(dataclasses.replace(lines, restart=True))
+  assert not (tmp_path / "store.partial").exists()
+  recipe = open_store(options.output).manifest.recipe
+  assert recipe["sentences"] == "lines"
+
+
+def test_two_runs_never_share_a_folder(options, tmp_path):
+  (tmp_path / "store.partial").mkdir()
+  with (tmp_path / "store.partial" / "lock").open("w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with pytest.raises(ValueError, match="being written by another run"):
+      prepare.prepare(options)
+    assert (tmp_path / "store.partial").exists()
+  prepare.prepare(options)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
+  after, options, tmp_path, monkeypatch
+):
+  prepare.prepare(dataclasses.replace(options, output=f"{tmp_path}/expected"))
+  monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 1500)
+  monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
+  flush = spool.Spool.flush
+  left = after
+
+  def full(self):
+    nonlocal left
+    left -= 1
+    if left < 0:
+      # Half of the buckets still find room, but the journal hears of none.
+      for buffer in self._buffers[32:]:
+        buffer.clear()
+      flush(self)
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return flush(self)
+
+  monkeypatch.setattr(spool.Spool, "flush", full)
+  with pytest.raises(
+    OSError, match=r"cannot write .*: No space left .* which continues"
+  ):
+    prepare.prepare(options)
+  assert not (tmp_path / "store").exists()
+  monkeypatch.setattr(spool.Spool, "flush", flush)
+  prepare.prepare(options)
+  assert files(tmp_path / "store") == files(tmp_path / "expected")
+
+
+def test_a_journal_of_other_code_is_refused_in_one_line(options, tmp_path):
+  def interrupt(stage, share, tokens):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    prepare.prepare(options, interrupt)
+  journal = tmp_path / "store.partial" / "journal.json"
+  state = json.loads(journal.read_text())
+  state["made_by"]["tokenizers"] = "0.1"
+  journal.write_text(json.dumps(state))
+  with pytest.raises(ValueError, match=r'other code .*"0.1".* give --restart'):
+    prepare.prepare(options)
+  assert journal.exists()
+  prepare.prepare(dataclasses.replace(options, restart=True))
+
+
+def test_text_read_in_another_format_is_another_corpus(options, tmp_path):
+  prepare.prepare(options)
+  renamed = tmp_path / "corpus.txt"
+  os.rename(options.corpus, renamed)
+  with pytest.raises(ValueError, match="has a store with corpus"):
+    prepare.prepare(dataclasses.replace(options, corpus=str(renamed)))
