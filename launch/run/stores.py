@@ -4,9 +4,9 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from bertjax.config import ObjectiveConfig, PretrainConfig, phases
+from bertjax.config import PretrainConfig, phases
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
@@ -16,22 +16,12 @@ from data_pipelines.store.store import Store
 VALIDATION = "validation"
 
 
-class _Rows(NamedTuple):
-  """What the rows of a pipeline depend on, besides the stores."""
-
-  objective: ObjectiveConfig
-  seq_length: int
-  max_packs: int
-  batch_size: int
-  seed: int
-
-
 @dataclasses.dataclass(frozen=True)
 class OpenStores:
   """One store, or several with their weights; each pipeline is made once."""
 
   mixture: Mixture
-  _pipelines: dict[_Rows, Pipeline] = dataclasses.field(default_factory=dict)
+  _pipelines: dict[Any, Pipeline] = dataclasses.field(default_factory=dict)
 
   @property
   def first(self) -> Store:
@@ -60,31 +50,24 @@ class OpenStores:
     """
     config = phase.config
     self.mixture.rows(config.batch_size, phase.names)  # each store has a row
-    # Phase 2 must not repeat the batches that phase 1 began with: its seed is
-    # beyond any seed of a run, and another one where the border is moved.
-    rows = _Rows(
-      objective=config.objective,
-      seq_length=config.data.seq_length,
-      max_packs=config.data.max_packs,
-      batch_size=config.batch_size,
-      seed=config.seed + (phase.start << 31),
-    )
-    if rows not in self._pipelines:
-      made = self._make_pipeline(config, rows.seed)
-      self._pipelines[rows] = made
-      self._pipelines[rows._replace(max_packs=made.num_packs)] = made
-    return self._pipelines[rows]
-
-  def _make_pipeline(self, config: PretrainConfig, seed: int) -> Pipeline:
     shape = {
       "objective": config.objective,
       "data": config.data,
       "batch_size": config.batch_size,
-      "seed": seed,
+      # Phase 2 must not repeat the batches that phase 1 began with: its seed is
+      # beyond any seed of a run, and another one where the border is moved.
+      "seed": config.seed + (phase.start << 31),
     }
-    if self.is_mixture:
-      return MixturePipeline(self.mixture, "train", **shape)
-    return PretrainingPipeline(self.first, "train", **shape)
+    open_data = dataclasses.replace(config.data, max_packs=0)
+    key = tuple({**shape, "data": open_data}.values())
+    made = self._pipelines.get(key)
+    if made is None or config.data.max_packs not in (0, made.num_packs):
+      if self.is_mixture:
+        made = MixturePipeline(self.mixture, "train", **shape)
+      else:
+        made = PretrainingPipeline(self.first, "train", **shape)
+      self._pipelines[key] = made
+    return made
 
   def evaluation(self, config: PretrainConfig) -> dict[str, EvaluationBatches]:
     """Return the validation batches of each store that has any, by its name."""
