@@ -60,7 +60,7 @@ def test_no_run_takes_an_address_for_a_folder(
   assert list(tmp_path.iterdir()) == []
 
 
-def test_nor_does_a_bundle(tmp_path):
+def test_no_bundle_takes_an_address_for_a_folder(tmp_path):
   with pytest.raises(ValueError, match="--bundle=gs://b/bundle"):
     pretrain.run(UNREAD, str(tmp_path / "run"), "gs://b/bundle")
   assert list(tmp_path.iterdir()) == []
@@ -69,11 +69,11 @@ def test_nor_does_a_bundle(tmp_path):
 @pytest.mark.parametrize(
   "folder", ["run", "/buckets/b/run", "a:b/c", "gs:/b", pathlib.Path("x"), None]
 )
-def test_folders_are_taken(folder):
+def test_paths_are_accepted(folder):
   cli.check_local_folder("workdir", folder)
 
 
-def test_it_is_one_line_and_exit_1_and_nothing_is_made(tmp_path):
+def test_an_address_is_refused_in_one_line_before_anything_is_written(tmp_path):
   done = subprocess.run(
     [
       *(sys.executable, "-m", "launch.pretrain"),

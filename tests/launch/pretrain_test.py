@@ -54,7 +54,7 @@ def lines(result, name="metrics.jsonl"):
 
 
 def test_a_tokenizer_that_is_not_the_stores_is_replaced(store, tmp_path):
-  """A kill in the middle of the copy, or a store that was made anew."""
+  """After a kill in the middle of the copy, or with a store prepared again."""
   opened = open_store(store)
   sha256 = tokenizers.load(opened.tokenizer_path).sha256
   kept = tmp_path / "tokenizer"
@@ -127,7 +127,7 @@ def test_a_run_stores_the_config_that_it_resolved(finished, config):
   assert info.details["config"] == stored["config"]
 
 
-def test_a_loss_falls_and_starts_where_guessing_is(finished):
+def test_the_loss_falls_from_that_of_a_uniform_guess(finished):
   train = [line for line in lines(finished) if line["split"] == "train"]
   assert abs(train[0]["mlm_loss"] - np.log(128)) < 1
   assert train[-1]["mlm_loss"] < train[0]["mlm_loss"]
@@ -161,7 +161,7 @@ def test_another_identity_is_refused_and_changes_nothing(finished, config):
 
 
 @pytest.mark.parametrize(
-  ("change", "told"),
+  ("change", "message"),
   [
     ({"store": ""}, "data.store is not given"),
     ({"store": "/no/such/store"}, "no/such/store"),
@@ -169,13 +169,13 @@ def test_another_identity_is_refused_and_changes_nothing(finished, config):
     ({"max_packs": 99}, "max_packs=99"),
   ],
 )
-def test_bad_data_is_told_before_anything_is_written(
-  config, tmp_path, change, told
+def test_bad_data_is_refused_before_anything_is_written(
+  config, tmp_path, change, message
 ):
   bad = dataclasses.replace(
     config, data=dataclasses.replace(config.data, **change)
   )
-  with pytest.raises(ValueError, match=told) as caught:
+  with pytest.raises(ValueError, match=message) as caught:
     pretrain.run(bad, str(tmp_path / "w"))
   assert "\n" not in str(caught.value)
   assert list(tmp_path.iterdir()) == []
@@ -288,14 +288,14 @@ def test_a_checkpoint_knows_its_leaves(finished):
 
 
 @pytest.mark.parametrize(
-  ("flag", "told"),
+  ("flag", "message"),
   [
     ("--config.optimizer.learning_rat=1", "learning_rat"),
     ("--config=configs/pretrain.py:size=huge", "tiny, mini"),
     ("--workdri=x", "workdri"),
   ],
 )
-def test_a_misspelt_flag_is_one_line_and_exit_1(store, tmp_path, flag, told):
+def test_a_misspelt_flag_is_one_line_and_exit_1(store, tmp_path, flag, message):
   done = subprocess.run(
     [
       *(sys.executable, "-m", "launch.pretrain"),
@@ -312,5 +312,5 @@ def test_a_misspelt_flag_is_one_line_and_exit_1(store, tmp_path, flag, told):
   assert done.returncode == 1
   assert done.stderr.startswith("error: ")
   assert done.stderr.count("\n") == 1
-  assert told in done.stderr
+  assert message in done.stderr
   assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a rehearsal refuses, hands on to its processes, and tells of them."""
+"""What a rehearsal refuses, passes to its processes, and prints of them."""
 
 import random
 
@@ -10,7 +10,7 @@ from launch import rehearse
 
 
 @pytest.mark.parametrize(
-  ("command", "settings", "told"),
+  ("command", "settings", "message"),
   [
     ([], {}, "no launcher is given"),
     (["launch.pretrian"], {}, "launch.pretrian is no module"),
@@ -18,9 +18,11 @@ from launch import rehearse
     (["launch.pretrain"], {"devices_per_process": 0}, "_per_process=0"),
   ],
 )
-def test_a_mistake_is_told_before_anything_starts(command, settings, told):
+def test_a_mistake_is_refused_before_anything_starts(
+  command, settings, message
+):
   settings = {"processes": 2, "devices_per_process": 1, **settings}
-  with pytest.raises(ValueError, match=told):
+  with pytest.raises(ValueError, match=message):
     rehearse.run(command, **settings)
 
 
@@ -41,7 +43,7 @@ def test_flags_of_xla_are_kept_and_devices_replaced(monkeypatch):
 
 
 def gloo(rank, peers):
-  """What a thread writes of its connections, piece by piece."""
+  """The parts of lines that a thread of gloo writes."""
   return [
     *("[Gloo] Rank ", str(rank), " is connected to ", str(peers)),
     *(" peer ranks. ", "Expected number of connected peer ranks is : "),
@@ -75,6 +77,6 @@ def test_gloo_is_left_out_however_its_threads_take_turns(seed):
     "[Gloo] Rank error: process 1: no store\n",
   ],
 )
-def test_what_is_not_of_gloo_alone_is_told_whole(line):
+def test_a_line_with_any_other_text_is_kept_whole(line):
   lines = [line, "step 8\n", line]
   assert [*rehearse.without_gloo(lines)] == lines

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two processes are one run; a rehearsal leaves nothing and nobody behind."""
+"""Two processes are one run; a rehearsal leaves no process running."""
 
 import contextlib
 import dataclasses
@@ -90,7 +90,7 @@ def end(process):
 
 
 def children(process):
-  """Process ids of what a rehearsal has started."""
+  """Return the ids of the processes that a rehearsal has started."""
   path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
   return [int(each) for each in path.read_text().split()]
 
@@ -140,7 +140,7 @@ def rewound(finished, folder, step):
 
 @pytest.fixture(scope="module")
 def alone(config, tmp_path_factory):
-  """The workdir of one process that nothing stopped."""
+  """The workdir of a run of one process that nothing stopped."""
   workdir = tmp_path_factory.mktemp("alone") / "w"
   pretrain.run(config, str(workdir))
   return workdir
@@ -148,7 +148,7 @@ def alone(config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped(config, tmp_path_factory):
-  """Code, output and workdir of two, of which one got SIGTERM on its way."""
+  """Code, output and workdir of two processes, one of which got SIGTERM."""
   workdir = tmp_path_factory.mktemp("stopped") / "w"
   process = start_pretrain(config, workdir)
   metrics = workdir / writers.METRICS
@@ -170,7 +170,7 @@ def test_a_signal_to_one_stops_both_at_one_step_which_is_saved(stopped):
   assert lines(workdir)[-1]["step"] == step // 4 * 4
 
 
-def test_process_0_alone_talks(stopped):
+def test_only_process_0_prints(stopped):
   code, output, _ = stopped
   assert code == 42, output
   assert "8 cpu (data 1 × fsdp 1 × tensor 8) of 2 processes" in output
@@ -180,7 +180,7 @@ def test_process_0_alone_talks(stopped):
   assert not [line for line in own if "error" not in line], own
 
 
-def test_one_process_goes_on_from_two_and_ends_as_one(
+def test_one_process_resumes_from_two_and_equals_one(
   stopped, alone, config, tmp_path
 ):
   """Every step of both, over the tensor axis, within the tolerance."""
@@ -192,7 +192,7 @@ def test_one_process_goes_on_from_two_and_ends_as_one(
 
 @pytest.fixture(scope="module")
 def continued(config, alone, tmp_path_factory):
-  """Two processes go on from one, on another mesh, and trace two steps."""
+  """Two processes resume from one, on another mesh, and trace two steps."""
   workdir = rewound(
     alone, tmp_path_factory.mktemp("continued") / "w", STEPS - 8
   )
@@ -206,7 +206,7 @@ def continued(config, alone, tmp_path_factory):
   return *end(process), workdir
 
 
-def test_two_processes_go_on_from_one_and_end_as_one(continued, alone):
+def test_two_processes_resume_from_one_and_equal_one(continued, alone):
   code, output, workdir = continued
   assert code == 0, output
   assert f"going on from step {STEPS - 8} of {STEPS}" in output
@@ -245,7 +245,7 @@ def test_a_trace_has_the_steps_that_were_asked_for(continued):
 
 @pytest.fixture(scope="module")
 def agreed(tmp_path_factory):
-  """What each of three processes was told; see `agreeing`."""
+  """The results of three processes; see `agreeing`."""
   folder = tmp_path_factory.mktemp("agreed")
   process = start(
     "tests.testing.agreeing", f"--output={folder}", processes=3, devices=2
@@ -256,7 +256,7 @@ def agreed(tmp_path_factory):
   return [json.loads((folder / f"{n}.json").read_text()) for n in range(3)]
 
 
-def test_processes_agree_or_all_are_told(agreed):
+def test_processes_agree_or_all_get_the_error(agreed):
   for number, told in enumerate(agreed):
     assert told["devices"] == [6, 2]
     assert told["total"] == 6
@@ -290,8 +290,8 @@ def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
 
 
 @pytest.mark.parametrize("role", ["aloneV0", "aloneR1"])
-def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
-  """And not with the abort of a runtime that waits for a farewell."""
+def test_an_error_of_one_ends_all_with_its_code_and_message(tmp_path, role):
+  """And not with an abort of the runtime, which waits for all at exit."""
   process = start(
     *("tests.testing.agreeing", f"--output={tmp_path}", f"--role={role}"),
     grace=SECONDS,
@@ -308,7 +308,7 @@ def test_an_error_of_one_ends_all_with_its_code_and_its_words(tmp_path, role):
   assert "stack trace" not in output
 
 
-def test_a_mistake_of_all_is_told_by_each_and_once(tmp_path):
+def test_a_mistake_of_all_is_printed_once_by_each(tmp_path):
   process = start(
     "tests.testing.agreeing", f"--output={tmp_path}", "--role=aloneV*"
   )
@@ -321,7 +321,7 @@ def test_a_mistake_of_all_is_told_by_each_and_once(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="by the kernel of Linux")
-def test_nobody_outlives_a_rehearsal_that_is_killed(tmp_path):
+def test_no_process_outlives_a_rehearsal_that_is_killed(tmp_path):
   process = start(
     *("tests.testing.agreeing", f"--output={tmp_path}", "--role=fail"),
     grace=SECONDS,
@@ -360,7 +360,7 @@ def test_ctrl_c_to_a_rehearsal_stops_and_saves(config, tmp_path):
 
 
 @pytest.mark.full
-def test_what_one_process_cannot_read_is_given_up_by_both(config, tmp_path):
+def test_a_checkpoint_that_one_cannot_read_is_skipped_by_both(config, tmp_path):
   """A checkpoint of two, damaged where only the second reads it."""
   config = dataclasses.replace(config, steps=16)
   code, output = end(start_pretrain(config, tmp_path / "whole"))

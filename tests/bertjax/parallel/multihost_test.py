@@ -10,7 +10,7 @@ from jax._src import clusters, distributed
 from bertjax.parallel import multihost
 
 
-def test_a_process_alone_calls_and_raises_as_it_is():
+def test_in_a_single_process_each_call_is_a_plain_call():
   assert multihost.process_count() == 1
   assert (
     multihost.run_on_all("x", lambda: 3, facts=lambda made: {"x": made}) == 3
@@ -49,7 +49,7 @@ def test_many_differences_stay_one_readable_line():
   assert "\n" not in told
 
 
-def test_a_config_is_named_by_its_flags():
+def test_fields_are_named_as_their_flags():
   nested = {"config": {"optimizer": {"name": "lamb"}, "steps": 3}, "x": None}
   assert multihost.flatten_fields(nested) == {
     "config.optimizer.name": "lamb",

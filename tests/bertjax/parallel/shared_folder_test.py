@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What another host wrote is waited for, and not for ever."""
+"""A process waits for the files of another host, but not forever."""
 
 import pytest
 
@@ -10,7 +10,7 @@ HERE = [2, 4, 6]
 
 
 class Host:
-  """One that sees what process 0 does only when it has looked often."""
+  """A host that sees what process 0 wrote after some reloads."""
 
   def __init__(self, *sights):
     self._sights = list(sights)
@@ -32,7 +32,7 @@ def second(monkeypatch):
   monkeypatch.setattr(shared_folder, "_LISTING_SECONDS", 0.3)
 
 
-def test_a_process_alone_looks_at_nothing():
+def test_a_single_process_checks_nothing():
   shared_folder.check_shared("/no/such/folder")
   host = Host([6, 2], [])
   shared_folder.wait_for_same_listing("x", host.list_steps, host.reload)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lost peer is a reason to start again; what would come again is none."""
+"""A lost process asks for a restart; an error that would recur does not."""
 
 import os
 import sys
@@ -40,11 +40,13 @@ def code_of(error, monkeypatch):
 
 
 @pytest.mark.parametrize("text", LOST)
-def test_a_lost_peer_is_started_again(text, monkeypatch):
+def test_a_lost_process_asks_for_a_restart(text, monkeypatch):
   assert code_of(jax.errors.JaxRuntimeError(text), monkeypatch) == 42
-  assert code_of(RuntimeError(text), monkeypatch) == 1, "of no computation"
+  assert code_of(RuntimeError(text), monkeypatch) == 1, (
+    "not an error of a computation"
+  )
 
 
 @pytest.mark.parametrize("text", OWN)
-def test_what_would_come_again_is_not(text, monkeypatch):
+def test_an_error_that_would_recur_ends_the_run(text, monkeypatch):
   assert code_of(jax.errors.JaxRuntimeError(text), monkeypatch) == 1

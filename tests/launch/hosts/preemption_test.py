@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever is asked, and whenever: all stop before the same step."""
+"""Whichever process gets the signal, all stop before the same step."""
 
 import random
 import signal
@@ -18,11 +18,11 @@ STEPS = 400
 
 
 class Store:
-  """The runtime's key-value store, for processes that are threads."""
+  """A key-value store between threads, which stand in for processes."""
 
   def __init__(self):
     self._values = {}
-    self._told = []
+    self._values_of_all = []
     self._all = threading.Barrier(PROCESSES)
 
   def kv_set(self, key, value):
@@ -33,9 +33,9 @@ class Store:
 
   def all_gather_at(self, key, value, *, seconds):
     del key
-    self._told.append(value)
+    self._values_of_all.append(value)
     self._all.wait(seconds)
-    return list(self._told)
+    return list(self._values_of_all)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def store(monkeypatch):
 
 
 def run(sync, ends, number, *, start, collective, pause):
-  """A loop whose steps need all, and which runs two of them ahead."""
+  """A loop that runs two steps ahead and needs all processes in each third."""
   step = start
   while step < start + STEPS and not sync.is_due(step):
     step += 1

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""All come and agree, or each is told what is wrong; nobody waits for ever."""
+"""All processes meet and agree, or each gets the reason; none waits forever."""
 
 import concurrent.futures
 import contextlib
@@ -17,7 +17,7 @@ FACTS = {"config.seed": 0, "jax": "1.2"}
 
 
 def meet(calls, *, seconds=4.0, address=None):
-  """What each of some processes was told: (number, of, facts)."""
+  """Run processes (index, count, facts); return the error of each, or None."""
   address = address or f"127.0.0.1:{rehearse.free_port()}"
 
   def one(number, processes, facts):
@@ -32,35 +32,35 @@ def meet(calls, *, seconds=4.0, address=None):
 
 
 @pytest.mark.parametrize("processes", [2, 3, 20])
-def test_all_go_on_when_all_came_with_the_same(processes):
+def test_processes_with_equal_facts_meet(processes):
   calls = [(number, processes, FACTS) for number in range(processes)]
   assert meet(calls[::-1]) == [None] * processes
 
 
-def test_a_tuple_here_is_a_list_there():
+def test_a_tuple_equals_a_list_because_facts_are_json():
   assert meet([(n, 2, {"shape": (1, 2)}) for n in range(2)]) == [None, None]
 
 
-def test_each_is_told_which_field_differs_where():
-  told = meet(
+def test_each_process_learns_which_field_differs_where():
+  errors = meet(
     [(0, 3, FACTS), (1, 3, FACTS), (2, 3, {**FACTS, "config.seed": 7})]
   )
-  for error in told:
+  for error in errors:
     assert isinstance(error, rendezvous.Refused)
     assert "config.seed is 0 on processes 0-1, 7 on process 2" in str(error)
     assert "jax" not in str(error)
 
 
-def test_the_missing_are_counted_and_named():
-  told = meet([(0, 4, FACTS), (2, 4, FACTS)], seconds=1.5)
-  for error in told:
+def test_missing_processes_are_counted_and_named():
+  errors = meet([(0, 4, FACTS), (2, 4, FACTS)], seconds=1.5)
+  for error in errors:
     assert isinstance(error, rendezvous.Absent)
     assert "2 of 4 processes came" in str(error)
     assert "missing: 1, 3" in str(error)
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_one_alone_says_so_in_the_time_it_was_given(number):
+def test_a_single_process_gives_up_in_time(number):
   began = time.monotonic()
   (error,) = meet([(number, 2, FACTS)], seconds=1.0)
   assert isinstance(error, rendezvous.Absent)
@@ -69,23 +69,23 @@ def test_one_alone_says_so_in_the_time_it_was_given(number):
   assert time.monotonic() - began < 3
 
 
-def test_other_counts_on_other_hosts_are_told_to_all():
-  told = meet([(0, 2, FACTS), (1, 3, FACTS), (2, 3, FACTS)])
-  for error in told:
+def test_each_process_learns_that_the_counts_differ():
+  errors = meet([(0, 2, FACTS), (1, 3, FACTS), (2, 3, FACTS)])
+  for error in errors:
     assert isinstance(error, rendezvous.Refused)
     assert "2 on process 0, 3 on process 1, 3 on process 2" in str(error)
 
 
-def test_two_processes_of_one_number_are_told_apart(monkeypatch):
+def test_two_processes_with_one_index_are_refused(monkeypatch):
   names = iter("abc")
   monkeypatch.setattr(socket, "gethostname", lambda: next(names))
-  told = meet([(0, 3, FACTS), (1, 3, FACTS), (1, 3, FACTS)])
+  errors = meet([(0, 3, FACTS), (1, 3, FACTS), (1, 3, FACTS)])
   assert all(
-    "two processes have --process_id=1" in str(error) for error in told
+    "two processes have --process_id=1" in str(error) for error in errors
   )
 
 
-def test_what_is_no_process_is_not_counted():
+def test_other_connections_are_ignored():
   """A health probe, a scanner, a browser."""
   port = rehearse.free_port()
   address = f"127.0.0.1:{port}"
@@ -109,7 +109,7 @@ def test_what_is_no_process_is_not_counted():
     assert zero.result() == [None]
 
 
-def test_a_port_that_is_taken_is_told_of():
+def test_a_port_in_use_is_refused():
   with socket.create_server(("127.0.0.1", 0)) as taken:
     address = f"127.0.0.1:{taken.getsockname()[1]}"
     (error,) = meet([(0, 2, FACTS)], address=address)

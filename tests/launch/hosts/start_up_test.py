@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a process stands is told by flags or found; half of it is refused."""
+"""A process finds its place by flags or the environment, or is refused."""
 
 import json
 import os
@@ -45,18 +45,18 @@ GKE = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-  """None that JAX would find anything in."""
+  """An environment in which JAX detects no cluster."""
   for name in (*SLURM, *OPEN_MPI, *GKE, "KUBERNETES_SERVICE_HOST"):
     monkeypatch.delenv(name, raising=False)
   monkeypatch.delenv("JAX_COORDINATOR_ADDRESS", raising=False)
 
 
-def test_nothing_given_and_nothing_found_is_a_run_alone():
+def test_without_flags_and_cluster_a_run_has_one_process():
   for given in ((None, None, None), (None, 1, None), (None, 1, 0)):
     assert start_up.find_place(*given).process_count == 1
 
 
-def test_flags_say_it_all():
+def test_flags_alone_are_enough():
   assert start_up.find_place(*HERE) == Place(*HERE)
   place = start_up.find_place("[fd00::2]:8476", 2, 0)
   assert (place.host, place.port) == ("fd00::2", 8476)
@@ -92,7 +92,7 @@ def test_a_cluster_is_found_as_jax_finds_it(monkeypatch, variables, expected):
 
 
 @pytest.mark.parametrize(
-  ("given", "told"),
+  ("given", "message"),
   [
     ((HERE[0], None, None), "without --num_processes and --process_id"),
     ((None, 4, 1), "--num_processes=4 --process_id=1 without --coordinator_a"),
@@ -108,20 +108,20 @@ def test_a_cluster_is_found_as_jax_finds_it(monkeypatch, variables, expected):
     (("h:65536", 4, 1), "is no HOST:PORT"),
   ],
 )
-def test_half_of_it_and_nonsense_are_one_line(given, told):
-  with pytest.raises(ValueError, match=told) as caught:
+def test_missing_and_wrong_flags_are_refused_in_one_line(given, message):
+  with pytest.raises(ValueError, match=message) as caught:
     start_up.find_place(*given)
   assert "\n" not in str(caught.value)
 
 
-def test_a_cluster_that_tells_half_is_one_line(monkeypatch):
-  """Its own parser fails."""
+def test_a_cluster_with_a_wrong_variable_is_refused_in_one_line(monkeypatch):
+  """JAX's own parser fails on it."""
   monkeypatch.setenv("OMPI_MCA_orte_hnp_uri", "nonsense")
   with pytest.raises(ValueError, match="--num_processes=1 to run alone"):
     start_up.find_place(None, None, None)
 
 
-def test_code_is_known_by_every_source_file():
+def test_code_facts_have_a_hash_of_every_source_file():
   facts = start_up.code_facts()
   assert facts["jax"] == jax.__version__
   for name in (
@@ -159,8 +159,8 @@ def start(*arguments, **variables):
   )
 
 
-def test_hosts_that_would_run_different_things_all_say_which(tmp_path):
-  """The real thing, from flags to the exit code."""
+def test_hosts_with_different_flags_or_variables_all_name_them(tmp_path):
+  """Real processes, from flags to the exit code."""
   address = f"127.0.0.1:{rehearse.free_port()}"
   processes = [
     start(
@@ -182,7 +182,7 @@ def test_hosts_that_would_run_different_things_all_say_which(tmp_path):
     assert output.count("\n") == 1
 
 
-def test_one_alone_is_told_of_and_started_again(tmp_path):
+def test_a_missing_process_asks_for_a_restart(tmp_path):
   process = start(
     "tests.testing.agreeing",
     f"--output={tmp_path}",
@@ -195,7 +195,7 @@ def test_one_alone_is_told_of_and_started_again(tmp_path):
   assert output.count("\n") == 1
 
 
-def test_one_that_dies_once_all_have_come_is_told_of_as_well(tmp_path):
+def test_a_process_that_dies_after_the_rendezvous_asks_for_a_restart(tmp_path):
   address = f"--coordinator_address=127.0.0.1:{rehearse.free_port()}"
   processes = [
     start(
@@ -210,7 +210,7 @@ def test_one_that_dies_once_all_have_come_is_told_of_as_well(tmp_path):
   assert outputs[0].count("\n") == 1, "no stack of an abort"
 
 
-def test_what_the_runtime_says_of_a_lost_peer_is_a_restart(monkeypatch, capsys):
+def test_a_runtime_that_loses_a_process_asks_for_a_restart(monkeypatch, capsys):
   def fail(_):
     raise jax.errors.JaxRuntimeError("DEADLINE_EXCEEDED: Barrier\n timed out")
 
@@ -224,7 +224,7 @@ def test_what_the_runtime_says_of_a_lost_peer_is_a_restart(monkeypatch, capsys):
   assert told.count("\n") == 1
 
 
-def test_a_run_alone_starts_the_runtime_whatever_proxy_is_set(tmp_path):
+def test_a_single_process_ignores_proxies(tmp_path):
   process = start(
     *("tests.testing.agreeing", f"--output={tmp_path}"),
     http_proxy="http://127.0.0.1:9",
@@ -240,7 +240,7 @@ def test_a_run_alone_starts_the_runtime_whatever_proxy_is_set(tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["finetune", "sweep"])
-def test_what_runs_in_one_process_refuses_several(launcher, tmp_path):
+def test_a_launcher_of_one_process_refuses_several(launcher, tmp_path):
   config = {"finetune": "finetune.py:task=stdlib", "sweep": "sweeps/nsp.py"}
   process = start(
     f"launch.{launcher}",

@@ -19,7 +19,9 @@ from tests.testing.pod_documents import container, make_workload, write_all
     ("gs://b/", "b", "/buckets/b"),
   ],
 )
-def test_a_workdir_lies_below_its_buckets_mount_point(workdir, bucket, folder):
+def test_a_workdir_is_below_the_mount_point_of_its_bucket(
+  workdir, bucket, folder
+):
   place = buckets.parse(workdir)
   assert (place.bucket, place.folder) == (bucket, folder)
   assert f"{folder}/".startswith(f"{buckets.mount_point(bucket)}/")
@@ -34,7 +36,7 @@ def test_a_workdir_lies_below_its_buckets_mount_point(workdir, bucket, folder):
     "gs://b/$(x)\n",
   ],
 )
-def test_what_is_no_folder_of_a_bucket_is_refused(workdir):
+def test_a_workdir_outside_of_buckets_is_refused(workdir):
   with pytest.raises(ValueError, match="--workdir=") as error:
     buckets.parse(workdir)
   assert repr(workdir) in str(error.value)
@@ -57,7 +59,7 @@ def test_every_file_mounts_the_bucket_where_the_command_writes():
     assert "--workdir=gs://" not in text
 
 
-def test_no_mount_remembers_what_another_host_may_change():
+def test_no_mount_caches_files_that_another_host_may_change():
   # The two spellings of one option: of the command and of the driver.
   spelt = {
     re.sub(r"[=:]", "-", option).removeprefix("file-system-")

@@ -24,7 +24,7 @@ def make_manifest(topology="v5e:16x16", queue="tpu", **settings):
 
 
 def outcome(manifest, code, restarts=0):
-  """What becomes of the set when one pod ends with `code`."""
+  """Return what happens to the set when one pod exits with `code`."""
   if code == 0:
     return "complete"
   job = job_spec(manifest)
@@ -181,7 +181,7 @@ def test_the_driver_mounts_the_bucket(slices):
   assert complaints("jobset", manifest)
 
 
-def test_kubernetes_puts_nothing_into_the_command():
+def test_kubernetes_expands_no_variable_in_the_command():
   arguments = ("--config.note=$(HOSTNAME) $HOME 'x' 1e5",)
   command = container(make_manifest(arguments=arguments))["command"]
   assert command[-1] == "--config.note=$$(HOSTNAME) $HOME 'x' 1e5"
@@ -198,7 +198,7 @@ def test_the_text_says_what_the_manifest_is():
 @pytest.mark.parametrize(
   "text", ["1e5", "0o17", "y", "N", "on", "16x16", "-1", ".5", "~", "1_000", ""]
 )
-def test_text_that_a_reader_may_take_for_something_else_is_quoted(text):
+def test_text_that_looks_like_a_number_or_boolean_is_quoted(text):
   written = yaml_text.write({"key": text})
   assert written[5] in "\"'"
   assert yaml.safe_load(written) == {"key": text}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m launch.pods`, as it is typed."""
+"""The command `python -m launch.pods`."""
 
 import os
 import pathlib
@@ -37,7 +37,7 @@ def pods(*words):
   )
 
 
-def test_a_manifest_comes_out_valid_with_what_stood_after_the_dashes():
+def test_a_manifest_is_valid_and_has_the_arguments_after_the_dashes():
   words = (*RUN, "--image=r/b:1", "--", "--config.steps=7")
   done = pods("--kind=jobset", *words)
   assert done.returncode == 0, done.stderr

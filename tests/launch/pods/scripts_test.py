@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts, read: by bash, by shellcheck and for what they take."""
+"""The scripts, checked without running them: bash, shellcheck, flags."""
 
 import os
 import pathlib

@@ -51,7 +51,7 @@ def test_a_name_of_gcloud_means_one_shape_and_each_size_has_one():
     ("tpu7x:4x4x8", "tpu7x-256", 32, "tpu7x-standard-4t"),
   ],
 )
-def test_slices_are_called_what_google_calls_them(text, name, hosts, machine):
+def test_slices_have_the_names_of_google(text, name, hosts, machine):
   piece = topologies.find(text)
   assert (piece.accelerator_type, piece.hosts, piece.machine) == (
     name,
@@ -76,14 +76,14 @@ def test_slices_are_called_what_google_calls_them(text, name, hosts, machine):
     ("v5e:16x16\n", "v5e:16x16"),
   ],
 )
-def test_what_does_not_exist_is_named_with_what_does(text, named):
+def test_an_unknown_topology_is_refused_with_the_nearest(text, named):
   with pytest.raises(ValueError, match=re.escape(named)) as error:
     topologies.find(text)
   assert repr(text)[1:-1] in str(error.value)
   assert "\n" not in str(error.value)
 
 
-def test_none_that_exists_is_nearer_than_the_first_named():
+def test_the_first_suggestion_is_the_nearest():
   with pytest.raises(ValueError, match="nearest") as error:
     topologies.find("v4:4x4x11")
   named = re.findall(r"v4:\d+x\d+x\d+", str(error.value).partition(";")[2])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts, run: against a gcloud that keeps its workers in folders."""
+"""The scripts, run against a fake gcloud whose workers are folders."""
 
 import os
 import pathlib
@@ -120,7 +120,7 @@ def test_words_and_variables_arrive_as_they_are(worker, tmp_path):
 
 
 class Cloud(NamedTuple):
-  """A folder that stands in for it, and what calls the script."""
+  """A fake cloud in a folder, which calls the script."""
 
   fake: pathlib.Path
   run: Callable[..., subprocess.CompletedProcess[str]]
@@ -209,7 +209,7 @@ def test_watch_starts_the_same_command_on_every_worker_until_done(cloud):
   assert {source, key} > {"keys"}
 
 
-def test_a_slice_taken_away_is_asked_for_again(cloud):
+def test_a_preempted_slice_is_requested_again(cloud):
   (cloud.fake / "state").write_text("SUSPENDED\n")
   done = cloud("watch")
   assert done.returncode == 0, done.stdout + done.stderr
@@ -237,7 +237,7 @@ def test_an_error_of_gcloud_ends_a_start(cloud):
   assert calls(cloud, "scp") == []
 
 
-def test_waiting_ends_where_nothing_will_come(cloud):
+def test_waiting_ends_when_the_slices_cannot_come(cloud):
   done = cloud("up", NEXT_STATE="FAILED")
   assert done.returncode == 1
   assert "bert is FAILED" in done.stderr

@@ -29,7 +29,7 @@ CONFIG = "configs/pretrain.py:size=base"
     ({"environment": ("A=1\n2",)}, "line break"),
   ],
 )
-def test_a_workload_that_cannot_be_is_refused(settings, message):
+def test_an_impossible_workload_is_refused(settings, message):
   with pytest.raises(ValueError, match=message) as error:
     make_workload(**settings)
   assert "\n" not in str(error.value)
@@ -61,7 +61,7 @@ def test_a_secret_is_named_without_its_value():
   assert "hush" not in str(error.value)
 
 
-def test_no_file_holds_what_this_machine_knows(monkeypatch):
+def test_no_file_has_anything_of_this_machine(monkeypatch):
   before = write_all(make_workload())
   for name in ("HF_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "USER", "HOME"):
     monkeypatch.setenv(name, "/hushhush")

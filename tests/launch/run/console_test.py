@@ -38,15 +38,15 @@ def lines(mesh, devices=8, rng="threefry"):
 
 
 @pytest.mark.parametrize(
-  ("rng", "told"), [("threefry", "any mesh"), ("rbg", "the same mesh")]
+  ("rng", "reproducible"), [("threefry", "any mesh"), ("rbg", "the same mesh")]
 )
-def test_the_mesh_and_what_holds_of_dropout_are_told(rng, told):
+def test_mesh_and_dropout_are_described(rng, reproducible):
   first, second = lines(MeshConfig(data=4, tensor=2), rng=rng)
   assert "on 8 cpu (data 4 × fsdp 1 × tensor 2) of 1 process" in first
-  assert told in second
+  assert reproducible in second
 
 
-def test_what_zero1_leaves_whole_is_told():
+def test_parameters_that_zero1_leaves_whole_are_counted():
   """Seven devices divide no axis of the model; eight nearly all."""
   *_, last = lines(MeshConfig(data=7, zero1=True), devices=7)
   assert "100% of the parameters are whole" in last

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run keeps for its next start, and what it says at one."""
+"""The facts about lanes that a run keeps for its next start."""
 
 from bertjax.config import DataConfig, ObjectiveConfig
 from bertjax.parallel import multihost
@@ -30,7 +30,7 @@ def walk(path, rows):
   return pipeline.memo(STEP)["facts"]
 
 
-def test_facts_of_all_processes_are_those_of_one(tmp_path):
+def test_merged_facts_of_all_processes_are_those_of_one(tmp_path):
   path = corpus.make_store(tmp_path)
   told = [walk(path, slice(n, n + 1)) for n in range(BATCH)]
   whole = walk(path, None)
@@ -38,7 +38,7 @@ def test_facts_of_all_processes_are_those_of_one(tmp_path):
   assert resumable.merge_facts([whole, whole]) == sorted(whole)
 
 
-def test_what_a_process_knew_before_a_restart_gives_way_to_what_is_newer():
+def test_newer_facts_replace_those_from_before_a_restart():
   old, new = [[0, 2, 7], [1, 3, 9]], [[0, 2, 7], [1, 11, 80]]
   mixed = [[[0, *fact] for fact in old], [[0, *fact] for fact in new]]
   for told in ([old, new], [new, old]):
@@ -46,5 +46,5 @@ def test_what_a_process_knew_before_a_restart_gives_way_to_what_is_newer():
   assert resumable.merge_facts(mixed) == [[0, *fact] for fact in new]
 
 
-def test_alone_nothing_is_asked():
+def test_a_single_process_gathers_its_own_facts():
   assert multihost.all_gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
