@@ -20,7 +20,7 @@ import rich.console
 from absl import flags
 
 from bertjax import config
-from data_pipelines.corpora import corpus, sentences
+from data_pipelines.corpora import corpus, reading, sentences
 from data_pipelines.prepare.options import DEDUPLICATE, Options
 from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
@@ -112,7 +112,7 @@ def _define_source_flags() -> None:
   enum(
     "documents",
     "file",
-    list(corpus.DOCUMENTS),
+    list(reading.DOCUMENTS),
     "file makes a .txt file one document; blank_line starts a new document "
     "after each blank line.",
   )

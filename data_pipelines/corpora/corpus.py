@@ -10,8 +10,6 @@ from data_pipelines.corpora.documents import Document
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions
 from data_pipelines.corpora.source import OpenedSources, Source
 
-DOCUMENTS = ("file", "blank_line")
-
 
 class SourceKind(NamedTuple):
   """How parts of a corpus of one kind are opened.
@@ -50,48 +48,20 @@ class Corpus:
     counts: what the latest iteration has read and left out.
   """
 
-  def __init__(
-    self,
-    spec: str,
-    *,
-    documents: str = "file",
-    text_field: str = "text",
-    min_characters: int = 0,
-    skip_bad_records: bool = False,
-    tfds_data_dir: str = "",
-  ) -> None:
+  def __init__(self, spec: str, **options: Any) -> None:
     """Find the sources; no document is read yet.
 
     Args:
       spec: see `Corpus.spec`.
-      documents: see `ReadOptions` for this and all other arguments.
-      text_field: see `ReadOptions`.
-      min_characters: see `ReadOptions`.
-      skip_bad_records: see `ReadOptions`.
-      tfds_data_dir: see `ReadOptions`.
+      options: fields of `ReadOptions`.
 
     Raises:
       ValueError: a part that names nothing, a file of an unknown format, a
         data set that is not there, or an option out of range.
     """
-    if documents not in DOCUMENTS:
-      raise ValueError(
-        f"documents={documents!r}; choose from {', '.join(DOCUMENTS)}"
-      )
-    if min_characters < 0 or not text_field:
-      raise ValueError(
-        f"min_characters={min_characters}, text_field={text_field!r}; give a "
-        "number of at least 0 and a name"
-      )
     self.spec = spec
     self.counts = ReadCounts()
-    self._options = ReadOptions(
-      documents=documents,
-      text_field=text_field,
-      min_characters=min_characters,
-      skip_bad_records=skip_bad_records,
-      tfds_data_dir=tfds_data_dir,
-    )
+    self._options = ReadOptions(**options)
     self._opened = [
       KINDS[name].open(parts, self._options)
       for name, parts in _parts_by_kind(spec).items()

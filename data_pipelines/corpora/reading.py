@@ -4,6 +4,8 @@
 
 import dataclasses
 
+DOCUMENTS = ("file", "blank_line")
+
 # Limits on how many records are read in one call.
 _MAX_BYTES_AT_ONCE = 1 << 22
 _MAX_ROWS_AT_ONCE = 256
@@ -54,6 +56,18 @@ class ReadOptions:
   min_characters: int = 0
   skip_bad_records: bool = False
   tfds_data_dir: str = ""
+
+  def __post_init__(self) -> None:
+    if self.documents not in DOCUMENTS:
+      raise ValueError(
+        f"documents={self.documents!r}; choose from {', '.join(DOCUMENTS)}"
+      )
+    if self.min_characters < 0 or not self.text_field:
+      raise ValueError(
+        f"min_characters={self.min_characters}, "
+        f"text_field={self.text_field!r}; give a number of at least 0 and a "
+        "name"
+      )
 
   def skip_or_raise(self, counts: ReadCounts, place: str, reason: str) -> None:
     """Count the bad record at `place`, or refuse it.
