@@ -21,8 +21,8 @@ from bertjax.interop.architectures import (
   PRETRAINING,
   shapes,
 )
-from bertjax.interop.table import BUFFERS, TABLE, TIED, Entry, pairs
-from bertjax.model.parameters import by_name
+from bertjax.interop.bert import BUFFERS, TABLE, TIED, Entry, pairs
+from bertjax.model.parameters import by_name, find
 
 Tensors = dict[str, np.ndarray]
 Params = dict[str, Any]
@@ -64,7 +64,7 @@ def to_huggingface(
     name.removeprefix(prefix): _to_theirs(
       np.asarray(ours[entry.ours])[index], entry
     )
-    for entry, index, name in pairs(config, parts)
+    for entry, index, name in _entries(config, parts, wanted)
   }
 
 
@@ -94,7 +94,6 @@ def from_huggingface(
       or a tied copy differs.
   """
   parts = [p for p in ARCHITECTURES[architecture].parts if p not in without]
-  entries = list(pairs(config, parts))
   named = _renamed(tensors)
   left_out = {name for _, _, name in pairs(config, without)}
   if "mlm_head" in without:
@@ -107,6 +106,7 @@ def from_huggingface(
     name: array for name, array in theirs.items() if name not in left_out
   }
   wanted = shapes(architecture, config, num_classes)
+  entries = _entries(config, parts, wanted)
   _check_same(
     {name: np.shape(array) for name, array in theirs.items()},
     {
@@ -136,6 +136,25 @@ def lacking_parts(
   return [
     part for part in ARCHITECTURES[architecture].parts if part not in found
   ]
+
+
+def _entries(
+  config: ModelConfig, parts: Collection[str], wanted: Collection[str]
+) -> list[tuple[Entry, Any, str]]:
+  """Return the entries of `parts`, which must be all that a model has there.
+
+  Raises:
+    ValueError: transformers' BERT has other parameters than this model.
+  """
+  entries = list(pairs(config, parts))
+  ours = {name for name in wanted if find(name).part in parts}
+  differ = ours ^ {entry.ours for entry, _, _ in entries}
+  if differ:
+    raise ValueError(
+      f"transformers' BERT and this model differ in {sorted(differ)}; this "
+      "model cannot be exported or imported"
+    )
+  return entries
 
 
 def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:

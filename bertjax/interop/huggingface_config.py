@@ -7,46 +7,13 @@ from typing import Any
 
 from bertjax.config import ModelConfig, checks, from_mapping, to_mapping
 from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION
-
-# From our name to theirs. Google's own checkpoints with the tanh form say
-# "gelu_new".
-ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new"}
-# From all their names of the same two functions to ours.
-ACTIVATIONS_BACK = {
-  "gelu": "gelu",
-  "gelu_python": "gelu",
-  "gelu_new": "gelu_tanh",
-  "gelu_fast": "gelu_tanh",
-  "gelu_accurate": "gelu_tanh",
-  "gelu_python_tanh": "gelu_tanh",
-  "gelu_pytorch_tanh": "gelu_tanh",
-}
-# Fields that every config.json has.
-SIZES = {
-  "num_layers": "num_hidden_layers",
-  "hidden_size": "hidden_size",
-  "num_heads": "num_attention_heads",
-  "intermediate_size": "intermediate_size",
-  "vocab_size": "vocab_size",
-  "max_positions": "max_position_embeddings",
-  "type_vocab_size": "type_vocab_size",
-}
-# Fields that the oldest files lack; transformers has the same defaults.
-RATES = {
-  "hidden_dropout_rate": "hidden_dropout_prob",
-  "attention_dropout_rate": "attention_probs_dropout_prob",
-  "layer_norm_epsilon": "layer_norm_eps",
-  "initializer_std": "initializer_range",
-}
-# Fields with another value make another model; only this value can be read.
-FIXED: Mapping[str, Any] = {
-  "model_type": "bert",
-  "position_embedding_type": "absolute",
-  "is_decoder": False,
-  "add_cross_attention": False,
-  "tie_word_embeddings": True,
-  "problem_type": "single_label_classification",
-}
+from bertjax.interop.bert import (
+  ACTIVATIONS,
+  ACTIVATIONS_BACK,
+  FIXED,
+  RATES,
+  SIZES,
+)
 
 
 def config_to_huggingface(

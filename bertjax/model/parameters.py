@@ -4,7 +4,7 @@
 
 `PARAMETERS` has one row for each parameter of any model, and `PARTS` one for
 each tree at the top of a model's parameters. Optimizers, checkpoints, transfer
-and interop read them; no other file names a parameter but `interop/table.py`,
+and interop read them; no other file names a parameter but `interop/bert.py`,
 which gives it its name in another library.
 """
 

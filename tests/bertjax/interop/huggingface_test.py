@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
+from bertjax.interop import bert
 from bertjax.interop.architectures import (
   ARCHITECTURES,
   ENCODER,
   PRETRAINING,
   shapes,
 )
+from bertjax.interop.bert import TABLE
 from bertjax.interop.huggingface import from_huggingface, to_huggingface
-from bertjax.interop.table import TABLE
 from tests.testing.examples import SMALL
 from tests.testing.huggingface_models import labels_of, make_params
 
@@ -29,6 +30,18 @@ def test_the_table_names_every_parameter_once():
   assert sorted(entry.ours for entry in TABLE) == sorted(names)
   theirs = [entry.theirs for entry in TABLE]
   assert len(set(theirs)) == len(theirs)
+
+
+def test_a_model_with_other_parameters_has_no_counterpart(monkeypatch):
+  """Such as one whose positions are not a table."""
+  fewer = [row for row in TABLE if "/position/" not in row.ours]
+  tensors = to_huggingface(PARAMS, SMALL)
+  monkeypatch.setattr(bert, "TABLE", fewer)
+  position = r"differ in \['encoder/embeddings/position/embedding'\]"
+  with pytest.raises(ValueError, match=position):
+    to_huggingface(PARAMS, SMALL)
+  with pytest.raises(ValueError, match=position):
+    from_huggingface(tensors, SMALL)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

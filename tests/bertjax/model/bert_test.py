@@ -30,7 +30,7 @@ from tests.testing.examples import (
   vocabulary,
 )
 
-# Encoder with pooler, and all with the heads (tied); facts.md, section 1.
+# Parameters of encoder and pooler, and of these with both heads (tied).
 PUBLISHED = {
   "tiny": (4_385_920, 4_433_468),
   "mini": (11_170_560, 11_267_900),

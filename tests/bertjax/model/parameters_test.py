@@ -14,7 +14,7 @@ import pytest
 from bertjax.checkpoints import resize
 from bertjax.checkpoints.digest import nest
 from bertjax.config import ComputeConfig
-from bertjax.interop.table import TABLE
+from bertjax.interop.bert import TABLE
 from bertjax.model import (
   BertForPreTraining,
   BertForQuestionAnswering,

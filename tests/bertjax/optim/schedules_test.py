@@ -108,7 +108,7 @@ def test_a_schedule_equals_a_float64_derivation(name, warmup, steps):
 
 
 def test_linear_is_measured_from_step_zero():
-  # facts.md: the rate steps down where warm-up ends, 1e-4 → 9.9e-5.
+  # The rate drops at the end of the warm-up, from 1e-4 to 9.9e-5.
   got = rates(make("linear", 10_000, 1_000_000), [9_999, 10_000])
   assert got == pytest.approx([9.999e-5, 9.9e-5])
   joined = rates(make("linear_joined", 10_000, 1_000_000), [9_999, 10_000])

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Our parameters and the names that transformers' BERT has for them."""
+"""transformers' BERT: its names of our parameters and config fields."""
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bertjax.config import ModelConfig
@@ -78,6 +78,47 @@ TIED = {
 }
 # Buffers, not parameters, of transformers before 4.31.
 BUFFERS = ("bert.embeddings.position_ids",)
+
+
+# From our name to theirs. Google's own checkpoints with the tanh form say
+# "gelu_new".
+ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new"}
+# From all their names of the same two functions to ours.
+ACTIVATIONS_BACK = {
+  "gelu": "gelu",
+  "gelu_python": "gelu",
+  "gelu_new": "gelu_tanh",
+  "gelu_fast": "gelu_tanh",
+  "gelu_accurate": "gelu_tanh",
+  "gelu_python_tanh": "gelu_tanh",
+  "gelu_pytorch_tanh": "gelu_tanh",
+}
+# Fields that every config.json has.
+SIZES = {
+  "num_layers": "num_hidden_layers",
+  "hidden_size": "hidden_size",
+  "num_heads": "num_attention_heads",
+  "intermediate_size": "intermediate_size",
+  "vocab_size": "vocab_size",
+  "max_positions": "max_position_embeddings",
+  "type_vocab_size": "type_vocab_size",
+}
+# Fields that the oldest files lack; transformers has the same defaults.
+RATES = {
+  "hidden_dropout_rate": "hidden_dropout_prob",
+  "attention_dropout_rate": "attention_probs_dropout_prob",
+  "layer_norm_epsilon": "layer_norm_eps",
+  "initializer_std": "initializer_range",
+}
+# Fields with another value make another model; only this value can be read.
+FIXED: Mapping[str, Any] = {
+  "model_type": "bert",
+  "position_embedding_type": "absolute",
+  "is_decoder": False,
+  "add_cross_attention": False,
+  "tie_word_embeddings": True,
+  "problem_type": "single_label_classification",
+}
 
 
 def pairs(
