@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Books to a bundle, and what it is worth on questions to a bank.
+"""Pre-train on books, and measure the bundle on questions to a bank.
 
     python -m benchmarks.books --output=DIR [--steps=4000]
 
 BERT-mini (4 layers, 256 wide) is pre-trained on Project Gutenberg's books by
 the recipe for short runs, and fine-tuned on banking77 (77 intents) with 20
-labels a class, as is the same encoder from random weights: equal steps, rates
-and seeds. Prints the validation curve, tokens a second and both accuracies.
-Run it again to go on where it was left.
+labels a class; so is the same encoder from random weights, with the same steps,
+learning rates and seeds. Prints the validation curve, tokens a second and both
+accuracies. Running it again continues where it stopped.
 """
 
 import json
@@ -29,15 +29,17 @@ DATA = flags.DEFINE_string(
 )
 OUTPUT = flags.DEFINE_string("output", "runs/books", "Folder to write.")
 SIZE = flags.DEFINE_string("size", "mini", "Shape of the model.")
-STEPS = flags.DEFINE_integer("steps", 4000, "Of pre-training.")
-# The recipe's own is for BERT-tiny. With it mini's weights grow until they no
-# longer take to another task, though the loss is the same.
-LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Of pre-training.")
+STEPS = flags.DEFINE_integer("steps", 4000, "Steps of pre-training.")
+# The recipe's rate is for BERT-tiny. With it the weights of mini grow until
+# they no longer fine-tune well, though the loss is the same.
+LEARNING_RATE = flags.DEFINE_float(
+  "learning_rate", 1e-3, "Peak rate of pre-training."
+)
 ARMS = ("bundle", "scratch")
 
 
 def make_pretrain_config(store: pathlib.Path) -> PretrainConfig:
-  """Return the short recipe, evaluated on a part of the validation books."""
+  """Return the short recipe, evaluated on part of the validation books."""
   config = pretrain_config.get_config(
     f"size={SIZE.value},objective=mlm_nsp,seq=128,recipe=short"
   )
@@ -74,7 +76,7 @@ def make_finetune_config(banking77: pathlib.Path) -> FinetuneConfig:
 
 
 def main(_: object) -> None:
-  """Do what is not done yet, and print the figures."""
+  """Run the stages that are not done yet, and print the figures."""
   data, output = pathlib.Path(DATA.value), pathlib.Path(OUTPUT.value)
   prepare.run(
     Options(
@@ -106,7 +108,9 @@ def main(_: object) -> None:
     json.loads(line)["tokens_per_second"]
     for line in (workdir / writers.TIMING).read_text().splitlines()
   ]
-  print(f"{statistics.median(rates):,.0f} tokens/s, the median of windows")
+  print(
+    f"{statistics.median(rates):,.0f} tokens/s, median of the logging windows"
+  )
   for arm, results in arms.items():
     accuracy = results["test"]["accuracy"]
     print(

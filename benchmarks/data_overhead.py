@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What real batches add to a train step.
+"""Measure what real batches add to a train step.
 
     python -m benchmarks.data_overhead [--store=DIR] [--size=mini]
 
-The step of `benchmarks.train_step` on one batch again and again, taking turns
-with the same step on batches of `train_iterator`, put on the device as
+Runs the step of `benchmarks.train_step` on one batch repeatedly, in turns with
+the same step on batches of `train_iterator` that are put on the device as
 `launch.pretrain` does it. Prints the median of the ratios, the share of time
-that the loop waits for a batch, and the processor time of a batch over the
-time of a step. On CPU the step takes every core and the two compete; with a
-host of its own, as beside an accelerator, only the last figure matters: below
-the number of cores of the host the step never waits.
+that the loop waits for a batch, and the processor time of a batch over the time
+of a step. On a CPU the step takes every core, and the two compete. Beside an
+accelerator only the last figure matters: the step never waits while the figure
+is below the number of cores of the host.
 """
 
 import dataclasses
@@ -52,7 +52,9 @@ from data_pipelines.store.store import Store, open_store
 from launch import host_memory
 
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
-STEPS = flags.DEFINE_integer("steps", 40, "Timed steps of each, after three.")
+STEPS = flags.DEFINE_integer(
+  "steps", 40, "Timed steps of each kind, after three."
+)
 PREFETCH = flags.DEFINE_integer("prefetch", 4, "Batches held ready.")
 _WARM = 3
 
@@ -87,7 +89,7 @@ class Trainer:
     )
 
   def step(self, batches: Iterator[Batch]) -> tuple[float, float]:
-    """Seconds of the clock: of waiting for a batch, and of all."""
+    """Run a step; return seconds waited for a batch, and seconds of all."""
     begin = time.perf_counter()
     batch = next(batches)
     waited = time.perf_counter() - begin
@@ -98,7 +100,7 @@ class Trainer:
 
 
 def measure(store: Store) -> None:
-  """Take turns, and print medians."""
+  """Time both kinds of steps in turns, and print medians."""
   length, rows = flags.FLAGS.seq_length, flags.FLAGS.batch_size
   pipeline = PretrainingPipeline(
     store,

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""From opening a store of many shards to its first batch.
+"""Measure the time from opening a store of many shards to its first batch.
 
     python -m benchmarks.data_start [--shards=1000] [--block_tokens=100000]
 
-Writes a made-up store with a block a shard, then times a process of its own
+Writes a made-up store with one block in each shard, then times another process
 that opens it and makes one batch: seconds of the clock and of the processor,
-shards opened, and memory.
+open shards, and memory.
 """
 
 import pathlib
@@ -23,9 +23,9 @@ from benchmarks.made_up_store import make_store
 from data_pipelines.store.store import open_store
 from launch import host_memory
 
-SHARDS = flags.DEFINE_integer("shards", 1000, "Of the made-up store.")
+SHARDS = flags.DEFINE_integer("shards", 1000, "Shards of the made-up store.")
 BLOCK = flags.DEFINE_integer("block_tokens", 100_000, "Tokens of a block.")
-OPEN = flags.DEFINE_string("open", "", "Open this store, and nothing else.")
+OPEN = flags.DEFINE_string("open", "", "Only open this store and measure.")
 
 
 def count_open_shards() -> int:
@@ -36,7 +36,7 @@ def count_open_shards() -> int:
 
 
 def measure(folder: str) -> None:
-  """Print what the first batch of each size takes."""
+  """Print the cost of the first batch of each size."""
   for seq_length in flags.FLAGS.seq_length:
     for batch_size in flags.FLAGS.batch_size:
       clock, processor = time.perf_counter(), time.process_time()
@@ -54,7 +54,7 @@ def measure(folder: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-  """Write a store, and run this again to open it."""
+  """Write a store, and run this module again to open it."""
   if OPEN.value:
     host_memory.retain()  # as launch.pretrain does
     measure(OPEN.value)

@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Store → batches, beside Hugging Face's collator and plain grain, in one run.
+"""Measure the input pipeline beside Hugging Face's collator and plain grain.
 
     python -m benchmarks.input_pipeline [--store=DIR] [--rounds=5]
 
-Ours reads the store, pairs sentences at random (nsp), packs and assembles;
-masks are drawn in the train step, so that a line with masks drawn by numpy on
-the host stands beside it. The others are given rows that are already cut and
-lie in memory, the best case for them: the collator masks them, grain shuffles
-and batches them. All take turns, and medians are printed of tokens a second of
-processor time (of all threads of this process) and of the clock. Ours also
-tells its rate over the first epoch, when records are still read from disk.
+Our pipeline reads the store, pairs sentences at random (nsp), packs and writes
+batches. It draws no masks, which the train step does, so a second line adds
+masks drawn by numpy on the host. The others get rows that are already cut and
+in memory, the best case for them: the collator masks them, grain shuffles and
+batches them. All run in turns. Prints medians of tokens a second of processor
+time (all threads of this process) and of the clock, and the rate of our
+pipeline over the first epoch, when records are read from disk.
 
-Without --store a made-up one of 35 M tokens is written first.
+Without --store a made-up store of 35 M tokens is written first.
 """
 
 import pathlib
@@ -35,16 +35,18 @@ from launch import host_memory
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
 BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [256, 32], "Rows.")
 LENGTHS = flags.DEFINE_multi_integer("seq_length", [128, 512], "Tokens a row.")
-TOKENS = flags.DEFINE_integer("tokens", 35_000_000, "Of the made-up store.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each.")
-TURN = flags.DEFINE_integer("turn_tokens", 2_000_000, "Tokens of a fast turn.")
-OTHERS = flags.DEFINE_bool("others", True, "Run the others beside ours.")
+TOKENS = flags.DEFINE_integer(
+  "tokens", 35_000_000, "Tokens of the made-up store."
+)
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each pipeline.")
+TURN = flags.DEFINE_integer("turn_tokens", 2_000_000, "Tokens of a turn.")
+OTHERS = flags.DEFINE_bool("others", True, "Run the other pipelines too.")
 
-_SLOW = 8  # the collator gets as many times fewer tokens a turn
+_SLOW = 8  # how many times fewer tokens a turn of the collator has
 
 
 def measure_reads(split: Split) -> None:
-  """Print what a record costs: at random, and within its block."""
+  """Print the cost of reading a random record, and a whole block."""
   records = np.random.default_rng(0).integers(0, split.num_records, 1000)
   split.read_records(records)
   start = time.process_time()
@@ -67,7 +69,7 @@ def read_block(split: Split) -> np.ndarray:
 def make_pipeline(
   store: Store, seq_length: int, batch_size: int
 ) -> PretrainingPipeline:
-  """Our pipeline of MLM and NSP."""
+  """Make our pipeline of MLM and NSP."""
   return PretrainingPipeline(
     store,
     "train",
@@ -79,7 +81,7 @@ def make_pipeline(
 
 
 def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
-  """Its batches, step by step."""
+  """Yield the batches of a pipeline, step by step."""
   step = 0
   while True:
     yield pipeline.batch(step)
@@ -87,7 +89,7 @@ def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
 
 
 def cut_rows(split: Split, seq_length: int, ids: Any) -> np.ndarray:
-  """The first block as rows from [CLS] to [SEP]: uint16 or int32 [N, S]."""
+  """Cut the first block into rows from [CLS] to [SEP]: integers [N, S]."""
   tokens = read_block(split)
   width = seq_length - 2
   inside = tokens[: len(tokens) // width * width].reshape(-1, width)
@@ -97,7 +99,7 @@ def cut_rows(split: Split, seq_length: int, ids: Any) -> np.ndarray:
 
 
 def spend(batches: Iterator[Any], count: int) -> tuple[int, float, float]:
-  """Tokens, processor seconds and clock seconds of the next batches."""
+  """Return tokens, processor and clock seconds of the next batches."""
   tokens, processor, clock = 0, 0.0, 0.0
   for _ in range(count):
     begin = time.process_time(), time.perf_counter()
@@ -109,7 +111,7 @@ def spend(batches: Iterator[Any], count: int) -> tuple[int, float, float]:
 
 
 def count_tokens(batch: Any) -> int:
-  """Positions of a batch that are no padding."""
+  """Count the positions of a batch without padding."""
   if isinstance(batch, np.ndarray):
     return batch.size
   if "packs_BS" in batch:
@@ -120,7 +122,7 @@ def count_tokens(batch: Any) -> int:
 def make_others(
   store: Store, seq_length: int, batch_size: int
 ) -> dict[str, Callable[[], Iterator[Any]]]:
-  """What can be run beside ours; says what cannot."""
+  """Make the other pipelines; print which of them cannot run."""
   rows_NS = cut_rows(store.split("train"), seq_length, store.special_ids)
   others: dict[str, Callable[[], Iterator[Any]]] = {}
   if not OTHERS.value:
@@ -138,7 +140,7 @@ def make_others(
 
 
 def compare(store: Store, seq_length: int, batch_size: int) -> None:
-  """Print a line for each contender."""
+  """Print a line for each pipeline."""
   ours = make_pipeline(store, seq_length, batch_size)
   begin = time.process_time()
   ours.batch(0)
@@ -177,7 +179,7 @@ def compare(store: Store, seq_length: int, batch_size: int) -> None:
 
 
 def main(argv: list[str]) -> None:
-  """Measure reads, then batches of every size."""
+  """Measure reading, then batches of every size."""
   del argv
   host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What others make of tokens that are already cut to the length of a row.
+"""Input pipelines of other libraries, for tokens already cut into rows.
 
 Each function takes rows [N, S] of token ids, from [CLS] to [SEP], and returns
-endless batches of B of them.
+endless batches of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ def mask_batches(
   special_ids: Mapping[str, int],
   vocab_size: int,
 ) -> Batches:
-  """Mask on the host as the collator does: 15 %, of it 80/10/10."""
+  """Mask on the host as the collator does: 15 %, 80/10/10 of them."""
   rng = np.random.default_rng(0)
   special_V = np.zeros(vocab_size, bool)
   special_V[list(special_ids.values())] = True
@@ -42,17 +42,17 @@ def collate(
   special_ids: Mapping[str, int],
   vocab_size: int,
 ) -> dict[str, Callable[[], Batches]]:
-  """Hugging Face's DataCollatorForLanguageModeling, however it is fed.
+  """Run Hugging Face's DataCollatorForLanguageModeling on each kind of input.
 
   Raises:
-    ImportError: without transformers, tokenizers or torch.
+    ImportError: transformers, tokenizers or torch is not installed.
   """
   import tokenizers
   import torch
   import transformers
 
-  names = {piece: name for name, piece in special_ids.items()}
-  vocab = {names.get(piece, str(piece)): piece for piece in range(vocab_size)}
+  names = {token: name for name, token in special_ids.items()}
+  vocab = {names.get(token, str(token)): token for token in range(vocab_size)}
   tokenizer = transformers.PreTrainedTokenizerFast(
     tokenizer_object=tokenizers.Tokenizer(
       tokenizers.models.WordLevel(vocab, unk_token="unk")
@@ -93,16 +93,16 @@ def collate(
 
 
 def shuffle_and_batch(rows_NS: np.ndarray, batch_size: int) -> Batches:
-  """Grain's MapDataset over the rows: shuffle, batch, nothing else.
+  """Shuffle and batch the rows with grain's MapDataset.
 
   Raises:
-    ImportError: without grain.
+    ImportError: grain is not installed.
   """
   import grain
 
   source: Any = rows_NS  # an array is a source of its rows
   dataset = grain.MapDataset.source(source).seed(0).shuffle().repeat()
-  # No threads: they would read ahead while others have their turn.
+  # No threads, which would read ahead during the turns of other pipelines.
   return iter(
     dataset.batch(batch_size).to_iter_dataset(
       grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)

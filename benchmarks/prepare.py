@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Text to store, in tokens a second and core, beside the library's encoding.
+"""Measure preparing in tokens a second and core, beside the library's encoding.
 
     python -m benchmarks.prepare --books=FILE.jsonl.xz --vocabulary=vocab.txt
 
-The first figure is one process on one core from the compressed file to the
-finished store: reading, sentence split, encoding, shuffle, checksums. The
-second is what `tokenizers` itself takes for the encoding alone of the same
-sentences, on one core. Learning a vocabulary is timed apart. Times are of the
-process's own CPU, and by the clock; each is the median of the runs.
+The first figure is the rate of one process on one core from the compressed
+file to the finished store: reading, sentence split, encoding, shuffle,
+checksums. The last figures are the rate of `tokenizers` for encoding the same
+sentences on one core. Learning a vocabulary is timed separately. Times are
+processor time and clock time, each the median of the runs.
 """
 
 import functools
@@ -39,14 +39,16 @@ _BOOKS = flags.DEFINE_string(
 _VOCABULARY = flags.DEFINE_string(
   "vocabulary",
   "../shared/data/vocab/bert-base-uncased-vocab.txt",
-  "The vocabulary given.",
+  "Vocabulary to encode with.",
 )
-_RUNS = flags.DEFINE_integer("runs", 3, "Runs that the median is taken of.")
+_RUNS = flags.DEFINE_integer(
+  "runs", 3, "Runs of each figure, whose median is printed."
+)
 _LEARN = flags.DEFINE_bool("learn", True, "Time the training of a vocabulary.")
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-  """Seconds of CPU and by the clock that `work` takes."""
+  """Return the seconds of processor and clock that `work` takes."""
   cpu, clock = time.process_time(), time.perf_counter()
   work()
   return time.process_time() - cpu, time.perf_counter() - clock
@@ -100,7 +102,7 @@ def main(_: Sequence[str]) -> None:
   if _LEARN.value:
     for kind in tokenizers.KINDS:
       times = [timed(functools.partial(tokenizers.train, text, kind, 30_522))]
-      report(f"learning 30,522 pieces, {kind}", tokens, times)
+      report(f"learning 30,522 tokens, {kind}", tokens, times)
 
 
 def _texts(path: pathlib.Path) -> list[str]:

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory of preparing: it does not grow with the corpus.
+"""Measure the memory of preparing, which does not grow with the corpus.
 
     python -m benchmarks.prepare_memory --corpus='books/*.jsonl.xz' \
       --copies=1,10 --workers=2
 
-For each number of copies the documents are written that often, each time with
-a title of their own, so that no two are equal, and prepared by a process of
-its own, a tokenizer of 30,522 pieces learnt first. Printed is the peak of the
-resident memory of the process that coordinates and of its largest worker.
+For each number of copies every document is written that many times, each time
+with another title, so that no two are equal. Another process learns a
+tokenizer of 30,522 tokens and prepares them. Prints the peak of the resident
+memory of the process that coordinates and of its largest worker.
 """
 
 import json
@@ -29,13 +29,20 @@ _CORPUS = flags.DEFINE_string(
   "../shared/data/books/train-*.jsonl.xz",
   "Documents to write again and again.",
 )
-_COPIES = flags.DEFINE_list("copies", ["1", "10"], "How often, a run each.")
+_COPIES = flags.DEFINE_list(
+  "copies", ["1", "10"], "Copies of each document, one run for each number."
+)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes that encode.")
-_TOKENIZER = flags.DEFINE_string("tokenizer", "wordpiece", "As for prepare.")
-_DEDUPLICATE = flags.DEFINE_string("deduplicate", "none", "As for prepare.")
+_TOKENIZER = flags.DEFINE_string(
+  "tokenizer", "wordpiece", "--tokenizer of launch.prepare."
+)
+_DEDUPLICATE = flags.DEFINE_string(
+  "deduplicate", "none", "--deduplicate of launch.prepare."
+)
 
-# In a process of its own, whose peaks are its own; spawned workers import it.
-# Their peak is VmHWM: getrusage counts what a child had before its exec, too.
+# A script for another process, so that the peak is its own; spawned workers
+# import it. Peaks are VmHWM, because getrusage includes a child's memory before
+# its exec.
 _PREPARE = """
 import glob, json, re, sys, threading, time
 from data_pipelines.prepare.options import Options
@@ -66,7 +73,7 @@ if __name__ == "__main__":
 
 
 def write_copies(path: pathlib.Path, copies: int) -> int:
-  """Write every document `copies` times; returns bytes of text."""
+  """Write every document `copies` times; return bytes of text."""
   size = 0
   compressor = zstandard.ZstdCompressor(level=1)
   with path.open("wb") as file, compressor.stream_writer(file) as out:
@@ -79,7 +86,7 @@ def write_copies(path: pathlib.Path, copies: int) -> int:
 
 
 def measure(folder: pathlib.Path, copies: int) -> None:
-  """Print the peaks for one size of the corpus."""
+  """Print the peaks for one number of copies."""
   corpus = folder / f"{copies}.jsonl.zst"
   size = write_copies(corpus, copies)
   script = folder / "prepare.py"
@@ -109,7 +116,7 @@ def measure(folder: pathlib.Path, copies: int) -> None:
 
 
 def main(_: Sequence[str]) -> None:
-  """Print one line a size."""
+  """Print a line for each number of copies."""
   with tempfile.TemporaryDirectory() as folder:
     for copies in _COPIES.value:
       measure(pathlib.Path(folder), int(copies))

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each line of the recipe for short runs is worth.
+"""Measure the effect of each line of the recipe for short runs.
 
     python -m benchmarks.recipe --store=runs/demo/store [--steps=800]
 
-BERT-tiny with `recipe=short`, then with one line of it taken back at a time:
-how far the validation masked-LM loss is below the unigram entropy after as
-many steps, at the same 15 % of masks.
+Trains BERT-tiny with `recipe=short`, then with one line of the recipe undone at
+a time. Prints how far the validation masked-LM loss is below the unigram
+entropy after the same number of steps.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ from configs import pretrain as pretrain_config
 from launch import cli, host_memory, pretrain
 
 STORE = flags.DEFINE_string("store", "runs/demo/store", "A prepared store.")
-STEPS = flags.DEFINE_integer("steps", 800, "Of each run.")
+STEPS = flags.DEFINE_integer("steps", 800, "Steps of each run.")
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
   "recipe=short": {},
