@@ -50,7 +50,8 @@ class FileSource(Source):
   @property
   def readable_on(self) -> Place:
     """Any machine for a file in a bucket, this one for a local file."""
-    return "this machine" if self.file.filesystem is None else "any machine"
+    local = self.file.filesystem is None or self.name.startswith("file://")
+    return "this machine" if local else "any machine"
 
   def _documents(self, counts: ReadCounts) -> Iterator[Document]:
     read = FORMATS[file_format(self.name)].read

@@ -54,3 +54,5 @@ def test_identity_depends_on_content_not_on_names(tmp_path):
   (tmp_path / "b" / "y.txt").write_text("some", encoding="utf-8")
   assert one != Corpus(f"{tmp_path}/b/*").identity()
   assert "stdlib" in Corpus("stdlib").identity()
+  (source,) = Corpus("stdlib").sources
+  assert source.readable_on == "this Python"

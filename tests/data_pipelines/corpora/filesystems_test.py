@@ -102,6 +102,12 @@ def test_identity_is_the_same_in_every_place(place, tmp_path):
   )
 
 
+def test_only_a_local_file_is_tied_to_this_machine(place):
+  local = not place.startswith("memory://")
+  (source,) = Corpus(f"{place}/b.txt").sources
+  assert source.readable_on == ("this machine" if local else "any machine")
+
+
 def test_sources_can_be_pickled(place):
   sources = pickle.loads(pickle.dumps(Corpus(place).sources))
   found = [document.text for s in sources for document in s.read(ReadCounts())]
