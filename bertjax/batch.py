@@ -14,6 +14,7 @@ BERT row. Nothing here imports JAX.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,20 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-  """One array of a batch: its axes in letters, and its dtype."""
+  """One array of a batch.
+
+  Attributes:
+    axes: a letter for each axis.
+    dtype: its dtype.
+    empty: its value in an empty pack or a row of padding.
+  """
 
   axes: str
   dtype: str
+  empty: int = 0
 
 
-# What the encoder reads; pre-training and every fine-tuning task share it.
+# Read by the encoder, in pre-training and in every fine-tuning task.
 ENCODER_FEATURES: Mapping[str, Feature] = {
   "tokens_BS": Feature("BS", "int32"),
   "types_BS": Feature("BS", "int32"),  # 0 sentence A, 1 sentence B
@@ -39,8 +47,8 @@ ENCODER_FEATURES: Mapping[str, Feature] = {
 
 PRETRAINING_FEATURES: Mapping[str, Feature] = {
   **ENCODER_FEATURES,
-  # -1 none; nsp: 0 next, 1 random; sop: 0 in order, 1 swapped.
-  "pair_label_BR": Feature("BR", "int32"),
+  # -1 no label; else a class, named in `objectives.pretraining`.
+  "pair_label_BR": Feature("BR", "int32", empty=-1),
   # A hash of store, epoch and example id: the key of the example's masks.
   "key_BR2": Feature("BR2", "uint32"),
 }
@@ -55,16 +63,16 @@ CLASSIFICATION_FEATURES: Mapping[str, Feature] = {
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-  """What follows from the vocabulary alone; handed to the step once.
+  """Tables over the vocabulary, which are constants of the step.
 
   Attributes:
-    pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special pieces.
-    special_V: bool, pieces that are never masked and never drawn.
-    continues_V: bool, pieces that continue the word before them.
+    pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special tokens.
+    special_V: bool, tokens that are never masked and never drawn.
+    continues_V: bool, tokens that continue the word before them.
     ordinary_W: int32, ids that a random replacement is drawn from: neither
-      special nor an unused slot.
+      special nor unused.
     log_unigram_V: float32, natural log of the add-one-smoothed share of each
-      piece in the training split, or None where no split was counted.
+      token in the training split, or None if no split was counted.
   """
 
   pad_id: int
@@ -79,33 +87,38 @@ class Vocabulary:
 
   @property
   def size(self) -> int:
-    """Number of pieces; an embedding table may be larger, never smaller."""
+    """The number of tokens; an embedding table has at least as many rows."""
     return len(self.special_V)
 
 
 def empty_batch(
   features: Mapping[str, Feature], sizes: Mapping[str, int]
 ) -> Batch:
-  """Zeros for every feature (`pair_label_BR`: -1), given each letter's size."""
+  """Return empty packs: `Feature.empty` everywhere.
+
+  Args:
+    features: {name: feature}.
+    sizes: {axis letter: size}.
+  """
   batch = {}
   for name, feature in features.items():
     shape = tuple(
       int(axis) if axis.isdigit() else sizes[axis] for axis in feature.axes
     )
-    batch[name] = np.zeros(shape, feature.dtype)
-  if "pair_label_BR" in batch:
-    batch["pair_label_BR"][...] = -1
+    batch[name] = np.full(shape, feature.empty, feature.dtype)
   return batch
 
 
 def check_batch(
-  batch: Mapping[str, np.ndarray], features: Mapping[str, Feature]
+  batch: Mapping[str, Any], features: Mapping[str, Feature]
 ) -> None:
-  """Raise a `ValueError` where `batch` breaks the contract of `features`."""
+  """Check the arrays of a batch, concrete or traced, against the contract.
+
+  Raises:
+    ValueError: other names, a dtype, a rank, or a size that does not match.
+  """
   if batch.keys() != features.keys():
-    raise ValueError(
-      f"batch has {sorted(batch)}; the contract is {sorted(features)}"
-    )
+    raise ValueError(f"the batch has {sorted(batch)}; give {sorted(features)}")
   sizes: dict[str, int] = {}
   for name, feature in features.items():
     array = batch[name]
@@ -113,9 +126,9 @@ def check_batch(
       raise ValueError(f"{name} is {array.dtype}; give {feature.dtype}")
     if array.ndim != len(feature.axes):
       raise ValueError(
-        f"{name} has shape {array.shape}; its axes are {feature.axes}"
+        f"{name} has the shape {array.shape}; give the axes {feature.axes}"
       )
     for axis, size in zip(feature.axes, array.shape, strict=True):
       known = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
       if size != known:
-        raise ValueError(f"{name} has {size} along {axis}; others have {known}")
+        raise ValueError(f"{name} has size {size} along {axis}; give {known}")

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked-LM corruption, inside jit (Devlin et al., 2018, section 3.1).
 
-How many pieces of an example are chosen comes from an integer table made in
-Python; which ones, and what becomes of them, from the example's key and the
-position inside it alone. A packed row and the same examples in rows of their
-own therefore get the same masks, wherever they stand in the batch.
+The number of tokens to choose in an example comes from an integer table made
+in Python. Which tokens are chosen, and what replaces them, depends only on the
+key of the example and the position inside it. A packed row and the same
+examples in rows of their own therefore get the same masks, anywhere in the
+batch (docs/design.md, law 3).
 
-What is chosen are pieces, whole words or spans of whole words
-(`objective.mask_unit`): pieces fill the count exactly; of a word no part is
-taken, and what that leaves of the count is reported. In a span one draw decides
-between [MASK], random pieces and what stood there (SpanBERT); elsewhere each
-piece has its own (google-research/bert).
+`objective.mask_unit` chooses tokens, whole words, or spans of whole words.
+Tokens reach the count exactly. Words are taken whole and never exceed it; the
+shortfall is reported. In a span, one draw decides between [MASK], random tokens
+and the original ones (SpanBERT); elsewhere each token has its own draw
+(google-research/bert).
 """
 
 from collections.abc import Mapping
@@ -32,21 +33,26 @@ from bertjax.objectives.units import (
 )
 
 Array = jax.Array
-# What became of a chosen piece: `Masked.kind_BP`.
+# What replaced a chosen token: `Masked.kind_BP`.
 NONE, MASK, RANDOM, KEPT = range(4)
+# The four draws of a position, axis 0 of `_random_bits`: the order in which
+# tokens or words are chosen, what replaces them, which random token, and
+# whether a span ends.
+_ORDER, _KIND, _TOKEN, _SPAN_END = range(4)
 
 
 class Masked(NamedTuple):
-  """A corrupted batch and what is to be predicted from it.
+  """A corrupted batch and the tokens to predict.
 
   Attributes:
     tokens_BS: int32, the tokens after corruption.
-    positions_BP: int32, where the chosen pieces stand, ascending; 0 in an
+    positions_BP: int32, positions of the chosen tokens, ascending; 0 in an
       empty slot.
-    targets_BP: int32, the pieces that stood there; 0 in an empty slot.
-    weights_BP: float32, 1 for a chosen piece, 0 for an empty slot.
+    targets_BP: int32, the original tokens; 0 in an empty slot.
+    weights_BP: float32, 1 for a chosen token, 0 for an empty slot.
     kind_BP: int32, NONE for an empty slot, else MASK, RANDOM or KEPT.
-    shortfall_B: int32, pieces that the rate asks for and no whole word fills.
+    shortfall_B: int32, the number of tokens that the mask rate asks for and
+      that whole words do not reach.
   """
 
   tokens_BS: Array
@@ -58,20 +64,21 @@ class Masked(NamedTuple):
 
 
 def prediction_counts(seq_length: int, rate: float) -> np.ndarray:
-  """Pieces to choose in an example of each length 0..seq_length, int32.
+  """Return how many tokens to choose in examples of length 0..seq_length.
 
-  max(1, round_half_even(rate × length)), the length with [CLS] and [SEP]; in
-  Python, because float32 rounds otherwise at some lengths.
+  That is max(1, round_half_even(rate × length)), int32, with [CLS] and [SEP] in
+  the length. It is computed in Python, because float32 rounds otherwise at some
+  lengths.
   """
   counts = [max(1, round(rate * length)) for length in range(seq_length + 1)]
   return np.array([0, *counts[1:]], np.int32)
 
 
 def num_slots(seq_length: int, max_packs: int, rate: float) -> int:
-  """Slots that suffice for any row of at most `max_packs` examples.
+  """Return how many slots suffice for any row of at most `max_packs` examples.
 
-  The largest sum of `prediction_counts` over all ways to cut `seq_length`
-  into that many examples, so that nothing is ever clipped.
+  That is the largest sum of `prediction_counts` over all ways to split
+  `seq_length` into so many examples, so that no prediction is ever dropped.
   """
   counts = prediction_counts(seq_length, rate)
   most = np.zeros(seq_length + 1, np.int64)  # by length used, packs so far
@@ -92,13 +99,13 @@ def mask_tokens(
   *,
   slots: int,
 ) -> Masked:
-  """Choose pieces of every packed example and corrupt them.
+  """Choose tokens of every packed example and corrupt them.
 
   Args:
     features: `tokens_BS`, `positions_BS`, `packs_BS`, `key_BR2` of the
       batch contract.
-    vocabulary: special pieces are never chosen, and drawn only with
-      `random_tokens="all"`.
+    vocabulary: special tokens are never chosen, and are random tokens only
+      with `random_tokens="all"`.
     objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
       `random_token_rate`, `random_tokens`.
     slots: P; `num_slots` gives one that always suffices.
@@ -118,7 +125,7 @@ def mask_tokens(
     features, maskable_BS, wanted_BS, bits, vocabulary, objective.mask_unit
   )
   kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
-  drawn_BS = _draw(bits[2], vocabulary, objective.random_tokens)
+  drawn_BS = _draw(bits[_TOKEN], vocabulary, objective.random_tokens)
   corrupted_BS = jnp.where(kind_BS == MASK, vocabulary.mask_id, tokens_BS)
   corrupted_BS = jnp.where(kind_BS == RANDOM, drawn_BS, corrupted_BS)
   maskable_BR = jnp.sum(
@@ -138,9 +145,9 @@ def _choose(
   vocabulary: Vocabulary,
   unit: str,
 ) -> tuple[Array, Array]:
-  """Which pieces are chosen, and the bits that decide what they become."""
+  """Return which tokens are chosen, and the bits that decide their kinds."""
   packs_BS = features["packs_BS"]
-  scores_BS, kinds_BS, _, ends_BS = bits
+  scores_BS, kinds_BS, ends_BS = bits[_ORDER], bits[_KIND], bits[_SPAN_END]
   if unit == "token":
     before_BST = precedes(scores_BS, maskable_BS, packs_BS)
     rank_BS = jnp.sum(before_BST, axis=2, dtype=jnp.int32)
@@ -148,8 +155,8 @@ def _choose(
   continues_BS = jnp.asarray(vocabulary.continues_V)[features["tokens_BS"]]
   words = find_words(maskable_BS, continues_BS, packs_BS)
   if unit == "span":
-    # The words of a span follow each other, and the last one to be begun is
-    # cut where the count is full (as in fairseq's code of SpanBERT).
+    # The words of a span are taken in their order, and the last span that is
+    # begun ends where the count is reached (as in fairseq's code of SpanBERT).
     spans = find_spans(words, maskable_BS, packs_BS, ends_BS)
     at_span = lambda bits_BS: jnp.take_along_axis(
       bits_BS, spans.first_BS, axis=1
@@ -168,7 +175,7 @@ def _draw(bits_BS: Array, vocabulary: Vocabulary, pieces: str) -> Array:
 
 
 def _random_bits(features: Mapping[str, Array]) -> Array:
-  """Four uint32 a position, from the example's key and the place in it."""
+  """Return uint32 [4, B, S], from each example's key and the position in it."""
   owner_BS1 = _owner(features["packs_BS"])[:, :, None]
   key_BS2 = jnp.take_along_axis(features["key_BR2"], owner_BS1, axis=1)
   position_BS = features["positions_BS"].astype(jnp.uint32)
@@ -183,12 +190,12 @@ def _random_bits(features: Mapping[str, Array]) -> Array:
 
 
 def _owner(packs_BS: Array) -> Array:
-  # Padding (pack 0) goes with pack 1 and is never chosen.
+  # Padding (pack 0) gets the key of pack 1; it is never chosen.
   return jnp.maximum(packs_BS - 1, 0)
 
 
 def _kinds(bits_BS: Array, objective: ObjectiveConfig) -> Array:
-  # 24 bits, so that a rate of 1 is still a threshold that fits.
+  # 24 bits, so that the threshold of a rate of 1 fits an int32.
   draw_BS = (bits_BS >> 8).astype(jnp.int32)
   mask = round(objective.mask_token_rate * 2**24)
   replaced = mask + round(objective.random_token_rate * 2**24)
@@ -204,7 +211,7 @@ def _compact(
   slots: int,
   shortfall_B: Array,
 ) -> Masked:
-  """Bring the chosen positions to the front of `slots` slots."""
+  """Move the chosen positions to the front of `slots` slots."""
   length = tokens_BS.shape[1]
   places_BS = jnp.where(kind_BS > NONE, np.arange(length)[None], length)
   places_BP = jnp.sort(places_BS, axis=1)[:, :slots]

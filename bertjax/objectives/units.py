@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is masked as one: pieces, whole words, spans of words. Inside jit.
+"""The units that are masked as one: whole words, spans of words. Inside jit.
 
-A unit never leaves its segment: [CLS], [SEP] and padding part what they
-stand between. Everything here is a function of one row, so that no device
-asks another.
+A unit never crosses [CLS], [SEP] or padding. Everything here is a function of
+one row, so that no collective is needed.
 """
 
 from typing import NamedTuple
@@ -15,19 +14,19 @@ import numpy as np
 
 Array = jax.Array
 
-# SpanBERT (Joshi et al., 2020, section 3.1): lengths in words are geometric
-# with this p, given that they are at most 10, which makes 3.8 on average.
+# SpanBERT (Joshi et al., 2020, section 3.1): span lengths in words follow a
+# geometric distribution with this p, truncated at 10; their mean is 3.8.
 SPAN_RATE = 0.2
 SPAN_WORDS = 10
 
 
 class Units(NamedTuple):
-  """A cut of the maskable pieces of each row into units.
+  """A partition of the maskable tokens of each row into units.
 
   Attributes:
-    starts_BS: bool, the first piece of a unit.
-    first_BS: int32, where the unit of a maskable piece starts.
-    size_BS: int32, pieces of the unit that starts here.
+    starts_BS: bool, whether it is the first token of a unit.
+    first_BS: int32, where the unit of a maskable token starts.
+    size_BS: int32, number of tokens of the unit that starts here, else 0.
   """
 
   starts_BS: Array
@@ -38,10 +37,10 @@ class Units(NamedTuple):
 def find_words(
   maskable_BS: Array, continues_BS: Array, packs_BS: Array
 ) -> Units:
-  """Whole words: a piece and those that continue it.
+  """Return whole words: a token and the tokens that continue it.
 
-  A word that was cut at its front, or begins after a piece that cannot be
-  masked, starts at its first maskable piece.
+  A word whose front was truncated, or whose first token cannot be masked,
+  starts at its first maskable token.
   """
   starts_BS = maskable_BS & (
     segment_starts(maskable_BS, packs_BS) | ~continues_BS
@@ -52,21 +51,21 @@ def find_words(
 def find_spans(
   words: Units, maskable_BS: Array, packs_BS: Array, bits_BS: Array
 ) -> Units:
-  """Cut every segment, from its front, into spans of whole words.
+  """Split every segment, from its front, into spans of whole words.
 
-  The length of each span is drawn as SpanBERT's; the end of the segment cuts
-  the last one. Spans that are taken whole in a random order, whatever their
-  size, then have these lengths.
+  The length of each span has SpanBERT's distribution; the end of the segment
+  truncates the last one. Taking whole spans in a random order then keeps this
+  distribution.
 
   Args:
     words: from `find_words`.
-    maskable_BS: bool.
-    packs_BS: of the batch.
-    bits_BS: uint32, drawn for each piece.
+    maskable_BS: bool, whether a token may be chosen.
+    packs_BS: `packs_BS` of the batch.
+    bits_BS: uint32, a draw for each token.
   """
-  # A word asks whether the span so far, of 1, 2, … words, ends before it.
-  # That is a function from 1 … SPAN_WORDS to itself, and functions compose in
-  # any grouping: log₂ S steps instead of S.
+  # At a word, a span of n words either ends or grows to n + 1. That is a
+  # function of n = 1 … SPAN_WORDS, and composing functions is associative: a
+  # scan takes log₂ S steps instead of S.
   drawn_BS1 = (bits_BS >> 8).astype(jnp.int32)[:, :, None]
   words_N = np.arange(SPAN_WORDS, dtype=np.int32)
   grown_BSN = jnp.where(drawn_BS1 < _END_BITS[None, None], 0, words_N + 1)
@@ -78,7 +77,7 @@ def find_spans(
     grown_BSN,
     axis=1,
   )
-  # Every segment starts anew, so that any state to begin with is right.
+  # Every segment starts a new span, so the initial state does not matter.
   return _units(words.starts_BS & (after_BSN[:, :, 0] == 0), maskable_BS)
 
 
@@ -87,20 +86,21 @@ def choose_words(
 ) -> Array:
   """Take whole words in the order of their scores while they fit.
 
-  One that is larger than what is left of its example's count is passed over
-  (google-research/bert, create_pretraining_data.py). All words up to the
-  first that does not fit are taken at once; what is left is then less than
-  its size, so that as many rounds as a row can have sizes do for all.
+  A word with more tokens than the rest of its example's count is skipped
+  (google-research/bert, create_pretraining_data.py). One round takes all words
+  up to the first that does not fit; the rest of the count is then smaller than
+  that word, so the number of rounds is at most the number of different sizes
+  that the words of a row can have.
 
   Args:
     words: from `find_words`.
-    scores_BS: uint32; the one of a word's first piece counts. Words that
-      share one follow each other as they stand.
-    packs_BS: of the batch.
-    wanted_BS: int32, the count of each piece's example.
+    scores_BS: uint32; the score of a word is that of its first token. Words
+      of equal scores are taken in their order in the row.
+    packs_BS: `packs_BS` of the batch.
+    wanted_BS: int32, the count of each token's example.
 
   Returns:
-    bool [B, S] at first pieces: the word is taken.
+    bool [B, S], true at the first tokens of the words that are taken.
   """
   length = packs_BS.shape[1]
   earlier_BST = precedes(scores_BS, words.starts_BS, packs_BS)
@@ -117,7 +117,7 @@ def choose_words(
     spent_BS = total(same_BST, jnp.where(new_BS, size_BS, 0))
     return taken_BS | new_BS, left_BS - spent_BS
 
-  # 1 + 2 + … + k pieces are at least needed for k sizes.
+  # Words of k different sizes have at least 1 + 2 + … + k tokens.
   rounds = int(((8 * length + 1) ** 0.5 - 1) / 2)
   none_BS = jnp.zeros_like(words.starts_BS)
   taken_BS, _ = jax.lax.fori_loop(0, rounds, take, (none_BS, wanted_BS))
@@ -125,10 +125,11 @@ def choose_words(
 
 
 def precedes(scores_BS: Array, rivals_BS: Array, packs_BS: Array) -> Array:
-  """Bool [B, S, T]: T is a rival of the same pack with a smaller score.
+  """Return bool [B, S, T]: T is a rival in the pack of S with a smaller score.
 
-  Equal scores go to the earlier one. S × S comparisons cost less than a sort
-  on every backend, because they fuse with the sum that follows.
+  Of equal scores the earlier position counts as smaller. S × S comparisons cost
+  less than a sort on every backend, because they fuse with the sum that
+  follows.
   """
   length = scores_BS.shape[1]
   mine_BS1, other_B1T = scores_BS[:, :, None], scores_BS[:, None, :]
@@ -144,7 +145,7 @@ def precedes(scores_BS: Array, rivals_BS: Array, packs_BS: Array) -> Array:
 
 
 def segment_starts(maskable_BS: Array, packs_BS: Array) -> Array:
-  """Bool [B, S]: maskable, after what is not, or after another example."""
+  """Return bool [B, S]: the first of consecutive maskable tokens of a pack."""
   goes_on_BS = maskable_BS[:, :-1] & (packs_BS[:, :-1] == packs_BS[:, 1:])
   return maskable_BS & ~jnp.pad(goes_on_BS, ((0, 0), (1, 0)))
 
@@ -160,7 +161,7 @@ def _units(starts_BS: Array, maskable_BS: Array) -> Units:
 
 
 def _end_bits() -> np.ndarray:
-  """P(a span of n words ends | it has n), n = 1 … SPAN_WORDS, in 24 bits."""
+  """Return P(length = n | length ≥ n) for n = 1 … SPAN_WORDS, in 24 bits."""
   shares = (1 - SPAN_RATE) ** np.arange(SPAN_WORDS)
   at_least = np.cumsum(shares[::-1])[::-1]
   return np.round(shares / at_least * 2**24).astype(np.int32)
