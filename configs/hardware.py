@@ -64,6 +64,6 @@ def overlay(hardware: Hardware) -> common.Overlay:
     layout(config)
     # A run without dropout refuses a generator for it.
     if drops(config):
-      config.compute.dropout_rng = "rbg"
+      config.update_from_flattened_dict({"compute.dropout_rng": "rbg"})
 
   return apply

@@ -73,7 +73,7 @@ def split_optimizer(
 
 
 def steps_left(phases: Sequence[Phase], step: int) -> float:
-  """Return the work that is left after `step`, in steps of that one's size."""
+  """Return the positions left after `step`, in steps of the size of `step`."""
   sizes = [phase.positions for phase in phases if phase.start < step]
   work = sum(
     max(phase.stop - max(phase.start, step), 0) * phase.positions

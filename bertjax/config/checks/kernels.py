@@ -87,7 +87,7 @@ def resolve(
     compute, model, platform_of(device), seq_length, names
   )
   if reason:
-    _say(reason)
+    _warn_once(reason)
   return dataclasses.replace(compute, attention=name)
 
 
@@ -169,5 +169,5 @@ def _cudnn_obstacle(compute: ComputeConfig, model: ModelConfig) -> str:
 
 
 @functools.cache
-def _say(reason: str) -> None:
+def _warn_once(reason: str) -> None:
   _LOG.warning("%s", reason)

@@ -125,7 +125,7 @@ def test_a_device_says_what_it_is(one, platform):
 
 
 def test_the_choice_is_logged_once_and_leaves_a_name(caplog):
-  kernels._say.cache_clear()
+  kernels._warn_once.cache_clear()
   tpu = device("tpu", "TPU v5 lite")
   with caplog.at_level(logging.WARNING):
     chosen = [
