@@ -231,7 +231,7 @@ def test_a_trace_has_the_steps_that_were_asked_for(continued):
   code, output, workdir = continued
   assert code == 0, output
   first, steps = TRACED
-  assert f"traced steps {first} to {first + steps - 1}: xprof" in output
+  assert f"traced steps {first} to {first + steps - 1}; view" in output
   (path,) = (workdir / "profile").rglob("*.xplane.pb")
   traced = [
     dict(event.stats)["step_num"]
