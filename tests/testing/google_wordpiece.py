@@ -1,18 +1,19 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Google's tokenizer, one character at a time, from what it is said to do.
+"""Google's WordPiece tokenizer, written again as an oracle for tests.
 
-The steps of google-research/bert, tokenization.py (README.md, "Tokenization"):
-characters that are no text go, ideographs become words, words end at white
-space, of an uncased vocabulary case and accents go word by word, punctuation
-marks become words, and the longest piece that fits is taken off the front.
-Only `unicodedata` and `str` are used, as there; nothing of `tokenizers`.
+The steps are those of google-research/bert, tokenization.py (README.md,
+"Tokenization"): control characters are dropped, ideographs become words, words
+end at white space, an uncased vocabulary folds case and drops accents,
+punctuation marks become words, and the longest matching token is taken from
+the front of a word, again and again. Like the original it uses only
+`unicodedata` and `str`, and nothing of `tokenizers`.
 """
 
 import unicodedata
 
 MAX_WORD = 200
-# Of tokenization.py, `_is_chinese_char`: blocks, ends included.
+# Blocks in `_is_chinese_char` of tokenization.py, ends included.
 IDEOGRAPHS = (
   (0x3400, 0x4DBF),
   (0x4E00, 0x9FFF),
@@ -25,17 +26,15 @@ IDEOGRAPHS = (
 )
 
 
-def tokenize(text, pieces, *, lowercase):
-  """Ids of a text; `pieces` maps each piece to its id."""
+def tokenize(text, ids, *, lowercase):
+  """Ids of a text; `ids` maps each token to its id."""
   return [
-    id_
-    for word in words(text, lowercase=lowercase)
-    for id_ in match(word, pieces)
+    id_ for word in words(text, lowercase=lowercase) for id_ in match(word, ids)
   ]
 
 
 def words(text, *, lowercase):
-  """What is looked up, in order."""
+  """The words to look up, in order."""
   cleaned = "".join(clean(character) for character in text)
   found = []
   for word in cleaned.split():
@@ -46,7 +45,7 @@ def words(text, *, lowercase):
 
 
 def clean(character):
-  """The character, a space, or nothing in its place."""
+  """The character, or a space or nothing in its place."""
   if character in "\t\n\r":
     return " "
   category = unicodedata.category(character)
@@ -71,25 +70,25 @@ def cut_marks(word):
 
 
 def is_mark(character):
-  # All of ASCII that is visible and no letter or digit counts, also $ and ^.
+  # All visible ASCII but letters and digits is punctuation, also $ and ^.
   if "!" <= character <= "~":
     return not character.isalnum()
   return unicodedata.category(character).startswith("P")
 
 
-def match(word, pieces):
-  """Ids of the longest pieces from the front; the unknown one if none fits."""
-  unknown = [pieces["[UNK]"]]
+def match(word, ids):
+  """Ids of the longest tokens from the front; [UNK] if none matches."""
+  unknown = [ids["[UNK]"]]
   if len(word) > MAX_WORD:
     return unknown
   found, start = [], 0
   while start < len(word):
     prefix = "##" if start else ""
     for stop in range(len(word), start, -1):
-      if prefix + word[start:stop] in pieces:
+      if prefix + word[start:stop] in ids:
         break
     else:
       return unknown
-    found.append(pieces[prefix + word[start:stop]])
+    found.append(ids[prefix + word[start:stop]])
     start = stop
   return found
