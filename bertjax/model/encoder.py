@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 from flax.linen.spmd import with_logical_constraint
 
-from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config import ComputeConfig, ModelConfig, choices
 from bertjax.model.attention import LayerInputs, SelfAttention, layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.layers import Dense, Dropout, LayerNorm, activation
@@ -23,6 +23,9 @@ REMAT_POLICIES = {
   "dots": jax.checkpoint_policies.save_only_these_names(PROJECTION),
   "full": jax.checkpoint_policies.nothing_saveable,
 }
+assert {"none", "attention", *REMAT_POLICIES} == set(
+  choices(ComputeConfig, "remat")
+)
 # linen annotates `in_axes` as int, and documents `broadcast`.
 BROADCAST: Any = nn.broadcast
 HIDDEN_AXES = ("batch", "length", None)

@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 from flax.linen.spmd import logical_to_mesh_axes
 
+from bertjax.config import ComputeConfig, choices
+
 Array = jax.Array
 # Positions in a tile. At 512 a tile of float32 scores is 1 MiB, and a row of
 # 512 positions is one tile, whose softmax needs one pass.
@@ -76,6 +78,7 @@ KERNELS: Mapping[str, Callable[..., Array]] = {
   "splash": splash,
   "cudnn": cudnn,
 }
+assert {"auto", "xla", *KERNELS} == set(choices(ComputeConfig, "attention"))
 
 
 def block_size(length: int) -> int:
