@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle's details, kept beside weights that are exported.
 
-transformers ignores the file. It holds for the weights that it was written
-with, by their hash: weights that somebody trains further start from what it
-says, and must not inherit it.
+transformers ignores the file. It has the hash of the weights that it was
+written with, and does not hold for others: weights that are trained further
+have another history.
 """
 
 import dataclasses

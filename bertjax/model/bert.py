@@ -44,7 +44,7 @@ class _Bert(nn.Module):
     self.encoder = Encoder(self.config, self.compute)
 
 
-class BertForPreTraining(_Bert):
+class BertForPreTraining(_Bert, kw_only=True):
   """Masked language model and sentence-pair head (Devlin et al., 2018).
 
   The pooler and the pair head exist under every objective.
@@ -163,7 +163,7 @@ class BertForQuestionAnswering(_Bert):
   def setup(self) -> None:
     """Make the encoder and the head."""
     super().setup()
-    self.span_head = Classifier(self.config, self.num_pair_classes)
+    self.span_head = Classifier(self.config, 2)
 
   def __call__(
     self, features: Features, *, deterministic: bool

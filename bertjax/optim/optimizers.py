@@ -53,7 +53,7 @@ def decay_mask(params: optax.Params) -> optax.Params:
 
 
 class UpdateRule(NamedTuple):
-  """What tells one optimizer from another.
+  """The transforms that define one optimizer.
 
   Attributes:
     direction: config → the transform of a gradient into a direction.

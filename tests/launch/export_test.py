@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in an exported folder beside the weights."""
+"""What an exported folder has beside the weights."""
 
 import dataclasses
 import re

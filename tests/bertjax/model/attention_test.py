@@ -13,7 +13,7 @@ from tests.testing.examples import SMALL
 
 PACKS_BS = np.array([[1, 1, 1, 2, 2, 0], [1, 1, 1, 1, 1, 1]], np.int32)
 ROWS_B = np.arange(2, dtype=np.uint32)
-# Written out: which piece sees which, for the first row above.
+# Which position attends to which, for the first row above.
 SEES_ST = np.array(
   [
     [1, 1, 1, 0, 0, 0],

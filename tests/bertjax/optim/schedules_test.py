@@ -170,7 +170,7 @@ def test_a_warmup_may_take_the_whole_run(name):
 
 
 @pytest.mark.parametrize(
-  ("fields", "told"),
+  ("fields", "message"),
   [
     ({"warmup_steps": -1}, "warmup_steps=-1; give 0 or more"),
     ({"warmup_steps": 11}, "warmup_steps=11 of steps=10; give 0 to 10"),
@@ -178,9 +178,9 @@ def test_a_warmup_may_take_the_whole_run(name):
     ({"schedule_power": 0.0}, "schedule_power=0.0; give more than 0"),
   ],
 )
-def test_what_is_no_schedule_is_refused(fields, told):
+def test_fields_that_make_no_schedule_are_refused(fields, message):
   config = dataclasses.replace(CONFIG, **{"warmup_steps": 3, **fields})
-  with pytest.raises(ValueError, match=told):
+  with pytest.raises(ValueError, match=message):
     make_schedule(config, 10)
 
 
