@@ -13,12 +13,12 @@ from data_pipelines.store.store import Store
 # Input formats and pair objectives that the literature compares (Liu et al.,
 # 2019, section 4.2; Lan et al., 2020, section 4.6).
 FORMATS = (
-  ("segment_pair", "nsp"),
-  ("segment_pair", "off"),
-  ("segment_pair", "sop"),
-  ("sentence_pair", "nsp"),
-  ("full_sentences", "off"),
-  ("doc_sentences", "off"),
+  ObjectiveConfig(input_format="segment_pair", next_sentence="nsp"),
+  ObjectiveConfig(input_format="segment_pair", next_sentence="off"),
+  ObjectiveConfig(input_format="segment_pair", next_sentence="sop"),
+  ObjectiveConfig(input_format="sentence_pair", next_sentence="nsp"),
+  ObjectiveConfig(input_format="full_sentences", next_sentence="off"),
+  ObjectiveConfig(input_format="doc_sentences", next_sentence="off"),
 )
 SEQ_LENGTHS = (128, 512)
 
@@ -42,15 +42,10 @@ def report_formats(store: Store) -> Iterator[FormatReport]:
 
   Objectives with random partners are left out where there is one document.
   """
-  for input_format, next_sentence in FORMATS:
-    if (
-      PAIR_OBJECTIVES[next_sentence].random_rate
-      and store.split("train").num_documents < 2
-    ):
+  documents = store.split("train").num_documents
+  for objective in FORMATS:
+    if PAIR_OBJECTIVES[objective.next_sentence].random_rate and documents < 2:
       continue
-    objective = ObjectiveConfig(
-      input_format=input_format, next_sentence=next_sentence
-    )
     for seq_length in SEQ_LENGTHS:
       planner = Planner(
         store,
@@ -61,5 +56,8 @@ def report_formats(store: Store) -> Iterator[FormatReport]:
         seed=0,
       )
       yield FormatReport(
-        input_format, next_sentence, seq_length, planner.report
+        objective.input_format,
+        objective.next_sentence,
+        seq_length,
+        planner.report,
       )

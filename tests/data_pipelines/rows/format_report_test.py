@@ -5,7 +5,6 @@
 import numpy as np
 import pytest
 
-from bertjax.config import ObjectiveConfig
 from data_pipelines.rows.format_report import (
   FORMATS,
   SEQ_LENGTHS,
@@ -30,7 +29,9 @@ def store(tmp_path_factory):
 def test_every_format_is_reported_at_every_length(store):
   found = list(report_formats(store))
   assert [report[:3] for report in found] == [
-    (form, task, length) for form, task in FORMATS for length in SEQ_LENGTHS
+    (each.input_format, each.next_sentence, length)
+    for each in FORMATS
+    for length in SEQ_LENGTHS
   ]
 
 
@@ -40,16 +41,14 @@ def test_figures_are_those_of_the_examples(cell, seq_length, store):
   (report,) = (
     report
     for report in report_formats(store)
-    if report[:3] == (*cell, seq_length)
+    if report[:3] == (cell.input_format, cell.next_sentence, seq_length)
   )
   split = store.split("train")
   assert 1 < split.num_blocks <= 4
   planner = Planner(
     store,
     "train",
-    objective=ObjectiveConfig(
-      input_format=report.input_format, next_sentence=report.next_sentence
-    ),
+    objective=cell,
     seq_length=report.seq_length,
     max_packs=0,
     seed=0,
@@ -130,7 +129,7 @@ def test_no_packing_needs_one_row_in_a_hundred_less(
   planner = Planner(
     realistic,
     "train",
-    objective=ObjectiveConfig(input_format=cell[0], next_sentence=cell[1]),
+    objective=cell,
     seq_length=seq_length,
     max_packs=0,
     seed=0,

@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 
+from bertjax.objectives.pretraining import PAIR_OBJECTIVES
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows import pairs
 from data_pipelines.rows.examples import read_text
@@ -204,3 +205,9 @@ def test_a_pair_objective_is_a_line_of_the_table(split, where, monkeypatch):
   shares = np.bincount(np.concatenate(labels), minlength=3)
   assert 0.8 < shares[0] / shares[1] < 1.25
   assert shares[2] > 0.3 * shares.sum()
+
+
+def test_the_pair_head_has_a_class_for_each_label():
+  for name, pair in pairs.PAIR_OBJECTIVES.items():
+    head = PAIR_OBJECTIVES[name]
+    assert len(pair.labels) == (len(head.classes) if head else 0)
