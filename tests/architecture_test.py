@@ -52,6 +52,19 @@ FORBIDDEN_IN_BERTJAX = {
   "transformers",
 }
 MAX_FILE_LINES = 340
+MAX_TEST_LINES = 400
+# Files and folders at the root of a package: as many as one can hold in mind.
+MAX_ROOMS = {"bertjax": 15, "data_pipelines": 8, "launch": 20}
+# What may compile for slices that are not there; training never does.
+PLANNERS = ("bertjax.plan", "launch.plan", "launch.pods", "launch.reports.plan")
+# Tests of more than one module: comparisons with PyTorch, ahead-of-time
+# compiles, and whole commands.
+WHOLE = {
+  "bertjax/interop/heads_parity_test.py",
+  "bertjax/interop/torch_parity_test.py",
+  "bertjax/plan/compiled_test.py",
+  "data_pipelines/start_up_test.py",
+}
 MAX_FUNCTION_LINES = 60
 DRAWERS = {"utils", "helpers", "misc", "common"}
 
@@ -172,6 +185,38 @@ def test_files_and_functions_stay_short(path):
     if module_name(path) == "bertjax.train.loop" and name == "train":
       continue  # the one loop reads better whole
     assert length <= MAX_FUNCTION_LINES, f"{path}: {name} has {length} lines"
+
+
+@pytest.mark.parametrize("package", MAX_ROOMS)
+def test_a_package_has_few_rooms(package):
+  rooms = [
+    path.name
+    for path in (ROOT / package).iterdir()
+    if (path.suffix == ".py" or (path / "__init__.py").is_file())
+    and path.name != "__init__.py"
+  ]
+  assert len(rooms) <= MAX_ROOMS[package], sorted(rooms)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_training_never_imports_the_plan(path):
+  module = module_name(path)
+  if not module.startswith((*PLANNERS, "benchmarks")):
+    assert not any(name.startswith("bertjax.plan") for name in imports(path))
+
+
+def test_tests_mirror_the_tree():
+  for room in ("bertjax", "data_pipelines"):
+    for path in sorted((ROOT / "tests" / room).rglob("*_test.py")):
+      name = path.relative_to(ROOT / "tests")
+      module = ROOT / name.with_name(name.stem.removesuffix("_test") + ".py")
+      assert module.is_file() or str(name) in WHOLE, f"{name} tests no module"
+
+
+def test_test_files_stay_short():
+  for path in sorted((ROOT / "tests").rglob("*.py")):
+    lines = len(path.read_text().splitlines())
+    assert lines <= MAX_TEST_LINES, f"{path} has {lines} lines"
 
 
 def test_no_module_is_a_drawer():
