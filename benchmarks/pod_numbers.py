@@ -4,7 +4,7 @@
 
     python -m benchmarks.pod_numbers [--cache=runs/ahead_of_time.jsonl]
 
-Needs libtpu (`pip install 'bertjax[tpu]'`) and no TPU. Prints a line for each
+Needs libtpu (`pip install 'bertjax[plan]'`) and no TPU. Prints a line for each
 number as soon as it is known; what is known stays in the cache, so that the
 command can be stopped and started again.
 """

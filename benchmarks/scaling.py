@@ -4,7 +4,7 @@
 
     python -m benchmarks.scaling [--cache=runs/ahead_of_time.jsonl]
 
-Writes benchmarks/scaling.md. Needs libtpu (`pip install 'bertjax[tpu]'`) and
+Writes benchmarks/scaling.md. Needs libtpu (`pip install 'bertjax[plan]'`) and
 no TPU. Each compile takes about a minute and is kept in the cache, so that the
 command can be stopped and started again; --kinds=v5e takes a part, of which
 no page is written.

@@ -6,7 +6,7 @@ r"""Plan a run on TPUs from a host without any: memory, collectives, bounds.
     --topology=v5e:16x16 --config.batch_size=4096 --config.mesh.zero1=True \
     --config.compute.dtype=bfloat16 --config.compute.dropout_rng=rbg
 
-Needs libtpu (`pip install 'bertjax[tpu]'`), no TPU and no data. The train step
+Needs libtpu (`pip install 'bertjax[plan]'`), no TPU and no data. The train step
 that `launch.pretrain` would run is compiled for the topology, in about a
 minute; --output=DIR keeps plan.json and plan.html. --search looks for the
 largest batch a chip over shardings and remat policies instead of planning the

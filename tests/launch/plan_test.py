@@ -19,7 +19,7 @@ from launch.reports import plan_report, plan_table
 ROOT = pathlib.Path(__file__).parents[2]
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None,
-  reason="libtpu is not installed: pip install 'bertjax[tpu]'",
+  reason="libtpu is not installed: pip install 'bertjax[plan]'",
 )
 SMALL = (
   "--config=configs/pretrain.py:size=tiny",

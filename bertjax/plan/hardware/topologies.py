@@ -123,7 +123,7 @@ def _told(topology: Topology) -> Iterator[None]:
     if "TPU support not installed" in text:
       raise ValueError(
         "the TPU's compiler, libtpu, is not installed; pip install "
-        "'bertjax[tpu]', which needs no TPU"
+        "'bertjax[plan]', which needs no TPU"
       ) from error
     if "lockfile" in text or "already in use" in text:
       raise ValueError(

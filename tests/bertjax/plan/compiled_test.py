@@ -14,7 +14,7 @@ pytestmark = [
   pytest.mark.full,
   pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None,
-    reason="libtpu is not installed: pip install 'bertjax[tpu]'",
+    reason="libtpu is not installed: pip install 'bertjax[plan]'",
   ),
 ]
 

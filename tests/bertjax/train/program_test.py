@@ -102,7 +102,7 @@ print(train.as_text(), "=====", evaluate.compile().as_text())
 @pytest.mark.full
 @pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None,
-  reason="libtpu is not installed: pip install 'bertjax[tpu]'",
+  reason="libtpu is not installed: pip install 'bertjax[plan]'",
 )
 @pytest.mark.parametrize(
   "mesh", [{"zero1": True}, {"fsdp": 2, "tensor": 2}], ids=str
