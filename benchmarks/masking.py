@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What masking inside the step costs.
+"""The cost of masking inside the train step.
 
     python -m benchmarks.masking [--size=base] [--batch_size=8]
 
-The step of `benchmarks.train_step` on rows that it masks, taking turns with
-the same step on rows that were masked before; and the masking by itself, as
-a share of that step: its time, the operations that XLA counts (the body of a
-loop once), and the instructions of its compiled program.
+The step of `benchmarks.train_step`, which masks its rows, takes turns with the
+same step on rows that were masked before. Masking alone is measured as a share
+of that step: its time, the operations that XLA counts (the body of a loop
+once), and the instructions of its compiled program.
 """
 
 import dataclasses
@@ -25,11 +25,11 @@ from bertjax.objectives.masking import Masked
 from bertjax.objectives.task import Features, Task
 from launch import host_memory
 
-ALONE = 30  # runs of the masking by itself
+ALONE = 30  # runs of masking alone
 
 
 def measure_alone(compiled: Any, batch: Any) -> float:
-  """Return the median of seconds, compiling left out."""
+  """Return the median seconds of a run, without compile time."""
   spent = []
   for _ in range(ALONE):
     begin = time.perf_counter()
@@ -58,13 +58,13 @@ def premask(task: Task) -> Task:
 
 
 def count(compiled: Any) -> tuple[float, int]:
-  """Return XLA's operations, and the instructions of its program."""
+  """Return the operations that XLA counts, and the number of instructions."""
   costs, text = compiled.cost_analysis(), compiled.as_text() or ""
   return costs.get("flops", 0.0), text.count(" = ")
 
 
 def main(argv: list[str]) -> None:
-  """Print a line for each unit of masking."""
+  """Print a line for each unit that is masked."""
   del argv
   host_memory.retain()
   config = dataclasses.replace(

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One train step, side by side with Hugging Face's PyTorch, in one run.
+"""The time of a train step, beside Hugging Face's PyTorch.
 
     python -m benchmarks.train_step [--size=base] [--batch_size=8]
 
 Ours is the step that `launch.pretrain` runs: masking, forward, backward,
 clipping, AdamW, dropout. Theirs is `BertForPreTraining` with as many labels,
-torch's AdamW (fused) and gradient clipping, dropout on, scaled-dot-product
-attention as transformers chooses it. The two take turns, step by step, so
-that whoever else uses the machine slows both; medians are compared, of the
-clock and of the processor time of this process.
+torch's AdamW (fused) and gradient clipping, dropout on, and the attention that
+transformers chooses. The two take turns, step by step, so that other load on
+the machine slows both. Medians of wall time and of the processor time of this
+process are compared.
 """
 
 import dataclasses
@@ -52,22 +52,30 @@ from bertjax.train import state, step
 from launch import host_memory
 
 SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
-VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 30522, "Pieces.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows a step.")
-SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens a row.")
-SLOTS = flags.DEFINE_integer("slots", 20, "Masked pieces a row, 0: computed.")
-ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed steps of each, after two.")
-DROPOUT = flags.DEFINE_bool("dropout", True, "Rate 0.1, else none.")
-UNROLL = flags.DEFINE_integer("unroll", 1, "Layers in a pass of the scan.")
-TORCH = flags.DEFINE_bool("torch", True, "Run Hugging Face's beside ours.")
-RETAIN = flags.DEFINE_bool("retain", True, "Keep freed memory (both).")
+VOCAB_SIZE = flags.DEFINE_integer(
+  "vocab_size", 30522, "Tokens of the vocabulary."
+)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows of a step.")
+SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens of a row.")
+SLOTS = flags.DEFINE_integer(
+  "slots", 20, "Prediction slots of a row; 0: as many as suffice."
+)
+ROUNDS = flags.DEFINE_integer(
+  "rounds", 7, "Timed steps of each, after two untimed."
+)
+DROPOUT = flags.DEFINE_bool("dropout", True, "Dropout of rate 0.1.")
+UNROLL = flags.DEFINE_integer(
+  "unroll", 1, "Layers in an iteration of the scan."
+)
+TORCH = flags.DEFINE_bool("torch", True, "Time Hugging Face's step as well.")
+RETAIN = flags.DEFINE_bool("retain", True, "Keep freed memory in the process.")
 
 SPECIALS = 5
 Step = Callable[[], None]
 
 
 def make_vocabulary(size: int) -> Vocabulary:
-  """Return a vocabulary: five special pieces, then every third continues."""
+  """Return five special tokens and others, a third of which continue a word."""
   return Vocabulary(
     pad_id=0,
     unk_id=1,
@@ -81,7 +89,7 @@ def make_vocabulary(size: int) -> Vocabulary:
 
 
 def make_batch(vocab_size: int) -> Batch:
-  """Return full rows [CLS] A [SEP] B [SEP] of random pieces."""
+  """Return full rows [CLS] A [SEP] B [SEP] of random tokens."""
   rows, length = BATCH_SIZE.value, SEQ_LENGTH.value
   draw = np.random.default_rng(0)
   batch = empty_batch(PRETRAINING_FEATURES, {"B": rows, "S": length, "R": 1})
@@ -98,13 +106,13 @@ def make_batch(vocab_size: int) -> Batch:
 
 
 def num_slots() -> int:
-  """Return P: what is asked for, or what never clips."""
+  """Return the number of prediction slots of a row."""
   rate = ObjectiveConfig().mask_rate
   return SLOTS.value or masking.num_slots(SEQ_LENGTH.value, 1, rate)
 
 
 def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
-  """Return what `launch.pretrain` learns."""
+  """Return the task of `launch.pretrain`."""
   return pretraining_task(
     BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value)),
     objective,
@@ -116,7 +124,7 @@ def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
 def make_ours(
   config: ModelConfig, task: Task, batch: Features
 ) -> tuple[Step, float]:
-  """Return a function that takes one step, and the seconds to compile it."""
+  """Return a function that runs one step, and the seconds to compile it."""
   model = BertForPreTraining(config)
   settings = OptimizerConfig()
   optimizer = optim.make_optimizer(
@@ -148,7 +156,7 @@ def make_ours(
 
 
 def make_theirs(config: ModelConfig, batch: Batch) -> Step:
-  """Return a function that takes one step of Hugging Face's model."""
+  """Return a function that runs one step of Hugging Face's model."""
   import torch
   import transformers
 
@@ -192,7 +200,7 @@ def make_theirs(config: ModelConfig, batch: Batch) -> Step:
 def interleave(
   steps: Mapping[str, Step],
 ) -> dict[str, list[tuple[float, float]]]:
-  """Return (clock, processor) seconds of each step, taking turns."""
+  """Run the steps in turn; return (wall, processor) seconds of each."""
   seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
   for turn in range(ROUNDS.value + 2):
     for name, run in steps.items():
@@ -205,7 +213,7 @@ def interleave(
 
 
 def main(argv: list[str]) -> None:
-  """Compile, take turns, print medians and their ratio."""
+  """Compile, run in turn, print medians and their ratio."""
   del argv
   if RETAIN.value:
     host_memory.retain()
@@ -237,7 +245,7 @@ def main(argv: list[str]) -> None:
       f"best {min(spent)[0]:.3f}; processor time {processor:.3f} s"
     )
   if TORCH.value:
-    for column, what in enumerate(("clock", "processor time")):
+    for column, what in enumerate(("wall time", "processor time")):
       ratios = [
         theirs[column] / mine[column]
         for mine, theirs in zip(*seconds.values(), strict=True)

@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Model FLOPs of real tokens, and the peaks to hold them against.
+"""Model FLOPs of a step, without padding.
 
-The convention: matrix products only, a multiplication and an addition as two,
-backward as twice forward, nothing for padding or recomputation:
+The convention: only matrix products count, a multiplication and an addition are
+two FLOPs, backward is twice forward, and neither padding nor recomputation
+counts:
 
   F_fwd = L·(24·s·h² + 4·Σsᵢ²·h) + m·(2h² + 2hV) + 2h² an example (pooler)
 
-with the sum over packed examples; 24h² becomes 8h² + 4hf where the
-feed-forward width f is not 4h.
+for s tokens in examples of sᵢ tokens and m predictions; 24h² is 8h² + 4hf if
+the feed-forward width f is not 4h.
 """
 
 from collections.abc import Mapping
@@ -22,12 +23,15 @@ from bertjax.train.peaks import peak_flops
 
 __all__ = ["COUNTS", "count", "full_counts", "peak_flops", "train_flops"]
 
-# What `count` counts.
+# Names of the metrics that `count` returns.
 COUNTS = ("tokens", "attended", "examples")
 
 
 def count(batch: Mapping[str, Any]) -> dict[str, jax.Array]:
-  """Return `tokens`, `attended` (Σsᵢ²) and `examples` of a batch, float32."""
+  """Return `tokens`, `attended` (Σsᵢ²) and `examples` of a batch, float32.
+
+  Padding is not counted.
+  """
   packs_BS = batch["packs_BS"]
   num_packs = batch["starts_BR"].shape[1]
   lengths_BR = jnp.stack(
@@ -51,8 +55,8 @@ def train_flops(
 
   Args:
     model: shape of the encoder.
-    counts: what `count` returned, as numbers.
-    predictions: positions that reached the vocabulary projection.
+    counts: the values of `count`, as numbers.
+    predictions: number of positions that reached the vocabulary projection.
   """
   hidden = model.hidden_size
   layer = 8 * hidden**2 + 4 * hidden * model.intermediate_size
@@ -66,10 +70,7 @@ def train_flops(
 def full_counts(
   rows: int, seq_length: int, max_packs: int = 1
 ) -> dict[str, float]:
-  """Return what `count` would say of rows without padding.
-
-  Of several packed examples each has an equal part of its row.
-  """
+  """Return the `count` of rows without padding and with equal examples."""
   return {
     "tokens": float(rows * seq_length),
     "attended": rows * seq_length**2 / max_packs,

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What chips can compute at most, by the names that JAX has for them.
+"""Peak FLOP/s of devices, by the names that JAX has for them.
 
-Imports no JAX, so that a mistake about chips is told without waiting for it.
+This module imports no JAX, so that a mistake about chips is reported without
+waiting for the import.
 """
 
 from collections.abc import Mapping
@@ -26,12 +27,12 @@ PEAKS: Mapping[str, float] = {
   "NVIDIA A100": 312e12,
   "Tesla V100": 125e12,
 }
-# Chips whose cores are JAX devices of their own.
+# Chips of which each core is a JAX device.
 _DEVICES_PER_CHIP: Mapping[str, int] = {"TPU v2": 2, "TPU v3": 2, "TPU7x": 2}
 
 
 def devices_per_chip(device_kind: str) -> int:
-  """Return how many JAX devices make up one chip."""
+  """Return the number of JAX devices of one chip."""
   return next(
     (
       number
@@ -43,7 +44,7 @@ def devices_per_chip(device_kind: str) -> int:
 
 
 def peak_flops(device_kind: str) -> float | None:
-  """Return the dense bf16 FLOP/s of one JAX device; None if not known."""
+  """Return the dense bf16 FLOP/s of one JAX device; None if unknown."""
   for name in sorted(PEAKS, key=len, reverse=True):
     if device_kind.startswith(name):
       return PEAKS[name] / devices_per_chip(device_kind)

@@ -62,7 +62,7 @@ class Program:
     )
 
   def make_state(self) -> TrainState:
-    """Return the fresh state of the run's seed, born sharded."""
+    """Return the fresh state of the run's seed, created sharded."""
     return make_state(
       self.init_params,
       self.optimizer,

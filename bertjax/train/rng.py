@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every random key is a pure function of (seed, name, step): law 1.
+"""Random keys as a pure function of (seed, name, step).
 
-Nothing here is split or carried along, so no key lies in a checkpoint, and a
-resumed run drops out the same units as one that was never stopped.
+No key is split or carried along: a checkpoint holds none, and a resumed run
+drops out the same units as one that was never stopped (docs/design.md, law 1).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import jax
 
 from bertjax.config import ComputeConfig, choices
 
-# What a config calls a generator, and what JAX calls it.
+# Names of generators in a config, and in JAX.
 IMPLEMENTATIONS = {"threefry": "threefry2x32", "rbg": "rbg"}
 assert set(IMPLEMENTATIONS) == set(choices(ComputeConfig, "dropout_rng"))
 
@@ -27,9 +27,10 @@ def stream(
   """Return the key of stream `name` at `step`.
 
   Args:
-    seed: of the run; may be traced.
-    name: of the use ("params", "dropout"); two names never share a key.
-    step: of the run, or any other counter; may be traced.
+    seed: seed of the run; may be traced.
+    name: what the key is used for ("params", "dropout"); two names never share
+      a key.
+    step: step of the run, or another counter; may be traced.
     implementation: "threefry" (equal on any mesh and backend) or "rbg"
       (reproducible on the same mesh, backend and compiler only).
   """
@@ -38,5 +39,5 @@ def stream(
 
 
 def _number(name: str) -> int:
-  # Python's own hash() is salted by process.
+  # Python's hash() of a string differs from process to process.
   return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run carries from step to step, made sharded from the first byte."""
+"""The state that a step takes and returns, created sharded."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,15 +15,16 @@ from jax.sharding import Mesh
 from bertjax.parallel import sharding
 from bertjax.train import rng
 
-# Key → parameters, each boxed with the names of its logical axes.
+# Random key → parameters, each boxed with the names of its logical axes.
 InitParams = Callable[[jax.Array], Any]
 
 
 @flax.struct.dataclass
 class TrainState:
-  """Parameters and optimizer slots after `step` steps.
+  """Parameters and optimizer state after `step` steps.
 
-  No key: randomness is a function of the step (law 1).
+  It holds no random key: randomness is a function of the step (docs/design.md,
+  law 1).
   """
 
   step: Any  # an int32 scalar, or its shape or its sharding
@@ -40,7 +41,7 @@ def abstract_state(
 ) -> TrainState:
   """Return the state as shapes, dtypes and shardings; computes nothing.
 
-  With `zero1` parameters and slots are cut along `data` too.
+  With `zero1`, parameters and optimizer state are sharded along `data` as well.
 
   Raises:
     ValueError: a mesh axis that does not divide a parameter.
@@ -60,8 +61,8 @@ def abstract_state(
     step=jax.ShapeDtypeStruct((), jnp.int32), params=params, opt_state=opt_state
   )
   return jax.tree.map(
-    lambda leaf, place: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=place
+    lambda leaf, where: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=where
     ),
     shapes,
     shardings,
@@ -69,7 +70,7 @@ def abstract_state(
 
 
 def shardings_of(abstract: Any) -> Any:
-  """Tree of the shardings of abstract or concrete arrays."""
+  """Return the tree of the shardings of abstract or concrete arrays."""
   return jax.tree.map(lambda leaf: leaf.sharding, abstract)
 
 
@@ -82,7 +83,7 @@ def make_initializer(
 ) -> Callable[[int], TrainState]:
   """Return seed → fresh state, compiled once for all seeds.
 
-  No parameter is ever whole on one device, unless the mesh says so (law 7).
+  No device ever holds a parameter whole that the mesh shards (law 7).
   """
   abstract = abstract_state(init_params, optimizer, mesh, zero1=zero1)
 
@@ -105,5 +106,5 @@ def make_state(
   seed: int,
   zero1: bool = False,
 ) -> TrainState:
-  """Return the fresh state of `seed`, born sharded over `mesh`."""
+  """Return the fresh state of `seed`, created sharded over `mesh`."""
   return make_initializer(init_params, optimizer, mesh, zero1=zero1)(seed)

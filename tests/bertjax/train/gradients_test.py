@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Micro-batches change no gradient, and gradients are reduced once a batch."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.config import MeshConfig
+from tests.testing import tiny
+from tests.testing.training import MESHES, check_same, train, train_alone
+
+
+@pytest.fixture(scope="module")
+def alone():
+  """Results on one device, by dropout rate."""
+  return functools.cache(train_alone)
+
+
+def test_micro_batches_equal_the_large_batch(alone):
+  """Also where their mask counts differ: law 4."""
+  batch = next(tiny.batches(0))
+  masked = tiny.task().prepare({k: jnp.asarray(v) for k, v in batch.items()})
+  counts = np.asarray(masked["masked"].weights_BP).sum(axis=1)
+  assert len({counts[part::4].sum() for part in range(4)}) > 1
+  for rate in (0.0, 0.2):  # what dropout hits goes by the row
+    got = train(
+      MeshConfig(data=1),
+      rate=rate,
+      accumulation=4,
+      devices=jax.devices()[:1],
+    )
+    check_same(alone(rate), got)
+    assert got.traces == 1
+
+
+def collectives(program):
+  """(kind, whether in a loop) of each collective of an optimised program."""
+  bodies = set(re.findall(r"body=%?([\w.-]+)", program))
+  found, inside = [], ""
+  for line in program.splitlines():
+    if line.endswith("{") and not line.startswith(" "):
+      inside = line.removeprefix("ENTRY ").lstrip("%").split()[0]
+    kind = re.search(
+      r" (all-reduce|reduce-scatter|all-gather)(-start)?\(", line
+    )
+    if kind:
+      found.append((kind[1], inside in bodies))
+  return found
+
+
+@pytest.mark.parametrize("name", ["data", "zero1"])
+def test_gradients_of_all_micro_batches_and_layers_are_reduced_once(
+  alone, name
+):
+  got = train(MESHES[name], accumulation=2)
+  check_same(alone(0.0), got)
+  kinds = collectives(got.program)
+  assert "while" in got.program
+  assert kinds
+  assert not any(looped for _, looped in kinds), "nothing travels in a loop"
+  scatters = [kind for kind, _ in kinds if kind == "reduce-scatter"]
+  gathers = [kind for kind, _ in kinds if kind == "all-gather"]
+  leaves = len(jax.tree.leaves(got.params))
+  if name == "data":
+    assert not scatters
+    assert not gathers
+  else:
+    assert 0 < len(scatters) <= leaves
+    assert 0 < len(gathers) <= leaves
