@@ -24,7 +24,7 @@ import numpy as np
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from bertjax.objectives import masking
-from data_pipelines.rows.pairs import PAIR_OBJECTIVES
+from bertjax.objectives.pretraining import pair_classes
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.tokenizers import tokenizers
@@ -101,8 +101,8 @@ def draw(store: Store) -> Samples:
   batch = pipeline.batch(0)
   tokenizer = tokenizers.load(store.tokenizer_path)
   masked = mask(batch, tokenizer, objective)
-  labels = PAIR_OBJECTIVES[objective.next_sentence].labels
-  rows = [_row(batch, masked, row, tokenizer, labels) for row in range(ROWS)]
+  classes = pair_classes(objective)
+  rows = [_row(batch, masked, row, tokenizer, classes) for row in range(ROWS)]
   return {
     "input_format": objective.input_format,
     "next_sentence": objective.next_sentence,
@@ -134,7 +134,7 @@ def _row(
   masked: Any,
   row: int,
   tokenizer: Tokenizer,
-  labels: Sequence[str],
+  classes: Sequence[str],
 ) -> Mapping[str, Any]:
   tokens, packs_S = tokenizer.tokens, batch["packs_BS"][row]
   ends = (tokenizer.cls_id, tokenizer.sep_id)
@@ -153,7 +153,7 @@ def _row(
     label = int(batch["pair_label_BR"][row, pack - 1])
     examples.append(
       {
-        "label": labels[label] if label >= 0 else "",
+        "label": classes[label] if label >= 0 else "",
         "pieces": [tokens[masked.tokens_BS[row, place]] for place in places],
         "types": batch["types_BS"][row][places].tolist(),
         "specials": [
