@@ -210,15 +210,18 @@ def test_one_schedule_goes_on_where_no_rate_is_given(config):
   ("changes", "message"),
   [
     ({"steps": STEPS}, r"phase2\.steps=9 of steps=9"),
-    ({"steps": 0}, r"phase2\.seq_length=32 without phase2\.steps"),
+    ({"steps": 0}, r"phase2\.seq_length=32 is read only with phase2\.steps"),
     ({"seq_length": 64}, r"^phase2\.seq_length=64 is beyond the position"),
-    ({"seq_length": 4}, r"^phase2\.seq_length=4; give at least 8"),
+    ({"seq_length": 4}, r"^phase2\.seq_length=4; give 8 or more"),
     ({"seq_length": 0}, r"^phase2\.seq_length=0"),
     ({"max_packs": 99}, r"^phase2\.max_packs=99; give 1 to 10, a third of "),
     ({"batch_size": 3}, r"^phase2\.batch_size=3 is not a multiple of mesh"),
     ({"accumulation": 3}, r"× phase2\.accumulation = "),
     ({"warmup_steps": 7}, r"^phase2\.warmup_steps=7 of phase2\.steps=4"),
-    ({"learning_rate": 0.0}, r"warmup_steps=1 without a phase2\.learning_rate"),
+    (
+      {"learning_rate": 0.0},
+      r"warmup_steps=1 is read only with phase2\.steps and phase2",
+    ),
     ({"learning_rate": -1.0}, r"phase2\.learning_rate=-1"),
   ],
 )

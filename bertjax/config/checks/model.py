@@ -32,8 +32,8 @@ def check_model(
     )
   if seq_length > model.max_positions:
     raise ValueError(
-      f"{names.seq_length}={seq_length} is more than the position table has; "
-      f"give at most model.max_positions={model.max_positions}, or raise that"
+      f"{names.seq_length}={seq_length} is beyond the position table; give "
+      f"at most model.max_positions={model.max_positions}, or raise that"
     )
   if vocab_size > model.vocab_size:
     raise ValueError(
