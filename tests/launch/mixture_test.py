@@ -159,7 +159,7 @@ def test_values_of_a_store_are_those_of_a_run_on_it(config, stores):
   ours, theirs = values
   assert {name.partition("/")[2] for name in ours} == {"", "wiki", "tickets"}
   for name, value in theirs.items():
-    if name != "unigram_entropy":  # of the mixture's pieces
+    if name != "unigram_entropy":  # of the mixture's tokens
       assert ours[f"{name}/tickets"] == value
 
 

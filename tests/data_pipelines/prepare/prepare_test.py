@@ -41,7 +41,7 @@ def test_store_holds_every_sentence_in_the_order_of_the_hashes(options):
   store.verify()
 
 
-def test_summary_counts_unknown_pieces_and_bytes(options, tmp_path):
+def test_summary_counts_unknown_tokens_and_bytes(options, tmp_path):
   path = write_jsonl(tmp_path / "odd.jsonl", [*TEXTS, "漢 " * 500])
   summary = prepare.prepare(dataclasses.replace(options, corpus=path))
   store = open_store(options.output)
@@ -58,7 +58,7 @@ def test_summary_counts_unknown_pieces_and_bytes(options, tmp_path):
   assert summary.bytes_per_token == pytest.approx(size / tokens)
 
 
-def test_splits_do_not_depend_on_how_the_corpus_lies_in_files(
+def test_splits_do_not_depend_on_how_the_corpus_is_cut_into_files(
   options, tmp_path
 ):
   prepare.prepare(options)
@@ -79,26 +79,28 @@ def test_splits_do_not_depend_on_how_the_corpus_lies_in_files(
   assert one.source != two.source
 
 
-def test_learnt_tokenizer_does_not_depend_on_the_files_either(
+def test_learned_tokenizer_does_not_depend_on_the_files_either(
   options, tmp_path
 ):
   reverse = write_jsonl(tmp_path / "reverse.jsonl", TEXTS[::-1])
   hashes = set()
   for corpus in (options.corpus, reverse):
-    learnt = dataclasses.replace(
+    learned = dataclasses.replace(
       options,
       corpus=corpus,
       output=corpus + ".store",
       tokenizer="wordpiece",
       vocab_size=60,
     )
-    summary = prepare.prepare(learnt)
+    summary = prepare.prepare(learned)
     assert (summary.tokenizer, summary.vocab_size) == ("wordpiece", 60)
     hashes.add(open_store(summary.path).manifest.tokenizer.sha256)
   assert len(hashes) == 1
 
 
-def test_tokenizer_is_learnt_from_training_documents_only(options, monkeypatch):
+def test_tokenizer_is_learned_from_training_documents_only(
+  options, monkeypatch
+):
   seen = []
   train = tokenizers.train
 

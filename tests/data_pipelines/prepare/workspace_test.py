@@ -66,12 +66,12 @@ prepare.prepare(options.Options(*sys.argv[1:], vocab_size=61), kill)
 """
 
 
-def test_a_killed_run_keeps_its_learnt_tokenizer(
+def test_a_killed_run_keeps_its_learned_tokenizer(
   options, tmp_path, monkeypatch
 ):
-  learnt = dataclasses.replace(options, tokenizer="wordpiece", vocab_size=61)
+  learned = dataclasses.replace(options, tokenizer="wordpiece", vocab_size=61)
   fields = ("corpus", "output", "documents", "sentences", "validation")
-  arguments = [getattr(learnt, field) for field in (*fields, "tokenizer")]
+  arguments = [getattr(learned, field) for field in (*fields, "tokenizer")]
   run = subprocess.run(
     [sys.executable, "-c", KILLED, *arguments],
     check=False,
@@ -81,8 +81,8 @@ def test_a_killed_run_keeps_its_learnt_tokenizer(
   assert run.returncode == -signal.SIGKILL, run.stderr
   kept = tokenizers.load(tmp_path / "store.partial").sha256
   monkeypatch.setattr(tokenizers, "train", None)
-  prepare.prepare(learnt)
-  assert open_store(learnt.output).manifest.tokenizer.sha256 == kept
+  prepare.prepare(learned)
+  assert open_store(learned.output).manifest.tokenizer.sha256 == kept
 
 
 def test_a_finished_store_is_left_as_it_is(options, tmp_path):

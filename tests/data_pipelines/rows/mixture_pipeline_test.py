@@ -70,7 +70,7 @@ def test_every_batch_has_the_exact_share_of_each_store(folder):
 @pytest.mark.parametrize(
   "rows", [[1], [7, 3], [5, 5], [64, 63, 1], [1, 1, 9], [60, 20, 4]]
 )
-def test_each_store_lies_evenly_over_the_batch(rows):
+def test_each_store_is_spread_evenly_over_the_batch(rows):
   total = sum(rows)
   places = place_rows(rows)
   assert sorted(np.concatenate(places).tolist()) == list(range(total))

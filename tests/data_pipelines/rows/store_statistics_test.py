@@ -84,7 +84,7 @@ def test_of_a_large_split_some_blocks_are_counted_from_end_to_end(store):
   assert tallied(texts) == counted(documents)
 
 
-def test_pieces_are_counted_by_what_they_are():
+def test_tokens_are_counted_by_what_they_are():
   special_V = np.arange(8) < 3
   continues_V = np.array([0, 0, 0, 0, 1, 0, 1, 0], bool)
   vocabulary = Vocabulary(
@@ -98,12 +98,12 @@ def test_pieces_are_counted_by_what_they_are():
     ordinary_W=np.array([3, 4, 5, 6], np.int32),  # 7 is an unused slot
   )
   text = [3, 4, 4, 1, 3, 5, 4, 4]
-  pieces = statistics.count_tokens(np.bincount(text, minlength=8), vocabulary)
-  assert (pieces.tokens, pieces.unknown, pieces.unknown_rate) == (8, 1, 1 / 8)
+  use = statistics.count_tokens(np.bincount(text, minlength=8), vocabulary)
+  assert (use.tokens, use.unknown, use.unknown_rate) == (8, 1, 1 / 8)
   # 3 4 4, 1, 3 and 5 4 4
-  assert (pieces.words, pieces.fertility) == (4, 2)
-  assert (pieces.ordinary, pieces.never) == (4, 1)
-  assert pieces.ranked_N.tolist() == [4, 3, 1, 5]
+  assert (use.words, use.fertility) == (4, 2)
+  assert (use.ordinary, use.never) == (4, 1)
+  assert use.ranked_N.tolist() == [4, 3, 1, 5]
 
 
 def count_slowly(planner, objective, block):

@@ -102,7 +102,7 @@ def test_text_that_lanes_walk_through_outlasts_random_partners(
   assert len(read) > 300
 
 
-def test_a_random_partner_lies_in_two_records_at_most(tmp_path):
+def test_a_random_partner_is_in_two_records_at_most(tmp_path):
   """With records of the usual size; they hold whole sentences."""
   made = synthetic.make_store(
     tmp_path / "usual",
