@@ -112,10 +112,10 @@ def main(_: object) -> None:
     f"{statistics.median(rates):,.0f} tokens/s, median of the logging windows"
   )
   for arm, results in arms.items():
-    accuracy = results["test"]["accuracy"]
+    accuracy = results.scores.test["accuracy"]
     print(
-      f"banking77 from {arm}: {accuracy['mean']:.4f} ± {accuracy['std']:.4f} "
-      f"({results['examples']['train']} labels, {results['steps']} steps)"
+      f"banking77 from {arm}: {accuracy.mean:.4f} ± {accuracy.std:.4f} "
+      f"({results.examples['train']} labels, {results.steps} steps)"
     )
 
 

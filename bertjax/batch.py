@@ -53,13 +53,6 @@ PRETRAINING_FEATURES: Mapping[str, Feature] = {
   "key_BR2": Feature("BR2", "uint32"),
 }
 
-# One target record a task. `weight_B` is 1 for a real row, 0 for padding.
-CLASSIFICATION_FEATURES: Mapping[str, Feature] = {
-  **ENCODER_FEATURES,
-  "label_B": Feature("B", "int32"),
-  "weight_B": Feature("B", "float32"),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path on the running Python's own prose: `make pretrain`.
+"""The whole path on the docstrings of the running Python: `make pretrain`.
 
-Text → store → masked pre-training → bundle → fine-tuning → export, each stage
-through the launcher that a user would call, each picked up where it was left.
+Text → store → masked pre-training → bundle → fine-tuning → export. Each stage
+runs through the command that a user would call, and resumes where an
+interrupted run stopped.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import rich.table
 from absl import flags
 
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
+from bertjax.finetune.arm import ArmResult
 from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS
 from bertjax.trials.store import write_json
 from configs import demo
@@ -41,13 +43,20 @@ ARMS = ("bundle", "scratch")
 
 
 class Probe(NamedTuple):
-  """A fine-tuning comparison of both arms, by its name in the summary."""
+  """A fine-tuning comparison of both arms.
+
+  Attributes:
+    folder: where its results are, below the output folder.
+    labels: how many labels it trains on, in words.
+    config: makes its config.
+  """
 
   folder: str
   labels: str
   config: Callable[[], ml_collections.ConfigDict]
 
 
+# By the name in the summary.
 PROBES: Mapping[str, Probe] = {
   "finetune": Probe("finetune", "20 labels a class", demo.finetune),
   "finetune_all_labels": Probe(
@@ -59,7 +68,7 @@ _CLOCK = ".seconds.json"
 
 
 class _Clock:
-  """Seconds of each stage, added up over interrupted calls."""
+  """Seconds of each stage, summed over interrupted calls."""
 
   def __init__(self, folder: pathlib.Path) -> None:
     self._path = folder / _CLOCK
@@ -69,7 +78,7 @@ class _Clock:
 
   @contextlib.contextmanager
   def stage(self, name: str) -> Iterator[None]:
-    """Announce a stage and time it, also one that is cut short."""
+    """Announce a stage and measure its time, even if it is interrupted."""
     rich.console.Console(highlight=False).rule(f"[bold]{name}", align="left")
     began = time.monotonic()
     try:
@@ -82,17 +91,17 @@ class _Clock:
 
 
 def run(output: str) -> dict[str, Any]:
-  """Do what is not done yet of the path under `output`; return the summary.
+  """Run the stages that are not done in `output`; return the summary.
 
   Raises:
-    ValueError: `output` holds the demo of another version or interpreter.
+    ValueError: `output` has the demo of another version or interpreter.
   """
   try:
     return _run(pathlib.Path(output))
   except ValueError as error:
     if not (pathlib.Path(output) / _CLOCK).is_file():
       raise
-    raise ValueError(f"{error}; or remove {output} and start anew") from error
+    raise ValueError(f"{error}; or delete {output} and rerun") from error
 
 
 def _run(folder: pathlib.Path) -> dict[str, Any]:
@@ -117,7 +126,7 @@ def _run(folder: pathlib.Path) -> dict[str, Any]:
   }
   with clock.stage("export"):
     export.run(bundle=bundle, output=folder / "huggingface")
-  if summary_path.is_file():  # what took its time has been done before
+  if summary_path.is_file():  # the stages were done before
     clock.seconds = json.loads(summary_path.read_text())["stages"]
   summary = _summary(folder, trained, probes, clock.seconds)
   write_json(summary_path, summary)
@@ -134,7 +143,7 @@ def _pretrain_config(folder: pathlib.Path) -> PretrainConfig:
 
 def _probe(
   clock: _Clock, folder: pathlib.Path, bundle: str, name: str, arm: str
-) -> dict[str, Any]:
+) -> ArmResult:
   probe = PROBES[name]
   with clock.stage(f"fine-tune from {arm}, {probe.labels}"):
     return finetune.run(
@@ -148,7 +157,7 @@ def _probe(
 def _summary(
   folder: pathlib.Path,
   trained: Mapping[str, Any],
-  probes: Mapping[str, Mapping[str, Any]],
+  probes: Mapping[str, Mapping[str, ArmResult]],
   seconds: Mapping[str, float],
 ) -> dict[str, Any]:
   validation = trained["validation"]
@@ -158,29 +167,29 @@ def _summary(
       name: validation[name] for name in SUMMARY_METRICS if name in validation
     },
     **{
-      name: {arm: _scores(results) for arm, results in arms.items()}
+      name: {arm: _scores(result) for arm, result in arms.items()}
       for name, arms in probes.items()
     },
-    "test_examples": probes["finetune"]["bundle"]["examples"]["test"],
+    "test_examples": probes["finetune"]["bundle"].examples["test"],
     "tokens_per_second": _median_rate(folder / "pretrain" / "timing.jsonl"),
     "seconds": sum(seconds.values()),
     "stages": dict(seconds),
   }
 
 
-def _scores(results: Mapping[str, Any]) -> dict[str, Any]:
-  accuracy = results["test"]["accuracy"]
+def _scores(result: ArmResult) -> dict[str, Any]:
+  summary = result.scores.test[result.scores.metric]
   return {
-    "mean": accuracy["mean"],
-    "std": accuracy["std"],
-    "seeds": len(results["seeds"]),
-    "learning_rate": results["learning_rate"],
-    "labels": results["examples"]["train"],
+    "mean": summary.mean,
+    "std": summary.std,
+    "seeds": len(result.scores.seeds),
+    "learning_rate": result.scores.learning_rate,
+    "labels": result.examples["train"],
   }
 
 
 def _median_rate(path: pathlib.Path) -> float:
-  """Tokens a second, from the file: a resumed run has clocks in two calls."""
+  """Return the median of tokens per second over all calls of the run."""
   rates = [
     json.loads(line)["tokens_per_second"]
     for line in path.read_text().splitlines()
@@ -192,15 +201,15 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   validation = summary["validation"]
   gain = summary["unigram_entropy"] - validation["mlm_loss"]
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
-  table.add_column("what")
-  table.add_column("figure", justify="right")
+  table.add_column("measure")
+  table.add_column("value", justify="right")
   rows = [
     ("validation masked-LM loss", f"{validation['mlm_loss']:.3f} nats"),
     (
       "  unigram entropy of the same targets",
       f"{summary['unigram_entropy']:.3f} nats",
     ),
-    ("  below it", f"{gain:.3f} nats"),
+    ("  gain over unigram entropy", f"{gain:.3f} nats"),
     *(
       (
         f"validation {each.title} accuracy",
@@ -220,14 +229,14 @@ def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   for row in rows:
     table.add_row(*row)
   console = rich.console.Console(highlight=False, soft_wrap=True)
-  console.rule("[bold]what came of it", align="left")
+  console.rule("[bold]results", align="left")
   console.print(table)
   console.print(
-    "The probe: which standard-library package a docstring comes from "
-    f"({summary['test_examples']} test examples, split by module). Its texts "
-    "may have been read in pre-training, without their labels."
+    "Fine-tuning learns which standard-library package a docstring is from, "
+    f"with {summary['test_examples']} test examples, split by module. "
+    "Pre-training may have seen the texts, without their labels."
   )
-  for name, what in _ARTEFACTS:
+  for name, what in _ARTIFACTS:
     console.print(f"  {folder / name!s:<24} {what}")
 
 
@@ -238,13 +247,13 @@ def _accuracy(scores: Mapping[str, Any], what: str) -> tuple[str, str]:
   )
 
 
-_ARTEFACTS: Sequence[tuple[str, str]] = (
-  ("store", "the prepared corpus: any objective, any sequence length"),
+_ARTIFACTS: Sequence[tuple[str, str]] = (
+  ("store", "the prepared corpus, for any objective and sequence length"),
   ("pretrain", "checkpoints, metrics.jsonl, tensorboard"),
   ("bundle", "model, tokenizer and record: bertjax.load_bundle(…)"),
-  ("finetune", "results and classifiers of both arms"),
+  ("finetune", "results and fine-tuned models of both arms"),
   ("huggingface", "the same model for transformers.AutoModel"),
-  ("summary.json", "the figures above"),
+  ("summary.json", "the values above"),
 )
 
 
@@ -254,7 +263,7 @@ def _times(summary: Mapping[str, Any]) -> str:
 
 
 def _fill_mask(bundle: str) -> None:
-  """Show what the model has learnt, and how to ask it more."""
+  """Show what the model fills in, and the command that asks it more."""
   (guesses,) = predict.fill_mask(bundle, FILL_MASK)
   console = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
   console.print(f"\n{FILL_MASK}")
@@ -270,15 +279,15 @@ def _fill_mask(bundle: str) -> None:
 
 
 def _python() -> str:
-  """Return the running interpreter, as one would type it here."""
+  """Return the path of the running interpreter, relative where possible."""
   path = pathlib.Path(sys.executable)
   here = pathlib.Path.cwd()
   return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def define_flags() -> None:
-  """Define this launcher's flags; not at import, because others call `run`."""
-  flags.DEFINE_string("output", "runs/demo", "Folder for all that it makes.")
+  """Define the flags of this command; not at import, as others call `run`."""
+  flags.DEFINE_string("output", "runs/demo", "The folder of everything made.")
 
 
 def main(_: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ from bertjax.config import (
   from_mapping,
   renamed,
 )
-from bertjax.finetune.artifact import Head
+from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
 from bertjax.interop.provenance import RECORD, write_provenance

@@ -26,7 +26,7 @@ from absl import flags
 from bertjax import files
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import ModelConfig, checks
-from bertjax.finetune.artifact import Head
+from bertjax.finetune.task import Head
 from bertjax.interop import architectures
 from bertjax.interop.architectures import (
   ARCHITECTURES,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a bundle to fill in [MASK], or a fine-tuned one for labels.
+"""Ask a pre-trained bundle to fill in [MASK], or a fine-tuned one its task.
 
     python -m launch.predict --task=fill_mask --bundle=DIR \
       --text="Return a new [MASK] object."
@@ -10,7 +10,6 @@
 --text may be given several times.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,35 +19,30 @@ from absl import flags
 
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune.artifact import load_classifier
-from bertjax.finetune.scores import probabilities
+from bertjax.finetune.artifact import load_finetuned
+from bertjax.finetune.scores import Guess, guesses, probabilities
+from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-from launch import cli
+from launch import cli, tasks
 
-TASKS = ("fill_mask", "classify")
+FILL_MASK = "fill_mask"
+VERBS = {task.verb: task for task in tasks.TASKS.values()}
 MASK = "[MASK]"
-_ROWS = 32  # texts that are answered at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Guess:
-  """A piece or a label, and how likely the model thinks it."""
-
-  text: str
-  probability: float
+_BATCH_SIZE = 32
 
 
 def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
-  """Return the likeliest pieces for every [MASK] of `text`, in order.
+  """Return the likeliest tokens for every [MASK] of `text`, in order.
 
-  Probabilities are over the whole vocabulary; pieces that stand for no text
-  are not listed.
+  Probabilities are over the whole vocabulary; special and unused tokens are
+  not returned.
 
   Raises:
-    ValueError: no bundle, a text without [MASK], or one that is too long.
+    ValueError: `bundle` is not a pre-trained bundle, or `text` has no [MASK]
+      or too many tokens.
   """
   _check_count("top_k", top_k)
   info = bundles.read_pretrained(bundle)
@@ -56,7 +50,7 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
   ids, places = _with_masks(tokenizer, text)
   if len(ids) > info.model.max_positions:
     raise ValueError(
-      f"the text has {len(ids)} pieces, and this model reads "
+      f"the text has {len(ids)} tokens, and this model reads "
       f"{info.model.max_positions}; give a shorter one"
     )
   model, params = bundles.load_bundle(bundle)
@@ -68,76 +62,89 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
       deterministic=True,
     )
   )(params, _row(ids))
-  # The table may have rows for no piece, which pad it to a round size.
+  # An embedding table may have more rows than there are tokens.
   logits_PV = np.asarray(
     outputs["mlm_logits_BPV"][0, :, : len(tokenizer.tokens)]
   )
   ordinary_W = tokenizer.vocabulary().ordinary_W
+  names = [tokenizer.tokens[i] for i in ordinary_W]
   return [
-    _top(
-      probabilities_V[ordinary_W],
-      [tokenizer.tokens[i] for i in ordinary_W],
-      top_k,
-    )
+    guesses(probabilities_V[ordinary_W], names)[:top_k]
     for probabilities_V in probabilities(logits_PV)
   ]
 
 
-def classify(
-  bundle: str, texts: Sequence[str], *, top_k: int = 3
-) -> list[list[Guess]]:
-  """Return the likeliest labels of every text.
+def answer(
+  bundle: str,
+  texts: Sequence[str],
+  *,
+  verb: str | None = None,
+  top_k: int = 3,
+) -> list[list[Answer]]:
+  """Return the likeliest answers of a fine-tuned model to every text.
+
+  Args:
+    bundle: folder of the fine-tuned model.
+    texts: what it reads.
+    verb: what it is asked to do; None takes the verb of its task.
+    top_k: answers to return for each text, at most.
 
   Raises:
-    ValueError: no classifier there, or one of pairs of texts.
+    ValueError: `bundle` is not a fine-tuned model, does not do what `verb`
+      says, or reads pairs of texts.
   """
   _check_count("top_k", top_k)
-  classifier = load_classifier(bundle)
-  if classifier.pair:
+  finetuned = load_finetuned(bundle, tasks.TASKS)
+  head = finetuned.head
+  if verb not in {None, finetuned.task.verb}:
     raise ValueError(
-      f"{bundle} labels pairs of texts; --text gives single ones"
+      f"{bundle} cannot {verb}; give --task={finetuned.task.verb}"
     )
-  features = encode_texts(
-    tokenizers.load(classifier.tokenizer_path),
-    texts,
-    None,
-    classifier.seq_length,
-  )
-  logits = jax.jit(
-    lambda params, rows: classifier.model.apply(
+  if head.pair:
+    raise ValueError(
+      f"{bundle} reads pairs of texts, and --text gives single ones; give a "
+      "model that was fine-tuned on single texts"
+    )
+  tokenizer = tokenizers.load(finetuned.tokenizer_path)
+  features = encode_texts(tokenizer, texts, None, head.seq_length)
+  outputs_of = jax.jit(
+    lambda params, rows: finetuned.model.apply(
       {"params": params}, rows, deterministic=True
     )
   )
-  guesses = []
-  for start in range(0, len(texts), _ROWS):
+  answers: list[list[Answer]] = []
+  for start in range(0, len(texts), _BATCH_SIZE):
     rows = {
-      name: array[start : start + _ROWS] for name, array in features.items()
+      name: array[start : start + _BATCH_SIZE]
+      for name, array in features.items()
     }
-    logits_BC = np.asarray(logits(classifier.params, rows))
-    guesses += [
-      _top(probabilities_C, classifier.labels, top_k)
-      for probabilities_C in probabilities(logits_BC)
+    outputs = jax.device_get(outputs_of(finetuned.params, rows))
+    answers += [
+      list(each[:top_k])
+      for each in finetuned.task.answers(
+        outputs, rows, head.labels, tokenizer.tokens
+      )
     ]
-  return guesses
+  return answers
 
 
 def run(task: str, bundle: str, texts: Sequence[str], top_k: int) -> None:
-  """Print the answers of a task to texts.
+  """Print the answers to texts.
 
   Raises:
-    ValueError: a mistake in any of these.
+    ValueError: an argument cannot be used.
   """
   if not texts:
-    raise ValueError("--text is not given; give what is to be read")
-  if task == "classify":
-    for text, guesses in zip(
-      texts, classify(bundle, texts, top_k=top_k), strict=True
-    ):
-      _show(text, "label", guesses)
+    raise ValueError("--text is not given; give the text to read")
+  if task != FILL_MASK:
+    columns = VERBS[task].answer_columns
+    found = answer(bundle, texts, verb=task, top_k=top_k)
+    for text, answers in zip(texts, found, strict=True):
+      _show(text, columns, answers)
     return
   for text in texts:
-    for number, guesses in enumerate(fill_mask(bundle, text, top_k=top_k), 1):
-      _show(text, f"{MASK} {number}", guesses)
+    for number, answers in enumerate(fill_mask(bundle, text, top_k=top_k), 1):
+      _show(text, (f"{MASK} {number}", "probability"), answers)
 
 
 def _check_count(name: str, value: int) -> None:
@@ -146,18 +153,18 @@ def _check_count(name: str, value: int) -> None:
 
 
 def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
-  """Ids of `[CLS] text [SEP]`, and where its masks stand."""
+  """Return the ids of `[CLS] text [SEP]`, and the positions of its masks."""
   parts = text.split(MASK)
   if len(parts) == 1:
     raise ValueError(
-      f"the text has no {MASK}; write one for each piece to fill in: {text!r}"
+      f"the text has no {MASK}; write one for each token to fill in: {text!r}"
     )
   ids, places = [tokenizer.cls_id], []
-  for number, piece_ids in enumerate(tokenizer.encode(parts)):
+  for number, part_ids in enumerate(tokenizer.encode(parts)):
     if number:
       places.append(len(ids))
       ids.append(tokenizer.mask_id)
-    ids += piece_ids.tolist()
+    ids += part_ids.tolist()
   return [*ids, tokenizer.sep_id], places
 
 
@@ -169,30 +176,33 @@ def _row(ids: Sequence[int]) -> Batch:
   return row
 
 
-def _top(
-  probabilities_N: np.ndarray, names: Sequence[str], count: int
-) -> list[Guess]:
-  best = np.argsort(-probabilities_N, kind="stable")[:count]
-  return [Guess(names[int(i)], float(probabilities_N[i])) for i in best]
-
-
-def _show(text: str, what: str, guesses: Sequence[Guess]) -> None:
+def _show(text: str, columns: Sequence[str], answers: Sequence[Answer]) -> None:
   print(text)
   print(
     markdown(
-      [what, "probability"],
-      [[guess.text, f"{guess.probability:.4f}"] for guess in guesses],
+      columns,
+      [
+        [
+          f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+          for cell in each
+        ]
+        for each in answers
+      ],
     ),
     flush=True,
   )
 
 
 def define_flags() -> None:
-  """Define this launcher's flags; not at import, because others call it."""
-  flags.DEFINE_enum("task", None, TASKS, "What is asked.", required=True)
-  flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
-  flags.DEFINE_multi_string("text", [], f"A text; of fill_mask, with {MASK}.")
-  flags.DEFINE_integer("top_k", 5, "Answers to show.")
+  """Define the flags of this command; not at import, as others call it."""
+  flags.DEFINE_enum(
+    "task", None, (FILL_MASK, *VERBS), "What to ask the model.", required=True
+  )
+  flags.DEFINE_string("bundle", None, "The folder of a bundle.", required=True)
+  flags.DEFINE_multi_string(
+    "text", [], f"A text to read; with {FILL_MASK} it contains {MASK}."
+  )
+  flags.DEFINE_integer("top_k", 5, "The number of answers to show.")
 
 
 def main(_: Sequence[str]) -> None:

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arms of pre-training, matched but for the objective, probed by fine-tuning.
+"""Compare pre-training objectives: equal runs, probed by fine-tuning.
 
     python -m launch.sweep --config=configs/sweeps/nsp.py \
       --config.pretrain.data.store=DIR --workdir=DIR
 
-One trial after another, each through `launch.pretrain` and then
-`launch.finetune`; a rerun goes on with the first that is not done, and inside
-it from its last checkpoint. `WORKDIR/results.json` and `results.md` compare
-the arms, seed by seed.
+Trials run one after another, each through `launch.pretrain` and then
+`launch.finetune`. A rerun continues with the first trial that is not done, from
+its last checkpoint. `WORKDIR/results.json` and `results.md` compare the arms,
+seed by seed.
 """
 
 import dataclasses
@@ -20,24 +20,23 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
+from bertjax.finetune.arm import COMPUTE_FIELDS
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
+from bertjax.sweep.study import SweepResult
 from bertjax.trials.store import Trial, TrialStore, write_json
-from launch import cli, finetune, host_memory, pretrain
+from launch import cli, finetune, host_memory, pretrain, tasks
 from launch.hosts import start_up
 from launch.run.assembly import assemble
 
-# What an arm is judged by; the others say how pre-training itself went, each
-# arm on validation rows of its own kind.
-PROBE = "probe_accuracy"
 
-
-def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
-  """Run the trials that are not done yet; return the comparison.
+def run(config: SweepConfig, workdir: str) -> SweepResult:
+  """Run the trials that are not done; return the comparison.
 
   Raises:
-    ValueError: a mistake in the config, before the first trial starts.
+    ValueError: a field of the config cannot be used; no trial has started.
   """
   cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
@@ -50,18 +49,23 @@ def run(config: SweepConfig, workdir: str) -> dict[str, Any]:
     scores.setdefault(arm, {})[seed] = store.run(
       trial, functools.partial(run_trial, config, trial)
     )
-  comparison = study.compare(scores, config.baseline)
-  write_json(store.folder / "results.json", comparison)
-  text = study.table(comparison)
-  (store.folder / "results.md").write_text(text)
+  result = study.compare(scores, config.baseline)
+  write_json(store.folder / "results.json", result.to_json())
+  text = study.table(result)
+  files.write_text(store.folder / "results.md", text)
   print(text, flush=True)
-  return comparison
+  return result
 
 
 def run_trial(
   config: SweepConfig, trial: Trial, folder: pathlib.Path
 ) -> dict[str, float]:
-  """Pre-train and probe one trial; what `folder` holds of it is resumed."""
+  """Pre-train and probe a trial; resume what `folder` has of it.
+
+  Returns:
+    The probe's score on test, by which arms are compared, and metrics of
+    validation, which each arm has on rows of its own objective.
+  """
   trained = pretrain.run(
     study.pretrain_config(
       config, trial.settings["arm"], trial.settings["seed"]
@@ -72,8 +76,9 @@ def run_trial(
     config.finetune, trained["bundle"], str(folder / "finetune")
   )
   validation = trained["validation"]
+  metric = tasks.find(config.finetune.task.kind).task.metrics[0]
   return {
-    PROBE: probe["test"]["accuracy"]["mean"],
+    f"probe_{metric}": probe.scores.test[metric].mean,
     **{
       name: validation[name] for name in SUMMARY_METRICS if name in validation
     },
@@ -84,17 +89,17 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   """Check every arm and the probe.
 
   Returns:
-    The config, with as many packed examples a row in every arm: left to
-    themselves, arms of other lengths choose other numbers. And the identity
-    of the study.
+    The config with the number of packed examples a row filled in, because each
+    arm would choose it from the lengths of its own examples; and the identity
+    of the sweep.
 
   Raises:
-    ValueError: a mistake in any of these.
+    ValueError: a field of the config cannot be used.
   """
   data = config.pretrain.data
   if not data.store and not data.stores:
     raise ValueError(
-      "--config.pretrain.data.store is not given; name a folder that "
+      "--config.pretrain.data.store is not given; give a folder that "
       "launch.prepare wrote"
     )
   parts = [
@@ -112,7 +117,7 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   finetune.load_data(
     config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
   )
-  # Seeds come and go, and the objective is what the arms are about.
+  # Seeds may be added, and the objective is what arms differ in.
   shared = {
     name: value
     for name, value in parts[0].identity.items()
@@ -121,29 +126,31 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   shared["data.max_packs"] = packs
   if run.phase2.steps:
     shared["phase2.max_packs"] = packs2
-  # A trial's result is of its probe's seeds and rates: these stay.
+  # The result of a trial depends on the seeds and rates of its probe.
   probe = to_mapping(config.finetune)
   return dataclasses.replace(config, pretrain=run), {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
     "finetune": {
-      name: probe[name] for name in probe if name not in finetune.HOW
+      name: probe[name] for name in probe if name not in COMPUTE_FIELDS
     },
   }
 
 
 def define_flags() -> None:
-  """Define this launcher's flags; not at import, because others call `run`."""
+  """Define the flags of this command; not at import, as others call `run`."""
   config_flags.DEFINE_config_file(
-    "config", None, "Config file, as configs/sweeps/nsp.py.", lock_config=True
+    "config", None, "The config file, as configs/sweeps/nsp.py."
   )
-  flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
+  flags.DEFINE_string(
+    "workdir", None, "The folder of trials and results.", required=True
+  )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
-  """Run the study that the flags say."""
+  """Run the sweep that the flags say."""
   values = flags.FLAGS
   start_up.start({}, several=False)
   run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)

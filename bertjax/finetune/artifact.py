@@ -1,116 +1,59 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A fine-tuned classifier on disk: a bundle that knows its labels."""
+"""A fine-tuned model on disk: a bundle with a record of its head."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import flax.linen as nn
 
 from bertjax.checkpoints.bundle import (
-  BundleInfo,
   Details,
   load_params,
   read_bundle_info,
   write_bundle,
 )
-from bertjax.checkpoints.transfer import graft
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.finetune.programs import Programs
-from bertjax.interop.architectures import CLASSIFICATION
-from bertjax.model import BertForSequenceClassification
-from bertjax.model.parameters import heads
-from bertjax.train.state import TrainState
+from bertjax.finetune.task import FinetuneTask, Head
 
 
 @dataclasses.dataclass(frozen=True)
-class Classifier:
-  """A model that tells labels of texts.
+class FinetunedModel:
+  """A model that answers the questions of its task.
 
   Attributes:
-    model: call it with encoder features for `logits_BC`.
-    params: its parameters.
-    labels: the name of each class.
-    seq_length: pieces that it was trained on.
-    pair: whether it takes two texts.
+    task: kind of task.
+    head: labels, length and form of the examples.
+    model: maps encoder features to the outputs of the task.
+    params: parameters of `model`.
     tokenizer_path: folder of the tokenizer's files.
   """
 
-  model: BertForSequenceClassification
+  task: FinetuneTask
+  head: Head
+  model: nn.Module
   params: Any
-  labels: tuple[str, ...]
-  seq_length: int
-  pair: bool
   tokenizer_path: pathlib.Path
 
 
-@dataclasses.dataclass(frozen=True)
-class Head:
-  """What a fine-tuned model adds to its encoder, JSON-able.
-
-  Attributes:
-    name: of the task.
-    labels: the name of each class; none for spans.
-    pooling: what a text's classes are told from; "" where pieces have them.
-    seq_length: pieces that a text is cut to.
-    pair: whether it reads two texts.
-    architecture: the class of transformers with the same head.
-  """
-
-  name: str
-  labels: tuple[str, ...]
-  pooling: str
-  seq_length: int
-  pair: bool
-  architecture: str = CLASSIFICATION
-
-
-def make_start(
-  programs: Programs, info: BundleInfo, pooling: str
-) -> Callable[[int], TrainState]:
-  """Return seed → a state with the bundle's weights and a fresh head.
-
-  A pooler that no loss has reached is as good as a random one, and is made
-  anew with the head (design: `pooler_trained: false`).
-
-  Raises:
-    ValueError: the bundle's weights do not fit, both sides named (law 9).
-  """
-  source = load_params(info, programs.abstract.params)
-  keeps_pooler = pooling == "cls" and info.details.pooler_trained
-  skip = heads(programs.abstract.params, source)
-  if not keeps_pooler:
-    skip += ("pooler",)
-
-  def start(seed: int) -> TrainState:
-    state = programs.initialize(seed)
-    params = graft(state.params, source, skip=skip)
-    # A copy, because the first step consumes the state, and `source` with it.
-    params = jax.tree.map(jnp.copy, params)
-    return TrainState(state.step, params, state.opt_state)
-
-  return start
-
-
-def save_classifier(
+def save_finetuned(
   path: pathlib.Path,
   params: Any,
   encoder: ModelConfig,
   head: Head,
   details: Mapping[str, Any],
 ) -> None:
-  """Write a classifier as a bundle, or replace the one at `path`.
+  """Write a fine-tuned model as a bundle, or replace the one at `path`.
 
   Args:
-    path: the folder.
-    params: of a `BertForSequenceClassification`.
-    encoder: its shape.
-    head: what it adds.
-    details: JSON-able, beside the head; `tokenizer_path` says which
-      tokenizer's files to copy.
+    path: folder of the bundle.
+    params: parameters of the encoder and the head.
+    encoder: shape of the encoder.
+    head: what stands on the encoder.
+    details: other fields of `Details`, and `tokenizer_path`, the folder of
+      the tokenizer's files, which are copied.
   """
   details = dict(details)
   write_bundle(
@@ -126,36 +69,47 @@ def save_classifier(
   )
 
 
-def load_classifier(
-  path: str, compute: ComputeConfig | None = None
-) -> Classifier:
-  """Read a classifier that fine-tuning has written.
+def load_finetuned(
+  path: str | pathlib.Path,
+  tasks: Mapping[str, FinetuneTask],
+  compute: ComputeConfig | None = None,
+) -> FinetunedModel:
+  """Read a fine-tuned model.
+
+  Args:
+    path: folder of its bundle.
+    tasks: {name: task}, the tasks that it may be of.
+    compute: how to compute; None is float32.
 
   Raises:
-    ValueError: no bundle, one that is no classifier, or a damaged one.
+    ValueError: `path` is no bundle, a damaged one, or not of one of `tasks`.
   """
   info = read_bundle_info(path)
   if info.details.task is None:
     raise ValueError(
-      f"{path} is no classifier; launch.finetune writes one to WORKDIR/model"
+      f"{path} is not fine-tuned; give WORKDIR/model of launch.finetune"
     )
   head = Head(**info.details.task)
-  if head.architecture != CLASSIFICATION:
+  head = dataclasses.replace(head, labels=tuple(head.labels))
+  task = _find(head, tasks)
+  if task is None:
     raise ValueError(
-      f"{path} is a {head.architecture}, which labels no texts; "
-      "launch.export takes it back to transformers"
+      f"{path} is a {head.architecture} of task {head.task!r}; known here "
+      f"are {', '.join(tasks)}. launch.export takes it back to transformers"
     )
-  model = BertForSequenceClassification(
+  model = task.make_model(
     info.model,
     compute or ComputeConfig(),
-    num_classes=len(head.labels),
+    num_labels=len(head.labels),
     pooling=head.pooling,
   )
-  return Classifier(
-    model=model,
-    params=load_params(info),
-    labels=tuple(head.labels),
-    seq_length=head.seq_length,
-    pair=head.pair,
-    tokenizer_path=info.tokenizer_path,
+  return FinetunedModel(
+    task, head, model, load_params(info), info.tokenizer_path
   )
+
+
+def _find(head: Head, tasks: Mapping[str, FinetuneTask]) -> FinetuneTask | None:
+  if head.task:
+    return tasks.get(head.task)
+  matching = (t for t in tasks.values() if t.architecture == head.architecture)
+  return next(matching, None)

@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user can get wrong in a fine-tuning run, told before it starts.
-
-Nothing here imports JAX.
-"""
+"""Checks of a fine-tuning run that are made before it starts."""
 
 import math
 
@@ -15,31 +12,47 @@ from bertjax.config import (
   check_types,
   checks,
 )
+from bertjax.finetune.task import FinetuneTask
 
-# What a run starts from: a bundle's weights, or fresh ones of its shape.
+# What a run starts from: the parameters of a bundle, or random ones.
 INITS = ("bundle", "scratch")
 
 
 def check_config(
-  config: FinetuneConfig, encoder: ModelConfig, vocab_size: int
+  config: FinetuneConfig,
+  task: FinetuneTask,
+  encoder: ModelConfig,
+  vocab_size: int,
 ) -> None:
-  """Refuse a run that cannot be.
+  """Refuse a run that cannot work.
 
   Args:
-    config: of the run.
-    encoder: what is fine-tuned.
-    vocab_size: of the tokenizer.
+    config: how to train.
+    task: what is learned.
+    encoder: shape of the encoder.
+    vocab_size: number of tokens of the tokenizer.
 
   Raises:
-    ValueError: what is wrong, and what may be given.
+    ValueError: a field has a value that cannot be used; the message says
+      which values can.
   """
   check_types(config)
   check_read(config)
   _check_rates(config)
+  # `learning_rates` and `warmup_rate` take the place of these two fields.
   optimizer = OptimizerConfig(
     **vars(config.optimizer), learning_rate=1.0, warmup_steps=0
   )
   checks.check_optimizer(optimizer, steps=1)
+  if not task.pools and config.pooling != FinetuneConfig.pooling:
+    raise ValueError(
+      f"pooling={config.pooling!r} has no effect: {task.name} pools nothing; "
+      f"give {FinetuneConfig.pooling!r}"
+    )
+  if config.metric not in task.metrics:
+    raise ValueError(
+      f"metric={config.metric!r}; give one of {', '.join(task.metrics)}"
+    )
   if config.seq_length > encoder.max_positions:
     raise ValueError(
       f"seq_length={config.seq_length} is beyond the {encoder.max_positions} "
@@ -47,7 +60,7 @@ def check_config(
     )
   if vocab_size > encoder.vocab_size:
     raise ValueError(
-      f"the tokenizer has {vocab_size} pieces and the encoder's table "
+      f"the tokenizer has {vocab_size} tokens and the encoder's table "
       f"{encoder.vocab_size}; give the bundle with its own tokenizer"
     )
   if not config.steps and not config.epochs:
@@ -58,28 +71,28 @@ def check_config(
 
 
 def check_shards(config: FinetuneConfig, shards: int) -> None:
-  """Refuse batches that a mesh cannot cut into equal parts.
+  """Refuse batches that a mesh cannot divide into equal parts.
 
   Raises:
-    ValueError: a batch size that data × fsdp = `shards` does not divide.
+    ValueError: data × fsdp = `shards` does not divide a batch size.
   """
   for name in ("batch_size", "evaluation_batch_size"):
     size = vars(config)[name]
     if size % shards:
       raise ValueError(
-        f"{name}={size} is not divided by data × fsdp = {shards}; give a "
+        f"{name}={size} cannot be divided by data × fsdp = {shards}; give a "
         f"multiple of {shards}"
       )
   accumulation = config.optimizer.accumulation
   if config.batch_size % (shards * accumulation):
     raise ValueError(
-      f"batch_size={config.batch_size} is not divided by {shards} shards × "
+      f"batch_size={config.batch_size} cannot be divided by {shards} shards × "
       f"optimizer.accumulation={accumulation}; give a multiple"
     )
 
 
 def check_init(init: str) -> None:
-  """Refuse what is no way to start.
+  """Refuse an unknown start.
 
   Raises:
     ValueError: `init` is not in INITS.
@@ -89,7 +102,7 @@ def check_init(init: str) -> None:
 
 
 def num_steps(config: FinetuneConfig, num_examples: int) -> int:
-  """Steps of a run: as given, or of so many epochs, the last step full."""
+  """Return the number of steps: `steps`, or enough for `epochs`."""
   epochs = math.ceil(config.epochs * num_examples / config.batch_size)
   return config.steps or epochs
 
@@ -101,4 +114,6 @@ def _check_rates(config: FinetuneConfig) -> None:
       f"learning_rates={rates!r}; give one or more, as (1e-4, 3e-4)"
     )
   if len(set(rates)) < len(rates):
-    raise ValueError(f"learning_rates={rates}: one is there twice")
+    raise ValueError(
+      f"learning_rates={rates}: a rate occurs twice; give each one once"
+    )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""An arm: the learning rate chosen on dev, then several seeds on test."""
+"""Choose the learning rate on dev, then report several seeds on test."""
 
 import dataclasses
 import time
@@ -8,86 +8,160 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
-from bertjax.finetune.scores import METRICS, Scores
-from bertjax.finetune.trial import Material, Outcome, run_once
+from bertjax.finetune.task import Scores, rank
+from bertjax.finetune.trial import (
+  DivergedTrial,
+  TrialInputs,
+  TrialResult,
+  TrialRun,
+  read_result,
+  run_trial,
+)
 from bertjax.train.hooks import Diverged
-from bertjax.trials.statistics import summarize
+from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
 
-Result = Mapping[str, Any]
-# A trial, its result, and how long it took; 0 for one that was found done.
+Result = TrialResult | DivergedTrial
+# Gets a trial, its result and its seconds, which are 0 if it was done before.
 Report = Callable[[Trial, Result, float], None]
 
 
-def silent(trial: Trial, result: Result, seconds: float) -> None:
+def no_report(trial: Trial, result: Result, seconds: float) -> None:
   """Report nothing."""
   del trial, result, seconds
 
 
 @dataclasses.dataclass(frozen=True)
+class Candidate:
+  """A learning rate and the metric on dev; None if one of its runs diverged."""
+
+  learning_rate: float
+  dev: Summary | None
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file."""
+    return {
+      "learning_rate": self.learning_rate,
+      "dev": None if self.dev is None else self.dev.to_json(),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentResult:
+  """The chosen learning rate, and its scores over the seeds.
+
+  Attributes:
+    learning_rate: the rate that is best on dev.
+    selection: every rate that was tried.
+    metric: score that dev was judged by.
+    seeds: seeds of the runs, the order of all values.
+    best_steps: the best step of each run.
+    dev: {score: summary over the seeds}.
+    test: the same on test.
+  """
+
+  learning_rate: float
+  selection: tuple[Candidate, ...]
+  metric: str
+  seeds: tuple[int, ...]
+  best_steps: tuple[int, ...]
+  dev: Mapping[str, Summary]
+  test: Mapping[str, Summary]
+
+  def summary(self, split: str, score: str) -> Summary:
+    """Return the summary of a score of "dev" or "test"."""
+    return {"dev": self.dev, "test": self.test}[split][score]
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file."""
+    return {
+      "learning_rate": self.learning_rate,
+      "selection": [each.to_json() for each in self.selection],
+      "metric": self.metric,
+      "seeds": list(self.seeds),
+      "best_steps": list(self.best_steps),
+      "dev": {name: each.to_json() for name, each in self.dev.items()},
+      "test": {name: each.to_json() for name, each in self.test.items()},
+    }
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> "ExperimentResult":
+    """Read what `to_json` returned; other keys are ignored."""
+    dev, test = (
+      {name: Summary.from_json(each) for name, each in saved[split].items()}
+      for split in ("dev", "test")
+    )
+    return cls(
+      learning_rate=saved["learning_rate"],
+      selection=tuple(
+        Candidate(
+          each["learning_rate"],
+          None if each["dev"] is None else Summary.from_json(each["dev"]),
+        )
+        for each in saved["selection"]
+      ),
+      metric=saved["metric"],
+      seeds=tuple(saved["seeds"]),
+      best_steps=tuple(saved["best_steps"]),
+      dev=dev,
+      test=test,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class _Kept:
-  """A run that is in memory with its parameters."""
+  """A finished trial whose parameters are in memory."""
 
   trial: Trial
-  result: Result
-  params: Any
+  run: TrialRun
 
 
 class Experiment:
-  """Runs the trials of one arm that have no result yet.
+  """Runs the trials of an arm that have no result yet.
 
   Args:
-    material: makes data and programs; called when a trial is to run, not
-      before, so that a finished arm costs nothing.
-    config: learning rates, seeds, metric.
-    store: where results lie.
-    report: told of every trial.
+    make_inputs: makes data and programs. It is called when the first trial
+      runs, so that an arm whose trials are all done costs nothing.
+    config: learning rates, seeds and metric.
+    store: the results of the trials.
+    report: called for every trial.
   """
 
   def __init__(
     self,
-    material: Callable[[], Material],
+    make_inputs: Callable[[], TrialInputs],
     config: FinetuneConfig,
     store: TrialStore,
-    report: Report = silent,
+    report: Report = no_report,
   ) -> None:
-    self._make_material = material
-    self._material: Material | None = None
+    self._make_inputs = make_inputs
+    self._inputs: TrialInputs | None = None
     self._config = config
     self._store = store
     self._report = report
-    # Parameters of the best run so far, so that the best of all need hardly
-    # ever be run again; and of no other, because they may be large.
+    # Only the best run keeps its parameters, because they may be large. The
+    # winner is then rarely run again.
     self._kept: _Kept | None = None
     self._results: dict[str, Result] = {}
 
-  def run(self) -> dict[str, Any]:
-    """Return the chosen rate, how it was chosen, and scores over seeds.
+  def run(self) -> ExperimentResult:
+    """Choose the learning rate, and summarize its runs.
 
     Raises:
-      ValueError: every learning rate diverged, or the chosen one did with
-        another seed.
+      ValueError: every learning rate diverged, or the chosen one diverged
+        with another seed.
     """
     rate, selection = self._choose_rate()
     results = [self._finished(rate, seed) for seed in self._seeds]
-    summaries = {
-      split: {
-        metric: summarize([result[split][metric] for result in results])
-        for metric in (*METRICS, "loss")
-      }
-      for split in ("dev", "test")
-    }
-    return {
-      "learning_rate": rate,
-      "selection": selection,
-      "metric": self._config.metric,
-      "seeds": list(self._seeds),
-      "best_steps": [result["best_step"] for result in results],
-      **{
-        split: {name: each.to_json() for name, each in by_metric.items()}
-        for split, by_metric in summaries.items()
-      },
-    }
+    return ExperimentResult(
+      learning_rate=rate,
+      selection=selection,
+      metric=self._config.metric,
+      seeds=tuple(self._seeds),
+      best_steps=tuple(result.best_step for result in results),
+      dev=_summaries([result.dev for result in results]),
+      test=_summaries([result.test for result in results]),
+    )
 
   def winner(self, rate: float) -> Trial:
     """Return the trial of a rate that is best on dev."""
@@ -97,45 +171,47 @@ class Experiment:
     )
 
   def params(self, trial: Trial) -> Any:
-    """Return the best parameters of a trial, run again if not in memory.
+    """Return the best parameters of a trial.
 
-    A run is a pure function of its trial, so nothing is lost but its time.
+    If they are not in memory, the trial runs again: it is a pure function of
+    its settings.
     """
     if self._kept is None or self._kept.trial != trial:
-      outcome = self._train(**trial.settings)
-      self._kept = _Kept(trial, outcome.to_json(), outcome.params)
-    return self._kept.params
+      self._kept = _Kept(trial, self._train(**trial.settings))
+    return self._kept.run.params
 
   @property
   def _seeds(self) -> Sequence[int]:
     return range(self._config.seed, self._config.seed + self._config.seeds)
 
-  def _choose_rate(self) -> tuple[float, list[dict[str, Any]]]:
+  def _choose_rate(self) -> tuple[float, tuple[Candidate, ...]]:
+    metric = self._config.metric
     seeds = range(
       self._config.seed, self._config.seed + self._config.selection_seeds
     )
     selection, ranks = [], {}
     for rate in self._config.learning_rates:
       results = [self._result(rate, seed) for seed in seeds]
-      entry: dict[str, Any] = {"learning_rate": rate, "dev": None}
-      if not any("diverged" in result for result in results):
-        values = [result["dev"][self._config.metric] for result in results]
-        losses = [result["dev"]["loss"] for result in results]
-        entry["dev"] = summarize(values).to_json()
-        ranks[rate] = (summarize(values).mean, -summarize(losses).mean)
-      selection.append(entry)
+      finished = [each for each in results if isinstance(each, TrialResult)]
+      dev = None
+      if len(finished) == len(results):
+        summaries = _summaries([result.dev for result in finished])
+        dev = summaries[metric]
+        ranks[rate] = (dev.mean, -summaries["loss"].mean)
+      selection.append(Candidate(rate, dev))
     if not ranks:
       raise ValueError(
         f"learning_rates={self._config.learning_rates}: every run diverged; "
         "give lower ones"
       )
-    return max(ranks, key=ranks.__getitem__), selection
+    return max(ranks, key=ranks.__getitem__), tuple(selection)
 
-  def _finished(self, rate: float, seed: int) -> Result:
+  def _finished(self, rate: float, seed: int) -> TrialResult:
     result = self._result(rate, seed)
-    if "diverged" in result:
+    if isinstance(result, DivergedTrial):
       raise ValueError(
-        f"learning rate {rate}, seed {seed}: {result['diverged']}"
+        f"learning rate {rate}, seed {seed}: {result.message}; give lower "
+        "learning_rates"
       )
     return result
 
@@ -144,33 +220,33 @@ class Experiment:
     if trial.name not in self._results:
       started = time.perf_counter()
       found = self._store.result(trial)
-      result = found or self._store.run(
-        trial, lambda _: self._run(trial, rate, seed)
+      result = read_result(
+        found or self._store.run(trial, lambda _: self._run(trial, rate, seed))
       )
       seconds = 0.0 if found else time.perf_counter() - started
       self._results[trial.name] = result
       self._report(trial, result, seconds)
     return self._results[trial.name]
 
-  def _run(self, trial: Trial, rate: float, seed: int) -> Result:
+  def _run(self, trial: Trial, rate: float, seed: int) -> dict[str, Any]:
     try:
-      outcome = self._train(rate, seed)
+      run = self._train(rate, seed)
     except Diverged as error:
-      return {"diverged": str(error)}
-    result = outcome.to_json()
-    if self._kept is None or self._rank(result) > self._rank(self._kept.result):
-      self._kept = _Kept(trial, result, outcome.params)
-    return result
+      return DivergedTrial(str(error)).to_json()
+    kept = self._kept
+    if kept is None or self._rank(run.result) > self._rank(kept.run.result):
+      self._kept = _Kept(trial, run)
+    return run.result.to_json()
 
-  def _train(self, learning_rate: float, seed: int) -> Outcome:
-    if self._material is None:
-      self._material = self._make_material()
-    return run_once(
-      self._material, self._config, learning_rate=learning_rate, seed=seed
+  def _train(self, learning_rate: float, seed: int) -> TrialRun:
+    if self._inputs is None:
+      self._inputs = self._make_inputs()
+    return run_trial(
+      self._inputs, self._config, learning_rate=learning_rate, seed=seed
     )
 
-  def _rank(self, result: Result) -> tuple[float, float]:
-    return Scores(**result["dev"]).rank(self._config.metric)
+  def _rank(self, result: TrialResult) -> tuple[float, float]:
+    return rank(result.dev, self._config.metric)
 
 
 def make_trial(learning_rate: float, seed: int) -> Trial:
@@ -179,3 +255,10 @@ def make_trial(learning_rate: float, seed: int) -> Trial:
     f"rate{learning_rate:g}-seed{seed}",
     {"learning_rate": learning_rate, "seed": seed},
   )
+
+
+def _summaries(scores: Sequence[Scores]) -> dict[str, Summary]:
+  """Summarize each score over the seeds."""
+  return {
+    name: summarize([each[name] for each in scores]) for name in scores[0]
+  }

@@ -1,6 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What fine-tuning compiles, once for all learning rates, seeds and arms."""
+"""The compiled functions of fine-tuning, shared by all rates, seeds and arms.
+
+Learning rate and seed are inputs of the compiled step. Every transform after
+the gradient is linear in the learning rate, so an optimizer for a rate of 1
+whose updates are scaled by a number in its state is the optimizer of that
+rate.
+"""
 
 import dataclasses
 import functools
@@ -8,17 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from bertjax.batch import (
-  CLASSIFICATION_FEATURES,
-  Batch,
-  Feature,
-  empty_batch,
-)
+from bertjax.batch import Batch, empty_batch
 from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
@@ -27,64 +27,70 @@ from bertjax.config import (
 )
 from bertjax.config.checks import kernels
 from bertjax.config.names import FINETUNING
-from bertjax.finetune.rate import with_rate
-from bertjax.model import BertForSequenceClassification
+from bertjax.finetune.task import FinetuneTask
 from bertjax.model.parameters import compute_copy
-from bertjax.objectives.losses import classification_losses
+from bertjax.objectives import task as objectives
 from bertjax.objectives.metrics import Metrics
-from bertjax.objectives.task import Features, Task
+from bertjax.objectives.task import Features
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.parallel import feeding, sharding
 from bertjax.train.state import TrainState, abstract_state, make_initializer
 from bertjax.train.step import StepOptions, TrainStep, make_train_step
 
-# The step knows the step number but not the seed, which must be an input if
-# one compiled step is to serve all seeds: it travels with the rows.
-SEED = "seed_B"
+_RATE = "step_size"  # the argument of optax.scale
 
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-  """Compiled functions of one architecture and one schedule.
+  """Compiled functions of one task, architecture and schedule.
 
   Attributes:
-    mesh: where they run.
-    abstract: the state's shapes and shardings.
+    task: what is learned.
+    mesh: where the functions run.
+    abstract: shapes and shardings of the state.
     initialize: seed → fresh state.
-    train_step: for `loop.train`; its batches have the column SEED.
-    logits: (params, placed batch) → `logits_BC`, on every device.
+    train_step: (state, batch, seed of dropout) → (state, metrics).
+    outputs: (params, placed batch) → the model's outputs, on every device.
   """
 
+  task: FinetuneTask
   mesh: Mesh
   abstract: TrainState
   initialize: Callable[[int], TrainState]
   train_step: TrainStep
-  logits: Callable[[Any, Features], jax.Array]
+  outputs: Callable[[Any, Features], Any]
+
+  def train_step_of(self, seed: int) -> TrainStep:
+    """Return the train step of a run, with its seed on the devices."""
+    placed = jax.device_put(np.uint32(seed), sharding.replicated(self.mesh))
+    return lambda state, batch: self.train_step(state, batch, placed)
 
 
 def make_programs(
+  task: FinetuneTask,
+  num_labels: int,
   encoder: ModelConfig,
-  num_classes: int,
   config: FinetuneConfig,
   steps: int,
   mesh: Mesh,
 ) -> Programs:
-  """Return the functions that train and evaluate; compiles nothing.
+  """Return the functions that train and evaluate; compile nothing.
 
   Equal arguments give the same functions, whatever rates, seeds and data
-  `config` names: both arms of a comparison, and the probes of a sweep, are
-  compiled once in a process.
+  `config` names. Both arms of a comparison, and the probes of a sweep, are
+  compiled once per process.
 
   Args:
+    task: what is learned.
+    num_labels: number of classes.
     encoder: shape of the encoder; its dropout rates are those of `config`.
-    num_classes: of the head.
     config: how to train.
-    steps: of every run, for the schedule.
+    steps: number of steps of every run, for the schedule.
     mesh: where to run.
 
   Raises:
-    ValueError: a mesh that does not divide the parameters, or an unknown
-      pooling, optimizer or schedule, or a kernel that the mesh does not have.
+    ValueError: the mesh does not divide the parameters, or does not have the
+      kernel that `config` asks for.
   """
   shared = dataclasses.replace(
     config,
@@ -92,76 +98,87 @@ def make_programs(
     seed=0,
     seeds=0,
     selection_seeds=0,
-    metric="",
+    metric="accuracy",
     task=TaskConfig(),
   )
-  return _make_programs(encoder, num_classes, shared, steps, mesh)
+  return _make_programs(task, num_labels, encoder, shared, steps, mesh)
 
 
 @functools.lru_cache(maxsize=4)
 def _make_programs(
+  task: FinetuneTask,
+  num_labels: int,
   encoder: ModelConfig,
-  num_classes: int,
   config: FinetuneConfig,
   steps: int,
   mesh: Mesh,
 ) -> Programs:
-  model = _make_model(encoder, num_classes, config, mesh)
+  model = _make_model(task, num_labels, encoder, config, mesh)
   optimizer = _make_optimizer(config, steps)
   example = empty_batch(
-    CLASSIFICATION_FEATURES,
-    {"B": config.batch_size, "S": config.seq_length, "R": 1},
+    task.features, {"B": config.batch_size, "S": config.seq_length, "R": 1}
   )
 
   def init_params(key: jax.Array) -> Any:
     return model.init(key, example, deterministic=True)["params"]
 
-  def logits(params: Any, batch: Features) -> jax.Array:
+  def outputs(params: Any, batch: Features) -> Any:
     with sharding.activate(mesh):
-      logits_BC: Any = model.apply(
-        {"params": params}, batch, deterministic=True
-      )
-    return logits_BC
+      return model.apply({"params": params}, batch, deterministic=True)
 
   zero1 = config.mesh.zero1
   abstract = abstract_state(init_params, optimizer, mesh, zero1=zero1)
   return Programs(
+    task=task,
     mesh=mesh,
     abstract=abstract,
     initialize=make_initializer(init_params, optimizer, mesh, zero1=zero1),
     train_step=make_train_step(
-      _task(model),
+      _objective(task, model),
       optimizer,
       mesh,
       abstract,
       StepOptions(
+        seed=None,
         accumulation=config.optimizer.accumulation,
         dropout_rng=config.compute.dropout_rng,
       ),
     ),
-    logits=jax.jit(logits, out_shardings=sharding.replicated(mesh)),
+    outputs=jax.jit(outputs, out_shardings=sharding.replicated(mesh)),
   )
 
 
-def place(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
-  """Put a whole batch on the devices, each process its own rows."""
-  return feeding.put_batch(_own_rows(batch, mesh), mesh)
-
-
-def with_seed(batch: Batch, seed: int, mesh: Mesh) -> Batch:
-  """Return this process's rows of a batch, with the seed of its dropout."""
-  seed_B = np.full(len(batch["weight_B"]), seed, np.uint32)
-  return _own_rows({**batch, SEED: seed_B}, mesh)
-
-
-def _own_rows(batch: Batch, mesh: Mesh) -> Batch:
-  rows = feeding.local_rows(mesh, len(batch["weight_B"]))
+def local_part(batch: Batch, mesh: Mesh) -> Batch:
+  """Return the rows of a global batch that this process supplies."""
+  rows = feeding.local_rows(mesh, len(batch["packs_BS"]))
   return {name: array[rows] for name, array in batch.items()}
 
 
+def set_learning_rate(state: TrainState, learning_rate: float) -> TrainState:
+  """Return the state of a run with this learning rate."""
+  inner, scale = state.opt_state
+  old = scale.hyperparams[_RATE]
+  new = jax.device_put(np.float32(learning_rate), old.sharding)
+  scale = scale._replace(hyperparams={_RATE: new})
+  return TrainState(state.step, state.params, (inner, scale))
+
+
+def with_learning_rate(
+  optimizer: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+  """Scale the updates of `optimizer`, which is made for a rate of 1."""
+  return optax.chain(
+    optimizer, optax.inject_hyperparams(optax.scale)(step_size=1.0)
+  )
+
+
 def _make_model(
-  encoder: ModelConfig, num_classes: int, config: FinetuneConfig, mesh: Mesh
-) -> BertForSequenceClassification:
+  task: FinetuneTask,
+  num_labels: int,
+  encoder: ModelConfig,
+  config: FinetuneConfig,
+  mesh: Mesh,
+) -> Any:
   encoder = dataclasses.replace(
     encoder,
     hidden_dropout_rate=config.hidden_dropout_rate,
@@ -174,8 +191,8 @@ def _make_model(
     config.seq_length,
     FINETUNING,
   )
-  return BertForSequenceClassification(
-    encoder, compute, num_classes=num_classes, pooling=config.pooling
+  return task.make_model(
+    encoder, compute, num_labels=num_labels, pooling=config.pooling
   )
 
 
@@ -187,25 +204,27 @@ def _make_optimizer(
     learning_rate=1.0,
     warmup_steps=round(config.warmup_rate * steps),
   )
-  return with_rate(make_optimizer(optimizer, make_schedule(optimizer, steps)))
+  return with_learning_rate(
+    make_optimizer(optimizer, make_schedule(optimizer, steps))
+  )
 
 
-def _task(model: BertForSequenceClassification) -> Task:
+def _objective(task: FinetuneTask, model: Any) -> objectives.Task:
   def losses(
     params: Any, batch: Features, *, rng: jax.Array, deterministic: bool
   ) -> Metrics:
-    logits_BC: Any = model.apply(
+    outputs = model.apply(
       {"params": params},
       batch,
       deterministic=deterministic,
-      rngs={"dropout": jax.random.fold_in(rng, batch[SEED][0])},
+      rngs={"dropout": rng},
     )
-    return classification_losses(logits_BC, batch["label_B"], batch["weight_B"])
+    return task.losses(outputs, batch)
 
-  return Task(
+  return objectives.Task(
     losses=losses,
-    coefficients={"loss": 1.0},
-    weights=lambda batch: {"loss": jnp.sum(batch["weight_B"])},
-    features={**CLASSIFICATION_FEATURES, SEED: Feature("B", "uint32")},
+    coefficients=task.coefficients,
+    weights=task.weights,
+    features=task.features,
     compute_copy=lambda params: compute_copy(params, model.compute.dtype),
   )

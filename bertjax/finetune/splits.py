@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A split that is evaluated again and again: placed once, scored whole."""
+"""Splits that are evaluated many times: placed once, scored as a whole."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -9,45 +9,61 @@ from typing import Any
 import jax
 import numpy as np
 
-from bertjax.batch import Batch
-from bertjax.finetune.programs import Programs, place
-from bertjax.finetune.scores import Scores, score
+from bertjax.batch import Batch, check_batch
+from bertjax.finetune.programs import Programs, local_part
+from bertjax.finetune.task import Scores
+from bertjax.parallel import feeding
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """Batches on the devices, and which of their rows are examples.
+  """The batches of a split on the devices, and its examples on the host.
 
   Attributes:
     placed: the batches, all of one shape.
-    real_N: bool, rows that are no padding, over all batches.
-    labels_N: int, labels of the real rows.
+    is_real_N: bool, False for the padding rows of all batches.
+    rows: every array of the batches, without padding rows.
   """
 
   placed: tuple[dict[str, jax.Array], ...]
-  real_N: np.ndarray
-  labels_N: np.ndarray
+  is_real_N: np.ndarray
+  rows: Batch
 
 
 def make_split(batches: Iterable[Batch], programs: Programs) -> Split:
-  """Place the batches of a split."""
+  """Place the batches of a split.
+
+  Raises:
+    ValueError: the first batch is not what the task declares.
+  """
   batches = list(batches)
-  real_N = np.concatenate([batch["weight_B"] > 0 for batch in batches])
-  labels_N = np.concatenate([batch["label_B"] for batch in batches])
+  check_batch(batches[0], programs.task.features)
+  whole = {
+    name: np.concatenate([batch[name] for batch in batches])
+    for name in batches[0]
+  }
+  is_real_N = np.any(whole["packs_BS"] > 0, axis=1)
   return Split(
-    placed=tuple(place(batch, programs.mesh) for batch in batches),
-    real_N=real_N,
-    labels_N=labels_N[real_N],
+    placed=tuple(
+      feeding.put_batch(local_part(batch, programs.mesh), programs.mesh)
+      for batch in batches
+    ),
+    is_real_N=is_real_N,
+    rows={name: array[is_real_N] for name, array in whole.items()},
   )
 
 
-def split_logits(programs: Programs, params: Any, split: Split) -> np.ndarray:
-  """Return the logits [N, C] of the split's examples, in order."""
-  # All are dispatched before the first is read.
-  parts = [programs.logits(params, batch) for batch in split.placed]
-  return np.concatenate(jax.device_get(parts))[split.real_N]
+def split_outputs(programs: Programs, params: Any, split: Split) -> Any:
+  """Return the model's outputs for the examples of a split, in order."""
+  # Every batch is dispatched before the first one is read.
+  parts = [programs.outputs(params, batch) for batch in split.placed]
+  return jax.tree.map(
+    lambda *leaves: np.concatenate(leaves)[split.is_real_N],
+    *jax.device_get(parts),
+  )
 
 
 def evaluate(programs: Programs, params: Any, split: Split) -> Scores:
   """Score parameters on a split."""
-  return score(split_logits(programs, params, split), split.labels_N)
+  outputs = split_outputs(programs, params, split)
+  return programs.task.scores(outputs, split.rows)

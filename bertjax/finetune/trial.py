@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One run: train, look at dev now and then, keep the best, score test."""
+"""One run: train, evaluate on dev, keep the best parameters, score test."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -11,27 +11,30 @@ import jax.numpy as jnp
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
-from bertjax.finetune.programs import Programs, with_seed
-from bertjax.finetune.rate import set_rate
-from bertjax.finetune.scores import Scores
+from bertjax.finetune.programs import (
+  Programs,
+  local_part,
+  set_learning_rate,
+)
 from bertjax.finetune.splits import Split, evaluate
+from bertjax.finetune.task import Scores, rank
 from bertjax.train import loop
 from bertjax.train.hooks import CheckFinite, Hook, StepInfo, StepRecord
 from bertjax.train.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
-  """What every run of an arm shares.
+class TrialInputs:
+  """What all trials of an arm share.
 
   Attributes:
     programs: compiled functions.
-    start: seed → the state that a run starts from; a fresh one every time,
-      because the first step consumes it.
+    start: seed → initial state; a fresh one each time, because the first step
+      consumes it.
     train: (seed, step) → global training batch.
-    dev: chooses checkpoint and learning rate.
-    test: is only reported.
-    steps: of every run.
+    dev: split that chooses the parameters and the learning rate.
+    test: split that is only reported.
+    steps: number of steps of a trial.
   """
 
   programs: Programs
@@ -43,82 +46,112 @@ class Material:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-  """The best checkpoint of a run by its dev metric.
+class TrialResult:
+  """Scores of the parameters of a trial that are best on dev.
 
   Attributes:
-    params: of that checkpoint.
-    step: after which it was taken.
-    dev: its scores on dev.
-    test: its scores on test.
-    curve: (step, dev scores) of every evaluation.
-    train_loss: mean over the last tenth of the steps.
+    best_step: number of steps after which these parameters were kept.
+    dev: their scores on dev.
+    test: their scores on test.
+    train_loss: mean loss over the last tenth of the steps.
+    curve: (step, scores on dev) of every evaluation.
   """
 
-  params: Any
-  step: int
+  best_step: int
   dev: Scores
   test: Scores
-  curve: tuple[tuple[int, Scores], ...]
   train_loss: float
+  curve: tuple[tuple[int, Scores], ...]
 
   def to_json(self) -> dict[str, Any]:
-    """Return everything but the parameters."""
+    """Return the JSON of the trial's `result.json`."""
     return {
-      "best_step": self.step,
-      "dev": dataclasses.asdict(self.dev),
-      "test": dataclasses.asdict(self.test),
+      "best_step": self.best_step,
+      "dev": dict(self.dev),
+      "test": dict(self.test),
       "train_loss": self.train_loss,
-      "curve": [
-        {"step": step, **dataclasses.asdict(scores)}
-        for step, scores in self.curve
-      ],
+      "curve": [{"step": step, **scores} for step, scores in self.curve],
     }
 
 
-def run_once(
-  material: Material, config: FinetuneConfig, *, learning_rate: float, seed: int
-) -> Outcome:
-  """Fine-tune once; a pure function of the material, rate and seed.
+@dataclasses.dataclass(frozen=True)
+class DivergedTrial:
+  """The result of a trial whose loss became NaN or infinite."""
+
+  message: str
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of the trial's `result.json`."""
+    return {"diverged": self.message}
+
+
+def read_result(saved: Mapping[str, Any]) -> TrialResult | DivergedTrial:
+  """Return the result whose `to_json` was saved."""
+  if "diverged" in saved:
+    return DivergedTrial(saved["diverged"])
+  curve = []
+  for point in saved["curve"]:
+    scores = dict(point)
+    curve.append((scores.pop("step"), scores))
+  return TrialResult(**{**saved, "curve": tuple(curve)})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialRun:
+  """A finished trial: its result and the parameters that have these scores."""
+
+  result: TrialResult
+  params: Any
+
+
+def run_trial(
+  inputs: TrialInputs,
+  config: FinetuneConfig,
+  *,
+  learning_rate: float,
+  seed: int,
+) -> TrialRun:
+  """Fine-tune once; a pure function of the inputs, the rate and the seed.
 
   Raises:
-    hooks.Diverged: the loss is no number any more.
+    hooks.Diverged: the loss became NaN or infinite.
+    ValueError: a batch is not what the task declares.
   """
-  programs = material.programs
+  programs = inputs.programs
 
   def batches(start: int) -> Iterator[Batch]:
-    for step in range(start, material.steps):
-      yield with_seed(material.train(seed, step), seed, programs.mesh)
+    for step in range(start, inputs.steps):
+      yield local_part(inputs.train(seed, step), programs.mesh)
 
-  best = _KeepBest(material, config)
-  tail = _TailLoss(material.steps)
+  best = _KeepBest(inputs, config)
+  tail = _TailLoss(inputs.steps)
   loop.train(
-    set_rate(material.start(seed), learning_rate),
-    train_step=programs.train_step,
+    set_learning_rate(inputs.start(seed), learning_rate),
+    train_step=programs.train_step_of(seed),
     batches=batches,
-    steps=material.steps,
+    steps=inputs.steps,
     mesh=programs.mesh,
     hooks=(CheckFinite(), tail, best),
   )
   assert best.scores is not None  # the last step is always evaluated
-  return Outcome(
-    params=best.params,
-    step=best.step,
+  result = TrialResult(
+    best_step=best.step,
     dev=best.scores,
-    test=evaluate(programs, best.params, material.test),
-    curve=tuple(best.curve),
+    test=evaluate(programs, best.params, inputs.test),
     train_loss=tail.mean,
+    curve=tuple(best.curve),
   )
+  return TrialRun(result, best.params)
 
 
 class _KeepBest(Hook):
-  """Evaluates on dev and keeps a copy of the best parameters in memory."""
+  """Evaluates on dev, and keeps a copy of the best parameters."""
 
-  def __init__(self, material: Material, config: FinetuneConfig) -> None:
-    self._material = material
+  def __init__(self, inputs: TrialInputs, config: FinetuneConfig) -> None:
+    self._inputs = inputs
     self._metric = config.metric
-    count = min(config.evaluations, material.steps)
-    self._due = {material.steps * (i + 1) // count for i in range(count)}
+    count = min(config.evaluations, inputs.steps)
+    self._due = {inputs.steps * (i + 1) // count for i in range(count)}
     self.curve: list[tuple[int, Scores]] = []
     self.params: Any = None
     self.step = 0
@@ -128,17 +161,17 @@ class _KeepBest(Hook):
     return info.step in self._due
 
   def run(self, state: TrainState, info: StepInfo) -> None:
-    scores = evaluate(self._material.programs, state.params, self._material.dev)
+    scores = evaluate(self._inputs.programs, state.params, self._inputs.dev)
     self.curve.append((info.step, scores))
     best = self.scores
-    if best is None or scores.rank(self._metric) > best.rank(self._metric):
+    if best is None or rank(scores, self._metric) > rank(best, self._metric):
       # A copy, because the next step consumes the state.
       self.params = jax.tree.map(jnp.copy, state.params)
       self.step, self.scores = info.step, scores
 
 
 class _TailLoss(Hook):
-  """Mean training loss over the last tenth of the steps."""
+  """Averages the training loss over the last tenth of the steps."""
 
   def __init__(self, steps: int) -> None:
     self._after = steps - max(1, steps // 10)

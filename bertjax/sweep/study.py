@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arms of a study: trials that differ in a few fields, compared by seed."""
+"""Arms of a sweep: runs that differ in a few fields, compared by seed."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,23 +15,71 @@ from bertjax.config import (
 )
 from bertjax.config.fields import drop_unread, unread
 from bertjax.trials.markdown import cell, markdown
-from bertjax.trials.statistics import paired, summarize
-from bertjax.trials.store import Trial
+from bertjax.trials.statistics import Summary, paired, summarize
+from bertjax.trials.store import VERSION, Trial, check_version
 
-# What an arm may change; everything else must be the same in all of them.
+# The only part of the config in which arms may differ.
 _FREE = "objective"
-# Seed → metric → value, of one arm.
+# Seed → metric → value, for one arm.
 Scores = Mapping[int, Mapping[str, float]]
+# Arm → metric → summary over the seeds.
+Summaries = Mapping[str, Mapping[str, Summary]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResult:
+  """The comparison of the arms, the content of `results.json`.
+
+  Attributes:
+    baseline: arm that is subtracted from the others.
+    seeds: seeds of the runs, the order of all values.
+    arms: summaries of each arm.
+    differences: summaries of the paired differences to the baseline, for each
+      other arm.
+  """
+
+  baseline: str
+  seeds: tuple[int, ...]
+  arms: Summaries
+  differences: Summaries
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file."""
+    return {
+      "version": VERSION,
+      "baseline": self.baseline,
+      "seeds": list(self.seeds),
+      "arms": _to_json(self.arms),
+      "differences": _to_json(self.differences),
+    }
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> "SweepResult":
+    """Read what `to_json` returned.
+
+    Raises:
+      ValueError: `saved` has a newer version.
+    """
+    check_version("the results of a sweep", saved)
+    arms, differences = (
+      {
+        arm: {name: Summary.from_json(each) for name, each in values.items()}
+        for arm, values in saved[part].items()
+      }
+      for part in ("arms", "differences")
+    )
+    return cls(saved["baseline"], tuple(saved["seeds"]), arms, differences)
 
 
 def make_trials(config: SweepConfig) -> list[Trial]:
-  """Return a trial for every arm and seed, all arms of a seed together.
+  """Return a trial for every arm and seed, the arms of one seed together.
 
-  A sweep that is cut short then has whole comparisons. The baseline is first.
+  A sweep that is interrupted then has complete comparisons. The baseline comes
+  first.
 
   Raises:
-    ValueError: fewer than two arms or no seed, a baseline that is no arm, an
-      arm that changes more than the objective, or a field that is not there.
+    ValueError: there are fewer than two arms or no seed, the baseline is not
+      an arm, or an arm changes a field that is unknown or not in `objective`.
   """
   if len(config.arms) < 2 or config.baseline not in config.arms:
     raise ValueError(
@@ -43,7 +92,7 @@ def make_trials(config: SweepConfig) -> list[Trial]:
     if set(changes) - {_FREE}:
       raise ValueError(
         f"arm {arm} changes {', '.join(sorted(set(changes) - {_FREE}))}; arms "
-        f"are matched in everything but {_FREE}"
+        f"may change {_FREE} only"
       )
   if config.pretrain.seed:
     raise ValueError(
@@ -61,12 +110,12 @@ def make_trials(config: SweepConfig) -> list[Trial]:
 
 
 def pretrain_config(config: SweepConfig, arm: str, seed: int) -> PretrainConfig:
-  """Return the pre-training run of an arm and a seed.
+  """Return the config of an arm's pre-training run with a seed.
 
   Fields of the base that only other arms read have their default in this arm.
 
   Raises:
-    ValueError: the arm changes a field that is not there.
+    ValueError: the arm changes an unknown field.
   """
   base = drop_unread(_merged_config(config, arm, seed))
   return from_mapping(
@@ -79,22 +128,18 @@ def _merged_config(config: SweepConfig, arm: str, seed: int) -> PretrainConfig:
   return from_mapping(PretrainConfig, {**fields, "seed": seed})
 
 
-def compare(scores: Mapping[str, Scores], baseline: str) -> dict[str, Any]:
-  """Return mean and spread of every arm, and differences to the baseline.
+def compare(scores: Mapping[str, Scores], baseline: str) -> SweepResult:
+  """Summarize every arm, and its differences to the baseline.
 
   Args:
-    scores: arm → seed → metric → value. A metric that not all arms have
-      (nsp_accuracy) is summarized where it is, and not compared.
-    baseline: the arm that is subtracted from the others.
-
-  Returns:
-    `seeds`, in the order of all values; `arms` and `differences`: arm →
-    metric → mean, std (ddof 1), values.
+    scores: arm → seed → metric → value. A metric that only some arms have
+      (nsp_accuracy) is summarized for these arms, and not compared.
+    baseline: arm that is subtracted from the others.
   """
   arms, differences = {}, {}
   for arm, by_seed in scores.items():
     arms[arm] = {
-      metric: summarize([by_seed[s][metric] for s in sorted(by_seed)]).to_json()
+      metric: summarize([by_seed[s][metric] for s in sorted(by_seed)])
       for metric in _shared([by_seed])
     }
     if arm != baseline:
@@ -102,51 +147,55 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> dict[str, Any]:
         metric: paired(
           {seed: by_seed[seed][metric] for seed in by_seed},
           {seed: scores[baseline][seed][metric] for seed in scores[baseline]},
-        ).to_json()
+        )
         for metric in _shared([by_seed, scores[baseline]])
       }
-  return {
-    "baseline": baseline,
-    "seeds": sorted(scores[baseline]),
-    "arms": arms,
-    "differences": differences,
-  }
+  return SweepResult(
+    baseline, tuple(sorted(scores[baseline])), arms, differences
+  )
 
 
-def table(comparison: Mapping[str, Any]) -> str:
-  """Return the comparison as two tables, arms and differences by seed."""
-  arms, differences = comparison["arms"], comparison["differences"]
-  metrics = list(dict.fromkeys(name for arm in arms.values() for name in arm))
+def table(result: SweepResult) -> str:
+  """Return two Markdown tables: the arms, and their differences by seed."""
+  metrics = list(
+    dict.fromkeys(name for arm in result.arms.values() for name in arm)
+  )
   parts = [
-    markdown(["arm", *metrics], _cells(arms, metrics)),
+    markdown(["arm", *metrics], _cells(result.arms, metrics)),
     "",
-    f"Difference to {comparison['baseline']}, seed by seed:",
+    f"Difference to {result.baseline}, seed by seed:",
     "",
     markdown(
-      ["arm", "metric", *(f"seed {s}" for s in comparison["seeds"]), "mean"],
-      _by_seed(differences),
+      ["arm", "metric", *(f"seed {s}" for s in result.seeds), "mean"],
+      _by_seed(result.differences),
     ),
     "",
-    "Every arm is validated on rows of its own kind: the probe compares arms, "
-    "their losses do not.",
+    "Each arm is validated on rows of its own objective. Compare arms by the "
+    "probe, not by their losses.",
   ]
   return "\n".join(parts) + "\n"
 
 
-def _cells(arms: Mapping[str, Any], metrics: Sequence[str]) -> list[list[str]]:
+def _cells(arms: Summaries, metrics: Sequence[str]) -> list[list[str]]:
   return [
-    [arm, *(cell(values.get(metric)) for metric in metrics)]
+    [
+      arm,
+      *(
+        cell(values[metric].to_json() if metric in values else None)
+        for metric in metrics
+      ),
+    ]
     for arm, values in arms.items()
   ]
 
 
-def _by_seed(differences: Mapping[str, Any]) -> list[list[str]]:
+def _by_seed(differences: Summaries) -> list[list[str]]:
   return [
     [
       arm,
       metric,
-      *(f"{value:+.4f}" for value in summary["values"]),
-      cell(summary, "+"),
+      *(f"{value:+.4f}" for value in summary.values),
+      cell(summary.to_json(), "+"),
     ]
     for arm, by_metric in differences.items()
     for metric, summary in by_metric.items()
@@ -154,7 +203,7 @@ def _by_seed(differences: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _shared(arms: Sequence[Scores]) -> list[str]:
-  """Metrics that every seed of every arm has, in the order of the first."""
+  """Return the metrics that all runs have, in the order of the first run."""
   rows = [row for by_seed in arms for row in by_seed.values()]
   return [name for name in rows[0] if all(name in row for row in rows)]
 
@@ -167,3 +216,10 @@ def _merged(
     nested = isinstance(value, Mapping) and name in merged
     merged[name] = _merged(merged[name], value) if nested else value
   return merged
+
+
+def _to_json(summaries: Summaries) -> dict[str, Any]:
+  return {
+    arm: {name: each.to_json() for name, each in values.items()}
+    for arm, values in summaries.items()
+  }

@@ -1,21 +1,30 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled texts, their splits and their subsamples; numpy only."""
+"""Data of classification: labeled texts, their splits and subsamples."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bertjax.config import TaskConfig
+from data_pipelines.tasks.batches import (
+  ReadTask,
+  TaskBatches,
+  TaskData,
+  order,
+)
+from data_pipelines.tasks.features import Tokenizer, encode_texts
+
 
 @dataclasses.dataclass(frozen=True)
-class LabelledTexts:
-  """Texts, each with the text beside it where the task has pairs, and a label.
+class LabeledTexts:
+  """Texts, or pairs of texts, and a label for each.
 
   Attributes:
-    texts: one string an example.
-    pairs: the second text of each, or None for a task of single texts.
-    labels_N: int32, indices into the task's labels.
+    texts: one string for each example.
+    pairs: the second text of each example, or None for single texts.
+    labels_N: int32, index of each example's class.
   """
 
   texts: tuple[str, ...]
@@ -25,9 +34,9 @@ class LabelledTexts:
   def __len__(self) -> int:
     return len(self.texts)
 
-  def take(self, indices: Sequence[int] | np.ndarray) -> "LabelledTexts":
+  def take(self, indices: Sequence[int] | np.ndarray) -> "LabeledTexts":
     """Return the examples at `indices`, in that order."""
-    return LabelledTexts(
+    return LabeledTexts(
       tuple(self.texts[i] for i in indices),
       None if self.pairs is None else tuple(self.pairs[i] for i in indices),
       self.labels_N[np.asarray(indices, np.int64)],
@@ -35,45 +44,76 @@ class LabelledTexts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-  """A classification task: the names of its classes and three splits."""
+class Classification:
+  """The names of the classes, and three splits of labeled texts."""
 
   name: str
   labels: tuple[str, ...]
-  train: LabelledTexts
-  dev: LabelledTexts
-  test: LabelledTexts
+  train: LabeledTexts
+  dev: LabeledTexts
+  test: LabeledTexts
 
 
-def order(count: int, *key: int) -> np.ndarray:
-  """A permutation of `count`, a pure function of up to two numbers.
+def make_reader(load: Callable[[TaskConfig], Classification]) -> ReadTask:
+  """Return the reader of labeled texts that `load` returns.
 
-  It sorts the raw words of a counter-based generator, so no release of numpy
-  draws another one.
+  It trains on `labels_per_class` examples of each class. Dev and test stay
+  whole, so that scores for different numbers of labels can be compared.
   """
-  key_2 = np.zeros(2, np.uint64)
-  key_2[: len(key)] = key
-  words = np.random.Philox(key=key_2).random_raw(count)
-  return np.argsort(np.asarray(words, np.uint64), kind="stable")
+
+  def read(
+    config: TaskConfig, tokenizer: Tokenizer, seq_length: int
+  ) -> TaskData:
+    loaded = load(config)
+    chosen = subsample(
+      loaded.train.labels_N, config.labels_per_class, config.seed
+    )
+    splits = {
+      "train": loaded.train.take(chosen),
+      "dev": loaded.dev,
+      "test": loaded.test,
+    }
+    return TaskData(
+      name=loaded.name,
+      labels=loaded.labels,
+      pair=loaded.train.pairs is not None,
+      splits={
+        name: TaskBatches(
+          encode_texts(tokenizer, split.texts, split.pairs, seq_length),
+          make_targets(split.labels_N),
+        )
+        for name, split in splits.items()
+      },
+    )
+
+  return read
+
+
+def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
+  """Return the target record of examples that have a row each."""
+  return {
+    "label_BR": labels_N[:, None].astype(np.int32),
+    "weight_BR": np.ones((len(labels_N), 1), np.float32),
+  }
 
 
 def hold_out(
   labels_N: np.ndarray, rate: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Split examples into those kept and those held out, label by label.
+  """Split examples into kept and held-out ones, stratified by label.
 
-  Every label with two examples or more is on both sides.
+  Every label with two or more examples is on both sides.
 
   Args:
-    labels_N: int, the label of each example.
-    rate: the share of each label that is held out, between 0 and 1.
-    seed: what the choice is a function of, with the label.
+    labels_N: int, label of each example.
+    rate: share of each label to hold out, between 0 and 1.
+    seed: the choice is a pure function of the seed and the label.
 
   Returns:
-    Two sorted arrays of indices, kept and held out.
+    Two sorted arrays of indices: kept, held out.
 
   Raises:
-    ValueError: a rate outside (0, 1).
+    ValueError: `rate` is not between 0 and 1.
   """
   if not 0 < rate < 1:
     raise ValueError(
@@ -90,12 +130,12 @@ def hold_out(
 
 
 def subsample(labels_N: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-  """Sorted indices of up to `per_class` examples of every label.
+  """Return sorted indices of up to `per_class` examples of every label.
 
   A smaller subsample of the same seed is part of a larger one. 0 takes all.
 
   Raises:
-    ValueError: a negative count.
+    ValueError: `per_class` is negative.
   """
   if per_class < 0:
     raise ValueError(f"labels_per_class={per_class} is negative; 0 takes all")

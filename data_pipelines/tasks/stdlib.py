@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A labelled task that needs no download: whose docstring is this?
+"""A classification task without a download: which package has this docstring?
 
 The classes are the largest packages of the running Python's standard library.
-A package's own name, wherever it stands in a word, and the words of the
-module's path are replaced by a blank, so that the answer is not written in
-the question. A module's docstrings are all in one split. What is classified
-here may have been read in pre-training, if the corpus was `stdlib`: without
-its label, and with the names still in it.
+The name of the package, also inside a word, and the words of the module's path
+are replaced by a blank, because they give the label away. All docstrings of a
+module are in one split. If the pre-training corpus was `stdlib`, the model may
+have seen these texts, without labels and with the names.
 """
 
 import re
@@ -19,34 +18,41 @@ import numpy as np
 from bertjax.config import TaskConfig
 from data_pipelines.corpora import stdlib_corpus
 from data_pipelines.corpora.stdlib_corpus import Docstring
-from data_pipelines.tasks.classification import LabelledTexts, Task
+from data_pipelines.tasks.classification import (
+  Classification,
+  LabeledTexts,
+  make_reader,
+)
 
-# A label cannot be told from "Return x.", by nobody.
+# Nobody can tell the package of "Return x.".
 _MIN_WORDS = 5
 _BLANK = "_"
-# A shorter name ("re") is a part of too many words to be cut out of them.
+# A shorter name ("re") is a part of too many words to be blanked in them.
 _MIN_INFIX = 3
 _SHARES: Mapping[str, float] = {"train": 0.55, "test": 0.30, "dev": 0.15}
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
-def load_task(config: TaskConfig) -> Task:
-  """Build the task from the running interpreter's standard library.
+def load_task(config: TaskConfig) -> Classification:
+  """Make the task from the running interpreter's standard library.
 
   Raises:
-    ValueError: fewer than two packages asked for, or fewer to be had.
+    ValueError: `num_packages` is below 2, or above the number of packages.
   """
   return make_task(stdlib_corpus.docstrings(), config.num_packages)
 
 
-def make_task(docstrings: Iterable[Docstring], num_packages: int) -> Task:
-  """Mask, sort out and split `docstrings`; a pure function of them.
+def make_task(
+  docstrings: Iterable[Docstring], num_packages: int
+) -> Classification:
+  """Mask, filter and split `docstrings`; a pure function of them.
 
-  A text that two packages share, or that stands twice, is left out or kept
-  once: no text is in two splits. Packages need a module for each split.
+  A text of two packages is left out, and a text that one package has twice is
+  kept once, so that no text is in two splits. A package needs a module for
+  each split.
 
   Raises:
-    ValueError: fewer than two packages asked for, or fewer to be had.
+    ValueError: `num_packages` is below 2, or above the number of packages.
   """
   kept = _distinct(docstrings)
   sizes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -65,7 +71,7 @@ def make_task(docstrings: Iterable[Docstring], num_packages: int) -> Task:
     for label in labels
     for module, split in split_modules(sizes[label]).items()
   }
-  return Task(
+  return Classification(
     "stdlib",
     labels,
     *(
@@ -76,16 +82,16 @@ def make_task(docstrings: Iterable[Docstring], num_packages: int) -> Task:
 
 
 def mask_names(docstring: Docstring) -> str:
-  """The docstring's text with its package and its module path blanked out.
+  """Return the text with the names of its package and its module blanked.
 
-  The package's name goes wherever it stands, also in `XMLReader`; the other
-  parts of the path go as whole words.
+  The package's name is blanked everywhere, also in `XMLReader`, and the other
+  parts of the module's path where they are whole words.
   """
   package, *path = docstring.module.split(".")
   names = [rf"\b{re.escape(part)}\b" for part in (package, *path)]
   if len(package) >= _MIN_INFIX:
     names[0] = re.escape(package)
-  # `_bootstrap` is talked about as `bootstrap`.
+  # A text calls the module `_bootstrap` also `bootstrap`.
   names += [
     rf"\b{re.escape(part.strip('_'))}\b" for part in path if part.strip("_")
   ]
@@ -93,11 +99,11 @@ def mask_names(docstring: Docstring) -> str:
 
 
 def split_modules(sizes: Mapping[str, int]) -> dict[str, str]:
-  """Give each module of a package to train, dev or test.
+  """Assign each module of a package to train, dev or test.
 
-  The largest module goes first, and each goes where most is missing from
-  55, 15 and 30 per cent of the docstrings; a split that has none yet gets
-  one of the last modules at the latest.
+  From the largest module to the smallest, each is assigned to the split that
+  has the most docstrings still missing from its 55, 15 or 30 percent. The last
+  modules go to splits without a module, so that every split has one.
   """
   total = sum(sizes.values())
   missing = {split: share * total for split, share in _SHARES.items()}
@@ -115,7 +121,7 @@ def split_modules(sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 def _distinct(docstrings: Iterable[Docstring]) -> list[Docstring]:
-  """Masked docstrings that are long enough, each text once."""
+  """Return the masked docstrings that are long enough, each text once."""
   owners: dict[str, set[str]] = defaultdict(set)
   first: dict[str, Docstring] = {}
   for docstring in docstrings:
@@ -123,7 +129,7 @@ def _distinct(docstrings: Iterable[Docstring]) -> list[Docstring]:
     words = _WORD.findall(text.lower())
     if len(words) < _MIN_WORDS:
       continue
-    # Copies differ in their white space and punctuation at most.
+    # Texts that differ only in white space and punctuation are copies.
     key = " ".join(words)
     owners[key].add(docstring.package)
     first.setdefault(key, docstring._replace(text=text))
@@ -132,10 +138,13 @@ def _distinct(docstrings: Iterable[Docstring]) -> list[Docstring]:
 
 def _select(
   docstrings: Sequence[Docstring], labels: tuple[str, ...], modules: set[str]
-) -> LabelledTexts:
+) -> LabeledTexts:
   chosen = [each for each in docstrings if each.module in modules]
-  return LabelledTexts(
+  return LabeledTexts(
     tuple(each.text for each in chosen),
     None,
     np.asarray([labels.index(each.package) for each in chosen], np.int32),
   )
+
+
+read = make_reader(load_task)

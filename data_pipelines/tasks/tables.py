@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled tables (.csv, .tsv, .jsonl): texts and labels by column name."""
+"""Labeled tables (.csv, .tsv, .jsonl): texts and labels by column name."""
 
 import csv
 import dataclasses
@@ -11,13 +11,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _READABLE = ".csv, .tsv and .jsonl"
-# How many names an error line lists before it says how many more there are.
+# How many names an error message lists before it counts the others.
 _SHOWN = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-  """Names of the columns; `header` names those of a file without a header."""
+  """Names of the columns to read.
+
+  Attributes:
+    text: column of the text.
+    label: column of the label.
+    text_pair: column of the second text; "" for single texts.
+    header: names of all columns, for a file without a header line.
+  """
 
   text: str = "text"
   label: str = "label"
@@ -26,14 +33,14 @@ class Columns:
 
   @property
   def wanted(self) -> tuple[str, ...]:
-    """The columns that must be there."""
+    """The columns that a file must have."""
     pair = (self.text_pair,) if self.text_pair else ()
     return (self.text, *pair, self.label)
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """The wanted columns of one file, and the line that each row begins on."""
+  """The wanted columns of one file, and the line where each row begins."""
 
   path: str
   texts: tuple[str, ...]
@@ -48,26 +55,24 @@ Row = tuple[int, Mapping[str, str]]
 def read_table(path: str, columns: Columns) -> Table:
   """Read the named columns of a file.
 
-  A .csv may quote its fields (RFC 4180) and run over several lines; a .tsv
-  has no quoting, as GLUE's; a .jsonl holds one object a line. A byte-order
-  mark and blank lines are passed over.
+  Fields of a .csv may be quoted (RFC 4180) and span lines. A .tsv has no
+  quoting, as in GLUE. A .jsonl has one object per line. A byte-order mark and
+  blank lines are skipped.
 
   Raises:
-    ValueError: no such file, another ending, no rows, not UTF-8, a malformed
-      row, a column that is not there or an empty label; in one line, with
-      the file, the line and the columns that exist.
+    ValueError: the file is missing, has another suffix, no rows, bytes that
+      are not UTF-8, a malformed row, no such column or an empty label. The
+      message is one line with the file, the line and the existing columns.
   """
   file = pathlib.Path(path)
   readers = {".csv": _csv_rows, ".tsv": _tsv_rows, ".jsonl": _json_rows}
   if not file.is_file():
-    raise ValueError(f"{path!r} is not a file; give a table of labelled texts")
+    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
   if file.suffix not in readers:
-    raise ValueError(
-      f"{path} ends in {file.suffix!r}; readable are {_READABLE}"
-    )
+    raise ValueError(f"{path} ends in {file.suffix!r}; give one of {_READABLE}")
   rows = list(readers[file.suffix](path, _decode(file), columns))
   if not rows:
-    raise ValueError(f"{path} has no rows; a table of labelled texts has some")
+    raise ValueError(f"{path} has no rows; give a table with labeled texts")
   return Table(
     path,
     tuple(row[columns.text] for _, row in rows),
@@ -80,7 +85,7 @@ def read_table(path: str, columns: Columns) -> Table:
 
 
 def listed(names: tuple[str, ...]) -> str:
-  """The first names, and how many more there are."""
+  """Return the first names, and how many more there are."""
   more = len(names) - _SHOWN
   shown = ", ".join(names[:_SHOWN])
   return f"{shown} and {more} more" if more > 0 else shown
@@ -121,7 +126,7 @@ def _numbered(path: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
       start = reader.line_num + 1
   except csv.Error as error:
     raise ValueError(
-      f"{path}:{start} is not well-formed CSV ({error}); mend that row"
+      f"{path}:{start} is not well-formed CSV ({error}); correct that row"
     ) from error
 
 
@@ -132,16 +137,14 @@ def _named(
   if not header:
     _, first = next(rows, (0, []))
     if not first:
-      raise ValueError(
-        f"{path} is empty; its first line should name the columns"
-      )
+      raise ValueError(f"{path} is empty; name the columns in its first line")
     header = tuple(name.strip() for name in first)
   _check_columns(path, header, columns)
   for line, fields in rows:
     if len(fields) != len(header):
       raise ValueError(
-        f"{path}:{line} has {len(fields)} fields; its columns are "
-        f"{len(header)}: {listed(header)}"
+        f"{path}:{line} has {len(fields)} fields; the file has "
+        f"{len(header)} columns: {listed(header)}"
       )
     yield (
       line,
@@ -168,8 +171,8 @@ def _checked(
 ) -> Mapping[str, str]:
   if not row[columns.label].strip():
     raise ValueError(
-      f"{path}:{line} has nothing in its label column {columns.label!r}; "
-      "label that row or leave it out"
+      f"{path}:{line} is empty in the label column {columns.label!r}; label "
+      "that row or delete it"
     )
   return row
 
@@ -183,12 +186,12 @@ def _json_rows(path: str, text: str, columns: Columns) -> Iterator[Row]:
     except json.JSONDecodeError as error:
       raise ValueError(
         f"{path}:{line} is not JSON ({error.msg}); a .jsonl file has one "
-        "object a line"
+        "object per line"
       ) from error
     if not isinstance(row, dict):
       raise ValueError(
         f"{path}:{line} holds a {type(row).__name__}; a .jsonl file has one "
-        "object a line"
+        "object per line"
       )
     for name in columns.wanted:
       if name not in row:
@@ -207,7 +210,7 @@ def _as_text(
   fields = {}
   for name in columns.wanted:
     value = row[name]
-    # A label may be a number or true; a text that is none is a mistake.
+    # A label may be a number or a boolean; a text must be a string.
     allowed = (str, int) if name == columns.label else (str,)
     if not isinstance(value, allowed):
       raise ValueError(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A classification task out of one, two or three labelled tables."""
+"""A classification task from one, two or three labeled tables."""
 
 import pathlib
 import re
@@ -8,19 +8,25 @@ import re
 import numpy as np
 
 from bertjax.config import TaskConfig
-from data_pipelines.tasks.classification import LabelledTexts, Task, hold_out
+from data_pipelines.tasks.classification import (
+  Classification,
+  LabeledTexts,
+  hold_out,
+  make_reader,
+)
 from data_pipelines.tasks.tables import Columns, Table, listed, read_table
 
 
-def load_task(config: TaskConfig) -> Task:
-  """Read the tables of a task and hold out what it has no file for.
+def load_task(config: TaskConfig) -> Classification:
+  """Read the tables of a task, and hold out the splits that have no table.
 
-  The classes are the labels of the training file, sorted (as numbers where
-  all of them are whole numbers).
+  The classes are the labels of the training table, sorted as numbers where
+  all of them are integers, else as strings.
 
   Raises:
-    ValueError: as `read_table`; a single label; a label in dev or test that
-      the training file does not have; too few rows to hold some out.
+    ValueError: as `read_table`; the training table has a single label; dev or
+      test has a label that the training table lacks; no label has enough rows
+      to hold some out.
   """
   columns = Columns(
     config.text,
@@ -34,12 +40,12 @@ def load_task(config: TaskConfig) -> Task:
   names = _sorted_labels(table.labels)
   if len(names) < 2:
     raise ValueError(
-      f"{config.train} has only the label {listed(names)}; a task has two or "
-      "more"
+      f"{config.train} has only the label {listed(names)}; give a table with "
+      "two or more"
     )
   train = _label(table, names, config.train)
   splits = {}
-  # The same seed for both would hold the same ranks out; test goes first.
+  # One seed for both would hold out the same ranks. Test is held out first.
   for offset, split in enumerate(("test", "dev")):
     path, rate = (
       (config.test, config.test_rate)
@@ -52,11 +58,11 @@ def load_task(config: TaskConfig) -> Task:
     kept, held = hold_out(train.labels_N, rate, config.seed + offset)
     if not len(held):
       raise ValueError(
-        f"{config.train} has no label twice, so no {split} rows can be held "
-        f"out; give task.{split}"
+        f"no label of {config.train} has two rows, so no {split} rows can be "
+        f"held out; give task.{split}"
       )
     splits[split], train = train.take(held), train.take(kept)
-  return Task(
+  return Classification(
     pathlib.Path(config.train).stem, names, train, splits["dev"], splits["test"]
   )
 
@@ -68,7 +74,7 @@ def _sorted_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
   return tuple(sorted(found))
 
 
-def _label(table: Table, names: tuple[str, ...], source: str) -> LabelledTexts:
+def _label(table: Table, names: tuple[str, ...], source: str) -> LabeledTexts:
   ids = {name: index for index, name in enumerate(names)}
   for line, label in zip(table.lines, table.labels, strict=True):
     if label not in ids:
@@ -76,8 +82,11 @@ def _label(table: Table, names: tuple[str, ...], source: str) -> LabelledTexts:
         f"{table.path}:{line}: label {label!r} is not in {source}, which has "
         f"{listed(names)}"
       )
-  return LabelledTexts(
+  return LabeledTexts(
     table.texts,
     table.pairs,
     np.asarray([ids[label] for label in table.labels], np.int32),
   )
+
+
+read = make_reader(load_task)

@@ -54,7 +54,7 @@ def test_the_demo_leaves_what_it_promises(short, tmp_path, capsys):
   shown = capsys.readouterr().out
   written = json.loads((tmp_path / "summary.json").read_text())
   assert written == summary
-  for name, _ in demo._ARTEFACTS:
+  for name, _ in demo._ARTIFACTS:
     assert (tmp_path / name).exists(), name
   assert {"mlm_loss", "mlm_accuracy", "nsp_accuracy"} <= {
     *written["validation"]

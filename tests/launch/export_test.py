@@ -10,7 +10,8 @@ import jax
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune.artifact import Head, save_classifier
+from bertjax.finetune.artifact import save_finetuned
+from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import export, predict
@@ -45,7 +46,7 @@ def make_classifier(folder, *, pooling="cls", pair=False):
   params = make_params("BertForSequenceClassification", small.MODEL)
   if pooling == "mean":
     del params["pooler"]
-  save_classifier(
+  save_finetuned(
     folder,
     params,
     small.MODEL,
@@ -237,7 +238,7 @@ def test_transformers_classifies_as_we_do(classifier, exported_classifier):
   with torch.no_grad():
     logits_BC = model.eval()(**inputs).logits.numpy()
   expected = jax.nn.softmax(logits_BC)
-  for row, guesses in enumerate(predict.classify(classifier, texts, top_k=9)):
+  for row, guesses in enumerate(predict.answer(classifier, texts, top_k=9)):
     assert len(guesses) == len(LABELS)
     for guess in guesses:
       theirs = expected[row, model.config.label2id[guess.text]]

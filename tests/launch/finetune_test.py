@@ -23,7 +23,8 @@ from bertjax.config import (
   TaskConfig,
 )
 from bertjax.finetune import experiment
-from bertjax.finetune.artifact import make_start
+from bertjax.finetune.arm import ArmResult, make_start
+from bertjax.finetune.classification import TASK
 from bertjax.finetune.programs import make_programs
 from bertjax.model.parameters import by_name
 from bertjax.parallel.mesh import make_mesh
@@ -85,24 +86,26 @@ def results(place):
 
 def test_results_are_the_statistics_of_the_trials(place, results):
   work = place / "work"
-  assert json.loads((work / "results.json").read_text()) == results
-  assert results["learning_rate"] == 1e-2
-  assert results["examples"] == {"train": 32, "dev": 16, "test": 24}
+  saved = json.loads((work / "results.json").read_text())
+  assert saved == results.to_json()
+  assert ArmResult.from_json(saved) == results
+  assert results.scores.learning_rate == 1e-2
+  assert results.examples == {"train": 32, "dev": 16, "test": 24}
   trials = [
     json.loads((work / f"trials/rate0.01-seed{s}/result.json").read_text())
     for s in range(3)
   ]
   values_N = [trial["result"]["test"]["accuracy"] for trial in trials]
-  test = results["test"]["accuracy"]
-  assert test["values"] == values_N
-  assert np.isclose(test["mean"], np.mean(values_N))
-  assert np.isclose(test["std"], np.std(values_N, ddof=1))
-  assert test["mean"] > 0.9
+  test = results.scores.test["accuracy"]
+  assert list(test.values) == values_N
+  assert np.isclose(test.mean, np.mean(values_N))
+  assert np.isclose(test.std, np.std(values_N, ddof=1))
+  assert test.mean > 0.9
   assert "| bundle |" in (work / "results.md").read_text()
 
 
 def test_a_rerun_runs_nothing_and_says_the_same(place, results, monkeypatch):
-  monkeypatch.setattr(experiment, "run_once", None)
+  monkeypatch.setattr(experiment, "run_trial", None)
   again = finetune.run(
     config_of(place), str(place / "bundle"), str(place / "work")
   )
@@ -123,37 +126,37 @@ def test_the_saved_model_is_the_best_run(place, results):
   details = read_bundle_info(work / "model").details
   seed = details.trial["seed"]
   rows = small.make_texts(24, 2)
-  guesses = predict.classify(
+  guesses = predict.answer(
     str(work / "model"), [text for text, _ in rows], top_k=1
   )
   right = [
     each[0].text == label
     for each, (_, label) in zip(guesses, rows, strict=True)
   ]
-  assert np.mean(right) == results["test"]["accuracy"]["values"][seed]
-  best = np.argmax(results["dev"]["accuracy"]["values"])
-  assert (
-    results["dev"]["accuracy"]["values"][seed]
-    == (results["dev"]["accuracy"]["values"][best])
-  )
+  assert np.mean(right) == results.scores.test["accuracy"].values[seed]
+  dev = results.scores.dev["accuracy"].values
+  assert dev[seed] == max(dev)
 
 
 def test_from_scratch_is_another_start_of_the_same_run(place, results):
   scratch = finetune.run(
     config_of(place), str(place / "bundle"), str(place / "scratch"), "scratch"
   )
-  assert scratch["init"] == "scratch"
-  for name in ("task", "labels", "examples", "steps", "seeds"):
-    assert scratch[name] == results[name]
-  assert scratch["test"] != results["test"]
+  assert scratch.init == "scratch"
+  for name in ("task", "labels", "examples", "steps"):
+    assert vars(scratch)[name] == vars(results)[name]
+  assert scratch.scores.seeds == results.scores.seeds
+  assert scratch.scores.test != results.scores.test
 
 
 def starting_params(path, seed, pooling="cls"):
   info = read_pretrained(path)
   config = dataclasses.replace(CONFIG, pooling=pooling)
-  programs = make_programs(info.model, 2, config, 40, make_mesh(config.mesh))
+  programs = make_programs(
+    TASK, 2, info.model, config, 40, make_mesh(config.mesh)
+  )
   made = by_name(programs.initialize(seed).params)
-  start = make_start(programs, info, pooling)
+  start = make_start(programs, info)
   started = by_name(start(seed).params)
   assert by_name(start(seed).params).keys() == started.keys()
   return by_name(load_params(info)), made, started

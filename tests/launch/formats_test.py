@@ -132,7 +132,7 @@ def test_a_bundle_fills_masks_as_before(written):
 
 def test_a_classifier_labels_as_before(written):
   for line in records(written / "expected" / "predictions.jsonl"):
-    (guesses,) = predict.classify(
+    (guesses,) = predict.answer(
       str(written / "classifier" / "model"), [line["text"]]
     )
     found = [[guess.text, guess.probability] for guess in guesses]

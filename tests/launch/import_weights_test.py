@@ -3,6 +3,7 @@
 """From a Hugging Face directory to a bundle, and all the way round."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from safetensors.numpy import load_file, save_file
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, TaskConfig
-from bertjax.finetune.artifact import load_classifier
+from bertjax.finetune.artifact import load_finetuned
 from bertjax.interop.huggingface import from_huggingface
 from launch import export, finetune, import_weights, predict
+from launch.tasks import TASKS
 from tests.launch.export_test import (
   LABELS,
   make_bundle,
@@ -24,6 +26,8 @@ from tests.launch.export_test import (
   snippet,
 )
 from tests.testing import small
+
+load = functools.partial(load_finetuned, tasks=TASKS)
 
 HEADS = ("mlm_head", "pair_head")
 
@@ -110,11 +114,11 @@ def test_a_foreign_bundle_is_fine_tuned(foreign, tmp_path):
     task=TaskConfig(kind="table", train=table),
   )
   results = finetune.run(config, path, str(tmp_path / "run"))
-  assert results["labels"] == ["fish", "tree"]
+  assert results.labels == ("fish", "tree")
   out = export.run(bundle=tmp_path / "run" / "model", output=tmp_path / "hf")
   back = import_weights.run(source=out, output=tmp_path / "back")
   texts = ["the cod by the river"]
-  assert predict.classify(str(back), texts) == predict.classify(
+  assert predict.answer(str(back), texts) == predict.answer(
     str(tmp_path / "run" / "model"), texts
   )
 
@@ -168,16 +172,16 @@ def test_a_classifier_goes_there_and_back(place, tmp_path):
   assert ours.leaves == theirs.leaves
   assert ours.details.task == theirs.details.task
   texts = ["the cod by the river", "an elm"]
-  assert predict.classify(bundle, texts) == predict.classify(path, texts)
+  assert predict.answer(bundle, texts) == predict.answer(path, texts)
   # A copy of which nothing is known says what transformers goes by.
   (folder / "bertjax.json").unlink()
   path = import_weights.run(source=folder, output=tmp_path / "foreign")
-  head = load_classifier(str(path))
+  head = load(path).head
   assert (head.labels, head.seq_length, head.pair) == (LABELS, 12, False)
   path = import_weights.run(
     source=folder, output=tmp_path / "asked", seq_length=8, pair=True
   )
-  head = load_classifier(str(path))
+  head = load(path).head
   assert (head.labels, head.seq_length, head.pair) == (LABELS, 8, True)
   with pytest.raises(ValueError, match="give 5 to 16, the positions"):
     import_weights.run(source=folder, output=tmp_path / "x", seq_length=17)
@@ -209,7 +213,7 @@ def test_heads_of_pieces_and_spans_go_there_and_back(
   transformers.BertTokenizer(pieces).save_pretrained(tmp_path / "hf")
   bundle = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
   assert not bundles.read_bundle_info(bundle).details.pooler_trained
-  for read in (load_classifier, bundles.read_pretrained):
+  for read in (bundles.read_pretrained, load):
     with pytest.raises(ValueError, match=str(bundle)) as told:
       read(str(bundle))
     assert "\n" not in str(told.value)
@@ -343,7 +347,7 @@ def test_a_length_that_is_none_is_all_positions(place, tmp_path, longest):
   (folder / "bertjax.json").unlink()
   change(folder / "tokenizer_config.json", model_max_length=longest)
   target = import_weights.run(source=folder, output=tmp_path / "again")
-  assert load_classifier(str(target)).seq_length == small.MODEL.max_positions
+  assert load(target).head.seq_length == small.MODEL.max_positions
 
 
 def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints.bundle import load_bundle
-from bertjax.finetune.artifact import Head, save_classifier
+from bertjax.finetune.artifact import save_finetuned
+from bertjax.finetune.task import Head
 from launch import predict
 from tests.testing import small
 
@@ -21,7 +22,7 @@ def bundle(tmp_path_factory):
   return small.make_bundle(tmp_path_factory.mktemp("predict") / "bundle")
 
 
-def test_every_mask_is_filled_with_ordinary_pieces(bundle):
+def test_every_mask_is_filled_with_ordinary_tokens(bundle):
   guesses = predict.fill_mask(bundle, MASKED, top_k=1000)
   assert len(guesses) == 2
   for each in guesses:
@@ -72,7 +73,7 @@ def test_a_mask_looks_at_both_sides(bundle):
   [
     ("the cod", 5, r"has no \[MASK\]"),
     ("the [mask]", 5, r"has no \[MASK\]"),
-    ("[MASK] " + "a " * 14, 5, "17 pieces, and this model reads 16"),
+    ("[MASK] " + "a " * 14, 5, "17 tokens, and this model reads 16"),
     ("[MASK]", 0, "top_k=0"),
   ],
 )
@@ -90,7 +91,7 @@ def classifier_of_pairs(bundle, tmp_path_factory):
   folder = tmp_path_factory.mktemp("pairs") / "model"
   head = Head("pairs", ("no", "yes"), "cls", 16, pair=True)
   tokenizer = f"{bundle}/tokenizer"
-  save_classifier(
+  save_finetuned(
     folder,
     {"encoder": params["encoder"], "pooler": params["pooler"]},
     small.MODEL,
@@ -103,12 +104,16 @@ def classifier_of_pairs(bundle, tmp_path_factory):
 def test_each_kind_of_bundle_is_asked_its_own_question(
   bundle, classifier_of_pairs
 ):
-  with pytest.raises(ValueError, match=r"no classifier; launch\.finetune"):
-    predict.classify(bundle, ["the cod"])
+  with pytest.raises(
+    ValueError, match=r"not fine-tuned; give .* launch\.finetune"
+  ):
+    predict.answer(bundle, ["the cod"])
   with pytest.raises(ValueError, match="is fine-tuned for"):
     predict.fill_mask(classifier_of_pairs, MASKED)
-  with pytest.raises(ValueError, match="labels pairs"):
-    predict.classify(classifier_of_pairs, ["the cod"])
+  with pytest.raises(ValueError, match="reads pairs"):
+    predict.answer(classifier_of_pairs, ["the cod"])
+  with pytest.raises(ValueError, match=r"cannot tag; give --task=classify"):
+    predict.answer(classifier_of_pairs, ["the cod"], verb="tag")
 
 
 def command(*arguments):

@@ -125,8 +125,8 @@ def check_finetuning(bundle, folder):
     bundle,
     str(folder / "finetuned"),
   )
-  assert results["test"]["accuracy"]["mean"] > 0.9
-  ((best, *_),) = predict.classify(
+  assert results.scores.test["accuracy"].mean > 0.9
+  ((best, *_),) = predict.answer(
     str(folder / "finetuned" / "model"), ["the cod and a cods by the river."]
   )
   assert best.text == "fish"

@@ -17,6 +17,9 @@ from bertjax.config import (
   from_mapping,
   to_mapping,
 )
+from bertjax.finetune.arm import ArmResult
+from bertjax.finetune.experiment import ExperimentResult
+from bertjax.trials.statistics import summarize
 from configs.sweeps import nsp
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
@@ -83,6 +86,19 @@ def config(place):
   )
 
 
+def make_arm_result(accuracy):
+  scores = ExperimentResult(
+    learning_rate=1e-3,
+    selection=(),
+    metric="accuracy",
+    seeds=(0,),
+    best_steps=(4,),
+    dev={},
+    test={"accuracy": summarize([accuracy])},
+  )
+  return ArmResult("bundle", "table", ("fish", "tree"), {}, 4, scores)
+
+
 class Launchers:
   """Stand in for pretrain and finetune; a probe can be told to fail."""
 
@@ -105,7 +121,7 @@ class Launchers:
     if len(self.probed) == self.fail_at:
       raise KeyboardInterrupt
     self.probed.append((bundle, workdir))
-    return {"test": {"accuracy": {"mean": 0.1 * len(self.probed)}}}
+    return make_arm_result(0.1 * len(self.probed))
 
 
 @pytest.fixture
@@ -183,17 +199,17 @@ def test_differences_are_by_seed(config, launchers, tmp_path):
   del launchers
   comparison = sweep.run(config, str(tmp_path / "work"))
   saved = json.loads((tmp_path / "work/results.json").read_text())
-  assert saved == comparison
+  assert saved == comparison.to_json()
   # Probes come out as 0.1 0.2 0.3 for the first seed, 0.4 0.5 0.6 for the next.
   for arm, gain in (("mlm", 0.1), ("nsp_rows", 0.2)):
-    difference = comparison["differences"][arm]["probe_accuracy"]
-    np.testing.assert_allclose(difference["values"], [gain, gain])
-    assert difference["std"] < 1e-9
+    difference = comparison.differences[arm]["probe_accuracy"]
+    np.testing.assert_allclose(difference.values, [gain, gain])
+    assert difference.std < 1e-9
     assert (
-      comparison["differences"][arm]["mlm_loss"]["values"]
-      == [float(arm == "mlm")] * 2
+      comparison.differences[arm]["mlm_loss"].values
+      == (float(arm == "mlm"),) * 2
     )
-  assert set(comparison["arms"]) == set(ARMS)
+  assert set(comparison.arms) == set(ARMS)
   assert "Difference to mlm_nsp" in (tmp_path / "work/results.md").read_text()
 
 
@@ -292,12 +308,10 @@ def test_the_config_is_the_three_arms_of_the_design():
 def test_a_study_runs_through_the_launchers(config, tmp_path):
   config = dataclasses.replace(config, seeds=1)
   comparison = sweep.run(config, str(tmp_path / "work"))
-  arms = comparison["arms"]
+  arms = comparison.arms
   assert set(arms) == set(ARMS)
   # The same rows: what differs is the loss, and little after four steps.
-  left, right = (
-    arms[arm]["mlm_loss"]["mean"] for arm in ("mlm_nsp", "nsp_rows")
-  )
+  left, right = (arms[arm]["mlm_loss"].mean for arm in ("mlm_nsp", "nsp_rows"))
   assert left != right
   assert abs(left - right) < 0.1
   assert "nsp_accuracy" in arms["mlm_nsp"]

@@ -9,9 +9,12 @@ import pytest
 
 from bertjax.config import FinetuneConfig
 from bertjax.finetune import experiment
-from bertjax.finetune.experiment import Experiment, make_trial
-from bertjax.finetune.scores import Scores
-from bertjax.finetune.trial import Outcome
+from bertjax.finetune.experiment import (
+  Experiment,
+  ExperimentResult,
+  make_trial,
+)
+from bertjax.finetune.trial import TrialResult, TrialRun
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
 
@@ -28,37 +31,37 @@ class Bench:
     self.runs = []
     self.reports = []
     self.diverging = diverging
-    self.materials = 0
-    monkeypatch.setattr(experiment, "run_once", self.run_once)
+    self.inputs = 0
+    monkeypatch.setattr(experiment, "run_trial", self.run_trial)
     self.config = config
     self.folder = folder
 
   def experiment(self):
-    def material() -> Any:
-      self.materials += 1
-      return "material"
+    def make_inputs() -> Any:
+      self.inputs += 1
+      return "inputs"
 
     return Experiment(
-      material,
+      make_inputs,
       self.config,
       TrialStore(self.folder, {}),
       report=lambda *told: self.reports.append(told),
     )
 
-  def run_once(self, material, config, *, learning_rate, seed):
-    del material, config
+  def run_trial(self, inputs, config, *, learning_rate, seed):
+    del inputs, config
     self.runs.append((learning_rate, seed))
     if learning_rate in self.diverging:
       raise Diverged(f"loss is nan at {learning_rate}")
-    dev = Scores(DEV[learning_rate] + seed / 100, 0.0, 1.0)
-    return Outcome(
-      params=f"params of {learning_rate} {seed}",
-      step=10,
+    dev = {"accuracy": DEV[learning_rate] + seed / 100, "loss": 1.0}
+    result = TrialResult(
+      best_step=10,
       dev=dev,
-      test=Scores(TEST[learning_rate] - seed / 100, 0.1, 1.0),
-      curve=((10, dev),),
+      test={"accuracy": TEST[learning_rate] - seed / 100, "loss": 1.0},
       train_loss=0.1,
+      curve=((10, dev),),
     )
+    return TrialRun(result, f"params of {learning_rate} {seed}")
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def bench(tmp_path, monkeypatch):
 
 def test_the_rate_is_chosen_on_dev_and_its_first_run_counts(bench):
   results = bench.experiment().run()
-  assert results["learning_rate"] == 1e-3
+  assert results.learning_rate == 1e-3
   assert bench.runs == [
     (1e-4, 4),
     (1e-3, 4),
@@ -76,9 +79,9 @@ def test_the_rate_is_chosen_on_dev_and_its_first_run_counts(bench):
     (1e-3, 5),
     (1e-3, 6),
   ]
-  assert results["seeds"] == [4, 5, 6]
+  assert results.seeds == (4, 5, 6)
   assert len(bench.reports) == len(bench.runs)
-  assert [entry["learning_rate"] for entry in results["selection"]] == [
+  assert [entry.learning_rate for entry in results.selection] == [
     1e-4,
     1e-3,
     1e-2,
@@ -86,19 +89,19 @@ def test_the_rate_is_chosen_on_dev_and_its_first_run_counts(bench):
 
 
 def test_scores_are_numpys_mean_and_std_over_seeds(bench):
-  test = bench.experiment().run()["test"]["accuracy"]
+  test = bench.experiment().run().test["accuracy"]
   values_N = TEST[1e-3] - np.asarray([4, 5, 6]) / 100
-  np.testing.assert_allclose(test["values"], values_N)
-  assert math.isclose(test["mean"], values_N.mean())
-  assert math.isclose(test["std"], values_N.std(ddof=1))
+  np.testing.assert_allclose(test.values, values_N)
+  assert math.isclose(test.mean, values_N.mean())
+  assert math.isclose(test.std or 0, values_N.std(ddof=1))
 
 
 def test_a_finished_arm_costs_nothing(bench):
   first = bench.experiment().run()
-  runs, materials = len(bench.runs), bench.materials
+  runs, inputs = len(bench.runs), bench.inputs
   again = bench.experiment().run()
-  assert json.dumps(again) == json.dumps(first)
-  assert (len(bench.runs), bench.materials) == (runs, materials) == (5, 1)
+  assert again == first
+  assert (len(bench.runs), bench.inputs) == (runs, inputs) == (5, 1)
 
 
 def test_an_interrupted_arm_goes_on_with_the_next_trial(bench):
@@ -138,14 +141,14 @@ def test_several_seeds_may_choose_the_rate(tmp_path, monkeypatch):
   bench = Bench(tmp_path, monkeypatch, config=config)
   results = bench.experiment().run()
   assert len(bench.runs) == 6
-  assert results["selection"][1]["dev"]["values"] == [0.74, 0.75]
+  assert results.selection[1].dev.values == (0.74, 0.75)
 
 
 def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch):
   bench = Bench(tmp_path, monkeypatch, diverging=(1e-3,))
   results = bench.experiment().run()
-  assert results["learning_rate"] == 1e-2
-  assert results["selection"][1]["dev"] is None
+  assert results.learning_rate == 1e-2
+  assert results.selection[1].dev is None
   bench.experiment().run()
   assert bench.runs.count((1e-3, 4)) == 1
 
@@ -154,3 +157,10 @@ def test_an_arm_whose_every_rate_diverges_is_an_error(tmp_path, monkeypatch):
   bench = Bench(tmp_path, monkeypatch, diverging=tuple(DEV))
   with pytest.raises(ValueError, match="every run diverged; give lower"):
     bench.experiment().run()
+
+
+def test_results_are_read_as_they_were_written(tmp_path, monkeypatch):
+  bench = Bench(tmp_path, monkeypatch, diverging=(1e-4,))
+  result = bench.experiment().run()
+  saved = json.loads(json.dumps(result.to_json()))
+  assert ExperimentResult.from_json(saved) == result

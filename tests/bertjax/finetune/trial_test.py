@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -14,14 +15,15 @@ from bertjax.config import (
   ModelConfig,
 )
 from bertjax.finetune import trial
-from bertjax.finetune.programs import make_programs, with_seed
-from bertjax.finetune.scores import Scores
-from bertjax.finetune.splits import evaluate, make_split, split_logits
-from bertjax.finetune.trial import Material, run_once
+from bertjax.finetune.classification import TASK
+from bertjax.finetune.programs import make_programs
+from bertjax.finetune.splits import evaluate, make_split, split_outputs
+from bertjax.finetune.trial import TrialInputs, run_trial
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.hooks import Diverged
-from data_pipelines.tasks.features import TaskBatches
+from data_pipelines.tasks.batches import TaskBatches
+from data_pipelines.tasks.classification import make_targets
 
 STEPS = 60
 LENGTH = 8
@@ -46,7 +48,7 @@ CONFIG = FinetuneConfig(
 
 
 def examples(count, seed):
-  """Rows of noise of many lengths; three pieces tell the class."""
+  """Rows of noise of many lengths; three tokens tell the class."""
   generator = np.random.default_rng(seed)
   rows = empty_batch(ENCODER_FEATURES, {"B": count, "S": LENGTH, "R": 1})
   labels_N = generator.integers(0, CLASSES, count).astype(np.int32)
@@ -57,12 +59,12 @@ def examples(count, seed):
   rows["tokens_BS"][~real_NS] = 0
   rows["positions_BS"][...] = np.where(real_NS, np.arange(LENGTH), 0)
   rows["packs_BS"][...] = real_NS
-  return TaskBatches(rows, labels_N)
+  return TaskBatches(rows, make_targets(labels_N))
 
 
-def make_material(config, devices=1):
+def make_inputs(config, devices=1):
   mesh = make_mesh(config.mesh, jax.devices()[:devices])
-  programs = make_programs(MODEL, CLASSES, config, STEPS, mesh)
+  programs = make_programs(TASK, CLASSES, MODEL, config, STEPS, mesh)
   train = examples(96, 0)
   dev, test = (
     make_split(
@@ -70,7 +72,7 @@ def make_material(config, devices=1):
     )
     for seed in (1, 2)
   )
-  return Material(
+  return TrialInputs(
     programs=programs,
     start=programs.initialize,
     train=lambda seed, step: train.training(
@@ -83,43 +85,43 @@ def make_material(config, devices=1):
 
 
 @pytest.fixture(scope="module")
-def material():
-  return make_material(CONFIG)
+def inputs():
+  return make_inputs(CONFIG)
 
 
 @pytest.fixture(scope="module")
-def outcome(material):
-  return run_once(material, CONFIG, learning_rate=3e-3, seed=0)
+def outcome(inputs):
+  return run_trial(inputs, CONFIG, learning_rate=3e-3, seed=0)
 
 
-def test_a_task_is_learnt(material, outcome):
-  fresh = material.start(0).params
-  assert evaluate(material.programs, fresh, material.test).accuracy < 0.7
-  assert outcome.test.accuracy >= 0.95
+def test_a_task_is_learned(inputs, outcome):
+  fresh = inputs.start(0).params
+  assert evaluate(inputs.programs, fresh, inputs.test)["accuracy"] < 0.7
+  assert outcome.result.test["accuracy"] >= 0.95
 
 
-def test_a_run_is_a_pure_function_of_rate_and_seed(material, outcome):
-  again = run_once(material, CONFIG, learning_rate=3e-3, seed=0)
-  assert again.to_json() == outcome.to_json()
+def test_a_run_is_a_pure_function_of_rate_and_seed(inputs, outcome):
+  again = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=0)
+  assert again.result == outcome.result
   jax.tree.map(np.testing.assert_array_equal, again.params, outcome.params)
   for rate, seed in ((3e-3, 1), (2e-3, 0)):
-    other = run_once(material, CONFIG, learning_rate=rate, seed=seed)
-    assert other.to_json() != outcome.to_json()
+    other = run_trial(inputs, CONFIG, learning_rate=rate, seed=seed)
+    assert other.result != outcome.result
 
 
-def test_rates_seeds_and_arms_share_one_compiled_step(material, outcome):
+def test_rates_seeds_and_arms_share_one_compiled_step(inputs, outcome):
   del outcome
-  run_once(material, CONFIG, learning_rate=1e-4, seed=5)
+  run_trial(inputs, CONFIG, learning_rate=1e-4, seed=5)
   # As another arm does, with other seeds.
-  other = make_material(dataclasses.replace(CONFIG, seeds=9))
-  assert other.programs is material.programs
-  run_once(other, CONFIG, learning_rate=1e-3, seed=2)
-  assert material.programs.train_step._cache_size() == 1
-  assert material.programs.logits._cache_size() == 1
+  other = make_inputs(dataclasses.replace(CONFIG, seeds=9))
+  assert other.programs is inputs.programs
+  run_trial(other, CONFIG, learning_rate=1e-3, seed=2)
+  assert inputs.programs.train_step._cache_size() == 1
+  assert inputs.programs.outputs._cache_size() == 1
 
 
 def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
-  material, monkeypatch
+  inputs, monkeypatch
 ):
   seen = []
   accuracies = iter([0.5, 0.9, 0.7, 0.1])
@@ -127,51 +129,52 @@ def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
   def judge(programs, params, split):
     del programs
     seen.append((jax.device_get(params), split))
-    return Scores(next(accuracies), 0.0, 1.0)
+    return {"accuracy": next(accuracies), "loss": 1.0}
 
   monkeypatch.setattr(trial, "evaluate", judge)
-  run = run_once(material, CONFIG, learning_rate=3e-3, seed=3)
-  assert [step for step, _ in run.curve] == [20, 40, 60]
-  assert (run.step, run.dev.accuracy, run.test.accuracy) == (40, 0.9, 0.1)
+  run = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=3)
+  assert [step for step, _ in run.result.curve] == [20, 40, 60]
+  result = run.result
+  assert result.best_step == 40
+  assert (result.dev["accuracy"], result.test["accuracy"]) == (0.9, 0.1)
   jax.tree.map(np.testing.assert_array_equal, run.params, seen[1][0])
   # Test is looked at once, with what was kept.
-  assert [split is material.test for _, split in seen] == [False] * 3 + [True]
+  assert [split is inputs.test for _, split in seen] == [False] * 3 + [True]
   jax.tree.map(np.testing.assert_array_equal, run.params, seen[3][0])
   with pytest.raises(AssertionError):
     jax.tree.map(np.testing.assert_array_equal, run.params, seen[2][0])
 
 
-def test_what_is_kept_scores_as_it_did(material, outcome):
-  programs = material.programs
-  assert evaluate(programs, outcome.params, material.dev) == outcome.dev
-  assert evaluate(programs, outcome.params, material.test) == outcome.test
+def test_what_is_kept_scores_as_it_did(inputs, outcome):
+  programs = inputs.programs
+  assert evaluate(programs, outcome.params, inputs.dev) == outcome.result.dev
+  assert evaluate(programs, outcome.params, inputs.test) == outcome.result.test
 
 
-def test_dropout_follows_the_seed_of_the_run(material):
-  programs = material.programs
-  batch = material.train(0, 0)
+def test_dropout_follows_the_seed_of_the_run(inputs):
+  programs = inputs.programs
+  batch = inputs.train(0, 0)
 
   def loss(seed):
-    placed = feeding.put_batch(
-      with_seed(batch, seed, programs.mesh), programs.mesh
-    )
-    _, metrics = programs.train_step(programs.initialize(0), placed)
+    placed = feeding.put_batch(batch, programs.mesh)
+    step = programs.train_step_of(seed)
+    _, metrics = step(programs.initialize(0), placed)
     return float(metrics["loss"][0])
 
   assert loss(1) == loss(1)
   assert loss(1) != loss(2)
 
 
-def test_padding_rows_are_no_examples(material, outcome):
-  logits_NC = split_logits(material.programs, outcome.params, material.dev)
+def test_padding_rows_are_no_examples(inputs, outcome):
+  logits_NC = split_outputs(inputs.programs, outcome.params, inputs.dev)
   assert logits_NC.shape == (30, CLASSES)
-  assert len(material.dev.placed) == 2
+  assert len(inputs.dev.placed) == 2
   assert np.isfinite(logits_NC).all()
 
 
-def test_a_run_that_diverges_says_so(material):
+def test_a_run_that_diverges_says_so(inputs):
   with pytest.raises(Diverged, match="diverged"):
-    run_once(material, CONFIG, learning_rate=1e30, seed=0)
+    run_trial(inputs, CONFIG, learning_rate=1e30, seed=0)
 
 
 @pytest.mark.full
@@ -186,8 +189,33 @@ def test_every_mesh_learns_the_same():
     (MeshConfig(data=2, fsdp=2, tensor=2), 8),
   ):
     config = dataclasses.replace(still, mesh=mesh)
-    material = make_material(config, devices)
-    runs.append(run_once(material, config, learning_rate=1e-3, seed=0))
+    inputs = make_inputs(config, devices)
+    runs.append(run_trial(inputs, config, learning_rate=1e-3, seed=0))
   for run in runs[1:]:
-    for (_, left), (_, right) in zip(runs[0].curve, run.curve, strict=True):
-      assert abs(left.loss - right.loss) < 1e-4
+    for (_, left), (_, right) in zip(
+      runs[0].result.curve, run.result.curve, strict=True
+    ):
+      assert abs(left["loss"] - right["loss"]) < 1e-4
+
+
+def test_a_batch_that_the_task_does_not_declare_is_refused(inputs):
+  wrong = dataclasses.replace(
+    inputs,
+    train=lambda seed, step: {
+      **inputs.train(seed, step),
+      "score_BR": np.zeros((CONFIG.batch_size, 1), np.float32),
+    },
+  )
+  with pytest.raises(ValueError, match="score_BR"):
+    run_trial(wrong, CONFIG, learning_rate=1e-3, seed=0)
+  labels = examples(24, 0).evaluation(24)
+  with pytest.raises(ValueError, match="label_BR is int64"):
+    make_split(
+      [{**b, "label_BR": b["label_BR"].astype(np.int64)} for b in labels],
+      inputs.programs,
+    )
+
+
+def test_a_result_is_read_as_it_was_written(outcome):
+  for result in (outcome.result, trial.DivergedTrial("loss is nan")):
+    assert trial.read_result(json.loads(json.dumps(result.to_json()))) == result

@@ -135,20 +135,21 @@ def scores():
 
 def test_a_comparison_is_paired_by_seed(scores):
   comparison = study.compare(scores, "mlm_nsp")
-  assert set(comparison["arms"]) == set(ARMS)
-  assert set(comparison["differences"]) == set(ARMS) - {"mlm_nsp"}
+  assert set(comparison.arms) == set(ARMS)
+  assert set(comparison.differences) == set(ARMS) - {"mlm_nsp"}
   for arm in ("weightless", "mlm"):
     for metric in ("mlm_loss", "probe"):
       values_N = [
         scores[arm][seed][metric] - scores["mlm_nsp"][seed][metric]
         for seed in (3, 4, 5)
       ]
-      difference = comparison["differences"][arm][metric]
-      assert math.isclose(difference["mean"], np.mean(values_N))
-      assert math.isclose(difference["std"], np.std(values_N, ddof=1))
-    assert "nsp_accuracy" not in comparison["differences"][arm]
-  assert comparison["arms"]["mlm_nsp"]["nsp_accuracy"]["mean"] == 0.6
-  json.dumps(comparison, allow_nan=False)
+      difference = comparison.differences[arm][metric]
+      assert math.isclose(difference.mean, np.mean(values_N))
+      assert math.isclose(difference.std or 0, np.std(values_N, ddof=1))
+    assert "nsp_accuracy" not in comparison.differences[arm]
+  assert comparison.arms["mlm_nsp"]["nsp_accuracy"].mean == 0.6
+  saved = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+  assert study.SweepResult.from_json(saved) == comparison
 
 
 def test_the_table_shows_every_arm_and_signed_differences(scores):
@@ -156,10 +157,10 @@ def test_the_table_shows_every_arm_and_signed_differences(scores):
   text = study.table(comparison)
   for arm in ARMS:
     assert f"| {arm} " in text
-  mean = comparison["differences"]["mlm"]["probe"]["mean"]
+  mean = comparison.differences["mlm"]["probe"].mean
   assert f"{mean:+.4f} ± " in text
   assert "seed 3" in text
-  by_seed = comparison["differences"]["mlm"]["probe"]["values"]
+  by_seed = comparison.differences["mlm"]["probe"].values
   assert " | ".join(f"{value:+.4f}" for value in by_seed) in " ".join(
     text.split()
   )

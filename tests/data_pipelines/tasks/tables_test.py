@@ -2,13 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
-import numpy as np
 import pytest
 
-from bertjax.config import TaskConfig
-from data_pipelines.tasks.classification import hold_out, order, subsample
 from data_pipelines.tasks.tables import Columns, read_table
-from data_pipelines.tasks.tabular import load_task
 
 COLUMNS = Columns(text="text", label="category")
 CSV = 'text,category\n"a, b",x\n"two\nlines",y\nlast,x\n'
@@ -92,116 +88,3 @@ def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
 
 def test_a_missing_table_is_named(tmp_path):
   assert "nowhere.csv" in message(str(tmp_path / "nowhere.csv"))
-
-
-def test_numbers_are_labels_in_json_and_sort_as_numbers(tmp_path):
-  rows = [{"text": f"t{i}", "label": i % 11} for i in range(44)]
-  path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
-  task = load_task(TaskConfig(kind="table", train=path))
-  assert task.labels == tuple(str(i) for i in range(11))
-
-
-def make_tables(tmp_path, test_label="b"):
-  train = "text,label\n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(40))
-  return TaskConfig(
-    kind="table",
-    train=write(tmp_path, "train.csv", train),
-    test=write(tmp_path, "test.csv", f"text,label\nu,a\nv,{test_label}\n"),
-    dev_rate=0.25,
-  )
-
-
-def test_what_has_no_file_is_held_out_of_train(tmp_path):
-  task = load_task(make_tables(tmp_path))
-  assert task.test.texts == ("u", "v")
-  assert len(task.train) == 30
-  assert len(task.dev) == 10
-  assert set(task.train.texts).isdisjoint(task.dev.texts)
-  assert np.bincount(task.dev.labels_N).tolist() == [5, 5]
-  again = load_task(make_tables(tmp_path))
-  assert again.dev.texts == task.dev.texts
-
-
-def test_an_unknown_label_names_file_line_and_labels(tmp_path):
-  with pytest.raises(ValueError, match=r"test.csv:3: label 'c'.*a, b"):
-    load_task(make_tables(tmp_path, test_label="c"))
-
-
-@pytest.mark.parametrize(
-  ("text", "word"),
-  [
-    ("text,label\na,x\nb,x\n", "only the label x"),
-    ("text,label\na,x\nb,y\n", "no label twice"),
-  ],
-)
-def test_a_table_that_is_no_task_is_refused(tmp_path, text, word):
-  path = write(tmp_path, "a.csv", text)
-  with pytest.raises(ValueError, match=word):
-    load_task(TaskConfig(kind="table", train=path))
-
-
-def test_a_table_needs_a_path():
-  with pytest.raises(ValueError, match=r"task.train is empty"):
-    load_task(TaskConfig(kind="table"))
-
-
-def test_order_is_a_permutation_of_its_key_alone():
-  first = order(1000, 3, 5)
-  assert sorted(first) == list(range(1000))
-  assert (order(1000, 3, 5) == first).all()
-  assert (order(1000, 3, 6) != first).any()
-  # Written out once: another numpy may not draw another order.
-  assert order(8, 1, 2).tolist() == [4, 2, 0, 6, 1, 5, 7, 3]
-
-
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.5])
-def test_a_share_that_is_none_is_refused(rate):
-  with pytest.raises(ValueError, match="between 0 and 1"):
-    hold_out(np.zeros(4, np.int32), rate, 0)
-
-
-def test_subsamples_nest_and_leave_no_class_out():
-  labels_N = np.asarray([0] * 50 + [1] * 3 + [2] * 20, np.int32)
-  few = subsample(labels_N, 5, seed=7)
-  more = subsample(labels_N, 10, seed=7)
-  assert np.bincount(labels_N[few]).tolist() == [5, 3, 5]
-  assert np.bincount(labels_N[more]).tolist() == [10, 3, 10]
-  assert set(few) <= set(more)
-  assert (subsample(labels_N, 5, seed=7) == few).all()
-  assert (subsample(labels_N, 5, seed=8) != few).any()
-  assert len(subsample(labels_N, 0, seed=7)) == len(labels_N)
-  with pytest.raises(ValueError, match="labels_per_class=-1"):
-    subsample(labels_N, -1, seed=7)
-
-
-def test_banking77_is_read(real_data):
-  folder = real_data / "banking77"
-  config = TaskConfig(
-    kind="table",
-    train=str(folder / "train.csv"),
-    test=str(folder / "test.csv"),
-    label="category",
-  )
-  task = load_task(config)
-  assert len(task.labels) == 77
-  assert len(task.train) + len(task.dev) == 10_003
-  assert len(task.test) == 3_080
-  assert task.test.texts[0] == "How do I locate my card?"
-  with pytest.raises(ValueError, match=r"no column 'label'; .*text, category"):
-    load_task(TaskConfig(kind="table", train=config.train))
-
-
-def test_cola_is_read_without_a_header(real_data):
-  folder = real_data / "cola"
-  config = TaskConfig(
-    kind="table",
-    train=str(folder / "train.tsv"),
-    dev=str(folder / "dev.tsv"),
-    header="source,label,mark,sentence",
-    text="sentence",
-  )
-  task = load_task(config)
-  assert task.labels == ("0", "1")
-  assert "Our friends won't buy this analysis" in " ".join(
-    (*task.train.texts, *task.test.texts)
-  )

@@ -8,7 +8,10 @@ import numpy as np
 import optax
 
 from bertjax.config import OptimizerConfig
-from bertjax.finetune.rate import set_rate, with_rate
+from bertjax.finetune.programs import (
+  set_learning_rate,
+  with_learning_rate,
+)
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.train.state import TrainState
 
@@ -50,11 +53,11 @@ def descend(optimizer, opt_state) -> dict[str, jax.Array]:
 def test_a_rate_that_is_set_equals_one_that_is_compiled_in():
   fixed = make_optimizer(config(RATE), make_schedule(config(RATE), STEPS))
   expected = descend(fixed, fixed.init(params()))
-  free = with_rate(
+  free = with_learning_rate(
     make_optimizer(config(1.0), make_schedule(config(1.0), STEPS))
   )
   state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
-  actual = descend(free, set_rate(state, RATE).opt_state)
+  actual = descend(free, set_learning_rate(state, RATE).opt_state)
   for name in expected:
     # The updates themselves are compared, not what they are added to.
     moved = expected[name] - params()[name]
@@ -65,10 +68,10 @@ def test_a_rate_that_is_set_equals_one_that_is_compiled_in():
 
 
 def test_a_rate_of_zero_moves_nothing():
-  free = with_rate(
+  free = with_learning_rate(
     make_optimizer(config(1.0), make_schedule(config(1.0), STEPS))
   )
   state = TrainState(jnp.zeros((), jnp.int32), params(), free.init(params()))
-  actual = descend(free, set_rate(state, 0.0).opt_state)
+  actual = descend(free, set_learning_rate(state, 0.0).opt_state)
   for name, leaf in params().items():
     np.testing.assert_array_equal(actual[name], leaf)

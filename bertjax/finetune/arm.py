@@ -1,0 +1,292 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""An arm: one task, learned from one bundle or from random parameters."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bertjax import files
+from bertjax.batch import Batch
+from bertjax.checkpoints.bundle import (
+  RECORD,
+  BundleInfo,
+  load_params,
+  read_bundle_info,
+)
+from bertjax.checkpoints.transfer import graft
+from bertjax.config import FinetuneConfig, to_mapping
+from bertjax.finetune import checks
+from bertjax.finetune.artifact import save_finetuned
+from bertjax.finetune.experiment import (
+  Experiment,
+  ExperimentResult,
+  Report,
+  no_report,
+)
+from bertjax.finetune.programs import Programs, make_programs
+from bertjax.finetune.splits import make_split
+from bertjax.finetune.task import FinetuneTask, Head, TaskData
+from bertjax.finetune.trial import TrialInputs
+from bertjax.model.parameters import heads
+from bertjax.parallel.mesh import make_mesh
+from bertjax.train.state import TrainState
+from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.store import (
+  VERSION,
+  Trial,
+  TrialStore,
+  check_version,
+  write_json,
+)
+
+# Fields that say where and how a step is computed. They may change between
+# runs of one arm (law 10).
+COMPUTE_FIELDS = ("mesh", "compute", "evaluation_batch_size")
+# Fields that say which trials there are, and the data, whose hashes count.
+_FREE_FIELDS = (
+  *COMPUTE_FIELDS,
+  "learning_rates",
+  "selection_seeds",
+  "seed",
+  "seeds",
+  "task",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmResult:
+  """The results of an arm, the content of its `results.json`.
+
+  Attributes:
+    init: "bundle" or "scratch".
+    task: name of the data.
+    labels: name of each class.
+    examples: {split: number of examples}.
+    steps: number of steps of a trial.
+    scores: learning rate, and scores over the seeds.
+  """
+
+  init: str
+  task: str
+  labels: tuple[str, ...]
+  examples: Mapping[str, int]
+  steps: int
+  scores: ExperimentResult
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file."""
+    return {
+      "version": VERSION,
+      "init": self.init,
+      "task": self.task,
+      "labels": list(self.labels),
+      "examples": dict(self.examples),
+      "steps": self.steps,
+      **self.scores.to_json(),
+    }
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> "ArmResult":
+    """Read what `to_json` returned.
+
+    Raises:
+      ValueError: `saved` has a newer version.
+    """
+    check_version("the results of an arm", saved)
+    return cls(
+      init=saved["init"],
+      task=saved["task"],
+      labels=tuple(saved["labels"]),
+      examples=saved["examples"],
+      steps=saved["steps"],
+      scores=ExperimentResult.from_json(saved),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """Everything that the results of an arm depend on.
+
+  Attributes:
+    task: kind of task.
+    data: its examples.
+    info: the pre-trained bundle. An arm from "scratch" has its shape and its
+      tokenizer, and not its parameters.
+    config: how to train.
+    init: "bundle" or "scratch".
+    tokenizer_sha256: hash of the tokenizer's files.
+  """
+
+  task: FinetuneTask
+  data: TaskData
+  info: BundleInfo
+  config: FinetuneConfig
+  init: str
+  tokenizer_sha256: str
+
+  @property
+  def steps(self) -> int:
+    """Number of steps of a trial."""
+    return checks.num_steps(self.config, len(self.data.splits["train"]))
+
+  def identity(self) -> dict[str, Any]:
+    """Return what must not change between runs in one folder (law 10)."""
+    fields = to_mapping(self.config)
+    digests = {name: leaf["digest"] for name, leaf in self.info.leaves.items()}
+    return {
+      **{name: fields[name] for name in fields if name not in _FREE_FIELDS},
+      "init": self.init,
+      "encoder": to_mapping(self.info.model),
+      "weights": digests if self.init == "bundle" else {},
+      "tokenizer": self.tokenizer_sha256,
+      "labels": list(self.data.labels),
+      "examples": {
+        name: split.sha256() for name, split in self.data.splits.items()
+      },
+    }
+
+  def run(self, workdir: str, report: Report = no_report) -> ArmResult:
+    """Run the trials that are not done; write results and the best model.
+
+    `workdir` gets `results.json`, `results.md` and the bundle `model`.
+
+    Raises:
+      ValueError: `workdir` belongs to another arm, or training diverged.
+    """
+    store = TrialStore(workdir, self.identity())
+    experiment = Experiment(self.make_inputs, self.config, store, report)
+    result = ArmResult(
+      init=self.init,
+      task=self.data.name,
+      labels=self.data.labels,
+      examples={name: len(each) for name, each in self.data.splits.items()},
+      steps=self.steps,
+      scores=experiment.run(),
+    )
+    write_json(store.folder / "results.json", result.to_json())
+    files.write_text(
+      store.folder / "results.md", table([result], self.task) + "\n"
+    )
+    trial = experiment.winner(result.scores.learning_rate)
+    if not self._is_saved(store.folder / "model", trial):
+      params = experiment.params(trial)
+      self._save(store.folder / "model", params, trial, result)
+    return result
+
+  def make_inputs(self) -> TrialInputs:
+    """Make the programs, and place the splits that are evaluated."""
+    programs = make_programs(
+      self.task,
+      len(self.data.labels),
+      self.info.model,
+      self.config,
+      self.steps,
+      make_mesh(self.config.mesh),
+    )
+    dev, test = (
+      make_split(
+        self.data.splits[name].evaluation(self.config.evaluation_batch_size),
+        programs,
+      )
+      for name in ("dev", "test")
+    )
+    train = self.data.splits["train"]
+
+    def training_batch(seed: int, step: int) -> Batch:
+      return train.training(
+        seed=seed, step=step, batch_size=self.config.batch_size
+      )
+
+    return TrialInputs(
+      programs=programs,
+      start=make_start(programs, self.info)
+      if self.init == "bundle"
+      else programs.initialize,
+      train=training_batch,
+      dev=dev,
+      test=test,
+      steps=self.steps,
+    )
+
+  def _is_saved(self, folder: pathlib.Path, trial: Trial) -> bool:
+    if not (folder / RECORD).is_file():
+      return False
+    return read_bundle_info(folder).details.trial == dict(trial.settings)
+
+  def _save(
+    self, folder: pathlib.Path, params: Any, trial: Trial, result: ArmResult
+  ) -> None:
+    scores = result.scores
+    saved = result.to_json()
+    save_finetuned(
+      folder,
+      params,
+      self.info.model,
+      Head(
+        name=self.data.name,
+        labels=self.data.labels,
+        pooling=self.config.pooling if self.task.pools else "",
+        seq_length=self.config.seq_length,
+        pair=self.data.pair,
+        architecture=self.task.architecture,
+        task=self.task.name,
+      ),
+      {
+        "tokenizer_path": self.info.tokenizer_path,
+        "tokenizer_sha256": self.tokenizer_sha256,
+        "config": to_mapping(self.config),
+        "init": self.init,
+        "trial": dict(trial.settings),
+        "step": scores.best_steps[scores.seeds.index(trial.settings["seed"])],
+        "evaluation": {"dev": saved["dev"], "test": saved["test"]},
+      },
+    )
+
+
+def make_start(
+  programs: Programs, info: BundleInfo
+) -> Callable[[int], TrainState]:
+  """Return seed → a state with the bundle's parameters and a fresh head.
+
+  A pooler that no loss of pre-training reached is made anew with the head.
+
+  Raises:
+    ValueError: the parameters of the bundle do not fit; the message names
+      both sides (law 9).
+  """
+  source = load_params(info, programs.abstract.params)
+  skip = heads(programs.abstract.params, source)
+  if not (info.details.pooler_trained and "pooler" in programs.abstract.params):
+    skip += ("pooler",)
+
+  def start(seed: int) -> TrainState:
+    state = programs.initialize(seed)
+    params = graft(state.params, source, skip=skip)
+    # A copy, because the first step consumes the state.
+    params = jax.tree.map(jnp.copy, params)
+    return TrainState(state.step, params, state.opt_state)
+
+  return start
+
+
+def table(arms: list[ArmResult], task: FinetuneTask) -> str:
+  """Return a Markdown table with a row for each arm."""
+  return markdown(
+    ["from", "learning rate", *task.columns],
+    [
+      [
+        arm.init,
+        f"{arm.scores.learning_rate:g}",
+        *(
+          cell(arm.scores.summary(split, score).to_json())
+          for split, score in task.columns.values()
+        ),
+      ]
+      for arm in arms
+    ],
+  )

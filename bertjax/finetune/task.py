@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a fine-tuning task is, and what it asks of its data.
+
+Programs, splits, trials, experiments and artifacts serve every task, because
+they know a task only as a `FinetuneTask`. To add one, write its file here
+(`classification.py` is an example) and its reader in `data_pipelines/tasks`,
+give the reader a kind in `bertjax.config.TaskConfig`, and join both in
+`launch/tasks.py`.
+
+The reader makes the encoder's features and an array for each name in
+`FinetuneTask.targets`. `bertjax.batch.check_batch` compares them with that
+declaration before anything is compiled. A row of zeros is padding: every loss
+and score multiplies by a weight of the target record, which is 0 there.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import flax.linen as nn
+import jax
+
+from bertjax.batch import ENCODER_FEATURES, Batch, Feature
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.objectives.metrics import Metrics
+
+# Scores of a split by name; "loss" is one of them.
+Scores = Mapping[str, float]
+# The cells of one line of a prediction, such as (label, probability).
+Answer = tuple[Any, ...]
+
+
+class MakeModel(Protocol):
+  """Makes the encoder with the head of a task."""
+
+  def __call__(
+    self,
+    encoder: ModelConfig,
+    compute: ComputeConfig,
+    *,
+    num_labels: int,
+    pooling: str,
+  ) -> nn.Module:
+    """Return a module that maps encoder features to the task's outputs."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FinetuneTask:
+  """A kind of fine-tuning task.
+
+  Its outputs are what the model returns: one array or a tree of arrays, with
+  the rows of the batch as first axis.
+
+  Attributes:
+    name: of the task, as the artifact records it.
+    verb: of `launch.predict --task`.
+    architecture: class of transformers with the same head. Which parameters a
+      head has, and that they are made anew, `model/parameters.py` says.
+    pools: whether the model reads `pooling`.
+    targets: the target record, {name of an array: axes and dtype}.
+    make_model: makes the model of an encoder.
+    coefficients: {name of a loss: its factor in the total}.
+    weights: global batch → the weight of each of these losses.
+    losses: (outputs, batch) → {name: (sum, weight)}; names beyond
+      `coefficients` are only reported.
+    scores: (outputs, rows) of a whole split on the host → its scores.
+    metrics: the scores that dev may be judged by. Larger is better. Studies
+      report the first one.
+    columns: {header of a result table: (split, score)}.
+    answer_columns: headers of the cells of an answer.
+    answers: (outputs, rows, labels, tokens) on the host → for each row its
+      answers, the likeliest first. `tokens` has the text of every token id.
+  """
+
+  name: str
+  verb: str
+  architecture: str
+  pools: bool
+  targets: Mapping[str, Feature]
+  make_model: MakeModel
+  coefficients: Mapping[str, float]
+  weights: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
+  losses: Callable[[Any, Mapping[str, jax.Array]], Metrics]
+  scores: Callable[[Any, Batch], Scores]
+  metrics: tuple[str, ...]
+  columns: Mapping[str, tuple[str, str]]
+  answer_columns: tuple[str, ...]
+  answers: Callable[
+    [Any, Batch, Sequence[str], Sequence[str]], Sequence[Sequence[Answer]]
+  ]
+
+  @property
+  def features(self) -> Mapping[str, Feature]:
+    """The arrays of a batch: the encoder's features and the target record."""
+    return {**ENCODER_FEATURES, **self.targets}
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+  """What a fine-tuned model adds to its encoder, as its bundle records it.
+
+  Attributes:
+    name: of the data.
+    labels: name of each class; empty where outputs are not classes.
+    pooling: how an example becomes one vector; "" where nothing is pooled.
+    seq_length: tokens that an example is truncated to.
+    pair: whether an example is a pair of texts.
+    architecture: class of transformers with the same head.
+    task: name of the `FinetuneTask`; "" in a record that is older than the
+      field, or imported: the first task of this architecture then.
+  """
+
+  name: str
+  labels: tuple[str, ...]
+  pooling: str
+  seq_length: int
+  pair: bool
+  architecture: str = "BertForSequenceClassification"
+  task: str = ""
+
+
+class SplitData(Protocol):
+  """The examples of a split, as `data_pipelines.tasks.batches` has them."""
+
+  def __len__(self) -> int:
+    """Return the number of examples."""
+    ...
+
+  def sha256(self) -> str:
+    """Return a hash of every example, in order."""
+    ...
+
+  def training(self, *, seed: int, step: int, batch_size: int) -> Batch:
+    """Return the training batch of a step."""
+    ...
+
+  def evaluation(self, batch_size: int) -> Iterator[Batch]:
+    """Yield every example once, in order; the last batch is padded."""
+    ...
+
+
+class TaskData(Protocol):
+  """The data of a task, as a reader makes them."""
+
+  @property
+  def name(self) -> str:
+    """Name of the data, such as the stem of a file's name."""
+    ...
+
+  @property
+  def labels(self) -> tuple[str, ...]:
+    """Name of each class; empty where outputs are not classes."""
+    ...
+
+  @property
+  def pair(self) -> bool:
+    """Whether an example is a pair of texts."""
+    ...
+
+  @property
+  def splits(self) -> Mapping[str, SplitData]:
+    """The splits "train", "dev" and "test"."""
+    ...
+
+
+def rank(scores: Scores, metric: str) -> tuple[float, float]:
+  """Return a key that is larger for better scores; the loss breaks ties."""
+  return scores[metric], -scores["loss"]

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.finetune.classification import TASK
+from bertjax.finetune.task import rank
+
+
+def make_batch(labels, weights):
+  return {
+    "label_BR": jnp.asarray(labels, jnp.int32)[:, None],
+    "weight_BR": jnp.asarray(weights, jnp.float32)[:, None],
+  }
+
+
+def test_padding_rows_have_no_loss():
+  logits_BC = jnp.asarray([[0.0, 1.0], [2.0, 0.0], [9.0, 0.0]])
+  batch = make_batch([1, 1, 0], [1, 1, 0])
+  metrics = TASK.losses(logits_BC, batch)
+  loss, weight = metrics["loss"]
+  assert float(weight) == float(TASK.weights(batch)["loss"]) == 2
+  expected = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))
+  assert math.isclose(float(loss), expected, rel_tol=1e-6)
+  assert [float(each) for each in metrics["accuracy"]] == [1, 2]
+
+
+def test_scores_have_every_metric_column_and_the_loss():
+  rows = {
+    "label_BR": np.asarray([[0], [1]], np.int32),
+    "weight_BR": np.ones((2, 1), np.float32),
+  }
+  scores = TASK.scores(np.asarray([[1.0, 0], [1.0, 0]]), rows)
+  assert scores["accuracy"] == 0.5
+  columns = {score for _, score in TASK.columns.values()}
+  assert {*TASK.metrics, *columns, "loss"} == {*scores}
+
+
+def test_the_loss_breaks_ties():
+  rows = {
+    "label_BR": np.asarray([[0], [1]], np.int32),
+    "weight_BR": np.ones((2, 1), np.float32),
+  }
+  sure = TASK.scores(np.asarray([[3.0, 0], [0, 3.0]]), rows)
+  unsure = TASK.scores(np.asarray([[1.0, 0], [0, 1.0]]), rows)
+  assert sure["accuracy"] == unsure["accuracy"]
+  for metric in TASK.metrics:
+    assert rank(sure, metric) > rank(unsure, metric)
+
+
+def test_answers_are_labels_for_each_row():
+  logits_NC = np.asarray([[0.0, 1.0], [2.0, 0.0]])
+  first, second = TASK.answers(logits_NC, {}, ("a", "b"), ())
+  assert [label for label, _ in first] == ["b", "a"]
+  assert math.isclose(second[0][1], 1 / (1 + math.exp(-2)))
+  assert all(len(each) == len(TASK.answer_columns) for each in first)

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Readers and tasks fit together, for every kind of data."""
+
+import pytest
+
+from bertjax.batch import ENCODER_FEATURES
+from bertjax.config import FinetuneConfig
+from bertjax.interop.architectures import ARCHITECTURES
+from launch import tasks
+
+
+def test_tasks_have_names_and_verbs_of_their_own():
+  verbs = {task.verb for task in tasks.TASKS.values()}
+  assert len(verbs) == len(tasks.TASKS)
+  assert "fill_mask" not in verbs
+  for kind in tasks.KINDS.values():
+    assert tasks.TASKS[kind.task.name] is kind.task
+
+
+@pytest.mark.parametrize("task", tasks.TASKS.values(), ids=tasks.TASKS)
+def test_a_task_declares_what_the_others_read(task):
+  assert not {*task.targets} & {*ENCODER_FEATURES}
+  for name, feature in task.targets.items():
+    assert name.endswith(f"_{feature.axes}"), name
+  assert task.architecture in ARCHITECTURES
+  assert FinetuneConfig().metric in task.metrics
+  scores = {score for _, score in task.columns.values()}
+  assert scores <= {*task.metrics, "loss"}
+
+
+def test_an_unknown_kind_is_refused():
+  with pytest.raises(ValueError, match=r"task.kind='poem'; give one of stdlib"):
+    tasks.find("poem")
