@@ -72,7 +72,9 @@ def main(argv: list[str]) -> None:
   )
   batch = jax.device_put(train_step.make_batch(config.vocab_size))
   for unit in choices(ObjectiveConfig, "mask_unit"):
-    task = train_step.make_task(config, ObjectiveConfig(mask_unit=unit))
+    task = train_step.make_task(
+      config, dataclasses.replace(ObjectiveConfig(), mask_unit=unit)
+    )
     compiled = jax.jit(task.prepare).lower(batch).compile()
     masked = jax.device_get(compiled(batch))
     masked |= masked.pop("masked")._asdict()

@@ -167,8 +167,8 @@ def _choose(
   return maskable_BS & chosen_BS, kinds_BS
 
 
-def _draw(bits_BS: Array, vocabulary: Vocabulary, pieces: str) -> Array:
-  if pieces == "all":
+def _draw(bits_BS: Array, vocabulary: Vocabulary, tokens: str) -> Array:
+  if tokens == "all":
     return (bits_BS % np.uint32(vocabulary.size)).astype(jnp.int32)
   ordinary_W = jnp.asarray(vocabulary.ordinary_W)
   return ordinary_W[bits_BS % np.uint32(len(ordinary_W))]

@@ -145,6 +145,7 @@ def _manual_over_data(
   Manual over the axis `data`, automatic over `fsdp` and `tensor`.
   """
   rows, replicated = PartitionSpec(DATA), PartitionSpec()
+  outputs: Any = (replicated, replicated, specs)
   # Sharded like the rows, so that each shard receives its own number.
   shards = jnp.arange(mesh.shape[DATA], dtype=jnp.uint32)
 
@@ -160,7 +161,7 @@ def _manual_over_data(
         per_shard,
         mesh=mesh,
         in_specs=(specs, rows, replicated, replicated, replicated, rows),
-        out_specs=LossGradients(replicated, replicated, specs),
+        out_specs=LossGradients(*outputs),
         axis_names={DATA},
         check_vma=False,
       )(params, batch, weights, key, seed, shards)
