@@ -53,6 +53,8 @@ def check_optimizer(
       that does not fit into the steps.
   """
   check_types(optimizer, "optimizer.")
+  if steps < 1:
+    raise ValueError(f"{names.steps}={steps}; give 1 or more")
   if optimizer.warmup_steps > steps:
     raise ValueError(
       f"{names.warmup_steps}={optimizer.warmup_steps} of {names.steps}="

@@ -33,7 +33,7 @@ def test_configs_go_there_and_back(activation):
     ("position_embedding_type", "relative_key", "only absolute"),
     ("problem_type", "regression", "only single_label_classification"),
     ("num_attention_heads", 5, "num_heads=5 does not divide"),
-    ("hidden_size", "32", "hidden_size='32' is a str; give a int"),
+    ("hidden_size", "32", "hidden_size='32' is a str; give an int"),
   ],
 )
 def test_a_config_of_another_kind_is_refused(field, value, message):
