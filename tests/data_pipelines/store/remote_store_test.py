@@ -92,7 +92,7 @@ def test_another_store_is_never_written_over(options, bucket):
   prepare.prepare(options)
   before = dict(bucket.store)
   other = dataclasses.replace(options, sentences="lines")
-  with pytest.raises(ValueError, match="holds"):
+  with pytest.raises(ValueError, match="has a store"):
     prepare.prepare(other)
   assert {n: f.getvalue() for n, f in bucket.store.items()} == {
     n: f.getvalue() for n, f in before.items()
