@@ -16,7 +16,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from absl import app, flags
@@ -66,7 +65,7 @@ def measure(
     timeout: seconds that it may take.
 
   Returns:
-    A phase of `bertjax.plan.planning.make_plan`; or `error`, one line.
+    A phase of what `launch.plan` makes; or `error`, one line.
   """
   key = {"case": dataclasses.asdict(case), **versions()}
   if cache is not None and cache.exists():
@@ -151,16 +150,15 @@ def main(_: list[str]) -> None:
   from bertjax.plan import environment
 
   environment.set_environment()  # before JAX is imported
-  from bertjax.plan import planning
   from bertjax.plan.hardware import topologies
+  from launch import plan
 
   case = Case(**json.loads(CASE.value or "{}"))
   topology = topologies.of_size(case.kind, case.chips)
   if topology is None:
     raise ValueError(f"there is no {case.kind} of {case.chips} chips")
   config = make_config(case, topology.num_devices, topology.num_chips)
-  plan = planning.make_plan(config, topology, count=case.count)
-  phase: Mapping[str, Any] = plan["phases"][0]
+  phase = plan.run(config, topology, count=case.count)["phases"][0]
   print(json.dumps(phase))
 
 

@@ -25,6 +25,7 @@ from benchmarks.ahead_of_time import (
 )
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
+from launch import plan
 
 KINDS = ("v4", "v5e", "v5p", "v6e")
 CHIPS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -101,13 +102,13 @@ def _row(
   phase: Mapping[str, Any],
   compiled: bool,
 ) -> tuple[str, ...]:
-  from bertjax.plan import counting, planning, scaling
+  from bertjax.plan import counting, scaling
 
   origin = topologies.of_size(case.kind, case.chips)
   assert origin is not None
   bound = scaling.bound_at(phase, origin, topology)
   config = make_config(case, topology.num_devices, topology.num_chips)
-  flops = counting.formula_flops(planning.prepare(config, topology)[0])
+  flops = counting.formula_flops(plan.resolve_for(config, topology)[0].config)
   mfu = flops / (bound.step * topology.num_chips * topology.chip.peak_flops)
   collectives = bound.overlapped + bound.exposed
   return (

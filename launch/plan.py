@@ -13,6 +13,7 @@ largest batch a chip over shardings and remat policies instead of planning the
 batch that is given. Times are bounds, and never measurements.
 """
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -25,10 +26,12 @@ from typing import IO, Any
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax.config import PretrainConfig, from_mapping
+from bertjax.config import PretrainConfig, from_mapping, to_mapping
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
+from bertjax.plan.vocabulary import TOKENS
 from launch import cli
+from launch.run.resolve import MadeUpStores, Resolved, resolve
 
 # Set in the process that compiles: where the compiler crashes, as some
 # versions of libtpu do for some chips, another is left to say so.
@@ -56,27 +59,63 @@ def run(
   Raises:
     ValueError: a mistake of the user's, or libtpu cannot be had.
   """
-  # Not above: these import JAX, which reads its environment at once and is
-  # not worth waiting for where a flag is mistyped.
-  from bertjax.config import to_mapping
+  # Imported here, since these import JAX: it reads the environment at once, and
+  # a mistyped flag is refused before that takes its seconds.
   from bertjax.plan import planning
-  from bertjax.plan.search import search as find_largest
+  from bertjax.plan import search as searching
 
   tell = lambda line: print(f"{line} …", file=sys.stderr, flush=True)
   if not search:
-    return planning.make_plan(
-      config,
+    resolved, notes = resolve_for(config, topology)
+    plan = planning.make_plan(
+      resolved.config,
+      resolved.phases,
       topology,
       price_per_chip_hour=price_per_chip_hour,
       count=count,
       tell=tell,
     )
+    return {**plan, "notes": notes}
+  smallest = searching.smallest_run(config, topology)
+  resolved, notes = resolve_for(smallest, topology)
   return {
     "bound": planning.BOUND,
     "topology": planning.describe_topology(topology),
     "config": to_mapping(config),
-    "candidates": find_largest(config, topology, tell),
+    "notes": notes,
+    "candidates": searching.search(resolved.config, topology, tell),
   }
+
+
+def resolve_for(
+  config: PretrainConfig, topology: topologies.Topology
+) -> tuple[Resolved, list[str]]:
+  """Resolve a config without a store; neither JAX nor libtpu is needed.
+
+  Returns:
+    The resolved config, and notes on what a store would have decided.
+
+  Raises:
+    ValueError: a mistake of the user's, in one line.
+  """
+  if topology.num_slices > 1 and not config.mesh.slices:
+    mesh = dataclasses.replace(config.mesh, slices=topology.num_slices)
+    config = dataclasses.replace(config, mesh=mesh)
+  num_tokens = min(TOKENS, config.model.vocab_size or TOKENS)
+  resolved = resolve(
+    config, MadeUpStores(num_tokens), None, topology.placeholders
+  )
+  notes, second = [], config.phase2
+  if not config.model.vocab_size:
+    notes.append(
+      f"model.vocab_size=0: planned with {TOKENS:,} tokens, an embedding table "
+      f"of {resolved.config.model.vocab_size:,} rows"
+    )
+  if not config.data.max_packs or (second.steps and not second.max_packs):
+    notes.append(
+      "data.max_packs=0: planned with one example a row; a store may pack more"
+    )
+  return resolved, notes
 
 
 def define_flags() -> None:

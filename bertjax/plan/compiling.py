@@ -14,15 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from bertjax.batch import Vocabulary
 from bertjax.config import PretrainConfig
+from bertjax.plan.vocabulary import TOKENS, make_vocabulary
 from bertjax.train.program import Program, make_program
 
-# Of bert-base-uncased; what is planned without a store has as many pieces.
-PIECES = 30_522
-_SPECIALS = 5
 _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # "Used 26.92G of 15.75G hbm", "memory required for HLO temporaries (30.88G)".
 _USED = re.compile(
@@ -74,25 +69,10 @@ class Executable:
     return self.memory is not None
 
 
-def make_vocabulary(pieces: int = PIECES) -> Vocabulary:
-  """Return a vocabulary for what no text is read for: special pieces first."""
-  return Vocabulary(
-    pad_id=0,
-    unk_id=1,
-    cls_id=2,
-    sep_id=3,
-    mask_id=4,
-    special_V=np.arange(pieces) < _SPECIALS,
-    continues_V=np.zeros(pieces, bool),
-    ordinary_W=np.arange(_SPECIALS, pieces, dtype=np.int32),
-    log_unigram_V=np.full(pieces, -np.log(pieces), np.float32),
-  )
-
-
 def build(config: PretrainConfig, devices: Sequence[Any]) -> Program:
   """Return the program of a checked config over devices to compile for."""
-  pieces = min(PIECES, config.model.vocab_size)
-  return make_program(config, make_vocabulary(pieces), devices)
+  num_tokens = min(TOKENS, config.model.vocab_size)
+  return make_program(config, make_vocabulary(num_tokens), devices)
 
 
 def compile_step(program: Program, config: PretrainConfig) -> Executable:

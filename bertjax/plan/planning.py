@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bertjax.config import PretrainConfig, accumulation, checks, to_mapping
-from bertjax.config.phases import Phase, split_phases
+from bertjax.config import PretrainConfig, to_mapping
+from bertjax.config.phases import Phase
 from bertjax.model.parameters import count_parameters
 from bertjax.plan import compiling, cost, counting, memory, roofline
 from bertjax.plan.hardware.topologies import Topology, get_devices
@@ -26,46 +26,9 @@ _UNKNOWN = (
 Tell = Callable[[str], None]
 
 
-def prepare(
-  config: PretrainConfig, topology: Topology
-) -> tuple[PretrainConfig, list[str]]:
-  """Fill in what a store would say, check everything, and say what was chosen.
-
-  Raises:
-    ValueError: a mistake of the user's, before any compile.
-  """
-  notes = []
-  model, data, second = config.model, config.data, config.phase2
-  if not model.vocab_size:
-    size = checks.padded_vocab_size(compiling.PIECES)
-    model = dataclasses.replace(model, vocab_size=size)
-    notes.append(
-      f"model.vocab_size=0: planned with {compiling.PIECES:,} pieces, a table "
-      f"of {size:,} rows"
-    )
-  if not data.max_packs or (second.steps and not second.max_packs):
-    notes.append(
-      "data.max_packs=0: planned with one example a row; a store chooses more"
-    )
-    data = dataclasses.replace(data, max_packs=data.max_packs or 1)
-    if second.steps:
-      second = dataclasses.replace(second, max_packs=second.max_packs or 1)
-  mesh = config.mesh
-  if topology.num_slices > 1 and not mesh.slices:
-    mesh = dataclasses.replace(mesh, slices=topology.num_slices)
-  config = dataclasses.replace(
-    config, model=model, data=data, mesh=mesh, phase2=second
-  )
-  config = accumulation.fit_batches(config, topology.num_devices)
-  pieces = min(compiling.PIECES, model.vocab_size)
-  checks.check_pretrain(
-    config, num_devices=topology.num_devices, vocab_size=pieces
-  )
-  return config, notes
-
-
 def make_plan(
   config: PretrainConfig,
+  phases: Sequence[Phase],
   topology: Topology,
   *,
   price_per_chip_hour: float | None = None,
@@ -75,7 +38,8 @@ def make_plan(
   """Compile each phase of a run for a topology, and plan it.
 
   Args:
-    config: of the run; no store is read.
+    config: resolved config of the run; no store is read.
+    phases: its phases, with the attention kernel of each.
     topology: to compile for.
     price_per_chip_hour: in any currency.
     count: whether to have the compiler count too, in two more compiles.
@@ -87,10 +51,8 @@ def make_plan(
   Raises:
     ValueError: a mistake of the user's, or libtpu cannot be had.
   """
-  config, notes = prepare(config, topology)
   devices = get_devices(topology)
   program = compiling.build(config, devices)
-  phases = split_phases(config)
   described = []
   for number, phase in enumerate(phases, 1):
     of = f" of phase {number}" if len(phases) > 1 else ""
@@ -104,7 +66,6 @@ def make_plan(
     "mesh": dict(program.mesh.shape),
     "parameters": count_parameters(program.abstract_state().params),
     "config": to_mapping(config),
-    "notes": notes,
     "phases": described,
     "run": cost.of_run(
       [

@@ -14,6 +14,7 @@ from typing import Any
 from bertjax.config import (
   ComputeConfig,
   MeshConfig,
+  PhaseConfig,
   PretrainConfig,
   checks,
   choices,
@@ -22,7 +23,6 @@ from bertjax.config.phases import Phase, split_phases
 from bertjax.plan import compiling, planning
 from bertjax.plan.hardware.topologies import Topology, get_devices
 
-SHARDINGS = ("data", "zero1", "fsdp", "tensor=2")
 # Positions of a device to begin with: small enough for any chip.
 _FIRST = 2_048
 _ATTEMPTS = 4
@@ -30,14 +30,36 @@ _ATTEMPTS = 4
 Try = Callable[[int], dict[str, Any]]
 
 
+def smallest_run(config: PretrainConfig, topology: Topology) -> PretrainConfig:
+  """Return the run that a search begins with, for `search` once resolved.
+
+  It is the last phase of `config` as a run of its own, without micro-batches
+  and with one row for each shard of the batch.
+  """
+  config = split_phases(config)[-1].config
+  mesh = MeshConfig(slices=config.mesh.slices)
+  return dataclasses.replace(
+    config,
+    phase2=PhaseConfig(),
+    optimizer=dataclasses.replace(config.optimizer, accumulation=1),
+    mesh=mesh,
+    batch_size=_unit(mesh, topology),
+  )
+
+
 def search(
   config: PretrainConfig,
   topology: Topology,
   tell: planning.Tell = lambda line: None,
 ) -> list[dict[str, Any]]:
-  """Find the largest batch of each candidate for the last phase of a run.
+  """Find the largest batch of each candidate for a run of one phase.
 
   All shardings are tried without remat, and all remat policies with ZeRO-1.
+
+  Args:
+    config: what `smallest_run` returned, resolved.
+    topology: to compile for.
+    tell: is told what is about to be compiled.
 
   Returns:
     One for each, the best bound first, those that never fit last: `sharding`,
@@ -48,11 +70,6 @@ def search(
   Raises:
     ValueError: a mistake of the user's, or libtpu cannot be had.
   """
-  config = _searched(config)
-  rows = _unit(config.mesh, topology)
-  config, _ = planning.prepare(
-    dataclasses.replace(config, batch_size=rows), topology
-  )
   devices = get_devices(topology)
   found = []
   for sharding, mesh, remat in candidates(config, topology):
@@ -161,18 +178,6 @@ def predict(
 def _told(rows: int, tried: Mapping[str, Any]) -> list[tuple[int, float]]:
   """The point of a step, none where it is not told what it needs."""
   return [] if tried["needed"] is None else [(rows, tried["needed"])]
-
-
-def _searched(config: PretrainConfig) -> PretrainConfig:
-  """The last phase of a run, as a run of its own and without micro-batches."""
-  config = split_phases(config)[-1].config
-  defaults = PretrainConfig()
-  return dataclasses.replace(
-    config,
-    phase2=defaults.phase2,
-    optimizer=dataclasses.replace(config.optimizer, accumulation=1),
-    mesh=MeshConfig(slices=config.mesh.slices),
-  )
 
 
 def _unit(mesh: MeshConfig, topology: Topology) -> int:

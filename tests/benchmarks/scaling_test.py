@@ -152,7 +152,7 @@ def test_a_config_of_a_pod_has_its_rows_on_every_chip():
 def test_nothing_imports_jax_before_its_environment_is_set():
   code = (
     "import sys, benchmarks.scaling, benchmarks.pod_numbers, launch.plan\n"
-    "from bertjax.plan import topologies\n"
+    "from bertjax.plan.hardware import topologies\n"
     "topologies.find('v5e:16x16').chip.peak_flops\n"
     "assert 'jax' not in sys.modules"
   )

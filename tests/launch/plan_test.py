@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`launch.plan` as a user runs it; one small compile for a slice of TPUs."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -11,11 +12,16 @@ import sys
 
 import pytest
 
+from bertjax.config import SIZES, DataConfig, MeshConfig, PretrainConfig
 from bertjax.plan import planning
 from bertjax.plan.hardware import topologies
 from launch import plan
 from launch.reports import plan_report, plan_table
 
+TINY = PretrainConfig(
+  batch_size=16, model=dataclasses.replace(SIZES["tiny"], vocab_size=0)
+)
+V5E = topologies.find("v5e:2x4")
 ROOT = pathlib.Path(__file__).parents[2]
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None,
@@ -107,6 +113,41 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
   assert not (tmp_path / "plan").exists()
 
 
+def test_what_a_store_would_decide_is_filled_in_and_noted():
+  resolved, notes = plan.resolve_for(TINY, V5E)
+  config = resolved.config
+  assert config.model.vocab_size == 30_592
+  assert config.data.max_packs == 1
+  assert ["vocab_size=0" in notes[0], "max_packs=0" in notes[1]] == [True] * 2
+  given = dataclasses.replace(
+    config, data=DataConfig(max_packs=3), model=config.model
+  )
+  resolved, notes = plan.resolve_for(given, V5E)
+  assert (resolved.config, notes) == (given, [])
+
+
+def test_slices_of_the_topology_are_those_of_the_mesh():
+  resolved, _ = plan.resolve_for(TINY, topologies.find("v5e:2x4", 2))
+  assert resolved.config.mesh.slices == 2
+  other = dataclasses.replace(TINY, mesh=MeshConfig(data=1, fsdp=16))
+  with pytest.raises(ValueError, match="cannot cross 2 slices"):
+    plan.resolve_for(other, topologies.find("v5e:2x4", 2))
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"batch_size": 12}, "batch_size=12"),
+    ({"mesh": MeshConfig(data=3)}, "does not multiply to 8 devices"),
+    ({"mesh": MeshConfig(tensor=8)}, "mesh.tensor=8"),
+    ({"data": DataConfig(seq_length=1024)}, "seq_length=1024"),
+  ],
+)
+def test_mistakes_are_refused_before_any_compile(changes, words):
+  with pytest.raises(ValueError, match=words):
+    plan.run(dataclasses.replace(TINY, **changes), V5E)
+
+
 @pytest.mark.parametrize(
   ("output", "words"),
   [
@@ -176,6 +217,7 @@ def test_a_search_is_shown_with_what_has_no_bound_and_what_never_fits(
     "bound": planning.BOUND,
     "topology": planning.describe_topology(topology),
     "config": {"steps": 3},
+    "notes": [],
     "candidates": [candidate(True), unbound, candidate(False)],
   }
   plan_table.show(found)

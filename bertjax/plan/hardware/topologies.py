@@ -9,10 +9,22 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from bertjax.plan.hardware import slices
 from bertjax.plan.hardware.chips import CHIPS, Chip
+
+
+class Placeholder(NamedTuple):
+  """What can be known of a JAX device without JAX.
+
+  Attributes:
+    device_kind: the name that JAX gives to devices of this chip.
+    platform: JAX's name of TPUs.
+  """
+
+  device_kind: str
+  platform: str = "tpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +65,11 @@ class Topology:
   def num_devices(self) -> int:
     """JAX devices of all slices."""
     return self.num_chips * self.chip.devices
+
+  @property
+  def placeholders(self) -> list["Placeholder"]:
+    """One stand-in for each JAX device, for checks without JAX and libtpu."""
+    return [Placeholder(self.chip.device_kind)] * self.num_devices
 
   def __str__(self) -> str:
     many = f"{self.num_slices} × " if self.num_slices > 1 else ""

@@ -17,13 +17,16 @@ from bertjax.config import (
   PhaseConfig,
   PretrainConfig,
 )
+from bertjax.config.phases import split_phases
 from bertjax.parallel.mesh import make_mesh
 from bertjax.plan import compiling, counting, memory, planning, search
 from bertjax.plan.hardware.topologies import find
 from bertjax.train.state import TrainState
 
-TINY = PretrainConfig(
-  batch_size=16, model=dataclasses.replace(SIZES["tiny"], vocab_size=0)
+CONFIG = PretrainConfig(
+  batch_size=16,
+  model=dataclasses.replace(SIZES["tiny"], vocab_size=30_592),
+  data=DataConfig(max_packs=1),
 )
 V5E = find("v5e:2x4")
 # One product of 8 × 16 × 32 and one all-reduce of 1 MiB.
@@ -37,54 +40,19 @@ ENTRY %main (a: f32[8,16], b: f32[16,32]) -> f32[8,32] {
 """
 
 
-def test_what_a_store_would_say_is_filled_in_and_told():
-  config, notes = planning.prepare(TINY, V5E)
-  assert config.model.vocab_size == 30_592
-  assert config.data.max_packs == 1
-  assert ["vocab_size=0" in notes[0], "max_packs=0" in notes[1]] == [True] * 2
-  given = dataclasses.replace(
-    config, data=DataConfig(max_packs=3), model=config.model
-  )
-  assert planning.prepare(given, V5E) == (given, [])
-
-
-def test_slices_of_the_topology_are_those_of_the_mesh():
-  config, _ = planning.prepare(TINY, find("v5e:2x4", 2))
-  assert config.mesh.slices == 2
-  other = dataclasses.replace(TINY, mesh=MeshConfig(data=1, fsdp=16))
-  with pytest.raises(ValueError, match="cannot cross 2 slices"):
-    planning.prepare(other, find("v5e:2x4", 2))
-
-
-@pytest.mark.parametrize(
-  ("changes", "words"),
-  [
-    ({"batch_size": 12}, "batch_size=12"),
-    ({"mesh": MeshConfig(data=3)}, "does not multiply to 8 devices"),
-    ({"mesh": MeshConfig(tensor=8)}, "mesh.tensor=8"),
-    ({"data": DataConfig(seq_length=1024)}, "seq_length=1024"),
-  ],
-)
-def test_mistakes_are_told_before_any_compile(changes, words):
-  with pytest.raises(ValueError, match=words):
-    planning.make_plan(dataclasses.replace(TINY, **changes), V5E)
-
-
 def test_a_step_is_reckoned_from_its_text():
-  config, _ = planning.prepare(TINY, V5E)
-  found = planning.reckon(config, V5E, TEXT, None)
+  found = planning.reckon(CONFIG, V5E, TEXT, None)
   assert found["work"]["products_flops"] == 2 * 8 * 16 * 32
   (row,) = found["collectives"]
   # What is reduced are the operands.
   assert (row["kind"], row["bytes"], row["group"]) == ("all-reduce", 2048, 8)
-  formula = counting.formula_flops(config) / 8
+  formula = counting.formula_flops(CONFIG) / 8
   mfu = formula / (found["time"]["step"] * V5E.chip.peak_flops)
   assert found["time"]["mfu"] == pytest.approx(mfu)
 
 
 def test_without_a_text_the_compiler_is_asked_and_collectives_are_unknown():
-  config, _ = planning.prepare(TINY, V5E)
-  found = planning.reckon(config, V5E, None, (197e12, 819e9))
+  found = planning.reckon(CONFIG, V5E, None, (197e12, 819e9))
   assert found["collectives"] is None
   assert found["time"]["compute"] == found["time"]["memory"] == 1
   assert found["work"]["products_ratio"] is None
@@ -101,12 +69,11 @@ def test_without_a_text_the_compiler_is_asked_and_collectives_are_unknown():
   ],
 )
 def test_what_is_not_understood_is_said(before, words):
-  config, _ = planning.prepare(TINY, V5E)
   text = before + TEXT
   if not before:
     loop = "  %w = f32[] while(%a), condition=%main, body=%main\n  ROOT"
     text = text.replace("  ROOT", loop)
-  (note,) = planning.reckon(config, V5E, text, None)["notes"]
+  (note,) = planning.reckon(CONFIG, V5E, text, None)["notes"]
   assert words in note
 
 
@@ -121,7 +88,7 @@ def test_a_compiler_that_tells_nothing_is_asked_once_and_leaves_memory(
   monkeypatch.setattr(
     planning.counting, "count_unrolled", lambda *_: asked.append(1)
   )
-  plan = planning.make_plan(TINY, V5E, count=count)
+  plan = planning.make_plan(CONFIG, split_phases(CONFIG), V5E, count=count)
   assert len(asked) == 1
   (phase,) = plan["phases"]
   assert phase["memory"]["fits"]
@@ -131,24 +98,22 @@ def test_a_compiler_that_tells_nothing_is_asked_once_and_leaves_memory(
 
 
 def test_a_count_of_micro_batches_is_said_to_be_too_large():
-  config, _ = planning.prepare(TINY, V5E)
-  optimizer = dataclasses.replace(config.optimizer, accumulation=2)
-  parts = dataclasses.replace(config, optimizer=optimizer)
+  optimizer = dataclasses.replace(CONFIG.optimizer, accumulation=2)
+  parts = dataclasses.replace(CONFIG, optimizer=optimizer)
   count = (197e12, 819e9)
   (note,) = planning.reckon(parts, V5E, TEXT, count)["notes"]
   assert "each of 2 micro-batches" in note
   assert not planning.reckon(parts, V5E, TEXT, None)["notes"]
-  assert not planning.reckon(config, V5E, TEXT, count)["notes"]
+  assert not planning.reckon(CONFIG, V5E, TEXT, count)["notes"]
 
 
 def test_kernels_count_by_the_formula():
-  config, _ = planning.prepare(TINY, V5E)
   kernel = (
     '  %k = f32[8]{0} custom-call(%a), custom_call_target="tpu_custom_call"\n'
   )
   text = TEXT.replace("  ROOT", kernel + "  ROOT")
-  found = planning.reckon(config, V5E, text, (1000.0, 1.0))["work"]
-  hidden = counting.attention_flops(config) / 8
+  found = planning.reckon(CONFIG, V5E, text, (1000.0, 1.0))["work"]
+  hidden = counting.attention_flops(CONFIG) / 8
   # 4·s²·h forward, three times that in all, two layers, two rows a device.
   assert hidden == 3 * 4 * 128**2 * 128 * 2 * 2
   assert found["kernels"]
@@ -278,21 +243,21 @@ def test_a_search_finds_the_largest_batch_that_fits(fixed, told, slope):
 
 
 def test_a_search_tries_what_divides_the_mesh():
-  config, _ = planning.prepare(TINY, V5E)
-  tried = [(name, remat) for name, _, remat in search.candidates(config, V5E)]
+  tried = [(name, remat) for name, _, remat in search.candidates(CONFIG, V5E)]
   assert ("tensor=2", "none") in tried
   assert [remat for name, remat in tried if name == "zero1"] == [
     *("none", "attention", "dots", "full"),
   ]
-  model = dataclasses.replace(config.model, num_heads=1)
-  odd = dataclasses.replace(config, model=model)
+  model = dataclasses.replace(CONFIG.model, num_heads=1)
+  odd = dataclasses.replace(CONFIG, model=model)
   assert "tensor=2" not in [name for name, *_ in search.candidates(odd, V5E)]
 
 
 def test_a_search_is_for_the_last_phase():
   config = dataclasses.replace(
-    TINY, phase2=PhaseConfig(steps=10, seq_length=512, max_packs=2)
+    CONFIG, phase2=PhaseConfig(steps=10, seq_length=512, max_packs=2)
   )
-  searched = search._searched(config)
-  assert searched.data.seq_length == 512
-  assert searched.phase2 == PhaseConfig()
+  smallest = search.smallest_run(config, V5E)
+  assert smallest.data.seq_length == 512
+  assert smallest.phase2 == PhaseConfig()
+  assert smallest.batch_size == 8

@@ -76,7 +76,7 @@ environment.set_environment()
 import dataclasses, jax, sys
 from bertjax.train import step
 from bertjax.config import *
-from bertjax.plan.compiling import make_vocabulary
+from bertjax.plan.vocabulary import make_vocabulary
 from bertjax.train.program import make_program
 model = dataclasses.replace(
   SIZES["base"], num_layers=2, vocab_size=30592, attention_dropout_rate=0.0
