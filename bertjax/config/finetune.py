@@ -90,11 +90,8 @@ class FinetuneConfig:
   """One task, several learning rates on dev, several seeds on test."""
 
   steps: Annotated[int, AtLeast(0)] = 0  # 0 trains for `epochs`
-  epochs: Annotated[
-    float,
-    AtLeast(0),
-    ReadWhen("{}steps=0", lambda own, _: own.steps == 0),
-  ] = 3.0
+  # Not refused beside `steps`: an overlay sets it, and stored runs have both.
+  epochs: Annotated[float, AtLeast(0)] = 3.0
   batch_size: Annotated[int, AtLeast(1)] = 32
   evaluation_batch_size: Annotated[int, AtLeast(1)] = 128
   # On dev, evenly spread over the steps; the last is after all steps.

@@ -43,14 +43,16 @@ CONFIG = FinetuneConfig(
 )
 
 
+def make_small_mesh(config):
+  return make_mesh(config, jax.devices()[:1])
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_device():
   """Compiling for eight takes three times as long."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(
-      "launch.finetune.make_mesh",
-      lambda config: make_mesh(config, jax.devices()[:1]),
-    )
+    for module in ("launch.finetune", "bertjax.finetune.arm"):
+      patch.setattr(f"{module}.make_mesh", make_small_mesh)
     yield
 
 
@@ -153,7 +155,7 @@ def starting_params(path, seed, pooling="cls"):
   info = read_pretrained(path)
   config = dataclasses.replace(CONFIG, pooling=pooling)
   programs = make_programs(
-    TASK, 2, info.model, config, 40, make_mesh(config.mesh)
+    TASK, 2, info.model, config, 40, make_small_mesh(config.mesh)
   )
   made = by_name(programs.initialize(seed).params)
   start = make_start(programs, info)

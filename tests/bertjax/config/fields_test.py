@@ -142,7 +142,6 @@ FINETUNING = {
   "task.test_rate": (0.3, {**TABLE, "task.test": "b.csv"}, TABLE),
   "task.num_packages": (3, TABLE, {}),
   "task.seed": (3, {}, {"task.labels_per_class": 5}),
-  "epochs": (5.0, {"steps": 9}, {}),
   "optimizer.schedule_power": PRETRAINING["optimizer.schedule_power"],
   "optimizer.decay_rate": PRETRAINING["optimizer.decay_rate"],
   "mesh.zero1": PRETRAINING["mesh.zero1"],
