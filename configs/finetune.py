@@ -21,7 +21,7 @@ Without `task.dev` a tenth of the training rows is held out, label by label,
 and without `task.test` a fifth. Every learning rate is tried with the first
 seed, and dev chooses one; then `seeds` runs with that rate give mean ± std
 (n − 1) on test, each with its best checkpoint on dev. `task=table` trains for
-10 epochs; with `--config.steps=N` give `--config.epochs=3`, its default, too.
+10 epochs; `--config.steps=N` replaces the epochs.
 
 Here AdamW corrects its bias, unlike in pre-training: without the correction
 the first steps of a short run are too long (Zhang et al., 2020, "Revisiting

@@ -122,12 +122,10 @@ def main(_: Sequence[str]) -> None:
   """Fine-tune as the flags say."""
   values = flags.FLAGS
   start_up.start({}, several=False)
-  run(
-    from_mapping(FinetuneConfig, values.config.to_dict()),
-    values.bundle,
-    values.workdir,
-    values.init,
-  )
+  config = from_mapping(FinetuneConfig, values.config.to_dict())
+  if config.steps:
+    print(f"steps={config.steps} replaces epochs={config.epochs}", flush=True)
+  run(config, values.bundle, values.workdir, values.init)
 
 
 if __name__ == "__main__":

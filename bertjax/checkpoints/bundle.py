@@ -275,7 +275,12 @@ def load_bundle(
     ValueError: no bundle, a damaged one, or the bundle of a fine-tuned model.
   """
   info = read_pretrained(path)
-  model = BertForPreTraining(info.model, compute or ComputeConfig())
+  (num_pair_classes,) = info.leaves["pair_head/dense/bias"]["shape"]
+  model = BertForPreTraining(
+    info.model,
+    compute or ComputeConfig(),
+    num_pair_classes=num_pair_classes,
+  )
   return model, load_params(info)
 
 

@@ -196,6 +196,16 @@ def before(kind: type, name: str) -> Any:
   return next(f.default for f in dataclasses.fields(kind) if f.name == name)
 
 
+def before_path(kind: type, path: str) -> Any:
+  """Return `before` of a dotted name; None where no field has that name."""
+  *groups, last = path.split(".")
+  for group in groups:
+    kind = hints(kind).get(group) if dataclasses.is_dataclass(kind) else None
+  hint = hints(kind).get(last) if dataclasses.is_dataclass(kind) else None
+  is_value = hint is not None and not dataclasses.is_dataclass(hint)
+  return before(kind, last) if is_value else None
+
+
 def _drop(config: Any, paths: set[str], prefix: str) -> Any:
   changes = {}
   for field in dataclasses.fields(config):

@@ -111,12 +111,8 @@ def check_identity(
 
 def _before(name: str) -> Any:
   """Return what runs did before there was the field; None of any other name."""
-  *groups, last = name.split(".")
-  kind: Any = PretrainConfig
-  for group in groups:
-    kind = fields.hints(kind).get(group)
   # The rows of several stores have the name of `data.stores`, whose value is
   # their paths.
-  if kind is None or name == "data.stores" or last not in fields.hints(kind):
+  if name == "data.stores":
     return None
-  return fields.before(kind, last)
+  return fields.before_path(PretrainConfig, name)

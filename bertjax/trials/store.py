@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bertjax import files
-from bertjax.config import renamed
+from bertjax.config import FinetuneConfig, ModelConfig, SweepConfig, renamed
+from bertjax.config.fields import before_path
 
 # Folder of the trial → its result, JSON-able.
 RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
@@ -122,10 +123,14 @@ def _refuse_change(
 ) -> None:
   # JSON turns the tuples of a config into lists.
   old, new = _flat(renamed.current(old)), _flat(json.loads(json.dumps(new)))
-  changes = [
-    f"{name}={old.get(name)!r}, not {new.get(name)!r}"
+  values = {
+    name: [each.get(name, _before(name)) for each in (old, new)]
     for name in dict.fromkeys((*new, *old))
-    if old.get(name) != new.get(name)
+  }
+  changes = [
+    f"{name}={before!r}, not {after!r}"
+    for name, (before, after) in values.items()
+    if before != after
   ]
   if changes:
     more = f"; and {len(changes) - _SHOWN} more" * (len(changes) > _SHOWN)
@@ -133,6 +138,17 @@ def _refuse_change(
       f"{folder} was made with {'; '.join(changes[:_SHOWN])}{more}: give "
       "another folder, or the old values"
     )
+
+
+def _before(name: str) -> Any:
+  """Return what trials did before there was the field (law 10)."""
+  head, _, rest = name.partition(".")
+  if head == "encoder":
+    found = before_path(ModelConfig, rest)
+  else:
+    found = before_path(FinetuneConfig, name)
+    found = before_path(SweepConfig, name) if found is None else found
+  return list(found) if isinstance(found, tuple) else found
 
 
 def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -68,9 +68,20 @@ def test_another_identity_is_refused_by_field_and_values(tmp_path):
     TrialStore(tmp_path, other)
   with pytest.raises(ValueError, match="new=None, not 1"):
     TrialStore(tmp_path, {**IDENTITY, "new": 1})
+  # "adamw" is what an identity without the field means: no difference.
   many = {str(number): number for number in range(9)}
-  with pytest.raises(ValueError, match=r"2=None, not 2; and 9 more: give"):
+  with pytest.raises(ValueError, match=r"2=None, not 2; and 8 more: give"):
     TrialStore(tmp_path, many)
+
+
+def test_a_field_that_is_new_counts_as_what_trials_did_before(tmp_path):
+  old = {"encoder": {"num_layers": 2}, "optimizer": {"name": "adamw"}}
+  TrialStore(tmp_path, old)
+  encoder = {"num_layers": 2, "position_init": "normal"}
+  TrialStore(tmp_path, {**old, "encoder": encoder})
+  other = {"num_layers": 2, "position_init": "sinusoid"}
+  with pytest.raises(ValueError, match="position_init='normal', not 'sinus"):
+    TrialStore(tmp_path, {**old, "encoder": other})
 
 
 def test_another_trial_of_the_same_name_is_refused(tmp_path):
