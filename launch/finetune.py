@@ -86,7 +86,7 @@ def _report(
 ) -> None:
   rate, seed = trial.settings["learning_rate"], trial.settings["seed"]
   if isinstance(result, DivergedTrial):
-    scores = result.message
+    scores = result.diverged
   else:
     metric = task.metrics[0]
     scores = (

@@ -5,7 +5,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,6 @@ from bertjax.finetune.experiment import (
   Experiment,
   ExperimentResult,
   Report,
-  no_report,
 )
 from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.splits import make_split
@@ -36,13 +35,8 @@ from bertjax.model.parameters import heads
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
 from bertjax.trials.markdown import cell, markdown
-from bertjax.trials.store import (
-  VERSION,
-  Trial,
-  TrialStore,
-  check_version,
-  write_json,
-)
+from bertjax.trials.results import VERSION, JsonResult
+from bertjax.trials.store import Trial, TrialStore, write_json
 
 # Fields that say where and how a step is computed. They may change between
 # runs of one arm (law 10).
@@ -59,7 +53,7 @@ _FREE_FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ArmResult:
+class ArmResult(JsonResult):
   """The results of an arm, the content of its `results.json`.
 
   Attributes:
@@ -79,33 +73,19 @@ class ArmResult:
   scores: ExperimentResult
 
   def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file."""
-    return {
-      "version": VERSION,
-      "init": self.init,
-      "task": self.task,
-      "labels": list(self.labels),
-      "examples": dict(self.examples),
-      "steps": self.steps,
-      **self.scores.to_json(),
-    }
+    """Return the JSON of a results file, the scores beside the other keys."""
+    saved = super().to_json()
+    scores = saved.pop("scores")
+    return {"version": VERSION, **saved, **scores}
 
   @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "ArmResult":
+  def from_json(cls, saved: Mapping[str, Any]) -> Self:
     """Read what `to_json` returned.
 
     Raises:
       ValueError: `saved` has a newer version.
     """
-    check_version("the results of an arm", saved)
-    return cls(
-      init=saved["init"],
-      task=saved["task"],
-      labels=tuple(saved["labels"]),
-      examples=saved["examples"],
-      steps=saved["steps"],
-      scores=ExperimentResult.from_json(saved),
-    )
+    return super().from_json({**saved, "scores": saved})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +130,7 @@ class Arm:
       },
     }
 
-  def run(self, workdir: str, report: Report = no_report) -> ArmResult:
+  def run(self, workdir: str, report: Report) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
     `workdir` gets `results.json`, `results.md` and the bundle `model`.
@@ -283,7 +263,7 @@ def table(arms: list[ArmResult], task: FinetuneTask) -> str:
         arm.init,
         f"{arm.scores.learning_rate:g}",
         *(
-          cell(arm.scores.summary(split, score).to_json())
+          cell(vars(arm.scores.summary(split, score)))
           for split, score in task.columns.values()
         ),
       ]

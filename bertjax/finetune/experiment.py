@@ -18,6 +18,7 @@ from bertjax.finetune.trial import (
   run_trial,
 )
 from bertjax.train.hooks import Diverged
+from bertjax.trials.results import JsonResult
 from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
 
@@ -26,28 +27,16 @@ Result = TrialResult | DivergedTrial
 Report = Callable[[Trial, Result, float], None]
 
 
-def no_report(trial: Trial, result: Result, seconds: float) -> None:
-  """Report nothing."""
-  del trial, result, seconds
-
-
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class Candidate(JsonResult):
   """A learning rate and the metric on dev; None if one of its runs diverged."""
 
   learning_rate: float
   dev: Summary | None
 
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file."""
-    return {
-      "learning_rate": self.learning_rate,
-      "dev": None if self.dev is None else self.dev.to_json(),
-    }
-
 
 @dataclasses.dataclass(frozen=True)
-class ExperimentResult:
+class ExperimentResult(JsonResult):
   """The chosen learning rate, and its scores over the seeds.
 
   Attributes:
@@ -71,41 +60,6 @@ class ExperimentResult:
   def summary(self, split: str, score: str) -> Summary:
     """Return the summary of a score of "dev" or "test"."""
     return {"dev": self.dev, "test": self.test}[split][score]
-
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file."""
-    return {
-      "learning_rate": self.learning_rate,
-      "selection": [each.to_json() for each in self.selection],
-      "metric": self.metric,
-      "seeds": list(self.seeds),
-      "best_steps": list(self.best_steps),
-      "dev": {name: each.to_json() for name, each in self.dev.items()},
-      "test": {name: each.to_json() for name, each in self.test.items()},
-    }
-
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "ExperimentResult":
-    """Read what `to_json` returned; other keys are ignored."""
-    dev, test = (
-      {name: Summary.from_json(each) for name, each in saved[split].items()}
-      for split in ("dev", "test")
-    )
-    return cls(
-      learning_rate=saved["learning_rate"],
-      selection=tuple(
-        Candidate(
-          each["learning_rate"],
-          None if each["dev"] is None else Summary.from_json(each["dev"]),
-        )
-        for each in saved["selection"]
-      ),
-      metric=saved["metric"],
-      seeds=tuple(saved["seeds"]),
-      best_steps=tuple(saved["best_steps"]),
-      dev=dev,
-      test=test,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +86,7 @@ class Experiment:
     make_inputs: Callable[[], TrialInputs],
     config: FinetuneConfig,
     store: TrialStore,
-    report: Report = no_report,
+    report: Report,
   ) -> None:
     self._make_inputs = make_inputs
     self._inputs: TrialInputs | None = None
@@ -210,7 +164,7 @@ class Experiment:
     result = self._result(rate, seed)
     if isinstance(result, DivergedTrial):
       raise ValueError(
-        f"learning rate {rate}, seed {seed}: {result.message}; give lower "
+        f"learning rate {rate}, seed {seed}: {result.diverged}; give lower "
         "learning_rates"
       )
     return result

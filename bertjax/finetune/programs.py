@@ -98,7 +98,7 @@ def make_programs(
     seed=0,
     seeds=0,
     selection_seeds=0,
-    metric="accuracy",
+    metric=FinetuneConfig.metric,
     task=TaskConfig(),
   )
   return _make_programs(task, num_labels, encoder, shared, steps, mesh)

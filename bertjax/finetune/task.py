@@ -22,28 +22,12 @@ import flax.linen as nn
 import jax
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
-from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.objectives.metrics import Metrics
 
 # Scores of a split by name; "loss" is one of them.
 Scores = Mapping[str, float]
 # The cells of one line of a prediction, such as (label, probability).
 Answer = tuple[Any, ...]
-
-
-class MakeModel(Protocol):
-  """Makes the encoder with the head of a task."""
-
-  def __call__(
-    self,
-    encoder: ModelConfig,
-    compute: ComputeConfig,
-    *,
-    num_labels: int,
-    pooling: str,
-  ) -> nn.Module:
-    """Return a module that maps encoder features to the task's outputs."""
-    ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +44,8 @@ class FinetuneTask:
       head has, and that they are made anew, `model/parameters.py` says.
     pools: whether the model reads `pooling`.
     targets: the target record, {name of an array: axes and dtype}.
-    make_model: makes the model of an encoder.
+    make_model: (encoder config, compute config, num_labels=, pooling=) → the
+      module that maps encoder features to outputs.
     coefficients: {name of a loss: its factor in the total}.
     weights: global batch → the weight of each of these losses.
     losses: (outputs, batch) → {name: (sum, weight)}; names beyond
@@ -79,7 +64,7 @@ class FinetuneTask:
   architecture: str
   pools: bool
   targets: Mapping[str, Feature]
-  make_model: MakeModel
+  make_model: Callable[..., nn.Module]
   coefficients: Mapping[str, float]
   weights: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
   losses: Callable[[Any, Mapping[str, jax.Array]], Metrics]

@@ -21,6 +21,7 @@ from bertjax.finetune.task import Scores, rank
 from bertjax.train import loop
 from bertjax.train.hooks import CheckFinite, Hook, StepInfo, StepRecord
 from bertjax.train.state import TrainState
+from bertjax.trials.results import JsonResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TrialInputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrialResult:
+class TrialResult(JsonResult):
   """Scores of the parameters of a trial that are best on dev.
 
   Attributes:
@@ -54,46 +55,27 @@ class TrialResult:
     dev: their scores on dev.
     test: their scores on test.
     train_loss: mean loss over the last tenth of the steps.
-    curve: (step, scores on dev) of every evaluation.
+    curve: the `step` of every evaluation, with its scores on dev.
   """
 
   best_step: int
   dev: Scores
   test: Scores
   train_loss: float
-  curve: tuple[tuple[int, Scores], ...]
-
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of the trial's `result.json`."""
-    return {
-      "best_step": self.best_step,
-      "dev": dict(self.dev),
-      "test": dict(self.test),
-      "train_loss": self.train_loss,
-      "curve": [{"step": step, **scores} for step, scores in self.curve],
-    }
+  curve: tuple[Scores, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class DivergedTrial:
-  """The result of a trial whose loss became NaN or infinite."""
+class DivergedTrial(JsonResult):
+  """The result of a trial whose loss became NaN or infinite: the message."""
 
-  message: str
-
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of the trial's `result.json`."""
-    return {"diverged": self.message}
+  diverged: str
 
 
 def read_result(saved: Mapping[str, Any]) -> TrialResult | DivergedTrial:
   """Return the result whose `to_json` was saved."""
-  if "diverged" in saved:
-    return DivergedTrial(saved["diverged"])
-  curve = []
-  for point in saved["curve"]:
-    scores = dict(point)
-    curve.append((scores.pop("step"), scores))
-  return TrialResult(**{**saved, "curve": tuple(curve)})
+  kind = DivergedTrial if "diverged" in saved else TrialResult
+  return kind.from_json(saved)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +134,7 @@ class _KeepBest(Hook):
     self._metric = config.metric
     count = min(config.evaluations, inputs.steps)
     self._due = {inputs.steps * (i + 1) // count for i in range(count)}
-    self.curve: list[tuple[int, Scores]] = []
+    self.curve: list[Scores] = []
     self.params: Any = None
     self.step = 0
     self.scores: Scores | None = None
@@ -162,7 +144,7 @@ class _KeepBest(Hook):
 
   def run(self, state: TrainState, info: StepInfo) -> None:
     scores = evaluate(self._inputs.programs, state.params, self._inputs.dev)
-    self.curve.append((info.step, scores))
+    self.curve.append({"step": info.step, **scores})
     best = self.scores
     if best is None or rank(scores, self._metric) > rank(best, self._metric):
       # A copy, because the next step consumes the state.

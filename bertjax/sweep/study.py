@@ -15,8 +15,9 @@ from bertjax.config import (
 )
 from bertjax.config.fields import drop_unread, unread
 from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.statistics import Summary, paired, summarize
-from bertjax.trials.store import VERSION, Trial, check_version
+from bertjax.trials.store import Trial
 
 # The only part of the config in which arms may differ.
 _FREE = "objective"
@@ -27,7 +28,7 @@ Summaries = Mapping[str, Mapping[str, Summary]]
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepResult:
+class SweepResult(JsonResult):
   """The comparison of the arms, the content of `results.json`.
 
   Attributes:
@@ -45,30 +46,7 @@ class SweepResult:
 
   def to_json(self) -> dict[str, Any]:
     """Return the JSON of a results file."""
-    return {
-      "version": VERSION,
-      "baseline": self.baseline,
-      "seeds": list(self.seeds),
-      "arms": _to_json(self.arms),
-      "differences": _to_json(self.differences),
-    }
-
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "SweepResult":
-    """Read what `to_json` returned.
-
-    Raises:
-      ValueError: `saved` has a newer version.
-    """
-    check_version("the results of a sweep", saved)
-    arms, differences = (
-      {
-        arm: {name: Summary.from_json(each) for name, each in values.items()}
-        for arm, values in saved[part].items()
-      }
-      for part in ("arms", "differences")
-    )
-    return cls(saved["baseline"], tuple(saved["seeds"]), arms, differences)
+    return {"version": VERSION, **super().to_json()}
 
 
 def make_trials(config: SweepConfig) -> list[Trial]:
@@ -181,7 +159,7 @@ def _cells(arms: Summaries, metrics: Sequence[str]) -> list[list[str]]:
     [
       arm,
       *(
-        cell(values[metric].to_json() if metric in values else None)
+        cell(vars(values[metric]) if metric in values else None)
         for metric in metrics
       ),
     ]
@@ -195,7 +173,7 @@ def _by_seed(differences: Summaries) -> list[list[str]]:
       arm,
       metric,
       *(f"{value:+.4f}" for value in summary.values),
-      cell(summary.to_json(), "+"),
+      cell(vars(summary), "+"),
     ]
     for arm, by_metric in differences.items()
     for metric, summary in by_metric.items()
@@ -216,10 +194,3 @@ def _merged(
     nested = isinstance(value, Mapping) and name in merged
     merged[name] = _merged(merged[name], value) if nested else value
   return merged
-
-
-def _to_json(summaries: Summaries) -> dict[str, Any]:
-  return {
-    arm: {name: each.to_json() for name, each in values.items()}
-    for arm, values in summaries.items()
-  }

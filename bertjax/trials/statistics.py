@@ -4,13 +4,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from bertjax.trials.results import JsonResult
+
 
 @dataclasses.dataclass(frozen=True)
-class Summary:
+class Summary(JsonResult):
   """Values of several seeds.
 
   Attributes:
@@ -22,15 +23,6 @@ class Summary:
   mean: float
   std: float | None
   values: tuple[float, ...]
-
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file."""
-    return {"mean": self.mean, "std": self.std, "values": list(self.values)}
-
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "Summary":
-    """Read what `to_json` returned."""
-    return cls(saved["mean"], saved["std"], tuple(saved["values"]))
 
   def __str__(self) -> str:
     return f"{self.mean:.4f}" + (

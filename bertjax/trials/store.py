@@ -16,11 +16,10 @@ from typing import Any
 from bertjax import files
 from bertjax.config import FinetuneConfig, ModelConfig, SweepConfig, renamed
 from bertjax.config.fields import before_path
+from bertjax.trials.results import VERSION, check_version
 
 # Folder of the trial → its result, JSON-able.
 RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
-# Version of the JSON of results; files of version 1 may lack the key.
-VERSION = 1
 
 # How many differing fields an error message names.
 _SHOWN = 3
@@ -91,20 +90,6 @@ class TrialStore:
         },
       )
     return result
-
-
-def check_version(path: str | pathlib.Path, saved: Mapping[str, Any]) -> None:
-  """Refuse results of a newer version.
-
-  Raises:
-    ValueError: `saved`, the content of `path`, is newer than VERSION.
-  """
-  version = saved.get("version", 1)
-  if version != VERSION:
-    raise ValueError(
-      f"{path} has version {version}, and this bertjax reads {VERSION}; "
-      "install the bertjax that wrote it, or give another folder"
-    )
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -5,8 +5,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -100,24 +99,9 @@ class TaskData:
   splits: Mapping[str, TaskBatches]
 
 
-class ReadTask(Protocol):
-  """The reader of a kind of fine-tuning data."""
-
-  def __call__(
-    self, config: TaskConfig, tokenizer: Tokenizer, seq_length: int
-  ) -> TaskData:
-    """Read, split and encode the data of a task.
-
-    Args:
-      config: says which data.
-      tokenizer: of the encoder.
-      seq_length: length of a row.
-
-    Raises:
-      ValueError: the data or a field of `config` cannot be used; one line
-        that says what to give instead.
-    """
-    ...
+# (config, tokenizer of the encoder, length of a row) → the data, split and
+# encoded. It raises a ValueError if the data or the config cannot be used.
+ReadTask = Callable[[TaskConfig, Tokenizer, int], TaskData]
 
 
 def order(count: int, *key: int) -> np.ndarray:

@@ -59,7 +59,7 @@ class Bench:
       dev=dev,
       test={"accuracy": TEST[learning_rate] - seed / 100, "loss": 1.0},
       train_loss=0.1,
-      curve=((10, dev),),
+      curve=({"step": 10, **dev},),
     )
     return TrialRun(result, f"params of {learning_rate} {seed}")
 

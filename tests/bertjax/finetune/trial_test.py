@@ -133,7 +133,7 @@ def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
 
   monkeypatch.setattr(trial, "evaluate", judge)
   run = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=3)
-  assert [step for step, _ in run.result.curve] == [20, 40, 60]
+  assert [point["step"] for point in run.result.curve] == [20, 40, 60]
   result = run.result
   assert result.best_step == 40
   assert (result.dev["accuracy"], result.test["accuracy"]) == (0.9, 0.1)
@@ -192,9 +192,7 @@ def test_every_mesh_learns_the_same():
     inputs = make_inputs(config, devices)
     runs.append(run_trial(inputs, config, learning_rate=1e-3, seed=0))
   for run in runs[1:]:
-    for (_, left), (_, right) in zip(
-      runs[0].result.curve, run.result.curve, strict=True
-    ):
+    for left, right in zip(runs[0].result.curve, run.result.curve, strict=True):
       assert abs(left["loss"] - right["loss"]) < 1e-4
 
 
