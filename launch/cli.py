@@ -26,7 +26,7 @@ INTERRUPTED = 130
 _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
 # Takes the error and the exit code; None leaves the code to the hook.
 ExitHook = Callable[[BaseException | str, int | None], NoReturn]
-# Both are empty, but in one of several processes: its index, and how it exits.
+# Index of this process, and how it exits; empty in a run of one process.
 _process_index: list[int] = []
 _exit_hook: list[ExitHook] = []
 
@@ -41,8 +41,8 @@ def run(
 
   Args:
     main: as `absl.app.run` calls it.
-    passes_on: name of a flag; where it is given, unknown flags are no mistake
-      but reach `main`.
+    passes_on: name of a flag; if the user gives it, unknown flags are passed
+      to `main` and are no mistake.
     takes_rest: whether the arguments after a `--` reach `main`.
   """
   _disable_missing_tpu()
@@ -116,7 +116,7 @@ class StopSync(Protocol):
     ...
 
   def close(self) -> None:
-    """End what listens to the other processes."""
+    """Stop listening to the other processes."""
 
 
 class Signals:
@@ -184,8 +184,8 @@ def _disable_missing_tpu() -> None:
   """
   if "JAX_PLATFORMS" in os.environ or not importlib.util.find_spec("libtpu"):
     return
-  # TPUs have accel or vfio, by their generation; the others are GPUs (dxg is
-  # that of WSL).
+  # A TPU is accel* or vfio*, by its generation; the others are GPUs (dxg is a
+  # GPU in WSL).
   devices = ("accel*", "vfio*", "nvidia*", "kfd", "dxg")
   if any(glob.glob(f"/dev/{name}") for name in devices):
     return
@@ -231,7 +231,7 @@ def _refuse_renamed(argv: Sequence[str]) -> None:
 
 
 def _fix(argv: Sequence[str], text: str) -> str:
-  """Return what to give for the flag whose last name is in `text`, if known."""
+  """Return the new flag for an old one whose last name is in `text`."""
   for argument in argv:
     name = argument.lstrip("-").partition("=")[0]
     other = renamed.instead(name)

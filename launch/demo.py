@@ -46,8 +46,8 @@ class Probe(NamedTuple):
   """A fine-tuning comparison of both arms.
 
   Attributes:
-    folder: where its results are, below the output folder.
-    labels: how many labels it trains on, in words.
+    folder: folder of its results, below the output folder.
+    labels: number of labels that it trains on, in words.
     config: makes its config.
   """
 
@@ -263,7 +263,7 @@ def _times(summary: Mapping[str, Any]) -> str:
 
 
 def _fill_mask(bundle: str) -> None:
-  """Show what the model fills in, and the command that asks it more."""
+  """Print the tokens that the model fills in, and a command to try more."""
   (guesses,) = predict.fill_mask(bundle, FILL_MASK)
   console = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
   console.print(f"\n{FILL_MASK}")
@@ -271,7 +271,7 @@ def _fill_mask(bundle: str) -> None:
     "  " + ", ".join(f"{g.text} {g.probability:.0%}" for g in guesses)
   )
   console.print(
-    "\nNext, ask it yourself:\n"
+    "\nTry it yourself:\n"
     f"  {_python()} -m launch.predict --task=fill_mask "
     f"--bundle={bundle} \\\n"
     f'    --text="Raise an [MASK] if the file does not exist."'
@@ -286,8 +286,10 @@ def _python() -> str:
 
 
 def define_flags() -> None:
-  """Define the flags of this command; not at import, as others call `run`."""
-  flags.DEFINE_string("output", "runs/demo", "The folder of everything made.")
+  """Define the flags; not at import, because others call `run`."""
+  flags.DEFINE_string(
+    "output", "runs/demo", "Folder for the store, the models and the results."
+  )
 
 
 def main(_: Sequence[str]) -> None:

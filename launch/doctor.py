@@ -63,7 +63,7 @@ def define_flags() -> None:
 
 
 def main(_: Sequence[str]) -> None:
-  """Check the store of the flag."""
+  """Check the store of --store."""
   path = flags.FLAGS.store
   if bad := run(path):
     raise ValueError(

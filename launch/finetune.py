@@ -98,21 +98,21 @@ def _report(
 
 
 def define_flags() -> None:
-  """Define the flags of this command; not at import, as others call `run`."""
+  """Define the flags; not at import, because others call `run`."""
   config_flags.DEFINE_config_file(
-    "config", None, "The config file, as configs/finetune.py:task=stdlib."
+    "config", None, "Config file, for example configs/finetune.py:task=stdlib."
   )
   flags.DEFINE_string(
-    "bundle", None, "The folder of a pre-trained bundle.", required=True
+    "bundle", None, "Folder of a pre-trained bundle.", required=True
   )
   flags.DEFINE_string(
-    "workdir", None, "The folder of results and model.", required=True
+    "workdir", None, "Folder for the results and the model.", required=True
   )
   flags.DEFINE_enum(
     "init",
     "bundle",
     checks.INITS,
-    "Start from the bundle's parameters, or from random ones.",
+    "Initial parameters: those of the bundle, or random ones (scratch).",
   )
   flags.mark_flag_as_required("config")
   start_up.define_flags()

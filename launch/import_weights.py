@@ -110,7 +110,7 @@ def run(
 def _details(
   root: pathlib.Path, loaded: Loaded, new: Sequence[str], seed: int
 ) -> bundles.Details:
-  """Return the details that the folder was exported with, or what is known."""
+  """Return the details of the exported model, or those that can be known."""
   # Nothing in a foreign folder says whether its pooler is trained. It mostly
   # is; --new=pooler says that it is not.
   before = read_provenance(root / WEIGHTS) or bundles.Details(
@@ -120,7 +120,7 @@ def _details(
   return dataclasses.replace(
     before,
     pooler_trained=before.pooler_trained and has_pooler and "pooler" not in new,
-    # The scores of heads that are replaced do not hold any more.
+    # Scores are not those of the new heads.
     evaluation={} if new else before.evaluation,
     source={
       "folder": root.resolve().name,

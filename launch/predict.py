@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a pre-trained bundle to fill in [MASK], or a fine-tuned one its task.
+"""Fill in [MASK] with a pre-trained bundle, or apply a fine-tuned model.
 
     python -m launch.predict --task=fill_mask --bundle=DIR \
       --text="Return a new [MASK] object."
@@ -85,13 +85,13 @@ def answer(
 
   Args:
     bundle: folder of the fine-tuned model.
-    texts: what it reads.
-    verb: what it is asked to do; None takes the verb of its task.
-    top_k: answers to return for each text, at most.
+    texts: texts to read.
+    verb: verb that the model's task must have; None allows any.
+    top_k: largest number of answers for each text.
 
   Raises:
-    ValueError: `bundle` is not a fine-tuned model, does not do what `verb`
-      says, or reads pairs of texts.
+    ValueError: `bundle` is not a fine-tuned model, has another verb, or reads
+      pairs of texts.
   """
   _check_count("top_k", top_k)
   finetuned = load_finetuned(bundle, tasks.TASKS)
@@ -194,19 +194,21 @@ def _show(text: str, columns: Sequence[str], answers: Sequence[Answer]) -> None:
 
 
 def define_flags() -> None:
-  """Define the flags of this command; not at import, as others call it."""
+  """Define the flags; not at import, because others call `answer`."""
   flags.DEFINE_enum(
-    "task", None, (FILL_MASK, *VERBS), "What to ask the model.", required=True
+    "task", None, (FILL_MASK, *VERBS), "Task of the model.", required=True
   )
-  flags.DEFINE_string("bundle", None, "The folder of a bundle.", required=True)
+  flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
   flags.DEFINE_multi_string(
-    "text", [], f"A text to read; with {FILL_MASK} it contains {MASK}."
+    "text",
+    [],
+    f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
   )
-  flags.DEFINE_integer("top_k", 5, "The number of answers to show.")
+  flags.DEFINE_integer("top_k", 5, "Largest number of answers to show.")
 
 
 def main(_: Sequence[str]) -> None:
-  """Answer as the flags say."""
+  """Print the answers to the texts of the flags."""
   values = flags.FLAGS
   run(values.task, values.bundle, values.text, values.top_k)
 

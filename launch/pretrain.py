@@ -46,7 +46,7 @@ def run(
   """Train up to `config.steps`, evaluate, and write the bundle.
 
   Args:
-    config: the run's, as the user gave it; `launch.run.resolve` fills it in.
+    config: config as the user gave it; `launch.run.resolve` completes it.
     workdir: folder of the run; a run that was begun there is resumed.
     bundle: folder of the bundle; None is `bundle` in the workdir.
 
@@ -55,7 +55,7 @@ def run(
     values), `tokens_per_second`, `seconds` of this call, `bundle`, `workdir`.
 
   Raises:
-    ValueError: a mistake of the user's, or a loss of nan.
+    ValueError: the user's mistake, or a loss of nan.
     SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()

@@ -61,7 +61,7 @@ def run(
     command: module of the launcher, and its flags.
     processes: number of processes.
     devices_per_process: number of virtual CPU devices of each process.
-    grace: seconds that the others get once a process has failed.
+    grace: seconds that the others get to exit once a process has failed.
 
   Raises:
     ValueError: a number is below 1, or there is no such launcher.
@@ -88,7 +88,7 @@ def check(command: Sequence[str], processes: int, devices: int) -> None:
   """Check the command and the numbers.
 
   Raises:
-    ValueError: one of them is wrong.
+    ValueError: a number is below 1, or there is no such launcher.
   """
   if processes < 1 or devices < 1:
     raise ValueError(
@@ -268,7 +268,9 @@ def define_flags() -> None:
     "devices_per_process", 4, "Virtual CPU devices of each process."
   )
   flags.DEFINE_float(
-    "grace", 15.0, "Seconds that the others get once a process has failed."
+    "grace",
+    15.0,
+    "Seconds that the other processes get to exit once one has failed.",
   )
 
 

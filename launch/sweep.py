@@ -60,11 +60,11 @@ def run(config: SweepConfig, workdir: str) -> SweepResult:
 def run_trial(
   config: SweepConfig, trial: Trial, folder: pathlib.Path
 ) -> dict[str, float]:
-  """Pre-train and probe a trial; resume what `folder` has of it.
+  """Pre-train and probe a trial; resume it if `folder` has a part of it.
 
   Returns:
-    The probe's score on test, by which arms are compared, and metrics of
-    validation, which each arm has on rows of its own objective.
+    The probe's score on test, which compares arms, and validation metrics,
+    which each arm has on rows of its own objective.
   """
   trained = pretrain.run(
     study.pretrain_config(
@@ -89,9 +89,8 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   """Check every arm and the probe.
 
   Returns:
-    The config with the number of packed examples a row filled in, because each
-    arm would choose it from the lengths of its own examples; and the identity
-    of the sweep.
+    The config and the identity of the sweep. The config has the number of
+    packed examples a row, which each arm would otherwise choose for itself.
 
   Raises:
     ValueError: a field of the config cannot be used.
@@ -117,7 +116,7 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   finetune.load_data(
     config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
   )
-  # Seeds may be added, and the objective is what arms differ in.
+  # Seeds may be added, and arms differ in the objective.
   shared = {
     name: value
     for name, value in parts[0].identity.items()
@@ -138,19 +137,19 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
 
 
 def define_flags() -> None:
-  """Define the flags of this command; not at import, as others call `run`."""
+  """Define the flags; not at import, because others call `run`."""
   config_flags.DEFINE_config_file(
-    "config", None, "The config file, as configs/sweeps/nsp.py."
+    "config", None, "Config file, for example configs/sweeps/nsp.py."
   )
   flags.DEFINE_string(
-    "workdir", None, "The folder of trials and results.", required=True
+    "workdir", None, "Folder for the trials and the results.", required=True
   )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
-  """Run the sweep that the flags say."""
+  """Run the sweep of the flags."""
   values = flags.FLAGS
   start_up.start({}, several=False)
   run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)

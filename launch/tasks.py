@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of fine-tuning data: the reader of each and the task that it is for."""
+"""Kinds of fine-tuning data, each with its reader and its task."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -41,7 +41,7 @@ from bertjax.trials.store import Trial, TrialStore, write_json
 # Fields that say where and how a step is computed. They may change between
 # runs of one arm (law 10).
 COMPUTE_FIELDS = ("mesh", "compute", "evaluation_batch_size")
-# Fields that say which trials there are, and the data, whose hashes count.
+# Fields that choose the trials or name the data, whose hashes are compared.
 _FREE_FIELDS = (
   *COMPUTE_FIELDS,
   "learning_rates",
@@ -95,8 +95,8 @@ class Arm:
   Attributes:
     task: kind of task.
     data: its examples.
-    info: the pre-trained bundle. An arm from "scratch" has its shape and its
-      tokenizer, and not its parameters.
+    info: the pre-trained bundle. An arm from "scratch" takes its shape and its
+      tokenizer, but not its parameters.
     config: how to train.
     init: "bundle" or "scratch".
     tokenizer_sha256: hash of the tokenizer's files.
@@ -159,7 +159,7 @@ class Arm:
     return result
 
   def make_inputs(self) -> TrialInputs:
-    """Make the programs, and place the splits that are evaluated."""
+    """Make the programs, and put dev and test on the devices."""
     programs = make_programs(
       self.task,
       len(self.data.labels),

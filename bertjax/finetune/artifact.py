@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A fine-tuned model on disk: a bundle with a record of its head."""
+"""A fine-tuned model on disk: a bundle that records its head."""
 
 import dataclasses
 import pathlib
@@ -21,7 +21,7 @@ from bertjax.finetune.task import FinetuneTask, Head
 
 @dataclasses.dataclass(frozen=True)
 class FinetunedModel:
-  """A model that answers the questions of its task.
+  """A fine-tuned model in memory.
 
   Attributes:
     task: kind of task.
@@ -78,11 +78,12 @@ def load_finetuned(
 
   Args:
     path: folder of its bundle.
-    tasks: {name: task}, the tasks that it may be of.
+    tasks: {name: task}; the model's task must be one of them.
     compute: how to compute; None is float32.
 
   Raises:
-    ValueError: `path` is no bundle, a damaged one, or not of one of `tasks`.
+    ValueError: `path` is not a bundle, is damaged, or has a task that is not
+      in `tasks`.
   """
   info = read_bundle_info(path)
   if info.details.task is None:
@@ -95,7 +96,7 @@ def load_finetuned(
   if task is None:
     raise ValueError(
       f"{path} is a {head.architecture} of task {head.task!r}; known here "
-      f"are {', '.join(tasks)}. launch.export takes it back to transformers"
+      f"are {', '.join(tasks)}. launch.export converts it for transformers"
     )
   model = task.make_model(
     info.model,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a fine-tuning run that are made before it starts."""
+"""Checks of a fine-tuning run before it starts."""
 
 import math
 
@@ -28,13 +28,13 @@ def check_config(
 
   Args:
     config: how to train.
-    task: what is learned.
+    task: kind of task.
     encoder: shape of the encoder.
     vocab_size: number of tokens of the tokenizer.
 
   Raises:
     ValueError: a field has a value that cannot be used; the message says
-      which values can.
+      which values can be.
   """
   check_types(config)
   check_read(config)
@@ -92,13 +92,13 @@ def check_shards(config: FinetuneConfig, shards: int) -> None:
 
 
 def check_init(init: str) -> None:
-  """Refuse an unknown start.
+  """Refuse an unknown `init`.
 
   Raises:
     ValueError: `init` is not in INITS.
   """
   if init not in INITS:
-    raise ValueError(f"init={init!r}; give one of {INITS}")
+    raise ValueError(f"init={init!r}; give one of {', '.join(INITS)}")
 
 
 def num_steps(config: FinetuneConfig, num_examples: int) -> int:

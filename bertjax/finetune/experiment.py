@@ -23,13 +23,13 @@ from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
 
 Result = TrialResult | DivergedTrial
-# Gets a trial, its result and its seconds, which are 0 if it was done before.
+# Takes a trial, its result and its seconds: 0 if an earlier call finished it.
 Report = Callable[[Trial, Result, float], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate(JsonResult):
-  """A learning rate and the metric on dev; None if one of its runs diverged."""
+  """A learning rate, and its metric on dev: None if a run diverged."""
 
   learning_rate: float
   dev: Summary | None
@@ -42,11 +42,11 @@ class ExperimentResult(JsonResult):
   Attributes:
     learning_rate: the rate that is best on dev.
     selection: every rate that was tried.
-    metric: score that dev was judged by.
-    seeds: seeds of the runs, the order of all values.
+    metric: score that chose the rate and the best steps on dev.
+    seeds: seeds of the runs, in the order of all values.
     best_steps: the best step of each run.
-    dev: {score: summary over the seeds}.
-    test: the same on test.
+    dev: {score: summary over the seeds} on dev.
+    test: {score: summary over the seeds} on test.
   """
 
   learning_rate: float

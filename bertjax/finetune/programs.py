@@ -45,8 +45,8 @@ class Programs:
   """Compiled functions of one task, architecture and schedule.
 
   Attributes:
-    task: what is learned.
-    mesh: where the functions run.
+    task: kind of task.
+    mesh: devices of the functions.
     abstract: shapes and shardings of the state.
     initialize: seed → fresh state.
     train_step: (state, batch, seed of dropout) → (state, metrics).
@@ -81,12 +81,12 @@ def make_programs(
   compiled once per process.
 
   Args:
-    task: what is learned.
+    task: kind of task.
     num_labels: number of classes.
-    encoder: shape of the encoder; its dropout rates are those of `config`.
+    encoder: shape of the encoder; `config` replaces its dropout rates.
     config: how to train.
     steps: number of steps of every run, for the schedule.
-    mesh: where to run.
+    mesh: devices to run on.
 
   Raises:
     ValueError: the mesh does not divide the parameters, or does not have the

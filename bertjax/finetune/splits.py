@@ -31,7 +31,7 @@ class Split:
 
 
 def make_split(batches: Iterable[Batch], programs: Programs) -> Split:
-  """Place the batches of a split.
+  """Put the batches of a split on the devices.
 
   Raises:
     ValueError: the first batch is not what the task declares.

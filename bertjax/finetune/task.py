@@ -38,8 +38,8 @@ class FinetuneTask:
   the rows of the batch as first axis.
 
   Attributes:
-    name: of the task, as the artifact records it.
-    verb: of `launch.predict --task`.
+    name: name of the task, as the artifact records it.
+    verb: value of `launch.predict --task` that asks for this task.
     architecture: class of transformers with the same head. Which parameters a
       head has, and that they are made anew, `model/parameters.py` says.
     pools: whether the model reads `pooling`.
@@ -47,12 +47,12 @@ class FinetuneTask:
     make_model: (encoder config, compute config, num_labels=, pooling=) → the
       module that maps encoder features to outputs.
     coefficients: {name of a loss: its factor in the total}.
-    weights: global batch → the weight of each of these losses.
+    weights: global batch → the weight that divides each of `coefficients`.
     losses: (outputs, batch) → {name: (sum, weight)}; names beyond
       `coefficients` are only reported.
     scores: (outputs, rows) of a whole split on the host → its scores.
-    metrics: the scores that dev may be judged by. Larger is better. Studies
-      report the first one.
+    metrics: the scores that may select parameters on dev. Larger is better.
+      Studies report the first one.
     columns: {header of a result table: (split, score)}.
     answer_columns: headers of the cells of an answer.
     answers: (outputs, rows, labels, tokens) on the host → for each row its
@@ -84,17 +84,18 @@ class FinetuneTask:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-  """What a fine-tuned model adds to its encoder, as its bundle records it.
+  """The head of a fine-tuned model, as its bundle records it.
 
   Attributes:
-    name: of the data.
+    name: name of the data.
     labels: name of each class; empty where outputs are not classes.
     pooling: how an example becomes one vector; "" where nothing is pooled.
     seq_length: tokens that an example is truncated to.
     pair: whether an example is a pair of texts.
     architecture: class of transformers with the same head.
-    task: name of the `FinetuneTask`; "" in a record that is older than the
-      field, or imported: the first task of this architecture then.
+    task: name of the `FinetuneTask`. It is "" in records that are older than
+      the field and in imported models; they have the first task of their
+      architecture.
   """
 
   name: str

@@ -33,7 +33,7 @@ class SweepResult(JsonResult):
 
   Attributes:
     baseline: arm that is subtracted from the others.
-    seeds: seeds of the runs, the order of all values.
+    seeds: seeds of the runs, in the order of all values.
     arms: summaries of each arm.
     differences: summaries of the paired differences to the baseline, for each
       other arm.
@@ -74,7 +74,7 @@ def make_trials(config: SweepConfig) -> list[Trial]:
       )
   if config.pretrain.seed:
     raise ValueError(
-      f"pretrain.seed={config.pretrain.seed} is not read: the trials count up "
+      f"pretrain.seed={config.pretrain.seed} has no effect: trials count up "
       "from seed; give that, and leave pretrain.seed at 0"
     )
   runs = [_merged_config(config, arm, config.seed) for arm in config.arms]

@@ -38,7 +38,8 @@ class TrialStore:
 
   Args:
     folder: gets `identity.json` and `trials/NAME/` for each trial.
-    identity: JSON-able; what all trials share and their results depend on.
+    identity: JSON-able values that all trials share and that their results
+      depend on.
 
   Raises:
     ValueError: the folder belongs to another identity (law 10). The message
@@ -126,7 +127,7 @@ def _refuse_change(
 
 
 def _before(name: str) -> Any:
-  """Return what trials did before there was the field (law 10)."""
+  """Return the value that trials had before the field existed (law 10)."""
   head, _, rest = name.partition(".")
   if head == "encoder":
     found = before_path(ModelConfig, rest)

@@ -20,7 +20,7 @@ class TaskBatches:
   Args:
     features: the encoder's features, one row for each example.
     targets: the target record of the task, with the same rows. Padding rows
-      are zeros in every array, so a weight must say what counts.
+      are zeros in every array, so the record needs a weight.
 
   Raises:
     ValueError: there is no example.
@@ -87,7 +87,7 @@ class TaskData:
   """The data of a task, ready for a model.
 
   Attributes:
-    name: of the data, such as the stem of a file's name.
+    name: name of the data, such as the stem of a file's name.
     labels: name of each class; empty where outputs are not classes.
     pair: whether an example is a pair of texts.
     splits: "train", "dev" and "test".

@@ -24,7 +24,7 @@ from data_pipelines.tasks.classification import (
   make_reader,
 )
 
-# Nobody can tell the package of "Return x.".
+# A text as short as "Return x." does not tell its package.
 _MIN_WORDS = 5
 _BLANK = "_"
 # A shorter name ("re") is a part of too many words to be blanked in them.
@@ -91,7 +91,7 @@ def mask_names(docstring: Docstring) -> str:
   names = [rf"\b{re.escape(part)}\b" for part in (package, *path)]
   if len(package) >= _MIN_INFIX:
     names[0] = re.escape(package)
-  # A text calls the module `_bootstrap` also `bootstrap`.
+  # Texts may write `bootstrap` for the module `_bootstrap`.
   names += [
     rf"\b{re.escape(part.strip('_'))}\b" for part in path if part.strip("_")
   ]

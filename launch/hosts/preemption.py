@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stop all processes before the same step when one of them gets a signal.
 
-A step is one computation of all processes: a process that leaves alone breaks
-it for the others. So a process that receives a signal tells the others; every
-process holds before its next step and says which step that is; all of them then
-stop before the step after the furthest. This happens on threads, because the
+A step is one computation of all processes, which breaks if one leaves alone. So
+a process that receives a signal tells the others. Every process then holds
+before its next step and announces that step, and all of them stop before the
+step after the furthest. This happens on threads, because the
 main thread may be waiting for a step that another process has not begun.
 """
 
@@ -84,5 +84,5 @@ class PreemptionSync:
 
 
 def make_preemption_sync() -> PreemptionSync | None:
-  """Return how the processes of this run stop together; None for one alone."""
+  """Return the stop request of this run; None if it has one process."""
   return PreemptionSync() if multihost.process_count() > 1 else None

@@ -4,8 +4,8 @@
 
 That runtime aborts a process whose peers do not come, without saying which. So
 the processes first meet by plain TCP at the address that the runtime will use:
-each sends its index and what it is about to run; process 0 waits for all,
-compares, and sends everyone the verdict. Only then JAX gets the address.
+each sends its index and facts of its run; process 0 waits for all, compares the
+facts, and sends everyone the verdict. Only then does JAX get the address.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from typing import Any
 
 from bertjax.parallel.multihost import describe_differences
 
-# Never changes: another version of the code has to be named, not ignored.
+# Must never change: a process with other code is to be named, not ignored.
 _GREETING = "bertjax roll call"
 _RETRY_SECONDS = 0.3
 _LINE_SECONDS = 10.0
@@ -73,7 +73,7 @@ class Place:
 
 
 def meet(place: Place, facts: Mapping[str, Any], seconds: float) -> None:
-  """Return when all processes are there and about to run the same.
+  """Return when all processes are there with equal facts.
 
   Args:
     place: the place of this process.
@@ -82,7 +82,7 @@ def meet(place: Place, facts: Mapping[str, Any], seconds: float) -> None:
 
   Raises:
     Refused: the processes differ in facts, count, or have the same index.
-    Absent: not all came; says how many did and which are missing.
+    Absent: not all came; the message names the missing ones.
   """
   mine = {
     "greeting": _GREETING,

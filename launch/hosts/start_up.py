@@ -6,7 +6,7 @@ The same command runs on every host. Which process it is comes from three flags,
 or from what JAX finds in the environment (Cloud TPU, GKE, Slurm, Open MPI). A
 run of one process starts the runtime as well, on a port of its own loopback,
 which takes 15 ms and leaves one path through the code. Call `start` before
-anything asks JAX for a device. `launch/hosts/README.md` shows the whole.
+anything asks JAX for a device. `launch/hosts/README.md` has the whole protocol.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from launch.hosts.rendezvous import Place
 HEARTBEAT_SECONDS = 30
 SHUTDOWN_SECONDS = 20
 INITIALIZATION_SECONDS = 30
-_ABORT_SECONDS = 10  # after INITIALIZATION_SECONDS, by the runtime itself
+_ABORT_SECONDS = 10  # until the runtime aborts, after INITIALIZATION_SECONDS
 STARTUP_SECONDS = 50
 ROOT = pathlib.Path(__file__).parents[2]
 _ROOMS = ("bertjax", "data_pipelines", "configs", "launch")

@@ -39,7 +39,7 @@ def define_flags() -> None:
   """Define the flags."""
   flags.DEFINE_string("kind", None, f"What to write: {', '.join(KINDS)}.")
   flags.DEFINE_string(
-    "output", None, "File to write; without it, to standard output."
+    "output", None, "File to write; if not given, standard output."
   )
   flags.DEFINE_string(
     "topology", None, "Topology of each slice, for example v5e:16x16."
@@ -67,7 +67,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     "service_account",
     "",
-    "Account that may use the bucket (jobset: of Kubernetes; tpu_vm).",
+    "Service account that may use the bucket (jobset: of Kubernetes; tpu_vm).",
   )
   flags.DEFINE_string("image", None, "Image that has bertjax (jobset).")
   flags.DEFINE_string("queue", "", "LocalQueue of Kueue (jobset).")
@@ -76,7 +76,7 @@ def define_flags() -> None:
     "zone", None, "Zone of the TPU VMs, for example us-west4-a (tpu_vm)."
   )
   flags.DEFINE_string(
-    "project", "", "Cloud project; without it, that of gcloud (tpu_vm)."
+    "project", "", "Cloud project; if not given, that of gcloud (tpu_vm)."
   )
   flags.mark_flag_as_required("kind")
 

@@ -33,7 +33,7 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 ROWS = 10
 SEQ_LENGTH = 128
 SEED = 0
-# What a token that was chosen for prediction becomes.
+# How a token that is to be predicted is shown to the model.
 _BECOMES = {
   masking.MASK: "mask",
   masking.RANDOM: "random",

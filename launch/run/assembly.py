@@ -22,8 +22,8 @@ from launch.run.phase import PhaseRun, make_phase
 from launch.run.resolve import Resolved, fill_vocabulary, resolve
 from launch.run.stores import OpenStores, open_stores
 
-# A run may continue from a bundle whose model differs in these: they change no
-# trained weight.
+# A run may continue from a bundle whose model differs in these fields, because
+# they change no trained parameter.
 _FREE_FIELDS = frozenset(
   (
     "hidden_dropout_rate",
@@ -71,7 +71,7 @@ class RunSpec:
     return next(phase for phase in self.phases if step <= phase.stop)
 
   def describe_stores(self) -> dict[str, Any]:
-    """Return what a bundle says of the stores; see `OpenStores.describe`."""
+    """Return the stores' fields of a bundle; see `OpenStores.describe`."""
     return self.stores.describe(
       [(phase.stop - phase.start, phase.rows) for phase in self.phases]
     )
@@ -81,7 +81,7 @@ def assemble(config: PretrainConfig) -> RunSpec:
   """Open, check and build everything; compile nothing, write nothing.
 
   Raises:
-    ValueError: a mistake of the user's, in one line.
+    ValueError: the user's mistake, in one line.
   """
   stores = open_stores(config)
   tokenizer = tokenizers.load(stores.first.tokenizer_path)
@@ -120,7 +120,7 @@ def _check_origin(
     raise ValueError(
       f"init_from={origin.path} was trained with tokenizer {known[:12]} and "
       f"the store was made with {found[:12]}; prepare it with "
-      f"--tokenizer={origin.path}, and --extend_vocab=N for new pieces"
+      f"--tokenizer={origin.path}, and --extend_vocab=N for new tokens"
     )
   theirs, ours = to_mapping(origin.model), to_mapping(model)
   if extended and ours["vocab_size"] > theirs["vocab_size"]:
@@ -132,7 +132,7 @@ def _check_origin(
   ]
   if differ:
     raise ValueError(
-      f"init_from={origin.path} has another model than this run's "
-      f"{', '.join(f'{name}={ours[name]}' for name in differ)}; give "
+      f"init_from={origin.path} does not have this run's model."
+      f"{', model.'.join(f'{name}={ours[name]}' for name in differ)}; give "
       + " ".join(f"--config.model.{name}={theirs[name]}" for name in differ)
     )

@@ -25,8 +25,8 @@ def describe_config(spec: RunSpec, path: pathlib.Path) -> Iterator[str]:
   """Yield the fields of a run's config that are not the defaults.
 
   Args:
-    spec: of the run.
-    path: of the file that has all fields.
+    spec: parts of the run.
+    path: file that has all fields.
   """
   default, given, used = (
     multihost.flatten_fields(to_mapping(config))
@@ -48,8 +48,8 @@ def describe_mesh(program: Program, params: Any) -> Iterator[str]:
   """Yield a line on devices and mesh, and lines on dropout and ZeRO-1.
 
   Args:
-    program: of the run.
-    params: on the devices, or abstract.
+    program: program of the run.
+    params: parameters on the devices, or abstract ones.
   """
   mesh, config = program.mesh, program.config
   shape = " × ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
@@ -77,12 +77,12 @@ def describe_mesh(program: Program, params: Any) -> Iterator[str]:
 
 
 def describe_start(spec: RunSpec, start: int) -> Iterator[str]:
-  """Yield what a user may miss in a run that begins after step `start`."""
+  """Yield notes on what a run that begins after step `start` leaves out."""
   config = spec.config
   if not spec.phases[0].evaluation:
     yield "the store has no validation split: nothing is evaluated"
   if start:
-    yield f"going on from step {start} of {config.steps}"
+    yield f"resuming from step {start} of {config.steps}"
   first = config.profile.start_step
   if start >= first > 0:
     yield f"profile.start_step={first} is already done: nothing is traced"
@@ -129,7 +129,7 @@ def describe_values(values: Mapping[str, float]) -> list[str]:
 
 
 def make_flops_meter(spec: RunSpec) -> progress.Meter:
-  """Return what turns the metrics of a step into FLOPs, and the peak."""
+  """Return how to count the FLOPs of a step, and the peak of the devices."""
   predicted = pretraining.TOKEN_OBJECTIVE.loss  # weighs its predictions
 
   def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:

@@ -52,10 +52,10 @@ class Resolved:
   """A config without open choices.
 
   Attributes:
-    config: the run's, with vocabulary, packs and accumulation filled in; it
-      does not depend on the kind of the devices.
-    phases: the phases of `config`; in `config.compute` of each is the
-      attention kernel for its length on these devices.
+    config: config of the run with vocabulary, packs and accumulation filled
+      in; it does not depend on the kind of the devices.
+    phases: phases of `config`; the `compute.attention` of each is the kernel
+      for its length on these devices.
   """
 
   config: PretrainConfig
@@ -97,7 +97,7 @@ def resolve(
     devices: JAX devices of the whole mesh, real or of a topology.
 
   Raises:
-    ValueError: a mistake of the user's, in one line.
+    ValueError: the user's mistake, in one line.
   """
   model = fill_vocabulary(config.model, stores.vocab_size, origin)
   config = dataclasses.replace(config, model=model)

@@ -28,9 +28,9 @@ class Start(NamedTuple):
   """Where a run starts.
 
   Attributes:
-    state: the first step is trained on it.
-    record: what was saved beside the state; {} for a new run.
-    pooler_trained: whether a pair loss has reached the pooler before.
+    state: input of the first step.
+    record: record that was saved with the state; {} for a new run.
+    pooler_trained: whether a pair loss has reached the pooler.
   """
 
   state: TrainState

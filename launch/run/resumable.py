@@ -34,11 +34,11 @@ class Run:
   Args:
     spec: what the run is made of.
     folder: its workdir.
-    checkpoints: of the workdir; closed with the run.
+    checkpoints: checkpoints of the workdir, which the run closes.
     start: where the run starts.
 
   Attributes:
-    state: what the first step is trained on.
+    state: input of the first step.
     hooks: in the order that `loop.train` runs them.
     progress: prints the progress line.
   """
@@ -85,7 +85,7 @@ class Run:
     self.close()
 
   def close(self) -> None:
-    """Commit what is being saved, and close the files; once is enough."""
+    """Commit pending checkpoints and close the files; do so only once."""
     self._open.close()
 
   def phases(self) -> Iterator[PhaseRun]:
@@ -112,7 +112,7 @@ class Run:
     )
 
   def details(self, step: int) -> Details:
-    """Return what a bundle says of the run at `step`."""
+    """Return the details of a bundle of step `step`."""
     return Details(
       config=to_mapping(self._spec.config),
       step=step,
@@ -124,7 +124,7 @@ class Run:
     )
 
   def describe_start(self) -> None:
-    """Print what is known before the first step."""
+    """Print config, mesh and notes before the first step."""
     spec, step = self._spec, int(jax.device_get(self.state.step))
     self._say(console.describe_config(spec, self._folder / CONFIG))
     self._say(console.describe_mesh(spec.program, self.state.params))
@@ -156,7 +156,7 @@ class Run:
     self._checkpoints.save(state, step, record)
 
   def _memo(self, step: int) -> dict[str, Any]:
-    # Each process knows about the rows that it feeds; process 0 saves it all.
+    # Each process knows only its own rows; process 0 saves the facts of all.
     memo = self._phase.pipeline.memo(step)
     facts = merge_facts(multihost.all_gather("memo", memo["facts"]))
     return {**memo, "facts": facts}

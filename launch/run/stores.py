@@ -90,8 +90,8 @@ class OpenStores:
   ) -> list[dict[str, int]]:
     """Return the rows of each store in each phase, for the run's identity.
 
-    A store is known by its content, because it may be moved. A single store
-    has all rows: [] then.
+    Stores are identified by content, because folders may be moved. A run with
+    a single store has [].
     """
     if not self.is_mixture:
       return []
@@ -106,11 +106,11 @@ class OpenStores:
   def describe(
     self, rows_of_phases: Sequence[tuple[int, Mapping[str, int]]]
   ) -> dict[str, Any]:
-    """Return what a bundle says of the stores.
+    """Return the fields of a bundle's details that describe the stores.
 
     Args:
-      rows_of_phases: of each phase its steps, and the rows of each store in a
-        batch.
+      rows_of_phases: for each phase, the number of steps, and the rows of each
+        store in a batch.
 
     Returns:
       `corpus` and `store_sha256`. With several stores both are by name, and
@@ -144,6 +144,6 @@ def open_stores(config: PretrainConfig) -> OpenStores:
   """Open the stores that `config.data` names.
 
   Raises:
-    ValueError: see `open_mixture`.
+    ValueError: as `open_mixture`.
   """
   return OpenStores(open_mixture(config.data))

@@ -39,7 +39,7 @@ class Validation:
     say: takes lines to print.
 
   Attributes:
-    hook: the loop's; each phase compiles its evaluation when it is first due.
+    hook: hook of the loop; each phase compiles its evaluation when first due.
   """
 
   def __init__(
@@ -73,7 +73,7 @@ class Validation:
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
     length = {}
-    if len(self._spec.phases) > 1:  # losses at two lengths do not compare
+    if len(self._spec.phases) > 1:  # losses at two lengths cannot be compared
       length["seq_length"] = self._phase.config.data.seq_length
     self._writer.write(step, VALIDATION, {**length, **values})
     first, *more = console.describe_values(values)
@@ -86,9 +86,9 @@ def make_evaluate(
   """Return parameters → validation values, with fixed masks.
 
   Rows are masked by the defaults of `ObjectiveConfig`, with the rate of
-  `evaluation`, however the run trains: so the values of runs compare. Values
-  are means over the rows of all stores together; those of a mixture also over
-  the rows of each store, named "mlm_loss/NAME".
+  `evaluation`, however the run trains, so that runs can be compared. Values are
+  means over the rows of all stores. A mixture adds the means over the rows of
+  each store, named "mlm_loss/NAME".
   """
   defaults = ObjectiveConfig(mask_rate=spec.config.evaluation.mask_rate)
   objective = dataclasses.replace(
@@ -105,8 +105,8 @@ def make_evaluate(
     for index in range(len(batches)):
       placed = feeding.put_batch(batches.batch(index, rows), spec.program.mesh)
       # Metrics are read one batch late, so that the host makes the next batch
-      # meanwhile. Not later: evaluations do not depend on each other, and two
-      # in flight can block each other's collectives on virtual CPU devices.
+      # meanwhile. Not later, because evaluations do not depend on each other:
+      # two in flight can block each other's collectives on virtual CPU devices.
       sums.add(jax.device_get(pending))
       pending = eval_step(params, placed)
     sums.add(jax.device_get(pending))

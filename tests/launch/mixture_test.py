@@ -118,7 +118,7 @@ def test_stopped_and_started_again_equals_never_stopped(
   assert (tmp_path / writers.METRICS).read_bytes() == left.read_bytes()
   told = capsys.readouterr().out
   assert "\n  wiki: 11 of 16 rows (68.8%), " in told
-  assert "going on from step" in told
+  assert "resuming from step" in told
   assert "\n  tickets: loss " in told
 
 

@@ -209,7 +209,7 @@ def continued(config, alone, tmp_path_factory):
 def test_two_processes_resume_from_one_and_equal_one(continued, alone):
   code, output, workdir = continued
   assert code == 0, output
-  assert f"going on from step {STEPS - 8} of {STEPS}" in output
+  assert f"resuming from step {STEPS - 8} of {STEPS}" in output
   assert output.count("done: ") == 1
   check_same_run(workdir, alone)
   ours, theirs = (
@@ -373,5 +373,5 @@ def test_a_checkpoint_that_one_cannot_read_is_skipped_by_both(config, tmp_path):
   code, output = end(start_pretrain(config, workdir))
   assert code == 0, output
   assert "checkpoint 16 is damaged: process 1: " in output
-  assert "going on from step 8 of 16" in output
+  assert "resuming from step 8 of 16" in output
   check_same_run(workdir, tmp_path / "whole")

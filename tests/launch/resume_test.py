@@ -129,7 +129,7 @@ def test_killed_damaged_and_started_again_equals_never_killed(
   assert "run the same command again to resume" in output
   code, output = stop_at(start(workdir), workdir, second, signal.SIGKILL)
   assert code == -signal.SIGKILL, output
-  assert "going on from step" in output
+  assert "resuming from step" in output
   damage(workdir)
   process = start(workdir)
   output, _ = process.communicate(timeout=240)

@@ -3,7 +3,7 @@
 """One of several processes that agree on some things and not on others.
 
 python -m tests.testing.agreeing --output=FOLDER [--role=ROLE] and the flags of
-`launch.hosts.start_up`. Writes what it was told to `FOLDER/NUMBER.json`.
+`launch.hosts.start_up`. Writes the outcomes to `FOLDER/NUMBER.json`.
 """
 
 import json
@@ -23,8 +23,8 @@ from launch import cli
 from launch.hosts import start_up
 
 
-def told(act):
-  """What an act gives: a value, or its error."""
+def outcome(act):
+  """Return the value of a call, or its error as text."""
   try:
     return act()
   except (ValueError, OSError) as error:
@@ -38,7 +38,7 @@ def fail_on(number, error):
 
 
 def total():
-  """What all devices add up together."""
+  """Return the sum of a 1 from each device."""
   count = jax.device_count()
   mesh = jax.make_mesh((count,), ("x",), axis_types=(AxisType.Auto,))
   ones = jax.make_array_from_callback(
@@ -59,38 +59,38 @@ def agree(folder):
   return {
     "devices": [jax.device_count(), jax.local_device_count()],
     "total": total(),
-    "alike": told(
+    "alike": outcome(
       lambda: multihost.run_on_all("x", lambda: me, error=KeyError)
     ),
-    "fault": told(
+    "fault": outcome(
       lambda: multihost.run_on_all(
         "x", lambda: fail_on(1, ValueError("no store"))
       )
     ),
-    "disk": told(
+    "disk": outcome(
       lambda: multihost.run_on_all("x", lambda: fail_on(1, OSError("no disk")))
     ),
-    "all fault": told(
+    "all fault": outcome(
       lambda: multihost.run_on_all("x", lambda: fail_on(me, ValueError("bad")))
     ),
-    "facts": told(
+    "facts": outcome(
       lambda: multihost.run_on_all(
         "x", lambda: me, facts=lambda me: {"it": me // 2}
       )
     ),
-    "decide": told(
+    "decide": outcome(
       lambda: multihost.broadcast_from_first("x", lambda: [me, "said"])
     ),
-    "decided fault": told(
+    "decided fault": outcome(
       lambda: multihost.broadcast_from_first(
         "x", lambda: fail_on(0, OSError("full"))
       )
     ),
-    "gather": told(lambda: multihost.all_gather("x", {"n": me})),
-    "shared": told(lambda: shared_folder.check_shared(shared)),
-    "own": told(lambda: shared_folder.check_shared(own)),
+    "gather": outcome(lambda: multihost.all_gather("x", {"n": me})),
+    "shared": outcome(lambda: shared_folder.check_shared(shared)),
+    "own": outcome(lambda: shared_folder.check_shared(own)),
     "left": sorted(path.name for path in shared.iterdir()),
-    "absent": told(
+    "absent": outcome(
       lambda: me == 1 or multihost.all_gather("y", 0, seconds=0.5)
     ),
   }
@@ -119,13 +119,13 @@ def main(_):
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("output", None, "Folder for what was told.")
+  flags.DEFINE_string("output", None, "Folder for the outcomes.")
   flags.DEFINE_string(
     "role",
     "",
-    "fail: process 1 does, and 0 hangs; gone: 1 dies when all have come; "
-    "aloneV0: 0 raises a "
-    "ValueError; aloneR1: 1 a RuntimeError; aloneV*: all do.",
+    "fail: process 1 fails, and 0 hangs; gone: 1 dies when all have come; "
+    "aloneV0: 0 raises a ValueError; aloneR1: 1 raises a RuntimeError; "
+    "aloneV*: all raise a ValueError.",
   )
   start_up.define_flags()
   cli.run(main)

@@ -26,15 +26,15 @@ from tests.testing import corpus
 STEPS = 2
 SECONDS = 300
 BATCH = 8
-# Of a mesh: its axes, and which of four devices stand where. Devices 0 and 1
-# are one process, 2 and 3 the other.
+# Name → a mesh: its axes, and the order of the four devices in it. Devices 0
+# and 1 are one process, 2 and 3 the other.
 LAYOUTS = {
   "tensor over both": (MeshConfig(data=1, tensor=4), (0, 1, 2, 3)),
   "tensor pairs over both": (MeshConfig(data=2, tensor=2), (0, 2, 1, 3)),
   "data over both": (MeshConfig(data=4), (0, 1, 2, 3)),
   "data in turns": (MeshConfig(data=4), (0, 2, 1, 3)),
 }
-# Compiling is what takes time: the others are fed only.
+# Compiling takes the time, so only this layout is trained on.
 TRAINED = "tensor pairs over both"
 ALONE = (MeshConfig(), (0,))
 
@@ -68,8 +68,8 @@ def make_config(store, mesh):
 
 
 def make_parts(store, mesh, order, devices):
-  """A run on these devices, in this order."""
-  # The check is of all devices that there are.
+  """Return the parts of a run on these devices, in this order."""
+  # `assemble` checks a mesh against all devices; the real one comes after.
   parts = assembly.assemble(make_config(store, MeshConfig(data=-1)))
   made = make_mesh(mesh, [devices[at] for at in order])
   program = dataclasses.replace(parts.program, mesh=made)
@@ -77,7 +77,7 @@ def make_parts(store, mesh, order, devices):
 
 
 def feed(parts):
-  """Which rows are fed and planned, and what then lies on the devices."""
+  """Return the rows that are fed, the batch, and its shards on the devices."""
   rows = feeding.local_rows(parts.program.mesh, BATCH)
   batch = parts.phases[0].pipeline.batch(STEPS, rows)
   placed = feeding.put_batch(batch, parts.program.mesh)["tokens_BS"]
@@ -93,7 +93,7 @@ def feed(parts):
 
 
 def train(parts):
-  """Losses and parameters after some steps."""
+  """Return losses and parameters after some steps."""
   phase, losses = parts.phases[0], Losses()
   fresh = parts.program.make_state()
   trained = loop.train(
@@ -120,7 +120,7 @@ def train(parts):
 
 def main():
   port, number, count, store, output = sys.argv[1:]
-  # Whatever happens to the others; a hang says where.
+  # Exit whatever the other processes do, and print where this one hung.
   faulthandler.dump_traceback_later(SECONDS, exit=True)
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
   jax.distributed.initialize(
