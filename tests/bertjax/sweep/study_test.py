@@ -103,7 +103,7 @@ def test_a_field_that_no_arm_reads_is_refused():
   with pytest.raises(ValueError, match="random_tokens=all is read only with"):
     study.make_trials(config)
   seeded = dataclasses.replace(CONFIG.pretrain, seed=7)
-  with pytest.raises(ValueError, match="seed=7 is not read"):
+  with pytest.raises(ValueError, match="seed=7 has no effect"):
     study.make_trials(dataclasses.replace(CONFIG, pretrain=seeded))
 
 
