@@ -47,7 +47,7 @@ test: install
 
 # REAL_DATA=DIR adds the tests on whole books and labeled tasks; see
 # tests/data/README.md. The numeric laws run again as users compile them.
-NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_test.py)
+NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_test.py train/gradients_test.py)
 
 test-full: install
 	$(PYTEST) $(if $(REAL_DATA),--real-data=$(REAL_DATA)) $(ARGS)

@@ -25,7 +25,7 @@ from data_pipelines.prepare.options import Options
 from launch import cli, finetune, host_memory, prepare, pretrain
 
 DATA = flags.DEFINE_string(
-  "data", "../shared/data", "Folder with books/ and banking77/."
+  "data", None, "The folder with books/ and banking77/.", required=True
 )
 OUTPUT = flags.DEFINE_string("output", "runs/books", "Folder to write.")
 SIZE = flags.DEFINE_string("size", "mini", "Shape of the model.")

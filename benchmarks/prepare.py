@@ -33,13 +33,15 @@ from data_pipelines.tokenizers.wordpiece import WordPiece
 
 _BOOKS = flags.DEFINE_string(
   "books",
-  "../shared/data/books/train-00000-of-00007.jsonl.xz",
+  None,
   "JSON lines, compressed or not.",
+  required=True,
 )
 _VOCABULARY = flags.DEFINE_string(
   "vocabulary",
-  "../shared/data/vocab/bert-base-uncased-vocab.txt",
-  "Vocabulary to encode with.",
+  None,
+  "The vocab.txt to encode with.",
+  required=True,
 )
 _RUNS = flags.DEFINE_integer(
   "runs", 3, "Runs of each figure, whose median is printed."

@@ -26,8 +26,9 @@ from data_pipelines.corpora import corpus
 
 _CORPUS = flags.DEFINE_string(
   "corpus",
-  "../shared/data/books/train-*.jsonl.xz",
-  "Documents to write again and again.",
+  None,
+  "JSON lines whose documents are written again and again.",
+  required=True,
 )
 _COPIES = flags.DEFINE_list(
   "copies", ["1", "10"], "Copies of each document, one run for each number."

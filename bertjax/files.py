@@ -19,8 +19,12 @@ _CHUNK_BYTES = 1 << 20
 
 
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
-  """Replace the file at `path` by `content`, atomically and durably."""
+  """Replace the file at `path` by `content`, atomically and durably.
+
+  The folder of the file is made where it is missing.
+  """
   path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
   # The process id keeps two writers of one file out of each other's way.
   partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
   try:
@@ -41,10 +45,24 @@ def write_text(path: str | pathlib.Path, text: str) -> None:
 
 
 def write_json(
-  path: str | pathlib.Path, value: Any, *, sort_keys: bool = False
+  path: str | pathlib.Path,
+  value: Any,
+  *,
+  sort_keys: bool = False,
+  allow_nan: bool = True,
 ) -> None:
-  """Replace the file at `path` by `value` as indented JSON with a newline."""
-  text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False)
+  """Replace the file at `path` by `value` as indented JSON with a newline.
+
+  Raises:
+    ValueError: without `allow_nan`, a number that JSON has no word for.
+  """
+  text = json.dumps(
+    value,
+    indent=2,
+    sort_keys=sort_keys,
+    ensure_ascii=False,
+    allow_nan=allow_nan,
+  )
   write_text(path, text + "\n")
 
 
@@ -52,10 +70,15 @@ def write_json(
 def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
   """Yield an empty folder that takes the place of `target` at the end.
 
-  Where the block raises, the new folder is deleted and `target` stays.
+  Where the block raises, the new folder is deleted and `target` stays. A
+  process that dies between the two renames at the end leaves the old folder as
+  `target.old`, which the next call puts back first.
   """
   target = pathlib.Path(target)
   partial = target.with_name(target.name + ".partial")
+  old = target.with_name(target.name + ".old")
+  if old.is_dir() and not target.exists():
+    old.rename(target)
   shutil.rmtree(partial, ignore_errors=True)
   partial.mkdir(parents=True)
   try:
@@ -65,9 +88,11 @@ def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
     shutil.rmtree(partial, ignore_errors=True)
     raise
   if target.is_dir():
-    shutil.rmtree(target)
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
   partial.rename(target)
   _sync_folder(target.parent)
+  shutil.rmtree(old, ignore_errors=True)
 
 
 def sha256_of(path: str | pathlib.Path) -> str:

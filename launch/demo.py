@@ -23,10 +23,10 @@ import rich.console
 import rich.table
 from absl import flags
 
+from bertjax import files
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.finetune.arm import ArmResult
 from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS
-from bertjax.trials.store import write_json
 from configs import demo
 from data_pipelines.prepare.options import Options
 from launch import (
@@ -87,7 +87,7 @@ class _Clock:
       spent = self.seconds.get(name, 0.0) + time.monotonic() - began
       self.seconds[name] = spent
       if self._path.parent.is_dir():
-        write_json(self._path, self.seconds)
+        files.write_json(self._path, self.seconds, allow_nan=False)
 
 
 def run(output: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _run(folder: pathlib.Path) -> dict[str, Any]:
   if summary_path.is_file():  # the stages were done before
     clock.seconds = json.loads(summary_path.read_text())["stages"]
   summary = _summary(folder, trained, probes, clock.seconds)
-  write_json(summary_path, summary)
+  files.write_json(summary_path, summary, allow_nan=False)
   _show(folder, summary)
   _fill_mask(bundle)
   return summary

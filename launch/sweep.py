@@ -26,7 +26,7 @@ from bertjax.finetune.arm import COMPUTE_FIELDS
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.sweep.study import SweepResult
-from bertjax.trials.store import Trial, TrialStore, write_json
+from bertjax.trials.store import Trial, TrialStore
 from launch import cli, finetune, host_memory, pretrain, tasks
 from launch.hosts import start_up
 from launch.run.assembly import assemble
@@ -50,7 +50,9 @@ def run(config: SweepConfig, workdir: str) -> SweepResult:
       trial, functools.partial(run_trial, config, trial)
     )
   result = study.compare(scores, config.baseline)
-  write_json(store.folder / "results.json", result.to_json())
+  files.write_json(
+    store.folder / "results.json", result.to_json(), allow_nan=False
+  )
   text = study.table(result)
   files.write_text(store.folder / "results.md", text)
   print(text, flush=True)

@@ -36,7 +36,7 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
 from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.results import VERSION, JsonResult
-from bertjax.trials.store import Trial, TrialStore, write_json
+from bertjax.trials.store import Trial, TrialStore
 
 # Fields that say where and how a step is computed. They may change between
 # runs of one arm (law 10).
@@ -148,7 +148,9 @@ class Arm:
       steps=self.steps,
       scores=experiment.run(),
     )
-    write_json(store.folder / "results.json", result.to_json())
+    files.write_json(
+      store.folder / "results.json", result.to_json(), allow_nan=False
+    )
     files.write_text(
       store.folder / "results.md", table([result], self.task) + "\n"
     )

@@ -54,7 +54,7 @@ class TrialStore:
     if path.is_file():
       _refuse_change(self.folder, json.loads(path.read_text()), identity)
     else:
-      write_json(path, identity)
+      files.write_json(path, identity, allow_nan=False)
 
   def path(self, trial: Trial) -> pathlib.Path:
     """Return the folder of a trial."""
@@ -82,26 +82,16 @@ class TrialStore:
       folder = self.path(trial)
       folder.mkdir(parents=True, exist_ok=True)
       result = dict(run_trial(folder))
-      write_json(
+      files.write_json(
         folder / "result.json",
         {
           "version": VERSION,
           "settings": dict(trial.settings),
           "result": result,
         },
+        allow_nan=False,
       )
     return result
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Write `value` atomically, and make the folder of `path`.
-
-  Raises:
-    ValueError: `value` has a NaN or an infinity, which JSON lacks.
-  """
-  text = json.dumps(value, indent=2, allow_nan=False)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  files.write_text(path, text + "\n")
 
 
 def _refuse_change(

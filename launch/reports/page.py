@@ -8,15 +8,11 @@ style sheet, so that figures follow a light or a dark color scheme.
 """
 
 import io
-import json
-import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from bertjax import files
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -175,22 +171,3 @@ def flatten(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     return
   for key, value in values.items():
     yield from flatten(value, f"{name}.{key}" if name else key)
-
-
-def write(path: str | os.PathLike[str], text: str) -> pathlib.Path:
-  """Write a file atomically and return its path."""
-  target = pathlib.Path(path)
-  files.write_text(target, text)
-  return target
-
-
-def write_json(path: str | os.PathLike[str], values: Any) -> pathlib.Path:
-  """Write values as JSON with sorted names and return the path.
-
-  Raises:
-    ValueError: a number is NaN or infinite.
-  """
-  text = json.dumps(
-    values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False
-  )
-  return write(path, text + "\n")

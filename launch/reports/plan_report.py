@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from bertjax import files
 from launch.reports import page, plan_figures, plan_words
 
 
@@ -19,10 +20,9 @@ def write(
     html: where the page is to be.
     numbers: where the JSON is to be.
   """
-  return [
-    page.write_json(numbers, plan),
-    page.write(html, page.render("plan_report.html", make_view(plan))),
-  ]
+  files.write_json(numbers, plan, sort_keys=True, allow_nan=False)
+  files.write_text(html, page.render("plan_report.html", make_view(plan)))
+  return [numbers, html]
 
 
 def make_view(plan: Mapping[str, Any]) -> dict[str, Any]:

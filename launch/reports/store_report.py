@@ -8,6 +8,7 @@ Both depend only on the store's bytes: equal stores have equal reports.
 import os
 import pathlib
 
+from bertjax import files
 from launch.reports import page
 
 HTML = "report.html"
@@ -37,7 +38,7 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     numbers["samples"], numbers["tokenizer"]["name"]
   )
   html = page.render("store_report.html", {"report": numbers, **view})
-  return [
-    page.write(store.path / HTML, html),
-    page.write_json(store.path / JSON, numbers),
-  ]
+  paths = [store.path / HTML, store.path / JSON]
+  files.write_text(paths[0], html)
+  files.write_json(paths[1], numbers, sort_keys=True, allow_nan=False)
+  return paths

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import os
+import pathlib
 
 import pytest
 
@@ -42,6 +43,41 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     (folder / "new").write_text("new")
   assert [path.name for path in target.iterdir()] == ["new"]
   assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_survives_a_death_between_the_two_renames(
+  tmp_path, monkeypatch
+):
+  target = tmp_path / "folder"
+  with files.replace_folder(target) as folder:
+    (folder / "old").write_text("old")
+
+  def die(self, name):
+    if self.name == "folder.partial":
+      raise SystemExit(137)
+    return rename(self, name)
+
+  rename = pathlib.Path.rename
+  with monkeypatch.context() as patch:
+    patch.setattr(pathlib.Path, "rename", die)
+    with pytest.raises(SystemExit), files.replace_folder(target) as folder:
+      (folder / "new").write_text("new")
+  assert not target.exists()
+
+  def stop_halfway():
+    with files.replace_folder(target):
+      raise ValueError("stop")
+
+  with pytest.raises(ValueError, match="stop"):
+    stop_halfway()
+  assert [path.name for path in target.iterdir()] == ["old"]
+
+
+def test_what_is_not_json_leaves_no_file(tmp_path):
+  path = tmp_path / "a.json"
+  with pytest.raises(ValueError, match="JSON"):
+    files.write_json(path, {"loss": float("nan")}, allow_nan=False)
+  assert list(tmp_path.iterdir()) == []
 
 
 def test_the_hash_is_that_of_the_whole_file(tmp_path):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bertjax.trials.store import Trial, TrialStore, write_json
+from bertjax.files import write_json
+from bertjax.trials.store import Trial, TrialStore
 
 IDENTITY = {"task": "t", "optimizer": {"name": "adamw", "rates": (1, 2)}}
 TRIAL = Trial("a", {"seed": 0, "rate": 0.1})
@@ -89,11 +90,3 @@ def test_another_trial_of_the_same_name_is_refused(tmp_path):
   store.run(TRIAL, Runs())
   with pytest.raises(ValueError, match=r"rate=0.1, not 0.2"):
     store.run(Trial("a", {"seed": 0, "rate": 0.2}), Runs())
-
-
-def test_what_is_no_json_leaves_no_file(tmp_path):
-  path = tmp_path / "a.json"
-  with pytest.raises(ValueError, match="JSON"):
-    write_json(path, {"loss": float("nan")})
-  assert not path.exists()
-  assert list(tmp_path.iterdir()) == []

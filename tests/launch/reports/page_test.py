@@ -44,12 +44,3 @@ def test_a_figure_is_the_same_whatever_the_user_has_set():
 )
 def test_only_a_share_of_0_looks_like_0(value, shown):
   assert page.format_share(value) == shown.replace(" ", "\u00a0")
-
-
-def test_numbers_that_json_cannot_hold_leave_the_file_alone(tmp_path):
-  path = tmp_path / "numbers.json"
-  page.write_json(path, {"b": 1, "a": "ß"})
-  assert path.read_bytes() == '{\n "a": "ß",\n "b": 1\n}\n'.encode()
-  with pytest.raises(ValueError, match="JSON"):
-    page.write_json(path, {"a": float("nan")})
-  assert path.read_bytes() == '{\n "a": "ß",\n "b": 1\n}\n'.encode()
