@@ -277,9 +277,7 @@ def load_bundle(
   info = read_pretrained(path)
   (num_pair_classes,) = info.leaves["pair_head/dense/bias"]["shape"]
   model = BertForPreTraining(
-    info.model,
-    compute or ComputeConfig(),
-    num_pair_classes=num_pair_classes,
+    info.model, compute or ComputeConfig(), num_pair_classes=num_pair_classes
   )
   return model, load_params(info)
 

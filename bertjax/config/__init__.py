@@ -11,17 +11,9 @@ from bertjax.config.data import DataConfig
 from bertjax.config.fields import check_read, check_types, choices
 from bertjax.config.finetune import FinetuneConfig, TaskConfig
 from bertjax.config.mapping import from_mapping, to_mapping
-from bertjax.config.model import (
-  SIZES,
-  ComputeConfig,
-  MeshConfig,
-  ModelConfig,
-)
+from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import PAIR_FORMATS, ObjectiveConfig
-from bertjax.config.optimizer import (
-  FinetuneOptimizerConfig,
-  OptimizerConfig,
-)
+from bertjax.config.optimizer import FinetuneOptimizerConfig, OptimizerConfig
 from bertjax.config.run import (
   CheckpointConfig,
   EvaluationConfig,

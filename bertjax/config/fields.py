@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Declarations beside a config's fields, and the checks that follow from them.
 
-A field's type says which values it takes, when a run reads it, and what runs
-did before there was the field:
+A field's type says which values it takes, when a run reads it, and which value
+runs had before the field existed:
 
   schedule: Literal["linear", "polynomial"] = "linear"
   schedule_power: Annotated[
@@ -17,53 +17,36 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import (
   Annotated,
   Any,
-  ClassVar,
   Literal,
+  NamedTuple,
   get_args,
   get_origin,
   get_type_hints,
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Bound:
-  """One side of the range of a number; nan and infinity are within none."""
+class Bound(NamedTuple):
+  """One side of the range of a number; nan and infinity are out of any range.
 
+  Attributes:
+    words: the range in words; {} stands for the limit.
+    holds: (value, limit) → whether the value is in the range.
+    limit: where the range ends.
+  """
+
+  words: str
+  holds: Callable[[float, float], bool]
   limit: float
-  words: ClassVar[str]
-  holds: ClassVar[Callable[[float, float], bool]]
 
 
-class AtLeast(Bound):
-  """The value is `limit` or more."""
-
-  words = "{} or more"
-  holds = operator.ge
-
-
-class Above(Bound):
-  """The value is larger than `limit`."""
-
-  words = "more than {}"
-  holds = operator.gt
-
-
-class AtMost(Bound):
-  """The value is `limit` or less."""
-
-  words = "at most {}"
-  holds = operator.le
-
-
-class Below(Bound):
-  """The value is smaller than `limit`."""
-
-  words = "less than {}"
-  holds = operator.lt
+AtLeast = functools.partial(Bound, "{} or more", operator.ge)
+Above = functools.partial(Bound, "more than {}", operator.gt)
+AtMost = functools.partial(Bound, "at most {}", operator.le)
+Below = functools.partial(Bound, "less than {}", operator.lt)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +65,14 @@ class ReadWhen:
 
 @dataclasses.dataclass(frozen=True)
 class Before:
-  """What runs did before there was the field, where it is not the default."""
+  """The value that runs had before the field existed, if not the default."""
 
   value: Any
 
 
 Seed = Annotated[int, AtLeast(0), AtMost(2**31 - 1)]
 Positive = Annotated[float, Above(0)]
-# A share that may be nothing, and may not be all.
+# A share that may be 0 but not 1.
 Rate = Annotated[float, AtLeast(0), Below(1)]
 Share = Annotated[float, AtLeast(0), AtMost(1)]
 
@@ -132,10 +115,10 @@ def check_types(config: Any, prefix: str = "") -> None:
 
 
 def check_read(config: Any, among: Container[str] | None = None) -> None:
-  """Refuse a value that was chosen for a field which this run does not read.
+  """Refuse a value that was chosen for a field that this run does not read.
 
   Args:
-    config: of the run.
+    config: config of the run.
     among: dotted names of the fields to look at; None looks at all.
 
   Raises:
@@ -154,12 +137,14 @@ def check_read(config: Any, among: Container[str] | None = None) -> None:
 
 
 def drop_unread(config: Any) -> Any:
-  """Return a config whose fields that the run does not read are the default."""
-  return _drop(config, {path for path, *_ in unread(config)}, "")
+  """Return the config with the default in every field that is not read."""
+  for path, field, _ in list(unread(config)):
+    config = _replaced(config, path.split("."), field.default)
+  return config
 
 
 def unread(config: Any) -> Iterator[tuple[str, dataclasses.Field, ReadWhen]]:
-  """Yield the fields that have another value than their default, unread.
+  """Yield the fields that the run does not read and that are not the default.
 
   Yields:
     The dotted name, the field, and when it is read.
@@ -174,7 +159,7 @@ def unread(config: Any) -> Iterator[tuple[str, dataclasses.Field, ReadWhen]]:
 def walk(
   config: Any, prefix: str = ""
 ) -> Iterator[tuple[Any, str, dataclasses.Field]]:
-  """Yield (group, dotted name, field) of all fields but the groups."""
+  """Yield (group, dotted name, field) of every field that is not a group."""
   for field in dataclasses.fields(config):
     value, path = getattr(config, field.name), prefix + field.name
     if dataclasses.is_dataclass(value):
@@ -184,12 +169,12 @@ def walk(
 
 
 def extras(kind: type, name: str, of: type) -> list[Any]:
-  """Return what the field `name` declares of the class `of`."""
+  """Return the annotations of class `of` on the field `name`."""
   return [each for each in _unpacked(hints(kind)[name])[1] if type(each) is of]
 
 
 def before(kind: type, name: str) -> Any:
-  """Return what runs did before there was the field `name` of `kind`."""
+  """Return the value that runs had before the field `name` existed."""
   declared = extras(kind, name, Before)
   if declared:
     return declared[0].value
@@ -198,27 +183,25 @@ def before(kind: type, name: str) -> Any:
 
 def before_path(kind: type, path: str) -> Any:
   """Return `before` of a dotted name; None where no field has that name."""
-  *groups, last = path.split(".")
-  for group in groups:
-    kind = hints(kind).get(group) if dataclasses.is_dataclass(kind) else None
-  hint = hints(kind).get(last) if dataclasses.is_dataclass(kind) else None
-  is_value = hint is not None and not dataclasses.is_dataclass(hint)
-  return before(kind, last) if is_value else None
+  owner, hint = kind, kind
+  for name in path.split("."):
+    owner, hint = hint, None
+    if dataclasses.is_dataclass(owner):
+      hint = hints(owner).get(name)
+  is_field = hint is not None and not dataclasses.is_dataclass(hint)
+  return before(owner, name) if is_field else None
 
 
-def _drop(config: Any, paths: set[str], prefix: str) -> Any:
-  changes = {}
-  for field in dataclasses.fields(config):
-    value, path = getattr(config, field.name), prefix + field.name
-    if dataclasses.is_dataclass(value):
-      changes[field.name] = _drop(value, paths, f"{path}.")
-    elif path in paths:
-      changes[field.name] = field.default
-  return dataclasses.replace(config, **changes)
+def _replaced(config: Any, names: Sequence[str], value: Any) -> Any:
+  """Return the config with a value in the field at the path `names`."""
+  name, *rest = names
+  if rest:
+    value = _replaced(getattr(config, name), rest, value)
+  return dataclasses.replace(config, **{name: value})
 
 
 def _unpacked(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-  """Return a type without its annotations, and these."""
+  """Return a type without its annotations, and the annotations."""
   if get_origin(hint) is Annotated:
     base, *notes = get_args(hint)
     return base, tuple(notes)
@@ -268,7 +251,7 @@ def _named(kind: type) -> str:
 
 def _wanted(bounds: list[Bound], default: Any) -> str:
   """Return the range in words, with the default as its example."""
-  if [type(each) for each in bounds] == [AtLeast, AtMost]:
+  if [each.holds for each in bounds] == [operator.ge, operator.le]:
     wanted = f"{bounds[0].limit} to {bounds[1].limit}"
   else:
     wanted = " and ".join(each.words.format(each.limit) for each in bounds)

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Dataclasses from nested mappings, and back."""
+"""Config dataclasses from nested mappings, and back."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_origin
 
 from bertjax.config.fields import check_types, hints, plain
@@ -42,7 +42,9 @@ def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
       other = instead(path)
       raise ValueError(
         f"{path} is no field of {kind.__name__}; "
-        + (f"give {other}" if other else f"it has {_listed(declared)}")
+        + (
+          f"give {other}" if other else f"it has {', '.join(sorted(declared))}"
+        )
       )
     if dataclasses.is_dataclass(declared[name]):
       if not isinstance(value, Mapping):
@@ -54,10 +56,6 @@ def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
     else:
       values[name] = _converted(plain(declared[name]), value)
   return kind(**values)
-
-
-def _listed(names: Iterable[str]) -> str:
-  return ", ".join(sorted(names))
 
 
 def _converted(kind: Any, value: Any) -> Any:

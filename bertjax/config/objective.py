@@ -5,13 +5,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from bertjax.config.fields import (
-  Above,
-  AtLeast,
-  Below,
-  ReadWhen,
-  Share,
-)
+from bertjax.config.fields import Above, AtLeast, Below, ReadWhen, Share
 
 # The input formats whose rows hold two segments, A and B.
 PAIR_FORMATS = ("segment_pair", "sentence_pair")

@@ -65,9 +65,7 @@ def split_optimizer(
   if not second.steps or not second.learning_rate:
     return ((first, steps),)
   other = dataclasses.replace(
-    first,
-    learning_rate=second.learning_rate,
-    warmup_steps=second.warmup_steps,
+    first, learning_rate=second.learning_rate, warmup_steps=second.warmup_steps
   )
   return (first, steps - second.steps), (other, second.steps)
 

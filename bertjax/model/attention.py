@@ -21,7 +21,7 @@ SAVE_CONTEXT = jax.checkpoint_policies.save_only_these_names(CONTEXT)
 
 
 class LayerInputs(NamedTuple):
-  """What every layer reads of a batch beside the hidden states.
+  """The arrays that every layer reads beside the hidden states.
 
   Attributes:
     packs_BS: number of the packed example, 0 for padding; a position attends
@@ -34,7 +34,7 @@ class LayerInputs(NamedTuple):
 
 
 def layer_inputs(features: Mapping[str, Array]) -> LayerInputs:
-  """Take from a batch's features what its layers read."""
+  """Select the inputs of the layers from the features of a batch."""
   return LayerInputs(features["packs_BS"], row_numbers(features))
 
 
@@ -52,12 +52,15 @@ class SelfAttention(nn.Module):
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
     context_BSHK = self._attend(
-      query_BSHK * self.config.head_size**-0.5,
-      key_BTHK,
-      value_BTHK,
-      inputs,
+      query_BSHK * self.config.head_size**-0.5, key_BTHK, value_BTHK, inputs
     )
-    return self._merge(context_BSHK)
+    return Dense(
+      self.config,
+      self.compute,
+      ("heads", "kv", "embed"),
+      (self.config.hidden_size,),
+      name="out",
+    )(context_BSHK)
 
   def _attend(
     self,
@@ -102,15 +105,6 @@ class SelfAttention(nn.Module):
     return with_logical_constraint(
       heads_BSHK, ("batch", "length", "heads", "kv")
     )
-
-  def _merge(self, context_BSHK: Array) -> Array:
-    return Dense(
-      self.config,
-      self.compute,
-      ("heads", "kv", "embed"),
-      (self.config.hidden_size,),
-      name="out",
-    )(context_BSHK)
 
 
 def _attend_plainly(

@@ -67,11 +67,7 @@ class BertForPreTraining(_Bert, kw_only=True):
     return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])
 
   def __call__(
-    self,
-    features: Features,
-    masked_positions_BP: Array,
-    *,
-    deterministic: bool,
+    self, features: Features, masked_positions_BP: Array, *, deterministic: bool
   ) -> dict[str, Array]:
     """Return `mlm_logits_BPV` and `pair_logits_BRC`.
 

@@ -48,9 +48,7 @@ class Layer(nn.Module):
     )
     add = functools.partial(self._add_and_normalize, inputs.rows_B)
     hidden_BSD = add(
-      hidden_BSD,
-      attention(hidden_BSD, inputs),
-      "attention_layer_norm",
+      hidden_BSD, attention(hidden_BSD, inputs), "attention_layer_norm"
     )
     hidden_BSD = add(
       hidden_BSD, self._feed_forward(hidden_BSD), "mlp_layer_norm"

@@ -24,10 +24,7 @@ def classification_losses(
 ) -> Metrics:
   """Return `loss` and `accuracy` of one label a row; weight 0 drops a row."""
   scores = cross_entropy_metrics("label", logits_BC, label_B, weight_B)
-  return {
-    "loss": scores["label_loss"],
-    "accuracy": scores["label_accuracy"],
-  }
+  return {"loss": scores["label_loss"], "accuracy": scores["label_accuracy"]}
 
 
 def weighted_total(
@@ -57,8 +54,5 @@ def cross_entropy_metrics(
   losses = cross_entropy(logits, targets)
   return {
     f"{name}_loss": (jnp.sum(losses * weights), weight),
-    f"{name}_accuracy": (
-      jnp.sum(right.astype(jnp.float32) * weights),
-      weight,
-    ),
+    f"{name}_accuracy": (jnp.sum(right.astype(jnp.float32) * weights), weight),
   }

@@ -21,12 +21,7 @@ from bertjax.batch import (
   Vocabulary,
   empty_batch,
 )
-from bertjax.config import (
-  ComputeConfig,
-  ModelConfig,
-  ObjectiveConfig,
-  choices,
-)
+from bertjax.config import ComputeConfig, ModelConfig, ObjectiveConfig, choices
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import compute_copy, pair_loss_parts
 from bertjax.objectives import masking
@@ -216,13 +211,6 @@ def init_params(
   )["params"]
 
 
-def num_slots(
-  config: ObjectiveConfig, *, seq_length: int, max_packs: int
-) -> int:
-  """Return how many prediction slots suffice for any row."""
-  return masking.num_slots(seq_length, max_packs, config.mask_rate)
-
-
 def pretraining_task(
   model: BertForPreTraining,
   config: ObjectiveConfig,
@@ -236,7 +224,7 @@ def pretraining_task(
     model: from `make_model`.
     config: what is masked and which objectives are active.
     vocabulary: of the store.
-    slots: prediction slots a row; see `num_slots`.
+    slots: prediction slots a row; see `masking.num_slots`.
   """
 
   def prepare(batch: Features) -> Features:

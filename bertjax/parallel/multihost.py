@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Agreement between the processes of one run, and all of `jax._src` we use.
+"""Messages between the processes of one run, and all imports of `jax._src`.
 
 Everything goes through the key-value store of JAX's distributed runtime, from
 host to host. No device takes part, because a device collective hangs when one
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 
-# Neither has a public name; tests/bertjax/parallel/multihost_test.py lists what
-# is needed of them.
+# Neither has a public name; tests/bertjax/parallel/multihost_test.py lists the
+# functions that this module needs.
 from jax._src import clusters, distributed
 
 T = TypeVar("T")
@@ -79,17 +79,11 @@ def detect_cluster(known: Cluster, seconds: float) -> Cluster:
   )
 
 
-def no_facts(result: Any) -> Facts:
-  """Return nothing to compare."""
-  del result
-  return {}
-
-
 def run_on_all(
   topic: str,
   make: Callable[[], T],
   *,
-  facts: Callable[[T], Facts] = no_facts,
+  facts: Callable[[T], Facts] = lambda _: {},
   error: type[Exception] = ValueError,
 ) -> T:
   """Call `make` on every process; fail on all of them if it fails on one.
@@ -263,7 +257,7 @@ def _client() -> Any:
 
 
 def _collect(key: str, seconds: float) -> str:
-  """Return the values of all processes as a JSON list, or what is missing."""
+  """Return all values as a JSON list, or the names of silent processes."""
   values, missing = [], []
   for index in range(process_count()):
     try:

@@ -199,10 +199,7 @@ def _axis_names(entry: _Axes) -> tuple[str, ...]:
 
 
 def _check_divides(
-  path: tuple[Any, ...],
-  shape: tuple[int, ...],
-  spec: PartitionSpec,
-  mesh: Mesh,
+  path: tuple[Any, ...], shape: tuple[int, ...], spec: PartitionSpec, mesh: Mesh
 ) -> None:
   for size, entry in zip(shape, spec, strict=False):
     num_shards = _num_shards(entry, mesh)

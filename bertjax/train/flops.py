@@ -19,9 +19,6 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.config import ModelConfig
-from bertjax.train.peaks import peak_flops
-
-__all__ = ["COUNTS", "count", "full_counts", "peak_flops", "train_flops"]
 
 # Names of the metrics that `count` returns.
 COUNTS = ("tokens", "attended", "examples")

@@ -11,7 +11,7 @@ compiler places the collectives.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -27,7 +27,7 @@ from bertjax.parallel.mesh import DATA
 
 
 class LossGradients(NamedTuple):
-  """What differentiating some rows gives.
+  """The loss, the metrics and the gradients of some rows.
 
   Attributes:
     total: Σₖ coefficientₖ · sumₖ / Wₖ(global), a float32 scalar.
@@ -40,27 +40,13 @@ class LossGradients(NamedTuple):
   grads: Any
 
 
-class GradientFunction(Protocol):
-  """Differentiates the total loss of a global batch."""
-
-  def __call__(
-    self,
-    params: Any,
-    batch: Any,
-    weights: Mapping[str, jax.Array],
-    key: jax.Array,
-    seed: jax.Array | None,
-  ) -> LossGradients:
-    """Return the gradients in the dtypes of `params`.
-
-    Args:
-      params: parameters.
-      batch: the prepared global batch.
-      weights: of each differentiated loss, over the global batch.
-      key: of dropout.
-      seed: uint32 scalar that is folded into the key; None folds nothing.
-    """
-    ...
+# (parameters, prepared global batch, {name of a loss: its weight over that
+# batch}, key of dropout, uint32 seed that is folded into the key or None) →
+# the gradients in the dtypes of the parameters.
+GradientFunction = Callable[
+  [Any, Any, Mapping[str, jax.Array], jax.Array, jax.Array | None],
+  LossGradients,
+]
 
 
 def make_gradients(

@@ -21,12 +21,6 @@ from bertjax.train.step import TrainStep
 Batches = Callable[[int], Iterator[Mapping[str, np.ndarray]]]
 
 
-def never_stop(step: int) -> bool:
-  """Return False at every step."""
-  del step
-  return False
-
-
 def train(
   state: TrainState,
   *,
@@ -35,7 +29,7 @@ def train(
   steps: int,
   mesh: Mesh,
   hooks: Sequence[Hook] = (),
-  stop: Callable[[int], bool] = never_stop,
+  stop: Callable[[int], bool] = lambda _: False,
 ) -> TrainState:
   """Step from `state.step` to `steps`; return the state there.
 
@@ -51,7 +45,7 @@ def train(
       batch is this process's rows of the global batch; an iterator with a
       `close` is closed.
     steps: the step to end at, counted from the start of the run.
-    mesh: what the batches are placed on.
+    mesh: the devices that the batches are placed on.
     hooks: run in this order; the caller closes them.
     stop: called before every step and at the end, with the steps done; True
       ends the loop once hooks have run. It must return the same on all

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pre-training config as jitted steps, on these devices or planned ones.
 
-A run and its plan share this module, so that what is planned is what runs.
+A run and its plan share this module, so that the plan compiles the steps that
+run.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from bertjax.config.checks import kernels
 from bertjax.config.names import PRETRAINING, FieldNames
 from bertjax.config.phases import split_phases
 from bertjax.model import BertForPreTraining
-from bertjax.objectives import pretraining
+from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
@@ -33,12 +34,12 @@ class Program:
   """Model, mesh and optimizer of a run.
 
   Attributes:
-    config: of the run, with the size of the model's vocabulary.
-    vocabulary: of the tokenizer.
+    config: config of the run, with the size of the model's vocabulary.
+    vocabulary: tables over the tokenizer's vocabulary.
     model: a module without parameters.
     mesh: the devices of the run.
     schedule: step → learning rate.
-    optimizer: leaves parameters alone that no loss reaches.
+    optimizer: does not change the parameters that no loss reaches.
   """
 
   config: PretrainConfig
@@ -55,10 +56,7 @@ class Program:
   def abstract_state(self) -> TrainState:
     """Return the state as shapes, dtypes and shardings."""
     return abstract_state(
-      self.init_params,
-      self.optimizer,
-      self.mesh,
-      zero1=self.config.mesh.zero1,
+      self.init_params, self.optimizer, self.mesh, zero1=self.config.mesh.zero1
     )
 
   def make_state(self) -> TrainState:
@@ -72,11 +70,7 @@ class Program:
     )
 
   def for_phase(self, config: PretrainConfig) -> "PhaseProgram":
-    """Return the steps of a phase.
-
-    Args:
-      config: of the phase, with `data.max_packs`.
-    """
+    """Return the steps of the phase of `config`, which has `data.max_packs`."""
     return PhaseProgram(self, config)
 
 
@@ -85,8 +79,8 @@ class PhaseProgram:
   """The steps of one phase of a run.
 
   Attributes:
-    program: of the run.
-    config: of the phase, with `data.max_packs`.
+    program: program of the run.
+    config: config of the phase, with `data.max_packs`.
   """
 
   program: Program
@@ -113,8 +107,8 @@ class PhaseProgram:
       program.model.clone(compute=_compute(self.config, program.mesh)),
       objective,
       program.vocabulary,
-      slots=pretraining.num_slots(
-        objective, seq_length=data.seq_length, max_packs=data.max_packs
+      slots=masking.num_slots(
+        data.seq_length, data.max_packs, objective.mask_rate
       ),
     )
 
@@ -143,8 +137,8 @@ def make_program(
 
   Args:
     config: with the size of the model's vocabulary.
-    vocabulary: of the tokenizer.
-    devices: of the mesh; None takes all devices.
+    vocabulary: tables over the tokenizer's vocabulary.
+    devices: devices of the mesh; None takes all.
 
   Raises:
     ValueError: a mesh that does not fit the devices, or a kernel that the

@@ -55,7 +55,7 @@ def make_train_step(
   of positions that are not padding.
 
   Args:
-    task: what is learned.
+    task: the losses, and how a batch is prepared for them.
     optimizer: turns gradients into updates.
     mesh: with an axis `data`.
     abstract: shapes and shardings of the state, or a state.
@@ -75,8 +75,14 @@ def make_train_step(
     check_batch(batch, task.features)
     with sharding.activate(mesh):
       prepared = task.prepare(batch)
-      key = _dropout_key(options, state.step)
-      rows = _with_row_numbers(prepared)
+      key = rng.stream(
+        options.seed or 0,
+        "dropout",
+        state.step,
+        implementation=options.dropout_rng,
+      )
+      row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
+      rows = {**prepared, "rows_B": row_numbers}
       total, metrics, grads = global_grads(
         state.params, rows, task.weights(prepared), key, seed
       )
@@ -97,12 +103,6 @@ def make_train_step(
     in_shardings=(*inputs, replicated) if options.seed is None else inputs,
     out_shardings=(shardings, replicated),
     compiler_options=_compiler_options(mesh, options),
-  )
-
-
-def _dropout_key(options: StepOptions, step: jax.Array) -> jax.Array:
-  return rng.stream(
-    options.seed or 0, "dropout", step, implementation=options.dropout_rng
   )
 
 
@@ -151,9 +151,3 @@ def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
       )
 
   return jax.jit(eval_step, out_shardings=sharding.replicated(mesh))
-
-
-def _with_row_numbers(batch: Features) -> Features:
-  """Add `rows_B`, the number of each row in the global batch."""
-  rows = batch["packs_BS"].shape[0]
-  return {**batch, "rows_B": jnp.arange(rows, dtype=jnp.uint32)}

@@ -10,7 +10,7 @@ from bertjax.config import ObjectiveConfig, PretrainConfig, to_mapping
 from bertjax.model.parameters import count_parameters
 from bertjax.objectives import pretraining
 from bertjax.parallel import multihost, sharding
-from bertjax.train import flops, progress
+from bertjax.train import flops, peaks, progress
 from bertjax.train.program import Program
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
 from launch.run.assembly import RunSpec
@@ -138,7 +138,7 @@ def make_flops_meter(spec: RunSpec) -> progress.Meter:
       spec.config.model, counts, predictions=metrics[predicted][1]
     )
 
-  peak = flops.peak_flops(spec.program.mesh.devices.flat[0].device_kind)
+  peak = peaks.peak_flops(spec.program.mesh.devices.flat[0].device_kind)
   return progress.Meter(
     flops=step_flops, peak=peak and peak * spec.program.mesh.size
   )

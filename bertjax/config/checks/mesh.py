@@ -100,10 +100,9 @@ def check_mesh(
       )
 
 
-def _nearest_divisor(size: int, *values: int) -> int:
-  """Return the common divisor of `values` that is nearest to `size`."""
-  common = math.gcd(*values)
-  divisors = [each for each in range(1, common + 1) if common % each == 0]
+def _nearest_divisor(size: int, value: int) -> int:
+  """Return the divisor of `value` that is nearest to `size`."""
+  divisors = [each for each in range(1, value + 1) if value % each == 0]
   return min(divisors, key=lambda each: (abs(each - size), each))
 
 

@@ -2,12 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a whole pre-training run."""
 
-from bertjax.config import (
-  PAIR_FORMATS,
-  PretrainConfig,
-  check_read,
-  check_types,
-)
+from bertjax.config import PAIR_FORMATS, PretrainConfig, check_read, check_types
 from bertjax.config.checks.learning import check_objective, check_optimizer
 from bertjax.config.checks.mesh import check_mesh
 from bertjax.config.checks.model import check_model

@@ -68,10 +68,7 @@ def _forward(
   rate: float,
 ) -> tuple[Array, Any]:
   scores_BHTS = jnp.einsum(
-    "BTHK,BSHK->BHTS",
-    key_BTHK,
-    query_BSHK,
-    preferred_element_type=jnp.float32,
+    "BTHK,BSHK->BHTS", key_BTHK, query_BSHK, preferred_element_type=jnp.float32
   )
   inside_B1TS = packs_BS[:, None, :, None] == packs_BS[:, None, None, :]
   scores_BHTS = jnp.where(inside_B1TS, scores_BHTS, OUTSIDE)

@@ -10,6 +10,7 @@ The compiler cannot partition a kernel. Each device runs it on its own rows and
 heads, by the logical axes `batch` and `heads`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -66,18 +67,12 @@ def cudnn(
     value_BTHK: in the dtype of the query.
     packs_BS: number of the packed example, 0 for padding.
   """
-
-  def per_device(query: Array, key: Array, value: Array, packs: Array) -> Array:
-    return _jax_attention(query, key, value, packs, "cudnn")
-
+  per_device = functools.partial(_jax_attention, implementation="cudnn")
   return _on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
 
 
 # By name, as in `ComputeConfig.attention`.
-KERNELS: Mapping[str, Callable[..., Array]] = {
-  "splash": splash,
-  "cudnn": cudnn,
-}
+KERNELS: Mapping[str, Callable[..., Array]] = {"splash": splash, "cudnn": cudnn}
 assert {"auto", "xla", *KERNELS} == set(choices(ComputeConfig, "attention"))
 
 
