@@ -96,7 +96,7 @@ def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def sha256_of(path: str | pathlib.Path) -> str:
-  """Return the hexadecimal SHA-256 of a file, read in pieces of 1 MiB."""
+  """Return the hexadecimal SHA-256 of a file, read in chunks of 1 MiB."""
   digest = hashlib.sha256()
   with pathlib.Path(path).open("rb") as stream:
     while chunk := stream.read(_CHUNK_BYTES):

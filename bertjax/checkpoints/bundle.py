@@ -49,12 +49,12 @@ class Details:
     evaluation: scores at the last step, by name; of several splits, by split.
     config: the config of the run.
     tokenizer_sha256: hash of the tokenizer.
-    corpus: what the store was made from; of several stores, by store.
+    corpus: source of the store; of several stores, by store.
     store_sha256: hash of the store; of several stores, by store.
     mixture: share of the rows by store, if there are several.
     source: the folder that weights were imported from.
     task: the head of a fine-tuned model, and what it was trained for.
-    init: what fine-tuning started from, "bundle" or "scratch".
+    init: where fine-tuning started, "bundle" or "scratch".
     trial: settings of the fine-tuning trial that was kept.
     versions: versions of the packages that wrote the bundle.
   """
@@ -96,7 +96,7 @@ class Details:
 
 @dataclasses.dataclass(frozen=True)
 class BundleInfo:
-  """What `bundle.json` says.
+  """The content of `bundle.json`.
 
   Attributes:
     path: folder of the bundle.
@@ -149,7 +149,7 @@ def write_bundle(
     ValueError: `path` exists and is not a bundle.
   """
   folder = pathlib.Path(path)
-  # Of process 0: leaving it early deletes what is half-written.
+  # Only process 0 enters a folder here; an exception deletes the new folder.
   with contextlib.ExitStack() as replacing:
 
     def begin() -> str:
@@ -215,17 +215,20 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
-  return BundleInfo(
-    path=folder,
-    model=config.from_mapping(ModelConfig, record["model"]),
-    tokenizer_path=folder / TOKENIZER,
-    leaves=record["leaves"],
-    details=Details.from_json(record["details"]),
-  )
+  try:
+    return BundleInfo(
+      path=folder,
+      model=config.from_mapping(ModelConfig, record["model"]),
+      tokenizer_path=folder / TOKENIZER,
+      leaves=record["leaves"],
+      details=Details.from_json(record["details"]),
+    )
+  except (ValueError, KeyError) as error:
+    raise ValueError(f"bundle {folder} cannot be read: {error}") from error
 
 
 def read_pretrained(path: Path) -> BundleInfo:
-  """Read what the bundle of a pre-trained model says.
+  """Read `bundle.json` of a pre-trained model.
 
   Raises:
     ValueError: no bundle, or the bundle of a fine-tuned model.

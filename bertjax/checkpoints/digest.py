@@ -90,12 +90,12 @@ def abstract(
 
 
 class Damaged(Exception):
-  """What was read is not what was saved."""
+  """The data read is not the data that was saved."""
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-  """Turn any exception of a library that reads a broken file into `Damaged`."""
+  """Raise `Damaged` for any exception of a library that reads a file."""
   # Only the text is kept: the exception holds on to half-read arrays.
   try:
     yield

@@ -81,8 +81,8 @@ def resize_embeddings(
   """Return `params` with the rows and the shardings of `target`.
 
   Old rows keep their bits, except the rows of the ids in `parts`. Rows without
-  a token, the padding at the end of the table, get what `spare_token` of their
-  parameter says: the mean row and the least bias.
+  a token, the padding at the end of the table, get the row that `spare_token`
+  of their parameter names: the mean row, or the least bias.
 
   Args:
     params: parameters in the shapes of `shapes_before`.

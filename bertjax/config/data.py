@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which prepared text a run reads, and how it becomes rows."""
+"""The prepared stores of a run, and how their text becomes rows."""
 
 import dataclasses
 from typing import Annotated
@@ -19,13 +19,14 @@ class DataConfig:
   # A folder that launch.prepare wrote. One of `store` and `stores` is given;
   # `data_pipelines.rows.mixture` refuses both, and neither.
   store: str = ""
-  # Several, as PATH=WEIGHT,PATH=WEIGHT. The weights are shares of the rows of
-  # every batch, scaled so that they add up to 1.
+  # Several stores, as PATH=WEIGHT,PATH=WEIGHT. The weights are shares of the
+  # rows of every batch, scaled so that they add up to 1.
   stores: str = ""
   seq_length: Length = 128
-  # Most examples packed into a row; 0 chooses it from the store's length index.
+  # The maximum number of examples packed into a row; 0 chooses it from the
+  # store's length index.
   max_packs: Annotated[int, AtLeast(0)] = 0
-  # Processes that make batches; 0 makes them in a thread of the trainer's.
+  # Processes that make batches; 0 makes them in a thread of the trainer.
   workers: Annotated[int, AtLeast(0)] = 0
-  # Batches held ready, for each worker.
+  # Batches that each worker holds ready.
   prefetch: Annotated[int, AtLeast(1)] = 4

@@ -183,13 +183,12 @@ def before(kind: type, name: str) -> Any:
 
 def before_path(kind: type, path: str) -> Any:
   """Return `before` of a dotted name; None where no field has that name."""
-  owner, hint = kind, kind
-  for name in path.split("."):
-    owner, hint = hint, None
-    if dataclasses.is_dataclass(owner):
-      hint = hints(owner).get(name)
-  is_field = hint is not None and not dataclasses.is_dataclass(hint)
-  return before(owner, name) if is_field else None
+  *groups, last = path.split(".")
+  for group in groups:
+    kind = hints(kind).get(group) if dataclasses.is_dataclass(kind) else None
+  hint = hints(kind).get(last) if dataclasses.is_dataclass(kind) else None
+  is_value = hint is not None and not dataclasses.is_dataclass(hint)
+  return before(kind, last) if is_value else None
 
 
 def _replaced(config: Any, names: Sequence[str], value: Any) -> Any:

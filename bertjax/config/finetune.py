@@ -39,11 +39,11 @@ def _draws(task: Any, _: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
-  """Which labeled texts, and how many of them are trained on."""
+  """The labeled texts of a task, and how many of them are trained on."""
 
   kind: Literal["stdlib", "table"] = "stdlib"
-  # Paths of tables: .csv, .tsv or .jsonl. Without `dev` or `test`, that share
-  # of every label's training rows is held out instead.
+  # Paths of tables: .csv, .tsv or .jsonl. Without `dev` or `test`, a share of
+  # the training rows of every label (`dev_rate`, `test_rate`) is held out.
   train: Annotated[str, _OfTable] = ""
   dev: Annotated[str, _OfTable] = ""
   test: Annotated[str, _OfTable] = ""
@@ -70,11 +70,11 @@ class TaskConfig:
       lambda own, _: _is_table(own) and not own.test,
     ),
   ] = 0.2
-  # The classes: so many of the standard library's packages, largest first.
+  # The classes are this many packages of the standard library, largest first.
   num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
   # Training examples of each class; 0 takes all.
   labels_per_class: Annotated[int, AtLeast(0)] = 0
-  # Of which rows are held out, and of which examples are taken.
+  # Seed of the choice of held-out rows and of training examples.
   seed: Annotated[
     Seed,
     ReadWhen(
@@ -94,14 +94,14 @@ class FinetuneConfig:
   epochs: Annotated[float, AtLeast(0)] = 3.0
   batch_size: Annotated[int, AtLeast(1)] = 32
   evaluation_batch_size: Annotated[int, AtLeast(1)] = 128
-  # On dev, evenly spread over the steps; the last is after all steps.
+  # Evaluations on dev, evenly spread over the steps; the last is after all.
   evaluations: Annotated[int, AtLeast(1)] = 4
   seq_length: Annotated[int, AtLeast(1)] = 128
-  # What the head reads: the vector of [CLS], or the mean over all tokens.
+  # The input of the head: the vector of [CLS], or the mean over all tokens.
   pooling: Literal["cls", "mean"] = "cls"
   learning_rates: tuple[Positive, ...] = (5e-5, 1e-4, 3e-4)
   warmup_rate: Rate = 0.1  # share of the steps
-  seed: Seed = 0  # of the first run; the others count up from it
+  seed: Seed = 0  # seed of the first run; the others count up from it
   seeds: Annotated[int, AtLeast(1)] = 5
   # Runs of each learning rate; the mean of their scores on dev chooses it.
   selection_seeds: Annotated[int, AtLeast(1)] = 1
@@ -110,7 +110,7 @@ class FinetuneConfig:
   hidden_dropout_rate: Rate = 0.1
   attention_dropout_rate: Rate = 0.1
   task: TaskConfig = TaskConfig()
-  # Its learning rate and warm-up are `learning_rates` and `warmup_rate`.
+  # `learning_rates` and `warmup_rate` complete the optimizer.
   optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()
   mesh: MeshConfig = MeshConfig()
   compute: ComputeConfig = ComputeConfig()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a rerun must share with its checkpoint (law 10). No JAX here."""
+"""The fields that a rerun must share with its checkpoint (law 10). No JAX."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ def identity(
   the path of the store may change.
 
   Args:
-    config: of the run.
-    store_sha256: of the store, or of several together.
-    tokenizer_sha256: of the store's tokenizer.
-    rows: of a mixture in each phase: a store's hash → its rows in a batch.
+    config: config of the run.
+    store_sha256: hash of the store, or of several stores together.
+    tokenizer_sha256: hash of the store's tokenizer.
+    rows: for each phase of a mixture, {hash of a store: its rows in a batch}.
   """
   values = to_mapping(config)
   shared = {name: values[name] for name in _SINGLE}
@@ -64,8 +64,8 @@ def check_identity(
 ) -> None:
   """Refuse to resume the checkpoint of another run.
 
-  A field that only one of the two has counts in the other as what runs did
-  before there was the field.
+  A field that one of the two lacks counts there as the value that runs had
+  before the field existed.
 
   Args:
     old: identity in the checkpoint, with the names of the version that wrote
@@ -76,11 +76,11 @@ def check_identity(
 
   Raises:
     ValueError: a field differs, with its old and its new value; or
-      `allow_changes` names something else than a field of the identity.
+      `allow_changes` has a name that is no field of the identity.
   """
   old = renamed.current(old)
   allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
-  # The fields of a second phase, or of dropout, may be in one of them only.
+  # Only one of the two may have the fields of a second phase or of dropout.
   known = sorted(old.keys() | new.keys())
   for name in allowed:
     renamed.refuse(name, prefix="allow_changes=")
@@ -110,7 +110,7 @@ def check_identity(
 
 
 def _before(name: str) -> Any:
-  """Return what runs did before there was the field; None of any other name."""
+  """Return the value that runs had before the field existed, or None."""
   # The rows of several stores have the name of `data.stores`, whose value is
   # their paths.
   if name == "data.stores":

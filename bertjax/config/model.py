@@ -91,9 +91,9 @@ def drops(config: Any) -> bool:
 class ComputeConfig:
   """How a step is computed; changes no parameter's shape or meaning."""
 
-  # Of activations and matrix products.
+  # The dtype of activations and matrix products.
   dtype: Literal["float32", "bfloat16"] = "float32"
-  # Kernel of attention; splash runs on TPUs, cudnn on GPUs. "auto" takes the
+  # The attention kernel; splash runs on TPUs, cudnn on GPUs. "auto" takes the
   # fastest that the platform has and the model's shape and dropout allow.
   attention: Literal["auto", "xla", "splash", "cudnn"] = "auto"
   # What the backward pass recomputes instead of keeping: none; the attention

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The names of fields in messages, which depend on who reads the value.
+"""The names of fields in messages.
 
-The same check serves both phases of pre-training and fine-tuning. Each has its
-own name for the field that a user must change.
+Both phases of pre-training and fine-tuning share checks, and each has its own
+name for the field that a user must change.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class FieldNames:
-  """Dotted names of fields; the defaults are those of a run's first phase."""
+  """Dotted names of fields; the defaults are for the first phase of a run."""
 
   steps: str = "steps"
   batch_size: str = "batch_size"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What pre-training predicts, and from which rows."""
+"""The objective of pre-training, and the format of its rows."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ MaskRate = Annotated[float, Above(0), Below(1)]
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-  """What is predicted, from which rows.
+  """Losses, input format and masking of pre-training.
 
   `next_sentence="off"` with a pair format means that B is always the true
   continuation; `next_sentence_weight=0` keeps the rows of nsp and drops its
@@ -35,7 +35,7 @@ class ObjectiveConfig:
     "segment_pair", "sentence_pair", "full_sentences", "doc_sentences"
   ] = "segment_pair"
   mask_rate: MaskRate = 0.15
-  # What is masked as a whole: a token; a word (whole-word masking,
+  # The unit of masking: a token; a word (whole-word masking,
   # google-research/bert of 2019-05-31); a span of words (SpanBERT, Joshi et
   # al., 2020).
   mask_unit: Literal["token", "word", "span"] = "token"
@@ -43,16 +43,16 @@ class ObjectiveConfig:
   # others keep their token.
   mask_token_rate: Share = 0.8
   random_token_rate: Share = 0.1
-  # What random tokens are drawn from: "ordinary" leaves out special tokens and
-  # unused entries of the vocabulary; "all" includes them, as the original does.
+  # The source of random tokens: "ordinary" leaves out special tokens and unused
+  # entries of the vocabulary; "all" includes them, as the original does.
   random_tokens: Annotated[
     Literal["ordinary", "all"],
     ReadWhen(
       "{}random_token_rate above 0", lambda own, _: own.random_token_rate > 0
     ),
   ] = "ordinary"
-  # Share that is cut to a random shorter length (short_seq_prob): of documents
-  # with segment_pair, as in Google's, and of examples without pairs.
+  # Share that is cut to a random shorter length (Google's short_seq_prob): of
+  # the documents with segment_pair, of the examples without pairs.
   short_rate: Annotated[
     Share,
     ReadWhen(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Optimizers and schedules; `bertjax.optim` says what each name means."""
+"""Optimizers and schedules; `bertjax.optim` defines each name."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -24,14 +24,14 @@ class FinetuneOptimizerConfig:
     "constant",
     "warmup_stable_decay",
   ] = "linear"
-  # The exponent of the decay; NVIDIA's, with LAMB.
+  # Exponent of the decay; the default is NVIDIA's for LAMB.
   schedule_power: Annotated[
     Positive,
     ReadWhen(
       "{}schedule=polynomial", lambda own, _: own.schedule == "polynomial"
     ),
   ] = 0.5
-  # The last share of all steps, in which the rate falls.
+  # Share of all steps, at their end, over which the rate decays.
   decay_rate: Annotated[
     Positive,
     ReadWhen(

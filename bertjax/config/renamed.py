@@ -1,33 +1,34 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fields and values of configs that earlier versions knew by other names.
+"""Config fields and values that have been renamed.
 
-What an earlier version stored keeps its words on disk: apply `current` to
-every config, identity and ledger that is read. What a user types must be
-today's: `refuse` says in one line what to give instead.
+Files keep the names of the version that wrote them: apply `current` to every
+config, identity and trial result that is read. A user must type today's names:
+`refuse` raises an error of one line with the new name.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-# The name of a field then → now. A name matches at the end of a longer one:
-# the config of a study has `pretrain.objective.…`.
+# Old name of a field → its new name. A name also matches at the end of a longer
+# one: the config of a study has `pretrain.objective.…`.
 FIELDS = {"objective.random_pieces": "objective.random_tokens"}
-# Field, as it is called now → its value then → now.
+# New name of a field → {old value: new value}.
 VALUES = {"objective.mask_unit": {"piece": "token"}}
-# Fields that the config of fine-tuning had and never read → those that it has.
+# Fields that the config of fine-tuning had and never read → the fields that it
+# reads instead.
 GONE = {
   "optimizer.learning_rate": "learning_rates",
   "optimizer.warmup_steps": "warmup_rate",
 }
-# Fields by which the config of fine-tuning is told from that of pre-training.
+# A stored config with all of these fields is of fine-tuning.
 _OF_FINETUNING = frozenset({"warmup_rate", "pooling", "optimizer"})
 
 
 def current(stored: Mapping[str, Any]) -> dict[str, Any]:
   """Return a stored mapping with today's names of fields and values.
 
-  Fields that were never read, and are gone, are left out.
+  The fields in `GONE` are left out.
 
   Args:
     stored: a nested config, or a flat record with dotted names; other entries
@@ -37,18 +38,18 @@ def current(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def instead(name: str) -> str:
-  """Return the field to give instead of one that fine-tuning lost, or ""."""
+  """Return the field that replaces a field in `GONE`, or "" for others."""
   other = _replaced(name, GONE)
   return other if other != name else ""
 
 
 def refuse(name: str, value: Any = None, prefix: str = "") -> None:
-  """Raise a `ValueError` where a field or its value has another name now.
+  """Raise a `ValueError` if a field or its value has been renamed.
 
   Args:
-    name: of the field, dotted.
-    value: that is given, if it is known.
-    prefix: what stands before the field's name in the message.
+    name: dotted name of the field.
+    value: the given value, if it is known.
+    prefix: text before the field's name in the message.
   """
   now = _replaced(name, FIELDS)
   if now != name:
@@ -75,7 +76,7 @@ def _current(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _replaced(name: str, table: Mapping[str, str]) -> str:
-  """Return `name` with an end that is in `table` replaced."""
+  """Return `name` with its end replaced, if `table` has that end."""
   for then, now in table.items():
     if f".{name}".endswith(f".{then}"):
       return name.removesuffix(then) + now

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A pre-training run: its course, and the configs of all its parts."""
+"""The config of a pre-training run: its phases, checkpoints and evaluation."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -21,11 +21,11 @@ def _has_schedule(phase: Any, _: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class PhaseConfig:
-  """A second phase at another length, in the same run; steps=0 has none.
+  """A second phase at another length, in the same run; steps=0 turns it off.
 
-  A batch size or an accumulation of 0 is that of the first phase. With a
-  learning rate, each phase has a schedule of its own over its own steps; with
-  0, the first phase's schedule goes on over all steps.
+  A batch size or an accumulation of 0 takes the value of the first phase. With
+  a learning rate, each phase has a schedule over its own steps; with 0, the
+  schedule of the first phase continues over all steps.
   """
 
   steps: Annotated[int, AtLeast(0)] = 0  # the last of the run's `steps`
@@ -47,7 +47,7 @@ class CheckpointConfig:
 
   every_steps: Period = 1_000  # 0 saves at the end only
   keep_last: Annotated[int, AtLeast(1)] = 3
-  # Checkpoints at multiples of this stay for good; 0 keeps none so.
+  # Checkpoints at multiples of this are never deleted; 0 turns this off.
   keep_every_steps: Period = 0
 
 
@@ -81,8 +81,9 @@ class PretrainConfig:
   steps: Annotated[int, AtLeast(1)] = 1_000_000
   # Rows of the global batch, over all devices and micro-batches.
   batch_size: Annotated[int, AtLeast(1)] = 256
-  # Positions that a device takes at once: a phase whose accumulation is not
-  # given has the fewest equal micro-batches that fit; 0 has one.
+  # The most positions of a micro-batch on one device: a phase whose
+  # accumulation is not given has the fewest equal micro-batches that fit. 0 is
+  # no limit.
   positions_per_device: Annotated[int, AtLeast(0)] = 0
   seed: Seed = 0
   init_from: str = ""  # a bundle, for continued pre-training

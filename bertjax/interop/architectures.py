@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of transformers, and the models here with the same parts."""
+"""The model classes of transformers, and our models with the same parts."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""transformers' BERT: its names of our parameters and config fields."""
+"""Names of our parameters and config fields in transformers' BERT."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +22,7 @@ class Entry:
 
   @property
   def row(self) -> Parameter:
-    """What is known of the parameter."""
+    """The row of the parameter in PARAMETERS."""
     return find(self.ours)
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle's details, kept beside weights that are exported.
 
-transformers ignores the file. It has the hash of the weights that it was
-written with, and does not hold for others: weights that are trained further
-have another history.
+transformers ignores the file. It holds the hash of the weights that it was
+written with and is ignored beside other weights: weights that were trained
+further have another history.
 """
 
 import dataclasses

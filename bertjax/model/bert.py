@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The BERT models: one encoder, and on it the heads of one task each.
 
-Start reading here. `encoder.py` has the stack of layers, `attention.py` what
-is inside a layer, `embeddings.py` what the stack reads, and `heads.py` what
-stands on it; `layers.py` has the parts that all of them are made of.
+Start reading here. `encoder.py` has the stack of layers, `attention.py` their
+self-attention, `embeddings.py` the input of the stack, and `heads.py` the heads
+on its output; `layers.py` has the small layers that all of these use.
 
 Every model takes `features`, the arrays of `bertjax.batch.ENCODER_FEATURES`,
-and ignores other arrays. Without `deterministic` it drops out, for which it
+and ignores other arrays. Without `deterministic` it applies dropout, which
 needs the flax rng `dropout`. Hidden states have the dtype of `compute`, logits
 are float32.
 """
@@ -119,7 +119,7 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   def encode(
     self, features: Features, *, deterministic: bool
   ) -> tuple[Array, Array]:
-    """Return `hidden_BSD` and `summary_BD`, what the label is read from."""
+    """Return `hidden_BSD` and `summary_BD`, the input of the classifier."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
     if self.pooling == "cls":
       return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])[:, 0]

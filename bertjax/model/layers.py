@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every part of the model is made of: initializers and small layers."""
+"""Initializers and small layers, which every part of the model uses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,9 +25,9 @@ Initializer = Callable[..., Any]
 def kernel_init(config: ModelConfig, axes: Axes) -> Initializer:
   """Initialize a kernel or table whose axes have these logical names.
 
-  A normal distribution of `initializer_std`, cut at two standard deviations:
-  what is left of it has a standard deviation of 0.88 · `initializer_std`
-  (google-research/bert, modeling.py).
+  A normal distribution of `initializer_std`, truncated at two standard
+  deviations: the truncated distribution has a standard deviation of
+  0.88 · `initializer_std` (google-research/bert, modeling.py).
   """
   init = nn.initializers.truncated_normal(config.initializer_std)
   return _with_logical_axes(init, axes)

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that the project knows of a parameter by its name.
+"""The properties of every parameter, by its name.
 
 `PARAMETERS` has one row for each parameter of any model, and `PARTS` one for
 each tree at the top of a model's parameters. Optimizers, checkpoints, transfer
-and interop read them; no other file names a parameter but `interop/bert.py`,
-which gives it its name in another library.
+and interop read them. Only `interop/bert.py` also names parameters: it maps
+them to the names of another library.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ class Part:
   """One tree at the top of a model's parameters.
 
   Attributes:
-    is_head: whether it belongs to one task. A fine-tuned model makes its heads
-      anew and takes none from a bundle.
+    is_head: whether it belongs to one task. Fine-tuning initializes its heads
+      and takes none from a bundle.
     needs_pair_loss: whether, in pre-training, only a sentence-pair loss
       reaches it.
   """
@@ -39,8 +39,8 @@ class Parameter:
 
   Attributes:
     name: its path, such as "encoder/layers/mlp_up/kernel".
-    is_stacked: whether axis 0 is the layers of the encoder's scan. What holds
-      for a parameter then holds for each slice and not for the whole array.
+    is_stacked: whether axis 0 is the layers of the encoder's scan. The other
+      properties then hold for each slice and not for the whole array.
     decays: whether weight decay applies to it. LAMB scales the update of
       exactly these by a ratio of norms, one for each layer.
     inputs: axes of a kernel that are contracted with its input; they come
@@ -48,8 +48,8 @@ class Parameter:
     is_hidden: whether it is a kernel between hidden states, whose update Muon
       orthogonalizes. A kernel that makes logits is not.
     is_narrow: whether the model reads it in the compute dtype; else float32.
-    spare_token: None, or axis 0 is the vocabulary, and this says what a token
-      that never occurs has: the mean over the tokens, or their minimum.
+    spare_token: None unless axis 0 is the vocabulary. Then, the row of a token
+      that never occurs: the mean over the tokens, or their minimum.
   """
 
   name: str
@@ -201,9 +201,9 @@ def map_parameters(
 def compute_copy(params: Any, dtype: str) -> Any:
   """Return `params`, each in the dtype in which the model reads it.
 
-  The model casts float32 parameters to the same dtypes. Cast once and before
-  anything is differentiated, gradients have these dtypes too, and what travels
-  between devices is half as large in bfloat16.
+  The model casts float32 parameters to the same dtypes. Because they are cast
+  once, before anything is differentiated, gradients have these dtypes as well,
+  and devices exchange half as many bytes in bfloat16.
   """
   return map_parameters(
     lambda row, leaf: leaf.astype(jnp.dtype(dtype)) if row.is_narrow else leaf,

@@ -27,7 +27,7 @@ class MetricSums:
   """Adds up metrics on the host, in float64.
 
   Args:
-    sums: what `sums` of another one returned, to go on from.
+    sums: the `sums()` of another accumulator, to continue from it.
   """
 
   def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:

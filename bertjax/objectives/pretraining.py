@@ -4,7 +4,7 @@
 
 Every run learns the token objective; `objective.next_sentence` adds one on
 sentence pairs. A new objective is a row here: steps, programs, console, reports
-and sweeps read the table and name none.
+and sweeps read the table and name no objective.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class Objective:
 
   Attributes:
     name: prefix of its metrics, `NAME_loss` and `NAME_accuracy`.
-    title: what a table calls it.
+    title: its name in tables.
     logits: the output of the model that it reads.
     targets: prepared batch → (targets, weights), each as the logits without
       their last axis.
@@ -128,7 +128,7 @@ def inactive_parts(config: ObjectiveConfig) -> tuple[str, ...]:
 
 
 def pair_classes(config: ObjectiveConfig) -> tuple[str, ...]:
-  """Return what each label of a pair means; () where pairs have no label."""
+  """Return the class names of the pair labels; () if pairs have no label."""
   pair = PAIR_OBJECTIVES[config.next_sentence]
   return () if pair is None else pair.classes
 
@@ -155,7 +155,7 @@ def pretraining_losses(
   config: ObjectiveConfig,
   log_unigram_V: np.ndarray | None,
 ) -> Metrics:
-  """Return losses, accuracies and what is reported beside them.
+  """Return losses, accuracies and other metrics to report.
 
   Args:
     outputs: float32 logits of the model.
@@ -164,10 +164,10 @@ def pretraining_losses(
     log_unigram_V: log share of each token in the training split, or None.
 
   Returns:
-    `NAME_loss` and `NAME_accuracy` of each active objective;
-    `mask_shortfall`, the share of tokens that the mask rate asks for and no
-    whole word or span fills, for these units; `unigram_entropy`, the mean
-    -log p of exactly the masked targets, where there is a table. Natural
+    `NAME_loss` and `NAME_accuracy` of each active objective. If whole words or
+    spans are masked, `mask_shortfall`: of the tokens that the mask rate asks
+    for, the share that no whole unit fills. With `log_unigram_V`,
+    `unigram_entropy`: the mean -log p of exactly the masked targets. Natural
     logarithms.
   """
   metrics: Metrics = {}
@@ -222,8 +222,8 @@ def pretraining_task(
 
   Args:
     model: from `make_model`.
-    config: what is masked and which objectives are active.
-    vocabulary: of the store.
+    config: masking, and which objectives are active.
+    vocabulary: tables over the store's vocabulary.
     slots: prediction slots a row; see `masking.num_slots`.
   """
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a train step learns: the seam between losses and the machinery.
+"""A task: the interface between losses and the train step.
 
 A task reports its losses as {name: (sum, weight)}. The weights of the whole
 global batch are known before the batch is cut for devices and micro-batches,
@@ -39,7 +39,7 @@ def identity(tree: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What is learned.
+  """Losses, and how a batch and the parameters are prepared for them.
 
   Attributes:
     losses: losses and reported metrics of some rows.

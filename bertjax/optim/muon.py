@@ -24,7 +24,7 @@ def scale_by_muon_and_adam(
 
   Jordan et al. (2024): all singular values of a matrix's update are near one.
   Each layer of a stacked kernel is one matrix. Tables, biases, norms and the
-  kernels that make logits go by Adam with bias correction.
+  kernels that make logits are updated by Adam with bias correction.
   """
 
   def match_rms(

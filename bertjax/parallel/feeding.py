@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the rows that a process holds to a batch on all devices."""
+"""Put the rows of each process on the devices, as one global batch."""
 
 import math
 from collections.abc import Mapping

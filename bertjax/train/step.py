@@ -75,12 +75,7 @@ def make_train_step(
     check_batch(batch, task.features)
     with sharding.activate(mesh):
       prepared = task.prepare(batch)
-      key = rng.stream(
-        options.seed or 0,
-        "dropout",
-        state.step,
-        implementation=options.dropout_rng,
-      )
+      key = _dropout_key(options, state.step)
       row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
       rows = {**prepared, "rows_B": row_numbers}
       total, metrics, grads = global_grads(
@@ -103,6 +98,12 @@ def make_train_step(
     in_shardings=(*inputs, replicated) if options.seed is None else inputs,
     out_shardings=(shardings, replicated),
     compiler_options=_compiler_options(mesh, options),
+  )
+
+
+def _dropout_key(options: StepOptions, step: jax.Array) -> jax.Array:
+  return rng.stream(
+    options.seed or 0, "dropout", step, implementation=options.dropout_rng
   )
 
 

@@ -38,14 +38,14 @@ def choose_attention(
   seq_length: int,
   names: FieldNames = PRETRAINING,
 ) -> tuple[str, str]:
-  """Return xla, splash or cudnn, and why it is not a faster one, or "".
+  """Return xla, splash or cudnn, and why no faster kernel can run, or "".
 
   Args:
     compute: its `attention` is the kernel that is asked for.
-    model: the model that attends.
-    platform: of the devices that run it; see `platform_of`.
+    model: shape and dropout of the model.
+    platform: platform of the devices; see `platform_of`.
     seq_length: positions of a row.
-    names: of the fields, in the reason or the error.
+    names: names of the fields in the reason or the error.
 
   Raises:
     ValueError: a kernel is asked for by name that this platform does not have

@@ -22,7 +22,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_objective(objective: ObjectiveConfig) -> None:
-  """Check what is predicted, and from which rows.
+  """Check the fields of an objective, and that they fit together.
 
   Raises:
     ValueError: a value that its field does not take, or a combination that

@@ -19,7 +19,7 @@ def check_model(
     model: with its vocabulary filled in.
     seq_length: positions of a row.
     vocab_size: tokens of the store's vocabulary.
-    names: of the fields, in messages.
+    names: names of the fields in messages.
 
   Raises:
     ValueError: sizes that do not fit each other, the rows or the vocabulary.
@@ -44,7 +44,7 @@ def check_model(
 
 
 def padded_vocab_size(vocab_size: int) -> int:
-  """Return the rows of an embedding table for a vocabulary of that size.
+  """Return the rows of an embedding table for a vocabulary of this size.
 
   A multiple of 128: matrix units work in tiles, and ragged ones cost more.
   """

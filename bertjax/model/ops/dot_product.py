@@ -112,7 +112,7 @@ def _backward(
     preferred_element_type=jnp.float32,
   )
   # Σ_T weight · slope, without the sum over T (Dao et al., 2022, appendix
-  # B.4). Dropout's factor is on both sides, so this holds with dropout too.
+  # B.4). Dropout's factor is on both sides, so this holds with dropout.
   mean_BHS = jnp.einsum(
     "BSHK,BSHK->BHS",
     gradient_BSHK,

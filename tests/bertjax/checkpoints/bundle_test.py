@@ -11,7 +11,7 @@ import pytest
 
 import bertjax
 from bertjax.batch import ENCODER_FEATURES, empty_batch
-from bertjax.checkpoints import bundle, checkpoint
+from bertjax.checkpoints import bundle, checkpoint, digest
 from bertjax.config import MeshConfig
 from bertjax.parallel import multihost, sharding
 from bertjax.parallel.mesh import make_mesh
@@ -102,6 +102,20 @@ def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
   (tmp_path / "c/tokenizer/vocab.txt").write_text("[PAD]\n")
   with pytest.raises(ValueError, match=r"vocab\.txt"):
     bertjax.load_bundle(tmp_path / "c")
+
+
+def test_a_record_of_a_later_version_is_refused_with_the_folder(
+  tmp_path, params, tokenizer
+):
+  path = tmp_path / "bundle"
+  bundle.write_bundle(path, params, tiny.CONFIG, tokenizer, DETAILS)
+  record = digest.unseal(json.loads((path / bundle.RECORD).read_text()))
+  record["details"]["mood"] = "good"
+  (path / bundle.RECORD).write_text(json.dumps(digest.seal(record)))
+  with pytest.raises(
+    ValueError, match=r"bundle .*/bundle cannot be read.*mood"
+  ):
+    bundle.read_bundle_info(path)
 
 
 def test_details_come_back_as_they_were_and_unknown_ones_are_refused():
