@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plans of BERT by ahead-of-time compilation, each in a process, and kept.
+"""Plan one train step of BERT in a process of its own, and cache the plan.
 
     python -m benchmarks.ahead_of_time --case='{"kind": "v5e", "chips": 16}'
 
-prints one as JSON. What was compiled once is read from `--cache` as long as
-the code and the compiler are the same.
+prints the plan as JSON. Other benchmarks call `measure`, which reads a plan
+from `--cache` if the code and the compiler have not changed since.
 """
 
 import dataclasses
@@ -16,17 +16,26 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import app, flags
+
+from bertjax.plan.results import PhasePlan
+
+if TYPE_CHECKING:
+  from bertjax.config import PretrainConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
 CASE = flags.DEFINE_string("case", None, "Fields of a Case, as JSON.")
 CACHE = flags.DEFINE_string(
   "cache",
   "runs/ahead_of_time.jsonl",
-  "What was compiled before; none if empty.",
+  "File that keeps the plans of earlier runs; empty keeps none.",
 )
+
+
+class NotCompiledError(RuntimeError):
+  """A case has no plan; the message is one line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +43,14 @@ class Case:
   """One train step of BERT to compile.
 
   Attributes:
-    kind: of chip.
-    chips: of one slice; a number of chips stands for its most compact shape.
-    size: of the model.
+    kind: kind of chip.
+    chips: number of chips, in the most compact shape of one slice.
+    size: size of the model.
     seq_length: tokens a row.
-    rows: of a chip.
+    rows: rows on each chip.
     sharding: data, zero1 or fsdp.
-    remat: policy.
-    count: whether the compiler is to count FLOPs too.
+    remat: remat policy.
+    count: also ask the compiler for its own count of FLOPs.
   """
 
   kind: str = "v5e"
@@ -56,23 +65,23 @@ class Case:
 
 def measure(
   case: Case, cache: pathlib.Path | None = None, timeout: float = 3600
-) -> dict[str, Any]:
-  """Compile a case, or read what an earlier run kept of it.
+) -> PhasePlan:
+  """Return the plan of a case, from the cache or from a compile.
 
   Args:
-    case: to compile.
+    case: the step to compile.
     cache: file of JSON lines; None keeps nothing.
-    timeout: seconds that it may take.
+    timeout: seconds that the compile may take.
 
-  Returns:
-    A phase of what `launch.plan` makes; or `error`, one line.
+  Raises:
+    NotCompiledError: the compile fails, or the compiler reports too little.
   """
   key = {"case": dataclasses.asdict(case), **versions()}
   if cache is not None and cache.exists():
     for line in cache.read_text().splitlines():
       record = json.loads(line)
       if record["key"] == key:
-        return record["phase"]
+        return PhasePlan.from_json(record["phase"])
   command = (sys.executable, "-m", "benchmarks.ahead_of_time")
   done = subprocess.run(
     (*command, f"--case={json.dumps(dataclasses.asdict(case))}"),
@@ -84,27 +93,27 @@ def measure(
     check=False,
   )
   if done.returncode:
-    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    lines = done.stderr.strip().splitlines() or ["no message"]
     if done.returncode < 0:
       lines = [f"the compiler crashed with signal {-done.returncode}"]
-    return {"error": lines[-1]}
-  phase = json.loads(done.stdout.splitlines()[-1])
-  if phase["memory"]["fits"] and "time" not in phase:
-    return {"error": phase["notes"][-1]}
+    raise NotCompiledError(lines[-1])
+  phase = PhasePlan.from_json(json.loads(done.stdout.splitlines()[-1]))
+  if phase.memory.fits and phase.time is None:
+    raise NotCompiledError(phase.notes[-1])
   if cache is not None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     with cache.open("a") as file:
-      file.write(json.dumps({"key": key, "phase": phase}) + "\n")
+      file.write(json.dumps({"key": key, "phase": phase.to_json()}) + "\n")
   return phase
 
 
 def cache_path() -> pathlib.Path | None:
-  """Return what `--cache` names."""
+  """Return the path of `--cache`, or None."""
   return pathlib.Path(CACHE.value) if CACHE.value else None
 
 
 def versions() -> dict[str, str]:
-  """Return what a plan depends on beside its case."""
+  """Return the versions of the code and the compiler."""
   digest = hashlib.sha256()
   for path in sorted((ROOT / "bertjax").rglob("*.py")):
     digest.update(path.read_bytes())
@@ -117,8 +126,10 @@ def versions() -> dict[str, str]:
   return found
 
 
-def make_config(case: Case, num_devices: int, num_chips: int) -> Any:
-  """Return the config of a run as a pod would have it: LAMB, bfloat16, rbg."""
+def make_config(
+  case: Case, num_devices: int, num_chips: int
+) -> "PretrainConfig":
+  """Return the config of a run on a pod: LAMB, bfloat16, rbg keys."""
   from bertjax.config import (
     SIZES,
     ComputeConfig,
@@ -146,7 +157,7 @@ def make_config(case: Case, num_devices: int, num_chips: int) -> Any:
 
 
 def main(_: list[str]) -> None:
-  """Compile one case and print its phase."""
+  """Compile one case and print its plan."""
   from bertjax.plan import environment
 
   environment.set_environment()  # before JAX is imported
@@ -158,8 +169,8 @@ def main(_: list[str]) -> None:
   if topology is None:
     raise ValueError(f"there is no {case.kind} of {case.chips} chips")
   config = make_config(case, topology.num_devices, topology.num_chips)
-  phase = plan.run(config, topology, count=case.count)["phases"][0]
-  print(json.dumps(phase))
+  (phase,) = plan.plan_run(config, topology, count=case.count).phases
+  print(json.dumps(phase.to_json()))
 
 
 if __name__ == "__main__":

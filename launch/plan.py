@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Plan a run on TPUs from a host without any: memory, collectives, bounds.
+r"""Plan a run on TPUs, on a host without TPUs: memory, collectives, bounds.
 
   python -m launch.plan --config=configs/pretrain.py:size=large,seq=512 \
     --topology=v5e:16x16 --config.batch_size=4096 --config.mesh.zero1=True \
     --config.compute.dtype=bfloat16 --config.compute.dropout_rng=rbg
 
-Needs libtpu (`pip install 'bertjax[plan]'`), no TPU and no data. The train step
-that `launch.pretrain` would run is compiled for the topology, in about a
-minute; --output=DIR keeps plan.json and plan.html. --search looks for the
-largest batch a chip over shardings and remat policies instead of planning the
-batch that is given. Times are bounds, and never measurements.
+Needs libtpu (`pip install 'bertjax[plan]'`), but no TPU and no data. Compiles
+the train step of `launch.pretrain` for the topology in about a minute.
+--output=DIR writes plan.json and plan.html. --search searches for the largest
+batch over shardings and remat policies instead of planning the given batch.
+Times are bounds and not measurements.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 from absl import flags
 from ml_collections import config_flags
@@ -29,62 +29,72 @@ from ml_collections import config_flags
 from bertjax.config import PretrainConfig, from_mapping, to_mapping
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
+from bertjax.plan.results import Plan, Search
 from bertjax.plan.vocabulary import TOKENS
 from launch import cli
 from launch.run.resolve import MadeUpStores, Resolved, resolve
 
-# Set in the process that compiles: where the compiler crashes, as some
-# versions of libtpu do for some chips, another is left to say so.
+# Set in the child process, which compiles. Some versions of libtpu crash for
+# some chips; the parent process survives that and reports it.
 _COMPILES = "BERTJAX_PLAN_COMPILES"
-# How the dump of a crash begins.
+# First line of the dump that a crash prints.
 _CRASH = re.compile(r"\*\*\* SIG|https://symbolize|Fatal Python|PC: @")
 JSON = "plan.json"
 HTML = "plan.html"
 
 
-def run(
+def plan_run(
   config: PretrainConfig,
   topology: topologies.Topology,
   *,
-  search: bool = False,
   price_per_chip_hour: float | None = None,
   count: bool = True,
-) -> dict[str, Any]:
-  """Plan a run, or search for its largest batch; prints what it compiles.
+) -> Plan:
+  """Plan a run; prints a line before each compile.
 
-  Returns:
-    What `plan.json` holds: see `bertjax.plan.planning.make_plan`, or with
-    `search` `topology`, `config` and `candidates` of `bertjax.plan.search`.
+  Args:
+    config: the config of a pre-training run.
+    topology: the chips that it would run on.
+    price_per_chip_hour: in any currency.
+    count: also ask the compiler for its own count, in two more compiles.
 
   Raises:
-    ValueError: a mistake of the user's, or libtpu cannot be had.
+    ValueError: a mistake of the user's, or libtpu is missing.
   """
-  # Imported here, since these import JAX: it reads the environment at once, and
+  # Imported here, since it imports JAX: JAX reads the environment at once, and
   # a mistyped flag is refused before that takes its seconds.
   from bertjax.plan import planning
-  from bertjax.plan import search as searching
 
-  tell = lambda line: print(f"{line} …", file=sys.stderr, flush=True)
-  if not search:
-    resolved, notes = resolve_for(config, topology)
-    plan = planning.make_plan(
-      resolved.config,
-      resolved.phases,
-      topology,
-      price_per_chip_hour=price_per_chip_hour,
-      count=count,
-      tell=tell,
-    )
-    return {**plan, "notes": notes}
-  smallest = searching.smallest_run(config, topology)
+  resolved, notes = resolve_for(config, topology)
+  return planning.make_plan(
+    resolved.config,
+    resolved.phases,
+    topology,
+    notes=notes,
+    price_per_chip_hour=price_per_chip_hour,
+    count=count,
+    report=_report,
+  )
+
+
+def search_batch(
+  config: PretrainConfig, topology: topologies.Topology
+) -> Search:
+  """Search for the largest batch; prints a line before each candidate.
+
+  Raises:
+    ValueError: a mistake of the user's, or libtpu is missing.
+  """
+  from bertjax.plan import planning, search
+
+  smallest = search.smallest_run(config, topology)
   resolved, notes = resolve_for(smallest, topology)
-  return {
-    "bound": planning.BOUND,
-    "topology": planning.describe_topology(topology),
-    "config": to_mapping(config),
-    "notes": notes,
-    "candidates": searching.search(resolved.config, topology, tell),
-  }
+  return Search(
+    topology=planning.describe_topology(topology),
+    config=to_mapping(config),
+    candidates=search.search(resolved.config, topology, _report),
+    notes=tuple(notes),
+  )
 
 
 def resolve_for(
@@ -119,28 +129,33 @@ def resolve_for(
 
 
 def define_flags() -> None:
-  """Define the flags; not at import, since `run` has other callers."""
+  """Define the flags; not at import, since benchmarks import this module."""
   config_flags.DEFINE_config_file(
     "config",
     None,
-    "Config file, as configs/pretrain.py:size=large,seq=512.",
+    "Config file, such as configs/pretrain.py:size=large,seq=512.",
     lock_config=True,
   )
   flags.DEFINE_string(
-    "topology", None, "Chips of one slice, as v5e:16x16 or v4:4x4x8."
+    "topology", None, "Chips of one slice, such as v5e:16x16 or v4:4x4x8."
   )
-  flags.DEFINE_integer("num_slices", 1, "Slices of that topology.")
+  flags.DEFINE_integer("num_slices", 1, "Number of slices of this topology.")
   flags.DEFINE_string("output", None, f"Folder for {JSON} and {HTML}.")
-  flags.DEFINE_bool("search", False, "Look for the largest batch a chip.")
-  flags.DEFINE_float("price_per_chip_hour", None, "In any currency.")
+  flags.DEFINE_bool("search", False, "Search for the largest batch that fits.")
+  flags.DEFINE_float(
+    "price_per_chip_hour", None, "Price of a chip-hour, in any currency."
+  )
   flags.DEFINE_bool(
-    "count", True, "Have the compiler count FLOPs and bytes too: two compiles."
+    "count",
+    True,
+    "Also report the compiler's count of FLOPs and bytes; takes two more "
+    "compiles.",
   )
   flags.mark_flags_as_required(["config", "topology"])
 
 
 def main(argv: Sequence[str]) -> None:
-  """Plan what the flags say."""
+  """Plan or search as the flags say."""
   values = flags.FLAGS
   price = values.price_per_chip_hour
   _check_price(price, values.search)
@@ -148,13 +163,13 @@ def main(argv: Sequence[str]) -> None:
   topology = topologies.find(values.topology, values.num_slices)
   _check_output(values.output)
   if os.environ.get(_COMPILES) != "1":
-    _compile_apart(topology)
-  result = run(
-    config,
-    topology,
-    search=values.search,
-    price_per_chip_hour=price,
-    count=values.count,
+    _run_in_child(topology)
+  result = (
+    search_batch(config, topology)
+    if values.search
+    else plan_run(
+      config, topology, price_per_chip_hour=price, count=values.count
+    )
   )
   from launch.reports import plan_report, plan_table
 
@@ -166,6 +181,10 @@ def main(argv: Sequence[str]) -> None:
       print(f"wrote {path}")
 
 
+def _report(line: str) -> None:
+  print(f"{line} …", file=sys.stderr, flush=True)
+
+
 def _check_price(price: float | None, search: bool) -> None:
   if price is None:
     return
@@ -173,18 +192,20 @@ def _check_price(price: float | None, search: bool) -> None:
     raise ValueError(f"--price_per_chip_hour={price}; give 0 or more")
   if search:
     raise ValueError(
-      f"--price_per_chip_hour={price} is for what a run costs, which --search "
-      "does not reckon; leave one of them out"
+      f"--price_per_chip_hour={price} has no effect with --search, which plans "
+      "steps and not a run; leave one of them out"
     )
 
 
 def _check_output(value: str | None) -> None:
-  """Refuse what no folder can be, before minutes of compiling for it."""
+  """Refuse a folder that cannot be written, before minutes of compiling.
+
+  Nothing is created yet, since the compile may fail.
+  """
   cli.check_local_folder("output", value)
   if not value:
     return
   folder = pathlib.Path(value).absolute()
-  # Nothing is made yet, since the compiler may have something to say.
   there = next(path for path in (folder, *folder.parents) if path.exists())
   if not there.is_dir():
     raise ValueError(f"--output={value}: {there} is a file; give a folder")
@@ -192,8 +213,8 @@ def _check_output(value: str | None) -> None:
     raise ValueError(f"--output={value}: {there} cannot be written to")
 
 
-def _compile_apart(topology: topologies.Topology) -> None:
-  """Do it in another process, and exit as that one does."""
+def _run_in_child(topology: topologies.Topology) -> None:
+  """Run this command in a child process, and exit with its exit code."""
   environment.set_environment()
   with subprocess.Popen(
     [sys.executable, "-m", "launch.plan", *sys.argv[1:]],
@@ -206,7 +227,7 @@ def _compile_apart(topology: topologies.Topology) -> None:
     code = process.wait()
   if code < 0:
     cli.fail(
-      f"the compiler crashed with signal {-code} at {topology.name}; try "
+      f"the compiler crashed with signal {-code} for {topology.name}; try "
       "another version: pip install -U libtpu"
     )
   print(withheld, end="", file=sys.stderr)
@@ -214,7 +235,7 @@ def _compile_apart(topology: topologies.Topology) -> None:
 
 
 def _pass_on(lines: IO[str]) -> str:
-  """Print lines as they come, up to a crash's; return those from there on."""
+  """Print lines as they come; return the dump of a crash unprinted."""
   for line in lines:
     if _CRASH.match(line):
       return line + lines.read()

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One ahead-of-time compile, and everything that the result tells.
+"""One ahead-of-time compile, and everything that the compiler reports.
 
-What an executable does not tell is None, with the reason in `notes`: some
-pairs of jaxlib and libtpu cannot print the programs of some chips.
+A number that the compiler does not report is None, with the reason in `notes`:
+some versions of jaxlib cannot print what some versions of libtpu compile.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ _USED = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Memory:
-  """What one JAX device needs, in bytes.
+class CompilerMemory:
+  """Memory of one JAX device as the compiler reports it, in bytes.
 
   Attributes:
     arguments: state and batch.
-    temporaries: what is alive only inside the step, all of it.
-    peak: the most that is alive at once, arguments included; None where this
-      is not told.
+    temporaries: all arrays that are alive only inside the step.
+    peak: the most that is alive at once, arguments included; None if the
+      compiler does not report it.
   """
 
   arguments: int
@@ -43,20 +43,20 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True)
 class Executable:
-  """What the compiler tells of a train step.
+  """What the compiler reports about a train step.
 
   Attributes:
-    seconds: of tracing and compiling.
-    memory: None if it does not fit.
-    needed: bytes that it would use, where it does not fit.
-    flops: of one device by the compiler's count, loop bodies once.
-    bytes_accessed: likewise; also of what never leaves the chip.
-    text: the optimised program; None where it cannot be had.
-    notes: what could not be had, and why.
+    seconds: time to trace and compile.
+    memory: memory of one device; None if the step does not fit.
+    needed: bytes that a step that does not fit would use.
+    flops: FLOPs of one device by the compiler's count, loop bodies once.
+    bytes_accessed: bytes by the same count, on-chip traffic included.
+    text: the optimized program; None if it cannot be printed.
+    notes: what is missing, and why.
   """
 
   seconds: float
-  memory: Memory | None
+  memory: CompilerMemory | None
   needed: float | None = None
   flops: float | None = None
   bytes_accessed: float | None = None
@@ -65,12 +65,12 @@ class Executable:
 
   @property
   def compiles(self) -> bool:
-    """Whether the compiler found room for it."""
+    """Whether the compiler found room for the step."""
     return self.memory is not None
 
 
 def build(config: PretrainConfig, devices: Sequence[Any]) -> Program:
-  """Return the program of a checked config over devices to compile for."""
+  """Return the program of a resolved config over devices to compile for."""
   num_tokens = min(TOKENS, config.model.vocab_size)
   return make_program(config, make_vocabulary(num_tokens), devices)
 
@@ -79,8 +79,8 @@ def compile_step(program: Program, config: PretrainConfig) -> Executable:
   """Compile the train step of a phase; nothing runs.
 
   Args:
-    program: laid over the devices to compile for.
-    config: of a phase of its run, with `data.max_packs` filled in.
+    program: program over the devices to compile for.
+    config: resolved config of the phase.
   """
   began = time.monotonic()
   abstract, phase = program.abstract_state(), program.for_phase(config)
@@ -100,9 +100,9 @@ def compile_step(program: Program, config: PretrainConfig) -> Executable:
 
 
 def find_needed(message: str) -> float | None:
-  """Return the bytes that a compiler out of memory says it would use.
+  """Return the bytes that a compiler out of memory says the step would use.
 
-  None if it failed of something else; infinity if it does not tell.
+  None if the error is another one; infinity if the message has no number.
   """
   found = _USED.search(message)
   if found:
@@ -115,12 +115,12 @@ def find_needed(message: str) -> float | None:
 def read(
   compiled: Any, seconds: float, folder: pathlib.Path | None = None
 ) -> Executable:
-  """Read what a compiled step tells.
+  """Read everything that a compiled step reports.
 
   Args:
-    compiled: by JAX.
-    seconds: that it took.
-    folder: where the compiler left what it made.
+    compiled: result of JAX's `compile`.
+    seconds: time that the compile took.
+    folder: where the compiler dumped the program.
   """
   notes: list[str] = []
   memory = compiled.memory_analysis()
@@ -130,12 +130,12 @@ def read(
   peak = getattr(memory, "peak_memory_in_bytes", 0)
   return Executable(
     seconds=seconds,
-    memory=Memory(
+    memory=CompilerMemory(
       arguments=int(memory.argument_size_in_bytes),
       temporaries=int(memory.temp_size_in_bytes),
       peak=int(peak) or None,
     ),
-    # Not `optimal_seconds`, which is negative on TPUs.
+    # `optimal_seconds` is not read: it is negative on TPUs.
     flops=cost.get("flops"),
     bytes_accessed=cost.get("bytes accessed"),
     text=read_text(compiled, notes, folder),
@@ -146,10 +146,10 @@ def read(
 def read_text(
   compiled: Any, notes: list[str], folder: pathlib.Path | None = None
 ) -> str | None:
-  """Return the optimised program, in one of three ways; adds to `notes`.
+  """Return the optimized program, or None; a reason is added to `notes`.
 
-  What the compiler itself left in `folder` comes first: jaxlib cannot print
-  every program of a libtpu that is newer than itself.
+  The compiler's own dump in `folder` is read first: jaxlib cannot print every
+  program of a libtpu that is newer than itself.
   """
   dumped = sorted(
     folder.glob("*.after_optimizations.txt") if folder else (),
@@ -162,23 +162,24 @@ def read_text(
     modules = compiled.runtime_executable().hlo_modules()
     return "\n".join(module.to_string() for module in modules)
 
-  why: list[str] = []
+  reasons: list[str] = []
   for print_text in (compiled.as_text, print_modules):
-    text = _try("program", print_text, why)
+    text = _try("program", print_text, reasons)
     if text:
       return text
   notes.append(
-    "collectives are not known, as this jaxlib cannot print what this libtpu "
-    f"made: {why[0] if why else 'the program is empty'}"
+    "collectives are unknown, because this jaxlib cannot print a program of "
+    f"this libtpu: {reasons[0] if reasons else 'the program is empty'}"
   )
   return None
 
 
 def _try(what: str, function: Callable[[], Any], notes: list[str]) -> Any:
+  """Return what `function` returns; an error becomes a note and None."""
   try:
     return function()
   except Exception as error:
-    # Whatever a version lacks is not worth losing the rest for.
+    # One answer that a version lacks must not cost the other answers.
     line = " ".join(str(error).split())[:160]
-    notes.append(f"{what} not told: {type(error).__name__}: {line}")
+    notes.append(f"{what} unknown: {type(error).__name__}: {line}")
     return None

@@ -13,7 +13,7 @@ from bertjax.train import flops
 
 
 def formula_flops(config: PretrainConfig) -> float:
-  """Return the model FLOPs of one step of a phase, rows being full."""
+  """Return the model FLOPs of one step of a phase, with full rows."""
   data = config.data
   slots = masking.num_slots(
     data.seq_length, data.max_packs, config.objective.mask_rate
@@ -26,9 +26,9 @@ def formula_flops(config: PretrainConfig) -> float:
 
 
 def attention_flops(config: PretrainConfig) -> float:
-  """Return those of them that are attention's own products."""
+  """Return the part of `formula_flops` that is attention's own products."""
   data, model = config.data, config.model
-  # A kernel computes whole rows, whatever is packed into them.
+  # A kernel computes all pairs of a row, whatever examples are packed into it.
   pairs = config.batch_size * data.seq_length**2
   return 12.0 * pairs * model.hidden_size * model.num_layers
 
@@ -36,17 +36,18 @@ def attention_flops(config: PretrainConfig) -> float:
 def count_unrolled(
   config: PretrainConfig, devices: Sequence[Any]
 ) -> tuple[float, float] | None:
-  """Have the compiler count FLOPs and bytes of one device in one step.
+  """Return FLOPs and bytes of one device in one step by the compiler's count.
 
-  It counts a loop's body once: so the step is compiled with one layer and
-  with three, unrolled, and the layers in between are added. Bytes are also of
-  what never leaves the chip, so that they are too many.
+  The compiler counts the body of a loop once. So the step is compiled with one
+  layer and with three layers, unrolled, and the count is extrapolated to the
+  number of layers. The bytes include traffic that never leaves the chip, so
+  they are too many.
 
-  Micro-batches multiply all of a step, though the optimizer and the reduction
-  of gradients run once a step: FLOPs are hardly more for that, bytes are.
+  With micro-batches the count of one is multiplied, although the optimizer and
+  the reduction of gradients run once a step: this adds few FLOPs, many bytes.
 
   Returns:
-    (FLOPs, bytes); None where the compiler does not tell.
+    (FLOPs, bytes); None if the compiler gives no count.
   """
   parts = config.optimizer.accumulation
   one, three = (
@@ -65,6 +66,7 @@ def count_unrolled(
 def _compile_layers(
   config: PretrainConfig, devices: Sequence[Any], layers: int, parts: int
 ) -> compiling.Executable:
+  """Compile one micro-batch of a model of `layers` unrolled layers."""
   small = dataclasses.replace(
     config,
     batch_size=config.batch_size // parts,

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be set before JAX is imported; imports nothing of it."""
+"""Environment variables to set before JAX is imported. No JAX here."""
 
 import os
 
-# The compiler needs no TPU and asks nobody for one; what it has to say about
-# that goes to nobody.
+# JAX runs on the CPU. libtpu compiles without a TPU: these variables keep it
+# from querying the metadata server for one, and from logging that it has none.
 ENVIRONMENT = {
   "JAX_PLATFORMS": "cpu",
   "TPU_SKIP_MDS_QUERY": "1",
@@ -19,9 +19,9 @@ ENVIRONMENT = {
 
 
 def set_environment() -> None:
-  """Have JAX start on this host's CPU, and libtpu in silence.
+  """Make JAX start on this host's CPU and libtpu log nothing.
 
-  Call it before JAX is imported; what is set already stays.
+  Call it before JAX is imported. Variables that are already set stay.
   """
   for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)

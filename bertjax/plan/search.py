@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The largest batch that fits, over shardings and remat policies.
+"""The largest batch that fits, for several shardings and remat policies.
 
-What a step needs grows evenly with its rows: two compiles tell how, and a
-third verifies the largest batch that follows.
+The memory of a step grows linearly with its rows. Two compiles give the line,
+and a third verifies the largest batch that the line predicts.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bertjax.config import (
@@ -22,19 +23,20 @@ from bertjax.config import (
 from bertjax.config.phases import Phase, split_phases
 from bertjax.plan import compiling, planning
 from bertjax.plan.hardware.topologies import Topology, get_devices
+from bertjax.plan.results import Candidate
 
-# Positions of a device to begin with: small enough for any chip.
+# Positions on each device in the first attempt: few enough for any chip.
 _FIRST = 2_048
 _ATTEMPTS = 4
-# Rows of a device → what is known of such a step.
-Try = Callable[[int], dict[str, Any]]
+# Compiles a step with this many rows on each shard of the batch.
+Attempt = Callable[[int], Candidate]
 
 
 def smallest_run(config: PretrainConfig, topology: Topology) -> PretrainConfig:
   """Return the run that a search begins with, for `search` once resolved.
 
   It is the last phase of `config` as a run of its own, without micro-batches
-  and with one row for each shard of the batch.
+  and with one row on each shard of the batch.
   """
   config = split_phases(config)[-1].config
   mesh = MeshConfig(slices=config.mesh.slices)
@@ -43,57 +45,50 @@ def smallest_run(config: PretrainConfig, topology: Topology) -> PretrainConfig:
     phase2=PhaseConfig(),
     optimizer=dataclasses.replace(config.optimizer, accumulation=1),
     mesh=mesh,
-    batch_size=_unit(mesh, topology),
+    batch_size=_num_shards(mesh, topology),
   )
 
 
 def search(
   config: PretrainConfig,
   topology: Topology,
-  tell: planning.Tell = lambda line: None,
-) -> list[dict[str, Any]]:
-  """Find the largest batch of each candidate for a run of one phase.
+  report: planning.Report = lambda line: None,
+) -> tuple[Candidate, ...]:
+  """Find the largest batch for each sharding and remat policy.
 
   All shardings are tried without remat, and all remat policies with ZeRO-1.
 
   Args:
-    config: what `smallest_run` returned, resolved.
-    topology: to compile for.
-    tell: is told what is about to be compiled.
+    config: the resolved config of `smallest_run`.
+    topology: the chips to compile for.
+    report: called with a line about each candidate before its compiles.
 
   Returns:
-    One for each, the best bound first, those that never fit last: `sharding`,
-    `remat`, `fits`, `rows_per_chip`, `batch_size`, `needed` and `limit` (bytes
-    of a device), `step` (seconds), `rows_per_second`, `mfu`, `limited_by`.
-    Times are bounds, and absent where the compiler tells too little.
+    The candidates, the best bound first, those that never fit last.
 
   Raises:
-    ValueError: a mistake of the user's, or libtpu cannot be had.
+    ValueError: libtpu is missing or does not know the topology.
   """
   devices = get_devices(topology)
   found = []
   for sharding, mesh, remat in candidates(config, topology):
-    tell(f"searching: {sharding}, remat={remat}")
+    report(f"searching: {sharding}, remat={remat}")
     changed = dataclasses.replace(
       config,
       mesh=mesh,
       compute=dataclasses.replace(config.compute, remat=remat),
     )
-    best = largest(
-      lambda rows, changed=changed: _try(changed, topology, devices, rows),
-      first=max(1, _FIRST // config.data.seq_length),
-    )
-    found.append({"sharding": sharding, "remat": remat, **best})
-  return sorted(
-    found,
-    key=lambda each: (not each["fits"], -each.get("rows_per_second", 0.0)),
-  )
+    attempt = functools.partial(_attempt, sharding, changed, topology, devices)
+    first = max(1, _FIRST // config.data.seq_length)
+    found.append(largest(attempt, first))
+  found.sort(key=lambda each: (not each.fits, -(each.rows_per_second or 0.0)))
+  return tuple(found)
 
 
 def candidates(
   config: PretrainConfig, topology: Topology
 ) -> Iterator[tuple[str, MeshConfig, str]]:
-  """(sharding, mesh, remat) of what is worth a try and divides everything."""
+  """Yield (sharding, mesh, remat) for meshes that fit model and topology."""
   slices = config.mesh.slices
   meshes = {
     "data": MeshConfig(slices=slices),
@@ -107,7 +102,7 @@ def candidates(
         mesh,
         config.model,
         num_devices=topology.num_devices,
-        batch_size=_unit(mesh, topology),
+        batch_size=_num_shards(mesh, topology),
       )
     except ValueError:
       continue
@@ -118,31 +113,32 @@ def candidates(
       yield name, mesh, remat
 
 
-def largest(attempt: Try, first: int) -> dict[str, Any]:
-  """Return the largest step that fits; none is compiled twice.
+def largest(attempt: Attempt, first: int) -> Candidate:
+  """Return the largest step that fits, or the smallest if none does.
+
+  No number of rows is compiled twice.
 
   Args:
-    attempt: rows of a shard of the batch → `fits`, `needed` (bytes, None
-      where it is not told), `limit`, and what else is to be returned.
+    attempt: compiles a step with this many rows on each shard of the batch.
     first: rows to begin with.
   """
   points: list[tuple[int, float]] = []
   too_many = math.inf
-  while not (best := attempt(first))["fits"]:
+  while not (best := attempt(first)).fits:
     if first == 1:
       return best
-    # What failed last is the next above what fits.
-    too_many, points = first, _told(first, best)
+    # Only the last failure counts: it is the closest to a batch that fits.
+    too_many, points = first, _point(first, best)
     first //= 2
   fitting = first
-  points += _told(first, best)
+  points += _point(first, best)
   for _ in range(_ATTEMPTS):
-    rows = predict(points, fitting, too_many, best["limit"])
+    rows = predict(points, fitting, too_many, best.limit)
     if rows <= fitting:
       break
     tried = attempt(rows)
-    points += _told(rows, tried)
-    if tried["fits"]:
+    points += _point(rows, tried)
+    if tried.fits:
       best, fitting = tried, rows
     else:
       too_many = min(too_many, rows)
@@ -158,52 +154,62 @@ def predict(
   """Return the rows to try next, fewer than `too_many`.
 
   Args:
-    points: (rows, bytes needed) of what was tried; the line through the last
-      two tells which rows just fit.
+    points: (rows, bytes needed) of earlier attempts. The line through the two
+      largest gives the rows that just fit.
     fitting: rows that fit.
-    too_many: rows that do not; infinity if none are known.
-    limit: bytes that there are.
+    too_many: rows that do not fit; infinity if none are known.
+    limit: bytes that a program may use.
   """
   if len(points) < 2:
     rows = 2 * fitting if math.isinf(too_many) else (fitting + too_many) // 2
   else:
     (a, low), (b, high) = sorted(points)[-2:]
     slope = (high - low) / (b - a)
-    # Where nothing grows yet, all is kept on the chip.
+    # Small batches may need no HBM for temporaries, which stay on the chip.
     rows = math.floor(b + (limit - high) / slope) if slope > 0 else 2 * b
   rows = int(min(rows, too_many - 1))
   return rows // 2 * 2 if rows >= 8 else rows
 
 
-def _told(rows: int, tried: Mapping[str, Any]) -> list[tuple[int, float]]:
-  """The point of a step, none where it is not told what it needs."""
-  return [] if tried["needed"] is None else [(rows, tried["needed"])]
+def _point(rows: int, tried: Candidate) -> list[tuple[int, float]]:
+  """Return (rows, bytes needed), or nothing if the bytes are not known."""
+  return [] if tried.needed is None else [(rows, tried.needed)]
 
 
-def _unit(mesh: MeshConfig, topology: Topology) -> int:
-  """Rows of the smallest batch: one for each part that it is cut into."""
+def _num_shards(mesh: MeshConfig, topology: Topology) -> int:
+  """Return the number of shards of the batch."""
   return topology.num_devices // max(mesh.tensor, 1)
 
 
-def _try(
+def _attempt(
+  sharding: str,
   config: PretrainConfig,
   topology: Topology,
   devices: Sequence[Any],
   rows: int,
-) -> dict[str, Any]:
+) -> Candidate:
+  """Compile a step with `rows` on each shard of the batch."""
   config = dataclasses.replace(
-    config, batch_size=rows * _unit(config.mesh, topology)
+    config, batch_size=rows * _num_shards(config.mesh, topology)
   )
   program = compiling.build(config, devices)
   phase = Phase(0, config.steps, config)
-  entry = planning.describe_phase(
-    program, phase, topology, devices, count=False
+  plan = planning.plan_phase(program, phase, topology, devices, count=False)
+  candidate = Candidate(
+    sharding=sharding,
+    remat=config.compute.remat,
+    fits=plan.memory.fits,
+    batch_size=plan.batch_size,
+    rows_per_chip=plan.rows_per_chip,
+    needed=plan.memory.needed,
+    limit=plan.memory.limit,
   )
-  kept = ("fits", "needed", "limit")
-  result = {name: entry["memory"][name] for name in kept}
-  result |= {name: entry[name] for name in ("batch_size", "rows_per_chip")}
-  time = entry.get("time")
-  if time:
-    names = ("step", "rows_per_second", "mfu", "limited_by")
-    result |= {name: time[name] for name in names}
-  return result
+  if plan.time is None:
+    return candidate
+  return dataclasses.replace(
+    candidate,
+    step=plan.time.step,
+    rows_per_second=plan.time.rows_per_second,
+    mfu=plan.time.mfu,
+    limited_by=plan.time.limited_by,
+  )

@@ -6,13 +6,12 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 
-# Size of bert-base-uncased's vocabulary.
-TOKENS = 30_522
+TOKENS = 30_522  # size of bert-base-uncased's vocabulary
 _SPECIALS = 5
 
 
 def make_vocabulary(num_tokens: int = TOKENS) -> Vocabulary:
-  """Return a vocabulary that starts with the special tokens, for no text."""
+  """Return a vocabulary that starts with the special tokens."""
   return Vocabulary(
     pad_id=0,
     unk_id=1,

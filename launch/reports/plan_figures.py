@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a plan's page, from the numbers that stand beside them."""
+"""Draw the figures of a plan's page."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from bertjax.plan.results import MemoryUse, StepTime
 from launch.reports.page import Ink, draw
 
 _GIB = 2**30
@@ -17,21 +17,21 @@ _INKS = {
 }
 
 
-def draw_memory(name: str, memory: Mapping[str, Any]) -> str:
-  """What one device needs, by kind, beside what a program may use.
+def draw_memory(name: str, memory: MemoryUse) -> str:
+  """Draw the memory of one device by kind, and the limit of a program.
 
   Args:
-    name: of the figure, another one for each of a page.
-    memory: of `bertjax.plan.memory.describe`.
+    name: name of the figure, unique on its page.
+    memory: memory of one device.
   """
   with draw(name, height=1.3) as drawing:
     axes, start = drawing.axes, 0.0
-    for kind, size in memory["by_kind"].items():
+    for kind, size in memory.by_kind.items():
       ink, alpha = _INKS[kind]
       width = size / _GIB
       axes.barh(0, width, left=start, color=ink, alpha=alpha, label=kind)
       start += width
-    limit = memory["limit"] / _GIB
+    limit = memory.limit / _GIB
     axes.axvline(limit, color=Ink.TEXT, linewidth=1.2, linestyle=(0, (3, 2)))
     axes.annotate(
       f"limit {limit:.2f}",
@@ -46,7 +46,7 @@ def draw_memory(name: str, memory: Mapping[str, Any]) -> str:
     axes.set_xlim(0, 1.05 * max(limit, start))
     axes.set_yticks([])
     axes.grid(visible=False)
-    axes.set_xlabel("GiB of one device")
+    axes.set_xlabel("GiB on one device")
     axes.legend(
       loc="lower left",
       bbox_to_anchor=(0, 1),
@@ -59,12 +59,17 @@ def draw_memory(name: str, memory: Mapping[str, Any]) -> str:
   return drawing.svg
 
 
-def draw_times(name: str, time: Mapping[str, float]) -> str:
-  """The least milliseconds of each unit, and of the step that they bound."""
+def draw_times(name: str, time: StepTime) -> str:
+  """Draw the least milliseconds of each part of a step, and of the step.
+
+  Args:
+    name: name of the figure, unique on its page.
+    time: bounds of the step.
+  """
   names = ("compute", "memory", "overlapped", "exposed", "step")
-  shown = ("products", "memory", "collectives, overlapped")
+  shown = ("products", "memory traffic", "collectives, overlapped")
   shown += ("collectives, exposed", "step, at least")
-  values = [1e3 * time[each] for each in names]
+  values = [1e3 * getattr(time, each) for each in names]
   with draw(name, height=1.7) as drawing:
     axes = drawing.axes
     places: Sequence[int] = range(len(names))

@@ -1,81 +1,80 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a plan or of a search, and its numbers as JSON."""
+"""Write the page of a plan or a search, and its numbers as JSON."""
 
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 from bertjax import files
+from bertjax.plan.results import PhasePlan, Plan, Search
 from launch.reports import page, plan_figures, plan_words
 
 
 def write(
-  plan: Mapping[str, Any], html: pathlib.Path, numbers: pathlib.Path
+  plan: Plan | Search, html: pathlib.Path, numbers: pathlib.Path
 ) -> list[pathlib.Path]:
-  """Write both files; returns their paths.
+  """Write both files and return their paths.
 
   Args:
-    plan: what `launch.plan.run` returned.
-    html: where the page is to be.
-    numbers: where the JSON is to be.
+    plan: the result of `launch.plan`.
+    html: path of the page.
+    numbers: path of the JSON.
   """
-  files.write_json(numbers, plan, sort_keys=True, allow_nan=False)
+  files.write_json(numbers, plan.to_json(), sort_keys=True, allow_nan=False)
   files.write_text(html, page.render("plan_report.html", make_view(plan)))
   return [numbers, html]
 
 
-def make_view(plan: Mapping[str, Any]) -> dict[str, Any]:
-  """What the template calls by name."""
-  return {
-    "topology": plan["topology"]["name"],
+def make_view(plan: Plan | Search) -> dict[str, Any]:
+  """Return the values that the template uses."""
+  view: dict[str, Any] = {
+    "topology": plan.topology.name,
     "lead": plan_words.describe_topology(plan),
-    "bound": plan["bound"],
-    "notes": plan.get("notes", ()),
-    "phases": [
-      _view_phase(number, phase)
-      for number, phase in enumerate(plan.get("phases", ()), 1)
-    ],
-    "run": plan_words.describe_run(plan["run"]) if plan.get("run") else (),
+    "bound": plan.bound,
+    "notes": plan.notes,
+    "phases": (),
+    "run": (),
     "collective_columns": plan_words.COLLECTIVE_COLUMNS,
     "candidate_columns": plan_words.CANDIDATE_COLUMNS,
-    "candidates": [
-      plan_words.describe_candidate(each) for each in plan.get("candidates", ())
-    ],
-    "config": [
-      (name, str(value)) for name, value in page.flatten(plan["config"])
-    ],
+    "candidates": (),
+    "config": [(name, str(value)) for name, value in page.flatten(plan.config)],
   }
+  if isinstance(plan, Search):
+    rows = [plan_words.describe_candidate(each) for each in plan.candidates]
+    return {**view, "candidates": rows}
+  phases = [_view_phase(*each) for each in enumerate(plan.phases, 1)]
+  run = plan_words.describe_run(plan.run) if plan.run else ()
+  return {**view, "phases": phases, "run": run}
 
 
-def _view_phase(number: int, phase: Mapping[str, Any]) -> dict[str, Any]:
-  time, work = phase.get("time"), phase.get("work")
-  memory = phase["memory"]
+def _view_phase(number: int, phase: PhasePlan) -> dict[str, Any]:
+  time, memory = phase.time, phase.memory
   cards = [
-    ("fits" if memory["fits"] else "does not fit", "the memory of a device"),
+    ("fits" if memory.fits else "does not fit", "memory of a device"),
     (
-      f"{plan_words.gib(memory['needed'])} GiB",
-      f"needed of {plan_words.gib(memory['limit'])}",
+      f"{plan_words.gib(memory.needed)} GiB",
+      f"needed of {plan_words.gib(memory.limit)}",
     ),
-    (f"{phase['rows_per_chip']:g}", f"rows a chip, {phase['seq_length']} long"),
+    (
+      f"{phase.rows_per_chip:g}",
+      f"rows on a chip, {phase.seq_length} tokens each",
+    ),
   ]
-  if time and work:
+  if time:
     cards += [
       (
-        f"{1e3 * time['step']:.1f} ms",
-        f"a step at least, by {time['limited_by']}",
+        f"{1e3 * time.step:.1f} ms",
+        f"a step at least, limited by {time.limited_by}",
       ),
-      (plan_words.percent(time["mfu"]), "MFU at most: a bound"),
-      (f"{phase['compile_seconds']:.0f} s", "to compile"),
+      (plan_words.percent(time.mfu), "MFU at most (a bound)"),
+      (f"{phase.compile_seconds:.0f} s", "to compile"),
     ]
   return {
     "number": number,
     "cards": cards,
     "rows": plan_words.describe_phase(phase),
-    "notes": phase["notes"],
+    "notes": phase.notes,
     "memory": plan_figures.draw_memory(f"memory {number}", memory),
     "times": time and plan_figures.draw_times(f"times {number}", time),
-    "collectives": plan_words.describe_collectives(
-      phase.get("collectives") or ()
-    ),
+    "collectives": plan_words.describe_collectives(phase.collectives or ()),
   }

@@ -1,44 +1,51 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A plan on the terminal."""
+"""Print a plan or a search on the terminal."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import rich.box
 import rich.console
 import rich.table
 
+from bertjax.plan.results import Plan, Search
 from launch.reports import plan_words
 
-_WIDTH = 120  # where nobody looks at a terminal
+_WIDTH = 120  # columns where the output is not a terminal
 
 
 def show(
-  plan: Mapping[str, Any], console: rich.console.Console | None = None
+  plan: Plan | Search, console: rich.console.Console | None = None
 ) -> None:
   """Print a plan, or the candidates of a search."""
   if console is None:
     console = rich.console.Console(highlight=False, markup=False)
     if not console.is_terminal:
       console.width = _WIDTH
-  if "candidates" in plan:
-    console.print(plan_words.describe_topology(plan))
-    console.print(_candidates(plan))
-    console.print(plan["bound"])
-    return
   console.print(plan_words.describe_topology(plan))
-  for note in plan["notes"]:
-    console.print(f"note: {note}")
-  for phase in plan["phases"]:
+  _show_notes(console, plan.notes)
+  if isinstance(plan, Search):
+    lines = map(plan_words.describe_candidate, plan.candidates)
+    console.print(_table(plan_words.CANDIDATE_COLUMNS, lines, num_left=2))
+  else:
+    _show_phases(console, plan)
+  console.print(plan.bound)
+
+
+def _show_phases(console: rich.console.Console, plan: Plan) -> None:
+  for phase in plan.phases:
     console.print(_pairs(plan_words.describe_phase(phase)))
-    for note in phase["notes"]:
-      console.print(f"note: {note}")
-    if phase.get("collectives"):
-      console.print(_collectives(phase["collectives"]))
-  if plan["run"]:
-    console.print(_pairs(plan_words.describe_run(plan["run"])))
-  console.print(plan["bound"])
+    _show_notes(console, phase.notes)
+    if phase.collectives:
+      lines = plan_words.describe_collectives(phase.collectives)
+      console.print(_table(plan_words.COLLECTIVE_COLUMNS, lines, num_left=4))
+  if plan.run:
+    console.print(_pairs(plan_words.describe_run(plan.run)))
+
+
+def _show_notes(console: rich.console.Console, notes: Iterable[str]) -> None:
+  for note in notes:
+    console.print(f"note: {note}")
 
 
 def _pairs(rows: list[tuple[str, str]]) -> rich.table.Table:
@@ -50,19 +57,13 @@ def _pairs(rows: list[tuple[str, str]]) -> rich.table.Table:
   return table
 
 
-def _collectives(rows: list[Mapping[str, Any]]) -> rich.table.Table:
+def _table(
+  columns: Sequence[str], lines: Iterable[Sequence[str]], num_left: int
+) -> rich.table.Table:
+  """Return a table; the first `num_left` columns are aligned left."""
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-  for number, name in enumerate(plan_words.COLLECTIVE_COLUMNS):
-    table.add_column(name, justify="left" if number < 4 else "right")
-  for row in plan_words.describe_collectives(rows):
-    table.add_row(*row)
-  return table
-
-
-def _candidates(plan: Mapping[str, Any]) -> rich.table.Table:
-  table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-  for number, name in enumerate(plan_words.CANDIDATE_COLUMNS):
-    table.add_column(name, justify="left" if number < 2 else "right")
-  for each in plan["candidates"]:
-    table.add_row(*plan_words.describe_candidate(each))
+  for number, name in enumerate(columns):
+    table.add_column(name, justify="left" if number < num_left else "right")
+  for line in lines:
+    table.add_row(*line)
   return table

@@ -1,19 +1,31 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a plan as words, alike on the terminal and on its page."""
+"""Turn the numbers of a plan into the text of the terminal and of its page."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from bertjax.plan.hlo.collectives import CollectiveTotal
+from bertjax.plan.results import (
+  Candidate,
+  MemoryUse,
+  PhasePlan,
+  Plan,
+  RunCost,
+  Search,
+  StepTime,
+  Work,
+)
 
 _GIB = 2**30
-_SMALL = 10_000  # bytes a step that no table has a line for
+# Collectives that send fewer bytes a step share one line.
+_SMALL = 10_000
 COLLECTIVE_COLUMNS = (
   "collective",
   "dtype",
   "where",
   "how",
   "devices",
-  "a step",
+  "runs a step",
   "MB whole",
   "MB sent",
 )
@@ -22,177 +34,180 @@ CANDIDATE_COLUMNS = (
   "remat",
   "rows a chip",
   "batch",
-  "GiB of",
-  "GiB",
+  "GiB needed",
+  "GiB limit",
   "step ≥ ms",
   "rows/s ≤",
   "MFU ≤",
-  "limit",
+  "limited by",
 )
 
 
 def gib(value: float | None) -> str:
-  """Bytes as GiB."""
+  """Format bytes as GiB."""
   return "?" if value is None else f"{value / _GIB:.2f}"
 
 
 def percent(value: float) -> str:
-  """A share in per cent."""
+  """Format a share as a percentage."""
   return f"{100 * value:.1f} %"
 
 
-def describe_topology(plan: Mapping[str, Any]) -> str:
-  """One line on chips, mesh and model."""
-  topology = plan["topology"]
-  parts = [f"{topology['name']}: {topology['chips']:,} chips"]
-  if topology["devices"] != topology["chips"]:
-    parts.append(f"{topology['devices']:,} JAX devices")
-  if "mesh" in plan:
-    mesh = " × ".join(f"{name} {size}" for name, size in plan["mesh"].items())
-    parts += [f"mesh {mesh}", f"{plan['parameters'] / 1e6:.1f} M parameters"]
+def describe_topology(plan: Plan | Search) -> str:
+  """Return one line on chips, mesh and model."""
+  topology = plan.topology
+  parts = [f"{topology.name}: {topology.chips:,} chips"]
+  if topology.devices != topology.chips:
+    parts.append(f"{topology.devices:,} JAX devices")
+  if isinstance(plan, Plan):
+    mesh = " × ".join(f"{name} {size}" for name, size in plan.mesh.items())
+    parts += [f"mesh {mesh}", f"{plan.parameters / 1e6:.1f} M parameters"]
   return ", ".join(parts)
 
 
-def describe_phase(phase: Mapping[str, Any]) -> list[tuple[str, str]]:
-  """(name, value) of what is told of a phase."""
-  memory = phase["memory"]
+def describe_phase(phase: PhasePlan) -> list[tuple[str, str]]:
+  """Return lines (name, value) about a phase."""
+  memory = phase.memory
   kinds = " + ".join(
-    f"{name} {gib(size)}" for name, size in memory["by_kind"].items() if size
+    f"{name} {gib(size)}" for name, size in memory.by_kind.items() if size
   )
   rows = [
     (
-      "rows",
-      f"{phase['batch_size']:,} of {phase['seq_length']} tokens, "
-      f"{phase['rows_per_chip']:g} a chip"
+      "batch",
+      f"{phase.batch_size:,} rows of {phase.seq_length} tokens, "
+      f"{phase.rows_per_chip:g} on each chip"
       + (
-        f", in {phase['accumulation']} micro-batches"
-        if phase["accumulation"] > 1
+        f", in {phase.accumulation} micro-batches"
+        if phase.accumulation > 1
         else ""
       ),
     ),
     ("memory of a device", f"{kinds} GiB"),
     ("", _fits(memory)),
-    ("compiled in", f"{phase['compile_seconds']:.0f} s"),
+    ("compile time", f"{phase.compile_seconds:.0f} s"),
   ]
-  if "work" in phase:
-    rows += _work(phase["work"]) + _times(phase["time"])
+  if phase.work and phase.time:
+    rows += _work(phase.work) + _times(phase.time)
   return rows
 
 
-def _fits(memory: Mapping[str, Any]) -> str:
-  needed, limit = memory["needed"], memory["limit"]
-  if memory["fits"]:
-    return f"fits: {gib(needed)} of {gib(limit)} GiB"
+def _fits(memory: MemoryUse) -> str:
+  sizes = f"{gib(memory.needed)} of {gib(memory.limit)} GiB"
+  if memory.fits:
+    return f"fits: {sizes}"
   return (
-    f"DOES NOT FIT: {gib(needed)} of {gib(limit)} GiB; give fewer rows, "
+    f"DOES NOT FIT: {sizes}; give fewer rows, "
     "--config.compute.remat=attention, dots or full, more "
     "--config.optimizer.accumulation, --config.mesh.zero1=True, or --search"
   )
 
 
-def _work(work: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _work(work: Work) -> list[tuple[str, str]]:
   rows = [
-    ("FLOPs of a device", f"{work['formula_flops'] / 1e12:.3f} T by formula")
+    ("FLOPs of a device", f"{work.formula_flops / 1e12:.3f} T by the formula")
   ]
-  if work["products_ratio"]:
+  if work.products_ratio:
     rows.append(
-      ("", f"{work['products_ratio']:.3f} × that in the program's products")
+      ("", f"{work.products_ratio:.3f} × the formula in the program's products")
     )
-  if work["counted_ratio"]:
+  if work.counted_ratio:
     rows.append(
-      ("", f"{work['counted_ratio']:.3f} × that by the compiler's count")
+      ("", f"{work.counted_ratio:.3f} × the formula by the compiler's count")
     )
-  if work["kernels"]:
+  if work.kernels:
     rows.append(("", "attention kernels are counted by the formula"))
   moved = []
-  if work["hbm_bytes"]:
-    moved.append(f"{work['hbm_bytes'] / 1e9:.1f} GB by the program")
-  if work["counted_bytes"]:
+  if work.hbm_bytes:
+    moved.append(f"{work.hbm_bytes / 1e9:.1f} GB in the program")
+  if work.counted_bytes:
     moved.append(
-      f"{work['counted_bytes'] / 1e9:.1f} GB by the compiler, which counts "
-      "what stays on the chip too"
+      f"{work.counted_bytes / 1e9:.1f} GB by the compiler's count, which "
+      "includes on-chip traffic"
     )
-  rows.append(("memory traffic", "; ".join(moved)))
+  rows.append(("HBM traffic", "; ".join(moved)))
   return rows
 
 
-def _times(time: Mapping[str, Any]) -> list[tuple[str, str]]:
-  ms = lambda name: f"{1e3 * time[name]:.2f}"
+def _times(time: StepTime) -> list[tuple[str, str]]:
+  ms = lambda seconds: f"{1e3 * seconds:.2f}"
   return [
     (
       "step, at least",
-      f"{ms('step')} ms, by {time['limited_by']}: compute {ms('compute')}, "
-      f"memory {ms('memory')}, collectives overlapped {ms('overlapped')}, "
-      f"exposed {ms('exposed')}",
+      f"{ms(time.step)} ms, limited by {time.limited_by}: compute "
+      f"{ms(time.compute)}, memory {ms(time.memory)}, collectives overlapped "
+      f"{ms(time.overlapped)}, exposed {ms(time.exposed)}",
     ),
     (
-      "so at most",
-      f"{time['rows_per_second']:,.0f} rows/s, MFU {percent(time['mfu'])} "
-      "(a bound)",
+      "throughput, at most",
+      f"{time.rows_per_second:,.0f} rows/s, MFU {percent(time.mfu)} (a bound)",
     ),
   ]
 
 
-def describe_run(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-  """(name, value) of what a whole run comes to."""
+def describe_run(run: RunCost) -> list[tuple[str, str]]:
+  """Return lines (name, value) about the cost of a whole run."""
   rows = [
-    ("steps", f"{run['steps']:,}"),
-    ("positions", f"{run['positions'] / 1e9:,.2f} G"),
+    ("steps", f"{run.steps:,}"),
+    ("positions", f"{run.positions / 1e9:,.2f} G"),
     (
-      "at least",
-      f"{run['hours']:,.1f} hours, {run['chip_hours']:,.0f} chip-hours",
+      "time, at least",
+      f"{run.hours:,.1f} hours, {run.chip_hours:,.0f} chip-hours",
     ),
   ]
-  if run["price"] is not None:
-    rows.append(("price, at least", f"{run['price']:,.0f}"))
+  if run.price is not None:
+    rows.append(("price, at least", f"{run.price:,.0f}"))
   return rows
 
 
 def describe_collectives(
-  rows: Iterable[Mapping[str, Any]],
+  rows: Iterable[CollectiveTotal],
 ) -> list[tuple[str, ...]]:
-  """Lines of a table of COLLECTIVE_COLUMNS; tiny ones are one line."""
-  lines, tiny = [], [0, 0, 0.0]
+  """Return lines of COLLECTIVE_COLUMNS; small collectives share the last."""
+  lines: list[tuple[str, ...]] = []
+  small = []
   for row in rows:
-    if row["wire_bytes"] < _SMALL:
-      tiny[0] += row["count"]
-      tiny[1] += row["bytes"]
-      tiny[2] += row["wire_bytes"]
+    if row.wire_bytes < _SMALL:
+      small.append(row)
       continue
     lines.append(
       (
-        row["kind"] + (" between slices" if row["crosses"] else ""),
-        row["dtype"],
-        "in the loop" if row["in_loop"] else "once",
-        "overlapped" if row["overlaps"] else "exposed",
-        f"{row['group']:,}",
-        f"{row['count']:,}",
-        f"{row['bytes'] / 1e6:,.2f}",
-        f"{row['wire_bytes'] / 1e6:,.2f}",
+        row.kind + (" between slices" if row.crosses else ""),
+        row.dtype,
+        "in a loop" if row.in_loop else "once",
+        "overlapped" if row.overlaps else "exposed",
+        f"{row.group:,}",
+        *_sizes([row]),
       )
     )
-  if tiny[0]:
-    sizes = (f"{tiny[1] / 1e6:,.2f}", f"{tiny[2] / 1e6:,.2f}")
-    lines.append(("smaller ones", "", "", "", "", f"{tiny[0]:,}", *sizes))
+  if small:
+    lines.append(("smaller ones", "", "", "", "", *_sizes(small)))
   return lines
 
 
-def describe_candidate(each: Mapping[str, Any]) -> tuple[str, ...]:
-  """A line of a table of CANDIDATE_COLUMNS."""
-  head = (each["sharding"], each["remat"])
-  needed, limit = gib(each["needed"]), gib(each["limit"])
-  if not each["fits"]:
-    return (*head, "none fits", "", needed, limit, "", "", "", "memory")
-  batch = (f"{each['rows_per_chip']:g}", f"{each['batch_size']:,}")
-  if "step" not in each:
-    return (*head, *batch, needed, limit, "?", "?", "?", "not told")
+def _sizes(rows: list[CollectiveTotal]) -> tuple[str, str, str]:
+  """Return runs, whole megabytes and sent megabytes of some collectives."""
+  return (
+    f"{sum(row.count for row in rows):,}",
+    f"{sum(row.bytes for row in rows) / 1e6:,.2f}",
+    f"{sum(row.wire_bytes for row in rows) / 1e6:,.2f}",
+  )
+
+
+def describe_candidate(each: Candidate) -> tuple[str, ...]:
+  """Return a line of CANDIDATE_COLUMNS."""
+  head = (each.sharding, each.remat)
+  memory = (gib(each.needed), gib(each.limit))
+  if not each.fits:
+    return (*head, "none fits", "", *memory, "", "", "", "memory")
+  batch = (f"{each.rows_per_chip:g}", f"{each.batch_size:,}")
+  if each.step is None or each.rows_per_second is None or each.mfu is None:
+    return (*head, *batch, *memory, "?", "?", "?", "unknown")
   return (
     *head,
     *batch,
-    needed,
-    limit,
-    f"{1e3 * each['step']:.1f}",
-    f"{each['rows_per_second']:,.0f}",
-    percent(each["mfu"]),
-    each["limited_by"],
+    *memory,
+    f"{1e3 * each.step:.1f}",
+    f"{each.rows_per_second:,.0f}",
+    percent(each.mfu),
+    each.limited_by or "",
   )

@@ -1,3 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Chips, slices and topologies of TPUs, as published."""
+"""TPUs as their vendor describes them.
+
+chips        rates and memory of each kind of chip
+slices       shapes of the slices that exist
+topologies   one slice or several equal ones, and devices to compile for
+"""

@@ -83,6 +83,35 @@ class Collective:
     return self.times * sum(found)
 
 
+@dataclasses.dataclass(frozen=True)
+class CollectiveTotal:
+  """Collectives of one step that are equal in kind, dtype, place and group.
+
+  Attributes:
+    kind: one of KINDS.
+    dtype: dtype of the arrays.
+    overlaps: whether computation goes on meanwhile.
+    in_loop: whether they are in the body of a loop.
+    crosses: whether they go from slice to slice.
+    group: devices that take part together; slices if `crosses`.
+    count: runs in one step.
+    bytes: bytes of the whole arrays in one step.
+    largest: bytes of the largest single run.
+    wire_bytes: bytes that each device sends in one step.
+  """
+
+  kind: str
+  dtype: str
+  overlaps: bool
+  in_loop: bool
+  crosses: bool
+  group: int
+  count: int = 0
+  bytes: int = 0
+  largest: int = 0
+  wire_bytes: float = 0.0
+
+
 def find(
   module: Module, num_devices: int, num_slices: int = 1
 ) -> list[Collective]:
@@ -114,31 +143,25 @@ def find(
   return [one for one in found if one.group > 1]
 
 
-def by_kind(found: Iterable[Collective]) -> list[dict[str, Any]]:
-  """Return rows of a table, the most traffic first.
-
-  Keys: `kind`, `dtype`, `overlaps`, `in_loop`, `crosses`, `group`, `count`
-  (runs a step), `bytes` (of whole arrays a step), `largest` (of one run of
-  one) and `wire_bytes`.
-  """
-  names = ("kind", "dtype", "overlaps", "in_loop", "crosses", "group")
-  rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+def by_kind(found: Iterable[Collective]) -> list[CollectiveTotal]:
+  """Return a total for each kind and dtype, the most traffic first."""
+  rows: dict[tuple[Any, ...], CollectiveTotal] = {}
   for one in found:
     for dtype in dict.fromkeys(array.dtype for array in one.arrays):
       key = (
         *(one.kind, dtype, one.overlaps, one.in_loop, one.crosses, one.group),
       )
-      row = rows.setdefault(
-        key,
-        dict(zip(names, key, strict=True))
-        | {"count": 0, "bytes": 0, "largest": 0, "wire_bytes": 0.0},
-      )
+      row = rows.get(key, CollectiveTotal(*key))
       part = one.of_dtype(dtype)
-      row["count"] += one.times
-      row["bytes"] += part
-      row["largest"] = max(row["largest"], part // one.times)
-      row["wire_bytes"] += one.wire_bytes * part / max(one.step_bytes, 1)
-  return sorted(rows.values(), key=lambda row: -row["wire_bytes"])
+      rows[key] = dataclasses.replace(
+        row,
+        count=row.count + one.times,
+        bytes=row.bytes + part,
+        largest=max(row.largest, part // one.times),
+        wire_bytes=row.wire_bytes
+        + one.wire_bytes * part / max(one.step_bytes, 1),
+      )
+  return sorted(rows.values(), key=lambda row: -row.wire_bytes)
 
 
 def group_size(attributes: str, num_devices: int) -> int:

@@ -164,8 +164,8 @@ def test_what_a_ring_sends():
   ]
   assert not any(one.overlaps or one.in_loop for one in found)
   rows = collectives.by_kind(found)
-  assert [row["kind"] for row in rows][:2] == ["all-gather", "all-reduce"]
-  assert sum(row["wire_bytes"] for row in rows) == 25000
+  assert [row.kind for row in rows][:2] == ["all-gather", "all-reduce"]
+  assert sum(row.wire_bytes for row in rows) == 25000
 
 
 def test_dtypes_of_one_collective_are_told_apart():
@@ -175,8 +175,8 @@ def test_dtypes_of_one_collective_are_told_apart():
     "%r = (f32[10], bf16[10]) all-reduce(%p, %q), replica_groups={{0,1}}",
   )
   rows = collectives.by_kind(collectives.find(module, 2))
-  assert {row["dtype"]: row["bytes"] for row in rows} == {"f32": 40, "bf16": 20}
-  assert sum(row["wire_bytes"] for row in rows) == 60
+  assert {row.dtype: row.bytes for row in rows} == {"f32": 40, "bf16": 20}
+  assert sum(row.wire_bytes for row in rows) == 60
 
 
 def test_a_start_overlaps_only_what_is_computed_before_its_end():
