@@ -16,7 +16,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from absl import app, flags
 
@@ -59,7 +59,7 @@ class Case:
   seq_length: int = 512
   rows: int = 16
   sharding: str = "zero1"
-  remat: str = "none"
+  remat: Literal["none", "attention", "dots", "full"] = "none"
   count: bool = False
 
 

@@ -6,8 +6,11 @@ import os
 
 # JAX runs on the CPU. libtpu compiles without a TPU: these variables keep it
 # from querying the metadata server for one, and from logging that it has none.
+# JAX's cache of compiles is off, since JAX warns that it cannot read from it
+# what was compiled for devices that are not there.
 ENVIRONMENT = {
   "JAX_PLATFORMS": "cpu",
+  "JAX_ENABLE_COMPILATION_CACHE": "false",
   "TPU_SKIP_MDS_QUERY": "1",
   "TPU_WORKER_HOSTNAMES": "localhost",
   "TPU_WORKER_ID": "0",

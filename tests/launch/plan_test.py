@@ -186,6 +186,6 @@ def test_a_crash_of_the_compiler_is_one_line(tmp_path, monkeypatch, capsys):
   lines = capsys.readouterr().err.splitlines()
   assert lines[0] == "compiling"
   assert lines[1].startswith(
-    "error: the compiler crashed with signal 11 at tpu"
+    "error: the compiler crashed with signal 11 for tpu"
   )
   assert len(lines) == 2

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Made-up results of `bertjax.plan`."""
 
+import dataclasses
+
 from bertjax.plan import planning
 from bertjax.plan.hardware import topologies
 from bertjax.plan.hlo.collectives import CollectiveTotal
@@ -118,8 +120,12 @@ def make_candidate(fits=True, bounded=True):
   candidate = Candidate("zero1", "none", fits, 32, 8.0, None, 16 * GIB)
   if not fits:
     return candidate
-  bounds = (0.1, 320.0, 0.5, "memory") if bounded else ()
-  return Candidate("zero1", "none", fits, 32, 8.0, GIB, 16 * GIB, *bounds)
+  candidate = dataclasses.replace(candidate, needed=GIB)
+  if not bounded:
+    return candidate
+  return dataclasses.replace(
+    candidate, step=0.1, rows_per_second=320.0, mfu=0.5, limited_by="memory"
+  )
 
 
 def make_search():
