@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Layer normalization, activations and dropout."""
+"""Initializers and dropout."""
 
 import math
 from typing import Any
@@ -13,8 +13,6 @@ import pytest
 from bertjax.config import ModelConfig
 from bertjax.model.layers import (
   Dropout,
-  LayerNorm,
-  activation,
   kernel_init,
   sinusoids,
 )
@@ -28,39 +26,6 @@ def drop(x, rate, seed) -> Any:
   return Dropout(rate).apply(
     {}, x, rows, deterministic=False, rngs={"dropout": key}
   )
-
-
-def test_layer_norm_equals_a_float64_derivation_far_from_zero():
-  # A mean of 1e2 is where a variance taken as E[x²] − E[x]² loses its digits.
-  shifted = X + np.float32(1e2)
-  scale, bias = np.linspace(0.5, 2, 64), np.linspace(-1, 1, 64)
-  module = LayerNorm(1e-12, "float32")
-  params = {"scale": np.float32(scale), "bias": np.float32(bias)}
-  output: Any = module.apply({"params": params}, shifted)
-  exact = shifted.astype(np.float64)
-  exact -= exact.mean(axis=-1, keepdims=True)
-  exact /= np.sqrt((exact**2).mean(axis=-1, keepdims=True) + 1e-12)
-  np.testing.assert_allclose(output, exact * scale + bias, atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize(
-  ("name", "by_hand"),
-  [
-    ("gelu", lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2)))),
-    (
-      "gelu_tanh",
-      lambda x: (
-        0.5
-        * x
-        * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-      ),
-    ),
-  ],
-)
-def test_both_flavors_of_gelu_equal_their_definition(name, by_hand):
-  x = np.linspace(-8, 8, 1001, dtype=np.float32)
-  output = activation(ModelConfig(activation=name))(jnp.asarray(x))
-  np.testing.assert_allclose(output, np.vectorize(by_hand)(x), atol=1e-6)
 
 
 def test_sinusoids_tell_distances_and_are_as_wide_as_the_weights():
