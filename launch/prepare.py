@@ -21,7 +21,7 @@ from absl import flags
 
 from bertjax import config
 from data_pipelines.corpora import corpus, reading, sentences
-from data_pipelines.prepare.options import DEDUPLICATE, Options
+from data_pipelines.prepare.options import Options
 from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary
@@ -112,7 +112,7 @@ def _define_source_flags() -> None:
   enum(
     "documents",
     "file",
-    list(reading.DOCUMENTS),
+    config.choices(reading.ReadOptions, "documents"),
     "file makes a .txt file one document; blank_line starts a new document "
     "after each blank line.",
   )
@@ -136,7 +136,7 @@ def _define_source_flags() -> None:
   enum(
     "deduplicate",
     "none",
-    list(DEDUPLICATE),
+    config.choices(Options, "deduplicate"),
     "documents leaves out exact copies of documents; paragraphs leaves out "
     "exact copies of paragraphs as well.",
   )

@@ -12,11 +12,7 @@ from typing import Any
 from bertjax.files import first_line
 from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
-from data_pipelines.corpora.reading import (
-  ReadCounts,
-  ReadOptions,
-  rows_at_once,
-)
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions, rows_at_once
 
 _BUFFER = 1 << 20  # bytes
 _NOT_UTF8 = object()  # stands for a string that is not UTF-8

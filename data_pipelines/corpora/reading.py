@@ -3,8 +3,9 @@
 """How documents are read from a corpus, and counts of what was read."""
 
 import dataclasses
+from typing import Annotated, Literal
 
-DOCUMENTS = ("file", "blank_line")
+from bertjax.config.fields import AtLeast, check_types
 
 # Limits on how many records are read in one call.
 _MAX_BYTES_AT_ONCE = 1 << 22
@@ -51,23 +52,16 @@ class ReadOptions:
     tfds_data_dir: folder of prepared TFDS data sets; "" is TFDS's default.
   """
 
-  documents: str = "file"
+  documents: Literal["file", "blank_line"] = "file"
   text_field: str = "text"
-  min_characters: int = 0
+  min_characters: Annotated[int, AtLeast(0)] = 0
   skip_bad_records: bool = False
   tfds_data_dir: str = ""
 
   def __post_init__(self) -> None:
-    if self.documents not in DOCUMENTS:
-      raise ValueError(
-        f"documents={self.documents!r}; choose from {', '.join(DOCUMENTS)}"
-      )
-    if self.min_characters < 0 or not self.text_field:
-      raise ValueError(
-        f"min_characters={self.min_characters}, "
-        f"text_field={self.text_field!r}; give a number of at least 0 and a "
-        "name"
-      )
+    check_types(self)
+    if not self.text_field:
+      raise ValueError("text_field=''; give a name")
 
   def skip_or_raise(self, counts: ReadCounts, place: str, reason: str) -> None:
     """Count the bad record at `place`, or refuse it.

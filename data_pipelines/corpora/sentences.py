@@ -6,10 +6,12 @@ Only white space is added, dropped or moved.
 """
 
 import re
+from typing import Literal, get_args
 
 import numpy as np
 
-MODES = ("segment", "lines")
+Mode = Literal["segment", "lines"]
+MODES = get_args(Mode)
 
 _OPENING = "\"'“‘«([{*_"
 # A line that starts like this begins a paragraph, however the previous ends.

@@ -31,12 +31,7 @@ _SKIPPED = frozenset(
   ("site-packages", "dist-packages", "test", "tests", "idle_test")
 )
 _TOPICS = "pydoc_data.topics"
-_DEFINITIONS = (
-  ast.Module,
-  ast.ClassDef,
-  ast.FunctionDef,
-  ast.AsyncFunctionDef,
-)
+_DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Rulers, boxes and blank comment lines.
 _RULER = re.compile(r"[\W_]*")
 # A comment or a string, in three quotes or in one on a single line. A

@@ -12,11 +12,7 @@ from bertjax.files import first_line
 from data_pipelines.corpora import tfds_builders
 from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
-from data_pipelines.corpora.reading import (
-  ReadCounts,
-  ReadOptions,
-  rows_at_once,
-)
+from data_pipelines.corpora.reading import ReadCounts, ReadOptions, rows_at_once
 from data_pipelines.corpora.source import OpenedSources, Place, Source
 
 USAGE = "tfds:NAME[/CONFIG][:VERSION]:SPLIT"

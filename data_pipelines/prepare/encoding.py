@@ -56,7 +56,7 @@ class Encoder:
 
   Attributes:
     tokenizer: the tokenizer.
-    mode: how to find sentences, one of `sentences.MODES`.
+    mode: how to find sentences, as `sentences.split` does.
     paragraphs: whether to hash paragraphs, so that repeated ones can be found.
   """
 

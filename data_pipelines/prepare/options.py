@@ -3,16 +3,17 @@
 """Options of preparing, checked before anything is read or written."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from data_pipelines.corpora import sentences
+from bertjax.config.fields import AtLeast, check_types
 from data_pipelines.corpora.corpus import Corpus
+from data_pipelines.corpora.sentences import Mode
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 CORPUS, VALIDATION = "corpus", "validation"  # parts of a plan
 DEFAULT_VOCAB_SIZE = 30_522  # BERT's
-DEDUPLICATE = ("none", "documents", "paragraphs")
+Count = Annotated[int, AtLeast(0)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +48,19 @@ class Options:
   corpus: str
   output: str
   documents: str = "file"
-  sentences: str = "segment"
+  sentences: Mode = "segment"
   validation: str = "0.05"
   tokenizer: str = "wordpiece"
-  vocab_size: int = 0
+  vocab_size: Count = 0
   cased: bool = False
-  extend_vocab: int = 0
+  extend_vocab: Count = 0
   text_field: str = "text"
   tfds_data_dir: str = ""
-  min_characters: int = 0
-  deduplicate: str = "none"
+  min_characters: Count = 0
+  deduplicate: Literal["none", "documents", "paragraphs"] = "none"
   skip_bad_records: bool = False
   restart: bool = False
-  workers: int = 0
+  workers: Count = 0
   runner: str = ""
   beam_options: tuple[str, ...] = ()
 
@@ -112,17 +113,7 @@ def make_plan(options: Options) -> Plan:
 
 
 def _check(options: Options) -> None:
-  for name, choices in (
-    ("sentences", sentences.MODES),
-    ("deduplicate", DEDUPLICATE),
-  ):
-    if getattr(options, name) not in choices:
-      raise ValueError(
-        f"{name}={getattr(options, name)!r}; choose from {', '.join(choices)}"
-      )
-  for name in ("workers", "vocab_size", "extend_vocab", "min_characters"):
-    if getattr(options, name) < 0:
-      raise ValueError(f"{name}={getattr(options, name)}; give at least 0")
+  check_types(options)
   if options.runner and options.workers:
     raise ValueError(
       f"workers={options.workers} with runner={options.runner}; leave workers "

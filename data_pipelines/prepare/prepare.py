@@ -78,12 +78,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
       paragraphs=options.deduplicate == "paragraphs",
     )
     encoded = EncodePass(
-      plan.parts,
-      encoder,
-      work.path / "spool",
-      work.parts,
-      work.save,
-      progress,
+      plan.parts, encoder, work.path / "spool", work.parts, work.save, progress
     )
     encoded.run(options.workers, external)
     _write(plan, encoded, tokenizer, work, progress)
@@ -130,7 +125,13 @@ def _write(
   source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
   store = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
-  write_manifest(store, Manifest(source, _entry(tokenizer), splits))
+  entry = TokenizerEntry(
+    tokenizer.name,
+    tokenizer.sha256,
+    tokenizer.vocab_size,
+    tokenizer.special_ids,
+  )
+  write_manifest(store, Manifest(source, entry, splits))
   work.commit()
 
 
@@ -202,18 +203,3 @@ def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
     raise ValueError(f"corpus {corpus.spec} has no text; give another")
   # Of very few documents all can be below the share.
   return [text for _, text in sorted(held, reverse=True)] or [spare]
-
-
-def _entry(tokenizer: Tokenizer) -> TokenizerEntry:
-  return TokenizerEntry(
-    name=tokenizer.name,
-    sha256=tokenizer.sha256,
-    vocab_size=tokenizer.vocab_size,
-    special_ids={
-      "pad": tokenizer.pad_id,
-      "unk": tokenizer.unk_id,
-      "cls": tokenizer.cls_id,
-      "sep": tokenizer.sep_id,
-      "mask": tokenizer.mask_id,
-    },
-  )

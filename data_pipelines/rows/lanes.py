@@ -98,9 +98,8 @@ class Lanes:
     self._current: dict[int, _Visit] = {}  # the visit in use of each lane
     self._orders: dict[int, Sequence[int]] = {}
     self._window: _Window | None = None
-    self._asked = self._stride = (
-      0  # the last step, and its distance to the next
-    )
+    # The last step, and its distance to the next.
+    self._asked = self._stride = 0
     self._lock = threading.Lock()
 
   def ranges(self, step: int, rows: range) -> list[RowRange]:

@@ -9,17 +9,19 @@ and workers.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.assembly import choose_rows
-from data_pipelines.rows.lanes import ProgressMark
 from data_pipelines.rows.mixture import Member, Mixture
-from data_pipelines.rows.pipeline import CACHE_BYTES, PretrainingPipeline
+from data_pipelines.rows.pipeline import (
+  CACHE_BYTES,
+  Pipeline,
+  PretrainingPipeline,
+)
 
 
 def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
@@ -38,13 +40,12 @@ def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
   return np.split(place_of, np.cumsum(list(rows))[:-1])
 
 
-class MixturePipeline:
-  """Batches of a split of several stores; a `Pipeline`.
+class MixturePipeline(Pipeline):
+  """Batches of a split of several stores.
 
   Attributes:
     members: the pipeline of each store by name; its `batch_size` is the rows of
       the store in a batch.
-    batch_size: rows of the global batch.
 
   Args:
     mixture: the stores.
@@ -95,14 +96,10 @@ class MixturePipeline:
       else make(member, self.num_packs)
       for member, each in zip(mixture.members, made, strict=True)
     }
+    self.identity = " ".join(each.identity for each in self.members.values())
 
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Return rows of the batch of a step; see `PretrainingPipeline.batch`.
-
-    Raises:
-      ValueError: `step` is negative, `rows` has a stride, or a store is
-        damaged.
-    """
+    """Return rows of the batch of a step; see `Pipeline.batch`."""
     chosen = choose_rows(rows, self.batch_size)
     batch: Batch = {}
     for pipeline, places in zip(
@@ -116,10 +113,6 @@ class MixturePipeline:
           batch[name] = np.empty((len(chosen), *array.shape[1:]), array.dtype)
         batch[name][places[first:stop] - chosen.start] = array
     return batch
-
-  def epoch(self, step: int) -> float:
-    """Return the epochs before `step`, over all rows of all stores."""
-    return step * self.batch_size / self.report()["rows_per_epoch"]
 
   def report(self) -> dict[str, float]:
     """Return statistics of the rows; see `Planner.report`.
@@ -146,26 +139,7 @@ class MixturePipeline:
       "rows_per_epoch": float(column("rows_per_epoch").sum()),
     }
 
-  def memo(self, step: int) -> dict[str, Any]:
-    """Return what makes `restore` at `step` fast, as plain JSON values."""
-    return {
-      "identity": self.identity,
-      "facts": [list(mark) for mark in self.progress_marks(step)],
-    }
-
-  def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Read a memo; return False, without effect, if it is of other batches."""
-    if memo.get("identity") != self.identity:
-      return False
-    self.merge(memo["facts"])
-    return True
-
-  @property
-  def identity(self) -> str:
-    """Hashes of everything that the batches depend on."""
-    return " ".join(each.identity for each in self.members.values())
-
-  def progress_marks(self, step: int) -> list[tuple[int, ...]]:
+  def progress_marks(self, step: int) -> Sequence[tuple[int, ...]]:
     """Return the marks of every member, with the number of the member first."""
     return [
       (number, *mark)
@@ -173,7 +147,7 @@ class MixturePipeline:
       for mark in each.progress_marks(step)
     ]
 
-  def merge(self, marks: list[Any]) -> None:
-    """Add the progress marks of another instance."""
+  def merge(self, marks: Sequence[Sequence[int]]) -> None:
+    """Add the progress marks of another instance or of a memo."""
     for number, each in enumerate(self.members.values()):
-      each.merge([ProgressMark(*m[1:]) for m in marks if m[0] == number])
+      each.merge([mark[1:] for mark in marks if mark[0] == number])

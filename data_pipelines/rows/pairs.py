@@ -192,10 +192,7 @@ def draw_document_targets(
 
 
 def _label_pairs(
-  pair: PairObjective,
-  random_E: np.ndarray,
-  length_E2: np.ndarray,
-  rng: HostRng,
+  pair: PairObjective, random_E: np.ndarray, length_E2: np.ndarray, rng: HostRng
 ) -> np.ndarray:
   labels_E = np.full(len(random_E), pair.label("next"))
   if pair.swap_rate:

@@ -11,9 +11,10 @@ A batch is made in four steps: `lanes` finds the planned rows of a step,
 `packing`), and `assembly` writes rows as arrays.
 """
 
+import abc
 import operator
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import grain
 
@@ -31,46 +32,64 @@ _ENDLESS = 1 << 40
 CACHE_BYTES = 512 << 20
 
 
-class Pipeline(Protocol):
-  """Batches of one store or of a mixture; see `PretrainingPipeline`."""
+class Pipeline(abc.ABC):
+  """Batches of one store or of a mixture, for any step.
+
+  Attributes:
+    batch_size: rows of the global batch.
+    num_packs: packed examples a row, the size of axis R.
+    identity: hashes of everything that the batches depend on.
+  """
 
   batch_size: int
+  num_packs: int
+  identity: str
 
-  @property
-  def num_packs(self) -> int:
-    """Packed examples a row, the size of axis R."""
-    ...
-
+  @abc.abstractmethod
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Return rows of the batch of a step."""
-    ...
+    """Return rows of the batch of a step, as `PRETRAINING_FEATURES`.
+
+    Args:
+      step: any step from 0 on; consecutive steps are fastest.
+      rows: a contiguous part of the global batch; None takes all of it.
+
+    Raises:
+      ValueError: `step` is negative, `rows` has a stride, or a store is
+        damaged.
+    """
+
+  @abc.abstractmethod
+  def report(self) -> dict[str, float]:
+    """Return statistics of the rows; see `Planner.report`."""
 
   def epoch(self, step: int) -> float:
-    """Return the epochs before a step."""
-    ...
-
-  def report(self) -> dict[str, float]:
-    """Return statistics of the rows."""
-    ...
+    """Return the epochs before `step`; estimated for more than four blocks."""
+    return step * self.batch_size / self.report()["rows_per_epoch"]
 
   def memo(self, step: int) -> dict[str, Any]:
-    """Return what makes `restore` fast, as plain JSON values."""
-    ...
+    """Return what makes `restore` at `step` fast, as plain JSON values."""
+    return {
+      "identity": self.identity,
+      "facts": [list(mark) for mark in self.progress_marks(step)],
+    }
 
   def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Read a memo; return False if it is of other batches."""
-    ...
+    """Read a memo; return False, without effect, if it is of other batches."""
+    if memo.get("identity") != self.identity:
+      return False
+    self.merge(memo["facts"])
+    return True
 
-  def progress_marks(self, step: int) -> list[Any]:
-    """Return what this instance knows of where rows are."""
-    ...
+  @abc.abstractmethod
+  def progress_marks(self, step: int) -> Sequence[Sequence[int]]:
+    """Return where this instance knows that rows up to `step` start."""
 
-  def merge(self, marks: list[Any]) -> None:
-    """Add the progress marks of another instance."""
-    ...
+  @abc.abstractmethod
+  def merge(self, marks: Sequence[Sequence[int]]) -> None:
+    """Add the progress marks of another instance or of a memo."""
 
 
-class PretrainingPipeline:
+class PretrainingPipeline(Pipeline):
   """Endless batches of a split, in another order each epoch.
 
   Args:
@@ -109,77 +128,37 @@ class PretrainingPipeline:
       seed=seed,
     )
     self.batch_size = batch_size
+    self.num_packs = self._planner.num_packs
+    self.identity = f"{self._planner.identity}/{batch_size}"
     self._lanes = Lanes(self._planner, batch_size)
     self._reader = TokenReader(self._planner.split, cache_bytes)
 
-  @property
-  def num_packs(self) -> int:
-    """Packed examples a row, the size of axis R."""
-    return self._planner.num_packs
-
   def batch(self, step: int, rows: slice | None = None) -> Batch:
-    """Return rows of the batch of a step, as `PRETRAINING_FEATURES`.
-
-    Args:
-      step: any step from 0 on; consecutive steps are fastest.
-      rows: a contiguous part of the global batch; None takes all of it.
-
-    Raises:
-      ValueError: `step` is negative, `rows` has a stride, or the store is
-        damaged.
-    """
+    """Return rows of the batch of a step; see `Pipeline.batch`."""
     if step < 0:
       raise ValueError(f"step={step}; give 0 or more")
     chosen = choose_rows(rows, self.batch_size)
     ranges = self._lanes.ranges(step, chosen)
     return assemble_batch(self._planner, self._reader, ranges, len(chosen))
 
-  def epoch(self, step: int) -> float:
-    """Return the epochs before `step`; estimated for more than four blocks."""
-    return step * self.batch_size / self._planner.report["rows_per_epoch"]
-
   def report(self) -> dict[str, float]:
     """Return statistics of the rows; see `Planner.report`."""
     return dict(self._planner.report)
 
-  def memo(self, step: int) -> dict[str, Any]:
-    """Return what makes `restore` at `step` fast, as plain JSON values."""
-    return {
-      "identity": self.identity,
-      "facts": [list(mark) for mark in self.progress_marks(step)],
-    }
-
-  def restore(self, memo: Mapping[str, Any]) -> bool:
-    """Read a memo; return False, without effect, if it is of other batches."""
-    if memo.get("identity") != self.identity:
-      return False
-    self.merge([ProgressMark(*mark) for mark in memo["facts"]])
-    return True
-
-  @property
-  def identity(self) -> str:
-    """Hash of everything that the batches depend on."""
-    return f"{self._planner.identity}/{self.batch_size}"
-
-  def progress_marks(self, step: int) -> list[ProgressMark]:
-    """Return what this instance knows of where the rows of `step` are."""
+  def progress_marks(self, step: int) -> Sequence[ProgressMark]:
+    """Return the last known start up to `step` of each known lane."""
     return self._lanes.progress_marks(step)
 
-  def merge(self, marks: list[ProgressMark]) -> None:
-    """Add the progress marks of another instance."""
-    self._lanes.merge(marks)
+  def merge(self, marks: Sequence[Sequence[int]]) -> None:
+    """Add the progress marks of another instance or of a memo."""
+    self._lanes.merge(ProgressMark(*mark) for mark in marks)
 
 
 class _Steps:
   """The batches from a step on, as a random-access source for grain."""
 
   def __init__(
-    self,
-    pipeline: Pipeline,
-    start: int,
-    rows: slice | None,
-    *,
-    remote: bool,
+    self, pipeline: Pipeline, start: int, rows: slice | None, *, remote: bool
   ) -> None:
     self._pipeline = pipeline
     self._start = start
@@ -189,7 +168,7 @@ class _Steps:
   def __len__(self) -> int:
     return _ENDLESS
 
-  def __getitem__(self, index: int) -> tuple[Batch, list[Any]]:
+  def __getitem__(self, index: int) -> tuple[Batch, Sequence[Sequence[int]]]:
     step = self._start + operator.index(index)
     batch = self._pipeline.batch(step, self._rows)
     # A thread shares its pipeline with the iterator, which needs no marks.

@@ -27,7 +27,13 @@ from data_pipelines.rows.singles import plan_singles
 from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.store import Split, Store
 
-_SAMPLED_BLOCKS = 4
+
+def sample_blocks(num_blocks: int, count: int = 4) -> list[int]:
+  """Choose `count` blocks or fewer, evenly spread over a split."""
+  count = min(num_blocks, count)
+  return [
+    (2 * number + 1) * num_blocks // (2 * count) for number in range(count)
+  ]
 
 
 class Planner:
@@ -76,7 +82,7 @@ class Planner:
     # an ablation share their draws.
     self._identity = (store.sha256, split, seed)
     self.num_packs = max_packs or choose_packs(
-      seq_length, [examples.lengths() for examples in self._sample]
+      seq_length, [examples.lengths() for examples in self._sample.values()]
     )
 
   @property
@@ -138,15 +144,11 @@ class Planner:
       type_K=examples.type_K[order_K],
     )
 
-  def _sampled(self) -> list[int]:
-    """Sample blocks evenly; the index of a large store is not read whole."""
-    blocks = self.split.num_blocks
-    count = min(blocks, _SAMPLED_BLOCKS)
-    return [(2 * number + 1) * blocks // (2 * count) for number in range(count)]
-
   @functools.cached_property
-  def _sample(self) -> list[Examples]:
-    return [self.examples(0, block) for block in self._sampled()]
+  def _sample(self) -> dict[int, Examples]:
+    """A few blocks and their examples; a large index is not read whole."""
+    blocks = sample_blocks(self.split.num_blocks)
+    return {block: self.examples(0, block) for block in blocks}
 
   @functools.cached_property
   def report(self) -> Mapping[str, float]:
@@ -160,7 +162,7 @@ class Planner:
     blocks' tokens. `examples_per_epoch` and `rows_per_epoch` are estimates
     unless the split has at most four blocks.
     """
-    sample, blocks = self._sample, self._sampled()
+    blocks, sample = self._sample.keys(), self._sample.values()
     lengths = np.concatenate([examples.lengths() for examples in sample])
     rows = sum(
       len(self._pack(examples, self.rng(0, block)))

@@ -17,12 +17,11 @@ from bertjax.config import ObjectiveConfig
 from data_pipelines.rows.examples import read_text
 from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.rows.pairs import draw_document_targets
-from data_pipelines.rows.planner import Planner
+from data_pipelines.rows.planner import Planner, sample_blocks
 from data_pipelines.store.layout import LENGTH
 from data_pipelines.store.store import Split, Store
 
 MAX_SENTENCES = 50_000_000
-_PAIR_BLOCKS = 4  # as `Planner.report`
 _PENDING = 1 << 20
 
 
@@ -119,14 +118,6 @@ def count_texts(
     tokens.add(np.diff(ends[starts]))
   counted = len(sentences) / max(split.num_sentences, 1)
   return TextStatistics(counted, documents, sentences, tokens)
-
-
-def sample_blocks(num_blocks: int, count: int) -> list[int]:
-  """Choose `count` blocks or fewer, evenly; 4 are those of `Planner.report`."""
-  count = min(num_blocks, count)
-  return [
-    (2 * number + 1) * num_blocks // (2 * count) for number in range(count)
-  ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +225,7 @@ def measure_pairs(store: Store) -> Iterator[PairShares]:
       )
       sums = sum(
         _count_lone(planner, objective, block)
-        for block in sample_blocks(split.num_blocks, _PAIR_BLOCKS)
+        for block in sample_blocks(split.num_blocks)
       )
       examples, *lone = np.asarray(sums).tolist()
       shares = [count / examples for count in lone]

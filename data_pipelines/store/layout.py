@@ -32,14 +32,7 @@ MAX_RECORD = 8192  # tokens
 MARKED = 32  # sentences from one whose first token is indexed to the next
 CONTINUES = np.uint16(1 << 15)
 LENGTH = np.uint16(CONTINUES - 1)
-INDEX = (
-  "sentences",
-  "marks",
-  "documents",
-  "records",
-  "blocks",
-  "piece_counts",
-)
+INDEX = ("sentences", "marks", "documents", "records", "blocks", "piece_counts")
 
 
 def token_dtype(vocab_size: int) -> np.dtype:

@@ -17,11 +17,7 @@ from typing import Any
 from bertjax import files
 from data_pipelines.corpora.filesystems import open_filesystem, reraise_readably
 from data_pipelines.store.layout import MANIFEST, TOKENIZER
-from data_pipelines.store.manifest import (
-  Manifest,
-  check_digests,
-  read_manifest,
-)
+from data_pipelines.store.manifest import Manifest, check_digests, read_manifest
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:

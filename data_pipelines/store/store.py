@@ -20,12 +20,7 @@ import array_record.python.array_record_module as array_record_module
 import numpy as np
 
 from bertjax.files import first_line
-from data_pipelines.store.layout import (
-  LENGTH,
-  MARKED,
-  TOKENIZER,
-  token_dtype,
-)
+from data_pipelines.store.layout import LENGTH, MARKED, TOKENIZER, token_dtype
 from data_pipelines.store.manifest import (
   Manifest,
   SplitEntry,
@@ -65,19 +60,12 @@ class Split:
   """
 
   def __init__(
-    self,
-    folder: pathlib.Path,
-    name: str,
-    entry: SplitEntry,
-    vocab_size: int,
+    self, folder: pathlib.Path, name: str, entry: SplitEntry, vocab_size: int
   ) -> None:
     self.name = name
     self._folder = folder
     self._entry = entry
-    self._vocab_size = vocab_size
-    self._open()
-
-  def _open(self) -> None:
+    self._arguments = (folder, name, entry, vocab_size)
     # Plain views of the maps: indexing numpy's own memmap class is slower.
     load = lambda part: np.asarray(
       np.load(self._folder / self._entry.index[part].name, mmap_mode="r")
@@ -92,7 +80,7 @@ class Split:
     self.num_records = self.records.shape[1] - 1
     self.num_blocks = len(self.blocks) - 1
     self.num_tokens = int(self.blocks[-1, 3])
-    self.dtype = token_dtype(self._vocab_size)
+    self.dtype = token_dtype(vocab_size)
     shards = self._entry.shards
     self.num_shards = len(shards)
     counts = (shard.records for shard in shards)
@@ -102,13 +90,9 @@ class Split:
     self._max_open = _max_open_shards()
     self._lock = threading.Lock()
 
-  def __getstate__(self) -> tuple[Any, ...]:
+  def __reduce__(self) -> tuple[object, ...]:
     # A worker process opens the files anew.
-    return (self.name, self._folder, self._entry, self._vocab_size)
-
-  def __setstate__(self, state: tuple[Any, ...]) -> None:
-    self.name, self._folder, self._entry, self._vocab_size = state
-    self._open()
+    return Split, self._arguments
 
   def read_records(self, records: Iterable[int]) -> list[np.ndarray]:
     """Return the token ids of each record, in the order of `records`.

@@ -27,23 +27,18 @@ class TokenReader:
     slots = max(1, min(split.num_records, slots))
     # Not initialized: a page takes memory when a record is written to it.
     self._tokens = np.empty((slots, MAX_RECORD), split.dtype)
-    self._slots = np.full(
-      split.num_records, -1, np.int32
-    )  # slot of each record, or −1
-    self._records = np.full(slots, -1, np.int64)  # record in each slot, or −1
-    self._used = np.zeros(
-      slots, np.int64
-    )  # time of last use; 0 for random partners
+    # Slot of each record, and record in each slot; −1 for none.
+    self._slots = np.full(split.num_records, -1, np.int32)
+    self._records = np.full(slots, -1, np.int64)
+    # Time of last use of each slot; 0 for random partners.
+    self._used = np.zeros(slots, np.int64)
     self._free = list(range(slots - 1, -1, -1))
     self._clock = 0
     self._lock = threading.Lock()
 
-  def __getstate__(self) -> tuple[Split, int]:
+  def __reduce__(self) -> tuple[object, ...]:
     # A worker process has a cache of its own.
-    return (self._split, self._max_bytes)
-
-  def __setstate__(self, state: tuple[Split, int]) -> None:
-    self.__init__(*state)
+    return TokenReader, (self._split, self._max_bytes)
 
   def gather(
     self,

@@ -32,11 +32,7 @@ def save_huggingface(
     special_tokens=[(cls, tokenizer.cls_id), (sep, tokenizer.sep_id)],
   )
   names = {
-    "pad_token": tokens[tokenizer.pad_id],
-    "unk_token": tokens[tokenizer.unk_id],
-    "cls_token": cls,
-    "sep_token": sep,
-    "mask_token": tokens[tokenizer.mask_id],
+    f"{name}_token": tokens[id_] for name, id_ in tokenizer.special_ids.items()
   }
   backend.add_special_tokens(list(names.values()))
   write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")

@@ -5,7 +5,7 @@
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers.huggingface_export import (
@@ -65,7 +65,6 @@ def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
       f"{MODEL_FILE} beside the weights"
     )
   _check_added(model, root)
-  _check_specials(tokens, root)
   rules = _rules(settings, model.get("normalizer") or {}, root)
   if rules["lowercase"] is None:
     rules["lowercase"] = looks_lowercase(tokens)
@@ -121,16 +120,6 @@ def _check_added(model: Mapping[str, Any], root: pathlib.Path) -> None:
     raise ValueError(
       f"the tokenizer of {root} matches {' '.join(others)} before it splits "
       "words, which is not supported; remove them from its added tokens"
-    )
-
-
-def _check_specials(tokens: Sequence[str], root: pathlib.Path) -> None:
-  known = set(tokens)
-  missing = [name for name in SPECIALS if name not in known]
-  if missing:
-    raise ValueError(
-      f"the tokenizer of {root} has no {' '.join(missing)}; a vocabulary "
-      f"needs {' '.join(SPECIALS)}"
     )
 
 

@@ -36,13 +36,15 @@ def find_special_ids(
     ValueError: a special token is missing.
   """
   ids = {token: id_ for id_, token in enumerate(tokens)}
-  found = []
-  for choices in names:
-    known = [ids[name] for name in choices if name in ids]
-    if not known:
-      raise ValueError(
-        f"{origin} has no {' or '.join(choices)}; a vocabulary needs "
-        f"{' '.join(SPECIALS)}"
-      )
-    found.append(known[0])
-  return found
+  found = [[ids[n] for n in choices if n in ids] for choices in names]
+  missing = [
+    " or ".join(choices)
+    for choices, known in zip(names, found, strict=True)
+    if not known
+  ]
+  if missing:
+    raise ValueError(
+      f"{origin} has no {', '.join(missing)}; a vocabulary needs "
+      f"{' '.join(SPECIALS)}"
+    )
+  return [known[0] for known in found]

@@ -21,7 +21,8 @@ class Tokenizer(abc.ABC):
     lowercase: whether case is folded before tokens are looked up.
     sha256: hash of everything that determines the ids.
     export_obstacle: why `save` writes no tokenizer.json; empty if it does.
-    pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special tokens.
+    special_ids: ids of the special tokens: pad, unk, cls, sep, mask.
+    pad_id, unk_id, cls_id, sep_id, mask_id: the same ids, one by one.
   """
 
   name: str
@@ -44,6 +45,8 @@ class Tokenizer(abc.ABC):
     """
     self.tokens = list(tokens)
     self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = specials
+    names = ("pad", "unk", "cls", "sep", "mask")
+    self.special_ids = dict(zip(names, specials, strict=True))
     first: dict[str, int] = {}
     for id_, token in enumerate(self.tokens):
       if first.setdefault(token, id_) != id_:
@@ -84,13 +87,7 @@ class Tokenizer(abc.ABC):
 
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""
-    return id_ in (
-      self.pad_id,
-      self.unk_id,
-      self.cls_id,
-      self.sep_id,
-      self.mask_id,
-    )
+    return id_ in self.special_ids.values()
 
   def vocabulary(self, token_counts: np.ndarray | None = None) -> Vocabulary:
     """Return the tables over the vocabulary that a train step needs.

@@ -37,7 +37,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
     ValueError: no tokenizer is found, or it lacks a special token.
   """
   given = pathlib.Path(path)
-  file = _vocabulary_file(given)
+  file = find_vocabulary(given)
   if file is None:
     what = "holds no" if given.is_dir() else "is no"
     if not given.exists():
@@ -48,7 +48,8 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
   return load_wordpiece(file)
 
 
-def _vocabulary_file(path: pathlib.Path) -> pathlib.Path | None:
+def find_vocabulary(path: pathlib.Path) -> pathlib.Path | None:
+  """Return the file that `load` reads for a path; None if there is none."""
   if path.is_file():
     return path if path.suffix in (".txt", ".model") else None
   for folder in (path, path / "tokenizer"):

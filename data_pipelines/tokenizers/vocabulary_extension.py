@@ -22,6 +22,7 @@ from data_pipelines.tokenizers.new_tokens import (
 )
 from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.tokenizer import Tokenizer
+from data_pipelines.tokenizers.tokenizers import find_vocabulary
 from data_pipelines.tokenizers.wordpiece import (
   VOCAB_FILE,
   WordPiece,
@@ -31,7 +32,6 @@ from data_pipelines.tokenizers.wordpiece_training import plain_words
 
 RECORD = "extension.json"
 _VERSION = 1
-_TOKENIZER = "tokenizer"  # folder inside a store or a bundle
 # Names of the fields of `Coverage` in the file.
 _COVERAGE_KEYS = {"words": "words", "tokens": "pieces", "unknown": "unknown"}
 
@@ -232,11 +232,8 @@ def keep_record(
     source: path of the tokenizer, as `tokenizers.load` accepts it.
     folder: folder to which `Tokenizer.save` has written the tokenizer.
   """
-  given = pathlib.Path(source)
-  base = given.parent if given.is_file() else given
-  for place in (base, base / _TOKENIZER):
-    if (place / VOCAB_FILE).is_file():
-      if (place / RECORD).is_file():
-        data = (place / RECORD).read_bytes()
-        write_bytes(pathlib.Path(folder) / RECORD, data)
-      return
+  vocabulary = find_vocabulary(pathlib.Path(source))
+  if vocabulary is not None and vocabulary.name == VOCAB_FILE:
+    record = vocabulary.with_name(RECORD)
+    if record.is_file():
+      write_bytes(pathlib.Path(folder) / RECORD, record.read_bytes())

@@ -8,6 +8,7 @@ up in a dictionary afterwards (`benchmarks/prepare.py` prints how many tokens a
 second that gives).
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -85,9 +86,6 @@ class WordPiece(Tokenizer):
     self.sha256 = hashlib.sha256(
       f"wordpiece {case}\n".encode() + self._file
     ).hexdigest()
-    self._open()
-
-  def _open(self) -> None:
     self._backend = self.make_backend()
     self._words = _Words(self._backend)
 
@@ -138,11 +136,9 @@ class WordPiece(Tokenizer):
     save_huggingface(target, self, self.make_backend())
 
   def __reduce__(self) -> tuple[object, ...]:
-    return _rebuild, (self.tokens, self.lowercase)
-
-
-def _rebuild(tokens: list[str], lowercase: bool) -> WordPiece:
-  return WordPiece(tokens, lowercase=lowercase)
+    return functools.partial(WordPiece, lowercase=self.lowercase), (
+      self.tokens,
+    )
 
 
 class _Words(dict[str, tuple[int, ...]]):

@@ -102,9 +102,7 @@ def learn_tokens(
   return sorted(ids, key=ids.__getitem__)
 
 
-def _alphabet(
-  counts: collections.Counter[str],
-) -> tuple[list[str], list[str]]:
+def _alphabet(counts: collections.Counter[str]) -> tuple[list[str], list[str]]:
   """Return the commonest letters, and which of them occur inside a word."""
   seen: collections.Counter[str] = collections.Counter()
   inner: set[str] = set()

@@ -62,12 +62,12 @@ def test_specifications_that_name_nothing_are_refused(spec, message, tmp_path):
 
 
 def test_unknown_documents_mode_is_refused():
-  with pytest.raises(ValueError, match="documents='line'; choose from file"):
+  with pytest.raises(ValueError, match="documents='line'; give one of file"):
     Corpus("stdlib", documents="line")
 
 
 def test_options_out_of_range_are_refused():
-  with pytest.raises(ValueError, match=r"min_characters=-1.*at least 0"):
+  with pytest.raises(ValueError, match=r"min_characters=-1; give 0 or more"):
     Corpus("stdlib", min_characters=-1)
   with pytest.raises(ValueError, match=r"text_field=''.*a name"):
     Corpus("stdlib", text_field="")

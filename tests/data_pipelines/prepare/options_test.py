@@ -12,8 +12,8 @@ from data_pipelines.prepare import prepare
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"sentences": "words"}, "sentences='words'; choose from"),
-    ({"documents": "line"}, "documents='line'; choose from"),
+    ({"sentences": "words"}, "sentences='words'; give one of"),
+    ({"documents": "line"}, "documents='line'; give one of"),
     ({"validation": "1.5"}, "validation=1.5; give a share"),
     ({"validation": "nan"}, "validation=nan; give a share"),
     ({"validation": "/nowhere/*.txt"}, "matches no file"),

@@ -10,7 +10,7 @@ from bertjax.config import ObjectiveConfig
 from data_pipelines.rows import store_statistics as statistics
 from data_pipelines.rows.examples import draw_targets
 from data_pipelines.rows.format_report import report_formats
-from data_pipelines.rows.planner import Planner
+from data_pipelines.rows.planner import Planner, sample_blocks
 from tests.testing.synthetic import draw_documents, make_store
 
 DOCUMENTS = draw_documents(700, tokens=14, sentences=4)
@@ -71,7 +71,7 @@ def test_sizes_are_those_of_the_text(store):
 def test_of_a_large_split_some_blocks_are_counted_from_end_to_end(store):
   split = store.split("train")
   texts = statistics.count_texts(split, split.num_sentences // 4)
-  blocks = statistics.sample_blocks(split.num_blocks, split.num_blocks // 4)
+  blocks = sample_blocks(split.num_blocks, split.num_blocks // 4)
   assert 0.15 < texts.counted < 0.35
   assert (
     min(blocks) < split.num_blocks / 4 < 3 * split.num_blocks / 4 < max(blocks)
@@ -158,7 +158,7 @@ def test_chances_of_a_random_partner_are_those_of_lone_sentences(store):
       max_packs=1,
       seed=0,
     )
-    blocks = statistics.sample_blocks(planner.split.num_blocks, 4)
+    blocks = sample_blocks(planner.split.num_blocks, 4)
     counts = np.sum(
       [count_slowly(planner, objective, block) for block in blocks], axis=0
     )

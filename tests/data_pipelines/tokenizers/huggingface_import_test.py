@@ -84,7 +84,7 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
       f"x{p}" if id_ in (2, 4) else p: id_ for id_, p in enumerate(PIECES)
     }
     change(folder / kept, model__vocab=vocabulary, added_tokens=[])
-  with pytest.raises(ValueError, match=r"has no \[CLS\] \[MASK\]; a vocab"):
+  with pytest.raises(ValueError, match=r"has no \[CLS\], \[MASK\]; a vocab"):
     load_huggingface(folder)
 
 
