@@ -18,6 +18,7 @@ import statistics
 from absl import flags
 
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
+from bertjax.objectives.pretraining import active
 from bertjax.train import writers
 from configs import finetune as finetune_config
 from configs import pretrain as pretrain_config
@@ -87,7 +88,8 @@ def main(_: object) -> None:
     )
   )
   workdir = output / "pretrain"
-  run = pretrain.run(make_pretrain_config(output / "store"), str(workdir))
+  config = make_pretrain_config(output / "store")
+  run = pretrain.run(config, str(workdir))
   arms = {
     arm: finetune.run(
       make_finetune_config(data / "banking77"),
@@ -97,13 +99,14 @@ def main(_: object) -> None:
     )
     for arm in ARMS
   }
-  print("step  mlm loss  below unigram  mlm accuracy  nsp accuracy")
+  accuracies = [f"{each.name}_accuracy" for each in active(config.objective)]
+  titles = (f"  {name.replace('_', ' '):>12}" for name in accuracies)
+  print("step  mlm loss  below unigram", *titles, sep="")
   for line in writers.read(workdir / writers.METRICS, "validation"):
     below = line["unigram_entropy"] - line["mlm_loss"]
-    print(
-      f"{line['step']:4d}  {line['mlm_loss']:8.3f}  {below:13.3f}  "
-      f"{line['mlm_accuracy']:12.3f}  {line['nsp_accuracy']:12.3f}"
-    )
+    shares = (f"  {line[name]:12.3f}" for name in accuracies)
+    start = f"{line['step']:4d}  {line['mlm_loss']:8.3f}  {below:13.3f}"
+    print(start, *shares, sep="")
   rates = [
     json.loads(line)["tokens_per_second"]
     for line in (workdir / writers.TIMING).read_text().splitlines()

@@ -21,32 +21,21 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any
 
 # Before JAX starts a backend.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
-import numpy as np
 from absl import app, flags
 
 from benchmarks.made_up_store import make_store
-from benchmarks.train_step import make_vocabulary
-from bertjax import optim
-from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
-from bertjax.config import (
-  SIZES,
-  DataConfig,
-  MeshConfig,
-  ObjectiveConfig,
-  OptimizerConfig,
-)
+from benchmarks.train_step import make_train_step, make_vocabulary
+from bertjax.batch import Batch
+from bertjax.config import SIZES, DataConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
 from bertjax.objectives.pretraining import pretraining_task
 from bertjax.parallel import feeding
-from bertjax.parallel.mesh import make_mesh
-from bertjax.train import state, step
 from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.store.store import Store, open_store
 from launch import host_memory
@@ -65,31 +54,17 @@ class Trainer:
   def __init__(self, batch: Batch, vocab_size: int, size: str) -> None:
     config = dataclasses.replace(SIZES[size], vocab_size=vocab_size)
     length, packs = batch["tokens_BS"].shape[1], batch["starts_BR"].shape[1]
-    objective, settings = ObjectiveConfig(), OptimizerConfig()
-    model = BertForPreTraining(config)
+    objective = ObjectiveConfig()
     task = pretraining_task(
-      model,
+      BertForPreTraining(config),
       objective,
       make_vocabulary(vocab_size),
       slots=masking.num_slots(length, packs, objective.mask_rate),
     )
-    optimizer = optim.make_optimizer(
-      settings, optim.make_schedule(settings, 1_000_000)
-    )
-    self._mesh = make_mesh(MeshConfig(), jax.devices()[:1])
-
-    def init_params(key: jax.Array) -> Any:
-      features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": length, "R": 1})
-      one = np.zeros((1, 1), np.int32)
-      return model.init(key, features, one, deterministic=True)["params"]
-
-    self._state = state.make_state(init_params, optimizer, self._mesh, seed=0)
-    self._step: Any = step.make_train_step(
-      task, optimizer, self._mesh, self._state, step.StepOptions()
-    )
+    self._state, self._step, self._mesh = make_train_step(config, task, length)
 
   def step(self, batches: Iterator[Batch]) -> tuple[float, float]:
-    """Run a step; return seconds waited for a batch, and seconds of all."""
+    """Run a step; return the seconds of waiting for a batch, and of all."""
     begin = time.perf_counter()
     batch = next(batches)
     waited = time.perf_counter() - begin
@@ -141,15 +116,15 @@ def measure(store: Store) -> None:
   )
 
 
-def main(argv: list[str]) -> None:
+def main(_: object) -> None:
   """Open or write a store, and measure."""
-  del argv
   host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:
-    if STORE.value:
-      measure(open_store(STORE.value))
-    else:
-      measure(make_store(pathlib.Path(folder), 4_000_000))
+    measure(
+      open_store(STORE.value)
+      if STORE.value
+      else make_store(pathlib.Path(folder), 4_000_000)
+    )
 
 
 if __name__ == "__main__":

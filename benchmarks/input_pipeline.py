@@ -15,6 +15,7 @@ pipeline over the first epoch, when records are read from disk.
 Without --store a made-up store of 35 M tokens is written first.
 """
 
+import itertools
 import pathlib
 import statistics
 import tempfile
@@ -81,11 +82,8 @@ def make_pipeline(
 
 
 def walk(pipeline: PretrainingPipeline) -> Iterator[dict[str, np.ndarray]]:
-  """Yield the batches of a pipeline, step by step."""
-  step = 0
-  while True:
-    yield pipeline.batch(step)
-    step += 1
+  """Return the batches of a pipeline, step by step."""
+  return map(pipeline.batch, itertools.count())
 
 
 def cut_rows(split: Split, seq_length: int, ids: Any) -> np.ndarray:
@@ -178,9 +176,8 @@ def compare(store: Store, seq_length: int, batch_size: int) -> None:
     )
 
 
-def main(argv: list[str]) -> None:
+def main(_: object) -> None:
   """Measure reading, then batches of every size."""
-  del argv
   host_memory.retain()
   with tempfile.TemporaryDirectory() as folder:
     if STORE.value:

@@ -63,9 +63,8 @@ def count(compiled: Any) -> tuple[float, int]:
   return costs.get("flops", 0.0), text.count(" = ")
 
 
-def main(argv: list[str]) -> None:
+def main(_: object) -> None:
   """Print a line for each unit that is masked."""
-  del argv
   host_memory.retain()
   config = dataclasses.replace(
     SIZES[train_step.SIZE.value], vocab_size=train_step.VOCAB_SIZE.value

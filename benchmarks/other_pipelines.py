@@ -19,7 +19,7 @@ def mask_batches(
   special_ids: Mapping[str, int],
   vocab_size: int,
 ) -> Batches:
-  """Mask on the host as the collator does: 15 %, 80/10/10 of them."""
+  """Mask 15 % on the host as the collator does: 80 % [MASK], 10 % random."""
   rng = np.random.default_rng(0)
   special_V = np.zeros(vocab_size, bool)
   special_V[list(special_ids.values())] = True

@@ -76,7 +76,7 @@ def main(_: Sequence[str]) -> None:
   text = _texts(pathlib.Path(_BOOKS.value))
   cut = [sentences.split(document) for document in text]
   everything = [sentence for document in cut for sentence in document]
-  # What is encoded here is also what is prepared: the store counts it.
+  # `_prepare` checks that the store has as many tokens.
   tokens = int(
     sum(tokenizer.encode_flat(document)[1].sum() for document in cut)
   )

@@ -60,7 +60,7 @@ def watch():
         with open(path) as file:
           workers.update((pid, peak(pid)) for pid in file.read().split())
       except (OSError, TypeError):
-        pass  # it has just ended
+        pass  # the worker has just ended
     time.sleep(0.1)
 
 if __name__ == "__main__":
@@ -88,12 +88,12 @@ def write_copies(path: pathlib.Path, copies: int) -> int:
 
 def measure(folder: pathlib.Path, copies: int) -> None:
   """Print the peaks for one number of copies."""
-  corpus = folder / f"{copies}.jsonl.zst"
-  size = write_copies(corpus, copies)
+  copied = folder / f"{copies}.jsonl.zst"
+  size = write_copies(copied, copies)
   script = folder / "prepare.py"
   script.write_text(_PREPARE, encoding="utf-8")
   options = {
-    "corpus": str(corpus),
+    "corpus": str(copied),
     "output": str(folder / f"store{copies}"),
     "tokenizer": _TOKENIZER.value,
     "deduplicate": _DEDUPLICATE.value,

@@ -13,6 +13,7 @@ process are compared.
 """
 
 import dataclasses
+import functools
 import os
 import statistics
 import time
@@ -28,7 +29,6 @@ from absl import app, flags
 
 from bertjax import optim
 from bertjax.batch import (
-  ENCODER_FEATURES,
   PRETRAINING_FEATURES,
   Batch,
   Vocabulary,
@@ -43,8 +43,7 @@ from bertjax.config import (
   OptimizerConfig,
 )
 from bertjax.model import BertForPreTraining
-from bertjax.objectives import masking
-from bertjax.objectives.pretraining import pretraining_task
+from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
 from bertjax.parallel.mesh import make_mesh
@@ -113,7 +112,7 @@ def num_slots() -> int:
 
 def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
   """Return the task of `launch.pretrain`."""
-  return pretraining_task(
+  return pretraining.pretraining_task(
     BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value)),
     objective,
     make_vocabulary(config.vocab_size),
@@ -121,28 +120,31 @@ def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
   )
 
 
-def make_ours(
-  config: ModelConfig, task: Task, batch: Features
-) -> tuple[Step, float]:
-  """Return a function that runs one step, and the seconds to compile it."""
-  model = BertForPreTraining(config)
+def make_train_step(
+  config: ModelConfig, task: Task, seq_length: int
+) -> tuple[Any, Any, jax.sharding.Mesh]:
+  """Return a fresh train state, its jitted step, and a mesh of one device."""
   settings = OptimizerConfig()
   optimizer = optim.make_optimizer(
     settings, optim.make_schedule(settings, 1_000_000)
   )
   mesh = make_mesh(MeshConfig(), jax.devices()[:1])
-
-  def init_params(key: jax.Array) -> Mapping:
-    sizes = {"B": 1, "S": SEQ_LENGTH.value, "R": 1}
-    features = empty_batch(ENCODER_FEATURES, sizes)
-    one = np.zeros((1, 1), np.int32)
-    return model.init(key, features, one, deterministic=True)["params"]
-
-  carried = state.make_state(init_params, optimizer, mesh, seed=0)
-  placed = feeding.put_batch(batch, mesh)
-  jitted: Any = step.make_train_step(
-    task, optimizer, mesh, carried, step.StepOptions()
+  init = functools.partial(
+    pretraining.init_params, BertForPreTraining(config), seq_length
   )
+  fresh = state.make_state(init, optimizer, mesh, seed=0)
+  jitted = step.make_train_step(
+    task, optimizer, mesh, fresh, step.StepOptions()
+  )
+  return fresh, jitted, mesh
+
+
+def make_ours(
+  config: ModelConfig, task: Task, batch: Features
+) -> tuple[Step, float]:
+  """Return a function that runs one step, and the seconds to compile it."""
+  carried, jitted, mesh = make_train_step(config, task, SEQ_LENGTH.value)
+  placed = feeding.put_batch(batch, mesh)
   begin = time.perf_counter()
   train_step = jitted.lower(carried, placed).compile()
   seconds = time.perf_counter() - begin
@@ -212,9 +214,8 @@ def interleave(
   return seconds
 
 
-def main(argv: list[str]) -> None:
+def main(_: object) -> None:
   """Compile, run in turn, print medians and their ratio."""
-  del argv
   if RETAIN.value:
     host_memory.retain()
   config = dataclasses.replace(SIZES[SIZE.value], vocab_size=VOCAB_SIZE.value)

@@ -24,9 +24,8 @@ class SourceKind(NamedTuple):
 
 
 _FILES = ""
-# How a part of the specification begins → how it is opened. After a name with
-# a colon more follows. All other parts name files. Sources are read in the
-# order of this table.
+# Name or prefix of a part of the specification → how the part is opened. Any
+# other part names files. Sources are read in the order of this table.
 KINDS = {
   "stdlib": SourceKind(stdlib_corpus.open_stdlib, "stdlib"),
   _FILES: SourceKind(
@@ -43,7 +42,7 @@ class Corpus:
 
   Attributes:
     spec: comma-separated parts, each of a kind in `KINDS`.
-    sources: what reads the parts, in the order of reading.
+    sources: the sources of all parts, in the order of reading.
     size: bytes on disk of all sources together, 0 for "stdlib".
     counts: what the latest iteration has read and left out.
   """
@@ -110,7 +109,7 @@ def read(spec: str, **options: Any) -> Iterator[Document]:
 
 
 def _parts_by_kind(spec: str) -> dict[str, list[str]]:
-  """Distinct parts of a specification by their names in `KINDS`."""
+  """Return the distinct parts of a specification by name in `KINDS`."""
   parts = [part for part in map(str.strip, spec.split(",")) if part]
   if not parts:
     raise ValueError(f"corpus={spec!r} names nothing; give {USAGE}")

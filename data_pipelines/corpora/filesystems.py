@@ -32,7 +32,7 @@ class File:
 
   Attributes:
     name: path or URL, for messages.
-    size: bytes as stored, 0 if the file system does not tell.
+    size: bytes as stored, 0 if the file system does not say.
     path: path on its file system.
     filesystem: an fsspec file system; None for this machine's own.
   """

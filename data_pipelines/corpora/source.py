@@ -20,7 +20,7 @@ class Source(abc.ABC):
   """One part of a corpus; can be pickled, and depends on no global state.
 
   Attributes:
-    name: what messages and progress call it.
+    name: name for messages and progress.
     size: bytes on disk that are read, 0 where nothing is on disk.
     options: what a document is, and which documents are kept.
   """
@@ -64,7 +64,7 @@ class OpenedSources(NamedTuple):
   """All parts of a corpus that are of one kind.
 
   Attributes:
-    sources: what reads them, in order.
+    sources: the sources of these parts, in the order of reading.
     identity: returns what identifies their text in a manifest, without paths.
   """
 

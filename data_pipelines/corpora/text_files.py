@@ -145,7 +145,7 @@ def _long_line(
 ) -> Iterator[bytearray | None]:
   """Yield the whole line that starts with `line`, None if it is too long.
 
-  Either way the stream stands behind the line afterwards.
+  Afterwards the stream is at the start of the next line.
   """
   grown = bytearray(line)
   while line and not line.endswith(b"\n") and len(grown) <= MAX_LINE_BYTES:

@@ -32,11 +32,12 @@ from data_pipelines.prepare import beam_steps
 from data_pipelines.prepare.encoding import Encoder
 
 _LOCAL = ("direct", "directrunner")
-# What DirectRunner used to be. By now it downloads a program from GitHub and
-# runs that.
+# DirectRunner now downloads a program from GitHub and runs it; this is the
+# runner that it was before.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _BUCKET_BITS = 6
-# From this size of a corpus on 64 workers at a time write each bucket.
+# A corpus above this size has 64 keys a bucket, so that 64 workers can write a
+# bucket at the same time.
 _LARGE_BYTES = 1 << 32
 _LARGE_BITS = 12
 
@@ -78,7 +79,7 @@ def encode(
 
   Returns:
     Fields of `encode_pass.PartState`, and a function that deletes the files of
-    the workers. Until it is called, another call takes them again.
+    the workers. Until it is called, another `encode` takes the same files.
 
   Raises:
     ValueError: text cannot be read, or the runner refuses its options.

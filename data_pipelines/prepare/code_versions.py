@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Versions of the code that the bytes of an encoded document follow from."""
+"""Versions of the code that determines the bytes of an encoded document."""
 
 import ast
 import functools
@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
-# What reads and encodes documents, on this machine and on workers of Beam; the
-# tokenizers are reached by their base class alone.
+# Modules that read and encode documents, here and on workers of Beam. The
+# tokenizers are listed because the others import only their base class.
 _ENCODES = (
   "prepare.encode_pass",
   "prepare.beam_steps",

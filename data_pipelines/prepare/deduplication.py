@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Find paragraphs that a corpus has more than once, on disk.
+"""Find the repeated paragraphs of a corpus, on disk.
 
 The first of equal paragraphs is kept: validation comes before training, and
 documents are in order of their hashes, so that the result does not depend on
@@ -39,7 +39,7 @@ class _Files:
   def __init__(
     self, folder: pathlib.Path, name: str, field: str, size: int
   ) -> None:
-    """Cut entries by `field`; there are about `size` of them."""
+    """Cut about `size` entries by `field`."""
     wanted = -(-size * _ENTRY.itemsize // _FILE_BYTES)
     self.bits = min(wanted, _MAX_FILES).bit_length()
     self._paths = [
@@ -112,10 +112,11 @@ class Repeats:
 def find_repeats(
   spools: Sequence[Spool], folder: pathlib.Path, paragraphs: int
 ) -> list[Repeats]:
-  """Find paragraphs that repeat one of the same spool or of an earlier spool.
+  """Find paragraphs that occur before, in their spool or an earlier one.
 
   Args:
-    spools: documents with hashed paragraphs, the spool that is kept first.
+    spools: documents with hashed paragraphs; the first spool keeps all that
+      it does not repeat itself.
     folder: a folder for files, which is replaced.
     paragraphs: number of paragraphs of all spools.
 

@@ -18,8 +18,8 @@ from data_pipelines.prepare.encoding import (
 from data_pipelines.prepare.spool import BUCKETS, Spool
 from data_pipelines.store.layout import token_dtype
 
-# Is called with the stage, the share of it that is done (None if unknown), and
-# the tokens so far.
+# Called with the name of a stage, the share of the stage that is done (None if
+# unknown), and the tokens so far.
 Progress = Callable[[str, float | None, int], None]
 
 # Encodes a whole part of the corpus into bucket files. Returns the fields of a
@@ -70,7 +70,7 @@ class EncodePass:
 
   Attributes:
     spools: the buckets of each part.
-    states: how far each part is.
+    states: how far each part is encoded.
     tokens_encoded: tokens that this run has encoded.
   """
 
@@ -87,11 +87,11 @@ class EncodePass:
 
     Args:
       parts: corpora by name.
-      encoder: what encodes a document.
+      encoder: encodes a document.
       folder: where the buckets are.
       journal: the states that an earlier run saved, by part; kept up to date.
       save: writes the journal to disk.
-      progress: is told how far the pass is.
+      progress: called after each document.
     """
     self._parts = parts
     self._encoder = encoder
@@ -150,7 +150,7 @@ class EncodePass:
   ) -> Callable[[], None]:
     self._progress(f"encode {name}", None, 0)
     spool = self.spools[name]
-    # Whatever this process has saved of the part is about to be overwritten.
+    # The encoder overwrites what an earlier run has saved of the part.
     spool.restore([0] * BUCKETS)
     self.states[name] = PartState()
     self._save(name)

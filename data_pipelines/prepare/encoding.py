@@ -18,9 +18,9 @@ from data_pipelines.corpora import sentences
 from data_pipelines.store.layout import token_dtype
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
-# Text that is encoded in one call, whose cost short documents share.
+# Characters that are encoded in one call, whose cost short documents share.
 _BATCH_CHARACTERS = 1 << 18
-# Most text that workers have at a time, for documents of any length.
+# Most characters that workers hold at a time, however long documents are.
 _IN_FLIGHT = 1 << 25
 # Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") may repeat.
 _MIN_PARAGRAPH = 40  # characters

@@ -11,7 +11,7 @@ from data_pipelines.prepare.encode_pass import PartState
 
 @dataclasses.dataclass
 class LeftOut:
-  """Counts of what was left out or met twice, as the manifest names them.
+  """Counts of what was left out or repeated, as the manifest names them.
 
   Attributes:
     skipped_records: bad records.

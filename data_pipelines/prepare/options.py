@@ -75,7 +75,7 @@ class Plan:
     share: share of the corpus that goes to validation.
     tokenizer: the tokenizer that the options name, None to learn one.
     vocab_size: size of the vocabulary to learn.
-    recipe: everything that the bytes of the store follow from, without paths.
+    recipe: everything that determines the bytes of the store, without paths.
   """
 
   options: Options
@@ -117,7 +117,7 @@ def _check(options: Options) -> None:
   if options.runner and options.workers:
     raise ValueError(
       f"workers={options.workers} with runner={options.runner}; leave workers "
-      "out: the runner has workers"
+      "out, because the runner has its own"
     )
 
 

@@ -39,7 +39,7 @@ from data_pipelines.store.summary import Summary, summarize
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
-_HELD_CHARACTERS = 32  # least cost of holding a document of the sample
+_HELD_CHARACTERS = 32  # memory of a sampled document beside its text
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
@@ -142,10 +142,10 @@ def _explain_write_errors(output: str) -> Iterator[None]:
     yield
   except OSError as error:
     # An errno means that a file of the output could not be written.
-    what = "cannot write" if error.errno else "have not finished"
+    what = "cannot write" if error.errno else "did not finish"
     raise OSError(
-      f"{what} {output}: {error.strerror or error}; mend that and run the same "
-      "command again, which continues"
+      f"{what} {output}: {error.strerror or error}; fix that and run the same "
+      "command again to continue"
     ) from error
 
 
@@ -201,5 +201,5 @@ def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
       size -= len(heapq.heappop(held)[1]) + _HELD_CHARACTERS
   if not held and not spare:
     raise ValueError(f"corpus {corpus.spec} has no text; give another")
-  # Of very few documents all can be below the share.
+  # All of very few documents may be in validation.
   return [text for _, text in sorted(held, reverse=True)] or [spare]

@@ -4,8 +4,8 @@
 
 Documents go to one of 64 files by the first bits of their hash. A file that is
 too large for memory is cut into 64 files by the next bits, so that shuffling
-takes the same memory for any corpus. A journal elsewhere has the size of each
-file that is on disk for certain; after a kill the rest is cut off.
+takes the same memory for any corpus. The journal of the workspace records how
+many bytes of each file are safely on disk; after a kill the rest is cut off.
 """
 
 import os
@@ -20,7 +20,7 @@ import numpy as np
 from data_pipelines.prepare.encoding import Encoded
 
 BUCKETS = 64
-_BITS = 6  # bits of a hash that choose one of them
+_BITS = 6  # bits of a hash that choose a bucket
 # Largest file that is sorted in memory, where short documents take four times
 # their size on disk.
 _MAX_BYTES = 1 << 25
@@ -139,7 +139,7 @@ class Spool:
   def _split(self, path: pathlib.Path, depth: int) -> list[pathlib.Path]:
     """Cut a bucket into files by the next bits of the hashes."""
     folder = path.with_suffix(".parts")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed run
     folder.mkdir()
     paths = [folder / f"{k:02d}.bin" for k in range(BUCKETS)]
     files = [part.open("wb") for part in paths]

@@ -34,17 +34,17 @@ def is_made(
   Args:
     output: where the store goes, as the user gave it.
     folder: where the store goes on this machine.
-    recipe: everything that the bytes of the store follow from.
+    recipe: everything that determines the bytes of the store.
 
   Raises:
-    ValueError: something else is there.
+    ValueError: another store, or something that is no store, is there.
   """
   if (folder / MANIFEST).is_file():
     try:
       known = read_manifest(folder)[0].recipe
     except ValueError as error:
       raise ValueError(
-        f"{output} has something else in it ({error}); remove it, or give "
+        f"{output} is not empty and not a store ({error}); remove it, or give "
         "another output"
       ) from None
     if known != recipe:
@@ -69,8 +69,8 @@ def _difference(known: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 class Workspace:
   """A context in which a store is made.
 
-  Bad input (a `ValueError`) leaves nothing behind. Any other error, and a kill,
-  leave what the next run continues with.
+  Bad input (a `ValueError`) leaves nothing behind. After any other error or a
+  kill the next run continues the work.
 
   Attributes:
     path: the folder, OUTPUT.partial.

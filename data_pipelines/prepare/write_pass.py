@@ -48,15 +48,15 @@ class WritePass:
     Args:
       share: share of the corpus that goes to validation, if validation has no
         part of its own; at least two documents of four or more go there.
-      deduplicate: leave out what is in validation or came before: documents,
-        and paragraphs if the encoder has hashed them.
+      deduplicate: leave out documents that are in validation or occurred
+        before, and such paragraphs if the encoder has hashed paragraphs.
 
     Raises:
       ValueError: a split has no text.
     """
     limit = split_limit(self._spools[CORPUS].digests, share)
     folder = self._folder / "store"
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed run
     folder.mkdir()
     names = ["train"]
     if share or VALIDATION in self._spools:
@@ -74,7 +74,7 @@ class WritePass:
       for writer in writers.values():
         with contextlib.suppress(Exception):
           writer.finish()  # closes its files
-      if isinstance(error, RuntimeError):  # array_record's, of a full disk
+      if isinstance(error, RuntimeError):  # array_record, disk full
         raise OSError(str(error).partition(";")[0]) from error
       raise
     for name, entry in splits.items():
@@ -86,7 +86,7 @@ class WritePass:
     return splits
 
   def _kept(self, *, deduplicate: bool) -> Iterator[tuple[str, Encoded]]:
-    """Yield part and document of all that is written, in order of hashes."""
+    """Yield each document to write and its part, in order of hashes."""
     left = self.left_out
     repeats = self._repeats() if deduplicate else {}
     last: dict[str, bytes] = {}
@@ -112,7 +112,7 @@ class WritePass:
       yield part, document
 
   def _ordered(self) -> Iterator[tuple[str, Encoded]]:
-    """Yield all documents in order of hashes, validation's first of equals."""
+    """Yield all documents in order of hashes, equal ones validation first."""
     tagged = [
       zip(itertools.repeat(name), spool.documents())
       for name, spool in sorted(self._spools.items(), reverse=True)

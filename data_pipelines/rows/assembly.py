@@ -94,7 +94,7 @@ def _write_segments(
   planner: Planner,
   reader: TokenReader,
 ) -> None:
-  """Write `tokens_BS` and `types_BS`, with any content in the padding."""
+  """Write `tokens_BS` and `types_BS`, with arbitrary padding."""
   last_K = np.cumsum(rows.segments_E) - 1
   first_K = last_K - rows.segments_E + 1
   # Places around each segment: [CLS] before the first segment of an example,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Examples, and what planning them needs in every input format.
+"""Examples, and the steps of planning that all input formats share.
 
 An example is [CLS] followed by segments, each of which ends with [SEP]; a
 segment is a range of the tokens of a split.
@@ -104,14 +104,14 @@ def follow(next_N: np.ndarray) -> np.ndarray:
 def draw_targets(
   objective: ObjectiveConfig, budget: int, size: int, rng: HostRng
 ) -> np.ndarray:
-  """Draw target lengths: the budget, or at `short_rate` any from 2 to it."""
+  """Draw target lengths: the budget, or 2 to the budget at `short_rate`."""
   short = rng.uniform("short", size) < objective.short_rate
   drawn = 2 + rng.integers("target", np.full(size, budget - 1))
   return np.where(short, drawn, budget)
 
 
 def count_front(rng: HostRng, name: str, removed: np.ndarray) -> np.ndarray:
-  """Draw how many of the `removed` tokens are cut at the front, by coins."""
+  """Draw by coin flips how many `removed` tokens are cut at the front."""
   front = np.zeros_like(removed)
   cut = np.flatnonzero(removed)
   if not len(cut):

@@ -40,7 +40,8 @@ class FormatReport(NamedTuple):
 def report_formats(store: Store) -> Iterator[FormatReport]:
   """Measure the training rows of every format, from at most four blocks each.
 
-  Objectives with random partners are left out where there is one document.
+  Objectives with random partners need two documents and are left out of a
+  store with one.
   """
   documents = store.split("train").num_documents
   for objective in FORMATS:

@@ -134,7 +134,7 @@ class Lanes:
     step_T1 = np.array(steps)[:, None]
     place_T1 = np.arange(len(steps))[:, None] * len(rows) - rows.start
     for lane in sorted({row % self._count for row in rows[: self._count]}):
-      # The asked positions of the lane are share * G + lane.
+      # The requested positions of the lane are share * G + lane.
       first = -(-(rows.start - lane) // self._count)
       stop = -(-(rows.stop - lane) // self._count)
       share = np.arange(first, stop)

@@ -17,9 +17,9 @@ from data_pipelines.host_rng import HostRng
 from data_pipelines.store.ranges import flatten_ranges
 
 MAX_PACKS = 32
-# As few packs are chosen as reach the first of these efficiencies that can be
-# reached, else the best efficiency less a little, because each pack of a row
-# costs half a prediction slot.
+# The fewest packs are chosen whose efficiency reaches 0.995, or 0.99 if 0.995
+# is out of reach, or else the best minus `_LITTLE`: each pack of a row costs
+# half a prediction slot.
 _ENOUGH = (0.995, 0.99)
 _LITTLE = 0.001
 

@@ -184,7 +184,7 @@ class TrainIterator(Iterator[Batch]):
 
   def __next__(self) -> Batch:
     batch, marks = next(self._source)
-    # Worker processes find them, and the memo is made in this process.
+    # Worker processes find the marks, and this process makes the memo.
     self._pipeline.merge(marks)
     return batch
 

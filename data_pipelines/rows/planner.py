@@ -46,7 +46,7 @@ class Planner:
       rows there are; the masking fields do not.
     seq_length: length of a row in tokens.
     max_packs: most examples in a row; 0 chooses a number from the lengths.
-    seed: of the run.
+    seed: seed of the run.
 
   Raises:
     ValueError: an objective that `check_objective` or the split refuses, or

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Planned rows: which ranges of tokens are where, before any is read."""
+"""Planned rows: the ranges of tokens in each row, before they are read."""
 
 import dataclasses
 import functools

@@ -29,7 +29,7 @@ TOKENIZER = "tokenizer"
 
 MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens
-MARKED = 32  # sentences from one whose first token is indexed to the next
+MARKED = 32  # the index has the first token of every 32nd sentence
 CONTINUES = np.uint16(1 << 15)
 LENGTH = np.uint16(CONTINUES - 1)
 INDEX = ("sentences", "marks", "documents", "records", "blocks", "piece_counts")

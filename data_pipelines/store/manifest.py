@@ -102,7 +102,7 @@ class Manifest:
 
   @property
   def recipe(self) -> Mapping[str, Any]:
-    """Everything that the bytes of the store follow from."""
+    """Everything that determines the bytes of the store."""
     return self.source.get("recipe", {})
 
   @property
@@ -112,7 +112,7 @@ class Manifest:
 
   @property
   def counts(self) -> dict[str, int]:
-    """Counts of what preparing left out or met twice."""
+    """Counts of what preparing left out or found more than once."""
     return {
       name: value
       for name, value in self.source.items()

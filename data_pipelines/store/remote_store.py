@@ -32,7 +32,7 @@ def cache_folder() -> pathlib.Path:
 
 
 def working_folder(url: str) -> pathlib.Path:
-  """Return where to make the store of `url`, or its copy if it exists.
+  """Return the folder to make the store of `url` in, or its local copy.
 
   Raises:
     ValueError: the bucket cannot be read.

@@ -36,7 +36,7 @@ _READ = "readahead_buffer_size:0,max_parallelism:1"
 
 
 def _max_open_shards() -> int:
-  """Count the shards that a split keeps open, a file descriptor each."""
+  """Return how many shards a split keeps open, each with a descriptor."""
   soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
   return 4096 if soft == resource.RLIM_INFINITY else max(16, soft // 8)
 
@@ -223,7 +223,7 @@ class Store:
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
-  """Open a prepared corpus, after a look at the size of every file.
+  """Open a prepared corpus, and check the size of every file.
 
   Args:
     path: the folder that `launch.prepare` wrote, or its URL in a bucket, which

@@ -27,7 +27,7 @@ from data_pipelines.store.manifest import FileEntry, ShardEntry, SplitEntry
 
 
 class _GrowingArray:
-  """A one-dimensional `.npy` file that is appended to; holds no data."""
+  """A one-dimensional `.npy` file to append to; keeps no data in memory."""
 
   def __init__(self, path: pathlib.Path, dtype: Any) -> None:
     self._dtype = np.dtype(dtype)
@@ -65,7 +65,7 @@ class SplitWriter:
   Args:
     folder: an existing folder, where the store is being made.
     split: name of the split, as "train".
-    vocab_size: number of token ids; others are refused.
+    vocab_size: number of token ids; an id beyond them is refused.
     block_tokens: usual size of a block. The last block may be larger by half,
       and a longer document is a block of its own.
     record_tokens: size of a record, at most `MAX_RECORD`.

@@ -29,13 +29,13 @@ class Summary:
     vocab_size: number of token ids.
     splits: documents, sentences and tokens of each split.
     unknown_rate: share of the training tokens that are the unknown token.
-    bytes_per_token: size of all files of the store but its report.
-    counts: what was left out of the store, and what the corpus has twice.
+    bytes_per_token: bytes on disk over tokens, without the report.
+    counts: what was left out of the store or occurs more than once.
     tokenizer_seconds: time spent on learning the tokenizer and on reading for
       it.
     seconds: time spent on everything else in this run.
-    tokens_encoded: tokens that this run encoded, an interrupted one before it
-      not included.
+    tokens_encoded: tokens that this run encoded; an interrupted run before it
+      is not counted.
   """
 
   path: str
@@ -86,5 +86,5 @@ def summarize(store: Store, *, new: bool) -> Summary:
 
 
 def name_count(name: str) -> str:
-  """Say in words what a count in a store's manifest counts."""
+  """Return a count's name in a store's manifest as words for the user."""
   return _COUNTS.get(name, name.replace("_", " "))

@@ -54,8 +54,8 @@ class TokenReader:
     Args:
       address_K: first token of each range, counted in the split.
       length_K: tokens of each range, at least one.
-      before_K: places before each range that get any content.
-      after_K: places after each range that get any content.
+      before_K: positions to leave before each range, with arbitrary tokens.
+      after_K: positions to leave after each range, with arbitrary tokens.
       passing_K: bool, ranges whose records are unlikely to be needed again.
 
     Raises:
@@ -103,7 +103,7 @@ class TokenReader:
     offset_J = slot_J * MAX_RECORD + first_J - ends + count_J
     at = np.repeat(offset_J, count_J)
     at += count_up(int(ends[-1]))
-    # Indices outside of the array are places that may get any token.
+    # Indices outside the array are positions that may get any token.
     return self._tokens.reshape(-1).take(at, mode="clip")
 
   def _find(

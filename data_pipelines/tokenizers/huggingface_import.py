@@ -126,7 +126,7 @@ def _check_added(model: Mapping[str, Any], root: pathlib.Path) -> None:
 def _rules(
   settings: Mapping[str, Any], normalizer: Mapping[str, Any], root: pathlib.Path
 ) -> dict[str, bool | None]:
-  """Return each rule as both files, or one of them, give it; else None."""
+  """Return the value of each rule, None where neither file has the rule."""
   rules = {}
   for left, right in _RULES:
     said = {settings.get(left), normalizer.get(right)} - {None}

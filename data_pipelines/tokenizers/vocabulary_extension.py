@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Extend a WordPiece vocabulary by tokens of a new corpus.
 
-All old tokens keep their ids. Beside each new token stand the old tokens that
-made it up before, so that trained weights can be carried over.
+All old tokens keep their ids. Each new token is stored with the old tokens of
+the same text, so that trained weights can be carried over.
 """
 
 import dataclasses

@@ -23,7 +23,7 @@ def test_a_disk_that_is_full_while_shards_are_written(
 
   with monkeypatch.context() as patch:
     patch.setattr(write_pass.SplitWriter, "finish", full)
-    with pytest.raises(OSError, match="No space left on device; mend that"):
+    with pytest.raises(OSError, match="No space left on device; fix that"):
       prepare.prepare(options)
   assert not (tmp_path / "store").exists()
   summary = prepare.prepare(options)
