@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
 
   monkeypatch.setattr(spool.Spool, "flush", full)
   with pytest.raises(
-    OSError, match=r"cannot write .*: No space left .* which continues"
+    OSError, match=r"cannot write .*: No space left .* to continue"
   ):
     prepare.prepare(options)
   assert not (tmp_path / "store").exists()
