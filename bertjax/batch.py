@@ -13,8 +13,8 @@ BERT row. Nothing here imports JAX.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -82,6 +82,43 @@ class Vocabulary:
   def size(self) -> int:
     """The number of tokens; an embedding table has at least as many rows."""
     return len(self.special_V)
+
+
+class SplitData(Protocol):
+  """The examples of a split of a fine-tuning task."""
+
+  def __len__(self) -> int:
+    """Return the number of examples."""
+    ...
+
+  def sha256(self) -> str:
+    """Return a hash of every example, in order."""
+    ...
+
+  def training(self, *, seed: int, step: int, batch_size: int) -> Batch:
+    """Return the training batch of a step."""
+    ...
+
+  def evaluation(self, batch_size: int) -> Iterator[Batch]:
+    """Yield every example once, in order; the last batch is padded."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+  """The data of a fine-tuning task, ready for a model.
+
+  Attributes:
+    name: name of the data, such as the stem of a file's name.
+    labels: name of each class; empty where outputs are not classes.
+    pair: whether an example is a pair of texts.
+    splits: "train", "dev" and "test".
+  """
+
+  name: str
+  labels: tuple[str, ...]
+  pair: bool
+  splits: Mapping[str, SplitData]
 
 
 def empty_batch(

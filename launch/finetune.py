@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_flags
 
+from bertjax.batch import TaskData
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, ModelConfig, from_mapping
 from bertjax.finetune import arm, checks
@@ -28,7 +29,6 @@ from bertjax.finetune.trial import DivergedTrial
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Trial
-from data_pipelines.tasks.batches import TaskData
 from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.hosts import start_up

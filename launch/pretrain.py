@@ -26,7 +26,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from bertjax.checkpoints.bundle import check_target, write_bundle
-from bertjax.config import PretrainConfig, from_mapping
+from bertjax.config import PretrainConfig, flatten_fields, from_mapping
 from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
 from bertjax.train import loop, writers
@@ -142,7 +142,7 @@ def main(_: Sequence[str]) -> None:
   given = values.config.to_dict()
   config = from_mapping(PretrainConfig, given)
   start_up.start(
-    multihost.flatten_fields(
+    flatten_fields(
       {"config": given, "workdir": values.workdir, "bundle": values.bundle}
     )
   )

@@ -10,7 +10,7 @@ flag, in a dataclass and in a checkpoint. Nothing here imports JAX.
 from bertjax.config.data import DataConfig
 from bertjax.config.fields import check_read, check_types, choices
 from bertjax.config.finetune import FinetuneConfig, TaskConfig
-from bertjax.config.mapping import from_mapping, to_mapping
+from bertjax.config.mapping import flatten_fields, from_mapping, to_mapping
 from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import PAIR_FORMATS, ObjectiveConfig
 from bertjax.config.optimizer import FinetuneOptimizerConfig, OptimizerConfig
@@ -44,6 +44,7 @@ __all__ = [
   "check_read",
   "check_types",
   "choices",
+  "flatten_fields",
   "from_mapping",
   "to_mapping",
 ]

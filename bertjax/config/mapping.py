@@ -32,6 +32,19 @@ def to_mapping(config: Any) -> dict[str, Any]:
   return dataclasses.asdict(config)
 
 
+def flatten_fields(
+  values: Mapping[str, Any], prefix: str = ""
+) -> dict[str, Any]:
+  """Return {"a": {"b": x}} as {"a.b": x}: a field is named as its flag is."""
+  fields: dict[str, Any] = {}
+  for name, value in values.items():
+    if isinstance(value, Mapping):
+      fields |= flatten_fields(value, f"{prefix}{name}.")
+    else:
+      fields[prefix + name] = value
+  return fields
+
+
 def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
   declared = hints(kind)
   values = {}

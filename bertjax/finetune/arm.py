@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax import files
-from bertjax.batch import Batch
+from bertjax.batch import Batch, TaskData
 from bertjax.checkpoints.bundle import (
   RECORD,
   BundleInfo,
@@ -29,7 +29,7 @@ from bertjax.finetune.experiment import (
 )
 from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.splits import make_split
-from bertjax.finetune.task import FinetuneTask, Head, TaskData
+from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import heads
 from bertjax.parallel.mesh import make_mesh
@@ -209,6 +209,7 @@ class Arm:
       folder,
       params,
       self.info.model,
+      self.info.tokenizer_path,
       Head(
         name=self.data.name,
         labels=self.data.labels,
@@ -218,15 +219,12 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
       ),
-      {
-        "tokenizer_path": self.info.tokenizer_path,
-        "tokenizer_sha256": self.tokenizer_sha256,
-        "config": to_mapping(self.config),
-        "init": self.init,
-        "trial": dict(trial.settings),
-        "step": scores.best_steps[scores.seeds.index(trial.settings["seed"])],
-        "evaluation": {"dev": saved["dev"], "test": saved["test"]},
-      },
+      tokenizer_sha256=self.tokenizer_sha256,
+      config=to_mapping(self.config),
+      init=self.init,
+      trial=dict(trial.settings),
+      step=scores.best_steps[scores.seeds.index(trial.settings["seed"])],
+      evaluation={"dev": saved["dev"], "test": saved["test"]},
     )
 
 

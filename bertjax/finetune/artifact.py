@@ -42,8 +42,9 @@ def save_finetuned(
   path: pathlib.Path,
   params: Any,
   encoder: ModelConfig,
+  tokenizer_path: str | pathlib.Path,
   head: Head,
-  details: Mapping[str, Any],
+  **details: Any,
 ) -> None:
   """Write a fine-tuned model as a bundle, or replace the one at `path`.
 
@@ -51,22 +52,15 @@ def save_finetuned(
     path: folder of the bundle.
     params: parameters of the encoder and the head.
     encoder: shape of the encoder.
-    head: what stands on the encoder.
-    details: other fields of `Details`, and `tokenizer_path`, the folder of
-      the tokenizer's files, which are copied.
+    tokenizer_path: folder of the tokenizer's files, which are copied.
+    head: record of the head.
+    details: other fields of `Details`.
   """
-  details = dict(details)
-  write_bundle(
-    path,
-    params,
-    encoder,
-    details.pop("tokenizer_path"),
-    Details(
-      **details,
-      pooler_trained=head.pooling == "cls",
-      task=dataclasses.asdict(head),
-    ),
-  )
+  details |= {
+    "pooler_trained": head.pooling == "cls",
+    "task": dataclasses.asdict(head),
+  }
+  write_bundle(path, params, encoder, tokenizer_path, Details(**details))
 
 
 def load_finetuned(

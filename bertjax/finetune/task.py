@@ -15,8 +15,8 @@ and score multiplies by a weight of the target record, which is 0 there.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -105,50 +105,6 @@ class Head:
   pair: bool
   architecture: str = "BertForSequenceClassification"
   task: str = ""
-
-
-class SplitData(Protocol):
-  """The examples of a split, as `data_pipelines.tasks.batches` has them."""
-
-  def __len__(self) -> int:
-    """Return the number of examples."""
-    ...
-
-  def sha256(self) -> str:
-    """Return a hash of every example, in order."""
-    ...
-
-  def training(self, *, seed: int, step: int, batch_size: int) -> Batch:
-    """Return the training batch of a step."""
-    ...
-
-  def evaluation(self, batch_size: int) -> Iterator[Batch]:
-    """Yield every example once, in order; the last batch is padded."""
-    ...
-
-
-class TaskData(Protocol):
-  """The data of a task, as a reader makes them."""
-
-  @property
-  def name(self) -> str:
-    """Name of the data, such as the stem of a file's name."""
-    ...
-
-  @property
-  def labels(self) -> tuple[str, ...]:
-    """Name of each class; empty where outputs are not classes."""
-    ...
-
-  @property
-  def pair(self) -> bool:
-    """Whether an example is a pair of texts."""
-    ...
-
-  @property
-  def splits(self) -> Mapping[str, SplitData]:
-    """The splits "train", "dev" and "test"."""
-    ...
 
 
 def rank(scores: Scores, metric: str) -> tuple[float, float]:

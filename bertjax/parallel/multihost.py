@@ -199,19 +199,6 @@ def describe_differences(facts_of_all: Sequence[Facts]) -> str:
   )
 
 
-def flatten_fields(
-  values: Mapping[str, Any], prefix: str = ""
-) -> dict[str, Any]:
-  """Return {"a": {"b": x}} as {"a.b": x}: a field is named as its flag is."""
-  fields: dict[str, Any] = {}
-  for name, value in values.items():
-    if isinstance(value, Mapping):
-      fields |= flatten_fields(value, f"{prefix}{name}.")
-    else:
-      fields[prefix + name] = value
-  return fields
-
-
 def kv_set(key: str, value: str) -> None:
   """Store a value for every process; the first value of a key stays."""
   try:

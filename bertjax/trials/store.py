@@ -14,7 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bertjax import files
-from bertjax.config import FinetuneConfig, ModelConfig, SweepConfig, renamed
+from bertjax.config import (
+  FinetuneConfig,
+  ModelConfig,
+  SweepConfig,
+  flatten_fields,
+  renamed,
+)
 from bertjax.config.fields import before_path
 from bertjax.trials.results import VERSION, check_version
 
@@ -98,7 +104,8 @@ def _refuse_change(
   folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
   # JSON turns the tuples of a config into lists.
-  old, new = _flat(renamed.current(old)), _flat(json.loads(json.dumps(new)))
+  old = flatten_fields(renamed.current(old))
+  new = flatten_fields(json.loads(json.dumps(new)))
   values = {
     name: [each.get(name, _before(name)) for each in (old, new)]
     for name in dict.fromkeys((*new, *old))
@@ -125,13 +132,3 @@ def _before(name: str) -> Any:
     found = before_path(FinetuneConfig, name)
     found = before_path(SweepConfig, name) if found is None else found
   return list(found) if isinstance(found, tuple) else found
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  flat: dict[str, Any] = {}
-  for name, value in mapping.items():
-    if isinstance(value, Mapping):
-      flat |= _flat(value, f"{prefix}{name}.")
-    else:
-      flat[prefix + name] = value
-  return flat

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of a fine-tuning task, whatever its target record."""
 
-import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bertjax.batch import Batch
+from bertjax.batch import Batch, TaskData
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.features import Tokenizer
 
@@ -80,23 +79,6 @@ class TaskBatches:
       batch[name] = np.zeros((batch_size, *array.shape[1:]), array.dtype)
       batch[name][: len(rows)] = array[rows]
     return batch
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskData:
-  """The data of a task, ready for a model.
-
-  Attributes:
-    name: name of the data, such as the stem of a file's name.
-    labels: name of each class; empty where outputs are not classes.
-    pair: whether an example is a pair of texts.
-    splits: "train", "dev" and "test".
-  """
-
-  name: str
-  labels: tuple[str, ...]
-  pair: bool
-  splits: Mapping[str, TaskBatches]
 
 
 # (config, tokenizer of the encoder, length of a row) → the data, split and

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bertjax.batch import TaskData
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.batches import (
   ReadTask,
   TaskBatches,
-  TaskData,
   order,
 )
 from data_pipelines.tasks.features import Tokenizer, encode_texts

@@ -13,7 +13,6 @@ Dockerfile of the image. Arguments after `--` go to `launch.pretrain`.
 
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -120,14 +119,6 @@ def write_file(path: str | os.PathLike[str], content: str) -> str:
   return f"wrote {target}"
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-  """Split `argv` at `--` into our own arguments and the launcher's."""
-  if "--" not in argv:
-    return list(argv), []
-  place = argv.index("--")
-  return list(argv[:place]), list(argv[place + 1 :])
-
-
 def _workload(arguments: Sequence[str]) -> Workload:
   given = flags.FLAGS
   return Workload(
@@ -162,7 +153,7 @@ def _check_flags(kind: str, arguments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
   """Write the file that the flags ask for."""
-  content = text(arguments)
+  content = text(arguments[1:])
   if flags.FLAGS.output is None:
     print(content, end="")
   else:
@@ -171,5 +162,4 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
   define_flags()
-  sys.argv[:], passed_on = split(sys.argv)
-  cli.run(lambda _: main(passed_on))
+  cli.run(main, takes_rest=True)

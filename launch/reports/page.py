@@ -162,12 +162,3 @@ def format_share(value: float) -> str:
 def format_number(value: float) -> str:
   """Format a number with two decimals, or with none from 100 on."""
   return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def flatten(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-  """Yield the leaves of nested mappings with their dotted names."""
-  if not isinstance(values, Mapping):
-    yield name, values
-    return
-  for key, value in values.items():
-    yield from flatten(value, f"{name}.{key}" if name else key)

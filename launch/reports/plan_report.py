@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from bertjax import files
+from bertjax.config import flatten_fields
 from bertjax.plan.results import PhasePlan, Plan, Search
 from launch.reports import page, plan_figures, plan_words
 
@@ -37,7 +38,9 @@ def make_view(plan: Plan | Search) -> dict[str, Any]:
     "collective_columns": plan_words.COLLECTIVE_COLUMNS,
     "candidate_columns": plan_words.CANDIDATE_COLUMNS,
     "candidates": (),
-    "config": [(name, str(value)) for name, value in page.flatten(plan.config)],
+    "config": [
+      (name, str(value)) for name, value in flatten_fields(plan.config).items()
+    ],
   }
   if isinstance(plan, Search):
     rows = [plan_words.describe_candidate(each) for each in plan.candidates]

@@ -5,9 +5,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bertjax.config import flatten_fields
 from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.store.summary import name_count
-from launch.reports import page, store_figures
+from launch.reports import store_figures
 from launch.reports.store_notes import find_notes
 
 PREFIX = "##"  # starts a WordPiece token that continues a word
@@ -40,7 +41,8 @@ def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
     ],
     "notes": list(find_notes(numbers)),
     "recipe": [
-      (name, _show(value)) for name, value in page.flatten(numbers["recipe"])
+      (name, _show(value))
+      for name, value in flatten_fields(numbers["recipe"]).items()
     ],
   }
 

@@ -6,7 +6,12 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bertjax.config import ObjectiveConfig, PretrainConfig, to_mapping
+from bertjax.config import (
+  ObjectiveConfig,
+  PretrainConfig,
+  flatten_fields,
+  to_mapping,
+)
 from bertjax.model.parameters import count_parameters
 from bertjax.objectives import pretraining
 from bertjax.parallel import multihost, sharding
@@ -29,7 +34,7 @@ def describe_config(spec: RunSpec, path: pathlib.Path) -> Iterator[str]:
     path: file that has all fields.
   """
   default, given, used = (
-    multihost.flatten_fields(to_mapping(config))
+    flatten_fields(to_mapping(config))
     for config in (PretrainConfig(), spec.given, spec.config)
   )
   groups: dict[str, list[str]] = {}

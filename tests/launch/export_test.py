@@ -50,14 +50,10 @@ def make_classifier(folder, *, pooling="cls", pair=False):
     folder,
     params,
     small.MODEL,
+    small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
     Head("words", LABELS, pooling, seq_length=12, pair=pair),
-    {
-      "tokenizer_path": small.make_tokenizer(
-        folder.with_name(folder.name + "-tokenizer")
-      ),
-      "step": 30,
-      "evaluation": {"dev": {"accuracy": {"mean": 0.5, "std": 0.25}}},
-    },
+    step=30,
+    evaluation={"dev": {"accuracy": {"mean": 0.5, "std": 0.25}}},
   )
   return str(folder)
 

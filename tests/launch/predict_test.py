@@ -95,8 +95,8 @@ def classifier_of_pairs(bundle, tmp_path_factory):
     folder,
     {"encoder": params["encoder"], "pooler": params["pooler"]},
     small.MODEL,
+    tokenizer,
     head,
-    {"tokenizer_path": tokenizer},
   )
   return str(folder)
 

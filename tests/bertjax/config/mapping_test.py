@@ -9,6 +9,7 @@ import pytest
 from bertjax.config import (
   FinetuneConfig,
   PretrainConfig,
+  flatten_fields,
   from_mapping,
   to_mapping,
 )
@@ -55,3 +56,12 @@ def test_an_int_is_taken_for_a_float_and_what_is_absent_is_the_default():
 def test_a_field_that_is_not_there_is_refused(kind, mapping, message):
   with pytest.raises(ValueError, match=message):
     from_mapping(kind, mapping)
+
+
+def test_fields_are_named_as_their_flags():
+  nested = {"config": {"optimizer": {"name": "lamb"}, "steps": 3}, "x": None}
+  assert flatten_fields(nested) == {
+    "config.optimizer.name": "lamb",
+    "config.steps": 3,
+    "x": None,
+  }

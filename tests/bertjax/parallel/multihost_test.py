@@ -49,15 +49,6 @@ def test_many_differences_stay_one_readable_line():
   assert "\n" not in told
 
 
-def test_fields_are_named_as_their_flags():
-  nested = {"config": {"optimizer": {"name": "lamb"}, "steps": 3}, "x": None}
-  assert multihost.flatten_fields(nested) == {
-    "config.optimizer.name": "lamb",
-    "config.steps": 3,
-    "x": None,
-  }
-
-
 def test_this_jax_has_the_private_names_that_start_up_and_agreement_need():
   """The next JAX that moves one of them fails here, by its name."""
   state = distributed.global_state
