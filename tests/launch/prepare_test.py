@@ -1,19 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
-import io
 import json
 import subprocess
 import sys
 
 import pytest
-import rich.console
 import sentencepiece
 
 from data_pipelines.prepare.options import Options
 from data_pipelines.store.store import open_store
 from launch import prepare
-from launch.reports import prepare_console
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 
@@ -108,15 +105,3 @@ def test_a_model_without_tokenizer_json_is_named(corpus, tmp_path, capsys):
   shown = capsys.readouterr().out
   assert "sentencepiece has no tokenizer.json" in shown
   assert "neither a unigram nor a BPE model" in shown
-
-
-def test_bar_shows_every_stage_to_its_end():
-  output = io.StringIO()
-  console = rich.console.Console(file=output, force_terminal=True, width=120)
-  with prepare_console._Bar(console) as bar:
-    for stage, share in (("learn", None), ("encode", 0.0), ("encode", 0.5)):
-      bar(stage, share, 1234)
-  shown = output.getvalue()
-  assert "learn" in shown
-  assert "encode" in shown
-  assert "100%" in shown

@@ -22,17 +22,6 @@ def test_stdlib_joins_with_files(tmp_path, monkeypatch):
   assert texts(f"stdlib,{tmp_path}/a.txt") == ["theirs", "mine"]
 
 
-def test_empty_documents_are_counted_and_left_out(tmp_path):
-  path = tmp_path / "a.jsonl"
-  path.write_bytes(json_lines({"text": ""}, {"text": "x"}, {"text": " \n\0"}))
-  corpus = Corpus(str(path))
-  assert len(list(corpus)) == 1
-  assert corpus.counts.empty == 2
-  assert len(list(corpus)) == 1
-  assert corpus.counts.empty == 2  # counts of the latest iteration only
-  assert corpus.counts.position == corpus.size == path.stat().st_size
-
-
 def test_line_ends_and_nuls_are_cleaned(tmp_path):
   path = tmp_path / "a.txt"
   path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\x0cfour\0!")
@@ -71,18 +60,6 @@ def test_options_out_of_range_are_refused():
     Corpus("stdlib", min_characters=-1)
   with pytest.raises(ValueError, match=r"text_field=''.*a name"):
     Corpus("stdlib", text_field="")
-
-
-def test_short_documents_are_counted_and_left_out(tmp_path):
-  path = tmp_path / "a.jsonl"
-  path.write_bytes(
-    json_lines(*({"text": t} for t in ("", " 123 \n", "1234", "5")))
-  )
-  corpus = Corpus(str(path), min_characters=4)
-  assert [document.text for document in corpus] == ["1234"]
-  assert (corpus.counts.empty, corpus.counts.short) == (1, 2)
-  path.write_bytes(json_lines({"text": " 123 \n"}, {"text": "é" * 3}))
-  assert texts(path, min_characters=3) == [" 123 \n", "é" * 3]
 
 
 def test_every_source_is_read_on_its_own(tmp_path, monkeypatch):

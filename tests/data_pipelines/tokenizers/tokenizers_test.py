@@ -117,8 +117,6 @@ def test_bad_paths_and_sizes_are_refused(tmp_path):
     tokenizers.load(tmp_path / "other")
   with pytest.raises(ValueError, match="tokenizer='bpe'; choose from"):
     tokenizers.train(TEXTS, "bpe", 100)
-  with pytest.raises(ValueError, match="vocab_size=20 has no room for the"):
-    tokenizers.train(TEXTS, "wordpiece", 20)
   for size in (12, 5000):
     with pytest.raises(ValueError, match=f"vocab_size={size} does not fit"):
       tokenizers.train(TEXTS, "sentencepiece", size)

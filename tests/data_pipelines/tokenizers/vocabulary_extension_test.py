@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """New tokens shorten the text, know their parts, and move no old token."""
 
-import collections
 import json
 import random
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import pytest
 
 from data_pipelines.tokenizers import (
-  new_tokens,
   tokenizers,
   vocabulary_extension,
 )
@@ -87,11 +85,6 @@ def test_each_new_token_knows_the_tokens_of_its_parent(old, extension):
       assert list(ids) == old.encode([token])[0].tolist()
     assert old.unk_id not in ids
     assert len(ids) > 1
-  splitter = new_tokens.WordTokenizer(old.tokens)
-  inside = [old.tokens[id_] for id_ in splitter.ids("##things")]
-  assert inside == ["##t", "##h", "##ing", "##s"]
-  assert splitter.ids("##ñs") == [old.unk_id]
-  assert splitter.cost("##ñs") == 2
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -107,20 +100,6 @@ def test_a_sample_never_gets_more_tokens(seed, old):
     assert made.after.tokens == count_tokens(made.tokenizer, texts)
     assert made.after.unknown <= made.before.unknown
     assert made.after.fertility <= made.before.fertility
-
-
-def test_no_token_is_kept_that_costs_more_than_it_saves():
-  """The longest match is taken first: "abc" would prevent "##cdef"."""
-  tokens = [*SPECIALS, *"abcdef", *(f"##{c}" for c in "abcdef")]
-  old = WordPiece([*tokens, "ab", "##cdef"])
-  texts = ["abcdef " * 50 + "abc " * 10]
-  made = extend(old, texts, 1)
-  assert count_tokens(made.tokenizer, texts) < count_tokens(old, texts)
-  counts = collections.Counter({"abcdef": 50, "abc": 10})
-  use = new_tokens._Sample(old.tokens, counts).savings(["abc"])
-  assert use.saved["abc"] == 60
-  assert use.net["abc"] == 10 - 2 * 50
-  assert use.useful() == []
 
 
 def test_an_unknown_word_is_worth_a_token_that_makes_it_known(old):

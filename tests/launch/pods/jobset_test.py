@@ -7,7 +7,7 @@ import yaml
 
 from bertjax.plan.hardware.slices import shapes as all_shapes
 from launch import cli
-from launch.pods import jobset, topologies, yaml_text
+from launch.pods import jobset, topologies
 from tests.testing.pod_documents import (
   IMAGE,
   complaints,
@@ -193,15 +193,6 @@ def test_the_text_says_what_the_manifest_is():
   # A word is not cut, and the options of a mount are one.
   long = [line.split() for line in text.splitlines() if len(line) > 80]
   assert [words[0] for words in long] == ["mountOptions:"]
-
-
-@pytest.mark.parametrize(
-  "text", ["1e5", "0o17", "y", "N", "on", "16x16", "-1", ".5", "~", "1_000", ""]
-)
-def test_text_that_looks_like_a_number_or_boolean_is_quoted(text):
-  written = yaml_text.write({"key": text})
-  assert written[5] in "\"'"
-  assert yaml.safe_load(written) == {"key": text}
 
 
 # NAME-slice-0-63-abcde: what Kubernetes makes of the name is the limit.
