@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What one chip of each kind can do: the table that every bound rests on.
+"""Rates and memory of each kind of chip: the table behind every bound.
 
 Peaks are those of `bertjax.train.peaks`. Sources: cloud.google.com/tpu/docs/
 {v3, v4, v5e, v5p, v6e, tpu7x} for memory and networks; jax-ml/scaling-book,
-tpus.md, for the rate of a link. The memory that a program may use is the limit
-that libtpu itself names when a program is too large for it.
+tpus.md, for the bandwidth of a link. The memory that a program may use is the
+limit that libtpu names when a program is too large.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,17 @@ GIB = 2**30
 
 
 class Chip(NamedTuple):
-  """A kind of TPU chip; rates are of one chip, in bytes a second.
+  """A kind of TPU chip. Bandwidths are those of one chip, in bytes a second.
 
   Attributes:
-    device_kind: what JAX calls its devices.
-    hbm_bandwidth: of its memory.
+    device_kind: JAX's `device_kind` of its devices.
+    hbm_bandwidth: bandwidth of HBM.
     usable_hbm: bytes that a program may use on one JAX device.
-    dimensions: of the torus.
-    link_bandwidth: of one link to a neighbour, one way.
-    wraps: length of an axis from which on its ends are joined.
-    dcn_bandwidth: to other slices, its share of its host's network.
+    dimensions: dimensions of the torus.
+    link_bandwidth: bandwidth of one link to a neighbor, one way.
+    wraps: length from which on an axis wraps around.
+    dcn_bandwidth: bandwidth to other slices: the chip's share of the network
+      of its host.
   """
 
   device_kind: str
@@ -39,14 +40,14 @@ class Chip(NamedTuple):
 
   @property
   def peak_flops(self) -> float:
-    """Dense bfloat16 FLOP/s of one chip."""
+    """Return the dense bfloat16 FLOP/s of one chip."""
     peak = peaks.peak_flops(self.device_kind)
     assert peak, self.device_kind
     return peak * self.devices
 
   @property
   def devices(self) -> int:
-    """JAX devices of one chip."""
+    """Return the number of JAX devices of one chip."""
     return peaks.devices_per_chip(self.device_kind)
 
 

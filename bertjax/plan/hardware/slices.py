@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which slices of TPUs exist, by the chips along each axis; imports no JAX.
+"""Shapes of the TPU slices that exist: chips along each axis. No JAX here.
 
 Sources: the tables of topologies of cloud.google.com/tpu/docs/{v3, v4, v5e,
 v5p, v6e, tpu7x}.
@@ -13,16 +13,18 @@ from collections.abc import Sequence
 
 Shape = tuple[int, ...]
 
-_CUBE = 4  # 3-D slices are joined from cubes of 4×4×4 chips
+_CUBE = 4  # large 3-D slices are made of cubes of 4×4×4 chips
 _PLANES = ((1, 1), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16))
 _OF_V3 = ((2, 2), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16), (16, 32), (32, 32))
 _PARTS_OF_A_CUBE = ((2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
-# Chips of the largest slice of a 3-D kind.
+# Chips in the largest slice, for chips with a 3-D torus.
 _LARGEST = {"v4": 4096, "v5p": 6144, "tpu7x": 9216}
 
 
 def parse(text: str) -> tuple[str, Shape]:
-  """`v5e:16x16` → ("v5e", (16, 16)); whether it exists is not asked.
+  """Return kind and shape: `v5e:16x16` → ("v5e", (16, 16)).
+
+  The slice need not exist.
 
   Raises:
     ValueError: `text` has another form.
@@ -34,13 +36,13 @@ def parse(text: str) -> tuple[str, Shape]:
 
 
 def name(kind: str, shape: Shape) -> str:
-  """("v5e", (16, 16)) → `v5e:16x16`."""
+  """Return the name of a slice: ("v5e", (16, 16)) → `v5e:16x16`."""
   return f"{kind}:{'x'.join(map(str, shape))}"
 
 
 @functools.cache
 def shapes(kind: str) -> tuple[Shape, ...]:
-  """Return every shape of a kind, by number of chips, compact ones first."""
+  """Return every shape of a kind of chip, small and compact shapes first."""
   if kind == "v3":
     return _OF_V3
   if kind not in _LARGEST:
@@ -57,9 +59,10 @@ def shapes(kind: str) -> tuple[Shape, ...]:
 
 
 def of_size(kind: str, num_chips: int) -> tuple[Shape, int] | None:
-  """Return the most compact shape of so many chips, and of how many slices.
+  """Return the most compact shape with `num_chips`, and the number of slices.
 
-  None where neither one slice nor several of the largest come to that.
+  Several slices are used only beyond the largest one. None if no number of
+  slices has exactly `num_chips`.
   """
   known = shapes(kind)
   slices = max(1, num_chips // math.prod(known[-1]))
@@ -72,13 +75,15 @@ def of_size(kind: str, num_chips: int) -> tuple[Shape, int] | None:
 def suggest(
   kind: str, shape: Sequence[int], flag: str, num_slices: int = 1
 ) -> str:
-  """Name what exists of about as many chips, the same number first.
+  """Return the flags of existing slices with about as many chips.
+
+  Slices with the same number of chips come first.
 
   Args:
-    kind: of a chip that exists.
-    shape: that does not.
-    flag: what the number of slices is given as.
-    num_slices: that were asked for.
+    kind: kind of chip, which exists.
+    shape: shape that does not exist.
+    flag: name of the flag that gives the number of slices.
+    num_slices: number of slices that the user asked for.
   """
   chips = math.prod(shape)
   near = sorted(

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What chips send each other in one step, read from the compiled program.
+"""Find the collectives of one step in the compiled program.
 
-Inside a slice these are XLA's collectives. Between slices the compiler cuts a
-collective into one inside each and a transfer by way of the hosts, which is
-here a collective of as many as there are slices.
+Inside a slice these are XLA's collectives. Between slices the compiler splits a
+collective into one inside each slice and a transfer between their hosts. Such a
+transfer counts here as a collective whose group is the slices.
 """
 
 import dataclasses
@@ -27,26 +27,26 @@ _RENDEZVOUS = re.compile(r'_xla_host_transfer_rendezvous="([^"]*)"')
 _EXPLICIT = re.compile(r"replica_groups=\{\{([\d, ]*)\}")
 _IOTA = re.compile(r"replica_groups=\[(\d+),(\d+)\]<=")
 _MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}")
-# Instructions that take time, between the start and the end of another.
+# Instructions that take time and so may hide a collective.
 _WORK = frozenset(("fusion", "while", "convolution", "dot", "custom-call"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-  """One collective of the program, as often as a step runs it.
+  """One collective of the program, with all its runs in a step.
 
   Attributes:
     kind: one of KINDS.
-    name: of its instruction.
-    arrays: what is joined, whole: operands of a reduction, results of a
-      gathering; of several tensors at once all.
-    group: devices that take part together; slices, if it crosses.
-    times: it runs in one step.
-    in_loop: whether in the body of a loop, which is that of the layers, or of
-      micro-batches.
-    overlaps: whether computation goes on beside it.
-    scattered: whether an all-reduce is cut at once, so that it costs half.
-    crosses: whether between slices.
+    name: name of its instruction.
+    arrays: the whole arrays: operands of a reduction, results of a gather. A
+      collective may have several.
+    group: devices that take part together; slices if `crosses`.
+    times: runs in one step.
+    in_loop: whether it is in the body of a loop, over layers or micro-batches.
+    overlaps: whether computation goes on meanwhile.
+    scattered: whether the result of an all-reduce is sharded at once, which
+      halves its cost.
+    crosses: whether it goes from slice to slice.
   """
 
   kind: str
@@ -61,24 +61,24 @@ class Collective:
 
   @property
   def bytes(self) -> int:
-    """Of the whole arrays, once."""
+    """Return the bytes of the whole arrays in one run."""
     return sum(array.bytes for array in self.arrays)
 
   @property
   def step_bytes(self) -> int:
-    """Of the whole arrays, in one step."""
+    """Return the bytes of the whole arrays in one step."""
     return self.bytes * self.times
 
   @property
   def wire_bytes(self) -> float:
-    """That each device sends in one step, in a ring."""
+    """Return the bytes that each device sends in one step, in a ring."""
     if self.kind == "collective-permute":
       return float(self.step_bytes)
     twice = 2 if self.kind == "all-reduce" and not self.scattered else 1
     return twice * self.step_bytes * (self.group - 1) / self.group
 
   def of_dtype(self, dtype: str) -> int:
-    """Bytes a step in arrays of one dtype."""
+    """Return the bytes of the arrays of one dtype in one step."""
     found = (array.bytes for array in self.arrays if array.dtype == dtype)
     return self.times * sum(found)
 
@@ -118,11 +118,11 @@ def find(
   """Return the collectives of a program, in order.
 
   Args:
-    module: of `hlo.parse`.
-    num_devices: of one slice.
-    num_slices: that the program runs on.
+    module: the parsed program.
+    num_devices: devices of one slice.
+    num_slices: slices that the program runs on.
   """
-  apart = _run_apart(module)
+  asynchronous = _asynchronous(module)
   found: list[Collective] = []
   for name, computation in module.computations.items():
     runs = module.runs.get(name)
@@ -133,7 +133,7 @@ def find(
         one,
         times=runs.times,
         in_loop=runs.in_loop,
-        overlaps=one.overlaps or name in apart,
+        overlaps=one.overlaps or name in asynchronous,
       )
       for one in (
         *_inside(name, computation, num_devices),
@@ -165,7 +165,7 @@ def by_kind(found: Iterable[Collective]) -> list[CollectiveTotal]:
 
 
 def group_size(attributes: str, num_devices: int) -> int:
-  """Return how many devices take part together; all where none are named."""
+  """Return how many devices take part together: all unless groups are given."""
   if match := _EXPLICIT.search(attributes):
     return len(match[1].split(",")) if match[1].strip() else num_devices
   if match := _IOTA.search(attributes):
@@ -182,11 +182,11 @@ def group_size(attributes: str, num_devices: int) -> int:
 def _inside(
   name: str, computation: Computation, num_devices: int
 ) -> Iterator[Collective]:
-  """Collectives of one computation: each once, whatever it is cut into."""
+  """Yield the collectives inside slices of one computation, each one once."""
   calls = " ".join(
     each.attributes for each in computation if each.opcode == "custom-call"
   )
-  # A collective that goes on beside a chain of fusions stands in each of them.
+  # A collective that overlaps a chain of fusions is repeated in each of them.
   starts = '"AsyncCollectiveStart"' in calls
   goes_on = not starts and (
     name.startswith("async_collective_fusion")
@@ -211,7 +211,7 @@ def _inside(
 
 
 def _between(computation: Computation, num_slices: int) -> Iterator[Collective]:
-  """Transfers between slices."""
+  """Yield the transfers between slices."""
   received = {
     match[1]: each.name
     for each in computation
@@ -238,7 +238,7 @@ def _between(computation: Computation, num_slices: int) -> Iterator[Collective]:
 
 
 def _works_until_done(computation: Computation, place: int, name: str) -> bool:
-  """Whether something is computed before what `name` started is done."""
+  """Return whether computation comes before the end of what `name` started."""
   for instruction in computation[place + 1 :]:
     if instruction.opcode.endswith("-done") and name in instruction.operands:
       return False
@@ -247,8 +247,8 @@ def _works_until_done(computation: Computation, place: int, name: str) -> bool:
   return False
 
 
-def _run_apart(module: Module) -> frozenset[str]:
-  """Computations that `async-start` runs beside others."""
+def _asynchronous(module: Module) -> frozenset[str]:
+  """Return the computations that an `async-start` runs."""
   return frozenset(
     called
     for computation in module.computations.values()
@@ -264,7 +264,7 @@ def _whole(
   known: Mapping[str, tuple[Array, ...]],
   group: int,
 ) -> tuple[Array, ...]:
-  """Whole arrays: what goes into a reduction, or comes out of a gathering."""
+  """Return the whole arrays: operands of a reduction, results of a gather."""
   given = tuple(
     array for name in instruction.operands for array in known.get(name, ())
   )

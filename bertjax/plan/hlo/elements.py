@@ -1,36 +1,37 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Elements of tuples in the text of a program, each with a line of its own.
+"""Give each element of a tuple a line of its own.
 
-Newer compilers write `add(%t#1, %a)` where older ones have a line for the
-element: `%e = … get-tuple-element(%t), index=1`.
+Newer compilers write `add(%t#1, %a)`. Older ones have a line for the element,
+`%e = … get-tuple-element(%t), index=1`, which is what `parsing` expects.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
 _MADE = re.compile(r"\s+(?:ROOT )?%([\w.\-]+) = (\(.*)$")
-_COMMENT = re.compile(r"/\*.*?\*/")  # as /*index=5*/
+_COMMENT = re.compile(r"/\*.*?\*/")  # such as /*index=5*/
 _ELEMENT = re.compile(r"%([\w.\-]+)#(\d+)")
 
 
 def spell_out(lines: Iterable[str]) -> Iterator[str]:
-  """Yield lines in the older form; those that are in it stay as they are.
+  """Yield the lines of a program in the older form.
 
-  What is no element of a tuple made above, in the same computation, stays too.
+  A reference is kept as it is unless an earlier line of the same computation
+  makes the tuple.
   """
   tuples: dict[str, list[str]] = {}
-  told: set[str] = set()
+  named: set[str] = set()
   for line in lines:
     if line[:1] and not line[0].isspace():
-      tuples, told = {}, set()
+      tuples, named = {}, set()
     for name, place in dict.fromkeys(_ELEMENT.findall(line)):
       types = tuples.get(name, [])
       if int(place) >= len(types):
         continue
       element = f"{name}.element.{place}"
-      if element not in told:
-        told.add(element)
+      if element not in named:
+        named.add(element)
         made = f"get-tuple-element(%{name}), index={place}"
         yield f"  %{element} = {types[int(place)]} {made}"
       line = re.sub(rf"%{re.escape(name)}#{place}\b", f"%{element}", line)
@@ -40,7 +41,7 @@ def spell_out(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _types(text: str) -> list[str]:
-  """Types of the tuple whose type `text` begins with."""
+  """Return the element types of the tuple type that `text` starts with."""
   types, depth, begin = [], 0, 1
   for match in re.finditer(r"[()\[\]{},]", text):
     place = match.start()

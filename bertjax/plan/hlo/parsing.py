@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading an optimised program as text: computations, and how often each runs.
+"""Parse an optimized program's text: computations, and how often each runs.
 
-The grammar is that of XLA's HLO printer, alike for every backend.
+The grammar is that of XLA's HLO printer, which is the same for every backend.
 """
 
 import dataclasses
@@ -38,7 +38,13 @@ _TRIPS = re.compile(r'known_trip_count[":{\\ ]+n[":\\ ]+(\d+)')
 
 
 class Array(NamedTuple):
-  """Type of an array: dtype, sizes, and which memory it lies in; 0 is HBM."""
+  """Type of an array.
+
+  Attributes:
+    dtype: XLA's name of the dtype.
+    shape: size of each axis.
+    space: memory space; 0 is HBM, others are on the chip.
+  """
 
   dtype: str
   shape: tuple[int, ...]
@@ -46,13 +52,13 @@ class Array(NamedTuple):
 
   @property
   def size(self) -> int:
-    """Its elements."""
+    """Return the number of elements."""
     return math.prod(self.shape)
 
   @property
   def bytes(self) -> int:
-    """Its bytes, without padding."""
-    # What XLA calls f8e4m3fn and the like is 8 bits; tokens have none.
+    """Return the number of bytes, without padding."""
+    # XLA's f8e4m3fn and similar dtypes have 8 bits; its type `token` has none.
     bits = _BITS.get(self.dtype, 8 if self.dtype.startswith("f8") else 0)
     return -(-self.size * bits // 8)
 
@@ -62,12 +68,12 @@ class Instruction:
   """One line of a computation.
 
   Attributes:
-    name: without the sign before it.
-    opcode: as all-reduce.
-    result: arrays that it makes; a tuple's in a row.
-    operands: names of instructions; of a constant its value, of a parameter
-      its number.
-    attributes: what follows the operands, as text.
+    name: name without the leading %.
+    opcode: such as all-reduce.
+    result: the arrays of its result; the elements of a tuple, flattened.
+    operands: names of instructions. A constant has its value instead, a
+      parameter its number.
+    attributes: the text after the operands.
     is_root: whether it is the result of its computation.
   """
 
@@ -79,7 +85,7 @@ class Instruction:
   is_root: bool = False
 
   def calls(self) -> Iterator[tuple[str, str]]:
-    """(role, computation) of what it runs."""
+    """Yield (role, name) of the computations that it runs."""
     for role, names in _CALLS.findall(self.attributes):
       for name in re.findall(r"[\w.\-]+", names):
         yield role, name
@@ -93,8 +99,8 @@ class Module:
   """A program.
 
   Attributes:
-    entry: name of the computation that is run.
-    computations: by name.
+    entry: name of the computation that the program starts with.
+    computations: all computations by name.
   """
 
   entry: str
@@ -102,8 +108,8 @@ class Module:
 
   @functools.cached_property
   def runs(self) -> Mapping[str, "Runs"]:
-    """How often each computation is run in one run of the program."""
-    # Callees come before callers in the text: the other way is from the top.
+    """Return how often one run of the program runs each computation."""
+    # Callees stand before their callers in the text: so walk it backwards.
     found: dict[str, Runs] = {self.entry: Runs(1, False)}
     for caller in reversed(list(self.computations)):
       if caller not in found:
@@ -114,7 +120,7 @@ class Module:
 
   @functools.cached_property
   def uncounted(self) -> tuple[str, ...]:
-    """Loops whose passes are not told; they count as one."""
+    """Return loops with an unknown number of iterations; one is counted."""
     return tuple(
       instruction.name
       for name, computation in self.computations.items()
@@ -126,7 +132,7 @@ class Module:
 
   @functools.cached_property
   def unreached(self) -> tuple[str, ...]:
-    """Computations that nothing runs: a sign of lines not understood."""
+    """Return computations that nothing runs: some lines did not parse."""
     return tuple(name for name in self.computations if name not in self.runs)
 
   def _add_calls(
@@ -140,14 +146,14 @@ class Module:
       before = found.get(name, Runs(0, False))
       found[name] = Runs(
         before.times + of_caller.times * trips,
-        # A loop of one pass is none.
+        # A loop of one iteration does not count as a loop.
         before.in_loop or of_caller.in_loop or trips > 1,
       )
 
   def trip_count(
     self, instruction: Instruction, caller: "Computation"
   ) -> int | None:
-    """Return the passes of a while loop of `caller`; None if not told."""
+    """Return the iterations of a while loop of `caller`; None if unknown."""
     known = _TRIPS.search(instruction.attributes)
     if known:
       return int(known[1])
@@ -161,14 +167,14 @@ class Module:
 
 
 class Runs(NamedTuple):
-  """How often a computation is run, and whether a loop is why."""
+  """How often a computation runs, and whether it is in the body of a loop."""
 
   times: int
   in_loop: bool
 
 
 def parse(text: str) -> Module:
-  """Read a program.
+  """Parse a program.
 
   Raises:
     ValueError: there is no entry computation.
@@ -193,7 +199,10 @@ def parse(text: str) -> Module:
 
 
 def _whole_lines(text: str) -> Iterator[str]:
-  """Lines of a program; what a kernel says of itself goes over several."""
+  """Yield lines, each with a whole instruction.
+
+  The metadata of a kernel may contain line breaks.
+  """
   held = ""
   for line in text.splitlines():
     inside = held[:1].isspace()
@@ -206,7 +215,7 @@ def _whole_lines(text: str) -> Iterator[str]:
 
 
 def arrays(text: str) -> tuple[Array, ...]:
-  """Return the arrays of a type: one, or a tuple's, however deep."""
+  """Return the arrays of a type; those of nested tuples are flattened."""
   return tuple(
     Array(
       dtype,
@@ -226,7 +235,7 @@ def _parse_instruction(line: str) -> Instruction | None:
   if not begin:
     return None
   rest = line[begin.end() :]
-  # A tuple's type has brackets of its own, and layouts have more inside.
+  # The type of a tuple stands in brackets, and its layouts have brackets too.
   cut = _closing(rest) + 1 if rest.startswith("(") else rest.find(" ")
   kind, rest = rest[:cut], rest[cut:].lstrip()
   opcode, bracket, rest = rest.partition("(")
@@ -246,7 +255,7 @@ def _parse_instruction(line: str) -> Instruction | None:
 
 
 def _closing(text: str) -> int:
-  """Position of the bracket that closes the one `text` begins with."""
+  """Return the position of the bracket that closes the first one of `text`."""
   depth = 0
   for match in re.finditer(r"[()]", text):
     depth += 1 if match[0] == "(" else -1
@@ -260,17 +269,22 @@ def _from_condition(
   outside: Mapping[str, Instruction],
   start: Instruction | None,
 ) -> int | None:
-  """Passes of a counted loop: `counter < limit`, counted from 0 by 1.
+  """Return the iterations of a loop that counts from 0 by 1 up to a limit.
 
-  The limit is a constant of the condition, or one that the loop carries along
-  from where it starts.
+  The limit is a constant of the condition, or a constant that the loop carries
+  in its state.
+
+  Args:
+    condition: the computation that compares counter and limit.
+    outside: instructions of the loop's caller by name.
+    start: the instruction that makes the loop's initial state.
   """
   inside = {each.name: each for each in condition}
   root = next((each for each in condition if each.is_root), None)
   if root is None:
     return None
   if root.opcode == "fusion":
-    # The comparison is inside; what it compares with is handed to it.
+    # The comparison is inside the fusion, and the limit is one of its operands.
     names = root.operands
   elif root.opcode == "compare" and "direction=LT" in root.attributes:
     names = root.operands[1:]
@@ -289,7 +303,7 @@ def _from_condition(
         if start.opcode == "tuple" and place < len(start.operands)
         else None
       )
-    # It may have been copied to where it is read.
+    # The limit may be read from a copy.
     while found and found.opcode in ("copy", "bitcast") and found.operands:
       found = outside.get(found.operands[0]) or inside.get(found.operands[0])
     if found and found.opcode == "constant":

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The products that one device computes in a step, counted in its program.
+"""Count the FLOPs of matrix products that one device computes in a step.
 
-The compiler's own `cost_analysis` counts the body of a loop once; here each
+The compiler's own `cost_analysis` counts the body of a loop once. Here each
 computation counts as often as it runs.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from bertjax.plan.hlo.parsing import Array, Instruction, Module
 
-# Calls that the compiler cannot look into: Pallas kernels.
+# A call of a Pallas kernel, whose inside is not part of the program's text.
 KERNEL = 'custom_call_target="tpu_custom_call"'
 _WINDOW = re.compile(r"window=\{([^}]*)\}")
 _LABELS = re.compile(r"dim_labels=(\w+)_(\w+)->(\w+)")
@@ -20,10 +20,10 @@ _CONTRACTED = re.compile(r"lhs_contracting_dims=\{([\d,]*)\}")
 
 
 def matmul_flops(module: Module) -> int:
-  """Return the FLOPs of all products of one step on one device.
+  """Return the FLOPs of all matrix products of one step on one device.
 
-  A multiplication and an addition count as two; what a product only pads with
-  counts nothing. Kernels of Pallas are not seen.
+  A multiplication and an addition count as two. Products with padding count
+  nothing, and neither do products inside Pallas kernels.
   """
   total = 0
   for name, computation in module.computations.items():
@@ -39,7 +39,7 @@ def matmul_flops(module: Module) -> int:
 
 
 def has_kernels(module: Module) -> bool:
-  """Whether there are kernels whose FLOPs are not counted."""
+  """Return whether there are Pallas kernels, whose FLOPs are not counted."""
   return any(
     KERNEL in instruction.attributes
     for computation in module.computations.values()
@@ -77,7 +77,7 @@ def _convolution(
 def _windows(
   attributes: str, taps: Mapping[str, int]
 ) -> Iterator[dict[str, int]]:
-  """Stride, lower padding and dilations of each axis of a window."""
+  """Yield stride, lower padding and dilations of each axis of a window."""
   axes = sum(label.isdigit() for label in taps)
   match = _WINDOW.search(attributes)
   parts = dict(part.split("=") for part in match[1].split()) if match else {}
@@ -93,7 +93,7 @@ def _windows(
 
 
 def _pairs(out: int, size: int, taps: int, window: Mapping[str, int]) -> int:
-  """(position, tap) of one axis where the tap meets a number, not padding."""
+  """Count the (position, tap) pairs of one axis that do not meet padding."""
   found = 0
   for position in range(out):
     for tap in range(taps):

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a step moves to and from a device's memory, read from its program."""
+"""Count the bytes that a step moves to and from HBM."""
 
 from collections.abc import Iterator, Mapping
 
 from bertjax.plan.hlo.parsing import Array, Computation, Instruction, Module
 from bertjax.plan.hlo.products import KERNEL
 
-# What moves nothing: names for what is there, and what runs a computation,
-# whose own instructions count.
+# Opcodes that move nothing: they name an array that exists, or they run a
+# computation whose own instructions are counted.
 _FREE = frozenset(
   (
     "parameter",
@@ -27,16 +27,16 @@ _FREE = frozenset(
     "opt-barrier",
   )
 )
-# Its only result lies where its first operand does.
+# Attribute of an instruction whose only result aliases its first operand.
 _ALIASED = "output_to_operand_aliasing={{}: (0, {})}"
 
 
 def hbm_bytes(module: Module) -> int:
-  """Return the bytes that one step moves to and from a device's memory.
+  """Return the bytes that one step moves to and from a device's HBM.
 
-  What lies in the chip's own memory by its layout is left out, and of an
-  array that is only cut or written in part, the rest. The compiler's own
-  count has both, so that it is larger.
+  Arrays whose layout is on the chip are left out. Of an array that is sliced
+  or updated in part, only that part counts. The compiler's own count includes
+  both, and so is larger.
   """
   inside = set(_inner(module))
   total = 0
@@ -53,7 +53,7 @@ def hbm_bytes(module: Module) -> int:
 
 
 def _inner(module: Module) -> Iterator[str]:
-  """Computations inside an instruction: of fusions and of reductions."""
+  """Yield the computations inside fusions and reductions."""
   for computation in module.computations.values():
     for instruction in computation:
       for role, name in instruction.calls():
@@ -64,12 +64,12 @@ def _inner(module: Module) -> Iterator[str]:
 def _moved(
   instruction: Instruction, known: Mapping[str, Instruction], module: Module
 ) -> int:
-  """Bytes that an instruction reads and writes in HBM."""
+  """Return the bytes that an instruction reads and writes in HBM."""
   names = [name for name in instruction.operands if name in known]
   operands = [known[name].result for name in names]
   opcode = instruction.opcode
   if opcode == "custom-call" and KERNEL not in instruction.attributes:
-    return 0  # room that is made, and names for what is there
+    return 0  # allocates a buffer, or names an array that exists
   if opcode in ("dynamic-slice", "slice", "gather"):
     part = sum(array.bytes for array in instruction.result)
     return part * (
@@ -86,7 +86,7 @@ def _moved(
 
 
 def _lands_in_hbm(instruction: Instruction) -> int:
-  """Whether the destination of a copy, among source and context, is in HBM."""
+  """Return 1 if the destination of a copy is in HBM, else 0."""
   arrays = [array for array in instruction.result if array.size > 1]
   if instruction.opcode == "copy-start":
     return int(arrays[0].space == 0)
@@ -110,7 +110,7 @@ def _of_fusion(
 
 
 def _read(name: str, body: Computation, module: Module) -> int | None:
-  """Bytes that a fusion reads of what has `name` inside; None is all of it."""
+  """Return the bytes that a fusion reads of `name`; None stands for all."""
   part = 0
   for user in body:
     if name not in user.operands or user.opcode in ("tuple", "parameter"):
@@ -118,7 +118,7 @@ def _read(name: str, body: Computation, module: Module) -> int | None:
     if user.opcode in ("dynamic-slice", "slice", "gather"):
       found: int | None = sum(array.bytes for array in user.result)
     elif user.opcode == "dynamic-update-slice" and user.operands[0] == name:
-      found = 0  # what is not written over stays where it is
+      found = 0  # the rest of the array is not read
     elif user.opcode == "bitcast" or _is_view(user, module):
       found = _read(user.name, body, module)
     elif user.opcode == "fusion":
@@ -145,7 +145,7 @@ def _read_by_fusion(
 
 
 def _is_view(user: Instruction, module: Module) -> bool:
-  """Whether what a fusion copies stays where it is, and is tiled otherwise."""
+  """Return whether a fusion only gives its operand another tiling, in place."""
   if user.opcode != "fusion" or _ALIASED not in user.attributes:
     return False
   root = next(each for each in _body(user, module) if each.is_root)
@@ -157,7 +157,7 @@ def _body(fusion: Instruction, module: Module) -> Computation:
 
 
 def _written(instruction: Instruction, body: Computation) -> int:
-  """Bytes that a fusion writes: of an array updated in place, the update."""
+  """Return the bytes that a fusion writes; for an update in place, its size."""
   by_name = {each.name: each for each in body}
   root = next(each for each in body if each.is_root)
   parts = [root]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds against arithmetic done by hand."""
+"""Bounds against arithmetic by hand."""
 
 import pytest
 
@@ -26,15 +26,13 @@ def all_reduce(group, **changes):
     ("v6e:16x16", 3.7),
   ],
 )
-def test_an_all_reduce_of_gradients_takes_what_the_book_says(
-  name, milliseconds
-):
+def test_an_all_reduce_takes_the_time_of_the_scaling_book(name, milliseconds):
   topology = find(name)
   time = roofline.seconds(all_reduce(topology.num_chips), topology)
   assert 1e3 * time == pytest.approx(milliseconds, rel=0.02)
 
 
-def test_an_axis_whose_ends_are_apart_has_half():
+def test_an_axis_that_does_not_wrap_around_has_half_the_bandwidth():
   whole, part = find("v5e:16x16"), find("v5e:8x16")
   assert roofline.ici_bandwidth(whole, 256) == 4 * 45e9
   assert roofline.ici_bandwidth(part, 128) == 3 * 45e9
@@ -42,13 +40,13 @@ def test_an_axis_whose_ends_are_apart_has_half():
   assert roofline.ici_bandwidth(whole, 4) == 45e9
 
 
-def test_two_devices_of_a_chip_have_no_network_between_them():
+def test_a_collective_inside_a_chip_takes_no_time():
   topology = find("v3:4x4")
   assert roofline.seconds(all_reduce(2), topology) == 0
   assert roofline.seconds(all_reduce(32), topology) > 0
 
 
-def test_a_step_waits_for_what_is_exposed():
+def test_a_step_waits_for_exposed_collectives_only():
   topology = find("v5e:4x4")
   flops, bytes_ = 197e12, 2 * 819e9  # 1 s and 2 s
   alone = roofline.bound(topology, [], flops=flops, hbm_bytes=bytes_)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which slices exist, and what is said of those that do not."""
+"""Slices that exist, and errors about slices that do not."""
 
 import math
 
@@ -46,7 +46,9 @@ def test_a_topology_has_its_chips_and_devices(name, chips, devices):
     ("v5e:2x2", 0, "give 1 or more"),
   ],
 )
-def test_one_that_does_not_exist_is_told_with_the_nearest(name, slices, words):
+def test_a_topology_that_does_not_exist_is_refused_with_the_nearest(
+  name, slices, words
+):
   with pytest.raises(ValueError, match=r"--(topology|num_slices)=") as error:
     topologies.find(name, slices)
   assert words in str(error.value)
@@ -82,16 +84,16 @@ def test_a_device_of_two_cores_has_half_a_chip():
     (RuntimeError("JAX TPU support not installed"), "pip install"),
     (
       RuntimeError("ABORTED: … accessing libtpu multi-process lockfile. Run"),
-      "another process of this machine holds libtpu",
+      "another process on this machine holds libtpu",
     ),
     (RuntimeError("INVALID_ARGUMENT: layout\nof it"), "cannot compile for it"),
   ],
 )
-def test_what_libtpu_says_is_told_in_one_line(monkeypatch, error, words):
+def test_an_error_of_libtpu_is_one_line_with_the_fix(monkeypatch, error, words):
   def refuse(*_, **__):
     raise error
 
   monkeypatch.setattr(jax_topologies, "get_topology_desc", refuse)
-  with pytest.raises(ValueError, match=words) as told:
+  with pytest.raises(ValueError, match=words) as error_info:
     topologies.get_devices(topologies.find("v5e:2x2"))
-  assert "\n" not in str(told.value)
+  assert "\n" not in str(error_info.value)

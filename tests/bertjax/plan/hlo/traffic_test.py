@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes to and from memory, of instructions worked out by hand."""
+"""HBM traffic of instructions against sizes worked out by hand."""
 
 import pytest
 
@@ -18,14 +18,14 @@ def lines(*instructions):
   return [f"  {each}\n" for each in instructions]
 
 
-def test_what_is_read_and_written_counts_once_each():
+def test_reads_and_writes_count_once_each():
   given = (f"%a = {KB} parameter(0)", f"%b = {KB} parameter(1)")
   assert moved(lines(*given, f"%c = {KB} add(%a, %b)")) == 3 * 1024
   named = (f"%t = ({KB}, {KB}) tuple(%a, %b)", f"%x = {KB} bitcast(%a)")
   assert moved(lines(*given, *named)) == 0
 
 
-def test_what_lies_on_the_chip_is_left_out():
+def test_arrays_on_the_chip_are_left_out():
   here = "f32[256]{0:T(256)S(1)}"
   given = (f"%a = {here} parameter(0)", f"%b = {KB} parameter(1)")
   assert moved(lines(*given, f"%c = {here} add(%a, %b)")) == 1024
@@ -37,9 +37,9 @@ def test_what_lies_on_the_chip_is_left_out():
 @pytest.mark.parametrize(
   ("inner", "result", "expected"),
   [
-    # A tenth of what is given is cut, and written.
+    # A tenth of the array is sliced, and written.
     ("%s = f32[100]{0} dynamic-slice(%p, %i)", "f32[100]{0}", 800),
-    # A tenth is written over in place, from what is made inside.
+    # A tenth is updated in place, with a value made inside.
     (
       "%u = f32[100]{0} broadcast(%i), dimensions={}\n"
       "  ROOT %s = f32[1000]{0} dynamic-update-slice(%p, %u, %i)",
@@ -50,7 +50,7 @@ def test_what_lies_on_the_chip_is_left_out():
   ],
 )
 @pytest.mark.parametrize("nested", [False, True])
-def test_of_an_array_that_is_cut_the_rest_stays(
+def test_only_the_part_of_an_array_that_is_used_counts(
   inner, result, expected, nested
 ):
   root = inner if "ROOT" in inner else f"ROOT {inner}"
@@ -72,7 +72,7 @@ def test_of_an_array_that_is_cut_the_rest_stays(
   assert moved(instructions, before) == expected
 
 
-def test_an_array_that_is_only_tiled_otherwise_stays_where_it_is():
+def test_another_tiling_in_place_moves_nothing():
   view = "%v (x: f32[1000]) -> f32[1000] {\n  %x = f32[1000]{0} parameter(0)\n"
   view += "  ROOT %c = f32[1000]{0:T(8)} copy(%x)\n}\n\n"
   alias = ", output_to_operand_aliasing={{}: (0, {})}"
@@ -92,7 +92,7 @@ def test_an_array_that_is_only_tiled_otherwise_stays_where_it_is():
   assert found == [400 + 400, 4000 + 400]
 
 
-def test_what_runs_beside_others_counts_once():
+def test_an_asynchronous_computation_counts_once():
   before = f"%beside (p: f32[256]) -> f32[256] {{\n  %p = {KB} parameter(0)\n"
   before += f"  ROOT %c = {KB} copy(%p)\n}}\n\n"
   instructions = lines(
