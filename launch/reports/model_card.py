@@ -4,7 +4,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
@@ -20,37 +20,39 @@ from bertjax.trials.markdown import cell, markdown
 UNKNOWN_LICENSE = "unknown"
 # Identifiers of the hub, such as apache-2.0, cc-by-sa-4.0 and other.
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
-# The hub's name for what a model of each class does.
-_PIPELINES = {
-  ENCODER: "feature-extraction",
-  PRETRAINING: "fill-mask",
-  CLASSIFICATION: "text-classification",
-  TOKEN_CLASSIFICATION: "token-classification",
-  QUESTION_ANSWERING: "question-answering",
-}
-_SUMMARIES = {
-  ENCODER: "A BERT encoder with its pooler, without heads.",
-  PRETRAINING: "A BERT encoder with its masked-LM and sentence-pair heads.",
-  CLASSIFICATION: "A BERT encoder that classifies {what} into {count} labels.",
-  TOKEN_CLASSIFICATION: "A BERT encoder that gives tokens {count} labels.",
-  QUESTION_ANSWERING: "A BERT encoder that finds the answer in a text.",
-}
-_SNIPPETS = {
-  ENCODER: """\
-from transformers import AutoModel, AutoTokenizer
 
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModel.from_pretrained(folder)
+
+class _Kind(NamedTuple):
+  """Texts of the card for one class of transformers.
+
+  Attributes:
+    pipeline: the hub's name for what the model does.
+    auto: class that loads the model.
+    summary: what the model is.
+    usage: Python that uses `tokenizer` and `model`.
+  """
+
+  pipeline: str
+  auto: str
+  summary: str
+  usage: str
+
+
+_KINDS = {
+  ENCODER: _Kind(
+    "feature-extraction",
+    "AutoModel",
+    "A BERT encoder with its pooler, without heads.",
+    """\
 inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
 hidden = model(**inputs).last_hidden_state
 """,
-  PRETRAINING: """\
-from transformers import AutoModelForPreTraining, AutoTokenizer
-
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForPreTraining.from_pretrained(folder)
+  ),
+  PRETRAINING: _Kind(
+    "fill-mask",
+    "AutoModelForPreTraining",
+    "A BERT encoder with its masked-LM and sentence-pair heads.",
+    """\
 text = f"Some {tokenizer.mask_token} text."
 inputs = tokenizer(text, truncation=True, return_tensors="pt")
 masked = inputs["input_ids"] == tokenizer.mask_token_id
@@ -58,32 +60,32 @@ masked = inputs["input_ids"] == tokenizer.mask_token_id
 logits = model(**inputs).prediction_logits[masked][:, : len(tokenizer)]
 print(tokenizer.decode(logits.argmax(-1)))
 """,
-  CLASSIFICATION: """\
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForSequenceClassification.from_pretrained(folder)
+  ),
+  CLASSIFICATION: _Kind(
+    "text-classification",
+    "AutoModelForSequenceClassification",
+    "A BERT encoder that classifies {what} into {count} labels.",
+    """\
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
 label = model(**inputs).logits.argmax(-1).item()
 print(model.config.id2label[label])
 """,
-  TOKEN_CLASSIFICATION: """\
-from transformers import AutoModelForTokenClassification, AutoTokenizer
-
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForTokenClassification.from_pretrained(folder)
+  ),
+  TOKEN_CLASSIFICATION: _Kind(
+    "token-classification",
+    "AutoModelForTokenClassification",
+    "A BERT encoder that gives tokens {count} labels.",
+    """\
 inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
 labels = model(**inputs).logits.argmax(-1)[0].tolist()
 print([model.config.id2label[label] for label in labels])
 """,
-  QUESTION_ANSWERING: """\
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
-
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForQuestionAnswering.from_pretrained(folder)
+  ),
+  QUESTION_ANSWERING: _Kind(
+    "question-answering",
+    "AutoModelForQuestionAnswering",
+    "A BERT encoder that finds the answer in a text.",
+    """\
 texts = "A question?", "A text with its answer."
 inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
 outputs = model(**inputs)
@@ -91,6 +93,7 @@ first = outputs.start_logits.argmax(-1).item()
 last = outputs.end_logits.argmax(-1).item()
 print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
 """,
+  ),
 }
 _CARD = """\
 ---
@@ -109,7 +112,12 @@ tags:
 ## How to load it
 
 ```python
-{snippet}```
+from transformers import {auto}, AutoTokenizer
+
+folder = "."  # the folder of this file
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {auto}.from_pretrained(folder)
+{usage}```
 {below}
 ## What it was made from
 
@@ -154,7 +162,7 @@ def make_card(
     details: where the weights come from.
     license_id: license of the weights.
   """
-  task = details.task or {}
+  kind, task = _KINDS[architecture], details.task or {}
   pair = bool(task.get("pair"))
   count = len(task.get("labels", ()))
   what = "pairs of texts" if pair else "texts"
@@ -162,11 +170,12 @@ def make_card(
   numbers = list(_numbers(details.evaluation))
   return _CARD.format(
     license=license_id,
-    pipeline=_PIPELINES[architecture],
+    pipeline=kind.pipeline,
+    auto=kind.auto,
     title=title,
-    summary=_SUMMARIES[architecture].format(count=count, what=what),
-    # Not by `format`, because the other snippets contain braces.
-    snippet=_SNIPPETS[architecture].replace("{text}", text),
+    summary=kind.summary.format(count=count, what=what),
+    # Not by `format`, because other kinds have braces.
+    usage=kind.usage.replace("{text}", text),
     below=_BELOW if architecture == ENCODER else "",
     facts="\n".join(
       f"- {name}: {shown}" for name, shown in _facts(model, details)
