@@ -24,12 +24,7 @@ from absl import flags
 from bertjax import files
 from bertjax.checkpoints import bundle as bundles
 from bertjax.checkpoints.checkpoint import Checkpoints
-from bertjax.config import (
-  CheckpointConfig,
-  ModelConfig,
-  from_mapping,
-  renamed,
-)
+from bertjax.config import CheckpointConfig, ModelConfig, from_mapping, renamed
 from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING

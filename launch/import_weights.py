@@ -34,11 +34,7 @@ from bertjax.interop.architectures import (
   PRETRAINING,
   QUESTION_ANSWERING,
 )
-from bertjax.interop.huggingface_files import (
-  WEIGHTS,
-  Loaded,
-  load_model,
-)
+from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
 from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.train import rng

@@ -75,11 +75,7 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
 
 
 def answer(
-  bundle: str,
-  texts: Sequence[str],
-  *,
-  verb: str | None = None,
-  top_k: int = 3,
+  bundle: str, texts: Sequence[str], *, verb: str | None = None, top_k: int = 3
 ) -> list[list[Answer]]:
   """Return the likeliest answers of a fine-tuned model to every text.
 

@@ -22,11 +22,7 @@ from bertjax.checkpoints.transfer import graft
 from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
-from bertjax.finetune.experiment import (
-  Experiment,
-  ExperimentResult,
-  Report,
-)
+from bertjax.finetune.experiment import Experiment, ExperimentResult, Report
 from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.splits import make_split
 from bertjax.finetune.task import FinetuneTask, Head

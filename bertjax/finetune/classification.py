@@ -21,11 +21,7 @@ Array = jax.Array
 
 
 def make_model(
-  encoder: ModelConfig,
-  compute: ComputeConfig,
-  *,
-  num_labels: int,
-  pooling: str,
+  encoder: ModelConfig, compute: ComputeConfig, *, num_labels: int, pooling: str
 ) -> BertForSequenceClassification:
   """Return the model, whose outputs are `logits_BC`."""
   return BertForSequenceClassification(

@@ -185,11 +185,7 @@ def _make_model(
     attention_dropout_rate=config.attention_dropout_rate,
   )
   compute = kernels.resolve(
-    config.compute,
-    encoder,
-    mesh.devices.flat[0],
-    config.seq_length,
-    FINETUNING,
+    config.compute, encoder, mesh.devices.flat[0], config.seq_length, FINETUNING
   )
   return task.make_model(
     encoder, compute, num_labels=num_labels, pooling=config.pooling

@@ -11,11 +11,7 @@ import jax.numpy as jnp
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
-from bertjax.finetune.programs import (
-  Programs,
-  local_part,
-  set_learning_rate,
-)
+from bertjax.finetune.programs import Programs, local_part, set_learning_rate
 from bertjax.finetune.splits import Split, evaluate
 from bertjax.finetune.task import Scores, rank
 from bertjax.train import loop

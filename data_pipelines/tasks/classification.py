@@ -9,11 +9,7 @@ import numpy as np
 
 from bertjax.batch import TaskData
 from bertjax.config import TaskConfig
-from data_pipelines.tasks.batches import (
-  ReadTask,
-  TaskBatches,
-  order,
-)
+from data_pipelines.tasks.batches import ReadTask, TaskBatches, order
 from data_pipelines.tasks.features import Tokenizer, encode_texts
 
 

@@ -89,10 +89,7 @@ def text(arguments: Sequence[str]) -> str:
   workload = _workload(arguments)
   if given.kind == "jobset":
     return jobset.write(
-      workload,
-      image=given.image,
-      queue=given.queue,
-      namespace=given.namespace,
+      workload, image=given.image, queue=given.queue, namespace=given.namespace
     )
   if given.kind == "tpu_vm":
     return tpu_vm.write(workload, zone=given.zone, project=given.project)

@@ -34,11 +34,7 @@ class Chip(NamedTuple):
 
 CHIPS = {
   "v4": Chip(
-    "tpu-v4-podslice",
-    "v4",
-    2,
-    "tpu-ubuntu2204-base",
-    {4: "ct4p-hightpu-4t"},
+    "tpu-v4-podslice", "v4", 2, "tpu-ubuntu2204-base", {4: "ct4p-hightpu-4t"}
   ),
   "v5e": Chip(
     "tpu-v5-lite-podslice",
@@ -48,11 +44,7 @@ CHIPS = {
     {chips: f"ct5lp-hightpu-{chips}t" for chips in (1, 4, 8)},
   ),
   "v5p": Chip(
-    "tpu-v5p-slice",
-    "v5p",
-    2,
-    "v2-alpha-tpuv5",
-    {4: "ct5p-hightpu-4t"},
+    "tpu-v5p-slice", "v5p", 2, "v2-alpha-tpuv5", {4: "ct5p-hightpu-4t"}
   ),
   "v6e": Chip(
     "tpu-v6e-slice",

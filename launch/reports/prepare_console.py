@@ -122,10 +122,7 @@ def _table(summary: Summary) -> rich.table.Table:
 
 
 def _formats_table(store: Store) -> rich.table.Table:
-  table = rich.table.Table(
-    box=rich.box.SIMPLE_HEAD,
-    padding=0,
-  )
+  table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=0)
   table.add_column("rows", no_wrap=True)
   for name in ("length", "examples", "tokens", "packs", "full"):
     table.add_column(name, justify="right", no_wrap=True)

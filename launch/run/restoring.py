@@ -50,9 +50,7 @@ def restore(
   before = checkpoints.latest_record()
   if before is not None:
     identity.check_identity(
-      before["identity"],
-      spec.identity,
-      allow_changes=spec.config.allow_changes,
+      before["identity"], spec.identity, allow_changes=spec.config.allow_changes
     )
   multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
   restored = checkpoints.restore(spec.program.abstract_state())
