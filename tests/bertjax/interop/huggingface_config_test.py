@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The config of a model in both layouts, and what is refused."""
 
-import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.interop.bert import ACTIVATIONS, ACTIVATIONS_BACK
 from bertjax.interop.huggingface_config import (
   architecture_from_huggingface,
   config_from_huggingface,
@@ -76,16 +74,6 @@ def test_labels_that_are_none_are_refused(names, message):
   ten = {str(id_): f"label {id_}" for id_ in reversed(range(11))}
   labels = labels_from_huggingface({"id2label": ten})
   assert labels == tuple(f"label {id_}" for id_ in range(11))
-
-
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS_BACK))
-def test_activations_are_what_transformers_means(name):
-  torch = pytest.importorskip("torch")
-  activations = pytest.importorskip("transformers.activations")
-  ours = ACTIVATIONS[ACTIVATIONS_BACK[name]]
-  x = torch.linspace(-6, 6, 1001, dtype=torch.float64)
-  one, other = (activations.ACT2FN[each](x) for each in (name, ours))
-  np.testing.assert_allclose(one, other, atol=1e-9, rtol=0)
 
 
 def test_labels_are_written_both_ways():

@@ -13,7 +13,6 @@ from bertjax.interop.architectures import (
   ARCHITECTURES,
   ENCODER,
   PRETRAINING,
-  shapes,
 )
 from bertjax.interop.bert import TABLE
 from bertjax.interop.huggingface import from_huggingface, to_huggingface
@@ -23,13 +22,6 @@ from tests.testing.huggingface_models import labels_of, make_params
 PARAMS = make_params(PRETRAINING)
 WORD = "bert.embeddings.word_embeddings.weight"
 DECODER = "cls.predictions.decoder.weight"
-
-
-def test_the_table_names_every_parameter_once():
-  names = {name for kind in ARCHITECTURES for name in shapes(kind, SMALL, 3)}
-  assert sorted(entry.ours for entry in TABLE) == sorted(names)
-  theirs = [entry.theirs for entry in TABLE]
-  assert len(set(theirs)) == len(theirs)
 
 
 def test_a_model_with_other_parameters_has_no_counterpart(monkeypatch):
