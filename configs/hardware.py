@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Chips that a run is laid out on, and the positions that each takes at once.
+"""Chips that a run can use, and the positions that a chip computes at once.
 
 `python -m launch.plan` prints what fits a chip and what bounds its speed, and
 `launch.rehearse` runs a layout on virtual devices.
@@ -20,8 +20,8 @@ class Hardware:
 
   Attributes:
     chips: number of chips of all slices; JAX has one device for each.
-    positions: what a chip takes in one micro-batch of BERT-large, with dropout
-      and without recomputation; it takes more of a smaller encoder.
+    positions: the most positions of a micro-batch of BERT-large that fit into a
+      chip, with dropout and without recomputation; a smaller model fits more.
     slices: number of slices that the chips are spread over.
   """
 

@@ -76,7 +76,7 @@ class Details:
 
   @classmethod
   def from_json(cls, stored: Json) -> Self:
-    """Read what `to_json` returned, in this version or an earlier one.
+    """Read the result of `to_json`, of this version or an earlier one.
 
     Raises:
       ValueError: an unknown field, or `pooler_trained` is missing.
@@ -246,7 +246,7 @@ def load_params(info: BundleInfo, like: Any = None) -> Any:
   """Read the parameters of a bundle and verify their digests.
 
   Args:
-    info: what `read_bundle_info` returned.
+    info: the result of `read_bundle_info`.
     like: arrays or their shapes, with shardings. A parameter of the same name
       and shape is read into the same sharding and is never whole on one device.
       All others go to the first device.

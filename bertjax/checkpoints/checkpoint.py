@@ -252,11 +252,11 @@ def read_tree(
   leaves: Mapping[str, Any],
   shardings: Mapping[str, jax.sharding.Sharding] | None = None,
 ) -> Any:
-  """Read what `write_tree` wrote, and verify it.
+  """Read a tree that `write_tree` wrote, and verify it.
 
   Args:
     folder: the folder that was written.
-    leaves: what `write_tree` returned.
+    leaves: the result of `write_tree`.
     shardings: {name: sharding}; other leaves go to the first device, whatever
       mesh they were written from.
 
@@ -283,8 +283,8 @@ def _restored(
 ) -> Any:
   """Read an item of a checkpoint on all processes, or fail on all.
 
-  Each process reads what its devices need, without Orbax's barriers: if one
-  process failed between them, the others would wait for it forever.
+  Each process reads the shards of its devices without Orbax's barriers: if one
+  process failed between two barriers, the others would wait for it forever.
   """
   number = jax.process_index()
   alone = ocp_options.MultiprocessingOptions(

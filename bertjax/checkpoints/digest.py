@@ -72,7 +72,7 @@ def abstract(
   """Return the nested shapes to restore arrays into.
 
   Args:
-    leaves: what `describe` returned.
+    leaves: the result of `describe`.
     shardings: {name: sharding}; other leaves go to the first device of this
       process.
   """

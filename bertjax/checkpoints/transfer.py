@@ -39,7 +39,7 @@ def graft(target: Any, source: Any, *, skip: Sequence[str] = ()) -> Any:
   if wanted != offered:
     raise ValueError(
       f"only the target has {_listed(wanted - offered)}; only the source has "
-      f"{_listed(offered - wanted)}; name in `skip` what is meant to differ"
+      f"{_listed(offered - wanted)}; name in `skip` the parts that may differ"
     )
   for name in sorted(wanted):
     old, new = ours[name], theirs[name]

@@ -77,7 +77,7 @@ class MeshConfig:
     bool, ReadWhen("another {}data than 1", lambda own, _: own.data != 1)
   ] = False
   # Groups of devices with a slower network between them, which only the axis
-  # `data` crosses; 0 follows what the devices report.
+  # `data` crosses; 0 takes the number that the devices report.
   slices: int = 0
 
 
@@ -96,8 +96,8 @@ class ComputeConfig:
   # The attention kernel; splash runs on TPUs, cudnn on GPUs. "auto" takes the
   # fastest that the platform has and the model's shape and dropout allow.
   attention: Literal["auto", "xla", "splash", "cudnn"] = "auto"
-  # What the backward pass recomputes instead of keeping: none; the attention
-  # weights; all but the outputs of dense layers (dots); the whole layer (full).
+  # The activations that the backward pass recomputes instead of keeping: none;
+  # attention weights; all but the outputs of dense layers (dots); all (full).
   remat: Literal["none", "attention", "dots", "full"] = "none"
   # Layers in one iteration of the scan over layers.
   unroll: Count = 1

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs that are compared."""
+"""The config of a sweep: pre-training runs that are compared."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -21,7 +21,8 @@ class SweepConfig:
 
   arms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   baseline: str = ""
-  seed: Seed = 0  # of the first trial of each arm; the others count up from it
+  # Seed of the first trial of each arm; the others count up from it.
+  seed: Seed = 0
   seeds: Annotated[int, AtLeast(1)] = 3
   pretrain: PretrainConfig = PretrainConfig()
   finetune: FinetuneConfig = FinetuneConfig()  # the probe of every trial

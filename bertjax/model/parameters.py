@@ -76,15 +76,13 @@ PARTS: Mapping[str, Part] = {
 }
 
 
-def _table(name: str, spare_token: SpareToken | None = None) -> list[Parameter]:
-  return [
-    Parameter(
-      f"encoder/embeddings/{name}/embedding",
-      decays=True,
-      is_narrow=True,
-      spare_token=spare_token,
-    )
-  ]
+def _table(name: str, spare_token: SpareToken | None = None) -> Parameter:
+  return Parameter(
+    f"encoder/embeddings/{name}/embedding",
+    decays=True,
+    is_narrow=True,
+    spare_token=spare_token,
+  )
 
 
 def _norm(name: str, *, is_stacked: bool = False) -> list[Parameter]:
@@ -128,9 +126,9 @@ def _layers(name: str = "encoder/layers") -> list[Parameter]:
 PARAMETERS: Mapping[str, Parameter] = {
   parameter.name: parameter
   for parameter in (
-    *_table("word", spare_token="mean"),
-    *_table("position"),
-    *_table("type"),
+    _table("word", spare_token="mean"),
+    _table("position"),
+    _table("type"),
     *_norm("encoder/embeddings/layer_norm"),
     *_layers(),
     *_dense("pooler/dense"),

@@ -33,10 +33,10 @@ from bertjax.objectives.units import (
 )
 
 Array = jax.Array
-# What replaced a chosen token: `Masked.kind_BP`.
+# How a chosen token was replaced: `Masked.kind_BP`.
 NONE, MASK, RANDOM, KEPT = range(4)
 # The four draws of a position, axis 0 of `_random_bits`: the order in which
-# tokens or words are chosen, what replaces them, which random token, and
+# tokens or words are chosen, the kind of replacement, the random token, and
 # whether a span ends.
 _ORDER, _KIND, _TOKEN, _SPAN_END = range(4)
 

@@ -47,7 +47,8 @@ class Task:
       names are only reported.
     weights: prepared global batch → the weight of each differentiated loss.
     features: the arrays of a batch; a batch of anything else is refused.
-    prepare: global batch → what `losses` and `weights` read (masking).
+    prepare: global batch → the batch that `losses` and `weights` read
+      (masking).
     compute_copy: parameters → the same in the dtypes that `losses` reads.
   """
 

@@ -29,10 +29,6 @@ def _scale_by_corrected_adam(
   )
 
 
-def _scale_by_muon(config: OptimizerConfig) -> optax.GradientTransformation:
-  return _promoting(scale_by_muon_and_adam(config))
-
-
 def _promoting(
   inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
@@ -70,11 +66,11 @@ UPDATE_RULES = {
   "adamw_corrected": UpdateRule(_scale_by_corrected_adam),
   "lamb": UpdateRule(
     _scale_by_corrected_adam,
-    # What does not decay is not scaled: google-research/albert,
+    # Parameters without decay are not scaled: google-research/albert,
     # lamb_optimizer.py, and apex's FusedLAMB with its use_nvlamb=False.
     (optax.masked(scale_by_layer_trust_ratio(), decay_mask),),
   ),
-  "muon": UpdateRule(_scale_by_muon),
+  "muon": UpdateRule(lambda config: _promoting(scale_by_muon_and_adam(config))),
 }
 assert set(UPDATE_RULES) == set(choices(OptimizerConfig, "name"))
 

@@ -49,5 +49,5 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
         for group in np.split(np.array(devices), slices)
       ]
     )
-  # Auto: the compiler shards what the table of logical axes leaves open.
+  # Auto: the compiler shards axes that the table of logical axes leaves open.
   return Mesh(array, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))

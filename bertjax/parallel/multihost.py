@@ -54,7 +54,7 @@ def is_first() -> bool:
 
 
 def detect_cluster(known: Cluster, seconds: float) -> Cluster:
-  """Fill in what JAX finds in the environment of a cluster.
+  """Fill in the fields that JAX finds in the environment of a cluster.
 
   JAX knows Cloud TPU, GKE, Slurm and Open MPI; under the last two it gives each
   process one GPU.
@@ -95,7 +95,7 @@ def run_on_all(
     error: the exception that `make` may raise, besides `OSError`.
 
   Returns:
-    What `make` returned on this process.
+    The result of `make` on this process.
 
   Raises:
     error: `make` failed on at least one process; the message has the messages

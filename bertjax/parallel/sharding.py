@@ -76,7 +76,7 @@ def param_shardings(boxed: Any, mesh: Mesh, *, zero1: bool = False) -> Any:
 
   Args:
     boxed: parameters, each boxed with the names of its logical axes.
-    mesh: which they are sharded over.
+    mesh: the mesh that they are sharded over.
     zero1: also shard each along `data`, where one of its axes can be and it
       is large enough to be worth a collective of its own.
 

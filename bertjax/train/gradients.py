@@ -55,7 +55,7 @@ def make_gradients(
   """Return the function that differentiates a global batch.
 
   Args:
-    task: its losses, their coefficients, and the copy that they read.
+    task: losses, their coefficients, and the compute copy of the parameters.
     mesh: with an axis `data`.
     param_shardings: shardings of the parameters. Parameters that are sharded
       along `data` (ZeRO-1) are all-gathered in the dtype of compute, and their

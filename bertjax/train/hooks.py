@@ -95,14 +95,14 @@ class Hook:
     """Take the metrics of one step; called for every step, in order."""
 
   def snapshot(self) -> dict[str, Any]:
-    """Return what a resumed run needs, JSON-able; {} for nothing."""
+    """Return the state that a resumed run needs, JSON-able; {} for none."""
     return {}
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
-    """Take back what `snapshot` returned at the restored step."""
+    """Restore the state that `snapshot` returned at the restored step."""
 
   def close(self) -> None:
-    """Release what the hook holds; called once, also after an error."""
+    """Release resources; called once, also after an error."""
 
 
 def check_names(hooks: Sequence[Hook]) -> None:
@@ -144,9 +144,9 @@ class Evaluate(Hook):
     evaluate: parameters → values, for example on the validation split.
     report: takes the step and the values.
     every_steps: the period; 0 evaluates at the end only.
-    settings: what the values depend on beside the parameters, JSON-able. A
-      finished run that is started again with the same settings reuses its
-      values.
+    settings: everything but the parameters that the values depend on,
+      JSON-able. A finished run that is started again with the same settings
+      reuses its values.
     name: key of the snapshot.
   """
 
@@ -196,7 +196,7 @@ class Evaluate(Hook):
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
-    """Take back the last values if they are of the same settings."""
+    """Restore the last values if they have the same settings."""
     if snapshot["settings"] == self._settings:
       self.step, self.values = snapshot["step"], snapshot["values"]
 

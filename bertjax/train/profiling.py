@@ -23,7 +23,7 @@ class Profile(Hook):
 
   Args:
     folder: where the trace is written.
-    config: which steps.
+    config: the steps to trace.
     say: takes a line for the user.
   """
 

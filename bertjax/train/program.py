@@ -136,7 +136,7 @@ def make_program(
   """Return the program of a checked config; compiles nothing.
 
   Args:
-    config: with the size of the model's vocabulary.
+    config: config of the run, with the size of the model's vocabulary.
     vocabulary: tables over the tokenizer's vocabulary.
     devices: devices of the mesh; None takes all.
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from bertjax.objectives.metrics import MetricSums
 from bertjax.train.hooks import Hook, StepRecord
 
-# Rates and means of a line are over so many steps.
+# The number of steps that the rates and means of a line are over.
 WINDOW = 50
 
 
@@ -26,7 +26,7 @@ class Meter:
 
   Attributes:
     flops: metrics of a step → its model FLOPs; None shows none.
-    peak: FLOP/s of all devices together at most; None shows no MFU.
+    peak: peak FLOP/s of all devices together; None shows no MFU.
   """
 
   flops: Callable[[Mapping[str, tuple[float, float]]], float] | None = None
@@ -122,7 +122,7 @@ class Progress(Hook):
     return {"tokens": self._tokens, "seconds": self._seconds}
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
-    """Take back the totals."""
+    """Restore the totals."""
     self._tokens = snapshot["tokens"]
     self._seconds = snapshot["seconds"]
 

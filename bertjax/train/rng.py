@@ -28,8 +28,7 @@ def stream(
 
   Args:
     seed: seed of the run; may be traced.
-    name: what the key is used for ("params", "dropout"); two names never share
-      a key.
+    name: the use of the key ("params", "dropout"); two names never share a key.
     step: step of the run, or another counter; may be traced.
     implementation: "threefry" (equal on any mesh and backend) or "rbg"
       (reproducible on the same mesh, backend and compiler only).

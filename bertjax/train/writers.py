@@ -55,7 +55,7 @@ class MetricsWriter(Hook):
     self._writes = writes
     self._events: Any = None
     self._start = start
-    self._size = 0  # of metrics.jsonl, in bytes
+    self._size = 0  # bytes of metrics.jsonl
     self._files: list[IO[bytes]] = []
 
   @property
@@ -99,7 +99,7 @@ class MetricsWriter(Hook):
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
-    """Take back the sums, the tokens, and the size to cut the file to."""
+    """Restore the sums, the tokens, and the size to cut the file to."""
     self._size = snapshot["size"]
     self._tokens = snapshot["tokens"]
     self._sums = MetricSums(snapshot["window"])

@@ -3,9 +3,9 @@
 """Refuse a user's mistakes in one line, before anything is compiled.
 
 The types of a config's fields say which values each takes; see
-`bertjax.config.fields`. Here is what follows from several fields together, or
-from devices and data. Nothing imports JAX, so that a launcher checks before it
-starts a device.
+`bertjax.config.fields`. These modules check several fields together, or fields
+against devices and data. They do not import JAX, so that a launcher checks a
+config before it starts a device.
 """
 
 from bertjax.config.checks.learning import (

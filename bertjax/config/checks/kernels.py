@@ -49,7 +49,7 @@ def choose_attention(
 
   Raises:
     ValueError: a kernel is asked for by name that this platform does not have
-      or that cannot do what the model asks for.
+      or that cannot compute this model.
   """
   asked = compute.attention
   if asked == "xla":

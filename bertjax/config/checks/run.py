@@ -13,7 +13,7 @@ from bertjax.config.phases import Phase, split_optimizer, split_phases
 def check_pretrain(
   config: PretrainConfig, *, num_devices: int, vocab_size: int
 ) -> None:
-  """Check everything that config, devices and vocabulary say about a run.
+  """Check a config against itself, the devices and the vocabulary.
 
   Args:
     config: with `model.vocab_size` and the accumulation filled in.

@@ -46,8 +46,8 @@ def attend(
 
   Args:
     query_BSHK: already scaled, in the compute dtype.
-    key_BTHK: in the compute dtype.
-    value_BTHK: in the compute dtype.
+    key_BTHK: keys, in the compute dtype.
+    value_BTHK: values, in the compute dtype.
     packs_BS: number of the packed example, 0 for padding; a position attends
       to the positions of the same number.
     bits_BHTS: uniform uint16 for the dropout of attention weights, or None

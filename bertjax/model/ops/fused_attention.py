@@ -39,8 +39,8 @@ def splash(
 
   Args:
     query_BSHK: already scaled; S is a multiple of 128.
-    key_BTHK: in the dtype of the query.
-    value_BTHK: in the dtype of the query.
+    key_BTHK: keys, in the dtype of the query.
+    value_BTHK: values, in the dtype of the query.
     packs_BS: number of the packed example, 0 for padding.
     interpret: run the kernel in Pallas's interpreter, on any platform.
   """
@@ -63,8 +63,8 @@ def cudnn(
 
   Args:
     query_BSHK: already scaled, bfloat16 or float16.
-    key_BTHK: in the dtype of the query.
-    value_BTHK: in the dtype of the query.
+    key_BTHK: keys, in the dtype of the query.
+    value_BTHK: values, in the dtype of the query.
     packs_BS: number of the packed example, 0 for padding.
   """
   per_device = functools.partial(_jax_attention, implementation="cudnn")
