@@ -117,7 +117,7 @@ def main(_: object) -> None:
   for arm, results in arms.items():
     accuracy = results.scores.test["accuracy"]
     print(
-      f"banking77 from {arm}: {accuracy.mean:.4f} ± {accuracy.std:.4f} "
+      f"banking77 from {arm}: {accuracy} "
       f"({results.examples['train']} labels, {results.steps} steps)"
     )
 

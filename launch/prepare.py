@@ -56,39 +56,42 @@ def define_flags() -> None:
   A function, because other commands call `run` and define their own flags.
   """
   _define_source_flags()
-  text, enum, yes, number = (
-    flags.DEFINE_string,
-    flags.DEFINE_enum,
-    flags.DEFINE_bool,
-    flags.DEFINE_integer,
+  flags.DEFINE_string(
+    "output",
+    None,
+    "Folder of the store, on this machine or in a bucket.",
+    required=True,
   )
-  text(
-    "output", None, "Folder of the store, here or in a bucket.", required=True
-  )
-  enum(
+  flags.DEFINE_enum(
     "sentences",
     "segment",
     list(sentences.MODES),
     "segment undoes hard line wraps and finds the ends of sentences; lines "
     "makes each line a sentence.",
   )
-  text(
+  flags.DEFINE_string(
     "tokenizer",
     "wordpiece",
     f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
     "vocab.txt, a spiece.model, a folder with one, a store or a bundle.",
   )
-  number("vocab_size", 0, "Number of tokens to learn; 0 means 30,522.")
-  yes("cased", False, "Learn a tokenizer that keeps upper case.")
-  number(
+  flags.DEFINE_integer(
+    "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
+  )
+  flags.DEFINE_bool("cased", False, "Learn a tokenizer that keeps upper case.")
+  flags.DEFINE_integer(
     "extend_vocab",
     0,
     "Number of new tokens to learn from this corpus and add to the WordPiece "
     "vocabulary of --tokenizer; [unusedN] tokens are replaced first.",
   )
-  yes("restart", False, "Delete unfinished work in OUTPUT.partial.")
-  number("workers", 0, "Number of worker processes; 0 uses this one.")
-  text(
+  flags.DEFINE_bool(
+    "restart", False, "Delete unfinished work in OUTPUT.partial."
+  )
+  flags.DEFINE_integer(
+    "workers", 0, "Number of worker processes; 0 uses this one."
+  )
+  flags.DEFINE_string(
     "runner",
     "",
     "Encode with Apache Beam on this runner, for example DirectRunner or "
@@ -97,50 +100,50 @@ def define_flags() -> None:
 
 
 def _define_source_flags() -> None:
-  text, enum, yes, number = (
-    flags.DEFINE_string,
-    flags.DEFINE_enum,
-    flags.DEFINE_bool,
-    flags.DEFINE_integer,
-  )
-  text(
+  flags.DEFINE_string(
     "corpus",
     None,
     f"Comma-separated list; each entry is one of: {corpus.USAGE}.",
     required=True,
   )
-  enum(
+  flags.DEFINE_enum(
     "documents",
     "file",
     config.choices(reading.ReadOptions, "documents"),
     "file makes a .txt file one document; blank_line starts a new document "
     "after each blank line.",
   )
-  text(
+  flags.DEFINE_string(
     "text_field",
     "text",
     "JSON field, parquet column or TFDS feature with the text.",
   )
-  text(
+  flags.DEFINE_string(
     "tfds_data_dir",
     "",
     "Folder of prepared TFDS data sets; '' is TFDS's default.",
   )
-  text(
+  flags.DEFINE_string(
     "validation",
     "0.05",
     "Share of the documents to hold out for validation, chosen by their hash; "
     "0 for none; or a corpus of its own, as for --corpus.",
   )
-  number("min_characters", 0, "Leave out shorter documents.")
-  enum(
+  flags.DEFINE_integer(
+    "min_characters",
+    0,
+    "Least length of a document; shorter ones are left out.",
+  )
+  flags.DEFINE_enum(
     "deduplicate",
     "none",
     config.choices(Options, "deduplicate"),
     "documents leaves out exact copies of documents; paragraphs leaves out "
     "exact copies of paragraphs as well.",
   )
-  yes("skip_bad_records", False, "Count bad records instead of stopping.")
+  flags.DEFINE_bool(
+    "skip_bad_records", False, "Count bad records instead of stopping."
+  )
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import heads
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
-from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.markdown import markdown
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.store import Trial, TrialStore
 
@@ -259,7 +259,7 @@ def table(arms: list[ArmResult], task: FinetuneTask) -> str:
         arm.init,
         f"{arm.scores.learning_rate:g}",
         *(
-          cell(vars(arm.scores.summary(split, score)))
+          str(arm.scores.summary(split, score))
           for split, score in task.columns.values()
         ),
       ]

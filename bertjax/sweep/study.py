@@ -159,7 +159,7 @@ def _cells(arms: Summaries, metrics: Sequence[str]) -> list[list[str]]:
     [
       arm,
       *(
-        cell(vars(values[metric]) if metric in values else None)
+        str(values[metric]) if metric in values else cell(None)
         for metric in metrics
       ),
     ]

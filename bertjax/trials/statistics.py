@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bertjax.trials.markdown import cell
 from bertjax.trials.results import JsonResult
 
 
@@ -25,9 +26,7 @@ class Summary(JsonResult):
   values: tuple[float, ...]
 
   def __str__(self) -> str:
-    return f"{self.mean:.4f}" + (
-      "" if self.std is None else f" ± {self.std:.4f}"
-    )
+    return cell(vars(self))
 
 
 def summarize(values: Sequence[float]) -> Summary:
