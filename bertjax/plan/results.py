@@ -7,8 +7,9 @@ fields of `Plan` or `Search` by name, and the version of this format.
 """
 
 import dataclasses
+import types
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast, get_args, get_origin, get_type_hints
 
 from bertjax.plan.hlo.collectives import CollectiveTotal
 
@@ -18,6 +19,31 @@ BOUND = (
   "peak rates: no run can be faster. They are not measurements."
 )
 Json = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+  """A result that is stored as `plan.json`."""
+
+  def to_json(self) -> dict[str, Any]:
+    """Return what `plan.json` holds."""
+    return {"version": VERSION, **dataclasses.asdict(self)}
+
+  @classmethod
+  def from_json(cls, stored: Json) -> Self:
+    """Read what `to_json` returned.
+
+    Raises:
+      ValueError: another version of the format.
+    """
+    fields = dict(stored)
+    version = fields.pop("version", 1)
+    if version != VERSION:
+      raise ValueError(
+        f"plan.json has version {version}, and this bertjax reads version "
+        f"{VERSION}; run launch.plan again"
+      )
+    return _decode(cls, fields)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +73,6 @@ class TopologyFacts:
   hbm_bandwidth: float
   link_bandwidth: float
   dcn_bandwidth: float
-
-  @classmethod
-  def from_json(cls, stored: Json) -> Self:
-    """Read the JSON of these fields."""
-    return cls(**{**stored, "shape": tuple(stored["shape"])})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,18 +186,7 @@ class PhasePlan:
   @classmethod
   def from_json(cls, stored: Json) -> Self:
     """Read what `to_json` returned."""
-    work, rows = stored["work"], stored["collectives"]
-    time = stored["time"]
-    parts = {
-      "memory": MemoryUse(**stored["memory"]),
-      "work": None if work is None else Work(**work),
-      "collectives": None
-      if rows is None
-      else tuple(CollectiveTotal(**row) for row in rows),
-      "time": None if time is None else StepTime(**time),
-      "notes": tuple(stored["notes"]),
-    }
-    return cls(**{**stored, **parts})
+    return _decode(cls, stored)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +209,7 @@ class RunCost:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(_Stored):
   """Plan of a run on a topology.
 
   Attributes:
@@ -221,22 +231,6 @@ class Plan:
   run: RunCost | None
   notes: tuple[str, ...] = ()
   bound: str = BOUND
-
-  def to_json(self) -> dict[str, Any]:
-    """Return what `plan.json` holds."""
-    return {"version": VERSION, **dataclasses.asdict(self)}
-
-  @classmethod
-  def from_json(cls, stored: Json) -> Self:
-    """Read what `to_json` returned.
-
-    Raises:
-      ValueError: another version of the format.
-    """
-    fields, run = _read_version(stored), stored["run"]
-    fields["phases"] = tuple(map(PhasePlan.from_json, stored["phases"]))
-    fields["run"] = None if run is None else RunCost(**run)
-    return cls(**fields)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +265,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
+class Search(_Stored):
   """Result of a search for the largest batch.
 
   Attributes:
@@ -288,33 +282,15 @@ class Search:
   notes: tuple[str, ...] = ()
   bound: str = BOUND
 
-  def to_json(self) -> dict[str, Any]:
-    """Return what `plan.json` holds."""
-    return {"version": VERSION, **dataclasses.asdict(self)}
 
-  @classmethod
-  def from_json(cls, stored: Json) -> Self:
-    """Read what `to_json` returned.
-
-    Raises:
-      ValueError: another version of the format.
-    """
-    fields = _read_version(stored)
-    fields["candidates"] = tuple(
-      Candidate(**each) for each in stored["candidates"]
-    )
-    return cls(**fields)
-
-
-def _read_version(stored: Json) -> dict[str, Any]:
-  """Return the fields that a plan and a search share, without the version."""
-  fields = dict(stored)
-  version = fields.pop("version", 1)
-  if version != VERSION:
-    raise ValueError(
-      f"plan.json has version {version}, and this bertjax reads version "
-      f"{VERSION}; run launch.plan again"
-    )
-  fields["topology"] = TopologyFacts.from_json(stored["topology"])
-  fields["notes"] = tuple(stored["notes"])
-  return fields
+def _decode(kind: Any, value: Any) -> Any:
+  """Return a JSON value as `kind`: a dataclass, a tuple, or as it is."""
+  if isinstance(kind, types.UnionType):  # … | None
+    kind = get_args(kind)[0]
+  if value is not None and get_origin(kind) is tuple:
+    return tuple(_decode(get_args(kind)[0], each) for each in value)
+  if value is not None and dataclasses.is_dataclass(kind):
+    hints: Any = get_type_hints(kind)
+    fields = {name: _decode(hints[name], each) for name, each in value.items()}
+    return cast("Any", kind)(**fields)
+  return value

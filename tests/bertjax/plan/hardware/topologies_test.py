@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slices that exist, and errors about slices that do not."""
 
+import importlib.util
 import math
+import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 from jax.experimental import topologies as jax_topologies
@@ -97,3 +102,32 @@ def test_an_error_of_libtpu_is_one_line_with_the_fix(monkeypatch, error, words):
   with pytest.raises(ValueError, match=words) as error_info:
     topologies.get_devices(topologies.find("v5e:2x2"))
   assert "\n" not in str(error_info.value)
+
+
+COMPARE = """
+from bertjax.plan import environment
+environment.set_environment()
+from bertjax.plan.hardware import topologies
+for name in ("v3:4x4", "v4:2x2x2", "v5e:2x2", "v5p:2x2x2", "v6e:2x2"):
+  topology = topologies.find(name)
+  devices = topologies.get_devices(topology)
+  assert len(devices) == len(topology.placeholders)
+  for device, placeholder in zip(devices, topology.placeholders):
+    assert device.device_kind == placeholder.device_kind, name
+    assert device.platform == placeholder.platform, name
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(
+  importlib.util.find_spec("libtpu") is None,
+  reason="libtpu is not installed: pip install 'bertjax[plan]'",
+)
+def test_placeholders_have_the_kind_and_platform_of_jax_devices():
+  subprocess.run(
+    [sys.executable, "-c", COMPARE],
+    cwd=pathlib.Path(__file__).parents[4],
+    env={**os.environ, "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
+    check=True,
+    timeout=600,
+  )
