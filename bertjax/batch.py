@@ -47,7 +47,7 @@ ENCODER_FEATURES: Mapping[str, Feature] = {
 
 PRETRAINING_FEATURES: Mapping[str, Feature] = {
   **ENCODER_FEATURES,
-  # -1 no label; else a class, named in `objectives.pretraining`.
+  # -1 no label; else a class, named in `config.PAIR_CLASSES`.
   "pair_label_BR": Feature("BR", "int32", empty=-1),
   # A hash of store, epoch and example id: the key of the example's masks.
   "key_BR2": Feature("BR2", "uint32"),

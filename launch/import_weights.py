@@ -37,6 +37,7 @@ from bertjax.interop.architectures import (
 from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
 from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
+from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
 from bertjax.train import rng
 from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
@@ -112,10 +113,10 @@ def _details(
   before = read_provenance(root / WEIGHTS) or bundles.Details(
     pooler_trained=True
   )
-  has_pooler = "pooler" in ARCHITECTURES[loaded.architecture].parts
+  has_pooler = POOLER in ARCHITECTURES[loaded.architecture].parts
   return dataclasses.replace(
     before,
-    pooler_trained=before.pooler_trained and has_pooler and "pooler" not in new,
+    pooler_trained=before.pooler_trained and has_pooler and POOLER not in new,
     # Scores are not those of the new heads.
     evaluation={} if new else before.evaluation,
     source={
@@ -202,7 +203,7 @@ def define_flags() -> None:
   flags.DEFINE_string("source", None, "Hugging Face directory to import.")
   flags.DEFINE_string("output", None, "Bundle to make.")
   flags.DEFINE_list(
-    "new", [], "Parts to initialize: pooler, mlm_head, pair_head."
+    "new", [], f"Parts to initialize: {POOLER}, {MLM_HEAD}, {PAIR_HEAD}."
   )
   flags.DEFINE_integer("seed", 0, "Seed of the parts in --new.")
   flags.DEFINE_integer(

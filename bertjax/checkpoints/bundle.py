@@ -22,7 +22,7 @@ from bertjax import config, files
 from bertjax.checkpoints import checkpoint, digest
 from bertjax.config import ComputeConfig, ModelConfig, renamed
 from bertjax.model import BertForPreTraining
-from bertjax.model.parameters import by_name
+from bertjax.model.parameters import PAIR_BIAS, by_name
 from bertjax.parallel import multihost
 
 FORMAT_VERSION = 1
@@ -278,7 +278,7 @@ def load_bundle(
     ValueError: no bundle, a damaged one, or the bundle of a fine-tuned model.
   """
   info = read_pretrained(path)
-  (num_pair_classes,) = info.leaves["pair_head/dense/bias"]["shape"]
+  (num_pair_classes,) = info.leaves[PAIR_BIAS]["shape"]
   model = BertForPreTraining(
     info.model, compute or ComputeConfig(), num_pair_classes=num_pair_classes
   )

@@ -12,7 +12,7 @@ from bertjax.config.fields import check_read, check_types, choices
 from bertjax.config.finetune import FinetuneConfig, TaskConfig
 from bertjax.config.mapping import flatten_fields, from_mapping, to_mapping
 from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
-from bertjax.config.objective import PAIR_FORMATS, ObjectiveConfig
+from bertjax.config.objective import PAIR_CLASSES, PAIR_FORMATS, ObjectiveConfig
 from bertjax.config.optimizer import FinetuneOptimizerConfig, OptimizerConfig
 from bertjax.config.run import (
   CheckpointConfig,
@@ -24,6 +24,7 @@ from bertjax.config.run import (
 from bertjax.config.sweep import SweepConfig
 
 __all__ = [
+  "PAIR_CLASSES",
   "PAIR_FORMATS",
   "SIZES",
   "CheckpointConfig",

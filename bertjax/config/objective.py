@@ -3,12 +3,28 @@
 """The objective of pre-training, and the format of its rows."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from bertjax.config.fields import Above, AtLeast, Below, ReadWhen, Share
+from bertjax.config.fields import (
+  Above,
+  AtLeast,
+  Below,
+  ReadWhen,
+  Share,
+  choices,
+)
 
 # The input formats whose rows hold two segments, A and B.
 PAIR_FORMATS = ("segment_pair", "sentence_pair")
+
+# What each label of a pair means, by `next_sentence`: "next" (B continues A),
+# "swapped" (A continues B), "random" (B is from another document).
+PAIR_CLASSES: Mapping[str, tuple[str, ...]] = {
+  "off": (),
+  "nsp": ("next", "random"),
+  "sop": ("next", "swapped"),
+}
 
 # A share of the tokens of an example that are masked.
 MaskRate = Annotated[float, Above(0), Below(1)]
@@ -60,3 +76,6 @@ class ObjectiveConfig:
       lambda own, _: own.input_format != "sentence_pair",
     ),
   ] = 0.1
+
+
+assert set(PAIR_CLASSES) == set(choices(ObjectiveConfig, "next_sentence"))

@@ -27,7 +27,7 @@ from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.splits import make_split
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
-from bertjax.model.parameters import heads
+from bertjax.model.parameters import POOLER, heads
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
 from bertjax.trials.markdown import markdown
@@ -237,8 +237,8 @@ def make_start(
   """
   source = load_params(info, programs.abstract.params)
   skip = heads(programs.abstract.params, source)
-  if not (info.details.pooler_trained and "pooler" in programs.abstract.params):
-    skip += ("pooler",)
+  if not (info.details.pooler_trained and POOLER in programs.abstract.params):
+    skip += (POOLER,)
 
   def start(seed: int) -> TrainState:
     state = programs.initialize(seed)

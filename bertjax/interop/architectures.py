@@ -17,6 +17,7 @@ from bertjax.model import (
   BertForQuestionAnswering,
   BertForSequenceClassification,
   BertForTokenClassification,
+  parameters,
 )
 from bertjax.model.parameters import by_name
 
@@ -56,24 +57,29 @@ def _with_classes(
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-  ENCODER: _of_pretraining("encoder", "pooler"),
-  PRETRAINING: _of_pretraining("encoder", "pooler", "mlm_head", "pair_head"),
-  "BertForMaskedLM": _of_pretraining("encoder", "mlm_head"),
+  ENCODER: _of_pretraining(parameters.ENCODER, parameters.POOLER),
+  PRETRAINING: _of_pretraining(
+    parameters.ENCODER,
+    parameters.POOLER,
+    parameters.MLM_HEAD,
+    parameters.PAIR_HEAD,
+  ),
+  "BertForMaskedLM": _of_pretraining(parameters.ENCODER, parameters.MLM_HEAD),
   "BertForNextSentencePrediction": _of_pretraining(
-    "encoder", "pooler", "pair_head"
+    parameters.ENCODER, parameters.POOLER, parameters.PAIR_HEAD
   ),
   CLASSIFICATION: Architecture(
-    ("encoder", "pooler", "classifier"),
+    (parameters.ENCODER, parameters.POOLER, parameters.CLASSIFIER),
     _with_classes(BertForSequenceClassification),
     CLASSIFICATION,
   ),
   TOKEN_CLASSIFICATION: Architecture(
-    ("encoder", "classifier"),
+    (parameters.ENCODER, parameters.CLASSIFIER),
     _with_classes(BertForTokenClassification),
     TOKEN_CLASSIFICATION,
   ),
   QUESTION_ANSWERING: Architecture(
-    ("encoder", "span_head"),
+    (parameters.ENCODER, parameters.SPAN_HEAD),
     lambda config, _: BertForQuestionAnswering(config),
     QUESTION_ANSWERING,
   ),

@@ -22,7 +22,7 @@ from bertjax.interop.architectures import (
   shapes,
 )
 from bertjax.interop.bert import BUFFERS, TABLE, TIED, Entry, pairs
-from bertjax.model.parameters import by_name, find
+from bertjax.model.parameters import MLM_HEAD, by_name, find
 
 Tensors = dict[str, np.ndarray]
 Params = dict[str, Any]
@@ -96,7 +96,7 @@ def from_huggingface(
   parts = [p for p in ARCHITECTURES[architecture].parts if p not in without]
   named = _renamed(tensors)
   left_out = {name for _, _, name in pairs(config, without)}
-  if "mlm_head" in without:
+  if MLM_HEAD in without:
     # The decoder belongs to the head, unless it is the only copy of the table.
     left_out |= {copy for copy, original in TIED.items() if original in named}
   theirs = _without_copies(

@@ -30,6 +30,7 @@ from bertjax.interop.huggingface_config import (
   config_to_huggingface,
   labels_from_huggingface,
 )
+from bertjax.model.parameters import CLASSIFIER
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -153,7 +154,7 @@ def load_model(
     config = config_from_huggingface(mapping)
     architecture = architecture_from_huggingface(mapping)
     labels = ()
-    if "classifier" in ARCHITECTURES[architecture].parts:
+    if CLASSIFIER in ARCHITECTURES[architecture].parts:
       labels = labels_from_huggingface(mapping)
   except ValueError as error:
     raise ValueError(f"{root / CONFIG}: {error}") from error

@@ -25,12 +25,9 @@ class Part:
   Attributes:
     is_head: whether it belongs to one task. Fine-tuning initializes its heads
       and takes none from a bundle.
-    needs_pair_loss: whether, in pre-training, only a sentence-pair loss
-      reaches it.
   """
 
   is_head: bool = True
-  needs_pair_loss: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +63,19 @@ class Parameter:
     return self.name.partition("/")[0]
 
 
+ENCODER = "encoder"
+POOLER = "pooler"
+MLM_HEAD = "mlm_head"
+PAIR_HEAD = "pair_head"
+CLASSIFIER = "classifier"
+SPAN_HEAD = "span_head"
 PARTS: Mapping[str, Part] = {
-  "encoder": Part(is_head=False),
-  "pooler": Part(is_head=False, needs_pair_loss=True),
-  "mlm_head": Part(),
-  "pair_head": Part(needs_pair_loss=True),
-  "classifier": Part(),
-  "span_head": Part(),
+  ENCODER: Part(is_head=False),
+  POOLER: Part(is_head=False),
+  MLM_HEAD: Part(),
+  PAIR_HEAD: Part(),
+  CLASSIFIER: Part(),
+  SPAN_HEAD: Part(),
 }
 
 
@@ -131,15 +134,17 @@ PARAMETERS: Mapping[str, Parameter] = {
     _table("type"),
     *_norm("encoder/embeddings/layer_norm"),
     *_layers(),
-    *_dense("pooler/dense"),
-    *_dense("mlm_head/dense"),
-    *_norm("mlm_head/layer_norm"),
-    Parameter("mlm_head/bias", spare_token="min"),
-    *_dense("pair_head/dense", is_hidden=False),
-    *_dense("classifier/dense", is_hidden=False),
-    *_dense("span_head/dense", is_hidden=False),
+    *_dense(f"{POOLER}/dense"),
+    *_dense(f"{MLM_HEAD}/dense"),
+    *_norm(f"{MLM_HEAD}/layer_norm"),
+    Parameter(f"{MLM_HEAD}/bias", spare_token="min"),
+    *_dense(f"{PAIR_HEAD}/dense", is_hidden=False),
+    *_dense(f"{CLASSIFIER}/dense", is_hidden=False),
+    *_dense(f"{SPAN_HEAD}/dense", is_hidden=False),
   )
 }
+# One value for each class of a pair.
+PAIR_BIAS = f"{PAIR_HEAD}/dense/bias"
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
@@ -212,11 +217,6 @@ def compute_copy(params: Any, dtype: str) -> Any:
 def count_parameters(params: Any) -> int:
   """Return the number of parameters in a tree of arrays or of their shapes."""
   return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def pair_loss_parts() -> tuple[str, ...]:
-  """Return the parts that, in pre-training, only a pair loss reaches."""
-  return tuple(name for name, part in PARTS.items() if part.needs_pair_loss)
 
 
 def heads(*trees: Mapping[str, Any]) -> tuple[str, ...]:

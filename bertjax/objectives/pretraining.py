@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The objectives of pre-training, in one table, and the task made of them.
 
-Every run learns the token objective; `objective.next_sentence` adds one on
+Every run has one objective on tokens; `objective.next_sentence` adds one on
 sentence pairs. A new objective is a row here: steps, programs, console, reports
-and sweeps read the table and name no objective.
+and sweeps read the tables and name no objective.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,9 +22,19 @@ from bertjax.batch import (
   Vocabulary,
   empty_batch,
 )
-from bertjax.config import ComputeConfig, ModelConfig, ObjectiveConfig, choices
+from bertjax.config import (
+  PAIR_CLASSES,
+  ComputeConfig,
+  ModelConfig,
+  ObjectiveConfig,
+)
 from bertjax.model import BertForPreTraining
-from bertjax.model.parameters import compute_copy, pair_loss_parts
+from bertjax.model.parameters import (
+  MLM_HEAD,
+  PAIR_HEAD,
+  POOLER,
+  compute_copy,
+)
 from bertjax.objectives import masking
 from bertjax.objectives.losses import cross_entropy_metrics
 from bertjax.objectives.metrics import Metrics
@@ -33,32 +44,57 @@ FEATURES = PRETRAINING_FEATURES
 Array = jax.Array
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
   """A loss of pre-training: the cross-entropy of the logits of one head.
 
   Attributes:
     name: prefix of its metrics, `NAME_loss` and `NAME_accuracy`.
     title: its name in tables.
+    parts: the parts of the parameters that no other kind of loss reaches.
+    coefficient: config → factor of its loss in the total; a loss with factor 0
+      is not computed.
     logits: the output of the model that it reads.
     targets: prepared batch → (targets, weights), each as the logits without
       their last axis.
-    classes: names of its classes in the order of their labels; empty where
-      the classes are the vocabulary.
     summary: the metrics that summaries of a run show.
   """
 
   name: str
   title: str
+  parts: tuple[str, ...]
+  coefficient: Callable[[ObjectiveConfig], float]
   logits: str
   targets: Callable[[Features], tuple[Array, Array]]
-  classes: tuple[str, ...] = ()
   summary: tuple[str, ...] = ("accuracy",)
 
   @property
   def loss(self) -> str:
     """The name of its loss among the metrics."""
     return f"{self.name}_loss"
+
+  def metrics(self, outputs: Mapping[str, Array], batch: Features) -> Metrics:
+    """Return its loss and accuracy on a prepared batch, as sums and weights."""
+    return cross_entropy_metrics(
+      self.name, outputs[self.logits], *self.targets(batch)
+    )
+
+  def weight(self, batch: Features) -> Array:
+    """Return the weight of its loss on a prepared batch."""
+    return jnp.sum(self.targets(batch)[1])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenObjective(Objective):
+  """An objective on tokens, which decides the class of the model.
+
+  Attributes:
+    model: (shape, compute, num_pair_classes=) → a module that takes features
+      and prediction slots, and returns logits by name. It has the heads of the
+      pair objectives, too.
+  """
+
+  model: Callable[..., nn.Module]
 
 
 def _masked_targets(batch: Features) -> tuple[Array, Array]:
@@ -70,53 +106,61 @@ def _pair_targets(batch: Features) -> tuple[Array, Array]:
   return jnp.maximum(label_BR, 0), (label_BR >= 0).astype(jnp.float32)
 
 
-def _pair(name: str, title: str, classes: tuple[str, ...]) -> Objective:
-  return Objective(name, title, "pair_logits_BRC", _pair_targets, classes)
+def _pair(name: str, title: str) -> Objective:
+  return Objective(
+    name=name,
+    title=title,
+    parts=(POOLER, PAIR_HEAD),
+    coefficient=lambda config: config.next_sentence_weight,
+    logits="pair_logits_BRC",
+    targets=_pair_targets,
+  )
 
 
 # Masked language modeling (Devlin et al., 2018, section 3.1).
-TOKEN_OBJECTIVE = Objective(
-  "mlm",
-  "masked-LM",
-  "mlm_logits_BPV",
-  _masked_targets,
-  summary=("loss", "accuracy"),
-)
+TOKEN_OBJECTIVES: Mapping[str, TokenObjective] = {
+  "mlm": TokenObjective(
+    name="mlm",
+    title="masked-LM",
+    parts=(MLM_HEAD,),
+    coefficient=lambda _: 1.0,
+    logits="mlm_logits_BPV",
+    targets=_masked_targets,
+    summary=("loss", "accuracy"),
+    model=BertForPreTraining,
+  ),
+}
 # Values of `objective.next_sentence`: next sentence prediction (the same), and
 # sentence order prediction (Lan et al., 2020, section 3.1).
 PAIR_OBJECTIVES: Mapping[str, Objective | None] = {
   "off": None,
-  "nsp": _pair("nsp", "next-sentence", ("next", "random")),
-  "sop": _pair("sop", "sentence-order", ("in order", "swapped")),
+  "nsp": _pair("nsp", "next-sentence"),
+  "sop": _pair("sop", "sentence-order"),
 }
-assert set(PAIR_OBJECTIVES) == set(choices(ObjectiveConfig, "next_sentence"))
-ALL = (TOKEN_OBJECTIVE, *filter(None, PAIR_OBJECTIVES.values()))
+assert set(PAIR_OBJECTIVES) == set(PAIR_CLASSES)
+ALL = (*TOKEN_OBJECTIVES.values(), *filter(None, PAIR_OBJECTIVES.values()))
 # Metrics that summaries of a run show; a run has those of its objectives.
 SUMMARY_METRICS = tuple(
   f"{each.name}_{metric}" for each in ALL for metric in each.summary
 )
 
 
+def token_objective(config: ObjectiveConfig) -> TokenObjective:
+  """Return the objective on tokens: the only one, whatever the config."""
+  del config
+  return TOKEN_OBJECTIVES["mlm"]
+
+
 def active(config: ObjectiveConfig) -> tuple[Objective, ...]:
-  """Return the objectives whose losses are differentiated."""
+  """Return the objectives whose losses are differentiated, tokens first."""
   pair = PAIR_OBJECTIVES[config.next_sentence]
-  if pair is None or not config.next_sentence_weight > 0:
-    return (TOKEN_OBJECTIVE,)
-  return (TOKEN_OBJECTIVE, pair)
-
-
-def has_pair_loss(config: ObjectiveConfig) -> bool:
-  """Return whether the pooler and the pair head receive a gradient."""
-  return len(active(config)) > 1
+  chosen = (token_objective(config), *((pair,) if pair else ()))
+  return tuple(each for each in chosen if each.coefficient(config) > 0)
 
 
 def coefficients(config: ObjectiveConfig) -> dict[str, float]:
   """Return {name of each differentiated loss: its factor in the total}."""
-  token, *pair = active(config)
-  return {
-    token.loss: 1.0,
-    **{each.loss: config.next_sentence_weight for each in pair},
-  }
+  return {each.loss: each.coefficient(config) for each in active(config)}
 
 
 def inactive_parts(config: ObjectiveConfig) -> tuple[str, ...]:
@@ -124,13 +168,10 @@ def inactive_parts(config: ObjectiveConfig) -> tuple[str, ...]:
 
   They keep their initial values: no update and no decay.
   """
-  return () if has_pair_loss(config) else pair_loss_parts()
-
-
-def pair_classes(config: ObjectiveConfig) -> tuple[str, ...]:
-  """Return the class names of the pair labels; () if pairs have no label."""
-  pair = PAIR_OBJECTIVES[config.next_sentence]
-  return () if pair is None else pair.classes
+  reached = {part for each in active(config) for part in each.parts}
+  of_the_model = (token_objective(config), *PAIR_OBJECTIVES.values())
+  parts = [part for each in of_the_model if each for part in each.parts]
+  return tuple(part for part in dict.fromkeys(parts) if part not in reached)
 
 
 def shown_metrics(config: ObjectiveConfig) -> list[str]:
@@ -146,7 +187,7 @@ def pretraining_weights(
   batch: Features, config: ObjectiveConfig
 ) -> dict[str, Array]:
   """Return the weight of each differentiated loss of a prepared batch."""
-  return {each.loss: jnp.sum(each.targets(batch)[1]) for each in active(config)}
+  return {each.loss: each.weight(batch) for each in active(config)}
 
 
 def pretraining_losses(
@@ -172,9 +213,7 @@ def pretraining_losses(
   """
   metrics: Metrics = {}
   for each in active(config):
-    metrics |= cross_entropy_metrics(
-      each.name, outputs[each.logits], *each.targets(batch)
-    )
+    metrics |= each.metrics(outputs, batch)
   masked = batch["masked"]
   if config.mask_unit != "token":
     short, hidden = jnp.sum(masked.shortfall_B), jnp.sum(masked.weights_BP)
@@ -191,17 +230,17 @@ def pretraining_losses(
 
 def make_model(
   model: ModelConfig, compute: ComputeConfig, config: ObjectiveConfig
-) -> BertForPreTraining:
+) -> nn.Module:
   """Return the module with the heads of the objectives, without parameters."""
   # A pair head of two classes exists, untrained, where pairs have no label.
-  return BertForPreTraining(
-    model, compute, num_pair_classes=len(pair_classes(config)) or 2
+  return token_objective(config).model(
+    model,
+    compute,
+    num_pair_classes=len(PAIR_CLASSES[config.next_sentence]) or 2,
   )
 
 
-def init_params(
-  model: BertForPreTraining, seq_length: int, key: jax.Array
-) -> Any:
+def init_params(model: nn.Module, seq_length: int, key: jax.Array) -> Any:
   """Return fresh parameters, boxed with their logical axes."""
   return model.init(
     {"params": key},
@@ -212,7 +251,7 @@ def init_params(
 
 
 def pretraining_task(
-  model: BertForPreTraining,
+  model: nn.Module,
   config: ObjectiveConfig,
   vocabulary: Vocabulary,
   *,

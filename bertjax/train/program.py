@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import flax.linen as nn
 import jax
 import optax
 from jax.sharding import Mesh
@@ -20,7 +21,6 @@ from bertjax.config import ComputeConfig, ObjectiveConfig, PretrainConfig
 from bertjax.config.checks import kernels
 from bertjax.config.names import PRETRAINING, FieldNames
 from bertjax.config.phases import split_phases
-from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
@@ -44,7 +44,7 @@ class Program:
 
   config: PretrainConfig
   vocabulary: Vocabulary
-  model: BertForPreTraining
+  model: nn.Module
   mesh: Mesh
   schedule: optax.Schedule
   optimizer: optax.GradientTransformation

@@ -5,17 +5,20 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bertjax.config import ObjectiveConfig
+from bertjax.config import ObjectiveConfig, choices
 from data_pipelines.rows.pairs import PAIR_OBJECTIVES
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
 
+_TASKS = choices(ObjectiveConfig, "next_sentence")
 # Input formats and pair objectives that the literature compares (Liu et al.,
-# 2019, section 4.2; Lan et al., 2020, section 4.6).
+# 2019, section 4.2; Lan et al., 2020, section 4.6): every pair objective on the
+# default format, nsp first, and the other formats once.
 FORMATS = (
-  ObjectiveConfig(input_format="segment_pair", next_sentence="nsp"),
-  ObjectiveConfig(input_format="segment_pair", next_sentence="off"),
-  ObjectiveConfig(input_format="segment_pair", next_sentence="sop"),
+  *(
+    ObjectiveConfig(input_format="segment_pair", next_sentence=task)
+    for task in sorted(_TASKS, key=lambda task: task != "nsp")
+  ),
   ObjectiveConfig(input_format="sentence_pair", next_sentence="nsp"),
   ObjectiveConfig(input_format="full_sentences", next_sentence="off"),
   ObjectiveConfig(input_format="doc_sentences", next_sentence="off"),

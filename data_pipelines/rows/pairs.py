@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bertjax.config import ObjectiveConfig, choices
+from bertjax.config import PAIR_CLASSES, ObjectiveConfig
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import (
   BlockText,
@@ -29,9 +29,7 @@ class PairObjective(NamedTuple):
   """How an objective draws the second segment of a pair, and labels the pair.
 
   Attributes:
-    labels: what each label value means, out of "next" (B continues A),
-      "swapped" (A continues B) and "random" (B is from another document);
-      empty where pairs have no label.
+    labels: what each label value means; see `PAIR_CLASSES` of the config.
     random_rate: probability of a random B. An example without a continuation
       has a random B whenever this is above 0.
     swap_rate: probability that an example without a random B is swapped.
@@ -49,11 +47,11 @@ class PairObjective(NamedTuple):
 # Next sentence prediction (Devlin et al., 2019, section 3.1), sentence order
 # prediction (Lan et al., 2020, section 3.1).
 PAIR_OBJECTIVES: Mapping[str, PairObjective] = {
-  "off": PairObjective(),
-  "nsp": PairObjective(("next", "random"), random_rate=0.5),
-  "sop": PairObjective(("next", "swapped"), swap_rate=0.5),
+  "off": PairObjective(PAIR_CLASSES["off"]),
+  "nsp": PairObjective(PAIR_CLASSES["nsp"], random_rate=0.5),
+  "sop": PairObjective(PAIR_CLASSES["sop"], swap_rate=0.5),
 }
-assert set(PAIR_OBJECTIVES) == set(choices(ObjectiveConfig, "next_sentence"))
+assert set(PAIR_OBJECTIVES) == set(PAIR_CLASSES)
 
 
 def check_partners(objective: ObjectiveConfig, split: Split) -> None:

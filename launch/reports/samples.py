@@ -22,9 +22,8 @@ import jax
 import numpy as np
 
 from bertjax.batch import Batch
-from bertjax.config import DataConfig, ObjectiveConfig
+from bertjax.config import PAIR_CLASSES, DataConfig, ObjectiveConfig
 from bertjax.objectives import masking
-from bertjax.objectives.pretraining import pair_classes
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import Store, open_store
 from data_pipelines.tokenizers import tokenizers
@@ -101,7 +100,7 @@ def draw(store: Store) -> Samples:
   batch = pipeline.batch(0)
   tokenizer = tokenizers.load(store.tokenizer_path)
   masked = mask(batch, tokenizer, objective)
-  classes = pair_classes(objective)
+  classes = PAIR_CLASSES[objective.next_sentence]
   rows = [_row(batch, masked, row, tokenizer, classes) for row in range(ROWS)]
   return {
     "input_format": objective.input_format,

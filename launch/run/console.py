@@ -135,7 +135,8 @@ def describe_values(values: Mapping[str, float]) -> list[str]:
 
 def make_flops_meter(spec: RunSpec) -> progress.Meter:
   """Return how to count the FLOPs of a step, and the peak of the devices."""
-  predicted = pretraining.TOKEN_OBJECTIVE.loss  # weighs its predictions
+  # The weight of this loss is the number of predictions.
+  predicted = pretraining.token_objective(spec.config.objective).loss
 
   def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:
     counts = {name: metrics[name][0] for name in flops.COUNTS}

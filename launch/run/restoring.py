@@ -13,6 +13,7 @@ from bertjax import files
 from bertjax.checkpoints import bundle, resize, transfer
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import identity
+from bertjax.model.parameters import POOLER
 from bertjax.objectives import pretraining
 from bertjax.parallel import multihost
 from bertjax.train.state import TrainState
@@ -94,7 +95,7 @@ def _make_state(spec: RunSpec) -> TrainState:
 
 
 def _is_pooler_trained(spec: RunSpec, record: Mapping[str, Any]) -> bool:
-  if pretraining.has_pair_loss(spec.config.objective):
+  if POOLER not in pretraining.inactive_parts(spec.config.objective):
     return True
   if record:
     return record["pooler_trained"]

@@ -146,7 +146,7 @@ def test_logits_of_every_head_go_by_adam():
   }
 
 
-def test_heads_and_parts_of_a_pair_loss():
+def test_heads_are_those_of_the_table():
   pretrained, spans = tree_of("pretraining"), tree_of("spans")
   assert parameters.heads(pretrained) == ("mlm_head", "pair_head")
   assert parameters.heads(pretrained, spans) == (
@@ -154,7 +154,6 @@ def test_heads_and_parts_of_a_pair_loss():
     "pair_head",
     "span_head",
   )
-  assert parameters.pair_loss_parts() == ("pooler", "pair_head")
 
 
 @pytest.mark.parametrize(
