@@ -108,7 +108,7 @@ def main(_: Sequence[str]) -> None:
 
 
 def _texts(path: pathlib.Path) -> list[str]:
-  return [document.text for document in corpus.read(str(path))]
+  return [document.text for document in corpus.Corpus(str(path))]
 
 
 def _prepare(output: str, tokens: int) -> None:

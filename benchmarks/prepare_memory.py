@@ -79,7 +79,7 @@ def write_copies(path: pathlib.Path, copies: int) -> int:
   compressor = zstandard.ZstdCompressor(level=1)
   with path.open("wb") as file, compressor.stream_writer(file) as out:
     for copy in range(copies):
-      for document in corpus.read(_CORPUS.value):
+      for document in corpus.Corpus(_CORPUS.value):
         text = f"Copy {copy}.\n\n{document.text}"
         size += len(text.encode())
         out.write(json.dumps({"text": text}).encode() + b"\n")

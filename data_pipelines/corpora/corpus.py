@@ -103,11 +103,6 @@ class Corpus:
     return identity
 
 
-def read(spec: str, **options: Any) -> Iterator[Document]:
-  """Yield the documents of `spec`; see `Corpus`, also for the options."""
-  return iter(Corpus(spec, **options))
-
-
 def _parts_by_kind(spec: str) -> dict[str, list[str]]:
   """Return the distinct parts of a specification by name in `KINDS`."""
   parts = [part for part in map(str.strip, spec.split(",")) if part]

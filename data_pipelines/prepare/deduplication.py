@@ -169,11 +169,8 @@ def _entries(part: int, document: Encoded) -> np.ndarray:
   hashes = document.paragraphs[:, 0]
   index = np.flatnonzero(hashes)
   entries = np.zeros(len(index), _ENTRY)
-  entries["hash"], entries["part"], entries["index"] = (
-    hashes[index],
-    part,
-    index,
-  )
+  entries["hash"], entries["index"] = hashes[index], index
+  entries["part"] = part
   entries["high"], entries["low"] = _words(document.digest)
   return entries
 

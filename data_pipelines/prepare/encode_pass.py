@@ -128,11 +128,8 @@ class EncodePass:
         raise ValueError(f"{name} {corpus.spec} has no text; give another")
 
   def _encode(self, name: str, workers: int) -> None:
-    corpus, state, spool = (
-      self._parts[name],
-      self.states[name],
-      self.spools[name],
-    )
+    corpus, state = self._parts[name], self.states[name]
+    spool = self.spools[name]
     for document in encode_documents(
       _hashed(corpus, skip=state.documents), self._encoder, workers=workers
     ):

@@ -13,7 +13,6 @@ import fcntl
 import json
 import pathlib
 import shutil
-import types
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -156,12 +155,7 @@ class Workspace:
       self._output.rmdir()  # an empty folder is in the way
     commit(self.path / "store", self._output)
 
-  def __exit__(
-    self,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    trace: types.TracebackType | None,
-  ) -> None:
+  def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
     bad_input = kind is not None and (
       issubclass(kind, ValueError) and not issubclass(kind, ReadError)
     )

@@ -19,12 +19,17 @@ class EvaluationBatches:
   """A sequence of batches with every row of a split once.
 
   The rows and their masking keys are always the same. The last batch is padded.
+
+  Attributes:
+    batch_size: rows of a batch.
+    num_packs: packed examples a row, the size of axis R.
   """
 
   def __init__(self, planner: Planner, batch_size: int, batches: int) -> None:
     self._planner = planner
     self._reader = TokenReader(planner.split)
     self.batch_size = batch_size
+    self.num_packs = planner.num_packs
     self._wanted = batches * batch_size  # rows; 0 takes all
 
   @functools.cached_property
@@ -42,11 +47,6 @@ class EvaluationBatches:
     """Rows of all batches, without the padding of the last."""
     rows = sum(map(len, self._plans))
     return min(rows, self._wanted) if self._wanted else rows
-
-  @property
-  def num_packs(self) -> int:
-    """Packed examples a row, the size of axis R."""
-    return self._planner.num_packs
 
   def __len__(self) -> int:
     return -(-self.num_rows // self.batch_size)

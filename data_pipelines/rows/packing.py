@@ -72,11 +72,8 @@ def pack_examples(
     The examples in the order of their rows, int64 [E], and the number of
     examples of each row, int64 [rows].
   """
-  patterns = _fill_bins(
-    np.bincount(length_E, minlength=seq_length + 1).tolist(),
-    seq_length,
-    max_packs,
-  )
+  counts = np.bincount(length_E, minlength=seq_length + 1)
+  patterns = _fill_bins(counts.tolist(), seq_length, max_packs)
   # Examples of equal length are interchangeable, so their order is random.
   shuffled_E = rng.permutation("packs", len(length_E))
   # A stable sort of 16-bit numbers is several times faster than of longer ones.
@@ -84,7 +81,6 @@ def pack_examples(
     length_E[shuffled_E].astype(np.min_scalar_type(seq_length)), kind="stable"
   )
   pool = shuffled_E[by_length]
-  counts = np.bincount(length_E, minlength=seq_length + 1)
   taken = (np.cumsum(counts) - counts).tolist()
   examples, filled = np.empty_like(pool), 0
   for pattern, count in patterns:

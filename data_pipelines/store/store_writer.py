@@ -8,7 +8,6 @@
 import array
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import array_record.python.array_record_module as array_record_module
@@ -109,14 +108,6 @@ class SplitWriter:
 
   def _part(self, shard: int) -> pathlib.Path:
     return self._folder / f"{self._split}-{shard:05d}.part"
-
-  def add(self, document: Sequence[Any]) -> None:
-    """Append a document, given the token ids of each of its sentences."""
-    sentences = [np.asarray(ids, np.int64) for ids in document]
-    if sentences:
-      self.add_flat(
-        np.concatenate(sentences), np.array([len(ids) for ids in sentences])
-      )
 
   def add_flat(self, ids: np.ndarray, sentence_lengths: np.ndarray) -> None:
     """Append a document: the ids of all its sentences, and their lengths.

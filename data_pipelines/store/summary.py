@@ -6,6 +6,7 @@ import dataclasses
 
 from data_pipelines.store.store import Store
 
+_UNITS = ("documents", "sentences", "tokens")
 _COUNTS = {
   "skipped_records": "bad records skipped",
   "empty_documents": "empty documents left out",
@@ -60,11 +61,7 @@ def summarize(store: Store, *, new: bool) -> Summary:
   """Summarize a store from its manifest, token counts and file sizes."""
   manifest = store.manifest
   splits = {
-    name: {
-      "documents": split.documents,
-      "sentences": split.sentences,
-      "tokens": split.tokens,
-    }
+    name: {unit: getattr(split, unit) for unit in _UNITS}
     for name, split in manifest.splits.items()
   }
   counts_V = store.token_counts()

@@ -106,7 +106,7 @@ def huge(tmp_path_factory):
   folder = tmp_path_factory.mktemp("start") / "huge"
   folder.mkdir()
   writer = SplitWriter(folder, "train", 1000)
-  writer.add([[9] * LENGTH])
+  synthetic.add_document(writer, [[9] * LENGTH])
   entry = writer.finish()
   documents = SENTENCES // IN_DOCUMENT
   records = SENTENCES // IN_RECORD

@@ -33,6 +33,14 @@ def draw_documents(count, seed=0, sentences=12, tokens=9):
   ]
 
 
+def add_document(writer, sentences):
+  """Append a document to a writer, given the token ids of each sentence."""
+  ids = [np.asarray(sentence, np.int64) for sentence in sentences]
+  writer.add_flat(
+    np.concatenate([*ids, np.zeros(0, np.int64)]), [*map(len, ids)]
+  )
+
+
 def write_split(folder, name, documents, **sizes):
   writer = SplitWriter(folder, name, TOKENIZER.vocab_size, **sizes)
   token = FIRST

@@ -6,7 +6,6 @@ import lzma
 import pytest
 import zstandard
 
-from data_pipelines.corpora import corpus
 from data_pipelines.corpora.corpus import Corpus
 from tests.testing.json_lines import json_lines
 
@@ -38,7 +37,7 @@ def test_every_format_and_compression_reads_the_same(suffix, tmp_path):
     PACK[suffix](json_lines({"text": TEXT, "id": 1}, {"text": "b"}) + b"\n")
   )
   assert texts(lines) == [plain, "b"]
-  assert corpus.read(str(lines)).__next__().name == f"{lines}:1"
+  assert next(iter(Corpus(str(lines)))).name == f"{lines}:1"
 
 
 def test_several_frames_are_one_file(tmp_path):

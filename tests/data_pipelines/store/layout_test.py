@@ -15,7 +15,7 @@ def test_ids_take_two_bytes_where_the_vocabulary_allows(
 ):
   assert token_dtype(vocab_size).itemsize == width
   writer = SplitWriter(tmp_path, "train", vocab_size)
-  writer.add([[vocab_size - 1]])
+  synthetic.add_document(writer, [[vocab_size - 1]])
   made = synthetic.finish_store(
     tmp_path, {"train": writer.finish()}, vocab_size
   )

@@ -56,7 +56,7 @@ def test_token_counts_count_the_training_split(tmp_path):
   for name, part in (("train", ids), ("validation", ids[:10])):
     writer = SplitWriter(folder, name, 50, block_tokens=500)
     for document in np.split(part, range(400, len(part), 400)):
-      writer.add([document[:100], [], document[100:]])
+      synthetic.add_document(writer, [document[:100], [], document[100:]])
     splits[name] = writer.finish()
   made = synthetic.finish_store(folder, splits, 50)
   np.testing.assert_array_equal(

@@ -90,13 +90,13 @@ def test_a_long_sentence_is_split_evenly_and_marked(tmp_path):
 def test_the_writer_refuses_what_it_cannot_store(tmp_path):
   writer = SplitWriter(tmp_path, "train", 100)
   with pytest.raises(ValueError, match="token id 100 is outside"):
-    writer.add([[1, 2], [100]])
+    synthetic.add_document(writer, [[1, 2], [100]])
   with pytest.raises(ValueError, match="token id -1 is outside"):
-    writer.add([[-1]])
+    synthetic.add_document(writer, [[-1]])
   with pytest.raises(ValueError, match="sentences hold 2 tokens"):
     writer.add_flat(np.array([1, 2, 3]), np.array([1, 1]))
-  writer.add([])
-  writer.add([[], []])
+  synthetic.add_document(writer, [])
+  synthetic.add_document(writer, [[], []])
   assert writer.finish().documents == 0
 
 

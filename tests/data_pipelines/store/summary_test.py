@@ -15,7 +15,7 @@ def test_the_summary_counts_files_tokens_and_unknown_tokens(tmp_path):
   entries = {}
   for name, ids in (("train", [unk, 9, 9, 9]), ("validation", [unk, unk])):
     writer = SplitWriter(tmp_path, name, 50)
-    writer.add([ids[:1], ids[1:]])
+    synthetic.add_document(writer, [ids[:1], ids[1:]])
     entries[name] = writer.finish()
   store = synthetic.finish_store(tmp_path, entries, 50)
   size = sum(path.stat().st_size for path in tmp_path.iterdir())
