@@ -115,16 +115,20 @@ def resolve_for(
   resolved = resolve(
     config, MadeUpStores(num_tokens), None, topology.placeholders
   )
-  notes, second = [], config.phase2
+  notes = []
   if not config.model.vocab_size:
     notes.append(
       f"model.vocab_size=0: planned with {TOKENS:,} tokens, an embedding table "
       f"of {resolved.config.model.vocab_size:,} rows"
     )
-  if not config.data.max_packs or (second.steps and not second.max_packs):
-    notes.append(
-      "data.max_packs=0: planned with one example a row; a store may pack more"
-    )
+  packs = {"data.max_packs": config.data.max_packs}
+  if config.phase2.steps:
+    packs["phase2.max_packs"] = config.phase2.max_packs
+  notes += [
+    f"{name}=0: planned with one example a row; a store may pack more"
+    for name, value in packs.items()
+    if not value
+  ]
   return resolved, notes
 
 

@@ -12,7 +12,13 @@ import sys
 
 import pytest
 
-from bertjax.config import SIZES, DataConfig, MeshConfig, PretrainConfig
+from bertjax.config import (
+  SIZES,
+  DataConfig,
+  MeshConfig,
+  PhaseConfig,
+  PretrainConfig,
+)
 from bertjax.plan import results
 from bertjax.plan.hardware import topologies
 from launch import plan
@@ -123,6 +129,18 @@ def test_what_a_store_would_decide_is_filled_in_and_noted():
   )
   resolved, notes = plan.resolve_for(given, V5E)
   assert (resolved.config, notes) == (given, [])
+
+
+def test_a_note_names_the_phase_whose_packs_a_store_would_choose():
+  config = dataclasses.replace(
+    TINY,
+    data=DataConfig(max_packs=3),
+    phase2=PhaseConfig(steps=10, seq_length=256),
+  )
+  _, notes = plan.resolve_for(config, V5E)
+  assert [note.partition(":")[0] for note in notes] == [
+    *("model.vocab_size=0", "phase2.max_packs=0"),
+  ]
 
 
 def test_slices_of_the_topology_are_those_of_the_mesh():
