@@ -184,11 +184,12 @@ def before(kind: type, name: str) -> Any:
 def before_path(kind: type, path: str) -> Any:
   """Return `before` of a dotted name; None where no field has that name."""
   *groups, last = path.split(".")
+  owner: Any = kind
   for group in groups:
-    kind = hints(kind).get(group) if dataclasses.is_dataclass(kind) else None
-  hint = hints(kind).get(last) if dataclasses.is_dataclass(kind) else None
+    owner = hints(owner).get(group) if dataclasses.is_dataclass(owner) else None
+  hint = hints(owner).get(last) if dataclasses.is_dataclass(owner) else None
   is_value = hint is not None and not dataclasses.is_dataclass(hint)
-  return before(kind, last) if is_value else None
+  return before(owner, last) if is_value else None
 
 
 def _replaced(config: Any, names: Sequence[str], value: Any) -> Any:
