@@ -132,7 +132,7 @@ def _define_source_flags() -> None:
   flags.DEFINE_integer(
     "min_characters",
     0,
-    "Least length of a document; shorter ones are left out.",
+    "Shortest document to keep, in characters.",
   )
   flags.DEFINE_enum(
     "deduplicate",
