@@ -92,7 +92,7 @@ def search_batch(
   return Search(
     topology=planning.describe_topology(topology),
     config=to_mapping(config),
-    candidates=search.search(resolved.config, topology, _report),
+    candidates=search.search(resolved.phases[0].config, topology, _report),
     notes=tuple(notes),
   )
 

@@ -59,7 +59,7 @@ def search(
   All shardings are tried without remat, and all remat policies with ZeRO-1.
 
   Args:
-    config: the resolved config of `smallest_run`.
+    config: the only phase of `smallest_run`, resolved.
     topology: the chips to compile for.
     report: called with a line about each candidate before its compiles.
 

@@ -17,10 +17,7 @@ from jax.sharding import Mesh
 
 from bertjax import optim
 from bertjax.batch import Vocabulary, empty_batch
-from bertjax.config import ComputeConfig, ObjectiveConfig, PretrainConfig
-from bertjax.config.checks import kernels
-from bertjax.config.names import PRETRAINING, FieldNames
-from bertjax.config.phases import split_phases
+from bertjax.config import ObjectiveConfig, PretrainConfig
 from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
@@ -70,7 +67,7 @@ class Program:
     )
 
   def for_phase(self, config: PretrainConfig) -> "PhaseProgram":
-    """Return the steps of the phase of `config`, which has `data.max_packs`."""
+    """Return the steps of a phase, given as `PhaseProgram.config`."""
     return PhaseProgram(self, config)
 
 
@@ -80,7 +77,8 @@ class PhaseProgram:
 
   Attributes:
     program: program of the run.
-    config: config of the phase, with `data.max_packs`.
+    config: config of the phase, with `data.max_packs` and with the kernel that
+      `config.checks.kernels.resolve` chose for the devices.
   """
 
   program: Program
@@ -103,8 +101,10 @@ class PhaseProgram:
     """Return the task of the phase, or that of another objective."""
     objective = objective or self.config.objective
     data, program = self.config.data, self.program
+    compute = self.config.compute
+    assert compute.attention != "auto", "the config is not resolved"
     return pretraining.pretraining_task(
-      program.model.clone(compute=_compute(self.config, program.mesh)),
+      program.model.clone(compute=compute),
       objective,
       program.vocabulary,
       slots=masking.num_slots(
@@ -141,12 +141,9 @@ def make_program(
     devices: devices of the mesh; None takes all.
 
   Raises:
-    ValueError: a mesh that does not fit the devices, or a kernel that the
-      devices lack.
+    ValueError: a mesh that does not fit the devices.
   """
   mesh = make_mesh(config.mesh, devices)
-  for phase in split_phases(config):
-    _compute(phase.config, mesh, phase.names)
   schedule = optim.make_run_schedule(
     config.optimizer, config.phase2, config.steps
   )
@@ -163,17 +160,4 @@ def make_program(
       schedule,
       inactive=pretraining.inactive_parts(config.objective),
     ),
-  )
-
-
-def _compute(
-  config: PretrainConfig, mesh: Mesh, names: FieldNames = PRETRAINING
-) -> ComputeConfig:
-  """Return how a phase computes, with the kernel for its length and devices."""
-  return kernels.resolve(
-    config.compute,
-    config.model,
-    mesh.devices.flat[0],
-    config.data.seq_length,
-    names,
   )

@@ -19,7 +19,7 @@ from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
 from launch.run.phase import PhaseRun, make_phase
-from launch.run.resolve import Resolved, fill_vocabulary, resolve
+from launch.run.resolve import Resolved, resolve
 from launch.run.stores import OpenStores, open_stores
 
 # A run may continue from a bundle whose model differs in these fields, because
@@ -89,9 +89,9 @@ def assemble(config: PretrainConfig) -> RunSpec:
   origin = None
   if config.init_from:
     origin = bundle.read_pretrained(config.init_from)
-    model = fill_vocabulary(config.model, stores.vocab_size, origin.model)
-    _check_origin(origin, model, stores.first)
   resolved = resolve(config, stores, origin and origin.model, jax.devices())
+  if origin:
+    _check_origin(origin, resolved.config.model, stores.first)
   phases = tuple(make_phase(phase, stores) for phase in resolved.phases)
   counts_V = stores.mixture.token_counts(config.batch_size)
   return RunSpec(

@@ -99,7 +99,7 @@ def resolve(
   Raises:
     ValueError: the user's mistake, in one line.
   """
-  model = fill_vocabulary(config.model, stores.vocab_size, origin)
+  model = _fill_vocabulary(config.model, stores.vocab_size, origin)
   config = dataclasses.replace(config, model=model)
   config = accumulation.fit_batches(config, len(devices))
   checks.check_pretrain(
@@ -112,7 +112,7 @@ def resolve(
   )
 
 
-def fill_vocabulary(
+def _fill_vocabulary(
   model: ModelConfig, num_tokens: int, origin: ModelConfig | None
 ) -> ModelConfig:
   """Return `model` with rows for `num_tokens`, unless it says how many."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel of each phase, and the steps of a TPU, compiled without one."""
+"""How each phase computes, and the steps of a TPU, compiled without one."""
 
 import dataclasses
 import importlib.util
@@ -15,57 +15,28 @@ import pytest
 
 from bertjax.config import (
   ComputeConfig,
-  OptimizerConfig,
-  PhaseConfig,
   PretrainConfig,
 )
-from bertjax.config.checks import kernels
-from bertjax.config.phases import split_phases
 from bertjax.objectives import pretraining
 from bertjax.train.program import make_program
 from tests.testing import tiny
 
 ROOT = pathlib.Path(__file__).parents[3]
-PHASES = PretrainConfig(
-  steps=10,
-  model=dataclasses.replace(tiny.CONFIG, max_positions=1024),
-  optimizer=OptimizerConfig(warmup_steps=0),
-  phase2=PhaseConfig(steps=5, seq_length=512),
-)
 
 
-def with_attention(name, seq_length=512):
-  phase2 = dataclasses.replace(PHASES.phase2, seq_length=seq_length)
-  compute = ComputeConfig(attention=name)
-  return dataclasses.replace(PHASES, compute=compute, phase2=phase2)
-
-
-def test_a_kernel_that_the_devices_have_not_is_refused_before_any_compile():
-  with pytest.raises(ValueError, match="v4 on only, and this is cpu; give"):
-    make_program(with_attention("splash"), tiny.VOCABULARY)
-
-
-@pytest.fixture
-def on_tpu(monkeypatch):
-  monkeypatch.setattr(kernels, "platform_of", lambda device: "tpu")
-
-
-def test_each_phase_has_the_kernel_of_its_length(on_tpu, monkeypatch):
-  config = with_attention("auto")
+def test_a_phase_computes_as_its_own_config_says(monkeypatch):
+  config = PretrainConfig(model=tiny.CONFIG)
   program = make_program(config, tiny.VOCABULARY)
   monkeypatch.setattr(
     pretraining, "pretraining_task", lambda model, *_, **__: model
   )
-  models: list[Any] = [
-    program.for_phase(phase.config).task() for phase in split_phases(config)
-  ]
-  names = [model.compute.attention for model in models]
-  assert names == ["xla", "splash"]
-
-
-def test_what_phase2_cannot_is_told_in_its_own_fields(on_tpu):
-  with pytest.raises(ValueError, match=r"phase2\.seq_length=600; give 640"):
-    make_program(with_attention("splash", 600), tiny.VOCABULARY)
+  for name in ("xla", "splash"):
+    compute = ComputeConfig(attention=name, unroll=2)
+    phase = dataclasses.replace(config, compute=compute)
+    model: Any = program.for_phase(phase).task()
+    assert model.compute == compute
+  with pytest.raises(AssertionError, match="not resolved"):
+    program.for_phase(config).task()
 
 
 # Prints which of a train step's and an evaluation's kernels are there.
@@ -85,7 +56,7 @@ config = PretrainConfig(
   batch_size=16,
   model=model,
   data=DataConfig(seq_length=512, max_packs=3),
-  compute=ComputeConfig(dtype="bfloat16", dropout_rng="rbg"),
+  compute=ComputeConfig("bfloat16", attention="splash", dropout_rng="rbg"),
   mesh=MeshConfig(**eval(sys.argv[1])),
 )
 devices = topologies.get_devices(topologies.find("v5e:2x2"))
