@@ -10,42 +10,17 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints import bundle
-from bertjax.config import (
-  CheckpointConfig,
-  EvaluationConfig,
-  OptimizerConfig,
-  PhaseConfig,
-  identity,
-)
 from bertjax.objectives import masking
 from bertjax.train import hooks, writers
 from launch import cli, pretrain
 from launch.run import assembly, resumable
-from tests.testing import corpus
 
 STEPS, BORDER = 9, 5
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-  store = corpus.make_store(tmp_path_factory.mktemp("corpus"))
-  config = corpus.make_config(
-    store,
-    steps=STEPS,
-    batch_size=16,
-    optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2),
-    phase2=PhaseConfig(
-      steps=STEPS - BORDER,
-      seq_length=32,
-      batch_size=8,
-      learning_rate=4e-3,
-      warmup_steps=1,
-    ),
-    checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=4, batches=2),
-  )
-  model = dataclasses.replace(config.model, hidden_dropout_rate=0.2)
-  return dataclasses.replace(config, model=model)
+def config(two_phases):
+  return two_phases
 
 
 @pytest.fixture(scope="module")
@@ -100,17 +75,6 @@ def test_tokens_are_those_of_both_lengths(finished, config):
   tokens = sum(int((batch["packs_BS"] > 0).sum()) for batch in batches)
   assert finished[0]["tokens"] == tokens
   assert batches[-1]["tokens_BS"].shape == (8, 32)
-
-
-def test_the_second_phase_draws_anew(config):
-  """Not the masks and partners that the first began with."""
-  second = dataclasses.replace(config.phase2, seq_length=24, batch_size=16)
-  phases = assembly.assemble(dataclasses.replace(config, phase2=second)).phases
-  keys = [
-    {tuple(key) for key in phase.pipeline.batch(0)["key_BR2"].reshape(-1, 2)}
-    for phase in phases
-  ]
-  assert keys[0] & keys[1] <= {(0, 0)}
 
 
 def ends_as_unbroken(finished, workdir, again):
@@ -234,37 +198,6 @@ def test_a_phase_that_does_not_fit_is_one_line(
     pretrain.run(bad, str(tmp_path / "w"))
   assert "\n" not in str(caught.value)
   assert not (tmp_path / "w").exists()
-
-
-def test_two_ways_to_say_a_phase_are_one_identity(config):
-  second = dataclasses.replace(config.phase2, accumulation=1, batch_size=16)
-  other = dataclasses.replace(second, accumulation=0, batch_size=0)
-  one, two = (
-    assembly.assemble(dataclasses.replace(config, phase2=phase2)).identity
-    for phase2 in (second, other)
-  )
-  assert one == two
-
-
-def test_a_run_may_lose_its_second_phase_if_that_is_said(config):
-  """The names to accept are those of either side."""
-  old = assembly.assemble(config).identity
-  new = assembly.assemble(
-    dataclasses.replace(config, phase2=PhaseConfig())
-  ).identity
-  with pytest.raises(ValueError, match="accept with") as told:
-    identity.check_identity(old, new, allow_changes="")
-  names = str(told.value).split("allow_changes=")[1]
-  identity.check_identity(old, new, allow_changes=names)
-
-
-def test_a_border_that_moves_is_not_the_same_rows_again(config):
-  longer = dataclasses.replace(config, steps=STEPS + 1)
-  keys = [
-    assembly.assemble(each).phases[1].pipeline.batch(0)["key_BR2"]
-    for each in (config, longer)
-  ]
-  assert not np.array_equal(keys[0], keys[1])
 
 
 def test_a_rerun_with_another_second_phase_is_refused(finished, config):

@@ -2,134 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an exported folder has beside the weights."""
 
-import dataclasses
-import re
-from typing import Any
-
 import jax
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune.artifact import save_finetuned
-from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import export, predict
 from tests.testing import small
-from tests.testing.huggingface_models import LABELS, make_params
+from tests.testing.exports import DETAILS, make_classifier
+from tests.testing.huggingface_models import LABELS
 
 TEXTS = ("the cod, by The River", "É\thill [x] and-ash", "", "oaks the elm.")
-DETAILS = bundles.Details(
-  pooler_trained=False,
-  step=1200,
-  tokens=4_068_988,
-  evaluation={"mlm_loss": 5.62038, "nsp_accuracy": 0.773},
-  store_sha256="4efb8f80",
-  corpus={"stdlib": "Python 3.11.7"},
-)
-
-
-def make_bundle(folder, **details):
-  """Write a pre-trained bundle with random weights; return its path."""
-  bundles.write_bundle(
-    folder,
-    make_params("BertForPreTraining", small.MODEL),
-    small.MODEL,
-    small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    dataclasses.replace(DETAILS, **details),
-  )
-  return str(folder)
-
-
-def make_classifier(folder, *, pooling="cls", pair=False):
-  """Write a classifier with random weights; return its path."""
-  params = make_params("BertForSequenceClassification", small.MODEL)
-  if pooling == "mean":
-    del params["pooler"]
-  save_finetuned(
-    folder,
-    params,
-    small.MODEL,
-    small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    Head("words", LABELS, pooling, seq_length=12, pair=pair),
-    step=30,
-    evaluation={"dev": {"accuracy": {"mean": 0.5, "std": 0.25}}},
-  )
-  return str(folder)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-  return tmp_path_factory.mktemp("export")
-
-
-@pytest.fixture(scope="module")
-def bundle(place):
-  return make_bundle(place / "bundle")
-
-
-@pytest.fixture(scope="module")
-def exported(place, bundle):
-  return export.run(bundle=bundle, output=place / "named", license="apache-2.0")
-
-
-@pytest.fixture(scope="module")
-def classifier(place):
-  return make_classifier(place / "classifier")
-
-
-@pytest.fixture(scope="module")
-def exported_classifier(place, classifier):
-  return export.run(bundle=classifier, output=place / "classifier-hf")
-
-
-def front_matter(card):
-  _, text, _ = card.split("---\n", 2)
-  fields = re.findall(r"^(\w+): (.+)$", text, re.MULTILINE)
-  return dict(fields), re.findall(r"^- (.+)$", text, re.MULTILINE)
-
-
-def test_the_card_says_what_the_bundle_knows(exported):
-  card = (exported / "README.md").read_text()
-  fields, tags = front_matter(card)
-  assert fields == {
-    "license": "apache-2.0",
-    "library_name": "transformers",
-    "pipeline_tag": "feature-extraction",
-  }
-  assert "bert" in tags
-  assert "# named\n" in card
-  rows = dict(re.findall(r"^- (.+?): (.+)$", card, re.MULTILINE))
-  assert rows["corpus"] == "stdlib Python 3.11.7"
-  assert rows["sha256 of the prepared text"] == "4efb8f80"
-  assert (rows["steps"], rows["tokens read in training"]) == (
-    "1,200",
-    "4,068,988",
-  )
-  assert rows["pooler_trained"] == "false"
-  assert re.search(r"^\| mlm_loss +\| 5.6204 \|$", card, re.MULTILINE)
-  assert "jax " in rows["versions"]
-  nested = (exported / "pretraining" / "README.md").read_text()
-  assert front_matter(nested)[0]["pipeline_tag"] == "fill-mask"
-
-
-def test_the_card_of_a_classifier_says_its_labels(exported_classifier):
-  card = (exported_classifier / "README.md").read_text()
-  assert front_matter(card)[0]["license"] == "unknown"
-  assert "classifies texts into 3 labels" in card
-  assert "- labels: fish, tree, a | b\n" in card
-  assert "| dev accuracy, mean ± std of seeds | 0.5000 ± 0.2500 |" in card
-
-
-@pytest.mark.parametrize("license_id", ["", "Apache 2.0", "mit\nx: y"])
-def test_a_license_that_breaks_the_card_is_refused(
-  license_id, bundle, tmp_path
-):
-  with pytest.raises(
-    ValueError, match="is not an identifier; give one that the"
-  ):
-    export.run(bundle=bundle, output=tmp_path / "out", license=license_id)
-  assert not list(tmp_path.iterdir())
 
 
 def test_a_dtype_that_no_file_gets_is_refused(bundle, tmp_path):
@@ -148,7 +32,7 @@ def test_weights_that_are_no_export_are_not_replaced(
   with pytest.raises(ValueError, match="exists and is not an export"):
     export.run(bundle=bundle, output=tmp_path)
   assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-  again = export.run(bundle=bundle, output=exported)
+  again = export.run(bundle=bundle, output=exported, license="apache-2.0")
   assert (again / "README.md").is_file()
 
 
@@ -158,43 +42,6 @@ def test_a_mean_is_no_class_of_transformers(tmp_path):
     export.run(bundle=bundle, output=tmp_path / "out")
   assert not (tmp_path / "out").exists()
   assert not (tmp_path / "out.partial").exists()
-
-
-def snippet(folder):
-  (code,) = re.findall(
-    r"```python\n(.+?)```", (folder / "README.md").read_text(), re.DOTALL
-  )
-  return code
-
-
-def test_the_cards_load_what_they_lie_beside(
-  exported, exported_classifier, monkeypatch, capsys
-):
-  pytest.importorskip("torch")
-  pytest.importorskip("transformers")
-  for folder in (exported, exported / "pretraining", exported_classifier):
-    monkeypatch.chdir(folder)
-    names: dict[str, Any] = {}
-    exec(snippet(folder), names)
-    told = capsys.readouterr().out.strip()
-    if folder == exported:
-      assert names["hidden"].shape[-1] == small.MODEL.hidden_size
-    elif folder == exported_classifier:
-      assert told in LABELS
-    else:
-      assert told in small.PIECES
-
-
-def test_a_card_of_pairs_reads_pairs(tmp_path, monkeypatch, capsys):
-  pytest.importorskip("torch")
-  pytest.importorskip("transformers")
-  bundle = make_classifier(tmp_path / "pairs", pair=True)
-  folder = export.run(bundle=bundle, output=tmp_path / "out")
-  monkeypatch.chdir(folder)
-  names: dict[str, Any] = {}
-  exec(snippet(folder), names)
-  assert capsys.readouterr().out.strip() in LABELS
-  assert names["inputs"]["token_type_ids"].max() == 1
 
 
 @pytest.mark.parametrize("lowercase", [True, False])

@@ -19,13 +19,9 @@ from bertjax.finetune.artifact import load_finetuned
 from bertjax.interop.huggingface import from_huggingface
 from launch import export, finetune, import_weights, predict
 from launch.tasks import TASKS
-from tests.launch.export_test import (
-  LABELS,
-  make_bundle,
-  make_classifier,
-  snippet,
-)
 from tests.testing import small
+from tests.testing.exports import make_bundle, make_classifier, snippet
+from tests.testing.huggingface_models import LABELS
 
 load = functools.partial(load_finetuned, tasks=TASKS)
 

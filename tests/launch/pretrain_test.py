@@ -5,7 +5,6 @@
 import dataclasses
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -22,18 +21,11 @@ from bertjax.config import (
   PretrainConfig,
   from_mapping,
 )
-from data_pipelines.store.store import open_store
-from data_pipelines.tokenizers import tokenizers
 from launch import export, pretrain
 from launch.run import assembly, restoring, resumable
 from tests.testing import corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-  return corpus.make_store(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")
@@ -51,34 +43,6 @@ def finished(tmp_path_factory, config):
 def lines(result, name="metrics.jsonl"):
   text = (pathlib.Path(result["workdir"]) / name).read_text()
   return [json.loads(line) for line in text.splitlines()]
-
-
-def test_a_tokenizer_that_is_not_the_stores_is_replaced(store, tmp_path):
-  """After a kill in the middle of the copy, or with a store prepared again."""
-  opened = open_store(store)
-  sha256 = tokenizers.load(opened.tokenizer_path).sha256
-  kept = tmp_path / "tokenizer"
-  for damage in ("cut", "other"):
-    kept.mkdir(exist_ok=True)
-    if damage == "other":
-      pieces = (kept / "vocab.txt").read_text().splitlines()
-      pieces[-2:] = pieces[:-3:-1]
-      (kept / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    restoring.keep_tokenizer(opened.tokenizer_path, kept, sha256)
-    assert tokenizers.load(kept).sha256 == sha256, damage
-    assert not kept.with_name("tokenizer.partial").exists()
-
-
-def test_a_store_with_a_swapped_tokenizer_is_refused(store, config, tmp_path):
-  shutil.copytree(store, tmp_path / "store")
-  path = tmp_path / "store/tokenizer/vocab.txt"
-  pieces = path.read_text().splitlines()
-  pieces[-2:] = pieces[:-3:-1]
-  path.write_text("\n".join(pieces) + "\n")
-  data = dataclasses.replace(config.data, store=str(tmp_path / "store"))
-  with pytest.raises(ValueError, match="was made with tokenizer"):
-    pretrain.run(dataclasses.replace(config, data=data), str(tmp_path / "work"))
-  assert not (tmp_path / "work").exists()
 
 
 def test_a_run_leaves_everything_that_it_promises(finished, config):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A prepared store that is made in a moment, and a run that fits it."""
 
+import pathlib
+
 import numpy as np
 
 from bertjax.config import (
@@ -47,6 +49,26 @@ def make_store(folder, *, seed=0, most_lines=8, validation="0.2"):
     )
   )
   return str(folder / "store")
+
+
+def make_stores(folder):
+  """Make three stores, the last without validation; return path by name."""
+  paths = {}
+  for seed, (name, share) in enumerate(
+    {"wiki": "0.2", "tickets": "0.2", "notes": "0"}.items()
+  ):
+    made = make_store(
+      folder / name, seed=seed, most_lines=4 + 4 * seed, validation=share
+    )
+    path = pathlib.Path(made)
+    paths[name] = str(path.rename(path.with_name(name)))
+  return paths
+
+
+def mixed(stores, **weights):
+  """The data of a run on stores with these weights."""
+  text = ",".join(f"{stores[name]}={each}" for name, each in weights.items())
+  return DataConfig(stores=text, seq_length=24)
 
 
 def make_config(store, **changes):

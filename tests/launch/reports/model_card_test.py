@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The card of an exported model: what it says, and what it loads."""
+
+import re
+from typing import Any
+
+import pytest
+
+from launch import export
+from tests.testing import small
+from tests.testing.exports import make_classifier, snippet
+from tests.testing.huggingface_models import LABELS
+
+
+def front_matter(card):
+  _, text, _ = card.split("---\n", 2)
+  fields = re.findall(r"^(\w+): (.+)$", text, re.MULTILINE)
+  return dict(fields), re.findall(r"^- (.+)$", text, re.MULTILINE)
+
+
+def test_the_card_says_what_the_bundle_knows(exported):
+  card = (exported / "README.md").read_text()
+  fields, tags = front_matter(card)
+  assert fields == {
+    "license": "apache-2.0",
+    "library_name": "transformers",
+    "pipeline_tag": "feature-extraction",
+  }
+  assert "bert" in tags
+  assert "# named\n" in card
+  rows = dict(re.findall(r"^- (.+?): (.+)$", card, re.MULTILINE))
+  assert rows["corpus"] == "stdlib Python 3.11.7"
+  assert rows["sha256 of the prepared text"] == "4efb8f80"
+  assert (rows["steps"], rows["tokens read in training"]) == (
+    "1,200",
+    "4,068,988",
+  )
+  assert rows["pooler_trained"] == "false"
+  assert re.search(r"^\| mlm_loss +\| 5.6204 \|$", card, re.MULTILINE)
+  assert "jax " in rows["versions"]
+  nested = (exported / "pretraining" / "README.md").read_text()
+  assert front_matter(nested)[0]["pipeline_tag"] == "fill-mask"
+
+
+def test_the_card_of_a_classifier_says_its_labels(exported_classifier):
+  card = (exported_classifier / "README.md").read_text()
+  assert front_matter(card)[0]["license"] == "unknown"
+  assert "classifies texts into 3 labels" in card
+  assert "- labels: fish, tree, a | b\n" in card
+  assert "| dev accuracy, mean ± std of seeds | 0.5000 ± 0.2500 |" in card
+
+
+@pytest.mark.parametrize("license_id", ["", "Apache 2.0", "mit\nx: y"])
+def test_a_license_that_breaks_the_card_is_refused(
+  license_id, bundle, tmp_path
+):
+  with pytest.raises(
+    ValueError, match="is not an identifier; give one that the"
+  ):
+    export.run(bundle=bundle, output=tmp_path / "out", license=license_id)
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_cards_load_what_they_lie_beside(
+  exported, exported_classifier, monkeypatch, capsys
+):
+  pytest.importorskip("torch")
+  pytest.importorskip("transformers")
+  for folder in (exported, exported / "pretraining", exported_classifier):
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    exec(snippet(folder), names)
+    told = capsys.readouterr().out.strip()
+    if folder == exported:
+      assert names["hidden"].shape[-1] == small.MODEL.hidden_size
+    elif folder == exported_classifier:
+      assert told in LABELS
+    else:
+      assert told in small.PIECES
+
+
+def test_a_card_of_pairs_reads_pairs(tmp_path, monkeypatch, capsys):
+  pytest.importorskip("torch")
+  pytest.importorskip("transformers")
+  bundle = make_classifier(tmp_path / "pairs", pair=True)
+  folder = export.run(bundle=bundle, output=tmp_path / "out")
+  monkeypatch.chdir(folder)
+  names: dict[str, Any] = {}
+  exec(snippet(folder), names)
+  assert capsys.readouterr().out.strip() in LABELS
+  assert names["inputs"]["token_type_ids"].max() == 1

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run is made of, and whose it is, before its first step."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from bertjax.config import PhaseConfig, identity
+from launch import pretrain
+from launch.run import assembly
+
+
+def test_a_store_with_a_swapped_tokenizer_is_refused(
+  store, two_phases, tmp_path
+):
+  shutil.copytree(store, tmp_path / "store")
+  path = tmp_path / "store/tokenizer/vocab.txt"
+  pieces = path.read_text().splitlines()
+  pieces[-2:] = pieces[:-3:-1]
+  path.write_text("\n".join(pieces) + "\n")
+  data = dataclasses.replace(two_phases.data, store=str(tmp_path / "store"))
+  with pytest.raises(ValueError, match="was made with tokenizer"):
+    pretrain.run(
+      dataclasses.replace(two_phases, data=data), str(tmp_path / "work")
+    )
+  assert not (tmp_path / "work").exists()
+
+
+def test_two_ways_to_say_a_phase_are_one_identity(two_phases):
+  second = dataclasses.replace(two_phases.phase2, accumulation=1, batch_size=16)
+  other = dataclasses.replace(second, accumulation=0, batch_size=0)
+  one, two = (
+    assembly.assemble(dataclasses.replace(two_phases, phase2=phase2)).identity
+    for phase2 in (second, other)
+  )
+  assert one == two
+
+
+def test_a_run_may_lose_its_second_phase_if_that_is_said(two_phases):
+  """The names to accept are those of either side."""
+  old = assembly.assemble(two_phases).identity
+  new = assembly.assemble(
+    dataclasses.replace(two_phases, phase2=PhaseConfig())
+  ).identity
+  with pytest.raises(ValueError, match="accept with") as told:
+    identity.check_identity(old, new, allow_changes="")
+  names = str(told.value).split("allow_changes=")[1]
+  identity.check_identity(old, new, allow_changes=names)
