@@ -88,7 +88,7 @@ def test_a_run_stores_the_config_that_it_resolved(finished, config):
   assert phase["max_packs"] == resolved.config.data.max_packs
   assert phase["attention"] == "xla"
   info = bundle.read_bundle_info(finished["bundle"])
-  assert info.details["config"] == stored["config"]
+  assert info.details.config == stored["config"]
 
 
 def test_the_loss_falls_from_that_of_a_uniform_guess(finished):
