@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.task import rank
 
 
 def make_batch(labels, weights):
@@ -36,18 +35,6 @@ def test_scores_have_every_metric_column_and_the_loss():
   assert scores["accuracy"] == 0.5
   columns = {score for _, score in TASK.columns.values()}
   assert {*TASK.metrics, *columns, "loss"} == {*scores}
-
-
-def test_the_loss_breaks_ties():
-  rows = {
-    "label_BR": np.asarray([[0], [1]], np.int32),
-    "weight_BR": np.ones((2, 1), np.float32),
-  }
-  sure = TASK.scores(np.asarray([[3.0, 0], [0, 3.0]]), rows)
-  unsure = TASK.scores(np.asarray([[1.0, 0], [0, 1.0]]), rows)
-  assert sure["accuracy"] == unsure["accuracy"]
-  for metric in TASK.metrics:
-    assert rank(sure, metric) > rank(unsure, metric)
 
 
 def test_answers_are_labels_for_each_row():

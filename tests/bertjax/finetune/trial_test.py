@@ -7,81 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax.batch import ENCODER_FEATURES, empty_batch
-from bertjax.config import (
-  FinetuneConfig,
-  FinetuneOptimizerConfig,
-  MeshConfig,
-  ModelConfig,
-)
+from bertjax.config import MeshConfig
 from bertjax.finetune import trial
-from bertjax.finetune.classification import TASK
-from bertjax.finetune.programs import make_programs
-from bertjax.finetune.splits import evaluate, make_split, split_outputs
-from bertjax.finetune.trial import TrialInputs, run_trial
+from bertjax.finetune.splits import evaluate
+from bertjax.finetune.trial import run_trial
 from bertjax.parallel import feeding
-from bertjax.parallel.mesh import make_mesh
 from bertjax.train.hooks import Diverged
-from data_pipelines.tasks.batches import TaskBatches
-from data_pipelines.tasks.classification import make_targets
-
-STEPS = 60
-LENGTH = 8
-CLASSES = 3
-MODEL = ModelConfig(
-  num_layers=2,
-  hidden_size=32,
-  num_heads=2,
-  intermediate_size=64,
-  vocab_size=64,
-  max_positions=LENGTH,
-  initializer_std=0.08,
-)
-CONFIG = FinetuneConfig(
-  batch_size=16,
-  evaluation_batch_size=24,
-  evaluations=3,
-  seq_length=LENGTH,
-  warmup_rate=0.25,
-  optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
-)
-
-
-def examples(count, seed):
-  """Rows of noise of many lengths; three tokens tell the class."""
-  generator = np.random.default_rng(seed)
-  rows = empty_batch(ENCODER_FEATURES, {"B": count, "S": LENGTH, "R": 1})
-  labels_N = generator.integers(0, CLASSES, count).astype(np.int32)
-  lengths_N = generator.integers(5, LENGTH + 1, count)
-  real_NS = np.arange(LENGTH) < lengths_N[:, None]
-  rows["tokens_BS"][...] = generator.integers(16, 64, (count, LENGTH))
-  rows["tokens_BS"][:, 1:4] = 10 + labels_N[:, None]
-  rows["tokens_BS"][~real_NS] = 0
-  rows["positions_BS"][...] = np.where(real_NS, np.arange(LENGTH), 0)
-  rows["packs_BS"][...] = real_NS
-  return TaskBatches(rows, make_targets(labels_N))
-
-
-def make_inputs(config, devices=1):
-  mesh = make_mesh(config.mesh, jax.devices()[:devices])
-  programs = make_programs(TASK, CLASSES, MODEL, config, STEPS, mesh)
-  train = examples(96, 0)
-  dev, test = (
-    make_split(
-      examples(30, seed).evaluation(config.evaluation_batch_size), programs
-    )
-    for seed in (1, 2)
-  )
-  return TrialInputs(
-    programs=programs,
-    start=programs.initialize,
-    train=lambda seed, step: train.training(
-      seed=seed, step=step, batch_size=config.batch_size
-    ),
-    dev=dev,
-    test=test,
-    steps=STEPS,
-  )
+from tests.testing.trials import CONFIG, make_inputs
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +97,6 @@ def test_dropout_follows_the_seed_of_the_run(inputs):
   assert loss(1) != loss(2)
 
 
-def test_padding_rows_are_no_examples(inputs, outcome):
-  logits_NC = split_outputs(inputs.programs, outcome.params, inputs.dev)
-  assert logits_NC.shape == (30, CLASSES)
-  assert len(inputs.dev.placed) == 2
-  assert np.isfinite(logits_NC).all()
-
-
 def test_a_run_that_diverges_says_so(inputs):
   with pytest.raises(Diverged, match="diverged"):
     run_trial(inputs, CONFIG, learning_rate=1e30, seed=0)
@@ -206,12 +131,6 @@ def test_a_batch_that_the_task_does_not_declare_is_refused(inputs):
   )
   with pytest.raises(ValueError, match="score_BR"):
     run_trial(wrong, CONFIG, learning_rate=1e-3, seed=0)
-  labels = examples(24, 0).evaluation(24)
-  with pytest.raises(ValueError, match="label_BR is int64"):
-    make_split(
-      [{**b, "label_BR": b["label_BR"].astype(np.int64)} for b in labels],
-      inputs.programs,
-    )
 
 
 def test_a_result_is_read_as_it_was_written(outcome):

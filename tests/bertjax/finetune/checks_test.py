@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A fine-tuning run that cannot work is refused in one line."""
+
+import dataclasses
+
+import pytest
+
+from bertjax.config import (
+  ComputeConfig,
+  FinetuneConfig,
+  FinetuneOptimizerConfig,
+  TaskConfig,
+)
+from bertjax.finetune import checks
+from bertjax.finetune.classification import TASK
+from tests.testing import small
+
+CONFIG = FinetuneConfig(
+  batch_size=8, evaluation_batch_size=16, seq_length=12, learning_rates=(1e-3,)
+)
+VOCABULARY = small.MODEL.vocab_size
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"seq_length": 17}, "seq_length=17 is beyond the 16 positions"),
+    ({"learning_rates": ()}, "learning_rates="),
+    ({"learning_rates": (1e-3, -1.0)}, r"learning_rates\[1\]=-1.0; give"),
+    ({"learning_rates": (1e-3, 1e-3)}, "twice"),
+    ({"metric": "f2"}, "metric='f2'; give one of"),
+    ({"seeds": 0}, "seeds=0; give 1 or more"),
+    ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
+    ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
+    (
+      {"optimizer": FinetuneOptimizerConfig(name="adam")},
+      "optimizer.name='adam'",
+    ),
+    ({"pooling": "max"}, "pooling='max'; give one of"),
+    ({"compute": ComputeConfig(dtype="fp16")}, "compute.dtype='fp16'"),
+    ({"compute": ComputeConfig(remat="some")}, "compute.remat='some'"),
+    ({"seed": -1}, "seed=-1; give 0"),
+    ({"task": TaskConfig(seed=-1)}, "seed=-1; give 0"),
+    ({"task": TaskConfig(kind="poem")}, "task.kind='poem'; give one of"),
+  ],
+)
+def test_a_config_that_cannot_be_is_one_line(changes, words):
+  checks.check_config(CONFIG, TASK, small.MODEL, VOCABULARY)
+  config = dataclasses.replace(CONFIG, **changes)
+  with pytest.raises(ValueError, match=words) as caught:
+    checks.check_config(config, TASK, small.MODEL, VOCABULARY)
+  assert "\n" not in str(caught.value)
+
+
+def test_a_vocabulary_beyond_the_table_is_refused():
+  with pytest.raises(ValueError, match="33 tokens and the encoder's table 32"):
+    checks.check_config(CONFIG, TASK, small.MODEL, VOCABULARY + 1)
+
+
+def test_pooling_of_a_task_that_pools_nothing_is_refused():
+  tags = dataclasses.replace(TASK, name="tags", pools=False)
+  config = dataclasses.replace(CONFIG, pooling="mean")
+  checks.check_config(config, TASK, small.MODEL, VOCABULARY)
+  with pytest.raises(ValueError, match="tags pools nothing; give 'cls'"):
+    checks.check_config(config, tags, small.MODEL, VOCABULARY)
+
+
+@pytest.mark.parametrize(
+  ("shards", "changes", "words"),
+  [
+    (8, {"batch_size": 12}, r"^batch_size=12 .*fsdp = 8; give a multiple of 8"),
+    (16, {"batch_size": 16, "evaluation_batch_size": 24}, "^evaluation_batch_"),
+    (
+      4,
+      {"optimizer": FinetuneOptimizerConfig(accumulation=3)},
+      "batch_size=8 .* 4 shards × optimizer.accumulation=3",
+    ),
+  ],
+)
+def test_batches_that_shards_do_not_divide_are_refused(shards, changes, words):
+  checks.check_shards(CONFIG, shards=8)
+  config = dataclasses.replace(CONFIG, **changes)
+  with pytest.raises(ValueError, match=words):
+    checks.check_shards(config, shards)
+
+
+def test_epochs_are_whole_batches_rounded_up():
+  config = dataclasses.replace(CONFIG, epochs=1.5)
+  assert checks.num_steps(config, 33) == 7  # 49.5 examples in batches of 8
+  assert checks.num_steps(dataclasses.replace(config, steps=3), 33) == 3
