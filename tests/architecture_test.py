@@ -76,6 +76,23 @@ WHOLE = {
   "bertjax/interop/torch_parity_test.py",
   "bertjax/plan/compiled_test.py",
   "data_pipelines/start_up_test.py",
+  "launch/curriculum_test.py",
+  "launch/formats_test.py",
+  "launch/mixture_test.py",
+  "launch/pods/scripts_test.py",
+  "launch/resume_test.py",
+  "launch/sentencepiece_test.py",
+  "launch/two_processes_test.py",
+  "launch/vocabulary_extension_test.py",
+}
+# Modules without a test file of their own, and where they are tested.
+MIRRORED = ("data_pipelines", "launch")
+TESTED_ELSEWHERE = {
+  # Needs the environment of Apache Beam, which beam_test makes.
+  "data_pipelines/prepare/beam_steps.py": "data_pipelines/prepare/beam_test.py",
+  # Sentences and figures of a report, which are checked on the page.
+  "launch/reports/plan_figures.py": "launch/reports/plan_report_test.py",
+  "launch/reports/plan_words.py": "launch/reports/plan_report_test.py",
 }
 MAX_FUNCTION_LINES = 60
 DRAWERS = {"utils", "helpers", "misc", "common"}
@@ -237,16 +254,28 @@ def test_training_never_imports_the_plan(path):
 
 def test_tests_mirror_the_tree():
   """`pairs_test.py` tests `pairs.py`, and so does `pairs_reference_test.py`."""
-  for room in ("bertjax", "data_pipelines"):
+  for room in ("bertjax", "data_pipelines", "launch"):
     for path in sorted((ROOT / "tests" / room).rglob("*_test.py")):
       name = path.relative_to(ROOT / "tests")
       words = name.stem.removesuffix("_test").split("_")
-      modules = [
-        ROOT / name.with_name("_".join(words[:count]) + ".py")
-        for count in range(1, len(words) + 1)
-      ]
-      found = any(module.is_file() for module in modules)
+      stems = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+      found = any(
+        (ROOT / name.with_name(f"{each}.py")).is_file()
+        for stem in stems
+        for each in (stem, f"__{stem}__")
+      )
       assert found or str(name) in WHOLE, f"{name} tests no module"
+
+
+def test_every_module_has_a_test_of_its_name():
+  for path in SOURCES:
+    name = path.relative_to(ROOT)
+    if name.parts[0] in MIRRORED and name.stem != "__init__":
+      mirror = name.with_name(f"{name.stem.strip('_')}_test.py")
+      where = TESTED_ELSEWHERE.get(str(name), mirror)
+      assert (ROOT / "tests" / where).is_file(), f"{name} has no {mirror}"
+  for name in TESTED_ELSEWHERE:
+    assert (ROOT / name).is_file(), f"{name} is gone: take it off the list"
 
 
 def test_test_files_stay_short():
