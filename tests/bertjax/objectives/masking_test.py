@@ -48,7 +48,8 @@ def chosen(batch, masked):
 def test_counts_round_half_to_even_as_python_does():
   counts = prediction_counts(512, 0.15)
   assert counts.dtype == np.int32
-  # facts.md: 19 of 128 and 77 of 512; halves: 1.5, 4.5, 7.5 of 10, 30, 50.
+  # google-research/bert, create_pretraining_data.py, rounds so: 19 of 128 and
+  # 77 of 512; halves: 1.5, 4.5, 7.5 of 10, 30, 50.
   assert [counts[n] for n in (128, 512, 10, 30, 50)] == [19, 77, 2, 4, 8]
   assert counts[:4].tolist() == [0, 1, 1, 1]
   exact = [round(Fraction("0.15") * length) for length in range(1, 513)]
