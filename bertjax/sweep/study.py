@@ -10,6 +10,7 @@ from bertjax.config import (
   PretrainConfig,
   SweepConfig,
   check_read,
+  check_types,
   from_mapping,
   to_mapping,
 )
@@ -56,16 +57,16 @@ def make_trials(config: SweepConfig) -> list[Trial]:
   first.
 
   Raises:
-    ValueError: there are fewer than two arms or no seed, the baseline is not
-      an arm, or an arm changes a field that is unknown or not in `objective`.
+    ValueError: a field does not take its value, there are fewer than two arms,
+      the baseline is not an arm, or an arm changes a field that is unknown or
+      not in `objective`.
   """
+  check_types(config)
   if len(config.arms) < 2 or config.baseline not in config.arms:
     raise ValueError(
       f"baseline={config.baseline!r} with arms {', '.join(config.arms)}; give "
       "two arms or more, one of them the baseline"
     )
-  if config.seeds < 1:
-    raise ValueError(f"seeds={config.seeds}; give 1 or more")
   for arm, changes in config.arms.items():
     if set(changes) - {_FREE}:
       raise ValueError(

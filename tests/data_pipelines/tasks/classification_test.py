@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
-import pytest
 
 from bertjax.batch import check_batch
 from bertjax.config import TaskConfig
@@ -9,7 +8,6 @@ from bertjax.finetune.classification import TASK
 from data_pipelines.tasks.classification import (
   Classification,
   LabeledTexts,
-  hold_out,
   make_reader,
   subsample,
 )
@@ -43,12 +41,6 @@ def test_a_reader_makes_the_arrays_that_the_task_declares():
     check_batch(split.training(seed=0, step=0, batch_size=4), TASK.features)
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.5])
-def test_a_share_that_is_none_is_refused(rate):
-  with pytest.raises(ValueError, match="between 0 and 1"):
-    hold_out(np.zeros(4, np.int32), rate, 0)
-
-
 def test_subsamples_nest_and_leave_no_class_out():
   labels_N = np.asarray([0] * 50 + [1] * 3 + [2] * 20, np.int32)
   few = subsample(labels_N, 5, seed=7)
@@ -59,5 +51,3 @@ def test_subsamples_nest_and_leave_no_class_out():
   assert (subsample(labels_N, 5, seed=7) == few).all()
   assert (subsample(labels_N, 5, seed=8) != few).any()
   assert len(subsample(labels_N, 0, seed=7)) == len(labels_N)
-  with pytest.raises(ValueError, match="labels_per_class=-1"):
-    subsample(labels_N, -1, seed=7)
