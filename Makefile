@@ -56,7 +56,7 @@ test-full: install
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/codespell bertjax configs data_pipelines launch tests benchmarks *.md
+	$(BIN)/codespell bertjax configs data_pipelines docs launch tests benchmarks *.md
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: install

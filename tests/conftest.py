@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 # Before JAX starts a backend. Eight virtual devices stand in for a slice.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -62,7 +63,8 @@ def pytest_collection_modifyitems(
 @pytest.fixture(scope="session")
 def real_data(request: pytest.FixtureRequest) -> pathlib.Path:
   """Folder of real text and tasks, given by --real-data."""
-  return request.config.getoption("--real-data").resolve()
+  folder: Any = request.config.getoption("--real-data")
+  return folder.resolve()
 
 
 @pytest.fixture(scope="session")

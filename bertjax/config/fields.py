@@ -187,7 +187,9 @@ def before_path(kind: type, path: str) -> Any:
   owner: Any = kind
   for group in groups:
     owner = hints(owner).get(group) if dataclasses.is_dataclass(owner) else None
-  hint = hints(owner).get(last) if dataclasses.is_dataclass(owner) else None
+  if not (isinstance(owner, type) and dataclasses.is_dataclass(owner)):
+    return None
+  hint = hints(owner).get(last)
   is_value = hint is not None and not dataclasses.is_dataclass(hint)
   return before(owner, last) if is_value else None
 

@@ -129,7 +129,7 @@ def _write(
     tokenizer.name,
     tokenizer.sha256,
     tokenizer.vocab_size,
-    tokenizer.special_ids,
+    {**tokenizer.special_ids},
   )
   write_manifest(store, Manifest(source, entry, splits))
   work.commit()

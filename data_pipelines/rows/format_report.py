@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the rows of a store for each input format and length."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ _TASKS = choices(ObjectiveConfig, "next_sentence")
 # default format, nsp first, and the other formats once.
 FORMATS = (
   *(
-    ObjectiveConfig(input_format="segment_pair", next_sentence=task)
+    dataclasses.replace(ObjectiveConfig(), next_sentence=task)
     for task in sorted(_TASKS, key=lambda task: task != "nsp")
   ),
   ObjectiveConfig(input_format="sentence_pair", next_sentence="nsp"),

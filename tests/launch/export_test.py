@@ -84,8 +84,8 @@ def test_transformers_classifies_as_we_do(classifier, exported_classifier):
   for row, guesses in enumerate(predict.answer(classifier, texts, top_k=9)):
     assert len(guesses) == len(LABELS)
     for guess in guesses:
-      theirs = expected[row, model.config.label2id[guess.text]]
-      assert guess.probability == pytest.approx(float(theirs), abs=1e-5)
+      theirs = expected[row, model.config.label2id[guess[0]]]
+      assert guess[1] == pytest.approx(float(theirs), abs=1e-5)
 
 
 def test_a_classifier_is_handed_on_as_a_bundle_too(classifier, tmp_path):

@@ -135,7 +135,7 @@ def test_a_classifier_labels_as_before(written):
     (guesses,) = predict.answer(
       str(written / "classifier" / "model"), [line["text"]]
     )
-    found = [[guess.text, guess.probability] for guess in guesses]
+    found = [list(guess) for guess in guesses]
     assert_same(found, line["labels"])
 
 

@@ -4,6 +4,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_values_and_bundle_tell_of_each_store(finished, stores):
   workdir = pathlib.Path(finished["workdir"])
   last = writers.read(workdir / writers.METRICS, "validation")[-1]
   assert {name: last[name] for name in values} == values
-  details = bundle.read_bundle_info(finished["bundle"]).details
+  details: Any = bundle.read_bundle_info(finished["bundle"]).details
   assert details.evaluation == values
   assert details.corpus.keys() == details.store_sha256.keys()
   assert details.mixture.keys() == {"wiki", "tickets"}

@@ -35,7 +35,10 @@ def attention():
   module = SelfAttention(SMALL, ComputeConfig(), deterministic=True)
   shapes = jax.eval_shape(
     lambda key: jax.tree.map(
-      jnp.asarray, module.init(key, hidden_BSD, LayerInputs(PACKS_BS, ROWS_B))
+      jnp.asarray,
+      module.init(
+        key, hidden_BSD, LayerInputs(jnp.asarray(PACKS_BS), jnp.asarray(ROWS_B))
+      ),
     ),
     jax.random.key(0),
   )["params"]
@@ -48,7 +51,7 @@ def attention():
   params = meta.unbox(params)
   run = jax.jit(
     lambda hidden, packs: module.apply(
-      {"params": params}, hidden, LayerInputs(packs, ROWS_B)
+      {"params": params}, hidden, LayerInputs(packs, jnp.asarray(ROWS_B))
     )
   )
   return run, params, hidden_BSD

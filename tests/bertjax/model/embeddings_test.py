@@ -3,6 +3,7 @@
 """Three tables, added and normalized."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,10 +18,10 @@ def test_embeddings_equal_a_float64_derivation():
   """In packed rows, whose positions restart."""
   batch = rows([[example(9, 0), example(7, 1)], [example(14, 2)]], 18, 2)
   params = init_params()["encoder"]["embeddings"]
-  output = Embeddings(SMALL, ComputeConfig()).apply(
+  output: Any = Embeddings(SMALL, ComputeConfig()).apply(
     {"params": params}, batch, deterministic=True
   )
-  exact = sum(
+  exact: Any = sum(
     params[name]["embedding"].astype(np.float64)[batch[feature]]
     for name, feature in (
       ("word", "tokens_BS"),

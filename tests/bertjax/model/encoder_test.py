@@ -72,7 +72,9 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
     for index in range(SMALL.num_layers):
       part = jax.tree.map(lambda leaf, i=index: leaf[i], encoder["layers"])
       state_BSD, _ = layer.apply(
-        {"params": part}, state_BSD, layer_inputs(BATCH)
+        {"params": part},
+        state_BSD,
+        layer_inputs(jax.tree.map(jnp.asarray, BATCH)),
       )
     return state_BSD
 

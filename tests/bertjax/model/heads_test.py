@@ -3,6 +3,7 @@
 """Pooler and heads against derivations in float64."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +26,7 @@ def dense(params, inputs):
 
 def test_the_pooler_reads_the_start_of_every_pack():
   starts_BR = np.array([[0, 4], [0, 2], [0, 6]], np.int32)
-  output = Pooler(SMALL, ComputeConfig()).apply(
+  output: Any = Pooler(SMALL, ComputeConfig()).apply(
     {"params": PARAMS["pooler"]}, HIDDEN_BSD, starts_BR
   )
   first_BRD = HIDDEN_BSD[np.arange(B)[:, None], starts_BR]
@@ -36,7 +37,7 @@ def test_the_pooler_reads_the_start_of_every_pack():
 def test_the_masked_lm_head_equals_a_float64_derivation():
   table_VD = PARAMS["encoder"]["embeddings"]["word"]["embedding"]
   params = PARAMS["mlm_head"]
-  output = MaskedLMHead(SMALL, ComputeConfig()).apply(
+  output: Any = MaskedLMHead(SMALL, ComputeConfig()).apply(
     {"params": params}, HIDDEN_BSD, table_VD
   )
   hidden = dense(params["dense"], HIDDEN_BSD)
@@ -52,7 +53,7 @@ def test_the_masked_lm_head_equals_a_float64_derivation():
 def test_a_classifier_multiplies_in_float32_whatever_it_reads():
   params = PARAMS["pair_head"]
   narrow = jnp.asarray(HIDDEN_BSD, jnp.bfloat16)
-  output = Classifier(SMALL, 2).apply({"params": params}, narrow)
+  output: Any = Classifier(SMALL, 2).apply({"params": params}, narrow)
   expected = dense(params["dense"], np.asarray(narrow.astype(jnp.float32)))
   assert output.dtype == np.float32
   np.testing.assert_allclose(output, expected, atol=1e-5, rtol=0)

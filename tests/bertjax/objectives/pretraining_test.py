@@ -3,6 +3,7 @@
 """Losses of pre-training against float64, and what each objective reaches."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -151,7 +152,8 @@ def test_a_pair_head_has_the_classes_of_its_objective(made, monkeypatch):
   """A third class, as in StructBERT: a row of each table, and nothing else."""
   outputs, batch = made
   classes = ("next", "swapped", "random")
-  three = dataclasses.replace(pretraining.PAIR_OBJECTIVES["nsp"], name="order")
+  nsp: Any = pretraining.PAIR_OBJECTIVES["nsp"]
+  three = dataclasses.replace(nsp, name="order")
   monkeypatch.setitem(pretraining.PAIR_OBJECTIVES, "nsp", three)
   monkeypatch.setitem(pretraining.PAIR_CLASSES, "nsp", classes)
   model = pretraining.make_model(tiny.CONFIG, ComputeConfig(), NSP)

@@ -4,6 +4,7 @@
 
 import importlib.util
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_parameters_are_gathered_once_in_bfloat16(cache):
 
 
 def test_the_program_computes_what_the_formula_says(cache):
-  work = plan(cache, count=True).work
+  work: Any = plan(cache, count=True).work
   assert work.products_ratio == pytest.approx(1, abs=0.001)
   assert 1 <= work.counted_ratio <= 1.03
   # Only the compiler's count includes on-chip traffic.

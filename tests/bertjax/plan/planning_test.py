@@ -3,6 +3,7 @@
 """Plans from a program's text, without a compiler."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import pytest
@@ -36,7 +37,7 @@ def add_bounds(config, text, counted):
 
 
 def test_bounds_follow_from_the_text_of_a_program():
-  found = add_bounds(CONFIG, TEXT, None)
+  found: Any = add_bounds(CONFIG, TEXT, None)
   assert found.work.products_flops == 2 * 8 * 16 * 32
   (row,) = found.collectives
   # The bytes of a reduction are those of its operands.

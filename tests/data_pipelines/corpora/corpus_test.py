@@ -93,7 +93,9 @@ def test_every_source_is_read_on_its_own(tmp_path, monkeypatch):
 
 
 class NotesSource(Source):
-  readable_on = "any machine"
+  @property
+  def readable_on(self):
+    return "any machine"
 
   def _documents(self, counts):
     yield documents.Document(self.name, f"text of {self.name}")

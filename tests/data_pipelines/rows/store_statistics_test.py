@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import itertools
 
 import numpy as np
@@ -147,8 +148,8 @@ def test_chances_of_a_random_partner_are_those_of_lone_sentences(store):
   shares = list(statistics.measure_pairs(store))
   assert [share[:2] for share in shares] == list(measured)
   for share in shares:
-    objective = ObjectiveConfig(
-      input_format=share.input_format, next_sentence="nsp"
+    objective = dataclasses.replace(
+      ObjectiveConfig(), input_format=share.input_format
     )
     planner = Planner(
       store,

@@ -28,7 +28,9 @@ from tests.testing import tiny
 
 def lines(mesh, devices=8, rng="threefry"):
   config = PretrainConfig(
-    model=tiny.CONFIG, mesh=mesh, compute=ComputeConfig(dropout_rng=rng)
+    model=tiny.CONFIG,
+    mesh=mesh,
+    compute=dataclasses.replace(ComputeConfig(), dropout_rng=rng),
   )
   config = dataclasses.replace(
     config, data=dataclasses.replace(config.data, seq_length=tiny.LENGTH)

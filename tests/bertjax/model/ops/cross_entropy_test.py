@@ -36,4 +36,5 @@ def test_values_and_gradients_equal_a_float64_derivation(shift):
 
 def test_taking_by_comparison_is_taking_by_index():
   expected = np.take_along_axis(LOGITS, TARGETS[..., None], axis=-1)[..., 0]
-  np.testing.assert_array_equal(take_along_last(LOGITS, TARGETS), expected)
+  taken = take_along_last(jnp.asarray(LOGITS), jnp.asarray(TARGETS))
+  np.testing.assert_array_equal(taken, expected)

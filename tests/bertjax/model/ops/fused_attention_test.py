@@ -170,7 +170,7 @@ def test_a_length_without_a_tile_is_refused():
 
 def test_the_model_attends_by_the_kernel_that_is_named(monkeypatch):
   monkeypatch.setattr("bertjax.model.attention.KERNELS", {"splash": splash})
-  rows_B = np.arange(2, dtype=np.uint32)
+  rows_B = jnp.arange(2, dtype=jnp.uint32)
   hidden = example(2, 128, heads=1, size=32)[0][:, :, 0]
   packs = example(2, 128)[3]
   inputs = LayerInputs(packs, rows_B)
