@@ -48,7 +48,7 @@ def test_a_mean_is_no_class_of_transformers(tmp_path):
 def test_auto_tokenizer_gives_our_ids(lowercase, exported, bundle, tmp_path):
   transformers = pytest.importorskip("transformers")
   folder = tmp_path / "tokenizer"
-  WordPiece((*small.PIECES, "River"), lowercase=lowercase).save(folder)
+  WordPiece((*small.TOKENS, "River"), lowercase=lowercase).save(folder)
   info = bundles.read_bundle_info(bundle)
   bundles.write_bundle(
     tmp_path / "bundle", bundles.load_params(info), info.model, folder, DETAILS

@@ -124,7 +124,7 @@ def test_a_directory_of_transformers_is_imported(tmp_path):
   transformers = pytest.importorskip("transformers")
   torch.manual_seed(0)
   config = transformers.BertConfig(
-    vocab_size=len(small.PIECES),
+    vocab_size=len(small.TOKENS),
     hidden_size=32,
     num_hidden_layers=2,
     num_attention_heads=2,
@@ -135,14 +135,14 @@ def test_a_directory_of_transformers_is_imported(tmp_path):
   theirs = transformers.BertForPreTraining(config).to(torch.bfloat16)
   theirs.save_pretrained(tmp_path / "hf", max_shard_size="20KB")
   transformers.BertTokenizer(
-    {piece: id_ for id_, piece in enumerate(small.PIECES)}
+    {piece: id_ for id_, piece in enumerate(small.TOKENS)}
   ).save_pretrained(tmp_path / "hf")
   assert not (tmp_path / "hf" / "model.safetensors").exists()
   assert not (tmp_path / "hf" / "vocab.txt").exists()
   path = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
   info = bundles.read_bundle_info(path)
   assert info.model.activation == "gelu_tanh"
-  assert info.model.vocab_size == len(small.PIECES)  # as it was, not padded
+  assert info.model.vocab_size == len(small.TOKENS)  # as it was, not padded
   wide = {
     name: tensor.float().numpy() for name, tensor in theirs.state_dict().items()
   }
@@ -192,7 +192,7 @@ def test_heads_of_pieces_and_spans_go_there_and_back(
   torch = pytest.importorskip("torch")
   transformers = pytest.importorskip("transformers")
   torch.manual_seed(1)
-  pieces = {piece: id_ for id_, piece in enumerate(small.PIECES)}
+  pieces = {piece: id_ for id_, piece in enumerate(small.TOKENS)}
   config = transformers.BertConfig(
     vocab_size=len(pieces),
     hidden_size=32,
@@ -300,7 +300,7 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
       lambda f: [
         (f / "tokenizer.json").unlink(),
         (f / "vocab.txt").write_text(
-          "\n".join([*small.PIECES, *map(str, range(99))])
+          "\n".join([*small.TOKENS, *map(str, range(99))])
         ),
       ],
       "the tokenizer has 121 tokens and the word table 32 rows",

@@ -27,7 +27,7 @@ def test_every_mask_is_filled_with_ordinary_tokens(bundle):
   assert len(guesses) == 2
   for each in guesses:
     pieces = [guess.text for guess in each]
-    assert set(pieces) == set(small.PIECES[6:])
+    assert set(pieces) == set(small.TOKENS[6:])
     values = [guess.probability for guess in each]
     assert values == sorted(values, reverse=True)
     # The special pieces have the rest.
@@ -36,7 +36,7 @@ def test_every_mask_is_filled_with_ordinary_tokens(bundle):
 
 def test_probabilities_are_the_models(bundle):
   model, params = load_bundle(bundle)
-  ids = [small.PIECES.index(p) for p in ("[CLS]", "the", "[MASK]", "[SEP]")]
+  ids = [small.TOKENS.index(p) for p in ("[CLS]", "the", "[MASK]", "[SEP]")]
   row = {
     "tokens_BS": np.asarray([ids], np.int32),
     "types_BS": np.zeros((1, 4), np.int32),
@@ -51,13 +51,13 @@ def test_probabilities_are_the_models(bundle):
     )
   )
   outputs: Any = apply(params)
-  logits_V = outputs["mlm_logits_BPV"][0, 0, : len(small.PIECES)]
+  logits_V = outputs["mlm_logits_BPV"][0, 0, : len(small.TOKENS)]
   expected_V = jax.nn.softmax(logits_V)
   (guesses,) = predict.fill_mask(bundle, "the [MASK]", top_k=3)
   for guess in guesses:
     np.testing.assert_allclose(
       guess.probability,
-      expected_V[small.PIECES.index(guess.text)],
+      expected_V[small.TOKENS.index(guess.text)],
       rtol=1e-4,
     )
 

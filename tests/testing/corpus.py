@@ -19,7 +19,7 @@ from data_pipelines.prepare.prepare import prepare
 
 NOUNS = ("cod", "eel", "pike", "trout", "ash", "elm", "fir", "oak", "hill")
 VERBS = ("sees", "finds", "leaves", "knows")
-PIECES = (
+TOKENS = (
   *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
   *("the", "a", "and", ".", *NOUNS, *VERBS),
 )
@@ -37,7 +37,7 @@ def make_store(folder, *, seed=0, most_lines=8, validation="0.2"):
     documents.append("\n".join(lines))
   folder.mkdir(parents=True, exist_ok=True)
   (folder / "text.txt").write_text("\n\n".join(documents) + "\n")
-  (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+  (folder / "vocab.txt").write_text("\n".join(TOKENS) + "\n")
   prepare(
     Options(
       corpus=str(folder / "text.txt"),

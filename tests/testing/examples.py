@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Small examples, alone or packed, and a model small enough to compile."""
+"""Small examples, alone or packed, and a model small enough to compile.
+
+For the model itself and what is compared with PyTorch: rows are made of single
+examples, and `SMALL` has dropout. Training steps use `tiny`.
+"""
 
 import dataclasses
 
@@ -51,7 +55,7 @@ class Example:
 
 
 def example(length, seed, vocab_size=SMALL.vocab_size):
-  """An example of `length` pieces, at least 5, specials included."""
+  """An example of `length` tokens, at least 5, specials included."""
   draw = np.random.default_rng([length, seed])
   first = int(draw.integers(1, length - 3))
   body = draw.integers(SPECIALS, vocab_size, length)

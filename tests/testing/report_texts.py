@@ -24,7 +24,7 @@ WORDS = (
   *("the", "cod", "sees", "a", "pike", "and", "an", "eel", "finds"),
   *("old", "ash", "by", "our", "wide", "river"),
 )
-PIECES = (
+TOKENS = (
   *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]"),
   *("<script>", *"<>/()&\"':.,", "script", "alert", "1", "https"),
   *("evil", "##s", "example", "js", "x", "never", *WORDS),
@@ -32,7 +32,7 @@ PIECES = (
 
 
 def wordpiece():
-  return WordPiece(PIECES)
+  return WordPiece(TOKENS)
 
 
 def sentencepiece(documents, **options):

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle with random weights, and a task that it can learn in a moment."""
+"""A bundle with random weights, and a task that it can learn in a moment.
+
+For commands that read a tokenizer: its vocabulary is words. Models without
+text are `examples.SMALL` and `tiny.CONFIG`.
+"""
 
 import json
 
@@ -18,7 +22,7 @@ WORDS = {
   "fish": ("cod", "eel", "pike", "trout"),
   "tree": ("ash", "elm", "fir", "oak"),
 }
-PIECES = (
+TOKENS = (
   *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]"),
   *("a", "the", "by", "river", "hill", "and", ".", "##s"),
   *(word for words in WORDS.values() for word in words),
@@ -28,14 +32,14 @@ MODEL = ModelConfig(
   hidden_size=32,
   num_heads=2,
   intermediate_size=64,
-  vocab_size=32,  # more than there are pieces
+  vocab_size=32,  # more than there are tokens
   max_positions=16,
 )
 
 
 def make_tokenizer(folder):
   folder.mkdir(parents=True)
-  (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+  (folder / "vocab.txt").write_text("\n".join(TOKENS) + "\n")
   return folder
 
 

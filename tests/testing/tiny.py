@@ -1,6 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The real encoder at its smallest, with batches of unequal mask counts."""
+"""The real encoder at its smallest, with batches of unequal mask counts.
+
+For train steps on every mesh: its vocabulary and rows divide by eight
+devices, a batch is a pure function of the step, and dropout is off unless a
+test asks for it. The model alone is tested with `examples`.
+"""
 
 import dataclasses
 
@@ -20,7 +25,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
 from bertjax.objectives.pretraining import pretraining_task
 
-PIECES = 64
+TOKENS = 64
 LENGTH = 16
 PACKS = 2
 ROWS = 16
@@ -29,17 +34,17 @@ CONFIG = ModelConfig(
   hidden_size=32,
   num_heads=4,
   intermediate_size=64,
-  vocab_size=PIECES,
+  vocab_size=TOKENS,
   max_positions=LENGTH,
   hidden_dropout_rate=0.0,
   attention_dropout_rate=0.0,
 )
 VOCABULARY = Vocabulary(
   *range(5),
-  special_V=np.arange(PIECES) < 5,
-  continues_V=np.zeros(PIECES, bool),
-  ordinary_W=np.arange(5, PIECES, dtype=np.int32),
-  log_unigram_V=np.full(PIECES, -np.log(PIECES), np.float32),
+  special_V=np.arange(TOKENS) < 5,
+  continues_V=np.zeros(TOKENS, bool),
+  ordinary_W=np.arange(5, TOKENS, dtype=np.int32),
+  log_unigram_V=np.full(TOKENS, -np.log(TOKENS), np.float32),
 )
 
 
@@ -87,7 +92,7 @@ def batch(number):
   """The batch of a step, a pure function of it: two packs of odd lengths."""
   generator = np.random.Generator(np.random.Philox(key=number))
   made = empty_batch(PRETRAINING_FEATURES, {"B": ROWS, "S": LENGTH, "R": PACKS})
-  made["tokens_BS"][:] = generator.integers(5, PIECES, (ROWS, LENGTH))
+  made["tokens_BS"][:] = generator.integers(5, TOKENS, (ROWS, LENGTH))
   made["key_BR2"][:] = generator.integers(0, 2**32, (ROWS, PACKS, 2))
   for row in range(ROWS):
     first, second = generator.integers(4, 9, 2)

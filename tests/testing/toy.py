@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A two-layer classifier small enough to test the machinery around it."""
+"""A two-layer classifier small enough to test the machinery around it.
+
+It is no encoder and compiles in a moment: for the loop, hooks and checkpoints.
+"""
 
 from typing import Any
 
@@ -22,7 +25,7 @@ FEATURES = {
 
 
 class Toy(nn.Module):
-  """Embeds the pieces of a row, mixes them, and tells one of four classes."""
+  """Embeds the tokens of a row, mixes them, and tells one of four classes."""
 
   dropout_rate: float = 0.0
 

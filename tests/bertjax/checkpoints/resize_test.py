@@ -77,7 +77,7 @@ def written(old, tmp_path_factory):
 def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
   mesh = make_mesh(MeshConfig(*shape))
   like = target(mesh)
-  before = shapes_before(like, tiny.PIECES)
+  before = shapes_before(like, tiny.TOKENS)
   read = bundle.load_params(written, like=before)
   grown = resize_embeddings(read, like, PARTS)
   for name, leaf in by_name(grown).items():
@@ -87,12 +87,12 @@ def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
       np.testing.assert_array_equal(leaf, by_name(old)[name])
   for name in (TABLE, BIAS):
     given, got = by_name(old)[name], np.asarray(by_name(grown)[name])
-    kept = [id_ for id_ in range(tiny.PIECES) if id_ not in PARTS]
+    kept = [id_ for id_ in range(tiny.TOKENS) if id_ not in PARTS]
     np.testing.assert_array_equal(got[kept], given[kept])
     for id_, parts in PARTS.items():
       expected = given[list(parts)].astype(float).mean(0)
       np.testing.assert_allclose(got[id_], expected, rtol=0, atol=1e-6)
-    spare = [id_ for id_ in range(tiny.PIECES, 96) if id_ not in PARTS]
+    spare = [id_ for id_ in range(tiny.TOKENS, 96) if id_ not in PARTS]
     expected = given.min() if name == BIAS else given.astype(float).mean(0)
     np.testing.assert_allclose(
       got[spare], np.broadcast_to(expected, got[spare].shape), atol=1e-6
@@ -135,7 +135,7 @@ def test_logits_of_new_tokens_are_the_means_of_their_parts(old):
   placed = jax.tree.map(
     lambda leaf, shape: jax.device_put(leaf, shape.sharding),
     old,
-    shapes_before(like, tiny.PIECES),
+    shapes_before(like, tiny.TOKENS),
   )
   grown = jax.device_get(resize_embeddings(placed, like, PARTS))
   batch = tiny.batch(1)
@@ -158,7 +158,7 @@ def test_logits_of_new_tokens_are_the_means_of_their_parts(old):
   for state, now in zip(states, states_now, strict=True):
     np.testing.assert_array_equal(state, now)
   logits, logits_now = np.asarray(logits), np.asarray(logits_now)
-  kept = [id_ for id_ in range(tiny.PIECES) if id_ not in PARTS]
+  kept = [id_ for id_ in range(tiny.TOKENS) if id_ not in PARTS]
   np.testing.assert_allclose(
     logits_now[..., kept], logits[..., kept], atol=1e-6
   )

@@ -15,13 +15,13 @@ from data_pipelines.prepare import encoding
 from data_pipelines.tokenizers import wordpiece
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 
-PIECES = [*SPECIALS, *"abcdefgh.", *(f"##{c}" for c in "abcdefgh")]
+TOKENS = [*SPECIALS, *"abcdefgh.", *(f"##{c}" for c in "abcdefgh")]
 TEXTS = ["Abc def. Gh.", "Bad cafe.\n\nFeed.", "\u200b", "Deaf. " * 30] * 5
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-  return wordpiece.WordPiece(PIECES)
+  return wordpiece.WordPiece(TOKENS)
 
 
 def hashed(texts):
@@ -79,7 +79,7 @@ class _Deadly(wordpiece.WordPiece):
 
 def test_a_worker_that_dies_is_told():
   encoded = encoding.encode_documents(
-    hashed(TEXTS), encoding.Encoder(_Deadly(PIECES), "lines"), workers=1
+    hashed(TEXTS), encoding.Encoder(_Deadly(TOKENS), "lines"), workers=1
   )
   with pytest.raises(OSError, match="a worker process died"):
     list(encoded)
@@ -122,7 +122,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-  (tmp_path / "main.py").write_text(_KILLED % (PIECES,))
+  (tmp_path / "main.py").write_text(_KILLED % (TOKENS,))
   subprocess.run(
     [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "children")],
     check=False,

@@ -9,14 +9,14 @@ import pytest
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from data_pipelines.tokenizers.wordpiece import WordPiece
 
-PIECES = (
+TOKENS = (
   *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
   *("the", "cod", "##s", "Cod", "é", "e", ",", "東", "京"),
 )
 TEXTS = ("the Cod, the cods", "É é 東京", "codx  the\tthe", "The THE")
 
 
-def write(folder, *, lowercase=True, tokens=PIECES):
+def write(folder, *, lowercase=True, tokens=TOKENS):
   folder.mkdir()
   WordPiece(tokens, lowercase=lowercase).save(folder)
   return folder
@@ -38,7 +38,7 @@ def change(path, **fields):
 @pytest.mark.parametrize("without", ["nothing", "vocab.txt", "tokenizer.json"])
 def test_either_file_is_enough(lowercase, without, tmp_path):
   folder = write(tmp_path / "t", lowercase=lowercase)
-  expected = WordPiece(PIECES, lowercase=lowercase)
+  expected = WordPiece(TOKENS, lowercase=lowercase)
   (folder / without).unlink(missing_ok=True)
   tokenizer = load_huggingface(folder)
   assert tokenizer.sha256 == expected.sha256
@@ -50,7 +50,7 @@ def test_a_tokenizer_of_transformers_is_read(lowercase, tmp_path):
     "transformers", reason="transformers (extra hf) is not installed"
   )
   theirs = transformers.BertTokenizer(
-    {token: id_ for id_, token in enumerate(PIECES)}, do_lower_case=lowercase
+    {token: id_ for id_, token in enumerate(TOKENS)}, do_lower_case=lowercase
   )
   theirs.save_pretrained(tmp_path)
   tokenizer = load_huggingface(tmp_path)
@@ -76,12 +76,12 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
   folder = write(tmp_path / "t")
   if kept == "vocab.txt":
     (folder / "tokenizer.json").unlink()
-    lines = [p for p in PIECES if p not in ("[MASK]", "[CLS]")]
+    lines = [p for p in TOKENS if p not in ("[MASK]", "[CLS]")]
     (folder / kept).write_text("\n".join(lines) + "\n")
   else:
     (folder / "vocab.txt").unlink()
     vocabulary = {
-      f"x{p}" if id_ in (2, 4) else p: id_ for id_, p in enumerate(PIECES)
+      f"x{p}" if id_ in (2, 4) else p: id_ for id_, p in enumerate(TOKENS)
     }
     change(folder / kept, model__vocab=vocabulary, added_tokens=[])
   with pytest.raises(ValueError, match=r"has no \[CLS\], \[MASK\]; a vocab"):
@@ -120,13 +120,13 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
     ),
     (
       "tokenizer.json",
-      {"model__vocab": {p: 2 * i for i, p in enumerate(PIECES)}},
+      {"model__vocab": {p: 2 * i for i, p in enumerate(TOKENS)}},
       "are not numbered 0, 1, 2",
     ),
     (
       "tokenizer.json",
       {
-        "model__vocab": {p: i for i, p in enumerate(reversed(PIECES))},
+        "model__vocab": {p: i for i, p in enumerate(reversed(TOKENS))},
         "added_tokens": [],
       },
       "have different tokens",

@@ -77,7 +77,7 @@ def test_the_cards_load_what_they_lie_beside(
     elif folder == exported_classifier:
       assert told in LABELS
     else:
-      assert told in small.PIECES
+      assert told in small.TOKENS
 
 
 def test_a_card_of_pairs_reads_pairs(tmp_path, monkeypatch, capsys):
