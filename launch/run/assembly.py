@@ -89,9 +89,8 @@ def assemble(config: PretrainConfig) -> RunSpec:
   origin = None
   if config.init_from:
     origin = bundle.read_pretrained(config.init_from)
+    _check_origin(origin, config.model, stores.first)
   resolved = resolve(config, stores, origin and origin.model, jax.devices())
-  if origin:
-    _check_origin(origin, resolved.config.model, stores.first)
   phases = tuple(make_phase(phase, stores) for phase in resolved.phases)
   counts_V = stores.mixture.token_counts(config.batch_size)
   return RunSpec(
@@ -123,8 +122,10 @@ def _check_origin(
       f"--tokenizer={origin.path}, and --extend_vocab=N for new tokens"
     )
   theirs, ours = to_mapping(origin.model), to_mapping(model)
-  if extended and ours["vocab_size"] > theirs["vocab_size"]:
-    del theirs["vocab_size"]  # the table grows
+  # 0 rows become those of the bundle, or more for an extended vocabulary.
+  grows = extended and ours["vocab_size"] > theirs["vocab_size"]
+  if grows or not ours["vocab_size"]:
+    del theirs["vocab_size"]
   differ = [
     name
     for name in theirs
