@@ -34,15 +34,26 @@ VOCABULARY = small.MODEL.vocab_size
     ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
     ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
     (
-      {"optimizer": FinetuneOptimizerConfig(name="adam")},
+      {
+        "optimizer": dataclasses.replace(FinetuneOptimizerConfig(), name="adam")
+      },
       "optimizer.name='adam'",
     ),
     ({"pooling": "max"}, "pooling='max'; give one of"),
-    ({"compute": ComputeConfig(dtype="fp16")}, "compute.dtype='fp16'"),
-    ({"compute": ComputeConfig(remat="some")}, "compute.remat='some'"),
+    (
+      {"compute": dataclasses.replace(ComputeConfig(), dtype="fp16")},
+      "compute.dtype='fp16'",
+    ),
+    (
+      {"compute": dataclasses.replace(ComputeConfig(), remat="some")},
+      "compute.remat='some'",
+    ),
     ({"seed": -1}, "seed=-1; give 0"),
     ({"task": TaskConfig(seed=-1)}, "seed=-1; give 0"),
-    ({"task": TaskConfig(kind="poem")}, "task.kind='poem'; give one of"),
+    (
+      {"task": dataclasses.replace(TaskConfig(), kind="poem")},
+      "task.kind='poem'; give one of",
+    ),
   ],
 )
 def test_a_config_that_cannot_be_is_one_line(changes, words):
