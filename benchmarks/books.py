@@ -93,7 +93,7 @@ def main(_: object) -> None:
   arms = {
     arm: finetune.run(
       make_finetune_config(data / "banking77"),
-      run["bundle"],
+      run.bundle,
       str(output / "banking77" / arm),
       init=arm,
     )

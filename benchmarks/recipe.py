@@ -70,12 +70,12 @@ def main(_: object) -> None:
   _, pair = active(make_config({}).objective)
   print(f"{'':32s} below unigram  {pair.name} accuracy  tokens/s")
   for name, result in results.items():
-    values = result["validation"]
+    values = result.validation
     below = values["unigram_entropy"] - values["mlm_loss"]
     accuracy = values[f"{pair.name}_accuracy"]
     print(
       f"{name:32s} {below:8.3f} nats  {accuracy:12.3f}  "
-      f"{result['tokens_per_second']:8,.0f}"
+      f"{result.tokens_per_second:8,.0f}"
     )
 
 

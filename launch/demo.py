@@ -26,7 +26,7 @@ from absl import flags
 from bertjax import files
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.finetune.arm import ArmResult
-from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS
+from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS, token_objective
 from configs import demo
 from data_pipelines.prepare.options import Options
 from launch import (
@@ -156,11 +156,11 @@ def _probe(
 
 def _summary(
   folder: pathlib.Path,
-  trained: Mapping[str, Any],
+  trained: pretrain.PretrainResult,
   probes: Mapping[str, Mapping[str, ArmResult]],
   seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-  validation = trained["validation"]
+  validation = trained.validation
   return {
     "unigram_entropy": validation["unigram_entropy"],
     "validation": {
@@ -199,12 +199,16 @@ def _median_rate(path: pathlib.Path) -> float:
 
 def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   validation = summary["validation"]
-  gain = summary["unigram_entropy"] - validation["mlm_loss"]
+  token = token_objective(_pretrain_config(folder).objective)
+  gain = summary["unigram_entropy"] - validation[token.loss]
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
   table.add_column("measure")
   table.add_column("value", justify="right")
   rows = [
-    ("validation masked-LM loss", f"{validation['mlm_loss']:.3f} nats"),
+    (
+      f"validation {token.title} loss",
+      f"{validation[token.loss]:.3f} nats",
+    ),
     (
       "  unigram entropy of the same targets",
       f"{summary['unigram_entropy']:.3f} nats",

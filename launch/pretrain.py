@@ -16,9 +16,10 @@ other; elsewhere add --coordinator_address=HOST:PORT --num_processes=N
 --process_id=I. `launch.rehearse` runs several processes on one machine.
 """
 
+import dataclasses
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,19 +41,42 @@ from launch.run.resumable import Run, open_run
 BUNDLE = "bundle"
 
 
+@dataclasses.dataclass(frozen=True)
+class PretrainResult:
+  """A run at its last step.
+
+  Attributes:
+    step: the number of steps.
+    tokens: the number of tokens that the run has read.
+    parameters: the number of parameters.
+    validation: the last values on the validation rows, by metric.
+    train: the last line of the training metrics.
+    tokens_per_second: the speed at the end of this call.
+    seconds: the time that this call took.
+    bundle: folder of the bundle.
+    workdir: folder of the run.
+  """
+
+  step: int
+  tokens: int | None
+  parameters: int
+  validation: Mapping[str, Any]
+  train: Mapping[str, Any]
+  tokens_per_second: float
+  seconds: float
+  bundle: str
+  workdir: str
+
+
 def run(
   config: PretrainConfig, workdir: str, bundle: str | None = None
-) -> dict[str, Any]:
+) -> PretrainResult:
   """Train up to `config.steps`, evaluate, and write the bundle.
 
   Args:
     config: config as the user gave it; `launch.run.resolve` completes it.
     workdir: folder of the run; a run that was begun there is resumed.
     bundle: folder of the bundle; None is `bundle` in the workdir.
-
-  Returns:
-    `step`, `tokens`, `parameters`, `validation` and `train` (their last
-    values), `tokens_per_second`, `seconds` of this call, `bundle`, `workdir`.
 
   Raises:
     ValueError: the user's mistake, or a loss of nan.
@@ -80,19 +104,19 @@ def run(
     write_bundle(
       target, state.params, spec.config.model, folder / TOKENIZER, details
     )
-    return {
-      "step": step,
-      "tokens": details.tokens,
-      "parameters": count_parameters(state.params),
-      "validation": details.evaluation,
-      "train": multihost.broadcast_from_first(
+    return PretrainResult(
+      step=step,
+      tokens=details.tokens,
+      parameters=count_parameters(state.params),
+      validation=details.evaluation,
+      train=multihost.broadcast_from_first(
         "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
       ),
-      "tokens_per_second": active.progress.tokens_per_second,
-      "seconds": time.monotonic() - began,
-      "bundle": str(target),
-      "workdir": str(folder),
-    }
+      tokens_per_second=active.progress.tokens_per_second,
+      seconds=time.monotonic() - began,
+      bundle=str(target),
+      workdir=str(folder),
+    )
 
 
 def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
@@ -149,8 +173,8 @@ def main(_: Sequence[str]) -> None:
   result = run(config, values.workdir, values.bundle)
   if multihost.is_first():
     print(
-      f"done: {result['step']} steps in {result['seconds']:.0f} s, bundle in "
-      f"{result['bundle']}"
+      f"done: {result.step} steps in {result.seconds:.0f} s, bundle in "
+      f"{result.bundle}"
     )
 
 

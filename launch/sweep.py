@@ -75,9 +75,9 @@ def run_trial(
     str(folder / "pretrain"),
   )
   probe = finetune.run(
-    config.finetune, trained["bundle"], str(folder / "finetune")
+    config.finetune, trained.bundle, str(folder / "finetune")
   )
-  validation = trained["validation"]
+  validation = trained.validation
   metric = tasks.find(config.finetune.task.kind).task.metrics[0]
   return {
     f"probe_{metric}": probe.scores.test[metric].mean,

@@ -40,9 +40,7 @@ def finished(config, tmp_path_factory):
 
 
 def train_lines(result):
-  return writers.read(
-    pathlib.Path(result["workdir"]) / writers.METRICS, "train"
-  )
+  return writers.read(pathlib.Path(result.workdir) / writers.METRICS, "train")
 
 
 def test_each_phase_compiles_its_step_once(finished):
@@ -73,17 +71,17 @@ def test_tokens_are_those_of_both_lengths(finished, config):
     *(long.pipeline.batch(step) for step in range(STEPS - BORDER)),
   ]
   tokens = sum(int((batch["packs_BS"] > 0).sum()) for batch in batches)
-  assert finished[0]["tokens"] == tokens
+  assert finished[0].tokens == tokens
   assert batches[-1]["tokens_BS"].shape == (8, 32)
 
 
 def ends_as_unbroken(finished, workdir, again):
   whole = finished[0]
   assert (
-    bundle.read_bundle_info(again["bundle"]).leaves
-    == bundle.read_bundle_info(whole["bundle"]).leaves
+    bundle.read_bundle_info(again.bundle).leaves
+    == bundle.read_bundle_info(whole.bundle).leaves
   )
-  left = pathlib.Path(whole["workdir"]) / writers.METRICS
+  left = pathlib.Path(whole.workdir) / writers.METRICS
   assert (workdir / writers.METRICS).read_bytes() == left.read_bytes()
 
 
@@ -142,15 +140,15 @@ def test_a_signal_at_the_end_of_a_phase_saves_before_it_evaluates(
 
 
 def test_a_finished_run_that_is_started_again_changes_nothing(finished, config):
-  workdir = pathlib.Path(finished[0]["workdir"])
+  workdir = pathlib.Path(finished[0].workdir)
   before = (workdir / writers.METRICS).read_bytes()
   again = pretrain.run(config, str(workdir))
   assert (workdir / writers.METRICS).read_bytes() == before
-  assert again["validation"] == finished[0]["validation"]
+  assert again.validation == finished[0].validation
 
 
 def test_validation_says_at_which_length(finished):
-  workdir = pathlib.Path(finished[0]["workdir"])
+  workdir = pathlib.Path(finished[0].workdir)
   lines = writers.read(workdir / writers.METRICS, "validation")
   assert [(line["step"], line["seq_length"]) for line in lines] == [
     (4, 24),
@@ -206,5 +204,5 @@ def test_a_rerun_with_another_second_phase_is_refused(finished, config):
     ValueError, match=r"phase2\.learning_rate: 0\.004 → 0\.001"
   ):
     pretrain.run(
-      dataclasses.replace(config, phase2=phase2), finished[0]["workdir"]
+      dataclasses.replace(config, phase2=phase2), finished[0].workdir
     )

@@ -53,10 +53,10 @@ def test_stopped_and_started_again_equals_never_stopped(
       pretrain.run(config, str(tmp_path))
   again = pretrain.run(config, str(tmp_path))
   assert (
-    bundle.read_bundle_info(again["bundle"]).leaves
-    == bundle.read_bundle_info(finished["bundle"]).leaves
+    bundle.read_bundle_info(again.bundle).leaves
+    == bundle.read_bundle_info(finished.bundle).leaves
   )
-  left = pathlib.Path(finished["workdir"]) / writers.METRICS
+  left = pathlib.Path(finished.workdir) / writers.METRICS
   assert (tmp_path / writers.METRICS).read_bytes() == left.read_bytes()
   told = capsys.readouterr().out
   assert "\n  wiki: 11 of 16 rows (68.8%), " in told
@@ -65,7 +65,7 @@ def test_stopped_and_started_again_equals_never_stopped(
 
 
 def test_values_and_bundle_tell_of_each_store(finished, stores):
-  values = finished["validation"]
+  values = finished.validation
   pooled = {name for name in values if "/" not in name}
   assert {"loss", "mlm_loss", "mlm_accuracy", "nsp_loss"} <= pooled
   for name in pooled - {"loss"}:
@@ -74,10 +74,10 @@ def test_values_and_bundle_tell_of_each_store(finished, stores):
     # Of the rows of both: not one store's own value.
     assert values[name] not in each or len(set(each)) == 1
   assert len(values) == 3 * len(pooled)
-  workdir = pathlib.Path(finished["workdir"])
+  workdir = pathlib.Path(finished.workdir)
   last = writers.read(workdir / writers.METRICS, "validation")[-1]
   assert {name: last[name] for name in values} == values
-  details: Any = bundle.read_bundle_info(finished["bundle"]).details
+  details: Any = bundle.read_bundle_info(finished.bundle).details
   assert details.evaluation == values
   assert details.corpus.keys() == details.store_sha256.keys()
   assert details.mixture.keys() == {"wiki", "tickets"}
@@ -85,7 +85,7 @@ def test_values_and_bundle_tell_of_each_store(finished, stores):
 
 
 def test_other_weights_or_stores_are_another_run(finished, config, stores):
-  workdir = finished["workdir"]
+  workdir = finished.workdir
   for data, told in (
     (
       corpus.mixed(stores, wiki=0.5, tickets=0.5),

@@ -41,14 +41,14 @@ def finished(tmp_path_factory, config):
 
 
 def lines(result, name="metrics.jsonl"):
-  text = (pathlib.Path(result["workdir"]) / name).read_text()
+  text = (pathlib.Path(result.workdir) / name).read_text()
   return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_run_leaves_everything_that_it_promises(finished, config):
-  assert finished["step"] == 6
-  assert finished["tokens_per_second"] > 0
-  assert finished["validation"].keys() == {
+  assert finished.step == 6
+  assert finished.tokens_per_second > 0
+  assert finished.validation.keys() == {
     "loss",
     "mlm_loss",
     "mlm_accuracy",
@@ -65,29 +65,29 @@ def test_a_run_leaves_everything_that_it_promises(finished, config):
     ("validation", 6),
   ]
   last = lines(finished)[-1]
-  assert {name: last[name] for name in finished["validation"]} == (
-    finished["validation"]
+  assert {name: last[name] for name in finished.validation} == (
+    finished.validation
   )
-  assert finished["train"]["tokens"] == finished["tokens"]
+  assert finished.train["tokens"] == finished.tokens
   assert lines(finished, "timing.jsonl")
-  assert list((pathlib.Path(finished["workdir"]) / "tensorboard").iterdir())
-  info = bundle.read_bundle_info(finished["bundle"])
+  assert list((pathlib.Path(finished.workdir) / "tensorboard").iterdir())
+  info = bundle.read_bundle_info(finished.bundle)
   assert info.details.step == 6
-  assert info.details.tokens == finished["tokens"]
-  assert info.details.evaluation == finished["validation"]
+  assert info.details.tokens == finished.tokens
+  assert info.details.evaluation == finished.validation
   assert info.details.pooler_trained
   assert info.model.vocab_size == 128  # the store's pieces, in full tiles
 
 
 def test_a_run_stores_the_config_that_it_resolved(finished, config):
-  path = pathlib.Path(finished["workdir"]) / restoring.CONFIG
+  path = pathlib.Path(finished.workdir) / restoring.CONFIG
   stored = json.loads(path.read_text())
   resolved = assembly.assemble(config).resolved
   assert from_mapping(PretrainConfig, stored["config"]) == resolved.config
   (phase,) = stored["phases"]
   assert phase["max_packs"] == resolved.config.data.max_packs
   assert phase["attention"] == "xla"
-  info = bundle.read_bundle_info(finished["bundle"])
+  info = bundle.read_bundle_info(finished.bundle)
   assert info.details.config == stored["config"]
 
 
@@ -98,21 +98,21 @@ def test_the_loss_falls_from_that_of_a_uniform_guess(finished):
 
 
 def test_a_finished_run_started_again_gives_the_same(finished, config):
-  before = (pathlib.Path(finished["workdir"]) / "metrics.jsonl").read_bytes()
-  stored = pathlib.Path(finished["workdir"]) / restoring.CONFIG
+  before = (pathlib.Path(finished.workdir) / "metrics.jsonl").read_bytes()
+  stored = pathlib.Path(finished.workdir) / restoring.CONFIG
   resolved = stored.read_text()
   stored.write_text("{}")
-  again = pretrain.run(config, finished["workdir"])
+  again = pretrain.run(config, finished.workdir)
   assert stored.read_text() == resolved
-  after = (pathlib.Path(finished["workdir"]) / "metrics.jsonl").read_bytes()
+  after = (pathlib.Path(finished.workdir) / "metrics.jsonl").read_bytes()
   assert before == after
-  for name in finished:
+  for name in vars(finished):
     if name != "seconds":
-      assert again[name] == finished[name], name
+      assert getattr(again, name) == getattr(finished, name), name
 
 
 def test_another_identity_is_refused_and_changes_nothing(finished, config):
-  workdir = pathlib.Path(finished["workdir"])
+  workdir = pathlib.Path(finished.workdir)
   before = (workdir / "metrics.jsonl").read_bytes()
   other = dataclasses.replace(
     config,
@@ -156,12 +156,12 @@ def test_a_bundle_is_continued_from_its_parameters(finished, config, tmp_path):
   """`init_from` starts a new run; an objective without pairs fits too."""
   on = dataclasses.replace(
     config,
-    init_from=finished["bundle"],
+    init_from=finished.bundle,
     objective=ObjectiveConfig(next_sentence="off"),
   )
   parts = assembly.assemble(on)
   with resumable.open_run(parts, tmp_path / "w") as run:
-    _, before = bertjax.load_bundle(finished["bundle"])
+    _, before = bertjax.load_bundle(finished.bundle)
     jax.tree.map(np.testing.assert_array_equal, before, run.state.params)
     assert int(run.state.step) == 0
     abstract = parts.program.abstract_state()
@@ -178,7 +178,7 @@ def test_a_bundle_is_continued_from_its_parameters(finished, config, tmp_path):
 def test_a_bundle_of_another_model_or_tokenizer_is_not_continued(
   finished, config
 ):
-  on = dataclasses.replace(config, init_from=finished["bundle"])
+  on = dataclasses.replace(config, init_from=finished.bundle)
   model = dataclasses.replace(config.model, num_layers=3)
   with pytest.raises(ValueError, match=r"model\.num_layers=2"):
     assembly.assemble(dataclasses.replace(on, model=model))
@@ -186,25 +186,25 @@ def test_a_bundle_of_another_model_or_tokenizer_is_not_continued(
 
 def test_any_committed_step_becomes_a_bundle(finished, tmp_path):
   path = export.run(
-    workdir=finished["workdir"],
+    workdir=finished.workdir,
     step=6,
     format="bundle",
     output=tmp_path / "last",
   )
-  ours = bundle.read_bundle_info(finished["bundle"])
+  ours = bundle.read_bundle_info(finished.bundle)
   theirs = bundle.read_bundle_info(path)
   assert theirs.leaves == ours.leaves
   assert theirs.model == ours.model
   assert theirs.details.step == 6
   earlier = export.run(
-    workdir=finished["workdir"],
+    workdir=finished.workdir,
     step=4,
     format="bundle",
     output=tmp_path / "earlier",
   )
   assert bundle.read_bundle_info(earlier).details.step == 4
   with pytest.raises(ValueError, match=r"step 3; it has steps \[2, 4, 6\]"):
-    export.run(workdir=finished["workdir"], step=3, output=tmp_path / "x")
+    export.run(workdir=finished.workdir, step=3, output=tmp_path / "x")
   assert not (tmp_path / "x").exists()
 
 
@@ -213,7 +213,7 @@ def test_an_export_loads_with_nothing_missing_and_the_same_states(
 ):
   transformers = pytest.importorskip("transformers")
   torch = pytest.importorskip("torch")
-  folder = export.run(bundle=finished["bundle"], output=tmp_path / "hf")
+  folder = export.run(bundle=finished.bundle, output=tmp_path / "hf")
   tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
   theirs, report = transformers.AutoModel.from_pretrained(
     folder, output_loading_info=True
@@ -223,7 +223,7 @@ def test_an_export_loads_with_nothing_missing_and_the_same_states(
   assert encoded["input_ids"].tolist() == [[2, 5, 9, 18, 6, 4, 8, 3]]
   with torch.no_grad():
     expected = theirs.eval()(**encoded).last_hidden_state.numpy()
-  model, params = bertjax.load_bundle(finished["bundle"])
+  model, params = bertjax.load_bundle(finished.bundle)
   features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
   features["tokens_BS"][:] = encoded["input_ids"].numpy()
   features["packs_BS"][:] = 1
@@ -240,14 +240,14 @@ def test_an_export_replaces_an_export_and_nothing_else(finished, tmp_path):
   (target / "thesis.tex").write_text("x")
   for form in export.FORMATS:
     with pytest.raises(ValueError, match="give another folder"):
-      export.run(bundle=finished["bundle"], output=target, format=form)
+      export.run(bundle=finished.bundle, output=target, format=form)
   with pytest.raises(ValueError, match="either --bundle=DIR or --workdir=DIR"):
     export.run(output=tmp_path / "y")
   assert [path.name for path in tmp_path.iterdir()] == ["papers"]
 
 
 def test_a_checkpoint_knows_its_leaves(finished):
-  info = bundle.read_bundle_info(finished["bundle"])
+  info = bundle.read_bundle_info(finished.bundle)
   assert digest.describe(bundle.load_params(info)) == info.leaves
 
 

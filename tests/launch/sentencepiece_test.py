@@ -74,7 +74,7 @@ def test_sentencepiece_from_text_to_export(kind, text, tmp_path):
   config = corpus.make_config(
     str(tmp_path / "store"), objective=ObjectiveConfig(mask_unit="word")
   )
-  bundle = pretrain.run(config, str(tmp_path / "run"))["bundle"]
+  bundle = pretrain.run(config, str(tmp_path / "run")).bundle
   tokenizer = tokenizers.load(bundle)
   specials = (
     *(tokenizer.pad_id, tokenizer.unk_id, tokenizer.cls_id),

@@ -114,7 +114,17 @@ class Launchers:
     values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
     if config.objective.next_sentence == "nsp":
       values["nsp_accuracy"] = 0.75
-    return {"bundle": f"{workdir}/bundle", "validation": values}
+    return sweep.pretrain.PretrainResult(
+      step=config.steps,
+      tokens=0,
+      parameters=0,
+      validation=values,
+      train={},
+      tokens_per_second=0.0,
+      seconds=0.0,
+      bundle=f"{workdir}/bundle",
+      workdir=workdir,
+    )
 
   def finetune(self, config, bundle, workdir):
     del config

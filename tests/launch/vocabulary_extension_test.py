@@ -137,7 +137,7 @@ def test_a_run_with_new_tokens_goes_from_store_to_export(
   store, parent, tmp_path
 ):
   config = make_config(store, parent)
-  bundle = pretrain.run(config, str(tmp_path / "w"))["bundle"]
+  bundle = pretrain.run(config, str(tmp_path / "w")).bundle
   info = bundles.read_bundle_info(bundle)
   assert info.model.vocab_size == 128
   tokenizer = tokenizers.load(bundle)
