@@ -294,7 +294,7 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
         (f / "tokenizer.json").unlink(),
         (f / "vocab.txt").write_text("[PAD]\n[UNK]\nthe\n"),
       ],
-      r"has no \[CLS\] \[SEP\] \[MASK\]; a vocabulary needs",
+      r"has no \[CLS\], \[SEP\], \[MASK\]; a vocabulary needs",
     ),
     (
       lambda f: [
