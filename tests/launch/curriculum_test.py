@@ -108,7 +108,7 @@ def test_stopped_on_either_side_of_the_border_equals_never_stopped(
 
 
 @pytest.mark.parametrize(
-  # The loop asks before each step and at its end, and whoever called it again.
+  # The loop asks before each step and at its end; its caller asks once more.
   ("stop", "ask"),
   [(BORDER, BORDER + 1), (STEPS, (BORDER + 2) + (STEPS - BORDER + 1))],
 )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of an optimizer over trees that are told as {"a/b": array}."""
+"""Steps of an optimizer over trees that are given as {"a/b": array}."""
 
 import jax
 import jax.numpy as jnp

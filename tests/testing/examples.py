@@ -116,7 +116,7 @@ def init_params(config=SMALL, seed=0, scale=3.0):
 
 
 def equations(jaxpr):
-  """Every equation of a jaxpr and of those inside it."""
+  """Every equation of a jaxpr and of the jaxprs inside it."""
   for equation in jaxpr.eqns:
     yield equation
     for value in jax.tree.leaves(list(equation.params.values())):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of the rows of a store is what its examples are."""
+"""The report of a store's rows agrees with the rows themselves."""
 
 import numpy as np
 import pytest

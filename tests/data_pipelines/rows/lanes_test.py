@@ -151,7 +151,7 @@ def test_steps_in_order_are_looked_up_together(stride, rows, made, monkeypatch):
   for step, batch in zip(steps, found, strict=True):
     plain._lanes._window = None
     assert_equal(batch, plain.batch(step, rows))
-  # Batches do not share memory: whoever has one may change it.
+  # Batches do not share memory, so that a caller may change its batch.
   first, again = pipeline.batch(60), pipeline.batch(61)
   first["tokens_BS"][:] = 0
   assert_equal(again, plain.batch(61))
