@@ -10,7 +10,7 @@ from tests.testing.tokenizer_texts import TEXTS
 
 
 def test_a_model_without_special_pieces_is_refused():
-  message = r"the model has no \[CLS\] or <cls> or <s>; a vocabulary needs"
+  message = r"the model has no \[CLS\] or <cls> or <s>, \[SEP\] or"
   with pytest.raises(ValueError, match=message):
     learn_sentencepiece(TEXTS, vocab_size=60, control_symbols=["<mask>"])
 
