@@ -5,7 +5,7 @@
 import os
 
 # JAX runs on the CPU. libtpu compiles without a TPU: these variables keep it
-# from querying the metadata server for one, and from logging that it has none.
+# from querying the metadata server and from logging that no TPU was found.
 # JAX's cache of compiles is off, since JAX warns that it cannot read from it
 # what was compiled for devices that are not there.
 ENVIRONMENT = {

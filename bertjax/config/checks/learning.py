@@ -33,7 +33,8 @@ def check_objective(objective: ObjectiveConfig) -> None:
   if task != "off" and form not in PAIR_FORMATS:
     raise ValueError(
       f"objective.next_sentence={task} needs pairs, and objective.input_format="
-      f"{form} has none; give {' or '.join(PAIR_FORMATS)}, or next_sentence=off"
+      f"{form} makes no pairs; give {' or '.join(PAIR_FORMATS)}, or "
+      "next_sentence=off"
     )
   rates = (objective.mask_token_rate, objective.random_token_rate)
   if sum(rates) > 1 + 1e-9:

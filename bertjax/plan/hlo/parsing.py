@@ -58,7 +58,7 @@ class Array(NamedTuple):
   @property
   def bytes(self) -> int:
     """Return the number of bytes, without padding."""
-    # XLA's f8e4m3fn and similar dtypes have 8 bits; its type `token` has none.
+    # XLA's f8e4m3fn and similar dtypes have 8 bits; its type `token` has 0.
     bits = _BITS.get(self.dtype, 8 if self.dtype.startswith("f8") else 0)
     return -(-self.size * bits // 8)
 
