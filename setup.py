@@ -85,9 +85,13 @@ setup(
     ]
   ),
   package_data={
-    "launch.pods": ["templates/*"],
+    "": ["py.typed"],
+    "launch": ["*.md", "beam-constraints.txt"],
+    "launch.hosts": ["*.md"],
+    "launch.pods": ["*.md", "templates/*"],
     "launch.reports": ["templates/*.html"],
   },
+  entry_points={"console_scripts": ["bertjax = bertjax.__main__:run_script"]},
   install_requires=CORE,
   extras_require=EXTRAS,
 )

@@ -16,7 +16,6 @@ import pathlib
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from bertjax.batch import TaskData
 from bertjax.checkpoints import bundle as bundles
@@ -31,6 +30,7 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Trial
 from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
+from launch.commands import shipped_configs
 from launch.hosts import start_up
 
 
@@ -99,9 +99,7 @@ def _report(
 
 def define_flags() -> None:
   """Define the flags; not at import, because others call `run`."""
-  config_flags.DEFINE_config_file(
-    "config", None, "Config file, for example configs/finetune.py:task=stdlib."
-  )
+  shipped_configs.define_flag("finetune:task=stdlib")
   flags.DEFINE_string(
     "bundle", None, "Folder of a pre-trained bundle.", required=True
   )

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from typing import IO
 
 from absl import flags
-from ml_collections import config_flags
 
 from bertjax.config import PretrainConfig, from_mapping, to_mapping
 from bertjax.plan import environment
@@ -32,6 +31,7 @@ from bertjax.plan.hardware import topologies
 from bertjax.plan.results import Plan, Search
 from bertjax.plan.vocabulary import TOKENS
 from launch import cli
+from launch.commands import shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
@@ -134,12 +134,7 @@ def resolve_for(
 
 def define_flags() -> None:
   """Define the flags; not at import, since benchmarks import this module."""
-  config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Config file, such as configs/pretrain.py:size=large,seq=512.",
-    lock_config=True,
-  )
+  shipped_configs.define_flag("pretrain:size=large,seq=512")
   flags.DEFINE_string(
     "topology", None, "Chips of one slice, such as v5e:16x16 or v4:4x4x8."
   )

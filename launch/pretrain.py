@@ -24,7 +24,6 @@ from typing import Any
 
 import jax
 from absl import flags
-from ml_collections import config_flags
 
 from bertjax.checkpoints.bundle import check_target, write_bundle
 from bertjax.config import PretrainConfig, flatten_fields, from_mapping
@@ -33,6 +32,7 @@ from bertjax.parallel import multihost
 from bertjax.train import loop, writers
 from bertjax.train.state import TrainState
 from launch import cli, host_memory
+from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
 from launch.run.assembly import RunSpec, assemble
 from launch.run.restoring import TOKENIZER
@@ -146,12 +146,7 @@ def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:
 
 def define_flags() -> None:
   """Define the flags; not at import, because others call `run`."""
-  config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Config file, for example configs/pretrain.py:size=tiny.",
-    lock_config=True,
-  )
+  shipped_configs.define_flag("pretrain:size=tiny")
   flags.DEFINE_string("workdir", None, "Folder of the run.")
   flags.DEFINE_string(
     "bundle", None, "Folder of the bundle; without it, `bundle` in the workdir."

@@ -31,6 +31,7 @@ from typing import IO
 from absl import flags
 
 from launch import cli
+from launch.commands.table import COMMANDS
 
 _POLL_SECONDS = 0.1
 _DEVICES = "--xla_force_host_platform_device_count"
@@ -70,7 +71,7 @@ def run(
   address = f"127.0.0.1:{free_port()}"
   commands = [
     [
-      *(sys.executable, "-m", *command),
+      *(sys.executable, "-m", _module(command[0]), *command[1:]),
       f"--coordinator_address={address}",
       f"--num_processes={processes}",
       f"--process_id={number}",
@@ -100,13 +101,18 @@ def check(command: Sequence[str], processes: int, devices: int) -> None:
       "launch.rehearse --processes=2 -- launch.pretrain --config=…"
     )
   try:
-    found = importlib.util.find_spec(command[0])
+    found = importlib.util.find_spec(_module(command[0]))
   except (ImportError, ValueError):
     found = None
   if found is None:
     raise ValueError(
       f"{command[0]} is no module; give one, for example launch.pretrain"
     )
+
+
+def _module(name: str) -> str:
+  """Return the module of a command of `bertjax`, or a module's own name."""
+  return COMMANDS.get(name, name)
 
 
 def environment(devices: int) -> dict[str, str]:

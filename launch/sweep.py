@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
@@ -28,6 +27,7 @@ from bertjax.sweep import study
 from bertjax.sweep.study import SweepResult
 from bertjax.trials.store import Trial, TrialStore
 from launch import cli, finetune, host_memory, pretrain, tasks
+from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.run.assembly import assemble
 
@@ -140,9 +140,7 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
 
 def define_flags() -> None:
   """Define the flags; not at import, because others call `run`."""
-  config_flags.DEFINE_config_file(
-    "config", None, "Config file, for example configs/sweeps/nsp.py."
-  )
+  shipped_configs.define_flag("nsp:size=tiny")
   flags.DEFINE_string(
     "workdir", None, "Folder for the trials and the results.", required=True
   )

@@ -21,7 +21,7 @@ SOURCES = sorted(
 # A room may import the rooms of its own layer and of the layers below it.
 LAYERS = {
   "bertjax": (
-    {"batch", "config", "files", "trials"},
+    {"__main__", "batch", "config", "files", "trials"},
     {"model"},
     {"objectives", "optim", "parallel"},
     {"train"},
@@ -34,7 +34,7 @@ LAYERS = {
     {"prepare", "rows", "tasks"},
   ),
   "launch": (
-    {"cli", "host_memory"},
+    {"cli", "commands", "host_memory"},
     {"hosts", "pods", "reports", "run", "tasks"},
     {"doctor", "export", "finetune", "import_weights", "plan", "predict"}
     | {"prepare", "pretrain", "rehearse"},

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The flag --config: a config that bertjax ships, by name, or a user's file.
+
+`--config=pretrain:size=tiny` is the shipped configs/pretrain.py from any
+folder, and `--config=mine/run.py:size=tiny` is the file of that path.
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+from ml_collections.config_flags.config_flags import ConfigFileFlagParser
+
+_FOLDER = pathlib.Path(__file__).parents[2] / "configs"
+# Short name → file. Those without `get_config` are no config of a command.
+SHIPPED: Mapping[str, pathlib.Path] = {
+  "pretrain": _FOLDER / "pretrain.py",
+  "finetune": _FOLDER / "finetune.py",
+  "nsp": _FOLDER / "sweeps" / "nsp.py",
+}
+
+
+def define_flag(example: str, values: flags.FlagValues = flags.FLAGS) -> None:
+  """Define --config, for example as `example`, among the flags `values`."""
+  config_flags.DEFINE_config_file(
+    "config",
+    None,
+    f"Config, for example {example}; a name of {', '.join(SHIPPED)}, or the "
+    "path of a .py file.",
+    values,
+    lock_config=True,
+  )
+  values["config"].parser = _Parser("config")
+
+
+def resolve(value: str) -> str:
+  """Return `value` with the path of its file instead of a short name.
+
+  Raises:
+    ValueError: there is neither such a file nor such a name.
+  """
+  name, colon, argument = value.partition(":")
+  if name in SHIPPED:
+    return f"{SHIPPED[name]}{colon}{argument}"
+  path = pathlib.Path(name)
+  if path.is_file():
+    return value
+  for short, shipped in SHIPPED.items():
+    if name and shipped.parts[-len(path.parts) :] == path.parts:
+      raise ValueError(
+        f"there is no file {name} in {pathlib.Path.cwd()}; the config that "
+        f"bertjax ships is --config={short}{colon}{argument}"
+      )
+  raise ValueError(
+    f"there is no config {name!r}; give one of {', '.join(SHIPPED)}, or the "
+    "path of a .py file"
+  )
+
+
+class _Parser(ConfigFileFlagParser):
+  """Takes short names as well."""
+
+  def parse(self, path: str) -> Any:
+    return super().parse(resolve(path))
