@@ -49,7 +49,7 @@ def make_pretrain_config(store: pathlib.Path) -> PretrainConfig:
       "steps": STEPS.value,
       "optimizer.learning_rate": LEARNING_RATE.value,
       "data.store": str(store),
-      "evaluation.batches": 40,
+      "evaluation.rows": 640,
       "evaluation.every_steps": 200,
     }
   )

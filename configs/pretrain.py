@@ -81,6 +81,7 @@ SHORT = {
   # More predictions a step; evaluation masks 15 % in any case.
   "objective.mask_rate": 0.4,
   "evaluation.every_steps": 500,
+  "evaluation.rows": 1_600,
   "checkpoint.every_steps": 500,
 }
 

@@ -21,6 +21,10 @@ GONE = {
   "optimizer.learning_rate": "learning_rates",
   "optimizer.warmup_steps": "warmup_rate",
 }
+# Fields whose value means nothing today → what to give instead. Rows of
+# validation were counted in batches, so that runs of two batch sizes were
+# validated on different rows.
+REPLACED = {"evaluation.batches": "evaluation.rows, a number of rows"}
 # A stored config with all of these fields is of fine-tuning.
 _OF_FINETUNING = frozenset({"warmup_rate", "pooling", "optimizer"})
 
@@ -28,7 +32,7 @@ _OF_FINETUNING = frozenset({"warmup_rate", "pooling", "optimizer"})
 def current(stored: Mapping[str, Any]) -> dict[str, Any]:
   """Return a stored mapping with today's names of fields and values.
 
-  The fields in `GONE` are left out.
+  The fields in `GONE` and `REPLACED` are left out.
 
   Args:
     stored: a nested config, or a flat record with dotted names; other entries
@@ -44,7 +48,7 @@ def instead(name: str) -> str:
 
 
 def refuse(name: str, value: Any = None, prefix: str = "") -> None:
-  """Raise a `ValueError` if a field or its value has been renamed.
+  """Raise a `ValueError` if a field or its value was renamed or replaced.
 
   Args:
     name: dotted name of the field.
@@ -54,6 +58,11 @@ def refuse(name: str, value: Any = None, prefix: str = "") -> None:
   now = _replaced(name, FIELDS)
   if now != name:
     raise ValueError(f"{prefix}{name} is now {prefix}{now}; give that")
+  other = _replaced(name, REPLACED)
+  if other != name:
+    raise ValueError(
+      f"{prefix}{name} is no field any more; give {prefix}{other}"
+    )
   became = _value(name, value)
   if became is not value:  # nan equals nothing
     raise ValueError(
@@ -64,6 +73,8 @@ def refuse(name: str, value: Any = None, prefix: str = "") -> None:
 def _current(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
   result = {}
   for name, value in stored.items():
+    if _replaced(prefix + name, REPLACED) != prefix + name:
+      continue
     path = _replaced(prefix + name, FIELDS)
     if isinstance(value, Mapping):
       value = _current(value, f"{path}.")

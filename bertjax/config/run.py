@@ -56,7 +56,8 @@ class EvaluationConfig:
   """Periodic evaluation on the validation split, with fixed masks."""
 
   every_steps: Period = 1_000  # 0 evaluates at the end only
-  batches: Annotated[int, AtLeast(0)] = 100  # at most; 0 takes the whole split
+  # At most, of each store, drawn evenly from its split; 0 takes all of them.
+  rows: Annotated[int, AtLeast(0)] = 8_192
   # BERT's rate, whatever the run trains with, so that runs can be compared.
   mask_rate: MaskRate = 0.15
 

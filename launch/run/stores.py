@@ -78,7 +78,7 @@ class OpenStores:
         objective=config.objective,
         data=config.data,
         batch_size=config.batch_size,
-        batches=config.evaluation.batches,
+        rows=config.evaluation.rows,
       )
       for member in self.mixture.members
       if VALIDATION in member.store.splits

@@ -56,7 +56,7 @@ def two_phases(store):
       warmup_steps=1,
     ),
     checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=4, batches=2),
+    evaluation=EvaluationConfig(every_steps=4, rows=16),
   )
   model = dataclasses.replace(config.model, hidden_dropout_rate=0.2)
   return dataclasses.replace(config, model=model)
@@ -71,7 +71,7 @@ def mixture(stores):
     steps=5,
     batch_size=16,
     checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=0, batches=2),
+    evaluation=EvaluationConfig(every_steps=0, rows=16),
   )
   model = dataclasses.replace(config.model, num_layers=1)
   return dataclasses.replace(config, model=model)

@@ -14,7 +14,7 @@ PRETRAIN = {
   "steps": 4,
   "batch_size": 8,
   "optimizer.warmup_steps": 1,
-  "evaluation.batches": 1,
+  "evaluation.rows": 8,
   "model.num_layers": 1,
   "model.hidden_size": 64,
   "model.num_heads": 1,

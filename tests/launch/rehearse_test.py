@@ -40,7 +40,7 @@ def config(tmp_path_factory):
     steps=STEPS,
     log_every_steps=4,
     checkpoint=CheckpointConfig(every_steps=8),
-    evaluation=EvaluationConfig(every_steps=40, batches=1),
+    evaluation=EvaluationConfig(every_steps=40, rows=8),
     mesh=TENSOR,
   )
   model = dataclasses.replace(

@@ -33,7 +33,7 @@ def command(tmp_path_factory):
     steps=STEPS,
     log_every_steps=7,
     checkpoint=CheckpointConfig(every_steps=20),
-    evaluation=EvaluationConfig(every_steps=60, batches=1),
+    evaluation=EvaluationConfig(every_steps=60, rows=8),
   )
   model = dataclasses.replace(config.model, hidden_dropout_rate=0.2)
   config = dataclasses.replace(config, model=model)

@@ -79,12 +79,12 @@ def packs(batch):
       }
 
 
-def evaluate(store, batch_size=10, batches=0, max_packs=0):
+def evaluate(store, batch_size=10, rows=0, max_packs=0):
   return evaluation_batches(
     store,
     "validation",
     objective=ObjectiveConfig(),
     data=DataConfig(seq_length=SEQ, max_packs=max_packs),
     batch_size=batch_size,
-    batches=batches,
+    rows=rows,
   )

@@ -91,7 +91,7 @@ def make_config(store, **changes):
       "data": DataConfig(store=store, seq_length=24),
       "optimizer": OptimizerConfig(learning_rate=1e-2, warmup_steps=1),
       "checkpoint": CheckpointConfig(every_steps=2),
-      "evaluation": EvaluationConfig(every_steps=4, batches=2),
+      "evaluation": EvaluationConfig(every_steps=4, rows=16),
       **changes,
     }
   )

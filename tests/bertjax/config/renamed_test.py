@@ -34,6 +34,11 @@ NEW = {"random_tokens": "all", "mask_unit": "token", "mask_rate": 0.2}
     ),
     ({"task": {"mask_unit": "piece"}}, {"task": {"mask_unit": "piece"}}),
     ({"anobjective.random_pieces": 1}, {"anobjective.random_pieces": 1}),
+    (
+      {"evaluation": {"batches": 2, "every_steps": 5}},
+      {"evaluation": {"every_steps": 5}},
+    ),
+    ({"pretrain.evaluation.batches": 2}, {}),
   ],
 )
 def test_a_stored_mapping_gets_the_names_of_today(old, new):
@@ -82,6 +87,21 @@ def test_an_old_name_is_refused_with_the_new_one(path, value, message, capsys):
   with pytest.raises(SystemExit):
     cli._parse(["launch", given], "", takes_rest=False)
   assert "error: --config.pretrain.objective." in capsys.readouterr().err
+
+
+def test_a_number_of_batches_is_refused_with_the_field_to_give(capsys):
+  message = "evaluation.batches is no field any more; give .*evaluation.rows"
+  with pytest.raises(ValueError, match=message):
+    from_mapping(PretrainConfig, {"evaluation": {"batches": 2}})
+  with pytest.raises(ValueError, match=message):
+    common.fields({"evaluation.batches": 2})
+  for place in ("config", "config.pretrain"):
+    flag = f"--{place}.evaluation.batches=2"
+    with pytest.raises(SystemExit):
+      cli._parse(["launch", flag], "", takes_rest=False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --{place}.evaluation.batches is no field")
+    assert line.endswith(f"give --{place}.evaluation.rows, a number of rows")
 
 
 OPTIMIZER = {"name": "adamw_corrected", "beta1": 0.9}
