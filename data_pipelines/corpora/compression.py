@@ -19,7 +19,7 @@ CHUNK = 1 << 20  # bytes
 
 def decompressed(name: str, raw: io.BufferedReader) -> io.BufferedReader:
   """Return the decompressed content of `raw`, by the suffix of `name`."""
-  match pathlib.PurePosixPath(name).suffix:
+  match pathlib.PurePosixPath(name.lower()).suffix:
     case ".gz":
       stream = gzip.GzipFile(fileobj=cast(IO[bytes], raw))
     case ".xz":

@@ -5,7 +5,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from data_pipelines.corpora import file_corpus, stdlib_corpus, tfds_corpus
+from data_pipelines.corpora import (
+  file_corpus,
+  folders,
+  stdlib_corpus,
+  tfds_corpus,
+)
 from data_pipelines.corpora.documents import Document
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions
 from data_pipelines.corpora.source import OpenedSources, Source
@@ -45,6 +50,8 @@ class Corpus:
     sources: the sources of all parts, in the order of reading.
     size: bytes on disk of all sources together, 0 for "stdlib".
     counts: what the latest iteration has read and left out.
+    passed_over: how many files and folders below the named folders are not
+      read, by suffix or by what they are.
   """
 
   def __init__(self, spec: str, **options: Any) -> None:
@@ -70,6 +77,9 @@ class Corpus:
       source for opened in self._opened for source in opened.sources
     ]
     self.size = sum(source.size for source in self.sources)
+    self.passed_over = folders.count_labels(
+      label for opened in self._opened for label in opened.passed_over.values()
+    )
 
   def __iter__(self) -> Iterator[Document]:
     """Yield documents with text, source after source.

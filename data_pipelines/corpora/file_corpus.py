@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from data_pipelines.corpora.compression import COMPRESSIONS
 from data_pipelines.corpora.documents import Document
-from data_pipelines.corpora.filesystems import File, find_files
+from data_pipelines.corpora.file_search import find_files
+from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.parquet_files import read_parquet
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions
 from data_pipelines.corpora.source import OpenedSources, Place, Source
@@ -33,6 +34,7 @@ class FileFormat(NamedTuple):
 FORMATS = {
   ".txt": FileFormat(read_text),
   ".jsonl": FileFormat(read_json_lines),
+  ".ndjson": FileFormat(read_json_lines),
   ".parquet": FileFormat(read_parquet, compressible=False),
 }
 
@@ -64,17 +66,24 @@ def open_files(parts: Sequence[str], options: ReadOptions) -> OpenedSources:
   Raises:
     ValueError: a part that names no file, or a file of an unknown format.
   """
-  found: dict[str, File] = {}
+  found, passed_over = dict[str, File](), dict[str, str]()
   for part in parts:
-    for file in find_files(part, is_known):
+    named = find_files(part, is_known, options.exclude)
+    for file in named.files:
       file_format(file.name)
-      local = file.filesystem is None
-      found[os.path.realpath(file.path) if local else file.name] = file
+      found[_place(file.name)] = file
+    for path, label in named.passed_over.items():
+      passed_over[_place(path)] = label
   files = list(found.values())
   return OpenedSources(
     [FileSource(file.name, file.size, options, file) for file in files],
     lambda: _identity(files),
+    {path: passed_over[path] for path in passed_over if path not in found},
   )
+
+
+def _place(name: str) -> str:
+  return name if "://" in name else os.path.realpath(name)
 
 
 def _identity(files: Sequence[File]) -> Mapping[str, Any]:
@@ -110,7 +119,7 @@ def file_format(name: str) -> str:
 
 
 def _find_format(name: str) -> str:
-  path = pathlib.PurePosixPath(name)
+  path = pathlib.PurePosixPath(name.lower())
   suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
   last = suffixes[-1] if suffixes else ""
   if last not in FORMATS:

@@ -1,15 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Find and open files by path, folder or glob, here or in a bucket."""
+"""Open files here or in a bucket, with errors of one line."""
 
 import contextlib
 import dataclasses
-import glob
 import hashlib
 import io
-import os
-import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fsspec
@@ -63,115 +60,6 @@ class File:
       return hashlib.file_digest(raw, "sha256").digest()
 
 
-def find_files(part: str, known: Callable[[str], bool]) -> list[File]:
-  """Return the files that `part` names, in a fixed order.
-
-  Args:
-    part: a file, a glob, or a folder, as a path or as any URL of fsspec. A
-      folder stands for all known files below it, without hidden files and
-      hidden folders.
-    known: returns whether a file of this name can be read.
-
-  Raises:
-    ValueError: no file is found, or the place cannot be read.
-  """
-  found = _remote(part, known) if "://" in part else _local(part, known)
-  if not found:
-    what = "matches no file" if glob.has_magic(part) else "does not exist"
-    raise ValueError(
-      f"corpus {part} {what}; give a file, folder or glob that exists"
-    )
-  return found
-
-
-def _local(part: str, known: Callable[[str], bool]) -> list[File]:
-  path = pathlib.Path(part).expanduser()
-  with reraise_readably(part, remote=False):
-    if path.is_dir():
-      paths = [pathlib.Path(n) for n in sorted(_below(path)) if known(n)]
-      _check_folder(part, paths)
-    elif path.exists():
-      paths = [path]
-    else:
-      matches = sorted(glob.glob(str(path), recursive=True))
-      paths = [match for match in map(pathlib.Path, matches) if match.is_file()]
-    return [File(str(path), path.stat().st_size, str(path)) for path in paths]
-
-
-def _below(folder: pathlib.Path) -> Iterator[str]:
-  """Yield files below a folder; follows links and visits no folder twice."""
-  seen = set[str]()
-  walk = os.walk(folder, onerror=_raise, followlinks=True)
-  for place, folders, names in walk:
-    real = os.path.realpath(place)
-    if real in seen:
-      folders.clear()
-      continue
-    seen.add(real)
-    # Sorted, so that the same one of two links to a folder always comes first.
-    folders[:] = sorted(name for name in folders if not _is_hidden([name]))
-    yield from (
-      os.path.join(place, name) for name in names if not _is_hidden([name])
-    )
-
-
-def _raise(error: OSError) -> None:
-  raise error
-
-
-def _remote(part: str, known: Callable[[str], bool]) -> list[File]:
-  filesystem, path = open_filesystem(part)
-  with reraise_readably(part, remote=True):
-    try:
-      info = filesystem.info(path)
-    except FileNotFoundError:
-      found = _matches(filesystem, path)
-    else:
-      found = {path: info}
-      if not _is_file(info):
-        found = _remote_folder(filesystem, path.rstrip("/") + "/", known)
-        _check_folder(part, found)
-  return [
-    File(
-      filesystem.unstrip_protocol(name),
-      found[name].get("size") or 0,
-      name,
-      filesystem,
-    )
-    for name in sorted(found)
-  ]
-
-
-def _matches(filesystem: Any, pattern: str) -> dict[str, Any]:
-  """Find files by a glob; as on a local disk, `*` matches no hidden file."""
-  if not glob.has_magic(pattern):
-    return {}
-  steps = set(pattern.split("/"))
-  hidden = any(step[:1] == "." and glob.has_magic(step) for step in steps)
-  return {
-    name: info
-    for name, info in filesystem.glob(pattern, detail=True).items()
-    if _is_file(info)
-    and (hidden or not _is_hidden(set(name.split("/")) - steps))
-  }
-
-
-def _remote_folder(
-  filesystem: Any, root: str, known: Callable[[str], bool]
-) -> dict[str, Any]:
-  return {
-    name: info
-    for name, info in filesystem.find(root, detail=True).items()
-    if _is_file(info)
-    and known(name)
-    and not _is_hidden(name.removeprefix(root).split("/"))
-  }
-
-
-def _is_hidden(steps: Iterable[str]) -> bool:
-  return any(step.startswith(".") for step in steps)
-
-
 def open_filesystem(url: str) -> tuple[Any, str]:
   """Return an fsspec file system, and the path on it that `url` names.
 
@@ -191,18 +79,6 @@ def open_filesystem(url: str) -> tuple[Any, str]:
       ) from None
     except ValueError as error:
       raise ValueError(f"{url}: {first_line(error)}") from None
-
-
-def _is_file(info: dict[str, Any]) -> bool:
-  return info.get("type") == "file"
-
-
-def _check_folder(part: str, found: Any) -> None:
-  if not found:
-    raise ValueError(
-      f"corpus {part} is a folder without a file of a known format; give "
-      "another folder, or files"
-    )
 
 
 class ReadError(ValueError):

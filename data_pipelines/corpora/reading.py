@@ -50,6 +50,8 @@ class ReadOptions:
       does not count.
     skip_bad_records: count bad records instead of refusing them.
     tfds_data_dir: folder of prepared TFDS data sets; "" is TFDS's default.
+    exclude: folders, as paths or URLs, that are never text: what the command
+      itself writes.
   """
 
   documents: Literal["file", "blank_line"] = "file"
@@ -57,6 +59,7 @@ class ReadOptions:
   min_characters: Annotated[int, AtLeast(0)] = 0
   skip_bad_records: bool = False
   tfds_data_dir: str = ""
+  exclude: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     check_types(self)

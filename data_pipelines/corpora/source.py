@@ -4,6 +4,7 @@
 
 import abc
 import dataclasses
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -66,7 +67,10 @@ class OpenedSources(NamedTuple):
   Attributes:
     sources: the sources of these parts, in the order of reading.
     identity: returns what identifies their text in a manifest, without paths.
+    passed_over: what lies below the named folders and is not read, by path;
+      see `folders.Sieve`.
   """
 
   sources: Sequence[Source]
   identity: Callable[[], Mapping[str, Any]]
+  passed_over: Mapping[str, str] = types.MappingProxyType({})

@@ -3,6 +3,8 @@
 """Options of preparing, checked before anything is read or written."""
 
 import dataclasses
+import os
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from bertjax.config.fields import AtLeast, check_types
@@ -85,6 +87,14 @@ class Plan:
   vocab_size: int
   recipe: dict[str, Any]
 
+  @property
+  def passed_over(self) -> dict[str, int]:
+    """What lies in the folders of all parts and is not read, by suffix."""
+    total = Counter[str]()
+    for corpus in self.parts.values():
+      total.update(corpus.passed_over)
+    return dict(sorted(total.items()))
+
 
 def make_plan(options: Options) -> Plan:
   """Check the options, and open the corpora and the tokenizer that they name.
@@ -122,6 +132,7 @@ def _check(options: Options) -> None:
 
 
 def _corpus(spec: str, options: Options) -> Corpus:
+  output = os.path.expanduser(options.output.rstrip("/"))
   return Corpus(
     spec,
     documents=options.documents,
@@ -129,6 +140,7 @@ def _corpus(spec: str, options: Options) -> Corpus:
     text_field=options.text_field,
     min_characters=options.min_characters,
     tfds_data_dir=options.tfds_data_dir,
+    exclude=(output, f"{output}.partial"),
   )
 
 

@@ -123,6 +123,8 @@ def _write(
     plan.share, deduplicate=plan.options.deduplicate != "none"
   )
   source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
+  if passed_over := plan.passed_over:
+    source["passed_over"] = passed_over
   store = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
   entry = TokenizerEntry(

@@ -120,6 +120,11 @@ class Manifest:
     }
 
   @property
+  def passed_over(self) -> Mapping[str, int]:
+    """Files and folders beside the text that were not read, by suffix."""
+    return self.source.get("passed_over", {})
+
+  @property
   def files(self) -> Iterator[FileEntry]:
     """Every shard and index file of every split."""
     for split in self.splits.values():

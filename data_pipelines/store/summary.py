@@ -3,6 +3,7 @@
 """Summarize what a store holds, for the console of `launch.prepare`."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from data_pipelines.store.store import Store
 
@@ -32,6 +33,8 @@ class Summary:
     unknown_rate: share of the training tokens that are the unknown token.
     bytes_per_token: bytes on disk over tokens, without the report.
     counts: what was left out of the store or occurs more than once.
+    passed_over: files and folders beside the text that were not read, by
+      suffix.
     tokenizer_seconds: time spent on learning the tokenizer and on reading for
       it.
     seconds: time spent on everything else in this run.
@@ -47,6 +50,7 @@ class Summary:
   unknown_rate: float
   bytes_per_token: float
   counts: dict[str, int]
+  passed_over: Mapping[str, int]
   tokenizer_seconds: float = 0.0
   seconds: float = 0.0
   tokens_encoded: int = 0
@@ -79,6 +83,7 @@ def summarize(store: Store, *, new: bool) -> Summary:
     unknown_rate=float(counts_V[unknown] / max(int(counts_V.sum()), 1)),
     bytes_per_token=size / sum(split["tokens"] for split in splits.values()),
     counts=manifest.counts,
+    passed_over=manifest.passed_over,
   )
 
 

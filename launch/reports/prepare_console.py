@@ -10,6 +10,7 @@ import rich.console
 import rich.progress
 import rich.table
 
+from data_pipelines.corpora.folders import describe_passed_over
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from data_pipelines.rows.format_report import report_formats
@@ -165,3 +166,8 @@ def _notes(summary: Summary, store: Store) -> Iterator[str]:
   for name, count in summary.counts.items():
     if count:
       yield f"{count:,} {name_count(name)}"
+  if summary.passed_over:
+    yield (
+      f"passed over in the folders: {describe_passed_over(summary.passed_over)}"
+      "; to read such a file, convert it or give it a suffix that is known"
+    )

@@ -36,6 +36,7 @@ def collect(store: Store) -> dict[str, Any]:
       **_extension(store),
     },
     "counts": store.manifest.counts,
+    "passed_over": store.manifest.passed_over,
     "recipe": store.manifest.recipe,
     "splits": {
       # The training split is shown first.

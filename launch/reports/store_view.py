@@ -38,6 +38,10 @@ def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
     "counts": [
       (name_count(name), value)
       for name, value in sorted(numbers["counts"].items())
+    ]
+    + [
+      (f"{label}, beside the text and not read", value)
+      for label, value in numbers.get("passed_over", {}).items()
     ],
     "notes": list(find_notes(numbers)),
     "recipe": [

@@ -105,3 +105,18 @@ def test_a_model_without_tokenizer_json_is_named(corpus, tmp_path, capsys):
   shown = capsys.readouterr().out
   assert "sentencepiece has no tokenizer.json" in shown
   assert "neither a unigram nor a BPE model" in shown
+
+
+def test_console_and_report_name_what_a_folder_holds_beside_the_text(
+  corpus, tmp_path, capsys
+):
+  folder = tmp_path / "folder"
+  folder.mkdir()
+  corpus.rename(folder / "A.JSONL")
+  (folder / "b.md").write_text("no text")
+  output = tmp_path / "store"
+  prepare.run(Options(corpus=str(folder), output=str(output), vocab_size=60))
+  line = "passed over in the folders: 1 .md; to read such a file, convert it"
+  assert line in capsys.readouterr().out
+  page = (output / "report.html").read_text(encoding="utf-8")
+  assert ".md, beside the text and not read" in page

@@ -37,13 +37,13 @@ def test_line_ends_and_nuls_are_cleaned(tmp_path):
     ("{}/nothing.txt", "nothing.txt does not exist"),
     ("{}/*.txt", r"\*.txt matches no file"),
     ("{}", "is a folder without a file of a known format"),
-    ("{}/data.csv", "data.csv has no known format"),
+    ("{}/data.pdf", "data.pdf has no known format"),
     ("{}/data.parquet.gz", "data.parquet.gz has no known format"),
-    ("{}/data.*", "data.csv has no known format"),
+    ("{}/data.*", "data.pdf has no known format"),
   ],
 )
 def test_specifications_that_name_nothing_are_refused(spec, message, tmp_path):
-  (tmp_path / "data.csv").write_text("a,b\n", encoding="utf-8")
+  (tmp_path / "data.pdf").write_text("a,b\n", encoding="utf-8")
   if "parquet" in spec:
     (tmp_path / "data.parquet.gz").touch()
   with pytest.raises(ValueError, match=message):
