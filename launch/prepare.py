@@ -27,15 +27,23 @@ from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary
 from data_pipelines.tokenizers import tokenizers
 from launch import cli
+from launch.preflight import policy as policies
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle, write_record
+from launch.preflight.store import judge_rows, judge_store, measure_store
 from launch.reports import store_report
 from launch.reports.prepare_console import prepare_with_progress, show_store
 
 
-def run(options: Options) -> Summary:
-  """Make the store, print what it holds, and write its report.
+def run(options: Options, policy: Policy = DEFAULT) -> Summary:
+  """Make the store, print what it holds, write its report, and judge it.
+
+  A store that fails stands nevertheless: it can be looked at, and a run can
+  allow what failed.
 
   Raises:
     ValueError, OSError: see `data_pipelines.prepare.prepare.prepare`.
+    ValueError: a finding fails that `policy` does not allow.
   """
   console = rich.console.Console(highlight=False)
   summary = prepare_with_progress(options, console)
@@ -44,9 +52,15 @@ def run(options: Options) -> Summary:
   store = open_store(options.output)
   show_store(console, summary, store)
   report = store_report.write(store.path)
+  findings = [
+    *judge_store(measure_store(store), policy),
+    *judge_rows(store_report.read(store.path)["formats"], policy),
+  ]
+  report += write_record(store.path, findings, policy)
   if remote_store.is_remote(options.output):
     remote_store.add(store.path, report, options.output)
   console.print(f"report {report[0]}", soft_wrap=True)
+  settle(findings, policy)
   return summary
 
 
@@ -56,6 +70,7 @@ def define_flags() -> None:
   A function, because other commands call `run` and define their own flags.
   """
   _define_source_flags()
+  policies.define_flags()
   flags.DEFINE_string(
     "output",
     None,
@@ -153,7 +168,10 @@ def main(arguments: Sequence[str]) -> None:
     name: flags.FLAGS[name].value for name in sorted(names & set(flags.FLAGS))
   }
   options = config.from_mapping(Options, values)
-  run(dataclasses.replace(options, beam_options=tuple(arguments[1:])))
+  run(
+    dataclasses.replace(options, beam_options=tuple(arguments[1:])),
+    policies.from_flags(),
+  )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ LAYERS = {
   ),
   "launch": (
     {"cli", "commands", "host_memory"},
-    {"hosts", "pods", "reports", "run", "tasks"},
+    {"hosts", "pods", "preflight", "reports", "run", "tasks"},
     {"doctor", "export", "finetune", "import_weights", "plan", "predict"}
     | {"prepare", "pretrain", "rehearse"},
     {"demo", "sweep"},

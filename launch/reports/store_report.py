@@ -5,8 +5,10 @@
 Both depend only on the store's bytes: equal stores have equal reports.
 """
 
+import json
 import os
 import pathlib
+from typing import Any
 
 from bertjax import files
 from launch.reports import page
@@ -27,11 +29,23 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
   """
   # Imported here, because JAX, grain and matplotlib take seconds.
   from data_pipelines.store.store import open_store
+  from launch.preflight.findings import to_json
+  from launch.preflight.policy import Policy
+  from launch.preflight.store import judge_rows, judge_store, measure_store
   from launch.reports import samples, store_numbers, store_view
 
   store = open_store(path)
   with samples.begin(store.path) as sampled:
     numbers = store_numbers.collect(store)
+    # By the limits of the table, so that equal stores have equal reports.
+    policy = Policy()
+    numbers["findings"] = to_json(
+      [
+        *judge_store(measure_store(store), policy),
+        *judge_rows(numbers["formats"], policy),
+      ],
+      policy,
+    )
     view = store_view.make_view(numbers)
     numbers["samples"] = sampled()
   view["samples"] = store_view.show_samples(
@@ -42,3 +56,9 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
   files.write_text(paths[0], html)
   files.write_json(paths[1], numbers, sort_keys=True, allow_nan=False)
   return paths
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+  """Return the numbers of the report that `write` wrote into a store."""
+  text = (pathlib.Path(path) / JSON).read_text(encoding="utf-8")
+  return json.loads(text)

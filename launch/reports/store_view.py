@@ -9,7 +9,6 @@ from bertjax.config import flatten_fields
 from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.store.summary import name_count
 from launch.reports import store_figures
-from launch.reports.store_notes import find_notes
 
 PREFIX = "##"  # starts a WordPiece token that continues a word
 SPACE = "▁"  # starts a SentencePiece token that begins a word
@@ -43,7 +42,7 @@ def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
       (f"{label}, beside the text and not read", value)
       for label, value in numbers.get("passed_over", {}).items()
     ],
-    "notes": list(find_notes(numbers)),
+    "notes": numbers["findings"],
     "recipe": [
       (name, _show(value))
       for name, value in flatten_fields(numbers["recipe"]).items()

@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Judge a prepared store: its vocabulary, its splits and its rows."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from data_pipelines.rows.store_statistics import count_tokens
+from data_pipelines.store.store import Store
+from data_pipelines.tokenizers import tokenizers
+from launch.preflight.findings import Finding, at_most_warn, judge
+from launch.preflight.policy import Policy
+
+_TRAIN, _VALIDATION = "train", "validation"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreFigures:
+  """What a store's manifest and token counts say; no text is read.
+
+  Attributes:
+    tokens: tokens of the training split.
+    unknown_tokens: share of them that are the unknown token.
+    maskable_tokens: share of them that masking may choose.
+    fertility: tokens a word of the training split.
+    unused_vocabulary: share of the ordinary tokens that never occur.
+    documents: documents of all splits.
+    validation_tokens: tokens of the validation split; None without a split.
+    counts: counts of what preparing left out or found twice.
+  """
+
+  tokens: int
+  unknown_tokens: float
+  maskable_tokens: float
+  fertility: float
+  unused_vocabulary: float
+  documents: int
+  validation_tokens: int | None
+  counts: dict[str, int]
+
+
+def measure_store(store: Store) -> StoreFigures:
+  """Read the figures of a store from its manifest and its token counts."""
+  vocabulary = tokenizers.load(store.tokenizer_path).vocabulary()
+  counts_V = store.token_counts()
+  usage = count_tokens(counts_V, vocabulary)
+  splits = store.manifest.splits
+  held_out = splits.get(_VALIDATION)
+  return StoreFigures(
+    tokens=usage.tokens,
+    unknown_tokens=usage.unknown_rate,
+    maskable_tokens=float(
+      counts_V[~vocabulary.special_V].sum() / max(usage.tokens, 1)
+    ),
+    fertility=usage.fertility,
+    unused_vocabulary=usage.never / max(usage.ordinary, 1),
+    documents=sum(split.documents for split in splits.values()),
+    validation_tokens=held_out.tokens if held_out else None,
+    counts=store.manifest.counts,
+  )
+
+
+def judge_store(figures: StoreFigures, policy: Policy) -> list[Finding]:
+  """Judge the figures of a store, whatever it is used for."""
+  return [
+    *_judge_vocabulary(figures, policy),
+    *_judge_copies(figures, policy),
+    *_judge_validation(figures, policy),
+  ]
+
+
+def _judge_vocabulary(
+  figures: StoreFigures, policy: Policy
+) -> Iterator[Finding]:
+  share = f"{figures.unknown_tokens:.2%}"
+  yield judge(
+    "unknown_tokens",
+    figures.unknown_tokens,
+    f"{share} of the training tokens are unknown: the vocabulary lacks words "
+    "or letters of this text",
+    "learn a vocabulary from it with --tokenizer=wordpiece, or extend this one "
+    "with --extend_vocab=N",
+    policy,
+  )
+  yield judge(
+    "maskable_tokens",
+    figures.maskable_tokens,
+    f"masking may choose only {figures.maskable_tokens:.2%} of the training "
+    "tokens, so that there is little or nothing to predict",
+    "look at the text and its tokenizer; unknown tokens are never masked",
+    policy,
+  )
+  yield judge(
+    "fertility",
+    figures.fertility,
+    f"a word has {figures.fertility:.2f} tokens on average: the vocabulary is "
+    "small, or comes from another domain or language",
+    "learn a larger one with --vocab_size, or extend it with --extend_vocab=N",
+    policy,
+  )
+  yield judge(
+    "unused_vocabulary",
+    figures.unused_vocabulary,
+    f"{figures.unused_vocabulary:.1%} of the tokens of the vocabulary never "
+    "occur in the training text, so that their embeddings are not trained",
+    "learn a smaller vocabulary with --vocab_size, or one from this text",
+    policy,
+  )
+
+
+def _judge_copies(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
+  copies = figures.counts.get("duplicate_documents", 0)
+  yield judge(
+    "duplicate_documents",
+    copies / max(figures.documents, 1),
+    f"{copies:,} of {figures.documents:,} documents occur more than once",
+    "leave copies out with --deduplicate=documents",
+    policy,
+  )
+  shared = figures.counts.get("shared_documents", 0)
+  yield judge(
+    "shared_documents",
+    shared,
+    f"{shared:,} training documents are also validation documents, so that "
+    "the validation loss is partly a training loss",
+    "leave copies out with --deduplicate=documents",
+    policy,
+  )
+
+
+def _judge_validation(
+  figures: StoreFigures, policy: Policy
+) -> Iterator[Finding]:
+  tokens = figures.validation_tokens
+  yield judge(
+    "no_validation",
+    int(not tokens),
+    "there is no validation split, so that a run on this store cannot be "
+    "evaluated on unseen text",
+    "prepare it again with --validation=0.05",
+    policy,
+  )
+  if not tokens:
+    return
+  share = tokens / (tokens + figures.tokens)
+  yield judge(
+    "validation_tokens",
+    tokens,
+    f"the validation split has only {tokens:,} tokens, so that its loss is "
+    "mostly noise",
+    "prepare more text, or a larger share with --validation=0.1",
+    policy,
+  )
+  yield judge(
+    "validation_share",
+    share,
+    f"the validation split has {share:.1%} of the tokens, because whole "
+    "documents are held out",
+    "prepare more or shorter documents, or give files of their own with "
+    "--validation=FILES",
+    policy,
+  )
+
+
+def judge_rows(
+  formats: Iterable[Mapping[str, Any]], policy: Policy
+) -> Iterator[Finding]:
+  """Judge what the rows of a store would be, before an objective is chosen.
+
+  Random pairs only warn here, because a run without next-sentence prediction
+  can still use the store; a run with it judges its own rows.
+
+  Args:
+    formats: the `formats` of a store's report: for each format and length the
+      fields of the config, `efficiency` and `random_share`.
+    policy: limits and levels that the user set.
+  """
+  formats = list(formats)
+  pairs = [each for each in formats if each["next_sentence"] == "nsp"]
+  if pairs:
+    most = max(pairs, key=lambda each: each["random_share"])
+    yield at_most_warn(judge_pairs(most["random_share"], _where(most), policy))
+  else:
+    yield judge(
+      "single_document",
+      1,
+      "there is only one training document, so that next-sentence prediction "
+      "is impossible: a random partner needs a second document",
+      "set --config.objective.next_sentence=off, or prepare more documents",
+      policy,
+    )
+  least = min(formats, key=lambda each: each["efficiency"])
+  yield judge(
+    "filled_rows",
+    least["efficiency"],
+    f"in {_where(least)} only {least['efficiency']:.1%} of the positions hold "
+    "tokens",
+    "see the table of rows before you choose a sequence length",
+    policy,
+  )
+
+
+def _where(rows: Mapping[str, Any]) -> str:
+  return f"{rows['input_format']} at {rows['seq_length']} tokens"
+
+
+def judge_pairs(random_share: float, where: str, policy: Policy) -> Finding:
+  """Judge how many pairs of next-sentence prediction are random.
+
+  Args:
+    random_share: share of the pairs with a random second text.
+    where: which rows these are, in words.
+    policy: limits and levels that the user set.
+  """
+  return judge(
+    "random_pairs",
+    random_share,
+    f"{random_share:.1%} of the pairs for next-sentence prediction are random "
+    f"in {where}, because many examples have only one sentence",
+    "compare with --config.objective.next_sentence=off; if the text has no "
+    "capitals or end marks, prepare it with one sentence a line and "
+    "--sentences=lines",
+    policy,
+  )

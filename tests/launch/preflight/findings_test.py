@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+
+from launch.preflight.findings import at_most_warn, judge, to_json
+from launch.preflight.policy import Policy
+from launch.preflight.thresholds import CHECKS
+
+LEVELS = ("pass", "warn", "fail")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_each_check_passes_at_its_limit_and_not_beyond(name):
+  check = CHECKS[name]
+  sign = 1 if check.worse == "above" else -1
+  for level in ("warn", "fail"):
+    limit = getattr(check, level)
+    if limit is None:
+      continue
+    at = judge(name, limit, "text", "fix", Policy())
+    assert LEVELS.index(at.level) < LEVELS.index(level)
+    beyond = math.nextafter(limit, sign * math.inf)
+    found = judge(name, beyond, "text", "fix", Policy())
+    assert (found.level, found.threshold) == (level, limit)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_each_check_says_what_it_is_and_has_limits_in_order(name):
+  check = CHECKS[name]
+  assert check.about
+  assert check.warn is not None or check.fail is not None
+  if None not in (check.warn, check.fail):
+    assert (check.warn < check.fail) == (check.worse == "above")
+
+
+def test_a_line_has_figure_limit_and_fix():
+  found = judge("unknown_tokens", 0.5, "half is unknown", "learn", Policy())
+  assert str(found) == (
+    "half is unknown (unknown_tokens 50%, limit 20%); fix: learn"
+  )
+
+
+def test_strict_turns_a_warning_into_a_failure():
+  policy = Policy(strict=frozenset(["fertility"]))
+  assert judge("fertility", 9, "t", "f", policy).level == "fail"
+  assert judge("fertility", 1, "t", "f", policy).level == "pass"
+  assert judge("unknown_tokens", 0.1, "t", "f", policy).level == "warn"
+
+
+def test_a_figure_whose_use_is_unknown_only_warns():
+  failed = judge("random_pairs", 1.0, "t", "f", Policy())
+  assert (failed.level, at_most_warn(failed).level) == ("fail", "warn")
+  passed = judge("random_pairs", 0.5, "t", "f", Policy())
+  assert at_most_warn(passed) == passed
+
+
+def test_what_did_not_pass_is_recorded_with_what_was_allowed():
+  policy = Policy(allow=frozenset(["unknown_tokens"]))
+  findings = [
+    judge("unknown_tokens", 1.0, "t", "f", policy),
+    judge("random_pairs", 1.0, "t", "f", policy),
+    judge("fertility", 1.0, "t", "f", policy),
+  ]
+  record = to_json(findings, policy)
+  assert [(each["name"], each["allowed"]) for each in record] == [
+    ("unknown_tokens", True),
+    ("random_pairs", False),
+  ]

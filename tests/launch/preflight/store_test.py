@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from launch.preflight.policy import DEFAULT
+from launch.preflight.store import (
+  StoreFigures,
+  judge_rows,
+  judge_store,
+)
+
+SOUND = StoreFigures(
+  tokens=1_000_000,
+  unknown_tokens=0.0,
+  maskable_tokens=1.0,
+  fertility=1.2,
+  unused_vocabulary=0.01,
+  documents=100,
+  validation_tokens=50_000,
+  counts={},
+)
+ROWS = {
+  "input_format": "segment_pair",
+  "next_sentence": "nsp",
+  "seq_length": 128,
+  "efficiency": 0.99,
+  "random_share": 0.51,
+}
+
+
+def not_passed(findings):
+  return {each.name: each.level for each in findings if each.level != "pass"}
+
+
+@pytest.mark.parametrize(
+  ("change", "found"),
+  [
+    ({}, {}),
+    ({"unknown_tokens": 0.02}, {"unknown_tokens": "warn"}),
+    ({"unknown_tokens": 0.5}, {"unknown_tokens": "fail"}),
+    ({"maskable_tokens": 0.0}, {"maskable_tokens": "fail"}),
+    ({"fertility": 2.5}, {"fertility": "warn"}),
+    ({"unused_vocabulary": 0.6}, {"unused_vocabulary": "warn"}),
+    ({"counts": {"duplicate_documents": 9}}, {"duplicate_documents": "warn"}),
+    ({"counts": {"shared_documents": 1}}, {"shared_documents": "warn"}),
+    ({"validation_tokens": None}, {"no_validation": "warn"}),
+    ({"validation_tokens": 0}, {"no_validation": "warn"}),
+    ({"validation_tokens": 9_000}, {"validation_tokens": "warn"}),
+    ({"validation_tokens": 900_000}, {"validation_share": "warn"}),
+  ],
+)
+def test_only_what_is_beyond_a_limit_is_found(change, found):
+  figures = dataclasses.replace(SOUND, **change)
+  assert not_passed(judge_store(figures, DEFAULT)) == found
+
+
+@pytest.mark.parametrize(
+  ("rows", "found"),
+  [
+    ([ROWS], {}),
+    # A store whose pairs are all random still serves a run without pairs.
+    ([ROWS, ROWS | {"random_share": 1.0}], {"random_pairs": "warn"}),
+    ([ROWS, ROWS | {"efficiency": 0.5}], {"filled_rows": "warn"}),
+    ([ROWS | {"next_sentence": "off"}], {"single_document": "warn"}),
+  ],
+)
+def test_rows_only_warn_before_an_objective_is_chosen(rows, found):
+  assert not_passed(judge_rows(rows, DEFAULT)) == found
