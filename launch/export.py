@@ -34,8 +34,8 @@ from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 from launch.reports import model_card
+from launch.run.origin import CHECKPOINTS
 from launch.run.restoring import TOKENIZER
-from launch.run.resumable import CHECKPOINTS
 
 FORMATS = ("huggingface", "bundle")
 CARD = "README.md"

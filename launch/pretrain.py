@@ -35,6 +35,7 @@ from launch import cli, host_memory
 from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
 from launch.run.assembly import RunSpec, assemble
+from launch.run.origin import Past, read_past
 from launch.run.restoring import TOKENIZER
 from launch.run.resumable import Run, open_run
 
@@ -87,10 +88,15 @@ def run(
   cli.check_local_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
-  spec = multihost.run_on_all(
-    "run", lambda: assemble(config), facts=lambda spec: spec.identity
-  )
   folder = pathlib.Path(workdir)
+  past = Past(
+    *multihost.broadcast_from_first(
+      "past", lambda: list(read_past(config, folder))
+    )
+  )
+  spec = multihost.run_on_all(
+    "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
+  )
   with (
     open_run(spec, folder) as active,
     cli.Signals(preemption.make_preemption_sync()) as signals,

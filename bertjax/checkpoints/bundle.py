@@ -56,6 +56,8 @@ class Details:
     task: the head of a fine-tuned model, and what it was trained for.
     init: where fine-tuning started, "bundle" or "scratch".
     trial: settings of the fine-tuning trial that was kept.
+    origin: folder of the bundle that pre-training began with, and the digest
+      of its parameters.
     versions: versions of the packages that wrote the bundle.
   """
 
@@ -72,6 +74,7 @@ class Details:
   task: Json | None = None
   init: str | None = None
   trial: Json | None = None
+  origin: Json | None = None
   versions: Mapping[str, str] | None = None
 
   @classmethod
@@ -111,6 +114,11 @@ class BundleInfo:
   tokenizer_path: pathlib.Path
   leaves: Mapping[str, Json]
   details: Details
+
+  @property
+  def params_sha256(self) -> str:
+    """One digest of all parameters, which does not depend on the folder."""
+    return digest.sha256_of_json(self.leaves)
 
 
 def check_target(path: Path) -> None:

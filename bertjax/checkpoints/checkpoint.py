@@ -10,7 +10,7 @@ other module imports Orbax.
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -19,8 +19,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as managers
 from orbax.checkpoint import options as ocp_options
 
-from bertjax.checkpoints import digest
-from bertjax.config import CheckpointConfig, renamed
+from bertjax.checkpoints import digest, records
+from bertjax.config import CheckpointConfig
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost, shared_folder
 from bertjax.train.state import TrainState
@@ -112,44 +112,43 @@ class Checkpoints:
         f"step {step} was not saved; {self._folder} has {self.steps()}"
       )
 
-  def latest_record(self) -> dict[str, Any] | None:
-    """Return the newest record that matches its sha256, or None."""
-    for step in reversed(self.steps()):
-      try:
-        return self._sealed(step)["run"]
-      except digest.Damaged as error:
-        logger.warning("checkpoint %d: %s", step, error)
-    return None
-
   def restore(self, abstract: TrainState) -> Restored | None:
     """Return the newest checkpoint that verifies, or None without any.
 
     Damaged checkpoints that are newer are moved to `unreadable/`, and the log
-    says so.
+    says why.
 
     Args:
       abstract: the shapes, dtypes and shardings to restore into.
 
     Raises:
       ValueError: the state has other leaves than the checkpoint, or there are
-        checkpoints and none of them verifies.
+        checkpoints and none of them verifies; nothing is moved then.
+      OSError: the storage failed, which says nothing of the checkpoint.
     """
-    steps, damaged = self.steps(), []
-    for step in reversed(steps):
+    damaged: dict[int, str] = {}
+    for step in reversed(self.steps()):
       try:
         restored = self._restore(step, abstract)
       except digest.Damaged as error:
         logger.warning("checkpoint %d is damaged: %s", step, error)
-        damaged.append(step)
+        damaged[step] = str(error)
         continue
       if damaged:
-        logger.warning("restoring step %d instead", step)
         self._set_aside(damaged)
+        logger.warning(
+          "restoring step %d instead; moved steps %s to %s",
+          step,
+          sorted(damaged),
+          self._folder / UNREADABLE,
+        )
       return restored
-    if steps:
+    if damaged:
+      reasons = "; ".join(f"step {step}: {damaged[step]}" for step in damaged)
       raise ValueError(
-        f"all checkpoints in {self._folder} are damaged (steps {steps}); "
-        "delete the folder to start from scratch"
+        f"all checkpoints in {self._folder} are damaged ({reasons}); nothing "
+        "was changed there: copy them from a backup, or give another --workdir "
+        "to start from scratch"
       )
     return None
 
@@ -171,30 +170,36 @@ class Checkpoints:
     """
     steps = self.steps()
     wanted = steps if step is None else [step] if step in steps else []
+    reasons = []
     for candidate in reversed(wanted):
       try:
         sealed = self._sealed(candidate)
         params = digest.abstract(sealed["leaves"]["params"])
         trees = self._read(candidate, {"params": params}, sealed)
       except digest.Damaged as error:
-        logger.warning("checkpoint %d is damaged (%s)", candidate, error)
+        logger.warning("checkpoint %d is damaged: %s", candidate, error)
+        reasons.append(f"step {candidate}: {error}")
       else:
         return candidate, trees["params"], sealed["run"]
+    why = f" ({'; '.join(reasons)})" if reasons else ""
     raise ValueError(
       f"{self._folder} has no undamaged checkpoint"
-      f"{'' if step is None else f' of step {step}'}; it has steps {steps}"
+      f"{'' if step is None else f' of step {step}'}; it has steps {steps}{why}"
     )
 
   def _sealed(self, step: int) -> dict[str, Any]:
-    path, how = self._folder / str(step) / "record", ocp.args.JsonRestore()
-    record = _restored(path, ocp.JsonCheckpointHandler, how, sealed=True)
-    return {**record, "run": renamed.current(record["run"])}
+    """Return the record of a step on all processes, or fail on all."""
+    return multihost.run_on_all(
+      records.RECORD,
+      lambda: records.read_sealed(self._folder, step),
+      error=digest.Damaged,
+    )
 
   def _read(
     self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
   ) -> dict[str, Any]:
     trees = {
-      name: _restored_tree(self._folder / str(step) / name, tree)
+      name: _restored(self._folder / str(step) / name, tree)
       for name, tree in wanted.items()
     }
     for name, tree in trees.items():
@@ -220,7 +225,7 @@ class Checkpoints:
       sealed["run"],
     )
 
-  def _set_aside(self, steps: Iterable[int]) -> None:
+  def _set_aside(self, steps: Mapping[int, str]) -> None:
     # Moved to where Orbax does not look: it would keep them as the newest
     # checkpoints, and refuse to save the same steps again. Not deleted, because
     # the fault may be a passing one of the file system.
@@ -265,23 +270,15 @@ def read_tree(
   """
   path = pathlib.Path(folder).absolute()
   try:
-    tree = _restored_tree(path, digest.abstract(leaves, shardings))
+    tree = _restored(path, digest.abstract(leaves, shardings))
     digest.verify(tree, leaves)
   except digest.Damaged as error:
     raise ValueError(f"{path} is damaged: {error}") from error
   return tree
 
 
-def _restored_tree(path: pathlib.Path, wanted: Any) -> Any:
-  return _restored(
-    path, ocp.StandardCheckpointHandler, ocp.args.StandardRestore(wanted)
-  )
-
-
-def _restored(
-  path: pathlib.Path, handler: Any, arguments: Any, *, sealed: bool = False
-) -> Any:
-  """Read an item of a checkpoint on all processes, or fail on all.
+def _restored(path: pathlib.Path, wanted: Any) -> Any:
+  """Read the arrays of an item on all processes, or fail on all.
 
   Each process reads the shards of its devices without Orbax's barriers: if one
   process failed between two barriers, the others would wait for it forever.
@@ -297,11 +294,11 @@ def _restored(
     with (
       digest.reading(),
       ocp.Checkpointer(
-        handler(multiprocessing_options=alone), multiprocessing_options=alone
+        ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+        multiprocessing_options=alone,
       ) as checkpointer,
     ):
-      item = checkpointer.restore(path, args=arguments)
-      return digest.unseal(item) if sealed else item
+      return checkpointer.restore(path, args=ocp.args.StandardRestore(wanted))
 
   return multihost.run_on_all(path.name, read, error=digest.Damaged)
 

@@ -11,6 +11,7 @@ probability of 2⁻⁶⁴.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -25,6 +26,29 @@ from bertjax.files import first_line
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost
 
+# The content of a file is at fault: text that cannot be parsed, and whatever
+# TensorStore raises that has another code than those below.
+_OF_CONTENT = (
+  ValueError,
+  KeyError,
+  TypeError,
+  IndexError,
+  AttributeError,
+  EOFError,
+  NotImplementedError,
+)
+_OF_MISSING_FILES = (
+  FileNotFoundError,
+  NotADirectoryError,
+  IsADirectoryError,
+)
+# How TensorStore's messages begin (absl status codes).
+_UNAVAILABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "CANCELLED")
+_NOT_ALLOWED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED")
+# A network file system that is away for a while.
+_RESTARTABLE = frozenset(
+  (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENOTCONN)
+)
 _UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
 
 
@@ -93,16 +117,57 @@ class Damaged(Exception):
   """The data read is not the data that was saved."""
 
 
+class Unavailable(TimeoutError):
+  """The storage did not answer; the data may be whole."""
+
+
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-  """Raise `Damaged` for any exception of a library that reads a file."""
+  """Raise `Damaged` where a library finds that a file is not what was written.
+
+  Damage is what the content of files causes: a missing file, text that cannot
+  be parsed, and what TensorStore finds in them. Everything else says nothing of
+  the data and passes: out of memory, no permission, a mount that is gone.
+
+  Raises:
+    Damaged: the content is not what was written.
+    Unavailable: the storage did not answer, which a restart may mend.
+    OSError: TensorStore had no permission, or too little memory or disk.
+  """
   # Only the text is kept: the exception holds on to half-read arrays.
   try:
     yield
     return
   except Exception as error:
-    reason = f"{type(error).__name__}: {first_line(error)[:200]}"
-  raise Damaged(reason)
+    cause = _first_cause(error)
+    kind = _kind(cause)
+    if kind is None:
+      raise
+    reason = f"{type(cause).__name__}: {first_line(cause)[:200]}"
+  raise kind(reason)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+  """Return what a plain `Exception`, as Orbax wraps errors, was raised from."""
+  while type(error) is Exception and error.__cause__ is not None:
+    error = error.__cause__
+  return error
+
+
+def _kind(error: BaseException) -> type[Exception] | None:
+  """Return the exception to raise instead of `error`; None for itself."""
+  if isinstance(error, Damaged):
+    return None
+  if isinstance(error, OSError):
+    if isinstance(error, _OF_MISSING_FILES):
+      return Damaged
+    return Unavailable if error.errno in _RESTARTABLE else None
+  code = str(error).partition(":")[0]
+  if code in _UNAVAILABLE:
+    return Unavailable
+  if code in _NOT_ALLOWED:
+    return OSError
+  return Damaged if isinstance(error, _OF_CONTENT) else None
 
 
 def verify(tree: Any, leaves: Mapping[str, Any]) -> None:

@@ -6,7 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertjax.config import PretrainConfig, fields, renamed, to_mapping
+from bertjax.config import (
+  PretrainConfig,
+  fields,
+  flatten_fields,
+  renamed,
+  to_mapping,
+)
 from bertjax.config.model import drops
 
 logger = logging.getLogger(__name__)
@@ -16,6 +22,10 @@ _SINGLE = ("steps", "batch_size", "seed")
 # How the global batch is split changes no result (law 4), except for the
 # dropout of rbg, whose bits are drawn for each micro-batch.
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
+# Fields that one side may not know: a difference to the unknown is logged.
+_MAY_BE_UNKNOWN = frozenset({"init_from"})
+# Fields that may change and still change the numbers in `metrics.jsonl`.
+_LOGGED = ("compute.dtype", "evaluation")
 
 
 def identity(
@@ -24,17 +34,21 @@ def identity(
   store_sha256: str,
   tokenizer_sha256: str,
   rows: Sequence[Mapping[str, int]] = (),
+  init_from: str | None = "",
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
-  Mesh, remat, kernels, dtype of compute, logging, evaluation, retention and
-  the path of the store may change.
+  Mesh, remat, kernels, logging, retention and the paths of store and
+  `init_from` may change; dtype of compute and evaluation as well, which
+  `log_changes` logs.
 
   Args:
     config: config of the run.
     store_sha256: hash of the store, or of several stores together.
     tokenizer_sha256: hash of the store's tokenizer.
     rows: for each phase of a mixture, {hash of a store: its rows in a batch}.
+    init_from: digest of the parameters that the run begins with; "" for random
+      ones, None where it is not known.
   """
   values = to_mapping(config)
   shared = {name: values[name] for name in _SINGLE}
@@ -49,6 +63,8 @@ def identity(
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
     shared[f"{phase}.stores"] = dict(shares)
   shared["tokenizer"] = tokenizer_sha256
+  if init_from is not None:
+    shared["init_from"] = init_from
   free = []
   if not drops(config):
     free = ["compute.dropout_rng", *_OF_MICRO_BATCHES]
@@ -65,7 +81,7 @@ def check_identity(
   """Refuse to resume the checkpoint of another run.
 
   A field that one of the two lacks counts there as the value that runs had
-  before the field existed.
+  before the field existed. `init_from` is then not known, and is logged.
 
   Args:
     old: identity in the checkpoint, with the names of the version that wrote
@@ -94,7 +110,16 @@ def check_identity(
     before, after = (each.get(name, _before(name)) for each in (old, new))
     if before == after:
       continue
-    if name in allowed:
+    unknown = name in _MAY_BE_UNKNOWN and (name in old) != (name in new)
+    if unknown:
+      side = "checkpoint" if name in new else "start"
+      logger.warning(
+        "%s is %r, and this %s does not know its own: they are not compared",
+        name,
+        after if name in new else before,
+        side,
+      )
+    elif name in allowed:
       logger.warning("%s changes from %r to %r", name, before, after)
     else:
       refused.append((name, before, after))
@@ -107,6 +132,27 @@ def check_identity(
       f"the checkpoint here is of another run ({changes}); give another "
       f"--workdir, or accept with --config.allow_changes={names}"
     )
+
+
+def log_changes(old: Mapping[str, Any], config: PretrainConfig) -> None:
+  """Log changes that are allowed, but that change the numbers of a run.
+
+  Args:
+    old: the config in the checkpoint, as a mapping.
+    config: config of this start.
+  """
+  before, after = flatten_fields(old), flatten_fields(to_mapping(config))
+  for name, value in after.items():
+    was = before.get(name, _before(name))
+    watched = any(f"{name}.".startswith(f"{each}.") for each in _LOGGED)
+    if watched and was != value and name != "evaluation.every_steps":
+      logger.warning(
+        "%s changes from %r to %r: metrics.jsonl before and after this step "
+        "cannot be compared to the digit",
+        name,
+        was,
+        value,
+      )
 
 
 def _before(name: str) -> Any:

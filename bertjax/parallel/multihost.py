@@ -26,6 +26,8 @@ Facts = Mapping[str, Any]
 # dead host is found by its heartbeat long before.
 TIMEOUT_SECONDS = 600.0
 _MAX_SHOWN = 5
+# What a failure is on all processes if it is on one; the first that is found.
+_KINDS = {"timeout": TimeoutError, "system": OSError}
 _call_numbers = itertools.count()
 
 
@@ -100,20 +102,26 @@ def run_on_all(
   Raises:
     error: `make` failed on at least one process; the message has the messages
       of all processes that failed.
+    OSError: it failed by an `OSError` on one of them, and `error` is no
+      `ValueError`: the cause is then the system and not the data.
     ValueError: facts differ; the message names them and the processes.
-    TimeoutError: a process did not answer.
+    TimeoutError: a process did not answer, or `make` raised this.
   """
   if process_count() == 1:
     return make()
-  result, failure = None, ""
+  result, failure, kind = None, "", ""
   try:
     result = make()
   except (error, OSError) as caught:
     failure = str(caught) or type(caught).__name__
+    kind = _kind_of(caught, error)
   own_facts = {} if failure else facts(result)  # pyright: ignore[reportArgumentType]
-  answers = all_gather(topic, {"failure": failure, "facts": own_facts})
+  answers = all_gather(
+    topic, {"failure": failure, "kind": kind, "facts": own_facts}
+  )
   if message := _join_failures([each["failure"] for each in answers]):
-    raise error(message)
+    kinds = {each["kind"] for each in answers}
+    raise next((_KINDS[k] for k in _KINDS if k in kinds), error)(message)
   if message := describe_differences([each["facts"] for each in answers]):
     raise ValueError(f"{topic}: {message}")
   return result  # pyright: ignore[reportReturnType]
@@ -128,7 +136,7 @@ def broadcast_from_first(topic: str, make: Callable[[], T]) -> T:
   Raises:
     ValueError: `make` raised a `ValueError` or an `OSError`, which process 0
       raises as it is.
-    TimeoutError: process 0 did not answer.
+    TimeoutError: process 0 did not answer, or `make` raised this.
   """
   if process_count() == 1:
     return make()
@@ -136,12 +144,13 @@ def broadcast_from_first(topic: str, make: Callable[[], T]) -> T:
   if not is_first():
     answer = json.loads(kv_get(key))
     if "failure" in answer:
-      raise ValueError(answer["failure"])
+      raise _KINDS.get(answer["kind"], ValueError)(answer["failure"])
     return answer["value"]
   try:
     value = make()
   except (ValueError, OSError) as error:
-    kv_set(key, json.dumps({"failure": str(error)}))
+    kind = _kind_of(error, ValueError)
+    kv_set(key, json.dumps({"failure": str(error), "kind": kind}))
     raise
   kv_set(key, json.dumps({"value": value}))
   return value
@@ -255,6 +264,14 @@ def _collect(key: str, seconds: float) -> str:
   if missing:
     return json.dumps(f"no answer from {_name_processes(missing)}")
   return f"[{','.join(values)}]"
+
+
+def _kind_of(caught: Exception, error: type[Exception]) -> str:
+  """Return the name in `_KINDS`, or "" where all processes raise `error`."""
+  if isinstance(caught, TimeoutError):
+    return "timeout"
+  is_system = isinstance(caught, OSError) and not isinstance(caught, error)
+  return "system" if is_system and not issubclass(error, ValueError) else ""
 
 
 def _join_failures(failures: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from bertjax.train.program import Program, make_program
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
+from launch.run.origin import Origin, Past, find_origin
 from launch.run.phase import PhaseRun, make_phase
 from launch.run.resolve import Resolved, resolve
 from launch.run.stores import OpenStores, open_stores
@@ -32,6 +33,7 @@ _FREE_FIELDS = frozenset(
     "position_init",
   )
 )
+_NO_PAST = Past()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class RunSpec:
     phases: one, or two of different shapes.
     program: model, mesh and optimizer, and the steps made of them.
     identity: fields that a resumed run must share.
-    origin: the bundle to continue from, or None.
+    origin: what the parameters of step 0 are.
   """
 
   given: PretrainConfig
@@ -54,7 +56,7 @@ class RunSpec:
   phases: tuple[PhaseRun, ...]
   program: Program
   identity: Mapping[str, Any]
-  origin: bundle.BundleInfo | None
+  origin: Origin
 
   @property
   def config(self) -> PretrainConfig:
@@ -77,8 +79,13 @@ class RunSpec:
     )
 
 
-def assemble(config: PretrainConfig) -> RunSpec:
+def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
   """Open, check and build everything; compile nothing, write nothing.
+
+  Args:
+    config: as the user gave it.
+    past: what the workdir knows; a run that has a checkpoint does not need the
+      bundle of `init_from`.
 
   Raises:
     ValueError: the user's mistake, in one line.
@@ -86,11 +93,10 @@ def assemble(config: PretrainConfig) -> RunSpec:
   stores = open_stores(config)
   tokenizer = tokenizers.load(stores.first.tokenizer_path)
   stores.first.check_tokenizer(tokenizer.sha256)
-  origin = None
-  if config.init_from:
-    origin = bundle.read_pretrained(config.init_from)
-    _check_origin(origin, config.model, stores.first)
-  resolved = resolve(config, stores, origin and origin.model, jax.devices())
+  origin = find_origin(config, past)
+  if origin.info is not None:
+    _check_origin(origin.info, config.model, stores.first)
+  resolved = resolve(config, stores, origin.model, jax.devices())
   phases = tuple(make_phase(phase, stores) for phase in resolved.phases)
   counts_V = stores.mixture.token_counts(config.batch_size)
   return RunSpec(
@@ -104,6 +110,7 @@ def assemble(config: PretrainConfig) -> RunSpec:
       store_sha256=stores.mixture.sha256,
       tokenizer_sha256=tokenizer.sha256,
       rows=stores.rows_by_hash([phase.rows for phase in phases]),
+      init_from=origin.sha256,
     ),
     origin=origin,
   )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bertjax import files
-from bertjax.checkpoints import bundle, resize, transfer
+from bertjax.checkpoints import bundle, records, resize, transfer
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import identity
 from bertjax.model.parameters import POOLER
@@ -20,6 +20,12 @@ from bertjax.train.state import TrainState
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
 from launch.run.assembly import RunSpec
+from launch.run.origin import (
+  CHECKPOINTS,
+  describe_origin,
+  identity_in,
+  origin_in,
+)
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer"
@@ -32,11 +38,15 @@ class Start(NamedTuple):
     state: input of the first step.
     record: record that was saved with the state; {} for a new run.
     pooler_trained: whether a pair loss has reached the pooler.
+    origin: path and digest of the bundle that the run began with, or {}.
+    identity: what a later start must share.
   """
 
   state: TrainState
   record: Mapping[str, Any]
   pooler_trained: bool
+  origin: Mapping[str, str]
+  identity: Mapping[str, Any]
 
 
 def restore(
@@ -48,17 +58,34 @@ def restore(
     ValueError: the checkpoints in `folder` are of another run, or no bundle
       can be read from `init_from`.
   """
-  before = checkpoints.latest_record()
+  before = multihost.broadcast_from_first(
+    "record", lambda: records.read_newest_record(folder / CHECKPOINTS)
+  )
   if before is not None:
     identity.check_identity(
-      before["identity"], spec.identity, allow_changes=spec.config.allow_changes
+      identity_in(before),
+      spec.identity,
+      allow_changes=spec.config.allow_changes,
     )
+    identity.log_changes(before["config"], spec.config)
   multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
   restored = checkpoints.restore(spec.program.abstract_state())
   if restored is None:
-    return Start(_make_state(spec), {}, _is_pooler_trained(spec, {}))
+    return Start(
+      _make_state(spec),
+      {},
+      _is_pooler_trained(spec, {}),
+      describe_origin(spec.origin),
+      spec.identity,
+    )
   state, record = restored
-  return Start(state, record, _is_pooler_trained(spec, record))
+  return Start(
+    state,
+    record,
+    _is_pooler_trained(spec, record),
+    origin_in(record),
+    _continued(spec.identity, identity_in(record)),
+  )
 
 
 def keep_tokenizer(
@@ -79,12 +106,21 @@ def _write(spec: RunSpec, folder: pathlib.Path) -> None:
   )
 
 
+def _continued(
+  new: Mapping[str, Any], old: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Return the identity of a resumed run: its origin is the old one."""
+  rest = {name: new[name] for name in new if name != "init_from"}
+  return rest | {name: old[name] for name in old if name == "init_from"}
+
+
 def _make_state(spec: RunSpec) -> TrainState:
   """Return the state of step 0, with the parameters of `init_from` if given."""
   state = spec.program.make_state()
-  origin = spec.origin
-  if origin is None:
+  if not spec.origin.path:
     return state
+  # A checkpoint was there when the run was assembled, and is gone.
+  origin = spec.origin.info or bundle.read_pretrained(spec.origin.path)
   before = resize.shapes_before(state.params, origin.model.vocab_size)
   params = resize.resize_embeddings(
     bundle.load_params(origin, like=before),
@@ -99,4 +135,5 @@ def _is_pooler_trained(spec: RunSpec, record: Mapping[str, Any]) -> bool:
     return True
   if record:
     return record["pooler_trained"]
-  return spec.origin is not None and spec.origin.details.pooler_trained
+  origin = spec.origin.info
+  return origin is not None and origin.details.pooler_trained

@@ -20,11 +20,11 @@ from bertjax.train.state import TrainState
 from data_pipelines.rows.pipeline import train_iterator
 from launch.run import console
 from launch.run.assembly import RunSpec
+from launch.run.origin import CHECKPOINTS
 from launch.run.phase import PhaseRun
 from launch.run.restoring import CONFIG, Start, restore
 from launch.run.validation import Validation
 
-CHECKPOINTS = "checkpoints"
 PROFILE = "profile"
 
 
@@ -54,7 +54,7 @@ class Run:
     self._spec = spec
     self._folder = folder
     self._checkpoints = checkpoints
-    self._pooler_trained = start.pooler_trained
+    self._start = start
     self._phase = spec.phase(step)
     self.state = start.state
     self._writer = writers.MetricsWriter(
@@ -114,13 +114,18 @@ class Run:
   def details(self, step: int) -> Details:
     """Return the details of a bundle of step `step`."""
     return Details(
-      config=to_mapping(self._spec.config),
+      config={
+        **to_mapping(self._spec.config),
+        # A resumed run may name another path.
+        "init_from": self._start.origin.get("path", ""),
+      },
       step=step,
       tokens=self._writer.tokens,
       evaluation=dict(self._validation.hook.values),
       **self._spec.describe_stores(),
       tokenizer_sha256=self._spec.identity["tokenizer"],
-      pooler_trained=self._pooler_trained,
+      pooler_trained=self._start.pooler_trained,
+      origin=self._start.origin or None,
     )
 
   def describe_start(self) -> None:
@@ -149,7 +154,7 @@ class Run:
   def _save(self, state: TrainState, step: int) -> None:
     record = {
       **self.details(step).to_json(),
-      "identity": dict(self._spec.identity),
+      "identity": dict(self._start.identity),
       "pipeline": self._memo(step - self._phase.start),
       "hooks": hooks.take_snapshots(self.hooks),
     }

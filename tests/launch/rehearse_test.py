@@ -263,6 +263,8 @@ def test_processes_agree_or_all_get_the_error(agreed):
     assert told["alike"] == number
     assert told["fault"] == "ValueError: process 1: no store"
     assert told["disk"] == "ValueError: process 1: no disk"
+    assert told["disk and data"] == "OSError: process 1: no disk"
+    assert told["late"] == "TimeoutError: process 1: late"
     assert told["all fault"] == "ValueError: bad"
     assert told["facts"].startswith(
       "ValueError: x: processes differ: it is 0 on processes 0-1, 1 on process "

@@ -70,6 +70,16 @@ def agree(folder):
     "disk": outcome(
       lambda: multihost.run_on_all("x", lambda: fail_on(1, OSError("no disk")))
     ),
+    "disk and data": outcome(
+      lambda: multihost.run_on_all(
+        "x", lambda: fail_on(1, OSError("no disk")), error=KeyError
+      )
+    ),
+    "late": outcome(
+      lambda: multihost.run_on_all(
+        "x", lambda: fail_on(1, TimeoutError("late"))
+      )
+    ),
     "all fault": outcome(
       lambda: multihost.run_on_all("x", lambda: fail_on(me, ValueError("bad")))
     ),

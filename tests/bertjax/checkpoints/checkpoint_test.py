@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from bertjax.checkpoints import checkpoint
+from bertjax.checkpoints import checkpoint, records
 from bertjax.config import CheckpointConfig, MeshConfig
 from bertjax.parallel import multihost
 from bertjax.parallel.mesh import make_mesh
@@ -184,6 +184,41 @@ def test_all_processes_are_told_of_a_record_that_one_cannot_read(
   assert "does not match its sha256" in fault
 
 
+@pytest.mark.parametrize("error", [MemoryError(), PermissionError("mount")])
+def test_what_the_system_lacks_moves_no_checkpoint(
+  saved, start, monkeypatch, error
+):
+  def fail(*_, **__):
+    raise error
+
+  store = open_again(saved)
+  with monkeypatch.context() as patch:
+    patch.setattr(checkpoint.ocp.Checkpointer, "restore", fail)
+    with pytest.raises(type(error)):
+      store.restore(start)
+    with pytest.raises(type(error)):
+      store.read_params()
+  assert not (saved / checkpoint.UNREADABLE).exists()
+  restored = store.restore(start)
+  store.close()
+  assert restored is not None
+  assert restored.record == {"memo": 6}
+
+
+def test_a_step_under_another_name_is_not_that_step(saved, start, caplog):
+  (saved / "6").rename(saved / "8")
+  assert records.read_newest_record(saved) == {"memo": 4}
+  store = open_again(saved)
+  restored = store.restore(start)
+  assert restored is not None
+  assert restored.record == {"memo": 4}
+  assert "checkpoint 8 is damaged: its record is that of step 6" in caplog.text
+  assert f"moved steps [8] to {saved}/{checkpoint.UNREADABLE}" in caplog.text
+  store.save(at(6, start), 6, {"memo": 6})
+  store.close()
+  assert records.read_newest_record(saved) == {"memo": 6}
+
+
 def test_an_uncommitted_step_does_not_exist(saved, start):
   (saved / "6" / "commit_success.txt").unlink()
   (saved / "8").mkdir()
@@ -203,8 +238,11 @@ def test_nothing_whole_is_an_error_and_moves_nothing(saved, start):
     path.write_bytes(b"")
   for _ in range(2):
     store = open_again(saved)
-    with pytest.raises(ValueError, match="all checkpoints in "):
+    with pytest.raises(ValueError, match="all checkpoints in ") as told:
       store.restore(start)
+    assert "step 6: ValueError: DATA_LOSS" in str(told.value)
+    assert "step 2: " in str(told.value)
+    assert "delete" not in str(told.value)
     assert store.steps() == [2, 4, 6]
     store.close()
 

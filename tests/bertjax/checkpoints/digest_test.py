@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Digests: blind to the mesh, and to nothing else."""
 
+import errno
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,3 +75,57 @@ def test_a_difference_is_told_to_all_processes(monkeypatch, array):
   ((compare, error),) = told
   with pytest.raises(error, match="a does not match its digest"):
     compare()
+
+
+def wrapped(error):
+  """As Orbax raises what TensorStore raises while it reads an array."""
+  try:
+    raise Exception("Encountered error while reading array index") from error
+  except Exception as outer:
+    return outer
+
+
+def raised_while_reading(error):
+  with pytest.raises(Exception) as caught, digest.reading():  # noqa: PT011
+    raise error
+  return caught.value
+
+
+@pytest.mark.parametrize(
+  "error",
+  [
+    FileNotFoundError("record/metadata"),
+    ValueError("DATA_LOSS: Error reading manifest"),
+    ValueError("NOT_FOUND: Error opening driver"),
+    ValueError("Error opening the driver"),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "invalid"),
+    KeyError("tree_metadata"),
+    wrapped(ValueError("FAILED_PRECONDITION: truncated stream")),
+  ],
+)
+def test_what_files_contain_can_be_damage(error):
+  found = raised_while_reading(error)
+  assert type(found) is digest.Damaged
+  assert "Encountered" not in str(found), "the cause is told"
+
+
+@pytest.mark.parametrize(
+  ("error", "kind"),
+  [
+    (MemoryError(), MemoryError),
+    (PermissionError("no"), PermissionError),
+    (TimeoutError("late"), TimeoutError),
+    (RuntimeError("bug"), RuntimeError),
+    (OSError(errno.ESTALE, "stale"), digest.Unavailable),
+    (OSError(errno.EIO, "io"), digest.Unavailable),
+    (ValueError("UNAVAILABLE: no server"), digest.Unavailable),
+    (wrapped(ValueError("DEADLINE_EXCEEDED: late")), digest.Unavailable),
+    (ValueError("RESOURCE_EXHAUSTED: no memory"), OSError),
+    (wrapped(ValueError("PERMISSION_DENIED: open")), OSError),
+    (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"), OSError),
+  ],
+)
+def test_what_the_system_lacks_is_no_damage(error, kind):
+  found = raised_while_reading(error)
+  assert type(found) is kind
+  assert isinstance(digest.Unavailable(), TimeoutError), "a restart may help"

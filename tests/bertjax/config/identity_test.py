@@ -7,15 +7,23 @@ import logging
 
 import pytest
 
-from bertjax.config import ComputeConfig, MeshConfig, PretrainConfig, fields
-from bertjax.config.identity import check_identity, identity
+from bertjax.config import (
+  ComputeConfig,
+  MeshConfig,
+  PretrainConfig,
+  fields,
+  to_mapping,
+)
+from bertjax.config.identity import check_identity, identity, log_changes
 from tests.testing.configs import replaced
 
 CONFIG = PretrainConfig()
 
 
-def of(config, store="a" * 64, tokenizer="b" * 64):
-  return identity(config, store_sha256=store, tokenizer_sha256=tokenizer)
+def of(config, store="a" * 64, tokenizer="b" * 64, **settings):
+  return identity(
+    config, store_sha256=store, tokenizer_sha256=tokenizer, **settings
+  )
 
 
 def changed(path, value):
@@ -59,6 +67,38 @@ def test_how_it_is_computed_changes_freely():
     log_every_steps=1,
   )
   check_identity(of(CONFIG), of(other), allow_changes="")
+
+
+def test_what_the_numbers_depend_on_changes_with_a_warning(caplog):
+  """A float32 run that goes on in bfloat16 writes other digits."""
+  old = to_mapping(changed("compute.dtype", "float32"))
+  log_changes(old, CONFIG)
+  log_changes(old, changed("log_every_steps", 7))
+  assert not caplog.text
+  log_changes(old, changed("compute.dtype", "bfloat16"))
+  assert "compute.dtype changes from 'float32' to 'bfloat16'" in caplog.text
+  log_changes(old, changed("evaluation.mask_rate", 0.4))
+  assert "evaluation.mask_rate changes from 0.15 to 0.4" in caplog.text
+
+
+def test_a_run_keeps_the_parameters_it_began_with():
+  """The path may change, the digest may not."""
+  one, other = (of(CONFIG, init_from=letter * 64) for letter in "de")
+  check_identity(one, one, allow_changes="")
+  for old, new in ((one, other), (one, of(CONFIG)), (of(CONFIG), one)):
+    with pytest.raises(ValueError, match=r"init_from: '.*' → '"):
+      check_identity(old, new, allow_changes="")
+    check_identity(old, new, allow_changes="init_from")
+
+
+def test_an_origin_that_one_side_does_not_know_is_logged(caplog):
+  known, unknown = of(CONFIG, init_from="d" * 64), of(CONFIG, init_from=None)
+  check_identity(unknown, unknown, allow_changes="")
+  assert not caplog.text
+  check_identity(unknown, known, allow_changes="")
+  assert "this checkpoint does not know its own" in caplog.text
+  check_identity(known, unknown, allow_changes="")
+  assert "this start does not know its own" in caplog.text
 
 
 def made(rate, accumulation, dropout_rng):
@@ -115,7 +155,7 @@ def test_a_second_phase_is_part_of_it():
       check_identity(old, new, allow_changes="")
 
 
-FIELDS = sorted(set(of(CONFIG)) - {"store", "tokenizer"})
+FIELDS = sorted(set(of(CONFIG)) - {"store", "tokenizer", "init_from"})
 
 
 @pytest.mark.parametrize("name", FIELDS)
