@@ -5,6 +5,7 @@ import heapq
 import inspect
 import random
 import textwrap
+import timeit
 
 import pytest
 
@@ -43,6 +44,17 @@ def test_hard_wraps_are_undone():
     "“Stop!” — she cried.",
     "Visit example.com/index.html or call foo.bar(baz).",
     "la fin. écrite en minuscules",
+    "I do not . . . know.",
+    "Contents . . . . . . 12",
+    "Introduction ............ 7",
+    "“Wait…” he said.",
+    "« Bonjour ! » dit-il.",
+    "»Wer da?« fragte er.",
+    "Am 3. Oktober 1990 wurde gefeiert.",
+    "Im 19. Jahrhundert war das anders.",
+    "Vgl. Abb. 3 und Tab. 4 der Fa. Müller mit ca. 50 Leuten.",
+    "La Sra. López vive en EE. UU. desde 1990.",
+    "Это написал проф. Иванов, см. рис. 5 и табл. 2.",
   ],
 )
 def test_one_sentence_stays_one(text):
@@ -61,18 +73,101 @@ def test_one_sentence_stays_one(text):
     ["No.", "Never.", "He said no.", "They agreed."],
     ["See chapter 3.", "42 is the answer."],
     ["यह पहला वाक्य है।", "यह दूसरा है।"],
+    ["He waited. . . .", "Then he left."],
+    ["Well! ! !", "Yes? ?", "No"],
+    ["It ended.", "...And then it began."],
+    ["« Bonjour. »", "Il partit."],
+    ["„Gut.“", "Er ging.", "»Ja.«", "Er kam."],
+    ["She saw room 3.", "Then she left, and then he."],
   ],
 )
 def test_two_sentences_are_split(parts):
   assert sentences.split(" ".join(parts)) == parts
 
 
-def test_ideographic_marks_need_no_space():
-  assert sentences.split("今日は晴れ。「本当？」そうです！") == [
-    "今日は晴れ。",
-    "「本当？」",
-    "そうです！",
+@pytest.mark.parametrize(
+  "parts",
+  [
+    ["今日は晴れ。", "「本当？」", "そうです！"],
+    ["什么！？", "你说什么！！！", "他走了。。。"],
+    ['"今天很好。"', "然后他走了。"],
+    ["他说：'好。'", '"明天好。', '后天好。"', "他走了。"],
+    ["“今天。”", "然后『行こう。』", "と"],
+    ["今天。", "“明天好。", "后天好。”"],
+    ["የመጀመሪያው ነው።", "ሁለተኛው ነው።"],
+    ["ပထမ။", "ဒုတိယ။"],
+    ["ទីមួយ។", "ទីពីរ៕"],
+    ["यह पहला है।", "यह दूसरा है॥१२॥", "तीसरा"],
+    ["پہلا جملہ۔", "دوسرا جملہ۔"],
+    ["Առաջինը։", "Երկրորդը։"],
+  ],
+)
+def test_marks_that_only_end_sentences_need_no_space(parts):
+  assert sentences.split("".join(parts)) == parts
+
+
+def test_german_sentences_end_where_they_end():
+  text = (
+    "Am 3. Oktober 1990 wurde gefeiert. Im 19. Jahrhundert war das anders. "
+    "Vgl. Abb. 3 und Tab. 4. Die Fa. Müller hat ca. 50 Leute. Das ist schön."
+  )
+  assert [len(s) for s in sentences.split(text)] == [34, 34, 56, 14]
+
+
+def test_a_text_without_capitals_has_sentences():
+  parts = [
+    "go home.",
+    "it was late!",
+    "so i went, e.g. to bed . . . in the end.",
+    "she came.",
+    '"why?" he asked.',
+    "who was that?!",
+    "i do not know... not a bit.",
   ]
+  assert sentences.split(" ".join(parts)) == parts
+  # Somewhere else a small letter never starts a sentence.
+  assert (
+    sentences.split("The end. written small. " * 9)
+    == ["The end. written small."] * 9
+  )
+
+
+def test_every_sentence_has_a_letter_where_marks_follow_each_other():
+  text = "He went . . . . on. . . . Why? ? ? “No…” . . . ! He! ! “Ah . . .” Oh."
+  for sentence in sentences.split(text):
+    assert any(map(str.isalnum, sentence)), sentence
+
+
+@pytest.mark.parametrize(
+  "unit",
+  [
+    "J. A. Brown, K. L. ",
+    ". ",
+    '."',
+    ". (",
+    '。"',
+    "॥ 1 ",
+    "a. ",
+    "im 3. Mai ",
+    " \n",
+    "...A",
+    "». ",
+  ],
+)
+def test_time_is_linear(unit):
+  sizes = (1 << 15, 1 << 17)
+  times = []
+  for size in sizes:
+    text = "x" + unit * (size // len(unit))
+    times.append(
+      min(
+        timeit.repeat(
+          lambda text=text: sentences.split(text), number=1, repeat=3
+        )
+      )
+    )
+  # Four times the text; sixteen times the time would be quadratic.
+  assert times[1] < 9 * times[0] + 0.01
 
 
 def test_lists_headings_verse_and_tables_keep_their_lines():
@@ -130,7 +225,7 @@ def assert_lossless(text):
 
 def test_no_character_is_lost_or_moved():
   rng = random.Random(0)
-  alphabet = "aB3 .!?…。」 \n\n\t\"'“”()-*—é中\u3000\u00a0"
+  alphabet = "aB3 .!?…。」」।॥ \n\n\t\"'“”«»()-*—é中か\u3000\u00a0"
   for _ in range(2000):
     assert_lossless("".join(rng.choices(alphabet, k=rng.randrange(120))))
   for module in (argparse, heapq, textwrap):
