@@ -112,7 +112,7 @@ class TaskData:
     name: name of the data, such as the stem of a file's name.
     labels: name of each class; empty where outputs are not classes.
     pair: whether an example is a pair of texts.
-    splits: "train", "dev" and "test".
+    splits: "train", "dev" and, unless it has no labels, "test".
   """
 
   name: str

@@ -78,6 +78,7 @@ def load_data(
   checks.check_config(config, kind.task, encoder, tokenizer.vocab_size)
   checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
   data = kind.read(config.task, tokenizer, config.seq_length)
+  checks.check_pairs(data.pair, encoder)
   return data, tokenizer.sha256
 
 
@@ -89,10 +90,10 @@ def _report(
     scores = result.diverged
   else:
     metric = task.metrics[0]
-    scores = (
-      f"dev {result.dev[metric]:.4f}, test {result.test[metric]:.4f} (best at "
-      f"step {result.best_step})"
-    )
+    scores = f"dev {result.dev[metric]:.4f}"
+    if result.test:
+      scores += f", test {result.test[metric]:.4f}"
+    scores += f" (best at step {result.best_step})"
   spent = f"{seconds:.1f} s" if seconds else "done before"
   print(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}", flush=True)
 

@@ -102,7 +102,7 @@ def answer(
       "model that was fine-tuned on single texts"
     )
   tokenizer = tokenizers.load(finetuned.tokenizer_path)
-  features = encode_texts(tokenizer, texts, None, head.seq_length)
+  features = encode_texts(tokenizer, texts, None, head.seq_length).features
   outputs_of = jax.jit(
     lambda params, rows: finetuned.model.apply(
       {"params": params}, rows, deterministic=True

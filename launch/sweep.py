@@ -97,8 +97,8 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
   Raises:
     ValueError: a field of the config cannot be used.
   """
-  data = config.pretrain.data
-  if not data.store and not data.stores:
+  source = config.pretrain.data
+  if not source.store and not source.stores:
     raise ValueError(
       "--config.pretrain.data.store is not given; give a folder that "
       "launch.prepare wrote"
@@ -115,9 +115,14 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
     data=dataclasses.replace(run.data, max_packs=packs),
     phase2=dataclasses.replace(run.phase2, max_packs=packs2),
   )
-  finetune.load_data(
+  data, _ = finetune.load_data(
     config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
   )
+  if "test" not in data.splits:
+    raise ValueError(
+      "the arms of a study are compared on test, and the task has no labeled "
+      "one; give --config.finetune.task.test or a test_rate above 0"
+    )
   # Seeds may be added, and arms differ in the objective.
   shared = {
     name: value

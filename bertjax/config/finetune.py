@@ -33,7 +33,8 @@ def _has_header(task: Any, _: Any) -> bool:
 
 
 def _draws(task: Any, _: Any) -> bool:
-  held_out = _is_table(task) and not (task.dev and task.test)
+  has_test = task.test or not task.test_rate
+  held_out = _is_table(task) and not (task.dev and has_test)
   return held_out or task.labels_per_class > 0
 
 
@@ -42,8 +43,9 @@ class TaskConfig:
   """The labeled texts of a task, and how many of them are trained on."""
 
   kind: Literal["stdlib", "table"] = "stdlib"
-  # Paths of tables: .csv, .tsv or .jsonl. Without `dev` or `test`, a share of
-  # the training rows of every label (`dev_rate`, `test_rate`) is held out.
+  # Paths of tables: .csv, .tsv, .txt (as .tsv) or .jsonl. Without `dev` or
+  # `test`, a share of the texts of every label (`dev_rate`, `test_rate`) is
+  # held out of train.
   train: Annotated[str, _OfTable] = ""
   dev: Annotated[str, _OfTable] = ""
   test: Annotated[str, _OfTable] = ""
@@ -63,13 +65,20 @@ class TaskConfig:
       lambda own, _: _is_table(own) and not own.dev,
     ),
   ] = 0.1
+  # 0 without `test` scores dev alone.
   test_rate: Annotated[
-    HeldOut,
+    Rate,
     ReadWhen(
       "{0}kind=table and no {0}test",
       lambda own, _: _is_table(own) and not own.test,
     ),
   ] = 0.2
+  # The label of rows without one, beside the empty label; such rows are errors
+  # unless the whole test table has no label. "" knows the empty one only.
+  unlabeled: Annotated[str, _OfTable] = "-1"
+  # Leave out and count rows that cannot be used; otherwise the first of them
+  # is an error.
+  skip_bad_rows: Annotated[bool, _OfTable] = False
   # The classes are this many packages of the standard library, largest first.
   num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
   # Training examples of each class; 0 takes all.

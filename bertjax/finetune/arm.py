@@ -30,7 +30,7 @@ from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import POOLER, heads
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
-from bertjax.trials.markdown import markdown
+from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.store import Trial, TrialStore
 
@@ -166,13 +166,13 @@ class Arm:
       self.steps,
       make_mesh(self.config.mesh),
     )
-    dev, test = (
-      make_split(
-        self.data.splits[name].evaluation(self.config.evaluation_batch_size),
-        programs,
+    splits = {
+      name: make_split(
+        split.evaluation(self.config.evaluation_batch_size), programs
       )
-      for name in ("dev", "test")
-    )
+      for name, split in self.data.splits.items()
+      if name != "train"
+    }
     train = self.data.splits["train"]
 
     def training_batch(seed: int, step: int) -> Batch:
@@ -186,8 +186,8 @@ class Arm:
       if self.init == "bundle"
       else programs.initialize,
       train=training_batch,
-      dev=dev,
-      test=test,
+      dev=splits["dev"],
+      test=splits.get("test"),
       steps=self.steps,
     )
 
@@ -259,8 +259,9 @@ def table(arms: list[ArmResult], task: FinetuneTask) -> str:
         arm.init,
         f"{arm.scores.learning_rate:g}",
         *(
-          str(arm.scores.summary(split, score))
+          cell(vars(summary) if summary else None)
           for split, score in task.columns.values()
+          for summary in (arm.scores.summary(split, score),)
         ),
       ]
       for arm in arms

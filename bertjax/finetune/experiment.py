@@ -46,7 +46,7 @@ class ExperimentResult(JsonResult):
     seeds: seeds of the runs, in the order of all values.
     best_steps: the best step of each run.
     dev: {score: summary over the seeds} on dev.
-    test: {score: summary over the seeds} on test.
+    test: {score: summary over the seeds} on test; empty without a test split.
   """
 
   learning_rate: float
@@ -57,9 +57,9 @@ class ExperimentResult(JsonResult):
   dev: Mapping[str, Summary]
   test: Mapping[str, Summary]
 
-  def summary(self, split: str, score: str) -> Summary:
-    """Return the summary of a score of "dev" or "test"."""
-    return {"dev": self.dev, "test": self.test}[split][score]
+  def summary(self, split: str, score: str) -> Summary | None:
+    """Return the summary of a score of "dev" or "test"; None without test."""
+    return {"dev": self.dev, "test": self.test}[split].get(score)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ class TrialInputs:
       consumes it.
     train: (seed, step) → global training batch.
     dev: split that chooses the parameters and the learning rate.
-    test: split that is only reported.
+    test: split that is only reported; None if the data have none.
     steps: number of steps of a trial.
   """
 
@@ -38,7 +38,7 @@ class TrialInputs:
   start: Callable[[int], TrainState]
   train: Callable[[int, int], Batch]
   dev: Split
-  test: Split
+  test: Split | None
   steps: int
 
 
@@ -49,7 +49,7 @@ class TrialResult(JsonResult):
   Attributes:
     best_step: number of steps after which these parameters were kept.
     dev: their scores on dev.
-    test: their scores on test.
+    test: their scores on test; empty without a test split.
     train_loss: mean loss over the last tenth of the steps.
     curve: the `step` of every evaluation, with its scores on dev.
   """
@@ -115,7 +115,9 @@ def run_trial(
   result = TrialResult(
     best_step=best.step,
     dev=best.scores,
-    test=evaluate(programs, best.params, inputs.test),
+    test={}
+    if inputs.test is None
+    else evaluate(programs, best.params, inputs.test),
     train_loss=tail.mean,
     curve=tuple(best.curve),
   )

@@ -9,8 +9,26 @@ import numpy as np
 
 from bertjax.batch import TaskData
 from bertjax.config import TaskConfig
-from data_pipelines.tasks.batches import ReadTask, TaskBatches, order
-from data_pipelines.tasks.features import Tokenizer, encode_texts
+from data_pipelines.tasks.batches import TaskBatches
+from data_pipelines.tasks.features import (
+  EncodedTexts,
+  Tokenizer,
+  encode_texts,
+)
+from data_pipelines.tasks.figures import (
+  SplitFigures,
+  TableFigures,
+  TaskFigures,
+  alike_labels,
+  count_numeric,
+)
+from data_pipelines.tasks.splits import (
+  TextKey,
+  count_contradicting,
+  count_shared,
+  subsample,
+  text_keys,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +59,35 @@ class LabeledTexts:
 
 @dataclasses.dataclass(frozen=True)
 class Classification:
-  """The names of the classes, and three splits of labeled texts."""
+  """The names of the classes, and splits of labeled texts.
+
+  Attributes:
+    name: name of the data.
+    labels: name of each class.
+    train: examples to learn from.
+    dev: examples that choose parameters.
+    test: examples that are only scored; None if none have labels.
+    table: what was found while tables were read.
+  """
 
   name: str
   labels: tuple[str, ...]
   train: LabeledTexts
   dev: LabeledTexts
-  test: LabeledTexts
+  test: LabeledTexts | None
+  table: TableFigures = dataclasses.field(default_factory=TableFigures)
 
 
-def make_reader(load: Callable[[TaskConfig], Classification]) -> ReadTask:
+@dataclasses.dataclass(frozen=True)
+class MeasuredData(TaskData):
+  """The data of a task, and what was measured of them."""
+
+  figures: TaskFigures
+
+
+def make_reader(
+  load: Callable[[TaskConfig], Classification],
+) -> Callable[[TaskConfig, Tokenizer, int], MeasuredData]:
   """Return the reader of labeled texts that `load` returns.
 
   It trains on `labels_per_class` examples of each class. Dev and test stay
@@ -59,30 +96,67 @@ def make_reader(load: Callable[[TaskConfig], Classification]) -> ReadTask:
 
   def read(
     config: TaskConfig, tokenizer: Tokenizer, seq_length: int
-  ) -> TaskData:
+  ) -> MeasuredData:
     loaded = load(config)
     chosen = subsample(
       loaded.train.labels_N, config.labels_per_class, config.seed
     )
-    splits = {
-      "train": loaded.train.take(chosen),
-      "dev": loaded.dev,
-      "test": loaded.test,
+    train = loaded.train.take(chosen)
+    splits = {"train": train, "dev": loaded.dev}
+    if loaded.test is not None:
+      splits["test"] = loaded.test
+    encoded = {
+      name: encode_texts(tokenizer, split.texts, split.pairs, seq_length)
+      for name, split in splits.items()
     }
-    return TaskData(
+    keys = text_keys(train.texts, train.pairs)
+    return MeasuredData(
       name=loaded.name,
       labels=loaded.labels,
-      pair=loaded.train.pairs is not None,
+      pair=train.pairs is not None,
       splits={
-        name: TaskBatches(
-          encode_texts(tokenizer, split.texts, split.pairs, seq_length),
-          make_targets(split.labels_N),
-        )
+        name: TaskBatches(encoded[name].features, make_targets(split.labels_N))
         for name, split in splits.items()
       },
+      figures=TaskFigures(
+        labels=loaded.labels,
+        alike_labels=alike_labels(loaded.labels),
+        numeric_labels=count_numeric(loaded.labels),
+        table=loaded.table,
+        splits={
+          name: _measure(
+            split,
+            encoded[name],
+            () if name == "train" else keys,
+            len(loaded.labels),
+          )
+          for name, split in splits.items()
+        },
+      ),
     )
 
   return read
+
+
+def _measure(
+  split: LabeledTexts,
+  encoded: EncodedTexts,
+  train_keys: Sequence[TextKey],
+  num_classes: int,
+) -> SplitFigures:
+  keys = text_keys(split.texts, split.pairs)
+  counts = np.bincount(split.labels_N, minlength=num_classes)
+  return SplitFigures(
+    examples=len(split),
+    cut=encoded.cut,
+    empty=encoded.empty,
+    shared=count_shared(keys, train_keys),
+    contradicting=count_contradicting(keys, split.labels_N),
+    tokens=encoded.tokens,
+    unknown=encoded.unknown,
+    words=encoded.words,
+    by_class=tuple(counts.tolist()),
+  )
 
 
 def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,42 +165,3 @@ def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
     "label_BR": labels_N[:, None].astype(np.int32),
     "weight_BR": np.ones((len(labels_N), 1), np.float32),
   }
-
-
-def hold_out(
-  labels_N: np.ndarray, rate: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Split examples into kept and held-out ones, stratified by label.
-
-  Every label with two or more examples is on both sides.
-
-  Args:
-    labels_N: int, label of each example.
-    rate: share of each label to hold out, between 0 and 1.
-    seed: the choice is a pure function of the seed and the label.
-
-  Returns:
-    Two sorted arrays of indices: kept, held out.
-  """
-  held = []
-  for label in np.unique(labels_N):
-    members = np.flatnonzero(labels_N == label)
-    count = min(max(1, round(rate * len(members))), len(members) - 1)
-    held.append(members[order(len(members), seed, int(label))[:count]])
-  out = np.sort(np.concatenate(held)) if held else np.zeros(0, np.int64)
-  kept = np.setdiff1d(np.arange(len(labels_N)), out)
-  return kept, out
-
-
-def subsample(labels_N: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-  """Return sorted indices of up to `per_class` examples of every label.
-
-  A smaller subsample of the same seed is part of a larger one. 0 takes all.
-  """
-  if per_class == 0:
-    return np.arange(len(labels_N))
-  taken = []
-  for label in np.unique(labels_N):
-    members = np.flatnonzero(labels_N == label)
-    taken.append(members[order(len(members), seed, int(label))[:per_class]])
-  return np.sort(np.concatenate(taken))

@@ -6,12 +6,14 @@ A row is one example, as in BERT: `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]`
 where b has type 1 (Devlin et al., 2018, figure 2).
 """
 
+import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
+from bertjax.batch import ENCODER_FEATURES, Batch, Vocabulary, empty_batch
 
 
 class Tokenizer(Protocol):
@@ -25,21 +27,43 @@ class Tokenizer(Protocol):
     """Return the token ids of each text, without special tokens."""
     ...
 
+  def vocabulary(self) -> Vocabulary:
+    """Return tables over the vocabulary."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedTexts:
+  """Rows of texts, and what was counted while they were made.
+
+  Attributes:
+    features: `ENCODER_FEATURES` with a row for each text, R = 1.
+    cut: number of rows that lost tokens.
+    empty: number of rows with a text that has no token.
+    tokens: number of tokens before they were cut, without special ones.
+    unknown: how many of them are the unknown token.
+    words: how many of them begin a word.
+  """
+
+  features: Batch
+  cut: int
+  empty: int
+  tokens: int
+  unknown: int
+  words: int
+
 
 def encode_texts(
   tokenizer: Tokenizer,
   texts: Sequence[str],
   pairs: Sequence[str] | None,
   seq_length: int,
-) -> Batch:
+) -> EncodedTexts:
   """Encode every text, or pair of texts, as a row of `seq_length` tokens.
 
   A text that is too long loses tokens at its end. Of a pair, the longer text
   loses them first (google-research/bert, run_classifier.py,
   `_truncate_seq_pair`).
-
-  Returns:
-    `ENCODER_FEATURES` with a row for each text, R = 1.
 
   Raises:
     ValueError: `seq_length` has no room for a token of every text, or `pairs`
@@ -61,9 +85,11 @@ def encode_texts(
     ENCODER_FEATURES, {"B": len(texts), "S": seq_length, "R": 1}
   )
   rows["tokens_BS"][...] = tokenizer.pad_id
+  cut = 0
   for row, a in enumerate(first):
     b = () if second is None else second[row]
     size_a, size_b = fit(len(a), len(b), seq_length - specials)
+    cut += size_a + size_b < len(a) + len(b)
     parts = [[tokenizer.cls_id], a[:size_a], [tokenizer.sep_id]]
     if second is not None:
       parts += [b[:size_b], [tokenizer.sep_id]]
@@ -72,7 +98,18 @@ def encode_texts(
     rows["types_BS"][row, size_a + 2 : len(ids)] = 1
     rows["positions_BS"][row, : len(ids)] = np.arange(len(ids))
     rows["packs_BS"][row, : len(ids)] = 1
-  return rows
+  sides = (first,) if second is None else (first, second)
+  vocabulary = tokenizer.vocabulary()
+  ids_T = np.concatenate([np.zeros(0, np.int32), *itertools.chain(*sides)])
+  counts_V = np.bincount(ids_T, minlength=vocabulary.size)
+  return EncodedTexts(
+    features=rows,
+    cut=cut,
+    empty=sum(not all(map(len, each)) for each in zip(*sides, strict=True)),
+    tokens=int(counts_V.sum()),
+    unknown=int(counts_V[vocabulary.unk_id]),
+    words=int(counts_V[~vocabulary.continues_V].sum()),
+  )
 
 
 def fit(size_a: int, size_b: int, budget: int) -> tuple[int, int]:

@@ -1,220 +1,167 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labeled tables (.csv, .tsv, .jsonl): texts and labels by column name."""
+"""Labeled tables: texts and labels by column name, and rows left out."""
 
-import csv
 import dataclasses
-import io
-import json
-import pathlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
-_READABLE = ".csv, .tsv and .jsonl"
-# How many names an error message lists before it counts the others.
-_SHOWN = 12
+from data_pipelines.tasks.table_files import (
+  BadRow,
+  Columns,
+  Row,
+  listed,
+  read_rows,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
-  """Names of the columns to read.
+class Rules:
+  """How a table's rows are read.
 
   Attributes:
-    text: column of the text.
-    label: column of the label.
-    text_pair: column of the second text; "" for single texts.
-    header: names of all columns, for a file without a header line.
+    unlabeled: the label of rows that have no label, beside the empty one.
+    skip_bad_rows: whether a row that cannot be used is left out and counted,
+      or is an error.
+    needs_labels: whether every row needs a label. Otherwise all of them may
+      lack one.
   """
 
-  text: str = "text"
-  label: str = "label"
-  text_pair: str = ""
-  header: tuple[str, ...] = ()
-
-  @property
-  def wanted(self) -> tuple[str, ...]:
-    """The columns that a file must have."""
-    pair = (self.text_pair,) if self.text_pair else ()
-    return (self.text, *pair, self.label)
+  unlabeled: str = "-1"
+  skip_bad_rows: bool = False
+  needs_labels: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """The wanted columns of one file, and the line where each row begins."""
+  """The wanted columns of one file.
+
+  Attributes:
+    path: path of the file.
+    texts: the text of each row.
+    pairs: the second text of each row, or None for single texts.
+    labels: the label of each row, without white space around it; None where
+      no row of the file has a label.
+    lines: the line where each row begins.
+    skipped: what was wrong with each row that was left out, with its line.
+    stripped_labels: number of labels with white space around them.
+  """
 
   path: str
   texts: tuple[str, ...]
   pairs: tuple[str, ...] | None
-  labels: tuple[str, ...]
+  labels: tuple[str, ...] | None
   lines: tuple[int, ...]
+  skipped: tuple[str, ...] = ()
+  stripped_labels: int = 0
 
 
-Row = tuple[int, Mapping[str, str]]
+class _Example(NamedTuple):
+  line: int
+  texts: tuple[str, ...]
+  label: str
+  is_stripped: bool  # whether the label had white space around it
 
 
-def read_table(path: str, columns: Columns) -> Table:
-  """Read the named columns of a file.
+def read_table(
+  path: str, columns: Columns, rules: Rules | None = None
+) -> Table:
+  """Read the named columns of a file; see `table_files` for the formats.
 
-  Fields of a .csv may be quoted (RFC 4180) and span lines. A .tsv has no
-  quoting, as in GLUE. A .jsonl has one object per line. A byte-order mark and
-  blank lines are skipped.
+  Labels lose the white space around them. A row is bad if it has other columns
+  than the file, an empty text, a text that is no string, or no label.
+
+  Args:
+    path: path of the file.
+    columns: names of the columns.
+    rules: how rows are read; None is `Rules()`.
 
   Raises:
-    ValueError: the file is missing, has another suffix, no rows, bytes that
-      are not UTF-8, a malformed row, no such column or an empty label. The
-      message is one line with the file, the line and the existing columns.
+    ValueError: the file cannot be read or has no usable row, or a row is bad
+      and is not to be skipped. The message is one line with the file, the line
+      and the existing columns.
   """
-  file = pathlib.Path(path)
-  readers = {".csv": _csv_rows, ".tsv": _tsv_rows, ".jsonl": _json_rows}
-  if not file.is_file():
-    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
-  if file.suffix not in readers:
-    raise ValueError(f"{path} ends in {file.suffix!r}; give one of {_READABLE}")
-  rows = list(readers[file.suffix](path, _decode(file), columns))
-  if not rows:
-    raise ValueError(f"{path} has no rows; give a table with labeled texts")
+  rules = rules or Rules()
+  wanted = (*columns.texts, *((columns.label,) if rules.needs_labels else ()))
+  examples, bad = [], []
+  for row in read_rows(path, columns, wanted):
+    read = _example(row, columns, rules) if isinstance(row, Row) else row
+    (bad if isinstance(read, BadRow) else examples).append(read)
+  none = {"", rules.unlabeled}
+  has_labels = rules.needs_labels or any(e.label not in none for e in examples)
+  if has_labels:
+    bad += _unlabeled(examples, columns, none)
+    examples = [e for e in examples if e.label not in none]
+  bad.sort()
+  _check(path, bad, rules.skip_bad_rows, len(examples))
   return Table(
     path,
-    tuple(row[columns.text] for _, row in rows),
-    tuple(row[columns.text_pair] for _, row in rows)
-    if columns.text_pair
-    else None,
-    tuple(row[columns.label] for _, row in rows),
-    tuple(line for line, _ in rows),
+    tuple(example.texts[0] for example in examples),
+    tuple(e.texts[1] for e in examples) if columns.text_pair else None,
+    tuple(e.label for e in examples) if has_labels else None,
+    tuple(example.line for example in examples),
+    tuple(f"{path}:{line} {wrong}" for line, wrong in bad),
+    sum(example.is_stripped for example in examples),
   )
 
 
-def listed(names: tuple[str, ...]) -> str:
-  """Return the first names, and how many more there are."""
-  more = len(names) - _SHOWN
-  shown = ", ".join(names[:_SHOWN])
-  return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _decode(file: pathlib.Path) -> str:
-  raw = file.read_bytes()
-  try:
-    return raw.decode().removeprefix("\ufeff")
-  except UnicodeDecodeError as error:
-    start = error.start
-    line = raw.count(b"\n", 0, start) + 1
+def _check(path: str, bad: list[BadRow], skip: bool, usable: int) -> None:
+  first = f"{path}:{bad[0].line} {bad[0].wrong}" if bad else ""
+  if bad and not skip:
+    more = f" ({len(bad) - 1:,} more rows are bad)" if len(bad) > 1 else ""
     raise ValueError(
-      f"{file}:{line} is not UTF-8 (byte 0x{raw[start]:02x}); convert the file"
-    ) from error
-
-
-def _csv_rows(path: str, text: str, columns: Columns) -> Iterator[Row]:
-  lines = io.StringIO(text, newline="")
-  reader = csv.reader(lines, strict=True)
-  yield from _named(path, _numbered(path, reader), columns)
-
-
-def _tsv_rows(path: str, text: str, columns: Columns) -> Iterator[Row]:
-  lines = (line.removesuffix("\r") for line in text.split("\n"))
-  rows = (
-    (number, line.split("\t")) for number, line in enumerate(lines, 1) if line
-  )
-  yield from _named(path, rows, columns)
-
-
-def _numbered(path: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
-  start = 1
-  try:
-    for fields in reader:
-      if fields:
-        yield start, fields
-      start = reader.line_num + 1
-  except csv.Error as error:
+      f"{first}{more}; to leave out such rows, give --config.task.skip_bad_rows"
+    )
+  if not usable:
+    few = f" that can be used; {first}" if bad else ""
     raise ValueError(
-      f"{path}:{start} is not well-formed CSV ({error}); correct that row"
-    ) from error
-
-
-def _named(
-  path: str, rows: Iterator[tuple[int, list[str]]], columns: Columns
-) -> Iterator[Row]:
-  header = columns.header
-  if not header:
-    _, first = next(rows, (0, []))
-    if not first:
-      raise ValueError(f"{path} is empty; name the columns in its first line")
-    header = tuple(name.strip() for name in first)
-  _check_columns(path, header, columns)
-  for line, fields in rows:
-    if len(fields) != len(header):
-      raise ValueError(
-        f"{path}:{line} has {len(fields)} fields; the file has "
-        f"{len(header)} columns: {listed(header)}"
-      )
-    yield (
-      line,
-      _checked(path, line, dict(zip(header, fields, strict=True)), columns),
+      f"{path} has no rows{few}; give a table with labeled texts"
     )
 
 
-def _check_columns(
-  path: str, header: tuple[str, ...], columns: Columns
-) -> None:
-  for name in columns.wanted:
-    if name not in header:
-      raise ValueError(
-        f"{path} has no column {name!r}; it has {listed(header)}"
+def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
+  labels = (columns.label,) if rules.needs_labels else ()
+  for name in (*columns.texts, *labels):
+    if name not in row.fields:
+      return BadRow(
+        row.line, f"has no column {name!r}; it has {listed(tuple(row.fields))}"
       )
-    if header.count(name) > 1:
-      raise ValueError(
-        f"{path} has {header.count(name)} columns {name!r}; rename all but one"
+  for name in columns.texts:
+    text = row.fields[name]
+    if not isinstance(text, str):
+      return BadRow(
+        row.line, f"has a {type(text).__name__} as {name!r}; give a string"
       )
-
-
-def _checked(
-  path: str, line: int, row: Mapping[str, str], columns: Columns
-) -> Mapping[str, str]:
-  if not row[columns.label].strip():
-    raise ValueError(
-      f"{path}:{line} is empty in the label column {columns.label!r}; label "
-      "that row or delete it"
+    if not text.strip():
+      return BadRow(
+        row.line, f"has no text in the column {name!r}; give one, or delete it"
+      )
+  texts = tuple(row.fields[name] for name in columns.texts)
+  label = row.fields.get(columns.label)
+  # JSON may have a number or a boolean, and null for none.
+  if not isinstance(label, str | int | float | None):
+    return BadRow(
+      row.line,
+      f"has a {type(label).__name__} as {columns.label!r}; give a string or a "
+      "number",
     )
-  return row
+  label = "" if label is None else str(label)
+  return _Example(row.line, texts, label.strip(), label != label.strip())
 
 
-def _json_rows(path: str, text: str, columns: Columns) -> Iterator[Row]:
-  for line, source in enumerate(text.split("\n"), start=1):
-    if not source.strip():
-      continue
-    try:
-      row = json.loads(source)
-    except json.JSONDecodeError as error:
-      raise ValueError(
-        f"{path}:{line} is not JSON ({error.msg}); a .jsonl file has one "
-        "object per line"
-      ) from error
-    if not isinstance(row, dict):
-      raise ValueError(
-        f"{path}:{line} holds a {type(row).__name__}; a .jsonl file has one "
-        "object per line"
+def _unlabeled(
+  examples: list[_Example], columns: Columns, none: set[str]
+) -> Iterator[BadRow]:
+  for example in examples:
+    if not example.label:
+      yield BadRow(
+        example.line,
+        f"is empty in the label column {columns.label!r}; label that row or "
+        "delete it",
       )
-    for name in columns.wanted:
-      if name not in row:
-        raise ValueError(
-          f"{path}:{line} has no column {name!r}; it has {listed(tuple(row))}"
-        )
-    yield (
-      line,
-      _checked(path, line, _as_text(path, line, row, columns), columns),
-    )
-
-
-def _as_text(
-  path: str, line: int, row: Mapping[str, object], columns: Columns
-) -> Mapping[str, str]:
-  fields = {}
-  for name in columns.wanted:
-    value = row[name]
-    # A label may be a number or a boolean; a text must be a string.
-    allowed = (str, int) if name == columns.label else (str,)
-    if not isinstance(value, allowed):
-      raise ValueError(
-        f"{path}:{line}: {name!r} is a {type(value).__name__}; give a string"
+    elif example.label in none:
+      yield BadRow(
+        example.line,
+        f"has the label {example.label}, which stands for no label; delete "
+        "that row, or, if it is a class, give --config.task.unlabeled=''",
       )
-    fields[name] = str(value)
-  return fields

@@ -11,59 +11,104 @@ from bertjax.config import TaskConfig
 from data_pipelines.tasks.classification import (
   Classification,
   LabeledTexts,
-  hold_out,
   make_reader,
 )
-from data_pipelines.tasks.tables import Columns, Table, listed, read_table
+from data_pipelines.tasks.figures import TableFigures, count_numeric
+from data_pipelines.tasks.splits import hold_out, text_keys
+from data_pipelines.tasks.table_files import Columns, listed
+from data_pipelines.tasks.tables import Rules, Table, read_table
 
 
 def load_task(config: TaskConfig) -> Classification:
   """Read the tables of a task, and hold out the splits that have no table.
 
   The classes are the labels of the training table, sorted as numbers where
-  all of them are integers, else as strings.
+  all of them are integers, else as strings. All copies of a text are on one
+  side of a split that is held out.
 
   Raises:
     ValueError: as `read_table`; the training table has a single label; dev or
-      test has a label that the training table lacks; no label has enough rows
-      to hold some out.
+      test has a label that the training table lacks; no label has enough
+      texts to hold some out.
   """
-  columns = Columns(
-    config.text,
-    config.label,
-    config.text_pair,
-    tuple(config.header.split(",")) if config.header else (),
-  )
   if not config.train:
     raise ValueError("task.train is empty; give the path of the training table")
-  table = read_table(config.train, columns)
-  names = _sorted_labels(table.labels)
+  tables = _read_tables(config)
+  table = tables["train"]
+  names = _sorted_labels(table.labels or ())
   if len(names) < 2:
     raise ValueError(
       f"{config.train} has only the label {listed(names)}; give a table with "
       "two or more"
     )
   train = _label(table, names, config.train)
-  splits = {}
+  splits: dict[str, LabeledTexts | None] = {}
   # One seed for both would hold out the same ranks. Test is held out first.
   for offset, split in enumerate(("test", "dev")):
-    path, rate = (
-      (config.test, config.test_rate)
-      if split == "test"
-      else (config.dev, config.dev_rate)
-    )
-    if path:
-      splits[split] = _label(read_table(path, columns), names, config.train)
-      continue
-    kept, held = hold_out(train.labels_N, rate, config.seed + offset)
-    if not len(held):
-      raise ValueError(
-        f"no label of {config.train} has two rows, so no {split} rows can be "
-        f"held out; give task.{split}"
+    rate = config.test_rate if split == "test" else config.dev_rate
+    if split in tables:
+      labeled = tables[split].labels is not None
+      splits[split] = (
+        _label(tables[split], names, config.train) if labeled else None
       )
-    splits[split], train = train.take(held), train.take(kept)
+    elif not rate:
+      splits[split] = None
+    else:
+      kept, held = hold_out(
+        train.labels_N,
+        text_keys(train.texts, train.pairs),
+        rate,
+        config.seed + offset,
+      )
+      if not len(held):
+        raise ValueError(
+          f"no label of {config.train} has two rows of other texts, so no "
+          f"{split} rows can be held out; give task.{split}"
+        )
+      splits[split], train = train.take(held), train.take(kept)
+  dev = splits["dev"]
+  assert dev is not None
   return Classification(
-    pathlib.Path(config.train).stem, names, train, splits["dev"], splits["test"]
+    pathlib.Path(config.train).stem,
+    names,
+    train,
+    dev,
+    splits["test"],
+    _figures(config, tables),
+  )
+
+
+def _read_tables(config: TaskConfig) -> dict[str, Table]:
+  columns = Columns(
+    config.text,
+    config.label,
+    config.text_pair,
+    tuple(config.header.split(",")) if config.header else (),
+  )
+  paths = {"train": config.train, "dev": config.dev, "test": config.test}
+  return {
+    split: read_table(
+      path,
+      columns,
+      Rules(config.unlabeled, config.skip_bad_rows, split != "test"),
+    )
+    for split, path in paths.items()
+    if path
+  }
+
+
+def _figures(config: TaskConfig, tables: dict[str, Table]) -> TableFigures:
+  unscored = ""
+  if "test" not in tables and not config.test_rate:
+    unscored = "task.test_rate is 0"
+  elif "test" in tables and tables["test"].labels is None:
+    unscored = f"{config.test} has no labels"
+  each = tables.values()
+  return TableFigures(
+    rows=sum(len(table.texts) + len(table.skipped) for table in each),
+    skipped=tuple(line for table in each for line in table.skipped),
+    stripped_labels=sum(table.stripped_labels for table in each),
+    unscored_test=unscored,
   )
 
 
@@ -76,16 +121,21 @@ def _sorted_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _label(table: Table, names: tuple[str, ...], source: str) -> LabeledTexts:
   ids = {name: index for index, name in enumerate(names)}
-  for line, label in zip(table.lines, table.labels, strict=True):
+  labels = table.labels or ()
+  for line, label in zip(table.lines, labels, strict=True):
     if label not in ids:
+      numeric = count_numeric(names) and (
+        "; these labels look like scores, not classes, and kind=table has no "
+        "regression: round them"
+      )
       raise ValueError(
         f"{table.path}:{line}: label {label!r} is not in {source}, which has "
-        f"{listed(names)}"
+        f"{listed(names)}{numeric or ''}"
       )
   return LabeledTexts(
     table.texts,
     table.pairs,
-    np.asarray([ids[label] for label in table.labels], np.int32),
+    np.asarray([ids[label] for label in labels], np.int32),
   )
 
 

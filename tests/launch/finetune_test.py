@@ -144,6 +144,30 @@ def test_from_scratch_is_another_start_of_the_same_run(place, results):
   assert scratch.scores.test != results.scores.test
 
 
+def test_without_test_labels_dev_alone_is_scored(place, tmp_path):
+  (tmp_path / "test.csv").write_text("text,label\nthe cod,-1\nthe oak,-1\n")
+  task = dataclasses.replace(
+    config_of(place).task, test=str(tmp_path / "test.csv")
+  )
+  config = config_of(place, task=task, steps=2, seeds=1, learning_rates=(1e-3,))
+  work = tmp_path / "work"
+  result = finetune.run(config, str(place / "bundle"), str(work))
+  assert result.examples == {"train": 32, "dev": 16}
+  assert result.scores.test == {}
+  assert 0 <= result.scores.dev["accuracy"].mean <= 1
+  saved = json.loads((work / "results.json").read_text())
+  assert ArmResult.from_json(saved) == result
+  assert "–" in (work / "results.md").read_text()
+
+
+def test_pairs_for_an_encoder_of_one_type_are_refused(place, tmp_path):
+  task = dataclasses.replace(config_of(place).task, text_pair="text")
+  info = read_bundle_info(place / "bundle")
+  one = dataclasses.replace(info.model, type_vocab_size=1)
+  with pytest.raises(ValueError, match="type_vocab_size=1"):
+    finetune.load_data(config_of(place, task=task), one, info.tokenizer_path)
+
+
 @pytest.mark.parametrize(
   ("changes", "words"),
   [

@@ -272,11 +272,15 @@ def test_another_study_in_the_same_folder_is_refused(
     ("finetune", {"seq_length": 17}, "seq_length=17 is beyond"),
     ("finetune", {"metric": "f2"}, "metric='f2'"),
     ("pretrain", {"batch_size": 0}, "batch_size"),
+    ("task", {"test_rate": 0}, "compared on test, and the task has no labeled"),
   ],
 )
 def test_a_mistake_is_found_before_the_first_trial(
   config, launchers, tmp_path, section, changes, words
 ):
+  if section == "task":
+    changes = {"task": dataclasses.replace(config.finetune.task, **changes)}
+    section = "finetune"
   changed = dataclasses.replace(vars(config)[section], **changes)
   with pytest.raises(ValueError, match=words):
     sweep.run(

@@ -4,7 +4,12 @@
 
 import numpy as np
 
+from bertjax.batch import Vocabulary
+
 PAD, CLS, SEP = 3, 1, 2
+UNK, MASK = 4, 5
+# Numbers from here on continue a word.
+CONTINUES = 90
 
 
 class NumberTokenizer:
@@ -14,3 +19,9 @@ class NumberTokenizer:
 
   def encode(self, texts):
     return [np.asarray(text.split(), np.int32) for text in texts]
+
+  def vocabulary(self):
+    ids_V = np.arange(100)
+    return Vocabulary(
+      PAD, UNK, CLS, SEP, MASK, ids_V < 6, ids_V >= CONTINUES, ids_V[6:]
+    )

@@ -138,6 +138,8 @@ FINETUNING = {
   "task.text_pair": ("a", {}, TABLE),
   "task.label": ("a", {}, TABLE),
   "task.header": ("a,b", {**TABLE, "task.train": "a.jsonl"}, TABLE),
+  "task.unlabeled": ("none", {}, TABLE),
+  "task.skip_bad_rows": (True, {}, TABLE),
   "task.dev_rate": (0.3, {**TABLE, "task.dev": "b.csv"}, TABLE),
   "task.test_rate": (0.3, {**TABLE, "task.test": "b.csv"}, TABLE),
   "task.num_packages": (3, TABLE, {}),

@@ -22,6 +22,14 @@ CONFIG = FinetuneConfig(
 VOCABULARY = small.MODEL.vocab_size
 
 
+def test_pairs_need_two_types():
+  one = dataclasses.replace(small.MODEL, type_vocab_size=1)
+  with pytest.raises(ValueError, match=r"type_vocab_size=1; give a bundle"):
+    checks.check_pairs(True, one)
+  checks.check_pairs(False, one)
+  checks.check_pairs(True, small.MODEL)
+
+
 @pytest.mark.parametrize(
   ("changes", "words"),
   [

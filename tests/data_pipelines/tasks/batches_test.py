@@ -17,7 +17,7 @@ EXPECTED = "7b752233479a1202018f18958fb2120e0d4144cd8619c31d09fa01754e5ae6bf"
 def batches():
   rows = encode_texts(
     NumberTokenizer(), [str(10 + i) for i in range(10)], None, 4
-  )
+  ).features
   return TaskBatches(rows, make_targets(np.arange(10)))
 
 
@@ -65,7 +65,7 @@ def test_evaluation_sees_every_example_once_and_pads(batches):
 
 
 def test_a_split_without_examples_is_refused():
-  rows = encode_texts(NumberTokenizer(), [], None, 4)
+  rows = encode_texts(NumberTokenizer(), [], None, 4).features
   with pytest.raises(ValueError, match="without examples"):
     TaskBatches(rows, make_targets(np.zeros(0)))
 
@@ -73,7 +73,8 @@ def test_a_split_without_examples_is_refused():
 def test_the_hash_is_of_features_and_labels():
   labels_N = np.arange(3, dtype=np.int32)
   make = lambda texts, labels_N: TaskBatches(
-    encode_texts(NumberTokenizer(), texts, None, 4), make_targets(labels_N)
+    encode_texts(NumberTokenizer(), texts, None, 4).features,
+    make_targets(labels_N),
   ).sha256()
   first = make(["10", "11", "12"], labels_N)
   assert make(["10", "11", "12"], labels_N) == first
@@ -83,13 +84,13 @@ def test_the_hash_is_of_features_and_labels():
 
 def test_the_hash_is_that_of_stored_results():
   # Written out once: the identities of older runs have it.
-  rows = encode_texts(NumberTokenizer(), ["10", "11"], None, 4)
+  rows = encode_texts(NumberTokenizer(), ["10", "11"], None, 4).features
   hashed = TaskBatches(rows, make_targets(np.asarray([1, 0]))).sha256()
   assert hashed == EXPECTED
 
 
 def test_a_weight_that_is_not_1_is_hashed():
-  rows = encode_texts(NumberTokenizer(), ["10", "11"], None, 4)
+  rows = encode_texts(NumberTokenizer(), ["10", "11"], None, 4).features
   targets = make_targets(np.asarray([1, 0]))
   whole = TaskBatches(rows, targets).sha256()
   targets["weight_BR"][1] = 0
@@ -97,7 +98,7 @@ def test_a_weight_that_is_not_1_is_hashed():
 
 
 def test_any_target_record_is_batched_and_padded():
-  rows = encode_texts(NumberTokenizer(), ["10", "11", "12"], None, 4)
+  rows = encode_texts(NumberTokenizer(), ["10", "11", "12"], None, 4).features
   label_BS = rows["tokens_BS"] + 1
   batches = TaskBatches(rows, {"label_BS": label_BS, "weight_BS": label_BS > 0})
   *_, last = batches.evaluation(2)

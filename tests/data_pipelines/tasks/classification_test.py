@@ -9,8 +9,8 @@ from data_pipelines.tasks.classification import (
   Classification,
   LabeledTexts,
   make_reader,
-  subsample,
 )
+from data_pipelines.tasks.figures import SplitFigures
 from tests.testing.number_tokenizer import NumberTokenizer
 
 
@@ -41,13 +41,43 @@ def test_a_reader_makes_the_arrays_that_the_task_declares():
     check_batch(split.training(seed=0, step=0, batch_size=4), TASK.features)
 
 
-def test_subsamples_nest_and_leave_no_class_out():
-  labels_N = np.asarray([0] * 50 + [1] * 3 + [2] * 20, np.int32)
-  few = subsample(labels_N, 5, seed=7)
-  more = subsample(labels_N, 10, seed=7)
-  assert np.bincount(labels_N[few]).tolist() == [5, 3, 5]
-  assert np.bincount(labels_N[more]).tolist() == [10, 3, 10]
-  assert set(few) <= set(more)
-  assert (subsample(labels_N, 5, seed=7) == few).all()
-  assert (subsample(labels_N, 5, seed=8) != few).any()
-  assert len(subsample(labels_N, 0, seed=7)) == len(labels_N)
+def test_what_is_read_is_measured():
+  loaded = Classification(
+    "t",
+    ("a", "A", "b"),
+    LabeledTexts(
+      ("10 11 12", "10  11 12", "13 14", "4 99"),
+      None,
+      np.asarray([0, 1, 2, 2], np.int32),
+    ),
+    LabeledTexts(("13 14", "15", ""), None, np.asarray([2, 2, 0], np.int32)),
+    None,
+  )
+  data = make_reader(lambda config: loaded)(TaskConfig(), NumberTokenizer(), 4)
+  assert set(data.splits) == {"train", "dev"}
+  figures = data.figures
+  assert figures.alike_labels == (("a", "A"),)
+  assert figures.splits["train"] == SplitFigures(
+    examples=4,
+    cut=2,
+    empty=0,
+    shared=0,
+    contradicting=2,
+    tokens=10,
+    unknown=1,
+    words=9,
+    by_class=(1, 1, 2),
+  )
+  dev = figures.splits["dev"]
+  assert (dev.shared, dev.empty, dev.by_class) == (1, 1, (1, 0, 2))
+  assert figures.tokens_per_word == 13 / 12
+  assert figures.unknown_rate == 1 / 13
+
+
+def test_of_pairs_both_texts_are_measured():
+  texts = LabeledTexts(("10 11", "12"), ("13", ""), np.asarray([0, 1]))
+  loaded = Classification("t", ("a", "b"), texts, texts, None)
+  data = make_reader(lambda config: loaded)(TaskConfig(), NumberTokenizer(), 5)
+  train = data.figures.splits["train"]
+  assert (train.cut, train.empty, train.tokens) == (1, 1, 4)
+  assert data.figures.splits["dev"].shared == 2

@@ -10,7 +10,7 @@ from tests.testing.number_tokenizer import CLS, PAD, SEP, NumberTokenizer
 def test_a_single_text_is_a_classic_row():
   rows = encode_texts(
     NumberTokenizer(), ["10 11 12", "10 11 12 13 14 15", ""], None, 7
-  )
+  ).features
   check_batch(rows, ENCODER_FEATURES)
   assert rows["tokens_BS"].tolist() == [
     [CLS, 10, 11, 12, SEP, PAD, PAD],
@@ -24,7 +24,7 @@ def test_a_single_text_is_a_classic_row():
 
 
 def test_a_pair_has_types():
-  rows = encode_texts(NumberTokenizer(), ["10"], ["20 21"], 8)
+  rows = encode_texts(NumberTokenizer(), ["10"], ["20 21"], 8).features
   assert rows["tokens_BS"].tolist() == [[CLS, 10, SEP, 20, 21, SEP, PAD, PAD]]
   assert rows["types_BS"].tolist() == [[0, 0, 0, 1, 1, 1, 0, 0]]
 

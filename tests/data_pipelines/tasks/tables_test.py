@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from data_pipelines.tasks.tables import Columns, read_table
+from data_pipelines.tasks.table_files import Columns
+from data_pipelines.tasks.tables import Rules, read_table
 
 COLUMNS = Columns(text="text", label="category")
 CSV = 'text,category\n"a, b",x\n"two\nlines",y\nlast,x\n'
@@ -75,8 +76,14 @@ def test_a_header_may_be_given_and_pairs_are_read(tmp_path):
     ("a.jsonl", '{"text": "a"}', [":1 has no column 'category'", "text"]),
     ("a.jsonl", '\n{"text": \n', [":2 is not JSON"]),
     ("a.jsonl", "[1]", [":1 holds a list"]),
-    ("a.jsonl", '{"text": 1, "category": 1}', [":1: 'text' is a int"]),
-    ("a.parquet", "x", ["'.parquet'", ".csv, .tsv and .jsonl"]),
+    ("a.jsonl", '{"text": 1, "category": 1}', [":1 has a int as 'text'"]),
+    ("a.jsonl", '{"text": "a", "category": [1]}', ["a list as 'category'"]),
+    ("a.jsonl", '{"text": "a", "category": null}', [":1", "is empty in"]),
+    ("a.jsonl", "[" * 200_000, [":1 is not JSON", "recursion"]),
+    ("a.jsonl", "1" * 5_000, [":1 is not JSON", "limit"]),
+    ("a.csv", "text,category\n ,x\n", [":2 has no text in", "'text'"]),
+    ("a.csv", "text,category\na,-1\n", [":2", "the label -1", "unlabeled=''"]),
+    ("a.parquet", "x", ["'.parquet'", ".csv, .tsv, .txt and .jsonl"]),
   ],
 )
 def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
@@ -88,3 +95,48 @@ def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
 
 def test_a_missing_table_is_named(tmp_path):
   assert "nowhere.csv" in message(str(tmp_path / "nowhere.csv"))
+
+
+def test_labels_lose_the_white_space_around_them(tmp_path):
+  text = "text,category\na,spam \nb,spam\nc, ham\n"
+  table = read_table(write(tmp_path, "a.csv", text), COLUMNS)
+  assert table.labels == ("spam", "spam", "ham")
+  assert table.stripped_labels == 2
+
+
+def test_rows_that_are_skipped_are_counted_and_named(tmp_path):
+  path = write(tmp_path, "a.csv", "text,category\na,x\n,x\nb\nc,-1\nd,\n")
+  message_of_first = message(path)
+  assert ":3 has no text" in message_of_first
+  assert "3 more rows are bad" in message_of_first
+  assert "give --config.task.skip_bad_rows" in message_of_first
+  table = read_table(path, COLUMNS, Rules(skip_bad_rows=True))
+  assert table.texts == ("a",)
+  assert [line.split(" ")[0] for line in table.skipped] == [
+    f"{path}:{line}" for line in (3, 4, 5, 6)
+  ]
+
+
+def test_a_table_of_bad_rows_alone_is_refused(tmp_path):
+  path = write(tmp_path, "a.csv", "text,category\n,x\n")
+  with pytest.raises(ValueError, match=r"no rows that can be used; .*:2 has"):
+    read_table(path, COLUMNS, Rules(skip_bad_rows=True))
+
+
+@pytest.mark.parametrize(
+  "text", ["text,category\na,-1\nb,-1\n", "text,category\na,\n", "text\na\n"]
+)
+def test_a_table_may_have_no_label_at_all(tmp_path, text):
+  path = write(tmp_path, "a.csv", text)
+  message(path)
+  table = read_table(path, COLUMNS, Rules(needs_labels=False))
+  assert table.labels is None
+  assert table.texts[0] == "a"
+
+
+def test_some_rows_without_a_label_are_bad(tmp_path):
+  path = write(tmp_path, "a.csv", "text,category\na,-1\nb,0\n")
+  with pytest.raises(ValueError, match=r":2 has the label -1"):
+    read_table(path, COLUMNS, Rules(needs_labels=False))
+  table = read_table(path, COLUMNS, Rules(unlabeled=""))
+  assert table.labels == ("-1", "0")

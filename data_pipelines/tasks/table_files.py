@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of a table's file (.csv, .tsv, .txt or .jsonl), with their lines.
+
+A row that cannot be read is a `BadRow` in its place, so that the caller can
+refuse it or count it. A file that cannot be read is an error.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bertjax.files import first_line
+
+SUFFIXES = ".csv, .tsv, .txt and .jsonl"
+# How many names an error message lists before it counts the others.
+_SHOWN = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """Names of the columns to read.
+
+  Attributes:
+    text: column of the text.
+    label: column of the label.
+    text_pair: column of the second text; "" for single texts.
+    header: names of all columns, for a file without a header line.
+  """
+
+  text: str = "text"
+  label: str = "label"
+  text_pair: str = ""
+  header: tuple[str, ...] = ()
+
+  @property
+  def texts(self) -> tuple[str, ...]:
+    """The columns of the texts of an example."""
+    return (self.text, self.text_pair) if self.text_pair else (self.text,)
+
+
+class Row(NamedTuple):
+  """A row, and the line on which it begins."""
+
+  line: int
+  fields: Mapping[str, Any]
+
+
+class BadRow(NamedTuple):
+  """A row that cannot be read: its line, and what is wrong with it."""
+
+  line: int
+  wrong: str
+
+
+# Number of a line, and the fields of the row that begins there.
+_Split = Iterator[tuple[int, Sequence[str]]]
+
+
+def read_rows(
+  path: str, columns: Columns, wanted: tuple[str, ...]
+) -> Iterator[Row | BadRow]:
+  """Yield the rows of a file.
+
+  Fields of a .csv may be quoted (RFC 4180), span lines and have any length. A
+  .tsv or .txt is split at its tabs, and quotes are characters of the text, as
+  in GLUE, unless the file can only be read with quoting (the original file of
+  Quora). Blank lines are skipped. A .jsonl has an object on each line.
+
+  Args:
+    path: path of the file; its suffix names the format.
+    columns: names of the columns. Where they have a header, a first line with
+      the names of the texts is a header line nevertheless: the test split of
+      CoLA has one, and its other splits have none.
+    wanted: columns that a header must have.
+
+  Raises:
+    ValueError: the file is missing, has another suffix, no rows, bytes that
+      are not UTF-8, no such column, or is not well-formed CSV.
+  """
+  text = _decode(path)
+  suffix = pathlib.Path(path).suffix.lower()
+  if suffix == ".jsonl":
+    yield from _json_rows(text)
+    return
+  if suffix not in {".csv", ".tsv", ".txt"}:
+    raise ValueError(f"{path} ends in {suffix!r}; give one of {SUFFIXES}")
+  if suffix == ".csv" and not _is_tabbed(text, columns):
+    fields = _quoted(path, text, ",")
+  else:
+    fields = _tab_fields(path, text)
+  yield from _named(path, fields, columns, wanted)
+
+
+def listed(names: tuple[str, ...]) -> str:
+  """Return the first names, and how many more there are."""
+  more = len(names) - _SHOWN
+  shown = ", ".join(names[:_SHOWN])
+  return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _decode(path: str) -> str:
+  """Return the text of a file, without its byte-order mark."""
+  file = pathlib.Path(path)
+  if not file.is_file():
+    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
+  raw = file.read_bytes()
+  try:
+    return raw.decode().removeprefix("\ufeff")
+  except UnicodeDecodeError as error:
+    start = error.start
+    line = raw.count(b"\n", 0, start) + 1
+    raise ValueError(
+      f"{path}:{line} is not UTF-8 (byte 0x{raw[start]:02x}); convert the file"
+    ) from error
+
+
+def _is_tabbed(text: str, columns: Columns) -> bool:
+  """Return whether a .csv is divided by tabs, as STS-B's original files."""
+  first = text.partition("\n")[0].removesuffix("\r").split("\t")
+  return {*columns.texts} <= {*first} or (
+    len(first) > 1 and len(first) == len(columns.header)
+  )
+
+
+def _tab_fields(path: str, text: str) -> _Split:
+  if _needs_quoting(path, text):
+    return _quoted(path, text, "\t")
+  return _plain_fields(text)
+
+
+def _plain_fields(text: str) -> _Split:
+  for number, line in enumerate(text.split("\n"), 1):
+    line = line.removesuffix("\r")
+    if line:
+      yield number, line.split("\t")
+
+
+def _needs_quoting(path: str, text: str) -> bool:
+  """Return whether rows have one width only if quoted fields are joined."""
+  if '"' not in text:
+    return False
+  widths = [len(fields) for _, fields in _plain_fields(text)]
+  if len(set(widths)) < 2:
+    return False
+  try:
+    joined = {len(fields) for _, fields in _quoted(path, text, "\t")}
+  except ValueError:
+    return False
+  return joined == {widths[0]}
+
+
+def _quoted(path: str, text: str, delimiter: str) -> _Split:
+  # Fields of any length: csv refuses more than 131,072 characters else.
+  csv.field_size_limit(sys.maxsize)
+  lines = io.StringIO(text, newline="")
+  reader = csv.reader(lines, strict=True, delimiter=delimiter)
+  start = 1
+  try:
+    for fields in reader:
+      if fields:
+        yield start, fields
+      start = reader.line_num + 1
+  except csv.Error as error:
+    raise ValueError(
+      f"{path}:{start} is not well-formed CSV ({error}); correct that row"
+    ) from error
+
+
+def _named(
+  path: str, rows: _Split, columns: Columns, wanted: tuple[str, ...]
+) -> Iterator[Row | BadRow]:
+  line, first = next(rows, (0, []))
+  if not first:
+    raise ValueError(f"{path} is empty; name the columns in its first line")
+  names = tuple(name.strip() for name in first)
+  is_header = not columns.header or {*columns.texts} <= {*names}
+  header = names if is_header else columns.header
+  for name in wanted:
+    if name not in header:
+      raise ValueError(
+        f"{path} has no column {name!r}; it has {listed(header)}"
+      )
+    if header.count(name) > 1:
+      raise ValueError(
+        f"{path} has {header.count(name)} columns {name!r}; rename all but one"
+      )
+  if not is_header:
+    yield _with_names(line, first, header)
+  for line, fields in rows:
+    yield _with_names(line, fields, header)
+
+
+def _with_names(
+  line: int, fields: Sequence[str], header: tuple[str, ...]
+) -> Row | BadRow:
+  if len(fields) != len(header):
+    return BadRow(
+      line,
+      f"has {len(fields)} fields; the file has {len(header)} columns: "
+      f"{listed(header)}",
+    )
+  return Row(line, dict(zip(header, fields, strict=True)))
+
+
+def _json_rows(text: str) -> Iterator[Row | BadRow]:
+  for line, source in enumerate(text.split("\n"), start=1):
+    if not source.strip():
+      continue
+    try:
+      row = json.loads(source)
+    except (ValueError, RecursionError) as error:
+      # A number of 5,000 digits is a ValueError.
+      reason = getattr(error, "msg", None) or first_line(error)
+      yield BadRow(
+        line, f"is not JSON ({reason}); a .jsonl file has one object per line"
+      )
+      continue
+    if isinstance(row, dict):
+      yield Row(line, row)
+    else:
+      yield BadRow(
+        line,
+        f"holds a {type(row).__name__}; a .jsonl file has one object per line",
+      )

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files of tables as they are distributed."""
+
+import pytest
+
+from data_pipelines.tasks.table_files import BadRow, Columns, read_rows
+
+QUORA = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+QUESTIONS = Columns("question1", "is_duplicate", "question2")
+
+
+def read(tmp_path, name, text, columns):
+  path = tmp_path / name
+  path.write_bytes(text.encode())
+  wanted = (*columns.texts, columns.label)
+  return list(read_rows(str(path), columns, wanted))
+
+
+def values(rows, *names):
+  return [tuple(row.fields[name] for name in names) for row in rows]
+
+
+def test_a_field_of_any_length_is_read(tmp_path):
+  text = "word " * 30_000
+  rows = read(tmp_path, "a.csv", f"text,label\n{text},x\n", Columns())
+  assert values(rows, "text") == [(text,)]
+
+
+def test_quotes_of_glue_are_characters(tmp_path):
+  # MRPC: a byte-order mark, and quotes that are never closed.
+  text = (
+    "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
+    '1\t1\t2\t"It is , " he said .\tHe said it .\r\n'
+    '0\t3\t4\tA "b" c .\t" D\r\n'
+  )
+  columns = Columns("#1 String", "Quality", "#2 String")
+  for name in ("train.tsv", "msr_paraphrase_train.txt"):
+    rows = read(tmp_path, name, text, columns)
+    assert values(rows, "Quality", "#1 String", "#2 String") == [
+      ("1", '"It is , " he said .', "He said it ."),
+      ("0", 'A "b" c .', '" D'),
+    ]
+
+
+def test_rows_of_qqp_without_all_fields_are_bad_rows(tmp_path):
+  text = QUORA + '1\t2\t3\tWhat is "a\tWhat is b?\t0\n4\t5\t6\tWhat?\n'
+  good, bad = read(tmp_path, "train.tsv", text, QUESTIONS)
+  assert values([good], "question1") == [('What is "a',)]
+  assert bad == BadRow(3, bad.wrong)
+  assert "has 4 fields" in bad.wrong
+
+
+def test_quoted_fields_of_quoras_own_file_are_joined(tmp_path):
+  text = QUORA + (
+    '1\t2\t3\t"What is ""a""?"\t"Two\nlines, a\ttab"\t0\n4\t5\t6\tc\td\t1\n'
+  )
+  rows = read(tmp_path, "quora_duplicate_questions.tsv", text, QUESTIONS)
+  assert values(rows, "question1", "question2", "is_duplicate") == [
+    ('What is "a"?', "Two\nlines, a\ttab", "0"),
+    ("c", "d", "1"),
+  ]
+  assert [row.line for row in rows] == [2, 4]
+
+
+def test_a_header_line_wins_over_a_given_header(tmp_path):
+  # CoLA: only the test split has a header line, and other columns.
+  columns = Columns(
+    "sentence", "label", "", ("source", "label", "m", "sentence")
+  )
+  rows = read(tmp_path, "train.tsv", "gj04\t1\t\tOne.\n", columns)
+  assert values(rows, "sentence", "label") == [("One.", "1")]
+  path = tmp_path / "test.tsv"
+  path.write_text("index\tsentence\n0\tTwo.\n")
+  rows = list(read_rows(str(path), columns, columns.texts))
+  assert values(rows, "index", "sentence") == [("0", "Two.")]
+
+
+def test_a_csv_that_is_divided_by_tabs_is_read(tmp_path):
+  # The original files of STS-B.
+  text = "main\tMSRvid\t2012\t0001\t5.000\tA plane.\tAn air plane, too.\n"
+  header = ("genre", "file", "year", "id", "score", "s1", "s2")
+  rows = read(
+    tmp_path, "sts-dev.csv", text, Columns("s1", "score", "s2", header)
+  )
+  assert values(rows, "score", "s2") == [("5.000", "An air plane, too.")]
+
+
+@pytest.mark.parametrize("name", ["a.CSV", "a.csv"])
+def test_suffixes_are_read_in_either_case(tmp_path, name):
+  assert len(read(tmp_path, name, "text,label\na,b\n", Columns())) == 1
