@@ -197,6 +197,7 @@ def _candidates(
   learned = learn_tokens(
     collections.Counter({word: entry.times for word, entry in words.items()}),
     _LETTERS + _CANDIDATES * count,
+    least=0.0,
   )
   costliest = sorted(
     (word for word, entry in words.items() if entry.times > 1),

@@ -3,12 +3,17 @@
 """Learn a WordPiece vocabulary."""
 
 import collections
+import functools
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer as Backend
 from tokenizers import models, pre_tokenizers, trainers
 
 from data_pipelines.tokenizers import word_counts
+from data_pipelines.tokenizers.alphabet import (
+  LEAST_COVERAGE,
+  choose_alphabet,
+)
 from data_pipelines.tokenizers.special_tokens import SPECIALS, UNK
 from data_pipelines.tokenizers.wordpiece import (
   PREFIX,
@@ -17,9 +22,6 @@ from data_pipelines.tokenizers.wordpiece import (
   with_rules,
 )
 
-# Most letters a vocabulary starts from; rarer ones become [UNK]. Only Chinese
-# text has more.
-_MAX_ALPHABET = 1000
 _MIN_COUNT = 2  # occurrences of a pair of tokens before it may become one
 # Characters of distinct words to learn from, counted with
 # `word_counts.WORD_COST`; the library takes up to 60 bytes for each.
@@ -66,21 +68,25 @@ def plain_words(
 
 
 def learn_tokens(
-  counts: collections.Counter[str], vocab_size: int
+  counts: collections.Counter[str],
+  vocab_size: int,
+  *,
+  least: float = LEAST_COVERAGE,
 ) -> list[str]:
-  """Return the special tokens, all letters, and then learned tokens.
+  """Return the special tokens, the letters, and then learned tokens.
 
   Args:
     counts: word counts as `plain_words` returns them.
     vocab_size: largest number of tokens.
+    least: share of the text that the letters cover at any cost.
 
   Raises:
-    ValueError: `vocab_size` leaves no room for all letters.
+    ValueError: `vocab_size` leaves no room for the letters that the text needs.
   """
-  letters, inner = _alphabet(counts)
+  alphabet = choose_alphabet(counts, vocab_size, _continues, least=least)
   counts = word_counts.commonest(counts, _MAX_CHARACTERS)
-  fixed = [*SPECIALS, *(PREFIX + letter for letter in inner)]
-  needed = len(fixed) + len(letters)
+  fixed = [*SPECIALS, *(PREFIX + letter for letter in alphabet.inner)]
+  needed = len(SPECIALS) + alphabet.cost
   if needed > vocab_size:
     raise ValueError(
       f"vocab_size={vocab_size} has no room for the {needed} special tokens "
@@ -91,8 +97,8 @@ def learn_tokens(
   trainer = trainers.WordPieceTrainer(
     vocab_size=vocab_size,
     min_frequency=_MIN_COUNT,
-    limit_alphabet=len(letters),
-    initial_alphabet=letters,
+    limit_alphabet=len(alphabet.letters),
+    initial_alphabet=alphabet.letters,
     special_tokens=fixed,
     continuing_subword_prefix=PREFIX,
     show_progress=False,
@@ -102,14 +108,18 @@ def learn_tokens(
   return sorted(ids, key=ids.__getitem__)
 
 
-def _alphabet(counts: collections.Counter[str]) -> tuple[list[str], list[str]]:
-  """Return the commonest letters, and which of them occur inside a word."""
-  seen: collections.Counter[str] = collections.Counter()
-  inner: set[str] = set()
-  for word, count in counts.items():
-    for letter in word:
-      seen[letter] += count
-    inner.update(word[1:])
-  ranked = sorted(seen, key=lambda letter: (-seen[letter], letter))
-  letters = sorted(ranked[:_MAX_ALPHABET])
-  return letters, sorted(inner.intersection(letters))
+@functools.cache
+def _rules() -> Backend:
+  return with_rules(models.WordPiece(unk_token=UNK), lowercase=False)
+
+
+def _continues(letter: str) -> bool:
+  """Return whether a letter can stand inside a word.
+
+  Ideographs and punctuation are words of their own.
+  """
+  rules = _rules()
+  assert rules.normalizer is not None
+  assert rules.pre_tokenizer is not None
+  text = rules.normalizer.normalize_str(f"a{letter}")
+  return len(rules.pre_tokenizer.pre_tokenize_str(text)) == 1
