@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a config file: a dataclass, then overlays from its argument.
 
-`--config=configs/pretrain.py:size=tiny,objective=mlm_nsp` calls
+`--config=pretrain:size=tiny,objective=mlm_nsp` calls
 `get_config("size=tiny,objective=mlm_nsp")`.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import ml_collections
 
-from bertjax.config import renamed, to_mapping
+from bertjax.config import flatten_fields, renamed, to_mapping
 
 # Changes a config in place.
 Overlay = Callable[[ml_collections.ConfigDict], None]
@@ -32,13 +32,35 @@ def apply_overlays(
   """Change `config` as `argument` ("name=value,name=value") asks.
 
   Raises:
-    ValueError: a name or a value that does not exist, with those that do.
+    ValueError: a name or a value that does not exist, with those that do; an
+      overlay whose field another one sets to another value.
   """
   chosen = _parse(argument, overlays)
-  for name, values in overlays.items():
-    if name in chosen:
-      values[chosen[name]](config)
+  applied = {
+    f"{name}={chosen[name]}": values[chosen[name]]
+    for name, values in overlays.items()
+    if name in chosen
+  }
+  for overlay in applied.values():
+    overlay(config)
+  for name, overlay in applied.items():
+    _check_effect(name, overlay, config, argument)
   return config
+
+
+def _check_effect(
+  name: str, overlay: Overlay, config: ml_collections.ConfigDict, argument: str
+) -> None:
+  """Raise ValueError if a later overlay has undone a field of this one."""
+  asked = config.copy_and_resolve_references()
+  overlay(asked)
+  now, then = (flatten_fields(each.to_dict()) for each in (config, asked))
+  for field, value in then.items():
+    if now[field] != value:
+      raise ValueError(
+        f"config overlay {name!r} sets {field}={value}, and another of "
+        f"{argument!r} sets it to {now[field]}; leave one out"
+      )
 
 
 def fields(changes: Mapping[str, Any]) -> Overlay:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path on the docstrings of the running Python: `make pretrain`.
+"""Run the whole path on the docstrings of the running Python: `make pretrain`.
 
 Text → store → masked pre-training → bundle → fine-tuning → export. Each stage
 runs through the command that a user would call, and resumes where an
@@ -26,7 +26,12 @@ from absl import flags
 from bertjax import files
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
 from bertjax.finetune.arm import ArmResult
-from bertjax.objectives.pretraining import ALL, SUMMARY_METRICS, token_objective
+from bertjax.objectives.pretraining import (
+  ALL,
+  SUMMARY_METRICS,
+  TokenObjective,
+  token_objective,
+)
 from configs import demo
 from data_pipelines.prepare.options import Options
 from launch import (
@@ -65,6 +70,7 @@ PROBES: Mapping[str, Probe] = {
 }
 FILL_MASK = "Return a new [MASK] object."
 _CLOCK = ".seconds.json"
+_MODULE = "-m launch.predict"
 
 
 class _Clock:
@@ -90,21 +96,25 @@ class _Clock:
         files.write_json(self._path, self.seconds, allow_nan=False)
 
 
-def run(output: str) -> dict[str, Any]:
+def run(output: str, *, smoke: bool = False) -> dict[str, Any]:
   """Run the stages that are not done in `output`; return the summary.
+
+  Args:
+    output: folder of everything that the stages write.
+    smoke: whether each stage takes a few steps only.
 
   Raises:
     ValueError: `output` has the demo of another version or interpreter.
   """
   try:
-    return _run(pathlib.Path(output))
+    return _run(pathlib.Path(output), smoke)
   except ValueError as error:
     if not (pathlib.Path(output) / _CLOCK).is_file():
       raise
     raise ValueError(f"{error}; or delete {output} and rerun") from error
 
 
-def _run(folder: pathlib.Path) -> dict[str, Any]:
+def _run(folder: pathlib.Path, smoke: bool) -> dict[str, Any]:
   summary_path = folder / "summary.json"
   clock = _Clock(folder)
   with clock.stage("prepare"):
@@ -116,12 +126,14 @@ def _run(folder: pathlib.Path) -> dict[str, Any]:
       )
     )
   bundle = str(folder / "bundle")
+  config = _pretrain_config(folder, smoke)
   with clock.stage("pretrain"):
-    trained = pretrain.run(
-      _pretrain_config(folder), str(folder / "pretrain"), bundle=bundle
-    )
+    trained = pretrain.run(config, str(folder / "pretrain"), bundle=bundle)
+  changes = demo.SMOKE_PROBE if smoke else {}
   probes = {
-    name: {arm: _probe(clock, folder, bundle, name, arm) for arm in ARMS}
+    name: {
+      arm: _probe(clock, folder, bundle, (name, arm), changes) for arm in ARMS
+    }
     for name in PROBES
   }
   with clock.stage("export"):
@@ -130,24 +142,33 @@ def _run(folder: pathlib.Path) -> dict[str, Any]:
     clock.seconds = json.loads(summary_path.read_text())["stages"]
   summary = _summary(folder, trained, probes, clock.seconds)
   files.write_json(summary_path, summary, allow_nan=False)
-  _show(folder, summary)
+  _show(folder, summary, token_objective(config.objective))
   _fill_mask(bundle)
   return summary
 
 
-def _pretrain_config(folder: pathlib.Path) -> PretrainConfig:
-  config = from_mapping(PretrainConfig, demo.pretrain().to_dict())
+def _pretrain_config(folder: pathlib.Path, smoke: bool) -> PretrainConfig:
+  made = demo.pretrain("smoke") if smoke else demo.pretrain()
+  config = from_mapping(PretrainConfig, made.to_dict())
   data = dataclasses.replace(config.data, store=str(folder / "store"))
   return dataclasses.replace(config, data=data)
 
 
 def _probe(
-  clock: _Clock, folder: pathlib.Path, bundle: str, name: str, arm: str
+  clock: _Clock,
+  folder: pathlib.Path,
+  bundle: str,
+  which: tuple[str, str],
+  changes: Mapping[str, Any],
 ) -> ArmResult:
+  """Run an arm of a probe, which are the names in `which`."""
+  name, arm = which
   probe = PROBES[name]
+  config = probe.config()
+  config.update_from_flattened_dict(dict(changes))
   with clock.stage(f"fine-tune from {arm}, {probe.labels}"):
     return finetune.run(
-      from_mapping(FinetuneConfig, probe.config().to_dict()),
+      from_mapping(FinetuneConfig, config.to_dict()),
       bundle,
       str(folder / probe.folder / arm),
       init=arm,
@@ -197,9 +218,10 @@ def _median_rate(path: pathlib.Path) -> float:
   return statistics.median(rates)
 
 
-def _show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
+def _show(
+  folder: pathlib.Path, summary: Mapping[str, Any], token: TokenObjective
+) -> None:
   validation = summary["validation"]
-  token = token_objective(_pretrain_config(folder).objective)
   gain = summary["unigram_entropy"] - validation[token.loss]
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify="left")
   table.add_column("measure")
@@ -276,17 +298,19 @@ def _fill_mask(bundle: str) -> None:
   )
   console.print(
     "\nTry it yourself:\n"
-    f"  {_python()} -m launch.predict --task=fill_mask "
-    f"--bundle={bundle} \\\n"
+    f"  {_predict()} --task=fill_mask --bundle={bundle} \\\n"
     f'    --text="Raise an [MASK] if the file does not exist."'
   )
 
 
-def _python() -> str:
-  """Return the path of the running interpreter, relative where possible."""
-  path = pathlib.Path(sys.executable)
+def _predict() -> str:
+  """Return how to run `launch.predict` here, by a relative path if possible."""
+  python = pathlib.Path(sys.executable)
+  script = python.with_name("bertjax")
+  path, words = (script, "predict") if script.is_file() else (python, _MODULE)
   here = pathlib.Path.cwd()
-  return str(path.relative_to(here) if path.is_relative_to(here) else path)
+  known = path.relative_to(here) if path.is_relative_to(here) else path
+  return f"{known} {words}"
 
 
 def define_flags() -> None:
@@ -295,10 +319,14 @@ def define_flags() -> None:
     "output", "runs/demo", "Folder for the store, the models and the results."
   )
 
+  flags.DEFINE_bool(
+    "smoke", False, "Take a few steps of each stage, to see that it works."
+  )
+
 
 def main(_: Sequence[str]) -> None:
   """Run the demo."""
-  run(flags.FLAGS.output)
+  run(flags.FLAGS.output, smoke=flags.FLAGS.smoke)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
   "export": "launch.export",
   "import_weights": "launch.import_weights",
   "sweep": "launch.sweep",
+  "recipes": "launch.commands.recipes",
   "demo": "launch.demo",
 }
 _ROOT = pathlib.Path(__file__).parents[2]

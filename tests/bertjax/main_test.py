@@ -14,7 +14,7 @@ from bertjax import __main__ as main
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def python(*arguments, folder, path=ROOT):
+def python(*arguments, folder, path: object = ROOT):
   return subprocess.run(
     [sys.executable, *arguments],
     cwd=folder,

@@ -7,6 +7,7 @@ import json
 import ml_collections
 import pytest
 
+from bertjax.config import FinetuneConfig, check_read, from_mapping
 from configs import demo as config
 from launch import demo
 
@@ -49,6 +50,19 @@ def _short(monkeypatch):
   monkeypatch.setattr(demo, "PROBES", probes)
 
 
+def test_a_smoke_run_takes_a_few_steps_of_each_stage():
+  run, whole = config.pretrain("smoke"), config.pretrain()
+  assert run.steps == 20 < whole.steps
+  # The same model on the same rows.
+  assert (run.model, run.data) == (whole.model, whole.data)
+  assert run.objective == whole.objective
+  for probe in demo.PROBES.values():
+    short = probe.config()
+    short.update_from_flattened_dict(config.SMOKE_PROBE)
+    assert short.steps < probe.config().steps
+    check_read(from_mapping(FinetuneConfig, short.to_dict()))
+
+
 def test_the_demo_leaves_what_it_promises(short, tmp_path, capsys):
   summary = demo.run(str(tmp_path))
   shown = capsys.readouterr().out
@@ -69,7 +83,7 @@ def test_the_demo_leaves_what_it_promises(short, tmp_path, capsys):
   assert written["tokens_per_second"] > 0
   # The table says what the file says.
   assert f"{written['validation']['mlm_loss']:.3f} nats" in shown
-  assert "launch.predict --task=fill_mask" in shown
+  assert "predict --task=fill_mask" in shown
 
   again = demo.run(str(tmp_path))
   assert "done before" in capsys.readouterr().out
