@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Fine-tuning of a classifier from a bundle, and from random weights.
 
-  python -m launch.finetune --config=configs/finetune.py:task=stdlib \
+  bertjax finetune --config=finetune:task=stdlib \
     --bundle=DIR --workdir=DIR
 
 With `--init=scratch` the same encoder starts from random weights, with
@@ -11,7 +11,7 @@ which standard-library package a docstring comes from (20 labels for each of
 twelve packages; pre-training may have read the texts, without their labels);
 `task=table` reads any .csv, .tsv or .jsonl with a text and a label column:
 
-  python -m launch.finetune --config=configs/finetune.py:task=table \
+  bertjax finetune --config=finetune:task=table \
     --config.task.train=banking77/train.csv \
     --config.task.test=banking77/test.csv \
     --config.task.text=text --config.task.label=category \

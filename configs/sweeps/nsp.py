@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Does next-sentence prediction help on this corpus?
 
-  python -m launch.sweep --config=configs/sweeps/nsp.py:size=tiny \
+  bertjax sweep --config=nsp:size=tiny \
     --config.pretrain.data.store=DIR --workdir=DIR
 
 Three arms tell the effect of the rows from the effect of the loss: `mlm_nsp` is

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every recipe is a run on eight devices, and every command in a docstring.
+
+Only shapes are computed.
+"""
+
+import dataclasses
+import importlib
+import math
+import pathlib
+import re
+import shlex
+
+import jax
+import pytest
+from absl import flags
+
+from bertjax.config import (
+  FinetuneConfig,
+  PretrainConfig,
+  SweepConfig,
+  check_read,
+  from_mapping,
+  phases,
+)
+from bertjax.optim import schedules
+from bertjax.plan import vocabulary
+from bertjax.train.program import make_program
+from configs import pretrain
+from configs.recipes import RECIPES
+from launch.commands.table import COMMANDS
+from launch.run.resolve import MadeUpStores, resolve
+
+ROOT = pathlib.Path(__file__).parents[2]
+TOKENS = 30_522
+KINDS = {
+  "pretrain": PretrainConfig,
+  "finetune": FinetuneConfig,
+  "sweep": SweepConfig,
+}
+
+
+def config_of(recipe, size=None, **mesh):
+  size = size or RECIPES[recipe].size
+  made = pretrain.get_config(f"size={size},recipe={recipe}")
+  config = from_mapping(PretrainConfig, made.to_dict())
+  return dataclasses.replace(
+    config, mesh=dataclasses.replace(config.mesh, **mesh)
+  )
+
+
+@pytest.mark.parametrize(
+  "mesh",
+  [
+    pytest.param({}, id="data"),
+    pytest.param({"zero1": True}, id="zero1", marks=pytest.mark.full),
+    pytest.param(
+      {"data": 2, "fsdp": 2, "tensor": 2}, id="2x2x2", marks=pytest.mark.full
+    ),
+  ],
+)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_sharded_and_steps_on_eight_devices(recipe, mesh):
+  devices = jax.devices()
+  assert len(devices) == 8
+  config = config_of(recipe, **mesh)
+  resolved = resolve(config, MadeUpStores(TOKENS), None, devices)
+  program = make_program(
+    resolved.config, vocabulary.make_vocabulary(TOKENS), devices
+  )
+  state = program.abstract_state()
+  whole = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+  held = sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape))
+    for leaf in jax.tree.leaves(state.params)
+  )
+  assert (held < whole / 2) == bool(mesh)
+  for phase in resolved.phases:
+    steps = program.for_phase(phase.config)
+    after, metrics = jax.eval_shape(
+      steps.train_step(state), state, steps.abstract_batch()
+    )
+    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(
+      lambda leaf: leaf.shape, state
+    )
+    assert metrics["loss"][0].shape == ()
+
+
+def test_original_is_bert_as_google_trained_it():
+  """Devlin et al., appendix A.2, and create_pretraining_data.py."""
+  config = config_of("original")
+  first, second = phases.split_phases(config)
+  assert [(p.start, p.stop) for p in (first, second)] == [
+    (0, 900_000),
+    (900_000, 1_000_000),
+  ]
+  assert [p.config.data.seq_length for p in (first, second)] == [128, 512]
+  for phase in (first, second):
+    assert phase.config.data.max_packs == 1
+    assert phase.config.batch_size == 256
+  assert config.objective.random_tokens == "all"
+  assert config.objective.mask_rate == config.evaluation.mask_rate == 0.15
+  assert config.objective.next_sentence == "nsp"
+  assert config.model.hidden_dropout_rate == 0.1
+
+
+def test_mosaicberts_decay_is_composers():
+  """1e-5 a step, scaled by the schedule alone: at the peak, 0.02 × rate."""
+  optimizer = config_of("mosaicbert").optimizer
+  decay = optimizer.weight_decay * optimizer.learning_rate
+  assert decay == pytest.approx(1e-5)
+  assert optimizer.warmup_steps == 0.06 * config_of("mosaicbert").steps
+
+
+@pytest.mark.parametrize("recipe", ["roberta", "mosaicbert"])
+def test_recipes_of_others_reach_their_rate_and_keep_every_sequence(recipe):
+  config = config_of(recipe)
+  rate = schedules.make_schedule(config.optimizer, config.steps)
+  peak = config.optimizer.learning_rate
+  assert float(rate(config.optimizer.warmup_steps)) == pytest.approx(peak)
+  assert config.objective.short_rate == 0
+  assert config.objective.next_sentence == "off"
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_says_what_it_costs_and_what_comes_of_it(recipe):
+  assert re.search(r"hours?|minutes?|days?", recipe.cost)
+  assert any(
+    chips in recipe.cost for chips in ("v5e", "A100", "TPU v2", "two cores")
+  )
+  assert re.search(r"\d", recipe.expected)
+  assert recipe.source
+
+
+def commands():
+  """Yield (command, its words) of every docstring under configs."""
+  for path in sorted((ROOT / "configs").rglob("*.py")):
+    text = re.sub(r" \\\n\s+", " ", path.read_text())
+    for line in re.findall(r"^ +(bertjax \w+ .*|python -m .*)$", text, re.M):
+      words = shlex.split(line)
+      assert words[0] == "bertjax", f"{path}: {line}"
+      yield pytest.param(*words[1:2], words[2:], id=f"{path.stem}-{words[1]}")
+
+
+# ml_collections loads files as Python did before 3.12.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.parametrize(("command", "words"), [*commands()])
+def test_a_command_in_a_docstring_parses(command, words, monkeypatch):
+  argv = [command, *words]
+  monkeypatch.setattr("sys.argv", argv)
+  before = set(flags.FLAGS)
+  try:
+    importlib.import_module(COMMANDS[command]).define_flags()
+    assert flags.FLAGS(argv) == [command], "everything is a flag"
+    if command in KINDS:
+      made = from_mapping(KINDS[command], flags.FLAGS.config.to_dict())
+      check_read(made)
+  finally:
+    for name in set(flags.FLAGS) - before:
+      delattr(flags.FLAGS, name)
