@@ -51,7 +51,7 @@ class PretrainResult:
     tokens: the number of tokens that the run has read.
     parameters: the number of parameters.
     validation: the last values on the validation rows, by metric.
-    train: the last line of the training metrics.
+    train: the last line of the training metrics; {} if they are lost.
     tokens_per_second: the speed at the end of this call.
     seconds: the time that this call took.
     bundle: folder of the bundle.
@@ -107,6 +107,7 @@ def run(
       active.close()
       signals.leave(_stopped(step, spec.config.steps, folder))
     details = active.details(step)
+    active.check_owner()
     write_bundle(
       target, state.params, spec.config.model, folder / TOKENIZER, details
     )
@@ -116,7 +117,8 @@ def run(
       parameters=count_parameters(state.params),
       validation=details.evaluation,
       train=multihost.broadcast_from_first(
-        "metrics", lambda: writers.read(folder / writers.METRICS, "train")[-1]
+        "metrics",
+        lambda: [{}, *writers.read(folder / writers.METRICS, "train")][-1],
       ),
       tokens_per_second=active.progress.tokens_per_second,
       seconds=time.monotonic() - began,

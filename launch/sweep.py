@@ -29,6 +29,7 @@ from bertjax.trials.store import Trial, TrialStore
 from launch import cli, finetune, host_memory, pretrain, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
+from launch.run import ownership
 from launch.run.assembly import assemble
 
 
@@ -41,7 +42,13 @@ def run(config: SweepConfig, workdir: str) -> SweepResult:
   cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
   config, identity = _check(config)
-  store = TrialStore(workdir, identity)
+  with ownership.locked(pathlib.Path(workdir)):
+    return _run_trials(config, trials, TrialStore(workdir, identity))
+
+
+def _run_trials(
+  config: SweepConfig, trials: Sequence[Trial], store: TrialStore
+) -> SweepResult:
   scores: dict[str, dict[int, Mapping[str, float]]] = {}
   for number, trial in enumerate(trials, 1):
     print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)

@@ -10,9 +10,10 @@ written yet (docs/design.md, law 12). Times go to `timing.jsonl`;
 """
 
 import json
+import logging
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from bertjax.objectives.metrics import MetricSums
@@ -22,6 +23,7 @@ from bertjax.train.hooks import Hook, StepRecord
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
 EVENTS = "tensorboard"
+logger = logging.getLogger(__name__)
 _CLOCK = ("steps", "tokens", "seconds", "wait_seconds")
 
 
@@ -35,6 +37,8 @@ class MetricsWriter(Hook):
     start: the step that this process starts from.
     tensorboard: whether to write event files as well.
     writes: False counts and writes nothing; for all processes but one.
+    guard: called before the files are opened; raises where this process must
+      not change them.
   """
 
   def __init__(
@@ -45,6 +49,7 @@ class MetricsWriter(Hook):
     start: int = 0,
     tensorboard: bool = True,
     writes: bool = True,
+    guard: Callable[[], None] = lambda: None,
   ) -> None:
     self._folder = pathlib.Path(folder)
     self._every_steps = every_steps
@@ -53,6 +58,7 @@ class MetricsWriter(Hook):
     self._clock = dict.fromkeys(_CLOCK, 0.0)
     self._tensorboard = tensorboard
     self._writes = writes
+    self._guard = guard
     self._events: Any = None
     self._start = start
     self._size = 0  # bytes of metrics.jsonl
@@ -103,6 +109,17 @@ class MetricsWriter(Hook):
     self._size = snapshot["size"]
     self._tokens = snapshot["tokens"]
     self._sums = MetricSums(snapshot["window"])
+    path = self._folder / METRICS
+    found = path.stat().st_size if path.exists() else 0
+    if self._writes and found < self._size:
+      logger.warning(
+        "%s has %d bytes, and the checkpoint at step %d was saved when it had "
+        "%d: lines of earlier steps are lost",
+        path,
+        found,
+        self._start,
+        self._size,
+      )
 
   def close(self) -> None:
     """Close the files."""
@@ -132,6 +149,7 @@ class MetricsWriter(Hook):
     if not self._writes:
       return
     if not self._files:
+      self._guard()
       # Opened late: a run that is refused before its first line cuts nothing.
       self._files = [
         (self._folder / each).open("ab") for each in (METRICS, TIMING)
@@ -159,7 +177,12 @@ class MetricsWriter(Hook):
 
 
 def read(path: str | os.PathLike[str], split: str) -> list[dict[str, Any]]:
-  """Return the lines of one split of a `metrics.jsonl`, in order."""
+  """Return the lines of one split of a `metrics.jsonl`, in order.
+
+  A file that does not exist has none.
+  """
+  if not pathlib.Path(path).exists():
+    return []
   lines = pathlib.Path(path).read_text().splitlines()
   parsed = [json.loads(line) for line in lines]
   return [line for line in parsed if line["split"] == split]

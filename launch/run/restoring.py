@@ -49,43 +49,59 @@ class Start(NamedTuple):
   identity: Mapping[str, Any]
 
 
+def check_record(spec: RunSpec, folder: pathlib.Path) -> None:
+  """Check that the newest checkpoint in `folder` is of this run.
+
+  Raises:
+    ValueError: it is of another run, or past the last step.
+  """
+  before = multihost.broadcast_from_first(
+    "record", lambda: records.read_newest_record(folder / CHECKPOINTS)
+  )
+  if before is None:
+    return
+  identity.check_identity(
+    identity_in(before), spec.identity, allow_changes=spec.config.allow_changes
+  )
+  identity.log_changes(before["config"], spec.config)
+  if before["step"] > spec.config.steps:
+    raise ValueError(
+      f"{folder} is at step {before['step']}, past steps={spec.config.steps}; "
+      f"give --config.steps={before['step']} or more, or another --workdir"
+    )
+
+
 def restore(
   spec: RunSpec, folder: pathlib.Path, checkpoints: Checkpoints
 ) -> Start:
   """Return where a run starts; write config and tokenizer to its workdir.
 
+  They are written last, so that a start that fails changes neither.
+
   Raises:
-    ValueError: the checkpoints in `folder` are of another run, or no bundle
-      can be read from `init_from`.
+    ValueError: no checkpoint in `folder` is whole, or no bundle can be read
+      from `init_from`.
   """
-  before = multihost.broadcast_from_first(
-    "record", lambda: records.read_newest_record(folder / CHECKPOINTS)
-  )
-  if before is not None:
-    identity.check_identity(
-      identity_in(before),
-      spec.identity,
-      allow_changes=spec.config.allow_changes,
-    )
-    identity.log_changes(before["config"], spec.config)
-  multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
   restored = checkpoints.restore(spec.program.abstract_state())
   if restored is None:
-    return Start(
+    start = Start(
       _make_state(spec),
       {},
       _is_pooler_trained(spec, {}),
       describe_origin(spec.origin),
       spec.identity,
     )
-  state, record = restored
-  return Start(
-    state,
-    record,
-    _is_pooler_trained(spec, record),
-    origin_in(record),
-    _continued(spec.identity, identity_in(record)),
-  )
+  else:
+    state, record = restored
+    start = Start(
+      state,
+      record,
+      _is_pooler_trained(spec, record),
+      origin_in(record),
+      _continued(spec.identity, identity_in(record)),
+    )
+  multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
+  return start
 
 
 def keep_tokenizer(

@@ -21,8 +21,9 @@ from data_pipelines.rows.pipeline import train_iterator
 from launch.run import console
 from launch.run.assembly import RunSpec
 from launch.run.origin import CHECKPOINTS
+from launch.run.ownership import Ownership
 from launch.run.phase import PhaseRun
-from launch.run.restoring import CONFIG, Start, restore
+from launch.run.restoring import CONFIG, Start, check_record, restore
 from launch.run.validation import Validation
 
 PROFILE = "profile"
@@ -36,6 +37,7 @@ class Run:
     folder: its workdir.
     checkpoints: checkpoints of the workdir, which the run closes.
     start: where the run starts.
+    owner: the hold on the workdir, which the run releases.
 
   Attributes:
     state: input of the first step.
@@ -49,12 +51,14 @@ class Run:
     folder: pathlib.Path,
     checkpoints: Checkpoints,
     start: Start,
+    owner: Ownership,
   ) -> None:
     config, step = spec.config, int(jax.device_get(start.state.step))
     self._spec = spec
     self._folder = folder
     self._checkpoints = checkpoints
     self._start = start
+    self._owner = owner
     self._phase = spec.phase(step)
     self.state = start.state
     self._writer = writers.MetricsWriter(
@@ -62,6 +66,7 @@ class Run:
       every_steps=config.log_every_steps,
       start=step,
       writes=multihost.is_first(),
+      guard=owner.check_alone,
     )
     self.progress = progress.Progress(
       config.steps,
@@ -73,7 +78,7 @@ class Run:
     self._validation = Validation(spec, self._writer, self._say)
     self.hooks = self._make_hooks(step)
     self._open = contextlib.ExitStack()
-    for each in (checkpoints, *self.hooks):
+    for each in (owner, checkpoints, *self.hooks):
       self._open.callback(each.close)
     if start.record:
       self._restore(start.record)
@@ -87,6 +92,10 @@ class Run:
   def close(self) -> None:
     """Commit pending checkpoints and close the files; do so only once."""
     self._open.close()
+
+  def check_owner(self) -> None:
+    """Check that the workdir is still this run's; see `Ownership.check`."""
+    self._owner.check()
 
   def phases(self) -> Iterator[PhaseRun]:
     """Yield the phases that are left, and evaluate on the rows of each.
@@ -152,6 +161,7 @@ class Run:
     hooks.restore_snapshots(self.hooks, record["hooks"])
 
   def _save(self, state: TrainState, step: int) -> None:
+    self.check_owner()
     record = {
       **self.details(step).to_json(),
       "identity": dict(self._start.identity),
@@ -175,14 +185,20 @@ def open_run(spec: RunSpec, folder: pathlib.Path) -> Run:
   """Open a run in its workdir, restored from there if it was begun.
 
   Raises:
-    ValueError: the workdir is of another run, or hosts do not share it.
+    ValueError: the workdir is of another run, or in use by one, or hosts do
+      not share it.
   """
   folder.mkdir(parents=True, exist_ok=True)
-  shared_folder.check_shared(folder)
   with contextlib.ExitStack() as on_error:
+    owner = on_error.enter_context(Ownership(folder))
+    shared_folder.check_shared(folder)
+    # Before the folder is taken: a start that is refused stops no other run.
+    check_record(spec, folder)
+    owner.take()
     checkpoints = Checkpoints(folder / CHECKPOINTS, spec.config.checkpoint)
     on_error.callback(checkpoints.close)
-    run = Run(spec, folder, checkpoints, restore(spec, folder, checkpoints))
+    start = restore(spec, folder, checkpoints)
+    run = Run(spec, folder, checkpoints, start, owner)
     on_error.pop_all()
   run.describe_start()
   return run

@@ -25,7 +25,7 @@ def config(store):
     store,
     steps=2,
     checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=0, batches=1),
+    evaluation=EvaluationConfig(every_steps=0),
   )
   model = dataclasses.replace(config.model, num_layers=1)
   return dataclasses.replace(config, model=model)

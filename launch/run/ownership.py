@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One run at a time in a workdir.
+
+A lock keeps a second run out as long as the first one lives. It does not reach
+everywhere: a mounted bucket has none between hosts, and a host that hangs while
+its replacement starts may come back. So each run also writes an id of its own
+into the folder, and reads it again before it changes anything. A run that finds
+another id ends, and leaves everything to the run that has the folder now.
+"""
+
+import contextlib
+import datetime
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from bertjax import files
+from bertjax.parallel import multihost
+
+LOCK = ".lock"
+OWNER = "owner.json"
+# A run that was killed may hold its lock for a moment longer.
+_LOCK_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+# What file systems without locks say.
+_NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL))
+
+
+class TakenOver(ValueError):
+  """Another run has the folder now."""
+
+
+class Ownership:
+  """The hold of this run on a workdir; process 0 has it for all processes.
+
+  Make it on all processes of a run. Use it as a context.
+
+  Args:
+    folder: the workdir; exists.
+
+  Raises:
+    ValueError: a run that lives holds the folder.
+  """
+
+  def __init__(self, folder: pathlib.Path) -> None:
+    self._folder = folder
+    self._id = ""
+    self._lock: IO[str] | None = None
+    multihost.broadcast_from_first("lock", self._acquire)
+
+  def __enter__(self) -> "Ownership":
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self.close()
+
+  def take(self) -> None:
+    """Write the id of this run; from now on `check` finds other runs."""
+    multihost.broadcast_from_first("owner", self._write)
+
+  def check(self) -> None:
+    """Check on all processes that no other run has taken the folder.
+
+    Raises:
+      TakenOver: another run has; on process 0, and a `ValueError` elsewhere.
+    """
+    multihost.broadcast_from_first("owner checked", self.check_alone)
+
+  def check_alone(self) -> None:
+    """Do as `check` on process 0, without the other processes.
+
+    Raises:
+      TakenOver: another run has taken the folder.
+    """
+    if not self._id:
+      return
+    found = read_owner(self._folder)
+    if found.get("id") != self._id:
+      raise TakenOver(
+        f"another run took {self._folder} over ({_describe(found)}); this one "
+        "ends, and what it did since its last checkpoint is not saved; look "
+        "whether two runs have this --workdir"
+      )
+
+  def close(self) -> None:
+    """Release the lock."""
+    if self._lock is not None:
+      self._lock.close()
+      self._lock = None
+
+  def _acquire(self) -> None:
+    self._lock = _locked(self._folder)
+
+  def _write(self) -> None:
+    self._id = uuid.uuid4().hex
+    owner = {
+      "id": self._id,
+      "host": socket.gethostname(),
+      "pid": os.getpid(),
+      "since": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+    }
+    files.write_json(self._folder / OWNER, owner)
+
+
+def is_held(folder: pathlib.Path) -> bool:
+  """Return whether a run that lives holds the lock of a workdir."""
+  if not (folder / LOCK).exists():
+    return False
+  try:
+    _locked(folder, seconds=0).close()
+  except ValueError:
+    return True
+  return False
+
+
+def read_owner(folder: pathlib.Path) -> dict[str, Any]:
+  """Return id, host, pid and start of the last run in a workdir, or {}."""
+  with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+    return json.loads((folder / OWNER).read_text())
+  return {}
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+  """Hold the lock of a folder that one process works in.
+
+  Raises:
+    ValueError: a run that lives holds it.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  with Ownership(folder) as owner:
+    owner.take()
+    yield
+
+
+def _locked(folder: pathlib.Path, seconds: float = _LOCK_SECONDS) -> IO[str]:
+  """Return the open lock file, locked where the file system has locks."""
+  lock = (folder / LOCK).open("a", encoding="utf-8")
+  deadline = time.monotonic() + seconds
+  while True:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      return lock
+    except BlockingIOError:
+      if time.monotonic() >= deadline:
+        lock.close()
+        raise ValueError(
+          f"{folder} is in use by another run "
+          f"({_describe(read_owner(folder))}); end that one or wait for it, or "
+          "give another --workdir"
+        ) from None
+      time.sleep(_POLL_SECONDS)
+    except OSError as error:
+      if error.errno in _NO_LOCKS:
+        return lock
+      lock.close()
+      raise
+
+
+def _describe(owner: Mapping[str, Any]) -> str:
+  if not owner:
+    return f"no {OWNER} says which"
+  return f"pid {owner['pid']} on {owner['host']}, since {owner['since']}"
