@@ -7,8 +7,18 @@
 
 `--corpus` is a comma-separated list of `stdlib` (docstrings and comments of the
 running Python), of files, folders and globs, also in buckets, and of data sets
-as `tfds:NAME:SPLIT`. Files are .txt and .jsonl, each also with .gz, .xz or
-.zst, and .parquet.
+as `tfds:NAME:SPLIT`. Files are
+
+    .txt                       text; see --documents
+    .jsonl .ndjson .json       an object a line, its text in --text_field
+    .csv .tsv                  its first line names the columns
+    wiki_00                    what WikiExtractor writes, as text and as JSON
+    .parquet .arrow            the latter also as datasets.save_to_disk has it
+
+all but the last line also with .gz, .xz, .zst or .bz2. A folder stands for all
+of these below it, but for .json that is not compressed, which is most often no
+text. What it passes over is counted by suffix, and what this program or Hugging
+Face's wrote (stores, bundles, models, tokenizers) is never text.
 At the end, and whenever the same command is run again, it prints what the store
 holds and statistics of its rows for each input format and sequence length.
 """
@@ -20,7 +30,7 @@ import rich.console
 from absl import flags
 
 from bertjax import config
-from data_pipelines.corpora import corpus, reading, sentences
+from data_pipelines.corpora import compression, corpus, reading, sentences
 from data_pipelines.prepare.options import Options
 from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
@@ -131,7 +141,13 @@ def _define_source_flags() -> None:
   flags.DEFINE_string(
     "text_field",
     "text",
-    "JSON field, parquet column or TFDS feature with the text.",
+    "JSON field, column or TFDS feature with the text.",
+  )
+  flags.DEFINE_integer(
+    "zstd_long",
+    compression.ZSTD_LONG,
+    "Binary logarithm of the largest window of .zst files that is read, in "
+    "bytes; 27 to 31. The window is held in memory.",
   )
   flags.DEFINE_string(
     "tfds_data_dir",

@@ -35,7 +35,8 @@ KINDS = {
   "stdlib": SourceKind(stdlib_corpus.open_stdlib, "stdlib"),
   _FILES: SourceKind(
     file_corpus.open_files,
-    "files, folders or globs, also in buckets (gs://BUCKET/*.jsonl.gz)",
+    f"files ({file_corpus.endings()}), folders or globs of them, also in "
+    "buckets (gs://BUCKET/*.jsonl.gz)",
   ),
   "tfds:": SourceKind(tfds_corpus.open_splits, tfds_corpus.USAGE),
 }

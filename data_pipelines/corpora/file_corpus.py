@@ -6,17 +6,22 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from data_pipelines.corpora.compression import COMPRESSIONS
+from data_pipelines.corpora.arrow_files import read_arrow
+from data_pipelines.corpora.compression import COMPRESSIONS, suffix_of
+from data_pipelines.corpora.csv_files import read_csv, read_tsv
 from data_pipelines.corpora.documents import Document
 from data_pipelines.corpora.file_search import find_files
 from data_pipelines.corpora.filesystems import File
+from data_pipelines.corpora.json_files import read_json_lines
 from data_pipelines.corpora.parquet_files import read_parquet
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions
 from data_pipelines.corpora.source import OpenedSources, Place, Source
-from data_pipelines.corpora.text_files import read_json_lines, read_text
+from data_pipelines.corpora.text_files import read_text
+from data_pipelines.corpora.wiki_files import read_wiki
 
 
 class FileFormat(NamedTuple):
@@ -25,18 +30,30 @@ class FileFormat(NamedTuple):
   Attributes:
     read: yields the documents of a file in order, empty ones included.
     compressible: whether a suffix of `COMPRESSIONS` may follow.
+    named_only: whether a folder does not stand for its files of this suffix:
+      many are no text, unless they are compressed.
   """
 
   read: Callable[[File, ReadOptions, ReadCounts], Iterator[Document]]
   compressible: bool = True
+  named_only: bool = False
 
 
+_WIKI = "wiki_NN"  # stands for wiki_00 and so on, which have no suffix
 FORMATS = {
   ".txt": FileFormat(read_text),
   ".jsonl": FileFormat(read_json_lines),
   ".ndjson": FileFormat(read_json_lines),
+  ".json": FileFormat(read_json_lines, named_only=True),
+  ".csv": FileFormat(read_csv),
+  ".tsv": FileFormat(read_tsv),
   ".parquet": FileFormat(read_parquet, compressible=False),
+  ".arrow": FileFormat(read_arrow, compressible=False),
+  _WIKI: FileFormat(read_wiki),
 }
+_WIKI_NAME = re.compile(r"wiki_\d+")
+# What the package datasets writes beside the files of a data set.
+_CACHE = re.compile(r"cache-.*\.arrow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +113,11 @@ def _identity(files: Sequence[File]) -> Mapping[str, Any]:
 
 
 def is_known(name: str) -> bool:
-  """Return whether a file of this name can be read."""
-  return bool(_find_format(name))
+  """Return whether a folder stands for its files of this name, too."""
+  found = _find_format(name)
+  if not found or _CACHE.fullmatch(name.rpartition("/")[2]):
+    return False
+  return not FORMATS[found].named_only or suffix_of(name) in COMPRESSIONS
 
 
 def file_format(name: str) -> str:
@@ -108,20 +128,28 @@ def file_format(name: str) -> str:
   """
   found = _find_format(name)
   if not found:
-    endings = ", ".join(
-      f"{suffix}[{'|'.join(COMPRESSIONS)}]" if known.compressible else suffix
-      for suffix, known in FORMATS.items()
-    )
     raise ValueError(
-      f"{name} has no known format; rename or convert it to {endings}"
+      f"{name} has no known format; rename or convert it to {endings()}"
     )
   return found
+
+
+def endings() -> str:
+  """Return the suffixes that are known, for help and error messages."""
+  packed = [name for name, known in FORMATS.items() if known.compressible]
+  plain = [name for name in FORMATS if name not in packed]
+  return (
+    f"{' '.join(packed)}, each also with {' '.join(COMPRESSIONS)}, or "
+    f"{' '.join(plain)}"
+  )
 
 
 def _find_format(name: str) -> str:
   path = pathlib.PurePosixPath(name.lower())
   suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
   last = suffixes[-1] if suffixes else ""
+  if not suffixes and _WIKI_NAME.fullmatch(path.name.partition(".")[0]):
+    return _WIKI
   if last not in FORMATS:
     return ""
   return last if FORMATS[last].compressible or last == path.suffix else ""

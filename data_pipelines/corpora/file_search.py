@@ -15,6 +15,7 @@ from data_pipelines.corpora.filesystems import (
 )
 from data_pipelines.corpora.folders import (
   HIDDEN,
+  SEVERAL_SPLITS,
   Sieve,
   count_labels,
   describe_passed_over,
@@ -266,7 +267,12 @@ def _check_folder(
     names: names of the files in the folder itself.
     sieve: what was passed over.
   """
-  if artifact := find_artifact(part, names):
+  artifact = find_artifact(part, names)
+  if artifact == SEVERAL_SPLITS:
+    raise ValueError(
+      f"corpus {part} is a {artifact}; give one, as {part.rstrip('/')}/train"
+    )
+  if artifact:
     raise ValueError(
       f"corpus {part} is the folder of a {artifact}, not of text; give another "
       "folder, or files"

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from data_pipelines.corpora.compression import COMPRESSIONS
+
 # Files that only a model or a tokenizer has beside it.
 _MODEL = {
   "tokenizer_config.json",
@@ -17,7 +19,14 @@ _MODEL = {
   "bertjax.json",
 }
 _WEIGHTS = {".safetensors", ".bin", ".h5", ".msgpack"}
-_COMPRESSED = {".gz", ".xz", ".zst", ".bz2"}
+# Written by the package datasets beside the files of a data set.
+_DESCRIPTIONS = {
+  "state.json",
+  "dataset_info.json",
+  "dataset_infos.json",
+  "dataset_dict.json",
+}
+SEVERAL_SPLITS = "data set of several splits"
 # Endings that are numbers or words of a name would give one count a file.
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9_]{0,9}")
 _NO_SUFFIX = "without suffix"
@@ -34,6 +43,8 @@ def find_artifact(folder: str, names: Collection[str]) -> str:
   have, suffixes = set(names), {pathlib.PurePath(n).suffix for n in names}
   if "manifest.json" in have and suffixes & {".array_record", ".npy"}:
     return "store"
+  if "dataset_dict.json" in have:
+    return SEVERAL_SPLITS
   if "lock" in have and ("journal.json" in have or folder.endswith(".partial")):
     return "unfinished store"
   if "bundle.json" in have:
@@ -91,6 +102,8 @@ class Sieve:
     """Return whether a file is read, by its name."""
     if is_hidden(path):
       self.passed_over[path] = HIDDEN
+    elif path.rpartition("/")[2] in _DESCRIPTIONS:
+      self.passed_over[path] = "description of a data set"
     elif not self._known(path):
       self.passed_over[path] = _suffix(path)
     else:
@@ -116,7 +129,7 @@ def describe_passed_over(counts: Mapping[str, int]) -> str:
 def _suffix(name: str) -> str:
   path = pathlib.PurePosixPath(name.lower())
   suffix = path.suffix
-  before = path.with_suffix("").suffix if suffix in _COMPRESSED else ""
+  before = path.with_suffix("").suffix if suffix in COMPRESSIONS else ""
   if _SUFFIX.fullmatch(before):
     return before + suffix
   return suffix if _SUFFIX.fullmatch(suffix) else _NO_SUFFIX

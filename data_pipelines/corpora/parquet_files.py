@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from bertjax.files import first_line
-from data_pipelines.corpora.documents import Document, clean_text
+from data_pipelines.corpora import arrow_columns
+from data_pipelines.corpora.documents import Document
 from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions, rows_at_once
 
 _BUFFER = 1 << 20  # bytes
-_NOT_UTF8 = object()  # stands for a string that is not UTF-8
 
 
 def read_parquet(
@@ -30,21 +30,17 @@ def read_parquet(
   before, number = counts.position, 0
   with file.opened() as raw:
     for share, column in _batches(file, raw, options.text_field):
-      for value in _values(column):
-        number += 1
-        place = f"{file.name}:{number}"
-        if isinstance(value, str):
-          yield Document(place, clean_text(value))
-        else:
-          reason = "not UTF-8" if value is _NOT_UTF8 else "no text (null)"
-          options.skip_or_raise(counts, place, reason)
+      yield from arrow_columns.documents(
+        file.name, number, column, options, counts
+      )
+      number += len(column)
       counts.position = before + round(file.size * share)
   counts.position = before + file.size
 
 
 def _batches(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
   """Yield slices of a column, each with the share of the rows up to its end."""
-  arrow, parquet = _pyarrow(file)
+  arrow, parquet = arrow_columns.load_pyarrow(file.name)
   try:
     # Without `buffer_size` pyarrow reads a whole row group at once.
     table = parquet.ParquetFile(
@@ -53,7 +49,7 @@ def _batches(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
       pre_buffer=False,
       page_checksum_verification=True,
     )
-    _check_column(file, table.schema_arrow, name)
+    arrow_columns.check(file.name, table.schema_arrow, name)
     done, rows = 0, table.metadata.num_rows
     size = _column_size(table.metadata, name)
     for batch in table.iter_batches(
@@ -68,40 +64,6 @@ def _batches(file: File, raw: Any, name: str) -> Iterator[tuple[float, Any]]:
     ) from None
 
 
-def _pyarrow(file: File) -> tuple[Any, Any]:
-  try:
-    import pyarrow
-    import pyarrow.parquet
-  except ImportError:
-    raise ValueError(
-      f"{file.name} needs pyarrow; pip install 'bertjax[parquet]'"
-    ) from None
-  return pyarrow, pyarrow.parquet
-
-
-def _check_column(file: File, schema: Any, name: str) -> None:
-  from pyarrow import types
-
-  if name not in schema.names:
-    names = ", ".join(schema.names[:8]) or "none"
-    raise ValueError(
-      f"{file.name} has no column {name} (it has {names}); name the text "
-      "column with --text_field=NAME"
-    )
-  kind = inner = schema.field(name).type
-  if types.is_dictionary(inner):
-    inner = inner.value_type
-  if not (
-    types.is_string(inner)
-    or types.is_large_string(inner)
-    or types.is_string_view(inner)
-  ):
-    raise ValueError(
-      f"{file.name}: column {name} is {kind}, not string; name the text "
-      "column with --text_field=NAME"
-    )
-
-
 def _column_size(metadata: Any, name: str) -> int:
   """Return the bytes of the whole column, decompressed."""
   size = 0
@@ -112,18 +74,3 @@ def _column_size(metadata: Any, name: str) -> int:
       if column.path_in_schema == name:
         size += column.total_uncompressed_size
   return size
-
-
-def _values(column: Any) -> list[Any]:
-  """Return strings, None for a null, `_NOT_UTF8` where decoding fails."""
-  try:
-    return column.to_pylist()
-  except UnicodeDecodeError:
-    return [_value(scalar) for scalar in column]
-
-
-def _value(scalar: Any) -> Any:
-  try:
-    return scalar.as_py()
-  except UnicodeDecodeError:
-    return _NOT_UTF8

@@ -5,7 +5,8 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from bertjax.config.fields import AtLeast, check_types
+from bertjax.config.fields import AtLeast, AtMost, check_types
+from data_pipelines.corpora.compression import ZSTD_LONG
 
 # Limits on how many records are read in one call.
 _MAX_BYTES_AT_ONCE = 1 << 22
@@ -44,12 +45,14 @@ class ReadOptions:
   Attributes:
     documents: "file" makes a .txt file one document, "blank_line" starts a
       new one after each blank line.
-    text_field: name of the JSON field, parquet column or TFDS feature that
-      holds the text.
+    text_field: name of the JSON field, column or TFDS feature that holds the
+      text.
     min_characters: a shorter document is left out; white space at its ends
       does not count.
     skip_bad_records: count bad records instead of refusing them.
     tfds_data_dir: folder of prepared TFDS data sets; "" is TFDS's default.
+    zstd_long: binary logarithm of the largest window of a .zst file to read,
+      in bytes, as `zstd --long` has it; the window is held in memory.
     exclude: folders, as paths or URLs, that are never text: what the command
       itself writes.
   """
@@ -59,6 +62,7 @@ class ReadOptions:
   min_characters: Annotated[int, AtLeast(0)] = 0
   skip_bad_records: bool = False
   tfds_data_dir: str = ""
+  zstd_long: Annotated[int, AtLeast(ZSTD_LONG), AtMost(31)] = ZSTD_LONG
   exclude: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 from bertjax.config.fields import AtLeast, check_types
+from data_pipelines.corpora.compression import ZSTD_LONG
 from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.corpora.sentences import Mode
 from data_pipelines.tokenizers import tokenizers, vocabulary_extension
@@ -34,7 +35,8 @@ class Options:
     cased: whether a new tokenizer keeps upper and lower case apart.
     extend_vocab: tokens of this corpus to add to the WordPiece vocabulary that
       `tokenizer` names.
-    text_field: field of .jsonl and .parquet that has the text.
+    text_field: field, column or feature that has the text.
+    zstd_long: largest window of .zst files; see `reading.ReadOptions`.
     tfds_data_dir: folder of prepared TFDS datasets; "" takes the default.
     min_characters: shorter documents are left out.
     deduplicate: "documents" leaves out exact copies of documents, "paragraphs"
@@ -57,6 +59,7 @@ class Options:
   cased: bool = False
   extend_vocab: Count = 0
   text_field: str = "text"
+  zstd_long: int = ZSTD_LONG
   tfds_data_dir: str = ""
   min_characters: Count = 0
   deduplicate: Literal["none", "documents", "paragraphs"] = "none"
@@ -138,6 +141,7 @@ def _corpus(spec: str, options: Options) -> Corpus:
     documents=options.documents,
     skip_bad_records=options.skip_bad_records,
     text_field=options.text_field,
+    zstd_long=options.zstd_long,
     min_characters=options.min_characters,
     tfds_data_dir=options.tfds_data_dir,
     exclude=(output, f"{output}.partial"),

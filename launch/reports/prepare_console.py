@@ -169,5 +169,5 @@ def _notes(summary: Summary, store: Store) -> Iterator[str]:
   if summary.passed_over:
     yield (
       f"passed over in the folders: {describe_passed_over(summary.passed_over)}"
-      "; to read such a file, convert it or give it a suffix that is known"
+      "; name text among these by a file or a glob, or convert it"
     )

@@ -116,7 +116,7 @@ def test_console_and_report_name_what_a_folder_holds_beside_the_text(
   (folder / "b.md").write_text("no text")
   output = tmp_path / "store"
   prepare.run(Options(corpus=str(folder), output=str(output), vocab_size=60))
-  line = "passed over in the folders: 1 .md; to read such a file, convert it"
+  line = "passed over in the folders: 1 .md; name text among these"
   assert line in capsys.readouterr().out
   page = (output / "report.html").read_text(encoding="utf-8")
   assert ".md, beside the text and not read" in page

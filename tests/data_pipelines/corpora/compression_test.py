@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import bz2
 import gzip
+import io
 import lzma
+import tracemalloc
 
 import pytest
 import zstandard
 
+from data_pipelines.corpora import compression
 from data_pipelines.corpora.corpus import Corpus
 from tests.testing.json_lines import json_lines
 
@@ -14,6 +18,7 @@ PACK = {
   "": lambda data: data,
   ".gz": gzip.compress,
   ".xz": lzma.compress,
+  ".bz2": bz2.compress,
   ".zst": zstandard.ZstdCompressor().compress,
 }
 
@@ -47,7 +52,7 @@ def test_several_frames_are_one_file(tmp_path):
     assert texts(path) == ["one\n" * 9 + "two"]
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst", ".bz2"])
 def test_truncated_and_damaged_files_are_named(suffix, tmp_path):
   path = tmp_path / f"a.txt{suffix}"
   data = PACK[suffix](bytes(range(32, 127)) * 500)
@@ -62,3 +67,61 @@ def test_truncated_and_damaged_files_are_named(suffix, tmp_path):
   path.write_bytes(bytes(flipped))
   with pytest.raises(ValueError, match=r"damaged|truncated|not UTF-8"):
     texts(path)
+
+
+def test_repetitive_text_in_zst_is_never_held_whole():
+  line, peaks = b"the same line of text, again and again\n", []
+  for size in (1 << 25, 1 << 26):
+    packed = PACK[".zst"](line * (size // len(line)))
+    assert len(packed) < 1 << 14
+    tracemalloc.start()
+    try:
+      stream = compression.decompressed("a.zst", io.BytesIO(packed))
+      read = 0
+      while part := stream.read(1 << 16):
+        read += len(part)
+      peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+      tracemalloc.stop()
+    assert read == size // len(line) * len(line)
+  assert peaks[1] < 1.2 * peaks[0] < 1 << 25
+
+
+def test_what_zst_has_not_given_yet_is_not_copied():
+  text = b"the same line of text, again and again\n" * (1 << 19)
+  stream = compression.decompressed("a.zst", io.BytesIO(PACK[".zst"](text)))
+  reader, first = stream.raw, bytearray(1 << 10)
+  reader.readinto(first)
+  held = reader._output.obj
+  for _ in range(8):
+    reader.readinto(first)
+    assert reader._output.obj is held  # a view of the same bytes
+
+
+def test_many_small_frames_are_one_file(tmp_path):
+  lines = [f"line {i}" for i in range(3000)]
+  path = tmp_path / "a.txt.zst"
+  path.write_bytes(
+    b"".join(PACK[".zst"](f"{line}\n".encode()) for line in lines)
+  )
+  assert texts(path) == ["\n".join(lines)]
+
+
+def test_a_large_window_of_zst_is_named_with_its_flag(tmp_path):
+  path = tmp_path / "a.txt.zst"
+  wide = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+  packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+  data = PACK[".zst"](b"one\n") + packer.compress(b"two\n") + packer.flush()
+  path.write_bytes(data)
+  with pytest.raises(
+    ValueError, match=r"a window of 256 MiB; give --zstd_long"
+  ):
+    texts(path, skip_bad_records=True)
+  assert texts(path, zstd_long=28) == ["one\ntwo"]
+  path.write_bytes(data[:-3])
+  with pytest.raises(ValueError, match=r"a.txt.zst is truncated"):
+    texts(path, zstd_long=31)
+  with pytest.raises(ValueError, match="zstd_long=26; give 27 to 31"):
+    texts(path, zstd_long=26)
+  with pytest.raises(ValueError, match="zstd_long=32; give 27 to 31"):
+    texts(path, zstd_long=32)
