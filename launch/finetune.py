@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tune a bundle, or random parameters of its shape, for a task.
 
-    python -m launch.finetune --config=configs/finetune.py:task=stdlib \
+    python -m launch.finetune --config=finetune:task=stdlib \
       --bundle=DIR --workdir=DIR [--init=scratch]
 
 The learning rate is chosen on dev, then several seeds are scored on test.

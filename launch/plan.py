@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Plan a run on TPUs, on a host without TPUs: memory, collectives, bounds.
 
-  python -m launch.plan --config=configs/pretrain.py:size=large,seq=512 \
+  python -m launch.plan --config=pretrain:size=large,seq=512 \
     --topology=v5e:16x16 --config.batch_size=4096 --config.mesh.zero1=True \
     --config.compute.dtype=bfloat16 --config.compute.dropout_rng=rbg
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Pre-train on a prepared store; run the same command again to resume.
 
-  python -m launch.pretrain --config=configs/pretrain.py:size=tiny \
+  python -m launch.pretrain --config=pretrain:size=tiny \
     --config.data.store=DIR --workdir=DIR
 
 The workdir gets `config.json` (the resolved config), `checkpoints/`,

@@ -3,7 +3,7 @@
 r"""Rehearse a run of several hosts on this machine, with virtual CPU devices.
 
   python -m launch.rehearse --processes=2 --devices_per_process=4 -- \
-    launch.pretrain --config=configs/pretrain.py:size=tiny \
+    launch.pretrain --config=pretrain:size=tiny \
     --config.data.store=DIR --workdir=DIR
 
 Starts the launcher behind `--` once for each process, as the hosts of a pod

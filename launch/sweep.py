@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare pre-training objectives: equal runs, probed by fine-tuning.
 
-    python -m launch.sweep --config=configs/sweeps/nsp.py \
+    python -m launch.sweep --config=nsp \
       --config.pretrain.data.store=DIR --workdir=DIR
 
 Trials run one after another, each through `launch.pretrain` and then

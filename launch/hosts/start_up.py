@@ -27,7 +27,7 @@ from absl import flags
 import bertjax
 from bertjax.parallel import multihost
 from launch import cli
-from launch.hosts import failure, rendezvous
+from launch.hosts import coordinator_port, failure, rendezvous
 from launch.hosts.rendezvous import Place
 
 # The runtime finds a dead process by its heartbeat, and a process that fails
@@ -166,13 +166,17 @@ def _version(package: str) -> str:
 
 def _look_around(known: multihost.Cluster, seconds: float) -> multihost.Cluster:
   try:
-    return multihost.detect_cluster(known, seconds)
+    found = multihost.detect_cluster(known, seconds)
   except Exception as error:
     raise ValueError(
       "the environment looks like a cluster, but JAX cannot tell from it where "
       f"the other processes are ({error}); give --coordinator_address, "
       "--num_processes and --process_id, or --num_processes=1 to run alone"
     ) from error
+  if known.address:
+    return found
+  address = coordinator_port.correct(found.address, os.environ)
+  return found._replace(address=address)
 
 
 def _check_complete(known: Sequence[Any]) -> None:

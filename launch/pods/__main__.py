@@ -3,7 +3,7 @@
 r"""Write the file that starts a run on a TPU pod.
 
   python -m launch.pods --kind=jobset --topology=v5e:16x16 --name=bert \
-    --image=REGISTRY/bertjax:TAG --config=configs/pretrain.py:size=base \
+    --image=REGISTRY/bertjax:TAG --config=pretrain:size=base \
     --workdir=gs://BUCKET/bert --output=jobset.yaml -- \
     --config.data.store=gs://BUCKET/store
 

@@ -10,6 +10,7 @@ fails the JobSet. Any other exit fails a Job as well, because its
 
 from typing import Any
 
+from launch.hosts import coordinator_port
 from launch.pods import buckets, yaml_text
 from launch.pods.workload import RESTART_CODES, Workload, check_label
 
@@ -19,9 +20,12 @@ JOB = "slice"
 # GKE's driver of Cloud Storage FUSE, and the annotation that adds its sidecar.
 CSI_DRIVER = "gcsfuse.csi.storage.gke.io"
 CSI_ANNOTATION = "gke-gcsfuse/volumes"
-# Ports of libtpu, of Megascale between slices, and of JAX's coordinator, which
-# uses 8482 unless --coordinator_address has another.
-PORTS = {"libtpu": 8471, "megascale": 8080, "coordinator": 8482}
+# Ports of libtpu, of Megascale between slices, and of JAX's coordinator.
+PORTS = {
+  "libtpu": 8471,
+  "megascale": 8080,
+  "coordinator": coordinator_port.PORT,
+}
 
 _TPU = "google.com/tpu"
 _NODE = "cloud.google.com/"

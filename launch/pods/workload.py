@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from launch import cli
+from launch.hosts import coordinator_port
 from launch.pods import buckets
 from launch.pods.topologies import Slice
 
@@ -72,8 +73,13 @@ class Workload:
   def variables(self) -> dict[str, str]:
     """Variables of every host; those of `environment` replace the defaults."""
     given = dict(pair.split("=", 1) for pair in self.environment)
-    # Without a TPU, JAX fails instead of training on the CPU.
-    return {"JAX_PLATFORMS": "tpu,cpu", "PYTHONUNBUFFERED": "1"} | given
+    defaults = {
+      # Without a TPU, JAX fails instead of training on the CPU.
+      "JAX_PLATFORMS": "tpu,cpu",
+      coordinator_port.VARIABLE: str(coordinator_port.PORT),
+      "PYTHONUNBUFFERED": "1",
+    }
+    return defaults | given
 
 
 def make_command(
@@ -82,7 +88,8 @@ def make_command(
   """Return the launcher's command line.
 
   Args:
-    config: --config of the launcher, a path below the repository's root.
+    config: --config of the launcher: the name of a config that bertjax ships,
+      or a path below the repository's root.
     workdir: a folder in a bucket, because hosts share no disk and a restart may
       get other hosts; the launcher gets the path where it is mounted.
     arguments: further arguments of the launcher.
@@ -93,8 +100,9 @@ def make_command(
   place = buckets.parse(workdir)
   if config.startswith("/") or not config:
     raise ValueError(
-      f"--config={config!r} is read on the pod: give a path below the "
-      "repository's root, for example configs/pretrain.py:size=base"
+      f"--config={config!r} is read on the pod: give a config that bertjax "
+      "ships, for example pretrain:size=base, or a path below the repository's "
+      "root"
     )
   for argument in arguments:
     _check_argument(argument)

@@ -72,7 +72,8 @@ def test_an_address_may_come_from_jaxs_variable(monkeypatch):
   [
     (SLURM, ("node003:61447", 4, 1, [1])),
     (OPEN_MPI, ("10.96.0.1:62960", 3, 2, [0])),
-    (GKE, ("localhost:8482", 4, 3, None)),
+    # Not JAX's 8482, which Cloud TPU's firewall rule leaves closed.
+    (GKE, ("localhost:8476", 4, 3, None)),
   ],
   ids=["slurm", "open mpi", "gke"],
 )
@@ -86,6 +87,10 @@ def test_a_cluster_is_found_as_jax_finds_it(monkeypatch, variables, expected):
   assert (place.process_count, place.process_index) == expected[1:3]
   assert place.local_devices == expected[3]
   assert place.host == expected[0].partition(":")[0]
+  if variables is GKE:
+    assert place.address == expected[0]
+    monkeypatch.setenv("JAX_COORDINATOR_PORT", "9000")
+    assert start_up.find_place(None, None, None).port == 9000
   # A flag goes before what is found.
   assert start_up.find_place("a:1", None, None).address == "a:1"
   assert start_up.find_place(None, 1, None).process_count == 1

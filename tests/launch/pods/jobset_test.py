@@ -152,10 +152,11 @@ def test_flags_reach_the_manifest():
   }
   assert variables == {
     "JAX_PLATFORMS": "tpu",
+    "JAX_COORDINATOR_PORT": "8476",
     "PYTHONUNBUFFERED": "1",
     "A": "b=c",
   }
-  assert len(container(manifest)["env"]) == 3
+  assert len(container(manifest)["env"]) == 4
 
 
 @pytest.mark.parametrize("slices", [1, 2])

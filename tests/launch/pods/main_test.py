@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `python -m launch.pods`."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import sys
 import pytest
 import yaml
 
+from launch.commands import table
 from launch.pods import tpu_vm
 from tests.testing.pod_documents import complaints, container
 
@@ -105,6 +107,34 @@ def test_hadolint_accepts_the_dockerfile(tmp_path):
   # It is not vacuous: hadolint wants the base image pinned.
   path.write_text(DOCKERFILE.replace(":3.12-slim", ""))
   assert subprocess.run([checker, path], check=False, timeout=60).returncode
+
+
+def test_the_dockerfiles_default_command_works(capsys):
+  words = {
+    name: json.loads(text)
+    for name, text in re.findall(
+      r"^(ENTRYPOINT|CMD) (\[.+\])$", DOCKERFILE, re.M
+    )
+  }
+  assert words["ENTRYPOINT"] == ["bertjax"], "the console script of the package"
+  table.main(words["CMD"])
+  assert "usage: bertjax COMMAND" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  "words",
+  [
+    ("--kind=jobset", "--image=r/b:1"),
+    ("--kind=tpu_vm", "--zone=us-west4-a"),
+    ("--kind=skypilot",),
+  ],
+  ids=lambda words: words[0],
+)
+def test_every_kind_sets_the_port_at_which_hosts_meet(words):
+  text = pods(*words, *RUN).stdout
+  assert re.search(
+    r"JAX_COORDINATOR_PORT(=8476|: \"8476\"|\n *value: \"8476\")", text
+  ), text
 
 
 def test_the_dockerfile_copies_existing_files_and_all_that_setup_reads():
