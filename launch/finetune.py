@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from bertjax.batch import TaskData
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, ModelConfig, from_mapping
 from bertjax.finetune import arm, checks
@@ -28,14 +27,23 @@ from bertjax.finetune.trial import DivergedTrial
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Trial
+from data_pipelines.tasks.batches import MeasuredData
 from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
+from launch.preflight import policy as policies
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle, write_record
+from launch.preflight.task import judge_task
 
 
 def run(
-  config: FinetuneConfig, bundle: str, workdir: str, init: str = "bundle"
+  config: FinetuneConfig,
+  bundle: str,
+  workdir: str,
+  init: str = "bundle",
+  policy: Policy = DEFAULT,
 ) -> ArmResult:
   """Run the trials of an arm that are not done; return its results.
 
@@ -45,26 +53,30 @@ def run(
       shape and its tokenizer, and random parameters.
     workdir: folder of the results and the best model.
     init: "bundle" or "scratch".
+    policy: limits of the checks, and which may fail.
 
   Raises:
     ValueError: an argument, a field of `config` or a file of the task cannot
-      be used.
+      be used, or a check fails.
   """
   cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
   info = bundles.read_pretrained(bundle)
   data, tokenizer_sha256 = load_data(config, info.model, info.tokenizer_path)
+  findings = judge_task(data.figures, config.seq_length, None, policy)
+  settle(findings, policy)
   task = tasks.find(config.task.kind).task
   result = Arm(task, data, info, config, init, tokenizer_sha256).run(
     workdir, functools.partial(_report, init, task)
   )
+  write_record(workdir, findings, policy)
   print(arm.table([result], task), flush=True)
   return result
 
 
 def load_data(
   config: FinetuneConfig, encoder: ModelConfig, tokenizer_path: pathlib.Path
-) -> tuple[TaskData, str]:
+) -> tuple[MeasuredData, str]:
   """Check a config against an encoder, and read the data of its task.
 
   Returns:
@@ -115,6 +127,7 @@ def define_flags() -> None:
   )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
+  policies.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
@@ -124,7 +137,13 @@ def main(_: Sequence[str]) -> None:
   config = from_mapping(FinetuneConfig, values.config.to_dict())
   if config.steps:
     print(f"steps={config.steps} replaces epochs={config.epochs}", flush=True)
-  run(config, values.bundle, values.workdir, values.init)
+  run(
+    config,
+    values.bundle,
+    values.workdir,
+    values.init,
+    policies.from_flags(),
+  )
 
 
 if __name__ == "__main__":

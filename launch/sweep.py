@@ -29,32 +29,48 @@ from bertjax.trials.store import Trial, TrialStore
 from launch import cli, finetune, host_memory, pretrain, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
+from launch.preflight import policy as policies
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import judge_task
 from launch.run import ownership
 from launch.run.assembly import assemble
 
 
-def run(config: SweepConfig, workdir: str) -> SweepResult:
+def run(
+  config: SweepConfig, workdir: str, policy: Policy = DEFAULT
+) -> SweepResult:
   """Run the trials that are not done; return the comparison.
 
+  Args:
+    config: arms, seeds, and what is equal in all of them.
+    workdir: folder of the trials and the results.
+    policy: limits of the checks, and which may fail.
+
   Raises:
-    ValueError: a field of the config cannot be used; no trial has started.
+    ValueError: a field of the config cannot be used, or a check of the probe's
+      data fails; no trial has started.
   """
   cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
-  config, identity = _check(config)
+  config, identity = _check(config, policy)
   with ownership.locked(pathlib.Path(workdir)):
-    return _run_trials(config, trials, TrialStore(workdir, identity))
+    store = TrialStore(workdir, identity)
+    return _run_trials(config, trials, store, policy)
 
 
 def _run_trials(
-  config: SweepConfig, trials: Sequence[Trial], store: TrialStore
+  config: SweepConfig,
+  trials: Sequence[Trial],
+  store: TrialStore,
+  policy: Policy,
 ) -> SweepResult:
   scores: dict[str, dict[int, Mapping[str, float]]] = {}
   for number, trial in enumerate(trials, 1):
     print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
     arm, seed = trial.settings["arm"], trial.settings["seed"]
     scores.setdefault(arm, {})[seed] = store.run(
-      trial, functools.partial(run_trial, config, trial)
+      trial, functools.partial(run_trial, config, trial, policy=policy)
     )
   result = study.compare(scores, config.baseline)
   files.write_json(
@@ -67,7 +83,10 @@ def _run_trials(
 
 
 def run_trial(
-  config: SweepConfig, trial: Trial, folder: pathlib.Path
+  config: SweepConfig,
+  trial: Trial,
+  folder: pathlib.Path,
+  policy: Policy = DEFAULT,
 ) -> dict[str, float]:
   """Pre-train and probe a trial; resume it if `folder` has a part of it.
 
@@ -82,7 +101,10 @@ def run_trial(
     str(folder / "pretrain"),
   )
   probe = finetune.run(
-    config.finetune, trained.bundle, str(folder / "finetune")
+    config.finetune,
+    trained.bundle,
+    str(folder / "finetune"),
+    policy=policy,
   )
   validation = trained.validation
   metric = tasks.find(config.finetune.task.kind).task.metrics[0]
@@ -94,7 +116,9 @@ def run_trial(
   }
 
 
-def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
+def _check(
+  config: SweepConfig, policy: Policy
+) -> tuple[SweepConfig, dict[str, Any]]:
   """Check every arm and the probe.
 
   Returns:
@@ -130,6 +154,8 @@ def _check(config: SweepConfig) -> tuple[SweepConfig, dict[str, Any]]:
       "the arms of a study are compared on test, and the task has no labeled "
       "one; give --config.finetune.task.test or a test_rate above 0"
     )
+  length = config.finetune.seq_length
+  settle(judge_task(data.figures, length, None, policy), policy)
   # Seeds may be added, and arms differ in the objective.
   shared = {
     name: value
@@ -158,13 +184,15 @@ def define_flags() -> None:
   )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
+  policies.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
   values = flags.FLAGS
   start_up.start({}, several=False)
-  run(from_mapping(SweepConfig, values.config.to_dict()), values.workdir)
+  config = from_mapping(SweepConfig, values.config.to_dict())
+  run(config, values.workdir, policies.from_flags())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of a fine-tuning task, whatever its target record."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import numpy as np
 from bertjax.batch import Batch, TaskData
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.features import Tokenizer
+from data_pipelines.tasks.figures import TaskFigures
 
 
 class TaskBatches:
@@ -81,9 +83,16 @@ class TaskBatches:
     return batch
 
 
+@dataclasses.dataclass(frozen=True)
+class MeasuredData(TaskData):
+  """The data of a task, and what was measured of them."""
+
+  figures: TaskFigures
+
+
 # (config, tokenizer of the encoder, length of a row) → the data, split and
 # encoded. It raises a ValueError if the data or the config cannot be used.
-ReadTask = Callable[[TaskConfig, Tokenizer, int], TaskData]
+ReadTask = Callable[[TaskConfig, Tokenizer, int], MeasuredData]
 
 
 def order(count: int, *key: int) -> np.ndarray:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bertjax.batch import TaskData
 from bertjax.config import TaskConfig
-from data_pipelines.tasks.batches import TaskBatches
+from data_pipelines.tasks.batches import MeasuredData, ReadTask, TaskBatches
 from data_pipelines.tasks.features import (
   EncodedTexts,
   Tokenizer,
@@ -78,16 +77,9 @@ class Classification:
   table: TableFigures = dataclasses.field(default_factory=TableFigures)
 
 
-@dataclasses.dataclass(frozen=True)
-class MeasuredData(TaskData):
-  """The data of a task, and what was measured of them."""
-
-  figures: TaskFigures
-
-
 def make_reader(
   load: Callable[[TaskConfig], Classification],
-) -> Callable[[TaskConfig, Tokenizer, int], MeasuredData]:
+) -> ReadTask:
   """Return the reader of labeled texts that `load` returns.
 
   It trains on `labels_per_class` examples of each class. Dev and test stay

@@ -47,7 +47,12 @@ CHECKS: Mapping[str, Check] = {
     warn=0.01,
     fail=0.20,
   ),
-  "fertility": Check("tokens a word of the training split", 2.0, unit="ratio"),
+  "fertility": Check(
+    "tokens a word of the training split, or of a task whose bundle names no "
+    "corpus",
+    2.0,
+    unit="ratio",
+  ),
   "unused_vocabulary": Check(
     "tokens of the vocabulary that never occur in the training split", 0.25
   ),
@@ -80,5 +85,60 @@ CHECKS: Mapping[str, Check] = {
   ),
   "filled_rows": Check(
     "positions of training rows that are not padding", 0.8, worse="below"
+  ),
+  # The data of a task, and its results.
+  "skipped_rows": Check(
+    "rows of a task's tables that are left out", warn=0, fail=0.20
+  ),
+  "stripped_labels": Check(
+    "labels of a task with white space around them", 0, unit="count"
+  ),
+  "unscored_test": Check("tasks without a labeled test", 0, unit="count"),
+  "numeric_labels": Check(
+    "classes of a task whose labels look like measured numbers",
+    fail=0,
+    unit="count",
+  ),
+  "alike_labels": Check(
+    "labels that several classes of a task share but for case or white space",
+    fail=0,
+    unit="count",
+  ),
+  "shared_texts": Check(
+    "texts of dev or test that are also in train", 0, unit="count"
+  ),
+  "contradicting_texts": Check(
+    "training texts of a task that also occur with another label", 0.01
+  ),
+  "empty_texts": Check("texts of a task that have no token", 0, unit="count"),
+  "scored_classes": Check(
+    "classes with an example in dev or test",
+    fail=2,
+    worse="below",
+    unit="count",
+  ),
+  "unscored_classes": Check(
+    "classes without an example in dev or test", 0, unit="count"
+  ),
+  "class_examples": Check(
+    "examples in dev or test of the rarest class there",
+    5,
+    worse="below",
+    unit="count",
+  ),
+  "cut_texts": Check("texts that are longer than a row", 0.05),
+  "task_unknown_tokens": Check(
+    "unknown tokens among the tokens of a task", warn=0.01, fail=0.20
+  ),
+  "task_fertility": Check(
+    "tokens a word of a task by those of the encoder's corpus",
+    4 / 3,
+    unit="ratio",
+  ),
+  "never_predicted": Check(
+    "classes that have examples and are never predicted", 0, unit="count"
+  ),
+  "diverged_seeds": Check(
+    "seeds of the chosen learning rate that diverged", 0, unit="count"
   ),
 }

@@ -23,6 +23,7 @@ from bertjax.finetune import experiment
 from bertjax.finetune.arm import ArmResult
 from bertjax.parallel.mesh import make_mesh
 from launch import finetune, predict
+from launch.preflight.policy import Policy
 from tests.testing import small
 
 CONFIG = FinetuneConfig(
@@ -158,6 +159,59 @@ def test_without_test_labels_dev_alone_is_scored(place, tmp_path):
   saved = json.loads((work / "results.json").read_text())
   assert ArmResult.from_json(saved) == result
   assert "–" in (work / "results.md").read_text()
+
+
+def test_a_check_that_fails_ends_the_run_before_anything_compiles(
+  place, tmp_path, monkeypatch
+):
+  monkeypatch.setattr("bertjax.finetune.arm.make_programs", None)
+  path = small.write_scores(tmp_path / "scores.csv")
+  config = config_of(place, task=TaskConfig(kind="table", train=path))
+  work = tmp_path / "work"
+  with pytest.raises(ValueError, match=r"this is regression") as caught:
+    finetune.run(config, str(place / "bundle"), str(work))
+  assert "--allow=numeric_labels" in str(caught.value)
+  assert "\n" not in str(caught.value)
+  assert not work.exists()
+
+
+def test_a_failure_that_is_allowed_is_told_and_stored(place, tmp_path, caplog):
+  path = small.write_scores(tmp_path / "scores.csv")
+  config = config_of(
+    place,
+    task=TaskConfig(kind="table", train=path),
+    seq_length=5,
+    steps=2,
+    seeds=1,
+    learning_rates=(1e-3,),
+  )
+  work = tmp_path / "work"
+  result = finetune.run(
+    config,
+    str(place / "bundle"),
+    str(work),
+    policy=Policy(allow=frozenset(["numeric_labels"])),
+  )
+  assert result.labels == ("0.250", "3.333", "4.800", "5.000")
+  assert "--allow=numeric_labels lets it pass" in caplog.text
+  stored = {
+    each["name"]: each["allowed"]
+    for each in json.loads((work / "report.allowed.json").read_text())
+  }
+  assert stored["numeric_labels"]
+  assert stored["class_examples"] is False
+
+
+def test_texts_that_are_cut_are_told(place, tmp_path):
+  with pytest.raises(
+    ValueError, match="in test, 24 of 24 texts are longer than 5"
+  ):
+    finetune.run(
+      config_of(place, seq_length=5),
+      str(place / "bundle"),
+      str(tmp_path / "work"),
+      policy=Policy(strict=frozenset(["cut_texts"])),
+    )
 
 
 def test_pairs_for_an_encoder_of_one_type_are_refused(place, tmp_path):

@@ -126,8 +126,8 @@ class Launchers:
       workdir=workdir,
     )
 
-  def finetune(self, config, bundle, workdir):
-    del config
+  def finetune(self, config, bundle, workdir, policy):
+    del config, policy
     if len(self.probed) == self.fail_at:
       raise KeyboardInterrupt
     self.probed.append((bundle, workdir))
@@ -273,12 +273,15 @@ def test_another_study_in_the_same_folder_is_refused(
     ("finetune", {"metric": "f2"}, "metric='f2'"),
     ("pretrain", {"batch_size": 0}, "batch_size"),
     ("task", {"test_rate": 0}, "compared on test, and the task has no labeled"),
+    ("task", {"train": "scores"}, "numbers .*: this is regression"),
   ],
 )
 def test_a_mistake_is_found_before_the_first_trial(
   config, launchers, tmp_path, section, changes, words
 ):
   if section == "task":
+    if "train" in changes:
+      changes = {"train": small.write_scores(tmp_path / "scores.csv")}
     changes = {"task": dataclasses.replace(config.finetune.task, **changes)}
     section = "finetune"
   changed = dataclasses.replace(vars(config)[section], **changes)

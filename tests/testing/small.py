@@ -80,3 +80,12 @@ def write_table(path, rows):
     "".join(json.dumps({"text": t, "label": c}) + "\n" for t, c in rows)
   )
   return str(path)
+
+
+def write_scores(path, count=40):
+  """Write a table whose labels are numbers with a fraction; return its path."""
+  values = ("0.250", "3.333", "4.800", "5.000")
+  texts = [f"{one} {two}" for one in TOKENS[8:14] for two in TOKENS[14:]]
+  rows = (f"{texts[i]},{values[i % 4]}\n" for i in range(count))
+  path.write_text("text,label\n" + "".join(rows))
+  return str(path)

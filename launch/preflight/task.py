@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Judge the data of a fine-tuning task, before anything is compiled."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from data_pipelines.tasks.figures import SplitFigures, TaskFigures
+from launch.preflight.findings import Finding, at_most_warn, judge
+from launch.preflight.policy import Policy
+
+# How many classes or rows a text lists before it counts the others.
+_SHOWN = 5
+
+
+def judge_task(
+  figures: TaskFigures,
+  seq_length: int,
+  corpus_tokens_per_word: float | None,
+  policy: Policy,
+) -> list[Finding]:
+  """Judge what was measured of a task.
+
+  Args:
+    figures: what was measured.
+    seq_length: tokens of a row.
+    corpus_tokens_per_word: tokens a word of the corpus that the encoder was
+      trained on; None if its bundle does not say.
+    policy: limits and levels that the user set.
+  """
+  return [
+    *_judge_tables(figures, policy),
+    *_judge_labels(figures, policy),
+    *_judge_splits(figures, policy),
+    *_judge_cut(figures, seq_length, policy),
+    *_judge_tokens(figures, corpus_tokens_per_word, policy),
+  ]
+
+
+def judge_cut(cut: int, texts: int, seq_length: int, policy: Policy) -> Finding:
+  """Judge how many texts lost tokens, because they are longer than a row."""
+  return judge(
+    "cut_texts",
+    cut / max(texts, 1),
+    f"{cut:,} of {texts:,} texts are longer than {seq_length} tokens and lose "
+    "their end",
+    "give a larger --config.seq_length, up to the positions of the encoder",
+    policy,
+  )
+
+
+def judge_predictions(
+  labels: tuple[str, ...], split: str, policy: Policy
+) -> Finding:
+  """Judge classes that have examples in a split and are never predicted."""
+  return judge(
+    "never_predicted",
+    len(labels),
+    f"{_listed(labels)} of {split}: no seed ever predicts them",
+    "give more examples of these classes, train longer, or choose by "
+    "--config.metric=macro_f1",
+    policy,
+  )
+
+
+def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
+  table = figures.table
+  lines = "; ".join(table.skipped[:_SHOWN])
+  yield judge(
+    "skipped_rows",
+    len(table.skipped) / max(table.rows, 1),
+    f"{len(table.skipped):,} of {table.rows:,} rows are left out: {lines}",
+    "correct these rows, or delete them",
+    policy,
+  )
+  yield judge(
+    "stripped_labels",
+    table.stripped_labels,
+    f"{table.stripped_labels:,} labels are read without the white space around "
+    "them",
+    "remove it from the table",
+    policy,
+  )
+  yield judge(
+    "unscored_test",
+    int(bool(table.unscored_test)),
+    f"{table.unscored_test}, so that all scores are those of dev, which also "
+    "chooses the learning rate and the checkpoint",
+    "give labeled examples with --config.task.test, or hold some out with "
+    "--config.task.test_rate",
+    policy,
+  )
+
+
+def _judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
+  yield judge(
+    "numeric_labels",
+    figures.numeric_labels,
+    f"the labels are numbers ({_listed(figures.labels)}): this is regression, "
+    "and each number would be a class of its own",
+    "round them to a few classes in the table; there is no regression task",
+    policy,
+  )
+  alike = ", ".join("/".join(group) for group in figures.alike_labels[:_SHOWN])
+  yield judge(
+    "alike_labels",
+    len(figures.alike_labels),
+    f"labels differ by case or white space only ({alike}), and each spelling "
+    "would be a class of its own",
+    "write each label in one way",
+    policy,
+  )
+
+
+def _judge_splits(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
+  scored = {n: s for n, s in figures.splits.items() if n != "train"}
+  for name, split in scored.items():
+    yield judge(
+      "shared_texts",
+      split.shared,
+      f"{split.shared:,} of the {split.examples:,} texts of {name} are also in "
+      "train, so that their labels are known",
+      f"remove them, or leave task.{name} out: texts that are held out from "
+      "train are in one split only",
+      policy,
+    )
+  train = figures.splits["train"]
+  yield judge(
+    "contradicting_texts",
+    train.contradicting / max(train.examples, 1),
+    f"{train.contradicting:,} of {train.examples:,} training texts also occur "
+    "with another label",
+    "decide for one label of each text",
+    policy,
+  )
+  empty = sum(split.empty for split in figures.splits.values())
+  yield judge(
+    "empty_texts",
+    empty,
+    f"{empty:,} texts have no token",
+    "delete them, or look at what the tokenizer removes from them",
+    policy,
+  )
+  for name, split in scored.items():
+    yield from _judge_classes(name, split, figures, policy)
+
+
+def _judge_classes(
+  name: str, split: SplitFigures, figures: TaskFigures, policy: Policy
+) -> Iterator[Finding]:
+  present = sum(count > 0 for count in split.by_class)
+  finding = judge(
+    "scored_classes",
+    present,
+    f"all examples of {name} have one label, so that its scores say nothing",
+    f"give examples of every class in task.{name}",
+    policy,
+  )
+  # Dev chooses the parameters; test is only reported.
+  yield finding if name == "dev" else at_most_warn(finding)
+  missing = [label for label, n in _by_label(figures, split) if not n]
+  yield judge(
+    "unscored_classes",
+    len(missing),
+    f"{name} has no example of {_listed(tuple(missing))}, so that nothing is "
+    "known of them",
+    f"give examples of every class in task.{name}, or hold out more",
+    policy,
+  )
+  least = min(n for n in split.by_class if n)
+  rare = split.by_class.index(least)
+  counts = ", ".join(
+    f"{other} {each.by_class[rare]:,} of {each.examples:,}"
+    for other, each in figures.splits.items()
+  )
+  yield judge(
+    "class_examples",
+    least,
+    f"class {figures.labels[rare]} has few examples ({counts}), so that its "
+    f"scores on {name} are mostly noise",
+    "label more of them, and read the scores of each class in results.md",
+    policy,
+  )
+
+
+def _judge_cut(
+  figures: TaskFigures, seq_length: int, policy: Policy
+) -> Iterator[Finding]:
+  for name, split in figures.splits.items():
+    found = judge_cut(split.cut, split.examples, seq_length, policy)
+    yield dataclasses.replace(found, text=f"in {name}, {found.text}")
+
+
+def _judge_tokens(
+  figures: TaskFigures, corpus: float | None, policy: Policy
+) -> Iterator[Finding]:
+  yield judge(
+    "task_unknown_tokens",
+    figures.unknown_rate,
+    f"{figures.unknown_rate:.2%} of the tokens of the task are unknown: the "
+    "vocabulary lacks words or letters of these texts",
+    "pre-train with a vocabulary of such text: launch.prepare --extend_vocab=N",
+    policy,
+  )
+  found = figures.tokens_per_word
+  fix = (
+    "extend the vocabulary by words of such text with launch.prepare "
+    "--extend_vocab=N, and pre-train on"
+  )
+  if corpus is None:
+    yield judge(
+      "fertility",
+      found,
+      f"a word of the task has {found:.2f} tokens on average: the vocabulary "
+      "comes from another domain or language",
+      fix,
+      policy,
+    )
+    return
+  yield judge(
+    "task_fertility",
+    found / corpus,
+    f"a word of the task has {found:.2f} tokens on average, and one of the "
+    f"encoder's corpus {corpus:.2f}: the vocabulary comes from another domain",
+    fix,
+    policy,
+  )
+
+
+def _by_label(
+  figures: TaskFigures, split: SplitFigures
+) -> list[tuple[str, int]]:
+  return list(zip(figures.labels, split.by_class, strict=True))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+  more = len(names) - _SHOWN
+  shown = ", ".join(names[:_SHOWN])
+  return f"{shown} and {more:,} more" if more > 0 else shown

@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from data_pipelines.tasks.figures import (
+  SplitFigures,
+  TableFigures,
+  TaskFigures,
+)
+from launch.preflight.policy import DEFAULT
+from launch.preflight.task import judge_predictions, judge_task
+
+SPLIT = SplitFigures(
+  examples=100,
+  cut=0,
+  empty=0,
+  shared=0,
+  contradicting=0,
+  tokens=1300,
+  unknown=0,
+  words=1000,
+  by_class=(50, 50),
+)
+SOUND = TaskFigures(
+  labels=("ham", "spam"),
+  alike_labels=(),
+  numeric_labels=0,
+  table=TableFigures(rows=300),
+  splits={"train": SPLIT, "dev": SPLIT, "test": SPLIT},
+)
+
+
+def judged(figures, corpus=1.2):
+  return [
+    each
+    for each in judge_task(figures, 128, corpus, DEFAULT)
+    if each.level != "pass"
+  ]
+
+
+def with_split(name, **changes):
+  split = dataclasses.replace(SPLIT, **changes)
+  return {"splits": {**SOUND.splits, name: split}}
+
+
+@pytest.mark.parametrize(
+  ("changes", "name", "level", "words"),
+  [
+    (
+      {"table": TableFigures(300, ("a.csv:7 has no text",))},
+      "skipped_rows",
+      "warn",
+      "1 of 300 rows are left out: a.csv:7 has no text",
+    ),
+    (
+      {"table": TableFigures(300, ("a.csv:7 has no text",) * 99)},
+      "skipped_rows",
+      "fail",
+      "99 of 300",
+    ),
+    (
+      {"table": TableFigures(300, (), 40)},
+      "stripped_labels",
+      "warn",
+      "40 labels",
+    ),
+    (
+      {"table": TableFigures(300, (), 0, "test.tsv has no labels")},
+      "unscored_test",
+      "warn",
+      "test.tsv has no labels, so that all scores are those of dev",
+    ),
+    ({"numeric_labels": 7}, "numeric_labels", "fail", "this is regression"),
+    (
+      {"alike_labels": (("Spam", "spam"),)},
+      "alike_labels",
+      "fail",
+      "Spam/spam",
+    ),
+    (with_split("test", shared=7), "shared_texts", "warn", "7 of the 100"),
+    (
+      with_split("train", contradicting=2),
+      "contradicting_texts",
+      "warn",
+      "2 of 100 training texts",
+    ),
+    (with_split("train", empty=1), "empty_texts", "warn", "1 texts have no"),
+    (
+      with_split("dev", by_class=(0, 100)),
+      "scored_classes",
+      "fail",
+      "all examples of dev have one label",
+    ),
+    (
+      with_split("test", by_class=(0, 100)),
+      "scored_classes",
+      "warn",
+      "all examples of test have one label",
+    ),
+    (
+      with_split("test", by_class=(0, 100)),
+      "unscored_classes",
+      "warn",
+      "test has no example of ham",
+    ),
+    (
+      with_split("dev", by_class=(98, 2)),
+      "class_examples",
+      "warn",
+      "class spam has few examples (train 50 of 100, dev 2 of 100, test 50",
+    ),
+    (
+      with_split("dev", cut=50),
+      "cut_texts",
+      "warn",
+      "in dev, 50 of 100 texts are longer than 128 tokens",
+    ),
+    (with_split("dev", unknown=100), "task_unknown_tokens", "warn", "2.56%"),
+    (with_split("dev", unknown=1300), "task_unknown_tokens", "fail", "33.3"),
+  ],
+)
+def test_only_what_is_beyond_a_limit_is_found(changes, name, level, words):
+  found = judged(dataclasses.replace(SOUND, **changes))
+  assert found
+  (finding,) = (each for each in found if each.name == name)
+  assert finding.level == level
+  assert words in finding.text
+  assert {each.name for each in found} <= {name, *RELATED.get(name, ())}
+
+
+# What a change of this kind also brings.
+RELATED = {
+  "scored_classes": ("unscored_classes",),
+  "unscored_classes": ("scored_classes",),
+}
+
+
+def test_sound_data_pass():
+  assert judged(SOUND) == []
+
+
+@pytest.mark.parametrize(
+  ("corpus", "names"),
+  [(1.3, []), (0.98, []), (0.97, ["task_fertility"]), (None, [])],
+)
+def test_a_third_more_tokens_a_word_than_in_the_corpus_warns(corpus, names):
+  found = judged(SOUND, corpus)
+  assert [each.name for each in found] == names
+  assert all("--extend_vocab" in each.fix for each in found)
+
+
+def test_tokens_a_word_are_judged_alone_where_no_corpus_is_known():
+  many = {n: dataclasses.replace(SPLIT, words=500) for n in SOUND.splits}
+  (finding,) = judged(dataclasses.replace(SOUND, splits=many), None)
+  assert finding.name == "fertility"
+  assert "2.60 tokens" in finding.text
+
+
+def test_classes_that_are_never_predicted_are_named():
+  finding = judge_predictions(("rare", "none"), "test", DEFAULT)
+  assert finding.level == "warn"
+  assert "rare, none of test" in finding.text
+  assert judge_predictions((), "test", DEFAULT).level == "pass"
