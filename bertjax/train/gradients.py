@@ -21,7 +21,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from bertjax.objectives.losses import weighted_total
 from bertjax.objectives.metrics import Metrics
-from bertjax.objectives.task import Task
+from bertjax.objectives.task import Features, Task, identity
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import DATA
 
@@ -47,6 +47,19 @@ GradientFunction = Callable[
   [Any, Any, Mapping[str, jax.Array], jax.Array, jax.Array | None],
   LossGradients,
 ]
+
+
+def prepare(task: Task, batch: Features, accumulation: int) -> Features:
+  """Return the whole prepared batch, made one micro-batch at a time.
+
+  Preparing (masking) reads nothing but the row itself, and its memory is then
+  that of a micro-batch. The weights of the losses need the result for the whole
+  batch (docs/design.md, law 4).
+  """
+  if accumulation == 1 or task.prepare is identity:
+    return task.prepare(batch)
+  micro = jax.tree.map(lambda array: _split(array, accumulation), batch)
+  return jax.tree.map(_join, jax.lax.map(task.prepare, micro))
 
 
 def make_gradients(
@@ -200,6 +213,13 @@ def _split(array: jax.Array, num_micro_batches: int) -> jax.Array:
     rows // num_micro_batches, num_micro_batches, *rest
   ).swapaxes(0, 1)
   return with_logical_constraint(micro, (None, "batch", *(None,) * len(rest)))
+
+
+def _join(micro: jax.Array) -> jax.Array:
+  """[N, B / N, ...] → [B, ...], the inverse of `_split`."""
+  parts, rows, *rest = micro.shape
+  array = micro.swapaxes(0, 1).reshape(parts * rows, *rest)
+  return with_logical_constraint(array, ("batch", *(None,) * len(rest)))
 
 
 def _fold_in_shard(key: jax.Array, number: jax.Array) -> jax.Array:

@@ -8,11 +8,12 @@ evaluation at step t is done (docs/design.md, law 6).
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import CheckpointConfig
+from bertjax.train import finite
+from bertjax.train.finite import Diverged as Diverged  # callers catch it
 from bertjax.train.state import TrainState
 
 
@@ -25,11 +26,14 @@ class StepInfo:
     steps: where the phase ends.
     stopping: whether the process must end now; slow hooks wait until the run
       is resumed.
+    stop: whether the process has been asked to end meanwhile. A slow hook asks
+      between two of its parts, equally often on all processes.
   """
 
   step: int
   steps: int
   stopping: bool = False
+  stop: Callable[[], bool] = lambda: False
 
   @property
   def finished(self) -> bool:
@@ -141,7 +145,9 @@ class Evaluate(Hook):
   """Evaluate periodically and at the end of the phase.
 
   Args:
-    evaluate: parameters → values, for example on the validation split.
+    evaluate: (parameters, stop) → values, for example on the validation split.
+      It asks `stop` between its batches and returns None once that is true:
+      nothing is reported then, and a resumed run evaluates again.
     report: takes the step and the values.
     every_steps: the period; 0 evaluates at the end only.
     settings: everything but the parameters that the values depend on,
@@ -152,7 +158,7 @@ class Evaluate(Hook):
 
   def __init__(
     self,
-    evaluate: Callable[[Any], Mapping[str, float]],
+    evaluate: Callable[[Any, Callable[[], bool]], Mapping[str, float] | None],
     report: Callable[[int, Mapping[str, float]], None],
     *,
     every_steps: int,
@@ -182,10 +188,17 @@ class Evaluate(Hook):
     )
 
   def run(self, state: TrainState, info: StepInfo) -> None:
-    """Evaluate, and report the values."""
-    self.values = self._evaluate(state.params)
-    self.step = info.step
-    self._report(info.step, self.values)
+    """Evaluate, and report the values.
+
+    Raises:
+      Diverged: a value is nan or infinite.
+    """
+    values = self._evaluate(state.params, info.stop)
+    if values is None:
+      return
+    finite.check_values(values, f"evaluation after step {info.step}")
+    self.step, self.values = info.step, values
+    self._report(info.step, values)
 
   def snapshot(self) -> dict[str, Any]:
     """Return the values of the last evaluation, and its step."""
@@ -227,27 +240,29 @@ class Checkpoint(Hook):
     return due and info.step != self._saved
 
   def run(self, state: TrainState, info: StepInfo) -> None:
-    """Save the state."""
+    """Save the state.
+
+    Raises:
+      Diverged: the state has a value of nan or infinity; it is not saved.
+    """
+    finite.check_state(state, info.step)
     self._save(state, info.step)
     self._saved = info.step
 
 
-class Diverged(ValueError):
-  """The loss is nan or infinite."""
-
-
 class CheckFinite(Hook):
-  """End the run when its loss is nan or infinite.
+  """End the run when its loss or its gradient is nan or infinite.
 
-  The loop records all metrics before it saves, so a state that follows a loss
-  of nan is never saved.
+  The loop records all metrics before it saves, so a state that follows such a
+  step is never saved. An infinite gradient is seen at its own step: clipping
+  makes it nan in the parameters, and the loss would tell one step later.
   """
 
   def record(self, record: StepRecord) -> None:
-    """Raise `Diverged` if the loss is nan or infinite."""
-    loss = record.metrics["loss"][0]
-    if not math.isfinite(loss):
-      raise Diverged(
-        f"loss is {loss} at step {record.step}: the run has diverged; lower "
-        "optimizer.learning_rate or lengthen optimizer.warmup_steps"
-      )
+    """Raise `Diverged` if the loss or the norm is nan or infinite."""
+    values = {
+      name: record.metrics[name][0]
+      for name in ("loss", "grad_norm")
+      if name in record.metrics
+    }
+    finite.check_values(values, f"step {record.step}")

@@ -3,6 +3,7 @@
 """The one loop, for pre-training and for every fine-tuning task."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -47,9 +48,9 @@ def train(
     steps: the step to end at, counted from the start of the run.
     mesh: the devices that the batches are placed on.
     hooks: run in this order; the caller closes them.
-    stop: called before every step and at the end, with the steps done; True
-      ends the loop once hooks have run. It must return the same on all
-      processes.
+    stop: called with the steps done, before every step, at the end, after
+      hooks have run, and by slow hooks while they run. True ends the loop once
+      hooks have run. It must stay true, and return the same on all processes.
 
   Raises:
     ValueError: two hooks of one name.
@@ -62,12 +63,16 @@ def train(
     stack.callback(_close, iterator)
     while True:
       # (1) Hooks, on the old state.
-      info = StepInfo(step, steps, stopping=stop(step))
+      info = StepInfo(step, steps, stop(step), functools.partial(stop, step))
       due = [hook for hook in hooks if hook.wants(info)]
       if due:
         reader.flush()
         _run_hooks(due, state, info)
         reader.restart_clock()
+        if not info.stopping and stop(step):
+          # Asked to stop while a hook ran: hooks that save do so at this step,
+          # before an evaluation that was cut short is passed by.
+          continue
       if info.last:
         break
 

@@ -25,6 +25,15 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.train import step
 from bertjax.train.state import TrainState, abstract_state, make_state
 
+# Fields of an objective that say what a masked row looks like.
+_MASK_FIELDS = (
+  "mask_rate",
+  "mask_unit",
+  "mask_token_rate",
+  "random_token_rate",
+  "random_tokens",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Program:
@@ -84,16 +93,26 @@ class PhaseProgram:
   program: Program
   config: PretrainConfig
 
-  def abstract_batch(self) -> dict[str, Any]:
-    """Return a global batch as shapes, dtypes and shardings."""
+  @property
+  def evaluation_batch_size(self) -> int:
+    """Rows of a batch of evaluation: a micro-batch of training.
+
+    A step of evaluation then fits wherever a train step does, and a signal to
+    stop is heard between two of them.
+    """
+    return evaluation_batch_size(self.config)
+
+  def abstract_batch(self, batch_size: int = 0) -> dict[str, Any]:
+    """Return a batch as shapes, dtypes and shardings; 0 rows: a global one."""
     data = self.config.data
+    rows = batch_size or self.config.batch_size
     batch = empty_batch(
       pretraining.FEATURES,
-      {"B": self.config.batch_size, "S": data.seq_length, "R": data.max_packs},
+      {"B": rows, "S": data.seq_length, "R": data.max_packs},
     )
-    rows = sharding.batch_sharding(self.program.mesh)
+    spread = sharding.batch_sharding(self.program.mesh)
     return {
-      name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=rows)
+      name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=spread)
       for name, array in batch.items()
     }
 
@@ -112,6 +131,24 @@ class PhaseProgram:
       ),
     )
 
+  def evaluation_task(self) -> Task:
+    """Return the task of evaluation, whose masks do not depend on training's.
+
+    Rows are masked by the defaults of `ObjectiveConfig`, with the rate of
+    `evaluation`, however the run trains, so that runs can be compared.
+    """
+    defaults = ObjectiveConfig(mask_rate=self.config.evaluation.mask_rate)
+    return self.task(
+      dataclasses.replace(
+        self.config.objective,
+        **{name: getattr(defaults, name) for name in _MASK_FIELDS},
+      )
+    )
+
+  def eval_step(self) -> step.EvalStep:
+    """Return the jitted step of evaluation."""
+    return step.make_eval_step(self.evaluation_task(), self.program.mesh)
+
   def train_step(self, abstract: Any) -> step.TrainStep:
     """Return the jitted train step for a state like `abstract`."""
     return step.make_train_step(
@@ -126,6 +163,11 @@ class PhaseProgram:
         schedule=self.program.schedule,
       ),
     )
+
+
+def evaluation_batch_size(config: PretrainConfig) -> int:
+  """Return the rows of a batch of evaluation in a phase."""
+  return config.batch_size // config.optimizer.accumulation
 
 
 def make_program(

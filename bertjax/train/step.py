@@ -74,7 +74,7 @@ def make_train_step(
   ) -> tuple[TrainState, Metrics]:
     check_batch(batch, task.features)
     with sharding.activate(mesh):
-      prepared = task.prepare(batch)
+      prepared = gradients.prepare(task, batch, options.accumulation)
       key = _dropout_key(options, state.step)
       row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
       rows = {**prepared, "rows_B": row_numbers}
@@ -138,7 +138,10 @@ def _compiler_options(
 def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
   """Return the jitted (params, batch) → metrics, without dropout.
 
-  Like the train step, it refuses a batch that is not of the task's features.
+  Metrics are sums and weights. Added up over batches as small as training's
+  micro-batches, they are those of one large batch, in the memory of a
+  micro-batch. Like the train step, it refuses a batch that is not of the task's
+  features.
   """
 
   def eval_step(params: Any, batch: Features) -> Metrics:

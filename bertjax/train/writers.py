@@ -157,7 +157,9 @@ class MetricsWriter(Hook):
       self._size = min(self._size, self._files[0].tell())
       self._files[0].truncate(self._size)
     file = self._files[(METRICS, TIMING).index(name)]
-    written = file.write((json.dumps(line) + "\n").encode())
+    # JSON has no nan; a value that is not finite has ended the run before.
+    text = json.dumps(line, allow_nan=False)
+    written = file.write(f"{text}\n".encode())
     file.flush()
     if name == METRICS:
       self._size += written

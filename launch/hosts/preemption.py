@@ -5,8 +5,10 @@
 A step is one computation of all processes, which breaks if one leaves alone. So
 a process that receives a signal tells the others. Every process then holds
 before its next step and announces that step, and all of them stop before the
-step after the furthest. This happens on threads, because the
-main thread may be waiting for a step that another process has not begun.
+step after the furthest. A step of an evaluation is such a step, too: the loop
+then asks several times with one number of steps, and the how-manieth question
+it is counts. This happens on threads, because the main thread may be waiting
+for a step that another process has not begun.
 """
 
 import queue
@@ -30,8 +32,9 @@ class PreemptionSync:
     self._key = multihost.unique_key("stop")
     self._requests: queue.SimpleQueue[int] = queue.SimpleQueue()
     self._lock = threading.Lock()
-    self._furthest_asked = -1
-    self._stop_step: int | None = None
+    # (step, how many times it was asked for), ordered like the questions.
+    self._furthest_asked = (-1, 0)
+    self._stop_after: tuple[int, int] | None = None
     self._signal: int | None = None
     self._closed = threading.Event()
     self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -49,11 +52,14 @@ class PreemptionSync:
   def is_due(self, step: int) -> bool:
     """Return whether to stop before `step`, the same on all processes.
 
-    Call it with steps that do not go back.
+    Call it with steps that do not go back, and for each step equally often on
+    all processes.
     """
     with self._lock:
-      self._furthest_asked = max(self._furthest_asked, step)
-      return self._stop_step is not None and step >= self._stop_step
+      before, times = self._furthest_asked
+      self._furthest_asked = (step, times + 1 if step == before else 1)
+      after = self._stop_after
+      return after is not None and self._furthest_asked > after
 
   def close(self) -> None:
     """End the thread."""
@@ -80,7 +86,8 @@ class PreemptionSync:
       steps = multihost.all_gather_at(
         f"{self._key}/steps", self._furthest_asked, seconds=_SETTLE_SECONDS
       )
-      self._signal, self._stop_step = number, max(steps) + 1
+      furthest = max((step, times) for step, times in steps)
+      self._signal, self._stop_after = number, furthest
 
 
 def make_preemption_sync() -> PreemptionSync | None:

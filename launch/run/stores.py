@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertjax.config import PretrainConfig, phases
+from bertjax.train.program import evaluation_batch_size
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
@@ -77,7 +78,7 @@ class OpenStores:
         VALIDATION,
         objective=config.objective,
         data=config.data,
-        batch_size=config.batch_size,
+        batch_size=evaluation_batch_size(config),
         rows=config.evaluation.rows,
       )
       for member in self.mixture.members

@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Validation during pre-training, over all stores and over each."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 
-from bertjax.config import ObjectiveConfig, to_mapping
+from bertjax.config import to_mapping
 from bertjax.objectives.metrics import Metrics, MetricSums
 from bertjax.parallel import feeding
-from bertjax.train import step
 from bertjax.train.hooks import Evaluate
 from bertjax.train.writers import MetricsWriter
 from data_pipelines.rows.evaluation import EvaluationBatches
@@ -20,14 +18,8 @@ from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 from launch.run.stores import VALIDATION
 
-# Fields of an objective that say what a masked row looks like.
-_MASK_FIELDS = (
-  "mask_rate",
-  "mask_unit",
-  "mask_token_rate",
-  "random_token_rate",
-  "random_tokens",
-)
+# (parameters, whether to stop) → values by metric, or None if it was stopped.
+Evaluation = Callable[..., dict[str, float] | None]
 
 
 class Validation:
@@ -52,7 +44,7 @@ class Validation:
     self._writer = writer
     self._say = say
     self._phase = spec.phases[0]
-    self._evaluate: Callable[[Any], Mapping[str, float]] | None = None
+    self._evaluate: Evaluation | None = None
     settings = spec.config.evaluation
     self.hook = Evaluate(
       self._run,
@@ -66,10 +58,12 @@ class Validation:
     self._phase = phase
     self._evaluate = None
 
-  def _run(self, params: Any) -> Mapping[str, float]:
+  def _run(
+    self, params: Any, stop: Callable[[], bool]
+  ) -> Mapping[str, float] | None:
     if self._evaluate is None:
       self._evaluate = make_evaluate(self._spec, self._phase)
-    return self._evaluate(params)
+    return self._evaluate(params, stop)
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
     length = {}
@@ -80,26 +74,22 @@ class Validation:
     self._say([f"validation at step {step}: {first}", *more])
 
 
-def make_evaluate(
-  spec: RunSpec, phase: PhaseRun
-) -> Callable[[Any], dict[str, float]]:
-  """Return parameters → validation values, with fixed masks.
+def make_evaluate(spec: RunSpec, phase: PhaseRun) -> Evaluation:
+  """Return (parameters, stop) → validation values, with fixed masks.
 
-  Rows are masked by the defaults of `ObjectiveConfig`, with the rate of
-  `evaluation`, however the run trains, so that runs can be compared. Values are
-  means over the rows of all stores. A mixture adds the means over the rows of
-  each store, named "mlm_loss/NAME".
+  Batches are of the size of training's micro-batches, and `stop` is asked
+  before each; the result is None once it is true. Values are means over the
+  rows of all stores. A mixture adds the means over the rows of each store,
+  named "mlm_loss/NAME".
   """
-  defaults = ObjectiveConfig(mask_rate=spec.config.evaluation.mask_rate)
-  objective = dataclasses.replace(
-    spec.config.objective,
-    **{name: getattr(defaults, name) for name in _MASK_FIELDS},
-  )
-  task = spec.program.for_phase(phase.config).task(objective)
-  eval_step = step.make_eval_step(task, spec.program.mesh)
-  rows = feeding.local_rows(spec.program.mesh, phase.config.batch_size)
+  program = spec.program.for_phase(phase.config)
+  coefficients = program.evaluation_task().coefficients
+  eval_step = program.eval_step()
+  rows = feeding.local_rows(spec.program.mesh, program.evaluation_batch_size)
 
-  def add_up(batches: EvaluationBatches, params: Any) -> MetricSums:
+  def add_up(
+    batches: EvaluationBatches, params: Any, stop: Callable[[], bool]
+  ) -> MetricSums | None:
     sums = MetricSums()
     pending: Metrics = {}
     for index in range(len(batches)):
@@ -108,19 +98,25 @@ def make_evaluate(
       # meanwhile. Not later, because evaluations do not depend on each other:
       # two in flight can block each other's collectives on virtual CPU devices.
       sums.add(jax.device_get(pending))
+      if stop():
+        return None
       pending = eval_step(params, placed)
     sums.add(jax.device_get(pending))
     return sums
 
-  def evaluate(params: Any) -> dict[str, float]:
+  def evaluate(
+    params: Any, stop: Callable[[], bool] = lambda: False
+  ) -> dict[str, float] | None:
     pooled = MetricSums()
     alone: dict[str, float] = {}
     for store, batches in phase.evaluation.items():
-      sums = add_up(batches, params)
+      sums = add_up(batches, params, stop)
+      if sums is None:
+        return None
       pooled.add(sums.sums())
-      for name, value in _values(sums, task.coefficients).items():
+      for name, value in _values(sums, coefficients).items():
         alone[f"{name}/{store}"] = value
-    values = _values(pooled, task.coefficients)
+    values = _values(pooled, coefficients)
     return {**values, **alone} if spec.stores.is_mixture else values
 
   return evaluate

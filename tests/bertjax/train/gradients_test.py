@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertjax.config import MeshConfig
+from bertjax.batch import PRETRAINING_FEATURES, empty_batch
+from bertjax.config import MeshConfig, ObjectiveConfig
+from bertjax.train import gradients
 from tests.testing import tiny
 from tests.testing.training import MESHES, check_same, train, train_alone
 
@@ -36,6 +38,30 @@ def test_micro_batches_equal_the_large_batch(alone):
     )
     check_same(alone(rate), got)
     assert got.traces == 1
+
+
+def test_masking_needs_the_memory_of_a_micro_batch():
+  """The rows that are masked at once do not grow with the global batch."""
+  task = tiny.task(objective=ObjectiveConfig(mask_unit="span"))
+
+  def temporaries(parts, rows=8, length=256):
+    sizes = {"B": rows * parts, "S": length, "R": tiny.PACKS}
+    batch = empty_batch(PRETRAINING_FEATURES, sizes)
+    function = jax.jit(lambda batch: gradients.prepare(task, batch, parts))
+    return function.lower(batch).compile().memory_analysis().temp_size_in_bytes
+
+  few, many = temporaries(2), temporaries(16)
+  of_a_row = 256 * 256  # one flag for each pair of its positions
+  assert few > 8 * of_a_row
+  assert many - few < 14 * 8 * of_a_row / 4
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_masking_in_micro_batches_changes_no_mask(parts):
+  task = tiny.task()
+  batch = {name: jnp.asarray(each) for name, each in tiny.batch(0).items()}
+  got = jax.jit(lambda batch: gradients.prepare(task, batch, parts))(batch)
+  jax.tree.map(np.testing.assert_array_equal, got, task.prepare(batch))
 
 
 def collectives(program):

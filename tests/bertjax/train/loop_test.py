@@ -108,6 +108,30 @@ def test_metrics_are_read_one_step_late(make, train_step):
   assert events == ["dispatch", "dispatch", 1, "dispatch", 2, "dispatch", 3, 4]
 
 
+def test_a_stop_that_a_slow_hook_hears_saves_at_the_same_step(make):
+  """An evaluation that was cut short is not passed by with another step."""
+  asked, events = [], []
+
+  class Slow(hooks.Hook):
+    def wants(self, info):
+      return info.every(2) and not info.stopping
+
+    def run(self, state, info):
+      asked.append(info.step)  # the signal comes while it runs
+      events.append(
+        ("stopped", info.step) if info.stop() else ("ran", info.step)
+      )
+
+  stop = lambda _: bool(asked)
+  save = hooks.Checkpoint(
+    lambda _, step: events.append(("saved", step)),
+    CheckpointConfig(every_steps=100),
+  )
+  end = make(hooks=[Slow(), save], stop=stop)
+  assert events == [("stopped", 2), ("saved", 2)]
+  assert int(end.step) == 2
+
+
 def test_stopping_and_going_on_equals_never_stopping(make):
   whole = make(steps=7)
   asked = []

@@ -33,3 +33,34 @@ def test_values_of_a_store_are_those_of_a_run_on_it(mixture, stores):
   for name, value in theirs.items():
     if name != "unigram_entropy":  # of the mixture's tokens
       assert ours[f"{name}/tickets"] == value
+
+
+def test_micro_batches_change_no_value(mixture, stores):
+  """Evaluation takes training's, so that its memory is theirs, too."""
+  values = []
+  made = None
+  for accumulation in (1, 2):
+    optimizer = dataclasses.replace(
+      mixture.optimizer, accumulation=accumulation
+    )
+    spec = assembly.assemble(dataclasses.replace(mixture, optimizer=optimizer))
+    made = made or spec.program.make_state()
+    (phase,) = spec.phases
+    for batches in phase.evaluation.values():
+      assert batches.batch_size == mixture.batch_size // accumulation
+    values.append(validation.make_evaluate(spec, phase)(made.params))
+  whole, micro = values
+  assert micro == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_stop_is_heard_between_two_batches(mixture):
+  spec = assembly.assemble(mixture)
+  evaluate = validation.make_evaluate(spec, spec.phases[0])
+  params, asked = spec.program.make_state().params, []
+
+  def stop():
+    asked.append(1)
+    return len(asked) == 2
+
+  assert evaluate(params, stop) is None
+  assert len(asked) == 2
