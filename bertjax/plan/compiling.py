@@ -82,10 +82,20 @@ def compile_step(program: Program, config: PretrainConfig) -> Executable:
     program: program over the devices to compile for.
     config: resolved config of the phase.
   """
-  began = time.monotonic()
   abstract, phase = program.abstract_state(), program.for_phase(config)
-  step: Any = phase.train_step(abstract)
-  lowered = step.lower(abstract, phase.abstract_batch())
+  return _compile(phase.train_step(abstract), abstract, phase.abstract_batch())
+
+
+def compile_evaluation(program: Program, config: PretrainConfig) -> Executable:
+  """Compile the step of evaluation of a phase, like `compile_step`."""
+  phase = program.for_phase(config)
+  batch = phase.abstract_batch(phase.evaluation_batch_size)
+  return _compile(phase.eval_step(), program.abstract_state().params, batch)
+
+
+def _compile(step: Any, *inputs: Any) -> Executable:
+  began = time.monotonic()
+  lowered = step.lower(*inputs)
   with tempfile.TemporaryDirectory() as folder:
     try:
       compiled = lowered.compile(

@@ -15,14 +15,26 @@ from bertjax.train import flops
 def formula_flops(config: PretrainConfig) -> float:
   """Return the model FLOPs of one step of a phase, with full rows."""
   data = config.data
-  slots = masking.num_slots(
-    data.seq_length, data.max_packs, config.objective.mask_rate
-  )
   return flops.train_flops(
     config.model,
     flops.full_counts(config.batch_size, data.seq_length, data.max_packs),
-    config.batch_size * slots,
+    config.batch_size * full_targets(config),
   )
+
+
+def full_targets(config: PretrainConfig) -> int:
+  """Return the masked tokens of a full row of equal examples.
+
+  A row has more prediction slots than that, for examples of any length; an
+  empty slot is no work of the model.
+  """
+  data = config.data
+  counts = masking.prediction_counts(
+    data.seq_length, config.objective.mask_rate
+  )
+  length, longer = divmod(data.seq_length, data.max_packs)
+  lengths = [length + (pack < longer) for pack in range(data.max_packs)]
+  return int(counts[lengths].sum())
 
 
 def attention_flops(config: PretrainConfig) -> float:

@@ -13,6 +13,7 @@ from bertjax.plan import compiling, cost, counting, memory, roofline
 from bertjax.plan.hardware.topologies import Topology, get_devices
 from bertjax.plan.hlo import collectives, parsing, products, traffic
 from bertjax.plan.results import (
+  MemoryUse,
   PhasePlan,
   Plan,
   StepTime,
@@ -58,7 +59,7 @@ def make_plan(
   planned = []
   for number, phase in enumerate(phases, 1):
     which = f" of phase {number}" if len(phases) > 1 else ""
-    report(f"compiling the train step{which} for {topology}")
+    report(f"compiling the train step and the evaluation{which} for {topology}")
     planned.append(plan_phase(program, phase, topology, devices, count=count))
   times = [
     (each.steps, each.positions, each.time.step)
@@ -102,11 +103,13 @@ def plan_phase(
   devices: Sequence[Any],
   *,
   count: bool = True,
+  evaluation: bool = True,
 ) -> PhasePlan:
-  """Compile the train step of a phase, and plan it.
+  """Compile the steps of a phase, and plan them.
 
   The compiler counts FLOPs and bytes if `count` is true, or if its program
-  cannot be read.
+  cannot be read. With `evaluation`, the memory of evaluation is planned as
+  well, in a compile of its own.
   """
   config = phase.config
   executable = compiling.compile_step(program, config)
@@ -126,6 +129,7 @@ def plan_phase(
       topology,
     ),
     notes=tuple(executable.notes),
+    evaluation=_evaluation(program, config, topology) if evaluation else None,
   )
   if not executable.compiles:
     return plan
@@ -135,6 +139,18 @@ def plan_phase(
   if text is None and counted is None:
     return dataclasses.replace(plan, notes=(*plan.notes, _UNKNOWN))
   return add_bounds(plan, config, topology, text, counted)
+
+
+def _evaluation(
+  program: Program, config: PretrainConfig, topology: Topology
+) -> MemoryUse:
+  phase = program.for_phase(config)
+  return memory.describe_evaluation(
+    program.abstract_state(),
+    phase.abstract_batch(phase.evaluation_batch_size),
+    compiling.compile_evaluation(program, config),
+    topology,
+  )
 
 
 def add_bounds(

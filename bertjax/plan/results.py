@@ -84,8 +84,7 @@ class MemoryUse:
     limit: bytes that a program may use.
     needed: bytes that the step needs.
     peak: the compiler's figure of what is alive at once, arguments included.
-    by_kind: bytes by kind, see `memory.KINDS`. Their sum may exceed `needed`,
-      since not all temporaries are alive at once.
+    by_kind: bytes by kind, see `memory.KINDS`; they add up to `needed`.
   """
 
   fits: bool
@@ -158,7 +157,9 @@ class PhasePlan:
     accumulation: micro-batches a step.
     positions: tokens of the global batch, padding included.
     compile_seconds: time to trace and compile the step.
-    memory: memory of one device.
+    memory: memory of one device in a train step.
+    evaluation: memory of one device in a step of evaluation, the optimizer
+      state included; None if it was not compiled.
     work: FLOPs and bytes; None if the step does not fit or cannot be read.
     collectives: totals of the collectives; None if the program cannot be read.
     time: bounds; None where `work` is None.
@@ -178,6 +179,20 @@ class PhasePlan:
   collectives: tuple[CollectiveTotal, ...] | None = None
   time: StepTime | None = None
   notes: tuple[str, ...] = ()
+  evaluation: MemoryUse | None = None
+
+  @property
+  def fits(self) -> bool:
+    """Whether training and evaluation fit into the memory of a device."""
+    return self.memory.fits and (
+      self.evaluation is None or self.evaluation.fits
+    )
+
+  @property
+  def largest(self) -> MemoryUse:
+    """The memory of the step that needs more of it."""
+    uses = [self.memory, *([self.evaluation] if self.evaluation else [])]
+    return max(uses, key=lambda use: (not use.fits, use.needed or 0))
 
   def to_json(self) -> dict[str, Any]:
     """Return the fields by name."""

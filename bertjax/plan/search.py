@@ -194,7 +194,10 @@ def _attempt(
   )
   program = compiling.build(config, devices)
   phase = Phase(0, config.steps, config)
-  plan = planning.plan_phase(program, phase, topology, devices, count=False)
+  # A step of evaluation is a forward pass of as many rows: it needs less.
+  plan = planning.plan_phase(
+    program, phase, topology, devices, count=False, evaluation=False
+  )
   candidate = Candidate(
     sharding=sharding,
     remat=config.compute.remat,

@@ -51,12 +51,12 @@ def make_view(plan: Plan | Search) -> dict[str, Any]:
 
 
 def _view_phase(number: int, phase: PhasePlan) -> dict[str, Any]:
-  time, memory = phase.time, phase.memory
+  time, memory, largest = phase.time, phase.memory, phase.largest
   cards = [
-    ("fits" if memory.fits else "does not fit", "memory of a device"),
+    ("fits" if phase.fits else "does not fit", "memory of a device"),
     (
-      f"{plan_words.gib(memory.needed)} GiB",
-      f"needed of {plan_words.gib(memory.limit)}",
+      f"{plan_words.gib(largest.needed)} GiB",
+      f"needed of {plan_words.gib(largest.limit)}",
     ),
     (
       f"{phase.rows_per_chip:g}",

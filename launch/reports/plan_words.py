@@ -84,6 +84,7 @@ def describe_phase(phase: PhasePlan) -> list[tuple[str, str]]:
     ),
     ("memory of a device", f"{kinds} GiB"),
     ("", _fits(memory)),
+    *([("in evaluation", _fits(phase.evaluation))] if phase.evaluation else []),
     ("compile time", f"{phase.compile_seconds:.0f} s"),
   ]
   if phase.work and phase.time:

@@ -68,13 +68,19 @@ def test_a_small_step_is_compiled_and_planned(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   lines = done.stderr.splitlines()
-  assert lines[0] == "compiling the train step for v5e:2x2 …"
+  assert lines[0] == (
+    "compiling the train step and the evaluation for v5e:2x2 …"
+  )
   assert len(lines) <= 2, lines  # the second says which kernel attention uses
   found = json.loads((tmp_path / "plan" / plan.JSON).read_text())
   assert found["mesh"] == {"data": 4, "fsdp": 1, "tensor": 1}
   (phase,) = found["phases"]
   assert phase["memory"]["fits"]
   kinds = phase["memory"]["by_kind"]
+  for use in (phase["memory"], phase["evaluation"]):
+    assert use["fits"]
+    assert sum(use["by_kind"].values()) == use["needed"], "the parts add up"
+  assert phase["evaluation"]["needed"] < phase["memory"]["needed"]
   # Two numbers of optimizer state a parameter, sharded like the parameter.
   assert kinds["optimizer"] == pytest.approx(2 * kinds["parameters"], rel=0.01)
   assert phase["work"]["products_ratio"] == pytest.approx(1, abs=0.03)

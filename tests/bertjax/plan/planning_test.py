@@ -10,6 +10,7 @@ import pytest
 
 from bertjax.config import SIZES, DataConfig, PretrainConfig
 from bertjax.config.phases import split_phases
+from bertjax.objectives import masking
 from bertjax.plan import compiling, counting, planning
 from bertjax.plan.hardware.topologies import find
 from tests.testing import tpu_plans
@@ -47,6 +48,16 @@ def test_bounds_follow_from_the_text_of_a_program():
   assert found.time.mfu == pytest.approx(mfu)
 
 
+def test_only_real_targets_are_the_work_of_the_model():
+  """A row has slots for examples of any length; empty ones are no work."""
+  data = dataclasses.replace(CONFIG.data, max_packs=16)
+  packed = dataclasses.replace(CONFIG, data=data)
+  # Sixteen examples of eight tokens, with one masked token each.
+  assert counting.full_targets(packed) == 16
+  assert masking.num_slots(128, 16, 0.15) > 16
+  assert counting.full_targets(CONFIG) == masking.num_slots(128, 1, 0.15)
+
+
 def test_without_a_text_the_count_is_used_and_collectives_are_unknown():
   found = add_bounds(CONFIG, None, (197e12, 819e9))
   assert found.collectives is None
@@ -80,7 +91,8 @@ def test_a_compiler_that_reports_nothing_is_asked_once_and_memory_is_left(
   asked = []
   executable = compiling.Executable(1.0, compiling.CompilerMemory(100, 7, None))
   monkeypatch.setattr(planning, "get_devices", lambda _: jax.devices()[:8])
-  monkeypatch.setattr(planning.compiling, "compile_step", lambda *_: executable)
+  for name in ("compile_step", "compile_evaluation"):
+    monkeypatch.setattr(planning.compiling, name, lambda *_: executable)
   monkeypatch.setattr(
     planning.counting, "count_unrolled", lambda *_: asked.append(1)
   )
