@@ -43,6 +43,8 @@ EXTRAS = {
   # Named datasets as a source of documents. TFDS needs importlib_resources
   # where TensorFlow is absent.
   "tfds": ["tensorflow-datasets>=4.9.9", "importlib_resources"],
+  # Data sets of the Hugging Face hub as a source of documents.
+  "datasets": ["datasets>=5"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],
   # PyTorch, which exports and numerics are compared with.

@@ -7,7 +7,7 @@
 
 `--corpus` is a comma-separated list of `stdlib` (docstrings and comments of the
 running Python), of files, folders and globs, also in buckets, and of data sets
-as `tfds:NAME:SPLIT`. Files are
+as `tfds:NAME:SPLIT` or `hf:NAME:SPLIT`. Files are
 
     .txt                       text; see --documents
     .jsonl .ndjson .json       an object a line, its text in --text_field

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from data_pipelines.corpora import (
   file_corpus,
   folders,
+  hf_corpus,
   stdlib_corpus,
   tfds_corpus,
 )
@@ -39,6 +40,7 @@ KINDS = {
     "buckets (gs://BUCKET/*.jsonl.gz)",
   ),
   "tfds:": SourceKind(tfds_corpus.open_splits, tfds_corpus.USAGE),
+  "hf:": SourceKind(hf_corpus.open_splits, hf_corpus.USAGE),
 }
 USAGE = "; ".join(kind.usage for kind in KINDS.values())
 

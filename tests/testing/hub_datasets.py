@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for the package `datasets`, with what a corpus calls of it."""
+
+import dataclasses
+import re
+import types
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """A table in memory, and the file that it would be mapped from."""
+
+  table: Any
+  file: str
+
+  @property
+  def features(self):
+    return types.SimpleNamespace(arrow_schema=self.table.schema)
+
+  @property
+  def column_names(self):
+    return self.table.column_names
+
+  @property
+  def cache_files(self):
+    return [{"filename": self.file}]
+
+  def __len__(self):
+    return len(self.table)
+
+  def __getitem__(self, rows):
+    return self.table[rows]
+
+  def select_columns(self, names):
+    return Dataset(self.table.select(names), self.file)
+
+  def select(self, rows):
+    return Dataset(self.table.slice(rows.start, len(rows)), self.file)
+
+  def with_format(self, name):
+    assert name == "arrow"
+    return self
+
+
+def package(name, splits, file):
+  """Return a module with one data set, `splits` by name."""
+
+  def load_dataset(path, config=None, *, split):
+    if path != name:
+      raise ConnectionError(f"Couldn't reach '{path}' on the Hub\nand more")
+    if config not in (None, "en"):
+      raise ValueError(f"BuilderConfig '{config}' not found. Available: ['en']")
+    whole = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", split)
+    if whole[1] not in splits:
+      raise ValueError(f'Unknown split "{split}". Should be one of ["train"].')
+    start, stop = (int(text) if text else None for text in whole.groups()[1:])
+    return Dataset(splits[whole[1]][start:stop], file)
+
+  module: Any = types.ModuleType("datasets")
+  module.load_dataset = load_dataset
+  return module
