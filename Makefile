@@ -11,7 +11,14 @@ WORKERS ?= 2
 # The tests are CPU work, also where a TPU runtime is installed.
 TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 
-.PHONY: print-venv install beam pretrain test test-full lint format clean
+# The newest PyTorch that tests have run with, and where to look for it: PyPI's
+# own build for Linux brings CUDA, which no test uses.
+TORCH ?= 2.13.0
+TORCH_FLAGS ?= 
+# `make dist DEMO=` runs the whole demo.
+DEMO ?= --smoke
+
+.PHONY: print-venv install torch beam pretrain test test-full dist lint format clean
 
 print-venv:
 	@echo $(VENV)
@@ -26,6 +33,13 @@ $(VENV)/.installed-%: setup.py
 	$(BIN)/python -m pip install --quiet --upgrade pip && \
 	$(BIN)/python -m pip install --quiet --editable '$(if $(filter core,$*),.,.[$*])' && \
 	touch $@ && echo "installed into $(VENV) in $$(( $$(date +%s) - start )) s"
+
+# Where there is no PyTorch for this Python, the tests that compare with it are
+# skipped, and each run says so.
+torch: install
+	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))' || \
+	$(BIN)/python -m pip install --quiet $(TORCH_FLAGS) torch==$(TORCH) || \
+	echo "PyTorch $(TORCH) cannot be installed for Python $(VERSION): the tests that compare with it will be skipped" >&2
 
 # Apache Beam needs older packages than the rest: an environment of its own.
 beam: $(VENV)-beam/.installed
@@ -42,16 +56,29 @@ pretrain: $(VENV)/.installed-core
 
 PYTEST = $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0
 
-test: install
+test: install torch
 	$(PYTEST) -m 'not full' $(ARGS)
 
 # REAL_DATA=DIR adds the tests on whole books and labeled tasks; see
 # tests/data/README.md. The numeric laws run again as users compile them.
 NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_test.py train/gradients_test.py)
 
-test-full: install
+test-full: install torch
 	$(PYTEST) $(if $(REAL_DATA),--real-data=$(REAL_DATA)) $(ARGS)
 	XLA_LEVEL=default $(PYTEST) $(NUMERIC) $(ARGS)
+
+# The wheel as users get it: in an environment that has nothing else, and run
+# from a folder whose own configs/ and launch/ must not matter.
+dist:
+	rm -rf build dist
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet --upgrade pip
+	dist/venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir=dist .
+	dist/venv/bin/python -m pip install --quiet dist/*.whl
+	mkdir -p dist/elsewhere/configs dist/elsewhere/launch
+	touch dist/elsewhere/configs/__init__.py dist/elsewhere/launch/__init__.py
+	cd dist/elsewhere && env -u PYTHONPATH ../venv/bin/bertjax demo $(DEMO) --output=demo
+	@ls dist/*.whl
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -64,4 +91,4 @@ format: install
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info

@@ -9,34 +9,38 @@ from setuptools import find_namespace_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 
+# A lower bound stands where an older version computes, cuts or stores something
+# else, or lacks a name that is used; an upper one where a name that is used is
+# not public or is about to go. Everything else takes any version.
 CORE = [
-  # Arrays, jit, sharding. The bound is the next minor that no test has seen:
-  # bertjax.parallel.multihost imports two names of jax._src.
-  "jax>=0.10.2,<0.13",
+  # Arrays, jit, sharding. bertjax.parallel.multihost imports two names of
+  # jax._src, so that each minor has to be tested first.
+  "jax>=0.10.2,<0.11",
   "flax>=0.12.8",  # linen modules, nn.scan, logical axes
   "optax>=0.2.8",  # gradient transformations
-  "orbax-checkpoint>=0.12.8,<0.13",  # sharded asynchronous checkpoints (v0 API)
+  # Sharded asynchronous checkpoints, by its v0 API.
+  "orbax-checkpoint>=0.12.8,<0.13",
   "grain>=0.2.18",  # input workers and prefetch
   "array_record>=0.8.3",  # the store's shards, readable in any order
   "tokenizers>=0.23",  # WordPiece: training and fast encoding
   "sentencepiece>=0.2.1",  # unigram and BPE vocabularies
   "ml_collections>=1.1",  # configs whose every field is a flag
-  "absl-py>=2.3",  # flags and app
-  "tensorboardX>=2.6",  # event files without TensorFlow
-  "safetensors>=0.6",  # the Hugging Face exchange file
-  "rich>=14",  # progress and tables
-  "zstandard>=0.24",  # .zst corpora
-  "fsspec>=2025.9",  # corpora in buckets
-  "PyYAML>=6",  # pod manifests; flax and ml_collections bring it anyway
-  "jinja2>=3.1",  # report pages
-  "matplotlib>=3.10",  # their figures
-  "numpy>=2.2",
+  "absl-py",  # flags and app
+  "tensorboardX",  # event files without TensorFlow
+  "safetensors",  # the Hugging Face exchange file
+  "rich",  # progress and tables
+  "zstandard",  # .zst corpora
+  "fsspec",  # corpora in buckets
+  "PyYAML",  # pod manifests; flax and ml_collections bring it anyway
+  "jinja2",  # report pages
+  "matplotlib",  # their figures
+  "numpy",
 ]
 LIBTPU = [
   "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"
 ]
 EXTRAS = {
-  "parquet": ["pyarrow>=21"],  # .parquet corpora
+  "parquet": ["pyarrow"],  # .parquet corpora
   # gs:// and s3:// paths for fsspec.
   "gcs": ["gcsfs"],
   "s3": ["s3fs"],
@@ -47,8 +51,9 @@ EXTRAS = {
   "datasets": ["datasets>=5"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],
-  # PyTorch, which exports and numerics are compared with.
-  "torch": ["torch>=2.8"],
+  # PyTorch, which exports and numerics are compared with; `make torch` installs
+  # a build for CPUs.
+  "torch": ["torch"],
   # Preparing past one machine, in an environment of its own: install it with
   # the constraints of launch/beam-constraints.txt.
   "beam": ["apache-beam>=2.77"],
@@ -58,6 +63,7 @@ EXTRAS = {
   "dev": [
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
+    "setuptools>=77",  # builds the wheel that a test installs
     "ruff==0.17.6",  # formatter and linter
     "basedpyright==1.40.2",  # pyright without a download of its own
     "codespell==2.4.3",

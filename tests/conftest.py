@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hostile session: eight devices, strict promotion, no rank promotion."""
 
+import importlib.util
 import json
 import os
 import pathlib
+from importlib import metadata
 from typing import Any
 
 # Before JAX starts a backend. Eight virtual devices stand in for a slice.
@@ -42,6 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     help="Folder of real text and tasks (see tests/data/README.md); tests "
     "that need it are deselected without it.",
   )
+
+
+def pytest_report_header() -> str:
+  """Say whether the comparisons with PyTorch run."""
+  if importlib.util.find_spec("torch"):
+    return f"comparisons with PyTorch {metadata.version('torch')} run"
+  return "PyTorch is absent: comparisons with it are skipped (make torch)"
 
 
 def pytest_collection_modifyitems(
