@@ -34,6 +34,9 @@ from bertjax.train.state import TrainState
 from launch import cli, host_memory
 from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
+from launch.preflight import policy as policies
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.run import check_run, record_run
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
 from launch.run.restoring import TOKENIZER
@@ -70,7 +73,10 @@ class PretrainResult:
 
 
 def run(
-  config: PretrainConfig, workdir: str, bundle: str | None = None
+  config: PretrainConfig,
+  workdir: str,
+  bundle: str | None = None,
+  policy: Policy = DEFAULT,
 ) -> PretrainResult:
   """Train up to `config.steps`, evaluate, and write the bundle.
 
@@ -78,9 +84,10 @@ def run(
     config: config as the user gave it; `launch.run.resolve` completes it.
     workdir: folder of the run; a run that was begun there is resumed.
     bundle: folder of the bundle; None is `bundle` in the workdir.
+    policy: which findings of `launch.preflight` end the run.
 
   Raises:
-    ValueError: the user's mistake, or a loss of nan.
+    ValueError: the user's mistake, a finding that fails, or a loss of nan.
     SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()
@@ -97,10 +104,12 @@ def run(
   spec = multihost.run_on_all(
     "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
   )
+  check_run(spec, folder, policy)
   with (
     open_run(spec, folder) as active,
     cli.Signals(preemption.make_preemption_sync()) as signals,
   ):
+    record_run(spec, folder, policy)
     state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))
     if signals.requested():
@@ -160,6 +169,7 @@ def define_flags() -> None:
     "bundle", None, "Folder of the bundle; without it, `bundle` in the workdir."
   )
   flags.mark_flags_as_required(["config", "workdir"])
+  policies.define_flags()
   start_up.define_flags()
 
 
@@ -168,12 +178,13 @@ def main(_: Sequence[str]) -> None:
   values = flags.FLAGS
   given = values.config.to_dict()
   config = from_mapping(PretrainConfig, given)
+  policy = policies.from_flags()
   start_up.start(
     flatten_fields(
       {"config": given, "workdir": values.workdir, "bundle": values.bundle}
     )
   )
-  result = run(config, values.workdir, values.bundle)
+  result = run(config, values.workdir, values.bundle, policy)
   if multihost.is_first():
     print(
       f"done: {result.step} steps in {result.seconds:.0f} s, bundle in "

@@ -140,5 +140,20 @@ CHECKS: Mapping[str, Check] = {
   ),
   "diverged_seeds": Check(
     "seeds of the chosen learning rate that diverged", 0, unit="count"
+  # A pre-training run.
+  "cut_tokens": Check("tokens that truncation cuts off an epoch", 0.3),
+  # BERT reads its text 40 times (Devlin et al., 2019, appendix A.2).
+  "epochs": Check("times that a run reads its text", 40, unit="ratio"),
+  "learning_rate": Check(
+    "peak learning rate over the largest one that is known to train",
+    warn=1,
+    fail=50,
+    unit="ratio",
+  ),
+  "warmup_share": Check("steps of warm-up among all steps", 0.5),
+  "disk_space": Check(
+    "bytes of the checkpoints that are kept over the free bytes of the disk",
+    warn=0.8,
+    fail=1,
   ),
 }

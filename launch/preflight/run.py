@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Judge a pre-training run before its first step is compiled.
+
+What cannot work at all is a `ValueError` of `bertjax.config.checks`. This
+module judges what works and ruins the result.
+"""
+
+import itertools
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+
+import jax
+import numpy as np
+
+from bertjax.config import OptimizerConfig, choices
+from bertjax.parallel import multihost
+from launch.preflight.findings import Finding, judge
+from launch.preflight.policy import Policy
+from launch.preflight.settle import settle, write_record
+from launch.preflight.store import judge_pairs, judge_store, measure_store
+from launch.run.assembly import RunSpec
+from launch.run.origin import CHECKPOINTS
+from launch.run.phase import PhaseRun
+
+# The largest learning rates that published recipes of BERT and this project's
+# own use: AdamW's for small models, LAMB's at 64 k rows (You et al., 2020), and
+# Muon's with updates scaled to AdamW's size. Half an order of magnitude is
+# added, because small models bear more.
+_LARGEST_RATES = {
+  "adamw": 3e-3,
+  "adamw_corrected": 3e-3,
+  "lamb": 2e-2,
+  "muon": 2e-2,
+}
+assert set(_LARGEST_RATES) == set(choices(OptimizerConfig, "name"))
+
+
+def check_run(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> None:
+  """Settle the findings of a run, on process 0 for all; nothing is written.
+
+  Raises:
+    ValueError: a finding fails that `policy` does not allow.
+  """
+  multihost.broadcast_from_first(
+    "preflight", lambda: settle(judge_run(spec, folder, policy), policy)
+  )
+
+
+def record_run(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> None:
+  """Store in the workdir of a run what the user allowed, if anything."""
+  if policy.allow and multihost.is_first():
+    write_record(folder, judge_run(spec, folder, policy), policy)
+
+
+def judge_run(
+  spec: RunSpec, folder: pathlib.Path, policy: Policy
+) -> list[Finding]:
+  """Judge stores, rows, schedule and disk of a run.
+
+  Args:
+    spec: the run.
+    folder: its workdir, which may not exist yet.
+    policy: limits and levels that the user set.
+  """
+  return [
+    *itertools.chain.from_iterable(
+      judge_store(measure_store(member.store), policy)
+      for member in spec.stores.mixture.members
+    ),
+    *_judge_phases(spec, policy),
+    *_judge_schedule(spec.config.optimizer, spec.config.steps, policy),
+    judge_disk(spec, folder, policy),
+  ]
+
+
+def _judge_phases(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
+  epochs = 0.0
+  for phase in spec.phases:
+    report = phase.pipeline.report()
+    where = f"rows of {phase.config.data.seq_length} tokens"
+    if phase.config.objective.next_sentence == "nsp":
+      yield judge_pairs(report["random_share"], where, policy)
+    yield from _judge_rows(report, where, policy)
+    epochs += _epochs(phase)
+  yield judge(
+    "epochs",
+    epochs,
+    f"the run reads its text {epochs:.1f} times, so that it may learn the text "
+    "by heart",
+    "prepare more text, or give fewer --config.steps, and compare training "
+    "and validation loss",
+    policy,
+  )
+
+
+def _epochs(phase: PhaseRun) -> float:
+  return phase.pipeline.epoch(phase.stop - phase.start)
+
+
+def _judge_rows(
+  report: Mapping[str, float], where: str, policy: Policy
+) -> Iterator[Finding]:
+  filled, cut = report["efficiency"], report["truncated_share"]
+  yield judge(
+    "filled_rows",
+    filled,
+    f"only {filled:.1%} of the positions in {where} hold tokens",
+    "give a shorter --config.data.seq_length, or leave --config.data.max_packs "
+    "at 0, which packs several examples into a row",
+    policy,
+  )
+  yield judge(
+    "cut_tokens",
+    cut,
+    f"{cut:.1%} of the tokens are cut off in {where}",
+    "give a longer --config.data.seq_length, or another "
+    "--config.objective.input_format",
+    policy,
+  )
+
+
+def _judge_schedule(
+  optimizer: OptimizerConfig, steps: int, policy: Policy
+) -> Iterator[Finding]:
+  largest = _LARGEST_RATES[optimizer.name]
+  yield judge(
+    "learning_rate",
+    optimizer.learning_rate / largest,
+    f"optimizer.learning_rate={optimizer.learning_rate:g} is above "
+    f"{largest:g}, the largest rate that is known to train with "
+    f"optimizer.name={optimizer.name}",
+    f"give --config.optimizer.learning_rate={largest:g} or less",
+    policy,
+  )
+  share = optimizer.warmup_steps / steps
+  yield judge(
+    "warmup_share",
+    share,
+    f"the learning rate rises during {share:.0%} of the run, "
+    f"optimizer.warmup_steps={optimizer.warmup_steps} of steps={steps}",
+    "give fewer --config.optimizer.warmup_steps; BERT's are 1 % of the steps",
+    policy,
+  )
+
+
+def judge_disk(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> Finding:
+  """Judge whether the checkpoints of a run fit on the disk of its workdir."""
+  config = spec.config
+  size = _state_bytes(spec)
+  kept = config.checkpoint.keep_last
+  if config.checkpoint.keep_every_steps:
+    kept += config.steps // config.checkpoint.keep_every_steps
+  # One more is written before the oldest is deleted.
+  needed = size * (kept + 1)
+  # What a run has saved already is among them.
+  free = free_bytes(folder) + _bytes_below(folder / CHECKPOINTS)
+  return judge(
+    "disk_space",
+    needed / max(free, 1),
+    f"{kept + 1} checkpoints of {size / 1e9:.2f} GB need {needed / 1e9:.2f} GB,"
+    f" and the disk of {folder} has {free / 1e9:.2f} GB for them",
+    "give another --workdir, or a smaller --config.checkpoint.keep_last",
+    policy,
+  )
+
+
+def free_bytes(folder: pathlib.Path) -> int:
+  """Return the free bytes of the disk that has or will have a folder."""
+  place = folder.absolute()
+  while not place.exists():
+    place = place.parent
+  return shutil.disk_usage(place).free
+
+
+def _bytes_below(folder: pathlib.Path) -> int:
+  return sum(
+    path.stat().st_size for path in folder.rglob("*") if path.is_file()
+  )
+
+
+def _state_bytes(spec: RunSpec) -> int:
+  leaves = jax.tree.leaves(spec.program.abstract_state())
+  return sum(
+    int(np.prod(leaf.shape)) * _item_size(leaf.dtype) for leaf in leaves
+  )
+
+
+def _item_size(dtype: np.dtype) -> int:
+  # Keys of random numbers have a dtype of JAX, which says its size as well.
+  return int(getattr(dtype, "itemsize", 8))

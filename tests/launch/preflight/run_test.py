@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from launch import pretrain
+from launch.preflight import run as preflight
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import RECORD
+from launch.run.assembly import assemble
+
+
+@pytest.fixture(scope="module")
+def spec(two_phases):
+  return assemble(two_phases)
+
+
+def with_fields(spec, **changes):
+  """Return a run whose config has other fields, without making it again."""
+  config = dataclasses.replace(spec.config, **changes)
+  resolved = dataclasses.replace(spec.resolved, config=config)
+  return dataclasses.replace(spec, resolved=resolved)
+
+
+def levels(findings):
+  return {each.name: each.level for each in findings}
+
+
+def test_each_kind_of_finding_is_judged(spec, tmp_path):
+  names = levels(preflight.judge_run(spec, tmp_path / "new", DEFAULT))
+  for name in ("unknown_tokens", "epochs", "learning_rate", "disk_space"):
+    assert name in names
+  assert names["disk_space"] == "pass"
+
+
+@pytest.mark.parametrize(
+  ("name", "rate", "level"),
+  [
+    ("adamw", 3e-3, "pass"),
+    ("adamw", 1e-2, "warn"),
+    ("adamw", 1.0, "fail"),
+    ("lamb", 1e-2, "pass"),
+  ],
+)
+def test_a_rate_is_judged_by_its_optimizer(spec, tmp_path, name, rate, level):
+  optimizer = dataclasses.replace(
+    spec.config.optimizer, name=name, learning_rate=rate
+  )
+  found = preflight.judge_run(
+    with_fields(spec, optimizer=optimizer), tmp_path, DEFAULT
+  )
+  assert levels(found)["learning_rate"] == level
+
+
+def test_more_checkpoints_than_the_disk_holds_fail(spec, tmp_path, monkeypatch):
+  size = preflight._state_bytes(spec)
+  kept = spec.config.checkpoint.keep_last + 1
+  for free, level in ((2 * kept, "pass"), (kept * 1.1, "warn"), (1, "fail")):
+    usage = SimpleNamespace(free=int(free * size))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+    assert preflight.judge_disk(spec, tmp_path, DEFAULT).level == level
+  # The checkpoints that a resumed run has are among those it keeps.
+  folder = tmp_path / "checkpoints"
+  folder.mkdir()
+  (folder / "saved").write_bytes(bytes(kept * size))
+  assert preflight.judge_disk(spec, tmp_path, DEFAULT).level == "pass"
+
+
+def test_a_failure_ends_a_run_before_anything_is_written(
+  two_phases, tmp_path, caplog
+):
+  config = dataclasses.replace(
+    two_phases,
+    optimizer=dataclasses.replace(two_phases.optimizer, learning_rate=1.0),
+  )
+  with pytest.raises(ValueError, match="--allow=learning_rate"):
+    pretrain.run(config, str(tmp_path / "work"))
+  assert not (tmp_path / "work").exists()
+
+
+def test_what_a_user_allows_is_stored_with_the_run(spec, tmp_path):
+  optimizer = dataclasses.replace(spec.config.optimizer, learning_rate=1.0)
+  policy = Policy(allow=frozenset(["learning_rate"]))
+  bold = with_fields(spec, optimizer=optimizer)
+  preflight.check_run(bold, tmp_path, policy)
+  preflight.record_run(bold, tmp_path, policy)
+  stored = json.loads((tmp_path / RECORD).read_text())
+  assert [each["name"] for each in stored if each["allowed"]] == [
+    "learning_rate"
+  ]
