@@ -140,6 +140,7 @@ CHECKS: Mapping[str, Check] = {
   ),
   "diverged_seeds": Check(
     "seeds of the chosen learning rate that diverged", 0, unit="count"
+  ),
   # A pre-training run.
   "cut_tokens": Check("tokens that truncation cuts off an epoch", 0.3),
   # BERT reads its text 40 times (Devlin et al., 2019, appendix A.2).
