@@ -96,14 +96,7 @@ def run(
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)
-  past = Past(
-    *multihost.broadcast_from_first(
-      "past", lambda: list(read_past(config, folder))
-    )
-  )
-  spec = multihost.run_on_all(
-    "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
-  )
+  spec = _assemble(config, folder)
   check_run(spec, folder, policy)
   with (
     open_run(spec, folder) as active,
@@ -134,6 +127,18 @@ def run(
       bundle=str(target),
       workdir=str(folder),
     )
+
+
+def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:
+  """Return what the run is made of, the same on all processes."""
+  past = Past(
+    *multihost.broadcast_from_first(
+      "past", lambda: list(read_past(config, folder))
+    )
+  )
+  return multihost.run_on_all(
+    "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
+  )
 
 
 def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:

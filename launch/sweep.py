@@ -99,6 +99,7 @@ def run_trial(
       config, trial.settings["arm"], trial.settings["seed"]
     ),
     str(folder / "pretrain"),
+    policy=policy,
   )
   probe = finetune.run(
     config.finetune,
