@@ -201,6 +201,7 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
     passes_on and part.lstrip("-").partition("=")[0] == passes_on
     for part in argv
   )
+  argv = [_expand_home(argument) for argument in argv]
   try:
     _refuse_renamed(argv)
     rest = flags.FLAGS(list(argv), known_only=foreign)
@@ -220,6 +221,14 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   if len(rest) > 1 and not foreign and not (takes_rest and "--" in argv):
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
+
+
+def _expand_home(argument: str) -> str:
+  """Expand `--name=~/…`, which a shell leaves as it is."""
+  name, equals, value = argument.partition("=")
+  if name.startswith("-") and (value == "~" or value.startswith("~/")):
+    return name + equals + os.path.expanduser(value)
+  return argument
 
 
 def _refuse_renamed(argv: Sequence[str]) -> None:

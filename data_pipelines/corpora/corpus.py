@@ -102,8 +102,9 @@ class Corpus:
   def identity(self) -> dict[str, Any]:
     """Return what identifies the text in a manifest, without paths.
 
-    Files are hashed, which is cheap beside reading them. An option is part of
-    the identity only where it is not the default.
+    The content of files is hashed, once as long as they stay as they are; see
+    `digests`. An option is part of the identity only where it is not the
+    default.
     """
     options = self._options
     identity: dict[str, Any] = {"documents": options.documents}

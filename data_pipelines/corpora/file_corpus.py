@@ -3,7 +3,6 @@
 """Files of documents: the table of formats, and the files of a corpus."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 import re
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from data_pipelines.corpora.arrow_files import read_arrow
 from data_pipelines.corpora.compression import COMPRESSIONS, suffix_of
 from data_pipelines.corpora.csv_files import read_csv, read_tsv
+from data_pipelines.corpora.digests import digest_files
 from data_pipelines.corpora.documents import Document
 from data_pipelines.corpora.file_search import find_files
 from data_pipelines.corpora.filesystems import File
@@ -105,11 +105,8 @@ def _place(name: str) -> str:
 
 def _identity(files: Sequence[File]) -> Mapping[str, Any]:
   """Hash content and formats in order; folders and names do not matter."""
-  digest = hashlib.sha256()
-  for file in files:
-    digest.update(file_format(file.name).encode())
-    digest.update(file.digest())
-  return {"files": len(files), "sha256": digest.hexdigest()}
+  formats = [file_format(file.name) for file in files]
+  return {"files": len(files), "sha256": digest_files(files, formats)}
 
 
 def is_known(name: str) -> bool:

@@ -79,8 +79,7 @@ def _local(
       paths = [path]
     else:
       paths = [p for p in _glob(path) if _matches_text(p, path, sieve)]
-    paths = [pathlib.Path(path) for path in paths]
-    files = [File(str(p), p.stat().st_size, str(p)) for p in paths]
+    files = [File.at(str(pathlib.Path(path))) for path in paths]
   return Found(files, sieve.passed_over)
 
 
@@ -164,15 +163,7 @@ def _remote(
       found = {path: info}
       if not _is_file(info):
         found = _remote_folder(part, filesystem, path.rstrip("/"), sieve)
-  files = [
-    File(
-      filesystem.unstrip_protocol(name),
-      found[name].get("size") or 0,
-      name,
-      filesystem,
-    )
-    for name in sorted(found)
-  ]
+  files = [File.remote(filesystem, n, found[n]) for n in sorted(found)]
   passed_over = {
     filesystem.unstrip_protocol(name): label
     for name, label in sieve.passed_over.items()

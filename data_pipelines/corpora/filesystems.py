@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterator
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
@@ -21,6 +23,17 @@ _EXTRAS = {
   "s3": ("s3fs", "s3"),
   "s3a": ("s3fs", "s3"),
 }
+# What file systems call the tag or the time of a file's content.
+_VERSIONS = (
+  *("etag", "ETag", "md5Hash", "generation", "mtime"),
+  *("LastModified", "last_modified", "updated", "created"),
+)
+
+
+def cache_folder(kind: str) -> pathlib.Path:
+  """Return a folder of what can be made again, under XDG_CACHE_HOME if set."""
+  home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+  return pathlib.Path(home).expanduser() / "bertjax" / kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +45,47 @@ class File:
     size: bytes as stored, 0 if the file system does not say.
     path: path on its file system.
     filesystem: an fsspec file system; None for this machine's own.
+    version: changes with every change of the content; "" where the file system
+      does not say.
   """
 
   name: str
   size: int
   path: str
   filesystem: Any = None
+  version: str = ""
+
+  @classmethod
+  def at(cls, path: str) -> "File":
+    """Describe a file of this machine.
+
+    Raises:
+      OSError: it is not there.
+    """
+    stat = pathlib.Path(path).stat()
+    version = f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+    return cls(path, stat.st_size, path, version=version)
+
+  @classmethod
+  def remote(
+    cls, filesystem: Any, path: str, info: Mapping[str, Any]
+  ) -> "File":
+    """Describe a file of an fsspec file system by what that says of it."""
+    versions = [f"{name} {info[name]}" for name in _VERSIONS if info.get(name)]
+    return cls(
+      filesystem.unstrip_protocol(path),
+      info.get("size") or 0,
+      path,
+      filesystem,
+      " ".join(versions),
+    )
+
+  def last_change(self) -> float | None:
+    """Return when a local file changed last, in seconds, None if it is gone."""
+    try:
+      return pathlib.Path(self.path).stat().st_ctime
+    except OSError:
+      return None
 
   @contextlib.contextmanager
   def opened(self) -> Iterator[io.BufferedReader]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bertjax.files import first_line
-from data_pipelines.corpora import arrow_columns
+from data_pipelines.corpora import arrow_columns, digests
 from data_pipelines.corpora.documents import Document
+from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions, rows_at_once
 from data_pipelines.corpora.source import OpenedSources, Place, Source
 
@@ -78,6 +79,17 @@ class HfSplit:
     The text is hashed and not the files, which differ between versions of
     `datasets`.
     """
+    files = [File.at(file["filename"]) for file in self.dataset.cache_files]
+    (field,) = self.dataset.column_names
+    salt = ["hf", self.name, self.split, field]
+    return {
+      "name": self.name,
+      "split": self.split,
+      "examples": len(self.dataset),
+      "sha256": digests.remember(files, salt, self._digest),
+    }
+
+  def _digest(self) -> str:
     digest = hashlib.sha256()
     size = sum(source.size for source in self.sources)
     for column in _columns(self.dataset, self.dataset.column_names[0], size):
@@ -85,12 +97,7 @@ class HfSplit:
         data = (text or "").encode(errors="surrogatepass")
         digest.update(f"{-1 if text is None else len(data)} ".encode())
         digest.update(data)
-    return {
-      "name": self.name,
-      "split": self.split,
-      "examples": len(self.dataset),
-      "sha256": digest.hexdigest(),
-    }
+    return digest.hexdigest()
 
 
 def open_splits(parts: Sequence[str], options: ReadOptions) -> OpenedSources:

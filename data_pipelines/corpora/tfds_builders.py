@@ -140,7 +140,7 @@ def check_files(instructions: list[Any]) -> list[File]:
     if path in found:
       continue
     try:
-      found[path] = File(path, pathlib.Path(path).stat().st_size, path)
+      found[path] = File.at(path)
       reader = ArrayRecordReader(path)
       records = reader.num_records()
       reader.close()

@@ -3,13 +3,13 @@
 """Documents of TensorFlow Datasets (TFDS), read without TensorFlow."""
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bertjax.files import first_line
 from data_pipelines.corpora import tfds_builders
+from data_pipelines.corpora.digests import digest_files
 from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions, rows_at_once
@@ -94,14 +94,11 @@ class TfdsSplit:
 
   def identity(self) -> dict[str, Any]:
     """Return what identifies the text in a manifest, without paths."""
-    digest = hashlib.sha256()
-    for file in self.files:
-      digest.update(file.digest())
     return {
       "name": self.name,
       "split": self.split,
       "examples": self.examples,
-      "sha256": digest.hexdigest(),
+      "sha256": digest_files(self.files, [""] * len(self.files)),
     }
 
 

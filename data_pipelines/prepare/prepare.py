@@ -56,6 +56,11 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     OSError: the output cannot be written; a rerun continues.
   """
   progress = progress or (lambda stage, share, tokens: None)
+  options = dataclasses.replace(
+    options,
+    output=os.path.expanduser(options.output),
+    tokenizer=os.path.expanduser(options.tokenizer),
+  )
   plan, url = make_plan(options), ""
   folder = pathlib.Path(os.path.abspath(options.output))
   if remote_store.is_remote(options.output):

@@ -12,12 +12,11 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from bertjax import files
+from data_pipelines.corpora import filesystems
 from data_pipelines.corpora.filesystems import open_filesystem, reraise_readably
 from data_pipelines.store.layout import MANIFEST, TOKENIZER
-from data_pipelines.store.manifest import Manifest, check_digests, read_manifest
+from data_pipelines.store.manifest import Manifest, check_file, read_manifest
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -27,8 +26,7 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
 
 def cache_folder() -> pathlib.Path:
   """Return the folder of local copies, under XDG_CACHE_HOME if that is set."""
-  home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-  return pathlib.Path(home).expanduser() / "bertjax" / "stores"
+  return filesystems.cache_folder("stores")
 
 
 def working_folder(url: str) -> pathlib.Path:
@@ -50,7 +48,8 @@ def fetch(url: str) -> pathlib.Path:
   """Copy a store to this machine, once, and return the folder of the copy.
 
   Shards and index are compared with their checksums here, the tokenizer when
-  it is loaded. One process of a machine copies and the others wait.
+  it is loaded. One process of a machine copies and the others wait. A copy
+  that broke off goes on with the files that are not there yet.
 
   Raises:
     ValueError: `url` is not a store, cannot be read, or a file is damaged.
@@ -67,15 +66,42 @@ def fetch(url: str) -> pathlib.Path:
   target = _copy(manifest)
   with _locked(target):
     if not target.is_dir():
-      with files.replace_folder(target) as partial:
-        (partial / MANIFEST).write_bytes(manifest)
-        parsed, _ = read_manifest(partial)
-        with reraise_readably(url, remote=True):
-          for name in _names(parsed, filesystem, root):
-            (partial / name).parent.mkdir(exist_ok=True)
-            filesystem.get_file(f"{root}/{name}", str(partial / name))
-        check_digests(partial, parsed)
+      begun = target.with_name(target.name + ".begun")
+      begun.mkdir(exist_ok=True)
+      (begun / MANIFEST).write_bytes(manifest)
+      _fetch_files(url, begun, read_manifest(begun)[0])
+      begun.rename(target)
   return target
+
+
+def _fetch_files(url: str, folder: pathlib.Path, manifest: Manifest) -> None:
+  """Copy the files of a store but its manifest, those that are there excepted.
+
+  Raises:
+    ValueError: a file cannot be read, or is damaged; the others stay.
+  """
+  filesystem, root = open_filesystem(url)
+
+  def get(name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    with reraise_readably(url, remote=True):
+      filesystem.get_file(f"{root}/{name}", str(folder / name))
+    with (folder / name).open("rb") as file:
+      os.fsync(file.fileno())
+
+  for entry in manifest.files:
+    if check_file(folder, entry) is None:
+      continue
+    get(entry.name)
+    if fault := check_file(folder, entry):
+      (folder / entry.name).unlink(missing_ok=True)
+      raise ValueError(
+        f"{url}/{entry.name} is {fault}; prepare the store again"
+      )
+  with reraise_readably(url, remote=True):
+    tokenizer = list(filesystem.find(f"{root}/{TOKENIZER}"))
+  for path in tokenizer:
+    get(f"{TOKENIZER}/{path.rpartition('/')[2]}")
 
 
 def publish(folder: pathlib.Path, url: str) -> None:
@@ -118,14 +144,6 @@ def add(folder: pathlib.Path, paths: Iterable[pathlib.Path], url: str) -> None:
 
 def _copy(manifest: bytes) -> pathlib.Path:
   return cache_folder() / hashlib.sha256(manifest).hexdigest()[:16]
-
-
-def _names(manifest: Manifest, filesystem: Any, root: str) -> Iterator[str]:
-  """Yield the relative path of every file of a store but its manifest."""
-  for entry in manifest.files:
-    yield entry.name
-  for path in filesystem.find(f"{root}/{TOKENIZER}"):
-    yield f"{TOKENIZER}/{path.rpartition('/')[2]}"
 
 
 @contextlib.contextmanager

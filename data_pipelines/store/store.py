@@ -233,7 +233,10 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     ValueError: `path` is not a store, has an unknown format, or a file is
       missing or truncated.
   """
-  folder = fetch(os.fspath(path)) if is_remote(path) else pathlib.Path(path)
+  if is_remote(path):
+    folder = fetch(os.fspath(path))
+  else:
+    folder = pathlib.Path(path).expanduser()
   manifest, sha256 = read_manifest(folder)
   check_sizes(folder, manifest)
   return Store(folder, manifest, sha256)

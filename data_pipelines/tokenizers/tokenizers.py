@@ -36,7 +36,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
   Raises:
     ValueError: no tokenizer is found, or it lacks a special token.
   """
-  given = pathlib.Path(path)
+  given = pathlib.Path(path).expanduser()
   file = find_vocabulary(given)
   if file is None:
     what = "holds no" if given.is_dir() else "is no"

@@ -92,3 +92,16 @@ def test_an_address_is_refused_in_one_line_before_anything_is_written(tmp_path):
   assert line.startswith("error: --workdir=gs://bucket/run")
   assert "/buckets/bucket/run" in line
   assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tilde_behind_a_flag_is_the_home_folder(monkeypatch):
+  monkeypatch.setenv("HOME", "/home/me")
+  for given, expected in (
+    ("--output=~/store", "--output=/home/me/store"),
+    ("--config.data.store=~/store", "--config.data.store=/home/me/store"),
+    ("--output=~", "--output=/home/me"),
+    ("--text=~ 3 = 4", "--text=~ 3 = 4"),
+    ("--output=a~/b", "--output=a~/b"),
+    ("~/a=~/b", "~/a=~/b"),
+  ):
+    assert cli._expand_home(given) == expected

@@ -7,7 +7,12 @@ import gzip
 
 import pytest
 
-from data_pipelines.corpora import documents, sentences
+from data_pipelines.corpora import (
+  digests,
+  documents,
+  filesystems,
+  sentences,
+)
 from data_pipelines.prepare import prepare
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
@@ -289,3 +294,36 @@ def test_what_a_folder_holds_beside_the_text_is_in_the_manifest(
     output=str(tmp_path / "apart"),
   )
   assert prepare.prepare(apart).passed_over == {".md": 2}
+
+
+def test_a_tilde_is_the_home_folder(options, tmp_path, monkeypatch):
+  monkeypatch.setenv("HOME", str(tmp_path / "home"))
+  (tmp_path / "home").mkdir()
+  monkeypatch.chdir(tmp_path)
+  write_jsonl(tmp_path / "home" / "a.jsonl", TEXTS)
+  first = dataclasses.replace(options, corpus="~/a.jsonl", output="~/store")
+  assert prepare.prepare(first).new
+  assert not (tmp_path / "~").exists()
+  assert open_store("~/store").path == tmp_path / "home" / "store"
+  second = dataclasses.replace(first, tokenizer="~/store", output="~/other")
+  prepare.prepare(second)
+  assert files(tmp_path / "home" / "store" / "tokenizer") == files(
+    tmp_path / "home" / "other" / "tokenizer"
+  )
+  assert not prepare.prepare(second).new
+
+
+def test_a_store_that_is_there_is_found_without_reading_the_corpus(
+  options, tmp_path, monkeypatch
+):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  monkeypatch.setattr(digests, "_LEAST_BYTES", 1)
+  monkeypatch.setattr(digests, "_TICK_SECONDS", 0)
+  prepare.prepare(options)
+  with monkeypatch.context() as patch:
+    patch.setattr(filesystems.File, "digest", None)
+    assert not prepare.prepare(options).new
+  with open(options.corpus, "a", encoding="utf-8") as file:
+    file.write('{"text": "One more."}\n')
+  with pytest.raises(ValueError, match="has a store with corpus"):
+    prepare.prepare(options)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import pathlib
 
 import fsspec
 import pytest
@@ -109,6 +110,37 @@ def test_a_damaged_copy_is_named_and_not_kept(options, tmp_path, bucket):
   for _ in range(2):
     with pytest.raises(ValueError, match=r"train-00000.*damaged"):
       open_store(URL)
+
+
+def test_a_fetch_that_breaks_off_keeps_what_is_whole(
+  options, tmp_path, bucket, monkeypatch
+):
+  prepare.prepare(options)
+  (tmp_path / "cache").rename(tmp_path / "elsewhere")
+  get, fetched, limit = type(bucket).get_file, [], 3
+
+  def get_file(self, there, here, **kwargs):
+    fetched.append(there)
+    get(self, there, here, **kwargs)
+    if len(fetched) == limit:  # in the middle of the file
+      data = pathlib.Path(here).read_bytes()
+      pathlib.Path(here).write_bytes(data[:-1])
+      raise OSError("the line is cut")
+
+  monkeypatch.setattr(type(bucket), "get_file", get_file)
+  with pytest.raises(ValueError, match="the line is cut"):
+    open_store(URL)
+  broken = fetched.copy()
+  limit = 0
+  store = open_store(URL)
+  store.verify()
+  again = fetched[len(broken) :]
+  assert again[0] == broken[-1]
+  assert not set(again) & set(broken[:-1])
+  assert files(store.path).keys() >= {MANIFEST, "tokenizer/vocab.txt"}
+  assert [
+    path.name for path in store.path.parent.iterdir() if path.is_dir()
+  ] == [store.path.name]
 
 
 def test_a_copy_is_fetched_once(options, bucket, monkeypatch):
