@@ -11,9 +11,9 @@ WORKERS ?= 2
 # The tests are CPU work, also where a TPU runtime is installed.
 TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 
-# The newest PyTorch that tests have run with, and where to look for it: PyPI's
-# own build for Linux brings CUDA, which no test uses.
-TORCH ?= 2.13.0
+# The PyTorch that tests compare with, and where to look for it: PyPI's build for
+# Linux brings gigabytes of CUDA, which no test uses.
+TORCH ?= 2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_FLAGS ?= 
 # `make dist DEMO=` runs the whole demo.
 DEMO ?= --smoke
