@@ -30,7 +30,7 @@ from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
 from bertjax.interop.provenance import RECORD, write_provenance
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 from launch.reports import model_card

@@ -39,8 +39,8 @@ from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
 from bertjax.train import rng
-from data_pipelines.tokenizers.huggingface_export import CONFIG_FILE
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
+from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
 from launch import cli
 
 Path = str | os.PathLike[str]

@@ -80,6 +80,7 @@ def define_flags() -> None:
   A function, because other commands call `run` and define their own flags.
   """
   _define_source_flags()
+  _define_tokenizer_flags()
   policies.define_flags()
   flags.DEFINE_string(
     "output",
@@ -93,22 +94,6 @@ def define_flags() -> None:
     list(sentences.MODES),
     "segment undoes hard line wraps and finds the ends of sentences; lines "
     "makes each line a sentence.",
-  )
-  flags.DEFINE_string(
-    "tokenizer",
-    "wordpiece",
-    f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
-    "vocab.txt, a spiece.model, a folder with one, a store or a bundle.",
-  )
-  flags.DEFINE_integer(
-    "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
-  )
-  flags.DEFINE_bool("cased", False, "Learn a tokenizer that keeps upper case.")
-  flags.DEFINE_integer(
-    "extend_vocab",
-    0,
-    "Number of new tokens to learn from this corpus and add to the WordPiece "
-    "vocabulary of --tokenizer; [unusedN] tokens are replaced first.",
   )
   flags.DEFINE_bool(
     "restart", False, "Delete unfinished work in OUTPUT.partial."
@@ -174,6 +159,38 @@ def _define_source_flags() -> None:
   )
   flags.DEFINE_bool(
     "skip_bad_records", False, "Count bad records instead of stopping."
+  )
+
+
+def _define_tokenizer_flags() -> None:
+  flags.DEFINE_string(
+    "tokenizer",
+    "wordpiece",
+    f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
+    "vocab.txt, a spiece.model, a folder with one, a store or a bundle.",
+  )
+  flags.DEFINE_integer(
+    "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
+  )
+  flags.DEFINE_bool("cased", False, "Learn a tokenizer that keeps upper case.")
+  flags.DEFINE_bool(
+    "strip_accents",
+    None,
+    "Learn a WordPiece that removes accents, vowel signs and other marks; by "
+    "default one that folds case does, as BERT.",
+  )
+  flags.DEFINE_enum(
+    "normalization",
+    "",
+    config.choices(Options, "normalization"),
+    "Unicode form of the text of a new tokenizer; by default none for "
+    "WordPiece, as BERT, and nfkc for SentencePiece.",
+  )
+  flags.DEFINE_integer(
+    "extend_vocab",
+    0,
+    "Number of new tokens to learn from this corpus and add to the WordPiece "
+    "vocabulary of --tokenizer; [unusedN] tokens are replaced first.",
   )
 
 

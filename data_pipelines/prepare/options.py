@@ -33,6 +33,10 @@ class Options:
       vocab.txt, of a spiece.model, or of a folder with one of them.
     vocab_size: tokens of a new vocabulary; 0 takes 30,522.
     cased: whether a new tokenizer keeps upper and lower case apart.
+    strip_accents: whether a new WordPiece removes accents, vowel signs and
+      other marks; None does so if case is folded, as BERT does.
+    normalization: Unicode form of a new tokenizer's text; "" takes the usual
+      one of its kind.
     extend_vocab: tokens of this corpus to add to the WordPiece vocabulary that
       `tokenizer` names.
     text_field: field, column or feature that has the text.
@@ -57,6 +61,8 @@ class Options:
   tokenizer: str = "wordpiece"
   vocab_size: Count = 0
   cased: bool = False
+  strip_accents: bool | None = None
+  normalization: Literal["", "none", "nfc", "nfkc"] = ""
   extend_vocab: Count = 0
   text_field: str = "text"
   zstd_long: int = ZSTD_LONG
@@ -170,15 +176,14 @@ def _wanted_tokenizer(
         f"extend_vocab={options.extend_vocab} with a new tokenizer; name the "
         "tokenizer to extend, as --tokenizer=DIR"
       )
-    vocab_size = options.vocab_size or DEFAULT_VOCAB_SIZE
-    learn = {"learn": options.tokenizer, "size": vocab_size}
-    return None, vocab_size, learn | ({"cased": True} if options.cased else {})
+    return _learned_tokenizer(options)
   tokenizer = tokenizers.load(options.tokenizer)
   if options.cased and tokenizer.lowercase:
     raise ValueError(
       f"cased=True, but {options.tokenizer} folds case; leave cased out, or "
       f"learn a tokenizer with --tokenizer={' or '.join(tokenizers.KINDS)}"
     )
+  _check_rules(options, tokenizer)
   if options.vocab_size not in (0, tokenizer.vocab_size):
     raise ValueError(
       f"vocab_size={options.vocab_size}, but {options.tokenizer} has "
@@ -189,3 +194,38 @@ def _wanted_tokenizer(
     vocabulary_extension.check_extendable(tokenizer, options.extend_vocab)
     given["extend"] = options.extend_vocab
   return tokenizer, tokenizer.vocab_size, given
+
+
+def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
+  """Return what `_wanted_tokenizer` does for a tokenizer to learn."""
+  tokenizers.check_rules(
+    options.tokenizer,
+    lowercase=not options.cased,
+    strip_accents=options.strip_accents,
+    normalization=options.normalization,
+  )
+  vocab_size = options.vocab_size or DEFAULT_VOCAB_SIZE
+  learn: dict[str, Any] = {"learn": options.tokenizer, "size": vocab_size}
+  if options.cased:
+    learn["cased"] = True
+  # Rules that are the usual ones are not named, as in older recipes.
+  if options.strip_accents not in (None, not options.cased):
+    learn["strip_accents"] = options.strip_accents
+  usual = "none" if options.tokenizer == "wordpiece" else "nfkc"
+  if options.normalization not in ("", usual):
+    learn["normalization"] = options.normalization
+  return None, vocab_size, learn
+
+
+def _check_rules(options: Options, tokenizer: Tokenizer) -> None:
+  """Refuse rules that a given tokenizer does not have."""
+  for flag, theirs in (
+    ("strip_accents", tokenizer.strip_accents),
+    ("normalization", tokenizer.normalization),
+  ):
+    if getattr(options, flag) not in (None, "", theirs):
+      raise ValueError(
+        f"{flag}={getattr(options, flag)}, but {options.tokenizer} has "
+        f"{flag}={theirs}; leave {flag} out, or learn a tokenizer with "
+        f"--tokenizer={' or '.join(tokenizers.KINDS)}"
+      )

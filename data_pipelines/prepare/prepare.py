@@ -165,7 +165,12 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
     texts = _sample(plan, options.tokenizer, progress)
     progress(f"learn {options.tokenizer}", None, 0)
     tokenizer = tokenizers.train(
-      texts, options.tokenizer, plan.vocab_size, lowercase=not options.cased
+      texts,
+      options.tokenizer,
+      plan.vocab_size,
+      lowercase=not options.cased,
+      strip_accents=options.strip_accents,
+      normalization=options.normalization,
     )
     tokenizer.save(folder)
   elif options.extend_vocab:

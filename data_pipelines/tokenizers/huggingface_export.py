@@ -3,17 +3,22 @@
 """Write a tokenizer as the files that Hugging Face transformers reads."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from bertjax.files import write_json, write_text
+from data_pipelines.tokenizers.huggingface_keys import (
+  CONFIG_FILE,
+  TOKENIZER_FILE,
+)
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-
-TOKENIZER_FILE = "tokenizer.json"
-CONFIG_FILE = "tokenizer_config.json"
 
 
 def save_huggingface(
-  folder: pathlib.Path, tokenizer: Tokenizer, backend: Any
+  folder: pathlib.Path,
+  tokenizer: Tokenizer,
+  backend: Any,
+  more: Mapping[str, Any] | None = None,
 ) -> None:
   """Write the files from which transformers' AutoTokenizer gives equal ids.
 
@@ -21,6 +26,7 @@ def save_huggingface(
     folder: where to write.
     tokenizer: the tokenizer to write.
     backend: a `tokenizers.Tokenizer` of Hugging Face that gives equal ids.
+    more: more keys of tokenizer_config.json.
   """
   from tokenizers import processors
 
@@ -43,5 +49,6 @@ def save_huggingface(
     "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     "do_lower_case": tokenizer.lowercase,
     **names,
+    **(more or {}),
   }
   write_json(folder / CONFIG_FILE, config, sort_keys=True)

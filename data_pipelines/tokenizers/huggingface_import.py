@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read tokenizers that Hugging Face transformers has written."""
+"""Read tokenizers that Hugging Face transformers, or bertjax, has written."""
 
 import json
 import os
@@ -8,68 +8,111 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from data_pipelines.tokenizers.huggingface_export import (
+from data_pipelines.tokenizers import huggingface_keys as keys
+from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
+  SPECIALS_FILE,
   TOKENIZER_FILE,
+  check_keys,
 )
-from data_pipelines.tokenizers.sentencepiece_model import MODEL_FILE
+from data_pipelines.tokenizers.sentencepiece_model import (
+  MODEL_FILE,
+  SentencePiece,
+  load_sentencepiece,
+)
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-from data_pipelines.tokenizers.tokenizers import load
 from data_pipelines.tokenizers.wordpiece import (
   VOCAB_FILE,
   WordPiece,
   looks_lowercase,
   read_vocab,
 )
+from data_pipelines.tokenizers.wordpiece_rules import FORMS, Rules
 
 # Tokens that were added to a vocabulary, as transformers before 5 wrote them.
 ADDED_FILE = "added_tokens.json"
-# Names of the same rule in tokenizer_config.json and in tokenizer.json.
-_RULES = (
-  ("do_lower_case", "lowercase"),
-  ("strip_accents", "strip_accents"),
-  ("tokenize_chinese_chars", "handle_chinese_chars"),
-  ("clean_text", "clean_text"),
-)
+_FORMS = {form.__name__: name for name, form in FORMS.items()}
 
 
 def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
   """Read a folder with vocab.txt, tokenizer.json or spiece.model.
 
-  The rules come from tokenizer_config.json and tokenizer.json. A word of 101
-  to 200 characters is split into tokens, as Google's tokenizer does, while
-  transformers makes it one unknown token.
+  Every key of its JSON files is honored, or without effect, or refused: see
+  `huggingface_keys`. A word of 101 to 200 characters is split into tokens, as
+  Google's tokenizer does, while transformers makes it one unknown token.
 
   Raises:
     ValueError: there is no tokenizer, a special token is missing, the files
-      contradict each other, or `WordPiece` cannot give the same ids.
+      contradict each other, or they ask for something that is not done here.
   """
   root = pathlib.Path(folder)
-  vocabulary, file = root / VOCAB_FILE, root / TOKENIZER_FILE
-  if (root / MODEL_FILE).is_file():
-    return load(root / MODEL_FILE)
-  settings, model = _read(root / CONFIG_FILE), _read(file)
-  if model:
+  for name in (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE):
+    if (root / name).is_file():
+      return load_file(root / name)
+  raise ValueError(
+    f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
+    f"{MODEL_FILE} beside the weights"
+  )
+
+
+def load_file(path: pathlib.Path) -> Tokenizer:
+  """Read a vocabulary or a model, and the JSON files beside it.
+
+  Raises:
+    ValueError: as `load_huggingface`.
+  """
+  if path.suffix == ".model":
+    return _load_sentencepiece(path)
+  return load_wordpiece(path)
+
+
+def load_wordpiece(path: pathlib.Path) -> WordPiece:
+  """Read a WordPiece vocabulary, and the JSON files beside it.
+
+  Args:
+    path: a vocab.txt, a tokenizer.json, or a vocabulary of another name, for
+      which a tokenizer.json beside it does not count.
+
+  Raises:
+    ValueError: as `load_huggingface`.
+  """
+  root, file = path.parent, path.with_name(TOKENIZER_FILE)
+  settings = _read_settings(root)
+  model = _read(file) if path.name in (VOCAB_FILE, TOKENIZER_FILE) else {}
+  if not model:
+    tokens = read_vocab(path)
+  else:
     tokens = _tokens(model, file)
+    vocabulary = path.with_name(VOCAB_FILE)
     if vocabulary.is_file() and read_vocab(vocabulary) != tokens:
       raise ValueError(
         f"{vocabulary} and {file.name} have different tokens; remove the wrong "
         "file"
       )
-  elif vocabulary.is_file():
-    tokens = read_vocab(vocabulary)
-  else:
-    raise ValueError(
-      f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
-      f"{MODEL_FILE} beside the weights"
-    )
-  _check_added(model, root)
-  rules = _rules(settings, model.get("normalizer") or {}, root)
-  if rules["lowercase"] is None:
-    rules["lowercase"] = looks_lowercase(tokens)
-  _check_rules(rules, root)
-  return WordPiece(tokens, lowercase=rules["lowercase"], origin=str(root))
+  added = {str(dict(t).get("content")) for t in model.get("added_tokens") or ()}
+  added |= _read(root / ADDED_FILE).keys()
+  keys.check_added(added, SPECIALS, str(root))
+  rules = _rules(settings, _normalizer(model, file), root, tokens)
+  tokenizer = WordPiece(tokens, rules=rules, origin=str(path))
+  _check_special_tokens(tokenizer, root)
+  _check_frame(model.get("post_processor"), tokenizer, file)
+  return tokenizer
+
+
+def _load_sentencepiece(path: pathlib.Path) -> SentencePiece:
+  tokenizer = load_sentencepiece(path)
+  settings = _read_settings(path.parent)
+  for key, _, rule in keys.RULES:
+    value = settings.get(key)
+    ours = tokenizer.lowercase if rule == "lowercase" else None
+    if value is not None and value != ours:
+      raise ValueError(
+        f"{path.parent}: {CONFIG_FILE} says {key}={value}, which "
+        f"{path.name} does not do; remove the key to use the model as it is"
+      )
+  _check_special_tokens(tokenizer, path.parent)
+  return tokenizer
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
@@ -85,24 +128,23 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
   return value
 
 
+def _read_settings(root: pathlib.Path) -> dict[str, Any]:
+  """Return the content of tokenizer_config.json, whose keys are known."""
+  settings = _read(root / CONFIG_FILE)
+  check_keys(CONFIG_FILE, settings, str(root / CONFIG_FILE))
+  return settings
+
+
 def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
   """Return the tokens by id of a tokenizer.json that is BERT's WordPiece."""
-  parts = {
-    part: model.get(part) or {}
-    for part in ("model", "normalizer", "pre_tokenizer")
-  }
-  for part, key, ours in (
-    ("model", "type", "WordPiece"),
-    ("model", "continuing_subword_prefix", "##"),
-    ("normalizer", "type", "BertNormalizer"),
-    ("pre_tokenizer", "type", "BertPreTokenizer"),
-  ):
-    theirs = parts[part].get(key)
-    if theirs != ours:
-      raise ValueError(
-        f"{path}: {part} {key} is {theirs}; only {ours} can be read"
-      )
-  ids = parts["model"].get("vocab")
+  check_keys(TOKENIZER_FILE, model, str(path))
+  for part in ("model", "pre_tokenizer"):
+    # An absent type is refused, too.
+    values = {"type": "None", **(model.get(part) or {})}
+    check_keys(part, values, str(path))
+  for part in ("truncation", "padding"):
+    check_keys(part, model.get(part) or {}, str(path))
+  ids = model["model"].get("vocab")
   if not isinstance(ids, dict) or set(map(repr, ids.values())) != set(
     map(repr, range(len(ids)))
   ):
@@ -110,45 +152,92 @@ def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
   return sorted(ids, key=ids.__getitem__)
 
 
-def _check_added(model: Mapping[str, Any], root: pathlib.Path) -> None:
-  """Refuse added tokens: they are matched before words are split."""
-  listed = model.get("added_tokens") or ()
-  added = {str(dict(token).get("content")) for token in listed}
-  added |= _read(root / ADDED_FILE).keys()
-  others = sorted(added - set(SPECIALS))
-  if others:
-    raise ValueError(
-      f"the tokenizer of {root} matches {' '.join(others)} before it splits "
-      "words, which is not supported; remove them from its added tokens"
-    )
+def _normalizer(model: Mapping[str, Any], path: pathlib.Path) -> dict[str, Any]:
+  """Return BertNormalizer's values, and the form that comes before it."""
+  if not model:
+    return {}
+  bert: Any = model.get("normalizer") or {}
+  form = None
+  if bert.get("type") == "Sequence" and len(bert["normalizers"]) == 2:
+    first, last = bert["normalizers"]
+    if first.get("type") in _FORMS:
+      form, bert = _FORMS[first["type"]], last
+  check_keys("normalizer", {"type": "None", **bert}, str(path))
+  return {**bert, keys.NORMALIZATION: form or "none"}
 
 
 def _rules(
-  settings: Mapping[str, Any], normalizer: Mapping[str, Any], root: pathlib.Path
-) -> dict[str, bool | None]:
-  """Return the value of each rule, None where neither file has the rule."""
-  rules = {}
-  for left, right in _RULES:
-    said = {settings.get(left), normalizer.get(right)} - {None}
+  settings: Mapping[str, Any],
+  normalizer: Mapping[str, Any],
+  root: pathlib.Path,
+  tokens: list[str],
+) -> Rules:
+  """Return the rules that the two files agree on."""
+  found: dict[str, Any] = {}
+  for left, right, rule in (*keys.RULES, (keys.NORMALIZATION,) * 3):
+    # What tokenizer_config.json leaves out is what tokenizer.json says.
+    said = {repr(v): v for v in (settings.get(left), normalizer.get(right))}
+    said.pop(repr(None), None)
     if len(said) > 1:
       raise ValueError(
         f"{root}: {CONFIG_FILE} says {left}={settings[left]} and "
         f"{TOKENIZER_FILE} {right}={normalizer[right]}; make them agree"
       )
-    rules[right] = said.pop() if said else None
-  return rules
+    for value in said.values():
+      _check_value(left, value, root)
+      found[rule] = value
+  found.setdefault("lowercase", looks_lowercase(tokens))
+  return Rules(**found)
 
 
-def _check_rules(rules: Mapping[str, bool | None], root: pathlib.Path) -> None:
-  # Folding case removes accents, as in Google's BasicTokenizer.
-  wanted = {
-    "strip_accents": rules["lowercase"],
-    "handle_chinese_chars": True,
-    "clean_text": True,
+def _check_value(key: str, value: Any, root: pathlib.Path) -> None:
+  allowed = ("none", *FORMS) if key == keys.NORMALIZATION else (True, False)
+  if not isinstance(value, type(allowed[0])) or value not in allowed:
+    raise ValueError(
+      f"{root}: {CONFIG_FILE} says {key}={value!r}; give "
+      f"{' or '.join(map(str, allowed))}"
+    )
+
+
+def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
+  """Compare the special tokens that two files name with the vocabulary's."""
+  names = {
+    f"{name}_token": tokenizer.tokens[id_]
+    for name, id_ in tokenizer.special_ids.items()
   }
-  for name, ours in wanted.items():
-    if rules[name] not in (None, ours):
-      raise ValueError(
-        f"the tokenizer of {root} has {name}={rules[name]}; with "
-        f"lowercase={rules['lowercase']} only {ours} is supported"
-      )
+  for name in (CONFIG_FILE, SPECIALS_FILE):
+    values = _read(root / name)
+    if name == SPECIALS_FILE:
+      check_keys(name, values, str(root / name))
+    keys.check_special_tokens(values, names, str(root / name))
+
+
+def _check_frame(
+  processor: Any, tokenizer: Tokenizer, path: pathlib.Path
+) -> None:
+  """Refuse other special tokens around texts than [CLS] A [SEP] B [SEP]."""
+  if processor is None:
+    return
+  cls, sep = (tokenizer.tokens[i] for i in (tokenizer.cls_id, tokenizer.sep_id))
+  kind = processor.get("type")
+  if kind == "BertProcessing":
+    found = processor.get("cls"), processor.get("sep")
+    fits = found == ([cls, tokenizer.cls_id], [sep, tokenizer.sep_id])
+  else:
+    found = _frame(processor.get("single")), _frame(processor.get("pair"))
+    single = [(cls, 0), ("A", 0), (sep, 0)]
+    pair = [*single, ("B", 1), (sep, 1)]
+    fits = kind == "TemplateProcessing" and found == (single, pair)
+  if not fits:
+    raise ValueError(
+      f"{path}: its post_processor {kind} does not make {cls} A {sep} B {sep} "
+      "with types 0 and 1, as BERT's rows are; correct or remove it"
+    )
+
+
+def _frame(template: Any) -> list[tuple[str, int]]:
+  return [
+    (part[kind]["id"], part[kind]["type_id"])
+    for part in template or ()
+    for kind in part
+  ]

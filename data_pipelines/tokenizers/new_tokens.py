@@ -9,7 +9,8 @@ from typing import NamedTuple
 from tokenizers import models
 
 from data_pipelines.tokenizers.special_tokens import UNK
-from data_pipelines.tokenizers.wordpiece import MAX_WORD, PREFIX
+from data_pipelines.tokenizers.wordpiece import MAX_WORD
+from data_pipelines.tokenizers.wordpiece_rules import PREFIX
 from data_pipelines.tokenizers.wordpiece_training import learn_tokens
 
 # Candidates per wanted token: this many learned tokens and this many words.

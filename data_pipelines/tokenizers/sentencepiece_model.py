@@ -84,7 +84,9 @@ class SentencePiece(Tokenizer):
         parsed.pieces[id_].type = PIECE_TYPES.CONTROL
     self._processor.load_from_serialized_proto(parsed.SerializeToString())
     self._model, self._parsed = model, parsed
-    self.lowercase = parsed.normalizer_spec.name in _FOLDING
+    form = parsed.normalizer_spec.name
+    self.lowercase = form in _FOLDING
+    self.normalization = "nfkc" if "nfkc" in form else "none"
     self.sha256 = hashlib.sha256(b"sentencepiece\n" + model).hexdigest()
     self.export_obstacle = find_obstacle(parsed)
 
@@ -155,6 +157,7 @@ def train_sentencepiece(
   *,
   model_type: str = "unigram",
   lowercase: bool = True,
+  normalize: bool = True,
 ) -> SentencePiece:
   """Learn a model of `vocab_size` tokens from words and their counts.
 
@@ -162,8 +165,8 @@ def train_sentencepiece(
     texts: documents to learn from.
     vocab_size: number of tokens, special tokens included.
     model_type: "unigram" or "bpe".
-    lowercase: whether to fold case. Unicode compatibility forms (NFKC) are
-      always folded.
+    lowercase: whether to fold case; needs `normalize`.
+    normalize: whether to fold Unicode compatibility forms (NFKC).
 
   Raises:
     ValueError: the text is too small for `vocab_size`, or has too many
@@ -173,6 +176,7 @@ def train_sentencepiece(
     word_counts.count_words(texts, str.split, volume=_VOLUME[model_type]),
     _MAX_CHARACTERS[model_type],
   )
+  form = "nmt_nfkc_cf" if lowercase else "nmt_nfkc"
   model = io.BytesIO()
   try:
     sentencepiece.SentencePieceTrainer.train(
@@ -181,7 +185,7 @@ def train_sentencepiece(
       model_writer=model,
       vocab_size=vocab_size,
       model_type=model_type,
-      normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
+      normalization_rule_name=form if normalize else "identity",
       max_sentence_length=_MAX_LINE,
       pad_id=0,
       pad_piece=PAD,

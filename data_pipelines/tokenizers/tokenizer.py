@@ -19,6 +19,8 @@ class Tokenizer(abc.ABC):
     name: "wordpiece" or "sentencepiece".
     tokens: text of each token, by id.
     lowercase: whether case is folded before tokens are looked up.
+    strip_accents: whether accents and other marks are removed before that.
+    normalization: Unicode form that text gets first: "none", "nfc" or "nfkc".
     sha256: hash of everything that determines the ids.
     export_obstacle: why `save` writes no tokenizer.json; empty if it does.
     special_ids: ids of the special tokens: pad, unk, cls, sep, mask.
@@ -27,6 +29,8 @@ class Tokenizer(abc.ABC):
 
   name: str
   lowercase: bool
+  strip_accents: bool = False
+  normalization: str = "none"
   sha256: str
   export_obstacle: str = ""
 

@@ -5,14 +5,21 @@
 import os
 import pathlib
 from collections.abc import Iterable
+from typing import cast
 
+from data_pipelines.tokenizers.huggingface_import import load_file
+from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.sentencepiece_model import (
   MODEL_FILE,
-  load_sentencepiece,
   train_sentencepiece,
 )
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-from data_pipelines.tokenizers.wordpiece import VOCAB_FILE, load_wordpiece
+from data_pipelines.tokenizers.wordpiece import VOCAB_FILE
+from data_pipelines.tokenizers.wordpiece_rules import (
+  FORMS,
+  Normalization,
+  Rules,
+)
 from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
 _MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
@@ -30,11 +37,13 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
   """Read a tokenizer.
 
   Args:
-    path: a vocab.txt, a .model file of SentencePiece, a folder that has one,
-      or a store or a bundle, which have a folder `tokenizer`.
+    path: a vocab.txt, a tokenizer.json, a .model file of SentencePiece, a
+      folder that has one, or a store or a bundle, which have a folder
+      `tokenizer`. The files beside it count, too: see `load_huggingface`.
 
   Raises:
-    ValueError: no tokenizer is found, or it lacks a special token.
+    ValueError: no tokenizer is found, it lacks a special token, or the files
+      ask for something that is not done here.
   """
   given = pathlib.Path(path).expanduser()
   file = find_vocabulary(given)
@@ -42,25 +51,33 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
     what = "holds no" if given.is_dir() else "is no"
     if not given.exists():
       what = "does not exist; give a folder with"
-    raise ValueError(f"tokenizer {given} {what} {VOCAB_FILE} or {MODEL_FILE}")
-  if file.suffix == ".model":
-    return load_sentencepiece(file)
-  return load_wordpiece(file)
+    raise ValueError(
+      f"tokenizer {given} {what} {VOCAB_FILE} or {MODEL_FILE} or "
+      f"{TOKENIZER_FILE}"
+    )
+  return load_file(file)
 
 
 def find_vocabulary(path: pathlib.Path) -> pathlib.Path | None:
   """Return the file that `load` reads for a path; None if there is none."""
   if path.is_file():
-    return path if path.suffix in (".txt", ".model") else None
+    known = path.suffix in (".txt", ".model") or path.name == TOKENIZER_FILE
+    return path if known else None
   for folder in (path, path / "tokenizer"):
-    for name in (VOCAB_FILE, MODEL_FILE):
+    for name in (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE):
       if (folder / name).is_file():
         return folder / name
   return None
 
 
 def train(
-  texts: Iterable[str], kind: str, vocab_size: int, *, lowercase: bool = True
+  texts: Iterable[str],
+  kind: str,
+  vocab_size: int,
+  *,
+  lowercase: bool = True,
+  strip_accents: bool | None = None,
+  normalization: str = "",
 ) -> Tokenizer:
   """Learn a tokenizer; equal texts in an equal order give an equal tokenizer.
 
@@ -70,14 +87,57 @@ def train(
     vocab_size: number of tokens, special tokens included. A WordPiece
       vocabulary is smaller if no pair of tokens occurs twice any more.
     lowercase: whether to fold case.
+    strip_accents: whether WordPiece removes accents; None does so if case is
+      folded.
+    normalization: Unicode form of the text: "nfc", "nfkc" or "none"; "" is
+      "none" for WordPiece and "nfkc" for SentencePiece.
 
   Raises:
-    ValueError: an unknown kind, or a `vocab_size` that does not fit the text.
+    ValueError: an unknown kind, rules that the kind does not have, or a
+      `vocab_size` that does not fit the text.
   """
+  check_rules(
+    kind,
+    lowercase=lowercase,
+    strip_accents=strip_accents,
+    normalization=normalization,
+  )
   if kind == "wordpiece":
-    return train_wordpiece(texts, vocab_size, lowercase=lowercase)
-  if kind in _MODEL_TYPES:
-    return train_sentencepiece(
-      texts, vocab_size, model_type=_MODEL_TYPES[kind], lowercase=lowercase
+    form = cast("Normalization", normalization or "none")
+    rules = Rules(lowercase, strip_accents, normalization=form)
+    return train_wordpiece(texts, vocab_size, rules)
+  return train_sentencepiece(
+    texts,
+    vocab_size,
+    model_type=_MODEL_TYPES[kind],
+    lowercase=lowercase,
+    normalize=normalization != "none",
+  )
+
+
+def check_rules(
+  kind: str, *, lowercase: bool, strip_accents: bool | None, normalization: str
+) -> None:
+  """Refuse rules that a kind of tokenizer cannot learn with.
+
+  Raises:
+    ValueError: names the kind and the rule.
+  """
+  if kind not in KINDS:
+    raise ValueError(f"tokenizer={kind!r}; choose from {', '.join(KINDS)}")
+  if normalization not in ("", "none", *FORMS):
+    raise ValueError(
+      f"normalization={normalization!r}; choose from none, {', '.join(FORMS)}"
     )
-  raise ValueError(f"tokenizer={kind!r}; choose from {', '.join(KINDS)}")
+  if kind == "wordpiece":
+    return
+  if strip_accents is not None:
+    raise ValueError(
+      f"strip_accents={strip_accents} with {kind}, which never removes "
+      "accents; leave it out"
+    )
+  if normalization == "nfc" or (normalization == "none" and lowercase):
+    raise ValueError(
+      f"normalization={normalization} with {kind}, which has nfkc, or none "
+      "with --cased; give one of these"
+    )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bertjax.files import write_bytes, write_text
+from data_pipelines.tokenizers.huggingface_import import load_wordpiece
 from data_pipelines.tokenizers.new_tokens import (
   Coverage,
   WordTokenizer,
@@ -23,11 +24,7 @@ from data_pipelines.tokenizers.new_tokens import (
 from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.tokenizers import find_vocabulary
-from data_pipelines.tokenizers.wordpiece import (
-  VOCAB_FILE,
-  WordPiece,
-  load_wordpiece,
-)
+from data_pipelines.tokenizers.wordpiece import VOCAB_FILE, WordPiece
 from data_pipelines.tokenizers.wordpiece_training import plain_words
 
 RECORD = "extension.json"
@@ -128,7 +125,7 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
       token that saves anything.
   """
   tokenizer = check_extendable(tokenizer, count)
-  counts = plain_words(texts, lowercase=tokenizer.lowercase)
+  counts = plain_words(texts, tokenizer.rules)
   if not counts:
     raise ValueError(
       f"extend_vocab={count}, but the corpus has no words; give another corpus"
@@ -142,7 +139,7 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
   tokens, ids = _placed(tokenizer.tokens, chosen)
   old, new = WordTokenizer(tokenizer.tokens), WordTokenizer(tokens)
   extension = Extension(
-    tokenizer=WordPiece(tokens, lowercase=tokenizer.lowercase),
+    tokenizer=WordPiece(tokens, rules=tokenizer.rules),
     parent_sha256=tokenizer.sha256,
     parts={
       id_: tuple(old.ids(token)) for id_, token in zip(ids, chosen, strict=True)

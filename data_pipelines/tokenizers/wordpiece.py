@@ -11,43 +11,30 @@ second that gives).
 import functools
 import hashlib
 import itertools
-import json
 import os
 import pathlib
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers
+from tokenizers import models
 
 from bertjax.files import write_bytes
-from data_pipelines.tokenizers.huggingface_export import (
-  CONFIG_FILE,
-  save_huggingface,
-)
+from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.special_tokens import (
   SPECIALS,
   UNK,
   find_special_ids,
 )
 from data_pipelines.tokenizers.tokenizer import Tokenizer
+from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 VOCAB_FILE = "vocab.txt"
-PREFIX = "##"
 # The limit of WordpieceTokenizer in google-research/bert's tokenization.py; the
 # library's default is 100.
 MAX_WORD = 200
 
-# Each of these marks is a word of its own: ASCII punctuation and the marks
-# that are common in prose.
-_MARKS = r"!-/:-@\[-`{-~¡§«¶·»¿\u2010-\u2027"
-# A word of ASCII letters and digits, or a mark, or a run with any other
-# character, which only the library can clean and split.
-WORD = re.compile(
-  rf"[A-Za-z0-9]++(?![^ \t\r\n{_MARKS}])|[{_MARKS}\n]|[^ \t\r\n{_MARKS}]+"
-)
 _MAX_CACHE = 160_000_000  # bytes of words and their ids
 _MAX_CHARACTERS = 1 << 20  # characters of text that are encoded in one go
 _BREAK = -1  # marks the end of a text among the ids
@@ -61,30 +48,43 @@ class WordPiece(Tokenizer):
   private-use characters (U+F0B7, a bullet in many PDFs) are dropped, while
   tokenization.py makes their word unknown; the ideographs U+2B820 to U+2B91F
   are not words of their own; and punctuation that is newer than Unicode 8 is
-  not treated as punctuation.
+  not treated as punctuation. Other `rules` give the ids of the library's
+  BertNormalizer.
   """
 
   name = "wordpiece"
+  rules: Rules
 
   def __init__(
     self,
     tokens: Sequence[str],
     *,
     lowercase: bool = True,
+    rules: Rules | None = None,
     origin: str = "the vocabulary",
   ) -> None:
     """Make a tokenizer from the lines of a vocab.txt.
+
+    Args:
+      tokens: text of each token, by id.
+      lowercase: whether to fold case.
+      rules: how text is cleaned and cut, if not as google-research/bert does;
+        then `lowercase` does not count.
+      origin: where the vocabulary comes from, for messages.
 
     Raises:
       ValueError: a special token is missing, or a token occurs twice.
     """
     specials = find_special_ids(tokens, [[name] for name in SPECIALS], origin)
     super().__init__(tokens, specials, origin)
-    self.lowercase = lowercase
+    self.rules = rules or Rules(lowercase)
+    self.lowercase = self.rules.lowercase
+    self.strip_accents = bool(self.rules.strip_accents)
+    self.normalization = self.rules.normalization
+    self._find_words = self.rules.words().findall
     self._file = "".join(f"{token}\n" for token in self.tokens).encode()
-    case = "uncased" if lowercase else "cased"
     self.sha256 = hashlib.sha256(
-      f"wordpiece {case}\n".encode() + self._file
+      f"wordpiece {self.rules}\n".encode() + self._file
     ).hexdigest()
     self._backend = self.make_backend()
     self._words = _Words(self._backend)
@@ -92,11 +92,10 @@ class WordPiece(Tokenizer):
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, which gives the same ids."""
     vocabulary = {token: id_ for id_, token in enumerate(self.tokens)}
-    return with_rules(
+    return self.rules.make_backend(
       models.WordPiece(
         vocabulary, unk_token=UNK, max_input_chars_per_word=MAX_WORD
-      ),
-      lowercase=self.lowercase,
+      )
     )
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +114,7 @@ class WordPiece(Tokenizer):
       joined = "".join(text.replace("\n", " ") + "\n" for text in texts)
     if self._words.size > _MAX_CACHE:
       self._words.clear()
-    ids = map(self._words.__getitem__, WORD.findall(joined))
+    ids = map(self._words.__getitem__, self._find_words(joined))
     return np.fromiter(itertools.chain.from_iterable(ids), np.int32)
 
   def decode(self, ids: Iterable[int]) -> str:
@@ -133,12 +132,10 @@ class WordPiece(Tokenizer):
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     write_bytes(target / VOCAB_FILE, self._file)
-    save_huggingface(target, self, self.make_backend())
+    save_huggingface(target, self, self.make_backend(), self.rules.unusual())
 
   def __reduce__(self) -> tuple[object, ...]:
-    return functools.partial(WordPiece, lowercase=self.lowercase), (
-      self.tokens,
-    )
+    return functools.partial(WordPiece, rules=self.rules), (self.tokens,)
 
 
 class _Words(dict[str, tuple[int, ...]]):
@@ -166,17 +163,6 @@ class _Words(dict[str, tuple[int, ...]]):
     self.size = 0
 
 
-def with_rules(model: models.Model, *, lowercase: bool) -> Backend:
-  """Return a backend with BERT's rules for cleaning text and finding words."""
-  backend = Backend(model)
-  # Folding case removes accents, as in Google's BasicTokenizer.
-  backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-  backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-  backend.decoder = decoders.WordPiece(prefix=PREFIX)
-  backend.encode_special_tokens = True  # "[MASK]" in a text is plain text
-  return backend
-
-
 def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
   """Yield runs of texts of bounded length, to bound memory."""
   start = size = 0
@@ -187,19 +173,6 @@ def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     size += len(text)
   if start < len(texts):
     yield texts[start:]
-
-
-def load_wordpiece(path: pathlib.Path) -> WordPiece:
-  """Read a vocab.txt, and from the config beside it whether case is folded.
-
-  Raises:
-    ValueError: the file is not UTF-8, has an empty line or a token twice, or
-      lacks a special token.
-  """
-  tokens = read_vocab(path)
-  return WordPiece(
-    tokens, lowercase=_folds_case(path, tokens), origin=str(path)
-  )
 
 
 def read_vocab(path: pathlib.Path) -> list[str]:
@@ -220,18 +193,6 @@ def read_vocab(path: pathlib.Path) -> list[str]:
       "every line"
     )
   return tokens
-
-
-def _folds_case(path: pathlib.Path, tokens: Sequence[str]) -> bool:
-  config = path.with_name(CONFIG_FILE)
-  if config.is_file():
-    try:
-      known = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError:
-      raise ValueError(f"{config} is not JSON; correct or remove it") from None
-    if isinstance(known, dict) and isinstance(known.get("do_lower_case"), bool):
-      return known["do_lower_case"]
-  return looks_lowercase(tokens)
 
 
 def looks_lowercase(tokens: Sequence[str]) -> bool:

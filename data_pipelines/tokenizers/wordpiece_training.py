@@ -15,12 +15,8 @@ from data_pipelines.tokenizers.alphabet import (
   choose_alphabet,
 )
 from data_pipelines.tokenizers.special_tokens import SPECIALS, UNK
-from data_pipelines.tokenizers.wordpiece import (
-  PREFIX,
-  WORD,
-  WordPiece,
-  with_rules,
-)
+from data_pipelines.tokenizers.wordpiece import WordPiece
+from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 _MIN_COUNT = 2  # occurrences of a pair of tokens before it may become one
 # Characters of distinct words to learn from, counted with
@@ -29,7 +25,7 @@ _MAX_CHARACTERS = 6_000_000
 
 
 def train_wordpiece(
-  texts: Iterable[str], vocab_size: int, *, lowercase: bool = True
+  texts: Iterable[str], vocab_size: int, rules: Rules
 ) -> WordPiece:
   """Learn a vocabulary of at most `vocab_size` tokens.
 
@@ -43,26 +39,24 @@ def train_wordpiece(
     ValueError: `vocab_size` leaves no room for all letters.
   """
   # The counts have no name here, so that `learn_tokens` can free them.
-  tokens = learn_tokens(plain_words(texts, lowercase=lowercase), vocab_size)
-  return WordPiece(tokens, lowercase=lowercase)
+  tokens = learn_tokens(plain_words(texts, rules), vocab_size)
+  return WordPiece(tokens, rules=rules)
 
 
-def plain_words(
-  texts: Iterable[str], *, lowercase: bool
-) -> collections.Counter[str]:
+def plain_words(texts: Iterable[str], rules: Rules) -> collections.Counter[str]:
   """Count words, cleaned and split as `WordPiece` does before matching."""
-  rules = with_rules(models.WordPiece(unk_token=UNK), lowercase=lowercase)
-  assert rules.normalizer is not None
-  assert rules.pre_tokenizer is not None
-  raw = word_counts.count_words(texts, WORD.findall)
+  backend = rules.make_backend(models.WordPiece(unk_token=UNK))
+  assert backend.normalizer is not None
+  assert backend.pre_tokenizer is not None
+  raw = word_counts.count_words(texts, rules.words().findall)
   counts: collections.Counter[str] = collections.Counter()
   while raw:
     # Popped one by one, so that no word is in memory twice.
     chunk, count = raw.popitem()
     # Drops lone surrogates, which a broken command line can contain.
     plain = chunk.encode(errors="ignore").decode()
-    plain = rules.normalizer.normalize_str(plain)
-    for word, _ in rules.pre_tokenizer.pre_tokenize_str(plain):
+    plain = backend.normalizer.normalize_str(plain)
+    for word, _ in backend.pre_tokenizer.pre_tokenize_str(plain):
       counts[word] += count
   return counts
 
@@ -110,7 +104,7 @@ def learn_tokens(
 
 @functools.cache
 def _rules() -> Backend:
-  return with_rules(models.WordPiece(unk_token=UNK), lowercase=False)
+  return Rules(lowercase=False).make_backend(models.WordPiece(unk_token=UNK))
 
 
 def _continues(letter: str) -> bool:

@@ -2,36 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizers of Hugging Face folders: the same ids, or a line that says why."""
 
-import json
-
 import pytest
 
+from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from data_pipelines.tokenizers.wordpiece import WordPiece
+from data_pipelines.tokenizers.wordpiece_rules import Rules
+from tests.testing.tokenizer_folders import CONFIG, FAST, TOKENS, change, write
 
-TOKENS = (
-  *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
-  *("the", "cod", "##s", "Cod", "é", "e", ",", "東", "京"),
-)
 TEXTS = ("the Cod, the cods", "É é 東京", "codx  the\tthe", "The THE")
-
-
-def write(folder, *, lowercase=True, tokens=TOKENS):
-  folder.mkdir()
-  WordPiece(tokens, lowercase=lowercase).save(folder)
-  return folder
-
-
-def change(path, **fields):
-  """Replace fields of a JSON file; "a.b" is of the object a."""
-  whole = json.loads(path.read_text())
-  for name, value in fields.items():
-    place, *inner = name.split("__")
-    if inner:
-      whole[place][inner[0]] = value
-    else:
-      whole[place] = value
-  path.write_text(json.dumps(whole))
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
@@ -97,11 +76,6 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
       "tokenizer.json",
       {"normalizer__lowercase": False},
       r"says do_lower_case=True and tokenizer.json lowercase=False",
-    ),
-    (
-      "tokenizer.json",
-      {"normalizer__strip_accents": False},
-      "strip_accents=False; with lowercase=True only True",
     ),
     (
       "tokenizer_config.json",
@@ -170,3 +144,88 @@ def test_a_file_that_is_no_object_is_named(tmp_path):
   (folder / "tokenizer.json").write_text("[")
   with pytest.raises(ValueError, match=r"tokenizer.json is not a JSON object"):
     load_huggingface(folder)
+
+
+def test_accents_are_kept_where_the_folder_says_so(tmp_path):
+  """As published German models do, with vocab.txt and a config alone."""
+  tokens = [*TOKENS[:5], "schön", "schon", "müller"]
+  (tmp_path / "vocab.txt").write_text("\n".join(tokens) + "\n", "utf-8")
+  (tmp_path / "tokenizer_config.json").write_text(
+    '{"do_lower_case": true, "strip_accents": false}'
+  )
+  for tokenizer in (load_huggingface(tmp_path), tokenizers.load(tmp_path)):
+    assert tokenizer.encode(["Schön schon Müller"])[0].tolist() == [5, 6, 7]
+    assert tokenizer.strip_accents is False
+    assert tokenizer.sha256 != WordPiece(tokens).sha256
+
+
+RULES = (
+  Rules(lowercase=True, strip_accents=False),
+  Rules(lowercase=False, strip_accents=True),
+  Rules(split_ideographs=False),
+  Rules(clean=False),
+  Rules(normalization="nfc", strip_accents=False),
+  Rules(lowercase=False, normalization="nfkc"),
+)
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+@pytest.mark.parametrize("without", ["nothing", "vocab.txt", "tokenizer.json"])
+def test_rules_are_saved_in_either_file(rules, without, tmp_path):
+  WordPiece(TOKENS, rules=rules).save(tmp_path)
+  (tmp_path / without).unlink(missing_ok=True)
+  for load in (load_huggingface, tokenizers.load):
+    again = load(tmp_path)
+    assert again.rules == rules
+    assert again.sha256 == WordPiece(TOKENS, rules=rules).sha256
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_transformers_follows_the_rules_that_were_saved(rules, tmp_path):
+  transformers = pytest.importorskip(
+    "transformers", reason="transformers (extra hf) is not installed"
+  )
+  ours = WordPiece(TOKENS, rules=rules)
+  ours.save(tmp_path)
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  texts = [*TEXTS, "e\u0301 É\u0301", "東京x東", "co\x07d co\u200dd", "ｃｏｄ"]
+  for text, ids in zip(texts, ours.encode(texts), strict=True):
+    expected = theirs(text, add_special_tokens=False)["input_ids"]
+    assert ids.tolist() == expected, ascii(text)
+
+
+@pytest.mark.parametrize("load", [load_huggingface, tokenizers.load])
+@pytest.mark.parametrize(
+  ("key", "value", "allowed"),
+  [
+    ("strip_accents", "no", "give True or False"),
+    ("do_lower_case", 1, "give True or False"),
+    ("normalization", "nfd", "give none or nfc or nfkc"),
+  ],
+)
+def test_a_rule_has_known_values(load, key, value, allowed, tmp_path):
+  folder = write(tmp_path / "t")
+  (folder / FAST).unlink()
+  change(folder / CONFIG, **{key: value})
+  with pytest.raises(ValueError, match=f"says {key}={value!r}; {allowed}"):
+    load(folder)
+
+
+def test_the_map_of_special_tokens_is_read(tmp_path):
+  folder = write(tmp_path / "t")
+  file = folder / "special_tokens_map.json"
+  file.write_text('{"cls_token": "[CLS]", "mask_token": {"content": "[MASK]"}}')
+  assert load_huggingface(folder).sha256 == WordPiece(TOKENS).sha256
+  file.write_text('{"unk_token": "<unk>"}')
+  with pytest.raises(ValueError, match=r"unk_token is <unk>; the special tok"):
+    load_huggingface(folder)
+
+
+def test_a_sentencepiece_model_does_not_fold_what_its_folder_says(
+  spm, tmp_path
+):
+  spm.save(tmp_path)
+  assert load_huggingface(tmp_path).sha256 == spm.sha256
+  change(tmp_path / CONFIG, do_lower_case=False)
+  with pytest.raises(ValueError, match=r"do_lower_case=False, which spiece"):
+    load_huggingface(tmp_path)

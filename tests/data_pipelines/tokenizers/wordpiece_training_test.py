@@ -9,6 +9,7 @@ import pytest
 
 from data_pipelines.tokenizers import tokenizers, wordpiece_training
 from data_pipelines.tokenizers.special_tokens import SPECIALS
+from data_pipelines.tokenizers.wordpiece_rules import Rules
 from tests.testing.tokenizer_texts import TEXTS
 
 
@@ -58,9 +59,7 @@ def test_a_vocabulary_that_is_small_for_its_letters_says_so():
 
 def test_words_are_counted_as_they_are_matched():
   """Cleaned, folded and split; equal words of any form are one."""
-  counts = wordpiece_training.plain_words(
-    ["Café, cafe", "CAFÉ\ud800"], lowercase=True
-  )
+  counts = wordpiece_training.plain_words(["Café, cafe", "CAFÉ\ud800"], Rules())
   assert counts == {"cafe": 3, ",": 1}
-  cased = wordpiece_training.plain_words(["Café cafe"], lowercase=False)
+  cased = wordpiece_training.plain_words(["Café cafe"], Rules(lowercase=False))
   assert cased == {"Café": 1, "cafe": 1}

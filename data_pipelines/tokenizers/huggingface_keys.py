@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What each key of a tokenizer's files in Hugging Face's format may say.
+
+A key is honored (`RULES` and the vocabulary), or may only say what is done
+here (`FIXED`), or changes no id (`WITHOUT_EFFECT`). A key in none of these
+tables is refused by its name, because ids that differ from those of the
+weights would be noticed by nobody. Special tokens in the text itself, as in
+"a [MASK] b", are plain text here, so keys about them are without effect.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+SPECIALS_FILE = "special_tokens_map.json"
+
+# Names of a rule in tokenizer_config.json, in tokenizer.json, and in `Rules`.
+RULES = (
+  ("do_lower_case", "lowercase", "lowercase"),
+  ("strip_accents", "strip_accents", "strip_accents"),
+  ("tokenize_chinese_chars", "handle_chinese_chars", "split_ideographs"),
+  ("clean_text", "clean_text", "clean"),
+)
+NORMALIZATION = "normalization"  # only bertjax writes it
+
+# Classes of transformers that cut text as BERT's does, or that do whatever
+# tokenizer.json says.
+_MODELS = (
+  *("Bert", "DistilBert", "Electra", "MobileBert", "ConvBert"),
+  *("PreTrained", "Albert", "LayoutLM"),
+)
+_CLASSES = (
+  *(f"{model}Tokenizer" for model in _MODELS),
+  *(f"{model}TokenizerFast" for model in _MODELS),
+  "TokenizersBackend",
+)
+_SPECIALS = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")
+_ADDED = (
+  "additional_special_tokens",
+  "extra_special_tokens",
+  "added_tokens_decoder",
+)
+
+# Part of a file → key → the values that it may have. None and an absent key
+# are always allowed.
+FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+  CONFIG_FILE: {
+    "tokenizer_class": _CLASSES,
+    "do_basic_tokenize": (True,),
+    "never_split": ([],),
+    "wordpieces_prefix": ("##",),
+    "padding_side": ("right",),
+    "truncation_side": ("right",),
+    "pad_token_type_id": (0,),
+    # As SentencePiece models have them.
+    "keep_accents": (True,),
+    "remove_space": (True,),
+    "add_prefix_space": (True,),
+    "sp_model_kwargs": ({},),
+  },
+  SPECIALS_FILE: {},
+  TOKENIZER_FILE: {},
+  "model": {
+    "type": ("WordPiece",),
+    "unk_token": ("[UNK]",),
+    "continuing_subword_prefix": ("##",),
+    # 100 is the library's default; words of up to 200 characters are cut
+    # nevertheless, as by google-research/bert.
+    "max_input_chars_per_word": (100, 200),
+  },
+  "normalizer": {"type": ("BertNormalizer",)},
+  "pre_tokenizer": {"type": ("BertPreTokenizer",)},
+  "truncation": {"direction": ("Right",)},
+  "padding": {"direction": ("Right",), "pad_type_id": (0,)},
+}
+# Part of a file → keys that change no id: they are about decoding, special
+# tokens within a text, lengths, which commands set, or files and versions.
+WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
+  CONFIG_FILE: frozenset(
+    {
+      *("backend", "chat_template", "clean_up_tokenization_spaces"),
+      *("full_tokenizer_file", "is_local", "legacy", "local_files_only"),
+      *("max_len", "max_length", "model_max_length", "model_input_names"),
+      *("name_or_path", "pad_to_multiple_of", "processor_class"),
+      *("special_tokens_map_file", "split_special_tokens", "stride"),
+      *("tokenizer_file", "truncation_strategy", "use_fast", "vocab_file"),
+      *("errors", "spaces_between_special_tokens", "verbose", "vocab_size"),
+    }
+  ),
+  SPECIALS_FILE: frozenset(),
+  TOKENIZER_FILE: frozenset({"version", "decoder"}),
+  "model": frozenset(),
+  "normalizer": frozenset(),
+  "pre_tokenizer": frozenset(),
+  "truncation": frozenset({"max_length", "strategy", "stride"}),
+  "padding": frozenset(
+    {"strategy", "pad_to_multiple_of", "pad_id", "pad_token"}
+  ),
+}
+# Part of a file → keys that `huggingface_import` reads.
+HONORED: Mapping[str, frozenset[str]] = {
+  CONFIG_FILE: frozenset(
+    {
+      *(left for left, _, _ in RULES),
+      NORMALIZATION,
+      *(f"{name}_token" for name in _SPECIALS),
+      *_ADDED,
+    }
+  ),
+  SPECIALS_FILE: frozenset({*(f"{name}_token" for name in _SPECIALS), *_ADDED}),
+  TOKENIZER_FILE: frozenset(
+    {"model", "normalizer", "pre_tokenizer", "post_processor"}
+    | {"added_tokens", "truncation", "padding"}
+  ),
+  "model": frozenset({"vocab"}),
+  "normalizer": frozenset(right for _, right, _ in RULES),
+  "pre_tokenizer": frozenset(),
+  "truncation": frozenset(),
+  "padding": frozenset(),
+}
+
+
+def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
+  """Refuse keys that are unknown, or that ask for something else.
+
+  Args:
+    part: key of the tables above.
+    values: what the part says.
+    origin: file and part, for messages.
+
+  Raises:
+    ValueError: names the key, its value, and what is allowed.
+  """
+  fixed = FIXED[part]
+  for key in values:
+    value = values[key]
+    if key in fixed:
+      if value is not None and value not in fixed[key]:
+        raise ValueError(
+          f"{origin}: {_name(part, key)} is {value}; only "
+          f"{_listed(fixed[key])} can be read"
+        )
+    elif key not in HONORED[part] | WITHOUT_EFFECT[part]:
+      raise ValueError(
+        f"{origin}: nothing is known about {_name(part, key)}={value!r}; "
+        "remove the key if it changes no token"
+      )
+
+
+def check_special_tokens(
+  values: Mapping[str, Any], names: Mapping[str, str], origin: str
+) -> None:
+  """Refuse special tokens with other names, and tokens beside them.
+
+  Args:
+    values: the content of tokenizer_config.json or special_tokens_map.json.
+    names: "cls_token" and so on → the token.
+    origin: the file, for messages.
+
+  Raises:
+    ValueError: names the token and what it should be.
+  """
+  boundaries = {"bos_token": "cls_token", "eos_token": "sep_token"}
+  for key in (f"{name}_token" for name in _SPECIALS):
+    found, ours = _content(values.get(key)), names[boundaries.get(key, key)]
+    if found is not None and found != ours:
+      raise ValueError(
+        f"{origin}: {key} is {found}; the special token of this vocabulary is "
+        f"{ours}"
+      )
+  check_added(_added(values), names.values(), origin)
+
+
+def check_added(
+  added: Iterable[str], specials: Iterable[str], origin: str
+) -> None:
+  """Refuse added tokens: they are matched before words are cut.
+
+  Raises:
+    ValueError: names the tokens.
+  """
+  others = sorted(set(added) - set(specials))
+  if others:
+    raise ValueError(
+      f"the tokenizer of {origin} matches {' '.join(others)} before it splits "
+      "words, which is not supported; remove them from its added tokens"
+    )
+
+
+def _added(values: Mapping[str, Any]) -> list[str]:
+  found: list[str] = []
+  for key in _ADDED:
+    listed = values.get(key) or ()
+    tokens = listed.values() if isinstance(listed, Mapping) else listed
+    found += [str(_content(token)) for token in tokens]
+  return found
+
+
+def _content(token: Any) -> Any:
+  """Return the text of a token, which may be an object with properties."""
+  return token.get("content") if isinstance(token, Mapping) else token
+
+
+def _name(part: str, key: str) -> str:
+  return key if part.endswith(".json") else f"{part} {key}"
+
+
+def _listed(allowed: tuple[Any, ...]) -> str:
+  return " or ".join(str(value) for value in allowed)
