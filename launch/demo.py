@@ -25,7 +25,7 @@ from absl import flags
 
 from bertjax import files
 from bertjax.config import FinetuneConfig, PretrainConfig, from_mapping
-from bertjax.finetune.arm import ArmResult
+from bertjax.finetune.results import ArmResult
 from bertjax.objectives.pretraining import (
   ALL,
   SUMMARY_METRICS,

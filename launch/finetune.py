@@ -19,9 +19,10 @@ from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, ModelConfig, from_mapping
-from bertjax.finetune import arm, checks
-from bertjax.finetune.arm import Arm, ArmResult
+from bertjax.finetune import checks, results
+from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Result
+from bertjax.finetune.results import ArmResult
 from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import DivergedTrial
 from bertjax.parallel.feeding import batch_shards
@@ -35,7 +36,7 @@ from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
-from launch.preflight.task import judge_task
+from launch.preflight.task import judge_results, judge_task
 
 
 def run(
@@ -70,7 +71,8 @@ def run(
     workdir, functools.partial(_report, init, task)
   )
   write_record(workdir, findings, policy)
-  print(arm.table([result], task), flush=True)
+  print(results.table([result], task), flush=True)
+  settle(judge_results(result, policy), policy)
   return result
 
 

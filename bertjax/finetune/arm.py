@@ -4,8 +4,8 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +22,20 @@ from bertjax.checkpoints.transfer import graft
 from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
-from bertjax.finetune.experiment import Experiment, ExperimentResult, Report
+from bertjax.finetune.experiment import Experiment, Report
 from bertjax.finetune.programs import Programs, make_programs
+from bertjax.finetune.results import (
+  ArmResult,
+  never_predicted,
+  page,
+  score_classes,
+)
 from bertjax.finetune.splits import make_split
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import POOLER, heads
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
-from bertjax.trials.markdown import cell, markdown
-from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.store import Trial, TrialStore
 
 # Fields that say where and how a step is computed. They may change between
@@ -46,42 +50,6 @@ _FREE_FIELDS = (
   "seeds",
   "task",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class ArmResult(JsonResult):
-  """The results of an arm, the content of its `results.json`.
-
-  Attributes:
-    init: "bundle" or "scratch".
-    task: name of the data.
-    labels: name of each class.
-    examples: {split: number of examples}.
-    steps: number of steps of a trial.
-    scores: learning rate, and scores over the seeds.
-  """
-
-  init: str
-  task: str
-  labels: tuple[str, ...]
-  examples: Mapping[str, int]
-  steps: int
-  scores: ExperimentResult
-
-  def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file, the scores beside the other keys."""
-    saved = super().to_json()
-    scores = saved.pop("scores")
-    return {"version": VERSION, **saved, **scores}
-
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> Self:
-    """Read what `to_json` returned.
-
-    Raises:
-      ValueError: `saved` has a newer version.
-    """
-    return super().from_json({**saved, "scores": saved})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,23 +100,31 @@ class Arm:
     `workdir` gets `results.json`, `results.md` and the bundle `model`.
 
     Raises:
-      ValueError: `workdir` belongs to another arm, or training diverged.
+      ValueError: `workdir` belongs to another arm, or every run diverged.
     """
     store = TrialStore(workdir, self.identity())
     experiment = Experiment(self.make_inputs, self.config, store, report)
+    scores = experiment.run()
+    scored = "test" if "test" in self.data.splits else "dev"
+    classes = score_classes(
+      self.data.labels, experiment.finished(scores.learning_rate), scored
+    )
     result = ArmResult(
       init=self.init,
       task=self.data.name,
       labels=self.data.labels,
       examples={name: len(each) for name, each in self.data.splits.items()},
       steps=self.steps,
-      scores=experiment.run(),
+      scores=scores,
+      scored=scored,
+      classes=classes,
+      never_predicted=never_predicted(classes, scored),
     )
     files.write_json(
       store.folder / "results.json", result.to_json(), allow_nan=False
     )
     files.write_text(
-      store.folder / "results.md", table([result], self.task) + "\n"
+      store.folder / "results.md", page(result, self.task) + "\n"
     )
     trial = experiment.winner(result.scores.learning_rate)
     if not self._is_saved(store.folder / "model", trial):
@@ -248,22 +224,3 @@ def make_start(
     return TrainState(state.step, params, state.opt_state)
 
   return start
-
-
-def table(arms: list[ArmResult], task: FinetuneTask) -> str:
-  """Return a Markdown table with a row for each arm."""
-  return markdown(
-    ["from", "learning rate", *task.columns],
-    [
-      [
-        arm.init,
-        f"{arm.scores.learning_rate:g}",
-        *(
-          cell(vars(summary) if summary else None)
-          for split, score in task.columns.values()
-          for summary in (arm.scores.summary(split, score),)
-        ),
-      ]
-      for arm in arms
-    ],
-  )

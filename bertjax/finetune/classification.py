@@ -45,14 +45,17 @@ def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
 
 def score_rows(logits_BC: np.ndarray, rows: Batch) -> Scores:
   """Return accuracy, macro F1 and mean cross-entropy of all examples."""
-  is_real_BR = rows["weight_BR"] > 0
-  labels_N = rows["label_BR"][is_real_BR]
-  logits_NC = _by_example(logits_BC)[is_real_BR.reshape(-1)]
+  logits_NC, labels_N = _real(logits_BC, rows)
   return {
     "accuracy": scores.accuracy(logits_NC, labels_N),
     "macro_f1": scores.macro_f1(logits_NC, labels_N),
     "loss": scores.cross_entropy(logits_NC, labels_N),
   }
+
+
+def count_classes(logits_BC: np.ndarray, rows: Batch) -> scores.ClassCounts:
+  """Count the labels, the predictions and the right ones of each class."""
+  return scores.count_classes(*_real(logits_BC, rows))
 
 
 def answers(
@@ -67,6 +70,13 @@ def answers(
     scores.guesses(probabilities_C, labels)
     for probabilities_C in scores.probabilities(logits_NC)
   ]
+
+
+def _real(logits_BC: np.ndarray, rows: Batch) -> tuple[np.ndarray, np.ndarray]:
+  """Return logits and labels of the examples, without padding."""
+  is_real_BR = rows["weight_BR"] > 0
+  logits_NC = _by_example(logits_BC)[is_real_BR.reshape(-1)]
+  return logits_NC, rows["label_BR"][is_real_BR]
 
 
 def _by_example(logits: Any) -> Any:
@@ -88,6 +98,7 @@ TASK = FinetuneTask(
   weights=weights,
   losses=losses,
   scores=score_rows,
+  count_classes=count_classes,
   metrics=("accuracy", "macro_f1"),
   columns={
     "dev accuracy": ("dev", "accuracy"),

@@ -29,7 +29,12 @@ Report = Callable[[Trial, Result, float], None]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate(JsonResult):
-  """A learning rate, and its metric on dev: None if a run diverged."""
+  """A learning rate, and its metric on dev.
+
+  Attributes:
+    learning_rate: the rate.
+    dev: the metric over the seeds that did not diverge; None if all did.
+  """
 
   learning_rate: float
   dev: Summary | None
@@ -43,10 +48,13 @@ class ExperimentResult(JsonResult):
     learning_rate: the rate that is best on dev.
     selection: every rate that was tried.
     metric: score that chose the rate and the best steps on dev.
-    seeds: seeds of the runs, in the order of all values.
+    seeds: seeds of the runs that did not diverge, in the order of all values.
     best_steps: the best step of each run.
     dev: {score: summary over the seeds} on dev.
     test: {score: summary over the seeds} on test; empty without a test split.
+    diverged: {seed: message} of the runs that diverged, which no score counts.
+    diverged_rates: {rate: number of runs that diverged} of those that were to
+      choose the rate.
   """
 
   learning_rate: float
@@ -56,6 +64,8 @@ class ExperimentResult(JsonResult):
   best_steps: tuple[int, ...]
   dev: Mapping[str, Summary]
   test: Mapping[str, Summary]
+  diverged: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  diverged_rates: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
   def summary(self, split: str, score: str) -> Summary | None:
     """Return the summary of a score of "dev" or "test"; None without test."""
@@ -101,25 +111,35 @@ class Experiment:
   def run(self) -> ExperimentResult:
     """Choose the learning rate, and summarize its runs.
 
+    Runs that diverged are counted, and left out of the scores.
+
     Raises:
-      ValueError: every learning rate diverged, or the chosen one diverged
-        with another seed.
+      ValueError: every run diverged.
     """
-    rate, selection = self._choose_rate()
-    results = [self._finished(rate, seed) for seed in self._seeds]
+    rate, selection, diverged_rates = self._choose_rate()
+    finished, diverged = self._results_of(rate, self._seeds)
+    if not finished:
+      raise _all_diverged((rate,), next(iter(diverged.values())))
+    results = finished.values()
     return ExperimentResult(
       learning_rate=rate,
       selection=selection,
       metric=self._config.metric,
-      seeds=tuple(self._seeds),
+      seeds=tuple(finished),
       best_steps=tuple(result.best_step for result in results),
       dev=_summaries([result.dev for result in results]),
       test=_summaries([result.test for result in results]),
+      diverged={str(seed): message for seed, message in diverged.items()},
+      diverged_rates=diverged_rates,
     )
+
+  def finished(self, rate: float) -> list[TrialResult]:
+    """Return the runs of a rate that did not diverge, in order of seeds."""
+    return list(self._results_of(rate, self._seeds)[0].values())
 
   def winner(self, rate: float) -> Trial:
     """Return the trial of a rate that is best on dev."""
-    results = {seed: self._finished(rate, seed) for seed in self._seeds}
+    results, _ = self._results_of(rate, self._seeds)
     return make_trial(
       rate, max(results, key=lambda seed: self._rank(results[seed]))
     )
@@ -138,36 +158,44 @@ class Experiment:
   def _seeds(self) -> Sequence[int]:
     return range(self._config.seed, self._config.seed + self._config.seeds)
 
-  def _choose_rate(self) -> tuple[float, tuple[Candidate, ...]]:
+  def _choose_rate(
+    self,
+  ) -> tuple[float, tuple[Candidate, ...], dict[str, int]]:
     metric = self._config.metric
     seeds = range(
       self._config.seed, self._config.seed + self._config.selection_seeds
     )
     selection, ranks = [], {}
+    failed: dict[str, int] = {}
+    messages: list[str] = []
     for rate in self._config.learning_rates:
-      results = [self._result(rate, seed) for seed in seeds]
-      finished = [each for each in results if isinstance(each, TrialResult)]
+      finished, diverged = self._results_of(rate, seeds)
+      messages += diverged.values()
       dev = None
-      if len(finished) == len(results):
-        summaries = _summaries([result.dev for result in finished])
+      if finished:
+        summaries = _summaries([result.dev for result in finished.values()])
         dev = summaries[metric]
-        ranks[rate] = (dev.mean, -summaries["loss"].mean)
+        # A rate that never diverges is better than one that sometimes does.
+        ranks[rate] = (-len(diverged), dev.mean, -summaries["loss"].mean)
+      if diverged:
+        failed[f"{rate:g}"] = len(diverged)
       selection.append(Candidate(rate, dev))
     if not ranks:
-      raise ValueError(
-        f"learning_rates={self._config.learning_rates}: every run diverged; "
-        "give lower ones"
-      )
-    return max(ranks, key=ranks.__getitem__), tuple(selection)
+      raise _all_diverged(self._config.learning_rates, messages[0])
+    return max(ranks, key=ranks.__getitem__), tuple(selection), failed
 
-  def _finished(self, rate: float, seed: int) -> TrialResult:
-    result = self._result(rate, seed)
-    if isinstance(result, DivergedTrial):
-      raise ValueError(
-        f"learning rate {rate}, seed {seed}: {result.diverged}; give lower "
-        "learning_rates"
-      )
-    return result
+  def _results_of(
+    self, rate: float, seeds: Sequence[int]
+  ) -> tuple[dict[int, TrialResult], dict[int, str]]:
+    """Return the finished runs of a rate, and the messages of the others."""
+    finished, diverged = {}, {}
+    for seed in seeds:
+      result = self._result(rate, seed)
+      if isinstance(result, DivergedTrial):
+        diverged[seed] = result.diverged
+      else:
+        finished[seed] = result
+    return finished, diverged
 
   def _result(self, rate: float, seed: int) -> Result:
     trial = make_trial(rate, seed)
@@ -201,6 +229,13 @@ class Experiment:
 
   def _rank(self, result: TrialResult) -> tuple[float, float]:
     return rank(result.dev, self._config.metric)
+
+
+def _all_diverged(rates: Sequence[float], message: str) -> ValueError:
+  return ValueError(
+    f"learning_rates={tuple(rates)}: every run diverged; give lower ones "
+    f"({message})"
+  )
 
 
 def make_trial(learning_rate: float, seed: int) -> Trial:

@@ -2,10 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of logits over whole splits, in float64 on the host."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from bertjax.trials.results import JsonResult
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCounts(JsonResult):
+  """How often each class of a split occurs, by class.
+
+  Attributes:
+    labels: examples with the label.
+    predictions: examples for which the class is predicted.
+    right: examples with the label for which the class is predicted.
+  """
+
+  labels: tuple[int, ...]
+  predictions: tuple[int, ...]
+  right: tuple[int, ...]
+
+  def f1(self, index: int) -> float:
+    """Return the F1 of a class; 0 where it neither occurs nor is predicted."""
+    total = self.labels[index] + self.predictions[index]
+    return 2 * self.right[index] / max(total, 1)
 
 
 class Guess(NamedTuple):
@@ -34,16 +57,30 @@ def macro_f1(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
     ValueError: there is no example.
   """
   _check(labels_N)
-  num_classes = logits_NC.shape[1]
+  counts = count_classes(logits_NC, labels_N)
+  occurs = [
+    index
+    for index, both in enumerate(
+      zip(counts.labels, counts.predictions, strict=True)
+    )
+    if any(both)
+  ]
+  return float(np.asarray([counts.f1(index) for index in occurs]).mean())
+
+
+def count_classes(logits_NC: np.ndarray, labels_N: np.ndarray) -> ClassCounts:
+  """Count the labels, the predictions and the right ones of each class."""
   predictions_N = logits_NC.argmax(axis=1)
-  true_C = np.bincount(
-    labels_N[predictions_N == labels_N], minlength=num_classes
+  return ClassCounts(
+    *(
+      tuple(np.bincount(each, minlength=logits_NC.shape[1]).tolist())
+      for each in (
+        labels_N,
+        predictions_N,
+        labels_N[predictions_N == labels_N],
+      )
+    )
   )
-  # 2·TP + FP + FN: labels and predictions each count TP once.
-  total_C = np.bincount(labels_N, minlength=num_classes)
-  total_C = total_C + np.bincount(predictions_N, minlength=num_classes)
-  f1_C = 2 * true_C[total_C > 0] / total_C[total_C > 0]
-  return float(f1_C.mean())
 
 
 def cross_entropy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:

@@ -4,13 +4,14 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from bertjax.batch import Batch, check_batch
 from bertjax.finetune.programs import Programs, local_part
+from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.task import Scores
 from bertjax.parallel import feeding
 
@@ -28,6 +29,13 @@ class Split:
   placed: tuple[dict[str, jax.Array], ...]
   is_real_N: np.ndarray
   rows: Batch
+
+
+class Evaluation(NamedTuple):
+  """The scores of a split, and the counts of its classes if there are any."""
+
+  scores: Scores
+  classes: ClassCounts | None
 
 
 def make_split(batches: Iterable[Batch], programs: Programs) -> Split:
@@ -63,7 +71,14 @@ def split_outputs(programs: Programs, params: Any, split: Split) -> Any:
   )
 
 
-def evaluate(programs: Programs, params: Any, split: Split) -> Scores:
+def evaluate(programs: Programs, params: Any, split: Split) -> Evaluation:
   """Score parameters on a split."""
   outputs = split_outputs(programs, params, split)
-  return programs.task.scores(outputs, split.rows)
+  count = programs.task.count_classes
+  # Outputs of a run that has diverged hold nan or infinity, and so do its
+  # scores, which the trial looks at.
+  with np.errstate(all="ignore"):
+    return Evaluation(
+      programs.task.scores(outputs, split.rows),
+      count(outputs, split.rows) if count else None,
+    )

@@ -22,6 +22,7 @@ import flax.linen as nn
 import jax
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
+from bertjax.finetune.scores import ClassCounts
 from bertjax.objectives.metrics import Metrics
 
 # Scores of a split by name; "loss" is one of them.
@@ -51,6 +52,8 @@ class FinetuneTask:
     losses: (outputs, batch) → {name: (sum, weight)}; names beyond
       `coefficients` are only reported.
     scores: (outputs, rows) of a whole split on the host → its scores.
+    count_classes: (outputs, rows) → counts of each class; None where outputs
+      are not classes.
     metrics: the scores that may select parameters on dev. Larger is better.
       Studies report the first one.
     columns: {header of a result table: (split, score)}.
@@ -69,6 +72,7 @@ class FinetuneTask:
   weights: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
   losses: Callable[[Any, Mapping[str, jax.Array]], Metrics]
   scores: Callable[[Any, Batch], Scores]
+  count_classes: Callable[[Any, Batch], ClassCounts] | None
   metrics: tuple[str, ...]
   columns: Mapping[str, tuple[str, str]]
   answer_columns: tuple[str, ...]

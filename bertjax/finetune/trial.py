@@ -3,6 +3,7 @@
 """One run: train, evaluate on dev, keep the best parameters, score test."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,10 +13,18 @@ import jax.numpy as jnp
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
 from bertjax.finetune.programs import Programs, local_part, set_learning_rate
-from bertjax.finetune.splits import Split, evaluate
+from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.splits import Evaluation, Split, evaluate
 from bertjax.finetune.task import Scores, rank
+from bertjax.model.parameters import by_name
 from bertjax.train import loop
-from bertjax.train.hooks import CheckFinite, Hook, StepInfo, StepRecord
+from bertjax.train.hooks import (
+  CheckFinite,
+  Diverged,
+  Hook,
+  StepInfo,
+  StepRecord,
+)
 from bertjax.train.state import TrainState
 from bertjax.trials.results import JsonResult
 
@@ -52,6 +61,8 @@ class TrialResult(JsonResult):
     test: their scores on test; empty without a test split.
     train_loss: mean loss over the last tenth of the steps.
     curve: the `step` of every evaluation, with its scores on dev.
+    classes: counts of each class by split; empty where outputs are not
+      classes, and in results of earlier versions.
   """
 
   best_step: int
@@ -59,11 +70,12 @@ class TrialResult(JsonResult):
   test: Scores
   train_loss: float
   curve: tuple[Scores, ...]
+  classes: Mapping[str, ClassCounts] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class DivergedTrial(JsonResult):
-  """The result of a trial whose loss became NaN or infinite: the message."""
+  """The result of a trial with a nan or infinity: the message."""
 
   diverged: str
 
@@ -92,7 +104,7 @@ def run_trial(
   """Fine-tune once; a pure function of the inputs, the rate and the seed.
 
   Raises:
-    hooks.Diverged: the loss became NaN or infinite.
+    hooks.Diverged: a loss, a score or a parameter is nan or infinite.
     ValueError: a batch is not what the task declares.
   """
   programs = inputs.programs
@@ -111,15 +123,21 @@ def run_trial(
     mesh=programs.mesh,
     hooks=(CheckFinite(), tail, best),
   )
-  assert best.scores is not None  # the last step is always evaluated
+  assert best.found is not None  # the last step is always evaluated
+  _check_parameters(best.params, best.step)
+  found = {"dev": best.found}
+  if inputs.test is not None:
+    found["test"] = evaluate(programs, best.params, inputs.test)
+    _check_scores("test", best.step, found["test"].scores)
   result = TrialResult(
     best_step=best.step,
-    dev=best.scores,
-    test={}
-    if inputs.test is None
-    else evaluate(programs, best.params, inputs.test),
+    dev=best.found.scores,
+    test=found["test"].scores if "test" in found else {},
     train_loss=tail.mean,
     curve=tuple(best.curve),
+    classes={
+      name: each.classes for name, each in found.items() if each.classes
+    },
   )
   return TrialRun(result, best.params)
 
@@ -135,19 +153,45 @@ class _KeepBest(Hook):
     self.curve: list[Scores] = []
     self.params: Any = None
     self.step = 0
-    self.scores: Scores | None = None
+    self.found: Evaluation | None = None
 
   def wants(self, info: StepInfo) -> bool:
     return info.step in self._due
 
   def run(self, state: TrainState, info: StepInfo) -> None:
-    scores = evaluate(self._inputs.programs, state.params, self._inputs.dev)
-    self.curve.append({"step": info.step, **scores})
-    best = self.scores
-    if best is None or rank(scores, self._metric) > rank(best, self._metric):
+    found = evaluate(self._inputs.programs, state.params, self._inputs.dev)
+    _check_scores("dev", info.step, found.scores)
+    self.curve.append({"step": info.step, **found.scores})
+    if self.found is None or self._rank(found) > self._rank(self.found):
       # A copy, because the next step consumes the state.
       self.params = jax.tree.map(jnp.copy, state.params)
-      self.step, self.scores = info.step, scores
+      self.step, self.found = info.step, found
+
+  def _rank(self, found: Evaluation) -> tuple[float, float]:
+    return rank(found.scores, self._metric)
+
+
+def _check_scores(split: str, step: int, scores: Scores) -> None:
+  """Raise `Diverged` if a score is nan or infinite."""
+  for name, value in scores.items():
+    if not math.isfinite(value):
+      raise Diverged(
+        f"{name} on {split} is {value} after step {step}: the run has "
+        "diverged; give lower learning_rates"
+      )
+
+
+def _check_parameters(params: Any, step: int) -> None:
+  """Raise `Diverged` if a parameter is nan or infinite."""
+  finite = jax.device_get(
+    {name: jnp.isfinite(leaf).all() for name, leaf in by_name(params).items()}
+  )
+  for name, is_finite in finite.items():
+    if not is_finite:
+      raise Diverged(
+        f"{name} has nan or infinity after step {step}: the run has diverged; "
+        "give lower learning_rates"
+      )
 
 
 class _TailLoss(Hook):

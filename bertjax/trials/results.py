@@ -13,6 +13,7 @@ from bertjax.config.fields import hints
 
 # Version of the JSON of results; files of version 1 may lack the key.
 VERSION = 1
+_NO_DEFAULT = (dataclasses.MISSING, dataclasses.MISSING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,8 @@ class JsonResult:
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> Self:
     """Read what `to_json` returned; keys that are no field are ignored.
+
+    A field that is newer than `saved` has its default.
 
     Raises:
       ValueError: `saved` has a newer version.
@@ -52,7 +55,15 @@ def _read(kind: Any, value: Any) -> Any:
   """Return JSON values as the type that a field declares."""
   if isinstance(kind, type) and dataclasses.is_dataclass(kind):
     declared = hints(kind)
-    return kind(**{n: _read(declared[n], value[n]) for n in declared})
+    newer = {
+      each.name
+      for each in dataclasses.fields(kind)
+      if each.name not in value
+      and (each.default, each.default_factory) != _NO_DEFAULT
+    }
+    return kind(
+      **{n: _read(declared[n], value[n]) for n in declared if n not in newer}
+    )
   if isinstance(kind, types.UnionType):  # a type or None
     return None if value is None else _read(get_args(kind)[0], value)
   if get_origin(kind) is tuple:

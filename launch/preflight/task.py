@@ -5,6 +5,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from bertjax.finetune.results import ArmResult
 from data_pipelines.tasks.figures import SplitFigures, TaskFigures
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.policy import Policy
@@ -49,18 +50,28 @@ def judge_cut(cut: int, texts: int, seq_length: int, policy: Policy) -> Finding:
   )
 
 
-def judge_predictions(
-  labels: tuple[str, ...], split: str, policy: Policy
-) -> Finding:
-  """Judge classes that have examples in a split and are never predicted."""
-  return judge(
-    "never_predicted",
-    len(labels),
-    f"{_listed(labels)} of {split}: no seed ever predicts them",
-    "give more examples of these classes, train longer, or choose by "
-    "--config.metric=macro_f1",
-    policy,
-  )
+def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
+  """Judge what became of an arm: its seeds, and what they predict."""
+  diverged = result.scores.diverged
+  return [
+    judge(
+      "diverged_seeds",
+      len(diverged),
+      f"{len(diverged)} of {len(diverged) + len(result.scores.seeds)} seeds "
+      f"diverged ({', '.join(diverged)}), and the scores leave them out",
+      "give lower --config.learning_rates, or a longer --config.warmup_rate",
+      policy,
+    ),
+    judge(
+      "never_predicted",
+      len(result.never_predicted),
+      f"no seed ever predicts {_listed(result.never_predicted)} on "
+      f"{result.scored}",
+      "give more examples of these classes, train longer, or choose by "
+      "--config.metric=macro_f1",
+      policy,
+    ),
+  ]
 
 
 def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:

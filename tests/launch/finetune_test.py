@@ -20,7 +20,7 @@ from bertjax.config import (
   TaskConfig,
 )
 from bertjax.finetune import experiment
-from bertjax.finetune.arm import ArmResult
+from bertjax.finetune.results import ArmResult
 from bertjax.parallel.mesh import make_mesh
 from launch import finetune, predict
 from launch.preflight.policy import Policy
@@ -159,6 +159,34 @@ def test_without_test_labels_dev_alone_is_scored(place, tmp_path):
   saved = json.loads((work / "results.json").read_text())
   assert ArmResult.from_json(saved) == result
   assert "–" in (work / "results.md").read_text()
+
+
+def test_each_class_is_scored_and_an_absent_one_is_told(
+  place, tmp_path, caplog
+):
+  # Without a step in the right direction one class is predicted everywhere.
+  config = config_of(place, steps=1, seeds=2, learning_rates=(1e-9,))
+  work = tmp_path / "work"
+  result = finetune.run(config, str(place / "bundle"), str(work))
+  saved = json.loads((work / "results.json").read_text())
+  assert [each["label"] for each in saved["classes"]] == ["fish", "tree"]
+  for each in result.classes:
+    assert each.examples == {"dev": 8, "test": 12}
+    assert f"| {each.label} " in (work / "results.md").read_text()
+  for label in result.never_predicted:
+    assert f"no seed ever predicts {label} on test" in caplog.text
+
+
+def test_a_rate_that_diverges_at_once_is_passed_over(place, tmp_path):
+  config = config_of(
+    place, steps=1, warmup_rate=0.0, seeds=1, learning_rates=(1e-3, 1e38)
+  )
+  work = tmp_path / "work"
+  result = finetune.run(config, str(place / "bundle"), str(work))
+  assert result.scores.learning_rate == 1e-3
+  assert result.scores.diverged_rates == {"1e+38": 1}
+  for path in work.rglob("*.json"):
+    json.loads(path.read_text(), parse_constant=pytest.fail)
 
 
 def test_a_check_that_fails_ends_the_run_before_anything_compiles(

@@ -17,8 +17,8 @@ from bertjax.config import (
   from_mapping,
   to_mapping,
 )
-from bertjax.finetune.arm import ArmResult
 from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from configs.sweeps import nsp
 from data_pipelines.prepare.options import Options

@@ -51,7 +51,7 @@ class Bench:
   def run_trial(self, inputs, config, *, learning_rate, seed):
     del inputs, config
     self.runs.append((learning_rate, seed))
-    if learning_rate in self.diverging:
+    if {learning_rate, (learning_rate, seed)} & {*self.diverging}:
       raise Diverged(f"loss is nan at {learning_rate}")
     dev = {"accuracy": DEV[learning_rate] + seed / 100, "loss": 1.0}
     result = TrialResult(
@@ -156,6 +156,42 @@ def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch):
 def test_an_arm_whose_every_rate_diverges_is_an_error(tmp_path, monkeypatch):
   bench = Bench(tmp_path, monkeypatch, diverging=tuple(DEV))
   with pytest.raises(ValueError, match="every run diverged; give lower"):
+    bench.experiment().run()
+
+
+def test_a_seed_that_diverges_is_counted_and_left_out(tmp_path, monkeypatch):
+  bench = Bench(tmp_path, monkeypatch, diverging=((1e-3, 5),))
+  arm = bench.experiment()
+  results = arm.run()
+  assert results.learning_rate == 1e-3
+  assert results.seeds == (4, 6)
+  assert results.diverged == {"5": "loss is nan at 0.001"}
+  test = results.test["accuracy"]
+  np.testing.assert_allclose(test.values, TEST[1e-3] - np.asarray([4, 6]) / 100)
+  assert arm.winner(1e-3) == make_trial(1e-3, 6)
+  assert len(arm.finished(1e-3)) == 2
+  saved = json.loads(json.dumps(results.to_json(), allow_nan=False))
+  assert ExperimentResult.from_json(saved) == results
+
+
+def test_a_rate_that_never_diverges_is_chosen_before_others(
+  tmp_path, monkeypatch
+):
+  config = FinetuneConfig(**{**vars(CONFIG), "selection_seeds": 2})
+  bench = Bench(tmp_path, monkeypatch, config, diverging=((1e-3, 5),))
+  results = bench.experiment().run()
+  assert results.learning_rate == 1e-2
+  assert results.diverged_rates == {"0.001": 1}
+  assert results.selection[1].dev is not None
+
+
+def test_an_arm_whose_every_seed_diverges_is_an_error(tmp_path, monkeypatch):
+  config = FinetuneConfig(
+    **{**vars(CONFIG), "learning_rates": (1e-3,), "selection_seeds": 2}
+  )
+  one = FinetuneConfig(**{**vars(config), "seeds": 1})
+  bench = Bench(tmp_path, monkeypatch, one, diverging=((1e-3, 4),))
+  with pytest.raises(ValueError, match=r"every run diverged.*loss is nan"):
     bench.experiment().run()
 
 

@@ -20,6 +20,9 @@ def test_scores_by_hand():
   assert math.isclose(macro_f1, (2 / 3 + 1 / 2 + 0) / 3)
   loss = scores.cross_entropy(logits_NC, labels_N)
   assert math.isclose(loss, math.log(math.exp(2) + 3) - (2 + 0 + 2 + 0) / 4)
+  counts = scores.count_classes(logits_NC, labels_N)
+  assert counts == scores.ClassCounts((2, 1, 1, 0), (1, 3, 0, 0), (1, 1, 0, 0))
+  assert [counts.f1(index) for index in range(4)] == [2 / 3, 1 / 2, 0, 0]
 
 
 def test_all_right_is_one_and_large_logits_stay_finite():

@@ -9,11 +9,15 @@ import pytest
 
 from bertjax.config import MeshConfig
 from bertjax.finetune import trial
-from bertjax.finetune.splits import evaluate
+from bertjax.finetune.splits import Evaluation, evaluate
 from bertjax.finetune.trial import run_trial
+from bertjax.model.parameters import leaf_name
 from bertjax.parallel import feeding
 from bertjax.train.hooks import Diverged
+from bertjax.train.state import TrainState
 from tests.testing.trials import CONFIG, make_inputs
+
+WORDS = "encoder/embeddings/word/embedding"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,8 @@ def outcome(inputs):
 
 def test_a_task_is_learned(inputs, outcome):
   fresh = inputs.start(0).params
-  assert evaluate(inputs.programs, fresh, inputs.test)["accuracy"] < 0.7
+  found = evaluate(inputs.programs, fresh, inputs.test)
+  assert found.scores["accuracy"] < 0.7
   assert outcome.result.test["accuracy"] >= 0.95
 
 
@@ -61,7 +66,7 @@ def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
   def judge(programs, params, split):
     del programs
     seen.append((jax.device_get(params), split))
-    return {"accuracy": next(accuracies), "loss": 1.0}
+    return Evaluation({"accuracy": next(accuracies), "loss": 1.0}, None)
 
   monkeypatch.setattr(trial, "evaluate", judge)
   run = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=3)
@@ -78,9 +83,13 @@ def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
 
 
 def test_what_is_kept_scores_as_it_did(inputs, outcome):
-  programs = inputs.programs
-  assert evaluate(programs, outcome.params, inputs.dev) == outcome.result.dev
-  assert evaluate(programs, outcome.params, inputs.test) == outcome.result.test
+  result = outcome.result
+  for name, split in (("dev", inputs.dev), ("test", inputs.test)):
+    found = evaluate(inputs.programs, outcome.params, split)
+    assert found.scores == {"dev": result.dev, "test": result.test}[name]
+    assert found.classes == result.classes[name]
+    # The last batch is padded, and padding is no example.
+    assert sum(result.classes[name].labels) == 30
 
 
 def test_dropout_follows_the_seed_of_the_run(inputs):
@@ -100,6 +109,37 @@ def test_dropout_follows_the_seed_of_the_run(inputs):
 def test_a_run_that_diverges_says_so(inputs):
   with pytest.raises(Diverged, match="diverged"):
     run_trial(inputs, CONFIG, learning_rate=1e30, seed=0)
+
+
+def test_a_run_that_diverges_at_its_last_step_says_so():
+  # The loss of the only step is that of the initial parameters.
+  warm = dataclasses.replace(CONFIG, warmup_rate=0.0)
+  short = dataclasses.replace(make_inputs(warm), steps=1)
+  with pytest.raises(Diverged, match=r"loss on dev is \S+ after step 1"):
+    run_trial(short, CONFIG, learning_rate=1e38, seed=0)
+
+
+def test_a_parameter_that_no_score_reads_is_looked_at(inputs):
+  def start(seed):
+    state = inputs.start(seed)
+    params = jax.tree.map_with_path(
+      lambda path, leaf: (
+        leaf.at[1].set(np.nan) if leaf_name(path) == WORDS else leaf
+      ),
+      state.params,
+    )
+    return TrainState(state.step, params, state.opt_state)
+
+  unread = dataclasses.replace(inputs, start=start, steps=2)
+  with pytest.raises(Diverged, match=r"embeddings\S+ has nan or infinity"):
+    run_trial(unread, CONFIG, learning_rate=1e-3, seed=0)
+
+
+def test_a_trial_needs_no_test(inputs):
+  alone = dataclasses.replace(inputs, test=None, steps=2)
+  result = run_trial(alone, CONFIG, learning_rate=1e-3, seed=0).result
+  assert result.test == {}
+  assert set(result.classes) == {"dev"}
 
 
 @pytest.mark.full
@@ -136,3 +176,11 @@ def test_a_batch_that_the_task_does_not_declare_is_refused(inputs):
 def test_a_result_is_read_as_it_was_written(outcome):
   for result in (outcome.result, trial.DivergedTrial("loss is nan")):
     assert trial.read_result(json.loads(json.dumps(result.to_json()))) == result
+
+
+def test_a_result_that_is_older_than_the_counts_is_read(outcome):
+  saved = outcome.result.to_json()
+  del saved["classes"]
+  assert trial.read_result(saved) == dataclasses.replace(
+    outcome.result, classes={}
+  )

@@ -38,3 +38,12 @@ def test_nested_results_are_read_as_they_were_written(best):
 def test_results_of_a_newer_version_are_refused():
   with pytest.raises(ValueError, match=r"Outer has version 2, .* reads 1; "):
     Outer.from_json({**RESULT.to_json(), "version": 2})
+
+
+def test_a_field_that_is_newer_than_a_file_has_its_default():
+  saved = Inner((1.0,), "c").to_json()
+  del saved["name"]
+  assert Inner.from_json(saved) == Inner((1.0,))
+  del saved["values"]
+  with pytest.raises(KeyError, match="values"):
+    Inner.from_json(saved)

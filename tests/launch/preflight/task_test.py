@@ -4,13 +4,16 @@ import dataclasses
 
 import pytest
 
+from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.results import ArmResult
+from bertjax.trials.statistics import summarize
 from data_pipelines.tasks.figures import (
   SplitFigures,
   TableFigures,
   TaskFigures,
 )
 from launch.preflight.policy import DEFAULT
-from launch.preflight.task import judge_predictions, judge_task
+from launch.preflight.task import judge_results, judge_task
 
 SPLIT = SplitFigures(
   examples=100,
@@ -32,12 +35,12 @@ SOUND = TaskFigures(
 )
 
 
+def not_passed(findings):
+  return [each for each in findings if each.level != "pass"]
+
+
 def judged(figures, corpus=1.2):
-  return [
-    each
-    for each in judge_task(figures, 128, corpus, DEFAULT)
-    if each.level != "pass"
-  ]
+  return not_passed(judge_task(figures, 128, corpus, DEFAULT))
 
 
 def with_split(name, **changes):
@@ -158,8 +161,24 @@ def test_tokens_a_word_are_judged_alone_where_no_corpus_is_known():
   assert "2.60 tokens" in finding.text
 
 
-def test_classes_that_are_never_predicted_are_named():
-  finding = judge_predictions(("rare", "none"), "test", DEFAULT)
-  assert finding.level == "warn"
-  assert "rare, none of test" in finding.text
-  assert judge_predictions((), "test", DEFAULT).level == "pass"
+def test_results_are_judged():
+  one = summarize([0.5])
+  scores = ExperimentResult(
+    learning_rate=1e-3,
+    selection=(),
+    metric="accuracy",
+    seeds=(0, 2),
+    best_steps=(1, 1),
+    dev={"accuracy": one},
+    test={},
+    diverged={"1": "loss is nan"},
+  )
+  result = ArmResult("bundle", "t", ("a", "b"), {"dev": 9}, 1, scores, "dev")
+  (finding,) = not_passed(judge_results(result, DEFAULT))
+  assert finding.name == "diverged_seeds"
+  assert "1 of 3 seeds diverged (1)" in finding.text
+  scores = dataclasses.replace(scores, diverged={})
+  never = dataclasses.replace(result, scores=scores, never_predicted=("b",))
+  (finding,) = not_passed(judge_results(never, DEFAULT))
+  assert (finding.name, finding.level) == ("never_predicted", "warn")
+  assert "no seed ever predicts b on dev" in finding.text

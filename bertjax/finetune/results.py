@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The results of an arm: `results.json`, and `results.md` for people."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.task import FinetuneTask
+from bertjax.finetune.trial import TrialResult
+from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.results import VERSION, JsonResult
+from bertjax.trials.statistics import Summary, summarize
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassScores(JsonResult):
+  """Scores of one class over the seeds.
+
+  Attributes:
+    label: name of the class.
+    examples: {split: number of examples} of dev and test.
+    predictions: for each seed, how often the class is predicted.
+    precision: over the seeds that predict the class; None if none does.
+    recall: None where the split has no example.
+    f1: 0 where the class is never predicted rightly.
+  """
+
+  label: str
+  examples: Mapping[str, int]
+  predictions: tuple[int, ...]
+  precision: Summary | None
+  recall: Summary | None
+  f1: Summary
+
+  @property
+  def is_never_predicted(self) -> bool:
+    """Whether no seed predicts the class."""
+    return not any(self.predictions)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmResult(JsonResult):
+  """The results of an arm, the content of its `results.json`.
+
+  Attributes:
+    init: "bundle" or "scratch".
+    task: name of the data.
+    labels: name of each class.
+    examples: {split: number of examples}.
+    steps: number of steps of a trial.
+    scores: learning rate, and scores over the seeds.
+    scored: the split of `classes`: "test", or "dev" if there is no test.
+    classes: scores of each class; empty where outputs are not classes, or a
+      run is of an earlier version.
+    never_predicted: classes with examples that no seed predicts.
+  """
+
+  init: str
+  task: str
+  labels: tuple[str, ...]
+  examples: Mapping[str, int]
+  steps: int
+  scores: ExperimentResult
+  scored: str = "test"
+  classes: tuple[ClassScores, ...] = ()
+  never_predicted: tuple[str, ...] = ()
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file, the scores beside the other keys."""
+    saved = super().to_json()
+    scores = saved.pop("scores")
+    return {"version": VERSION, **saved, **scores}
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    """Read what `to_json` returned.
+
+    Raises:
+      ValueError: `saved` has a newer version.
+    """
+    return super().from_json({**saved, "scores": saved})
+
+
+def score_classes(
+  labels: Sequence[str], runs: Sequence[TrialResult], scored: str
+) -> tuple[ClassScores, ...]:
+  """Summarize the scores of each class over the runs.
+
+  Args:
+    labels: name of each class.
+    runs: one result for each seed.
+    scored: split to score, "dev" or "test".
+
+  Returns:
+    One entry for each label; nothing if a run has no counts of the split.
+  """
+  if not all(scored in run.classes for run in runs):
+    return ()
+  counts = [run.classes[scored] for run in runs]
+  examples = {split: each.labels for split, each in runs[0].classes.items()}
+  return tuple(
+    _score_class(
+      label,
+      index,
+      {split: each[index] for split, each in examples.items()},
+      counts,
+    )
+    for index, label in enumerate(labels)
+  )
+
+
+def never_predicted(
+  classes: Sequence[ClassScores], scored: str
+) -> tuple[str, ...]:
+  """Return the classes that have examples in a split and no prediction."""
+  return tuple(
+    each.label
+    for each in classes
+    if each.is_never_predicted and each.examples[scored]
+  )
+
+
+def table(arms: Sequence[ArmResult], task: FinetuneTask) -> str:
+  """Return a Markdown table with a row for each arm."""
+  return markdown(
+    ["from", "learning rate", *task.columns],
+    [
+      [
+        arm.init,
+        f"{arm.scores.learning_rate:g}",
+        *(
+          _cell(arm.scores.summary(split, score))
+          for split, score in task.columns.values()
+        ),
+      ]
+      for arm in arms
+    ],
+  )
+
+
+def page(arm: ArmResult, task: FinetuneTask) -> str:
+  """Return `results.md`: scores, what to know of them, and each class."""
+  notes = []
+  if "test" not in arm.examples:
+    notes.append(
+      "There is no labeled test split. All scores are those of dev, which "
+      "also chose the learning rate and the checkpoint."
+    )
+  diverged = arm.scores.diverged
+  if diverged:
+    total = len(diverged) + len(arm.scores.seeds)
+    notes.append(
+      f"{len(diverged)} of {total} seeds diverged and are not in the scores: "
+      f"{', '.join(diverged)}."
+    )
+  if arm.never_predicted:
+    notes.append(f"Never predicted: {', '.join(arm.never_predicted)}.")
+  parts = [table([arm], task), *notes]
+  if arm.classes:
+    parts += [f"Each class on {arm.scored}:", _class_table(arm)]
+  return "\n\n".join(parts)
+
+
+def _score_class(
+  label: str,
+  index: int,
+  examples: Mapping[str, int],
+  counts: Sequence[ClassCounts],
+) -> ClassScores:
+  predicted = [each for each in counts if each.predictions[index]]
+  labeled = [each for each in counts if each.labels[index]]
+  return ClassScores(
+    label=label,
+    examples=examples,
+    predictions=tuple(each.predictions[index] for each in counts),
+    precision=_mean(
+      each.right[index] / each.predictions[index] for each in predicted
+    ),
+    recall=_mean(each.right[index] / each.labels[index] for each in labeled),
+    f1=summarize([each.f1(index) for each in counts]),
+  )
+
+
+def _mean(values: Iterable[float]) -> Summary | None:
+  values = list(values)
+  return summarize(values) if values else None
+
+
+def _class_table(arm: ArmResult) -> str:
+  splits = [name for name in ("dev", "test") if name in arm.examples]
+  return markdown(
+    ["class", *splits, "predicted", "precision", "recall", "F1"],
+    [
+      [
+        each.label.replace("|", "\\|"),
+        *(f"{each.examples[split]:,}" for split in splits),
+        "never"
+        if each.is_never_predicted
+        else f"{sum(each.predictions) / len(each.predictions):,.1f}",
+        *map(_cell, (each.precision, each.recall, each.f1)),
+      ]
+      for each in arm.classes
+    ],
+  )
+
+
+def _cell(summary: Summary | None) -> str:
+  return cell(None if summary is None else vars(summary))

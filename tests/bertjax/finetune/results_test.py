@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of each class, and the page that people read."""
+
+import json
+
+import pytest
+
+from bertjax.finetune.classification import TASK
+from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.results import (
+  ArmResult,
+  never_predicted,
+  page,
+  score_classes,
+)
+from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.trial import TrialResult
+from bertjax.trials.statistics import summarize
+
+LABELS = ("ham", "sp|am", "rare")
+SCORES = {"accuracy": 0.5, "macro_f1": 0.4, "loss": 1.0}
+
+
+def make_run(predictions, right):
+  counts = {
+    "dev": ClassCounts((4, 3, 0), (5, 2, 0), (3, 2, 0)),
+    "test": ClassCounts((6, 3, 1), predictions, right),
+  }
+  return TrialResult(1, SCORES, SCORES, 0.1, (), counts)
+
+
+RUNS = [make_run((8, 2, 0), (6, 1, 0)), make_run((10, 0, 0), (6, 0, 0))]
+
+
+def make_result(classes, scored="test", diverged=None):
+  summaries = {name: summarize([value]) for name, value in SCORES.items()}
+  scores = ExperimentResult(
+    learning_rate=1e-3,
+    selection=(),
+    metric="accuracy",
+    seeds=(0, 1),
+    best_steps=(1, 1),
+    dev=summaries,
+    test=summaries if scored == "test" else {},
+    diverged=diverged or {},
+  )
+  return ArmResult(
+    init="bundle",
+    task="t",
+    labels=LABELS,
+    examples={"train": 20, "dev": 7, "test": 10}
+    if scored == "test"
+    else {"train": 20, "dev": 7},
+    steps=1,
+    scores=scores,
+    scored=scored,
+    classes=classes,
+    never_predicted=never_predicted(classes, scored),
+  )
+
+
+def test_each_class_has_scores_over_the_seeds():
+  ham, spam, rare = score_classes(LABELS, RUNS, "test")
+  assert ham.examples == {"dev": 4, "test": 6}
+  assert ham.predictions == (8, 10)
+  assert ham.precision is not None
+  assert ham.precision.values == (6 / 8, 6 / 10)
+  assert ham.recall is not None
+  assert ham.recall.values == (1.0, 1.0)
+  assert ham.f1.values == (12 / 14, 12 / 16)
+  # The second seed predicts it never, and has no precision.
+  assert spam.precision is not None
+  assert spam.precision.values == (0.5,)
+  assert spam.f1.values == (2 / 5, 0.0)
+  assert rare.precision is None
+  assert rare.is_never_predicted
+  assert never_predicted((ham, spam, rare), "test") == ("rare",)
+
+
+def test_a_class_without_examples_is_not_missed():
+  classes = score_classes(LABELS, RUNS, "dev")
+  assert classes[2].is_never_predicted
+  assert classes[2].recall is None
+  assert never_predicted(classes, "dev") == ()
+
+
+def test_runs_of_earlier_versions_have_no_classes():
+  old = TrialResult(1, SCORES, SCORES, 0.1, ())
+  assert score_classes(LABELS, [*RUNS, old], "test") == ()
+  assert "Each class" not in page(make_result(()), TASK)
+
+
+@pytest.mark.parametrize("scored", ["dev", "test"])
+def test_results_are_read_as_they_were_written(scored):
+  result = make_result(score_classes(LABELS, RUNS, scored), scored, {"2": "x"})
+  saved = json.loads(json.dumps(result.to_json(), allow_nan=False))
+  assert ArmResult.from_json(saved) == result
+  for name in ("scored", "classes", "never_predicted", "diverged"):
+    del saved[name]
+  assert ArmResult.from_json(saved).classes == ()
+
+
+def test_the_page_shows_each_class_and_what_is_to_know():
+  text = page(make_result(score_classes(LABELS, RUNS, "test")), TASK)
+  rows = [line.split(" | ") for line in text.splitlines()]
+  (rare,) = (row for row in rows if row[0].startswith("| rare"))
+  assert [cell.strip(" |") for cell in rare[1:]] == [
+    *("0", "1", "never", "–", "0.0000 ± 0.0000", "0.0000 ± 0.0000")
+  ]
+  assert "Never predicted: rare." in text
+  assert "sp\\|am" in text
+  assert "no labeled test" not in text
+  assert "diverged" not in text
+  text = page(make_result((), "dev", {"2": "loss is nan"}), TASK)
+  assert "There is no labeled test split. All scores are those of dev" in text
+  assert "1 of 3 seeds diverged and are not in the scores: 2." in text
