@@ -36,6 +36,14 @@ from launch.preflight.task import judge_task
 from launch.run import ownership
 from launch.run.assembly import assemble
 
+# What identities of earlier versions lack.
+_NEWER = (
+  "pretrain.evaluation",
+  "pretrain.compute.dtype",
+  "pretrain.init_from",
+  "finetune.compute.dtype",
+)
+
 
 def run(
   config: SweepConfig, workdir: str, policy: Policy = DEFAULT
@@ -55,7 +63,7 @@ def run(
   trials = study.make_trials(config)
   config, identity = _check(config, policy)
   with ownership.locked(pathlib.Path(workdir)):
-    store = TrialStore(workdir, identity)
+    store = TrialStore(workdir, identity, _NEWER)
     return _run_trials(config, trials, store, policy)
 
 
@@ -76,7 +84,7 @@ def _run_trials(
   files.write_json(
     store.folder / "results.json", result.to_json(), allow_nan=False
   )
-  text = study.table(result)
+  text = study.table(result, study.equal_rows(config))
   files.write_text(store.folder / "results.md", text)
   print(text, flush=True)
   return result
@@ -163,6 +171,10 @@ def _check(
     for name, value in parts[0].identity.items()
     if name != "seed" and not name.startswith("objective.")
   }
+  # The results are scores of an evaluation, and digits of a dtype.
+  evaluation = to_mapping(run.evaluation)
+  del evaluation["every_steps"]
+  shared |= {"evaluation": evaluation, "compute.dtype": run.compute.dtype}
   shared["data.max_packs"] = packs
   if run.phase2.steps:
     shared["phase2.max_packs"] = packs2
@@ -172,7 +184,8 @@ def _check(
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
     "finetune": {
-      name: probe[name] for name in probe if name not in COMPUTE_FIELDS
+      **{name: probe[name] for name in probe if name not in COMPUTE_FIELDS},
+      "compute.dtype": probe["compute"]["dtype"],
     },
   }
 

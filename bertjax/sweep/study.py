@@ -3,6 +3,7 @@
 """Arms of a sweep: runs that differ in a few fields, compared by seed."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from bertjax.trials.store import Trial
 
 # The only part of the config in which arms may differ.
 _FREE = "objective"
+# The fields of an objective that decide which rows an arm has: the others mask
+# them or weigh their losses, and validation masks the rows of all arms alike.
+_ROW_FIELDS = ("input_format", "next_sentence", "short_rate")
 # Seed → metric → value, for one arm.
 Scores = Mapping[int, Mapping[str, float]]
 # Arm → metric → summary over the seeds.
@@ -46,8 +50,13 @@ class SweepResult(JsonResult):
   differences: Summaries
 
   def to_json(self) -> dict[str, Any]:
-    """Return the JSON of a results file."""
-    return {"version": VERSION, **super().to_json()}
+    """Return the JSON of a results file, with the intervals of differences."""
+    intervals = {
+      arm: {name: each.interval() for name, each in by_metric.items()}
+      for arm, by_metric in self.differences.items()
+    }
+    saved = {"version": VERSION, **super().to_json()}
+    return {**saved, "intervals_95": json.loads(json.dumps(intervals))}
 
 
 def make_trials(config: SweepConfig) -> list[Trial]:
@@ -134,25 +143,56 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> SweepResult:
   )
 
 
-def table(result: SweepResult) -> str:
-  """Return two Markdown tables: the arms, and their differences by seed."""
+def equal_rows(config: SweepConfig) -> list[list[str]]:
+  """Return the arms in groups whose validation rows are the same."""
+  groups: dict[tuple[Any, ...], list[str]] = {}
+  for arm in config.arms:
+    chosen = pretrain_config(config, arm, config.seed).objective
+    rows = tuple(getattr(chosen, name) for name in _ROW_FIELDS)
+    groups.setdefault(rows, []).append(arm)
+  return list(groups.values())
+
+
+def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
+  """Return two Markdown tables: the arms, and their differences by seed.
+
+  Args:
+    result: the comparison.
+    groups: the result of `equal_rows`; arms in none have rows of their own.
+  """
   metrics = list(
     dict.fromkeys(name for arm in result.arms.values() for name in arm)
   )
   parts = [
+    "Mean ± standard deviation over the seeds:",
+    "",
     markdown(["arm", *metrics], _cells(result.arms, metrics)),
     "",
     f"Difference to {result.baseline}, seed by seed:",
     "",
     markdown(
-      ["arm", "metric", *(f"seed {s}" for s in result.seeds), "mean"],
+      [
+        *("arm", "metric"),
+        *(f"seed {s}" for s in result.seeds),
+        *("mean ± std", "95 % interval of the mean"),
+      ],
       _by_seed(result.differences),
     ),
     "",
-    "Each arm is validated on rows of its own objective. Compare arms by the "
-    "probe, not by their losses.",
+    *_which_compare(groups),
+    "The validation rows of other arms differ. Compare those by the probe, not "
+    "by their losses.",
   ]
   return "\n".join(parts) + "\n"
+
+
+def _which_compare(groups: Sequence[Sequence[str]]) -> list[str]:
+  return [
+    f"The arms {', '.join(group)} have the same validation rows and masks, so "
+    "that their mlm_loss and mlm_accuracy can be compared."
+    for group in groups
+    if len(group) > 1
+  ]
 
 
 def _cells(arms: Summaries, metrics: Sequence[str]) -> list[list[str]]:
@@ -175,10 +215,18 @@ def _by_seed(differences: Summaries) -> list[list[str]]:
       metric,
       *(f"{value:+.4f}" for value in summary.values),
       cell(vars(summary), "+"),
+      _shown(summary.interval()),
     ]
     for arm, by_metric in differences.items()
     for metric, summary in by_metric.items()
   ]
+
+
+def _shown(interval: tuple[float, float] | None) -> str:
+  if interval is None:
+    return cell(None)
+  low, high = interval
+  return f"{low:+.4f} to {high:+.4f}"
 
 
 def _shared(arms: Sequence[Scores]) -> list[str]:

@@ -9,8 +9,9 @@ finished.
 
 import dataclasses
 import json
+import logging
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax import files
@@ -29,6 +30,7 @@ RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
 
 # How many differing fields an error message names.
 _SHOWN = 3
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,8 @@ class TrialStore:
     folder: gets `identity.json` and `trials/NAME/` for each trial.
     identity: JSON-able values that all trials share and that their results
       depend on.
+    newer: names of groups or fields of `identity` that folders of earlier
+      versions lack. What their trials had is not known, which is logged.
 
   Raises:
     ValueError: the folder belongs to another identity (law 10). The message
@@ -53,12 +57,16 @@ class TrialStore:
   """
 
   def __init__(
-    self, folder: str | pathlib.Path, identity: Mapping[str, Any]
+    self,
+    folder: str | pathlib.Path,
+    identity: Mapping[str, Any],
+    newer: Sequence[str] = (),
   ) -> None:
     self.folder = pathlib.Path(folder)
     path = self.folder / "identity.json"
     if path.is_file():
-      _refuse_change(self.folder, json.loads(path.read_text()), identity)
+      saved = json.loads(path.read_text())
+      _refuse_change(self.folder, saved, identity, newer)
     else:
       files.write_json(path, identity, allow_nan=False)
 
@@ -101,7 +109,10 @@ class TrialStore:
 
 
 def _refuse_change(
-  folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
+  folder: pathlib.Path,
+  old: Mapping[str, Any],
+  new: Mapping[str, Any],
+  newer: Sequence[str] = (),
 ) -> None:
   # JSON turns the tuples of a config into lists.
   old = flatten_fields(renamed.current(old))
@@ -113,14 +124,33 @@ def _refuse_change(
   changes = [
     f"{name}={before!r}, not {after!r}"
     for name, (before, after) in values.items()
-    if before != after
+    if before != after and not _is_unknown(name, old, newer)
   ]
+  unknown = [
+    f"{name}={after!r}"
+    for name, (before, after) in values.items()
+    if before != after and _is_unknown(name, old, newer)
+  ]
+  if unknown:
+    logger.warning(
+      "%s does not know what its trials had instead of %s: an earlier version "
+      "did not store that, so that trials may differ in it",
+      folder,
+      ", ".join(unknown),
+    )
   if changes:
     more = f"; and {len(changes) - _SHOWN} more" * (len(changes) > _SHOWN)
     raise ValueError(
       f"{folder} was made with {'; '.join(changes[:_SHOWN])}{more}: give "
       "another folder, or the old values"
     )
+
+
+def _is_unknown(
+  name: str, old: Mapping[str, Any], newer: Sequence[str]
+) -> bool:
+  is_newer = any(f"{name}.".startswith(f"{each}.") for each in newer)
+  return is_newer and name not in old
 
 
 def _before(name: str) -> Any:

@@ -267,6 +267,30 @@ def test_another_study_in_the_same_folder_is_refused(
 
 
 @pytest.mark.parametrize(
+  ("section", "group", "changes", "words"),
+  [
+    ("pretrain", "evaluation", {"rows": 8}, "evaluation.rows=8192, not 8"),
+    ("pretrain", "evaluation", {"mask_rate": 0.4}, "mask_rate=0.15, not 0.4"),
+    ("pretrain", "compute", {"dtype": "bfloat16"}, "pretrain.compute.dtype="),
+    ("finetune", "compute", {"dtype": "bfloat16"}, "finetune.compute.dtype="),
+  ],
+)
+def test_trials_of_other_scores_are_not_mixed(
+  config, launchers, tmp_path, section, group, changes, words
+):
+  """Evaluation and dtype change freely in a run, but not between trials."""
+  del launchers
+  sweep.run(config, str(tmp_path / "work"))
+  part = vars(config)[section]
+  changed = dataclasses.replace(vars(part)[group], **changes)
+  part = dataclasses.replace(part, **{group: changed})
+  with pytest.raises(ValueError, match=words):
+    sweep.run(
+      dataclasses.replace(config, **{section: part}), str(tmp_path / "work")
+    )
+
+
+@pytest.mark.parametrize(
   ("section", "changes", "words"),
   [
     ("finetune", {"seq_length": 17}, "seq_length=17 is beyond"),

@@ -169,7 +169,34 @@ def test_the_table_shows_every_arm_and_signed_differences(scores):
 
 def test_a_study_of_one_seed_has_a_table(scores):
   one = {arm: {3: by_seed[3]} for arm, by_seed in scores.items()}
-  assert "±" not in study.table(study.compare(one, "mlm_nsp"))
+  cells = [
+    line
+    for line in study.table(study.compare(one, "mlm_nsp")).splitlines()
+    if line.startswith(("| mlm ", "| mlm_nsp ", "| weightless "))
+  ]
+  assert len(cells) == 7
+  assert not any("±" in line for line in cells)
+
+
+def test_a_difference_has_an_interval_of_its_mean(scores):
+  comparison = study.compare(scores, "mlm_nsp")
+  difference = comparison.differences["mlm"]["probe"]
+  half = 4.3027 * (difference.std or 0) / math.sqrt(3)
+  low, high = difference.mean - half, difference.mean + half
+  text = study.table(comparison)
+  assert f"{low:+.4f} to {high:+.4f}" in text
+  assert "Mean ± standard deviation" in text
+  np.testing.assert_allclose(
+    comparison.to_json()["intervals_95"]["mlm"]["probe"], [low, high], rtol=1e-6
+  )
+
+
+def test_arms_of_equal_rows_can_be_compared_by_their_losses(scores):
+  groups = study.equal_rows(CONFIG)
+  assert groups == [["mlm_nsp", "weightless"], ["mlm"]]
+  text = study.table(study.compare(scores, "mlm_nsp"), groups)
+  assert "The arms mlm_nsp, weightless have the same validation rows" in text
+  assert "arms mlm " not in text
 
 
 def test_the_default_config_of_an_arm_is_a_pretraining_run():

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bertjax.trials.statistics import paired, summarize
 
@@ -43,3 +44,17 @@ def test_paired_differences_are_seed_by_seed():
 def test_unpaired_seeds_are_refused():
   with pytest.raises(ValueError, match=r"\[0, 1\] .*\[0, 2\]"):
     paired({0: 1.0, 1: 1.0}, {0: 1.0, 2: 1.0})
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 11, 12, 30, 300])
+def test_the_interval_of_the_mean_is_students(count):
+  values_N = np.random.default_rng(count).normal(0.4, 0.02, count)
+  expected = stats.t.interval(
+    0.95, count - 1, np.mean(values_N), stats.sem(values_N)
+  )
+  found = summarize(list(values_N)).interval()
+  np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+def test_one_value_has_no_interval():
+  assert summarize([0.5]).interval() is None

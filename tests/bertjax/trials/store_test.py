@@ -90,3 +90,20 @@ def test_another_trial_of_the_same_name_is_refused(tmp_path):
   store.run(TRIAL, Runs())
   with pytest.raises(ValueError, match=r"rate=0.1, not 0.2"):
     store.run(Trial("a", {"seed": 0, "rate": 0.2}), Runs())
+
+
+def test_what_an_earlier_version_did_not_store_is_logged(tmp_path, caplog):
+  TrialStore(tmp_path, IDENTITY)
+  more = {**IDENTITY, "evaluation": {"rows": 8}}
+  with pytest.raises(ValueError, match=r"evaluation\.rows=None, not 8"):
+    TrialStore(tmp_path, more)
+  assert not caplog.text
+  TrialStore(tmp_path, more, newer=["evaluation"])
+  assert "does not know what its trials had instead of evaluation.rows=8" in (
+    caplog.text
+  )
+  TrialStore(tmp_path / "new", more, newer=["evaluation"])
+  with pytest.raises(ValueError, match=r"evaluation\.rows=8, not 9"):
+    TrialStore(
+      tmp_path / "new", {**more, "evaluation": {"rows": 9}}, ["evaluation"]
+    )
