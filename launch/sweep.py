@@ -165,24 +165,31 @@ def _check(
     )
   length = config.finetune.seq_length
   settle(judge_task(data.figures, length, None, policy), policy)
-  # Seeds may be added, and arms differ in the objective.
-  shared = {
-    name: value
-    for name, value in parts[0].identity.items()
-    if name != "seed" and not name.startswith("objective.")
-  }
-  # The results are scores of an evaluation, and digits of a dtype.
-  evaluation = to_mapping(run.evaluation)
-  del evaluation["every_steps"]
-  shared |= {"evaluation": evaluation, "compute.dtype": run.compute.dtype}
+  shared = dict(parts[0].identity)
   shared["data.max_packs"] = packs
   if run.phase2.steps:
     shared["phase2.max_packs"] = packs2
-  # The result of a trial depends on the seeds and rates of its probe.
-  probe = to_mapping(config.finetune)
-  return dataclasses.replace(config, pretrain=run), {
+  config = dataclasses.replace(config, pretrain=run)
+  return config, _identity(config, shared)
+
+
+def _identity(config: SweepConfig, of_run: Mapping[str, Any]) -> dict[str, Any]:
+  """Return what all trials share; `of_run` is the identity of one of them."""
+  # Seeds may be added, and arms differ in the objective.
+  shared = {
+    name: value
+    for name, value in of_run.items()
+    if name != "seed" and not name.startswith("objective.")
+  }
+  # The results are scores of an evaluation, and digits of a dtype.
+  run, probe = config.pretrain, to_mapping(config.finetune)
+  evaluation = to_mapping(run.evaluation)
+  del evaluation["every_steps"]
+  shared |= {"evaluation": evaluation, "compute.dtype": run.compute.dtype}
+  return {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
+    # The result of a trial depends on the seeds and rates of its probe.
     "finetune": {
       **{name: probe[name] for name in probe if name not in COMPUTE_FIELDS},
       "compute.dtype": probe["compute"]["dtype"],

@@ -20,6 +20,7 @@ from orbax.checkpoint import checkpoint_managers as managers
 from orbax.checkpoint import options as ocp_options
 
 from bertjax.checkpoints import digest, records
+from bertjax.checkpoints.late_answers import drop_late_answers
 from bertjax.config import CheckpointConfig
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost, shared_folder
@@ -175,12 +176,12 @@ class Checkpoints:
       try:
         sealed = self._sealed(candidate)
         params = digest.abstract(sealed["leaves"]["params"])
-        trees = self._read(candidate, {"params": params}, sealed)
+        read = self._read(candidate, {"params": params}, sealed)
       except digest.Damaged as error:
         logger.warning("checkpoint %d is damaged: %s", candidate, error)
         reasons.append(f"step {candidate}: {error}")
       else:
-        return candidate, trees["params"], sealed["run"]
+        return candidate, read["params"], sealed["run"]
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise ValueError(
       f"{self._folder} has no undamaged checkpoint"
@@ -198,26 +199,26 @@ class Checkpoints:
   def _read(
     self, step: int, wanted: Mapping[str, Any], sealed: Mapping[str, Any]
   ) -> dict[str, Any]:
-    trees = {
+    read = {
       name: _restored(self._folder / str(step) / name, tree)
       for name, tree in wanted.items()
     }
-    for name, tree in trees.items():
+    for name, tree in read.items():
       digest.verify(tree, sealed["leaves"][name])
-    return trees
+    return read
 
   def _restore(self, step: int, abstract: TrainState) -> Restored:
     sealed = self._sealed(step)
     wanted = _items(abstract)
     digest.check_leaves(wanted, digest.flat(sealed["leaves"]))
-    trees = self._read(step, wanted, sealed)
-    leaves = by_name(trees.get("opt_state", {}))
+    read = self._read(step, wanted, sealed)
+    leaves = by_name(read.get("opt_state", {}))
     return Restored(
       TrainState(
         step=jax.device_put(
           np.asarray(sealed["step"], np.int32), abstract.step.sharding
         ),
-        params=trees["params"],
+        params=read["params"],
         opt_state=jax.tree.map_with_path(
           lambda path, _: leaves[leaf_name(path)], abstract.opt_state
         ),
@@ -300,6 +301,7 @@ def _restored(path: pathlib.Path, wanted: Any) -> Any:
     ):
       return checkpointer.restore(path, args=ocp.args.StandardRestore(wanted))
 
+  drop_late_answers()
   return multihost.run_on_all(path.name, read, error=digest.Damaged)
 
 
