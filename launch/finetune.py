@@ -12,24 +12,19 @@ first trial that is not done.
 """
 
 import functools
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
-from bertjax.config import FinetuneConfig, ModelConfig, from_mapping
+from bertjax.config import FinetuneConfig, from_mapping
 from bertjax.finetune import checks, results
 from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import DivergedTrial
-from bertjax.parallel.feeding import batch_shards
-from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Trial
-from data_pipelines.tasks.batches import MeasuredData
-from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
@@ -63,7 +58,9 @@ def run(
   cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
   info = bundles.read_pretrained(bundle)
-  data, tokenizer_sha256 = load_data(config, info.model, info.tokenizer_path)
+  data, tokenizer_sha256 = tasks.load_data(
+    config, info.model, info.tokenizer_path
+  )
   findings = judge_task(data.figures, config.seq_length, None, policy)
   settle(findings, policy)
   task = tasks.find(config.task.kind).task
@@ -74,26 +71,6 @@ def run(
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)
   return result
-
-
-def load_data(
-  config: FinetuneConfig, encoder: ModelConfig, tokenizer_path: pathlib.Path
-) -> tuple[MeasuredData, str]:
-  """Check a config against an encoder, and read the data of its task.
-
-  Returns:
-    The data, and the hash of the tokenizer that encoded them.
-
-  Raises:
-    ValueError: a field of `config` or a file of the task cannot be used.
-  """
-  tokenizer = tokenizers.load(tokenizer_path)
-  kind = tasks.find(config.task.kind)
-  checks.check_config(config, kind.task, encoder, tokenizer.vocab_size)
-  checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
-  data = kind.read(config.task, tokenizer, config.seq_length)
-  checks.check_pairs(data.pair, encoder)
-  return data, tokenizer.sha256
 
 
 def _report(

@@ -155,7 +155,7 @@ def _check(
     data=dataclasses.replace(run.data, max_packs=packs),
     phase2=dataclasses.replace(run.phase2, max_packs=packs2),
   )
-  data, _ = finetune.load_data(
+  data, _ = tasks.load_data(
     config.finetune, parts[0].config.model, parts[0].store.tokenizer_path
   )
   if "test" not in data.splits:

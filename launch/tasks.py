@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of fine-tuning data, each with its reader and its task."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bertjax.config import TaskConfig, choices
+from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig, choices
+from bertjax.finetune import checks
 from bertjax.finetune.classification import TASK as CLASSIFICATION
 from bertjax.finetune.task import FinetuneTask
+from bertjax.parallel.feeding import batch_shards
+from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks import stdlib, tabular
-from data_pipelines.tasks.batches import ReadTask
+from data_pipelines.tasks.batches import MeasuredData, ReadTask
+from data_pipelines.tokenizers import tokenizers
 
 
 class Kind(NamedTuple):
@@ -39,3 +44,23 @@ def find(kind: str) -> Kind:
   if kind not in KINDS:
     raise ValueError(f"task.kind={kind!r}; give one of {', '.join(KINDS)}")
   return KINDS[kind]
+
+
+def load_data(
+  config: FinetuneConfig, encoder: ModelConfig, tokenizer_path: pathlib.Path
+) -> tuple[MeasuredData, str]:
+  """Check a config against an encoder, and read the data of its task.
+
+  Returns:
+    The data, and the hash of the tokenizer that encoded them.
+
+  Raises:
+    ValueError: a field of `config` or a file of the task cannot be used.
+  """
+  tokenizer = tokenizers.load(tokenizer_path)
+  kind = find(config.task.kind)
+  checks.check_config(config, kind.task, encoder, tokenizer.vocab_size)
+  checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
+  data = kind.read(config.task, tokenizer, config.seq_length)
+  checks.check_pairs(data.pair, encoder)
+  return data, tokenizer.sha256

@@ -23,17 +23,19 @@ SHIPPED: Mapping[str, pathlib.Path] = {
 }
 
 
-def define_flag(example: str, values: flags.FlagValues = flags.FLAGS) -> None:
+def define_flag(
+  example: str, values: flags.FlagValues = flags.FLAGS, name: str = "config"
+) -> None:
   """Define --config, for example as `example`, among the flags `values`."""
   config_flags.DEFINE_config_file(
-    "config",
+    name,
     None,
     f"Config, for example {example}; a name of {', '.join(SHIPPED)}, or the "
     "path of a .py file.",
     values,
     lock_config=True,
   )
-  values["config"].parser = _Parser("config")
+  values[name].parser = _Parser(name)
 
 
 def resolve(value: str) -> str:

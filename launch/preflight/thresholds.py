@@ -152,6 +152,9 @@ CHECKS: Mapping[str, Check] = {
     unit="ratio",
   ),
   "warmup_share": Check("steps of warm-up among all steps", 0.5),
+  "device_memory": Check(
+    "bytes that a step needs over the bytes of a device", warn=0.95, fail=1
+  ),
   "disk_space": Check(
     "bytes of the checkpoints that are kept over the free bytes of the disk",
     warn=0.8,

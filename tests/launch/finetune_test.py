@@ -22,7 +22,7 @@ from bertjax.config import (
 from bertjax.finetune import experiment
 from bertjax.finetune.results import ArmResult
 from bertjax.parallel.mesh import make_mesh
-from launch import finetune, predict
+from launch import finetune, predict, tasks
 from launch.preflight.policy import Policy
 from tests.testing import small
 
@@ -247,7 +247,7 @@ def test_pairs_for_an_encoder_of_one_type_are_refused(place, tmp_path):
   info = read_bundle_info(place / "bundle")
   one = dataclasses.replace(info.model, type_vocab_size=1)
   with pytest.raises(ValueError, match="type_vocab_size=1"):
-    finetune.load_data(config_of(place, task=task), one, info.tokenizer_path)
+    tasks.load_data(config_of(place, task=task), one, info.tokenizer_path)
 
 
 @pytest.mark.parametrize(
