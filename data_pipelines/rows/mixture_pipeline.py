@@ -22,6 +22,7 @@ from data_pipelines.rows.pipeline import (
   Pipeline,
   PretrainingPipeline,
 )
+from data_pipelines.rows.shared_rows import spread
 
 
 def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
@@ -33,11 +34,9 @@ def place_rows(rows: Iterable[int]) -> list[np.ndarray]:
   Returns:
     The ascending positions of each store: int64 [rows of the store].
   """
-  # Row k of n belongs at (k + 1/2) / n of the batch; the order of the stores
-  # breaks ties.
-  wanted = np.concatenate([(np.arange(n) + 0.5) / n for n in rows])
-  place_of = np.argsort(np.argsort(wanted, kind="stable"), kind="stable")
-  return np.split(place_of, np.cumsum(list(rows))[:-1])
+  counts = list(rows)
+  place_of = np.argsort(spread(counts))
+  return np.split(place_of, np.cumsum(counts)[:-1])
 
 
 class MixturePipeline(Pipeline):
@@ -115,7 +114,7 @@ class MixturePipeline(Pipeline):
     return batch
 
   def report(self) -> dict[str, float]:
-    """Return statistics of the rows; see `Planner.report`.
+    """Return statistics of the rows; see `Pipeline.report`.
 
     An epoch is all rows of all stores; `members` have epochs of their own.
     """
@@ -137,6 +136,7 @@ class MixturePipeline(Pipeline):
       "random_token_share": mean("random_token_share", own),
       "examples_per_epoch": float(column("examples_per_epoch").sum()),
       "rows_per_epoch": float(column("rows_per_epoch").sum()),
+      "lanes": min(report["lanes"] for report in reports),
     }
 
   def progress_marks(self, step: int) -> Sequence[tuple[int, ...]]:

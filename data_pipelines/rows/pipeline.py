@@ -21,7 +21,8 @@ import grain
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.assembly import assemble_batch, choose_rows
-from data_pipelines.rows.lanes import Lanes, ProgressMark
+from data_pipelines.rows.known_starts import ProgressMark
+from data_pipelines.rows.lanes import Lanes
 from data_pipelines.rows.planner import Planner
 from data_pipelines.store.store import Store
 from data_pipelines.store.token_reader import TokenReader
@@ -60,7 +61,11 @@ class Pipeline(abc.ABC):
 
   @abc.abstractmethod
   def report(self) -> dict[str, float]:
-    """Return statistics of the rows; see `Planner.report`."""
+    """Return statistics of the rows; see `Planner.report`.
+
+    `lanes` is the number of blocks that the rows of a step come from; of a
+    mixture, the blocks of the store that has the fewest.
+    """
 
   def epoch(self, step: int) -> float:
     """Return the epochs before `step`; estimated for more than four blocks."""
@@ -142,11 +147,11 @@ class PretrainingPipeline(Pipeline):
     return assemble_batch(self._planner, self._reader, ranges, len(chosen))
 
   def report(self) -> dict[str, float]:
-    """Return statistics of the rows; see `Planner.report`."""
-    return dict(self._planner.report)
+    """Return statistics of the rows; see `Pipeline.report`."""
+    return {**self._planner.report, "lanes": len(self._lanes)}
 
   def progress_marks(self, step: int) -> Sequence[ProgressMark]:
-    """Return the last known start up to `step` of each known lane."""
+    """Return where known visits up to `step` start."""
     return self._lanes.progress_marks(step)
 
   def merge(self, marks: Sequence[Sequence[int]]) -> None:

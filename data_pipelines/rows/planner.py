@@ -16,7 +16,11 @@ from bertjax.config import PAIR_FORMATS, ObjectiveConfig, checks
 from bertjax.config.data import MIN_SEQ_LENGTH
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import Examples, read_text
-from data_pipelines.rows.packing import choose_packs, pack_examples
+from data_pipelines.rows.packing import (
+  choose_packs,
+  count_rows,
+  pack_examples,
+)
 from data_pipelines.rows.pairs import (
   PAIR_OBJECTIVES,
   check_partners,
@@ -26,6 +30,10 @@ from data_pipelines.rows.rows import Rows
 from data_pipelines.rows.singles import plan_singles
 from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.store import Split, Store
+
+# Raise it with any change of which rows a step has: of examples, packing or
+# lanes. A run goes on only with rows of its own version (law 10).
+ROWS_VERSION = 2
 
 
 def sample_blocks(num_blocks: int, count: int = 4) -> list[int]:
@@ -90,6 +98,7 @@ class Planner:
     """Hash of everything that the rows depend on."""
     objective = self._objective
     parts = (
+      ROWS_VERSION,
       *self._identity,
       objective.input_format,
       objective.next_sentence,
@@ -126,6 +135,11 @@ class Planner:
   def rows(self, epoch: int, block: int) -> Rows:
     """Plan the rows of a block, in the order in which they are taken."""
     return self._pack(self.examples(epoch, block), self.rng(epoch, block))
+
+  def count_rows(self, epoch: int, block: int) -> int:
+    """Count the rows of a block, which is cheaper than to plan them."""
+    lengths = self.examples(epoch, block).lengths()
+    return count_rows(lengths, self.seq_length, self.num_packs)
 
   def _pack(self, examples: Examples, rng: HostRng) -> Rows:
     order_E, examples_N = pack_examples(
