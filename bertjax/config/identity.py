@@ -17,6 +17,7 @@ from bertjax.config.model import drops
 
 logger = logging.getLogger(__name__)
 
+ROWS = "rows_version"
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
 # How the global batch is split changes no result (law 4), except for the
@@ -24,6 +25,13 @@ _SINGLE = ("steps", "batch_size", "seed")
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 # Fields that one side may not know: a difference to the unknown is logged.
 _MAY_BE_UNKNOWN = frozenset({"init_from"})
+# What the name of a field does not say to a user.
+_ABOUT = {
+  ROWS: (
+    ", since this bertjax plans rows otherwise: the steps that are left would "
+    "have other rows of the same text"
+  )
+}
 # Fields that may change and still change the numbers in `metrics.jsonl`.
 _LOGGED = ("compute.dtype", "evaluation")
 
@@ -35,6 +43,7 @@ def identity(
   tokenizer_sha256: str,
   rows: Sequence[Mapping[str, int]] = (),
   init_from: str | None = "",
+  rows_version: int = 1,
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
@@ -49,6 +58,7 @@ def identity(
     rows: for each phase of a mixture, {hash of a store: its rows in a batch}.
     init_from: digest of the parameters that the run begins with; "" for random
       ones, None where it is not known.
+    rows_version: version of the planning of rows.
   """
   values = to_mapping(config)
   shared = {name: values[name] for name in _SINGLE}
@@ -63,6 +73,7 @@ def identity(
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
     shared[f"{phase}.stores"] = dict(shares)
   shared["tokenizer"] = tokenizer_sha256
+  shared[ROWS] = rows_version
   if init_from is not None:
     shared["init_from"] = init_from
   free = []
@@ -125,7 +136,8 @@ def check_identity(
       refused.append((name, before, after))
   if refused:
     changes = "; ".join(
-      f"{name}: {before!r} → {after!r}" for name, before, after in refused
+      f"{name}: {before!r} → {after!r}{_ABOUT.get(name, '')}"
+      for name, before, after in refused
     )
     names = ",".join(name for name, _, _ in refused)
     raise ValueError(
@@ -161,4 +173,6 @@ def _before(name: str) -> Any:
   # their paths.
   if name == "data.stores":
     return None
+  if name == ROWS:
+    return 1
   return fields.before_path(PretrainConfig, name)

@@ -15,6 +15,7 @@ import jax
 from bertjax.checkpoints import bundle
 from bertjax.config import ModelConfig, PretrainConfig, identity, to_mapping
 from bertjax.train.program import Program, make_program
+from data_pipelines.rows.planner import ROWS_VERSION
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
@@ -111,6 +112,7 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
       tokenizer_sha256=tokenizer.sha256,
       rows=stores.rows_by_hash([phase.rows for phase in phases]),
       init_from=origin.sha256,
+      rows_version=ROWS_VERSION,
     ),
     origin=origin,
   )

@@ -57,6 +57,13 @@ def flags(folder, group):
 
 def run(folder, module, *arguments):
   """Run a command in `folder` on one CPU device; return what it prints."""
+  code, text = attempt(folder, module, *arguments)
+  assert code == 0, text
+  return text
+
+
+def attempt(folder, module, *arguments):
+  """Return the exit status as well; what is printed ends with errors."""
   environment = {**os.environ, "PYTHONPATH": str(ROOT)}
   environment.pop("XLA_FLAGS", None)
   got = subprocess.run(
@@ -68,8 +75,7 @@ def run(folder, module, *arguments):
     check=False,
     timeout=300,
   )
-  assert got.returncode == 0, got.stdout + got.stderr
-  return got.stdout
+  return got.returncode, got.stdout + got.stderr
 
 
 def sha256(array):
@@ -101,10 +107,27 @@ def test_a_store_is_whole(written):
   run(written, "doctor", "--store=store")
 
 
-def test_a_run_goes_on_as_if_nothing_had_stopped_it(written):
-  text = run(
+def test_a_run_whose_rows_were_planned_otherwise_is_refused(written):
+  before = (written / "checkpoint" / "metrics.jsonl").read_bytes()
+  code, text = attempt(
     written, "pretrain", *flags(written, "PRETRAIN"), "--workdir=checkpoint"
   )
+  assert code == 1
+  *_, line = text.splitlines()
+  assert line.startswith("error: the checkpoint here is of another run (rows_v")
+  assert line.endswith("accept with --config.allow_changes=rows_version")
+  assert (written / "checkpoint" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_goes_on_as_if_nothing_had_stopped_it(written):
+  """The store has one block, whose rows are the same in all versions."""
+  text = run(
+    written,
+    "pretrain",
+    *flags(written, "PRETRAIN"),
+    *("--workdir=checkpoint", "--config.allow_changes=rows_version"),
+  )
+  assert "rows_version changes from 1 to 2" in text
   assert "from step 4 of 8" in text
   assert_same(
     records(written / "checkpoint" / "metrics.jsonl"),

@@ -147,6 +147,19 @@ def test_an_allowed_change_is_logged_and_only_that_one(caplog):
     check_identity(of(CONFIG), of(CONFIG), allow_changes="speed")
 
 
+def test_rows_of_another_version_are_refused_and_can_be_accepted(caplog):
+  new = of(CONFIG, rows_version=2)
+  old = {name: new[name] for name in new if name != "rows_version"}
+  with pytest.raises(ValueError, match="rows_version: 1 → 2, since") as caught:
+    check_identity(old, new, allow_changes="")
+  assert "accept with --config.allow_changes=rows_version" in str(caught.value)
+  assert "\n" not in str(caught.value)
+  with caplog.at_level(logging.WARNING):
+    check_identity(old, new, allow_changes="rows_version")
+  assert "rows_version changes from 1 to 2" in caplog.text
+  check_identity(old, of(CONFIG), allow_changes="")
+
+
 def test_a_second_phase_is_part_of_it():
   second = dataclasses.replace(CONFIG.phase2, steps=7)
   other = of(dataclasses.replace(CONFIG, phase2=second))

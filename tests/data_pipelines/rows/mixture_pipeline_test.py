@@ -92,16 +92,30 @@ def test_any_part_of_a_batch_is_that_part_of_the_whole(folder):
       assert_equal(part, {name: each[rows] for name, each in whole.items()})
 
 
+def test_a_store_gives_rows_of_many_blocks_whatever_their_number(folder):
+  pipeline = make(folder, {"long": 0.7, "short": 0.3}, batch_size=16)
+  for each in pipeline.members.values():
+    assert each.report()["lanes"] == min(each.batch_size, blocks_of(each))
+  assert pipeline.report()["lanes"] == min(
+    each.report()["lanes"] for each in pipeline.members.values()
+  )
+
+
+def blocks_of(pipeline):
+  return pipeline._planner.split.num_blocks
+
+
 def test_a_host_plans_only_what_its_rows_need(folder, monkeypatch):
   planned = []
   plan = Planner.rows
   monkeypatch.setattr(
     Planner, "rows", lambda *args: planned.append(args[1:]) or plan(*args)
   )
-  pipeline = make(folder, batch_size=24)
+  # A row of each store, which has twice as many blocks or more.
+  pipeline = make(folder, {"long": 0.5, "short": 0.5}, batch_size=2)
   planned.clear()
-  pipeline.batch(0, slice(0, 2))
-  assert len(planned) <= 2
+  pipeline.batch(0)
+  assert len(planned) == 2
 
 
 def test_any_order_of_steps_and_copies_give_the_same_batches(folder):
