@@ -43,16 +43,21 @@ def weighted_total(
 def cross_entropy_metrics(
   name: str, logits: Array, targets: Array, weights: Array
 ) -> Metrics:
-  """Return `NAME_loss` and `NAME_accuracy` over the last axis of `logits`.
-
-  A prediction is right if the logit of its target is the largest, which costs
-  less than an argmax. Of equal logits each counts as the largest.
-  """
+  """Return `NAME_loss` and `NAME_accuracy` over the last axis of `logits`."""
   weight = jnp.sum(weights)
-  fixed = jax.lax.stop_gradient(logits)
-  right = take_along_last(fixed, targets) >= jnp.max(fixed, axis=-1)
+  right = is_right(logits, targets)
   losses = cross_entropy(logits, targets)
   return {
     f"{name}_loss": (jnp.sum(losses * weights), weight),
-    f"{name}_accuracy": (jnp.sum(right.astype(jnp.float32) * weights), weight),
+    f"{name}_accuracy": (jnp.sum(right * weights), weight),
   }
+
+
+def is_right(logits: Array, targets: Array) -> Array:
+  """Return 1.0 where the logit of the target is the largest, without gradient.
+
+  This costs less than an argmax. Of equal logits each counts as the largest.
+  """
+  fixed = jax.lax.stop_gradient(logits)
+  right = take_along_last(fixed, targets) >= jnp.max(fixed, axis=-1)
+  return right.astype(jnp.float32)

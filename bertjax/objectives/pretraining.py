@@ -36,12 +36,18 @@ from bertjax.model.parameters import (
   compute_copy,
 )
 from bertjax.objectives import masking
-from bertjax.objectives.losses import cross_entropy_metrics
+from bertjax.objectives.losses import cross_entropy_metrics, is_right
 from bertjax.objectives.metrics import Metrics
 from bertjax.objectives.task import Features, Task
 
 FEATURES = PRETRAINING_FEATURES
 Array = jax.Array
+# What stands at a target, as the metrics name it.
+_KINDS = {
+  "masked": masking.MASK,
+  "randomized": masking.RANDOM,
+  "kept": masking.KEPT,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,6 +234,42 @@ def pretraining_losses(
   return metrics
 
 
+def masking_metrics(
+  outputs: Mapping[str, Array],
+  batch: Features,
+  config: ObjectiveConfig,
+  *,
+  by_kind: bool,
+) -> Metrics:
+  """Return what tells whether masking does what it should.
+
+  Args:
+    outputs: as for `pretraining_losses`.
+    batch: prepared, with `masked` and `packs_BS`.
+    config: which objectives are active.
+    by_kind: whether to tell accuracies apart by what stands at a target.
+
+  Returns:
+    `mask_rate`: the share of the tokens, [CLS] and [SEP] included, that are
+    targets. By kind: `NAME_accuracy_masked`, `_randomized` and `_kept`, over
+    the targets that show [MASK], a random token and themselves. A kept token is
+    easy and a random one misleads, so that kept > masked > randomized.
+  """
+  masked = batch["masked"]
+  tokens = jnp.sum(batch["packs_BS"] > 0, dtype=jnp.int32).astype(jnp.float32)
+  metrics = {"mask_rate": (jnp.sum(masked.weights_BP), tokens)}
+  if by_kind:
+    each = token_objective(config)
+    right_BP = is_right(outputs[each.logits], masked.targets_BP)
+    for name, kind in _KINDS.items():
+      of_kind_BP = (masked.kind_BP == kind).astype(jnp.float32)
+      metrics[f"{each.name}_accuracy_{name}"] = (
+        jnp.sum(right_BP * of_kind_BP),
+        jnp.sum(of_kind_BP),
+      )
+  return metrics
+
+
 def make_model(
   model: ModelConfig, compute: ComputeConfig, config: ObjectiveConfig
 ) -> nn.Module:
@@ -280,7 +322,12 @@ def pretraining_task(
       deterministic=deterministic,
       rngs={"dropout": rng},
     )
-    return pretraining_losses(outputs, batch, config, vocabulary.log_unigram_V)
+    losses = pretraining_losses(
+      outputs, batch, config, vocabulary.log_unigram_V
+    )
+    return losses | masking_metrics(
+      outputs, batch, config, by_kind=deterministic
+    )
 
   return Task(
     losses=losses,

@@ -55,6 +55,10 @@ def test_a_run_leaves_everything_that_it_promises(finished, config):
     "nsp_loss",
     "nsp_accuracy",
     "unigram_entropy",
+    "mask_rate",
+    "mlm_accuracy_masked",
+    "mlm_accuracy_randomized",
+    "mlm_accuracy_kept",
   }
   written = [(line["split"], line["step"]) for line in lines(finished)]
   assert written == [

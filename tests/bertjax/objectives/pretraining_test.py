@@ -106,6 +106,33 @@ def test_unigram_entropy_is_of_the_same_targets(made):
   assert got["unigram_entropy"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_accuracies_by_kind_are_those_of_their_targets():
+  """And their weights add up to all targets; the rate is that of all tokens."""
+  batch = {name: jnp.asarray(each) for name, each in tiny.batch(0).items()}
+  prepared = tiny.task().prepare(batch)
+  masked = prepared["masked"]
+  targets_BP = np.asarray(masked.targets_BP)
+  draw = np.random.Generator(np.random.Philox(key=0))
+  logits = draw.normal(size=(*targets_BP.shape, tiny.TOKENS))
+  # Every other slot is predicted.
+  found = np.eye(tiny.TOKENS)[targets_BP]
+  found[:, ::2] = 0
+  logits = jnp.asarray(logits + 100 * found, jnp.float32)
+  got = pretraining.masking_metrics(
+    {"mlm_logits_BPV": logits}, prepared, NSP, by_kind=True
+  )
+  guess_BP = np.argmax(logits, axis=-1)
+  kinds = {"masked": 1, "randomized": 2, "kept": 3}
+  for name, kind in kinds.items():
+    at = np.asarray(masked.kind_BP) == kind
+    right, weight = map(float, got[f"mlm_accuracy_{name}"])
+    assert weight == at.sum() > 0
+    assert right == (guess_BP == targets_BP)[at].sum()
+  targets, tokens = map(float, got["mask_rate"])
+  assert targets == sum(float(got[f"mlm_accuracy_{name}"][1]) for name in kinds)
+  assert tokens == (tiny.batch(0)["packs_BS"] > 0).sum()
+
+
 @pytest.mark.parametrize(
   ("objective", "losses", "inactive"),
   [
