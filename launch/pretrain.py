@@ -25,7 +25,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from bertjax.checkpoints.bundle import check_target, write_bundle
+from bertjax.checkpoints.bundle import Details, check_target, write_bundle
 from bertjax.config import PretrainConfig, flatten_fields, from_mapping
 from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
@@ -35,8 +35,10 @@ from launch import cli, host_memory
 from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
+from launch.preflight import results
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.run import check_run, record_run
+from launch.preflight.settle import settle
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
 from launch.run.restoring import TOKENIZER
@@ -113,15 +115,16 @@ def run(
     write_bundle(
       target, state.params, spec.config.model, folder / TOKENIZER, details
     )
+    train = multihost.broadcast_from_first(
+      "metrics", lambda: writers.read(folder / writers.METRICS, "train")
+    )
+    _report(active, spec, details, train, policy)
     return PretrainResult(
       step=step,
       tokens=details.tokens,
       parameters=count_parameters(state.params),
       validation=details.evaluation,
-      train=multihost.broadcast_from_first(
-        "metrics",
-        lambda: [{}, *writers.read(folder / writers.METRICS, "train")][-1],
-      ),
+      train=[{}, *train][-1],
       tokens_per_second=active.progress.tokens_per_second,
       seconds=time.monotonic() - began,
       bundle=str(target),
@@ -157,6 +160,25 @@ def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
     if signals.requested():
       break
   return state
+
+
+def _report(
+  active: Run,
+  spec: RunSpec,
+  details: Details,
+  train: Sequence[Mapping[str, Any]],
+  policy: Policy,
+) -> None:
+  """Print what others reached; settle what is wrong with the results.
+
+  Raises:
+    ValueError: a finding that `policy` makes a failure. The bundle is written.
+  """
+  values = details.evaluation
+  for line in results.describe_results(spec.config, values, details.tokens):
+    active.progress.say(line)
+  found = results.judge_results(spec.config, values, train, policy)
+  multihost.broadcast_from_first("results", lambda: settle(found, policy))
 
 
 def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:

@@ -155,6 +155,21 @@ CHECKS: Mapping[str, Check] = {
   "device_memory": Check(
     "bytes that a step needs over the bytes of a device", warn=0.95, fail=1
   ),
+  # What a pre-training run came to.
+  "loss_at_unigram_entropy": Check(
+    "validation loss of masked tokens over the unigram entropy of the same",
+    0.98,
+    unit="ratio",
+  ),
+  "pair_accuracy_trivial": Check(
+    "accuracy on sentence pairs in the first tenth of a run", 0.9995
+  ),
+  "reached_mask_rate": Check(
+    "masked tokens over those that the mask rate asks for",
+    0.8,
+    worse="below",
+    unit="ratio",
+  ),
   "disk_space": Check(
     "bytes of the checkpoints that are kept over the free bytes of the disk",
     warn=0.8,

@@ -121,7 +121,7 @@ def test_accuracies_by_kind_are_those_of_their_targets():
   got = pretraining.masking_metrics(
     {"mlm_logits_BPV": logits}, prepared, NSP, by_kind=True
   )
-  guess_BP = np.argmax(logits, axis=-1)
+  guess_BP = np.argmax(np.asarray(logits), axis=-1)
   kinds = {"masked": 1, "randomized": 2, "kept": 3}
   for name, kind in kinds.items():
     at = np.asarray(masked.kind_BP) == kind

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Each warning about the results of a run, and runs that have none."""
+
+import pytest
+
+from bertjax.config import PretrainConfig
+from launch.preflight import results
+from launch.preflight.policy import DEFAULT
+from tests.testing.configs import replaced
+
+CONFIG = replaced(PretrainConfig(steps=5_000), {"optimizer.warmup_steps": 500})
+NORMAL = {"mlm_loss": 4.9, "unigram_entropy": 6.5}
+TRAIN = [
+  {"step": step, "nsp_accuracy": accuracy, "mask_rate": 0.15}
+  for step, accuracy in ((10, 0.5), (500, 0.6), (5_000, 0.9))
+]
+
+
+def levels(config=CONFIG, validation=NORMAL, train=TRAIN):
+  found = results.judge_results(config, validation, train, DEFAULT)
+  return {each.name: each.level for each in found}
+
+
+def test_a_normal_run_has_no_warning():
+  assert levels() == {
+    "loss_at_unigram_entropy": "pass",
+    "pair_accuracy_trivial": "pass",
+    "reached_mask_rate": "pass",
+  }
+
+
+@pytest.mark.parametrize("loss", [6.5, 6.42, 8.0])
+def test_a_loss_that_stays_at_the_unigram_entropy_warns(loss):
+  stuck = {**NORMAL, "mlm_loss": loss}
+  assert levels(validation=stuck)["loss_at_unigram_entropy"] == "warn"
+  # Before the warm-up is well over, every run is there.
+  young = replaced(CONFIG, {"steps": 1_499})
+  assert "loss_at_unigram_entropy" not in levels(young, stuck)
+
+
+def test_without_a_validation_split_no_loss_is_judged():
+  assert "loss_at_unigram_entropy" not in levels(validation={})
+
+
+def test_pairs_that_are_told_apart_from_the_start_warn():
+  known = [{**line, "nsp_accuracy": 1.0} for line in TRAIN]
+  assert levels(train=known)["pair_accuracy_trivial"] == "warn"
+  # Learned in the course of the run, they are no surprise.
+  learned = [*TRAIN[:2], *known[2:]]
+  assert levels(train=learned)["pair_accuracy_trivial"] == "pass"
+  # Nor where the run goes on from a bundle, or predicts no pairs.
+  resumed = replaced(CONFIG, {"init_from": "bundle"})
+  assert "pair_accuracy_trivial" not in levels(resumed, train=known)
+  off = replaced(CONFIG, {"objective.next_sentence": "off"})
+  assert "pair_accuracy_trivial" not in levels(off, train=known)
+
+
+def test_a_mask_rate_that_is_not_reached_warns():
+  few = [{**line, "mask_rate": 0.1} for line in TRAIN]
+  assert levels(train=few)["reached_mask_rate"] == "warn"
+
+
+def test_the_results_of_others_are_shown_beside_a_run():
+  lines = list(results.describe_results(CONFIG, NORMAL, 10**9))
+  assert "4.900 nats, 1.60 nats below the unigram entropy" in lines[0]
+  assert not list(results.describe_results(CONFIG, {}, 10**9))
