@@ -94,7 +94,8 @@ class ComputeConfig:
   # The dtype of activations and matrix products.
   dtype: Literal["float32", "bfloat16"] = "float32"
   # The attention kernel; splash runs on TPUs, cudnn on GPUs. "auto" takes the
-  # fastest that the platform has and the model's shape and dropout allow.
+  # fastest that has been tried on the platform and that the model's shape and
+  # dropout allow: splash or xla. cudnn has not been tried on a GPU.
   attention: Literal["auto", "xla", "splash", "cudnn"] = "auto"
   # The activations that the backward pass recomputes instead of keeping: none;
   # attention weights; all but the outputs of dense layers (dots); all (full).

@@ -6,6 +6,7 @@ This module imports no JAX, so that a mistake about chips is reported without
 waiting for the import.
 """
 
+import re
 from collections.abc import Mapping
 
 # Dense bf16 peaks from the vendors' data sheets, FLOP/s a chip, by the start
@@ -27,6 +28,10 @@ PEAKS: Mapping[str, float] = {
   "NVIDIA A100": 312e12,
   "Tesla V100": 125e12,
 }
+# Slower cards whose names begin like those of faster ones, and whose own peak
+# is told differently by different sources: a run on one has no MFU. GH200, B200
+# and L4 are not here either, for want of a figure for dense products.
+_UNKNOWN = ("NVIDIA H100 NVL", "NVIDIA H200 NVL")
 # Chips of which each core is a JAX device.
 _DEVICES_PER_CHIP: Mapping[str, int] = {"TPU v2": 2, "TPU v3": 2, "TPU7x": 2}
 
@@ -45,7 +50,10 @@ def devices_per_chip(device_kind: str) -> int:
 
 def peak_flops(device_kind: str) -> float | None:
   """Return the dense bf16 FLOP/s of one JAX device; None if unknown."""
+  if device_kind.startswith(_UNKNOWN):
+    return None
   for name in sorted(PEAKS, key=len, reverse=True):
-    if device_kind.startswith(name):
+    # Whole words: an A100X is no A100.
+    if re.match(rf"{re.escape(name)}\b", device_kind):
       return PEAKS[name] / devices_per_chip(device_kind)
   return None

@@ -17,9 +17,16 @@ _LOG = logging.getLogger(__name__)
 # Where each kernel runs; "xla" runs anywhere.
 _PLATFORMS = {"splash": "tpu", "cudnn": "gpu"}
 assert {"auto", "xla", *_PLATFORMS} == set(choices(ComputeConfig, "attention"))
-_PLATFORM_NAMES = {"tpu": "TPUs from v4 on", "gpu": "NVIDIA's GPUs"}
+_PLATFORM_NAMES = {
+  "tpu": "TPUs from v4 on",
+  "gpu": "NVIDIA's GPUs from Ampere on",
+}
+# Kernels that no one has run on their platform: "auto" does not take them.
+_UNTRIED = ("cudnn",)
 # Values of JAX's `device_kind`; splash does not compile for them.
 _OLD_TPUS = ("TPU v2", "TPU v3")
+# The compute capability of Ampere: cuDNN's fused attention needs it.
+_AMPERE = 8
 # Below this, "auto" leaves attention to the compiler. At 128 positions it is
 # 2 % of a step's FLOPs, its scores are a quarter as many for each position as
 # at 512, and a kernel would spend its time on starting one small tile for
@@ -95,13 +102,16 @@ def platform_of(device: Any) -> str:
   """Return the platform of a JAX device, by JAX's name.
 
   A device that lacks the kernels of its platform gets another name: a GPU that
-  is not NVIDIA's is "rocm", a TPU before v4 has the name of its kind.
+  is not NVIDIA's is "rocm", a GPU before Ampere and a TPU before v4 have the
+  name of their kind.
   """
   client = getattr(device, "client", None)
   if "rocm" in getattr(client, "platform_version", ""):
     return "rocm"
   kind = str(getattr(device, "device_kind", ""))
-  return kind if kind in _OLD_TPUS else device.platform
+  capability = str(getattr(device, "compute_capability", "") or _AMPERE)
+  old = float(capability.partition(".")[0]) < _AMPERE
+  return kind if old or kind in _OLD_TPUS else device.platform
 
 
 def _choose(
@@ -115,6 +125,12 @@ def _choose(
   if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
     return "xla", ""
   obstacle = _obstacle(fast[0], compute, model, seq_length, names)
+  if fast[0] in _UNTRIED:
+    return "xla", "" if obstacle else (
+      f"attention is left to the compiler (xla): {fast[0]}, which may be "
+      "faster, has not been tried on a GPU; --config.compute.attention="
+      f"{fast[0]} takes it"
+    )
   if obstacle:
     return "xla", (
       f"attention is left to the compiler (xla): {fast[0]}, which is faster, "
@@ -139,7 +155,7 @@ def _obstacle(
     )
   if name == "splash":
     return _splash_obstacle(seq_length, names)
-  return _cudnn_obstacle(compute, model)
+  return _cudnn_obstacle(compute, model, seq_length, names)
 
 
 def _splash_obstacle(seq_length: int, names: FieldNames) -> str:
@@ -152,7 +168,9 @@ def _splash_obstacle(seq_length: int, names: FieldNames) -> str:
   )
 
 
-def _cudnn_obstacle(compute: ComputeConfig, model: ModelConfig) -> str:
+def _cudnn_obstacle(
+  compute: ComputeConfig, model: ModelConfig, seq_length: int, names: FieldNames
+) -> str:
   if compute.dtype not in _CUDNN_DTYPES:
     return (
       f"does not compute in compute.dtype={compute.dtype}; set "
@@ -164,6 +182,12 @@ def _cudnn_obstacle(compute: ComputeConfig, model: ModelConfig) -> str:
       f"has heads of {step} to {largest} in steps of {step}, and model."
       f"hidden_size / model.num_heads = {model.head_size}; give "
       "another model.num_heads"
+    )
+  if seq_length % 2:
+    # jax 0.10.2, cudnn/fused_attention_stablehlo.py: a mask in training.
+    return (
+      "works on an even number of positions, and "
+      f"{names.seq_length}={seq_length}; give {seq_length + 1}"
     )
   return ""
 

@@ -30,8 +30,7 @@ def choose(platform, length=512, model=NO_DROPOUT, **compute):
     ("tpu", 128, "xla"),
     ("tpu", 384, "xla"),
     ("TPU v3", 512, "xla"),
-    ("gpu", 512, "cudnn"),
-    ("gpu", 128, "cudnn"),
+    ("Tesla V100-SXM2-16GB", 512, "xla"),
     ("rocm", 512, "xla"),
     ("cpu", 512, "xla"),
   ],
@@ -52,9 +51,7 @@ def test_xla_is_left_alone_whatever_is_asked(platform):
   ("platform", "length", "changes", "fix"),
   [
     ("tpu", 512, {}, "--config.model.attention_dropout_rate=0"),
-    ("gpu", 512, {}, "--config.model.attention_dropout_rate=0"),
     ("tpu", 600, {"attention_dropout_rate": 0.0}, "data.seq_length=600"),
-    ("gpu", 512, {"attention_dropout_rate": 0.0, "num_heads": 4}, "num_heads"),
   ],
 )
 def test_auto_falls_back_and_says_what_to_set(platform, length, changes, fix):
@@ -63,6 +60,19 @@ def test_auto_falls_back_and_says_what_to_set(platform, length, changes, fix):
   assert name == "xla"
   assert fix in reason
   assert "\n" not in reason
+
+
+def test_auto_leaves_a_kernel_that_was_never_run_to_be_asked_for():
+  for length in (128, 512):
+    name, reason = choose("gpu", length)
+    assert name == "xla"
+    assert "cudnn" in reason
+    assert "--config.compute.attention=cudnn" in reason
+    # Where it could not run, there is nothing to ask for.
+    assert choose("gpu", length, SIZES["base"]) == ("xla", "")
+  heads = dataclasses.replace(NO_DROPOUT, num_heads=4)
+  with pytest.raises(ValueError, match="num_heads"):
+    choose("gpu", 512, heads, attention="cudnn")
 
 
 def test_auto_says_nothing_of_what_would_be_no_faster():
@@ -75,10 +85,18 @@ def test_auto_says_nothing_of_what_would_be_no_faster():
   [
     ("splash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
     ("splash", "TPU v3", 512, {}, "v4 on only, and this is TPU v3; give auto"),
-    ("cudnn", "tpu", 512, {}, "NVIDIA's GPUs only, and this is tpu; give auto"),
+    (
+      "cudnn",
+      "tpu",
+      512,
+      {},
+      "from Ampere on only, and this is tpu; give auto",
+    ),
     ("splash", "tpu", 64, {}, "data.seq_length=64; give 128"),
     ("splash", "tpu", 500, {}, "data.seq_length=500; give 512"),
     ("cudnn", "gpu", 512, {"dtype": "float32"}, "compute.dtype=bfloat16"),
+    ("cudnn", "gpu", 129, {}, "data.seq_length=129; give 130"),
+    ("cudnn", "Tesla V100", 512, {}, "from Ampere on only, and this is Tesla"),
   ],
 )
 def test_a_named_kernel_that_cannot_is_refused_with_the_fix(
@@ -103,10 +121,10 @@ def test_a_named_kernel_is_taken_where_auto_would_not():
   assert choose("tpu", 128, attention="splash") == ("splash", "")
 
 
-def device(platform, kind="", version=""):
+def device(platform, kind="", version="", **more):
   client = types.SimpleNamespace(platform_version=version)
   return types.SimpleNamespace(
-    platform=platform, device_kind=kind, client=client
+    platform=platform, device_kind=kind, client=client, **more
   )
 
 
@@ -116,6 +134,9 @@ def device(platform, kind="", version=""):
     (device("tpu", "TPU v5 lite"), "tpu"),
     (device("tpu", "TPU v3"), "TPU v3"),
     (device("gpu", "NVIDIA H100", "cuda 12090"), "gpu"),
+    (device("gpu", "NVIDIA A100", "cuda", compute_capability="8.0"), "gpu"),
+    (device("gpu", "NVIDIA B200", "cuda", compute_capability="10.0"), "gpu"),
+    (device("gpu", "Tesla T4", "cuda", compute_capability="7.5"), "Tesla T4"),
     (device("gpu", "AMD Instinct MI300X", "rocm 60300"), "rocm"),
     (types.SimpleNamespace(platform="cpu"), "cpu"),
   ],
