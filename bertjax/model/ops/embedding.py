@@ -37,15 +37,18 @@ embed_lookup.defvjp(_embed_lookup_forward, _embed_lookup_backward)
 def embed_one_hot(table_VD: Array, ids: Array) -> Array:
   """Return `table_VD[ids]` of a table of few rows, exactly.
 
+  An id beyond the table gives nan, as a lookup does.
+
   A product with one-hot rows, as in google-research/bert, modeling.py. The
   gradient of a lookup would scatter a whole batch into two rows, one position
   after another. Both directions are in float32, because XLA on CPU does not
   say in which precision it sums bfloat16.
   """
   one_hot = jax.nn.one_hot(ids, table_VD.shape[0], dtype=jnp.float32)
+  inside = (ids >= 0) & (ids < table_VD.shape[0])
   rows = jnp.einsum(
     "...V,VD->...D",
-    one_hot,
+    jnp.where(inside[..., None], one_hot, jnp.nan),
     table_VD.astype(jnp.float32),
     precision=jax.lax.Precision.HIGHEST,
   )

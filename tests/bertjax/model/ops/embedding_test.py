@@ -32,3 +32,10 @@ def test_rows_are_exact_and_gradients_are_summed_in_float32(find, dtype):
     want_VD,
     rtol=max(2e-6, float(jnp.finfo(dtype).eps)),
   )
+
+
+@pytest.mark.parametrize("find", [embed_lookup, embed_one_hot])
+def test_an_id_beyond_the_table_is_not_passed_over(find):
+  found = np.asarray(find(jnp.asarray(TABLE_VD), jnp.array([[0, 3, 2]])))
+  assert np.isnan(found[0, 1]).all()
+  np.testing.assert_array_equal(found[0, [0, 2]], TABLE_VD[[0, 2]])
