@@ -7,9 +7,12 @@
     python -m launch.predict --task=classify --bundle=WORKDIR/model \
       --text="Where is my card?"
 
---text may be given several times.
+--text may be given several times; --table=FILE reads the column "text" of a
+table.
 """
 
+import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +27,15 @@ from bertjax.finetune.scores import Guess, guesses, probabilities
 from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.features import encode_texts
+from data_pipelines.tasks.table_files import SUFFIXES, Columns
+from data_pipelines.tasks.tables import Rules, Table, read_table
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli, tasks
+from launch.preflight import policy as policies
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import judge_texts
 
 FILL_MASK = "fill_mask"
 VERBS = {task.verb: task for task in tasks.TASKS.values()}
@@ -75,19 +84,29 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
 
 
 def answer(
-  bundle: str, texts: Sequence[str], *, verb: str | None = None, top_k: int = 3
+  bundle: str,
+  texts: Sequence[str],
+  pairs: Sequence[str] | None = None,
+  *,
+  verb: str | None = None,
+  top_k: int = 3,
+  policy: Policy = DEFAULT,
 ) -> list[list[Answer]]:
   """Return the likeliest answers of a fine-tuned model to every text.
+
+  Warns of texts that are cut, and of unknown tokens.
 
   Args:
     bundle: folder of the fine-tuned model.
     texts: texts to read.
+    pairs: the second text of each, for a model that reads pairs.
     verb: verb that the model's task must have; None allows any.
     top_k: largest number of answers for each text.
+    policy: limits of the checks.
 
   Raises:
     ValueError: `bundle` is not a fine-tuned model, has another verb, or reads
-      pairs of texts.
+      pairs where single texts are given, or the other way around.
   """
   _check_count("top_k", top_k)
   finetuned = load_finetuned(bundle, tasks.TASKS)
@@ -96,13 +115,10 @@ def answer(
     raise ValueError(
       f"{bundle} cannot {verb}; give --task={finetuned.task.verb}"
     )
-  if head.pair:
-    raise ValueError(
-      f"{bundle} reads pairs of texts, and --text gives single ones; give a "
-      "model that was fine-tuned on single texts"
-    )
+  _check_pairs(bundle, head.pair, pairs is not None)
   tokenizer = tokenizers.load(finetuned.tokenizer_path)
-  features = encode_texts(tokenizer, texts, None, head.seq_length).features
+  encoded = encode_texts(tokenizer, texts, pairs, head.seq_length)
+  settle(judge_texts(encoded, len(texts), head.seq_length, policy), policy)
   outputs_of = jax.jit(
     lambda params, rows: finetuned.model.apply(
       {"params": params}, rows, deterministic=True
@@ -112,7 +128,7 @@ def answer(
   for start in range(0, len(texts), _BATCH_SIZE):
     rows = {
       name: array[start : start + _BATCH_SIZE]
-      for name, array in features.items()
+      for name, array in encoded.features.items()
     }
     outputs = jax.device_get(outputs_of(finetuned.params, rows))
     answers += [
@@ -124,7 +140,13 @@ def answer(
   return answers
 
 
-def run(task: str, bundle: str, texts: Sequence[str], top_k: int) -> None:
+def run(
+  task: str,
+  bundle: str,
+  texts: Sequence[str],
+  top_k: int,
+  policy: Policy = DEFAULT,
+) -> None:
   """Print the answers to texts.
 
   Raises:
@@ -134,13 +156,45 @@ def run(task: str, bundle: str, texts: Sequence[str], top_k: int) -> None:
     raise ValueError("--text is not given; give the text to read")
   if task != FILL_MASK:
     columns = VERBS[task].answer_columns
-    found = answer(bundle, texts, verb=task, top_k=top_k)
+    found = answer(bundle, texts, verb=task, top_k=top_k, policy=policy)
     for text, answers in zip(texts, found, strict=True):
       _show(text, columns, answers)
     return
   for text in texts:
     for number, answers in enumerate(fill_mask(bundle, text, top_k=top_k), 1):
       _show(text, (f"{MASK} {number}", "probability"), answers)
+
+
+def run_table(
+  task: str, bundle: str, table: Table, top_k: int, policy: Policy = DEFAULT
+) -> None:
+  """Print the answers to the rows of a table, each as a line of JSON.
+
+  Raises:
+    ValueError: the task reads no table, or an argument cannot be used.
+  """
+  if task == FILL_MASK:
+    raise ValueError(f"--task={task} reads no table; give --text")
+  for line in table.skipped:
+    logging.warning("%s; the row is left out", line)
+  found = answer(
+    bundle, table.texts, table.pairs, verb=task, top_k=top_k, policy=policy
+  )
+  for line, text, answers in zip(table.lines, table.texts, found, strict=True):
+    shown = {"line": line, "text": text, "answers": answers}
+    print(json.dumps(shown, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _check_pairs(bundle: str, reads_pairs: bool, given: bool) -> None:
+  if reads_pairs and not given:
+    raise ValueError(
+      f"{bundle} reads pairs of texts; give them as a --table with a "
+      "--text_pair_column"
+    )
+  if given and not reads_pairs:
+    raise ValueError(
+      f"{bundle} reads single texts; leave --text_pair_column out"
+    )
 
 
 def _check_count(name: str, value: int) -> None:
@@ -200,13 +254,56 @@ def define_flags() -> None:
     [],
     f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
   )
+  flags.DEFINE_string(
+    "table",
+    "",
+    f"File of texts ({SUFFIXES}) instead of --text; labels are not read, and "
+    "answers are lines of JSON.",
+  )
+  flags.DEFINE_string("text_column", "text", "Column of the texts of --table.")
+  flags.DEFINE_string(
+    "text_pair_column", "", "Column of the second texts of --table."
+  )
+  flags.DEFINE_bool(
+    "skip_bad_rows", False, "Leave out and name rows that cannot be used."
+  )
   flags.DEFINE_integer("top_k", 5, "Largest number of answers to show.")
+  policies.define_flags()
+
+
+def _read_table(values: flags.FlagValues) -> Table | None:
+  """Return the table of the flags; None if they name none.
+
+  Raises:
+    ValueError: flags that exclude each other, or a table that cannot be read.
+  """
+  if not values.table:
+    for name in ("text_column", "text_pair_column", "skip_bad_rows"):
+      if values[name].present:
+        raise ValueError(f"--{name} is read only with --table; give that, too")
+    return None
+  if values.text:
+    raise ValueError("--text and --table are both given; give one of them")
+  return read_table(
+    values.table,
+    Columns(values.text_column, "", values.text_pair_column),
+    Rules(
+      skip_bad_rows=values.skip_bad_rows,
+      needs_labels=False,
+      flag="--skip_bad_rows",
+    ),
+  )
 
 
 def main(_: Sequence[str]) -> None:
   """Print the answers to the texts of the flags."""
   values = flags.FLAGS
-  run(values.task, values.bundle, values.text, values.top_k)
+  policy = policies.from_flags()
+  table = _read_table(values)
+  if table is None:
+    run(values.task, values.bundle, values.text, values.top_k, policy)
+  else:
+    run_table(values.task, values.bundle, table, values.top_k, policy)
 
 
 if __name__ == "__main__":

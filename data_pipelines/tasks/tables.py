@@ -25,11 +25,13 @@ class Rules:
       or is an error.
     needs_labels: whether every row needs a label. Otherwise all of them may
       lack one.
+    flag: how the user asks for `skip_bad_rows`, for messages.
   """
 
   unlabeled: str = "-1"
   skip_bad_rows: bool = False
   needs_labels: bool = True
+  flag: str = "--config.task.skip_bad_rows"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read_table(
     bad += _unlabeled(examples, columns, none)
     examples = [e for e in examples if e.label not in none]
   bad.sort()
-  _check(path, bad, rules.skip_bad_rows, len(examples))
+  _check(path, bad, rules, len(examples))
   return Table(
     path,
     tuple(example.texts[0] for example in examples),
@@ -105,12 +107,12 @@ def read_table(
   )
 
 
-def _check(path: str, bad: list[BadRow], skip: bool, usable: int) -> None:
+def _check(path: str, bad: list[BadRow], rules: Rules, usable: int) -> None:
   first = f"{path}:{bad[0].line} {bad[0].wrong}" if bad else ""
-  if bad and not skip:
+  if bad and not rules.skip_bad_rows:
     more = f" ({len(bad) - 1:,} more rows are bad)" if len(bad) > 1 else ""
     raise ValueError(
-      f"{first}{more}; to leave out such rows, give --config.task.skip_bad_rows"
+      f"{first}{more}; to leave out such rows, give {rules.flag}"
     )
   if not usable:
     few = f" that can be used; {first}" if bad else ""

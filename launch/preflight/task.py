@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge the data of a fine-tuning task, before anything is compiled."""
 
-import dataclasses
 from collections.abc import Iterator
 
 from bertjax.finetune.results import ArmResult
+from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.figures import SplitFigures, TaskFigures
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.policy import Policy
@@ -38,16 +38,37 @@ def judge_task(
   ]
 
 
-def judge_cut(cut: int, texts: int, seq_length: int, policy: Policy) -> Finding:
-  """Judge how many texts lost tokens, because they are longer than a row."""
-  return judge(
-    "cut_texts",
-    cut / max(texts, 1),
-    f"{cut:,} of {texts:,} texts are longer than {seq_length} tokens and lose "
-    "their end",
-    "give a larger --config.seq_length, up to the positions of the encoder",
-    policy,
-  )
+def judge_texts(
+  encoded: EncodedTexts, texts: int, seq_length: int, policy: Policy
+) -> list[Finding]:
+  """Judge texts that a fine-tuned model is to read.
+
+  Args:
+    encoded: the texts as rows.
+    texts: number of texts.
+    seq_length: tokens of a row.
+    policy: limits and levels that the user set.
+  """
+  return [
+    judge(
+      "cut_texts",
+      encoded.cut / max(texts, 1),
+      _cut(encoded.cut, texts, seq_length),
+      "give shorter texts, or fine-tune with a larger --config.seq_length",
+      policy,
+    ),
+    # Answers to such texts are poor, but they are what was asked for.
+    at_most_warn(
+      judge(
+        "task_unknown_tokens",
+        encoded.unknown / max(encoded.tokens, 1),
+        f"{encoded.unknown:,} of {encoded.tokens:,} tokens are unknown to this "
+        "model",
+        "give text like that of training, or a model with another vocabulary",
+        policy,
+      )
+    ),
+  ]
 
 
 def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
@@ -198,8 +219,20 @@ def _judge_cut(
   figures: TaskFigures, seq_length: int, policy: Policy
 ) -> Iterator[Finding]:
   for name, split in figures.splits.items():
-    found = judge_cut(split.cut, split.examples, seq_length, policy)
-    yield dataclasses.replace(found, text=f"in {name}, {found.text}")
+    yield judge(
+      "cut_texts",
+      split.cut / max(split.examples, 1),
+      f"in {name}, {_cut(split.cut, split.examples, seq_length)}",
+      "give a larger --config.seq_length, up to the positions of the encoder",
+      policy,
+    )
+
+
+def _cut(cut: int, texts: int, seq_length: int) -> str:
+  return (
+    f"{cut:,} of {texts:,} texts are longer than {seq_length} tokens and lose "
+    "their end"
+  )
 
 
 def _judge_tokens(

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from bertjax.checkpoints.bundle import load_bundle
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.task import Head
+from data_pipelines.tasks.table_files import Columns
+from data_pipelines.tasks.tables import Rules, read_table
 from launch import predict
+from launch.preflight.policy import Policy
 from tests.testing import small
 
 MASKED = "the [MASK] by the [MASK]."
@@ -85,24 +89,44 @@ def test_a_text_that_cannot_be_filled_in_is_one_line(
   assert "\n" not in str(caught.value)
 
 
-@pytest.fixture(scope="module")
-def classifier_of_pairs(bundle, tmp_path_factory):
+def make_classifier(bundle, folder, *, pair):
   _, params = load_bundle(bundle)
-  folder = tmp_path_factory.mktemp("pairs") / "model"
-  head = Head("pairs", ("no", "yes"), "cls", 16, pair=True)
-  tokenizer = f"{bundle}/tokenizer"
+  generator = np.random.default_rng(0)
+  width = small.MODEL.hidden_size
+  head = {
+    "dense": {
+      "kernel": generator.normal(size=(width, 2)).astype(np.float32),
+      "bias": np.zeros(2, np.float32),
+    }
+  }
   save_finetuned(
     folder,
-    {"encoder": params["encoder"], "pooler": params["pooler"]},
+    {
+      "encoder": params["encoder"],
+      "pooler": params["pooler"],
+      "classifier": head,
+    },
     small.MODEL,
-    tokenizer,
-    head,
+    f"{bundle}/tokenizer",
+    Head("t", ("no", "yes"), "cls", 16, pair=pair),
   )
   return str(folder)
 
 
+@pytest.fixture(scope="module")
+def classifier(bundle, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("single") / "model"
+  return make_classifier(bundle, folder, pair=False)
+
+
+@pytest.fixture(scope="module")
+def classifier_of_pairs(bundle, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("pairs") / "model"
+  return make_classifier(bundle, folder, pair=True)
+
+
 def test_each_kind_of_bundle_is_asked_its_own_question(
-  bundle, classifier_of_pairs
+  bundle, classifier, classifier_of_pairs
 ):
   with pytest.raises(
     ValueError, match=r"not fine-tuned; give .* launch\.finetune"
@@ -112,8 +136,69 @@ def test_each_kind_of_bundle_is_asked_its_own_question(
     predict.fill_mask(classifier_of_pairs, MASKED)
   with pytest.raises(ValueError, match="reads pairs"):
     predict.answer(classifier_of_pairs, ["the cod"])
+  with pytest.raises(ValueError, match="reads single texts; leave --text_pair"):
+    predict.answer(classifier, ["the cod"], ["the oak"])
   with pytest.raises(ValueError, match=r"cannot tag; give --task=classify"):
     predict.answer(classifier_of_pairs, ["the cod"], verb="tag")
+
+
+def test_texts_that_are_cut_or_unknown_are_told(classifier, caplog):
+  predict.answer(classifier, ["the cod"])
+  assert not caplog.records
+  predict.answer(classifier, ["the cod " * 9, "the cod", "the zebra"])
+  cut, unknown = (record.message for record in caplog.records)
+  assert cut.startswith("1 of 3 texts are longer than 16 tokens and lose")
+  assert unknown.startswith("1 of 22 tokens are unknown to this model")
+  strict = Policy(strict=frozenset(["cut_texts"]))
+  with pytest.raises(ValueError, match="longer than 16"):
+    predict.answer(classifier, ["the cod " * 9], policy=strict)
+
+
+@pytest.mark.parametrize("label", ["-1", "", "whatever"])
+def test_rows_without_a_label_are_predicted(
+  classifier, tmp_path, capsys, label
+):
+  path = tmp_path / "unlabeled.csv"
+  path.write_text(f"text,label\nthe cod,{label}\nthe oak,{label}\n")
+  table = read_table(str(path), Columns(label=""), Rules(needs_labels=False))
+  predict.run_table("classify", classifier, table, 1)
+  lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+  assert [(each["line"], each["text"]) for each in lines] == [
+    (2, "the cod"),
+    (3, "the oak"),
+  ]
+  found = predict.answer(classifier, ["the cod", "the oak"], top_k=1)
+  for each, answers in zip(lines, found, strict=True):
+    assert each["answers"] == [list(answer) for answer in answers]
+
+
+def test_pairs_are_read_from_a_table(classifier_of_pairs, tmp_path):
+  path = tmp_path / "pairs.tsv"
+  path.write_text("a\tb\nthe cod\tthe oak\n\tthe elm\n")
+  done = command(
+    *("--task=classify", f"--bundle={classifier_of_pairs}", f"--table={path}"),
+    *("--text_column=a", "--text_pair_column=b", "--skip_bad_rows"),
+  )
+  assert done.returncode == 0, done.stderr
+  (line,) = done.stdout.splitlines()
+  assert json.loads(line)["line"] == 2
+  assert "pairs.tsv:3 has no text in the column 'a'" in done.stderr
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["--text=a", "--table=b.csv"], "both given"),
+    (["--text=a", "--skip_bad_rows"], "--skip_bad_rows is read only with"),
+    (["--table=nowhere.csv"], "'nowhere.csv' is not a file"),
+  ],
+)
+def test_flags_of_a_table_are_checked(classifier, arguments, words):
+  done = command("--task=classify", f"--bundle={classifier}", *arguments)
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ")
+  assert words in line
 
 
 def command(*arguments):
