@@ -11,12 +11,14 @@ import contextlib
 import dataclasses
 import functools
 import heapq
+import json
 import os
 import pathlib
 import shutil
 import time
 from collections.abc import Iterator
 
+from bertjax.files import write_json
 from data_pipelines.corpora import documents
 from data_pipelines.prepare.encode_pass import (
   EncodePass,
@@ -36,9 +38,14 @@ from data_pipelines.store.manifest import (
 )
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary, summarize
-from data_pipelines.tokenizers import tokenizers, vocabulary_extension
+from data_pipelines.tokenizers import (
+  letters,
+  tokenizers,
+  vocabulary_extension,
+)
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
+_LETTERS = "letters.json"  # what the tokenizer does to the letters
 _HELD_CHARACTERS = 32  # memory of a sampled document beside its text
 
 
@@ -130,6 +137,8 @@ def _write(
   source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
   if passed_over := plan.passed_over:
     source["passed_over"] = passed_over
+  if (work.path / _LETTERS).is_file():
+    source["letters"] = json.loads((work.path / _LETTERS).read_text("utf-8"))
   store = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
   entry = TokenizerEntry(
@@ -182,11 +191,21 @@ def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
     extension.save(folder)
     tokenizer = extension.tokenizer
   else:
+    texts = _beginning(plan, progress)
     tokenizer.save(folder)
     vocabulary_extension.keep_record(options.tokenizer, folder)
+  measured = letters.measure_letters(tokenizer, texts)
+  write_json(work.path / _LETTERS, dataclasses.asdict(measured))
   # A rerun from here on uses this tokenizer.
   work.save()
   return tokenizer
+
+
+def _beginning(plan: Plan, progress: Progress) -> Iterator[str]:
+  """Yield the documents at the beginning of the corpus."""
+  progress("read for the tokenizer", None, 0)
+  for document in plan.parts[CORPUS]:
+    yield document.text
 
 
 def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:

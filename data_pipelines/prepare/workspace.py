@@ -5,6 +5,7 @@
 lock          held by the run that works here
 journal.json  the recipe, and the sizes up to which the spool is on disk
 tokenizer/    the tokenizer, as soon as it is known
+letters.json  what it does to the letters of the corpus
 spool/        encoded documents in buckets
 store/        the store, which is renamed to OUTPUT once it has a manifest
 """

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as Backend
 from bertjax.files import write_bytes
 from data_pipelines.tokenizers import word_counts
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.scripts import is_unspaced
 from data_pipelines.tokenizers.sentencepiece_backend import (
   PIECE_TYPES,
   PROTOS,
@@ -120,8 +121,11 @@ class SentencePiece(Tokenizer):
     )
 
   def continues(self, token: str) -> bool:
-    """Return whether a token continues the word before it."""
-    return not token.startswith(SPACE)
+    """Return whether a token continues the word before it.
+
+    In scripts without spaces between words, each token begins one.
+    """
+    return not token.startswith(SPACE) and not is_unspaced(token[:1] or SPACE)
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write spiece.model, tokenizer.json and tokenizer_config.json.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bertjax.batch import Vocabulary
+from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.special_tokens import is_unused
 
 
@@ -92,6 +93,20 @@ class Tokenizer(abc.ABC):
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""
     return id_ in self.special_ids.values()
+
+  def unspaced_share(self, token_counts: np.ndarray) -> float:
+    """Return the share of tokens in scripts without spaces between words.
+
+    Such text has no words that `continues` could tell, so that tokens a word
+    say little about the vocabulary.
+
+    Args:
+      token_counts: how often each id occurs: int [V].
+    """
+    unspaced_V = np.array(
+      [any(map(scripts.is_unspaced, token)) for token in self.tokens]
+    )
+    return float(token_counts[unspaced_V].sum() / max(token_counts.sum(), 1))
 
   def vocabulary(self, token_counts: np.ndarray | None = None) -> Vocabulary:
     """Return the tables over the vocabulary that a train step needs.

@@ -12,6 +12,7 @@ from data_pipelines.tokenizers import tokenizers
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.policy import Policy
 
+_UNSPACED = 0.5  # of tokens in scripts without spaces between words
 _TRAIN, _VALIDATION = "train", "validation"
 
 
@@ -28,6 +29,12 @@ class StoreFigures:
     documents: documents of all splits.
     validation_tokens: tokens of the validation split; None without a split.
     counts: counts of what preparing left out or found twice.
+    unspaced: share of the tokens in scripts without spaces between words.
+    asked: tokens that the vocabulary was to learn; 0 if it was given.
+    learned: tokens of the vocabulary.
+    unknown_letters: share of a sample's characters that are unknown.
+    unknown_commonest: the commonest of them.
+    lost_marks: share of a sample's letters that lose a mark they need.
   """
 
   tokens: int
@@ -38,11 +45,20 @@ class StoreFigures:
   documents: int
   validation_tokens: int | None
   counts: dict[str, int]
+  unspaced: float = 0.0
+  asked: int = 0
+  learned: int = 0
+  unknown_letters: float = 0.0
+  unknown_commonest: str = ""
+  lost_marks: float = 0.0
 
 
 def measure_store(store: Store) -> StoreFigures:
   """Read the figures of a store from its manifest and its token counts."""
-  vocabulary = tokenizers.load(store.tokenizer_path).vocabulary()
+  tokenizer = tokenizers.load(store.tokenizer_path)
+  vocabulary = tokenizer.vocabulary()
+  # Stores of earlier versions have no letters.
+  letters = store.manifest.source.get("letters", {})
   counts_V = store.token_counts()
   usage = count_tokens(counts_V, vocabulary)
   splits = store.manifest.splits
@@ -58,6 +74,12 @@ def measure_store(store: Store) -> StoreFigures:
     documents=sum(split.documents for split in splits.values()),
     validation_tokens=held_out.tokens if held_out else None,
     counts=store.manifest.counts,
+    unspaced=tokenizer.unspaced_share(counts_V),
+    asked=(store.manifest.recipe.get("tokenizer") or {}).get("size", 0),
+    learned=tokenizer.vocab_size,
+    unknown_letters=letters.get("unknown_share", 0.0),
+    unknown_commonest=letters.get("unknown_commonest", ""),
+    lost_marks=letters.get("lost_marks", 0.0),
   )
 
 
@@ -65,6 +87,7 @@ def judge_store(figures: StoreFigures, policy: Policy) -> list[Finding]:
   """Judge the figures of a store, whatever it is used for."""
   return [
     *_judge_vocabulary(figures, policy),
+    *_judge_letters(figures, policy),
     *_judge_copies(figures, policy),
     *_judge_validation(figures, policy),
   ]
@@ -93,7 +116,8 @@ def _judge_vocabulary(
   )
   yield judge(
     "fertility",
-    figures.fertility,
+    # Without spaces nothing tells how many words there are.
+    figures.fertility if figures.unspaced < _UNSPACED else 1.0,
     f"a word has {figures.fertility:.2f} tokens on average: the vocabulary is "
     "small, or comes from another domain or language",
     "learn a larger one with --vocab_size, or extend it with --extend_vocab=N",
@@ -105,6 +129,36 @@ def _judge_vocabulary(
     f"{figures.unused_vocabulary:.1%} of the tokens of the vocabulary never "
     "occur in the training text, so that their embeddings are not trained",
     "learn a smaller vocabulary with --vocab_size, or one from this text",
+    policy,
+  )
+
+
+def _judge_letters(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
+  if figures.asked:
+    yield judge(
+      "learned_vocabulary",
+      figures.learned / figures.asked,
+      f"{figures.asked:,} tokens were to be learned, and the text gave "
+      f"{figures.learned:,}",
+      f"prepare more text, or give --vocab_size={figures.learned}; text "
+      "without spaces between words gives more with --tokenizer=sentencepiece",
+      policy,
+    )
+  yield judge(
+    "unknown_letters",
+    figures.unknown_letters,
+    f"{figures.unknown_letters:.3%} of the characters are not in the "
+    f"vocabulary, the commonest of them {figures.unknown_commonest[:10]!r}; a "
+    "word with one of them is unknown as a whole",
+    "learn a vocabulary from this text, or a larger one with --vocab_size",
+    policy,
+  )
+  yield judge(
+    "lost_marks",
+    figures.lost_marks,
+    f"{figures.lost_marks:.2%} of the letters lose a vowel sign, a voicing "
+    "mark or a point with the accents, so that different words become equal",
+    "keep them with --nostrip_accents --normalization=nfc",
     policy,
   )
 

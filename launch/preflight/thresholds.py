@@ -56,6 +56,17 @@ CHECKS: Mapping[str, Check] = {
   "unused_vocabulary": Check(
     "tokens of the vocabulary that never occur in the training split", 0.25
   ),
+  "learned_vocabulary": Check(
+    "tokens of a learned vocabulary among those asked for", 0.5, worse="below"
+  ),
+  "unknown_letters": Check(
+    "characters of a sample that are not in the vocabulary", 0.001
+  ),
+  "lost_marks": Check(
+    "letters of a sample that lose a mark, other than Latin, Greek or "
+    "Cyrillic, because accents are removed",
+    0.001,
+  ),
   "maskable_tokens": Check(
     "tokens of the training split that masking may choose",
     warn=0.5,

@@ -17,6 +17,7 @@ from data_pipelines.rows.format_report import report_formats
 from data_pipelines.store.store import Store
 from data_pipelines.store.summary import Summary, name_count
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.vocabulary_extension import load_extension
 
 _LINE_SECONDS = 10.0  # between two lines of progress in a log
 
@@ -158,6 +159,12 @@ def _notes(summary: Summary, store: Store) -> Iterator[str]:
     f"{summary.unknown_rate:.4%} of the tokens unknown; "
     f"{summary.bytes_per_token:.2f} bytes per token on disk"
   )
+  if extension := load_extension(store.tokenizer_path):
+    yield (
+      f"{len(extension.parts):,} tokens added to the vocabulary: "
+      f"{extension.before.fertility:.3f} tokens a word before, "
+      f"{extension.after.fertility:.3f} after"
+    )
   if summary.tokens_encoded:
     yield (
       f"{summary.tokens_per_second:,.0f} tokens/s over {summary.seconds:.1f} s,"

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from data_pipelines.prepare import prepare
+from data_pipelines.prepare.options import make_plan
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,24 @@ from data_pipelines.prepare import prepare
     ({"tokenizer": "bpe"}, "tokenizer bpe does not exist"),
     ({"vocab_size": 7}, "vocab_size=7, but .* has 80 tokens"),
     ({"workers": -1}, "workers=-1"),
+    (
+      {"strip_accents": False},
+      "strip_accents=False, but .* has .*=True; leave",
+    ),
+    ({"normalization": "nfc"}, "normalization=nfc, but .* has .*=none; leave"),
+    ({"normalization": "nfd"}, "normalization='nfd'; give one of"),
+    (
+      {"tokenizer": "sentencepiece", "strip_accents": False},
+      "strip_accents=False with sentencepiece, which never removes",
+    ),
+    (
+      {"tokenizer": "sentencepiece_bpe", "normalization": "nfc"},
+      "normalization=nfc with sentencepiece_bpe, which has nfkc, or none",
+    ),
+    (
+      {"tokenizer": "sentencepiece", "normalization": "none"},
+      "normalization=none with sentencepiece, which has nfkc, or none with",
+    ),
   ],
 )
 def test_mistakes_in_the_options_are_told_at_once(
@@ -30,3 +49,22 @@ def test_mistakes_in_the_options_are_told_at_once(
   with pytest.raises(ValueError, match=message):
     prepare.prepare(dataclasses.replace(options, **change))
   assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+  ("given", "named"),
+  [
+    ({}, {}),
+    ({"strip_accents": True, "normalization": "none"}, {}),
+    ({"cased": True, "strip_accents": False}, {"cased": True}),
+    ({"strip_accents": False}, {"strip_accents": False}),
+    ({"normalization": "nfc"}, {"normalization": "nfc"}),
+  ],
+)
+def test_a_recipe_names_only_unusual_rules(given, named, options):
+  """So that stores of earlier versions are found to be the same."""
+  asked = dataclasses.replace(
+    options, tokenizer="wordpiece", vocab_size=90, **given
+  )
+  learn = {"learn": "wordpiece", "size": 90}
+  assert make_plan(asked).recipe["tokenizer"] == learn | named

@@ -327,3 +327,41 @@ def test_a_store_that_is_there_is_found_without_reading_the_corpus(
     file.write('{"text": "One more."}\n')
   with pytest.raises(ValueError, match="has a store with corpus"):
     prepare.prepare(options)
+
+
+@pytest.mark.parametrize(
+  ("given", "lost"), [({}, 1 / 3), ({"strip_accents": False}, 0.0)]
+)
+def test_letters_are_measured_and_rules_are_kept(
+  given, lost, options, tmp_path
+):
+  """A third of the letters are vowel signs, which BERT's rules remove."""
+  texts = [f"\u0915\u0941\u092e {word}" for word in ("कुम", "मकु")] * 9
+  asked = dataclasses.replace(
+    options,
+    corpus=write_jsonl(tmp_path / "hindi.jsonl", texts),
+    tokenizer="wordpiece",
+    vocab_size=90,
+    validation="0",
+    **given,
+  )
+  prepare.prepare(asked)
+  store = open_store(options.output)
+  letters = store.manifest.source["letters"]
+  assert letters["lost_marks"] == pytest.approx(lost)
+  assert letters["unknown"] == 0
+  assert letters["characters"] == sum(len(t) - 1 for t in texts)
+  tokenizer = tokenizers.load(options.output)
+  assert ("##\u0941" in tokenizer.tokens) == (not lost)
+  assert tokenizer.strip_accents == bool(lost)
+  assert store.manifest.tokenizer.sha256 == tokenizer.sha256
+
+
+def test_letters_that_a_given_tokenizer_lacks_are_measured(options, tmp_path):
+  text = "漢字 漢 " * 400
+  path = write_jsonl(tmp_path / "odd.jsonl", [text, *TEXTS])
+  prepare.prepare(dataclasses.replace(options, corpus=path))
+  letters = open_store(options.output).manifest.source["letters"]
+  assert letters["unknown_commonest"][:2] == "漢字"
+  assert letters["unknown"] == len(letters["unknown_commonest"])
+  assert letters["unknown_share"] >= 1200 / letters["characters"]

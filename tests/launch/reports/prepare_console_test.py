@@ -3,10 +3,17 @@
 """Progress of `launch.prepare`, on a terminal and in a log."""
 
 import io
+import json
 
 import rich.console
 
+from data_pipelines.prepare.options import Options
+from data_pipelines.tokenizers.special_tokens import SPECIALS
+from data_pipelines.tokenizers.vocabulary_extension import load_extension
+from data_pipelines.tokenizers.wordpiece import WordPiece
+from launch import prepare
 from launch.reports import prepare_console
+from launch.reports.page import format_number
 
 
 def test_bar_shows_every_stage_to_its_end():
@@ -19,3 +26,37 @@ def test_bar_shows_every_stage_to_its_end():
   assert "learn" in shown
   assert "encode" in shown
   assert "100%" in shown
+
+
+def test_tokens_a_word_before_and_after_an_extension_are_shown(
+  tmp_path, capsys
+):
+  """On the console and on both pages, from the record of the extension."""
+  letters = "abcdefghijklmnopqrstuvwxyz"
+  tokens = [*SPECIALS, *letters, *(f"##{letter}" for letter in letters), "."]
+  WordPiece(tokens).save(tmp_path / "given")
+  text = "".join(f"The thrombocyte number {'ab' * n}.\n" for n in range(1, 60))
+  (tmp_path / "text.txt").write_text(text)
+  prepare.run(
+    Options(
+      corpus=str(tmp_path / "text.txt"),
+      output=str(tmp_path / "store"),
+      documents="blank_line",
+      validation="0",
+      tokenizer=str(tmp_path / "given"),
+      extend_vocab=2,
+    )
+  )
+  record = load_extension(tmp_path / "store" / "tokenizer")
+  assert record.before.fertility > record.after.fertility > 1
+  before, after = record.before.fertility, record.after.fertility
+  assert (
+    f"2 tokens added to the vocabulary: {before:.3f} tokens a word before, "
+    f"{after:.3f} after\n"
+  ) in capsys.readouterr().out
+  shown = json.loads((tmp_path / "store" / "report.json").read_text())
+  assert shown["tokenizer"]["fertility_before"] == before
+  assert shown["tokenizer"]["fertility_after"] == after
+  page = (tmp_path / "store" / "report.html").read_text()
+  for figure in (before, after):
+    assert f"<td>{format_number(figure)}</td>" in page
