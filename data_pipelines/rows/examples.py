@@ -75,13 +75,24 @@ class BlockText:
 
 
 def read_text(split: Split, block: int) -> BlockText:
-  """Return the sentences of a block in the order of the store."""
-  (document, _, sentence, token), (document_end, _, sentence_end, _) = (
+  """Return the sentences of a block in the order of the store.
+
+  Raises:
+    ValueError: the parts of the index contradict each other.
+  """
+  (document, _, sentence, token), (document_end, _, sentence_end, token_end) = (
     split.blocks[block : block + 2].tolist()
   )
   length_N = (split.sentences[sentence:sentence_end] & LENGTH).astype(np.int64)
   starts = split.documents[document : document_end + 1] - sentence
   counts = np.diff(starts)
+  size = int(length_N.sum())
+  if size != token_end - token or [*starts[[0, -1]]] != [0, len(length_N)]:
+    raise ValueError(
+      f"block {block} of split {split.name!r} has {size} tokens in sentences, "
+      f"and {token_end - token} in its index: the store is damaged; prepare it "
+      "again"
+    )
   return BlockText(
     length_N=length_N,
     address_N1=token + np.concatenate(([0], np.cumsum(length_N))),

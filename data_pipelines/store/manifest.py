@@ -222,7 +222,7 @@ def read_manifest(folder: pathlib.Path) -> tuple[Manifest, str]:
 def check_sizes(folder: pathlib.Path, manifest: Manifest) -> None:
   """Raise a `ValueError` where a file is missing or has another size."""
   for entry in manifest.files:
-    if fault := _check_size(folder, entry):
+    if fault := find_size_fault(folder, entry):
       raise ValueError(
         f"{folder / entry.name} is {fault}; prepare the store again"
       )
@@ -239,13 +239,14 @@ def check_digests(folder: pathlib.Path, manifest: Manifest) -> None:
 
 def check_file(folder: pathlib.Path, entry: FileEntry) -> str | None:
   """Read one file of a store; return what is wrong with it, None if nothing."""
-  fault = _check_size(folder, entry)
+  fault = find_size_fault(folder, entry)
   if fault is None and files.sha256_of(folder / entry.name) != entry.sha256:
     return "damaged: its sha256 is not the manifest's"
   return fault
 
 
-def _check_size(folder: pathlib.Path, entry: FileEntry) -> str | None:
+def find_size_fault(folder: pathlib.Path, entry: FileEntry) -> str | None:
+  """Return what is wrong with the size of a file; None if nothing."""
   file = folder / entry.name
   size = file.stat().st_size if file.is_file() else None
   if size == entry.bytes:

@@ -19,13 +19,21 @@ from typing import Any
 import array_record.python.array_record_module as array_record_module
 import numpy as np
 
-from bertjax.files import first_line
-from data_pipelines.store.layout import LENGTH, MARKED, TOKENIZER, token_dtype
+from bertjax.files import first_line, sha256_of
+from data_pipelines.store.layout import (
+  LENGTH,
+  MANIFEST,
+  MARKED,
+  TOKENIZER,
+  token_dtype,
+)
 from data_pipelines.store.manifest import (
+  FileEntry,
   Manifest,
   SplitEntry,
   check_digests,
   check_sizes,
+  find_size_fault,
   read_manifest,
 )
 from data_pipelines.store.ranges import flatten_ranges
@@ -60,21 +68,22 @@ class Split:
   """
 
   def __init__(
-    self, folder: pathlib.Path, name: str, entry: SplitEntry, vocab_size: int
+    self,
+    folder: pathlib.Path,
+    name: str,
+    entry: SplitEntry,
+    vocab_size: int,
+    store_sha256: str,
   ) -> None:
     self.name = name
     self._folder = folder
     self._entry = entry
-    self._arguments = (folder, name, entry, vocab_size)
+    self._arguments = (folder, name, entry, vocab_size, store_sha256)
     # Plain views of the maps: indexing numpy's own memmap class is slower.
-    load = lambda part: np.asarray(
-      np.load(self._folder / self._entry.index[part].name, mmap_mode="r")
+    self.sentences, self.marks, self.documents, self.records, self.blocks = (
+      np.asarray(np.load(self._checked(entry.index[part]), mmap_mode="r"))
+      for part in ("sentences", "marks", "documents", "records", "blocks")
     )
-    self.sentences = load("sentences")
-    self.marks = load("marks")
-    self.documents = load("documents")
-    self.records = load("records")
-    self.blocks = load("blocks")
     self.num_documents = len(self.documents) - 1
     self.num_sentences = len(self.sentences)
     self.num_records = self.records.shape[1] - 1
@@ -92,13 +101,21 @@ class Split:
 
   def __reduce__(self) -> tuple[object, ...]:
     # A worker process opens the files anew.
-    return Split, self._arguments
+    return _reopen, self._arguments
+
+  def _checked(self, entry: FileEntry) -> pathlib.Path:
+    """Return the path of a file that still has its size."""
+    path = self._folder / entry.name
+    if fault := find_size_fault(self._folder, entry):
+      raise ValueError(_changed(path, fault))
+    return path
 
   def read_records(self, records: Iterable[int]) -> list[np.ndarray]:
     """Return the token ids of each record, in the order of `records`.
 
     Raises:
-      ValueError: a shard is damaged.
+      ValueError: a shard is damaged, or is not the one that the store had when
+        it was opened.
     """
     return [self._read(int(record)) for record in records]
 
@@ -112,6 +129,17 @@ class Split:
         f"{self._path(shard)} is damaged ({first_line(error)}); prepare the "
         "store again"
       ) from error
+    start, stop = self.records[1, record : record + 2].tolist()
+    found, wanted = len(data[0]), (stop - start) * self.dtype.itemsize
+    if found != wanted:
+      number = record - self._starts[shard]
+      raise ValueError(
+        _changed(
+          self._path(shard),
+          f"not what the index describes: record {number} has {found} bytes "
+          f"instead of {wanted}",
+        )
+      )
     return np.frombuffer(data[0], self.dtype)
 
   def _path(self, shard: int) -> pathlib.Path:
@@ -120,9 +148,8 @@ class Split:
   def _reader(self, shard: int) -> Any:
     reader = self._readers.get(shard)
     if reader is None:
-      reader = array_record_module.ArrayRecordReader(
-        str(self._path(shard)), _READ
-      )
+      path = self._checked(self._entry.shards[shard])
+      reader = array_record_module.ArrayRecordReader(str(path), _READ)
       self._readers[shard] = reader
       if len(self._readers) > self._max_open:
         self._readers.popitem(last=False)
@@ -143,6 +170,29 @@ class Split:
     return np.load(self._folder / self._entry.index["piece_counts"].name)
 
 
+def _reopen(
+  folder: pathlib.Path,
+  name: str,
+  entry: SplitEntry,
+  vocab_size: int,
+  store_sha256: str,
+) -> Split:
+  """Open a split in another process, from the same store."""
+  path = folder / MANIFEST
+  found = sha256_of(path) if path.is_file() else ""
+  if found != store_sha256:
+    state = f"of store {found[:12]}" if found else "missing"
+    raise ValueError(_changed(path, f"{state}, not of {store_sha256[:12]}"))
+  return Split(folder, name, entry, vocab_size, store_sha256)
+
+
+def _changed(path: pathlib.Path, fault: str) -> str:
+  return (
+    f"{path} is {fault}: the store was replaced or damaged while it was in "
+    "use; put back the store that the run began with, or prepare it again"
+  )
+
+
 class Store:
   """A prepared corpus.
 
@@ -161,7 +211,7 @@ class Store:
     self.manifest = manifest
     self.sha256 = sha256
     self.splits = {
-      name: Split(path, name, entry, self.vocab_size)
+      name: Split(path, name, entry, self.vocab_size, sha256)
       for name, entry in manifest.splits.items()
     }
 

@@ -140,6 +140,65 @@ def test_a_flipped_byte_is_found_when_it_is_read(copied):
   assert "\n" not in str(raised.value)
 
 
+@pytest.fixture
+def replaced(copied, limits):
+  """An open store, whose files are those of another since."""
+  opened = open_store(copied).split("train")
+  expected = [tokens.copy() for tokens in opened.read_records([0, 1])]
+  shutil.rmtree(copied)
+  other = [lengths + 1 for lengths in synthetic.draw_documents(60, seed=9)]
+  synthetic.make_store(copied, {"train": other}, **limits)
+  return opened, expected
+
+
+def test_tokens_are_never_those_of_a_store_that_took_the_place(replaced):
+  opened, expected = replaced
+  raised = 0
+  shards = opened._starts
+  for record in range(opened.num_records):
+    if record < shards[1]:  # of the shard that is open already
+      tokens = opened.read_records([record])[0]
+      if record < 2:
+        np.testing.assert_array_equal(tokens, expected[record])
+      continue
+    # Where records of both stores are equally long nobody can tell.
+    error = error_of(opened, record)
+    if error:
+      assert "the store was replaced or damaged while it was in use" in error
+      assert "\n" not in error
+      raised += 1
+  assert raised > 0.9 * (opened.num_records - shards[1])
+
+
+def error_of(split, record):
+  """What reading a record says; "" if it says nothing."""
+  try:
+    split.read_records([record])
+  except ValueError as error:
+    return str(error)
+  return ""
+
+
+def test_a_shard_of_another_size_is_refused_when_it_is_opened(copied):
+  opened = open_store(copied).split("train")
+  shard = sorted(copied.glob("train-*.array_record"))[-1]
+  shard.write_bytes(shard.read_bytes() * 2)
+  with pytest.raises(
+    ValueError, match=f"{shard.name} is .* bytes long; .*repl"
+  ):
+    opened.read_records([opened.num_records - 1])
+
+
+def test_another_process_does_not_open_another_store(replaced, copied):
+  opened, _ = replaced
+  message = r"manifest\.json is of store .*, not of .*: the store was replaced"
+  with pytest.raises(ValueError, match=message):
+    pickle.loads(pickle.dumps(opened))
+  shutil.rmtree(copied)
+  with pytest.raises(ValueError, match="is missing, not of"):
+    pickle.loads(pickle.dumps(opened))
+
+
 def test_no_flipped_bit_of_a_shard_passes_unseen(copied):
   """A read raises and names the shard, or the bit was in no record."""
   shard = sorted(copied.glob("train-*.array_record"))[1]
