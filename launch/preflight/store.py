@@ -102,8 +102,9 @@ def _judge_vocabulary(
     figures.unknown_tokens,
     f"{share} of the training tokens are unknown: the vocabulary lacks words "
     "or letters of this text",
-    "learn a vocabulary from it with --tokenizer=wordpiece, or extend this one "
-    "with --extend_vocab=N",
+    "learn a vocabulary from it with --tokenizer=wordpiece, or with "
+    "--tokenizer=sentencepiece where no spaces separate words, or extend this "
+    "one with --extend_vocab=N",
     policy,
   )
   yield judge(
