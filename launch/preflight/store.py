@@ -28,6 +28,7 @@ class StoreFigures:
     unused_vocabulary: share of the ordinary tokens that never occur.
     documents: documents of all splits.
     validation_tokens: tokens of the validation split; None without a split.
+    validation_unknown_tokens: share of them that are the unknown token.
     counts: counts of what preparing left out or found twice.
     unspaced: share of the tokens in scripts without spaces between words.
     asked: tokens that the vocabulary was to learn; 0 if it was given.
@@ -44,6 +45,7 @@ class StoreFigures:
   unused_vocabulary: float
   documents: int
   validation_tokens: int | None
+  validation_unknown_tokens: float
   counts: dict[str, int]
   unspaced: float = 0.0
   asked: int = 0
@@ -73,6 +75,7 @@ def measure_store(store: Store) -> StoreFigures:
     unused_vocabulary=usage.never / max(usage.ordinary, 1),
     documents=sum(split.documents for split in splits.values()),
     validation_tokens=held_out.tokens if held_out else None,
+    validation_unknown_tokens=_unknown_share(store) if held_out else 0.0,
     counts=store.manifest.counts,
     unspaced=tokenizer.unspaced_share(counts_V),
     asked=(store.manifest.recipe.get("tokenizer") or {}).get("size", 0),
@@ -81,6 +84,12 @@ def measure_store(store: Store) -> StoreFigures:
     unknown_commonest=letters.get("unknown_commonest", ""),
     lost_marks=letters.get("lost_marks", 0.0),
   )
+
+
+def _unknown_share(store: Store) -> float:
+  counts_V = store.split(_VALIDATION).token_counts()
+  unknown = counts_V[store.special_ids["unk"]]
+  return float(unknown / max(int(counts_V.sum()), 1))
 
 
 def judge_store(figures: StoreFigures, policy: Policy) -> list[Finding]:
@@ -199,6 +208,18 @@ def _judge_validation(
   if not tokens:
     return
   share = tokens / (tokens + figures.tokens)
+  unknown = figures.validation_unknown_tokens
+  # The training split fails where training is in vain.
+  yield at_most_warn(
+    judge(
+      "unknown_tokens",
+      unknown,
+      f"{unknown:.2%} of the validation tokens are unknown, and are never "
+      "predicted",
+      "prepare more text, so that the vocabulary covers it",
+      policy,
+    )
+  )
   yield judge(
     "validation_tokens",
     tokens,

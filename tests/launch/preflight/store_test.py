@@ -19,6 +19,7 @@ SOUND = StoreFigures(
   unused_vocabulary=0.01,
   documents=100,
   validation_tokens=50_000,
+  validation_unknown_tokens=0.0,
   counts={},
 )
 ROWS = {
@@ -40,6 +41,7 @@ def not_passed(findings):
     ({}, {}),
     ({"unknown_tokens": 0.02}, {"unknown_tokens": "warn"}),
     ({"unknown_tokens": 0.5}, {"unknown_tokens": "fail"}),
+    ({"validation_unknown_tokens": 0.5}, {"unknown_tokens": "warn"}),
     ({"maskable_tokens": 0.0}, {"maskable_tokens": "fail"}),
     ({"fertility": 2.5}, {"fertility": "warn"}),
     ({"fertility": 9.0, "unspaced": 0.9}, {}),
