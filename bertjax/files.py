@@ -104,6 +104,16 @@ def sha256_of(path: str | pathlib.Path) -> str:
   return digest.hexdigest()
 
 
+def sha256_of_folder(folder: str | pathlib.Path) -> dict[str, str]:
+  """Return the SHA-256 of each file below `folder`, by its relative path."""
+  folder = pathlib.Path(folder)
+  return {
+    str(path.relative_to(folder)): sha256_of(path)
+    for path in sorted(folder.rglob("*"))
+    if path.is_file()
+  }
+
+
 def first_line(error: BaseException) -> str:
   """Return the first line of an exception's message, or its type's name.
 

@@ -16,7 +16,7 @@ the model was made from and how to load it.
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -40,7 +40,7 @@ from launch.run.restoring import TOKENIZER
 FORMATS = ("huggingface", "bundle")
 CARD = "README.md"
 # Fields of a checkpoint's record that are not details of a bundle.
-_RUN_ONLY = ("identity", "pipeline", "hooks")
+_RUN_ONLY = ("identity", "pipeline", "hooks", "tokenizer_files")
 
 Path = str | os.PathLike[str]
 
@@ -52,6 +52,7 @@ class Trained(NamedTuple):
   model: ModelConfig
   tokenizer_path: pathlib.Path
   details: bundles.Details
+  tokenizer_files: Mapping[str, str] | None = None
 
 
 def run(
@@ -108,6 +109,7 @@ def run(
       trained.model,
       trained.tokenizer_path,
       trained.details,
+      trained.tokenizer_files,
     )
   else:
     _write_huggingface(trained, target, license, dtype)
@@ -117,7 +119,11 @@ def run(
 def _read_bundle(path: Path) -> Trained:
   info = bundles.read_bundle_info(path)
   return Trained(
-    bundles.load_params(info), info.model, info.tokenizer_path, info.details
+    bundles.load_params(info),
+    info.model,
+    info.tokenizer_path,
+    info.details,
+    info.tokenizer_files,
   )
 
 
@@ -136,7 +142,24 @@ def _read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
     )
   )
   model = from_mapping(ModelConfig, record["config"]["model"])
-  return Trained(params, model, workdir / TOKENIZER, details)
+  _check_tokenizer(workdir / TOKENIZER, record)
+  known = record.get("tokenizer_files")
+  return Trained(params, model, workdir / TOKENIZER, details, known)
+
+
+def _check_tokenizer(folder: pathlib.Path, record: Mapping[str, Any]) -> None:
+  """Check the tokenizer of a workdir against the record of a checkpoint."""
+  if "tokenizer_files" in record:
+    bundles.check_tokenizer_files(folder, record["tokenizer_files"])
+    return
+  # Earlier versions stored the hash of the tokenizer alone.
+  known, found = record["tokenizer_sha256"], tokenizers.load(folder).sha256
+  if found != known:
+    raise ValueError(
+      f"{folder} is tokenizer {found[:12]}, and the run was trained with "
+      f"{known[:12]}; copy the tokenizer of the store there (launch.pretrain "
+      "does so when it is started again)"
+    )
 
 
 def _check_huggingface(target: pathlib.Path) -> None:

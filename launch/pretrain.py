@@ -41,7 +41,6 @@ from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
-from launch.run.restoring import TOKENIZER
 from launch.run.resumable import Run, open_run
 
 BUNDLE = "bundle"
@@ -111,10 +110,7 @@ def run(
       active.close()
       signals.leave(_stopped(step, spec.config.steps, folder))
     details = active.details(step)
-    active.check_owner()
-    write_bundle(
-      target, state.params, spec.config.model, folder / TOKENIZER, details
-    )
+    _write(active, spec, state.params, target, details)
     train = multihost.broadcast_from_first(
       "metrics", lambda: writers.read(folder / writers.METRICS, "train")
     )
@@ -141,6 +137,25 @@ def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:
   )
   return multihost.run_on_all(
     "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
+  )
+
+
+def _write(
+  active: Run,
+  spec: RunSpec,
+  params: Any,
+  target: pathlib.Path,
+  details: Details,
+) -> None:
+  """Write the bundle, if the workdir is still this run's."""
+  active.check_owner()
+  write_bundle(
+    target,
+    params,
+    spec.config.model,
+    active.tokenizer_path,
+    details,
+    active.tokenizer_files,
   )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Self
 
+import bertjax
 from bertjax import config, files
 from bertjax.checkpoints import checkpoint, digest
 from bertjax.config import ComputeConfig, ModelConfig, renamed
@@ -107,6 +108,7 @@ class BundleInfo:
     tokenizer_path: folder of the tokenizer's files.
     leaves: {name: {"shape", "dtype", "digest"}} of the parameters.
     details: where the weights come from.
+    tokenizer_files: sha256 of each of the tokenizer's files.
   """
 
   path: pathlib.Path
@@ -114,6 +116,7 @@ class BundleInfo:
   tokenizer_path: pathlib.Path
   leaves: Mapping[str, Json]
   details: Details
+  tokenizer_files: Mapping[str, str]
 
   @property
   def params_sha256(self) -> str:
@@ -141,6 +144,7 @@ def write_bundle(
   model_config: ModelConfig,
   tokenizer_path: Path,
   details: Details,
+  tokenizer_files: Mapping[str, str] | None = None,
 ) -> BundleInfo:
   """Write a bundle, or replace the one at `path`, atomically.
 
@@ -152,9 +156,13 @@ def write_bundle(
     model_config: shape of the encoder.
     tokenizer_path: folder of the tokenizer's files, which are copied.
     details: where the parameters come from; `versions` is filled in.
+    tokenizer_files: sha256 of each of the tokenizer's files, as
+      `files.sha256_of_folder` returned it when they were known to be right;
+      None trusts them.
 
   Raises:
-    ValueError: `path` exists and is not a bundle.
+    ValueError: `path` exists and is not a bundle, or a file of the tokenizer
+      is another one now.
   """
   folder = pathlib.Path(path)
   # Only process 0 enters a folder here; an exception deletes the new folder.
@@ -166,12 +174,14 @@ def write_bundle(
 
     def finish() -> None:
       shutil.copytree(tokenizer_path, partial / TOKENIZER)
-      versions = {name: metadata.version(name) for name in _PACKAGES}
+      hashes = files.sha256_of_folder(partial / TOKENIZER)
+      _check_files(tokenizer_path, hashes, tokenizer_files)
+      versions = {name: _version(name) for name in _PACKAGES}
       record = {
         "format_version": FORMAT_VERSION,
         "model": config.to_mapping(model_config),
         "leaves": leaves,
-        "tokenizer_files": _hashes(partial / TOKENIZER),
+        "tokenizer_files": hashes,
         "details": dataclasses.replace(details, versions=versions).to_json(),
       }
       files.write_json(partial / RECORD, digest.seal(record), sort_keys=True)
@@ -190,6 +200,36 @@ def write_bundle(
   )
 
 
+def check_tokenizer_files(folder: Path, expected: Mapping[str, str]) -> None:
+  """Check that a tokenizer's files are those that `expected` describes.
+
+  Raises:
+    ValueError: a file is missing, new, or has another sha256.
+  """
+  _check_files(folder, files.sha256_of_folder(folder), expected)
+
+
+def _check_files(
+  folder: Path, found: Mapping[str, str], expected: Mapping[str, str] | None
+) -> None:
+  if expected is None or found == expected:
+    return
+  names = sorted({*found, *expected})
+  differ = [name for name in names if found.get(name) != expected.get(name)]
+  raise ValueError(
+    f"{', '.join(str(pathlib.Path(folder) / name) for name in differ)} changed "
+    "since the run began, and would not match the weights; copy it from the "
+    "store or bundle it came from (launch.pretrain does so at its next start)"
+  )
+
+
+def _version(package: str) -> str:
+  try:
+    return metadata.version(package)
+  except metadata.PackageNotFoundError:  # a source tree on the path
+    return bertjax.__version__ if package == "bertjax" else "absent"
+
+
 def read_bundle_info(path: Path) -> BundleInfo:
   """Read `bundle.json` and check the tokenizer's files.
 
@@ -202,6 +242,12 @@ def read_bundle_info(path: Path) -> BundleInfo:
 
 def _read_record(folder: pathlib.Path) -> dict[str, Any]:
   if not (folder / RECORD).is_file():
+    aside = folder.with_name(f"{folder.name}.old")
+    if (aside / RECORD).is_file():
+      raise ValueError(
+        f"{folder} is not there, because its replacement was interrupted; "
+        f"rename {aside} to {folder}"
+      )
     raise ValueError(
       f"{folder} is not a bundle: it has no {RECORD}; give the bundle that "
       "launch.pretrain writes, or make one from a workdir with launch.export"
@@ -230,6 +276,7 @@ def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
       tokenizer_path=folder / TOKENIZER,
       leaves=record["leaves"],
       details=Details.from_json(record["details"]),
+      tokenizer_files=record["tokenizer_files"],
     )
   except (ValueError, KeyError) as error:
     raise ValueError(f"bundle {folder} cannot be read: {error}") from error
@@ -291,11 +338,3 @@ def load_bundle(
     info.model, compute or ComputeConfig(), num_pair_classes=num_pair_classes
   )
   return model, load_params(info)
-
-
-def _hashes(folder: pathlib.Path) -> dict[str, str]:
-  return {
-    str(path.relative_to(folder)): files.sha256_of(path)
-    for path in sorted(folder.rglob("*"))
-    if path.is_file()
-  }

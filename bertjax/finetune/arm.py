@@ -191,6 +191,7 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
       ),
+      tokenizer_files=self.info.tokenizer_files,
       tokenizer_sha256=self.tokenizer_sha256,
       config=to_mapping(self.config),
       init=self.init,

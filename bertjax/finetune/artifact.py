@@ -44,6 +44,8 @@ def save_finetuned(
   encoder: ModelConfig,
   tokenizer_path: str | pathlib.Path,
   head: Head,
+  *,
+  tokenizer_files: Mapping[str, str] | None = None,
   **details: Any,
 ) -> None:
   """Write a fine-tuned model as a bundle, or replace the one at `path`.
@@ -54,13 +56,21 @@ def save_finetuned(
     encoder: shape of the encoder.
     tokenizer_path: folder of the tokenizer's files, which are copied.
     head: record of the head.
+    tokenizer_files: as `bundle.write_bundle` takes it.
     details: other fields of `Details`.
   """
   details |= {
     "pooler_trained": head.pooling == "cls",
     "task": dataclasses.asdict(head),
   }
-  write_bundle(path, params, encoder, tokenizer_path, Details(**details))
+  write_bundle(
+    path,
+    params,
+    encoder,
+    tokenizer_path,
+    Details(**details),
+    tokenizer_files,
+  )
 
 
 def load_finetuned(

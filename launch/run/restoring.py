@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
+import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ class Start(NamedTuple):
     pooler_trained: whether a pair loss has reached the pooler.
     origin: path and digest of the bundle that the run began with, or {}.
     identity: what a later start must share.
+    tokenizer_files: sha256 of each file of the tokenizer in the workdir.
   """
 
   state: TrainState
@@ -47,6 +49,7 @@ class Start(NamedTuple):
   pooler_trained: bool
   origin: Mapping[str, str]
   identity: Mapping[str, Any]
+  tokenizer_files: Mapping[str, str] = types.MappingProxyType({})
 
 
 def check_record(spec: RunSpec, folder: pathlib.Path) -> None:
@@ -100,26 +103,36 @@ def restore(
       origin_in(record),
       _continued(spec.identity, identity_in(record)),
     )
-  multihost.broadcast_from_first("workdir", lambda: _write(spec, folder))
-  return start
+  files_of = multihost.broadcast_from_first(
+    "workdir", lambda: _write(spec, folder)
+  )
+  return start._replace(tokenizer_files=files_of)
 
 
 def keep_tokenizer(
   source: pathlib.Path, target: pathlib.Path, sha256: str
 ) -> None:
-  """Copy the tokenizer at `source` to `target`, unless it is there already."""
+  """Copy the tokenizer at `source` to `target`, unless it is there already.
+
+  Args:
+    source: folder of the store's tokenizer.
+    target: folder in the workdir.
+    sha256: hash of the tokenizer.
+  """
+  same = files.sha256_of_folder(target) == files.sha256_of_folder(source)
   with contextlib.suppress(ValueError, OSError):
-    if tokenizers.load(target).sha256 == sha256:
+    if same and tokenizers.load(target).sha256 == sha256:
       return
   with files.replace_folder(target) as partial:
     shutil.copytree(source, partial, dirs_exist_ok=True)
 
 
-def _write(spec: RunSpec, folder: pathlib.Path) -> None:
+def _write(spec: RunSpec, folder: pathlib.Path) -> dict[str, str]:
   files.write_json(folder / CONFIG, spec.resolved.to_json())
   keep_tokenizer(
     spec.store.tokenizer_path, folder / TOKENIZER, spec.identity["tokenizer"]
   )
+  return files.sha256_of_folder(folder / TOKENIZER)
 
 
 def _continued(

@@ -5,7 +5,7 @@
 import contextlib
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import jax
@@ -23,7 +23,13 @@ from launch.run.assembly import RunSpec
 from launch.run.origin import CHECKPOINTS
 from launch.run.ownership import Ownership
 from launch.run.phase import PhaseRun
-from launch.run.restoring import CONFIG, Start, check_record, restore
+from launch.run.restoring import (
+  CONFIG,
+  TOKENIZER,
+  Start,
+  check_record,
+  restore,
+)
 from launch.run.validation import Validation
 
 PROFILE = "profile"
@@ -92,6 +98,16 @@ class Run:
   def close(self) -> None:
     """Commit pending checkpoints and close the files; do so only once."""
     self._open.close()
+
+  @property
+  def tokenizer_path(self) -> pathlib.Path:
+    """Folder of the tokenizer in the workdir."""
+    return self._folder / TOKENIZER
+
+  @property
+  def tokenizer_files(self) -> Mapping[str, str]:
+    """The sha256 of each file of the tokenizer, when the run was started."""
+    return self._start.tokenizer_files
 
   def check_owner(self) -> None:
     """Check that the workdir is still this run's; see `Ownership.check`."""
@@ -165,6 +181,7 @@ class Run:
     record = {
       **self.details(step).to_json(),
       "identity": dict(self._start.identity),
+      "tokenizer_files": dict(self._start.tokenizer_files),
       "pipeline": self._memo(step - self._phase.start),
       "hooks": hooks.take_snapshots(self.hooks),
     }

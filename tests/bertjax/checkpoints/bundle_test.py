@@ -4,12 +4,16 @@
 
 import dataclasses
 import json
+import pathlib
+import shutil
+from importlib import metadata
 
 import jax
 import numpy as np
 import pytest
 
 import bertjax
+from bertjax import files
 from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.checkpoints import bundle, checkpoint, digest
 from bertjax.config import MeshConfig
@@ -156,3 +160,78 @@ def test_what_was_just_written_is_read_by_process_0_alone(
     tmp_path / "b", params, tiny.CONFIG, tokenizer, DETAILS
   )
   assert other == info
+
+
+def test_a_tokenizer_that_was_changed_meanwhile_is_in_no_bundle(
+  tmp_path, params, tokenizer
+):
+  kept = shutil.copytree(tokenizer, tmp_path / "tokenizer")
+  known = files.sha256_of_folder(kept)
+  path = tmp_path / "b"
+  info = bundle.write_bundle(path, params, tiny.CONFIG, kept, DETAILS, known)
+  assert info.tokenizer_files == known
+  (kept / "vocab.txt").write_text("[UNK]\n[PAD]\n")
+  (kept / "more.txt").write_text("")
+  with pytest.raises(
+    ValueError, match=r"tokenizer/more\.txt, \S+/vocab\.txt changed since"
+  ):
+    bundle.write_bundle(path, params, tiny.CONFIG, kept, DETAILS, known)
+  assert bundle.read_bundle_info(path) == info, "the old bundle is still there"
+  assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+    *("b", "tokenizer")
+  ]
+
+
+def test_a_source_tree_that_is_not_installed_has_versions_too(
+  tmp_path, params, tokenizer, monkeypatch
+):
+  """A missing version must not end a run after all of its training."""
+
+  def absent(name):
+    raise metadata.PackageNotFoundError(name)
+
+  monkeypatch.setattr(bundle.metadata, "version", absent)
+  info = bundle.write_bundle(
+    tmp_path / "b", params, tiny.CONFIG, tokenizer, DETAILS
+  )
+  versions = info.details.versions or {}
+  assert versions["bertjax"] == bertjax.__version__
+  assert versions["jax"] == "absent"
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_kill_while_bundles_are_swapped_loses_neither(
+  tmp_path, params, tokenizer, monkeypatch, at
+):
+  path = tmp_path / "b"
+  write = lambda step: bundle.write_bundle(
+    path,
+    params,
+    tiny.CONFIG,
+    tokenizer,
+    dataclasses.replace(DETAILS, step=step),
+  )
+  write(3)
+  renames = []
+  rename = pathlib.Path.rename
+
+  def die(self, target):
+    if self.name.startswith("b"):
+      renames.append(self)
+      if len(renames) == at:
+        raise SystemExit("killed")
+    return rename(self, target)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(pathlib.Path, "rename", die)
+    with pytest.raises(SystemExit):
+      write(4)
+  if at == 1:
+    assert bundle.read_bundle_info(path).details.step == 3
+  else:
+    with pytest.raises(ValueError, match=r"rename \S+b\.old to \S+b$"):
+      bundle.read_bundle_info(path)
+    assert bundle.read_bundle_info(tmp_path / "b.old").details.step == 3
+  write(5)
+  assert bundle.read_bundle_info(path).details.step == 5
+  assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
