@@ -78,7 +78,7 @@ def documents(
   for number, value in enumerate(_values(column), done + 1):
     name = f"{place}:{number}"
     if isinstance(value, str):
-      yield Document(name, clean_text(value))
+      yield Document(name, clean_text(value, counts))
     else:
       reason = "not UTF-8" if value is _NOT_UTF8 else "no text (null)"
       options.skip_or_raise(counts, name, reason)

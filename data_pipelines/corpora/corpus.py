@@ -80,6 +80,7 @@ class Corpus:
       source for opened in self._opened for source in opened.sources
     ]
     self.size = sum(source.size for source in self.sources)
+    self._stamps = [source.stamp() for source in self.sources]
     self.passed_over = folders.count_labels(
       label for opened in self._opened for label in opened.passed_over.values()
     )
@@ -98,6 +99,18 @@ class Corpus:
   def share_read(self) -> float | None:
     """Share of the bytes on disk read so far; None where `size` is 0."""
     return self.counts.position / self.size if self.size else None
+
+  def check_unchanged(self) -> None:
+    """Raise a `ValueError` where a file has changed since it was found.
+
+    Its identity was hashed then, and is that of other text now.
+    """
+    for source, stamp in zip(self.sources, self._stamps, strict=True):
+      if source.stamp() != stamp:
+        raise ValueError(
+          f"{source.name} was changed while it was read; copy it, or wait "
+          "until nothing writes to it, and prepare it again"
+        )
 
   def identity(self) -> dict[str, Any]:
     """Return what identifies the text in a manifest, without paths.

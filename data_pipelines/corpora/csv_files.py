@@ -131,7 +131,7 @@ def _documents(
     elif not _is_utf8(fields[column]):
       options.skip_or_raise(counts, place, "not UTF-8")
     else:
-      yield Document(place, clean_text(fields[column]))
+      yield Document(place, clean_text(fields[column], counts))
 
 
 def _column(file: File, header: Sequence[str], name: str) -> int:

@@ -5,6 +5,8 @@
 import hashlib
 from typing import NamedTuple
 
+from data_pipelines.corpora.reading import ReadCounts
+
 
 class Document(NamedTuple):
   """One text, whose sentences belong together in this order.
@@ -19,24 +21,30 @@ class Document(NamedTuple):
   text: str
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, counts: ReadCounts) -> str:
   """Return `text` with line feeds as the only line ends and without NULs.
 
   Form feeds and vertical tabs become line feeds: tokenizers drop them, which
-  would join two words. A NUL is most often half of a UTF-16 character.
+  would join two words. A NUL is most often half of a UTF-16 character; those
+  that are removed are counted.
   """
   if "\r" in text:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-  return text.replace("\f", "\n").replace("\v", "\n").replace("\0", "")
+  if "\0" in text:
+    counts.nuls += text.count("\0")
+    text = text.replace("\0", "")
+  return text.replace("\f", "\n").replace("\v", "\n")
 
 
 def digest(text: str) -> bytes:
-  """Hash a text to 16 bytes.
+  """Hash a text to 16 bytes, over its normalized white space.
 
   File and place do not matter: a corpus that is cut into other files makes
-  the same store, and equal documents are always in the same split.
+  the same store. Documents that are equal but for their white space (a final
+  line feed, other line wraps) are always in the same split.
   """
-  return hashlib.blake2b(text.encode(), digest_size=16).digest()
+  words = " ".join(text.split())
+  return hashlib.blake2b(words.encode(), digest_size=16).digest()
 
 
 def order(digest: bytes) -> bytes:

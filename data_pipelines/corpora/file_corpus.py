@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from data_pipelines.corpora.arrow_files import read_arrow
@@ -71,6 +71,10 @@ class FileSource(Source):
     """Any machine for a file in a bucket, this one for a local file."""
     local = self.file.filesystem is None or self.name.startswith("file://")
     return "this machine" if local else "any machine"
+
+  def stamp(self) -> Hashable:
+    """Return the size and the version of the file; see `File.stamp`."""
+    return self.file.stamp()
 
   def _documents(self, counts: ReadCounts) -> Iterator[Document]:
     read = FORMATS[file_format(self.name)].read

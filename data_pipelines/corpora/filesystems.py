@@ -102,6 +102,18 @@ class File:
       with opened, io.BufferedReader(opened, _BUFFER) as file:
         yield file
 
+  def stamp(self) -> tuple[int, str]:
+    """Return size and version now; of a file in a bucket as it was found.
+
+    Raises:
+      ValueError: the file is gone.
+    """
+    if self.filesystem is not None:
+      return self.size, self.version  # each file would be another request
+    with reraise_readably(self.name, remote=False):
+      now = File.at(self.path)
+    return now.size, now.version
+
   def digest(self) -> bytes:
     """Return the SHA-256 of the file as it is stored."""
     with self.opened() as raw:

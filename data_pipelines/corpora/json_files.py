@@ -47,7 +47,7 @@ def read_objects(
         reason += _hint(line)
       options.skip_or_raise(counts, place, reason)
       continue
-    yield Document(place, clean_text(text))
+    yield Document(place, clean_text(text, counts))
 
 
 def _hint(line: str) -> str:

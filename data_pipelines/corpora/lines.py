@@ -53,7 +53,7 @@ def decoded_lines(
       reason = f"not UTF-8 (byte 0x{byte:02x} at column {column})"
       options.skip_or_raise(counts, f"{file.name}:{number}", reason)
       continue
-    yield number, clean_text(line.removesuffix("\n").removesuffix("\r"))
+    yield number, clean_text(line.removesuffix("\n").removesuffix("\r"), counts)
 
 
 def byte_lines(

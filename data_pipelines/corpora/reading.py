@@ -25,6 +25,7 @@ class ReadCounts:
     empty: documents without text that were left out.
     short: documents with fewer than `min_characters` that were left out.
     cut: additional documents that came from cutting long ones.
+    nuls: NUL characters that were removed.
   """
 
   position: int = 0
@@ -32,6 +33,7 @@ class ReadCounts:
   empty: int = 0
   short: int = 0
   cut: int = 0
+  nuls: int = 0
 
   def __add__(self, other: "ReadCounts") -> "ReadCounts":
     mine, theirs = dataclasses.astuple(self), dataclasses.astuple(other)

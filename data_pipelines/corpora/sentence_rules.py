@@ -17,6 +17,7 @@ _ABBREVIATIONS = """
   mr mrs ms messrs mme mlle dr prof st ste rev hon gov sen rep gen col
   maj capt cpt lt lieut sgt cpl adm cmdr sr hr fr br mt ft vs viz cf eg ie
   approx esp messieurs supt insp
+  e.g i.e a.k.a z.b d.h
   bzw ca evtl ggf inkl vgl zzgl Fa
   sra srta sres dott
   проф акад

@@ -75,6 +75,10 @@ _SKIPPED = OPENING + "—–- .…"  # in front of a word
 _Kind = Literal["word", "abbreviation", "learned", "before a number", "ordinal"]
 _ORDINAL = re.compile(r"\d{1,2}")
 _WORD = re.compile(r"[^\W\d_]+")
+# A word that starts a sentence, but not "A." of a name, nor "TITLE".
+_STARTER = re.compile(
+  rf"[{re.escape(_SKIPPED)}]*([^\W\d_](?=[ ’'])|\w[^\WA-Z\d_]+)"
+)
 # Dots that lead from a title to the number of its page.
 _LEADER = 4
 # A document without capitals has at least so many ends of sentences, or it
@@ -178,15 +182,15 @@ class _Document:
 
   def _kind(self, word: str) -> _Kind:
     rules, lower = self._rules, word.lower()
+    forms = {word, lower}
+    if not forms.isdisjoint(rules.abbreviations):
+      return "abbreviation"
     if lower not in _HOURS and _INITIALS.fullmatch(word):
       # "So do I. Then", "at 3 a.m. He". A script without case has words of
       # one letter, and so has a text without capitals.
       cased = (word.isupper() or word.islower()) and not self._lower
       if "." in word or (cased and word != "I"):
         return "learned"
-    forms = {word, lower}
-    if not forms.isdisjoint(rules.abbreviations):
-      return "abbreviation"
     if not forms.isdisjoint(rules.learned):
       return "learned"
     if not forms.isdisjoint(rules.before_digits):
@@ -209,8 +213,8 @@ class _Document:
     if kind == "learned" and not (capital and self._rules.starters):
       return False
     # "Am 3. Oktober", but "in room 3. Then": "then" is known in lower case.
-    found = _WORD.search(paragraph, end, end + _LONGEST_WORD)
-    return bool(found) and found[0].lower() in self._starters
+    found = _STARTER.match(paragraph, end, end + _LONGEST_WORD)
+    return bool(found) and found[1].lower() in self._starters
 
   @functools.cached_property
   def _starters(self) -> frozenset[str]:

@@ -5,7 +5,7 @@
 import abc
 import dataclasses
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from data_pipelines.corpora.documents import Document
@@ -34,6 +34,10 @@ class Source(abc.ABC):
   @abc.abstractmethod
   def readable_on(self) -> Place:
     """Where this text can be read."""
+
+  def stamp(self) -> Hashable:
+    """Return what is another value after the text has changed."""
+    return None
 
   def read(self, counts: ReadCounts) -> Iterator[Document]:
     """Yield documents with text in a fixed order, long ones cut.

@@ -60,7 +60,7 @@ class TfdsSource(Source):
         except UnicodeDecodeError:
           self.options.skip_or_raise(counts, place, "not UTF-8")
         else:
-          yield Document(place, clean_text(text))
+          yield Document(place, clean_text(text, counts))
       counts.position = before + self.size * (last - self.start) // count
 
   def _read(self, examples: Any, first: int, last: int) -> list[Any]:

@@ -5,10 +5,11 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_pipelines.corpora import documents
 from data_pipelines.corpora.corpus import Corpus
+from data_pipelines.corpora.reading import ReadCounts
 from data_pipelines.prepare.encoding import (
   Encoded,
   Encoder,
@@ -65,6 +66,13 @@ class PartState:
     self.unwritten += not len(document.ids)
 
 
+class Held(NamedTuple):
+  """The documents of a small corpus, and what was counted while reading it."""
+
+  documents: Sequence[Hashed]
+  counts: ReadCounts
+
+
 class EncodePass:
   """Encodes the parts of a corpus; a killed run continues where it saved.
 
@@ -72,6 +80,7 @@ class EncodePass:
     spools: the buckets of each part.
     states: how far each part is encoded.
     tokens_encoded: tokens that this run has encoded.
+    held: parts that were read already and are in memory.
   """
 
   def __init__(
@@ -99,6 +108,7 @@ class EncodePass:
     self._write_journal = save
     self._progress = progress
     self.tokens_encoded = 0
+    self.held: dict[str, Held] = {}
     dtype = token_dtype(encoder.tokenizer.vocab_size)
     self.spools = {name: Spool(folder, name, dtype) for name in parts}
     self.states = {name: PartState(**journal.get(name, {})) for name in parts}
@@ -129,18 +139,27 @@ class EncodePass:
 
   def _encode(self, name: str, workers: int) -> None:
     corpus, state = self._parts[name], self.states[name]
-    spool = self.spools[name]
-    for document in encode_documents(
-      _hashed(corpus, skip=state.documents), self._encoder, workers=workers
-    ):
+    spool, held = self.spools[name], self.held.pop(name, None)
+    texts = (
+      _hashed(corpus, skip=state.documents)
+      if held is None
+      else held.documents[state.documents :]
+    )
+    for document in encode_documents(texts, self._encoder, workers=workers):
       state.count(document)
       self.tokens_encoded += len(document.ids)
       if len(document.ids):
         spool.add(document)
       if spool.buffered > _SAVE_BYTES:
         self._save(name)
-      self._progress(f"encode {name}", corpus.share_read, state.tokens)
-    state.tally = dataclasses.asdict(corpus.counts)
+      share = (
+        corpus.share_read
+        if held is None
+        else state.documents / len(held.documents)
+      )
+      self._progress(f"encode {name}", share, state.tokens)
+    counts = corpus.counts if held is None else held.counts
+    state.tally = dataclasses.asdict(counts)
 
   def _encode_externally(
     self, name: str, external: ExternalEncoder

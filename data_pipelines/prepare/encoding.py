@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipelines.corpora import sentences
+from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
 from data_pipelines.store.layout import token_dtype
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
@@ -58,15 +59,20 @@ class Encoder:
     tokenizer: the tokenizer.
     mode: how to find sentences, as `sentences.split` does.
     paragraphs: whether to hash paragraphs, so that repeated ones can be found.
+    rules: what was learned about the ends of sentences.
   """
 
   tokenizer: Tokenizer
   mode: str
   paragraphs: bool = False
+  rules: SentenceRules = PRIOR
 
   def __call__(self, batch: Sequence[Hashed]) -> list[Encoded]:
     """Cut each document into sentences, and the sentences into tokens."""
-    texts = [sentences.split_paragraphs(doc.text, self.mode) for doc in batch]
+    texts = [
+      sentences.split_paragraphs(document.text, self.mode, self.rules)
+      for document in batch
+    ]
     flat = [
       [sentence for paragraph in document for sentence in paragraph]
       for document in texts

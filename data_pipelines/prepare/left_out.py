@@ -18,7 +18,9 @@ class LeftOut:
     empty_documents: documents without text or without a token.
     short_documents: documents below the minimum of characters.
     cut_documents: cuts in documents that were too long.
-    shared_documents: training documents that are also in validation.
+    nul_characters: NUL characters that were removed.
+    held_out_documents: documents of the corpus that went to no split, because
+      the validation corpus has them.
     duplicate_documents: documents that occur more than once.
     duplicate_paragraphs: repeated paragraphs that were removed.
     duplicate_tokens: tokens of the documents and paragraphs removed.
@@ -28,7 +30,8 @@ class LeftOut:
   empty_documents: int = 0
   short_documents: int = 0
   cut_documents: int = 0
-  shared_documents: int = 0
+  nul_characters: int = 0
+  held_out_documents: int = 0
   duplicate_documents: int = 0
   duplicate_paragraphs: int = 0
   duplicate_tokens: int = 0
@@ -43,4 +46,5 @@ class LeftOut:
       empty_documents=total("empty") + sum(s.unwritten for s in states),
       short_documents=total("short"),
       cut_documents=total("cut"),
+      nul_characters=total("nuls"),
     )

@@ -16,6 +16,9 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 CORPUS, VALIDATION = "corpus", "validation"  # parts of a plan
 DEFAULT_VOCAB_SIZE = 30_522  # BERT's
+# Grows where equal options make other bytes of equal text. Version 2 cuts
+# sentences by learned rules and hashes documents without their white space.
+TEXT_VERSION = 2
 Count = Annotated[int, AtLeast(0)]
 
 
@@ -125,7 +128,10 @@ def make_plan(options: Options) -> Plan:
     "sentences": options.sentences,
     "tokenizer": learn,
     "skip_bad_records": options.skip_bad_records,
+    "text_version": TEXT_VERSION,
   }
+  if options.sentences == "segment":
+    recipe["rules"] = "learned"
   if options.deduplicate != "none":  # older recipes lack the field
     recipe["deduplicate"] = options.deduplicate
   return Plan(options, parts, share or 0.0, tokenizer, vocab_size, recipe)

@@ -10,7 +10,6 @@ nothing behind.
 import contextlib
 import dataclasses
 import functools
-import heapq
 import json
 import os
 import pathlib
@@ -18,35 +17,27 @@ import shutil
 import time
 from collections.abc import Iterator
 
-from bertjax.files import write_json
-from data_pipelines.corpora import documents
 from data_pipelines.prepare.encode_pass import (
   EncodePass,
   ExternalEncoder,
   Progress,
 )
 from data_pipelines.prepare.encoding import Encoder
+from data_pipelines.prepare.learning import LETTERS, learn
 from data_pipelines.prepare.options import CORPUS, Options, Plan, make_plan
 from data_pipelines.prepare.workspace import Workspace, is_made
 from data_pipelines.prepare.write_pass import WritePass
 from data_pipelines.store import remote_store
-from data_pipelines.store.layout import TOKENIZER
+from data_pipelines.store.layout import SENTENCES, TOKENIZER
 from data_pipelines.store.manifest import (
+  FileEntry,
   Manifest,
   TokenizerEntry,
   write_manifest,
 )
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary, summarize
-from data_pipelines.tokenizers import (
-  letters,
-  tokenizers,
-  vocabulary_extension,
-)
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-
-_LETTERS = "letters.json"  # what the tokenizer does to the letters
-_HELD_CHARACTERS = 32  # memory of a sampled document beside its text
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
@@ -72,7 +63,8 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
   folder = pathlib.Path(os.path.abspath(options.output))
   if remote_store.is_remote(options.output):
     url, folder = options.output, remote_store.working_folder(options.output)
-  if is_made(str(folder) if url else options.output, folder, plan.recipe):
+  output = str(folder) if url else options.output
+  if is_made(output, folder, plan.recipe):
     if url:
       remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
@@ -81,19 +73,27 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     _explain_write_errors(options.output),
     Workspace(folder, plan.recipe, restart=options.restart) as work,
   ):
+    if is_made(output, folder, plan.recipe):
+      # Another run has finished it since this one looked.
+      return summarize(open_store(folder), new=False)
     started = time.perf_counter()
-    tokenizer = _tokenizer(plan, work, progress)
+    known = learn(plan, work, progress)
     learned = time.perf_counter()
     encoder = Encoder(
-      tokenizer,
+      known.tokenizer,
       options.sentences,
       paragraphs=options.deduplicate == "paragraphs",
+      rules=known.rules,
     )
     encoded = EncodePass(
       plan.parts, encoder, work.path / "spool", work.parts, work.save, progress
     )
+    if known.held:
+      encoded.held[CORPUS] = known.held
     encoded.run(options.workers, external)
-    _write(plan, encoded, tokenizer, work, progress)
+    for corpus in plan.parts.values():
+      corpus.check_unchanged()
+    _write(plan, encoded, known.tokenizer, work, progress)
     done = time.perf_counter()
   if url:
     progress(f"copy to {url}", None, 0)
@@ -137,8 +137,8 @@ def _write(
   source = {"recipe": plan.recipe, **dataclasses.asdict(written.left_out)}
   if passed_over := plan.passed_over:
     source["passed_over"] = passed_over
-  if (work.path / _LETTERS).is_file():
-    source["letters"] = json.loads((work.path / _LETTERS).read_text("utf-8"))
+  if (work.path / LETTERS).is_file():
+    source["letters"] = json.loads((work.path / LETTERS).read_text("utf-8"))
   store = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
   entry = TokenizerEntry(
@@ -147,7 +147,11 @@ def _write(
     tokenizer.vocab_size,
     {**tokenizer.special_ids},
   )
-  write_manifest(store, Manifest(source, entry, splits))
+  rules = None
+  if (work.path / SENTENCES).is_file():
+    shutil.copy(work.path / SENTENCES, store)
+    rules = FileEntry.of(store / SENTENCES)
+  write_manifest(store, Manifest(source, entry, splits, rules))
   work.commit()
 
 
@@ -163,74 +167,3 @@ def _explain_write_errors(output: str) -> Iterator[None]:
       f"{what} {output}: {error.strerror or error}; fix that and run the same "
       "command again to continue"
     ) from error
-
-
-def _tokenizer(plan: Plan, work: Workspace, progress: Progress) -> Tokenizer:
-  folder = work.path / TOKENIZER
-  if work.resumed:
-    return tokenizers.load(folder)
-  options, tokenizer = plan.options, plan.tokenizer
-  if tokenizer is None:
-    texts = _sample(plan, options.tokenizer, progress)
-    progress(f"learn {options.tokenizer}", None, 0)
-    tokenizer = tokenizers.train(
-      texts,
-      options.tokenizer,
-      plan.vocab_size,
-      lowercase=not options.cased,
-      strip_accents=options.strip_accents,
-      normalization=options.normalization,
-    )
-    tokenizer.save(folder)
-  elif options.extend_vocab:
-    texts = _sample(plan, "wordpiece", progress)
-    progress("learn more tokens", None, 0)
-    extension = vocabulary_extension.extend(
-      tokenizer, texts, options.extend_vocab
-    )
-    extension.save(folder)
-    tokenizer = extension.tokenizer
-  else:
-    texts = _beginning(plan, progress)
-    tokenizer.save(folder)
-    vocabulary_extension.keep_record(options.tokenizer, folder)
-  measured = letters.measure_letters(tokenizer, texts)
-  write_json(work.path / _LETTERS, dataclasses.asdict(measured))
-  # A rerun from here on uses this tokenizer.
-  work.save()
-  return tokenizer
-
-
-def _beginning(plan: Plan, progress: Progress) -> Iterator[str]:
-  """Yield the documents at the beginning of the corpus."""
-  progress("read for the tokenizer", None, 0)
-  for document in plan.parts[CORPUS]:
-    yield document.text
-
-
-def _sample(plan: Plan, kind: str, progress: Progress) -> list[str]:
-  """Sample training documents to learn a tokenizer from.
-
-  The sample is the documents with the smallest hashes, in the order of their
-  hashes, up to a number of characters, so that the tokenizer does not depend
-  on how the corpus is cut into files.
-  """
-  corpus, share = plan.parts[CORPUS], plan.share
-  held: list[tuple[int, str]] = []  # a heap, the largest hash first
-  size, spare = 0, ""
-  progress("read for the tokenizer", None, 0)
-  for document in corpus:
-    progress("read for the tokenizer", corpus.share_read, 0)
-    digest = documents.digest(document.text)
-    if documents.share(digest) < share:
-      spare = document.text
-      continue
-    rank = int.from_bytes(documents.order(digest), "big")
-    heapq.heappush(held, (-rank, document.text))
-    size += len(document.text) + _HELD_CHARACTERS
-    while size > tokenizers.SAMPLE_CHARACTERS[kind] and len(held) > 1:
-      size -= len(heapq.heappop(held)[1]) + _HELD_CHARACTERS
-  if not held and not spare:
-    raise ValueError(f"corpus {corpus.spec} has no text; give another")
-  # All of very few documents may be in validation.
-  return [text for _, text in sorted(held, reverse=True)] or [spare]

@@ -12,6 +12,7 @@ store/        the store, which is renamed to OUTPUT once it has a manifest
 
 import fcntl
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from typing import IO, Any
 from bertjax import files
 from data_pipelines.corpora.filesystems import ReadError
 from data_pipelines.prepare.code_versions import code_versions
-from data_pipelines.store.layout import MANIFEST
+from data_pipelines.store.layout import MANIFEST, VERSION
 from data_pipelines.store.manifest import commit, read_manifest
 
 _LOCK = "lock"
@@ -41,12 +42,19 @@ def is_made(
   """
   if (folder / MANIFEST).is_file():
     try:
-      known = read_manifest(folder)[0].recipe
+      manifest = read_manifest(folder)[0]
     except ValueError as error:
       raise ValueError(
         f"{output} is not empty and not a store ({error}); remove it, or give "
         "another output"
       ) from None
+    known = manifest.recipe
+    if manifest.version < VERSION:
+      raise ValueError(
+        f"{output} has a store of format version {manifest.version}, which "
+        "cut and split text in another way; it can be trained on as it is. To "
+        "prepare the text anew, give another output, or remove it"
+      )
     if known != recipe:
       raise ValueError(
         f"{output} has a store {_difference(known, recipe)}; give another "
@@ -102,10 +110,14 @@ class Workspace:
       ValueError: another run works in it, or began it with another recipe or
         other code.
     """
-    self.path.mkdir(parents=True, exist_ok=True)
-    self._lock = (self.path / _LOCK).open("w", encoding="utf-8")
+    self._lock = self._open_lock()
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      while not self._is_current(self._lock):
+        # The run that held it has ended and removed the folder.
+        self._lock.close()
+        self._lock = self._open_lock()
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       self._resume()
     except BlockingIOError:
       self._lock.close()
@@ -116,6 +128,17 @@ class Workspace:
       self._lock.close()
       raise
     return self
+
+  def _open_lock(self) -> IO[str]:
+    self.path.mkdir(parents=True, exist_ok=True)
+    return (self.path / _LOCK).open("w", encoding="utf-8")
+
+  def _is_current(self, lock: IO[str]) -> bool:
+    try:
+      found = (self.path / _LOCK).stat()
+    except FileNotFoundError:
+      return False
+    return found.st_ino == os.fstat(lock.fileno()).st_ino
 
   def _resume(self) -> None:
     if self._journal.exists() and not self._restart:

@@ -48,8 +48,9 @@ class WritePass:
     Args:
       share: share of the corpus that goes to validation, if validation has no
         part of its own; at least two documents of four or more go there.
-      deduplicate: leave out documents that are in validation or occurred
-        before, and such paragraphs if the encoder has hashed paragraphs.
+      deduplicate: leave out documents that occurred before, and such
+        paragraphs if the encoder has hashed paragraphs. Documents of a
+        validation corpus are always left out of training.
 
     Raises:
       ValueError: a split has no text.
@@ -99,9 +100,11 @@ class WritePass:
       shared = last.get(VALIDATION) == document.digest and part == CORPUS
       last[part] = document.digest
       left.duplicate_documents += again
-      left.shared_documents += shared
       tokens = len(document.ids)
-      if deduplicate and (again or shared):
+      if shared:
+        left.held_out_documents += 1
+        continue
+      if deduplicate and again:
         left.duplicate_tokens += tokens
         continue
       if part in repeats:

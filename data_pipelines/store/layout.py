@@ -9,6 +9,8 @@ One store serves every objective, input format and sequence length.
 
     manifest.json                      counts and checksums; no clock
     tokenizer/                         the files of the tokenizer
+    sentences.json                     what was learned about the ends of
+                                       sentences, unless each line is one
     SPLIT-NNNNN-of-NNNNN.array_record  little-endian token ids, uncompressed
     SPLIT.sentences.npy    uint16 [sentences], length in tokens; the top bit
                            marks the rest of a sentence that was too long
@@ -23,9 +25,14 @@ One store serves every objective, input format and sequence length.
 import numpy as np
 
 FORMAT = "bertjax-store"
-VERSION = 2
+# Version 3 hashes documents over their normalized white space, so that their
+# order and splits are others, and has sentences.json. The files of a split are
+# those of version 2.
+VERSION = 3
+READABLE = (2, 3)
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer"
+SENTENCES = "sentences.json"
 
 MAX_SENTENCE = 512  # tokens
 MAX_RECORD = 8192  # tokens

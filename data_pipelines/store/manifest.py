@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from bertjax import files
-from data_pipelines.store.layout import FORMAT, MANIFEST, VERSION
+from data_pipelines.store.layout import FORMAT, MANIFEST, READABLE, VERSION
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +94,16 @@ class Manifest:
       give equal stores.
     tokenizer: what the text was encoded with.
     splits: the splits by name.
+    sentences: the file of what was learned about sentences; None where each
+      line is a sentence, and in stores of version 2.
+    version: version of the format.
   """
 
   source: Mapping[str, Any]
   tokenizer: TokenizerEntry
   splits: Mapping[str, SplitEntry]
+  sentences: FileEntry | None = None
+  version: int = VERSION
 
   @property
   def recipe(self) -> Mapping[str, Any]:
@@ -126,13 +131,17 @@ class Manifest:
 
   @property
   def files(self) -> Iterator[FileEntry]:
-    """Every shard and index file of every split."""
+    """Every file but the tokenizer's: shards, indices and what was learned."""
+    if self.sentences:
+      yield self.sentences
     for split in self.splits.values():
       yield from split.files
 
   def to_json(self) -> str:
     """Return the text of `manifest.json`."""
-    value = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+    value = {"format": FORMAT, **dataclasses.asdict(self)}
+    if not self.sentences:
+      del value["sentences"]
     return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
   @classmethod
@@ -142,10 +151,13 @@ class Manifest:
     Raises:
       KeyError, TypeError: an entry is missing or unknown.
     """
+    sentences = value.get("sentences")
     return cls(
       value["source"],
       TokenizerEntry(**value["tokenizer"]),
       {name: _split_entry(**split) for name, split in value["splits"].items()},
+      FileEntry(**sentences) if sentences else None,
+      value["version"],
     )
 
 
@@ -205,10 +217,11 @@ def read_manifest(folder: pathlib.Path) -> tuple[Manifest, str]:
     if isinstance(parsed, dict)
     else (None, None)
   )
-  if found != (FORMAT, VERSION):
+  if found[0] != FORMAT or found[1] not in READABLE:
+    versions = " and ".join(map(str, READABLE))
     raise ValueError(
       f"{path} has format {found[0]!r} version {found[1]!r}; this bertjax "
-      f"reads {FORMAT!r} version {VERSION}: prepare the store again"
+      f"reads {FORMAT!r} versions {versions}: prepare the store again"
     )
   try:
     manifest = Manifest.from_json(parsed)

@@ -188,7 +188,16 @@ def _judge_copies(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
     shared,
     f"{shared:,} training documents are also validation documents, so that "
     "the validation loss is partly a training loss",
-    "leave copies out with --deduplicate=documents",
+    "prepare the store again, which leaves them out of training",
+    policy,
+  )
+  nuls = figures.counts.get("nul_characters", 0)
+  yield judge(
+    "nul_characters",
+    nuls,
+    f"{nuls:,} NUL characters were removed from the text, which are most often "
+    "halves of UTF-16 characters",
+    "convert the files to UTF-8, as with iconv -f UTF-16LE -t UTF-8",
     policy,
   )
 

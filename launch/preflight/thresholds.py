@@ -79,6 +79,9 @@ CHECKS: Mapping[str, Check] = {
   "shared_documents": Check(
     "training documents that are also validation documents", 0, unit="count"
   ),
+  "nul_characters": Check(
+    "NUL characters that were removed from the text", 0, unit="count"
+  ),
   "no_validation": Check("stores without a validation split", 0, unit="count"),
   "validation_tokens": Check(
     "tokens of the validation split", 10_000, worse="below", unit="count"

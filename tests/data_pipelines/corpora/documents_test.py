@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 from data_pipelines.corpora import documents
+from data_pipelines.corpora.reading import ReadCounts
 
 
 def test_document_hash_orders_and_splits_by_text_alone():
   digests = [documents.digest(f"text {i}") for i in range(2000)]
   assert documents.digest("text 7") == digests[7]
+  # White space is no part of the text.
+  assert documents.digest("\u3000text\n\n7\u00a0") == digests[7]
+  assert documents.digest("text7") != digests[7]
   shares = [documents.share(digest) for digest in digests]
   assert all(0 <= share < 1 for share in shares)
   # A share of 0.1 takes 200 of 2,000, within five standard deviations.
@@ -14,3 +18,10 @@ def test_document_hash_orders_and_splits_by_text_alone():
   first = sorted(range(2000), key=lambda i: documents.order(digests[i]))[:1000]
   taken = sum(shares[i] < 0.5 for i in first)
   assert abs(taken - 500) < 5 * 250**0.5
+
+
+def test_clean_text_counts_the_nuls_that_it_removes():
+  counts = ReadCounts()
+  assert documents.clean_text("a\0b\r\nc\rd\fe\0", counts) == "ab\nc\nd\ne"
+  assert documents.clean_text("plain", counts) == "plain"
+  assert counts == ReadCounts(nuls=2)

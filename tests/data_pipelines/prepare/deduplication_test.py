@@ -148,7 +148,7 @@ def test_validation_files_are_kept_and_training_text_goes(tmp_path, vocabulary):
   assert stored_sentences(store.split("train")) == expected_documents(
     TEXTS, "paragraphs", tokenizer, seen=held_out, heard=heard
   )
-  assert summary.counts["shared_documents"] == 1
+  assert summary.counts["held_out_documents"] == 1
 
 
 def test_order_files_and_workers_do_not_matter(tmp_path, vocabulary):

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from data_pipelines.corpora import filesystems
-from data_pipelines.prepare import encode_pass, prepare
+from data_pipelines.prepare import encode_pass, learning, prepare
 from tests.testing.prepared import files
 
 
@@ -16,6 +16,7 @@ def test_what_may_be_read_another_time_loses_nothing(
 ):
   monkeypatch.setattr(encode_pass, "_SAVE_BYTES", 700)
   monkeypatch.setattr("data_pipelines.prepare.encoding._BATCH_CHARACTERS", 300)
+  monkeypatch.setattr(learning, "_MAX_HELD", 0)
   whole = encode_pass._hashed
 
   def broken(corpus, *, skip):

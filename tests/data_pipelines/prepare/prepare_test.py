@@ -13,7 +13,8 @@ from data_pipelines.corpora import (
   filesystems,
   sentences,
 )
-from data_pipelines.prepare import prepare
+from data_pipelines.corpora.sentence_rules import SentenceRules
+from data_pipelines.prepare import learning, prepare
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.special_tokens import SPECIALS
@@ -24,10 +25,13 @@ def test_store_holds_every_sentence_in_the_order_of_the_hashes(options):
   summary = prepare.prepare(options)
   store = open_store(options.output)
   tokenizer = tokenizers.load(options.output)
+  learned = (store.path / "sentences.json").read_text(encoding="utf-8")
+  rules = SentenceRules.from_json(learned)
   expected = {"train": [], "validation": []}
   for text in sorted(TEXTS, key=documents.digest):
     split = documents.share(documents.digest(text)) < 0.2
-    ids = [ids.tolist() for ids in tokenizer.encode(sentences.split(text))]
+    cut = sentences.split(text, "segment", rules)
+    ids = [ids.tolist() for ids in tokenizer.encode(cut)]
     expected["validation" if split else "train"].append(ids)
   for name, found in expected.items():
     assert stored(store.split(name)) == found
@@ -365,3 +369,32 @@ def test_letters_that_a_given_tokenizer_lacks_are_measured(options, tmp_path):
   assert letters["unknown_commonest"][:2] == "漢字"
   assert letters["unknown"] == len(letters["unknown_commonest"])
   assert letters["unknown_share"] >= 1200 / letters["characters"]
+
+
+def test_removed_nuls_are_counted(options, tmp_path):
+  corpus = write_jsonl(tmp_path / "nul.jsonl", [*TEXTS, "a\0b\0", "c\0"])
+  summary = prepare.prepare(dataclasses.replace(options, corpus=corpus))
+  assert summary.counts["nul_characters"] == 3
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_text_that_grows_while_it_is_read_is_refused(
+  held, options, tmp_path, monkeypatch
+):
+  if not held:
+    monkeypatch.setattr(learning, "_MAX_HELD", 0)
+  grown = False
+
+  def grow(stage, share, tokens):
+    nonlocal grown
+    if not grown:
+      write_jsonl(tmp_path / "more.jsonl", ["more text"])
+      with open(options.corpus, "ab") as file:
+        file.write((tmp_path / "more.jsonl").read_bytes())
+      grown = True
+
+  with pytest.raises(ValueError, match=r"corpus.jsonl was changed while"):
+    prepare.prepare(options, grow)
+  assert not (tmp_path / "store.partial").exists()
+  summary = prepare.prepare(options)
+  assert sum(split["documents"] for split in summary.splits.values()) == 61

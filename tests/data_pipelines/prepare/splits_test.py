@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from data_pipelines.prepare import prepare
-from tests.testing.prepared import TEXTS, make_texts, write_jsonl
+from data_pipelines.store.store import open_store
+from tests.testing.prepared import TEXTS, make_texts, stored, write_jsonl
 
 
 def test_validation_takes_a_share_but_never_too_few(options, tmp_path):
@@ -42,5 +43,58 @@ def test_validation_can_be_files_of_its_own(options, tmp_path):
   path = write_jsonl(tmp_path / "held_out.jsonl", held_out)
   summary = prepare.prepare(dataclasses.replace(options, validation=path))
   assert summary.splits["validation"]["documents"] == 6
-  assert summary.splits["train"]["documents"] == 60
-  assert summary.counts["shared_documents"] == 1
+  assert summary.splits["train"]["documents"] == 59
+  assert summary.counts["held_out_documents"] == 1
+
+
+@pytest.mark.parametrize("level", ["none", "documents", "paragraphs"])
+def test_files_of_validation_are_never_also_in_train(level, options, tmp_path):
+  """A glob of the corpus may match the files of validation."""
+  path = write_jsonl(tmp_path / "corpus-valid.jsonl", TEXTS[:8] + TEXTS[:2])
+  both = dataclasses.replace(
+    options,
+    corpus=f"{tmp_path}/corpus*.jsonl",
+    validation=path,
+    deduplicate=level,
+  )
+  summary = prepare.prepare(both)
+  assert summary.splits["train"]["documents"] == 52
+  assert summary.counts["held_out_documents"] == 18
+  store = open_store(options.output)
+  train, validation = (
+    {str(document) for document in stored(store.split(name))}
+    for name in ("train", "validation")
+  )
+  assert train.isdisjoint(validation)
+
+
+def test_white_space_puts_no_text_in_both_splits(options, tmp_path):
+  texts = [
+    variant
+    for text in TEXTS
+    for variant in (
+      text,
+      f"{text}\n",
+      text.replace(" ", "\n"),
+      f" {text.replace('. ', '.  ')}",
+      text.replace(" ", "\u00a0"),
+    )
+  ]
+  corpus = write_jsonl(tmp_path / "variants.jsonl", texts)
+  variants = dataclasses.replace(options, corpus=corpus)
+  prepare.prepare(variants)
+  store = open_store(options.output)
+  tokens = [
+    {
+      str([ids for sentence in document for ids in sentence])
+      for document in stored(store.split(name))
+    }
+    for name in ("train", "validation")
+  ]
+  assert tokens[0].isdisjoint(tokens[1])
+  alone = dataclasses.replace(
+    variants, output=f"{tmp_path}/alone", deduplicate="documents"
+  )
+  summary = prepare.prepare(alone)
+  assert summary.counts["duplicate_documents"] == 4 * len(TEXTS)
+  assert sum(s["documents"] for s in summary.splits.values()) == len(TEXTS)

@@ -7,19 +7,20 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from data_pipelines.prepare import encode_pass, prepare, spool
+from data_pipelines.prepare import encode_pass, prepare, spool, workspace
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from tests.testing.prepared import TEXTS, files, write_jsonl
 
 
-@pytest.mark.parametrize("calls", [1, 2, 25, 59, 61, 75, 121])
+@pytest.mark.parametrize("calls", [1, 62, 63, 86, 120, 122, 136, 182])
 def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
   calls, options, tmp_path, monkeypatch
 ):
@@ -35,19 +36,21 @@ def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
     if not left:
       raise KeyboardInterrupt
 
-  if calls < 121:
+  if calls < 182:
     with pytest.raises(KeyboardInterrupt):
       prepare.prepare(options, interrupt)
     assert not (tmp_path / "store").exists()
-    assert (tmp_path / "store.partial" / "journal.json").is_file()
+    # The first 61 calls read what is learned from.
+    journal = tmp_path / "store.partial" / "journal.json"
+    assert journal.is_file() == (calls > 61)
     # What a kill in the middle of a write leaves, too.
-    for bucket in (tmp_path / "store.partial" / "spool").iterdir():
+    for bucket in (tmp_path / "store.partial").glob("spool/*"):
       with bucket.open("ab") as file:
         file.write(b"half a record")
   summary = prepare.prepare(options)
   assert not (tmp_path / "store.partial").exists()
   assert files(tmp_path / "store") == files(tmp_path / "expected")
-  if 25 <= calls <= 75:  # something was saved, and not encoded again
+  if 86 <= calls <= 136:  # something was saved, and not encoded again
     everything = sum(split["tokens"] for split in summary.splits.values())
     assert summary.tokens_encoded < everything
 
@@ -144,7 +147,8 @@ def test_outputs_that_are_something_else_are_refused(options, tmp_path):
 
 def test_unfinished_work_of_another_recipe_needs_restart(options, tmp_path):
   def interrupt(stage, share, tokens):
-    raise KeyboardInterrupt
+    if tokens:
+      raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
     prepare.prepare(options, interrupt)
@@ -202,7 +206,8 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
 
 def test_a_journal_of_other_code_is_refused_in_one_line(options, tmp_path):
   def interrupt(stage, share, tokens):
-    raise KeyboardInterrupt
+    if tokens:
+      raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
     prepare.prepare(options, interrupt)
@@ -222,3 +227,50 @@ def test_text_read_in_another_format_is_another_corpus(options, tmp_path):
   os.rename(options.corpus, renamed)
   with pytest.raises(ValueError, match="has a store with corpus"):
     prepare.prepare(dataclasses.replace(options, corpus=str(renamed)))
+
+
+def test_a_run_that_waited_finds_the_store_of_the_other(
+  options, tmp_path, monkeypatch
+):
+  """Between the look at OUTPUT and the lock another run may finish."""
+  expected = dataclasses.replace(options, output=f"{tmp_path}/expected")
+  prepare.prepare(expected)
+  enter = workspace.Workspace.__enter__
+
+  def late(self):
+    monkeypatch.setattr(workspace.Workspace, "__enter__", enter)
+    prepare.prepare(options)
+    return enter(self)
+
+  monkeypatch.setattr(workspace.Workspace, "__enter__", late)
+  summary = prepare.prepare(options)
+  assert not summary.new
+  assert not (tmp_path / "store.partial").exists()
+  assert files(tmp_path / "store") == files(tmp_path / "expected")
+
+
+def test_a_lock_of_a_folder_that_was_removed_is_none(tmp_path, monkeypatch):
+  work = workspace.Workspace(tmp_path / "store", {}, restart=False)
+  open_lock = workspace.Workspace._open_lock
+  opened = []
+
+  def removed(self):
+    opened.append(open_lock(self))
+    if len(opened) == 1:
+      shutil.rmtree(self.path)
+    return opened[-1]
+
+  monkeypatch.setattr(workspace.Workspace, "_open_lock", removed)
+  with work:
+    assert len(opened) == 2
+    assert (work.path / "lock").exists()
+
+
+def test_a_store_of_an_earlier_version_is_named_and_kept(options, tmp_path):
+  prepare.prepare(options)
+  path = tmp_path / "store" / "manifest.json"
+  old = path.read_text().replace('"version": 3', '"version": 2')
+  path.write_text(old)
+  with pytest.raises(ValueError, match=r"format version 2, .* can be trained"):
+    prepare.prepare(options)
+  assert path.read_text() == old

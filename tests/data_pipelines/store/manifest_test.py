@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of the manifest: its bytes are the identity of a store."""
 
+import dataclasses
 import hashlib
 import json
 
 import pytest
 
 from data_pipelines.store.manifest import (
+  FileEntry,
   Manifest,
   ShardEntry,
   SplitEntry,
@@ -84,10 +86,36 @@ def manifest():
 def test_the_bytes_of_a_manifest_stay_what_they_were(manifest, tmp_path):
   write_manifest(tmp_path, manifest)
   written = (tmp_path / "manifest.json").read_bytes()
-  assert written == TEXT.encode()
+  # Version 3 adds a file of sentence rules, and has the same fields otherwise.
+  assert written == TEXT.replace('"version": 2', '"version": 3').encode()
   read, sha256 = read_manifest(tmp_path)
   assert read == manifest
   assert sha256 == hashlib.sha256(written).hexdigest()
+
+
+def test_a_manifest_of_version_2_is_read_as_it_is(manifest, tmp_path):
+  (tmp_path / "manifest.json").write_text(TEXT, encoding="utf-8")
+  read, sha256 = read_manifest(tmp_path)
+  assert read == dataclasses.replace(manifest, version=2)
+  assert read.sentences is None
+  assert sha256 == hashlib.sha256(TEXT.encode()).hexdigest()
+  assert read.to_json() == TEXT
+
+
+def test_a_manifest_of_a_later_version_is_refused(tmp_path):
+  later = TEXT.replace('"version": 2', '"version": 4')
+  (tmp_path / "manifest.json").write_text(later, encoding="utf-8")
+  with pytest.raises(ValueError, match=r"version 4; .* versions 2 and 3"):
+    read_manifest(tmp_path)
+
+
+def test_the_file_of_sentence_rules_belongs_to_the_store(manifest, tmp_path):
+  entry = FileEntry("sentences.json", 2, HASH)
+  ruled = dataclasses.replace(manifest, sentences=entry)
+  write_manifest(tmp_path, ruled)
+  read, _ = read_manifest(tmp_path)
+  assert read == ruled
+  assert next(iter(read.files)) == entry
 
 
 def test_a_manifest_tells_its_recipe_from_its_counts(manifest):

@@ -52,6 +52,7 @@ def not_passed(findings):
     ({"unused_vocabulary": 0.6}, {"unused_vocabulary": "warn"}),
     ({"counts": {"duplicate_documents": 9}}, {"duplicate_documents": "warn"}),
     ({"counts": {"shared_documents": 1}}, {"shared_documents": "warn"}),
+    ({"counts": {"nul_characters": 3}}, {"nul_characters": "warn"}),
     ({"validation_tokens": None}, {"no_validation": "warn"}),
     ({"validation_tokens": 0}, {"no_validation": "warn"}),
     ({"validation_tokens": 9_000}, {"validation_tokens": "warn"}),
