@@ -16,6 +16,7 @@ import pathlib
 import shutil
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from data_pipelines.prepare.encode_pass import (
   EncodePass,
@@ -73,37 +74,46 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     _explain_write_errors(options.output),
     Workspace(folder, plan.recipe, restart=options.restart) as work,
   ):
-    if is_made(output, folder, plan.recipe):
-      # Another run has finished it since this one looked.
-      return summarize(open_store(folder), new=False)
-    started = time.perf_counter()
-    known = learn(plan, work, progress)
-    learned = time.perf_counter()
-    encoder = Encoder(
-      known.tokenizer,
-      options.sentences,
-      paragraphs=options.deduplicate == "paragraphs",
-      rules=known.rules,
-    )
-    encoded = EncodePass(
-      plan.parts, encoder, work.path / "spool", work.parts, work.save, progress
-    )
-    if known.held:
-      encoded.held[CORPUS] = known.held
-    encoded.run(options.workers, external)
-    for corpus in plan.parts.values():
-      corpus.check_unchanged()
-    _write(plan, encoded, known.tokenizer, work, progress)
-    done = time.perf_counter()
+    # Another run may have finished it since this one looked.
+    found = is_made(output, folder, plan.recipe)
+    times = {} if found else _make(plan, work, external, progress)
   if url:
     progress(f"copy to {url}", None, 0)
     remote_store.publish(folder, url)
-  return dataclasses.replace(
-    summarize(open_store(options.output), new=True),
-    tokenizer_seconds=learned - started,
-    seconds=done - learned,
-    tokens_encoded=encoded.tokens_encoded,
+  summary = summarize(open_store(options.output), new=not found)
+  return dataclasses.replace(summary, **times)
+
+
+def _make(
+  plan: Plan,
+  work: Workspace,
+  external: ExternalEncoder | None,
+  progress: Progress,
+) -> dict[str, Any]:
+  """Make the store; return the fields of its summary that it took."""
+  started = time.perf_counter()
+  known = learn(plan, work, progress)
+  learned = time.perf_counter()
+  encoder = Encoder(
+    known.tokenizer,
+    plan.options.sentences,
+    paragraphs=plan.options.deduplicate == "paragraphs",
+    rules=known.rules,
   )
+  encoded = EncodePass(
+    plan.parts, encoder, work.path / "spool", work.parts, work.save, progress
+  )
+  if known.held:
+    encoded.held[CORPUS] = known.held
+  encoded.run(plan.options.workers, external)
+  for corpus in plan.parts.values():
+    corpus.check_unchanged()
+  _write(plan, encoded, known.tokenizer, work, progress)
+  return {
+    "tokenizer_seconds": learned - started,
+    "seconds": time.perf_counter() - learned,
+    "tokens_encoded": encoded.tokens_encoded,
+  }
 
 
 def _external_encoder(plan: Plan) -> ExternalEncoder | None:

@@ -156,13 +156,14 @@ def test_every_sentence_has_a_letter_where_marks_follow_each_other():
   ],
 )
 def test_time_is_linear(unit):
-  times = []
-  for size in (1 << 14, 1 << 18):
+  def seconds(size, repeat):
     text = "x" + unit * (size // len(unit))
-    work = lambda text=text: sentences.split(text)
-    times.append(min(timeit.repeat(work, time.process_time, number=1)))
-  # Sixteen times the text; quadratic would be 256 times the time.
-  assert times[1] < 60 * times[0] + 0.01
+    work = lambda: sentences.split(text)
+    return min(timeit.repeat(work, time.process_time, repeat=repeat, number=1))
+
+  # 32 times the text takes 32 times the time, or a few times as much on a busy
+  # machine; quadratic would be 1,024 times.
+  assert seconds(1 << 20, 2) < 300 * seconds(1 << 15, 5) + 0.1
 
 
 def test_lists_headings_verse_and_tables_keep_their_lines():
