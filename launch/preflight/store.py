@@ -75,7 +75,9 @@ def measure_store(store: Store) -> StoreFigures:
     unused_vocabulary=usage.never / max(usage.ordinary, 1),
     documents=sum(split.documents for split in splits.values()),
     validation_tokens=held_out.tokens if held_out else None,
-    validation_unknown_tokens=_unknown_share(store) if held_out else 0.0,
+    validation_unknown_tokens=_unknown_share(store)
+    if held_out and held_out.tokens
+    else 0.0,
     counts=store.manifest.counts,
     unspaced=tokenizer.unspaced_share(counts_V),
     asked=(store.manifest.recipe.get("tokenizer") or {}).get("size", 0),
