@@ -73,6 +73,7 @@ test-full: install torch weights
 
 # The wheel as users get it: in an environment that has nothing else, and run
 # from a folder whose own configs/ and launch/ must not matter.
+dist: export PYTHONPATH :=
 dist:
 	rm -rf build dist
 	$(PYTHON) -m venv dist/venv
@@ -81,7 +82,7 @@ dist:
 	dist/venv/bin/python -m pip install --quiet dist/*.whl
 	mkdir -p dist/elsewhere/configs dist/elsewhere/launch
 	touch dist/elsewhere/configs/__init__.py dist/elsewhere/launch/__init__.py
-	cd dist/elsewhere && env -u PYTHONPATH ../venv/bin/bertjax demo $(DEMO) --output=demo
+	cd dist/elsewhere && ../venv/bin/bertjax demo $(DEMO) --output=demo
 	@ls dist/*.whl
 
 lint: install
