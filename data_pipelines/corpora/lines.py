@@ -63,34 +63,23 @@ def byte_lines(
 
   A byte order mark at the start of the file is dropped. See `decoded_lines`.
   """
-  number, whole = 1, True
-  for data in _lines(file, options, counts, cut=cut):
-    if data is None:
-      place = f"{file.name}:{number}"
-      reason = f"a line of over {MAX_LINE_BYTES:,} bytes"
-      options.skip_or_raise(counts, place, reason)
-      number += 1
-      continue
-    first = number == 1 and whole
-    yield number, data.removeprefix(codecs.BOM_UTF8) if first else data
-    whole = data.endswith(b"\n")
-    number += whole
-
-
-def _lines(
-  file: File, options: ReadOptions, counts: ReadCounts, *, cut: bool
-) -> Iterator[bytes | bytearray | None]:
-  """Yield lines with their ends, None in place of a line that is too long."""
-  before, uncounted = counts.position, 0
+  before, uncounted, number = counts.position, 0, 1
   with file.opened() as raw:
     try:
       stream = decompressed(file.name, raw, options.zstd_long)
-      _check_encoding(file.name, stream.peek(_HEAD)[:_HEAD])
+      _skip_mark(file.name, stream)
       while line := stream.readline(CHUNK):
         if len(line) < CHUNK or line.endswith(b"\n"):
-          yield line
+          yield number, line
         else:
-          yield from _long_line(stream, line, cut=cut)
+          for part in _long_line(stream, line, cut=cut):
+            if part is None:
+              place = f"{file.name}:{number}"
+              reason = f"a line of over {MAX_LINE_BYTES:,} bytes"
+              options.skip_or_raise(counts, place, reason)
+            else:
+              yield number, part
+        number += 1
         uncounted += len(line)
         if uncounted >= _COUNT_EVERY:
           counts.position, uncounted = before + raw.tell(), 0
@@ -102,6 +91,14 @@ def _lines(
         "it again"
       ) from None
     counts.position = before + raw.tell()
+
+
+def _skip_mark(name: str, stream: io.BufferedReader) -> None:
+  """Skip the mark of UTF-8, and refuse a file that begins as UTF-16."""
+  head = stream.peek(_HEAD)[:_HEAD]
+  _check_encoding(name, head)
+  if head.startswith(codecs.BOM_UTF8):
+    stream.read(len(codecs.BOM_UTF8))
 
 
 def _check_encoding(name: str, head: bytes) -> None:

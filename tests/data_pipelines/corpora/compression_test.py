@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import tracemalloc
+from typing import Any
 
 import pytest
 import zstandard
@@ -69,6 +70,12 @@ def test_truncated_and_damaged_files_are_named(suffix, tmp_path):
     texts(path)
 
 
+def zstd_stream(packed):
+  raw: Any = io.BytesIO(packed)
+  stream: Any = compression.decompressed("a.zst", raw)
+  return stream
+
+
 def test_repetitive_text_in_zst_is_never_held_whole():
   line, peaks = b"the same line of text, again and again\n", []
   for size in (1 << 25, 1 << 26):
@@ -76,7 +83,7 @@ def test_repetitive_text_in_zst_is_never_held_whole():
     assert len(packed) < 1 << 14
     tracemalloc.start()
     try:
-      stream = compression.decompressed("a.zst", io.BytesIO(packed))
+      stream = zstd_stream(packed)
       read = 0
       while part := stream.read(1 << 16):
         read += len(part)
@@ -89,7 +96,7 @@ def test_repetitive_text_in_zst_is_never_held_whole():
 
 def test_what_zst_has_not_given_yet_is_not_copied():
   text = b"the same line of text, again and again\n" * (1 << 19)
-  stream = compression.decompressed("a.zst", io.BytesIO(PACK[".zst"](text)))
+  stream = zstd_stream(PACK[".zst"](text))
   reader, first = stream.raw, bytearray(1 << 10)
   reader.readinto(first)
   held = reader._output.obj

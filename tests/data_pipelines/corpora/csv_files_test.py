@@ -62,7 +62,7 @@ BAD_ROWS = {
   b'1,"one" two\n': "not well-formed CSV",
   b"1,one,more\n": "3 fields, where the file has 2 columns",
   b"1\n": "1 fields, where the file has 2 columns",
-  b"1,caf\xe9\n": "not UTF-8",
+  b"1,ol\xe9\n": "not UTF-8",
 }
 
 
