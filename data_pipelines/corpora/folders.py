@@ -31,6 +31,11 @@ SEVERAL_SPLITS = "data set of several splits"
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9_]{0,9}")
 _NO_SUFFIX = "without suffix"
 HIDDEN = "hidden"
+_DESCRIPTION = "description of a data set"
+_ARTIFACTS = (
+  *("store", "unfinished store", "bundle", "workdir of a run"),
+  "model or tokenizer",
+)
 
 
 def find_artifact(folder: str, names: Collection[str]) -> str:
@@ -103,7 +108,7 @@ class Sieve:
     if is_hidden(path):
       self.passed_over[path] = HIDDEN
     elif path.rpartition("/")[2] in _DESCRIPTIONS:
-      self.passed_over[path] = "description of a data set"
+      self.passed_over[path] = _DESCRIPTION
     elif not self._known(path):
       self.passed_over[path] = _suffix(path)
     else:
@@ -119,6 +124,12 @@ def is_hidden(path: str) -> bool:
 def count_labels(passed_over: Iterable[str]) -> dict[str, int]:
   """Count what was passed over by its label, in a fixed order."""
   return dict(sorted(Counter(passed_over).items()))
+
+
+def count_unread(counts: Mapping[str, int]) -> int:
+  """Count what was passed over that may be text, by its label."""
+  known = (HIDDEN, _DESCRIPTION, *_ARTIFACTS)
+  return sum(count for label, count in counts.items() if label not in known)
 
 
 def describe_passed_over(counts: Mapping[str, int]) -> str:

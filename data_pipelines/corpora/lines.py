@@ -78,6 +78,7 @@ def byte_lines(
               reason = f"a line of over {MAX_LINE_BYTES:,} bytes"
               options.skip_or_raise(counts, place, reason)
             else:
+              counts.position = before + raw.tell()
               yield number, part
         number += 1
         uncounted += len(line)

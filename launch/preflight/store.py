@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from data_pipelines.corpora.folders import count_unread, describe_passed_over
 from data_pipelines.rows.store_statistics import count_tokens
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
@@ -36,6 +37,8 @@ class StoreFigures:
     unknown_letters: share of a sample's characters that are unknown.
     unknown_commonest: the commonest of them.
     lost_marks: share of a sample's letters that lose a mark they need.
+    files: files of the corpus that were read; 0 where it is no files.
+    passed_over: files and folders beside them that were not, by suffix.
   """
 
   tokens: int
@@ -53,6 +56,8 @@ class StoreFigures:
   unknown_letters: float = 0.0
   unknown_commonest: str = ""
   lost_marks: float = 0.0
+  files: int = 0
+  passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def measure_store(store: Store) -> StoreFigures:
@@ -85,6 +90,12 @@ def measure_store(store: Store) -> StoreFigures:
     unknown_letters=letters.get("unknown_share", 0.0),
     unknown_commonest=letters.get("unknown_commonest", ""),
     lost_marks=letters.get("lost_marks", 0.0),
+    files=sum(
+      part.get("files", 0)
+      for part in map(store.manifest.recipe.get, ("corpus", "validation"))
+      if isinstance(part, Mapping)
+    ),
+    passed_over=store.manifest.passed_over,
   )
 
 
@@ -99,6 +110,7 @@ def judge_store(figures: StoreFigures, policy: Policy) -> list[Finding]:
   return [
     *_judge_vocabulary(figures, policy),
     *_judge_letters(figures, policy),
+    _judge_files(figures, policy),
     *_judge_copies(figures, policy),
     *_judge_validation(figures, policy),
   ]
@@ -171,6 +183,20 @@ def _judge_letters(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
     f"{figures.lost_marks:.2%} of the letters lose a vowel sign, a voicing "
     "mark or a point with the accents, so that different words become equal",
     "keep them with --nostrip_accents --normalization=nfc",
+    policy,
+  )
+
+
+def _judge_files(figures: StoreFigures, policy: Policy) -> Finding:
+  unread = count_unread(figures.passed_over)
+  passed_over = describe_passed_over(figures.passed_over)
+  return judge(
+    "unread_files",
+    unread / max(unread + figures.files, 1),
+    f"{figures.files:,} files of the corpus were read and {unread:,} beside "
+    f"them passed over ({passed_over or 'none'})",
+    "name text among these by a file or a glob, or convert it to a known "
+    "format",
     policy,
   )
 

@@ -82,6 +82,10 @@ CHECKS: Mapping[str, Check] = {
   "nul_characters": Check(
     "NUL characters that were removed from the text", 0, unit="count"
   ),
+  "unread_files": Check(
+    "files and folders beside the text that were not read, among all files",
+    0.5,
+  ),
   "no_validation": Check("stores without a validation split", 0, unit="count"),
   "validation_tokens": Check(
     "tokens of the validation split", 10_000, worse="below", unit="count"

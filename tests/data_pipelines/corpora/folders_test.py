@@ -51,3 +51,7 @@ def test_files_are_counted_by_suffix_and_never_by_name():
   assert counts[".md"] == 2
   words = "1 .gz, 2 .md, 1 .md.gz, 1 hidden, 3 without suffix"
   assert folders.describe_passed_over(counts) == words
+  assert folders.count_unread(counts) == 7
+  written = dict.fromkeys((*ARTIFACTS, "description of a data set"), 3)
+  assert folders.count_unread(written) == 0
+  assert folders.count_unread({folders.SEVERAL_SPLITS: 1, "folder x/": 2}) == 3

@@ -53,6 +53,8 @@ def not_passed(findings):
     ({"counts": {"duplicate_documents": 9}}, {"duplicate_documents": "warn"}),
     ({"counts": {"shared_documents": 1}}, {"shared_documents": "warn"}),
     ({"counts": {"nul_characters": 3}}, {"nul_characters": "warn"}),
+    ({"files": 9, "passed_over": {".md": 9, "store": 99}}, {}),
+    ({"files": 9, "passed_over": {".md": 10}}, {"unread_files": "warn"}),
     ({"validation_tokens": None}, {"no_validation": "warn"}),
     ({"validation_tokens": 0}, {"no_validation": "warn"}),
     ({"validation_tokens": 9_000}, {"validation_tokens": "warn"}),
