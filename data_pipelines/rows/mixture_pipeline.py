@@ -136,7 +136,8 @@ class MixturePipeline(Pipeline):
       "random_token_share": mean("random_token_share", own),
       "examples_per_epoch": float(column("examples_per_epoch").sum()),
       "rows_per_epoch": float(column("rows_per_epoch").sum()),
-      "lanes": min(report["lanes"] for report in reports),
+      "lanes": float(column("lanes").min()),
+      "rows_of_a_block": float(column("rows_of_a_block").max()),
     }
 
   def progress_marks(self, step: int) -> Sequence[tuple[int, ...]]:

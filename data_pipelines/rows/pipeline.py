@@ -64,7 +64,9 @@ class Pipeline(abc.ABC):
     """Return statistics of the rows; see `Planner.report`.
 
     `lanes` is the number of blocks that the rows of a step come from; of a
-    mixture, the blocks of the store that has the fewest.
+    mixture, the blocks of the store that has the fewest. `rows_of_a_block` is
+    the most rows of a step that come from one of them while the store has
+    other blocks; 0 where the rows of every block are taken all the time.
     """
 
   def epoch(self, step: int) -> float:
@@ -148,7 +150,13 @@ class PretrainingPipeline(Pipeline):
 
   def report(self) -> dict[str, float]:
     """Return statistics of the rows; see `Pipeline.report`."""
-    return {**self._planner.report, "lanes": len(self._lanes)}
+    lanes = len(self._lanes)
+    others = self._planner.split.num_blocks > lanes
+    return {
+      **self._planner.report,
+      "lanes": lanes,
+      "rows_of_a_block": -(-self.batch_size // lanes) if others else 0,
+    }
 
   def progress_marks(self, step: int) -> Sequence[ProgressMark]:
     """Return where known visits up to `step` start."""

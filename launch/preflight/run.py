@@ -119,6 +119,16 @@ def _judge_rows(
     "--config.objective.input_format",
     policy,
   )
+  rows = report["rows_of_a_block"]
+  yield judge(
+    "few_lanes",
+    rows,
+    f"{rows:,.0f} of the {where} of a step come from one block of a store, "
+    f"and all of them from {report['lanes']:.0f} blocks, so that steps "
+    "differ in their text",
+    "give a smaller --config.batch_size",
+    policy,
+  )
 
 
 def _judge_schedule(

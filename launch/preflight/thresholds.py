@@ -161,6 +161,12 @@ CHECKS: Mapping[str, Check] = {
   ),
   # A pre-training run.
   "cut_tokens": Check("tokens that truncation cuts off an epoch", 0.3),
+  # A block has some thousand rows. LAMB's 65,536 rows take 1,024 of each.
+  "few_lanes": Check(
+    "rows of a step from one block, of a store that has other blocks",
+    2_048,
+    unit="count",
+  ),
   # BERT reads its text 40 times (Devlin et al., 2019, appendix A.2).
   "epochs": Check("times that a run reads its text", 40, unit="ratio"),
   "learning_rate": Check(

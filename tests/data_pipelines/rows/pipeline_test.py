@@ -254,3 +254,18 @@ def test_mistakes_are_refused_in_one_line(made, small):
     with pytest.raises(ValueError, match=message) as raised:
       call()
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+  ("name", "batch_size", "rows"),
+  [("made", 4, 1), ("made", 130, 0), ("small", 12, 0)],
+)
+def test_a_report_says_how_many_rows_of_a_step_a_block_gives(
+  name, batch_size, rows, request
+):
+  store = request.getfixturevalue(name)
+  blocks = store.split("train").num_blocks
+  report = make(store, batch_size=batch_size).report()
+  assert report["lanes"] == min(batch_size, blocks)
+  # Nothing where the rows of every block are taken all the time.
+  assert report["rows_of_a_block"] == rows

@@ -56,6 +56,19 @@ def test_a_rate_is_judged_by_its_optimizer(spec, tmp_path, name, rate, level):
   assert levels(found)["learning_rate"] == level
 
 
+@pytest.mark.parametrize(
+  ("rows", "level"), [(0, "pass"), (1_024, "pass"), (4_096, "warn")]
+)
+def test_many_rows_of_one_block_are_a_warning(spec, rows, level):
+  report = {
+    **spec.phases[0].pipeline.report(),
+    "rows_of_a_block": rows,
+    "lanes": 64,
+  }
+  found = list(preflight._judge_rows(report, "rows of 128 tokens", DEFAULT))
+  assert levels(found)["few_lanes"] == level
+
+
 def test_more_checkpoints_than_the_disk_holds_fail(spec, tmp_path, monkeypatch):
   size = preflight._state_bytes(spec)
   kept = spec.config.checkpoint.keep_last + 1
