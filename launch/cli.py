@@ -3,8 +3,8 @@
 """How a launcher starts, reports a mistake, and stops at a signal.
 
 Exit codes: 0 done; 1 a mistake that the user has to correct (bad config, bad
-data, a loss of nan); 42 stopped by SIGTERM or by the loss of another process,
-start the same command again; 130 stopped by Ctrl-C.
+data, a loss of nan); 42 stopped by SIGTERM, by the loss of another process or
+by a hang, start the same command again; 130 stopped by Ctrl-C.
 """
 
 import glob

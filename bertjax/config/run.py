@@ -90,6 +90,9 @@ class PretrainConfig:
   init_from: str = ""  # a bundle, for continued pre-training
   allow_changes: str = ""  # identity fields that a rerun may change (law 10)
   log_every_steps: Annotated[int, AtLeast(1)] = 10
+  # Minutes without a step, after which a run exits with 42, to be started
+  # again; the first step of a phase may take four times as long. 0 waits.
+  hang_minutes: Annotated[float, AtLeast(0)] = 60.0
   model: ModelConfig = ModelConfig()
   objective: ObjectiveConfig = ObjectiveConfig()
   data: DataConfig = DataConfig()

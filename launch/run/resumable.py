@@ -18,6 +18,7 @@ from bertjax.parallel import feeding, multihost, shared_folder
 from bertjax.train import hooks, profiling, progress, writers
 from bertjax.train.state import TrainState
 from data_pipelines.rows.pipeline import train_iterator
+from launch.hosts.watchdog import Watchdog
 from launch.run import console
 from launch.run.assembly import RunSpec
 from launch.run.origin import CHECKPOINTS
@@ -81,7 +82,10 @@ class Run:
       quiet=not multihost.is_first(),
       steps_left=lambda step: phases.steps_left(spec.phases, step),
     )
-    self._validation = Validation(spec, self._writer, self._say)
+    self._watchdog = Watchdog(config.hang_minutes)
+    self._validation = Validation(
+      spec, self._writer, self._say, self._watchdog.beat
+    )
     self.hooks = self._make_hooks(step)
     self._open = contextlib.ExitStack()
     for each in (owner, checkpoints, *self.hooks):
@@ -120,6 +124,7 @@ class Run:
     """
     for phase in self._spec.phases[self._spec.phases.index(self._phase) :]:
       self._phase = phase
+      self._watchdog.begin_phase()
       self._validation.start_phase(phase)
       self._say(console.describe_phase(phase))
       yield phase
@@ -163,6 +168,7 @@ class Run:
   def _make_hooks(self, start: int) -> list[hooks.Hook]:
     config = self._spec.config
     made: list[hooks.Hook] = [hooks.CheckFinite(), self._writer, self.progress]
+    made.append(self._watchdog)
     if self._spec.phases[0].evaluation:
       made.append(self._validation.hook)
     made.append(hooks.Checkpoint(self._save, config.checkpoint, start=start))

@@ -29,6 +29,7 @@ class Validation:
     spec: what the run is made of.
     writer: takes the values.
     say: takes lines to print.
+    beat: called for each batch, by which a watchdog tells slow from stuck.
 
   Attributes:
     hook: hook of the loop; each phase compiles its evaluation when first due.
@@ -39,10 +40,12 @@ class Validation:
     spec: RunSpec,
     writer: MetricsWriter,
     say: Callable[[Iterable[str]], None],
+    beat: Callable[[], None] = lambda: None,
   ) -> None:
     self._spec = spec
     self._writer = writer
     self._say = say
+    self._beat = beat
     self._phase = spec.phases[0]
     self._evaluate: Evaluation | None = None
     settings = spec.config.evaluation
@@ -63,7 +66,12 @@ class Validation:
   ) -> Mapping[str, float] | None:
     if self._evaluate is None:
       self._evaluate = make_evaluate(self._spec, self._phase)
-    return self._evaluate(params, stop)
+
+    def stops() -> bool:
+      self._beat()
+      return stop()
+
+    return self._evaluate(params, stops)
 
   def _report(self, step: int, values: Mapping[str, float]) -> None:
     length = {}
