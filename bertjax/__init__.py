@@ -6,7 +6,7 @@ The names of a training script are here; `docs/library.md` shows one.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,32 @@ _HOMES = {
   "pretraining_task": "bertjax.objectives.pretraining",
   "put_batch": "bertjax.parallel.feeding",
 }
+
+# isort: off
+if TYPE_CHECKING:  # the same for type checkers, which follow no table
+  from bertjax.batch import Vocabulary as Vocabulary, empty_batch as empty_batch
+  from bertjax.checkpoints.bundle import load_bundle as load_bundle
+  from bertjax.config import (
+    ComputeConfig as ComputeConfig,
+    MeshConfig as MeshConfig,
+    ModelConfig as ModelConfig,
+    ObjectiveConfig as ObjectiveConfig,
+  )
+  from bertjax.model import BertForPreTraining as BertForPreTraining
+  from bertjax.objectives.masking import num_slots as num_slots
+  from bertjax.objectives.pretraining import (
+    pretraining_task as pretraining_task,
+  )
+  from bertjax.objectives.task import Task as Task
+  from bertjax.parallel.feeding import put_batch as put_batch
+  from bertjax.parallel.mesh import make_mesh as make_mesh
+  from bertjax.train.state import make_state as make_state
+  from bertjax.train.step import (
+    StepOptions as StepOptions,
+    make_eval_step as make_eval_step,
+    make_train_step as make_train_step,
+  )
+# isort: on
 
 
 def __getattr__(name: str) -> Any:

@@ -118,7 +118,7 @@ def test_recipes_of_others_reach_their_rate_and_keep_every_sequence(recipe):
   config = config_of(recipe)
   rate = schedules.make_schedule(config.optimizer, config.steps)
   peak = config.optimizer.learning_rate
-  assert float(rate(config.optimizer.warmup_steps)) == pytest.approx(peak)
+  assert rate(config.optimizer.warmup_steps) == pytest.approx(peak)
   assert config.objective.short_rate == 0
   assert config.objective.next_sentence == "off"
 

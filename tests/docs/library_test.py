@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The script of docs/library.md runs as it is printed, and learns."""
 
+import ast
 import os
 import pathlib
 import re
@@ -45,6 +46,19 @@ def test_every_public_name_exists_and_is_used_on_the_page():
   for name in re.findall(r"bertjax\.([A-Za-z_]\w*)", script()):
     assert name in bertjax._HOMES, name
   assert "bertjax.load_bundle" in page
+
+
+def test_type_checkers_see_every_public_name():
+  assert bertjax.__file__
+  tree = ast.parse(pathlib.Path(bertjax.__file__).read_text())
+  (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+  seen = {
+    alias.asname: node.module
+    for node in block.body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+  }
+  assert seen == bertjax._HOMES
 
 
 def test_importing_the_library_starts_no_jax():
