@@ -3,7 +3,7 @@
 """Export a trained model as a bundle or for Hugging Face transformers.
 
   python -m launch.export --bundle=DIR --format=huggingface --output=DIR \
-    [--license=apache-2.0] [--dtype=bfloat16]
+    [--license=apache-2.0] [--dtype=bfloat16] [--[no]for_finetuning]
   python -m launch.export --workdir=DIR --step=N --format=bundle --output=DIR
 
 Any committed step of a workdir can be exported, also after a run was killed.
@@ -11,6 +11,10 @@ The Hugging Face folder loads with `AutoModel` and `AutoTokenizer`; its folder
 `pretraining` has the heads as well, for `AutoModelForMaskedLM`. The folder of a
 classifier loads with `AutoModelForSequenceClassification`. README.md says what
 the model was made from and how to load it.
+
+A run without dropout is exported with the rates of BERT, 0.1, unless the model
+is fine-tuned already: transformers takes the rates of fine-tuning from
+config.json. --nofor_finetuning writes the rates of the run.
 """
 
 import json
@@ -19,15 +23,17 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absl import flags
+from absl import flags, logging
 
 from bertjax import files
 from bertjax.checkpoints import bundle as bundles
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig, ModelConfig, from_mapping, renamed
+from bertjax.config.model import drops
 from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, ENCODER, PRETRAINING
+from bertjax.interop.huggingface_config import with_dropout
 from bertjax.interop.provenance import RECORD, write_provenance
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
@@ -43,6 +49,21 @@ CARD = "README.md"
 _RUN_ONLY = ("identity", "pipeline", "hooks", "tokenizer_files")
 
 Path = str | os.PathLike[str]
+
+
+class HuggingFace(NamedTuple):
+  """What a Hugging Face folder says.
+
+  Attributes:
+    license: license of the weights, for the model card.
+    dtype: dtype of the weights; a bundle has float32.
+    for_finetuning: whether config.json gets BERT's dropout where the run had
+      none; None does so if the model is not fine-tuned yet.
+  """
+
+  license: str = model_card.UNKNOWN_LICENSE
+  dtype: str = "float32"
+  for_finetuning: bool | None = None
 
 
 class Trained(NamedTuple):
@@ -62,8 +83,7 @@ def run(
   bundle: Path | None = None,
   workdir: Path | None = None,
   step: int | None = None,
-  license: str = model_card.UNKNOWN_LICENSE,
-  dtype: str = "float32",
+  huggingface: HuggingFace | None = None,
 ) -> pathlib.Path:
   """Write `output` from a bundle, or from a committed step of a workdir.
 
@@ -73,8 +93,7 @@ def run(
     bundle: folder of a bundle; give this or `workdir`.
     workdir: folder of a run, finished or not.
     step: committed step of the workdir; None takes the newest.
-    license: license of the weights, for the model card.
-    dtype: dtype of the weights in a Hugging Face folder; a bundle has float32.
+    huggingface: what a Hugging Face folder says; a bundle says what it is.
 
   Returns:
     `output`.
@@ -85,14 +104,12 @@ def run(
   """
   if format not in FORMATS:
     raise ValueError(f"--format={format}; give one of {', '.join(FORMATS)}")
-  if dtype not in huggingface_files.DTYPES:
-    known = " or ".join(huggingface_files.DTYPES)
-    raise ValueError(f"--dtype={dtype}; give {known}")
+  said = huggingface or HuggingFace()
+  _check_said(said, format)
   if (bundle is None) == (workdir is None):
     raise ValueError("give either --bundle=DIR or --workdir=DIR")
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
-  model_card.check_license(license)
   target = pathlib.Path(output)
   check = (
     _check_huggingface if format == "huggingface" else bundles.check_target
@@ -112,8 +129,20 @@ def run(
       trained.tokenizer_files,
     )
   else:
-    _write_huggingface(trained, target, license, dtype)
+    _write_huggingface(_with_dropout(trained, said), target, said)
   return target
+
+
+def _check_said(said: HuggingFace, format: str) -> None:
+  if said.dtype not in huggingface_files.DTYPES:
+    known = " or ".join(huggingface_files.DTYPES)
+    raise ValueError(f"--dtype={said.dtype}; give {known}")
+  model_card.check_license(said.license)
+  if said.for_finetuning is not None and format == "bundle":
+    raise ValueError(
+      f"--for_finetuning={said.for_finetuning} is for --format=huggingface; a "
+      "fine-tuning run takes its dropout from its own config"
+    )
 
 
 def _read_bundle(path: Path) -> Trained:
@@ -162,6 +191,23 @@ def _check_tokenizer(folder: pathlib.Path, record: Mapping[str, Any]) -> None:
     )
 
 
+def _with_dropout(trained: Trained, said: HuggingFace) -> Trained:
+  """Say that a run had no dropout; put BERT's rates in its place if asked."""
+  if drops(trained.model):
+    return trained
+  write = said.for_finetuning
+  if write is None:
+    write = trained.details.task is None
+  written = "says 0, so that fine-tuning has none either (--nofor_finetuning)"
+  if write:
+    trained = trained._replace(model=with_dropout(trained.model))
+    written = "says 0.1, BERT's, for fine-tuning (--for_finetuning)"
+  logging.warning(
+    "the model was trained without dropout; the config.json %s", written
+  )
+  return trained
+
+
 def _check_huggingface(target: pathlib.Path) -> None:
   # A folder of weights without our record was not exported by us.
   if target.exists() and not (target / RECORD).is_file():
@@ -173,19 +219,19 @@ def _check_huggingface(target: pathlib.Path) -> None:
 
 
 def _write_huggingface(
-  trained: Trained, target: pathlib.Path, license_id: str, dtype: str
+  trained: Trained, target: pathlib.Path, said: HuggingFace
 ) -> None:
   head = _head(trained)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   with files.replace_folder(target) as partial:
     for architecture, folder in _write_weights(
-      trained, head, partial, pad_id=tokenizer.pad_id, dtype=dtype
+      trained, head, partial, pad_id=tokenizer.pad_id, dtype=said.dtype
     ).items():
       longest = head.seq_length if head else trained.model.max_positions
       _write_tokenizer(tokenizer, folder, longest)
       write_provenance(folder / huggingface_files.WEIGHTS, trained.details)
       card = model_card.make_card(
-        target.name, architecture, trained.model, trained.details, license_id
+        target.name, architecture, trained.model, trained.details, said.license
       )
       files.write_text(folder / CARD, card)
 
@@ -263,6 +309,12 @@ def define_flags() -> None:
     "Dtype of the weights in a Hugging Face folder: "
     f"{' or '.join(huggingface_files.DTYPES)}.",
   )
+  flags.DEFINE_bool(
+    "for_finetuning",
+    None,
+    "Write BERT's dropout into config.json where the run had none; the default "
+    "for models that are not fine-tuned yet.",
+  )
   flags.mark_flag_as_required("output")
 
 
@@ -275,8 +327,7 @@ def main(_: Sequence[str]) -> None:
     bundle=given.bundle,
     workdir=given.workdir,
     step=given.step,
-    license=given.license,
-    dtype=given.dtype,
+    huggingface=HuggingFace(given.license, given.dtype, given.for_finetuning),
   )
   print(f"wrote {target}")
 

@@ -90,8 +90,8 @@ def from_huggingface(
     without: parts to leave out, whether `tensors` has them or not.
 
   Raises:
-    ValueError: a tensor is missing, unknown, of another shape or not a float,
-      or a tied copy differs.
+    ValueError: a tensor is missing, unknown, of another shape, not a float or
+      not finite, or a tied copy differs.
   """
   parts = [p for p in ARCHITECTURES[architecture].parts if p not in without]
   named = _renamed(tensors)
@@ -123,6 +123,7 @@ def from_huggingface(
   for entry, index, name in entries:
     target = ours[entry.ours][index]
     target[...] = _to_ours(np.asarray(theirs[name]), target.shape, entry)
+    _check_finite(name, target)
   return nest(ours)
 
 
@@ -229,3 +230,12 @@ def _check_floats(tensors: Tensors) -> None:
       raise ValueError(
         f"{name} is {array.dtype.name}; give one of {', '.join(_DTYPES)}"
       )
+
+
+def _check_finite(name: str, array: np.ndarray) -> None:
+  bad = array.size - int(np.isfinite(array).sum())
+  if bad:
+    raise ValueError(
+      f"{name} has {bad} of {array.size} values that are not finite; fetch or "
+      "export the weights again"
+    )

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`config.json` ↔ the shape of an encoder and the labels of its head."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from bertjax.interop.bert import (
   ACTIVATIONS_BACK,
   FIXED,
   RATES,
+  READ,
   SIZES,
+  WITHOUT_EFFECT,
 )
 
 
@@ -41,18 +44,29 @@ def config_to_huggingface(
   }
 
 
+def with_dropout(config: ModelConfig) -> ModelConfig:
+  """Return a config with BERT's dropout, for fine-tuning by transformers."""
+  usual = ModelConfig()
+  return dataclasses.replace(
+    config,
+    hidden_dropout_rate=usual.hidden_dropout_rate,
+    attention_dropout_rate=usual.attention_dropout_rate,
+  )
+
+
 def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
   """Read the shape of an encoder.
 
   Raises:
-    ValueError: another kind of model, an unknown activation, or sizes that are
-      missing or do not fit each other.
+    ValueError: another kind of model, a field of which nothing is known, an
+      unknown activation, or sizes that are missing or do not fit each other.
   """
   for name, ours in FIXED.items():
     # The oldest files lack all of these fields.
     theirs = mapping.get(name)
     if theirs is not None and theirs != ours:
       raise ValueError(f"{name}={theirs!r}; only {ours} can be read")
+  _check_names(mapping)
   activation = mapping.get("hidden_act")
   if activation not in ACTIVATIONS_BACK:
     raise ValueError(
@@ -71,6 +85,20 @@ def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
   )
   checks.check_model(config, seq_length=1, vocab_size=1)
   return config
+
+
+def _check_names(mapping: Mapping[str, Any]) -> None:
+  """Refuse a field that may change the model in a way that is not known here.
+
+  A guess would show in nothing but worse scores.
+  """
+  known = {*SIZES.values(), *RATES.values(), *FIXED, *WITHOUT_EFFECT, *READ}
+  unknown = sorted(mapping.keys() - known)
+  if unknown:
+    raise ValueError(
+      f"nothing is known about {unknown[0]}={mapping[unknown[0]]!r}; remove "
+      "the field if it changes no score"
+    )
 
 
 def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:

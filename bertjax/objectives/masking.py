@@ -13,6 +13,10 @@ Tokens reach the count exactly. Words are taken whole and never exceed it; the
 shortfall is reported. In a span, one draw decides between [MASK], random tokens
 and the original ones (SpanBERT); elsewhere each token has its own draw
 (google-research/bert).
+
+Unlike google-research/bert, which passes over [CLS] and [SEP] only, [UNK] is
+never chosen and never a target: to predict it teaches nothing about the word
+that it stands for. It counts in the length that the mask rate refers to.
 """
 
 from collections.abc import Mapping

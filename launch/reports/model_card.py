@@ -227,6 +227,12 @@ def _pretraining_facts(details: Details) -> Iterator[tuple[str, str]]:
     yield "rows in a batch", _shown(config["batch_size"])
     yield "tokens in a row", _shown(config["data"]["seq_length"])
     yield "optimizer", _shown(config["optimizer"])
+    shape = config.get("model") or {}
+    yield (
+      "dropout",
+      f"{shape.get('hidden_dropout_rate', '?')}, of attention "
+      f"{shape.get('attention_dropout_rate', '?')}",
+    )
     second = config.get("phase2") or {}
     if second.get("steps"):
       yield "second phase", _shown(second)

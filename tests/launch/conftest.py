@@ -90,7 +90,9 @@ def bundle(export_place):
 @pytest.fixture(scope="session")
 def exported(export_place, bundle):
   return export.run(
-    bundle=bundle, output=export_place / "named", license="apache-2.0"
+    bundle=bundle,
+    output=export_place / "named",
+    huggingface=export.HuggingFace("apache-2.0"),
   )
 
 

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an exported folder has beside the weights."""
 
+import dataclasses
+import json
+
 import jax
 import pytest
 
@@ -20,7 +23,11 @@ def test_a_dtype_that_no_file_gets_is_refused(bundle, tmp_path):
   with pytest.raises(
     ValueError, match="--dtype=int8; give float32 or bfloat16"
   ):
-    export.run(bundle=bundle, output=tmp_path / "out", dtype="int8")
+    export.run(
+      bundle=bundle,
+      output=tmp_path / "out",
+      huggingface=export.HuggingFace(dtype="int8"),
+    )
   assert not list(tmp_path.iterdir())
 
 
@@ -32,7 +39,9 @@ def test_weights_that_are_no_export_are_not_replaced(
   with pytest.raises(ValueError, match="exists and is not an export"):
     export.run(bundle=bundle, output=tmp_path)
   assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-  again = export.run(bundle=bundle, output=exported, license="apache-2.0")
+  again = export.run(
+    bundle=bundle, output=exported, huggingface=export.HuggingFace("apache-2.0")
+  )
   assert (again / "README.md").is_file()
 
 
@@ -94,3 +103,53 @@ def test_a_classifier_is_handed_on_as_a_bundle_too(classifier, tmp_path):
   )
   ours, theirs = map(bundles.read_bundle_info, (classifier, path))
   assert (ours.leaves, ours.details) == (theirs.leaves, theirs.details)
+
+
+def written_rates(folder):
+  config = json.loads((folder / "config.json").read_text())
+  return config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]
+
+
+@pytest.mark.parametrize(
+  ("given", "rates", "told"),
+  [
+    (None, (0.1, 0.1), "the config.json says 0.1, BERT's, for fine-tuning (--"),
+    (True, (0.1, 0.1), "the config.json says 0.1, BERT's, for fine-tuning (--"),
+    (False, (0.0, 0.0), "says 0, so that fine-tuning has none either (--no"),
+  ],
+)
+def test_a_run_without_dropout_says_so(
+  given, rates, told, bundle, tmp_path, caplog
+):
+  info = bundles.read_bundle_info(bundle)
+  model = dataclasses.replace(
+    info.model, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
+  )
+  bundles.write_bundle(
+    tmp_path / "bundle",
+    bundles.load_params(info),
+    model,
+    info.tokenizer_path,
+    DETAILS,
+  )
+  with caplog.at_level("WARNING"):
+    out = export.run(
+      bundle=tmp_path / "bundle",
+      output=tmp_path / "out",
+      huggingface=export.HuggingFace(for_finetuning=given),
+    )
+  assert "the model was trained without dropout; " in caplog.text
+  assert told in caplog.text
+  assert written_rates(out) == written_rates(out / "pretraining") == rates
+
+
+def test_dropout_of_a_run_is_exported_as_it_is(exported, caplog, classifier):
+  assert written_rates(exported) == (0.1, 0.1)
+  assert "dropout" not in caplog.text
+  with pytest.raises(ValueError, match="for_finetuning=True is for --format=h"):
+    export.run(
+      bundle=classifier,
+      output="x",
+      format="bundle",
+      huggingface=export.HuggingFace(for_finetuning=True),
+    )

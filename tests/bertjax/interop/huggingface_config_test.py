@@ -5,6 +5,7 @@
 import pytest
 
 from bertjax.config import ModelConfig
+from bertjax.interop import bert
 from bertjax.interop.huggingface_config import (
   architecture_from_huggingface,
   config_from_huggingface,
@@ -30,6 +31,9 @@ def test_configs_go_there_and_back(activation):
     ("is_decoder", True, "is_decoder=True; only False"),
     ("position_embedding_type", "relative_key", "only absolute"),
     ("problem_type", "regression", "only single_label_classification"),
+    ("pruned_heads", {"0": [1]}, "pruned_heads={'0': .1.}; only {} can be"),
+    ("is_encoder_decoder", True, "is_encoder_decoder=True; only False"),
+    ("quantization_config", {}, "nothing is known about quantization_config={"),
     ("num_attention_heads", 5, "num_heads=5 does not divide"),
     ("hidden_size", "32", "hidden_size='32' is a str; give an int"),
   ],
@@ -82,3 +86,20 @@ def test_labels_are_written_both_ways():
   )
   assert mapping["label2id"] == {"fish": 0, "tree": 1, "a | b": 2}
   assert labels_from_huggingface(mapping) == LABELS
+
+
+def test_every_field_of_a_config_is_in_one_table():
+  tables = (
+    set(bert.SIZES.values()),
+    set(bert.RATES.values()),
+    set(bert.FIXED),
+    bert.WITHOUT_EFFECT,
+    bert.READ,
+  )
+  assert sum(map(len, tables)) == len(set().union(*tables))
+
+
+def test_all_that_transformers_writes_is_known():
+  transformers = pytest.importorskip("transformers")
+  mapping = transformers.BertConfig().to_dict()
+  assert config_from_huggingface(mapping).hidden_size == 768

@@ -126,6 +126,12 @@ def test_a_part_is_left_out_whether_it_is_there_or_not():
       lambda t: t.update({"bert.pooler.dense.bias": np.ones(32, np.int8)}),
       "bert.pooler.dense.bias is int8; give one of float32, float16, bfloat16",
     ),
+    (
+      lambda t: t.update(
+        {"bert.pooler.dense.bias": np.array([np.nan, np.inf] * 16, np.float16)}
+      ),
+      "bert.pooler.dense.bias has 32 of 32 values that are not finite; fetch",
+    ),
   ],
 )
 def test_what_does_not_fit_is_named(change, message):

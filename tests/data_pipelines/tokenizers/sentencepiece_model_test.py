@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import pickle
+import random
 
 import numpy as np
 import pytest
 
+from data_pipelines.tokenizers import tokenizers
 from tests.testing.sentencepiece_models import learn_sentencepiece
 from tests.testing.tokenizer_texts import TEXTS
 
@@ -43,3 +45,27 @@ def test_bytes_are_pieces_of_words_and_decode_to_text():
   assert byte in table.ordinary_W
   specials = [tokenizer.tokens[i] for i in np.flatnonzero(table.special_V)]
   assert sorted(specials) == ["<mask>", "<pad>", "<unk>", "[CLS]", "[SEP]"]
+
+
+def test_tokens_begin_words_in_text_without_spaces():
+  """Of letters; a mark or a sign of length stays with what it follows."""
+  tokenizer = learn_sentencepiece(TEXTS, vocab_size=58)
+  begin = ["▁the", "漢字", "の", "カー", "ไทย", "မြန်", "▁漢", "▁"]
+  inside = ["the", "ー", "é", "!", "。", "\u0e31", "한", "1", "x漢"]
+  assert not any(map(tokenizer.continues, begin))
+  assert all(map(tokenizer.continues, inside))
+
+
+def test_chinese_has_few_tokens_a_word():
+  """So that whole words can be masked, and no vocabulary is called small."""
+  rng = random.Random(0)
+  words = [
+    "".join(rng.choices("天地玄黄宇宙洪荒日月盈昃", k=2)) for _ in range(40)
+  ]
+  texts = ["".join(rng.choices(words, k=60)) + "。" for _ in range(50)]
+  tokenizer = tokenizers.train(texts, "sentencepiece", 60)
+  ids, _ = tokenizer.encode_flat(texts)
+  counts_V = np.bincount(ids, minlength=tokenizer.vocab_size)
+  begins_V = ~tokenizer.vocabulary().continues_V
+  assert counts_V[begins_V].sum() > 0.9 * len(ids)
+  assert tokenizer.unspaced_share(counts_V) > 0.9

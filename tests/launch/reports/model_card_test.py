@@ -58,7 +58,11 @@ def test_a_license_that_breaks_the_card_is_refused(
   with pytest.raises(
     ValueError, match="is not an identifier; give one that the"
   ):
-    export.run(bundle=bundle, output=tmp_path / "out", license=license_id)
+    export.run(
+      bundle=bundle,
+      output=tmp_path / "out",
+      huggingface=export.HuggingFace(license_id),
+    )
   assert not list(tmp_path.iterdir())
 
 
