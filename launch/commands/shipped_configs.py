@@ -38,8 +38,8 @@ def define_flag(
   values[name].parser = _Parser(name)
 
 
-def resolve(value: str) -> str:
-  """Return `value` with the path of its file instead of a short name.
+def resolve(value: str, flag: str = "config") -> str:
+  """Return the value of a flag with a path instead of a short name.
 
   Raises:
     ValueError: there is neither such a file nor such a name.
@@ -54,7 +54,7 @@ def resolve(value: str) -> str:
     if name and shipped.parts[-len(path.parts) :] == path.parts:
       raise ValueError(
         f"there is no file {name} in {pathlib.Path.cwd()}; the config that "
-        f"bertjax ships is --config={short}{colon}{argument}"
+        f"bertjax ships is --{flag}={short}{colon}{argument}"
       )
   raise ValueError(
     f"there is no config {name!r}; give one of {', '.join(SHIPPED)}, or the "
@@ -66,4 +66,4 @@ class _Parser(ConfigFileFlagParser):
   """Takes short names as well."""
 
   def parse(self, path: str) -> Any:
-    return super().parse(resolve(path))
+    return super().parse(resolve(path, self.name))

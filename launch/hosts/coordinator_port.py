@@ -27,21 +27,3 @@ def correct(address: str | None, environment: Mapping[str, str]) -> str | None:
     return address
   host, _, port = address.rpartition(":")
   return f"{host}:{PORT}" if port == str(JAX_PORT) else address
-
-
-def describe(environment: Mapping[str, str]) -> tuple[bool, str]:
-  """Return whether the port is open by default on Cloud TPU, and a line."""
-  given = environment.get(VARIABLE, "")
-  if not given:
-    return True, (
-      f"the hosts of a Cloud TPU meet at port {PORT}, which its firewall rule "
-      f"opens; {VARIABLE}=N takes another"
-    )
-  opened = ", ".join(map(str, OPEN))
-  if given.isdecimal() and int(given) in OPEN:
-    return True, f"{VARIABLE}={given} is a port that Cloud TPU opens"
-  return False, (
-    f"{VARIABLE}={given} is not among the ports that Cloud TPU opens between "
-    f"its machines ({opened}); take {PORT}, or open it for TCP in the VPC's "
-    "firewall"
-  )

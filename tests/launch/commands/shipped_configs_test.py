@@ -72,3 +72,14 @@ def test_the_flag_takes_a_name_and_changes_of_fields(tmp_path, monkeypatch):
   values(argv)
   assert values.config.steps == 7
   assert values.config.model.num_layers == 4
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+def test_what_is_not_there_is_said_of_the_flag(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  argv = ["x", "--task=configs/finetune.py:task=stdlib"]
+  monkeypatch.setattr("sys.argv", argv)
+  values = flags.FlagValues()
+  shipped_configs.define_flag("finetune:task=stdlib", values, name="task")
+  with pytest.raises(flags.Error, match="is --task=finetune:task=stdlib"):
+    values(argv)

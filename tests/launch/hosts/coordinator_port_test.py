@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts of a Cloud TPU meet at a port that its firewall opens."""
 
-import re
-
 import pytest
 from jax._src.clusters import cloud_tpu_cluster
 
@@ -30,20 +28,3 @@ def test_the_port_that_jax_takes_is_the_one_that_is_replaced():
 )
 def test_only_jaxs_own_port_is_corrected(address, environment, expected):
   assert coordinator_port.correct(address, environment) == expected
-
-
-@pytest.mark.parametrize(
-  ("given", "opened", "said"),
-  [
-    (None, True, "port 8476, which its firewall rule opens"),
-    ("8476", True, "JAX_COORDINATOR_PORT=8476 is a port that Cloud TPU opens"),
-    ("8482", False, "=8482 is not among .*take 8476, or open it"),
-    ("http", False, "=http is not among"),
-  ],
-)
-def test_a_port_that_is_closed_is_described(given, opened, said):
-  environment = {} if given is None else {VARIABLE: given}
-  known, line = coordinator_port.describe(environment)
-  assert known == opened
-  assert re.search(said, line), line
-  assert "\n" not in line
