@@ -29,6 +29,8 @@ _MAX_SHOWN = 5
 # What a failure is on all processes if it is on one; the first that is found.
 _KINDS = {"timeout": TimeoutError, "system": OSError}
 _call_numbers = itertools.count()
+# Keys of calls that process 0 has finished and others may still read.
+_unread: list[str] = []
 
 
 class Cluster(NamedTuple):
@@ -153,6 +155,7 @@ def broadcast_from_first(topic: str, make: Callable[[], T]) -> T:
     kv_set(key, json.dumps({"failure": str(error), "kind": kind}))
     raise
   kv_set(key, json.dumps({"value": value}))
+  _unread.append(key)
   return value
 
 
@@ -166,7 +169,15 @@ def all_gather(
   """
   if process_count() == 1:
     return [value]
-  return all_gather_at(unique_key(topic), value, seconds=seconds)
+  key = unique_key(topic)
+  values = all_gather_at(key, value, seconds=seconds)
+  if is_first():
+    # Every process has sent a value, so that each has finished the calls
+    # before: a run of weeks must not fill the store.
+    for each in _unread:
+      _client().key_value_delete(each)
+    _unread[:] = [key]
+  return values
 
 
 def all_gather_at(key: str, value: Any, *, seconds: float) -> list[Any]:

@@ -59,6 +59,7 @@ def test_this_jax_has_the_private_names_that_start_up_and_agreement_need():
     "key_value_set",
     "blocking_key_value_get",
     "key_value_try_get",
+    "key_value_delete",
   ):
     assert callable(getattr(client, name)), name
   detect = clusters.ClusterEnv.auto_detect_unset_distributed_params
@@ -70,3 +71,38 @@ def test_this_jax_has_the_private_names_that_start_up_and_agreement_need():
     "cluster_detection_method",
     "initialization_timeout",
   ]
+
+
+class Store:
+  """The key-value store of process 0, whose peer always answers."""
+
+  def __init__(self):
+    self.values = {}
+
+  def key_value_set(self, key, value):
+    assert key not in self.values
+    self.values[key] = value
+
+  def blocking_key_value_get(self, key, milliseconds):
+    del milliseconds
+    return self.values.setdefault(key, "7")
+
+  def key_value_delete(self, key):
+    for each in list(self.values):
+      if each == key or each.startswith(f"{key}/"):
+        del self.values[each]
+
+
+def test_a_long_run_does_not_fill_the_store(monkeypatch):
+  store = Store()
+  monkeypatch.setattr(multihost, "_client", lambda: store)
+  monkeypatch.setattr(multihost, "process_count", lambda: 2)
+  monkeypatch.setattr(multihost, "process_index", lambda: 0)
+  monkeypatch.setattr(multihost, "_unread", [])
+  kept = multihost.unique_key("stop")
+  multihost.kv_set(kept, "15")
+  for number in range(50):
+    assert multihost.all_gather("memo", number) == [number, 7]
+    assert multihost.broadcast_from_first("owner", lambda: None) is None
+    assert len(store.values) <= 1 + 3 + 1
+  assert store.values[kept] == "15"
