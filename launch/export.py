@@ -27,6 +27,7 @@ from absl import flags, logging
 
 from bertjax import files
 from bertjax.checkpoints import bundle as bundles
+from bertjax.checkpoints.bundle_checks import check_tokenizer_files
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig, ModelConfig, from_mapping, renamed
 from bertjax.config.model import drops
@@ -179,7 +180,7 @@ def _read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
 def _check_tokenizer(folder: pathlib.Path, record: Mapping[str, Any]) -> None:
   """Check the tokenizer of a workdir against the record of a checkpoint."""
   if "tokenizer_files" in record:
-    bundles.check_tokenizer_files(folder, record["tokenizer_files"])
+    check_tokenizer_files(folder, record["tokenizer_files"])
     return
   # Earlier versions stored the hash of the tokenizer alone.
   known, found = record["tokenizer_sha256"], tokenizers.load(folder).sha256

@@ -21,6 +21,11 @@ from typing import Any, Self
 import bertjax
 from bertjax import config, files
 from bertjax.checkpoints import checkpoint, digest
+from bertjax.checkpoints.bundle_checks import (
+  check_finite,
+  check_same_files,
+  check_shapes,
+)
 from bertjax.config import ComputeConfig, ModelConfig, renamed
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import PAIR_BIAS, by_name
@@ -175,7 +180,7 @@ def write_bundle(
     def finish() -> None:
       shutil.copytree(tokenizer_path, partial / TOKENIZER)
       hashes = files.sha256_of_folder(partial / TOKENIZER)
-      _check_files(tokenizer_path, hashes, tokenizer_files)
+      check_same_files(tokenizer_path, hashes, tokenizer_files)
       versions = {name: _version(name) for name in _PACKAGES}
       record = {
         "format_version": FORMAT_VERSION,
@@ -197,29 +202,6 @@ def write_bundle(
   return _describe(
     folder,
     multihost.broadcast_from_first("bundle read", lambda: _read_record(folder)),
-  )
-
-
-def check_tokenizer_files(folder: Path, expected: Mapping[str, str]) -> None:
-  """Check that a tokenizer's files are those that `expected` describes.
-
-  Raises:
-    ValueError: a file is missing, new, or has another sha256.
-  """
-  _check_files(folder, files.sha256_of_folder(folder), expected)
-
-
-def _check_files(
-  folder: Path, found: Mapping[str, str], expected: Mapping[str, str] | None
-) -> None:
-  if expected is None or found == expected:
-    return
-  names = sorted({*found, *expected})
-  differ = [name for name in names if found.get(name) != expected.get(name)]
-  raise ValueError(
-    f"{', '.join(str(pathlib.Path(folder) / name) for name in differ)} changed "
-    "since the run began, and would not match the weights; copy it from the "
-    "store or bundle it came from (launch.pretrain does so at its next start)"
   )
 
 
@@ -270,9 +252,11 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
 
 def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
   try:
+    model = config.from_mapping(ModelConfig, record["model"])
+    check_shapes(model, record["leaves"])
     return BundleInfo(
       path=folder,
-      model=config.from_mapping(ModelConfig, record["model"]),
+      model=model,
       tokenizer_path=folder / TOKENIZER,
       leaves=record["leaves"],
       details=Details.from_json(record["details"]),
@@ -307,14 +291,17 @@ def load_params(info: BundleInfo, like: Any = None) -> Any:
       All others go to the first device.
 
   Raises:
-    ValueError: a parameter does not match its digest.
+    ValueError: a parameter does not match its digest, or has a value that is
+      nan or infinite.
   """
   shardings = {
     name: leaf.sharding
     for name, leaf in by_name(like).items()
     if name in info.leaves and list(leaf.shape) == info.leaves[name]["shape"]
   }
-  return checkpoint.read_tree(info.path / PARAMS, info.leaves, shardings)
+  params = checkpoint.read_tree(info.path / PARAMS, info.leaves, shardings)
+  check_finite(info.path, params)
+  return params
 
 
 def load_bundle(
