@@ -61,7 +61,9 @@ def run(
   data, tokenizer_sha256 = tasks.load_data(
     config, info.model, info.tokenizer_path
   )
-  findings = judge_task(data.figures, config.seq_length, None, policy)
+  findings = judge_task(
+    data.figures, config.seq_length, info.details.tokens_per_word, policy
+  )
   settle(findings, policy)
   task = tasks.find(config.task.kind).task
   result = Arm(task, data, info, config, init, tokenizer_sha256).run(

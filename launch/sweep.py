@@ -165,7 +165,8 @@ def _check(
       "one; give --config.finetune.task.test or a test_rate above 0"
     )
   length = config.finetune.seq_length
-  settle(judge_task(data.figures, length, None, policy), policy)
+  fertility = parts[0].stores.tokens_per_word()
+  settle(judge_task(data.figures, length, fertility, policy), policy)
   shared = dict(parts[0].identity)
   shared["data.max_packs"] = packs
   if run.phase2.steps:

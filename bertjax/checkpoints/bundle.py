@@ -57,6 +57,7 @@ class Details:
     tokenizer_sha256: hash of the tokenizer.
     corpus: source of the store; of several stores, by store.
     store_sha256: hash of the store; of several stores, by store.
+    tokens_per_word: tokens a word of the training splits of all stores.
     mixture: share of the rows by store, if there are several.
     source: the folder that weights were imported from.
     task: the head of a fine-tuned model, and what it was trained for.
@@ -75,6 +76,7 @@ class Details:
   tokenizer_sha256: str = ""
   corpus: Json | None = None
   store_sha256: str | Json | None = None
+  tokens_per_word: float | None = None
   mixture: Mapping[str, float] | None = None
   source: Json | None = None
   task: Json | None = None

@@ -145,7 +145,9 @@ def examine_task(
   except (ValueError, OSError) as error:
     yield Row("task", "config", "fail", text=str(error))
     return
-  findings = judge_task(data.figures, config.seq_length, None, policy)
+  findings = judge_task(
+    data.figures, config.seq_length, info.details.tokens_per_word, policy
+  )
   yield from _rows("task", findings)
 
 

@@ -6,13 +6,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bertjax.config import PretrainConfig, phases
 from bertjax.train.program import evaluation_batch_size
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
 from data_pipelines.rows.pipeline import Pipeline, PretrainingPipeline
+from data_pipelines.rows.store_statistics import count_tokens
 from data_pipelines.store.store import Store
+from data_pipelines.tokenizers import tokenizers
 
 VALIDATION = "validation"
 
@@ -86,6 +90,15 @@ class OpenStores:
       and member.store.splits[VALIDATION].num_tokens
     }
 
+  def tokens_per_word(self) -> float:
+    """Return the tokens a word of the training splits of all stores."""
+    vocabulary = tokenizers.load(self.first.tokenizer_path).vocabulary()
+    counts_V = sum(
+      (member.store.token_counts() for member in self.mixture.members),
+      start=np.zeros(vocabulary.size, np.int64),
+    )
+    return count_tokens(counts_V, vocabulary).fertility
+
   def rows_by_hash(
     self, rows_of_phases: Sequence[Mapping[str, int]]
   ) -> list[dict[str, int]]:
@@ -114,8 +127,8 @@ class OpenStores:
         store in a batch.
 
     Returns:
-      `corpus` and `store_sha256`. With several stores both are by name, and
-      `mixture` has the share of the rows of each.
+      `corpus`, `store_sha256` and `tokens_per_word`. With several stores the
+      first two are by name, and `mixture` has the share of the rows of each.
     """
     corpora = {
       member.name: member.store.manifest.corpus
@@ -125,6 +138,7 @@ class OpenStores:
       return {
         "corpus": corpora.popitem()[1],
         "store_sha256": self.mixture.sha256,
+        "tokens_per_word": self.tokens_per_word(),
       }
     total = {
       name: sum(steps * rows[name] for steps, rows in rows_of_phases)
@@ -135,6 +149,7 @@ class OpenStores:
       "store_sha256": {
         member.name: member.store.sha256 for member in self.mixture.members
       },
+      "tokens_per_word": self.tokens_per_word(),
       "mixture": {
         name: rows / sum(total.values()) for name, rows in total.items()
       },

@@ -46,7 +46,7 @@ def make_small_mesh(config):
 def one_device():
   """Compiling for eight takes three times as long."""
   with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.finetune", "bertjax.finetune.arm"):
+    for module in ("launch.tasks", "bertjax.finetune.arm"):
       patch.setattr(f"{module}.make_mesh", make_small_mesh)
     yield
 
@@ -228,6 +228,25 @@ def test_a_failure_that_is_allowed_is_told_and_stored(place, tmp_path, caplog):
   }
   assert stored["numeric_labels"]
   assert stored["class_examples"] is False
+
+
+def test_tokens_a_word_are_compared_with_the_encoders_corpus(
+  place, tmp_path, monkeypatch
+):
+  info = read_bundle_info(place / "bundle")
+  # As if its corpus had nothing but words of one token.
+  details = dataclasses.replace(info.details, tokens_per_word=0.8)
+  monkeypatch.setattr(
+    "launch.finetune.bundles.read_pretrained",
+    lambda path: dataclasses.replace(info, details=details),
+  )
+  with pytest.raises(ValueError, match=r"one of the encoder's corpus 0\.80"):
+    finetune.run(
+      config_of(place),
+      str(place / "bundle"),
+      str(tmp_path / "work"),
+      policy=Policy(strict=frozenset(["task_fertility"])),
+    )
 
 
 def test_texts_that_are_cut_are_told(place, tmp_path):

@@ -15,7 +15,9 @@ from bertjax.config import (
   identity,
 )
 from bertjax.train import writers
+from data_pipelines.store.store import open_store
 from launch import pretrain
+from launch.preflight.store import measure_store
 from launch.run import assembly, resumable
 from tests.testing import corpus
 
@@ -82,6 +84,12 @@ def test_values_and_bundle_tell_of_each_store(finished, stores):
   assert details.corpus.keys() == details.store_sha256.keys()
   assert details.mixture.keys() == {"wiki", "tickets"}
   assert sum(details.mixture.values()) == pytest.approx(1)
+  usages = [
+    measure_store(open_store(path)).fertility
+    for name, path in stores.items()
+    if name in details.mixture
+  ]
+  assert min(usages) <= details.tokens_per_word <= max(usages)
 
 
 def test_other_weights_or_stores_are_another_run(finished, config, stores):

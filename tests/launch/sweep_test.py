@@ -24,6 +24,7 @@ from configs.sweeps import nsp
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from launch import sweep
+from launch.preflight.policy import Policy
 from tests.testing import small
 
 ARMS = ("mlm_nsp", "mlm", "nsp_rows")
@@ -108,7 +109,8 @@ class Launchers:
     patch.setattr(sweep.pretrain, "run", self.pretrain)
     patch.setattr(sweep.finetune, "run", self.finetune)
 
-  def pretrain(self, config, workdir):
+  def pretrain(self, config, workdir, policy):
+    del policy
     self.pretrained.append((config, workdir))
     loss = 3.0 + config.seed + (config.objective.next_sentence == "off")
     values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
@@ -348,7 +350,9 @@ def test_the_config_is_the_three_arms_of_the_design():
 @pytest.mark.full
 def test_a_study_runs_through_the_launchers(config, tmp_path):
   config = dataclasses.replace(config, seeds=1)
-  comparison = sweep.run(config, str(tmp_path / "work"))
+  # Its documents are single sentences, so that every pair is random.
+  policy = Policy(allow=frozenset(["random_pairs"]))
+  comparison = sweep.run(config, str(tmp_path / "work"), policy)
   arms = comparison.arms
   assert set(arms) == set(ARMS)
   # The same rows: what differs is the loss, and little after four steps.
@@ -357,5 +361,5 @@ def test_a_study_runs_through_the_launchers(config, tmp_path):
   assert abs(left - right) < 0.1
   assert "nsp_accuracy" in arms["mlm_nsp"]
   assert "nsp_accuracy" not in arms["mlm"]
-  again = sweep.run(config, str(tmp_path / "work"))
+  again = sweep.run(config, str(tmp_path / "work"), policy)
   assert again == comparison

@@ -8,6 +8,8 @@ import jax
 import numpy as np
 
 from bertjax.config import DataConfig
+from data_pipelines.store.store import open_store
+from launch.preflight.store import measure_store
 from launch.run import assembly
 from tests.testing import corpus
 
@@ -32,6 +34,12 @@ def test_a_border_that_moves_is_not_the_same_rows_again(two_phases):
     for each in (two_phases, longer)
   ]
   assert not np.array_equal(keys[0], keys[1])
+
+
+def test_the_bundle_of_one_store_says_its_tokens_a_word(two_phases):
+  spec = assembly.assemble(two_phases)
+  figures = measure_store(open_store(two_phases.data.store))
+  assert spec.describe_stores()["tokens_per_word"] == figures.fertility
 
 
 def test_one_store_has_the_identity_of_that_store(mixture, stores):
