@@ -154,8 +154,10 @@ def _notes(summary: Summary, store: Store) -> Iterator[str]:
       f"same ids: {obstacle}; only programs that read spiece.model can use "
       "exported models"
     )
+  asked = (store.manifest.recipe.get("tokenizer") or {}).get("size", 0)
+  few = f" ({asked:,} asked for)" if asked > summary.vocab_size else ""
   yield (
-    f"{summary.tokenizer}, vocabulary of {summary.vocab_size:,}; "
+    f"{summary.tokenizer}, vocabulary of {summary.vocab_size:,}{few}; "
     f"{summary.unknown_rate:.4%} of the tokens unknown; "
     f"{summary.bytes_per_token:.2f} bytes per token on disk"
   )

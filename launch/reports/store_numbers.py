@@ -33,6 +33,9 @@ def collect(store: Store) -> dict[str, Any]:
       "lowercase": tokenizer.lowercase,
       "vocab_size": tokenizer.vocab_size,
       "sha256": tokenizer.sha256,
+      "strip_accents": tokenizer.strip_accents,
+      "normalization": tokenizer.normalization,
+      **_asked(store),
       **_extension(store),
     },
     "counts": store.manifest.counts,
@@ -134,6 +137,15 @@ def _coverage(
     {"pieces": int(step), "share": int(sums_N[step - 1]) / usage.tokens}
     for step in steps
   ]
+
+
+def _asked(store: Store) -> dict[str, Any]:
+  """Return the tokens asked for, and what was measured of the letters."""
+  learned = (store.manifest.recipe.get("tokenizer") or {}).get("size")
+  letters = store.manifest.source.get("letters")
+  return ({"asked": learned} if learned else {}) | (
+    {"letters": letters} if letters else {}
+  )
 
 
 def _extension(store: Store) -> Mapping[str, float]:

@@ -120,3 +120,19 @@ def test_bad_paths_and_sizes_are_refused(tmp_path):
   for size in (12, 5000):
     with pytest.raises(ValueError, match=f"vocab_size={size} does not fit"):
       tokenizers.train(TEXTS, "sentencepiece", size)
+
+
+def test_a_tokenizer_is_learned_with_other_rules():
+  texts = [f"Ｃａｆé cafe\u0301 {word}" for word in TEXTS]
+  asked = {"lowercase": False, "normalization": "none"}
+  spm = tokenizers.train(texts, "sentencepiece", 70, **asked)
+  assert spm.normalization == "none"
+  assert "Ｃ" in "".join(spm.tokens)
+  folded = tokenizers.train(texts, "sentencepiece", 66, lowercase=False)
+  assert folded.normalization == "nfkc"
+  assert "Ｃ" not in "".join(folded.tokens)
+  kept = tokenizers.train(
+    texts, "wordpiece", 300, strip_accents=False, normalization="nfkc"
+  )
+  assert kept.encode(["CAFÉ"])[0].tolist() == [kept.tokens.index("café")]
+  assert "\u0301" not in "".join(kept.tokens)

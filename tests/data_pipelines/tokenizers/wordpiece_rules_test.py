@@ -3,12 +3,14 @@
 """Laws of the rules: the ids are those of the library, whatever they are."""
 
 import itertools
+import pickle
 import random
 import unicodedata
 
 import pytest
 
 from data_pipelines.tokenizers.special_tokens import SPECIALS
+from data_pipelines.tokenizers.vocabulary_extension import extend
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from data_pipelines.tokenizers.wordpiece_rules import Rules
 from tests.testing.tokenizer_texts import HOSTILE, assert_equals_library
@@ -58,6 +60,15 @@ def test_ideographs_are_cached_one_by_one():
   tokenizer = make_wordpiece(Rules())
   tokenizer.encode(["漢字の漢。字漢abc漢", "字漢が，漢"])
   assert set(tokenizer._words) == {"\n", *"漢字の。が，", "abc"}
+
+
+def test_rules_reach_workers_and_extensions():
+  rules = Rules(strip_accents=False, normalization="nfc")
+  tokenizer = make_wordpiece(rules)
+  assert pickle.loads(pickle.dumps(tokenizer)).rules == rules
+  made = extend(tokenizer, ["éaé éaé e\u0301ae\u0301 aéa"] * 9, 1)
+  assert made.tokenizer.rules == rules
+  assert made.tokenizer.tokens[-1] == "éaé"
 
 
 def test_rules_are_named_only_where_they_are_not_those_of_google():
