@@ -8,13 +8,15 @@ import io
 import lzma
 import pathlib
 import zlib
-from typing import IO, cast
+from collections.abc import Callable
+from typing import IO, Any, cast
 
 import zstandard
 
 COMPRESSIONS = (".gz", ".xz", ".zst", ".bz2")
 CHUNK = 1 << 20  # bytes
 ZSTD_LONG = 27  # 128 MiB, what the zstd program reads without --long
+_MEMBER_INPUT = 1 << 13  # of .xz and .bz2 at a time, as in their own modules
 # Input of zstd at a time. A block of 4 bytes may hold 128 KiB of output.
 _ZSTD_INPUT = 1 << 10
 _ZSTD_HEADER = 18  # bytes, the longest header of a frame
@@ -49,11 +51,11 @@ def decompressed(
     case ".gz":
       stream = gzip.GzipFile(fileobj=cast(IO[bytes], raw))
     case ".xz":
-      stream = lzma.LZMAFile(cast(IO[bytes], raw))  # noqa: SIM115
+      stream = _MemberReader(raw, lzma.LZMADecompressor)
     case ".zst":
       stream = _ZstdReader(name, raw, zstd_long)
     case ".bz2":
-      stream = _Bz2Reader(cast(IO[bytes], raw))
+      stream = _MemberReader(raw, _Bz2Decompressor)
     case _:
       return raw
   return io.BufferedReader(cast(io.RawIOBase, stream), CHUNK)
@@ -64,14 +66,65 @@ def suffix_of(name: str) -> str:
   return pathlib.PurePosixPath(name.lower()).suffix
 
 
-class _Bz2Reader(bz2.BZ2File):
-  def readinto(self, b: bytearray | memoryview) -> int:  # pyright: ignore
+class _Bz2Decompressor:
+  """A `bz2.BZ2Decompressor` whose error has a type of its own."""
+
+  def __init__(self) -> None:
+    self._inner = bz2.BZ2Decompressor()
+
+  def decompress(self, data: bytes, max_length: int) -> bytes:
     try:
-      return super().readinto(b)
+      return self._inner.decompress(data, max_length)
     except OSError as error:
-      if error.errno is None:  # the file below has its number
-        raise DamagedBz2Error(str(error)) from None
-      raise
+      raise DamagedBz2Error(str(error)) from None
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._inner, name)
+
+
+class _MemberReader(io.RawIOBase):
+  """The members of a file; the standard readers ignore garbage behind one."""
+
+  def __init__(self, raw: io.BufferedReader, make: Callable[[], Any]) -> None:
+    self._raw = raw
+    self._make = make
+    self._member: Any = None
+
+  def readable(self) -> bool:
+    """Return True, as `io.RawIOBase` asks for."""
+    return True
+
+  def readinto(self, buffer: bytearray | memoryview) -> int:  # pyright: ignore
+    """Fill the start of `buffer`; returns the bytes filled, 0 at the end."""
+    while True:
+      data = b""
+      if self._member is None or self._member.eof:
+        data = self._next_member()
+        if not data:
+          return 0
+      elif self._member.needs_input:
+        data = self._raw.read(_MEMBER_INPUT)
+        if not data:
+          raise EOFError
+      output = self._member.decompress(data, len(buffer))
+      if output:
+        buffer[: len(output)] = output
+        return len(output)
+
+  def _next_member(self) -> bytes:
+    """Begin a member and return its first input; b"" at the end."""
+    behind = self._member is not None
+    data = self._member.unused_data if behind else b""
+    while True:
+      if behind:
+        data = data.lstrip(b"\0")  # .xz may be padded
+      if data:
+        break
+      data = self._raw.read(_MEMBER_INPUT)
+      if not data:
+        return b""
+    self._member = self._make()
+    return data
 
 
 class _ZstdReader(io.RawIOBase):

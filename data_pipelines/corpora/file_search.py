@@ -272,5 +272,6 @@ def _check_folder(
     passed = describe_passed_over(count_labels(sieve.passed_over.values()))
     raise ValueError(
       f"corpus {part} is a folder without a file of a known format"
-      f"{passed and f' (it has {passed})'}; give another folder, or files"
+      f"{passed and f' (it has {passed})'}; name files by a glob, or give "
+      "another folder"
     )

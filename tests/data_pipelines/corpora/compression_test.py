@@ -60,6 +60,9 @@ def test_truncated_and_damaged_files_are_named(suffix, tmp_path):
   path.write_bytes(data[: len(data) // 2])
   with pytest.raises(ValueError, match=f"a.txt{suffix} is truncated"):
     texts(path, skip_bad_records=True)  # a file is not skipped as a bad record
+  path.write_bytes(data + b"and something behind it")
+  with pytest.raises(ValueError, match=f"damaged or not a {suffix} file"):
+    texts(path)
   path.write_bytes(b"this is no compressed file at all, only its name says so")
   with pytest.raises(ValueError, match=f"not a {suffix} file"):
     texts(path)
@@ -105,13 +108,16 @@ def test_what_zst_has_not_given_yet_is_not_copied():
     assert reader._output.obj is held  # a view of the same bytes
 
 
-def test_many_small_frames_are_one_file(tmp_path):
-  lines = [f"line {i}" for i in range(3000)]
-  path = tmp_path / "a.txt.zst"
-  path.write_bytes(
-    b"".join(PACK[".zst"](f"{line}\n".encode()) for line in lines)
-  )
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst", ".bz2"])
+def test_many_small_members_are_one_file(suffix, tmp_path):
+  lines = [f"line {i}" for i in range(500)]
+  path = tmp_path / f"a.txt{suffix}"
+  packed = [PACK[suffix](f"{line}\n".encode()) for line in lines]
+  path.write_bytes(b"".join(packed))
   assert texts(path) == ["\n".join(lines)]
+  if suffix in (".gz", ".xz"):  # which may be padded
+    path.write_bytes((b"\0" * 8).join(packed[:9]) + b"\0" * 20_000)
+    assert texts(path) == ["\n".join(lines[:9])]
 
 
 def test_a_large_window_of_zst_is_named_with_its_flag(tmp_path):

@@ -311,6 +311,11 @@ def test_a_tilde_is_the_home_folder(options, tmp_path, monkeypatch):
   assert open_store("~/store").path == tmp_path / "home" / "store"
   second = dataclasses.replace(first, tokenizer="~/store", output="~/other")
   prepare.prepare(second)
+  more = dataclasses.replace(second, extend_vocab=3, output="~/more")
+  prepare.prepare(more)
+  kept = dataclasses.replace(first, tokenizer="~/more", output="~/kept")
+  prepare.prepare(kept)
+  assert (tmp_path / "home" / "kept/tokenizer/extension.json").is_file()
   assert files(tmp_path / "home" / "store" / "tokenizer") == files(
     tmp_path / "home" / "other" / "tokenizer"
   )
