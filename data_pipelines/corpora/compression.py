@@ -106,7 +106,8 @@ class _MemberReader(io.RawIOBase):
         data = self._raw.read(_MEMBER_INPUT)
         if not data:
           raise EOFError
-      output = self._member.decompress(data, len(buffer))
+      member: Any = self._member
+      output = member.decompress(data, len(buffer))
       if output:
         buffer[: len(output)] = output
         return len(output)
