@@ -16,6 +16,7 @@ import numpy as np
 
 from bertjax.config import OptimizerConfig, choices
 from bertjax.parallel import multihost
+from launch.hosts.clocks import measure_skew
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
 from launch.preflight.settle import settle, write_record
@@ -43,8 +44,10 @@ def check_run(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> None:
   Raises:
     ValueError: a finding fails that `policy` does not allow.
   """
+  clocks = judge_clocks(measure_skew(), policy)
   multihost.broadcast_from_first(
-    "preflight", lambda: settle(judge_run(spec, folder, policy), policy)
+    "preflight",
+    lambda: settle([clocks, *judge_run(spec, folder, policy)], policy),
   )
 
 
@@ -151,6 +154,18 @@ def _judge_schedule(
     f"the learning rate rises during {share:.0%} of the run, "
     f"optimizer.warmup_steps={optimizer.warmup_steps} of steps={steps}",
     "give fewer --config.optimizer.warmup_steps; BERT's are 1 % of the steps",
+    policy,
+  )
+
+
+def judge_clocks(seconds: float, policy: Policy) -> Finding:
+  """Judge the seconds between the clocks of the hosts of a run."""
+  return judge(
+    "clock_skew",
+    seconds,
+    f"the clocks of the hosts are {seconds:.0f} s apart: their logs and files "
+    "do not tell what came first, and a bucket may refuse their credentials",
+    "run an NTP client such as chrony on every host",
     policy,
   )
 

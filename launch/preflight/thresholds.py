@@ -194,6 +194,9 @@ CHECKS: Mapping[str, Check] = {
     worse="below",
     unit="ratio",
   ),
+  "clock_skew": Check(
+    "seconds between the clocks of the hosts", 5, unit="count"
+  ),
   "disk_space": Check(
     "bytes of the checkpoints that are kept over the free bytes of the disk",
     warn=0.8,

@@ -105,3 +105,14 @@ def test_what_a_user_allows_is_stored_with_the_run(spec, tmp_path):
   assert [each["name"] for each in stored if each["allowed"]] == [
     "learning_rate"
   ]
+
+
+def test_clocks_that_are_apart_warn(
+  monkeypatch, spec, tmp_path, caplog, capsys
+):
+  assert preflight.judge_clocks(0.4, DEFAULT).level == "pass"
+  assert preflight.judge_clocks(12.0, DEFAULT).level == "warn"
+  monkeypatch.setattr(preflight, "measure_skew", lambda: 12.0)
+  preflight.check_run(spec, tmp_path / "w", DEFAULT)
+  printed = caplog.text + capsys.readouterr().err + capsys.readouterr().out
+  assert "the clocks of the hosts are 12 s apart" in printed
