@@ -6,11 +6,13 @@ r"""Plan a run on TPUs, on a host without TPUs: memory, collectives, bounds.
     --topology=v5e:16x16 --config.batch_size=4096 --config.mesh.zero1=True \
     --config.compute.dtype=bfloat16 --config.compute.dropout_rng=rbg
 
-Needs libtpu (`pip install 'bertjax[plan]'`), but no TPU and no data. Compiles
-the train step of `launch.pretrain` for the topology in about a minute.
+Needs libtpu (`pip install 'bertjax[plan]'`), but no TPU and no data; a store
+that the config gives is read for its vocabulary and its rows. Compiles
+the steps of `launch.pretrain` for the topology in about a minute.
 --output=DIR writes plan.json and plan.html. --search searches for the largest
-batch over shardings and remat policies instead of planning the given batch.
-Times are bounds and not measurements.
+batch over shardings and remat policies, and for the micro-batches of the batch
+that is given, in about --search_minutes at most. Times are bounds and not
+measurements.
 """
 
 import dataclasses
@@ -26,6 +28,7 @@ from typing import IO
 from absl import flags
 
 from bertjax.config import PretrainConfig, from_mapping, to_mapping
+from bertjax.config.phases import split_phases
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
 from bertjax.plan.results import Plan, Search
@@ -33,12 +36,15 @@ from bertjax.plan.vocabulary import TOKENS
 from launch import cli
 from launch.commands import shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
+from launch.run.stores import open_stores
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
 # some chips; the parent process survives that and reports it.
 _COMPILES = "BERTJAX_PLAN_COMPILES"
 # First line of the dump that a crash prints.
 _CRASH = re.compile(r"\*\*\* SIG|https://symbolize|Fatal Python|PC: @")
+# Enough for all candidates of a small model.
+_MINUTES = 40
 JSON = "plan.json"
 HTML = "plan.html"
 
@@ -78,9 +84,16 @@ def plan_run(
 
 
 def search_batch(
-  config: PretrainConfig, topology: topologies.Topology
+  config: PretrainConfig,
+  topology: topologies.Topology,
+  minutes: float = math.inf,
 ) -> Search:
   """Search for the largest batch; prints a line before each candidate.
+
+  Args:
+    config: the config of a pre-training run.
+    topology: the chips that it would run on.
+    minutes: no candidate is begun later.
 
   Raises:
     ValueError: a mistake of the user's, or libtpu is missing.
@@ -89,18 +102,27 @@ def search_batch(
 
   smallest = search.smallest_run(config, topology)
   resolved, notes = resolve_for(smallest, topology)
+  found, left_out = search.search(
+    resolved.phases[0].config,
+    topology,
+    _report,
+    batch_size=split_phases(config)[-1].config.batch_size,
+    minutes=minutes,
+  )
   return Search(
     topology=planning.describe_topology(topology),
     config=to_mapping(config),
-    candidates=search.search(resolved.phases[0].config, topology, _report),
-    notes=tuple(notes),
+    candidates=found,
+    notes=(*notes, *left_out),
   )
 
 
 def resolve_for(
   config: PretrainConfig, topology: topologies.Topology
 ) -> tuple[Resolved, list[str]]:
-  """Resolve a config without a store; neither JAX nor libtpu is needed.
+  """Resolve a config with the stores that it gives, if it gives any.
+
+  Neither JAX nor libtpu is needed.
 
   Returns:
     The resolved config, and notes on what a store would have decided.
@@ -111,9 +133,17 @@ def resolve_for(
   if topology.num_slices > 1 and not config.mesh.slices:
     mesh = dataclasses.replace(config.mesh, slices=topology.num_slices)
     config = dataclasses.replace(config, mesh=mesh)
+  origin = None
+  if config.init_from:
+    from bertjax.checkpoints import bundle
+
+    origin = bundle.read_pretrained(config.init_from).model
+  if config.data.store or config.data.stores:
+    stores = open_stores(config)
+    return resolve(config, stores, origin, topology.placeholders), []
   num_tokens = min(TOKENS, config.model.vocab_size or TOKENS)
   resolved = resolve(
-    config, MadeUpStores(num_tokens), None, topology.placeholders
+    config, MadeUpStores(num_tokens), origin, topology.placeholders
   )
   notes = []
   if not config.model.vocab_size:
@@ -142,6 +172,11 @@ def define_flags() -> None:
   flags.DEFINE_string("output", None, f"Folder for {JSON} and {HTML}.")
   flags.DEFINE_bool("search", False, "Search for the largest batch that fits.")
   flags.DEFINE_float(
+    "search_minutes",
+    None,
+    f"Time after which --search begins no candidate; {_MINUTES} without it.",
+  )
+  flags.DEFINE_float(
     "price_per_chip_hour", None, "Price of a chip-hour, in any currency."
   )
   flags.DEFINE_bool(
@@ -158,13 +193,14 @@ def main(argv: Sequence[str]) -> None:
   values = flags.FLAGS
   price = values.price_per_chip_hour
   _check_price(price, values.search)
+  _check_minutes(values.search_minutes, values.search)
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
   _check_output(values.output)
   if os.environ.get(_COMPILES) != "1":
     _run_in_child(topology)
   result = (
-    search_batch(config, topology)
+    search_batch(config, topology, values.search_minutes or _MINUTES)
     if values.search
     else plan_run(
       config, topology, price_per_chip_hour=price, count=values.count
@@ -193,6 +229,18 @@ def _check_price(price: float | None, search: bool) -> None:
     raise ValueError(
       f"--price_per_chip_hour={price} has no effect with --search, which plans "
       "steps and not a run; leave one of them out"
+    )
+
+
+def _check_minutes(minutes: float | None, search: bool) -> None:
+  if minutes is None:
+    return
+  if not 0 < minutes < math.inf:
+    raise ValueError(f"--search_minutes={minutes}; give more than 0")
+  if not search:
+    raise ValueError(
+      f"--search_minutes={minutes} has no effect without --search; give both "
+      "or neither"
     )
 
 

@@ -8,6 +8,11 @@ from bertjax.config import PretrainConfig
 from bertjax.config.checks import mesh_shape
 
 
+def micro_batch_size(config: PretrainConfig) -> int:
+  """Return the rows of a micro-batch of a phase, over all devices."""
+  return config.batch_size // config.optimizer.accumulation
+
+
 def fit_batches(config: PretrainConfig, num_devices: int) -> PretrainConfig:
   """Fill in the accumulation where `positions_per_device` limits it.
 

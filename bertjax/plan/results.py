@@ -264,6 +264,8 @@ class Candidate:
     rows_per_second: global throughput, at most.
     mfu: model FLOPs utilization, at most.
     limited_by: the largest part of the step.
+    rows: rows of a micro-batch on each shard of the batch.
+    accumulation: micro-batches of the global batch.
   """
 
   sharding: str
@@ -277,6 +279,8 @@ class Candidate:
   rows_per_second: float | None = None
   mfu: float | None = None
   limited_by: str | None = None
+  rows: int = 1
+  accumulation: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

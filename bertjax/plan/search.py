@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The largest batch that fits, for several shardings and remat policies.
+"""The largest batch that fits, for each sharding and remat policy.
 
 The memory of a step grows linearly with its rows. Two compiles give the line,
-and a third verifies the largest batch that the line predicts.
+and a third verifies the largest batch that the line predicts. The batch that a
+config gives is then planned with the best of them, in as many micro-batches as
+it needs. No candidate is begun after the time that a search may take.
 """
 
 import dataclasses
 import functools
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,8 +31,11 @@ from bertjax.plan.results import Candidate
 # Positions on each device in the first attempt: few enough for any chip.
 _FIRST = 2_048
 _ATTEMPTS = 4
-# Compiles a step with this many rows on each shard of the batch.
-Attempt = Callable[[int], Candidate]
+# Candidates with which the batch that is given is planned.
+_BEST = 3
+# Compiles a step of micro-batches with this many rows on each shard of the
+# batch; a second argument is the number of micro-batches, 1 without it.
+Attempt = Callable[..., Candidate]
 
 
 def smallest_run(config: PretrainConfig, topology: Topology) -> PretrainConfig:
@@ -53,25 +59,35 @@ def search(
   config: PretrainConfig,
   topology: Topology,
   report: planning.Report = lambda line: None,
-) -> tuple[Candidate, ...]:
+  *,
+  batch_size: int = 0,
+  minutes: float = math.inf,
+) -> tuple[tuple[Candidate, ...], list[str]]:
   """Find the largest batch for each sharding and remat policy.
-
-  All shardings are tried without remat, and all remat policies with ZeRO-1.
 
   Args:
     config: the only phase of `smallest_run`, resolved.
     topology: the chips to compile for.
     report: called with a line about each candidate before its compiles.
+    batch_size: also planned with the best candidates, in the fewest
+      micro-batches that fit; 0 leaves that out.
+    minutes: no candidate is begun later.
 
   Returns:
-    The candidates, the best bound first, those that never fit last.
+    The candidates, the best bound first, those that never fit last; and notes
+    on what was left out.
 
   Raises:
     ValueError: libtpu is missing or does not know the topology.
   """
   devices = get_devices(topology)
-  found = []
-  for sharding, mesh, remat in candidates(config, topology):
+  end = time.monotonic() + 60 * minutes
+  wanted = list(candidates(config, topology))
+  found: list[Candidate] = []
+  attempts: dict[tuple[str, str], Attempt] = {}
+  for sharding, mesh, remat in wanted:
+    if time.monotonic() > end:
+      break
     report(f"searching: {sharding}, remat={remat}")
     changed = dataclasses.replace(
       config,
@@ -81,36 +97,95 @@ def search(
     attempt = functools.partial(_attempt, sharding, changed, topology, devices)
     first = max(1, _FIRST // config.data.seq_length)
     found.append(largest(attempt, first))
+    attempts[sharding, remat] = attempt
+  notes = [
+    f"{sharding} with remat={remat} was not tried in {minutes:g} minutes; give "
+    "more with --search_minutes"
+    for sharding, _, remat in wanted[len(found) :]
+  ]
+  _sort(found)
+  for best in found[:_BEST] if batch_size else ():
+    if best.fits and time.monotonic() <= end:
+      report(
+        f"searching: {batch_size} rows, {best.sharding}, remat={best.remat}"
+      )
+      attempt = attempts[best.sharding, best.remat]
+      found += split_batch(attempt, best, batch_size)
+  return tuple(_sort(found)), notes
+
+
+def _sort(found: list[Candidate]) -> list[Candidate]:
   found.sort(key=lambda each: (not each.fits, -(each.rows_per_second or 0.0)))
-  return tuple(found)
+  return found
+
+
+def split_batch(
+  attempt: Attempt, best: Candidate, batch_size: int
+) -> list[Candidate]:
+  """Return a batch in the fewest micro-batches that fit, or nothing.
+
+  Args:
+    attempt: of the sharding and remat policy of `best`.
+    best: the largest batch that fits at once.
+    batch_size: rows of the global batch.
+  """
+  shards = best.batch_size // best.rows
+  if batch_size % shards or batch_size == best.batch_size:
+    return []
+  rows = batch_size // shards
+  tried = 0
+  for parts in range(1, rows + 1):
+    if rows % parts or rows // parts > best.rows:
+      continue
+    # Sums of gradients need memory that one large batch does not.
+    candidate = attempt(rows // parts, parts)
+    tried += 1
+    if candidate.fits or tried == _ATTEMPTS:
+      return [candidate] if candidate.fits else []
+  return []
 
 
 def candidates(
   config: PretrainConfig, topology: Topology
 ) -> Iterator[tuple[str, MeshConfig, str]]:
-  """Yield (sharding, mesh, remat) for meshes that fit model and topology."""
+  """Yield (sharding, mesh, remat) for meshes that fit model and topology.
+
+  All shardings without remat come first, then those that save most memory, so
+  that a search that is cut short has tried what most users would.
+  """
   slices = config.mesh.slices
   meshes = {
-    "data": MeshConfig(slices=slices),
     "zero1": MeshConfig(zero1=True, slices=slices),
+    "data": MeshConfig(slices=slices),
     "fsdp": MeshConfig(data=max(slices, 1), fsdp=-1, slices=slices),
     "tensor=2": MeshConfig(tensor=2, zero1=True, slices=slices),
   }
-  for name, mesh in meshes.items():
-    try:
-      checks.check_mesh(
-        mesh,
-        config.model,
-        num_devices=topology.num_devices,
-        batch_size=_num_shards(mesh, topology),
-      )
-    except ValueError:
-      continue
-    if name != "zero1":
-      yield name, mesh, "none"
-      continue
-    for remat in choices(ComputeConfig, "remat"):
+  fitting = {
+    name: mesh
+    for name, mesh in meshes.items()
+    if _divides(mesh, config, topology)
+  }
+  none, *policies = choices(ComputeConfig, "remat")
+  for name, mesh in fitting.items():
+    yield name, mesh, none
+  for name, mesh in fitting.items():
+    for remat in policies:
       yield name, mesh, remat
+
+
+def _divides(
+  mesh: MeshConfig, config: PretrainConfig, topology: Topology
+) -> bool:
+  try:
+    checks.check_mesh(
+      mesh,
+      config.model,
+      num_devices=topology.num_devices,
+      batch_size=_num_shards(mesh, topology),
+    )
+  except ValueError:
+    return False
+  return True
 
 
 def largest(attempt: Attempt, first: int) -> Candidate:
@@ -187,10 +262,13 @@ def _attempt(
   topology: Topology,
   devices: Sequence[Any],
   rows: int,
+  accumulation: int = 1,
 ) -> Candidate:
-  """Compile a step with `rows` on each shard of the batch."""
+  """Compile a step of micro-batches with `rows` on each shard of the batch."""
   config = dataclasses.replace(
-    config, batch_size=rows * _num_shards(config.mesh, topology)
+    config,
+    batch_size=rows * accumulation * _num_shards(config.mesh, topology),
+    optimizer=dataclasses.replace(config.optimizer, accumulation=accumulation),
   )
   program = compiling.build(config, devices)
   phase = Phase(0, config.steps, config)
@@ -206,6 +284,8 @@ def _attempt(
     rows_per_chip=plan.rows_per_chip,
     needed=plan.memory.needed,
     limit=plan.memory.limit,
+    rows=rows,
+    accumulation=accumulation,
   )
   if plan.time is None:
     return candidate

@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from bertjax import optim
 from bertjax.batch import Vocabulary, empty_batch
 from bertjax.config import ObjectiveConfig, PretrainConfig
+from bertjax.config.accumulation import micro_batch_size
 from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
@@ -100,7 +101,7 @@ class PhaseProgram:
     A step of evaluation then fits wherever a train step does, and a signal to
     stop is heard between two of them.
     """
-    return evaluation_batch_size(self.config)
+    return micro_batch_size(self.config)
 
   def abstract_batch(self, batch_size: int = 0) -> dict[str, Any]:
     """Return a batch as shapes, dtypes and shardings; 0 rows: a global one."""
@@ -163,11 +164,6 @@ class PhaseProgram:
         schedule=self.program.schedule,
       ),
     )
-
-
-def evaluation_batch_size(config: PretrainConfig) -> int:
-  """Return the rows of a batch of evaluation in a phase."""
-  return config.batch_size // config.optimizer.accumulation
 
 
 def make_program(

@@ -33,6 +33,7 @@ CANDIDATE_COLUMNS = (
   "sharding",
   "remat",
   "rows a chip",
+  "micro-batches",
   "batch",
   "GiB needed",
   "GiB limit",
@@ -199,8 +200,12 @@ def describe_candidate(each: Candidate) -> tuple[str, ...]:
   head = (each.sharding, each.remat)
   memory = (gib(each.needed), gib(each.limit))
   if not each.fits:
-    return (*head, "none fits", "", *memory, "", "", "", "memory")
-  batch = (f"{each.rows_per_chip:g}", f"{each.batch_size:,}")
+    return (*head, "none fits", "", "", *memory, "", "", "", "memory")
+  batch = (
+    f"{each.rows_per_chip:g}",
+    f"{each.accumulation:,}",
+    f"{each.batch_size:,}",
+  )
   if each.step is None or each.rows_per_second is None or each.mfu is None:
     return (*head, *batch, *memory, "?", "?", "?", "unknown")
   return (

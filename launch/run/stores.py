@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bertjax.config import PretrainConfig, phases
-from bertjax.train.program import evaluation_batch_size
+from bertjax.config.accumulation import micro_batch_size
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
@@ -82,7 +82,7 @@ class OpenStores:
         VALIDATION,
         objective=config.objective,
         data=config.data,
-        batch_size=evaluation_batch_size(config),
+        batch_size=micro_batch_size(config),
         rows=config.evaluation.rows,
       )
       for member in self.mixture.members

@@ -22,6 +22,8 @@ from bertjax.config import (
 from bertjax.plan import results
 from bertjax.plan.hardware import topologies
 from launch import plan
+from launch.run import assembly
+from tests.testing import corpus
 
 TINY = PretrainConfig(
   batch_size=16, model=dataclasses.replace(SIZES["tiny"], vocab_size=0)
@@ -111,6 +113,14 @@ def test_a_small_step_is_compiled_and_planned(tmp_path):
       ("--topology=v5e:2x2", "--price_per_chip_hour=1", "--search"),
       "has no effect with --search",
     ),
+    (
+      ("--topology=v5e:2x2", "--search_minutes=5"),
+      "no effect without --search",
+    ),
+    (
+      ("--topology=v5e:2x2", "--search", "--search_minutes=0"),
+      "give more than 0",
+    ),
   ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(
@@ -135,6 +145,18 @@ def test_what_a_store_would_decide_is_filled_in_and_noted():
   )
   resolved, notes = plan.resolve_for(given, V5E)
   assert (resolved.config, notes) == (given, [])
+
+
+def test_a_store_decides_what_it_decides_for_the_run(store):
+  """A plan of other rows and another table than the run's is no plan of it."""
+  config = corpus.make_config(store, batch_size=16)
+  resolved, notes = plan.resolve_for(config, V5E)
+  assert not notes
+  assert resolved.config == assembly.assemble(config).config
+  assert resolved.config.data.max_packs > 1
+  missing = dataclasses.replace(config, data=DataConfig(store="/no/store"))
+  with pytest.raises(ValueError, match="/no/store"):
+    plan.resolve_for(missing, V5E)
 
 
 def test_a_note_names_the_phase_whose_packs_a_store_would_choose():
