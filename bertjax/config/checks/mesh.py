@@ -1,15 +1,45 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a mesh against devices, batch and model."""
+"""Checks of a mesh against devices, batch and model.
 
+A mesh that is refused comes with the nearest one that passes all of the checks:
+candidates are tried, since an axis that suits the model may not suit the
+devices.
+"""
+
+import dataclasses
 import math
+from collections.abc import Iterator
 
 from bertjax.config import MeshConfig, ModelConfig
 from bertjax.config.names import PRETRAINING, FieldNames
 
 
-def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
+@dataclasses.dataclass(frozen=True)
+class _Rest:
+  """What a mesh must suit beside the devices.
+
+  Attributes:
+    model: its dimensions.
+    rows: rows of a micro-batch must be a multiple of data × fsdp: the global
+      batch over the number of micro-batches; 0 where they do not divide.
+    slices: `data` is a multiple of it.
+  """
+
+  model: ModelConfig | None = None
+  rows: int = 0
+  slices: int = 1
+
+
+def mesh_shape(
+  config: MeshConfig, num_devices: int, rest: _Rest | None = None
+) -> tuple[int, int, int]:
   """Return (data, fsdp, tensor), with the size of an axis of -1 filled in.
+
+  Args:
+    config: the mesh.
+    num_devices: devices to multiply to.
+    rest: what the mesh of the message must suit as well.
 
   Raises:
     ValueError: the axes cannot multiply to `num_devices`.
@@ -24,7 +54,7 @@ def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
   if num_devices % known or (-1 not in sizes and known != num_devices):
     raise ValueError(
       f"{text} does not multiply to {num_devices} devices; "
-      f"give {_nearest_mesh(sizes, num_devices)}"
+      f"give {_nearest_mesh(sizes, num_devices, rest or _Rest())}"
     )
   data, fsdp, tensor = (
     num_devices // known if size == -1 else size for size in sizes
@@ -78,8 +108,23 @@ def check_mesh(
   Raises:
     ValueError: it does not divide one of them, with its name and the fix.
   """
-  data, fsdp, tensor = mesh_shape(mesh, num_devices)
+  rows = batch_size // accumulation if batch_size % accumulation == 0 else 0
+  rest = _Rest(model, rows, max(mesh.slices, 1))
+  data, fsdp, tensor = mesh_shape(mesh, num_devices, rest)
+  nearest = lambda: _nearest_mesh((data, fsdp, tensor), num_devices, rest)
+  if mesh.slices > 1 and data % mesh.slices:
+    some = any(_suits(shape, rest) for shape in _meshes(num_devices))
+    raise ValueError(
+      f"mesh.data={data} cannot cross {mesh.slices} slices, each of which "
+      "holds a whole number of data × fsdp × tensor; give "
+      f"{f'{nearest()}, or ' if some else ''}mesh.slices=1 to ignore slices"
+    )
   mesh_slices(mesh, data, mesh.slices or 1)
+  for axis, size, name, value in _dimensions(model, fsdp, tensor):
+    if value % size:
+      raise ValueError(
+        f"mesh.{axis}={size} does not divide {name}={value}; give {nearest()}"
+      )
   parts = data * fsdp * accumulation
   if batch_size % parts:
     raise ValueError(
@@ -87,28 +132,57 @@ def check_mesh(
       f"× {names.accumulation} = {data} × {fsdp} × {accumulation} = {parts}; "
       f"give {max(1, round(batch_size / parts)) * parts}"
     )
-  for axis, size, name, value in (
-    ("tensor", tensor, "model.num_heads", model.num_heads),
-    ("tensor", tensor, "model.intermediate_size", model.intermediate_size),
-    ("tensor", tensor, "model.vocab_size", model.vocab_size),
-    ("fsdp", fsdp, "model.hidden_size", model.hidden_size),
-  ):
-    if value % size:
-      raise ValueError(
-        f"mesh.{axis}={size} does not divide {name}={value}; give a divisor, "
-        f"such as {_nearest_divisor(size, value)}"
-      )
 
 
-def _nearest_divisor(size: int, value: int) -> int:
-  """Return the divisor of `value` that is nearest to `size`."""
-  divisors = [each for each in range(1, value + 1) if value % each == 0]
-  return min(divisors, key=lambda each: (abs(each - size), each))
+def _dimensions(
+  model: ModelConfig, fsdp: int, tensor: int
+) -> Iterator[tuple[str, int, str, int]]:
+  """Yield (mesh axis, its size, field, its value) that must divide."""
+  yield "tensor", tensor, "model.num_heads", model.num_heads
+  yield "tensor", tensor, "model.intermediate_size", model.intermediate_size
+  yield "tensor", tensor, "model.vocab_size", model.vocab_size
+  yield "fsdp", fsdp, "model.hidden_size", model.hidden_size
 
 
-def _nearest_mesh(sizes: tuple[int, ...], num_devices: int) -> str:
-  """Keep tensor and fsdp as near as possible; `data` takes the rest."""
-  tensor = _nearest_divisor(max(1, sizes[2]), num_devices)
-  fsdp = _nearest_divisor(max(1, sizes[1]), num_devices // tensor)
-  data = num_devices // (tensor * fsdp)
-  return f"data={data} fsdp={fsdp} tensor={tensor}"
+def _nearest_mesh(sizes: tuple[int, ...], num_devices: int, rest: _Rest) -> str:
+  """Return the mesh that works and is nearest in `tensor`, then in `fsdp`.
+
+  `data` takes the remaining devices. One device along `tensor` and `fsdp`
+  suits any model; if the batch suits no mesh, the batch is refused next.
+  """
+
+  def distance(shape: tuple[int, int, int]) -> tuple[float, ...]:
+    data, fsdp, tensor = shape
+    return (
+      not _suits(shape, rest),
+      rest.rows % (data * fsdp) > 0,
+      abs(tensor - max(1, sizes[2])),
+      abs(fsdp - max(1, sizes[1])),
+      tensor,
+      fsdp,
+    )
+
+  best = min(_meshes(num_devices), key=distance)
+  return "data={} fsdp={} tensor={}".format(*best)
+
+
+def _meshes(num_devices: int) -> Iterator[tuple[int, int, int]]:
+  for tensor in range(1, num_devices + 1):
+    if num_devices % tensor:
+      continue
+    others = num_devices // tensor
+    for fsdp in range(1, others + 1):
+      if others % fsdp == 0:
+        yield others // fsdp, fsdp, tensor
+
+
+def _suits(shape: tuple[int, int, int], rest: _Rest) -> bool:
+  data, fsdp, tensor = shape
+  if data % rest.slices:
+    return False
+  if rest.model is None:
+    return True
+  return all(
+    value % size == 0
+    for _, size, _, value in _dimensions(rest.model, fsdp, tensor)
+  )

@@ -45,13 +45,13 @@ def alone():
     pytest.param("fsdp", 0.0, marks=pytest.mark.full),
   ],
 )
-def test_a_mesh_changes_no_loss_and_no_parameter(alone, name, rate, capfd):
+def test_a_mesh_changes_no_loss_no_gradient_and_no_parameter(
+  alone, name, rate, capfd
+):
   got = train(MESHES[name], rate=rate)
   # What the partitioner says where it gives every device the whole batch.
   assert "full rematerialization" not in capfd.readouterr().err
   check_same(alone(rate), got)
-  # Gradients are compared through their norm and through Adam's first steps,
-  # which are the gradient's direction whatever its size.
   assert got.metrics[0]["grad_norm"][0] > 0
   assert got.traces == 1
 
