@@ -147,8 +147,10 @@ def make_eval_step(task: Task, mesh: Mesh) -> EvalStep:
   def eval_step(params: Any, batch: Features) -> Metrics:
     check_batch(batch, task.features)
     with sharding.activate(mesh):
+      # As in training: parameters that are sharded along `data` are gathered in
+      # the dtype of compute.
       return task.losses(
-        params,
+        task.compute_copy(params),
         task.prepare(batch),
         rng=rng.stream(0, "evaluation", 0),
         deterministic=True,

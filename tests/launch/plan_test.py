@@ -82,7 +82,6 @@ def test_a_small_step_is_compiled_and_planned(tmp_path):
   for use in (phase["memory"], phase["evaluation"]):
     assert use["fits"]
     assert sum(use["by_kind"].values()) == use["needed"], "the parts add up"
-  assert phase["evaluation"]["needed"] < phase["memory"]["needed"]
   # Two numbers of optimizer state a parameter, sharded like the parameter.
   assert kinds["optimizer"] == pytest.approx(2 * kinds["parameters"], rel=0.01)
   assert phase["work"]["products_ratio"] == pytest.approx(1, abs=0.03)
