@@ -33,7 +33,7 @@ _ABOUT = {
   )
 }
 # Fields that may change and still change the numbers in `metrics.jsonl`.
-_LOGGED = ("compute.dtype", "evaluation")
+_LOGGED = ("compute.dtype", "compute.gradient_dtype", "evaluation")
 
 
 def identity(

@@ -93,6 +93,13 @@ class ComputeConfig:
 
   # The dtype of activations and matrix products.
   dtype: Literal["float32", "bfloat16"] = "float32"
+  # The dtype in which gradients travel along mesh.data, where they are added
+  # up: that of compute, which is half the traffic, or float32, whose sum over
+  # many devices loses nothing.
+  gradient_dtype: Annotated[
+    Literal["compute", "float32"],
+    ReadWhen("{}dtype=bfloat16", lambda own, _: own.dtype != "float32"),
+  ] = "compute"
   # The attention kernel; splash runs on TPUs, cudnn on GPUs. "auto" takes the
   # fastest that has been tried on the platform and that the model's shape and
   # dropout allow: splash or xla. cudnn has not been tried on a GPU.

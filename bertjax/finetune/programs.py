@@ -142,6 +142,7 @@ def _make_programs(
         seed=None,
         accumulation=config.optimizer.accumulation,
         dropout_rng=config.compute.dropout_rng,
+        gradient_dtype=config.compute.gradient_dtype,
       ),
     ),
     outputs=jax.jit(outputs, out_shardings=sharding.replicated(mesh)),

@@ -63,7 +63,12 @@ def prepare(task: Task, batch: Features, accumulation: int) -> Features:
 
 
 def make_gradients(
-  task: Task, mesh: Mesh, param_shardings: Any, *, accumulation: int
+  task: Task,
+  mesh: Mesh,
+  param_shardings: Any,
+  *,
+  accumulation: int,
+  in_float32: bool = False,
 ) -> GradientFunction:
   """Return the function that differentiates a global batch.
 
@@ -74,12 +79,14 @@ def make_gradients(
       along `data` (ZeRO-1) are all-gathered in the dtype of compute, and their
       gradients are reduce-scattered.
     accumulation: number of micro-batches.
+    in_float32: whether gradients are reduced in float32, and not in the dtype
+      of compute.
   """
   data_axes = jax.tree.map(sharding.data_axis, param_shardings)
   data_parallel = mesh.shape[DATA] > 1
   # XLA's CPU compiler crashes on a bfloat16 reduction under a shard_map that
   # is manual over some of the mesh axes only.
-  reduce_in_float32 = mesh.devices.flat[0].platform == "cpu"
+  in_float32 |= mesh.devices.flat[0].platform == "cpu"
 
   grad_fn = _make_grad_fn(task)
 
@@ -102,7 +109,7 @@ def make_gradients(
     )
     if data_parallel:
       total, metrics = jax.lax.psum((total, metrics), DATA)
-      reduce = functools.partial(_reduce, in_float32=reduce_in_float32)
+      reduce = functools.partial(_reduce, in_float32=in_float32)
       grads = jax.tree.map(reduce, grads, params_compute, data_axes)
     grads = jax.tree.map(
       lambda grad, param: grad.astype(param.dtype), grads, params
@@ -243,7 +250,7 @@ def _gather(leaf: jax.Array, axis: int) -> jax.Array:
 def _reduce(
   grad: jax.Array, param: jax.Array, axis: int, *, in_float32: bool
 ) -> jax.Array:
-  """Sum a gradient over all devices, in the dtype of compute."""
+  """Sum a gradient over all devices, in float32 or the dtype of compute."""
   narrow = grad.astype(jnp.float32 if in_float32 else param.dtype)
   if axis < 0:
     return jax.lax.psum(narrow, DATA)

@@ -161,6 +161,7 @@ class PhaseProgram:
         seed=self.config.seed,
         accumulation=self.config.optimizer.accumulation,
         dropout_rng=self.config.compute.dropout_rng,
+        gradient_dtype=self.config.compute.gradient_dtype,
         schedule=self.program.schedule,
       ),
     )

@@ -32,12 +32,15 @@ class StepOptions:
     accumulation: number of micro-batches that a batch is split into.
     dropout_rng: "threefry" or "rbg" (docs/design.md, law 1).
     schedule: step → learning rate, to report; None reports none.
+    gradient_dtype: "float32" to add up the gradients of all devices along
+      `data` in it, "compute" for the dtype of compute.
   """
 
   seed: int | None = 0
   accumulation: int = 1
   dropout_rng: str = "threefry"
   schedule: Callable[[jax.Array], Any] | None = None
+  gradient_dtype: str = "compute"
 
 
 def make_train_step(
@@ -66,7 +69,11 @@ def make_train_step(
   """
   shardings = shardings_of(abstract)
   global_grads = gradients.make_gradients(
-    task, mesh, shardings.params, accumulation=options.accumulation
+    task,
+    mesh,
+    shardings.params,
+    accumulation=options.accumulation,
+    in_float32=options.gradient_dtype == "float32",
   )
 
   def train_step(

@@ -127,6 +127,11 @@ PRETRAINING = {
     {"model.hidden_dropout_rate": 0.0, "model.attention_dropout_rate": 0.0},
     {"model.attention_dropout_rate": 0.0},
   ),
+  "compute.gradient_dtype": (
+    "float32",
+    {"compute.dtype": "float32"},
+    {"compute.dtype": "bfloat16"},
+  ),
   "profile.steps": (3, {}, {"profile.start_step": 2}),
 }
 TABLE = {"task.kind": "table", "task.train": "a.csv"}
@@ -152,6 +157,7 @@ FINETUNING = {
     {"hidden_dropout_rate": 0.0, "attention_dropout_rate": 0.0},
     {"hidden_dropout_rate": 0.0},
   ),
+  "compute.gradient_dtype": PRETRAINING["compute.gradient_dtype"],
 }
 
 

@@ -64,6 +64,28 @@ def test_masking_in_micro_batches_changes_no_mask(parts):
   jax.tree.map(np.testing.assert_array_equal, got, task.prepare(batch))
 
 
+@pytest.mark.parametrize("axis", [-1, 0])
+@pytest.mark.parametrize(
+  ("in_float32", "dtype"), [(False, "bfloat16"), (True, "float32")]
+)
+def test_gradients_travel_in_the_dtype_that_is_asked_for(
+  axis, in_float32, dtype
+):
+  """Whether whole (all-reduce) or as shards (reduce-scatter)."""
+  traced = jax.make_jaxpr(
+    lambda grad, param: gradients._reduce(
+      grad, param, axis, in_float32=in_float32
+    ),
+    axis_env=[("data", 2)],
+  )(jnp.ones((4, 2), jnp.float32), jnp.ones((4, 2), jnp.bfloat16))
+  (reduction,) = [
+    each
+    for each in traced.eqns
+    if each.primitive.name in ("psum", "reduce_scatter", "psum_invariant")
+  ]
+  assert reduction.invars[0].aval.dtype == dtype
+
+
 def collectives(program):
   """(kind, whether in a loop) of each collective of an optimised program."""
   bodies = set(re.findall(r"body=%?([\w.-]+)", program))
