@@ -68,12 +68,9 @@ def make_train_step(
     ValueError: before compiling: a batch that breaks `task.features`.
   """
   shardings = shardings_of(abstract)
+  parts, in_float32 = options.accumulation, options.gradient_dtype == "float32"
   global_grads = gradients.make_gradients(
-    task,
-    mesh,
-    shardings.params,
-    accumulation=options.accumulation,
-    in_float32=options.gradient_dtype == "float32",
+    task, mesh, shardings.params, accumulation=parts, in_float32=in_float32
   )
 
   def train_step(
@@ -81,7 +78,7 @@ def make_train_step(
   ) -> tuple[TrainState, Metrics]:
     check_batch(batch, task.features)
     with sharding.activate(mesh):
-      prepared = gradients.prepare(task, batch, options.accumulation)
+      prepared = gradients.prepare(task, batch, parts)
       key = _dropout_key(options, state.step)
       row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
       rows = {**prepared, "rows_B": row_numbers}
