@@ -167,7 +167,8 @@ def _define_tokenizer_flags() -> None:
     "tokenizer",
     "wordpiece",
     f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
-    "vocab.txt, a spiece.model, a folder with one, a store or a bundle.",
+    "vocab.txt, a tokenizer.json, a spiece.model, a folder with one, a store "
+    "or a bundle.",
   )
   flags.DEFINE_integer(
     "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."

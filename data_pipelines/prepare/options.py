@@ -33,7 +33,8 @@ class Options:
     sentences: how sentences are found, "segment" or "lines".
     validation: share of the documents, chosen by hash, or another corpus.
     tokenizer: one of `tokenizers.KINDS` to learn a tokenizer, or the path of a
-      vocab.txt, of a spiece.model, or of a folder with one of them.
+      vocab.txt, of a tokenizer.json, of a spiece.model, or of a folder with one
+      of them.
     vocab_size: tokens of a new vocabulary; 0 takes 30,522.
     cased: whether a new tokenizer keeps upper and lower case apart.
     strip_accents: whether a new WordPiece removes accents, vowel signs and
