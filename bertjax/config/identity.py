@@ -25,6 +25,7 @@ _SINGLE = ("steps", "batch_size", "seed")
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 # Fields that one side may not know: a difference to the unknown is logged.
 _MAY_BE_UNKNOWN = frozenset({"init_from"})
+_CHOSEN_PACKS = ("data.max_packs", "phase2.max_packs")
 # What the name of a field does not say to a user.
 _ABOUT = {
   ROWS: (
@@ -116,6 +117,10 @@ def check_identity(
         f"allow_changes={name!r} is no field of the identity; give one of "
         f"{', '.join(known)}"
       )
+  versions = {each.get(ROWS, _before(ROWS)) for each in (old, new)}
+  if ROWS in allowed and len(versions) > 1:
+    # The packs of a row are chosen by the planning of rows.
+    allowed += _CHOSEN_PACKS
   refused = []
   for name in known:
     before, after = (each.get(name, _before(name)) for each in (old, new))

@@ -119,8 +119,7 @@ def test_a_run_whose_rows_were_planned_otherwise_is_refused(written):
   assert (written / "checkpoint" / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_run_goes_on_as_if_nothing_had_stopped_it(written):
-  """The store has one block, whose rows are the same in all versions."""
+def test_a_run_goes_on_with_other_rows_of_its_text(written):
   text = run(
     written,
     "pretrain",
@@ -129,10 +128,17 @@ def test_a_run_goes_on_as_if_nothing_had_stopped_it(written):
   )
   assert "rows_version changes from 1 to 2" in text
   assert "from step 4 of 8" in text
-  assert_same(
-    records(written / "checkpoint" / "metrics.jsonl"),
-    records(written / "expected" / "metrics.jsonl"),
+  found, wanted = (
+    records(written / folder / "metrics.jsonl")
+    for folder in ("checkpoint", "expected")
   )
+  before = [line for line in wanted if line["step"] <= 4]
+  assert_same(found[: len(before)], before)
+  for line, other in zip(found, wanted, strict=True):
+    assert line.keys() >= other.keys()
+    for name in ("step", "split", "learning_rate"):
+      assert_same(line.get(name), other.get(name))
+    assert abs(line["loss"] - other["loss"]) < 1
 
 
 def test_a_bundle_has_the_same_parameters(written):

@@ -158,6 +158,11 @@ def test_rows_of_another_version_are_refused_and_can_be_accepted(caplog):
     check_identity(old, new, allow_changes="rows_version")
   assert "rows_version changes from 1 to 2" in caplog.text
   check_identity(old, of(CONFIG), allow_changes="")
+  # Which chooses the packs of a row as well.
+  packs = {**new, "data.max_packs": 7}
+  check_identity(old, packs, allow_changes="rows_version")
+  with pytest.raises(ValueError, match=r"data\.max_packs: 0 → 7"):
+    check_identity(new, packs, allow_changes="rows_version")
 
 
 def test_a_second_phase_is_part_of_it():
