@@ -25,6 +25,7 @@ _SINGLE = ("steps", "batch_size", "seed")
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 # Fields that one side may not know: a difference to the unknown is logged.
 _MAY_BE_UNKNOWN = frozenset({"init_from"})
+# The planning of rows chooses the packs of a row.
 _CHOSEN_PACKS = ("data.max_packs", "phase2.max_packs")
 # What the name of a field does not say to a user.
 _ABOUT = {
@@ -117,9 +118,7 @@ def check_identity(
         f"allow_changes={name!r} is no field of the identity; give one of "
         f"{', '.join(known)}"
       )
-  versions = {each.get(ROWS, _before(ROWS)) for each in (old, new)}
-  if ROWS in allowed and len(versions) > 1:
-    # The packs of a row are chosen by the planning of rows.
+  if ROWS in allowed and old.get(ROWS, _before(ROWS)) != new.get(ROWS):
     allowed += _CHOSEN_PACKS
   refused = []
   for name in known:
