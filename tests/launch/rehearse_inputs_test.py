@@ -80,3 +80,9 @@ def test_gloo_is_left_out_however_its_threads_take_turns(seed):
 def test_a_line_with_any_other_text_is_kept_whole(line):
   lines = [line, "step 8\n", line]
   assert [*rehearse.without_gloo(lines)] == lines
+
+
+@pytest.mark.parametrize("name", ["pretrain", "launch.pretrain"])
+def test_a_launcher_is_named_by_its_command_or_its_module(name):
+  rehearse.check([name, "--workdir=x"], 2, 4)
+  assert rehearse._module(name) == "launch.pretrain"
