@@ -130,11 +130,10 @@ def run(
 
 def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:
   """Return what the run is made of, the same on all processes."""
-  past = Past(
-    *multihost.broadcast_from_first(
-      "past", lambda: list(read_past(config, folder))
-    )
+  fields: list[Any] = multihost.broadcast_from_first(
+    "past", lambda: list(read_past(config, folder))
   )
+  past = Past(*fields)
   return multihost.run_on_all(
     "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
   )

@@ -182,7 +182,7 @@ def write_bundle(
     def finish() -> None:
       shutil.copytree(tokenizer_path, partial / TOKENIZER)
       hashes = files.sha256_of_folder(partial / TOKENIZER)
-      check_same_files(tokenizer_path, hashes, tokenizer_files)
+      check_same_files(pathlib.Path(tokenizer_path), hashes, tokenizer_files)
       versions = {name: _version(name) for name in _PACKAGES}
       record = {
         "format_version": FORMAT_VERSION,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle must be beyond whole: files and weights that fit each other."""
 
-import os
+
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from bertjax import files
 from bertjax.config import ModelConfig
 from bertjax.model.parameters import by_name
 
-Path = str | os.PathLike[str]
+Path = str | pathlib.Path
 
 
 def check_tokenizer_files(folder: Path, expected: Mapping[str, str]) -> None:

@@ -53,6 +53,7 @@ def test_the_interval_of_the_mean_is_students(count):
     0.95, count - 1, np.mean(values_N), stats.sem(values_N)
   )
   found = summarize(list(values_N)).interval()
+  assert found is not None
   np.testing.assert_allclose(found, expected, rtol=2e-4)
 
 
