@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle must be beyond whole: files and weights that fit each other."""
 
-
 import pathlib
 from collections.abc import Mapping
 from typing import Any

@@ -55,10 +55,8 @@ def test_any_file_of_the_tokenizer_is_compared_and_not_its_hash_alone(
   ).read_bytes()
 
 
-@pytest.mark.usefixtures("one_device")
-def test_a_tokenizer_that_was_changed_leaves_no_workdir(
-  store, tmp_path, monkeypatch
-):
+@pytest.fixture(scope="module")
+def config(store):
   config = corpus.make_config(
     store,
     steps=2,
@@ -66,7 +64,26 @@ def test_a_tokenizer_that_was_changed_leaves_no_workdir(
     evaluation=EvaluationConfig(every_steps=0),
   )
   model = dataclasses.replace(config.model, num_layers=1)
-  config = dataclasses.replace(config, model=model)
+  return dataclasses.replace(config, model=model)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_start_that_fails_writes_no_config(config, tmp_path):
+  workdir = tmp_path / "w"
+  pretrain.run(config, str(workdir))
+  before = (workdir / restoring.CONFIG).read_bytes()
+  for path in workdir.glob("checkpoints/*/params/manifest.ocdbt"):
+    path.write_bytes(b"")
+  other = dataclasses.replace(config, log_every_steps=1)
+  with pytest.raises(ValueError, match="all checkpoints in"):
+    pretrain.run(other, str(workdir))
+  assert (workdir / restoring.CONFIG).read_bytes() == before
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_tokenizer_that_was_changed_leaves_no_workdir(
+  config, tmp_path, monkeypatch
+):
   workdir = tmp_path / "w"
   vocabulary = workdir / "tokenizer" / "vocab.txt"
   train = pretrain._train
