@@ -17,11 +17,17 @@ twelve packages; pre-training may have read the texts, without their labels);
     --config.task.text=text --config.task.label=category \
     --bundle=DIR --workdir=DIR
 
-Without `task.dev` a tenth of the training rows is held out, label by label,
-and without `task.test` a fifth. Every learning rate is tried with the first
-seed, and dev chooses one; then `seeds` runs with that rate give mean ± std
-(n − 1) on test, each with its best checkpoint on dev. `task=table` trains for
-10 epochs; `--config.steps=N` replaces the epochs.
+Without `task.dev` a tenth of the training texts is held out, label by label,
+and without `task.test` a fifth; all copies of a text stay on one side.
+`task.test_rate=0`, or a test table without labels, scores dev alone. Files of
+GLUE are read as they are: pairs with `task.text_pair`, files without a header
+line with `task.header`. A row without a text or a label is an error with its
+line; `task.skip_bad_rows` leaves such rows out and counts them.
+
+Every learning rate is tried with the first seed, and dev chooses one; then
+`seeds` runs with that rate give mean ± std (n − 1) on test, each with its best
+checkpoint on dev. A run that diverges is counted and left out. `task=table`
+trains for 10 epochs; `--config.steps=N` replaces the epochs.
 
 Here AdamW corrects its bias, unlike in pre-training: without the correction
 the first steps of a short run are too long (Zhang et al., 2020, "Revisiting

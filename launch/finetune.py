@@ -31,7 +31,7 @@ from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
-from launch.preflight.task import judge_results, judge_task
+from launch.preflight.task import describe, judge_results, judge_task
 
 
 def run(
@@ -64,6 +64,8 @@ def run(
   findings = judge_task(
     data.figures, config.seq_length, info.details.tokens_per_word, policy
   )
+  for line in describe(data.figures, config.seq_length):
+    print(line, flush=True)
   settle(findings, policy)
   task = tasks.find(config.task.kind).task
   result = Arm(task, data, info, config, init, tokenizer_sha256).run(

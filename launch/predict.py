@@ -118,7 +118,11 @@ def answer(
   _check_pairs(bundle, head.pair, pairs is not None)
   tokenizer = tokenizers.load(finetuned.tokenizer_path)
   encoded = encode_texts(tokenizer, texts, pairs, head.seq_length)
-  settle(judge_texts(encoded, len(texts), head.seq_length, policy), policy)
+  findings = judge_texts(encoded, len(texts), head.seq_length, policy)
+  settle(findings, policy)
+  for finding in findings:
+    if finding.level == "pass" and finding.figure:
+      logging.warning("%s", finding.text)  # a cut text is always told
   outputs_of = jax.jit(
     lambda params, rows: finetuned.model.apply(
       {"params": params}, rows, deterministic=True

@@ -110,7 +110,7 @@ def read_table(
 def _check(path: str, bad: list[BadRow], rules: Rules, usable: int) -> None:
   first = f"{path}:{bad[0].line} {bad[0].wrong}" if bad else ""
   if bad and not rules.skip_bad_rows:
-    more = f" ({len(bad) - 1:,} more rows are bad)" if len(bad) > 1 else ""
+    more = f" ({len(bad):,} rows are bad in all)" if len(bad) > 1 else ""
     raise ValueError(
       f"{first}{more}; to leave out such rows, give {rules.flag}"
     )

@@ -95,6 +95,18 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
   ]
 
 
+def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:
+  """Yield a line for each split, with what its examples lose."""
+  for name, split in figures.splits.items():
+    counts = split.by_class
+    classes = sum(count > 0 for count in counts)
+    yield (
+      f"{name}: {split.examples:,} examples of {classes:,} classes "
+      f"({min(counts):,} to {max(counts):,} each), {split.cut:,} cut at "
+      f"{seq_length} tokens"
+    )
+
+
 def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
   table = figures.table
   lines = "; ".join(table.skipped[:_SHOWN])

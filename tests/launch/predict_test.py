@@ -149,6 +149,10 @@ def test_texts_that_are_cut_or_unknown_are_told(classifier, caplog):
   cut, unknown = (record.message for record in caplog.records)
   assert cut.startswith("1 of 3 texts are longer than 16 tokens and lose")
   assert unknown.startswith("1 of 22 tokens are unknown to this model")
+  caplog.clear()
+  predict.answer(classifier, ["the cod " * 9, *["the cod"] * 39])
+  (told,) = (record.message for record in caplog.records)
+  assert told.startswith("1 of 40 texts are longer than 16 tokens")
   strict = Policy(strict=frozenset(["cut_texts"]))
   with pytest.raises(ValueError, match="longer than 16"):
     predict.answer(classifier, ["the cod " * 9], policy=strict)

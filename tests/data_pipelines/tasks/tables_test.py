@@ -108,7 +108,7 @@ def test_rows_that_are_skipped_are_counted_and_named(tmp_path):
   path = write(tmp_path, "a.csv", "text,category\na,x\n,x\nb\nc,-1\nd,\n")
   message_of_first = message(path)
   assert ":3 has no text" in message_of_first
-  assert "3 more rows are bad" in message_of_first
+  assert "4 rows are bad in all" in message_of_first
   assert "give --config.task.skip_bad_rows" in message_of_first
   table = read_table(path, COLUMNS, Rules(skip_bad_rows=True))
   assert table.texts == ("a",)

@@ -13,7 +13,7 @@ from data_pipelines.tasks.figures import (
   TaskFigures,
 )
 from launch.preflight.policy import DEFAULT
-from launch.preflight.task import judge_results, judge_task
+from launch.preflight.task import describe, judge_results, judge_task
 
 SPLIT = SplitFigures(
   examples=100,
@@ -138,6 +138,14 @@ RELATED = {
   "scored_classes": ("unscored_classes",),
   "unscored_classes": ("scored_classes",),
 }
+
+
+def test_each_split_is_described():
+  split = dataclasses.replace(SPLIT, cut=3, by_class=(1, 99))
+  figures = dataclasses.replace(SOUND, splits={"dev": split})
+  assert list(describe(figures, 64)) == [
+    "dev: 100 examples of 2 classes (1 to 99 each), 3 cut at 64 tokens"
+  ]
 
 
 def test_sound_data_pass():
