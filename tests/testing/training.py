@@ -43,7 +43,7 @@ class Trained:
 class Kept(NamedTuple):
   """State of `keep_first`."""
 
-  count: jax.Array
+  steps: jax.Array
   grads: Any
 
 
@@ -53,11 +53,13 @@ def keep_first():
   def start(params):
     return Kept(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
-  def update(grads, kept, params=None):
+  def update(updates, state, params=None):
     first = jax.tree.map(
-      lambda new, old: jnp.where(kept.count == 0, new, old), grads, kept.grads
+      lambda new, old: jnp.where(state.steps == 0, new, old),
+      updates,
+      state.grads,
     )
-    return grads, Kept(kept.count + 1, first)
+    return updates, Kept(state.steps + 1, first)
 
   return optax.GradientTransformation(start, update)
 
