@@ -3,9 +3,18 @@
 """A document, and the hash that decides its place and its split."""
 
 import hashlib
+import re
 from typing import NamedTuple
 
 from data_pipelines.corpora.reading import ReadCounts
+
+# Beyond ASCII; `str.isspace` knows no other.
+WIDE_SPACE = re.compile(
+  "[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+)
+_NARROW_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f"
+_TO_SPACE = bytes.maketrans(_NARROW_SPACES, b" " * len(_NARROW_SPACES))
+_SPACES = re.compile(rb"  +")
 
 
 class Document(NamedTuple):
@@ -43,8 +52,11 @@ def digest(text: str) -> bytes:
   the same store. Documents that are equal but for their white space (a final
   line feed, other line wraps) are always in the same split.
   """
-  words = " ".join(text.split())
-  return hashlib.blake2b(words.encode(), digest_size=16).digest()
+  if not text.isascii():
+    text = WIDE_SPACE.sub(" ", text)
+  # What " ".join(text.split()) makes, in less than half of the time.
+  words = _SPACES.sub(b" ", text.encode().translate(_TO_SPACE)).strip()
+  return hashlib.blake2b(words, digest_size=16).digest()
 
 
 def order(digest: bytes) -> bytes:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_pipelines.corpora.documents import WIDE_SPACE
+
 OPENING = "\"'“‘«„‚‹»›([{*_「『（【《〈¿¡"
+_NARROW_SPACES = "\t\v\f\r\x1c\x1d\x1e\x1f"
 _UNFINISHED = ",;-—，、；،"
 _BLANK_LINE = re.compile(r"\n\s*\n")
 # A line that starts like this begins a paragraph, however the previous ends.
@@ -41,8 +44,9 @@ def paragraphs(text: str) -> list[str]:
   the others end a paragraph. Words at a line end are joined by a space, and
   ideographs by nothing. Paragraphs may be empty.
   """
+  plain = _is_plain(text)
   if "\n" not in text:
-    return [" ".join(text.split())]
+    return [_single_spaced(text, plain=plain)]
   lines = text.split("\n")
   lengths = np.fromiter(map(len, lines), np.int64, len(lines))
   ordered = np.sort(lengths[lengths > 0])
@@ -50,7 +54,23 @@ def paragraphs(text: str) -> list[str]:
   width = int(ordered[-(-9 * (len(ordered) - 1) // 10)]) if len(ordered) else 0
   if width <= _WIDEST_WRAP:
     lines = _joined(_with_breaks(lines, lengths, width))
-  return [" ".join(line.split()) for line in lines]
+  return [_single_spaced(line, plain=plain) for line in lines]
+
+
+def _is_plain(text: str) -> bool:
+  """Return whether spaces and line feeds are the only white space."""
+  if any(space in text for space in _NARROW_SPACES):
+    return False
+  return text.isascii() or not WIDE_SPACE.search(text)
+
+
+def _single_spaced(text: str, *, plain: bool) -> str:
+  """Return what " ".join(text.split()) does, mostly in less time."""
+  if plain:
+    text = text.replace("\n", " ").strip(" ")
+    if "  " not in text:
+      return text
+  return " ".join(text.split())
 
 
 def _joined(lines: Sequence[str]) -> list[str]:

@@ -19,10 +19,11 @@ from collections.abc import Iterable
 from data_pipelines.corpora.line_wraps import OPENING
 from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
 
-# Characters of text to learn from, and at most so many of one document: a
-# million words are plenty for counts of abbreviations.
-SAMPLE_CHARACTERS = 5_000_000
-DOCUMENT_CHARACTERS = 65_536
+# Characters of text to learn from, and at most so many from the middle of one
+# document: hundreds of thousands of words are plenty for counts of
+# abbreviations.
+SAMPLE_CHARACTERS = 1_500_000
+DOCUMENT_CHARACTERS = 20_000
 
 # Punkt's threshold of the score of an abbreviation.
 _SCORE = 0.3
@@ -56,7 +57,7 @@ def learn_rules(texts: Iterable[str]) -> SentenceRules:
   room = SAMPLE_CHARACTERS
   ending = _MARKS + _CLOSING
   for text in texts:
-    text = text[: min(room, DOCUMENT_CHARACTERS)]
+    text = middle(text)[:room]
     room -= len(text)
     found = text.split()
     # What follows the last word is unknown, and the first starts a sentence.
@@ -78,6 +79,12 @@ def learn_rules(texts: Iterable[str]) -> SentenceRules:
     starters=starters,
     lower_case=_starts_in_lower_case(first),
   )
+
+
+def middle(text: str) -> str:
+  """Return the part of a document to learn from; titles are at its ends."""
+  start = max(0, len(text) - DOCUMENT_CHARACTERS) // 2
+  return text[start : start + DOCUMENT_CHARACTERS]
 
 
 @dataclasses.dataclass(frozen=True)

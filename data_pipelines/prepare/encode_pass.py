@@ -3,6 +3,7 @@
 """The first pass over a corpus: encode its documents into buckets on disk."""
 
 import dataclasses
+import gc
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -145,7 +146,8 @@ class EncodePass:
       if held is None
       else held.documents[state.documents :]
     )
-    for document in encode_documents(texts, self._encoder, workers=workers):
+    encoded = encode_documents(texts, self._encoder, workers=workers)
+    for document in _rarely_collected(encoded):
       state.count(document)
       self.tokens_encoded += len(document.ids)
       if len(document.ids):
@@ -181,6 +183,20 @@ class EncodePass:
     state.sizes = self.spools[name].flush()
     self._journal[name] = dataclasses.asdict(state)
     self._write_journal()
+
+
+def _rarely_collected(documents: Iterator[Encoded]) -> Iterator[Encoded]:
+  """Yield documents while garbage is rarely collected.
+
+  The collector would visit the words that the tokenizer remembers, tens of
+  thousands of tuples, again and again, and encoding makes no cycles.
+  """
+  before = gc.get_threshold()
+  gc.set_threshold(*(10 * each for each in before))
+  try:
+    yield from documents
+  finally:
+    gc.set_threshold(*before)
 
 
 def _hashed(corpus: Corpus, *, skip: int) -> Iterator[Hashed]:

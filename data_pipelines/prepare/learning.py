@@ -145,9 +145,8 @@ class _Sample:
     self._size = tokenizers.SAMPLE_CHARACTERS.get(
       kind, 2 * sentence_learning.SAMPLE_CHARACTERS
     )
-    self._most = None
-    if _is_given(plan):
-      self._most = sentence_learning.DOCUMENT_CHARACTERS
+    # Only what sentences are learned from is held.
+    self._cut = sentence_learning.middle if _is_given(plan) else str
 
   def texts(self) -> list[str]:
     """Return the sample.
@@ -164,6 +163,7 @@ class _Sample:
     ranked: list[tuple[int, str]] = []  # a heap, the largest hash first
     size, spare, read = 0, "", 0
     held: list[Hashed] | None = []
+    full = False
     self._progress("read to learn from", None, 0)
     for document in corpus:
       self._progress("read to learn from", corpus.share_read, 0)
@@ -177,10 +177,13 @@ class _Sample:
         spare = document.text
         continue
       rank = int.from_bytes(documents.order(digest), "big")
-      text = document.text[: self._most]
+      if full and rank > -ranked[0][0]:
+        continue
+      text = self._cut(document.text)
       heapq.heappush(ranked, (-rank, text))
       size += len(text) + _HELD_CHARACTERS
       while size > self._size and len(ranked) > 1:
+        full = True
         size -= len(heapq.heappop(ranked)[1]) + _HELD_CHARACTERS
     if not ranked and not spare:
       raise ValueError(f"corpus {corpus.spec} has no text; give another")

@@ -26,6 +26,7 @@ _BITS = 6  # bits of a hash that choose a bucket
 _MAX_BYTES = 1 << 25
 # Equal documents have equal hashes, which no number of cuts separates.
 _MAX_DEPTH = 8
+_LENGTHS, _HASHES = np.dtype("<u4"), np.dtype("<u8")
 _HEADER = struct.Struct("<16sIII")  # digest, sentences, tokens, paragraphs
 
 
@@ -45,9 +46,9 @@ def pack(document: Encoded, dtype: np.dtype) -> bytes:
         len(document.ids),
         len(document.paragraphs),
       ),
-      document.lengths.astype("<u4").tobytes(),
-      document.paragraphs.astype("<u8").tobytes(),
-      document.ids.astype(dtype).tobytes(),
+      document.lengths.astype(_LENGTHS).tobytes(),
+      document.paragraphs.astype(_HASHES, copy=False).tobytes(),
+      document.ids.astype(dtype, copy=False).tobytes(),
     )
   )
 
@@ -164,8 +165,8 @@ class Spool:
   def _parse(self, record: bytes) -> Encoded:
     digest, sentences, tokens, paragraphs = _HEADER.unpack_from(record)
     at = _HEADER.size
-    lengths = np.frombuffer(record, "<u4", sentences, at)
-    hashes = np.frombuffer(record, "<u8", 2 * paragraphs, at + lengths.nbytes)
+    lengths = np.frombuffer(record, _LENGTHS, sentences, at)
+    hashes = np.frombuffer(record, _HASHES, 2 * paragraphs, at + lengths.nbytes)
     at += lengths.nbytes + hashes.nbytes
     ids = np.frombuffer(record, self._dtype, tokens, at)
     return Encoded(digest, ids, lengths.astype(np.int64), hashes.reshape(-1, 2))

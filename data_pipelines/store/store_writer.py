@@ -115,28 +115,32 @@ class SplitWriter:
     Empty sentences and documents without a token are not stored.
 
     Raises:
-      ValueError: an id is outside the vocabulary, or the lengths do not add up
-        to the number of ids.
+      ValueError: the lengths do not add up to the number of ids; or, once for
+        a whole block or in `finish`, an id is outside the vocabulary.
     """
     lengths = np.asarray(sentence_lengths, np.int64)
-    lengths = lengths[lengths > 0]
-    if lengths.sum() != len(ids):
+    total = int(lengths.sum())
+    if total != len(ids):
       raise ValueError(
-        f"sentences hold {lengths.sum()} tokens; the document has {len(ids)}"
+        f"sentences hold {total} tokens; the document has {len(ids)}"
       )
-    if not len(ids):
+    if not total:
       return
-    low, high = int(np.min(ids)), int(np.max(ids))
+    # The rest is checked for a whole block: documents may be tiny.
+    self._pending.append((ids, lengths))
+    self._pending_tokens += len(ids)
+    # Half a block is held back, so that the last block is not tiny.
+    while self._pending_tokens > 1.5 * self._block_tokens:
+      self._write_block(self._whole_documents())
+
+  def _checked(self, ids: np.ndarray) -> np.ndarray:
+    low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= len(self._counts):
       raise ValueError(
         f"token id {low if low < 0 else high} is outside the vocabulary of "
         f"{len(self._counts)}; give the tokenizer that made it"
       )
-    self._pending.append((np.asarray(ids, self._dtype), lengths))
-    self._pending_tokens += len(ids)
-    # Half a block is held back, so that the last block is not tiny.
-    while self._pending_tokens > 1.5 * self._block_tokens:
-      self._write_block(self._whole_documents())
+    return ids.astype(self._dtype, copy=False)
 
   def _whole_documents(self) -> int:
     """Count the pending documents that fit in a block, at least one."""
@@ -146,14 +150,17 @@ class SplitWriter:
   def _write_block(self, count: int) -> None:
     """Write the first `count` pending documents as one block."""
     block, self._pending = self._pending[:count], self._pending[count:]
-    ids = np.concatenate([ids for ids, _ in block])
-    coded = [_split_long(lengths) for _, lengths in block]
-    starts = np.cumsum([0] + [len(codes) for codes in coded])
-    codes = np.concatenate(coded)
-    self._split_sentences += sum(
-      int((lengths > MAX_SENTENCE).sum()) for _, lengths in block
+    ids = self._checked(np.concatenate([ids for ids, _ in block]))
+    lengths = np.concatenate([lengths for _, lengths in block])
+    # Empty sentences have no part.
+    ends = np.cumsum(-(-lengths // MAX_SENTENCE))
+    last = np.cumsum(
+      [len(lengths) for _, lengths in block[:-1]], dtype=np.int64
     )
-    self._documents.append(self._sentences.size + starts[:-1])
+    starts = np.append(0, ends[last - 1])
+    codes = _split_long(lengths[lengths > 0])
+    self._split_sentences += int((lengths > MAX_SENTENCE).sum())
+    self._documents.append(self._sentences.size + starts)
     ends = np.cumsum(codes & LENGTH, dtype=np.int64)
     self._write_records(ids, ends)
     marked = slice(-self._sentences.size % MARKED, None, MARKED)

@@ -6,6 +6,8 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
@@ -35,11 +37,20 @@ class Letters:
 
 def measure_letters(tokenizer: Tokenizer, texts: Iterable[str]) -> Letters:
   """Measure a tokenizer on the first `SAMPLE_CHARACTERS` of some texts."""
-  counts: collections.Counter[str] = collections.Counter()
-  for part in _beginning(texts):
-    counts.update(part)
-  for character in [c for c in counts if c.isspace() or not c.isprintable()]:
-    del counts[character]
+  codes = np.frombuffer(
+    "".join(_beginning(texts)).encode("utf-32-le", "surrogatepass"), "<u4"
+  )
+  numbers = np.bincount(codes)
+  found = np.flatnonzero(numbers)
+  counts = collections.Counter(
+    {
+      chr(code): count
+      for code, count in zip(
+        found.tolist(), numbers[found].tolist(), strict=True
+      )
+      if not chr(code).isspace() and chr(code).isprintable()
+    }
+  )
   ranked = sorted(counts, key=lambda c: (-counts[c], c))
   unknown = [
     character

@@ -1,5 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
+import random
+
 from data_pipelines.corpora import documents
 from data_pipelines.corpora.reading import ReadCounts
 
@@ -25,3 +28,19 @@ def test_clean_text_counts_the_nuls_that_it_removes():
   assert documents.clean_text("a\0b\r\nc\rd\fe\0", counts) == "ab\nc\nd\ne"
   assert documents.clean_text("plain", counts) == "plain"
   assert counts == ReadCounts(nuls=2)
+
+
+def test_the_digest_is_that_of_single_spaced_text():
+  rng = random.Random(0)
+  spaces = [chr(c) for c in range(0x110000) if chr(c).isspace()]
+  wide = documents.WIDE_SPACE.findall("".join(map(chr, range(0x110000))))
+  assert wide == [space for space in spaces if ord(space) > 127]
+  for alphabet in ([*"ab  \n\t\r"], ["é", " ", *spaces]):
+    for _ in range(500):
+      text = "".join(rng.choices(alphabet, k=rng.randrange(40)))
+      words = " ".join(text.split())
+      assert documents.digest(text) == documents.digest(words)
+      assert (
+        documents.digest(words)
+        == hashlib.blake2b(words.encode(), digest_size=16).digest()
+      )
