@@ -12,6 +12,7 @@ first trial that is not done.
 """
 
 import functools
+import pathlib
 from collections.abc import Sequence
 
 from absl import flags
@@ -32,6 +33,7 @@ from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
 from launch.preflight.task import describe, judge_results, judge_task
+from launch.run import ownership
 
 
 def run(
@@ -68,10 +70,10 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   task = tasks.find(config.task.kind).task
-  result = Arm(task, data, info, config, init, tokenizer_sha256).run(
-    workdir, functools.partial(_report, init, task)
-  )
-  write_record(workdir, findings, policy)
+  arm = Arm(task, data, info, config, init, tokenizer_sha256)
+  with ownership.locked(pathlib.Path(workdir)):
+    result = arm.run(workdir, functools.partial(_report, init, task))
+    write_record(workdir, findings, policy)
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)
   return result

@@ -24,6 +24,7 @@ from bertjax.finetune.results import ArmResult
 from bertjax.parallel.mesh import make_mesh
 from launch import finetune, predict, tasks
 from launch.preflight.policy import Policy
+from launch.run import ownership
 from tests.testing import small
 
 CONFIG = FinetuneConfig(
@@ -288,6 +289,15 @@ def test_another_run_in_the_same_folder_is_refused(
     finetune.run(
       config_of(place, **changes), str(place / "bundle"), str(place / "work")
     )
+
+
+def test_a_folder_that_another_run_works_in_is_refused(place, monkeypatch):
+  monkeypatch.setattr(ownership, "_LOCK_SECONDS", 0.0)
+  with (
+    ownership.locked(place / "held"),
+    pytest.raises(ValueError, match="held is in use by another run"),
+  ):
+    finetune.run(config_of(place), str(place / "bundle"), str(place / "held"))
 
 
 def test_other_data_in_the_same_folder_is_refused(place, results, tmp_path):
