@@ -71,14 +71,11 @@ def make_task(
     for label in labels
     for module, split in split_modules(sizes[label]).items()
   }
-  return Classification(
-    "stdlib",
-    labels,
-    *(
-      _select(kept, labels, {m for m, s in split_of.items() if s == split})
-      for split in ("train", "dev", "test")
-    ),
+  train, dev, test = (
+    _select(kept, labels, {m for m, s in split_of.items() if s == split})
+    for split in ("train", "dev", "test")
   )
+  return Classification("stdlib", labels, train, dev, test)
 
 
 def mask_names(docstring: Docstring) -> str:

@@ -41,6 +41,7 @@ def test_the_three_formats_say_the_same(tmp_path):
     ]
   ]
   for table in tables:
+    assert table.labels is not None
     assert list(zip(table.texts, table.labels, strict=True)) == rows
     assert table.pairs is None
 

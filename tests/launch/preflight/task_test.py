@@ -39,7 +39,7 @@ def not_passed(findings):
   return [each for each in findings if each.level != "pass"]
 
 
-def judged(figures, corpus=1.2):
+def judged(figures, corpus: float | None = 1.2):
   return not_passed(judge_task(figures, 128, corpus, DEFAULT))
 
 
