@@ -41,6 +41,7 @@ def flip(path):
 def write_other_tokenizer(store):
   text = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"
   (store / "tokenizer/vocab.txt").write_text(text)
+  (store / "tokenizer/tokenizer.json").unlink()
 
 
 SHARD = "train-00000-of-00001.array_record"
