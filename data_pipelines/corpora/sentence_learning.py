@@ -30,6 +30,8 @@ _SCORE = 0.3
 _FULL_STOP_SHARE = 0.99  # of an abbreviation, in Punkt's alternative
 # An abbreviation that occurs fewer times may be the end of two sentences.
 _FEWEST = 3
+# Share of all full stops that abbreviations have at most; prose has a tenth.
+_MOST_STOPS = 0.8
 _LONGEST = 12  # characters of an abbreviation
 # An abbreviation of the built-in list that the text uses as a word at least so
 # often, and more often than with a full stop, is none in its language.
@@ -168,13 +170,22 @@ def _abbreviations(
   # A rare word at the ends of sentences looks like an abbreviation, but what
   # follows it starts sentences.
   ends: collections.Counter[str] = collections.Counter()
+  inside: set[str] = set()
   for (before, after), count in pairs.items():
     word, stopped = _without_stop(before)
     if stopped and (word := word.lower()) in found:
       following = _first_letters(after)
+      if not following or following.islower():
+        inside.add(word)
       starts = following.lower() in starters and not following.islower()
       ends[word] += count if starts else -count
-  return frozenset(word for word in found if ends[word] <= 0)
+  found = {word for word in found if ends[word] <= 0}
+  # Text from a template ends each sentence with one of a few words, after which
+  # no sentence ever goes on.
+  of_all = sum(counts.stopped[word] for word in found if len(word) > 1)
+  if of_all > _MOST_STOPS * counts.stopped.total():
+    found &= inside
+  return frozenset(found)
 
 
 def _score(word: str, stopped: int, plain: int, share: float) -> float:

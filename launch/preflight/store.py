@@ -10,6 +10,7 @@ from data_pipelines.corpora.folders import count_unread, describe_passed_over
 from data_pipelines.rows.store_statistics import count_tokens
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
+from launch.preflight import text
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.policy import Policy
 
@@ -37,6 +38,7 @@ class StoreFigures:
     unknown_letters: share of a sample's characters that are unknown.
     unknown_commonest: the commonest of them.
     lost_marks: share of a sample's letters that lose a mark they need.
+    sentences: how the sentences of the training split were cut.
     files: files of the corpus that were read; 0 where it is no files.
     passed_over: files and folders beside them that were not, by suffix.
   """
@@ -56,6 +58,7 @@ class StoreFigures:
   unknown_letters: float = 0.0
   unknown_commonest: str = ""
   lost_marks: float = 0.0
+  sentences: text.SentenceFigures = text.UNKNOWN
   files: int = 0
   passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
@@ -90,6 +93,7 @@ def measure_store(store: Store) -> StoreFigures:
     unknown_letters=letters.get("unknown_share", 0.0),
     unknown_commonest=letters.get("unknown_commonest", ""),
     lost_marks=letters.get("lost_marks", 0.0),
+    sentences=text.measure_sentences(store),
     files=sum(
       part.get("files", 0)
       for part in map(store.manifest.recipe.get, ("corpus", "validation"))
@@ -111,7 +115,9 @@ def judge_store(figures: StoreFigures, policy: Policy) -> list[Finding]:
     *_judge_vocabulary(figures, policy),
     *_judge_letters(figures, policy),
     _judge_files(figures, policy),
-    *_judge_copies(figures, policy),
+    *text.judge_text(
+      figures.counts, figures.documents, figures.sentences, policy
+    ),
     *_judge_validation(figures, policy),
   ]
 
@@ -197,35 +203,6 @@ def _judge_files(figures: StoreFigures, policy: Policy) -> Finding:
     f"them passed over ({passed_over or 'none'})",
     "name text among these by a file or a glob, or convert it to a known "
     "format",
-    policy,
-  )
-
-
-def _judge_copies(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
-  copies = figures.counts.get("duplicate_documents", 0)
-  yield judge(
-    "duplicate_documents",
-    copies / max(figures.documents, 1),
-    f"{copies:,} of {figures.documents:,} documents occur more than once",
-    "leave copies out with --deduplicate=documents",
-    policy,
-  )
-  shared = figures.counts.get("shared_documents", 0)
-  yield judge(
-    "shared_documents",
-    shared,
-    f"{shared:,} training documents are also validation documents, so that "
-    "the validation loss is partly a training loss",
-    "prepare the store again, which leaves them out of training",
-    policy,
-  )
-  nuls = figures.counts.get("nul_characters", 0)
-  yield judge(
-    "nul_characters",
-    nuls,
-    f"{nuls:,} NUL characters were removed from the text, which are most often "
-    "halves of UTF-16 characters",
-    "convert the files to UTF-8, as with iconv -f UTF-16LE -t UTF-8",
     policy,
   )
 

@@ -79,6 +79,9 @@ CHECKS: Mapping[str, Check] = {
   "shared_documents": Check(
     "training documents that are also validation documents", 0, unit="count"
   ),
+  "long_sentences": Check(
+    "tokens of the training split in sentences of over 128 tokens", 0.3
+  ),
   "nul_characters": Check(
     "NUL characters that were removed from the text", 0, unit="count"
   ),

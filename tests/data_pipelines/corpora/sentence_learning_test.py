@@ -89,3 +89,10 @@ def test_one_document_does_not_fill_the_sample(monkeypatch):
   texts = ["Nichts. " * 200, own.format("Weber") * 20, own * 200]
   assert "xyz" in learn_rules(texts).learned
   assert learn_rules(texts) == learn_rules(texts[:2])
+
+
+def test_words_that_end_the_sentences_of_a_template_are_no_abbreviations():
+  parts = ["He saw the dark.", "They met the mayor.", "It was late."]
+  rules = learn_rules([" ".join(parts * 90)])
+  assert rules.learned == frozenset()
+  assert sentences.split(" ".join(parts * 2), "segment", rules) == parts * 2
