@@ -12,8 +12,8 @@ from data_pipelines.store.store import Store
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
 
-# A sentence of more tokens is hardly one: in novels 1 to 3% of the tokens are
-# in such sentences.
+# A sentence of more tokens is hardly one: in novels less than 1% of the tokens
+# are in such sentences.
 _LONG = 128
 # Documents are shuffled, so that the first sentences are a sample.
 _SAMPLE = 1 << 22
