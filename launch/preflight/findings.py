@@ -55,13 +55,13 @@ def judge(
   """
   check = CHECKS[name]
   limits = policy.limits(name)
-  beyond: list[Level] = [
+  beyond = [
     level
     for level, limit in limits.items()
     if limit is not None
     and (figure > limit if check.worse == "above" else figure < limit)
   ]
-  level = "fail" if "fail" in beyond else "warn" if beyond else "pass"
+  level: Level = "fail" if "fail" in beyond else "warn" if beyond else "pass"
   nearest = next(
     (limit for limit in limits.values() if limit is not None), None
   )

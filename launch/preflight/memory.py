@@ -5,8 +5,11 @@
 This compiles for the devices that are here. `launch.plan` does so for others.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
+
+import jax
 
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
@@ -49,10 +52,18 @@ def _needed(spec: RunSpec, phase: PhaseRun) -> dict[str, int]:
   rows = steps.evaluation_batch_size
   return {
     "train": _bytes(steps.train_step(state), state, steps.abstract_batch()),
-    "evaluation": _bytes(
-      steps.eval_step(), state.params, steps.abstract_batch(rows)
-    ),
+    # The state of the optimizer stays on the device meanwhile.
+    "evaluation": _resident(state.opt_state)
+    + _bytes(steps.eval_step(), state.params, steps.abstract_batch(rows)),
   }
+
+
+def _resident(tree: Any) -> int:
+  """Return the bytes of arrays on one device."""
+  return sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(tree)
+  )
 
 
 def _bytes(step: Any, *inputs: Any) -> int:

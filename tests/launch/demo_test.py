@@ -3,6 +3,7 @@
 """`make pretrain`, a few steps long: all of the path, then nothing twice."""
 
 import json
+from typing import Any
 
 import ml_collections
 import pytest
@@ -51,13 +52,14 @@ def _short(monkeypatch):
 
 
 def test_a_smoke_run_takes_a_few_steps_of_each_stage():
-  run, whole = config.pretrain("smoke"), config.pretrain()
+  run: Any = config.pretrain("smoke")
+  whole: Any = config.pretrain()
   assert run.steps == 20 < whole.steps
   # The same model on the same rows.
   assert (run.model, run.data) == (whole.model, whole.data)
   assert run.objective == whole.objective
   for probe in demo.PROBES.values():
-    short = probe.config()
+    short: Any = probe.config()
     short.update_from_flattened_dict(config.SMOKE_PROBE)
     assert short.steps < probe.config().steps
     check_read(from_mapping(FinetuneConfig, short.to_dict()))

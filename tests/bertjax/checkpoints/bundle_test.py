@@ -7,6 +7,7 @@ import json
 import pathlib
 import shutil
 from importlib import metadata
+from typing import Any
 
 import jax
 import numpy as np
@@ -57,9 +58,10 @@ def test_a_bundle_gives_back_what_went_in(written, params):
   assert info.details.pooler_trained
   assert (info.tokenizer_path / "vocab.txt").read_text() == "[PAD]\n[UNK]\n"
   features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
-  hidden_BSD, pooled_BRD = model.apply(
+  outputs: Any = model.apply(
     {"params": got}, features, method="encode", deterministic=True
   )
+  hidden_BSD, pooled_BRD = outputs
   assert hidden_BSD.shape == (1, 8, 32)
   assert pooled_BRD.shape == (1, 1, 32)
 

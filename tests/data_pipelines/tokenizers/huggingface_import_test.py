@@ -176,6 +176,7 @@ def test_rules_are_saved_in_either_file(rules, without, tmp_path):
   (tmp_path / without).unlink(missing_ok=True)
   for load in (load_huggingface, tokenizers.load):
     again = load(tmp_path)
+    assert isinstance(again, WordPiece)
     assert again.rules == rules
     assert again.sha256 == WordPiece(TOKENS, rules=rules).sha256
 

@@ -6,23 +6,26 @@ import itertools
 import pickle
 import random
 import unicodedata
+from typing import get_args
 
 import pytest
 
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.vocabulary_extension import extend
 from data_pipelines.tokenizers.wordpiece import WordPiece
-from data_pipelines.tokenizers.wordpiece_rules import Rules
+from data_pipelines.tokenizers.wordpiece_rules import Normalization, Rules
 from tests.testing.tokenizer_texts import HOSTILE, assert_equals_library
 
 LETTERS = "abzAZ09éÉö漢字豈のがハ가각<≮.!。，“½ǆ"
 MARKS = "\u0301\u0308\u0338\u3099\u0327\u093c\u05b0\u11a8\u20e3\ufe0f"
 SPACES = " \t\n\r\u00a0\u3000\u2028\0\x07\x85\u00ad\u200d"
+_EITHER = (True, False)
 ALL = [
   Rules(lowercase, strip_accents, split, clean, normalization)
-  for lowercase, strip_accents, split, clean, normalization in (
-    itertools.product(*[[True, False]] * 4, ("none", "nfc", "nfkc"))
+  for lowercase, strip_accents, split, clean in itertools.product(
+    _EITHER, _EITHER, _EITHER, _EITHER
   )
+  for normalization in get_args(Normalization)
 ]
 
 

@@ -31,7 +31,7 @@ def test_each_check_says_what_it_is_and_has_limits_in_order(name):
   check = CHECKS[name]
   assert check.about
   assert check.warn is not None or check.fail is not None
-  if None not in (check.warn, check.fail):
+  if check.warn is not None and check.fail is not None:
     assert (check.warn < check.fail) == (check.worse == "above")
 
 
