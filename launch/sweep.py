@@ -21,7 +21,7 @@ from absl import flags
 
 from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
-from bertjax.config.identity import ROWS
+from bertjax.config.identity import VERSIONS
 from bertjax.finetune.arm import COMPUTE_FIELDS
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
@@ -178,12 +178,12 @@ def _check(
 def _identity(config: SweepConfig, of_run: Mapping[str, Any]) -> dict[str, Any]:
   """Return what all trials share; `of_run` is the identity of one of them."""
   # Seeds may be added, and arms differ in the objective. A trial that is done
-  # stays done where rows are planned otherwise since; a trial that is not is
-  # refused, as any run is.
+  # stays done where rows are planned or words begin otherwise since; a trial
+  # that is not is refused, as any run is.
   shared = {
     name: value
     for name, value in of_run.items()
-    if name not in ("seed", ROWS) and not name.startswith("objective.")
+    if name not in {"seed", *VERSIONS} and not name.startswith("objective.")
   }
   # The results are scores of an evaluation, and digits of a dtype.
   run, probe = config.pretrain, to_mapping(config.finetune)

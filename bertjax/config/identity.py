@@ -18,6 +18,8 @@ from bertjax.config.model import drops
 logger = logging.getLogger(__name__)
 
 ROWS = "rows_version"
+WORDS = "words_version"
+VERSIONS = frozenset((ROWS, WORDS))
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
 # How the global batch is split changes no result (law 4), except for the
@@ -25,14 +27,22 @@ _SINGLE = ("steps", "batch_size", "seed")
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
 # Fields that one side may not know: a difference to the unknown is logged.
 _MAY_BE_UNKNOWN = frozenset({"init_from"})
-# The planning of rows chooses the packs of a row.
-_CHOSEN_PACKS = ("data.max_packs", "phase2.max_packs")
+# A change that is allowed changes these as well: the planning of rows chooses
+# the packs of a row, and other units have other masks wherever words begin.
+_IMPLIED = {
+  ROWS: ("data.max_packs", "phase2.max_packs"),
+  "objective.mask_unit": (WORDS,),
+}
 # What the name of a field does not say to a user.
 _ABOUT = {
   ROWS: (
     ", since this bertjax plans rows otherwise: the steps that are left would "
     "have other rows of the same text"
-  )
+  ),
+  WORDS: (
+    ", since this bertjax begins words otherwise in text without spaces: the "
+    "steps that are left would have other masks"
+  ),
 }
 # Fields that may change and still change the numbers in `metrics.jsonl`.
 _LOGGED = ("compute.dtype", "compute.gradient_dtype", "evaluation")
@@ -46,6 +56,7 @@ def identity(
   rows: Sequence[Mapping[str, int]] = (),
   init_from: str | None = "",
   rows_version: int = 1,
+  words_version: int = 1,
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
@@ -61,6 +72,7 @@ def identity(
     init_from: digest of the parameters that the run begins with; "" for random
       ones, None where it is not known.
     rows_version: version of the planning of rows.
+    words_version: version of how the tokenizer tells where a word begins.
   """
   values = to_mapping(config)
   shared = {name: values[name] for name in _SINGLE}
@@ -76,6 +88,8 @@ def identity(
     shared[f"{phase}.stores"] = dict(shares)
   shared["tokenizer"] = tokenizer_sha256
   shared[ROWS] = rows_version
+  if config.objective.mask_unit != "token":
+    shared[WORDS] = words_version
   if init_from is not None:
     shared["init_from"] = init_from
   free = []
@@ -118,15 +132,15 @@ def check_identity(
         f"allow_changes={name!r} is no field of the identity; give one of "
         f"{', '.join(known)}"
       )
-  if ROWS in allowed and old.get(ROWS, _before(ROWS)) != new.get(ROWS):
-    allowed += _CHOSEN_PACKS
+  for name, implied in _IMPLIED.items():
+    if name in allowed and _value(old, name) != _value(new, name):
+      allowed += implied
   refused = []
   for name in known:
-    before, after = (each.get(name, _before(name)) for each in (old, new))
+    before, after = _value(old, name), _value(new, name)
     if before == after:
       continue
-    unknown = name in _MAY_BE_UNKNOWN and (name in old) != (name in new)
-    if unknown:
+    if name in _MAY_BE_UNKNOWN and (name in old) != (name in new):
       side = "checkpoint" if name in new else "start"
       logger.warning(
         "%s is %r, and this %s does not know its own: they are not compared",
@@ -171,12 +185,16 @@ def log_changes(old: Mapping[str, Any], config: PretrainConfig) -> None:
       )
 
 
+def _value(identity_: Mapping[str, Any], name: str) -> Any:
+  return identity_.get(name, _before(name))
+
+
 def _before(name: str) -> Any:
   """Return the value that runs had before the field existed, or None."""
   # The rows of several stores have the name of `data.stores`, whose value is
   # their paths.
   if name == "data.stores":
     return None
-  if name == ROWS:
+  if name in VERSIONS:
     return 1
   return fields.before_path(PretrainConfig, name)

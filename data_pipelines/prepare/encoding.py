@@ -24,8 +24,8 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 _BATCH_CHARACTERS = 1 << 18
 # Most characters that workers hold at a time, however long documents are.
 _IN_FLIGHT = 1 << 25
-# Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") may repeat.
 _NO_PARAGRAPHS = np.zeros((0, 2), np.uint64)
+# Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") may repeat.
 _MIN_PARAGRAPH = 40  # characters
 
 

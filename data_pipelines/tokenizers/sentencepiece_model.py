@@ -125,7 +125,12 @@ class SentencePiece(Tokenizer):
 
     In scripts without spaces between words, each token begins one.
     """
-    return not token.startswith(SPACE) and not is_unspaced(token[:1] or SPACE)
+    return not token.startswith(SPACE) and not _begins_unspaced(token)
+
+  def words_version(self, token_counts: np.ndarray) -> int:
+    """Return 2 where a text has tokens that continued words in version 1."""
+    found = np.flatnonzero(token_counts)
+    return 2 if any(_begins_unspaced(self.tokens[id_]) for id_ in found) else 1
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write spiece.model, tokenizer.json and tokenizer_config.json.
@@ -144,6 +149,10 @@ class SentencePiece(Tokenizer):
 
   def __reduce__(self) -> tuple[object, ...]:
     return SentencePiece, (self._model,)
+
+
+def _begins_unspaced(token: str) -> bool:
+  return is_unspaced(token[:1] or SPACE)
 
 
 def load_sentencepiece(path: pathlib.Path) -> SentencePiece:

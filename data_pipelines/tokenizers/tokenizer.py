@@ -94,6 +94,17 @@ class Tokenizer(abc.ABC):
     """Return whether the token stands for no text."""
     return id_ in self.special_ids.values()
 
+  def words_version(self, token_counts: np.ndarray) -> int:
+    """Return the version of `continues`, as far as it concerns a text.
+
+    It is part of the identity of runs that mask whole words.
+
+    Args:
+      token_counts: how often each id occurs in the text: int [V].
+    """
+    del token_counts
+    return 1
+
   def unspaced_share(self, token_counts: np.ndarray) -> float:
     """Return the share of tokens in scripts without spaces between words.
 

@@ -113,6 +113,10 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
       rows=stores.rows_by_hash([phase.rows for phase in phases]),
       init_from=origin.sha256,
       rows_version=ROWS_VERSION,
+      words_version=max(
+        tokenizer.words_version(member.store.token_counts())
+        for member in stores.mixture.members
+      ),
     ),
     origin=origin,
   )

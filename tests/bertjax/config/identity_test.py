@@ -165,6 +165,22 @@ def test_rows_of_another_version_are_refused_and_can_be_accepted(caplog):
     check_identity(new, packs, allow_changes="rows_version")
 
 
+@pytest.mark.parametrize("unit", ["word", "span"])
+def test_words_that_begin_otherwise_are_refused_where_words_are_masked(unit):
+  config = changed("objective.mask_unit", unit)
+  new = of(config, words_version=2)
+  old = {name: new[name] for name in new if name != "words_version"}
+  with pytest.raises(ValueError, match="words_version: 1 → 2, since") as caught:
+    check_identity(old, new, allow_changes="")
+  assert "accept with --config.allow_changes=words_version" in str(caught.value)
+  check_identity(old, new, allow_changes="words_version")
+  check_identity(old, of(config), allow_changes="")
+  # Masks of single tokens do not depend on it.
+  assert of(CONFIG, words_version=2) == of(CONFIG)
+  # Who masks other units has other masks anyway.
+  check_identity(new, of(CONFIG), allow_changes="objective.mask_unit")
+
+
 def test_a_second_phase_is_part_of_it():
   second = dataclasses.replace(CONFIG.phase2, steps=7)
   other = of(dataclasses.replace(CONFIG, phase2=second))

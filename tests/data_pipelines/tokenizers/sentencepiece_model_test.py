@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.scripts import is_unspaced
 from tests.testing.sentencepiece_models import learn_sentencepiece
 from tests.testing.tokenizer_texts import TEXTS
 
@@ -54,6 +55,20 @@ def test_tokens_begin_words_in_text_without_spaces():
   inside = ["the", "ー", "é", "!", "。", "\u0e31", "한", "1", "x漢"]
   assert not any(map(tokenizer.continues, begin))
   assert all(map(tokenizer.continues, inside))
+
+
+def test_where_words_begin_has_a_version_where_a_text_is_concerned():
+  tokenizer = learn_sentencepiece(
+    ["the 天地", "a 天地", "天 地"], vocab_size=20
+  )
+  unspaced = [
+    id_ for id_, token in enumerate(tokenizer.tokens) if is_unspaced(token[:1])
+  ]
+  assert unspaced
+  counts_V = np.ones(tokenizer.vocab_size, np.int64)
+  assert tokenizer.words_version(counts_V) == 2
+  counts_V[unspaced] = 0
+  assert tokenizer.words_version(counts_V) == 1
 
 
 def test_chinese_has_few_tokens_a_word():
