@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from bertjax.config import PhaseConfig, identity
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import pretrain
 from launch.run import assembly
 
@@ -20,6 +21,7 @@ def test_a_store_with_a_swapped_tokenizer_is_refused(
   pieces = path.read_text().splitlines()
   pieces[-2:] = pieces[:-3:-1]
   path.write_text("\n".join(pieces) + "\n")
+  path.with_name("tokenizer.json").unlink()  # which still says the old one
   data = dataclasses.replace(two_phases.data, store=str(tmp_path / "store"))
   with pytest.raises(ValueError, match="was made with tokenizer"):
     pretrain.run(
@@ -48,3 +50,12 @@ def test_a_run_may_lose_its_second_phase_if_that_is_said(two_phases):
     identity.check_identity(old, new, allow_changes="")
   names = str(told.value).split("allow_changes=")[1]
   identity.check_identity(old, new, allow_changes=names)
+
+
+def test_a_run_that_masks_words_knows_where_they_begin(two_phases, monkeypatch):
+  objective = dataclasses.replace(two_phases.objective, mask_unit="word")
+  words = dataclasses.replace(two_phases, objective=objective)
+  assert assembly.assemble(words).identity["words_version"] == 1
+  monkeypatch.setattr(Tokenizer, "words_version", lambda self, counts_V: 2)
+  assert assembly.assemble(words).identity["words_version"] == 2
+  assert "words_version" not in assembly.assemble(two_phases).identity
