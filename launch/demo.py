@@ -43,6 +43,7 @@ from launch import (
   prepare,
   pretrain,
 )
+from launch.preflight.settle import each_once
 
 ARMS = ("bundle", "scratch")
 
@@ -107,7 +108,8 @@ def run(output: str, *, smoke: bool = False) -> dict[str, Any]:
     ValueError: `output` has the demo of another version or interpreter.
   """
   try:
-    return _run(pathlib.Path(output), smoke)
+    with each_once():
+      return _run(pathlib.Path(output), smoke)
   except ValueError as error:
     if not (pathlib.Path(output) / _CLOCK).is_file():
       raise
@@ -259,7 +261,7 @@ def _show(
   console.print(table)
   console.print(
     "Fine-tuning learns which standard-library package a docstring is from, "
-    f"with {summary['test_examples']} test examples, split by module. "
+    f"with {summary['test_examples']:,} test examples, split by module. "
     "Pre-training may have seen the texts, without their labels."
   )
   for name, what in _ARTIFACTS:

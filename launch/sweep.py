@@ -32,7 +32,7 @@ from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import settle
+from launch.preflight.settle import each_once, settle
 from launch.preflight.task import judge_task
 from launch.run import ownership
 from launch.run.assembly import assemble
@@ -62,10 +62,11 @@ def run(
   """
   cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
-  config, identity = _check(config, policy)
-  with ownership.locked(pathlib.Path(workdir)):
-    store = TrialStore(workdir, identity, _NEWER)
-    return _run_trials(config, trials, store, policy)
+  with each_once():
+    config, identity = _check(config, policy)
+    with ownership.locked(pathlib.Path(workdir)):
+      store = TrialStore(workdir, identity, _NEWER)
+      return _run_trials(config, trials, store, policy)
 
 
 def _run_trials(

@@ -71,12 +71,13 @@ def judge(
   return Finding(name, level, text, fix, float(figure), threshold)
 
 
-def at_most_warn(finding: Finding) -> Finding:
+def at_most_warn(finding: Finding, policy: Policy) -> Finding:
   """Return a finding that warns where its check alone would fail.
 
-  For a figure that ruins one use of a store, where the use is not known yet.
+  For a figure that ruins one use of a store, where the use is not known yet. It
+  fails all the same where `policy` makes warnings failures.
   """
-  if finding.level != "fail":
+  if finding.level != "fail" or policy.is_strict(finding.name):
     return finding
   return dataclasses.replace(finding, level="warn")
 

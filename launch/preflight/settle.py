@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Print findings, and end the command at one that fails."""
 
+import contextlib
+import contextvars
 import logging
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bertjax import files
 from launch.preflight.findings import Finding, to_json
@@ -13,6 +15,20 @@ from launch.preflight.policy import Policy
 
 # Beside an output that was made although a check of it failed.
 RECORD = "report.allowed.json"
+# Warnings that were logged inside of `each_once`; None outside of it.
+_logged: contextvars.ContextVar[set[str] | None] = contextvars.ContextVar(
+  "logged", default=None
+)
+
+
+@contextlib.contextmanager
+def each_once() -> Iterator[None]:
+  """Log equal warnings once, where a command runs others several times."""
+  token = _logged.set(set())
+  try:
+    yield
+  finally:
+    _logged.reset(token)
 
 
 def settle(findings: Iterable[Finding], policy: Policy) -> None:
@@ -26,14 +42,23 @@ def settle(findings: Iterable[Finding], policy: Policy) -> None:
     if finding.level == "fail" and finding.name not in policy.allow:
       failures.append(finding)
     elif finding.level == "fail":
-      logging.warning("%s; --allow=%s lets it pass", finding, finding.name)
+      _warn(f"{finding}; --allow={finding.name} lets it pass")
     elif finding.level == "warn":
-      logging.warning("%s", finding)
+      _warn(str(finding))
   if failures:
-    names = ",".join(finding.name for finding in failures)
+    names = ",".join(dict.fromkeys(finding.name for finding in failures))
     raise ValueError(
       "; ".join(map(str, failures)) + f"; or give --allow={names}"
     )
+
+
+def _warn(text: str) -> None:
+  logged = _logged.get()
+  if logged is not None:
+    if text in logged:
+      return
+    logged.add(text)
+  logging.warning("%s", text)
 
 
 def write_record(

@@ -232,7 +232,8 @@ def _judge_validation(
       "predicted",
       "prepare more text, so that the vocabulary covers it",
       policy,
-    )
+    ),
+    policy,
   )
   yield judge(
     "validation_tokens",
@@ -270,7 +271,8 @@ def judge_rows(
   pairs = [each for each in formats if each["next_sentence"] == "nsp"]
   if pairs:
     most = max(pairs, key=lambda each: each["random_share"])
-    yield at_most_warn(judge_pairs(most["random_share"], _where(most), policy))
+    pair = judge_pairs(most["random_share"], _where(most), policy)
+    yield at_most_warn(pair, policy)
   else:
     yield judge(
       "single_document",

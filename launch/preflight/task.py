@@ -33,7 +33,7 @@ def judge_task(
     *_judge_tables(figures, policy),
     *_judge_labels(figures, policy),
     *_judge_splits(figures, policy),
-    *_judge_cut(figures, seq_length, policy),
+    _judge_cut(figures, seq_length, policy),
     *_judge_tokens(figures, corpus_tokens_per_word, policy),
   ]
 
@@ -53,7 +53,7 @@ def judge_texts(
     judge(
       "cut_texts",
       encoded.cut / max(texts, 1),
-      _cut(encoded.cut, texts, seq_length),
+      f"{encoded.cut:,} of {texts:,} {_lose_their_end(seq_length)}",
       "give shorter texts, or fine-tune with a larger --config.seq_length",
       policy,
     ),
@@ -66,7 +66,8 @@ def judge_texts(
         "model",
         "give text like that of training, or a model with another vocabulary",
         policy,
-      )
+      ),
+      policy,
     ),
   ]
 
@@ -201,7 +202,7 @@ def _judge_classes(
     policy,
   )
   # Dev chooses the parameters; test is only reported.
-  yield finding if name == "dev" else at_most_warn(finding)
+  yield finding if name == "dev" else at_most_warn(finding, policy)
   missing = [label for label, n in _by_label(figures, split) if not n]
   yield judge(
     "unscored_classes",
@@ -229,22 +230,24 @@ def _judge_classes(
 
 def _judge_cut(
   figures: TaskFigures, seq_length: int, policy: Policy
-) -> Iterator[Finding]:
-  for name, split in figures.splits.items():
-    yield judge(
-      "cut_texts",
-      split.cut / max(split.examples, 1),
-      f"in {name}, {_cut(split.cut, split.examples, seq_length)}",
-      "give a larger --config.seq_length, up to the positions of the encoder",
-      policy,
-    )
-
-
-def _cut(cut: int, texts: int, seq_length: int) -> str:
-  return (
-    f"{cut:,} of {texts:,} texts are longer than {seq_length} tokens and lose "
-    "their end"
+) -> Finding:
+  """Judge the split that loses most, in one finding with the others."""
+  splits = figures.splits
+  counts = ", ".join(
+    f"{split.cut:,} of {split.examples:,} in {name}"
+    for name, split in splits.items()
   )
+  return judge(
+    "cut_texts",
+    max(split.cut / max(split.examples, 1) for split in splits.values()),
+    f"{_lose_their_end(seq_length)}: {counts}",
+    "give a larger --config.seq_length, up to the positions of the encoder",
+    policy,
+  )
+
+
+def _lose_their_end(seq_length: int) -> str:
+  return f"texts are longer than {seq_length} tokens and lose their end"
 
 
 def _judge_tokens(

@@ -51,9 +51,18 @@ def test_strict_turns_a_warning_into_a_failure():
 
 def test_a_figure_whose_use_is_unknown_only_warns():
   failed = judge("random_pairs", 1.0, "t", "f", Policy())
-  assert (failed.level, at_most_warn(failed).level) == ("fail", "warn")
+  assert failed.level == "fail"
+  assert at_most_warn(failed, Policy()).level == "warn"
   passed = judge("random_pairs", 0.5, "t", "f", Policy())
-  assert at_most_warn(passed) == passed
+  assert at_most_warn(passed, Policy()) == passed
+
+
+@pytest.mark.parametrize("strict", ["random_pairs", "every"])
+@pytest.mark.parametrize("figure", [0.7, 1.0])
+def test_strict_fails_also_where_the_use_is_unknown(strict, figure):
+  policy = Policy(strict=frozenset([strict]))
+  found = judge("random_pairs", figure, "t", "f", policy)
+  assert at_most_warn(found, policy).level == "fail"
 
 
 def test_what_did_not_pass_is_recorded_with_what_was_allowed():

@@ -7,7 +7,7 @@ import pytest
 
 from launch.preflight.findings import judge
 from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import RECORD, settle, write_record
+from launch.preflight.settle import RECORD, each_once, settle, write_record
 
 
 def findings(policy=DEFAULT):
@@ -29,6 +29,27 @@ def test_failures_end_the_command_in_one_line_that_names_them(caplog):
   assert [record.message for record in caplog.records] == [
     "many tokens (fertility 3, limit 2); fix: extend"
   ]
+
+
+def test_a_check_that_fails_twice_is_allowed_by_one_name():
+  twice = [*findings(), *findings()]
+  with pytest.raises(ValueError, match="all is unknown") as error:
+    settle(twice, DEFAULT)
+  names = "or give --allow=unknown_tokens,maskable_tokens"
+  assert str(error.value).endswith(names)
+
+
+def test_what_runs_several_commands_says_each_warning_once(caplog):
+  warned = findings()[2:]
+  more = [judge("fertility", 4.0, "many tokens", "extend", DEFAULT)]
+  with caplog.at_level(logging.WARNING):
+    settle(warned, DEFAULT)
+    with each_once():
+      settle(warned, DEFAULT)
+      settle([*warned, *more], DEFAULT)
+    settle(warned, DEFAULT)
+  figures = [record.message.split()[3] for record in caplog.records]
+  assert figures == ["3,", "3,", "4,", "3,"]
 
 
 def test_what_is_allowed_goes_on_and_is_logged_and_stored(caplog, tmp_path):
