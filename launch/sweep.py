@@ -31,11 +31,13 @@ from launch import cli, finetune, host_memory, pretrain, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
+from launch.preflight.findings import Finding
 from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.run import judge_recipe
 from launch.preflight.settle import each_once, settle
 from launch.preflight.task import judge_task
 from launch.run import ownership
-from launch.run.assembly import assemble
+from launch.run.assembly import RunSpec, assemble
 
 # What identities of earlier versions lack.
 _NEWER = (
@@ -57,8 +59,8 @@ def run(
     policy: limits of the checks, and which may fail.
 
   Raises:
-    ValueError: a field of the config cannot be used, or a check of the probe's
-      data fails; no trial has started.
+    ValueError: a field of the config cannot be used, or a check of an arm or
+      of the probe's data fails; no trial has started.
   """
   cli.check_local_folder("workdir", workdir)
   trials = study.make_trials(config)
@@ -137,7 +139,7 @@ def _check(
     packed examples a row, which each arm would otherwise choose for itself.
 
   Raises:
-    ValueError: a field of the config cannot be used.
+    ValueError: a field of the config cannot be used, or a check fails.
   """
   source = config.pretrain.data
   if not source.store and not source.stores:
@@ -168,12 +170,23 @@ def _check(
   length = config.finetune.seq_length
   fertility = parts[0].stores.tokens_per_word()
   settle(judge_task(data.figures, length, fertility, policy), policy)
+  for arm, part in zip(config.arms, parts, strict=True):
+    settle(_failures(arm, part, policy), policy)
   shared = dict(parts[0].identity)
   shared["data.max_packs"] = packs
   if run.phase2.steps:
     shared["phase2.max_packs"] = packs2
   config = dataclasses.replace(config, pretrain=run)
   return config, _identity(config, shared)
+
+
+def _failures(arm: str, part: RunSpec, policy: Policy) -> list[Finding]:
+  """Return what fails in an arm; its trials warn, and judge the disk."""
+  return [
+    dataclasses.replace(finding, text=f"in arm {arm}, {finding.text}")
+    for finding in judge_recipe(part, policy)
+    if finding.level == "fail"
+  ]
 
 
 def _identity(config: SweepConfig, of_run: Mapping[str, Any]) -> dict[str, Any]:

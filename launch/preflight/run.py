@@ -6,7 +6,7 @@ What cannot work at all is a `ValueError` of `bertjax.config.checks`. This
 module judges what works and ruins the result.
 """
 
-import itertools
+import dataclasses
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping
@@ -67,15 +67,26 @@ def judge_run(
     folder: its workdir, which may not exist yet.
     policy: limits and levels that the user set.
   """
+  return [*judge_recipe(spec, policy), judge_disk(spec, folder, policy)]
+
+
+def judge_recipe(spec: RunSpec, policy: Policy) -> list[Finding]:
+  """Judge stores, rows and schedule of a run, whatever its folder."""
   return [
-    *itertools.chain.from_iterable(
-      judge_store(measure_store(member.store), policy)
-      for member in spec.stores.mixture.members
-    ),
+    *_judge_stores(spec, policy),
     *_judge_phases(spec, policy),
     *_judge_schedule(spec.config.optimizer, spec.config.steps, policy),
-    judge_disk(spec, folder, policy),
   ]
+
+
+def _judge_stores(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
+  for member in spec.stores.mixture.members:
+    for finding in judge_store(measure_store(member.store), policy):
+      if spec.stores.is_mixture:
+        text = f"in store {member.name}, {finding.text}"
+        yield dataclasses.replace(finding, text=text)
+      else:
+        yield finding
 
 
 def _judge_phases(spec: RunSpec, policy: Policy) -> Iterator[Finding]:

@@ -48,7 +48,8 @@ def settle(findings: Iterable[Finding], policy: Policy) -> None:
   if failures:
     names = ",".join(dict.fromkeys(finding.name for finding in failures))
     raise ValueError(
-      "; ".join(map(str, failures)) + f"; or give --allow={names}"
+      "; ".join(dict.fromkeys(map(str, failures)))
+      + f"; or give --allow={names}"
     )
 
 

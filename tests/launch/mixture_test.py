@@ -17,6 +17,8 @@ from bertjax.config import (
 from bertjax.train import writers
 from data_pipelines.store.store import open_store
 from launch import pretrain
+from launch.preflight.policy import Policy
+from launch.preflight.run import judge_recipe
 from launch.preflight.store import measure_store
 from launch.run import assembly, resumable
 from tests.testing import corpus
@@ -141,3 +143,12 @@ def test_a_mixture_that_does_not_fit_is_one_line(
     pretrain.run(bad, str(tmp_path / "w"))
   assert "\n" not in str(caught.value)
   assert not (tmp_path / "w").exists()
+
+
+def test_a_finding_names_its_store(config):
+  policy = Policy(thresholds={"validation_tokens.warn": 1e9})
+  found = judge_recipe(assembly.assemble(config), policy)
+  texts = [each.text for each in found if each.name == "validation_tokens"]
+  names = ("in store wiki, the val", "in store tickets, the val")
+  assert len(texts) == 2
+  assert all(any(text.startswith(n) for text in texts) for n in names)

@@ -35,7 +35,7 @@ def place(tmp_path_factory):
   """A folder with a store and a table to probe with."""
   folder = tmp_path_factory.mktemp("place")
   texts = [
-    " ".join(text for text, _ in small.make_texts(12, seed))
+    "\n".join(text for text, _ in small.make_texts(12, seed))
     for seed in range(40)
   ]
   (folder / "corpus.jsonl").write_text(
@@ -46,6 +46,7 @@ def place(tmp_path_factory):
       corpus=str(folder / "corpus.jsonl"),
       output=str(folder / "store"),
       validation="0.2",
+      sentences="lines",
       tokenizer=str(small.make_tokenizer(folder / "tokenizer")),
     ),
     lambda *_: None,
@@ -175,7 +176,10 @@ def test_arms_share_the_packs_of_a_second_phase_too(
     config.pretrain, phase2=PhaseConfig(steps=2, seq_length=12)
   )
   sweep.run(
-    dataclasses.replace(config, pretrain=pretrain), str(tmp_path / "work")
+    dataclasses.replace(config, pretrain=pretrain),
+    str(tmp_path / "work"),
+    # Rows of 12 tokens hold no two sentences.
+    Policy(allow=frozenset(["random_pairs"])),
   )
   packs = {each.phase2.max_packs for each, _ in launchers.pretrained}
   assert len(packs) == 1
@@ -319,6 +323,19 @@ def test_a_mistake_is_found_before_the_first_trial(
   assert not (tmp_path / "work").exists()
 
 
+def test_an_arm_that_fails_a_check_is_found_before_the_first_trial(
+  config, launchers, tmp_path
+):
+  """Also where only a later arm fails."""
+  arms = {name: config.arms[name] for name in ("mlm", "mlm_nsp")}
+  config = dataclasses.replace(config, arms=arms)
+  policy = Policy(thresholds={"random_pairs.fail": 0.0})
+  with pytest.raises(ValueError, match=r"in arm mlm_nsp, .* of the pairs for"):
+    sweep.run(config, str(tmp_path / "work"), policy)
+  assert launchers.pretrained == []
+  assert not (tmp_path / "work").exists()
+
+
 def test_a_store_that_is_not_there_is_one_line(tmp_path):
   done = subprocess.run(
     [
@@ -348,11 +365,9 @@ def test_the_config_is_the_three_arms_of_the_design():
 
 
 @pytest.mark.full
-def test_a_study_runs_through_the_launchers(config, tmp_path):
+def test_a_study_runs_through_the_launchers(config, tmp_path, caplog):
   config = dataclasses.replace(config, seeds=1)
-  # Its documents are single sentences, so that every pair is random.
-  policy = Policy(allow=frozenset(["random_pairs"]))
-  comparison = sweep.run(config, str(tmp_path / "work"), policy)
+  comparison = sweep.run(config, str(tmp_path / "work"))
   arms = comparison.arms
   assert set(arms) == set(ARMS)
   # The same rows: what differs is the loss, and little after four steps.
@@ -361,5 +376,8 @@ def test_a_study_runs_through_the_launchers(config, tmp_path):
   assert abs(left - right) < 0.1
   assert "nsp_accuracy" in arms["mlm_nsp"]
   assert "nsp_accuracy" not in arms["mlm"]
-  again = sweep.run(config, str(tmp_path / "work"), policy)
+  # Three trials have one store.
+  said = [record.getMessage() for record in caplog.records]
+  assert len([line for line in said if "(validation_tokens" in line]) == 1
+  again = sweep.run(config, str(tmp_path / "work"))
   assert again == comparison
