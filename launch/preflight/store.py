@@ -62,6 +62,11 @@ class StoreFigures:
   files: int = 0
   passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
+  @property
+  def used(self) -> int:
+    """About how many tokens of the vocabulary occur in the training split."""
+    return round((1 - self.unused_vocabulary) * self.learned)
+
 
 def measure_store(store: Store) -> StoreFigures:
   """Read the figures of a store from its manifest and its token counts."""
@@ -158,7 +163,9 @@ def _judge_vocabulary(
     figures.unused_vocabulary,
     f"{figures.unused_vocabulary:.1%} of the tokens of the vocabulary never "
     "occur in the training text, so that their embeddings are not trained",
-    "learn a smaller vocabulary with --vocab_size, or one from this text",
+    f"prepare more text, or learn fewer tokens with --vocab_size={figures.used}"
+    if figures.asked
+    else "learn a vocabulary from this text with --tokenizer=wordpiece",
     policy,
   )
 
@@ -170,8 +177,9 @@ def _judge_letters(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
       figures.learned / figures.asked,
       f"{figures.asked:,} tokens were to be learned, and the text gave "
       f"{figures.learned:,}",
-      f"prepare more text, or give --vocab_size={figures.learned}; text "
-      "without spaces between words gives more with --tokenizer=sentencepiece",
+      # Of all that a text gives, much is only ever a part of longer tokens.
+      f"prepare more text, or give --vocab_size={figures.used}; text without "
+      "spaces between words gives more with --tokenizer=sentencepiece",
       policy,
     )
   yield judge(

@@ -66,6 +66,15 @@ def test_only_what_is_beyond_a_limit_is_found(change, found):
   assert not_passed(judge_store(figures, DEFAULT)) == found
 
 
+def test_what_a_text_gives_too_few_tokens_for_has_one_fix():
+  """The size that it can use, and not all that it gives: many never occur."""
+  change = {"asked": 30_000, "learned": 3_000, "unused_vocabulary": 0.4}
+  found = judge_store(dataclasses.replace(SOUND, **change), DEFAULT)
+  fixes = [each.fix for each in found if each.level != "pass"]
+  assert len(fixes) == 2
+  assert all("--vocab_size=1800" in fix for fix in fixes)
+
+
 @pytest.mark.parametrize(
   ("rows", "found"),
   [
