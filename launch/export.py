@@ -18,12 +18,13 @@ config.json. --nofor_finetuning writes the rates of the run.
 """
 
 import json
+import logging
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absl import flags, logging
+from absl import flags
 
 from bertjax import files
 from bertjax.checkpoints import bundle as bundles

@@ -270,6 +270,13 @@ def test_training_never_imports_the_plan(path):
     assert not any(name.startswith("bertjax.plan") for name in imports(path))
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_warnings_do_not_go_through_the_logger_of_absl(path):
+  """`launch.cli` silences it, because libraries are noisy there."""
+  if module_name(path) != "launch.cli":
+    assert "absl.logging" not in imports(path)
+
+
 def test_tests_mirror_the_tree():
   """`pairs_test.py` tests `pairs.py`, and so does `pairs_reference_test.py`."""
   for room in ("bertjax", "data_pipelines", "launch"):

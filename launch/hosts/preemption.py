@@ -11,10 +11,9 @@ it is counts. This happens on threads, because the main thread may be waiting
 for a step that another process has not begun.
 """
 
+import logging
 import queue
 import threading
-
-from absl import logging
 
 from bertjax.parallel import multihost
 
