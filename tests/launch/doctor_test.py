@@ -6,9 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import rich.console
 
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
+from launch import doctor
+from launch.preflight.examine import Row
+from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
 
 
@@ -54,8 +58,20 @@ def test_the_command_prints_a_table_and_exits_with_1_if_anything_fails(store):
   flip(store / "train-00000-of-00001.array_record")
   done = command(f"--store={store}")
   assert done.returncode == 1
-  assert "1 of 15 checks fail: checksum" in done.stderr
+  assert "1 of 16 checks fail: checksum" in done.stderr
   assert done.stderr.count("\n") == 1
+
+
+def test_what_is_allowed_is_told_apart_from_what_warns(capsys):
+  rows = [
+    Row("store", "unknown_tokens", "fail"),
+    Row("store", "fertility", "warn"),
+    Row("store", "epochs", "pass"),
+  ]
+  policy = Policy(allow=frozenset(["unknown_tokens"]))
+  doctor.run(rows, policy, rich.console.Console(quiet=True))
+  told = capsys.readouterr().out
+  assert told == "3 checks, 1 warnings, 1 that --allow lets fail\n"
 
 
 def flip(path):
