@@ -149,9 +149,12 @@ def describe(
       f"{', '.join(names)}"
     )
     return
-  below = "" if entropy is None else f", {entropy - loss:.2f} nats below the "
+  beside = ""
+  if entropy is not None:
+    side = "below" if loss <= entropy else "above"
+    beside = f", {abs(entropy - loss):.2f} nats {side} the unigram entropy"
   yield (
-    f"this run: {loss:.3f} nats{below}{'unigram entropy' if below else ''}"
+    f"this run: {loss:.3f} nats{beside}"
     + (f" after {_tokens(tokens)}" if tokens else "")
     + f"; others with {shape}, whose vocabulary and text may differ:"
   )

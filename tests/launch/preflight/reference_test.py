@@ -25,6 +25,17 @@ def test_a_perplexity_is_shown_as_nats():
 
 
 @pytest.mark.parametrize(
+  ("loss", "words"),
+  [(4.0, "1.50 nats below the un"), (6.0, "0.50 nats above the un")],
+)
+def test_a_loss_is_shown_beside_the_unigram_entropy(loss, words):
+  lines = list(
+    reference.describe(SIZES["base"], tokens=1e9, loss=loss, entropy=5.5)
+  )
+  assert words in lines[0]
+
+
+@pytest.mark.parametrize(
   ("tokens", "steps"), [(1e6, "600 steps"), (9e6, "4,000 steps")]
 )
 def test_the_nearest_number_of_tokens_comes_first(tokens, steps):
