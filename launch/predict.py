@@ -35,7 +35,7 @@ from launch import cli, tasks
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle
-from launch.preflight.task import judge_texts
+from launch.preflight.task import judge_texts, judge_unknown
 
 FILL_MASK = "fill_mask"
 VERBS = {task.verb: task for task in tasks.TASKS.values()}
@@ -43,7 +43,9 @@ MASK = "[MASK]"
 _BATCH_SIZE = 32
 
 
-def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
+def fill_mask(
+  bundle: str, text: str, *, top_k: int = 5, policy: Policy = DEFAULT
+) -> list[list[Guess]]:
   """Return the likeliest tokens for every [MASK] of `text`, in order.
 
   Probabilities are over the whole vocabulary; special and unused tokens are
@@ -62,6 +64,8 @@ def fill_mask(bundle: str, text: str, *, top_k: int = 5) -> list[list[Guess]]:
       f"the text has {len(ids)} tokens, and this model reads "
       f"{info.model.max_positions}; give a shorter one"
     )
+  words = len(ids) - len(places) - 2  # without [CLS], [SEP] and [MASK]
+  settle([judge_unknown(ids.count(tokenizer.unk_id), words, policy)], policy)
   model, params = bundles.load_bundle(bundle)
   outputs: Any = jax.jit(
     lambda params, row: model.apply(
@@ -165,7 +169,8 @@ def run(
       _show(text, columns, answers)
     return
   for text in texts:
-    for number, answers in enumerate(fill_mask(bundle, text, top_k=top_k), 1):
+    found = fill_mask(bundle, text, top_k=top_k, policy=policy)
+    for number, answers in enumerate(found, 1):
       _show(text, (f"{MASK} {number}", "probability"), answers)
 
 

@@ -203,7 +203,11 @@ def _identity(config: SweepConfig, of_run: Mapping[str, Any]) -> dict[str, Any]:
   run, probe = config.pretrain, to_mapping(config.finetune)
   evaluation = to_mapping(run.evaluation)
   del evaluation["every_steps"]
-  shared |= {"evaluation": evaluation, "compute.dtype": run.compute.dtype}
+  shared |= {
+    "evaluation": evaluation,
+    "compute.dtype": run.compute.dtype,
+    "compute.gradient_dtype": run.compute.gradient_dtype,
+  }
   return {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,

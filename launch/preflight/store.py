@@ -32,6 +32,7 @@ class StoreFigures:
     validation_tokens: tokens of the validation split; None without a split.
     validation_unknown_tokens: share of them that are the unknown token.
     counts: counts of what preparing left out or found twice.
+    validation_asked: share of the documents that --validation asks for.
     unspaced: share of the tokens in scripts without spaces between words.
     asked: tokens that the vocabulary was to learn; 0 if it was given.
     learned: tokens of the vocabulary.
@@ -52,6 +53,7 @@ class StoreFigures:
   validation_tokens: int | None
   validation_unknown_tokens: float
   counts: dict[str, int]
+  validation_asked: float | None = None
   unspaced: float = 0.0
   asked: int = 0
   learned: int = 0
@@ -105,7 +107,14 @@ def measure_store(store: Store) -> StoreFigures:
       if isinstance(part, Mapping)
     ),
     passed_over=store.manifest.passed_over,
+    validation_asked=_asked_share(store),
   )
+
+
+def _asked_share(store: Store) -> float | None:
+  """Return the share of --validation; None for a corpus of its own."""
+  asked = store.manifest.recipe.get("validation")
+  return asked if isinstance(asked, float) else None
 
 
 def _unknown_share(store: Store) -> float:
@@ -260,6 +269,17 @@ def _judge_validation(
     "--validation=FILES",
     policy,
   )
+  if figures.validation_asked:
+    yield judge(
+      "validation_excess",
+      share / figures.validation_asked,
+      f"the validation split has {share:.1%} of the tokens, and "
+      f"--validation={figures.validation_asked:g} asks for "
+      f"{figures.validation_asked:.1%}, because whole documents are held out",
+      "prepare more or shorter documents, or give files of their own with "
+      "--validation=FILES",
+      policy,
+    )
 
 
 def judge_rows(

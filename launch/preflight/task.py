@@ -57,19 +57,23 @@ def judge_texts(
       "give shorter texts, or fine-tune with a larger --config.seq_length",
       policy,
     ),
-    # Answers to such texts are poor, but they are what was asked for.
-    at_most_warn(
-      judge(
-        "task_unknown_tokens",
-        encoded.unknown / max(encoded.tokens, 1),
-        f"{encoded.unknown:,} of {encoded.tokens:,} tokens are unknown to this "
-        "model",
-        "give text like that of training, or a model with another vocabulary",
-        policy,
-      ),
-      policy,
-    ),
+    judge_unknown(encoded.unknown, encoded.tokens, policy),
   ]
+
+
+def judge_unknown(unknown: int, tokens: int, policy: Policy) -> Finding:
+  """Judge how many tokens of texts to answer a model does not know.
+
+  Answers to such texts are poor, but they are what was asked for.
+  """
+  finding = judge(
+    "task_unknown_tokens",
+    unknown / max(tokens, 1),
+    f"{unknown:,} of {tokens:,} tokens are unknown to this model",
+    "give text like that of training, or a model with another vocabulary",
+    policy,
+  )
+  return at_most_warn(finding, policy)
 
 
 def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:

@@ -96,6 +96,11 @@ CHECKS: Mapping[str, Check] = {
   "validation_share": Check(
     "tokens of the validation split among all tokens", 0.2
   ),
+  "validation_excess": Check(
+    "tokens of the validation split over the share that --validation asks for",
+    2,
+    unit="ratio",
+  ),
   "single_document": Check(
     "stores with a single training document", 0, unit="count"
   ),

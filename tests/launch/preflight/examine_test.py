@@ -7,8 +7,12 @@ import shutil
 import pytest
 import rich.console
 
+from bertjax.config import FinetuneConfig, TaskConfig
 from launch.preflight import examine
 from launch.preflight.policy import DEFAULT
+from launch.run import ownership
+from launch.run.origin import Past
+from tests.testing import small
 
 
 @pytest.fixture
@@ -100,6 +104,56 @@ def test_a_run_a_bundle_and_a_task_are_examined(two_phases, bundle, tmp_path):
   )
   (row,) = examine.examine_run(broken, None, DEFAULT)
   assert (row.name, row.level) == ("config", "fail")
+
+
+def test_a_run_that_is_held_and_a_run_of_another_kind_fail(
+  two_phases, tmp_path, monkeypatch
+):
+  work = tmp_path / "work"
+  with ownership.locked(work):
+    rows = {
+      row.name: row
+      for row in examine.examine_run(two_phases, str(work), DEFAULT)
+    }
+  assert rows["one_run"].level == "fail"
+  record = {
+    "identity": {"seed": 7},
+    "config": {"init_from": ""},
+  }
+  monkeypatch.setattr(examine, "read_past", lambda *_: Past(record=record))
+  rows = {
+    row.name: row for row in examine.examine_run(two_phases, str(work), DEFAULT)
+  }
+  assert rows["one_run"].level == "pass"
+  assert rows["same_run"].level == "fail"
+  assert "seed" in rows["same_run"].text
+
+
+def test_the_data_of_a_task_are_judged_and_mistakes_are_rows(tmp_path):
+  info = small.make_bundle(tmp_path / "bundle")
+  config = FinetuneConfig(
+    task=TaskConfig(kind="table", train=str(tmp_path / "nowhere.csv")),
+    seq_length=16,
+  )
+  (row,) = examine.examine_task(config, str(info), DEFAULT)
+  assert (row.name, row.level) == ("config", "fail")
+  lines = [
+    f"the {word} by the river,{kind}"
+    for kind, words in small.WORDS.items()
+    for word in words
+    for _ in range(8)
+  ]
+  table = tmp_path / "task.csv"
+  table.write_text("\n".join(["text,label", *lines]) + "\n")
+  task = dataclasses.replace(config.task, train=str(table))
+  rows = list(
+    examine.examine_task(
+      dataclasses.replace(config, task=task), str(info), DEFAULT
+    )
+  )
+  assert {"numeric_labels", "shared_texts", "cut_texts"} <= {
+    row.name for row in rows
+  }
 
 
 def test_the_port_of_the_coordinator_is_one_that_is_open(monkeypatch):

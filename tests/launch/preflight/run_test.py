@@ -69,6 +69,76 @@ def test_many_rows_of_one_block_are_a_warning(spec, rows, level):
   assert levels(found)["few_lanes"] == level
 
 
+class Reported:
+  """A pipeline whose rows are said to be others."""
+
+  def __init__(self, pipeline, epochs=0.5, **changes):
+    self._pipeline = pipeline
+    self._epochs = epochs
+    self._changes = changes
+
+  def report(self):
+    return {**self._pipeline.report(), **self._changes}
+
+  def epoch(self, step):
+    return self._epochs
+
+
+@pytest.mark.parametrize(
+  ("change", "name", "level"),
+  [
+    ({"random_share": 0.5}, "random_pairs", "pass"),
+    ({"random_share": 0.7}, "random_pairs", "warn"),
+    ({"random_share": 1.0}, "random_pairs", "fail"),
+    ({"efficiency": 0.9}, "filled_rows", "pass"),
+    ({"efficiency": 0.3}, "filled_rows", "warn"),
+    ({"truncated_share": 0.1}, "cut_tokens", "pass"),
+    ({"truncated_share": 0.5}, "cut_tokens", "warn"),
+    # Two phases read the text one after another.
+    ({"epochs": 20.0}, "epochs", "pass"),
+    ({"epochs": 20.1}, "epochs", "warn"),
+  ],
+)
+def test_the_rows_of_each_phase_are_judged(spec, tmp_path, change, name, level):
+  phases = tuple(
+    dataclasses.replace(phase, pipeline=Reported(phase.pipeline, **change))
+    for phase in spec.phases
+  )
+  found = preflight.judge_run(
+    dataclasses.replace(spec, phases=phases), tmp_path, DEFAULT
+  )
+  assert {each.level for each in found if each.name == name} == {level}
+
+
+def test_pairs_without_a_loss_do_not_fail_where_all_are_random(spec, tmp_path):
+  phases = tuple(
+    dataclasses.replace(
+      phase,
+      pipeline=Reported(phase.pipeline, random_share=1.0),
+      config=dataclasses.replace(
+        phase.config,
+        objective=dataclasses.replace(
+          phase.config.objective, next_sentence="off"
+        ),
+      ),
+    )
+    for phase in spec.phases
+  )
+  found = preflight.judge_run(
+    dataclasses.replace(spec, phases=phases), tmp_path, DEFAULT
+  )
+  assert "random_pairs" not in levels(found)
+
+
+def test_a_warm_up_that_takes_most_of_the_run_warns(spec, tmp_path):
+  for steps, level in ((4, "pass"), (5, "warn")):
+    optimizer = dataclasses.replace(spec.config.optimizer, warmup_steps=steps)
+    found = preflight.judge_run(
+      with_fields(spec, optimizer=optimizer), tmp_path, DEFAULT
+    )
+    assert levels(found)["warmup_share"] == level
+
+
 def test_more_checkpoints_than_the_disk_holds_fail(spec, tmp_path, monkeypatch):
   size = preflight._state_bytes(spec)
   kept = spec.config.checkpoint.keep_last + 1

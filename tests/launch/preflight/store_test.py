@@ -41,6 +41,8 @@ def not_passed(findings):
     ({}, {}),
     ({"unknown_tokens": 0.02}, {"unknown_tokens": "warn"}),
     ({"unknown_tokens": 0.5}, {"unknown_tokens": "fail"}),
+    ({"validation_asked": 0.02}, {"validation_excess": "warn"}),
+    ({"validation_asked": 0.05}, {}),
     ({"validation_unknown_tokens": 0.5}, {"unknown_tokens": "warn"}),
     ({"maskable_tokens": 0.0}, {"maskable_tokens": "fail"}),
     ({"fertility": 2.5}, {"fertility": "warn"}),
