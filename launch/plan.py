@@ -36,7 +36,6 @@ from bertjax.plan.vocabulary import TOKENS
 from launch import cli
 from launch.commands import shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
-from launch.run.stores import open_stores
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
 # some chips; the parent process survives that and reports it.
@@ -139,6 +138,9 @@ def resolve_for(
 
     origin = bundle.read_pretrained(config.init_from).model
   if config.data.store or config.data.stores:
+    # Grain starts JAX, whose environment this process must set first.
+    from launch.run.stores import open_stores
+
     stores = open_stores(config)
     return resolve(config, stores, origin, topology.placeholders), []
   num_tokens = min(TOKENS, config.model.vocab_size or TOKENS)

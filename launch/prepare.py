@@ -39,8 +39,9 @@ from data_pipelines.tokenizers import tokenizers
 from launch import cli
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.rows import judge_rows
 from launch.preflight.settle import settle, write_record
-from launch.preflight.store import judge_rows, judge_store, measure_store
+from launch.preflight.store import judge_store, measure_store
 from launch.reports import store_report
 from launch.reports.prepare_console import prepare_with_progress, show_store
 

@@ -22,7 +22,8 @@ _LETTERS_AND_MARKS = frozenset("LM")
 def is_unspaced(character: str) -> bool:
   """Return whether a letter is of a script without spaces between words.
 
-  A mark is not a letter, nor is a sign that lengthens the letter before it.
+  A mark is not a letter, nor is a sign that lengthens or repeats the letter
+  before it.
   """
   code = ord(character)
   return unicodedata.category(character) in ("Lo", "Nl") and any(

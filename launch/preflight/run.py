@@ -19,8 +19,9 @@ from bertjax.parallel import multihost
 from launch.hosts.clocks import measure_skew
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
+from launch.preflight.rows import judge_pairs
 from launch.preflight.settle import settle, write_record
-from launch.preflight.store import judge_pairs, judge_store, measure_store
+from launch.preflight.store import judge_store, measure_store
 from launch.run.assembly import RunSpec
 from launch.run.origin import CHECKPOINTS
 from launch.run.phase import PhaseRun

@@ -31,7 +31,8 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
   from data_pipelines.store.store import open_store
   from launch.preflight.findings import to_json
   from launch.preflight.policy import Policy
-  from launch.preflight.store import judge_rows, judge_store, measure_store
+  from launch.preflight.rows import judge_rows
+  from launch.preflight.store import judge_store, measure_store
   from launch.reports import samples, store_numbers, store_view
 
   store = open_store(path)

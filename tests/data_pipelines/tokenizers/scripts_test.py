@@ -6,7 +6,7 @@ from data_pipelines.tokenizers import scripts
 
 
 def test_scripts_without_spaces_are_known():
-  assert all(map(scripts.is_unspaced, "漢𠀀豈ひカｱไลមမ々〇"))
+  assert all(map(scripts.is_unspaced, "漢𠀀豈ひカｱไลមမ〇"))
   assert not any(map(scripts.is_unspaced, "aéяא가ह1。「ー々\u0e31\u3099 "))
 
 

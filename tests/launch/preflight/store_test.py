@@ -7,7 +7,6 @@ import pytest
 from launch.preflight.policy import DEFAULT
 from launch.preflight.store import (
   StoreFigures,
-  judge_rows,
   judge_store,
 )
 
@@ -22,13 +21,6 @@ SOUND = StoreFigures(
   validation_unknown_tokens=0.0,
   counts={},
 )
-ROWS = {
-  "input_format": "segment_pair",
-  "next_sentence": "nsp",
-  "seq_length": 128,
-  "efficiency": 0.99,
-  "random_share": 0.51,
-}
 
 
 def not_passed(findings):
@@ -75,17 +67,3 @@ def test_what_a_text_gives_too_few_tokens_for_has_one_fix():
   fixes = [each.fix for each in found if each.level != "pass"]
   assert len(fixes) == 2
   assert all("--vocab_size=1800" in fix for fix in fixes)
-
-
-@pytest.mark.parametrize(
-  ("rows", "found"),
-  [
-    ([ROWS], {}),
-    # A store whose pairs are all random still serves a run without pairs.
-    ([ROWS, ROWS | {"random_share": 1.0}], {"random_pairs": "warn"}),
-    ([ROWS, ROWS | {"efficiency": 0.5}], {"filled_rows": "warn"}),
-    ([ROWS | {"next_sentence": "off"}], {"single_document": "warn"}),
-  ],
-)
-def test_rows_only_warn_before_an_objective_is_chosen(rows, found):
-  assert not_passed(judge_rows(rows, DEFAULT)) == found

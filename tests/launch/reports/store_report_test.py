@@ -66,7 +66,9 @@ def test_a_page_is_valid_and_loads_nothing(store):
 
 
 def test_text_of_the_corpus_is_escaped(tmp_path):
-  hostile = [[report_texts.HOSTILE, 'no <script> "><kbd> here'] * 3] * 40
+  hostile = [
+    [report_texts.HOSTILE, 'no <script> "><kbd> here "><kbd>'] * 3
+  ] * 40
   tokenizer = report_texts.sentencepiece(
     hostile, user_defined_symbols=["<script>", '"><kbd>']
   )
