@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import json
-import re
 import shutil
 import subprocess
 import sys
