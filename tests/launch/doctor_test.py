@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_the_command_prints_a_table_and_exits_with_1_if_anything_fails(store):
   flip(store / "train-00000-of-00001.array_record")
   done = command(f"--store={store}")
   assert done.returncode == 1
-  assert "1 of 16 checks fail: checksum" in done.stderr
+  assert re.search(r"1 of \d+ checks fail: checksum", done.stderr)
   assert done.stderr.count("\n") == 1
 
 
