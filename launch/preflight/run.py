@@ -6,7 +6,9 @@ What cannot work at all is a `ValueError` of `bertjax.config.checks`. This
 module judges what works and ruins the result.
 """
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping
@@ -212,9 +214,13 @@ def free_bytes(folder: pathlib.Path) -> int:
 
 
 def _bytes_below(folder: pathlib.Path) -> int:
-  return sum(
-    path.stat().st_size for path in folder.rglob("*") if path.is_file()
-  )
+  total = 0
+  for place, _, names in os.walk(folder):
+    for name in names:
+      # Another run may delete a checkpoint meanwhile; the lock comes later.
+      with contextlib.suppress(FileNotFoundError):
+        total += (pathlib.Path(place) / name).lstat().st_size
+  return total
 
 
 def _state_bytes(spec: RunSpec) -> int:
