@@ -282,3 +282,15 @@ def test_hash_is_of_the_ids(trained):
   data = "".join(f"{token}\n" for token in trained.tokens)
   expected = hashlib.sha256(b"wordpiece uncased\n" + data.encode())
   assert trained.sha256 == expected.hexdigest()
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_tokens_as_words_give_the_ids_of_the_library(lowercase):
+  words = ["a", "ab", "AB", "Ab", "b9", "un", "the", "x" * 201, "é"]
+  tokenizer = make_wordpiece([*SPECIALS, *words], lowercase=lowercase)
+  texts = [case(word) for word in words for case in (str, str.upper, str.title)]
+  texts += ["thé", "abab", "[unk]", "unab", "the\x00", "K", "İ"]
+  library = tokenizer.make_backend()
+  for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
+    expected = library.encode(text, add_special_tokens=False).ids
+    assert ids.tolist() == expected, text
