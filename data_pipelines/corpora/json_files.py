@@ -4,11 +4,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.lines import decoded_lines
 from data_pipelines.corpora.reading import ReadCounts, ReadOptions
+
+_DECODER = json.JSONDecoder()
 
 
 def read_json_lines(
@@ -57,9 +60,21 @@ def _hint(line: str) -> str:
   return ""
 
 
+def _parse(line: str) -> Any:
+  """Return what `json.loads` does, in less time for a short line."""
+  try:
+    value, end = _DECODER.raw_decode(line)
+    if end == len(line):
+      return value
+  except json.JSONDecodeError:
+    pass
+  # White space around the value, or a mistake, which gets its message here.
+  return json.loads(line)
+
+
 def _json_text(line: str, field: str) -> str:
   try:
-    record = json.loads(line)
+    record = _parse(line)
   except json.JSONDecodeError as error:
     raise ValueError(
       f"not JSON ({error.msg} at column {error.colno})"

@@ -59,6 +59,8 @@ def paragraphs(text: str) -> list[str]:
 
 def _is_plain(text: str) -> bool:
   """Return whether spaces and line feeds are the only white space."""
+  if text.isprintable():
+    return True
   if any(space in text for space in _NARROW_SPACES):
     return False
   return text.isascii() or not WIDE_SPACE.search(text)

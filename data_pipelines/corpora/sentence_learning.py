@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from data_pipelines.corpora.line_wraps import OPENING
 from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
@@ -24,6 +24,7 @@ from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
 # abbreviations.
 SAMPLE_CHARACTERS = 1_500_000
 DOCUMENT_CHARACTERS = 20_000
+_WORDS_AT_ONCE = 4_000
 
 # Punkt's threshold of the score of an abbreviation.
 _SCORE = 0.3
@@ -43,8 +44,10 @@ _MOST_STARTERS = 5_000
 _FEWEST_ENDS = 20
 _LOWER_SHARE = 0.8
 
-_MARKS = ".!?…"
+_MARKS = frozenset(".!?…")
 _CLOSING = "\"'”’»“«)]}*_,;:"
+_MARKS_AND_CLOSING = frozenset((*_MARKS, *_CLOSING))
+_BEFORE_WORD = OPENING + ".…"
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -56,21 +59,10 @@ def learn_rules(texts: Iterable[str]) -> SentenceRules:
   """
   tokens: collections.Counter[str] = collections.Counter()
   pairs: collections.Counter[tuple[str, str]] = collections.Counter()
-  room = SAMPLE_CHARACTERS
-  ending = _MARKS + _CLOSING
-  for text in texts:
-    text = middle(text)[:room]
-    room -= len(text)
-    found = text.split()
-    # What follows the last word is unknown, and the first starts a sentence.
-    tokens.update(found[:-1])
-    pairs.update(
-      pair
-      for pair in itertools.pairwise(("…", *found))
-      if pair[0][-1] in ending
-    )
-    if room <= 0:
-      break
+  for words in _words(texts):
+    # What follows the last word of a text is unknown, so it is not counted.
+    tokens.update(itertools.compress(words, words[1:]))
+    pairs.update(_ends(words))
   counts = _count_words(tokens)
   first = _count_first(pairs)
   starters = _starters(first, counts)
@@ -83,9 +75,40 @@ def learn_rules(texts: Iterable[str]) -> SentenceRules:
   )
 
 
+def _words(texts: Iterable[str]) -> Iterator[list[str]]:
+  """Yield the words to learn from, with "" before the first of each text.
+
+  Short texts come together, because a call for each would take longer.
+  """
+  room = SAMPLE_CHARACTERS
+  words: list[str] = []
+  for text in texts:
+    text = middle(text)[:room]
+    room -= len(text)
+    words.append("")
+    words += text.split()
+    if len(words) > _WORDS_AT_ONCE:
+      yield words
+      words = []
+    if room <= 0:
+      break
+  yield words
+
+
+def _ends(words: list[str]) -> Iterator[tuple[str, str]]:
+  """Yield what may end a sentence and the next word; "" ends one, too."""
+  return (
+    (before, after)
+    for before, after in itertools.pairwise(words)
+    if after and (not before or before[-1] in _MARKS_AND_CLOSING)
+  )
+
+
 def middle(text: str) -> str:
   """Return the part of a document to learn from; titles are at its ends."""
-  start = max(0, len(text) - DOCUMENT_CHARACTERS) // 2
+  if len(text) <= DOCUMENT_CHARACTERS:
+    return text
+  start = (len(text) - DOCUMENT_CHARACTERS) // 2
   return text[start : start + DOCUMENT_CHARACTERS]
 
 
@@ -120,9 +143,11 @@ def _count_words(tokens: collections.Counter[str]) -> _Counts:
 
 def _without_stop(token: str) -> tuple[str, bool]:
   """Return the word of a token, and whether a full stop is part of it."""
-  token = token.lstrip(OPENING + ".…")
+  if token.isalnum():
+    return token, False
+  token = token.lstrip(_BEFORE_WORD)
   word = token.rstrip(_CLOSING)
-  bare = word.rstrip(_MARKS)
+  bare = word.rstrip(".!?…")
   # "etc.)," but not "done)." nor "well...".
   stopped = len(word) == len(bare) + 1 and word[-1] == "."
   inner = bare.rstrip(_CLOSING)
@@ -135,7 +160,7 @@ def _count_first(
   """Count the words, as they are written, that follow the end of a sentence."""
   first: collections.Counter[str] = collections.Counter()
   for (before, after), count in pairs.items():
-    if before.rstrip(_CLOSING)[-1:] not in tuple(_MARKS):
+    if before and before.rstrip(_CLOSING)[-1:] not in _MARKS:
       continue
     name, stopped = _without_stop(before)
     # What follows "J." or "Mr." may be a name.

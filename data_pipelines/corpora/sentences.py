@@ -243,5 +243,9 @@ def _is_lower(text: str) -> bool:
   """Return whether the document has sentences and no capital at all."""
   if not text.islower():
     return False
+  # Far faster than the pattern, which finds no more.
+  marks = text.count(". ") + text.count("! ") + text.count("? ")
+  if marks < _FEWEST_ENDS:
+    return False
   ends = _LOWER_END.finditer(text)
   return len(list(itertools.islice(ends, _FEWEST_ENDS))) == _FEWEST_ENDS
