@@ -3,7 +3,6 @@
 """The first pass over a corpus: encode its documents into buckets on disk."""
 
 import dataclasses
-import gc
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -147,9 +146,9 @@ class EncodePass:
       else held.documents[state.documents :]
     )
     encoded = encode_documents(texts, self._encoder, workers=workers)
-    for document in _rarely_collected(encoded):
+    stage, before = f"encode {name}", state.tokens
+    for document in encoded:
       state.count(document)
-      self.tokens_encoded += len(document.ids)
       if len(document.ids):
         spool.add(document)
       if spool.buffered > _SAVE_BYTES:
@@ -159,7 +158,8 @@ class EncodePass:
         if held is None
         else state.documents / len(held.documents)
       )
-      self._progress(f"encode {name}", share, state.tokens)
+      self._progress(stage, share, state.tokens)
+    self.tokens_encoded += state.tokens - before
     counts = corpus.counts if held is None else held.counts
     state.tally = dataclasses.asdict(counts)
 
@@ -183,20 +183,6 @@ class EncodePass:
     state.sizes = self.spools[name].flush()
     self._journal[name] = dataclasses.asdict(state)
     self._write_journal()
-
-
-def _rarely_collected(documents: Iterator[Encoded]) -> Iterator[Encoded]:
-  """Yield documents while garbage is rarely collected.
-
-  The collector would visit the words that the tokenizer remembers, tens of
-  thousands of tuples, again and again, and encoding makes no cycles.
-  """
-  before = gc.get_threshold()
-  gc.set_threshold(*(10 * each for each in before))
-  try:
-    yield from documents
-  finally:
-    gc.set_threshold(*before)
 
 
 def _hashed(corpus: Corpus, *, skip: int) -> Iterator[Hashed]:

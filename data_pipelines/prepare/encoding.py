@@ -24,7 +24,7 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 _BATCH_CHARACTERS = 1 << 18
 # Most characters that workers hold at a time, however long documents are.
 _IN_FLIGHT = 1 << 25
-_NO_PARAGRAPHS = np.zeros((0, 2), np.uint64)
+NO_PARAGRAPHS = np.zeros((0, 2), np.uint64)
 # Shorter paragraphs ("Yes.", "CHAPTER II", "* * *") may repeat.
 _MIN_PARAGRAPH = 40  # characters
 
@@ -42,7 +42,7 @@ class Encoded(NamedTuple):
   Attributes:
     digest: the document's `documents.digest`.
     ids: token ids of all sentences; uint16 where the vocabulary allows.
-    lengths: int64 [sentences], tokens of each sentence.
+    lengths: uint32 [sentences], tokens of each sentence.
     paragraphs: uint64 [paragraphs, 2], the hash of each paragraph (0 for a very
       short one) and its number of sentences; [0, 2] if they are not hashed.
   """
@@ -75,32 +75,32 @@ class Encoder:
       sentences.split_paragraphs(document.text, self.mode, self.rules)
       for document in batch
     ]
-    flat = [
-      [sentence for paragraph in document for sentence in paragraph]
-      for document in texts
-    ]
     ids, lengths = self.tokenizer.encode_flat(
-      [sentence for document in flat for sentence in document]
+      [
+        sentence
+        for document in texts
+        for paragraph in document
+        for sentence in paragraph
+      ]
     )
-    ids = ids.astype(token_dtype(self.tokenizer.vocab_size))
-    sentence_ends = np.cumsum([len(document) for document in flat])
+    sentence_ends = np.cumsum([sum(map(len, document)) for document in texts])
     token_ends = np.concatenate(([0], np.cumsum(lengths)))[sentence_ends]
-    return [
-      Encoded(*parts)
-      for parts in zip(
-        (document.digest for document in batch),
-        _split(ids, token_ends),
-        _split(lengths, sentence_ends),
-        map(self._hash_paragraphs, texts),
-        strict=True,
-      )
-    ]
+    # Once for the batch: documents may be tiny.
+    ids = ids.astype(token_dtype(self.tokenizer.vocab_size))
+    lengths = lengths.astype(np.uint32)
+    digests = [document.digest for document in batch]
+    hashes = (
+      map(_hash_paragraphs, texts)
+      if self.paragraphs
+      else itertools.repeat(NO_PARAGRAPHS)
+    )
+    parts = (digests, _split(ids, token_ends), _split(lengths, sentence_ends))
+    return list(map(Encoded, *parts, hashes))
 
-  def _hash_paragraphs(self, document: list[list[str]]) -> np.ndarray:
-    if not self.paragraphs:
-      return _NO_PARAGRAPHS
-    pairs = [(_hash(paragraph), len(paragraph)) for paragraph in document]
-    return np.array(pairs, np.uint64).reshape(-1, 2)
+
+def _hash_paragraphs(document: list[list[str]]) -> np.ndarray:
+  pairs = [(_hash(paragraph), len(paragraph)) for paragraph in document]
+  return np.array(pairs, np.uint64).reshape(-1, 2)
 
 
 def _split(values: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:

@@ -173,7 +173,7 @@ class _Sample:
         held = None
       if held is not None:
         held.append(Hashed(digest, document.text))
-      if documents.share(digest) < share:
+      if share and documents.share(digest) < share:
         spare = document.text
         continue
       rank = int.from_bytes(documents.order(digest), "big")

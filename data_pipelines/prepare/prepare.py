@@ -10,6 +10,7 @@ nothing behind.
 import contextlib
 import dataclasses
 import functools
+import gc
 import json
 import os
 import pathlib
@@ -39,6 +40,8 @@ from data_pipelines.store.manifest import (
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary, summarize
 from data_pipelines.tokenizers.tokenizer import Tokenizer
+
+_COLLECT_EVERY = 100_000  # new objects
 
 
 def prepare(options: Options, progress: Progress | None = None) -> Summary:
@@ -72,6 +75,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
   external = _external_encoder(plan)
   with (
     _explain_write_errors(options.output),
+    _rarely_collected(),
     Workspace(folder, plan.recipe, restart=options.restart) as work,
   ):
     # Another run may have finished it since this one looked.
@@ -163,6 +167,21 @@ def _write(
     rules = FileEntry.of(store / SENTENCES)
   write_manifest(store, Manifest(source, entry, splits, rules))
   work.commit()
+
+
+@contextlib.contextmanager
+def _rarely_collected() -> Iterator[None]:
+  """Collect garbage rarely.
+
+  The collector would visit the documents in memory again and again, and nothing
+  that is done for each of them makes cycles.
+  """
+  before = gc.get_threshold()
+  gc.set_threshold(_COLLECT_EVERY, *before[1:])
+  try:
+    yield
+  finally:
+    gc.set_threshold(*before)
 
 
 @contextlib.contextmanager

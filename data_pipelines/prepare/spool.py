@@ -13,11 +13,10 @@ import pathlib
 import shutil
 import struct
 from collections.abc import Generator, Iterator
-from typing import IO
 
 import numpy as np
 
-from data_pipelines.prepare.encoding import Encoded
+from data_pipelines.prepare.encoding import NO_PARAGRAPHS, Encoded
 
 BUCKETS = 64
 _BITS = 6  # bits of a hash that choose a bucket
@@ -46,7 +45,7 @@ def pack(document: Encoded, dtype: np.dtype) -> bytes:
         len(document.ids),
         len(document.paragraphs),
       ),
-      document.lengths.astype(_LENGTHS).tobytes(),
+      document.lengths.astype(_LENGTHS, copy=False).tobytes(),
       document.paragraphs.astype(_HASHES, copy=False).tobytes(),
       document.ids.astype(dtype, copy=False).tobytes(),
     )
@@ -160,23 +159,21 @@ class Spool:
       while header := file.read(_HEADER.size):
         digest, sentences, tokens, paragraphs = _HEADER.unpack(header)
         size = 4 * sentences + 16 * paragraphs + self._dtype.itemsize * tokens
-        yield digest, header + _read(file, size)
+        body = file.read(size)
+        assert len(body) == size, "restore() left half a record"
+        yield digest, header + body
 
   def _parse(self, record: bytes) -> Encoded:
     digest, sentences, tokens, paragraphs = _HEADER.unpack_from(record)
     at = _HEADER.size
     lengths = np.frombuffer(record, _LENGTHS, sentences, at)
-    hashes = np.frombuffer(record, _HASHES, 2 * paragraphs, at + lengths.nbytes)
-    at += lengths.nbytes + hashes.nbytes
-    ids = np.frombuffer(record, self._dtype, tokens, at)
-    return Encoded(digest, ids, lengths.astype(np.int64), hashes.reshape(-1, 2))
+    at += 4 * sentences
+    hashes = NO_PARAGRAPHS
+    if paragraphs:
+      hashes = np.frombuffer(record, _HASHES, 2 * paragraphs, at).reshape(-1, 2)
+    ids = np.frombuffer(record, self._dtype, tokens, at + 16 * paragraphs)
+    return Encoded(digest, ids, lengths, hashes)
 
 
 def _first(record: tuple[bytes, bytes]) -> bytes:
   return record[0]
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-  data = file.read(size)
-  assert len(data) == size, "restore() left half a record"
-  return data

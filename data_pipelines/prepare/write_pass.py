@@ -67,8 +67,10 @@ class WritePass:
     }
     try:
       for part, document in self._kept(deduplicate=deduplicate):
-        held_out = documents.share(document.digest) <= limit
-        split = VALIDATION if part == VALIDATION or held_out else "train"
+        held_out = part == VALIDATION or (
+          limit >= 0 and documents.share(document.digest) <= limit
+        )
+        split = VALIDATION if held_out else "train"
         writers[split].add_flat(document.ids, document.lengths)
       splits = {name: writer.finish() for name, writer in writers.items()}
     except BaseException as error:
@@ -94,13 +96,13 @@ class WritePass:
     total = sum(state.tokens for state in self._states.values())
     read = 0
     for part, document in self._ordered():
-      read += len(document.ids)
+      tokens = len(document.ids)
+      read += tokens
       self._progress("write", read / total, read)
       again = last.get(part) == document.digest
       shared = last.get(VALIDATION) == document.digest and part == CORPUS
       last[part] = document.digest
       left.duplicate_documents += again
-      tokens = len(document.ids)
       if shared:
         left.held_out_documents += 1
         continue

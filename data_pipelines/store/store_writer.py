@@ -118,8 +118,8 @@ class SplitWriter:
       ValueError: the lengths do not add up to the number of ids; or, once for
         a whole block or in `finish`, an id is outside the vocabulary.
     """
-    lengths = np.asarray(sentence_lengths, np.int64)
-    total = int(lengths.sum())
+    lengths = np.asarray(sentence_lengths)
+    total = sum(lengths.tolist())  # in less time than numpy for a few
     if total != len(ids):
       raise ValueError(
         f"sentences hold {total} tokens; the document has {len(ids)}"
@@ -151,7 +151,7 @@ class SplitWriter:
     """Write the first `count` pending documents as one block."""
     block, self._pending = self._pending[:count], self._pending[count:]
     ids = self._checked(np.concatenate([ids for ids, _ in block]))
-    lengths = np.concatenate([lengths for _, lengths in block])
+    lengths = np.concatenate([lengths for _, lengths in block], dtype=np.int64)
     # Empty sentences have no part.
     ends = np.cumsum(-(-lengths // MAX_SENTENCE))
     last = np.cumsum(

@@ -3,6 +3,7 @@
 """Laws of preparing: one text makes one store."""
 
 import dataclasses
+import gc
 import gzip
 
 import pytest
@@ -303,3 +304,10 @@ def test_text_that_grows_while_it_is_read_is_refused(
   assert not (tmp_path / "store.partial").exists()
   summary = prepare.prepare(options)
   assert sum(split["documents"] for split in summary.splits.values()) == 61
+
+
+def test_garbage_is_collected_as_before_afterwards(options):
+  before, inside = gc.get_threshold(), set()
+  prepare.prepare(options, lambda *_: inside.add(gc.get_threshold()[0]))
+  assert inside == {100_000}
+  assert gc.get_threshold() == before
