@@ -34,7 +34,7 @@ the first steps of a short run are too long (Zhang et al., 2020, "Revisiting
 few-sample BERT fine-tuning", section 4).
 
 Expected, on two cores of an AMD EPYC (AVX-512): task=stdlib from the bundle of
-`make pretrain` 53.3 ± 0.7 %, from scratch 37.4 ± 1.8 % (configs/demo.py);
+`make pretrain` 56.1 ± 1.6 %, from scratch 37.4 ± 0.9 % (configs/demo.py);
 banking77 with 20 labels a class from BERT-mini after an hour on books 75.8 ±
 0.4 %, from scratch 79.2 ± 0.3 % (benchmarks/books.py).
 """

@@ -225,12 +225,12 @@ SHORT = Recipe(
     "Found here; `python -m benchmarks.recipe` prints what each line changes."
   ),
   cost=(
-    "5:46 minutes of `make pretrain` on two cores of an AMD EPYC, preparing "
+    "10:27 minutes of `make pretrain` on two cores of an Intel Xeon, preparing "
     "and fine-tuning included; mini, 4,000 steps, an hour."
   ),
   expected=(
-    "On the standard library's prose 4.954 nats (1.513 below the unigram "
-    "entropy) and 79.0 % next-sentence accuracy; mini, 4,000 steps on books, "
+    "On the standard library's prose 4.916 nats (1.551 below the unigram "
+    "entropy) and 70.8 % next-sentence accuracy; mini, 4,000 steps on books, "
     "4.030 nats (2.60 below) and 69.3 % (`python -m benchmarks.books`)."
   ),
   fields={
