@@ -39,6 +39,8 @@ class FinetuneOptimizerConfig:
       lambda own, _: own.schedule == "warmup_stable_decay",
     ),
   ] = 0.1
+  # Decay of the first moment. Muon takes it for what is no hidden matrix; its
+  # matrices have the momentum of Jordan et al. (2024), 0.95.
   beta1: Rate = 0.9
   beta2: Rate = 0.999
   # Added to the root of the second moment; see `bertjax.optim`.

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import itertools
+import json
+import lzma
 
 import pytest
 
@@ -96,3 +98,17 @@ def test_words_that_end_the_sentences_of_a_template_are_no_abbreviations():
   rules = learn_rules([" ".join(parts * 90)])
   assert rules.learned == frozenset()
   assert sentences.split(" ".join(parts * 2), "segment", rules) == parts * 2
+
+
+def test_few_sentences_of_books_have_no_letter(real_data):
+  path = real_data / "books" / "train-00000-of-00007.jsonl.xz"
+  with lzma.open(path, "rt", encoding="utf-8") as lines:
+    texts = [json.loads(line)["text"] for line in itertools.islice(lines, 40)]
+  rules = learn_rules(texts)
+  found = [
+    each for text in texts for each in sentences.split(text, rules=rules)
+  ]
+  bare = sum(not any(map(str.isalnum, each)) for each in found)
+  assert len(found) > 50_000
+  # 1.47 % where each mark of "! ! !" and ". . ." ended a sentence.
+  assert bare / len(found) <= 0.0025
