@@ -4,6 +4,8 @@
 
 import asyncio
 import sys
+import types
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ def test_late_answers_to_a_closed_loop_print_no_traceback(monkeypatch):
   """TensorStore gives one for each array that is left, from its threads."""
   printed = []
   monkeypatch.setattr(sys, "excepthook", lambda *given: printed.append(given))
+  monkeypatch.setattr(sys, "unraisablehook", printed.append)
   late_answers.drop_late_answers.__wrapped__()
   loop = asyncio.new_event_loop()
   loop.close()
@@ -26,4 +29,8 @@ def test_late_answers_to_a_closed_loop_print_no_traceback(monkeypatch):
     ):
       trace = trace.tb_next
     sys.excepthook(type(caught.value), caught.value, trace)
-  assert len(printed) == 1, "another error of the loop is printed"
+    unraisable: Any = types.SimpleNamespace(
+      exc_type=RuntimeError, exc_value=caught.value, exc_traceback=trace
+    )
+    sys.unraisablehook(unraisable)
+  assert len(printed) == 2, "another error of the loop is printed"
