@@ -178,6 +178,7 @@ def test_a_loss_of_nan_is_one_line_and_exit_1(start, tmp_path):
     "--config.optimizer.learning_rate=1e30",
     "--config.optimizer.clip_norm=1e30",
     "--config.optimizer.weight_decay=0.9",
+    "--allow=learning_rate",
   )
   output, _ = process.communicate(timeout=240)
   assert process.returncode == 1, output
