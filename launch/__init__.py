@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import sys
 
-# While Python looks for the module of `python -m launch.…`. Whoever imports a
-# launcher may well have `configs` of their own.
+# argv is ["-m"] while Python looks for the module of `python -m launch.…`. A
+# program that imports a launcher may have a package `configs` of its own, so
+# nothing is checked then.
 if sys.argv[:1] == ["-m"]:
   from bertjax.__main__ import find_hidden
 

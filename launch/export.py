@@ -200,7 +200,7 @@ def _with_dropout(trained: Trained, said: HuggingFace) -> Trained:
   write = said.for_finetuning
   if write is None:
     write = trained.details.task is None
-  written = "says 0, so that fine-tuning has none either (--nofor_finetuning)"
+  written = "says 0, so that fine-tuning uses no dropout (--nofor_finetuning)"
   if write:
     trained = trained._replace(model=with_dropout(trained.model))
     written = "says 0.1, BERT's, for fine-tuning (--for_finetuning)"

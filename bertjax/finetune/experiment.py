@@ -53,8 +53,8 @@ class ExperimentResult(JsonResult):
     dev: {score: summary over the seeds} on dev.
     test: {score: summary over the seeds} on test; empty without a test split.
     diverged: {seed: message} of the runs that diverged, which no score counts.
-    diverged_rates: {rate: number of runs that diverged} of those that were to
-      choose the rate.
+    diverged_rates: {rate: number of diverged runs} among the runs that choose
+      the rate.
   """
 
   learning_rate: float

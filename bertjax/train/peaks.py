@@ -28,9 +28,10 @@ PEAKS: Mapping[str, float] = {
   "NVIDIA A100": 312e12,
   "Tesla V100": 125e12,
 }
-# Slower cards whose names begin like those of faster ones, and whose own peak
-# is told differently by different sources: a run on one has no MFU. GH200, B200
-# and L4 are not here either, for want of a figure for dense products.
+# Slower cards whose names begin like the names of faster cards. Sources
+# disagree about their peaks, so a run on such a card reports no MFU. GH200,
+# B200 and L4 are left out as well: no certain figure for dense products is
+# known.
 _UNKNOWN = ("NVIDIA H100 NVL", "NVIDIA H200 NVL")
 # Chips of which each core is a JAX device.
 _DEVICES_PER_CHIP: Mapping[str, int] = {"TPU v2": 2, "TPU v3": 2, "TPU7x": 2}

@@ -181,7 +181,7 @@ class MetricsWriter(Hook):
 def read(path: str | os.PathLike[str], split: str) -> list[dict[str, Any]]:
   """Return the lines of one split of a `metrics.jsonl`, in order.
 
-  A file that does not exist has none.
+  Return no lines if the file does not exist.
   """
   if not pathlib.Path(path).exists():
     return []

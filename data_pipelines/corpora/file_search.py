@@ -250,7 +250,7 @@ def _is_file(info: dict[str, Any]) -> bool:
 def _check_folder(
   part: str, found: Collection[str], names: Collection[str], sieve: Sieve
 ) -> None:
-  """Refuse a folder that is itself no text, or has none.
+  """Refuse a folder that a program wrote, and a folder without text files.
 
   Args:
     part: the part of the corpus that names the folder.

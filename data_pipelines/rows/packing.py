@@ -10,8 +10,8 @@ Best fit leaves a few positions of a row where the examples left are longer. So
 a second way fills a row to the last position where one or two examples do that,
 and the way that needs fewer rows is taken. No way needs fewer rows than there
 are examples longer than half a row: examples of whole sentences, which end a
-sentence before the row does, fill 0.89 of the rows of 128 tokens on books, and
-0.96 of those of 512.
+sentence before the row does, fill 0.89 of the positions of rows of 128 tokens
+on books, and 0.96 of the positions of rows of 512 tokens.
 """
 
 import bisect

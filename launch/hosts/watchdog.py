@@ -3,8 +3,8 @@
 """End a run that hangs, so that it is started again.
 
 A file system that does not answer, a device that is lost and a peer that waits
-for another one have no exception: without this a run would hold its slice, and
-pay for it, until somebody looks.
+for another process raise no exception. Without a watchdog such a run would hold
+its slice, and cost money, until a user notices.
 """
 
 import contextlib

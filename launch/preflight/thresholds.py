@@ -178,7 +178,7 @@ CHECKS: Mapping[str, Check] = {
   # BERT reads its text 40 times (Devlin et al., 2019, appendix A.2).
   "epochs": Check("times that a run reads its text", 40, unit="ratio"),
   "learning_rate": Check(
-    "peak learning rate over the largest one that is known to train",
+    "peak learning rate over a bound well above the recipes of its optimizer",
     warn=1,
     fail=50,
     unit="ratio",

@@ -115,7 +115,7 @@ def written_rates(folder):
   [
     (None, (0.1, 0.1), "the config.json says 0.1, BERT's, for fine-tuning (--"),
     (True, (0.1, 0.1), "the config.json says 0.1, BERT's, for fine-tuning (--"),
-    (False, (0.0, 0.0), "says 0, so that fine-tuning has none either (--no"),
+    (False, (0.0, 0.0), "says 0, so that fine-tuning uses no dropout (--no"),
   ],
 )
 def test_a_run_without_dropout_says_so(
