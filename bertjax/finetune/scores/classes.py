@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of logits over whole splits, in float64 on the host."""
+"""Scores of a class for each example: counts, accuracy, F1."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from bertjax.finetune.scores.checks import check_examples
 from bertjax.trials.results import JsonResult
 
 
@@ -31,20 +30,13 @@ class ClassCounts(JsonResult):
     return 2 * self.right[index] / max(total, 1)
 
 
-class Guess(NamedTuple):
-  """A token or a label, and its probability."""
-
-  text: str
-  probability: float
-
-
 def accuracy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
   """Return the share of examples whose largest logit is their label's.
 
   Raises:
     ValueError: there is no example.
   """
-  _check(labels_N)
+  check_examples(logits_NC, labels_N)
   return float((logits_NC.argmax(axis=1) == labels_N).mean())
 
 
@@ -56,7 +48,7 @@ def macro_f1(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
   Raises:
     ValueError: there is no example.
   """
-  _check(labels_N)
+  check_examples(logits_NC, labels_N)
   counts = count_classes(logits_NC, labels_N)
   occurs = [
     index
@@ -81,35 +73,3 @@ def count_classes(logits_NC: np.ndarray, labels_N: np.ndarray) -> ClassCounts:
       )
     )
   )
-
-
-def cross_entropy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
-  """Return the mean cross-entropy in nats.
-
-  Raises:
-    ValueError: there is no example.
-  """
-  _check(labels_N)
-  logits_NC = np.asarray(logits_NC, np.float64)
-  largest_N1 = logits_NC.max(axis=1, keepdims=True)
-  partition_N = np.log(np.exp(logits_NC - largest_N1).sum(axis=1))
-  chosen_N = np.take_along_axis(logits_NC, labels_N[:, None], axis=1)[:, 0]
-  return float((partition_N + largest_N1[:, 0] - chosen_N).mean())
-
-
-def probabilities(logits_NC: np.ndarray) -> np.ndarray:
-  """Return the softmax over the last axis."""
-  logits_NC = np.asarray(logits_NC, np.float64)
-  shifted_NC = np.exp(logits_NC - logits_NC.max(axis=1, keepdims=True))
-  return shifted_NC / shifted_NC.sum(axis=1, keepdims=True)
-
-
-def guesses(probabilities_C: np.ndarray, names: Sequence[str]) -> list[Guess]:
-  """Return a guess for every class, the likeliest first."""
-  order_C = np.argsort(-probabilities_C, kind="stable")
-  return [Guess(names[int(i)], float(probabilities_C[i])) for i in order_C]
-
-
-def _check(labels_N: np.ndarray) -> None:
-  if not len(labels_N):
-    raise ValueError("no examples to score; give a split that has some")

@@ -8,28 +8,18 @@ import pytest
 from bertjax.finetune import scores
 
 
-def test_scores_by_hand():
-  # Labels 0 0 1 2; predictions 0 1 1 1: class 2 is never predicted.
+def test_cross_entropy_by_hand():
   logits_NC = np.asarray(
     [[2, 0, 0, 0], [0, 2, 0, 0], [0, 2, 0, 0], [0, 2, 0, 0]], np.float32
   )
   labels_N = np.asarray([0, 0, 1, 2], np.int32)
-  assert scores.accuracy(logits_NC, labels_N) == 0.5
-  # F1: class 0 is 2/3, class 1 is 1/2, class 2 is 0; class 3 does not occur.
-  macro_f1 = scores.macro_f1(logits_NC, labels_N)
-  assert math.isclose(macro_f1, (2 / 3 + 1 / 2 + 0) / 3)
   loss = scores.cross_entropy(logits_NC, labels_N)
   assert math.isclose(loss, math.log(math.exp(2) + 3) - (2 + 0 + 2 + 0) / 4)
-  counts = scores.count_classes(logits_NC, labels_N)
-  assert counts == scores.ClassCounts((2, 1, 1, 0), (1, 3, 0, 0), (1, 1, 0, 0))
-  assert [counts.f1(index) for index in range(4)] == [2 / 3, 1 / 2, 0, 0]
 
 
-def test_all_right_is_one_and_large_logits_stay_finite():
+def test_large_logits_stay_finite():
   labels_N = np.arange(5) % 3
   logits_NC = 1e4 * np.eye(3, dtype=np.float32)[labels_N]
-  assert scores.accuracy(logits_NC, labels_N) == 1
-  assert scores.macro_f1(logits_NC, labels_N) == 1
   assert scores.cross_entropy(logits_NC, labels_N) == 0
   total_N = scores.probabilities(logits_NC).sum(axis=1)
   np.testing.assert_allclose(total_N, 1)
@@ -41,9 +31,6 @@ def test_guesses_are_sorted_by_probability():
   assert found[0] == ("b", 0.5)
 
 
-@pytest.mark.parametrize(
-  "score", [scores.accuracy, scores.macro_f1, scores.cross_entropy]
-)
-def test_no_example_is_refused(score):
+def test_no_example_is_refused():
   with pytest.raises(ValueError, match="no examples"):
-    score(np.zeros((0, 3)), np.zeros(0, np.int32))
+    scores.cross_entropy(np.zeros((0, 3)), np.zeros(0, np.int32))

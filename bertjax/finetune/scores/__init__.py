@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of whole splits, in float64 on the host, one file an idea.
+
+They take examples without padding: `finetune.splits` has left padding out.
+"""
+
+from bertjax.finetune.scores.classes import (
+  ClassCounts,
+  accuracy,
+  count_classes,
+  macro_f1,
+)
+from bertjax.finetune.scores.logits import (
+  Guess,
+  cross_entropy,
+  guesses,
+  probabilities,
+)
+
+__all__ = [
+  "ClassCounts",
+  "Guess",
+  "accuracy",
+  "count_classes",
+  "cross_entropy",
+  "guesses",
+  "macro_f1",
+  "probabilities",
+]
