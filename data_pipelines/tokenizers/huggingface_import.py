@@ -32,6 +32,10 @@ from data_pipelines.tokenizers.wordpiece_rules import FORMS, Rules
 
 # Tokens that were added to a vocabulary, as transformers before 5 wrote them.
 ADDED_FILE = "added_tokens.json"
+# Files that tell a folder of transformers from one of google-research/bert, and
+# the longest word that transformers splits if nothing else is said.
+_THEIR_FILES = (CONFIG_FILE, "config.json")
+_THEIR_LIMIT = 100
 _FORMS = {form.__name__: name for name, form in FORMS.items()}
 
 
@@ -39,8 +43,10 @@ def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
   """Read a folder with vocab.txt, tokenizer.json or spiece.model.
 
   Every key of its JSON files is honored, or without effect, or refused: see
-  `huggingface_keys`. A word of 101 to 200 characters is split into tokens, as
-  Google's tokenizer does, while transformers makes it one unknown token.
+  `huggingface_keys`. The longest word that is split into tokens has as many
+  characters as tokenizer.json says; without one, 100 as in transformers if
+  there is a tokenizer_config.json or config.json, else 200 as in
+  google-research/bert.
 
   Raises:
     ValueError: there is no tokenizer, a special token is missing, the files
@@ -153,7 +159,7 @@ def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
 
 
 def _normalizer(model: Mapping[str, Any], path: pathlib.Path) -> dict[str, Any]:
-  """Return BertNormalizer's values, and the form that comes before it."""
+  """Return BertNormalizer's values, the form before it, and the limit."""
   if not model:
     return {}
   bert: Any = model.get("normalizer") or {}
@@ -163,7 +169,8 @@ def _normalizer(model: Mapping[str, Any], path: pathlib.Path) -> dict[str, Any]:
     if first.get("type") in _FORMS:
       form, bert = _FORMS[first["type"]], last
   check_keys("normalizer", {"type": "None", **bert}, str(path))
-  return {**bert, keys.NORMALIZATION: form or "none"}
+  limit = model["model"].get(keys.LIMIT)
+  return {**bert, keys.NORMALIZATION: form or "none", keys.LIMIT: limit}
 
 
 def _rules(
@@ -174,7 +181,11 @@ def _rules(
 ) -> Rules:
   """Return the rules that the two files agree on."""
   found: dict[str, Any] = {}
-  for left, right, rule in (*keys.RULES, (keys.NORMALIZATION,) * 3):
+  others = (
+    (keys.NORMALIZATION, keys.NORMALIZATION, "normalization"),
+    (keys.LIMIT, keys.LIMIT, "max_word"),
+  )
+  for left, right, rule in (*keys.RULES, *others):
     # What tokenizer_config.json leaves out is what tokenizer.json says.
     said = {repr(v): v for v in (settings.get(left), normalizer.get(right))}
     said.pop(repr(None), None)
@@ -187,10 +198,19 @@ def _rules(
       _check_value(left, value, root)
       found[rule] = value
   found.setdefault("lowercase", looks_lowercase(tokens))
+  if normalizer or any((root / name).is_file() for name in _THEIR_FILES):
+    found.setdefault("max_word", _THEIR_LIMIT)
   return Rules(**found)
 
 
 def _check_value(key: str, value: Any, root: pathlib.Path) -> None:
+  if key == keys.LIMIT:
+    if type(value) is not int or value < 1:
+      raise ValueError(
+        f"{root} says {key}={value!r}; give a number of characters, as "
+        f"{_THEIR_LIMIT}"
+      )
+    return
   allowed = ("none", *FORMS) if key == keys.NORMALIZATION else (True, False)
   if not isinstance(value, type(allowed[0])) or value not in allowed:
     raise ValueError(

@@ -24,6 +24,8 @@ RULES = (
   ("clean_text", "clean_text", "clean"),
 )
 NORMALIZATION = "normalization"  # only bertjax writes it
+# Of the model in tokenizer.json; only bertjax also writes it beside the rules.
+LIMIT = "max_input_chars_per_word"
 
 # Classes of transformers that cut text as BERT's does, or that do whatever
 # tokenizer.json says.
@@ -66,9 +68,6 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "type": ("WordPiece",),
     "unk_token": ("[UNK]",),
     "continuing_subword_prefix": ("##",),
-    # 100 is the library's default; words of up to 200 characters are cut
-    # nevertheless, as by google-research/bert.
-    "max_input_chars_per_word": (100, 200),
   },
   "normalizer": {"type": ("BertNormalizer",)},
   "pre_tokenizer": {"type": ("BertPreTokenizer",)},
@@ -104,7 +103,7 @@ HONORED: Mapping[str, frozenset[str]] = {
   CONFIG_FILE: frozenset(
     {
       *(left for left, _, _ in RULES),
-      NORMALIZATION,
+      *(NORMALIZATION, LIMIT),
       *(f"{name}_token" for name in _SPECIALS),
       *_ADDED,
     }
@@ -114,7 +113,7 @@ HONORED: Mapping[str, frozenset[str]] = {
     {"model", "normalizer", "pre_tokenizer", "post_processor"}
     | {"added_tokens", "truncation", "padding"}
   ),
-  "model": frozenset({"vocab"}),
+  "model": frozenset({"vocab", LIMIT}),
   "normalizer": frozenset(right for _, right, _ in RULES),
   "pre_tokenizer": frozenset(),
   "truncation": frozenset(),

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from tokenizers import models
 
 from data_pipelines.tokenizers.special_tokens import UNK
-from data_pipelines.tokenizers.wordpiece import MAX_WORD
-from data_pipelines.tokenizers.wordpiece_rules import PREFIX
+from data_pipelines.tokenizers.wordpiece_rules import MAX_WORD, PREFIX
 from data_pipelines.tokenizers.wordpiece_training import learn_tokens
 
 # Candidates per wanted token: this many learned tokens and this many words.
@@ -52,12 +51,12 @@ class Coverage(NamedTuple):
 class WordTokenizer:
   """WordPiece for single words, and for the text of new "##" tokens."""
 
-  def __init__(self, tokens: Iterable[str]) -> None:
+  def __init__(self, tokens: Iterable[str], max_word: int = MAX_WORD) -> None:
     vocabulary = {token: id_ for id_, token in enumerate(tokens)}
     self._unk_id = vocabulary[UNK]
     vocabulary[_BEFORE] = len(vocabulary)
     self._model = models.WordPiece(
-      vocabulary, unk_token=UNK, max_input_chars_per_word=MAX_WORD
+      vocabulary, unk_token=UNK, max_input_chars_per_word=max_word
     )
 
   def tokens(self, word: str) -> list[str]:
@@ -118,14 +117,20 @@ class _Word(NamedTuple):
 class _Sample:
   """The words of a sample that a new token can shorten."""
 
-  def __init__(self, tokens: Sequence[str], counts: Mapping[str, int]) -> None:
+  def __init__(
+    self,
+    tokens: Sequence[str],
+    counts: Mapping[str, int],
+    max_word: int = MAX_WORD,
+  ) -> None:
     self._tokens = list(tokens)
-    self._old = WordTokenizer(tokens)
+    self._max_word = max_word
+    self._old = WordTokenizer(tokens, max_word)
     self._costs: dict[str, int] = {}  # candidate → cost without it
     self.words: dict[str, _Word] = {}
     for word, count in counts.items():
       cost = self._old.cost(word)
-      if cost > 1 and len(word) <= MAX_WORD:
+      if cost > 1 and len(word) <= max_word:
         self.words[word] = _Word(count, cost, len(self._old.ids(word)))
 
   def _cost(self, token: str) -> int:
@@ -135,7 +140,7 @@ class _Sample:
 
   def savings(self, candidates: Sequence[str]) -> _Savings:
     """Tokenize the words with all candidates in the vocabulary."""
-    new = WordTokenizer([*self._tokens, *candidates])
+    new = WordTokenizer([*self._tokens, *candidates], self._max_word)
     added = set(candidates)
     saved: collections.Counter[str] = collections.Counter()
     net: collections.Counter[str] = collections.Counter()
@@ -155,7 +160,10 @@ class _Sample:
 
 
 def choose_tokens(
-  tokens: Sequence[str], counts: collections.Counter[str], count: int
+  tokens: Sequence[str],
+  counts: collections.Counter[str],
+  count: int,
+  max_word: int = MAX_WORD,
 ) -> list[str]:
   """Choose up to `count` new tokens, the one that saves most first.
 
@@ -166,8 +174,9 @@ def choose_tokens(
     tokens: the vocabulary.
     counts: word counts as `wordpiece_training.plain_words` returns them.
     count: number of new tokens wanted.
+    max_word: number of characters beyond which a word is the unknown token.
   """
-  sample = _Sample(tokens, counts)
+  sample = _Sample(tokens, counts, max_word)
   chosen, spare = _candidates(sample, tokens, count), list[str]()
   while chosen:
     savings = sample.savings(chosen)

@@ -130,14 +130,19 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
     raise ValueError(
       f"extend_vocab={count}, but the corpus has no words; give another corpus"
     )
-  chosen = choose_tokens(tokenizer.tokens, counts, count)
+  chosen = choose_tokens(
+    tokenizer.tokens, counts, count, tokenizer.rules.max_word
+  )
   if not chosen:
     raise ValueError(
       f"extend_vocab={count}, but no new token shortens this corpus beyond the "
       f"{tokenizer.vocab_size} tokens that exist; leave extend_vocab out"
     )
   tokens, ids = _placed(tokenizer.tokens, chosen)
-  old, new = WordTokenizer(tokenizer.tokens), WordTokenizer(tokens)
+  old, new = (
+    WordTokenizer(vocabulary, tokenizer.rules.max_word)
+    for vocabulary in (tokenizer.tokens, tokens)
+  )
   extension = Extension(
     tokenizer=WordPiece(tokens, rules=tokenizer.rules),
     parent_sha256=tokenizer.sha256,

@@ -22,6 +22,7 @@ from tokenizers import models
 
 from bertjax.files import write_bytes
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.huggingface_keys import LIMIT
 from data_pipelines.tokenizers.special_tokens import (
   SPECIALS,
   UNK,
@@ -31,9 +32,6 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 VOCAB_FILE = "vocab.txt"
-# The limit of WordpieceTokenizer in google-research/bert's tokenization.py; the
-# library's default is 100.
-MAX_WORD = 200
 
 _MAX_CACHE = 160_000_000  # bytes of words and their ids
 _MAX_CHARACTERS = 1 << 20  # characters of text that are encoded in one go
@@ -87,14 +85,14 @@ class WordPiece(Tokenizer):
       f"wordpiece {self.rules}\n".encode() + self._file
     ).hexdigest()
     self._backend = self.make_backend()
-    self._words = _Words(self._backend, lowercase=self.lowercase)
+    self._words = _Words(self._backend, self.rules)
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, which gives the same ids."""
     vocabulary = {token: id_ for id_, token in enumerate(self.tokens)}
     return self.rules.make_backend(
       models.WordPiece(
-        vocabulary, unk_token=UNK, max_input_chars_per_word=MAX_WORD
+        vocabulary, unk_token=UNK, max_input_chars_per_word=self.rules.max_word
       )
     )
 
@@ -132,7 +130,9 @@ class WordPiece(Tokenizer):
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     write_bytes(target / VOCAB_FILE, self._file)
-    save_huggingface(target, self, self.make_backend(), self.rules.unusual())
+    # A tokenizer_config.json that names no limit has that of transformers.
+    more = {**self.rules.unusual(), LIMIT: self.rules.max_word}
+    save_huggingface(target, self, self.make_backend(), more)
 
   def __reduce__(self) -> tuple[object, ...]:
     return functools.partial(WordPiece, rules=self.rules), (self.tokens,)
@@ -145,10 +145,11 @@ class _Words(dict[str, bytes]):
   garbage does not visit them. `size` estimates the bytes in memory.
   """
 
-  def __init__(self, backend: Backend, *, lowercase: bool) -> None:
+  def __init__(self, backend: Backend, rules: Rules) -> None:
     super().__init__()
     self._backend = backend
-    self._lowercase = lowercase
+    self._lowercase = rules.lowercase
+    self._max_word = rules.max_word
     self.clear()
 
   def __missing__(self, word: str) -> bytes:
@@ -161,7 +162,7 @@ class _Words(dict[str, bytes]):
       # Half of the words of a text are known in lower case, or one token.
       if self._lowercase and (lower := word.lower()) != word:
         return self[lower]
-      if word.isalnum() and len(word) <= MAX_WORD:
+      if word.isalnum() and len(word) <= self._max_word:
         id_ = self._backend.token_to_id(word)
         if id_ is not None:
           return _as_bytes([id_])

@@ -9,12 +9,18 @@ from typing import Any, Literal
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from data_pipelines.tokenizers.huggingface_keys import NORMALIZATION, RULES
+from data_pipelines.tokenizers.huggingface_keys import (
+  LIMIT,
+  NORMALIZATION,
+  RULES,
+)
 
 Normalization = Literal["none", "nfc", "nfkc"]
 FORMS = {"nfc": normalizers.NFC, "nfkc": normalizers.NFKC}
 
 PREFIX = "##"
+# The limit of WordpieceTokenizer in google-research/bert's tokenization.py.
+MAX_WORD = 200
 
 # Each of these marks is a word of its own: ASCII punctuation and the marks
 # that are common in prose.
@@ -33,7 +39,8 @@ _SPACES = r" \t\r\n"
 
 # Key of tokenizer_config.json → rule.
 _KEYS = {left: rule for left, _, rule in RULES} | {
-  NORMALIZATION: "normalization"
+  NORMALIZATION: "normalization",
+  LIMIT: "max_word",
 }
 
 
@@ -47,6 +54,7 @@ class Rules:
     split_ideographs: whether each ideograph is a word of its own.
     clean: whether to remove control characters.
     normalization: Unicode form that text gets before anything else.
+    max_word: number of characters beyond which a word is the unknown token.
   """
 
   lowercase: bool = True
@@ -54,6 +62,7 @@ class Rules:
   split_ideographs: bool = True
   clean: bool = True
   normalization: Normalization = "none"
+  max_word: int = MAX_WORD
 
   def __post_init__(self) -> None:
     """Replace None, so that equal rules compare equal."""

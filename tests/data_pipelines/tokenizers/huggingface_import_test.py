@@ -230,3 +230,88 @@ def test_a_sentencepiece_model_does_not_fold_what_its_folder_says(
   change(tmp_path / CONFIG, do_lower_case=False)
   with pytest.raises(ValueError, match=r"do_lower_case=False, which spiece"):
     load_huggingface(tmp_path)
+
+
+# Lengths around the limits of transformers, 100, and google-research/bert, 200.
+LENGTHS = (99, 100, 101, 150, 200, 201)
+LETTERS = (*TOKENS[:5], "y", "##y", "é", "##é")
+
+
+def long_words():
+  """Words of ASCII, in capitals and of other letters, alone and with a mark."""
+  words = [letter * length for letter in "yYé" for length in LENGTHS]
+  return [*words, *(f"y, {word}; y" for word in words)]
+
+
+@pytest.mark.parametrize("limit", [100, 150, 200])
+def test_the_longest_word_is_that_of_the_folder(limit, tmp_path):
+  """Also after the tokenizer has been written, and read from either file."""
+  backend = pytest.importorskip("tokenizers").Tokenizer
+  folder = write(tmp_path / "t", tokens=LETTERS)
+  (folder / CONFIG).unlink()
+  change(folder / FAST, model__max_input_chars_per_word=limit)
+  tokenizer = load_huggingface(folder)
+  theirs = backend.from_file(str(folder / FAST))
+  words = long_words()
+  for word, ids in zip(words, tokenizer.encode(words), strict=True):
+    expected = theirs.encode(word, add_special_tokens=False).ids
+    assert ids.tolist() == expected, (limit, word)
+  unknown = [tokenizer.unk_id]
+  found = [tokenizer.encode(["y" * n])[0].tolist() == unknown for n in LENGTHS]
+  assert found == [length > limit for length in LENGTHS]
+  tokenizer.save(tmp_path / "again")
+  (tmp_path / "again/vocab.txt").unlink()
+  again = tokenizers.load(tmp_path / "again")
+  assert again.sha256 == tokenizer.sha256
+  tokenizer.save(tmp_path / "again")
+  (tmp_path / "again" / FAST).unlink()
+  assert tokenizers.load(tmp_path / "again").sha256 == tokenizer.sha256
+
+
+def test_the_longest_word_is_that_of_who_wrote_the_folder(tmp_path):
+  """A vocab.txt alone is Google's; transformers writes JSON files beside it."""
+  transformers = pytest.importorskip(
+    "transformers", reason="transformers (extra hf) is not installed"
+  )
+  (tmp_path / "vocab.txt").write_text("\n".join(LETTERS) + "\n", "utf-8")
+  google = load_huggingface(tmp_path)
+  assert google.sha256 == WordPiece(LETTERS).sha256
+  for name, text in (("config.json", '{"model_type": "bert"}'), (CONFIG, "{}")):
+    (tmp_path / name).write_text(text)
+    ours = load_huggingface(tmp_path)
+    theirs = transformers.BertTokenizer.from_pretrained(tmp_path)
+    words = long_words()
+    for word, ids in zip(words, ours.encode(words), strict=True):
+      expected = theirs(word, add_special_tokens=False)["input_ids"]
+      assert ids.tolist() == expected, (name, word)
+    (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("limit", [100, 200])
+def test_transformers_stops_at_the_limit_that_was_saved(limit, tmp_path):
+  transformers = pytest.importorskip(
+    "transformers", reason="transformers (extra hf) is not installed"
+  )
+  ours = WordPiece(LETTERS, rules=Rules(max_word=limit))
+  ours.save(tmp_path)
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  words = long_words()
+  for word, ids in zip(words, ours.encode(words), strict=True):
+    expected = theirs(word, add_special_tokens=False)["input_ids"]
+    assert ids.tolist() == expected, (limit, word)
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "100", 1.5])
+def test_a_limit_is_a_number_of_characters(limit, tmp_path):
+  folder = write(tmp_path / "t")
+  (folder / CONFIG).unlink()
+  change(folder / FAST, model__max_input_chars_per_word=limit)
+  with pytest.raises(ValueError, match=r"per_word=.*; give a number of char"):
+    load_huggingface(folder)
+
+
+def test_two_files_agree_on_the_limit(tmp_path):
+  folder = write(tmp_path / "t")
+  change(folder / FAST, model__max_input_chars_per_word=100)
+  with pytest.raises(ValueError, match=r"per_word=200 and tokenizer.json max"):
+    load_huggingface(folder)

@@ -56,7 +56,7 @@ def test_a_key_is_in_one_table():
       {"added_tokens_decoder": {"14": {"content": "[ENT]"}}},
       r"matches \[ENT\] before it splits words",
     ),
-    (FAST, {"model__max_input_chars_per_word": 50}, "per_word is 50; only 100"),
+    (FAST, {"model__max_input_chars_per_word": 50}, "per_word=200 and tok"),
     (FAST, {"model__continuing_subword_prefix": "@"}, "prefix is @; only ##"),
     (FAST, {"model__dropout": 0.1}, "about model dropout=0.1; remove"),
     (FAST, {"normalizer__lang": "tr"}, "about normalizer lang='tr'; remove"),
