@@ -280,7 +280,7 @@ _ARTIFACTS: Sequence[tuple[str, str]] = (
   ("pretrain", "checkpoints, metrics.jsonl, tensorboard"),
   ("bundle", "model, tokenizer and record: bertjax.load_bundle(…)"),
   ("finetune", "results and fine-tuned models of both arms"),
-  ("huggingface", "the same model for transformers.AutoModel"),
+  ("huggingface", "the same model for transformers, with its heads"),
   ("summary.json", "the values above"),
 )
 

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from bertjax import files
 from bertjax.config import ModelConfig
-from bertjax.interop.architectures import ARCHITECTURES, ENCODER, PRETRAINING
+from bertjax.interop.architectures import ARCHITECTURES, PRETRAINING
 from bertjax.interop.huggingface import (
   Params,
   Tensors,
@@ -36,7 +36,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 # Says in which of several files each tensor is.
 INDEX = "model.safetensors.index.json"
-WITH_HEADS = "pretraining"
+# Where earlier exports have the heads; their root holds the bare encoder.
+_WITH_HEADS = "pretraining"
 DTYPES = ("float32", "bfloat16")
 
 
@@ -99,38 +100,6 @@ def export_model(
   return root
 
 
-def export_pretraining(
-  params: Params,
-  config: ModelConfig,
-  folder: os.PathLike[str],
-  *,
-  pad_id: int,
-  dtype: str = "float32",
-) -> tuple[pathlib.Path, pathlib.Path]:
-  """Write the encoder for `AutoModel`, and the whole model one folder below.
-
-  `folder` gets encoder and pooler (`BertModel`), so that `AutoModel` reports no
-  missing and no unexpected weights. `folder/pretraining` gets
-  `BertForPreTraining`, for `AutoModelForMaskedLM` and the fill-mask pipeline.
-  The decoder is tied to the word table and is not written a second time.
-
-  Returns:
-    Both folders; transformers expects the tokenizer's files in each.
-  """
-  root = pathlib.Path(folder)
-  folders = {ENCODER: root, PRETRAINING: root / WITH_HEADS}
-  for architecture, place in folders.items():
-    export_model(
-      params,
-      config,
-      place,
-      architecture=architecture,
-      pad_id=pad_id,
-      dtype=dtype,
-    )
-  return folders[ENCODER], folders[PRETRAINING]
-
-
 def load_model(
   folder: os.PathLike[str], *, new: Collection[str] = ()
 ) -> Loaded:
@@ -171,8 +140,8 @@ def load_model(
     ]
     if architecture == PRETRAINING and lacking:
       hint = f"; --new={','.join([*new, *lacking])} initializes these parts"
-      if (root / WITH_HEADS / WEIGHTS).is_file():
-        hint += f", {root / WITH_HEADS} has them"
+      if (root / _WITH_HEADS / WEIGHTS).is_file():
+        hint += f", {root / _WITH_HEADS} has them"
     raise ValueError(f"{root}: {error}{hint}") from error
   return Loaded(architecture, config, labels, params)
 

@@ -10,7 +10,6 @@ from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
 from bertjax.interop.architectures import (
   CLASSIFICATION,
-  ENCODER,
   PRETRAINING,
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
@@ -39,25 +38,17 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-  ENCODER: _Kind(
-    "feature-extraction",
-    "AutoModel",
-    "A BERT encoder with its pooler, without heads.",
-    """\
-inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
-hidden = model(**inputs).last_hidden_state
-""",
-  ),
   PRETRAINING: _Kind(
     "fill-mask",
-    "AutoModelForPreTraining",
-    "A BERT encoder with its masked-LM and sentence-pair heads.",
+    "AutoModelForMaskedLM",
+    "A BERT encoder with its masked-LM and sentence-pair heads. `AutoModel`\n"
+    "reads the encoder alone, and `AutoModelForPreTraining` both heads.",
     """\
 text = f"Some {tokenizer.mask_token} text."
 inputs = tokenizer(text, truncation=True, return_tensors="pt")
 masked = inputs["input_ids"] == tokenizer.mask_token_id
 # The word table may have more rows than there are tokens.
-logits = model(**inputs).prediction_logits[masked][:, : len(tokenizer)]
+logits = model(**inputs).logits[masked][:, : len(tokenizer)]
 print(tokenizer.decode(logits.argmax(-1)))
 """,
   ),
@@ -118,7 +109,7 @@ folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder)
 {usage}```
-{below}
+
 ## What it was made from
 
 {facts}
@@ -126,10 +117,6 @@ model = {auto}.from_pretrained(folder)
 ## Evaluation
 
 {evaluation}
-"""
-_BELOW = """
-The folder `pretraining` has the model with its masked-LM and sentence-pair
-heads.
 """
 
 
@@ -176,7 +163,6 @@ def make_card(
     summary=kind.summary.format(count=count, what=what),
     # Not by `format`, because other kinds have braces.
     usage=kind.usage.replace("{text}", text),
-    below=_BELOW if architecture == ENCODER else "",
     facts="\n".join(
       f"- {name}: {shown}" for name, shown in _facts(model, details)
     ),

@@ -16,6 +16,7 @@ from bertjax.config import (
 )
 from bertjax.parallel.mesh import make_mesh
 from launch import export
+from launch.exports.formats import Options
 from tests.testing import corpus
 from tests.testing.exports import make_bundle, make_classifier
 
@@ -92,7 +93,7 @@ def exported(export_place, bundle):
   return export.run(
     bundle=bundle,
     output=export_place / "named",
-    huggingface=export.HuggingFace("apache-2.0"),
+    options=Options(license="apache-2.0"),
   )
 
 

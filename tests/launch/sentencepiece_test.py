@@ -141,7 +141,7 @@ def check_export(bundle, tokenizer, folder):
   assert theirs(TEXT)["input_ids"] == [cls, *ids.tolist(), sep]
   assert theirs.mask_token_id == tokenizer.mask_id
   model, report = transformers.AutoModelForMaskedLM.from_pretrained(
-    folder / "pretraining", output_loading_info=True
+    folder, output_loading_info=True
   )
   assert not report["missing_keys"]
   assert model.config.pad_token_id == tokenizer.pad_id

@@ -148,14 +148,13 @@ def test_a_run_with_new_tokens_goes_from_store_to_export(
   again = make_config(store, bundle)
   assert assembly.assemble(again).config.model.vocab_size == 128
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
-  for path in (folder, folder / "pretraining"):
-    settings = json.loads((path / "config.json").read_text())
-    weights = load_file(path / "model.safetensors")
-    (rows,) = {
-      len(array) for name, array in weights.items() if "word_emb" in name
-    }
-    assert settings["vocab_size"] == rows == 128
-    assert tokenizers.load(path).sha256 == tokenizer.sha256
+  settings = json.loads((folder / "config.json").read_text())
+  weights = load_file(folder / "model.safetensors")
+  (rows,) = {
+    len(array) for name, array in weights.items() if "word_emb" in name
+  }
+  assert settings["vocab_size"] == rows == 128
+  assert tokenizers.load(folder).sha256 == tokenizer.sha256
 
 
 def test_a_table_with_enough_rows_keeps_its_size(place, parent):

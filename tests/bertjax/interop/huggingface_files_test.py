@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertjax.interop.huggingface_files import (
-  export_model,
-  export_pretraining,
-  load_model,
-)
+from bertjax.interop.huggingface_files import export_model, load_model
 from tests.testing.examples import SMALL
 from tests.testing.huggingface_models import labels_of, make_params
 
@@ -42,18 +38,25 @@ def change_config(folder, **changes):
   path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_an_export_is_read_back(tmp_path):
-  folders = export_pretraining(PARAMS, SMALL, tmp_path / "out", pad_id=0)
-  assert folders == (tmp_path / "out", tmp_path / "out" / "pretraining")
-  loaded = load_model(folders[1])
+def test_an_export_is_read_back(folder):
+  loaded = load_model(folder)
   assert (loaded.config, loaded.labels) == (SMALL, ())
   jax.tree.map(np.testing.assert_array_equal, PARAMS, loaded.params)
-  names = {path.name for path in folders[0].rglob("*")}
-  assert names == {"config.json", "model.safetensors", "pretraining"}
-  modes = {
-    (folders[0] / name).stat().st_mode for name in names - {"pretraining"}
+  paths = list(folder.rglob("*"))
+  assert {path.name for path in paths} == {"config.json", "model.safetensors"}
+  assert len({path.stat().st_mode for path in paths}) == 1
+
+
+def test_the_heads_stand_beside_the_encoder(folder):
+  """As in the folders of published BERTs."""
+  names = load_file(folder / "model.safetensors").keys()
+  assert {name.split(".")[0] for name in names} == {"bert", "cls"}
+  assert {name for name in names if name.startswith("cls.seq")} == {
+    "cls.seq_relationship.weight",
+    "cls.seq_relationship.bias",
   }
-  assert len(modes) == 1
+  config = json.loads((folder / "config.json").read_text())
+  assert config["architectures"] == ["BertForPreTraining"]
 
 
 @pytest.mark.parametrize("architecture", HEADS)
@@ -70,25 +73,29 @@ def test_an_export_of_a_head_is_read_back(architecture, tmp_path):
     load_model(tmp_path, new=("pooler",))
 
 
-def test_the_folder_itself_holds_the_bare_encoder(tmp_path):
-  export_pretraining(PARAMS, SMALL, tmp_path, pad_id=0)
-  tensors = load_file(tmp_path / "model.safetensors")
+def test_an_earlier_export_is_read(folder, tmp_path):
+  """Its root holds the bare encoder, and one folder below it the heads."""
+  old = export_model(
+    PARAMS, SMALL, tmp_path / "old", architecture="BertModel", pad_id=0
+  )
+  tensors = load_file(old / "model.safetensors")
   assert not [name for name in tensors if name.startswith(("bert.", "cls."))]
-  config = json.loads((tmp_path / "config.json").read_text())
-  assert config["architectures"] == ["BertModel"]
+  folder.rename(old / "pretraining")
   with pytest.raises(ValueError, match=r"missing: .'cls.*unknown") as told:
-    load_model(tmp_path)
+    load_model(old)
   assert str(told.value).endswith(
     "; --new=mlm_head,pair_head initializes these parts, "
-    f"{tmp_path / 'pretraining'} has them"
+    f"{old / 'pretraining'} has them"
   )
-  loaded = load_model(tmp_path, new=("mlm_head", "pair_head"))
+  loaded = load_model(old, new=("mlm_head", "pair_head"))
   for part in ("encoder", "pooler"):
     jax.tree.map(
       np.testing.assert_array_equal, PARAMS[part], loaded.params[part]
     )
   with pytest.raises(ValueError, match="give parts of pooler, mlm_head"):
-    load_model(tmp_path, new=("encoder",))
+    load_model(old, new=("encoder",))
+  whole = load_model(old / "pretraining")
+  jax.tree.map(np.testing.assert_array_equal, PARAMS, whole.params)
 
 
 def test_weights_in_several_files_are_read(folder):

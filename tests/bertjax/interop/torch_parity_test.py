@@ -13,7 +13,7 @@ from bertjax.config import SIZES, ComputeConfig, ObjectiveConfig
 from bertjax.interop.huggingface import from_huggingface
 from bertjax.interop.huggingface_files import (
   config_to_huggingface,
-  export_pretraining,
+  export_model,
 )
 from bertjax.model import BertForPreTraining
 from bertjax.model.attention import layer_inputs
@@ -294,9 +294,21 @@ def test_twelve_layers_without_a_pair_loss_equal_transformers():
   compare(config, make_batch(config, 4, 128), objective=objective)
 
 
+def load(name, folder):
+  """Load a folder; return the model, and the unexpected names by their head."""
+  model, report = getattr(transformers, name).from_pretrained(
+    folder, output_loading_info=True
+  )
+  unexpected = report.pop("unexpected_keys")
+  assert not any(report.values()), report
+  return model.eval(), {".".join(key.split(".")[:2]) for key in unexpected}
+
+
 def test_transformers_loads_an_export_whole(tmp_path):
   params = init_params()
-  folder, nested = export_pretraining(params, SMALL, tmp_path, pad_id=0)
+  folder = export_model(
+    params, SMALL, tmp_path, architecture="BertForPreTraining", pad_id=0
+  )
   batch = make_batch(SMALL, 6, 24)
   inputs = {
     name: torch.tensor(batch[ours], dtype=torch.long)
@@ -306,10 +318,8 @@ def test_transformers_loads_an_export_whole(tmp_path):
       ("attention_mask", "packs_BS"),
     )
   }
-  model, report = transformers.AutoModel.from_pretrained(
-    folder, output_loading_info=True
-  )
-  assert not any(report.values()), report
+  model, heads = load("AutoModel", folder)
+  assert heads == {"cls.predictions", "cls.seq_relationship"}
   answer = model(**inputs)
   states: Any = BertForPreTraining(SMALL).apply(
     {"params": params}, batch, method="encode", deterministic=True
@@ -325,16 +335,24 @@ def test_transformers_loads_an_export_whole(tmp_path):
   np.testing.assert_allclose(
     pooled_BRD[:, 0], answer.pooler_output.detach().numpy(), atol=1e-5, rtol=0
   )
-  whole, report = transformers.AutoModelForPreTraining.from_pretrained(
-    nested, output_loading_info=True
-  )
-  assert not any(report.values()), report
   outputs: Any = BertForPreTraining(SMALL).apply(
     {"params": params}, batch, np.tile([[1, 2]], (6, 1)), deterministic=True
   )
+  whole, heads = load("AutoModelForPreTraining", folder)
+  assert not heads
+  masked, heads = load("AutoModelForMaskedLM", folder)
+  assert heads <= {"cls.seq_relationship", "bert.pooler"}
+  both = whole(**inputs)
+  for logits in (both.prediction_logits, masked(**inputs).logits):
+    np.testing.assert_allclose(
+      outputs["mlm_logits_BPV"],
+      logits.detach().numpy()[:, 1:3],
+      atol=1e-4,
+      rtol=0,
+    )
   np.testing.assert_allclose(
-    outputs["mlm_logits_BPV"],
-    whole(**inputs).prediction_logits.detach().numpy()[:, 1:3],
-    atol=1e-4,
+    outputs["pair_logits_BRC"][:, 0],
+    both.seq_relationship_logits.detach().numpy(),
+    atol=1e-5,
     rtol=0,
   )

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle, for JAX."""
+
+import pathlib
+
+from bertjax.checkpoints import bundle as bundles
+from launch.exports.formats import Format, Options
+from launch.exports.trained import Trained
+
+
+def check(target: pathlib.Path, _: Options) -> None:
+  """Refuse a target that exists and is not a bundle."""
+  bundles.check_target(target)
+
+
+def write(trained: Trained, target: pathlib.Path, _: Options) -> None:
+  """Write the bundle."""
+  bundles.write_bundle(
+    target,
+    trained.params,
+    trained.model,
+    trained.tokenizer_path,
+    trained.details,
+    trained.tokenizer_files,
+  )
+
+
+FORMAT = Format("a bundle for JAX", frozenset(), check, write)

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What stands beside the weights in every folder that is not a bundle.
+
+The tokenizer's files, the bundle's record and the model card.
+"""
+
+import json
+import pathlib
+
+from bertjax import files
+from bertjax.interop.provenance import RECORD, write_provenance
+from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
+from data_pipelines.tokenizers.tokenizer import Tokenizer
+from launch.exports.formats import Options
+from launch.exports.trained import Trained
+from launch.reports import model_card
+
+CARD = "README.md"
+
+
+def check_target(target: pathlib.Path) -> None:
+  """Refuse a target that holds anything but an export.
+
+  Raises:
+    ValueError: `target` exists and was not exported by us.
+  """
+  # A folder of weights without our record was not exported by us.
+  if target.exists() and not (target / RECORD).is_file():
+    if target.is_dir() and not any(target.iterdir()):
+      return
+    raise ValueError(
+      f"{target} exists and is not an export; give another folder"
+    )
+
+
+def check_license(options: Options) -> None:
+  """Refuse an identifier that the card cannot hold."""
+  if options.license is not None:
+    model_card.check_license(options.license)
+
+
+def longest_text(trained: Trained) -> int:
+  """Return the tokens to which a tokenizer truncates by default."""
+  head = trained.head
+  return trained.model.max_positions if head is None else head.seq_length
+
+
+def write_beside(
+  trained: Trained, weights: pathlib.Path, tokenizer: Tokenizer, card: str
+) -> None:
+  """Write tokenizer, record and card beside `weights`.
+
+  Args:
+    trained: what is exported.
+    weights: file of the weights, whose hash the record holds.
+    tokenizer: tokenizer of the model.
+    card: text of the model card.
+  """
+  folder = weights.parent
+  write_tokenizer(tokenizer, folder, longest_text(trained))
+  write_provenance(weights, trained.details)
+  files.write_text(folder / CARD, card)
+
+
+def write_tokenizer(
+  tokenizer: Tokenizer, folder: pathlib.Path, longest: int
+) -> None:
+  """Write a tokenizer's files, with `longest` as the default truncation."""
+  tokenizer.save(folder)
+  path = folder / CONFIG_FILE
+  if path.is_file():  # otherwise transformers cannot read this tokenizer
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["model_max_length"] = longest
+    files.write_json(path, settings, sort_keys=True)

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a format of an export is, and the options that some of them read."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from launch.exports.trained import Trained
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What the flags say about a format; None takes the format's default.
+
+  Attributes:
+    license: license of the weights, for the model card.
+    dtype: dtype of the weights; a bundle has float32.
+    for_finetuning: whether config.json gets BERT's dropout where the run had
+      none; None does so if the model is not fine-tuned yet.
+  """
+
+  license: str | None = None
+  dtype: str | None = None
+  for_finetuning: bool | None = None
+
+
+class Format(NamedTuple):
+  """A format that a model can be exported to.
+
+  Attributes:
+    summary: what it is, in a few words.
+    reads: names of the fields of `Options` that it reads.
+    check: refuses options, or a target that it may not replace, before
+      anything is read.
+    write: writes the target, or leaves what is there as it is.
+  """
+
+  summary: str
+  reads: frozenset[str]
+  check: Callable[[pathlib.Path, Options], None]
+  write: Callable[[Trained, pathlib.Path, Options], None]
+
+
+def check_reads(
+  name: str, formats: Mapping[str, Format], options: Options
+) -> None:
+  """Refuse an option that the format `name` would ignore.
+
+  Raises:
+    ValueError: there is such an option.
+  """
+  for field, value in dataclasses.asdict(options).items():
+    if value is not None and field not in formats[name].reads:
+      readers = [
+        other for other, form in formats.items() if field in form.reads
+      ]
+      raise ValueError(
+        f"--{field}={value} is for --format={' or '.join(readers)}; leave it "
+        f"out with --format={name}"
+      )

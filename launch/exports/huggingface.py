@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a model on the Hugging Face hub, for transformers.
+
+A pre-trained model is `BertForPreTraining`: one folder with the encoder, the
+pooler and both heads, as the BERTs of the hub are. A fine-tuned model is the
+class of its head.
+"""
+
+import logging
+import pathlib
+
+from bertjax import files
+from bertjax.config.model import drops
+from bertjax.finetune.task import Head
+from bertjax.interop import huggingface_files
+from bertjax.interop.architectures import CLASSIFICATION, PRETRAINING
+from bertjax.interop.huggingface_config import with_dropout
+from data_pipelines.tokenizers import tokenizers
+from launch.exports import folder
+from launch.exports.formats import Format, Options
+from launch.exports.trained import Trained
+from launch.reports import model_card
+
+
+def check(target: pathlib.Path, options: Options) -> None:
+  """Refuse what no folder gets, and a target that is not an export."""
+  check_dtype(options)
+  folder.check_license(options)
+  folder.check_target(target)
+
+
+def check_dtype(options: Options) -> None:
+  """Refuse a dtype that no file of weights gets."""
+  if options.dtype not in (None, *huggingface_files.DTYPES):
+    known = " or ".join(huggingface_files.DTYPES)
+    raise ValueError(f"--dtype={options.dtype}; give {known}")
+
+
+def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
+  """Write the folder.
+
+  Raises:
+    ValueError: no class of transformers computes what the model computes.
+  """
+  head = trained.head
+  if head is not None:
+    check_head(head)
+  trained = _with_dropout(trained, options.for_finetuning)
+  tokenizer = tokenizers.load(trained.tokenizer_path)
+  architecture = PRETRAINING if head is None else head.architecture
+  with files.replace_folder(target) as partial:
+    huggingface_files.export_model(
+      trained.params,
+      trained.model,
+      partial,
+      architecture=architecture,
+      pad_id=tokenizer.pad_id,
+      labels=() if head is None else head.labels,
+      dtype=options.dtype or huggingface_files.DTYPES[0],
+    )
+    card = model_card.make_card(
+      target.name,
+      architecture,
+      trained.model,
+      trained.details,
+      options.license or model_card.UNKNOWN_LICENSE,
+    )
+    folder.write_beside(
+      trained, partial / huggingface_files.WEIGHTS, tokenizer, card
+    )
+
+
+def check_head(head: Head) -> None:
+  """Refuse a head that no class of transformers has.
+
+  Raises:
+    ValueError: the head pools otherwise than transformers does.
+  """
+  if head.architecture == CLASSIFICATION and head.pooling != "cls":
+    raise ValueError(
+      f"this classifier has pooling={head.pooling}, which no class of "
+      "transformers computes; fine-tune with --config.pooling=cls to export"
+    )
+
+
+def _with_dropout(trained: Trained, for_finetuning: bool | None) -> Trained:
+  """Say that a run had no dropout; put BERT's rates in its place if asked."""
+  if drops(trained.model):
+    return trained
+  write = for_finetuning
+  if write is None:
+    write = trained.details.task is None
+  written = "says 0, so that fine-tuning uses no dropout (--nofor_finetuning)"
+  if write:
+    trained = trained._replace(model=with_dropout(trained.model))
+    written = "says 0.1, BERT's, for fine-tuning (--for_finetuning)"
+  logging.warning(
+    "the model was trained without dropout; the config.json %s", written
+  )
+  return trained
+
+
+FORMAT = Format(
+  "a folder for Hugging Face transformers",
+  frozenset({"license", "dtype", "for_finetuning"}),
+  check,
+  write,
+)

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an exported folder has beside the weights."""
+
+import pytest
+
+from bertjax.checkpoints import bundle as bundles
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.wordpiece import WordPiece
+from launch import export
+from launch.exports.formats import Options
+from tests.testing import small
+from tests.testing.exports import DETAILS
+
+TEXTS = ("the cod, by The River", "É\thill [x] and-ash", "", "oaks the elm.")
+
+
+def test_weights_that_are_no_export_are_not_replaced(
+  exported, bundle, tmp_path
+):
+  """Such as the directory that a bundle was imported from."""
+  (tmp_path / "model.safetensors").write_bytes(b"mine")
+  with pytest.raises(ValueError, match="exists and is not an export"):
+    export.run(bundle=bundle, output=tmp_path)
+  assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+  again = export.run(
+    bundle=bundle, output=exported, options=Options(license="apache-2.0")
+  )
+  assert (again / "README.md").is_file()
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_auto_tokenizer_gives_our_ids(lowercase, exported, bundle, tmp_path):
+  transformers = pytest.importorskip("transformers")
+  folder = tmp_path / "tokenizer"
+  WordPiece((*small.TOKENS, "River"), lowercase=lowercase).save(folder)
+  info = bundles.read_bundle_info(bundle)
+  bundles.write_bundle(
+    tmp_path / "bundle", bundles.load_params(info), info.model, folder, DETAILS
+  )
+  out = export.run(bundle=tmp_path / "bundle", output=tmp_path / "out")
+  ours = tokenizers.load(out)
+  assert ours.lowercase == lowercase
+  theirs = transformers.AutoTokenizer.from_pretrained(out)
+  for text, ids in zip(TEXTS, ours.encode(TEXTS), strict=True):
+    expected = [ours.cls_id, *ids.tolist(), ours.sep_id]
+    assert theirs(text)["input_ids"] == expected, text
+  assert theirs.mask_token_id == ours.mask_id
+  assert theirs.model_max_length == small.MODEL.max_positions
