@@ -35,6 +35,7 @@ CORE = [
   "jinja2",  # report pages
   "matplotlib",  # their figures
   "numpy",
+  "scipy",  # the root of a temperature; jax brings it anyway
 ]
 LIBTPU = [
   "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"

@@ -8,9 +8,13 @@ They take examples without padding: `finetune.splits` has left padding out.
 from bertjax.finetune.scores.classes import (
   ClassCounts,
   accuracy,
+  binary_f1,
+  confusion_matrix,
   count_classes,
   macro_f1,
+  matthews,
 )
+from bertjax.finetune.scores.correlations import pearson, spearman
 from bertjax.finetune.scores.logits import (
   Guess,
   cross_entropy,
@@ -22,9 +26,14 @@ __all__ = [
   "ClassCounts",
   "Guess",
   "accuracy",
+  "binary_f1",
+  "confusion_matrix",
   "count_classes",
   "cross_entropy",
   "guesses",
   "macro_f1",
+  "matthews",
+  "pearson",
   "probabilities",
+  "spearman",
 ]
