@@ -9,7 +9,8 @@ With `--init=scratch` the same encoder starts from random weights, with
 everything else equal: the score to compare with. Overlays: `task=stdlib` asks
 which standard-library package a docstring comes from (20 labels for each of
 twelve packages; pre-training may have read the texts, without their labels);
-`task=table` reads any .csv, .tsv or .jsonl with a text and a label column:
+`task=table` reads any .csv, .tsv, .jsonl or .parquet file, or tfds:NAME:SPLIT
+and hf:NAME[:CONFIG]:SPLIT, with a text and a label column:
 
   bertjax finetune --config=finetune:task=table \
     --config.task.train=banking77/train.csv \

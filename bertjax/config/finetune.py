@@ -29,7 +29,7 @@ _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
 
 def _has_header(task: Any, _: Any) -> bool:
-  return _is_table(task) and not task.train.endswith(".jsonl")
+  return _is_table(task) and task.train.endswith((".csv", ".tsv", ".txt"))
 
 
 def _draws(task: Any, _: Any) -> bool:
@@ -43,9 +43,9 @@ class TaskConfig:
   """The labeled texts of a task, and how many of them are trained on."""
 
   kind: Literal["stdlib", "table"] = "stdlib"
-  # Paths of tables: .csv, .tsv, .txt (as .tsv) or .jsonl. Without `dev` or
-  # `test`, a share of the texts of every label (`dev_rate`, `test_rate`) is
-  # held out of train.
+  # Tables: paths of .csv, .tsv, .txt (as .tsv), .jsonl or .parquet files, or
+  # tfds:NAME:SPLIT and hf:NAME[:CONFIG]:SPLIT. Without `dev` or `test`, a share
+  # of the texts of every label (`dev_rate`, `test_rate`) is held out of train.
   train: Annotated[str, _OfTable] = ""
   dev: Annotated[str, _OfTable] = ""
   test: Annotated[str, _OfTable] = ""
@@ -56,7 +56,8 @@ class TaskConfig:
   # Names of all columns, as "a,b,c", where the files have no header line
   # (CoLA).
   header: Annotated[
-    str, ReadWhen("{0}kind=table and a {0}train that is no .jsonl", _has_header)
+    str,
+    ReadWhen("{0}kind=table and a {0}train in .csv, .tsv or .txt", _has_header),
   ] = ""
   dev_rate: Annotated[
     HeldOut,

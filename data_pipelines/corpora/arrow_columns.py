@@ -75,7 +75,7 @@ def documents(
   Raises:
     ValueError: a row that is null or not UTF-8.
   """
-  for number, value in enumerate(_values(column), done + 1):
+  for number, value in enumerate(values(column), done + 1):
     name = f"{place}:{number}"
     if isinstance(value, str):
       yield Document(name, clean_text(value, counts))
@@ -84,8 +84,8 @@ def documents(
       options.skip_or_raise(counts, name, reason)
 
 
-def _values(column: Any) -> list[Any]:
-  """Return strings, None for a null, `_NOT_UTF8` where decoding fails."""
+def values(column: Any) -> list[Any]:
+  """Return the values, None for a null, an object where decoding fails."""
   try:
     return column.to_pylist()
   except UnicodeDecodeError:

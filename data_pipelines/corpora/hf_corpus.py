@@ -118,19 +118,11 @@ def open_split(part: str, options: ReadOptions) -> HfSplit:
     ValueError: the data set, configuration, split or column does not exist or
       cannot be fetched; `datasets` is not installed.
   """
-  found = _SPEC.fullmatch(part.removeprefix(_PREFIX))
-  if not found:
-    raise ValueError(
-      f"corpus {part} names no split; give {USAGE}, for example "
-      "hf:wikimedia/wikipedia:20231101.en:train[:10%]"
-    )
-  name, config, split = found.groups()
-  dataset = _load(part, name, config, split)
+  place = f"corpus {part}"
+  named, split, dataset = load_split(place, part)
   field = options.text_field
-  arrow_columns.check(f"corpus {part}", dataset.features.arrow_schema, field)
+  arrow_columns.check(place, dataset.features.arrow_schema, field)
   dataset = dataset.select_columns([field])
-  if not len(dataset):
-    raise ValueError(f"corpus {part} is empty; choose another split")
   size = sum(os.path.getsize(file["filename"]) for file in dataset.cache_files)
   sources = []
   for start in range(0, len(dataset), EXAMPLES):
@@ -138,26 +130,53 @@ def open_split(part: str, options: ReadOptions) -> HfSplit:
     share = size * stop // len(dataset) - size * start // len(dataset)
     examples = dataset.select(range(start, stop))
     sources.append(HfSource(part, share, options, examples, start))
-  named = f"{name}:{config}" if config else name
   return HfSplit(named, split, dataset, sources)
 
 
-def _load(part: str, name: str, config: str | None, split: str) -> Any:
+def load_split(place: str, part: str) -> tuple[str, str, Any]:
+  """Load the split that "hf:NAME[:CONFIG]:SPLIT" names.
+
+  Args:
+    place: what is to be read, such as "corpus hf:NAME:SPLIT", for messages.
+    part: the name.
+
+  Returns:
+    The name with its configuration, the split's name, and the split as a
+    `datasets.Dataset`.
+
+  Raises:
+    ValueError: it does not exist, is empty or cannot be fetched; `datasets` is
+      not installed.
+  """
+  found = _SPEC.fullmatch(part.removeprefix(_PREFIX))
+  if not found:
+    raise ValueError(
+      f"{place} names no split; give {USAGE}, for example "
+      "hf:wikimedia/wikipedia:20231101.en:train[:10%]"
+    )
+  name, config, split = found.groups()
+  dataset = _load(place, name, config, split)
+  if not len(dataset):
+    raise ValueError(f"{place} is empty; choose another split")
+  return f"{name}:{config}" if config else name, split, dataset
+
+
+def _load(place: str, name: str, config: str | None, split: str) -> Any:
   try:
     import datasets
   except ImportError:
     raise ValueError(
-      f"corpus {part} needs datasets; pip install 'bertjax[datasets]'"
+      f"{place} needs datasets; pip install 'bertjax[datasets]'"
     ) from None
   try:
     return datasets.load_dataset(name, config, split=split)
   except OSError as error:  # a network failure, a file that is not there
     raise ValueError(
-      f"corpus {part} cannot be loaded ({first_line(error)}); check the name "
+      f"{place} cannot be loaded ({first_line(error)}); check the name "
       "and the network, or copy the cache (HF_HOME) of a machine that has it"
     ) from None
   except Exception as error:  # of `datasets` and of what reads its files
-    raise ValueError(f"corpus {part}: {first_line(error)}") from None
+    raise ValueError(f"{place}: {first_line(error)}") from None
 
 
 def _columns(dataset: Any, name: str, size: int) -> Iterator[Any]:

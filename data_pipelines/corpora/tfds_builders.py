@@ -17,11 +17,11 @@ from data_pipelines.corpora.filesystems import File
 _FORMAT = "array_record"
 
 
-def find_builder(part: str, name: str, data_dir: str) -> Any:
+def find_builder(place: str, name: str, data_dir: str) -> Any:
   """Return the builder of a prepared data set.
 
   Args:
-    part: the part of the corpus, for messages.
+    place: what is to be read, such as "corpus tfds:NAME:SPLIT", for messages.
     name: NAME[/CONFIG][:VERSION]; TFDS chooses the configuration and the
       version where they are not given.
     data_dir: folder of prepared data sets; "" is TFDS's default.
@@ -42,14 +42,14 @@ def find_builder(part: str, name: str, data_dir: str) -> Any:
     builder = read_only_builder.builder_from_files(name, data_dir=str(root))
   except ValueError:
     raise ValueError(
-      f"corpus {part}: {_missing(root, name)}; prepare it: {_command(name)}"
+      f"{place}: {_missing(root, name)}; prepare it: {_command(name)}"
     ) from None
   try:
     return load_builder(str(builder.data_dir))
   except ValueError:
     found = getattr(builder.info.file_format, "value", "older")
     raise ValueError(
-      f"corpus {part} is prepared in {found} files, which TFDS cannot read "
+      f"{place} is prepared in {found} files, which TFDS cannot read "
       "completely, or only with TensorFlow; prepare it in another folder: "
       f"{_command(name)}"
     ) from None
@@ -76,12 +76,12 @@ def load_tfds() -> Any:
     import tensorflow_datasets
   except ImportError as error:
     raise ValueError(
-      f"corpus tfds: needs {error.name}; pip install 'bertjax[tfds]'"
+      f"tfds: needs {error.name}; pip install 'bertjax[tfds]'"
     ) from None
   return tensorflow_datasets
 
 
-def find_instructions(part: str, builder: Any, split: str) -> list[Any]:
+def find_instructions(place: str, builder: Any, split: str) -> list[Any]:
   """Return which examples of which files make up a split.
 
   Raises:
@@ -95,32 +95,37 @@ def find_instructions(part: str, builder: Any, split: str) -> list[Any]:
       f"{name} ({splits[name].num_examples})" for name in splits
     )
     raise ValueError(
-      f"corpus {part}: {first_line(error)}; the splits are {there}"
+      f"{place}: {first_line(error)}; the splits are {there}"
     ) from None
   if not sum(instruction.take for instruction in found):
-    raise ValueError(f"corpus {part} is empty; choose another split")
+    raise ValueError(f"{place} is empty; choose another split")
   return found
 
 
-def check_feature(part: str, builder: Any, name: str) -> None:
+def feature_names(builder: Any) -> list[str]:
+  """Return the names of the features of an example."""
+  features = builder.info.features
+  return list(features) if hasattr(features, "keys") else []
+
+
+def check_feature(place: str, builder: Any, name: str) -> None:
   """Check that a feature exists and holds one text.
 
   Raises:
     ValueError: it does not.
   """
-  features = builder.info.features
-  names = list(features) if hasattr(features, "keys") else []
+  names = feature_names(builder)
   if name not in names:
     raise ValueError(
-      f"corpus {part} has no feature {name} (it has "
+      f"{place} has no feature {name} (it has "
       f"{', '.join(names[:8]) or 'no named features'}); name the text feature "
       "with --text_field=NAME"
     )
-  feature = features[name]
+  feature = builder.info.features[name]
   if feature.shape != () or not np.issubdtype(feature.np_dtype, np.object_):
     kind = first_line(ValueError(feature))
     raise ValueError(
-      f"corpus {part}: feature {name} is {kind}, not one text; name the text "
+      f"{place}: feature {name} is {kind}, not one text; name the text "
       "feature with --text_field=NAME"
     )
 

@@ -47,7 +47,7 @@ class TfdsSource(Source):
   def _documents(self, counts: ReadCounts) -> Iterator[Document]:
     before, count = counts.position, self.stop - self.start
     field = self.options.text_field
-    examples = _examples(self.folder, self.split, field)
+    examples = open_examples(self.folder, self.split, [field])
     step = rows_at_once(self.size, count)
     for first in range(self.start, self.stop, step):
       last = min(first + step, self.stop)
@@ -111,6 +111,26 @@ def open_splits(parts: Sequence[str], options: ReadOptions) -> OpenedSources:
   )
 
 
+def parse(place: str, part: str) -> tuple[str, str]:
+  """Return the name and the split that "tfds:NAME…:SPLIT" names.
+
+  Args:
+    place: what is to be read, for messages.
+    part: the text to parse.
+
+  Raises:
+    ValueError: it names no split.
+  """
+  found = _SPEC.fullmatch(part.removeprefix(_PREFIX))
+  if not found:
+    raise ValueError(
+      f"{place} names no split; give {USAGE}, for example "
+      "tfds:wikipedia/20230601.en:train[:10%]"
+    )
+  name, split = found.groups()
+  return name, split
+
+
 def open_split(part: str, options: ReadOptions) -> TfdsSplit:
   """Open the split that "tfds:NAME[/CONFIG][:VERSION]:SPLIT" names.
 
@@ -120,16 +140,11 @@ def open_split(part: str, options: ReadOptions) -> TfdsSplit:
     ValueError: the data set, configuration, version, split or feature does
       not exist or is not in array_record files; TFDS is not installed.
   """
-  found = _SPEC.fullmatch(part.removeprefix(_PREFIX))
-  if not found:
-    raise ValueError(
-      f"corpus {part} names no split; give {USAGE}, for example "
-      "tfds:wikipedia/20230601.en:train[:10%]"
-    )
-  name, split = found.groups()
-  builder = tfds_builders.find_builder(part, name, options.tfds_data_dir)
-  instructions = tfds_builders.find_instructions(part, builder, split)
-  tfds_builders.check_feature(part, builder, options.text_field)
+  place = f"corpus {part}"
+  name, split = parse(place, part)
+  builder = tfds_builders.find_builder(place, name, options.tfds_data_dir)
+  instructions = tfds_builders.find_instructions(place, builder, split)
+  tfds_builders.check_feature(place, builder, options.text_field)
   files = tfds_builders.check_files(instructions)
   folder, examples = str(builder.data_dir), sum(i.take for i in instructions)
   # A file that is used in part counts in proportion.
@@ -149,9 +164,9 @@ def open_split(part: str, options: ReadOptions) -> TfdsSplit:
   return TfdsSplit(builder.info.full_name, split, examples, files, sources)
 
 
-def _examples(folder: str, split: str, field: str) -> Any:
-  """Return random access to the examples, decoding only `field`."""
+def open_examples(folder: str, split: str, chosen: Sequence[str]) -> Any:
+  """Return random access to the examples, decoding only `chosen` features."""
   builder = tfds_builders.load_builder(folder)
   skip = tfds_builders.load_tfds().decode.SkipDecoding()
-  others = {name: skip for name in builder.info.features if name != field}
+  others = {name: skip for name in builder.info.features if name not in chosen}
   return builder.as_data_source(split, decoders=others or None)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a table's file (.csv, .tsv, .txt or .jsonl), with their lines.
+"""The rows of a table: a file, or the name of a data set; with their lines.
 
 A row that cannot be read is a `BadRow` in its place, so that the caller can
 refuse it or count it. A file that cannot be read is an error.
@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.files import first_line
+from data_pipelines.tasks import typed_rows
 
-SUFFIXES = ".csv, .tsv, .txt and .jsonl"
+SUFFIXES = ".csv, .tsv, .txt, .jsonl and .parquet"
 # How many names an error message lists before it counts the others.
 _SHOWN = 12
 
@@ -31,12 +32,15 @@ class Columns:
     label: column of the label.
     text_pair: column of the second text; "" for single texts.
     header: names of all columns, for a file without a header line.
+    quotes: whether a file that is divided by tabs may have quoted fields.
+      Those of GLUE never have them.
   """
 
   text: str = "text"
   label: str = "label"
   text_pair: str = ""
   header: tuple[str, ...] = ()
+  quotes: bool = True
 
   @property
   def texts(self) -> tuple[str, ...]:
@@ -65,7 +69,7 @@ _Split = Iterator[tuple[int, Sequence[str]]]
 def read_rows(
   path: str, columns: Columns, wanted: tuple[str, ...]
 ) -> Iterator[Row | BadRow]:
-  """Yield the rows of a file.
+  """Yield the rows of a file, or of a data set that `typed_rows` opens.
 
   Fields of a .csv may be quoted (RFC 4180), span lines and have any length. A
   .tsv or .txt is split at its tabs, and quotes are characters of the text, as
@@ -73,7 +77,8 @@ def read_rows(
   Quora). Blank lines are skipped. A .jsonl has an object on each line.
 
   Args:
-    path: path of the file; its suffix names the format.
+    path: path of the file, whose suffix names the format, or name of a data
+      set.
     columns: names of the columns. Where they have a header, a first line with
       the names of the texts is a header line nevertheless: the test split of
       CoLA has one, and its other splits have none.
@@ -83,6 +88,9 @@ def read_rows(
     ValueError: the file is missing, has another suffix, no rows, bytes that
       are not UTF-8, no such column, or is not well-formed CSV.
   """
+  if typed_rows.is_typed(path):
+    yield from _typed(path, columns, wanted)
+    return
   text = _decode(path)
   suffix = pathlib.Path(path).suffix.lower()
   if suffix == ".jsonl":
@@ -93,7 +101,7 @@ def read_rows(
   if suffix == ".csv" and not _is_tabbed(text, columns):
     fields = _quoted(path, text, ",")
   else:
-    fields = _tab_fields(path, text)
+    fields = _tab_fields(path, text) if columns.quotes else _plain_fields(text)
   yield from _named(path, fields, columns, wanted)
 
 
@@ -104,12 +112,16 @@ def listed(names: tuple[str, ...]) -> str:
   return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _decode(path: str) -> str:
-  """Return the text of a file, without its byte-order mark."""
+def _check_file(path: str) -> pathlib.Path:
   file = pathlib.Path(path)
   if not file.is_file():
     raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
-  raw = file.read_bytes()
+  return file
+
+
+def _decode(path: str) -> str:
+  """Return the text of a file, without its byte-order mark."""
+  raw = _check_file(path).read_bytes()
   try:
     return raw.decode().removeprefix("\ufeff")
   except UnicodeDecodeError as error:
@@ -118,6 +130,30 @@ def _decode(path: str) -> str:
     raise ValueError(
       f"{path}:{line} is not UTF-8 (byte 0x{raw[start]:02x}); convert the file"
     ) from error
+
+
+def _typed(
+  path: str, columns: Columns, wanted: tuple[str, ...]
+) -> Iterator[Row]:
+  if not typed_rows.is_name(path):
+    _check_file(path)
+  chosen = tuple(dict.fromkeys((*columns.texts, columns.label)))
+  table = typed_rows.open_table(path, chosen)
+  _check_names(path, table.names, wanted)
+  for number, fields in enumerate(table.rows, table.first):
+    yield Row(number, fields)
+
+
+def _check_names(
+  path: str, names: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+  for name in wanted:
+    if name not in names:
+      raise ValueError(f"{path} has no column {name!r}; it has {listed(names)}")
+    if names.count(name) > 1:
+      raise ValueError(
+        f"{path} has {names.count(name)} columns {name!r}; rename all but one"
+      )
 
 
 def _is_tabbed(text: str, columns: Columns) -> bool:
@@ -181,15 +217,7 @@ def _named(
   names = tuple(name.strip() for name in first)
   is_header = not columns.header or {*columns.texts} <= {*names}
   header = names if is_header else columns.header
-  for name in wanted:
-    if name not in header:
-      raise ValueError(
-        f"{path} has no column {name!r}; it has {listed(header)}"
-      )
-    if header.count(name) > 1:
-      raise ValueError(
-        f"{path} has {header.count(name)} columns {name!r}; rename all but one"
-      )
+  _check_names(path, header, wanted)
   if not is_header:
     yield _with_names(line, first, header)
   for line, fields in rows:

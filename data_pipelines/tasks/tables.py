@@ -3,7 +3,7 @@
 """Labeled tables: texts and labels by column name, and rows left out."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data_pipelines.tasks.table_files import (
@@ -25,12 +25,19 @@ class Rules:
       or is an error.
     needs_labels: whether every row needs a label. Otherwise all of them may
       lack one.
+    labels: the labels that there are; () knows them from the rows alone.
+    scores: the lowest and the highest label, where labels are numbers.
+    undecided: the label of rows whose annotators do not agree. They are left
+      out and counted in any case, except where it is "".
     flag: how the user asks for `skip_bad_rows`, for messages.
   """
 
   unlabeled: str = "-1"
   skip_bad_rows: bool = False
   needs_labels: bool = True
+  labels: tuple[str, ...] = ()
+  scores: tuple[float, float] | None = None
+  undecided: str = ""
   flag: str = "--config.task.skip_bad_rows"
 
 
@@ -57,6 +64,18 @@ class Table:
   skipped: tuple[str, ...] = ()
   stripped_labels: int = 0
 
+  def take(self, rows: Sequence[int]) -> "Table":
+    """Return a table of the rows at `rows`, which has none left out."""
+    return dataclasses.replace(
+      self,
+      texts=tuple(self.texts[row] for row in rows),
+      pairs=self.pairs and tuple(self.pairs[row] for row in rows),
+      labels=self.labels and tuple(self.labels[row] for row in rows),
+      lines=tuple(self.lines[row] for row in rows),
+      skipped=(),
+      stripped_labels=0,
+    )
+
 
 class _Example(NamedTuple):
   line: int
@@ -68,7 +87,7 @@ class _Example(NamedTuple):
 def read_table(
   path: str, columns: Columns, rules: Rules | None = None
 ) -> Table:
-  """Read the named columns of a file; see `table_files` for the formats.
+  """Read the named columns of a table; see `table_files` for the formats.
 
   Labels lose the white space around them. A row is bad if it has other columns
   than the file, an empty text, a text that is no string, or no label.
@@ -90,12 +109,25 @@ def read_table(
     read = _example(row, columns, rules) if isinstance(row, Row) else row
     (bad if isinstance(read, BadRow) else examples).append(read)
   none = {"", rules.unlabeled}
+  left_out: list[_Example] = []
   has_labels = rules.needs_labels or any(e.label not in none for e in examples)
   if has_labels:
     bad += _unlabeled(examples, columns, none)
     examples = [e for e in examples if e.label not in none]
+    left_out = [e for e in examples if e.label == rules.undecided]
+    examples = [e for e in examples if e.label != rules.undecided]
+    unknown = {e: w for e in examples if (w := _wrong_label(e.label, rules))}
+    bad += [BadRow(example.line, wrong) for example, wrong in unknown.items()]
+    examples = [e for e in examples if e not in unknown]
   bad.sort()
   _check(path, bad, rules, len(examples))
+  bad += [
+    BadRow(
+      each.line, f"has the label {rules.undecided!r}, which decides nothing"
+    )
+    for each in left_out
+  ]
+  bad.sort()
   return Table(
     path,
     tuple(example.texts[0] for example in examples),
@@ -147,8 +179,24 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
       f"has a {type(label).__name__} as {columns.label!r}; give a string or a "
       "number",
     )
-  label = "" if label is None else str(label)
+  # A table of pandas has NaN for none.
+  label = "" if label is None or label != label else str(label)
   return _Example(row.line, texts, label.strip(), label != label.strip())
+
+
+def _wrong_label(label: str, rules: Rules) -> str:
+  """Return what is wrong with a label, or ""."""
+  if rules.labels and label not in rules.labels:
+    return f"has the label {label!r}; give one of {listed(rules.labels)}"
+  if rules.scores:
+    low, high = rules.scores
+    try:
+      inside = low <= float(label) <= high
+    except ValueError:
+      return f"has the label {label!r}; give a number from {low:g} to {high:g}"
+    if not inside:  # nor is NaN
+      return f"has the score {label}; give a number from {low:g} to {high:g}"
+  return ""
 
 
 def _unlabeled(

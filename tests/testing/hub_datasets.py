@@ -5,7 +5,21 @@
 import dataclasses
 import re
 import types
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+  """The types of columns; a class has the names of its values."""
+
+  arrow_schema: Any
+  classes: Mapping[str, Sequence[str]]
+
+  def __getitem__(self, name):
+    return types.SimpleNamespace(
+      **({"names": self.classes[name]} if name in self.classes else {})
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,10 +28,11 @@ class Dataset:
 
   table: Any
   file: str
+  classes: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
   @property
   def features(self):
-    return types.SimpleNamespace(arrow_schema=self.table.schema)
+    return Features(self.table.schema, self.classes)
 
   @property
   def column_names(self):
@@ -34,18 +49,22 @@ class Dataset:
     return self.table[rows]
 
   def select_columns(self, names):
-    return Dataset(self.table.select(names), self.file)
+    return dataclasses.replace(self, table=self.table.select(names))
 
   def select(self, rows):
-    return Dataset(self.table.slice(rows.start, len(rows)), self.file)
+    table = self.table.slice(rows.start, len(rows))
+    return dataclasses.replace(self, table=table)
 
   def with_format(self, name):
     assert name == "arrow"
     return self
 
 
-def package(name, splits, file):
-  """Return a module with one data set, `splits` by name."""
+def package(name, splits, file, classes=None):
+  """Return a module with one data set, `splits` by name.
+
+  `classes` has the names of the values of columns that are classes.
+  """
 
   def load_dataset(path, config=None, *, split):
     if path != name:
@@ -56,7 +75,7 @@ def package(name, splits, file):
     if whole[1] not in splits:
       raise ValueError(f'Unknown split "{split}". Should be one of ["train"].')
     start, stop = (int(text) if text else None for text in whole.groups()[1:])
-    return Dataset(splits[whole[1]][start:stop], file)
+    return Dataset(splits[whole[1]][start:stop], file, classes or {})
 
   module: Any = types.ModuleType("datasets")
   module.load_dataset = load_dataset

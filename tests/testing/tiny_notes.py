@@ -22,6 +22,7 @@ class TinyNotes(tfds.core.GeneratorBasedBuilder):
       "id": np.int64,
       "text": tfds.features.Text(),
       "title": tfds.features.Text(),
+      "kind": tfds.features.ClassLabel(names=["even", "odd"]),
     }
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features)
@@ -29,15 +30,21 @@ class TinyNotes(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     return {
-      "train": self._generate_examples(100), "test": self._generate_examples(7)
+      "train": self._generate_examples(100, True),
+      "test": self._generate_examples(7, False),
     }
 
-  def _generate_examples(self, count):
+  def _generate_examples(self, count, is_labeled):
     for number in range(count):
       text = f"{self.builder_config.name} número {number}\\r\\n"
       if number == 5:
         text = ""
-      yield number, {"id": number, "text": text, "title": f"t{number}"}
+      yield number, {
+        "id": number,
+        "text": text,
+        "title": f"t{number}",
+        "kind": number % 2 if is_labeled else -1,
+      }
 """
 
 

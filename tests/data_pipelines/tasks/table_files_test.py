@@ -90,3 +90,15 @@ def test_a_csv_that_is_divided_by_tabs_is_read(tmp_path):
 @pytest.mark.parametrize("name", ["a.CSV", "a.csv"])
 def test_suffixes_are_read_in_either_case(tmp_path, name):
   assert len(read(tmp_path, name, "text,label\na,b\n", Columns())) == 1
+
+
+def test_quotes_can_be_characters_in_any_case(tmp_path):
+  # Joined at its quotes, every row would have two fields.
+  text = 'text\tlabel\n"a\t0\nb\tc"\t1\n'
+  first, last = read(
+    tmp_path, "a.tsv", text, Columns("text", "label", quotes=False)
+  )
+  assert values([first], "text", "label") == [('"a', "0")]
+  assert isinstance(last, BadRow)
+  (joined,) = read(tmp_path, "a.tsv", text, Columns("text", "label"))
+  assert values([joined], "text") == [("a\t0\nb\tc",)]

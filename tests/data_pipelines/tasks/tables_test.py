@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 
 import pytest
@@ -84,7 +85,8 @@ def test_a_header_may_be_given_and_pairs_are_read(tmp_path):
     ("a.jsonl", "1" * 5_000, [":1 is not JSON", "limit"]),
     ("a.csv", "text,category\n ,x\n", [":2 has no text in", "'text'"]),
     ("a.csv", "text,category\na,-1\n", [":2", "the label -1", "unlabeled=''"]),
-    ("a.parquet", "x", ["'.parquet'", ".csv, .tsv, .txt and .jsonl"]),
+    ("a.xlsx", "x", ["'.xlsx'", ".csv, .tsv, .txt, .jsonl and .parquet"]),
+    ("a.parquet", "x", ["a.parquet is damaged, truncated or not a parquet"]),
   ],
 )
 def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
@@ -141,3 +143,46 @@ def test_some_rows_without_a_label_are_bad(tmp_path):
     read_table(path, COLUMNS, Rules(needs_labels=False))
   table = read_table(path, COLUMNS, Rules(unlabeled=""))
   assert table.labels == ("-1", "0")
+
+
+LABELS = "text,category\na,yes\nb,-\nc,maybe\nd,no\n"
+
+
+def test_a_label_that_there_is_not_is_a_bad_row(tmp_path):
+  path = write(tmp_path, "a.csv", LABELS)
+  rules = Rules(labels=("no", "yes"), undecided="-")
+  with pytest.raises(
+    ValueError, match=r":4 has the label 'maybe'; give one of"
+  ):
+    read_table(path, COLUMNS, rules)
+  table = read_table(
+    path, COLUMNS, dataclasses.replace(rules, skip_bad_rows=True)
+  )
+  assert table.labels == ("yes", "no")
+  assert [line.split(" ")[0] for line in table.skipped] == [
+    f"{path}:3",
+    f"{path}:4",
+  ]
+
+
+def test_undecided_rows_are_left_out_and_counted_in_any_case(tmp_path):
+  path = write(tmp_path, "a.csv", LABELS.replace("c,maybe\n", ""))
+  table = read_table(path, COLUMNS, Rules(undecided="-"))
+  assert table.labels == ("yes", "no")
+  (line,) = table.skipped
+  assert line == f"{path}:3 has the label '-', which decides nothing"
+
+
+@pytest.mark.parametrize(
+  ("label", "words"),
+  [
+    ("high", "label 'high'; give a number from 0 to 5"),
+    ("5.25", "score 5.25; give a number from 0 to 5"),
+    ("nan", "score nan"),
+    ("-1", "score -1"),
+  ],
+)
+def test_scores_are_numbers_in_their_range(tmp_path, label, words):
+  path = write(tmp_path, "a.csv", f"text,category\na,3.8\nb,{label}\n")
+  with pytest.raises(ValueError, match=f":3 has the {words}"):
+    read_table(path, COLUMNS, Rules(unlabeled="", scores=(0, 5)))

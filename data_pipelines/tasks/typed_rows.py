@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of tables whose columns have types: parquet, and named data sets.
+
+A label that the source stores as the number of a class comes back as the name
+of the class, and as None where it is −1, which stands for no label.
+"""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bertjax.files import first_line
+from data_pipelines.corpora import (
+  arrow_columns,
+  hf_corpus,
+  tfds_builders,
+  tfds_corpus,
+)
+
+# What a path may begin with instead of being one, and how it goes on.
+NAMES = {"tfds:": tfds_corpus.USAGE, "hf:": hf_corpus.USAGE}
+_ROWS_AT_ONCE = 1024
+
+
+class TypedTable(NamedTuple):
+  """A table, before its rows are read.
+
+  Attributes:
+    names: names of all columns.
+    first: number of the first row: 1 in a file, and 0 in a data set, as its
+      library counts.
+    rows: the rows, with those of the chosen columns that there are.
+  """
+
+  names: tuple[str, ...]
+  first: int
+  rows: Iterator[Mapping[str, Any]]
+
+
+def is_typed(path: str) -> bool:
+  """Return whether `open_table` reads a path."""
+  return is_name(path) or pathlib.Path(path).suffix.lower() == ".parquet"
+
+
+def is_name(path: str) -> bool:
+  """Return whether a path is the name of a data set."""
+  return path.startswith(tuple(NAMES))
+
+
+def open_table(path: str, columns: Sequence[str]) -> TypedTable:
+  """Open a .parquet file, "tfds:NAME:SPLIT" or "hf:NAME[:CONFIG]:SPLIT".
+
+  TFDS reads what it has prepared in TFDS_DATA_DIR, and `datasets` what is in
+  its cache or on the hub.
+
+  Args:
+    path: the file or the name.
+    columns: the columns to read.
+
+  Raises:
+    ValueError: there is no such file, data set, configuration or split; a file
+      is damaged; a package is not installed.
+  """
+  if path.startswith("tfds:"):
+    return _open_tfds(path, columns)
+  if path.startswith("hf:"):
+    return _open_hf(path, columns)
+  return _open_parquet(path, columns)
+
+
+def _open_parquet(path: str, columns: Sequence[str]) -> TypedTable:
+  arrow, parquet = arrow_columns.load_pyarrow(path)
+  try:
+    table = parquet.ParquetFile(path, page_checksum_verification=True)
+  except (arrow.ArrowException, OSError) as error:
+    raise _damaged(path, error) from None
+  names = tuple(table.schema_arrow.names)
+  chosen = [name for name in columns if name in names]
+
+  def rows() -> Iterator[Mapping[str, Any]]:
+    try:
+      for batch in table.iter_batches(_ROWS_AT_ONCE, columns=chosen):
+        yield from _rows_of(batch)
+    except (arrow.ArrowException, OSError) as error:
+      raise _damaged(path, error) from None
+
+  return TypedTable(names, 1, rows())
+
+
+def _damaged(path: str, error: Exception) -> ValueError:
+  return ValueError(
+    f"{path} is damaged, truncated or not a parquet file "
+    f"({first_line(error)}); fetch it again"
+  )
+
+
+def _open_hf(path: str, columns: Sequence[str]) -> TypedTable:
+  _, _, dataset = hf_corpus.load_split(path, path)
+  names = tuple(dataset.column_names)
+  chosen = [name for name in columns if name in names]
+  # A feature that is a class has names.
+  classes = {
+    name: getattr(dataset.features[name], "names", None) for name in chosen
+  }
+  arrow = dataset.select_columns(chosen).with_format("arrow")
+
+  def rows() -> Iterator[Mapping[str, Any]]:
+    for start in range(0, len(dataset), _ROWS_AT_ONCE):
+      stop = min(start + _ROWS_AT_ONCE, len(dataset))
+      for row in _rows_of(arrow[start:stop]):
+        yield {name: _named(v, classes[name]) for name, v in row.items()}
+
+  return TypedTable(names, 0, rows())
+
+
+def _rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
+  """Yield the rows of a table or a record batch of pyarrow."""
+  names = table.schema.names
+  values = [arrow_columns.values(table.column(name)) for name in names]
+  for row in zip(*values, strict=True):
+    yield dict(zip(names, row, strict=True))
+
+
+def _open_tfds(path: str, columns: Sequence[str]) -> TypedTable:
+  name, split = tfds_corpus.parse(path, path)
+  builder = tfds_builders.find_builder(path, name, "")
+  instructions = tfds_builders.find_instructions(path, builder, split)
+  tfds_builders.check_files(instructions)
+  names = tuple(tfds_builders.feature_names(builder))
+  chosen = [name for name in columns if name in names]
+  classes = {
+    name: getattr(builder.info.features[name], "names", None) for name in chosen
+  }
+
+  def rows() -> Iterator[Mapping[str, Any]]:
+    examples = tfds_corpus.open_examples(str(builder.data_dir), split, chosen)
+    for start in range(0, len(examples), _ROWS_AT_ONCE):
+      stop = min(start + _ROWS_AT_ONCE, len(examples))
+      for example in examples.__getitems__(range(start, stop)):
+        yield {
+          name: _named(_plain(example[name]), classes[name]) for name in chosen
+        }
+
+  return TypedTable(names, 0, rows())
+
+
+def _plain(value: Any) -> Any:
+  """Return a value of TFDS as Python has it; bytes are text."""
+  if isinstance(value, bytes):
+    try:
+      return value.decode()
+    except UnicodeDecodeError:
+      return value
+  if isinstance(value, np.generic):
+    return value.item()
+  return value
+
+
+def _named(value: Any, classes: Sequence[str] | None) -> Any:
+  if classes is None or not isinstance(value, int):
+    return value
+  return classes[value] if value >= 0 else None
