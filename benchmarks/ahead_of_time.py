@@ -161,6 +161,7 @@ def main(_: list[str]) -> None:
   from bertjax.plan import environment
 
   environment.set_environment()  # before JAX is imported
+  from bertjax.plan import compiling, planning
   from bertjax.plan.hardware import topologies
   from launch import plan
 
@@ -169,7 +170,16 @@ def main(_: list[str]) -> None:
   if topology is None:
     raise ValueError(f"there is no {case.kind} of {case.chips} chips")
   config = make_config(case, topology.num_devices, topology.num_chips)
-  (phase,) = plan.plan_run(config, topology, count=case.count).phases
+  resolved, _ = plan.resolve_for(config, topology)
+  devices = topologies.get_devices(topology)
+  phase = planning.plan_phase(
+    compiling.build(resolved.config, devices),
+    *resolved.phases,
+    topology,
+    devices,
+    count=case.count,
+    evaluation=False,
+  )
   print(json.dumps(phase.to_json()))
 
 

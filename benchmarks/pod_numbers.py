@@ -20,10 +20,11 @@ from benchmarks.ahead_of_time import (
   cache_path,
   measure,
 )
+from bertjax.plan.hardware.chips import CHIPS
 from bertjax.plan.hlo.collectives import CollectiveTotal
 from bertjax.plan.results import PhasePlan
 
-KINDS = ("v3", "v4", "v5e", "v5p", "v6e", "tpu7x")
+KINDS = tuple(CHIPS)
 _MB = 1e6
 # Name of a number, its value and the goal.
 Line = tuple[str, str, str]

@@ -31,18 +31,20 @@ from benchmarks.ahead_of_time import (
 from bertjax import files
 from bertjax.plan import environment, roofline
 from bertjax.plan.hardware import topologies
+from bertjax.plan.hardware.chips import CHIPS as KNOWN
 from bertjax.plan.hardware.topologies import Topology
 from bertjax.plan.hlo.collectives import Collective, CollectiveTotal
 from bertjax.plan.hlo.parsing import Array
 from bertjax.plan.results import PhasePlan
 from launch import plan
 
-KINDS = ("v4", "v5e", "v5p", "v6e")
+KINDS = tuple(KNOWN)
 CHIPS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 # Rows on a chip by tokens a row; the rest of the config is `make_config`'s.
 ROWS = {128: 32, 512: 16}
 SIZES = ("base", "large")
-# Numbers of chips to compile for; the others are estimated from the next below.
+# Numbers of chips to compile for, beside the smallest that exists; the others
+# are estimated from the next below.
 COMPILED = (8, 64)
 TARGET = pathlib.Path(__file__).with_name("scaling.md")
 _GIB = 2**30
@@ -65,10 +67,11 @@ each chip are fixed: {rows}.
 
 *compiled* rows are read from an executable for that topology. *estimated* rows
 take a chip's temporaries, FLOPs and memory traffic from the compiled row above
-them, and scale state and collectives to their own number of chips. More than
-{plane} chips of v5e and v6e are several slices, which exchange data over the
-data-center network. GiB are those of one chip; the limit is what the compiler
-lets a program use.
+them, and scale state and collectives to their own number of chips. More chips
+than the largest slice has are several slices, which exchange data over the
+data-center network. GiB are those of one JAX device, of which v3 and tpu7x have
+two a chip; temporaries are those that are alive when most memory is used, and
+the limit is what the compiler lets a program use.
 """
 COLUMNS = (
   "chips",
@@ -91,11 +94,13 @@ def table(
 ) -> Iterator[tuple[str, ...]]:
   """Yield rows of COLUMNS, one for each number of chips that exists."""
   known: tuple[Case, PhasePlan] | None = None
-  for chips in CHIPS:
-    topology = topologies.of_size(kind, chips)
-    if topology is None:
-      continue
-    if chips in COMPILED:
+  existing = {
+    chips: found
+    for chips in CHIPS
+    if (found := topologies.of_size(kind, chips)) is not None
+  }
+  for chips, topology in existing.items():
+    if chips in (*COMPILED, next(iter(existing))):
       case = Case(kind, chips, size, seq_length, ROWS[seq_length])
       print(f"{case.size} {case.seq_length}, {topology} …", flush=True)
       try:
@@ -216,7 +221,7 @@ def write_page(
 ) -> None:
   """Write `scaling.md`."""
   rows = ", ".join(f"{rows} of {length}" for length, rows in ROWS.items())
-  parts = [HEAD.format(**versions(), rows=rows, plane=256)]
+  parts = [HEAD.format(**versions(), rows=rows)]
   for (kind, size, seq_length), lines in tables.items():
     parts.append(f"\n## BERT-{size}, {seq_length} tokens, {kind}\n")
     parts.append(_line(COLUMNS))

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import ahead_of_time, pod_numbers, scaling
 from benchmarks.ahead_of_time import Case, NotCompiledError
+from bertjax.plan.hardware import chips
 from bertjax.plan.hardware.topologies import find, of_size
 from bertjax.plan.hlo.collectives import Collective, by_kind
 from bertjax.plan.hlo.parsing import Array
@@ -56,6 +57,22 @@ def test_a_table_says_which_rows_are_compiled(monkeypatch):
   assert float(lines[0][3]) == 4.0
   assert float(lines[1][3]) == 2.0
   assert lines[6][1] == "2 × v5e:16x16"
+
+
+def test_every_kind_of_chip_has_a_table_from_its_smallest_slice_on(monkeypatch):
+  """A v3 of 8 chips does not exist."""
+  assert set(scaling.KINDS) == set(chips.CHIPS)
+  tried = []
+
+  def measure(case, cache):
+    tried.append(case.chips)
+    return phase()
+
+  monkeypatch.setattr(scaling, "measure", measure)
+  lines = list(scaling.table("v3", "base", 128, None))
+  assert tried == [16, 64]
+  assert [line[0] for line in lines[:3]] == ["16", "32", "64"]
+  assert lines[0][2] == "compiled"
 
 
 def test_a_failed_compile_is_a_line_of_its_own(monkeypatch):
