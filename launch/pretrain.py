@@ -36,6 +36,7 @@ from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
 from launch.preflight import results
+from launch.preflight.memory import check_memory
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
@@ -98,12 +99,13 @@ def run(
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)
   spec = _assemble(config, folder)
-  check_run(spec, folder, policy)
+  findings = check_run(spec, folder, policy)
   with (
     open_run(spec, folder) as active,
     cli.Signals(preemption.make_preemption_sync()) as signals,
   ):
-    record_run(spec, folder, policy)
+    findings += check_memory(spec, active.untrained(), policy, active.beat)
+    record_run(folder, findings, policy)
     state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))
     if signals.requested():
@@ -164,7 +166,7 @@ def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
   for phase in active.phases():
     state = loop.train(
       state,
-      train_step=spec.program.for_phase(phase.config).train_step(state),
+      train_step=phase.program.train_step,
       batches=active.batches,
       steps=phase.stop,
       mesh=spec.program.mesh,

@@ -8,7 +8,6 @@ some versions of jaxlib cannot print what some versions of libtpu compile.
 
 import dataclasses
 import pathlib
-import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,13 +15,8 @@ from typing import Any
 
 from bertjax.config import PretrainConfig
 from bertjax.plan.vocabulary import TOKENS, make_vocabulary
+from bertjax.train.memory import find_needed
 from bertjax.train.program import Program, make_program
-
-_UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-# "Used 26.92G of 15.75G hbm", "memory required for HLO temporaries (30.88G)".
-_USED = re.compile(
-  r"(?:Used |memory required for HLO temporaries \()([\d.]+)([KMGT]?)"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +77,14 @@ def compile_step(program: Program, config: PretrainConfig) -> Executable:
     config: resolved config of the phase.
   """
   abstract, phase = program.abstract_state(), program.for_phase(config)
-  return _compile(phase.train_step(abstract), abstract, phase.abstract_batch())
+  return _compile(phase.train_step, abstract, phase.abstract_batch())
 
 
 def compile_evaluation(program: Program, config: PretrainConfig) -> Executable:
   """Compile the step of evaluation of a phase, like `compile_step`."""
   phase = program.for_phase(config)
   batch = phase.abstract_batch(phase.evaluation_batch_size)
-  return _compile(phase.eval_step(), program.abstract_state().params, batch)
+  return _compile(phase.eval_step, program.abstract_state().params, batch)
 
 
 def _compile(step: Any, *inputs: Any) -> Executable:
@@ -107,19 +101,6 @@ def _compile(step: Any, *inputs: Any) -> Executable:
         raise
       return Executable(time.monotonic() - began, None, needed)
     return read(compiled, time.monotonic() - began, pathlib.Path(folder))
-
-
-def find_needed(message: str) -> float | None:
-  """Return the bytes that a compiler out of memory says the step would use.
-
-  None if the error is another one; infinity if the message has no number.
-  """
-  found = _USED.search(message)
-  if found:
-    return float(found[1]) * _UNITS[found[2]]
-  text = message.lower()
-  out = "resource_exhausted" in text or "out of memory" in text
-  return float("inf") if out else None
 
 
 def read(

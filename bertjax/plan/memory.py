@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from bertjax.plan.compiling import Executable
 from bertjax.plan.hardware.topologies import Topology
 from bertjax.plan.results import MemoryUse
+from bertjax.train.memory import shard_bytes
 from bertjax.train.state import TrainState
 
 # `optimizer` is the optimizer state. `temporaries` are those that are alive at
@@ -19,14 +18,6 @@ from bertjax.train.state import TrainState
 # elements, because memory is laid out in tiles. The kinds add up to what a step
 # needs.
 KINDS = ("parameters", "optimizer", "batch", "temporaries", "padding")
-
-
-def shard_bytes(tree: Any) -> int:
-  """Return the bytes of one device's shards of arrays with shardings."""
-  return sum(
-    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-    for leaf in jax.tree.leaves(tree)
-  )
 
 
 def describe(

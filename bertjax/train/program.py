@@ -7,6 +7,7 @@ run.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ class Program:
     )
 
   def for_phase(self, config: PretrainConfig) -> "PhaseProgram":
-    """Return the steps of a phase, given as `PhaseProgram.config`."""
+    """Make the steps of a phase, given as `PhaseProgram.config`."""
     return PhaseProgram(self, config)
 
 
@@ -146,17 +147,21 @@ class PhaseProgram:
       )
     )
 
+  # Made once, so that a step that was compiled to be judged is not compiled
+  # again: JAX keeps what it compiled with the jitted function.
+  @functools.cached_property
   def eval_step(self) -> step.EvalStep:
-    """Return the jitted step of evaluation."""
+    """The jitted step of evaluation."""
     return step.make_eval_step(self.evaluation_task(), self.program.mesh)
 
-  def train_step(self, abstract: Any) -> step.TrainStep:
-    """Return the jitted train step for a state like `abstract`."""
+  @functools.cached_property
+  def train_step(self) -> step.TrainStep:
+    """The jitted train step."""
     return step.make_train_step(
       self.task(),
       self.program.optimizer,
       self.program.mesh,
-      abstract,
+      self.program.abstract_state(),
       step.StepOptions(
         seed=self.config.seed,
         accumulation=self.config.optimizer.accumulation,

@@ -103,7 +103,7 @@ def examine_run(
     return
   yield Row("run", "config", "pass")
   yield from _rows("run", judge_run(spec, folder, policy))
-  yield from _rows("run", judge_memory(spec, policy))
+  yield from _rows("run", judge_memory(spec, spec.phases, policy))
   yield _port()
   if workdir is None:
     return

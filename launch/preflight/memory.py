@@ -5,35 +5,64 @@
 This compiles for the devices that are here. `launch.plan` does so for others.
 """
 
-import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-import jax
-
+from bertjax.parallel import multihost
+from bertjax.train import memory
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
+from launch.preflight.settle import settle
 from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 
 
-def judge_memory(
-  spec: RunSpec, policy: Policy, limit: int | None = None
-) -> Iterator[Finding]:
-  """Compile the steps of a run, and judge the memory that one device needs.
+def check_memory(
+  spec: RunSpec,
+  phases: Sequence[PhaseRun],
+  policy: Policy,
+  beat: Callable[[], None],
+) -> list[Finding]:
+  """Settle what `judge_memory` finds, on process 0 for all.
 
   Args:
     spec: the run.
+    phases: those of its phases that are to run.
+    policy: limits and levels that the user set.
+    beat: called after each compile, by which a watchdog tells slow from stuck.
+
+  Raises:
+    ValueError: a step does not fit, and `policy` does not allow that.
+  """
+  found = []
+  for finding in judge_memory(spec, phases, policy):
+    found.append(finding)
+    beat()
+  multihost.broadcast_from_first("memory", lambda: settle(found, policy))
+  return found
+
+
+def judge_memory(
+  spec: RunSpec,
+  phases: Sequence[PhaseRun],
+  policy: Policy,
+  limit: int | None = None,
+) -> Iterator[Finding]:
+  """Compile the steps of phases, and judge the memory that a device needs.
+
+  The run does not compile them again. All processes of a run call this.
+
+  Args:
+    spec: the run.
+    phases: those of its phases that are to run.
     policy: limits and levels that the user set.
     limit: bytes of a device; None asks the device. Nothing is compiled where
       it does not know, as on CPUs.
   """
-  device = spec.program.mesh.devices.flat[0]
-  limit = limit or (device.memory_stats() or {}).get("bytes_limit")
+  limit = limit or memory.device_bytes(spec.program.mesh)
   if not limit:
     return
-  for phase in spec.phases:
-    for name, needed in _needed(spec, phase).items():
+  for phase in phases:
+    for name, needed in _needed(spec, phase):
       yield judge(
         "device_memory",
         needed / limit,
@@ -45,33 +74,18 @@ def judge_memory(
       )
 
 
-def _needed(spec: RunSpec, phase: PhaseRun) -> dict[str, int]:
-  """Return the bytes that the steps of a phase need on one device."""
-  state = spec.program.abstract_state()
-  steps = spec.program.for_phase(phase.config)
-  rows = steps.evaluation_batch_size
-  return {
-    "train": _bytes(steps.train_step(state), state, steps.abstract_batch()),
+def _needed(spec: RunSpec, phase: PhaseRun) -> Iterator[tuple[str, float]]:
+  """Yield the bytes that each step of a phase needs on one device."""
+  state, steps = spec.program.abstract_state(), phase.program
+  yield (
+    "train",
+    memory.step_bytes(steps.train_step, state, steps.abstract_batch()),
+  )
+  if phase.evaluation:
+    batch = steps.abstract_batch(steps.evaluation_batch_size)
     # The state of the optimizer stays on the device meanwhile.
-    "evaluation": _resident(state.opt_state)
-    + _bytes(steps.eval_step(), state.params, steps.abstract_batch(rows)),
-  }
-
-
-def _resident(tree: Any) -> int:
-  """Return the bytes of arrays on one device."""
-  return sum(
-    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-    for leaf in jax.tree.leaves(tree)
-  )
-
-
-def _bytes(step: Any, *inputs: Any) -> int:
-  memory = step.lower(*inputs).compile().memory_analysis()
-  # Donated inputs are outputs, which count once.
-  return int(
-    memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-    + memory.temp_size_in_bytes
-  )
+    yield (
+      "evaluation",
+      memory.shard_bytes(state.opt_state)
+      + memory.step_bytes(steps.eval_step, state.params, batch),
+    )

@@ -11,7 +11,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import jax
 import numpy as np
@@ -41,23 +41,33 @@ _LARGEST_RATES = {
 assert set(_LARGEST_RATES) == set(choices(OptimizerConfig, "name"))
 
 
-def check_run(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> None:
+def check_run(
+  spec: RunSpec, folder: pathlib.Path, policy: Policy
+) -> list[Finding]:
   """Settle the findings of a run, on process 0 for all; nothing is written.
+
+  Returns:
+    The findings; [] on all processes but 0.
 
   Raises:
     ValueError: a finding fails that `policy` does not allow.
   """
-  clocks = judge_clocks(measure_skew(), policy)
-  multihost.broadcast_from_first(
-    "preflight",
-    lambda: settle([clocks, *judge_run(spec, folder, policy)], policy),
-  )
+  found = [judge_clocks(measure_skew(), policy)]
+
+  def check() -> None:
+    found.extend(judge_run(spec, folder, policy))
+    settle(found, policy)
+
+  multihost.broadcast_from_first("preflight", check)
+  return found if multihost.is_first() else []
 
 
-def record_run(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> None:
+def record_run(
+  folder: pathlib.Path, findings: Iterable[Finding], policy: Policy
+) -> None:
   """Store in the workdir of a run what the user allowed, if anything."""
   if policy.allow and multihost.is_first():
-    write_record(folder, judge_run(spec, folder, policy), policy)
+    write_record(folder, findings, policy)
 
 
 def judge_run(

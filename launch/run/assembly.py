@@ -98,14 +98,17 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
   if origin.info is not None:
     _check_origin(origin.info, config.model, stores.first)
   resolved = resolve(config, stores, origin.model, jax.devices())
-  phases = tuple(make_phase(phase, stores) for phase in resolved.phases)
   counts_V = stores.mixture.token_counts(config.batch_size)
+  program = make_program(resolved.config, tokenizer.vocabulary(counts_V))
+  phases = tuple(
+    make_phase(phase, stores, program) for phase in resolved.phases
+  )
   return RunSpec(
     given=config,
     resolved=resolved,
     stores=stores,
     phases=phases,
-    program=make_program(resolved.config, tokenizer.vocabulary(counts_V)),
+    program=program,
     identity=identity.identity(
       resolved.config,
       store_sha256=stores.mixture.sha256,

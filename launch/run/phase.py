@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A phase of a run, with the batches that it takes from the stores."""
+"""A phase of a run, with its steps and its batches from the stores."""
 
 import dataclasses
 from collections.abc import Mapping
 
 from bertjax.config import phases
+from bertjax.train.program import PhaseProgram, Program
 from data_pipelines.rows.evaluation import EvaluationBatches
 from data_pipelines.rows.pipeline import Pipeline
 from launch.run.stores import OpenStores
@@ -16,17 +17,21 @@ class PhaseRun(phases.Phase):
   """Steps of one shape, and their batches.
 
   Attributes:
+    program: the jitted steps.
     pipeline: training batches; its step 0 is `start`.
     evaluation: store name → validation batches, where the store has any.
     rows: store name → rows in a batch.
   """
 
+  program: PhaseProgram
   pipeline: Pipeline
   evaluation: Mapping[str, EvaluationBatches]
   rows: Mapping[str, int]
 
 
-def make_phase(phase: phases.Phase, stores: OpenStores) -> PhaseRun:
+def make_phase(
+  phase: phases.Phase, stores: OpenStores, program: Program
+) -> PhaseRun:
   """Open the batches of a resolved phase.
 
   Raises:
@@ -36,6 +41,7 @@ def make_phase(phase: phases.Phase, stores: OpenStores) -> PhaseRun:
     start=phase.start,
     stop=phase.stop,
     config=phase.config,
+    program=program.for_phase(phase.config),
     pipeline=stores.pipeline(phase),
     evaluation=stores.evaluation(phase.config),
     rows=stores.mixture.rows(phase.config.batch_size),

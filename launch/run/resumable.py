@@ -5,7 +5,7 @@
 import contextlib
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import jax
@@ -117,12 +117,24 @@ class Run:
     """Check that the workdir is still this run's; see `Ownership.check`."""
     self._owner.check()
 
+  def beat(self) -> None:
+    """Note that something has happened, which takes longer than a step."""
+    self._watchdog.beat()
+
+  def untrained(self) -> Sequence[PhaseRun]:
+    """Return the phases that have steps left."""
+    step = int(jax.device_get(self.state.step))
+    return [phase for phase in self._phases_left() if phase.stop > step]
+
+  def _phases_left(self) -> Sequence[PhaseRun]:
+    return self._spec.phases[self._spec.phases.index(self._phase) :]
+
   def phases(self) -> Iterator[PhaseRun]:
     """Yield the phases that are left, and evaluate on the rows of each.
 
     A run that is finished still yields its last phase: hooks may have to run.
     """
-    for phase in self._spec.phases[self._spec.phases.index(self._phase) :]:
+    for phase in self._phases_left():
       self._phase = phase
       self._watchdog.begin_phase()
       self._validation.start_phase(phase)

@@ -90,9 +90,9 @@ def make_evaluate(spec: RunSpec, phase: PhaseRun) -> Evaluation:
   rows of all stores. A mixture adds the means over the rows of each store,
   named "mlm_loss/NAME".
   """
-  program = spec.program.for_phase(phase.config)
+  program = phase.program
   coefficients = program.evaluation_task().coefficients
-  eval_step = program.eval_step()
+  eval_step = program.eval_step
   rows = feeding.local_rows(spec.program.mesh, program.evaluation_batch_size)
 
   def add_up(

@@ -79,7 +79,7 @@ def test_a_recipe_is_sharded_and_steps_on_eight_devices(recipe, mesh):
   for phase in resolved.phases:
     steps = program.for_phase(phase.config)
     after, metrics = jax.eval_shape(
-      steps.train_step(state), state, steps.abstract_batch()
+      steps.train_step, state, steps.abstract_batch()
     )
     assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(
       lambda leaf: leaf.shape, state

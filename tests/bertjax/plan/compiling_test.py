@@ -2,10 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled steps whose answers are made up, and messages of the compiler."""
 
-import math
-
-import pytest
-
 from bertjax.plan import compiling
 
 TEXT = "ENTRY %main () -> f32[] {}"
@@ -61,20 +57,3 @@ def test_what_a_version_cannot_print_is_read_in_another_way_or_noted(tmp_path):
   )
   assert len(none.notes) == 2
   assert all("RET_CHECK failure async-update" in note for note in none.notes)
-
-
-@pytest.mark.parametrize(
-  ("message", "needed"),
-  [
-    (
-      "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required "
-      "for HLO temporaries (30.88G) exceeds available HBM (15.75G).",
-      30.88 * 2**30,
-    ),
-    ("XLA:TPU compile permanent error. Used 26.9G of 15.75G hbm", 26.9 * 2**30),
-    ("RESOURCE_EXHAUSTED: of something", math.inf),
-    ("INTERNAL: of something", None),
-  ],
-)
-def test_a_compiler_out_of_memory_says_how_much_it_would_use(message, needed):
-  assert compiling.find_needed(message) == needed

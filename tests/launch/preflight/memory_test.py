@@ -1,10 +1,18 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+
+import jax
 import pytest
 
+from launch import pretrain
 from launch.preflight.memory import judge_memory
-from launch.preflight.policy import DEFAULT
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import RECORD
 from launch.run.assembly import assemble
+
+DEVICE_BYTES = "bertjax.train.memory.device_bytes"
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +21,7 @@ def spec(two_phases):
 
 
 def test_train_and_evaluation_of_each_phase_are_judged(spec):
-  roomy = list(judge_memory(spec, DEFAULT, limit=2**40))
+  roomy = list(judge_memory(spec, spec.phases, DEFAULT, limit=2**40))
   assert [each.level for each in roomy] == ["pass"] * 4
   assert [each.text.split(" step")[0] for each in roomy] == [
     *("the train", "the evaluation") * 2
@@ -21,8 +29,14 @@ def test_train_and_evaluation_of_each_phase_are_judged(spec):
   needed = [round(each.figure * 2**40) for each in roomy]
   # A train step holds the optimizer and gradients as well.
   assert needed[0] > needed[1]
-  tight = list(judge_memory(spec, DEFAULT, limit=max(needed) - 1))
+  tight = list(judge_memory(spec, spec.phases, DEFAULT, limit=max(needed) - 1))
   assert "fail" in [each.level for each in tight]
+
+
+def test_a_step_that_the_run_does_not_take_is_not_compiled(spec):
+  second = dataclasses.replace(spec.phases[1], evaluation={})
+  (found,) = judge_memory(spec, [second], DEFAULT, limit=2**40)
+  assert found.text.startswith("the train step at 32 tokens")
 
 
 def test_nothing_is_compiled_where_a_device_does_not_know_its_memory(
@@ -31,4 +45,27 @@ def test_nothing_is_compiled_where_a_device_does_not_know_its_memory(
   monkeypatch.setattr(
     "launch.preflight.memory._needed", lambda *_: pytest.fail("compiled")
   )
-  assert list(judge_memory(spec, DEFAULT)) == []
+  assert list(judge_memory(spec, spec.phases, DEFAULT)) == []
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_that_does_not_fit_ends_before_its_first_step(
+  two_phases, tmp_path, monkeypatch, caplog
+):
+  """A user may allow it, and nothing is compiled twice then."""
+  monkeypatch.setattr(DEVICE_BYTES, lambda _: 1_000)
+  with pytest.raises(ValueError, match=r"accumulation.*--allow=device_memory"):
+    pretrain.run(two_phases, str(tmp_path / "w"))
+  assert not any((tmp_path / "w" / "checkpoints").iterdir())
+  assert not (tmp_path / "w" / "metrics.jsonl").exists()
+  policy = Policy(allow=frozenset(["device_memory"]))
+  caplog.clear()
+  with jax.log_compiles():
+    result = pretrain.run(two_phases, str(tmp_path / "w"), policy=policy)
+  assert result.step == two_phases.steps
+  for name in ("train_step", "eval_step"):
+    assert caplog.text.count(f"XLA compilation of jit({name})") == 2, name
+  stored = json.loads((tmp_path / "w" / RECORD).read_text())
+  assert [each["name"] for each in stored if each["allowed"]] == [
+    "device_memory"
+  ] * 4

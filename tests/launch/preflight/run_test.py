@@ -169,8 +169,8 @@ def test_what_a_user_allows_is_stored_with_the_run(spec, tmp_path):
   optimizer = dataclasses.replace(spec.config.optimizer, learning_rate=1.0)
   policy = Policy(allow=frozenset(["learning_rate"]))
   bold = with_fields(spec, optimizer=optimizer)
-  preflight.check_run(bold, tmp_path, policy)
-  preflight.record_run(bold, tmp_path, policy)
+  findings = preflight.check_run(bold, tmp_path, policy)
+  preflight.record_run(tmp_path, findings, policy)
   stored = json.loads((tmp_path / RECORD).read_text())
   assert [each["name"] for each in stored if each["allowed"]] == [
     "learning_rate"
