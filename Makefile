@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make pretrain` and `make test` build the
 # environment first. PYTHON=... picks another interpreter; each has its own.
 PYTHON ?= python3
-EXTRAS ?= dev,hf,parquet,tfds,tpu
+EXTRAS ?= dev,hf,onnx,parquet,tfds,tpu
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin

