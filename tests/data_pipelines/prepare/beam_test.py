@@ -29,11 +29,19 @@ def command(python, *arguments):
   )
 
 
+# "Xyz." is an abbreviation in these, which only a sample can tell.
+LEARNED = [
+  f"The Xyz. {name} came, and the Xyz. went home with the Xyz. of the town. "
+  for name in ("Ann", "Bob", "Tom", "Sue")
+]
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
   folder = tmp_path_factory.mktemp("beam")
+  texts = [*TEXTS[:150], *(text * 5 for text in LEARNED)]
   with gzip.open(folder / "a.jsonl.gz", "wt") as file:
-    file.writelines(json.dumps({"text": text}) + "\n" for text in TEXTS[:150])
+    file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
   (folder / "b.txt").write_text("\n\n".join(TEXTS[150:]) + "\n\n\u200b")
   tokenizers.train(TEXTS, "wordpiece", 90).save(folder / "tokenizer")
   return folder
@@ -130,7 +138,10 @@ def test_beam_makes_the_same_store_to_the_byte(
     *options,
   )
   assert there.returncode == 0, there.stderr
-  assert files(tmp_path / "here") == files(tmp_path / "there")
+  made = files(tmp_path / "there")
+  assert files(tmp_path / "here") == made
+  # The workers have cut sentences by what was learned from the sample.
+  assert "xyz" in json.loads(made["sentences.json"])["learned"]
   assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.corpora import documents
+from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
 from data_pipelines.corpora.sentences import split
 from data_pipelines.prepare import encoding
 from data_pipelines.tokenizers import wordpiece
@@ -46,6 +48,20 @@ def test_documents_come_in_order_however_they_are_batched(
     assert document.lengths.tolist() == [len(sentence) for sentence in ids]
     assert document.ids.tolist() == np.concatenate([[], *ids]).tolist()
     assert document.ids.dtype == np.uint16
+
+
+def test_what_was_learned_travels_to_workers_with_an_encoder(tokenizer):
+  """Worker processes and Beam get an encoder by pickling it."""
+  text = "The abc. Bad cafe. The abc. Def is a bed. A bad. Deaf."
+  rules = SentenceRules(learned=frozenset({"abc"}), starters=frozenset({"a"}))
+  known = [len(split(text, rules=each)) for each in (PRIOR, rules)]
+  assert known[1] < known[0]
+  for number, each in zip(known, (PRIOR, rules), strict=True):
+    encoder = pickle.loads(
+      pickle.dumps(encoding.Encoder(tokenizer, "segment", rules=each))
+    )
+    (found,) = encoder(list(hashed([text])))
+    assert len(found.lengths) == number
 
 
 def test_workers_read_no_further_ahead_than_they_need(tokenizer, monkeypatch):
