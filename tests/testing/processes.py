@@ -98,7 +98,7 @@ def train(parts):
   fresh = parts.program.make_state()
   trained = loop.train(
     fresh,
-    train_step=phase.program.train_step,
+    train_step=parts.program.for_phase(phase.config).train_step,
     batches=lambda start: train_iterator(
       phase.pipeline, start, rows=feeding.local_rows(parts.program.mesh, BATCH)
     ),
