@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs with integers of 8 bits, by ONNX Runtime's own tools.
+
+The matrices of the encoder have a scale for each column, and 7 bits: the
+products of two 8-bit integers saturate on processors without VNNI or AMX, and
+the eighth bit is worth nothing that could be measured. The table of words has
+one scale. Heads, norms and the small tables stay in float32, which costs next
+to nothing.
+"""
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnxruntime import quantization
+from onnxruntime.quantization import QuantType
+
+from bertjax.interop.onnx.running import feed, is_external
+
+Features = Mapping[str, np.ndarray]
+# A lookup in a table is a Gather.
+_KINDS = ["MatMul", "Gather"]
+_PREFIX, _TABLE = "bert.encoder.", "bert.embeddings.word_embeddings.weight"
+# Rows that the ranges of activations are measured on. Their largest values
+# hardly change after some hundreds.
+CALIBRATION_ROWS = 256
+
+
+def quantize_dynamic(source: pathlib.Path, target: pathlib.Path) -> None:
+  """Write a graph that measures the range of its activations as it runs.
+
+  Args:
+    source: file of the float32 graph.
+    target: file to write.
+  """
+  with _quiet():
+    quantization.quantize_dynamic(
+      source,
+      target,
+      op_types_to_quantize=_KINDS,
+      per_channel=True,
+      reduce_range=True,
+      weight_type=QuantType.QInt8,
+      nodes_to_exclude=_kept(source),
+      use_external_data_format=is_external(source),
+    )
+
+
+def quantize_static(
+  source: pathlib.Path, target: pathlib.Path, rows: Iterable[Features]
+) -> None:
+  """Write a graph whose activations have ranges that are measured now.
+
+  Args:
+    source: file of the float32 graph.
+    target: file to write.
+    rows: features of the calibration texts, without padding, whose hidden
+      states would count as well.
+  """
+  with _quiet():
+    quantization.quantize_static(
+      source,
+      target,
+      _Reader(rows),
+      quant_format=quantization.QuantFormat.QDQ,
+      op_types_to_quantize=_KINDS,
+      per_channel=True,
+      reduce_range=True,
+      activation_type=QuantType.QUInt8,
+      weight_type=QuantType.QInt8,
+      nodes_to_exclude=_kept(source),
+      use_external_data_format=is_external(source),
+    )
+
+
+class _Reader(quantization.CalibrationDataReader):
+  def __init__(self, rows: Iterable[Features]) -> None:
+    self._feeds = map(feed, rows)
+
+  def get_next(self) -> Any:
+    return next(self._feeds, None)
+
+
+def _kept(source: pathlib.Path) -> list[str]:
+  """Return the names of the nodes that stay in float32."""
+  graph = onnx.load(source, load_external_data=False).graph
+  constants = {each.name for each in graph.initializer}
+  return [
+    node.name
+    for node in graph.node
+    if node.op_type in _KINDS
+    and not (
+      node.input[0] == _TABLE
+      or (node.name.startswith(_PREFIX) and node.input[1] in constants)
+    )
+  ]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Silence the root logger for the runtime's advice.
+
+  It is about models that other programs have exported.
+  """
+  root = logging.getLogger()
+
+  def keep(record: logging.LogRecord) -> bool:
+    return "onnxruntime" not in record.pathname
+
+  root.addFilter(keep)
+  try:
+    yield
+  finally:
+    root.removeFilter(keep)
