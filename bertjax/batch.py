@@ -13,8 +13,8 @@ BERT row. Nothing here imports JAX.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -84,23 +84,92 @@ class Vocabulary:
     return len(self.special_V)
 
 
+class Shape(NamedTuple):
+  """The size of the batches of a run.
+
+  Attributes:
+    rows: rows of a batch.
+    packs: packs of a row.
+  """
+
+  rows: int
+  packs: int
+
+
+class EvaluationBatch(NamedTuple):
+  """A batch of a split, and what stands in it.
+
+  Attributes:
+    arrays: the batch.
+    window_BR: int64, the number of the window in each pack; -1 in an empty one.
+  """
+
+  arrays: Batch
+  window_BR: np.ndarray
+
+
 class SplitData(Protocol):
-  """The examples of a split of a fine-tuning task."""
+  """The examples of a split of a fine-tuning task.
+
+  An example is read as one window, or as several where it is longer than a row.
+  A window is what stands in one pack.
+
+  Attributes:
+    owners_N: int64, the number of the example that each window belongs to,
+      ascending.
+    examples: what scores and answers need of each example beyond arrays, such
+      as its text; empty where they need nothing.
+  """
+
+  owners_N: np.ndarray
+  examples: Sequence[Any]
 
   def __len__(self) -> int:
     """Return the number of examples."""
     ...
 
+  @property
+  def num_windows(self) -> int:
+    """The number of windows."""
+    ...
+
   def sha256(self) -> str:
-    """Return a hash of every example, in order."""
+    """Return a hash of every window, in order."""
     ...
 
-  def training(self, *, seed: int, step: int, batch_size: int) -> Batch:
-    """Return the training batch of a step."""
+  def shape(
+    self, *, batch_size: int, seeds: Sequence[int], steps: int, multiple: int
+  ) -> Shape:
+    """Return the size of the training batches of these seeds.
+
+    Args:
+      batch_size: windows of a batch.
+      seeds: seeds of the runs.
+      steps: number of steps of a run.
+      multiple: the number of rows is a multiple of this.
+    """
     ...
 
-  def evaluation(self, batch_size: int) -> Iterator[Batch]:
-    """Yield every example once, in order; the last batch is padded."""
+  def training(
+    self, *, seed: int, step: int, batch_size: int, shape: Shape | None = None
+  ) -> Batch:
+    """Return the training batch of a step: `batch_size` windows.
+
+    A batch that does not fit has twice the rows of `shape`, and so on. Without
+    a shape, every window has a row.
+    """
+    ...
+
+  def evaluation(
+    self, batch_size: int, multiple: int = 1
+  ) -> Iterator[EvaluationBatch]:
+    """Yield batches of one size that have every window once.
+
+    Args:
+      batch_size: largest number of rows of a batch.
+      multiple: the number of rows is a multiple of this, which divides
+        `batch_size`.
+    """
     ...
 
 

@@ -60,6 +60,8 @@ def run(
   cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
   info = bundles.read_pretrained(bundle)
+  task = tasks.find(config.task)
+  config = checks.with_metric(config, task)
   data, tokenizer_sha256 = tasks.load_data(
     config, info.model, info.tokenizer_path
   )
@@ -69,7 +71,6 @@ def run(
   for line in describe(data.figures, config.seq_length):
     print(line, flush=True)
   settle(findings, policy)
-  task = tasks.find(config.task.kind).task
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
   with ownership.locked(pathlib.Path(workdir)):
     result = arm.run(workdir, functools.partial(_report, init, task))

@@ -22,9 +22,11 @@ from absl import flags
 
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.checkpoints import bundle as bundles
+from bertjax.finetune import windows
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.scores import Guess, guesses, probabilities
 from bertjax.finetune.task import Answer
+from bertjax.finetune.windows import Windows
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tasks.table_files import SUFFIXES, Columns
@@ -139,13 +141,19 @@ def answer(
       for name, array in encoded.features.items()
     }
     outputs = jax.device_get(outputs_of(finetuned.params, rows))
-    answers += [
-      list(each[:top_k])
-      for each in finetuned.task.answers(
-        outputs, rows, head.labels, tokenizer.tokens
-      )
-    ]
+    found = finetuned.task.answers(
+      *_by_window(outputs, rows), head.labels, tokenizer.tokens
+    )
+    answers += [list(each[:top_k]) for each in found]
   return answers
+
+
+def _by_window(outputs: Batch, rows: Batch) -> tuple[Batch, Windows]:
+  """Return outputs and rows by window, where each row is a window."""
+  number_N = np.arange(len(rows["tokens_BS"]))
+  places = windows.find(rows["packs_BS"], rows["starts_BR"], number_N[:, None])
+  found = Windows(windows.by_window(rows, places), places.length_N, number_N)
+  return windows.by_window(outputs, places), found
 
 
 def run(

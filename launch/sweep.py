@@ -22,6 +22,7 @@ from absl import flags
 from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.config.identity import VERSIONS
+from bertjax.finetune import checks
 from bertjax.finetune.arm import COMPUTE_FIELDS
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
@@ -120,7 +121,7 @@ def run_trial(
     policy=policy,
   )
   validation = trained.validation
-  metric = tasks.find(config.finetune.task.kind).task.metrics[0]
+  metric = tasks.find(config.finetune.task).metrics[0]
   return {
     f"probe_{metric}": probe.scores.test[metric].mean,
     **{
@@ -167,7 +168,8 @@ def _check(
       "the arms of a study are compared on test, and the task has no labeled "
       "one; give --config.finetune.task.test or a test_rate above 0"
     )
-  length = config.finetune.seq_length
+  probe = checks.with_metric(config.finetune, tasks.find(config.finetune.task))
+  length = probe.seq_length
   fertility = parts[0].stores.tokens_per_word()
   settle(judge_task(data.figures, length, fertility, policy), policy)
   for arm, part in zip(config.arms, parts, strict=True):
@@ -176,7 +178,7 @@ def _check(
   shared["data.max_packs"] = packs
   if run.phase2.steps:
     shared["phase2.max_packs"] = packs2
-  config = dataclasses.replace(config, pretrain=run)
+  config = dataclasses.replace(config, pretrain=run, finetune=probe)
   return config, _identity(config, shared)
 
 

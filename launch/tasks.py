@@ -3,7 +3,7 @@
 """Kinds of fine-tuning data, each with its reader and its task."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig, choices
@@ -13,37 +13,46 @@ from bertjax.finetune.task import FinetuneTask
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks import stdlib, tabular
-from data_pipelines.tasks.batches import MeasuredData, ReadTask
+from data_pipelines.tasks.batches import MeasuredData, ReadTask, RowOptions
 from data_pipelines.tokenizers import tokenizers
 
 
 class Kind(NamedTuple):
-  """A value of `TaskConfig.kind`."""
+  """A value of `TaskConfig.kind`.
+
+  Attributes:
+    read: reads the data.
+    task: config → name of the task that is learned from them.
+  """
 
   read: ReadTask
-  task: FinetuneTask
+  task: Callable[[TaskConfig], str]
 
 
+TASKS: Mapping[str, FinetuneTask] = {
+  task.name: task for task in (CLASSIFICATION,)
+}
 KINDS: Mapping[str, Kind] = {
-  "stdlib": Kind(stdlib.read, CLASSIFICATION),
-  "table": Kind(tabular.read, CLASSIFICATION),
+  "stdlib": Kind(stdlib.read, lambda _: "classification"),
+  "table": Kind(tabular.read, lambda _: "classification"),
 }
 assert set(KINDS) == set(choices(TaskConfig, "kind"))
-# By name, in the order of KINDS.
-TASKS: Mapping[str, FinetuneTask] = {
-  kind.task.name: kind.task for kind in KINDS.values()
-}
 
 
-def find(kind: str) -> Kind:
-  """Return the reader and the task of `TaskConfig.kind`.
+def find(config: TaskConfig) -> FinetuneTask:
+  """Return the task of a config.
 
   Raises:
-    ValueError: there is no such kind.
+    ValueError: there is no such kind of data.
   """
-  if kind not in KINDS:
-    raise ValueError(f"task.kind={kind!r}; give one of {', '.join(KINDS)}")
-  return KINDS[kind]
+  return TASKS[_find_kind(config).task(config)]
+
+
+def _find_kind(config: TaskConfig) -> Kind:
+  if config.kind not in KINDS:
+    known = ", ".join(KINDS)
+    raise ValueError(f"task.kind={config.kind!r}; give one of {known}")
+  return KINDS[config.kind]
 
 
 def load_data(
@@ -58,9 +67,10 @@ def load_data(
     ValueError: a field of `config` or a file of the task cannot be used.
   """
   tokenizer = tokenizers.load(tokenizer_path)
-  kind = find(config.task.kind)
-  checks.check_config(config, kind.task, encoder, tokenizer.vocab_size)
+  task = find(config.task)
+  checks.check_config(config, task, encoder, tokenizer.vocab_size)
   checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
-  data = kind.read(config.task, tokenizer, config.seq_length)
+  rows = RowOptions(config.seq_length, config.pack)
+  data = _find_kind(config.task).read(config.task, tokenizer, rows)
   checks.check_pairs(data.pair, encoder)
   return data, tokenizer.sha256

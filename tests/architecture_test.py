@@ -29,7 +29,7 @@ LAYERS = {
     {"finetune", "plan", "sweep"},
   ),
   "data_pipelines": (
-    {"corpora", "host_rng", "tokenizers"},
+    {"bins", "corpora", "host_rng", "tokenizers"},
     {"store"},
     {"prepare", "rows", "tasks"},
   ),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from bertjax.config.fields import (
   Above,
   AtLeast,
+  Before,
   Below,
   Positive,
   Rate,
@@ -115,8 +116,11 @@ class FinetuneConfig:
   seeds: Annotated[int, AtLeast(1)] = 5
   # Runs of each learning rate; the mean of their scores on dev chooses it.
   selection_seeds: Annotated[int, AtLeast(1)] = 1
-  # The score on dev that chooses the learning rate and the checkpoint.
-  metric: Literal["accuracy", "macro_f1"] = "accuracy"
+  # The score on dev that chooses the learning rate and the checkpoint; "" is
+  # the first one of the task.
+  metric: Annotated[str, Before("accuracy")] = ""
+  # Whether a row holds several short texts, so that no padding is paid for.
+  pack: Annotated[bool, Before(False)] = True
   hidden_dropout_rate: Rate = 0.1
   attention_dropout_rate: Rate = 0.1
   task: TaskConfig = TaskConfig()
@@ -124,3 +128,8 @@ class FinetuneConfig:
   optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()
   mesh: MeshConfig = MeshConfig()
   compute: ComputeConfig = ComputeConfig()
+
+  @property
+  def every_seed(self) -> range:
+    """The seeds of all runs, those that choose the rate among them."""
+    return range(self.seed, self.seed + max(self.seeds, self.selection_seeds))

@@ -34,6 +34,7 @@ from bertjax.finetune.splits import make_split
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import POOLER, heads
+from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
 from bertjax.trials.store import Trial, TrialStore
@@ -76,7 +77,7 @@ class Arm:
   @property
   def steps(self) -> int:
     """Number of steps of a trial."""
-    return checks.num_steps(self.config, len(self.data.splits["train"]))
+    return checks.num_steps(self.config, self.data.splits["train"].num_windows)
 
   def identity(self) -> dict[str, Any]:
     """Return what must not change between runs in one folder (law 10)."""
@@ -142,18 +143,23 @@ class Arm:
       self.steps,
       make_mesh(self.config.mesh),
     )
+    config = self.config
     splits = {
-      name: make_split(
-        split.evaluation(self.config.evaluation_batch_size), programs
-      )
+      name: make_split(split, programs, config.evaluation_batch_size)
       for name, split in self.data.splits.items()
       if name != "train"
     }
     train = self.data.splits["train"]
+    shape = train.shape(
+      batch_size=config.batch_size,
+      seeds=config.every_seed,
+      steps=self.steps,
+      multiple=batch_shards(programs.mesh) * config.optimizer.accumulation,
+    )
 
     def training_batch(seed: int, step: int) -> Batch:
       return train.training(
-        seed=seed, step=step, batch_size=self.config.batch_size
+        seed=seed, step=step, batch_size=config.batch_size, shape=shape
       )
 
     return TrialInputs(

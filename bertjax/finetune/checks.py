@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a fine-tuning run before it starts."""
 
+import dataclasses
 import math
 
 from bertjax.config import (
@@ -49,9 +50,9 @@ def check_config(
       f"pooling={config.pooling!r} has no effect: {task.name} pools nothing; "
       f"give {FinetuneConfig.pooling!r}"
     )
-  if config.metric not in task.metrics:
+  if config.metric not in {"", *task.metrics}:
     raise ValueError(
-      f"metric={config.metric!r}; give one of {', '.join(task.metrics)}"
+      f"metric={config.metric!r}; {task.name} has {', '.join(task.metrics)}"
     )
   if config.seq_length > encoder.max_positions:
     raise ValueError(
@@ -68,6 +69,11 @@ def check_config(
       f"steps={config.steps}, epochs={config.epochs}; give steps, or steps=0 "
       "and epochs above 0"
     )
+
+
+def with_metric(config: FinetuneConfig, task: FinetuneTask) -> FinetuneConfig:
+  """Return the config with the task's first metric if it names none."""
+  return dataclasses.replace(config, metric=config.metric or task.metrics[0])
 
 
 def check_pairs(pair: bool, encoder: ModelConfig) -> None:
@@ -115,9 +121,9 @@ def check_init(init: str) -> None:
     raise ValueError(f"init={init!r}; give one of {', '.join(INITS)}")
 
 
-def num_steps(config: FinetuneConfig, num_examples: int) -> int:
+def num_steps(config: FinetuneConfig, num_windows: int) -> int:
   """Return the number of steps: `steps`, or enough for `epochs`."""
-  epochs = math.ceil(config.epochs * num_examples / config.batch_size)
+  epochs = math.ceil(config.epochs * num_windows / config.batch_size)
   return config.steps or epochs
 
 

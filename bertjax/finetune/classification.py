@@ -3,16 +3,15 @@
 """Classification: one label for each example."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import scores
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives.losses import classification_losses
 from bertjax.objectives.metrics import Metrics
@@ -23,16 +22,17 @@ Array = jax.Array
 def make_model(
   encoder: ModelConfig, compute: ComputeConfig, *, num_labels: int, pooling: str
 ) -> BertForSequenceClassification:
-  """Return the model, whose outputs are `logits_BC`."""
+  """Return the model, whose output is `logits_BRC`."""
   return BertForSequenceClassification(
     encoder, compute, num_classes=num_labels, pooling=pooling
   )
 
 
-def losses(logits_BC: Array, batch: Mapping[str, Array]) -> Metrics:
+def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
   """Return the cross-entropy as `loss`, and `accuracy`."""
+  logits_BRC = outputs["logits_BRC"]
   return classification_losses(
-    _by_example(logits_BC),
+    logits_BRC.reshape(-1, logits_BRC.shape[-1]),
     batch["label_BR"].reshape(-1),
     batch["weight_BR"].reshape(-1),
   )
@@ -43,9 +43,9 @@ def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
   return {"loss": jnp.sum(batch["weight_BR"])}
 
 
-def score_rows(logits_BC: np.ndarray, rows: Batch) -> Scores:
+def score(outputs: Batch, windows: Windows) -> Scores:
   """Return accuracy, macro F1 and mean cross-entropy of all examples."""
-  logits_NC, labels_N = _real(logits_BC, rows)
+  logits_NC, labels_N = outputs["logits_NC"], windows["label_N"]
   return {
     "accuracy": scores.accuracy(logits_NC, labels_N),
     "macro_f1": scores.macro_f1(logits_NC, labels_N),
@@ -53,35 +53,23 @@ def score_rows(logits_BC: np.ndarray, rows: Batch) -> Scores:
   }
 
 
-def count_classes(logits_BC: np.ndarray, rows: Batch) -> scores.ClassCounts:
+def count_classes(outputs: Batch, windows: Windows) -> scores.ClassCounts:
   """Count the labels, the predictions and the right ones of each class."""
-  return scores.count_classes(*_real(logits_BC, rows))
+  return scores.count_classes(outputs["logits_NC"], windows["label_N"])
 
 
 def answers(
-  logits_NC: np.ndarray,
-  rows: Batch,
+  outputs: Batch,
+  windows: Windows,
   labels: Sequence[str],
   tokens: Sequence[str],
 ) -> Sequence[Sequence[Answer]]:
-  """Return a guess for every label, for each row."""
-  del rows, tokens
+  """Return a guess for every label, for each example."""
+  del windows, tokens
   return [
     scores.guesses(probabilities_C, labels)
-    for probabilities_C in scores.probabilities(logits_NC)
+    for probabilities_C in scores.probabilities(outputs["logits_NC"])
   ]
-
-
-def _real(logits_BC: np.ndarray, rows: Batch) -> tuple[np.ndarray, np.ndarray]:
-  """Return logits and labels of the examples, without padding."""
-  is_real_BR = rows["weight_BR"] > 0
-  logits_NC = _by_example(logits_BC)[is_real_BR.reshape(-1)]
-  return logits_NC, rows["label_BR"][is_real_BR]
-
-
-def _by_example(logits: Any) -> Any:
-  """Return logits with one row for each example, for any number of packs."""
-  return logits.reshape(-1, logits.shape[-1])
 
 
 TASK = FinetuneTask(
@@ -97,7 +85,7 @@ TASK = FinetuneTask(
   coefficients={"loss": 1.0},
   weights=weights,
   losses=losses,
-  scores=score_rows,
+  scores=score,
   count_classes=count_classes,
   metrics=("accuracy", "macro_f1"),
   columns={

@@ -3,32 +3,34 @@
 """Splits that are evaluated many times: placed once, scored as a whole."""
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from bertjax.batch import Batch, check_batch
+from bertjax.batch import Batch, SplitData, check_batch
+from bertjax.finetune import windows
 from bertjax.finetune.programs import Programs, local_part
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.task import Scores
+from bertjax.finetune.windows import Places, Windows
 from bertjax.parallel import feeding
+from bertjax.parallel.feeding import batch_shards
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """The batches of a split on the devices, and its examples on the host.
+  """The batches of a split on the devices, and its windows on the host.
 
   Attributes:
     placed: the batches, all of one shape.
-    is_real_N: bool, False for the padding rows of all batches.
-    rows: every array of the batches, without padding rows.
+    places: where the windows stand in the rows of all batches.
+    windows: the windows and their examples.
   """
 
   placed: tuple[dict[str, jax.Array], ...]
-  is_real_N: np.ndarray
-  rows: Batch
+  places: Places
+  windows: Windows
 
 
 class Evaluation(NamedTuple):
@@ -38,36 +40,51 @@ class Evaluation(NamedTuple):
   classes: ClassCounts | None
 
 
-def make_split(batches: Iterable[Batch], programs: Programs) -> Split:
+def make_split(data: SplitData, programs: Programs, batch_size: int) -> Split:
   """Put the batches of a split on the devices.
+
+  Args:
+    data: the split.
+    programs: functions that will read the batches.
+    batch_size: largest number of rows of a batch.
 
   Raises:
     ValueError: the first batch is not what the task declares.
   """
-  batches = list(batches)
-  check_batch(batches[0], programs.task.features)
+  batches = list(data.evaluation(batch_size, batch_shards(programs.mesh)))
+  check_batch(batches[0].arrays, programs.task.features)
   whole = {
-    name: np.concatenate([batch[name] for batch in batches])
-    for name in batches[0]
+    name: np.concatenate([batch.arrays[name] for batch in batches])
+    for name in batches[0].arrays
   }
-  is_real_N = np.any(whole["packs_BS"] > 0, axis=1)
+  places = windows.find(
+    whole["packs_BS"],
+    whole["starts_BR"],
+    np.concatenate([batch.window_BR for batch in batches]),
+  )
   return Split(
     placed=tuple(
-      feeding.put_batch(local_part(batch, programs.mesh), programs.mesh)
+      feeding.put_batch(local_part(batch.arrays, programs.mesh), programs.mesh)
       for batch in batches
     ),
-    is_real_N=is_real_N,
-    rows={name: array[is_real_N] for name, array in whole.items()},
+    places=places,
+    windows=Windows(
+      windows.by_window(whole, places),
+      places.length_N,
+      data.owners_N,
+      data.examples,
+    ),
   )
 
 
-def split_outputs(programs: Programs, params: Any, split: Split) -> Any:
-  """Return the model's outputs for the examples of a split, in order."""
+def split_outputs(programs: Programs, params: Any, split: Split) -> Batch:
+  """Return the model's outputs for the windows of a split, in order."""
   # Every batch is dispatched before the first one is read.
   parts = [programs.outputs(params, batch) for batch in split.placed]
-  return jax.tree.map(
-    lambda *leaves: np.concatenate(leaves)[split.is_real_N],
-    *jax.device_get(parts),
+  parts = jax.device_get(parts)
+  return windows.by_window(
+    {name: np.concatenate([each[name] for each in parts]) for name in parts[0]},
+    split.places,
   )
 
 
@@ -79,6 +96,6 @@ def evaluate(programs: Programs, params: Any, split: Split) -> Evaluation:
   # scores, which the trial looks at.
   with np.errstate(all="ignore"):
     return Evaluation(
-      programs.task.scores(outputs, split.rows),
-      count(outputs, split.rows) if count else None,
+      programs.task.scores(outputs, split.windows),
+      count(outputs, split.windows) if count else None,
     )

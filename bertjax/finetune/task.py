@@ -9,9 +9,11 @@ give the reader a kind in `bertjax.config.TaskConfig`, and join both in
 `launch/tasks.py`.
 
 The reader makes the encoder's features and an array for each name in
-`FinetuneTask.targets`. `bertjax.batch.check_batch` compares them with that
-declaration before anything is compiled. A row of zeros is padding: every loss
-and score multiplies by a weight of the target record, which is 0 there.
+`FinetuneTask.targets`, one row for each window (`windows.py`).
+`bertjax.batch.check_batch` compares them with that declaration before anything
+is compiled. A row may hold several windows, and zeros are padding: every loss
+multiplies by a weight of the target record, which is 0 there. A target that is
+a position counts from the [CLS] of its window: a loss adds `starts_BR`.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ import jax
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
 from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.windows import Windows
 from bertjax.objectives.metrics import Metrics
 
 # Scores of a split by name; "loss" is one of them.
@@ -35,8 +38,10 @@ Answer = tuple[Any, ...]
 class FinetuneTask:
   """A kind of fine-tuning task.
 
-  Its outputs are what the model returns: one array or a tree of arrays, with
-  the rows of the batch as first axis.
+  Its outputs are what the model returns, {name: array}. A name ends in the
+  axes, such as `logits_BRC` for a vector of each window, or `logits_BSC` for a
+  vector of each token. Scores and answers see outputs and targets by window:
+  `logits_NC`, `label_N` (`windows.py`).
 
   Attributes:
     name: name of the task, as the artifact records it.
@@ -51,15 +56,15 @@ class FinetuneTask:
     weights: global batch → the weight that divides each of `coefficients`.
     losses: (outputs, batch) → {name: (sum, weight)}; names beyond
       `coefficients` are only reported.
-    scores: (outputs, rows) of a whole split on the host → its scores.
-    count_classes: (outputs, rows) → counts of each class; None where outputs
+    scores: (outputs, windows) of a whole split on the host → its scores.
+    count_classes: (outputs, windows) → counts of each class; None where outputs
       are not classes.
     metrics: the scores that may select parameters on dev. Larger is better.
       Studies report the first one.
     columns: {header of a result table: (split, score)}.
     answer_columns: headers of the cells of an answer.
-    answers: (outputs, rows, labels, tokens) on the host → for each row its
-      answers, the likeliest first. `tokens` has the text of every token id.
+    answers: (outputs, windows, labels, tokens) on the host → for each example
+      its answers, the likeliest first. `tokens` has the text of every token id.
   """
 
   name: str
@@ -70,14 +75,14 @@ class FinetuneTask:
   make_model: Callable[..., nn.Module]
   coefficients: Mapping[str, float]
   weights: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
-  losses: Callable[[Any, Mapping[str, jax.Array]], Metrics]
-  scores: Callable[[Any, Batch], Scores]
-  count_classes: Callable[[Any, Batch], ClassCounts] | None
+  losses: Callable[[Mapping[str, jax.Array], Mapping[str, jax.Array]], Metrics]
+  scores: Callable[[Batch, Windows], Scores]
+  count_classes: Callable[[Batch, Windows], ClassCounts] | None
   metrics: tuple[str, ...]
   columns: Mapping[str, tuple[str, str]]
   answer_columns: tuple[str, ...]
   answers: Callable[
-    [Any, Batch, Sequence[str], Sequence[str]], Sequence[Sequence[Answer]]
+    [Batch, Windows, Sequence[str], Sequence[str]], Sequence[Sequence[Answer]]
   ]
 
   @property

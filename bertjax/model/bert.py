@@ -16,7 +16,6 @@ from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.encoder import Encoder
@@ -25,6 +24,7 @@ from bertjax.model.heads import (
   MaskedLMHead,
   Pooler,
   gather_positions,
+  mean_of_packs,
 )
 from bertjax.model.layers import Dropout
 from bertjax.model.ops.random_bits import row_numbers
@@ -102,10 +102,10 @@ class _BertClassifier(_Bert, kw_only=True):
 
 
 class BertForSequenceClassification(_BertClassifier, kw_only=True):
-  """One label a row (R = 1), from the pooled [CLS] or from the mean.
+  """One vector of logits for each packed example, from [CLS] or the mean.
 
   `pooling="cls"` is BERT's: pooler, dropout, classifier. `"mean"` averages
-  the last layer over the real positions and has no pooler.
+  the last layer over the positions of the example and has no pooler.
   """
 
   pooling: str = "cls"
@@ -119,22 +119,19 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   def encode(
     self, features: Features, *, deterministic: bool
   ) -> tuple[Array, Array]:
-    """Return `hidden_BSD` and `summary_BD`, the input of the classifier."""
+    """Return `hidden_BSD` and `summary_BRD`, the input of the classifier."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
     if self.pooling == "cls":
-      return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])[:, 0]
-    real_BS = (features["packs_BS"] > 0).astype(jnp.float32)
-    # A row of padding alone has no real position; its label has weight 0.
-    count_B1 = jnp.maximum(jnp.sum(real_BS, axis=1, keepdims=True), 1.0)
-    summary_BD = jnp.einsum(
-      "BSD,BS->BD", hidden_BSD.astype(jnp.float32), real_BS / count_B1
-    )
-    return hidden_BSD, summary_BD.astype(self.compute.dtype)
+      return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])
+    summary_BRD = mean_of_packs(hidden_BSD, features)
+    return hidden_BSD, summary_BRD.astype(self.compute.dtype)
 
-  def __call__(self, features: Features, *, deterministic: bool) -> Array:
-    """Return `logits_BC`."""
-    _, summary_BD = self.encode(features, deterministic=deterministic)
-    return self._classify(summary_BD, features, deterministic)
+  def __call__(
+    self, features: Features, *, deterministic: bool
+  ) -> dict[str, Array]:
+    """Return `logits_BRC`; the logits of empty packs are meaningless."""
+    _, summary_BRD = self.encode(features, deterministic=deterministic)
+    return {"logits_BRC": self._classify(summary_BRD, features, deterministic)}
 
 
 class BertForTokenClassification(_BertClassifier, kw_only=True):
@@ -143,10 +140,12 @@ class BertForTokenClassification(_BertClassifier, kw_only=True):
   It has no pooler.
   """
 
-  def __call__(self, features: Features, *, deterministic: bool) -> Array:
+  def __call__(
+    self, features: Features, *, deterministic: bool
+  ) -> dict[str, Array]:
     """Return `logits_BSC`; the logits of padding are meaningless."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
-    return self._classify(hidden_BSD, features, deterministic)
+    return {"logits_BSC": self._classify(hidden_BSD, features, deterministic)}
 
 
 class BertForQuestionAnswering(_Bert):

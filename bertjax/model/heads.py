@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The heads on the encoder: pooler, masked language model, linear layers."""
 
+from collections.abc import Mapping
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,21 @@ Array = jax.Array
 def gather_positions(hidden_BSD: Array, positions_BP: Array) -> Array:
   """Return `hidden_BPD`, the hidden states at `positions_BP`."""
   return jnp.take_along_axis(hidden_BSD, positions_BP[:, :, None], axis=1)
+
+
+def mean_of_packs(hidden_BSD: Array, features: Mapping[str, Array]) -> Array:
+  """Return float32 `mean_BRD` over the positions of each packed example.
+
+  The mean of an empty pack is 0.
+  """
+  numbers_R = jnp.arange(1, features["starts_BR"].shape[1] + 1)
+  belongs_BRS = (
+    features["packs_BS"][:, None, :] == numbers_R[None, :, None]
+  ).astype(jnp.float32)
+  count_BR1 = jnp.maximum(jnp.sum(belongs_BRS, axis=2, keepdims=True), 1.0)
+  return jnp.einsum(
+    "BSD,BRS->BRD", hidden_BSD.astype(jnp.float32), belongs_BRS / count_BR1
+  )
 
 
 class Pooler(nn.Module):

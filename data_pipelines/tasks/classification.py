@@ -8,7 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bertjax.config import TaskConfig
-from data_pipelines.tasks.batches import MeasuredData, ReadTask, TaskBatches
+from data_pipelines.tasks.batches import (
+  MeasuredData,
+  ReadTask,
+  RowOptions,
+  TaskBatches,
+)
 from data_pipelines.tasks.features import (
   EncodedTexts,
   Tokenizer,
@@ -87,7 +92,7 @@ def make_reader(
   """
 
   def read(
-    config: TaskConfig, tokenizer: Tokenizer, seq_length: int
+    config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
   ) -> MeasuredData:
     loaded = load(config)
     chosen = subsample(
@@ -98,7 +103,7 @@ def make_reader(
     if loaded.test is not None:
       splits["test"] = loaded.test
     encoded = {
-      name: encode_texts(tokenizer, split.texts, split.pairs, seq_length)
+      name: encode_texts(tokenizer, split.texts, split.pairs, rows.seq_length)
       for name, split in splits.items()
     }
     keys = text_keys(train.texts, train.pairs)
@@ -107,7 +112,9 @@ def make_reader(
       labels=loaded.labels,
       pair=train.pairs is not None,
       splits={
-        name: TaskBatches(encoded[name].features, make_targets(split.labels_N))
+        name: TaskBatches(
+          encoded[name].features, make_targets(split.labels_N), pack=rows.pack
+        )
         for name, split in splits.items()
       },
       figures=TaskFigures(

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers and tasks fit together, for every kind of data."""
 
+from typing import Any, cast
+
 import pytest
 
 from bertjax.batch import ENCODER_FEATURES
-from bertjax.config import FinetuneConfig
+from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.finetune import checks
 from bertjax.interop.architectures import ARCHITECTURES
 from launch import tasks
 
@@ -14,8 +17,8 @@ def test_tasks_have_names_and_verbs_of_their_own():
   verbs = {task.verb for task in tasks.TASKS.values()}
   assert len(verbs) == len(tasks.TASKS)
   assert "fill_mask" not in verbs
-  for kind in tasks.KINDS.values():
-    assert tasks.TASKS[kind.task.name] is kind.task
+  for kind in tasks.KINDS:
+    assert tasks.find(TaskConfig(kind=kind)) in tasks.TASKS.values()
 
 
 @pytest.mark.parametrize("task", tasks.TASKS.values(), ids=tasks.TASKS)
@@ -24,11 +27,11 @@ def test_a_task_declares_what_the_others_read(task):
   for name, feature in task.targets.items():
     assert name.endswith(f"_{feature.axes}"), name
   assert task.architecture in ARCHITECTURES
-  assert FinetuneConfig().metric in task.metrics
+  assert checks.with_metric(FinetuneConfig(), task).metric in task.metrics
   scores = {score for _, score in task.columns.values()}
   assert scores <= {*task.metrics, "loss"}
 
 
 def test_an_unknown_kind_is_refused():
   with pytest.raises(ValueError, match=r"task.kind='poem'; give one of stdlib"):
-    tasks.find("poem")
+    tasks.find(TaskConfig(kind=cast(Any, "poem")))

@@ -35,13 +35,14 @@ CONFIG = FinetuneConfig(
   batch_size=16,
   evaluation_batch_size=24,
   evaluations=3,
+  metric="accuracy",
   seq_length=LENGTH,
   warmup_rate=0.25,
   optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
 
 
-def examples(count, seed):
+def examples(count, seed, row_length=LENGTH, *, pack=False):
   """Rows of noise of many lengths; three tokens tell the class."""
   generator = np.random.default_rng(seed)
   rows = empty_batch(ENCODER_FEATURES, {"B": count, "S": LENGTH, "R": 1})
@@ -53,7 +54,12 @@ def examples(count, seed):
   rows["tokens_BS"][~real_NS] = 0
   rows["positions_BS"][...] = np.where(real_NS, np.arange(LENGTH), 0)
   rows["packs_BS"][...] = real_NS
-  return TaskBatches(rows, make_targets(labels_N))
+  wider = ((0, 0), (0, row_length - LENGTH))
+  rows = {
+    name: np.pad(array, wider) if name.endswith("_BS") else array
+    for name, array in rows.items()
+  }
+  return TaskBatches(rows, make_targets(labels_N), pack=pack)
 
 
 def make_inputs(config, devices=1):
@@ -61,9 +67,7 @@ def make_inputs(config, devices=1):
   programs = make_programs(TASK, CLASSES, MODEL, config, STEPS, mesh)
   train = examples(96, 0)
   dev, test = (
-    make_split(
-      examples(30, seed).evaluation(config.evaluation_batch_size), programs
-    )
+    make_split(examples(30, seed), programs, config.evaluation_batch_size)
     for seed in (1, 2)
   )
   return TrialInputs(

@@ -37,7 +37,7 @@ def test_pairs_need_two_types():
     ({"learning_rates": ()}, "learning_rates="),
     ({"learning_rates": (1e-3, -1.0)}, r"learning_rates\[1\]=-1.0; give"),
     ({"learning_rates": (1e-3, 1e-3)}, "twice"),
-    ({"metric": "f2"}, "metric='f2'; give one of"),
+    ({"metric": "f2"}, "metric='f2'; classification has accuracy, macro_f1"),
     ({"seeds": 0}, "seeds=0; give 1 or more"),
     ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
     ({"warmup_rate": 1.0}, "warmup_rate=1.0"),

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.finetune.classification import TASK
+from tests.testing.windows import make_windows
 
 
 def make_batch(labels, weights):
@@ -16,9 +17,9 @@ def make_batch(labels, weights):
 
 
 def test_padding_rows_have_no_loss():
-  logits_BC = jnp.asarray([[0.0, 1.0], [2.0, 0.0], [9.0, 0.0]])
+  logits_BRC = jnp.asarray([[[0.0, 1.0]], [[2.0, 0.0]], [[9.0, 0.0]]])
   batch = make_batch([1, 1, 0], [1, 1, 0])
-  metrics = TASK.losses(logits_BC, batch)
+  metrics = TASK.losses({"logits_BRC": logits_BRC}, batch)
   loss, weight = metrics["loss"]
   assert float(weight) == float(TASK.weights(batch)["loss"]) == 2
   expected = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))
@@ -27,19 +28,17 @@ def test_padding_rows_have_no_loss():
 
 
 def test_scores_have_every_metric_column_and_the_loss():
-  rows = {
-    "label_BR": np.asarray([[0], [1]], np.int32),
-    "weight_BR": np.ones((2, 1), np.float32),
-  }
-  scores = TASK.scores(np.asarray([[1.0, 0], [1.0, 0]]), rows)
+  labels_N = np.asarray([0, 1], np.int32)
+  outputs = {"logits_NC": np.asarray([[1.0, 0], [1.0, 0]])}
+  scores = TASK.scores(outputs, make_windows({"label_N": labels_N}, 2))
   assert scores["accuracy"] == 0.5
   columns = {score for _, score in TASK.columns.values()}
   assert {*TASK.metrics, *columns, "loss"} == {*scores}
 
 
-def test_answers_are_labels_for_each_row():
-  logits_NC = np.asarray([[0.0, 1.0], [2.0, 0.0]])
-  first, second = TASK.answers(logits_NC, {}, ("a", "b"), ())
+def test_answers_are_labels_for_each_example():
+  outputs = {"logits_NC": np.asarray([[0.0, 1.0], [2.0, 0.0]])}
+  first, second = TASK.answers(outputs, make_windows({}, 2), ("a", "b"), ())
   assert [label for label, _ in first] == ["b", "a"]
   assert math.isclose(second[0][1], 1 / (1 + math.exp(-2)))
   assert all(len(each) == len(TASK.answer_columns) for each in first)

@@ -18,7 +18,9 @@ from bertjax.finetune.trial import TrialResult, TrialRun
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
 
-CONFIG = FinetuneConfig(learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3)
+CONFIG = FinetuneConfig(
+  learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3, metric="accuracy"
+)
 # Rate → accuracy on dev and on test: they disagree on which is best.
 DEV = {1e-4: 0.5, 1e-3: 0.7, 1e-2: 0.6}
 TEST = {1e-4: 0.9, 1e-3: 0.4, 1e-2: 0.8}

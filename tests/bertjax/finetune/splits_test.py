@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits on the devices: padding is no example, and batches are declared."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 
@@ -15,27 +18,57 @@ def inputs():
 
 
 def test_padding_rows_are_no_examples(inputs):
-  logits_NC = split_outputs(inputs.programs, inputs.start(0).params, inputs.dev)
-  assert logits_NC.shape == (30, CLASSES)
+  outputs = split_outputs(inputs.programs, inputs.start(0).params, inputs.dev)
+  assert outputs["logits_NC"].shape == (30, CLASSES)
   assert len(inputs.dev.placed) == 2
-  assert np.isfinite(logits_NC).all()
+  assert np.isfinite(outputs["logits_NC"]).all()
+
+
+class Padded:
+  """A split, and a batch of padding after it."""
+
+  def __init__(self, data):
+    self.owners_N, self.examples, self._data = data.owners_N, (), data
+
+  def evaluation(self, batch_size, multiple):
+    batches = list(self._data.evaluation(batch_size, multiple))
+    arrays, window_BR = batches[0]
+    yield from batches
+    yield batches[0]._replace(
+      arrays=jax.tree.map(np.zeros_like, arrays),
+      window_BR=np.full_like(window_BR, -1),
+    )
 
 
 def test_a_batch_of_padding_changes_no_score(inputs):
-  params = inputs.start(0).params
-  batches = list(examples(30, 1).evaluation(CONFIG.evaluation_batch_size))
-  padding = {name: np.zeros_like(array) for name, array in batches[0].items()}
+  params, size = inputs.start(0).params, CONFIG.evaluation_batch_size
+  data = examples(30, 1)
   plain, padded = (
-    evaluate(inputs.programs, params, make_split(some, inputs.programs))
-    for some in (batches, [*batches, padding])
+    evaluate(inputs.programs, params, make_split(some, inputs.programs, size))
+    for some in (data, Padded(data))
   )
   assert padded == plain
 
 
-def test_a_batch_that_the_task_does_not_declare_is_refused(inputs):
-  labels = examples(24, 0).evaluation(24)
-  with pytest.raises(ValueError, match="label_BR is int64"):
-    make_split(
-      [{**b, "label_BR": b["label_BR"].astype(np.int64)} for b in labels],
+def test_packed_windows_have_the_outputs_of_unpacked_ones():
+  # Programs of its own: other tests count what is compiled.
+  inputs = make_inputs(dataclasses.replace(CONFIG, evaluations=2))
+  params, size = inputs.start(0).params, CONFIG.evaluation_batch_size
+  plain, packed = (
+    split_outputs(
       inputs.programs,
+      params,
+      make_split(examples(30, 1, 24, pack=pack), inputs.programs, size),
     )
+    for pack in (False, True)
+  )
+  np.testing.assert_allclose(
+    packed["logits_NC"], plain["logits_NC"], rtol=0, atol=1e-5
+  )
+
+
+def test_a_batch_that_the_task_does_not_declare_is_refused(inputs):
+  task = dataclasses.replace(inputs.programs.task, targets={})
+  programs = dataclasses.replace(inputs.programs, task=task)
+  with pytest.raises(ValueError, match=r"the batch has .*label_BR"):
+    make_split(examples(24, 0), programs, 24)

@@ -6,15 +6,14 @@ import numpy as np
 
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.task import rank
+from tests.testing.windows import make_windows
 
 
 def test_the_loss_breaks_ties():
-  rows = {
-    "label_BR": np.asarray([[0], [1]], np.int32),
-    "weight_BR": np.ones((2, 1), np.float32),
-  }
-  sure = TASK.scores(np.asarray([[3.0, 0], [0, 3.0]]), rows)
-  unsure = TASK.scores(np.asarray([[1.0, 0], [0, 1.0]]), rows)
+  labels = make_windows({"label_N": np.asarray([0, 1], np.int32)}, 2)
+  sure, unsure = (
+    TASK.scores({"logits_NC": logit * np.eye(2)}, labels) for logit in (3, 1)
+  )
   assert sure["accuracy"] == unsure["accuracy"]
   for metric in TASK.metrics:
     assert rank(sure, metric) > rank(unsure, metric)

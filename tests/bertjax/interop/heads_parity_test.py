@@ -17,8 +17,12 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 # Our logits by the names of theirs.
 HEADS = {
-  "BertForSequenceClassification": lambda logits_BC: {"logits": logits_BC},
-  "BertForTokenClassification": lambda logits_BSC: {"logits": logits_BSC},
+  "BertForSequenceClassification": lambda outputs: {
+    "logits": outputs["logits_BRC"][:, 0]
+  },
+  "BertForTokenClassification": lambda outputs: {
+    "logits": outputs["logits_BSC"]
+  },
   "BertForQuestionAnswering": lambda outputs: {
     "start_logits": outputs["start_logits_BS"],
     "end_logits": outputs["end_logits_BS"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bertjax.batch import check_batch
+from bertjax.batch import Shape, check_batch
 from bertjax.finetune.classification import TASK
 from data_pipelines.tasks.batches import TaskBatches, order
 from data_pipelines.tasks.classification import make_targets
@@ -54,7 +54,7 @@ def test_features_stay_with_their_label(batches):
 
 
 def test_evaluation_sees_every_example_once_and_pads(batches):
-  parts = list(batches.evaluation(4))
+  parts = [part.arrays for part in batches.evaluation(4)]
   for part in parts:
     check_batch(part, TASK.features)
   weights = np.concatenate([part["weight_BR"][:, 0] for part in parts])
@@ -102,8 +102,10 @@ def test_any_target_record_is_batched_and_padded():
   label_BS = rows["tokens_BS"] + 1
   batches = TaskBatches(rows, {"label_BS": label_BS, "weight_BS": label_BS > 0})
   *_, last = batches.evaluation(2)
-  np.testing.assert_array_equal(last["label_BS"], [label_BS[2], [0] * 4])
-  assert not last["weight_BS"][1].any()
+  np.testing.assert_array_equal(
+    last.arrays["label_BS"], [[*label_BS[2, :3], 0], [0] * 4]
+  )
+  assert not last.arrays["weight_BS"][1].any()
   assert batches.sha256()
 
 
@@ -114,3 +116,68 @@ def test_order_is_a_permutation_of_its_key_alone():
   assert (order(1000, 3, 6) != first).any()
   # Written out once: another numpy may not draw another order.
   assert order(8, 1, 2).tolist() == [4, 2, 0, 6, 1, 5, 7, 3]
+
+
+@pytest.fixture
+def packed():
+  """Ten windows of three to five tokens, and their labels."""
+  texts = [" ".join([str(10 + i)] * (1 + i % 3)) for i in range(10)]
+  rows = encode_texts(NumberTokenizer(), texts, None, 16).features
+  return TaskBatches(rows, make_targets(np.arange(10)), pack=True)
+
+
+def windows_of(batch):
+  """{label: its tokens} of a batch; a label that occurs twice is an error."""
+  found = {}
+  for row, pack in np.argwhere(batch["weight_BR"] > 0):
+    here = batch["packs_BS"][row] == pack + 1
+    assert batch["starts_BR"][row, pack] == here.argmax()
+    label = int(batch["label_BR"][row, pack])
+    assert label not in found
+    found[label] = batch["tokens_BS"][row, here].tolist()
+  return found
+
+
+def test_packed_batches_have_the_windows_of_unpacked_ones(packed):
+  shape = packed.shape(batch_size=5, seeds=range(3), steps=20, multiple=2)
+  assert shape.rows % 2 == 0
+  assert shape.rows < 5
+  for seed, step in ((0, 0), (1, 7), (2, 19)):
+    choice = {"seed": seed, "step": step, "batch_size": 5}
+    batch = packed.training(**choice, shape=shape)
+    check_batch(batch, TASK.features)
+    assert batch["label_BR"].shape == shape
+    assert windows_of(batch) == windows_of(packed.training(**choice))
+
+
+def test_a_batch_that_needs_more_rows_than_planned_gets_them(packed):
+  choice = {"seed": 0, "step": 0, "batch_size": 10}
+  batch = packed.training(**choice, shape=Shape(1, 1))
+  assert len(windows_of(batch)) == 10
+  assert len(batch["packs_BS"]) in {4, 8}
+
+
+def test_evaluation_of_packed_windows_says_which_window_stands_where(packed):
+  parts = list(packed.evaluation(3, 1))
+  assert len({part.arrays["packs_BS"].shape for part in parts}) == 1
+  seen = {}
+  for part in parts:
+    seen |= windows_of(part.arrays)
+    is_real_BR = part.arrays["weight_BR"] > 0
+    np.testing.assert_array_equal(
+      part.window_BR, np.where(is_real_BR, part.arrays["label_BR"], -1)
+    )
+  assert sorted(seen) == list(range(10))
+
+
+def test_few_windows_do_not_make_a_batch_of_padding(packed):
+  (part,) = packed.evaluation(128, 4)
+  assert len(part.arrays["packs_BS"]) == 4
+
+
+def test_windows_of_one_example_are_counted_once():
+  rows = encode_texts(NumberTokenizer(), ["10", "11", "12"], None, 4).features
+  targets = make_targets(np.arange(3))
+  batches = TaskBatches(rows, targets, owners_N=np.asarray([0, 0, 1]))
+  assert len(batches) == 2
+  assert batches.num_windows == 3

@@ -5,6 +5,7 @@ import numpy as np
 from bertjax.batch import check_batch
 from bertjax.config import TaskConfig
 from bertjax.finetune.classification import TASK
+from data_pipelines.tasks.batches import RowOptions
 from data_pipelines.tasks.classification import (
   Classification,
   LabeledTexts,
@@ -31,13 +32,13 @@ def test_a_reader_makes_the_arrays_that_the_task_declares():
     make_texts([0, 1, 1]),
   )
   read = make_reader(lambda config: loaded)
-  data = read(TaskConfig(labels_per_class=1), NumberTokenizer(), 4)
+  data = read(TaskConfig(labels_per_class=1), NumberTokenizer(), RowOptions(4))
   assert (data.name, data.labels, data.pair) == ("t", ("a", "b"), False)
   # Only the training split is a subsample.
   assert [len(data.splits[s]) for s in ("train", "dev", "test")] == [2, 1, 3]
   for split in data.splits.values():
     (batch,) = split.evaluation(4)
-    check_batch(batch, TASK.features)
+    check_batch(batch.arrays, TASK.features)
     check_batch(split.training(seed=0, step=0, batch_size=4), TASK.features)
 
 
@@ -53,7 +54,9 @@ def test_what_is_read_is_measured():
     LabeledTexts(("13 14", "15", ""), None, np.asarray([2, 2, 0], np.int32)),
     None,
   )
-  data = make_reader(lambda config: loaded)(TaskConfig(), NumberTokenizer(), 4)
+  data = make_reader(lambda config: loaded)(
+    TaskConfig(), NumberTokenizer(), RowOptions(4)
+  )
   assert set(data.splits) == {"train", "dev"}
   figures = data.figures
   assert figures.alike_labels == (("a", "A"),)
@@ -77,7 +80,9 @@ def test_what_is_read_is_measured():
 def test_of_pairs_both_texts_are_measured():
   texts = LabeledTexts(("10 11", "12"), ("13", ""), np.asarray([0, 1]))
   loaded = Classification("t", ("a", "b"), texts, texts, None)
-  data = make_reader(lambda config: loaded)(TaskConfig(), NumberTokenizer(), 5)
+  data = make_reader(lambda config: loaded)(
+    TaskConfig(), NumberTokenizer(), RowOptions(5)
+  )
   train = data.figures.splits["train"]
   assert (train.cut, train.empty, train.tokens) == (1, 1, 4)
   assert data.figures.splits["dev"].shared == 2

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every window stands whole in one pack of one row."""
+
+import numpy as np
+import pytest
+
+from bertjax.batch import Shape
+from data_pipelines.tasks import packing
+
+LENGTH = 32
+
+
+@pytest.mark.parametrize("longest", [3, 10, LENGTH])
+@pytest.mark.parametrize("count", [1, 7, 300])
+def test_no_windows_overlap_or_leave_their_row(longest, count):
+  length_N = np.random.default_rng(count).integers(3, longest + 1, count)
+  layout = packing.pack(length_N, LENGTH)
+  taken_BS = np.zeros((layout.shape.rows, LENGTH), np.int64)
+  for row, start, length in zip(
+    layout.row_N, layout.start_N, length_N, strict=True
+  ):
+    assert start + length <= LENGTH
+    taken_BS[row, start : start + length] += 1
+  assert taken_BS.max() == 1
+  packs = {*zip(layout.row_N.tolist(), layout.pack_N.tolist(), strict=True)}
+  assert len(packs) == count
+  assert layout.pack_N.max() + 1 == layout.shape.packs <= packing.MAX_PACKS
+  # A row is begun only where no other has room.
+  assert layout.shape.rows <= 1 + 2 * length_N.sum() // LENGTH
+
+
+def test_arrays_follow_their_windows():
+  arrays = {
+    "tokens_BS": np.asarray([[1, 2, 3, 0], [4, 5, 0, 0], [7, 8, 0, 0]]),
+    "packs_BS": np.asarray([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 0]]),
+    "positions_BS": np.asarray([[0, 1, 2, 0], [0, 1, 0, 0], [0, 1, 0, 0]]),
+    "starts_BR": np.zeros((3, 1), np.int32),
+    "label_BR": np.asarray([[10], [11], [12]]),
+    "target_BRC": np.asarray([[[1, 2]], [[3, 4]], [[5, 6]]]),
+  }
+  windows_N, length_N = np.asarray([2, 0, 1]), np.asarray([2, 3, 2])
+  layout = packing.pack(length_N, 4)
+  batch = packing.fill(arrays, windows_N, length_N, layout, Shape(3, 2))
+  assert batch["tokens_BS"].tolist() == [[7, 8, 4, 5], [1, 2, 3, 0], [0] * 4]
+  assert batch["packs_BS"].tolist() == [[1, 1, 2, 2], [1, 1, 1, 0], [0] * 4]
+  assert batch["positions_BS"].tolist() == [[0, 1, 0, 1], [0, 1, 2, 0], [0] * 4]
+  assert batch["starts_BR"].tolist() == [[0, 2], [0, 0], [0, 0]]
+  assert batch["label_BR"].tolist() == [[12, 11], [10, 0], [0, 0]]
+  assert batch["target_BRC"][0].tolist() == [[5, 6], [3, 4]]
