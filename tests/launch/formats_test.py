@@ -184,15 +184,18 @@ def test_a_bundle_is_fine_tuned_where_it_was_left(written):
     written,
     "finetune",
     *flags(written, "FINETUNE"),
-    *("--bundle=bundle", "--workdir=classifier"),
+    # Rows had one example each; packed ones get other dropout.
+    *("--bundle=bundle", "--workdir=classifier", "--config.pack=false"),
   )
   assert text.count("done before") == 3, text
   after = json.loads((written / "classifier" / "results.json").read_text())
   assert {name: after[name] for name in before} == before
 
 
-# What `size=tiny` set back in the short recipe, without a word.
+# What `size=tiny` set back in the short recipe, without a word, and rows that
+# had one example each.
 UNDONE = (
+  "--config.finetune.pack=false",
   "--config.pretrain.model.hidden_dropout_rate=0.1",
   "--config.pretrain.model.attention_dropout_rate=0.1",
   "--config.pretrain.model.position_init=normal",
