@@ -255,13 +255,14 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
 def _describe(folder: pathlib.Path, record: Mapping[str, Any]) -> BundleInfo:
   try:
     model = config.from_mapping(ModelConfig, record["model"])
-    check_shapes(model, record["leaves"])
+    details = Details.from_json(record["details"])
+    check_shapes(model, record["leaves"], pretrained=details.task is None)
     return BundleInfo(
       path=folder,
       model=model,
       tokenizer_path=folder / TOKENIZER,
       leaves=record["leaves"],
-      details=Details.from_json(record["details"]),
+      details=details,
       tokenizer_files=record["tokenizer_files"],
     )
   except (ValueError, KeyError) as error:

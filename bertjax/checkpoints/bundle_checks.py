@@ -2,18 +2,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle must be beyond whole: files and weights that fit each other."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from bertjax import files
-from bertjax.config import ModelConfig
-from bertjax.model.parameters import by_name
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.model import BertForPreTraining
+from bertjax.model.parameters import (
+  CLASSIFIER,
+  ENCODER,
+  MLM_HEAD,
+  PAIR_HEAD,
+  POOLER,
+  SPAN_HEAD,
+  by_name,
+)
+from bertjax.objectives.pretraining import init_params
 
 Path = str | pathlib.Path
+_Leaf = tuple[str, tuple[int, ...]]  # dtype and shape
+_PRETRAINED = {ENCODER, POOLER, MLM_HEAD, PAIR_HEAD}
+_LINEAR = (PAIR_HEAD, CLASSIFIER, SPAN_HEAD)
+_SHOWN = 3  # parameters that an error message names
 
 
 def check_tokenizer_files(folder: Path, expected: Mapping[str, str]) -> None:
@@ -41,26 +57,82 @@ def check_same_files(
 
 
 def check_shapes(
-  model: ModelConfig, leaves: Mapping[str, Mapping[str, Any]]
+  model: ModelConfig,
+  leaves: Mapping[str, Mapping[str, Any]],
+  *,
+  pretrained: bool,
 ) -> None:
-  """Check the parameters that a model's fields give a shape.
+  """Compare every parameter of a bundle with those of its model.
+
+  Each part that the bundle has is whole. Linear heads have any number of
+  classes.
+
+  Args:
+    model: shape of the encoder.
+    leaves: {name: {"shape", "dtype"}} of the parameters.
+    pretrained: whether all parts of pre-training must be there. A fine-tuned
+      model has an encoder and some heads.
 
   Raises:
-    ValueError: one of them is missing, or has another shape or dtype.
+    ValueError: parameters are missing, are none of the model, or have another
+      shape or dtype; the message names them and both sides (law 9).
   """
-  size, layers = model.hidden_size, model.num_layers
-  heads = (model.num_heads, size // model.num_heads)
-  for name, shape in {
-    "encoder/embeddings/word/embedding": (model.vocab_size, size),
-    "encoder/embeddings/position/embedding": (model.max_positions, size),
-    "encoder/embeddings/type/embedding": (model.type_vocab_size, size),
-    "encoder/layers/attention/query/kernel": (layers, size, *heads),
-    "encoder/layers/mlp_up/kernel": (layers, size, model.intermediate_size),
-  }.items():
-    leaf = leaves[name]
-    found, wanted = (leaf["dtype"], tuple(leaf["shape"])), ("float32", shape)
-    if found != wanted:
-      raise ValueError(f"{name} is {found}, and its model has {wanted}")
+  expected = _expected(model, leaves)
+  parts = {name.partition("/")[0] for name in leaves}
+  parts |= _PRETRAINED if pretrained else {ENCODER}
+  wanted = {
+    name: leaf
+    for name, leaf in expected.items()
+    if name.partition("/")[0] in parts
+  }
+  found = {
+    name: (leaf["dtype"], tuple(leaf["shape"])) for name, leaf in leaves.items()
+  }
+  faults = [
+    f"{name} is {_show(found, name, 'absent')}, and its model has "
+    f"{_show(wanted, name, 'none')}"
+    for name in dict.fromkeys((*wanted, *found))
+    if found.get(name) != wanted.get(name)
+  ]
+  if faults:
+    more = f"; and {len(faults) - _SHOWN} more" * (len(faults) > _SHOWN)
+    raise ValueError("; ".join(faults[:_SHOWN]) + more)
+
+
+def _show(leaves: Mapping[str, _Leaf], name: str, absent: str) -> str:
+  if name not in leaves:
+    return absent
+  dtype, shape = leaves[name]
+  return f"{dtype}{list(shape)}"
+
+
+def _expected(
+  model: ModelConfig, leaves: Mapping[str, Mapping[str, Any]]
+) -> dict[str, _Leaf]:
+  """Return all parameters that a bundle of this encoder may have."""
+  expected = dict(_pretraining_leaves(model))
+  for part in _LINEAR:
+    kernel, bias = f"{part}/dense/kernel", f"{part}/dense/bias"
+    leaf = leaves.get(bias) or leaves.get(kernel) or {}
+    classes = leaf.get("shape") or [0]
+    expected[kernel] = "float32", (model.hidden_size, classes[-1])
+    expected[bias] = "float32", (classes[-1],)
+  return expected
+
+
+@functools.cache
+def _pretraining_leaves(model: ModelConfig) -> Mapping[str, _Leaf]:
+  """Return the parameters of pre-training; computes nothing."""
+
+  def init() -> Any:
+    module = BertForPreTraining(model, ComputeConfig(), num_pair_classes=2)
+    key = jax.random.key(0)
+    return nn.meta.unbox(init_params(module, model.max_positions, key))
+
+  return {
+    name: (str(leaf.dtype), leaf.shape)
+    for name, leaf in by_name(jax.eval_shape(init)).items()
+  }
 
 
 def check_finite(path: pathlib.Path, params: Any) -> None:
