@@ -9,6 +9,8 @@ from typing import NamedTuple
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig, choices
 from bertjax.finetune import checks
 from bertjax.finetune.classification import TASK as CLASSIFICATION
+from bertjax.finetune.multi_label import TASK as MULTI_LABEL
+from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.task import FinetuneTask
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
@@ -30,11 +32,16 @@ class Kind(NamedTuple):
 
 
 TASKS: Mapping[str, FinetuneTask] = {
-  task.name: task for task in (CLASSIFICATION,)
+  task.name: task for task in (CLASSIFICATION, MULTI_LABEL, REGRESSION)
 }
+# By `TaskConfig.target`; without an entry, "label".
+_OF_TARGET = {"labels": MULTI_LABEL.name, "score": REGRESSION.name}
 KINDS: Mapping[str, Kind] = {
   "stdlib": Kind(stdlib.read, lambda _: "classification"),
-  "table": Kind(tabular.read, lambda _: "classification"),
+  "table": Kind(
+    tabular.read,
+    lambda config: _OF_TARGET.get(config.target, CLASSIFICATION.name),
+  ),
 }
 assert set(KINDS) == set(choices(TaskConfig, "kind"))
 

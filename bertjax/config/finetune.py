@@ -54,6 +54,16 @@ class TaskConfig:
   text: Annotated[str, _OfTable] = "text"
   text_pair: Annotated[str, _OfTable] = ""
   label: Annotated[str, _OfTable] = "label"
+  # What the column `label` holds: the class of a text, any number of classes
+  # with `separator` between them, or a score to predict (regression).
+  target: Annotated[Literal["label", "labels", "score"], _OfTable] = "label"
+  separator: Annotated[
+    str,
+    ReadWhen(
+      "{0}kind=table and {0}target=labels",
+      lambda own, _: _is_table(own) and own.target == "labels",
+    ),
+  ] = ","
   # Names of all columns, as "a,b,c", where the files have no header line
   # (CoLA).
   header: Annotated[
@@ -84,7 +94,11 @@ class TaskConfig:
   # The classes are this many packages of the standard library, largest first.
   num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
   # Training examples of each class; 0 takes all.
-  labels_per_class: Annotated[int, AtLeast(0)] = 0
+  labels_per_class: Annotated[
+    int,
+    AtLeast(0),
+    ReadWhen("{}target=label", lambda own, _: own.target == "label"),
+  ] = 0
   # Seed of the choice of held-out rows and of training examples.
   seed: Annotated[
     Seed,

@@ -116,7 +116,8 @@ def _make_programs(
   model = _make_model(task, num_labels, encoder, config, mesh)
   optimizer = _make_optimizer(config, steps)
   example = empty_batch(
-    task.features, {"B": config.batch_size, "S": config.seq_length, "R": 1}
+    task.features,
+    {"B": config.batch_size, "S": config.seq_length, "R": 1, "C": num_labels},
   )
 
   def init_params(key: jax.Array) -> Any:

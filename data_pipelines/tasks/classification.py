@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Data of classification: labeled texts, their splits and subsamples."""
+"""Labeled texts, their splits and subsamples, read as rows."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -25,6 +25,8 @@ from data_pipelines.tasks.figures import (
   TaskFigures,
   alike_labels,
   count_numeric,
+  joined_labels,
+  measure_scores,
 )
 from data_pipelines.tasks.splits import (
   TextKey,
@@ -33,6 +35,7 @@ from data_pipelines.tasks.splits import (
   subsample,
   text_keys,
 )
+from data_pipelines.tasks.targets import count_by_class, most_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,8 @@ class LabeledTexts:
   Attributes:
     texts: one string for each example.
     pairs: the second text of each example, or None for single texts.
-    labels_N: int32, index of each example's class.
+    labels_N: what each example is labeled with: int32, the number of its
+      class; bool with a second axis, one for each class; or float32, a score.
   """
 
   texts: tuple[str, ...]
@@ -67,7 +71,7 @@ class Classification:
 
   Attributes:
     name: name of the data.
-    labels: name of each class.
+    labels: name of each class, or of the score.
     train: examples to learn from.
     dev: examples that choose parameters.
     test: examples that are only scored; None if none have labels.
@@ -120,6 +124,7 @@ def make_reader(
       figures=TaskFigures(
         labels=loaded.labels,
         alike_labels=alike_labels(loaded.labels),
+        joined_labels=joined_labels(loaded.labels),
         numeric_labels=count_numeric(loaded.labels),
         table=loaded.table,
         splits={
@@ -144,23 +149,36 @@ def _measure(
   num_classes: int,
 ) -> SplitFigures:
   keys = text_keys(split.texts, split.pairs)
-  counts = np.bincount(split.labels_N, minlength=num_classes)
+  labels_N = split.labels_N
+  scores = measure_scores(labels_N)
   return SplitFigures(
     examples=len(split),
     cut=encoded.cut,
     empty=encoded.empty,
     shared=count_shared(keys, train_keys),
-    contradicting=count_contradicting(keys, split.labels_N),
+    # Two people rarely give a text the same score.
+    contradicting=0 if scores else count_contradicting(keys, labels_N),
     tokens=encoded.tokens,
     unknown=encoded.unknown,
     words=encoded.words,
-    by_class=tuple(counts.tolist()),
+    by_class=count_by_class(labels_N, num_classes),
+    scores=scores,
+    most_labels=most_labels(labels_N),
   )
 
 
 def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
-  """Return the target record of examples that have a row each."""
-  return {
-    "label_BR": labels_N[:, None].astype(np.int32),
-    "weight_BR": np.ones((len(labels_N), 1), np.float32),
-  }
+  """Return the target record of examples that have a row each.
+
+  Args:
+    labels_N: as `LabeledTexts` has them.
+  """
+  weight_BR = np.ones((len(labels_N), 1), np.float32)
+  if labels_N.ndim == 2:
+    label_BRC = labels_N[:, None].astype(np.float32)
+    return {"label_BRC": label_BRC, "weight_BR": weight_BR}
+  if np.issubdtype(labels_N.dtype, np.floating):
+    score_BR = labels_N[:, None].astype(np.float32)
+    return {"score_BR": score_BR, "weight_BR": weight_BR}
+  label_BR = labels_N[:, None].astype(np.int32)
+  return {"label_BR": label_BR, "weight_BR": weight_BR}

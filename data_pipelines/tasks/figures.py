@@ -10,10 +10,14 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 # Fewer integers than this are classes, also where some are missing: 1 to 5
 # stars, or months.
 _MANY_INTEGERS = 30
+# What may stand between several labels of a text.
+_SEPARATORS = (",", ";", "|")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,21 @@ class TableFigures:
 
 
 @dataclasses.dataclass(frozen=True)
+class ScoreFigures:
+  """The scores that the examples of a split have.
+
+  Attributes:
+    distinct: number of different scores.
+    least: the lowest one.
+    most: the highest one.
+  """
+
+  distinct: int
+  least: float
+  most: float
+
+
+@dataclasses.dataclass(frozen=True)
 class SplitFigures:
   """What was counted in the examples of a split.
 
@@ -46,7 +65,9 @@ class SplitFigures:
     tokens: tokens of the texts before they are cut, without special ones.
     unknown: how many of them are the unknown token.
     words: how many of them begin a word.
-    by_class: number of examples of each class.
+    by_class: number of examples of each class; empty where examples have none.
+    scores: the scores of the examples; None where they have none.
+    most_labels: the most labels of an example; None where each has one class.
   """
 
   examples: int
@@ -58,6 +79,8 @@ class SplitFigures:
   unknown: int
   words: int
   by_class: tuple[int, ...]
+  scores: ScoreFigures | None = None
+  most_labels: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +94,7 @@ class TaskFigures:
       0.
     table: what was found while tables were read.
     splits: counts of each split.
+    joined_labels: labels that are several of the others, joined.
   """
 
   labels: tuple[str, ...]
@@ -78,6 +102,7 @@ class TaskFigures:
   numeric_labels: int
   table: TableFigures
   splits: Mapping[str, SplitFigures]
+  joined_labels: tuple[str, ...] = ()
 
   @property
   def tokens_per_word(self) -> float:
@@ -98,6 +123,30 @@ def alike_labels(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
   for label in labels:
     groups["".join(label.casefold().split())].append(label)
   return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def joined_labels(labels: Iterable[str]) -> tuple[str, ...]:
+  """Return the labels that are two or more of the others, joined.
+
+  They are what several labels of a text look like where they are read as one.
+  """
+  known = set(labels)
+  return tuple(
+    label
+    for label in sorted(known)
+    for separator in _SEPARATORS
+    if len(parts := {part.strip() for part in label.split(separator)}) > 1
+    and parts <= known
+  )
+
+
+def measure_scores(values_N: np.ndarray) -> ScoreFigures | None:
+  """Return what is measured of scores; None if values are classes."""
+  if not np.issubdtype(values_N.dtype, np.floating):
+    return None
+  return ScoreFigures(
+    len(np.unique(values_N)), float(values_N.min()), float(values_N.max())
+  )
 
 
 def count_numeric(labels: Iterable[str]) -> int:

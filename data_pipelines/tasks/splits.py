@@ -70,9 +70,9 @@ def count_shared(keys: Sequence[TextKey], others: Sequence[TextKey]) -> int:
 
 def count_contradicting(keys: Sequence[TextKey], labels_N: np.ndarray) -> int:
   """Return the number of examples whose text also has another label."""
-  labels: dict[TextKey, set[int]] = collections.defaultdict(set)
-  for key, label in zip(keys, labels_N.tolist(), strict=True):
-    labels[key].add(label)
+  labels: dict[TextKey, set[bytes]] = collections.defaultdict(set)
+  for key, label in zip(keys, labels_N, strict=True):
+    labels[key].add(label.tobytes())
   return sum(len(labels[key]) > 1 for key in keys)
 
 

@@ -4,7 +4,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_pipelines.tasks.table_files import (
   BadRow,
@@ -13,6 +13,9 @@ from data_pipelines.tasks.table_files import (
   listed,
   read_rows,
 )
+
+# Lowest and highest score where a task names none: those of float32.
+ANY_SCORE = (-3.4e38, 3.4e38)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Rules:
     scores: the lowest and the highest label, where labels are numbers.
     undecided: the label of rows whose annotators do not agree. They are left
       out and counted in any case, except where it is "".
+    separator: what divides the labels of a row, which may have none; "" where
+      a row has one label. JSON and parquet may have a list of them.
     flag: how the user asks for `skip_bad_rows`, for messages.
   """
 
@@ -38,6 +43,7 @@ class Rules:
   labels: tuple[str, ...] = ()
   scores: tuple[float, float] | None = None
   undecided: str = ""
+  separator: str = ""
   flag: str = "--config.task.skip_bad_rows"
 
 
@@ -109,13 +115,16 @@ def read_table(
     read = _example(row, columns, rules) if isinstance(row, Row) else row
     (bad if isinstance(read, BadRow) else examples).append(read)
   none = {"", rules.unlabeled}
-  left_out: list[_Example] = []
   has_labels = rules.needs_labels or any(e.label not in none for e in examples)
+  if rules.separator:
+    none.discard("")  # a text without a label
+  left_out: list[_Example] = []
   if has_labels:
     bad += _unlabeled(examples, columns, none)
     examples = [e for e in examples if e.label not in none]
-    left_out = [e for e in examples if e.label == rules.undecided]
-    examples = [e for e in examples if e.label != rules.undecided]
+    if rules.undecided:
+      left_out = [e for e in examples if e.label == rules.undecided]
+      examples = [e for e in examples if e.label != rules.undecided]
     unknown = {e: w for e in examples if (w := _wrong_label(e.label, rules))}
     bad += [BadRow(example.line, wrong) for example, wrong in unknown.items()]
     examples = [e for e in examples if e not in unknown]
@@ -172,6 +181,8 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
       )
   texts = tuple(row.fields[name] for name in columns.texts)
   label = row.fields.get(columns.label)
+  if rules.separator and isinstance(label, list):
+    label = _joined(label, rules.separator)
   # JSON may have a number or a boolean, and null for none.
   if not isinstance(label, str | int | float | None):
     return BadRow(
@@ -184,18 +195,29 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
   return _Example(row.line, texts, label.strip(), label != label.strip())
 
 
+def _joined(labels: list[Any], separator: str) -> Any:
+  """Return a list of labels as a table has them; itself if it cannot be."""
+  names = [str(label) for label in labels]
+  if not all(isinstance(label, str | int) for label in labels):
+    return labels
+  return labels if any(separator in n for n in names) else separator.join(names)
+
+
 def _wrong_label(label: str, rules: Rules) -> str:
   """Return what is wrong with a label, or ""."""
   if rules.labels and label not in rules.labels:
     return f"has the label {label!r}; give one of {listed(rules.labels)}"
   if rules.scores:
     low, high = rules.scores
+    wanted = f"give a number from {low:g} to {high:g}"
+    if rules.scores == ANY_SCORE:
+      wanted = "give a number, or --config.task.target=label for classes"
     try:
       inside = low <= float(label) <= high
     except ValueError:
-      return f"has the label {label!r}; give a number from {low:g} to {high:g}"
+      return f"has the label {label!r}; {wanted}"
     if not inside:  # nor is NaN
-      return f"has the score {label}; give a number from {low:g} to {high:g}"
+      return f"has the score {label}; {wanted}"
   return ""
 
 
@@ -203,7 +225,7 @@ def _unlabeled(
   examples: list[_Example], columns: Columns, none: set[str]
 ) -> Iterator[BadRow]:
   for example in examples:
-    if not example.label:
+    if "" in none and not example.label:
       yield BadRow(
         example.line,
         f"is empty in the label column {columns.label!r}; label that row or "

@@ -1,11 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A classification task from one, two or three labeled tables."""
+"""A task of labeled texts from one, two or three tables."""
 
 import pathlib
-import re
-
-import numpy as np
 
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.classification import (
@@ -13,18 +10,19 @@ from data_pipelines.tasks.classification import (
   LabeledTexts,
   make_reader,
 )
-from data_pipelines.tasks.figures import TableFigures, count_numeric
+from data_pipelines.tasks.figures import TableFigures
 from data_pipelines.tasks.splits import hold_out, text_keys
-from data_pipelines.tasks.table_files import Columns, listed
+from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, Table, read_table
+from data_pipelines.tasks.targets import Target, find_target, strata
 
 
 def load_task(config: TaskConfig) -> Classification:
   """Read the tables of a task, and hold out the splits that have no table.
 
   The classes are the labels of the training table, sorted as numbers where
-  all of them are integers, else as strings. All copies of a text are on one
-  side of a split that is held out.
+  all of them are integers, else as strings; `targets` knows of other columns.
+  All copies of a text are on one side of a split that is held out.
 
   Raises:
     ValueError: as `read_table`; the training table has a single label; dev or
@@ -33,15 +31,11 @@ def load_task(config: TaskConfig) -> Classification:
   """
   if not config.train:
     raise ValueError("task.train is empty; give the path of the training table")
-  tables = _read_tables(config)
+  target = find_target(config)
+  tables = _read_tables(config, target)
   table = tables["train"]
-  names = _sorted_labels(table.labels or ())
-  if len(names) < 2:
-    raise ValueError(
-      f"{config.train} has only the label {listed(names)}; give a table with "
-      "two or more"
-    )
-  train = _label(table, names, config.train)
+  names = target.names(table)
+  train = _label(table, target, names, config.train)
   splits: dict[str, LabeledTexts | None] = {}
   # One seed for both would hold out the same ranks. Test is held out first.
   for offset, split in enumerate(("test", "dev")):
@@ -49,13 +43,13 @@ def load_task(config: TaskConfig) -> Classification:
     if split in tables:
       labeled = tables[split].labels is not None
       splits[split] = (
-        _label(tables[split], names, config.train) if labeled else None
+        _label(tables[split], target, names, config.train) if labeled else None
       )
     elif not rate:
       splits[split] = None
     else:
       kept, held = hold_out(
-        train.labels_N,
+        strata(train.labels_N),
         text_keys(train.texts, train.pairs),
         rate,
         config.seed + offset,
@@ -78,7 +72,7 @@ def load_task(config: TaskConfig) -> Classification:
   )
 
 
-def _read_tables(config: TaskConfig) -> dict[str, Table]:
+def _read_tables(config: TaskConfig, target: Target) -> dict[str, Table]:
   columns = Columns(
     config.text,
     config.label,
@@ -90,7 +84,9 @@ def _read_tables(config: TaskConfig) -> dict[str, Table]:
     split: read_table(
       path,
       columns,
-      Rules(config.unlabeled, config.skip_bad_rows, split != "test"),
+      Rules(
+        config.unlabeled, config.skip_bad_rows, split != "test", **target.rules
+      ),
     )
     for split, path in paths.items()
     if path
@@ -112,30 +108,11 @@ def _figures(config: TaskConfig, tables: dict[str, Table]) -> TableFigures:
   )
 
 
-def _sorted_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-  found = set(labels)
-  if all(re.fullmatch(r"-?\d+", label) for label in found):
-    return tuple(sorted(found, key=lambda label: (int(label), label)))
-  return tuple(sorted(found))
-
-
-def _label(table: Table, names: tuple[str, ...], source: str) -> LabeledTexts:
-  ids = {name: index for index, name in enumerate(names)}
-  labels = table.labels or ()
-  for line, label in zip(table.lines, labels, strict=True):
-    if label not in ids:
-      numeric = count_numeric(names) and (
-        "; these labels look like scores, not classes, and kind=table has no "
-        "regression: round them"
-      )
-      raise ValueError(
-        f"{table.path}:{line}: label {label!r} is not in {source}, which has "
-        f"{listed(names)}{numeric or ''}"
-      )
+def _label(
+  table: Table, target: Target, names: tuple[str, ...], source: str
+) -> LabeledTexts:
   return LabeledTexts(
-    table.texts,
-    table.pairs,
-    np.asarray([ids[label] for label in labels], np.int32),
+    table.texts, table.pairs, target.values(table, names, source)
   )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from bertjax.finetune.results import ArmResult
 from data_pipelines.tasks.features import EncodedTexts
-from data_pipelines.tasks.figures import SplitFigures, TaskFigures
+from data_pipelines.tasks.figures import TaskFigures
 from launch.preflight.findings import Finding, at_most_warn, judge
+from launch.preflight.labels import judge_labels, judge_scored, listed
 from launch.preflight.policy import Policy
 
-# How many classes or rows a text lists before it counts the others.
+# How many rows a text lists before it counts the others.
 _SHOWN = 5
 
 
@@ -31,7 +32,7 @@ def judge_task(
   """
   return [
     *_judge_tables(figures, policy),
-    *_judge_labels(figures, policy),
+    *judge_labels(figures, policy),
     *_judge_splits(figures, policy),
     _judge_cut(figures, seq_length, policy),
     *_judge_tokens(figures, corpus_tokens_per_word, policy),
@@ -91,7 +92,7 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
     judge(
       "never_predicted",
       len(result.never_predicted),
-      f"no seed ever predicts {_listed(result.never_predicted)} on "
+      f"no seed ever predicts {listed(result.never_predicted)} on "
       f"{result.scored}",
       "give more examples of these classes, train longer, or choose by "
       "--config.metric=macro_f1",
@@ -104,10 +105,18 @@ def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:
   """Yield a line for each split, with what its examples lose."""
   for name, split in figures.splits.items():
     counts = split.by_class
-    classes = sum(count > 0 for count in counts)
+    what = ""
+    if split.scores:
+      what = (
+        f" with scores from {split.scores.least:g} to {split.scores.most:g}"
+      )
+    elif counts:
+      classes = sum(count > 0 for count in counts)
+      what = (
+        f" of {classes:,} classes ({min(counts):,} to {max(counts):,} each)"
+      )
     yield (
-      f"{name}: {split.examples:,} examples of {classes:,} classes "
-      f"({min(counts):,} to {max(counts):,} each), {split.cut:,} cut at "
+      f"{name}: {split.examples:,} examples{what}, {split.cut:,} cut at "
       f"{seq_length} tokens"
     )
 
@@ -137,26 +146,6 @@ def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
     "chooses the learning rate and the checkpoint",
     "give labeled examples with --config.task.test, or hold some out with "
     "--config.task.test_rate",
-    policy,
-  )
-
-
-def _judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
-  yield judge(
-    "numeric_labels",
-    figures.numeric_labels,
-    f"the labels are numbers ({_listed(figures.labels)}): this is regression, "
-    "and each number would be a class of its own",
-    "round them to a few classes in the table; there is no regression task",
-    policy,
-  )
-  alike = ", ".join("/".join(group) for group in figures.alike_labels[:_SHOWN])
-  yield judge(
-    "alike_labels",
-    len(figures.alike_labels),
-    f"labels differ by case or white space only ({alike}), and each spelling "
-    "would be a class of its own",
-    "write each label in one way",
     policy,
   )
 
@@ -191,45 +180,7 @@ def _judge_splits(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
     policy,
   )
   for name, split in scored.items():
-    yield from _judge_classes(name, split, figures, policy)
-
-
-def _judge_classes(
-  name: str, split: SplitFigures, figures: TaskFigures, policy: Policy
-) -> Iterator[Finding]:
-  present = sum(count > 0 for count in split.by_class)
-  finding = judge(
-    "scored_classes",
-    present,
-    f"all examples of {name} have one label, so that its scores say nothing",
-    f"give examples of every class in task.{name}",
-    policy,
-  )
-  # Dev chooses the parameters; test is only reported.
-  yield finding if name == "dev" else at_most_warn(finding, policy)
-  missing = [label for label, n in _by_label(figures, split) if not n]
-  yield judge(
-    "unscored_classes",
-    len(missing),
-    f"{name} has no example of {_listed(tuple(missing))}, so that nothing is "
-    "known of them",
-    f"give examples of every class in task.{name}, or hold out more",
-    policy,
-  )
-  least = min(n for n in split.by_class if n)
-  rare = split.by_class.index(least)
-  counts = ", ".join(
-    f"{other} {each.by_class[rare]:,} of {each.examples:,}"
-    for other, each in figures.splits.items()
-  )
-  yield judge(
-    "class_examples",
-    least,
-    f"class {figures.labels[rare]} has few examples ({counts}), so that its "
-    f"scores on {name} are mostly noise",
-    "label more of them, and read the scores of each class in results.md",
-    policy,
-  )
+    yield from judge_scored(name, split, figures, policy)
 
 
 def _judge_cut(
@@ -288,15 +239,3 @@ def _judge_tokens(
     fix,
     policy,
   )
-
-
-def _by_label(
-  figures: TaskFigures, split: SplitFigures
-) -> list[tuple[str, int]]:
-  return list(zip(figures.labels, split.by_class, strict=True))
-
-
-def _listed(names: tuple[str, ...]) -> str:
-  more = len(names) - _SHOWN
-  shown = ", ".join(names[:_SHOWN])
-  return f"{shown} and {more:,} more" if more > 0 else shown

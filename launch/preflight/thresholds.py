@@ -125,6 +125,24 @@ CHECKS: Mapping[str, Check] = {
     fail=0,
     unit="count",
   ),
+  "joined_labels": Check(
+    "classes of a task that are several of the others, joined",
+    0,
+    unit="count",
+  ),
+  "several_labels": Check(
+    "the most labels of a training text, where texts may have several",
+    2,
+    worse="below",
+    unit="count",
+  ),
+  "score_values": Check(
+    "different scores in the training texts of a task",
+    3,
+    worse="below",
+    unit="count",
+  ),
+  "score_size": Check("the largest score of a task", 10, unit="ratio"),
   "alike_labels": Check(
     "labels that several classes of a task share but for case or white space",
     fail=0,

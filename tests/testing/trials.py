@@ -42,8 +42,11 @@ CONFIG = FinetuneConfig(
 )
 
 
-def examples(count, seed, row_length=LENGTH, *, pack=False):
-  """Rows of noise of many lengths; three tokens tell the class."""
+def examples(count, seed, row_length=LENGTH, *, pack=False, values=None):
+  """Rows of noise of many lengths; three tokens tell the class.
+
+  `values` has what an example of each class is labeled with, if not with it.
+  """
   generator = np.random.default_rng(seed)
   rows = empty_batch(ENCODER_FEATURES, {"B": count, "S": LENGTH, "R": 1})
   labels_N = generator.integers(0, CLASSES, count).astype(np.int32)
@@ -59,15 +62,21 @@ def examples(count, seed, row_length=LENGTH, *, pack=False):
     name: np.pad(array, wider) if name.endswith("_BS") else array
     for name, array in rows.items()
   }
+  if values is not None:
+    labels_N = values[labels_N]
   return TaskBatches(rows, make_targets(labels_N), pack=pack)
 
 
-def make_inputs(config, devices=1):
+def make_inputs(config, devices=1, task=TASK, values=None):
   mesh = make_mesh(config.mesh, jax.devices()[:devices])
-  programs = make_programs(TASK, CLASSES, MODEL, config, STEPS, mesh)
-  train = examples(96, 0)
+  programs = make_programs(task, CLASSES, MODEL, config, STEPS, mesh)
+  train = examples(96, 0, values=values)
   dev, test = (
-    make_split(examples(30, seed), programs, config.evaluation_batch_size)
+    make_split(
+      examples(30, seed, values=values),
+      programs,
+      config.evaluation_batch_size,
+    )
     for seed in (1, 2)
   )
   return TrialInputs(

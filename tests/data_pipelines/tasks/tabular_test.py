@@ -99,7 +99,7 @@ def test_scores_are_named_where_dev_has_another_one(tmp_path):
     test_rate=0,
   )
   with pytest.raises(
-    ValueError, match=r"label '4.25'.*look like scores.*round"
+    ValueError, match=r"label '4.25'.*look like scores.*task.target=score"
   ):
     load_task(config)
 

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Multi-label classification: any number of labels for each example.
+
+Each class is a question of its own, answered yes from a probability of 0.5.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bertjax.batch import Batch, Feature
+from bertjax.finetune import classification
+from bertjax.finetune.scores import ClassCounts, guesses
+from bertjax.finetune.scores.multi_label import (
+  binary_cross_entropy,
+  count_labels,
+  exact_share,
+  sigmoid,
+)
+from bertjax.finetune.task import Answer, FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
+from bertjax.objectives.metrics import Metrics
+
+Array = jax.Array
+THRESHOLD = 0.5
+
+
+def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+  """Return the binary cross-entropy, the mean over the classes, as `loss`."""
+  loss_BR = optax.sigmoid_binary_cross_entropy(
+    outputs["logits_BRC"], batch["label_BRC"]
+  ).mean(axis=-1)
+  weight_BR = batch["weight_BR"]
+  return {"loss": (jnp.sum(loss_BR * weight_BR), jnp.sum(weight_BR))}
+
+
+def score(outputs: Batch, windows: Windows) -> Scores:
+  """Return micro and macro F1, the share of exact answers, and the loss."""
+  counts = count_classes(outputs, windows)
+  labels_NC = windows["label_NC"]
+  return {
+    "micro_f1": counts.micro_f1,
+    "macro_f1": counts.macro_f1,
+    "exact": exact_share(_is_predicted(outputs), labels_NC),
+    "loss": binary_cross_entropy(outputs["logits_NC"], labels_NC),
+  }
+
+
+def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
+  """Count the labels, the predictions and the right ones of each class."""
+  return count_labels(_is_predicted(outputs), windows["label_NC"])
+
+
+def answers(
+  outputs: Batch,
+  windows: Windows,
+  labels: Sequence[str],
+  tokens: Sequence[str],
+) -> Sequence[Sequence[Answer]]:
+  """Return every label, its probability, and whether it is given."""
+  del windows, tokens
+  return [
+    [
+      (*guess, guess.probability >= THRESHOLD)
+      for guess in guesses(probabilities_C, labels)
+    ]
+    for probabilities_C in sigmoid(outputs["logits_NC"])
+  ]
+
+
+def _is_predicted(outputs: Batch) -> np.ndarray:
+  return sigmoid(outputs["logits_NC"]) >= THRESHOLD
+
+
+TASK = FinetuneTask(
+  name="multi_label",
+  verb="label",
+  architecture="BertForSequenceClassification",
+  pools=True,
+  targets={
+    "label_BRC": Feature("BRC", "float32"),  # 1 for a label, else 0
+    "weight_BR": Feature("BR", "float32"),  # 1 for an example, 0 for padding
+  },
+  make_model=classification.make_model,
+  coefficients={"loss": 1.0},
+  weights=classification.weights,
+  losses=losses,
+  scores=score,
+  count_classes=count_classes,
+  metrics=("micro_f1", "macro_f1", "exact"),
+  columns={
+    "dev micro F1": ("dev", "micro_f1"),
+    "test micro F1": ("test", "micro_f1"),
+    "test macro F1": ("test", "macro_f1"),
+  },
+  answer_columns=("label", "probability", "given"),
+  answers=answers,
+)

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Regression: a score for each example, such as how alike two texts are.
+
+Its loss is the squared error, as of transformers' `problem_type="regression"`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.batch import Batch, Feature
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.finetune import classification, scores
+from bertjax.finetune.task import Answer, FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
+from bertjax.model import BertForSequenceClassification
+from bertjax.objectives.metrics import Metrics
+
+Array = jax.Array
+
+
+def make_model(
+  encoder: ModelConfig, compute: ComputeConfig, *, num_labels: int, pooling: str
+) -> BertForSequenceClassification:
+  """Return the model, whose `logits_BRC` is a score (C = 1)."""
+  del num_labels
+  return classification.make_model(
+    encoder, compute, num_labels=1, pooling=pooling
+  )
+
+
+def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+  """Return the squared error as `loss`."""
+  error_BR = outputs["logits_BRC"][..., 0] - batch["score_BR"]
+  weight_BR = batch["weight_BR"]
+  return {"loss": (jnp.sum(error_BR**2 * weight_BR), jnp.sum(weight_BR))}
+
+
+def score(outputs: Batch, windows: Windows) -> Scores:
+  """Return both correlations and the mean squared error of all examples."""
+  predicted_N, true_N = _predicted(outputs), windows["score_N"]
+  error_N = predicted_N - np.asarray(true_N, np.float64)
+  return {
+    "pearson": scores.pearson(predicted_N, true_N),
+    "spearman": scores.spearman(predicted_N, true_N),
+    "loss": float((error_N**2).mean()),
+  }
+
+
+def answers(
+  outputs: Batch,
+  windows: Windows,
+  labels: Sequence[str],
+  tokens: Sequence[str],
+) -> Sequence[Sequence[Answer]]:
+  """Return the score of each example."""
+  del windows, labels, tokens
+  return [[(float(score),)] for score in _predicted(outputs)]
+
+
+def _predicted(outputs: Batch) -> np.ndarray:
+  return np.asarray(outputs["logits_NC"][:, 0], np.float64)
+
+
+TASK = FinetuneTask(
+  name="regression",
+  verb="score",
+  architecture="BertForSequenceClassification",
+  pools=True,
+  targets={
+    "score_BR": Feature("BR", "float32"),
+    "weight_BR": Feature("BR", "float32"),  # 1 for an example, 0 for padding
+  },
+  make_model=make_model,
+  coefficients={"loss": 1.0},
+  weights=classification.weights,
+  losses=losses,
+  scores=score,
+  count_classes=None,
+  metrics=("pearson", "spearman"),
+  columns={
+    "dev Pearson": ("dev", "pearson"),
+    "test Pearson": ("test", "pearson"),
+    "test Spearman": ("test", "spearman"),
+  },
+  answer_columns=("score",),
+  answers=answers,
+)

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the label column of a table holds: a class, several, or a score.
+
+`TaskConfig.target` names it. The values of the examples are int32, the number
+of a class; or bool, one for each class; or float32, a score.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bertjax.config import TaskConfig
+from data_pipelines.tasks.figures import count_numeric
+from data_pipelines.tasks.table_files import listed
+from data_pipelines.tasks.tables import ANY_SCORE, Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """How the labels of a table are read.
+
+  Attributes:
+    names: the training table → name of each class, or of the score. It raises
+      a ValueError if there are too few.
+    values: (table, names, path of the training table) → the value of each row.
+      It raises a ValueError for a label that the training table lacks.
+    rules: fields of `tables.Rules` for these labels.
+  """
+
+  names: Callable[[Table], tuple[str, ...]]
+  values: Callable[[Table, tuple[str, ...], str], np.ndarray]
+  rules: Mapping[str, Any]
+
+
+def find_target(config: TaskConfig) -> Target:
+  """Return the target of a config.
+
+  Raises:
+    ValueError: the separator is empty.
+  """
+  if config.target == "score":
+    return Target(
+      names=lambda _: (config.label,),
+      values=_scores,
+      rules={"scores": ANY_SCORE},
+    )
+  if config.target == "labels":
+    separator = config.separator
+    if not separator:
+      raise ValueError(
+        "task.separator is empty; give what stands between two labels"
+      )
+    return Target(
+      names=lambda table: _names_of_several(table, separator),
+      values=functools.partial(_several, separator=separator),
+      rules={"separator": separator},
+    )
+  return Target(names=_names, values=_classes, rules={})
+
+
+def strata(values_N: np.ndarray) -> np.ndarray:
+  """Return the group of each example, of which a share is held out.
+
+  Classes are groups. An example of several labels is in the group of the
+  rarest of them, so that rare labels are held out, too; examples without a
+  label are one group more. Examples with scores are a single group.
+  """
+  if values_N.ndim == 2:
+    rarest_C = np.argsort(values_N.sum(axis=0), kind="stable")
+    first_N = values_N[:, rarest_C].argmax(axis=1)
+    has_label_N = values_N.any(axis=1)
+    return np.where(has_label_N, rarest_C[first_N], len(rarest_C))
+  if np.issubdtype(values_N.dtype, np.floating):
+    return np.zeros(len(values_N), np.int32)
+  return values_N
+
+
+def count_by_class(values_N: np.ndarray, num_classes: int) -> tuple[int, ...]:
+  """Return the number of examples of each class; nothing for scores."""
+  if values_N.ndim == 2:
+    return tuple(values_N.sum(axis=0).tolist())
+  if np.issubdtype(values_N.dtype, np.floating):
+    return ()
+  return tuple(np.bincount(values_N, minlength=num_classes).tolist())
+
+
+def most_labels(values_N: np.ndarray) -> int | None:
+  """Return the most labels of an example; None where each has one class."""
+  return int(values_N.sum(axis=1).max()) if values_N.ndim == 2 else None
+
+
+def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
+  """Return each label once, sorted as numbers where all are integers."""
+  found = set(labels)
+  if all(re.fullmatch(r"-?\d+", label) for label in found):
+    return tuple(sorted(found, key=lambda label: (int(label), label)))
+  return tuple(sorted(found))
+
+
+def split_labels(label: str, separator: str) -> list[str]:
+  """Return the labels of a cell, without white space around them."""
+  parts = (part.strip() for part in label.split(separator))
+  return [part for part in parts if part]
+
+
+def _names(table: Table) -> tuple[str, ...]:
+  return _at_least_two(sort_labels(table.labels or ()), table.path, "")
+
+
+def _names_of_several(table: Table, separator: str) -> tuple[str, ...]:
+  names = sort_labels(
+    each
+    for label in table.labels or ()
+    for each in split_labels(label, separator)
+  )
+  hint = f", read with --config.task.separator={separator!r}"
+  return _at_least_two(names, table.path, hint)
+
+
+def _at_least_two(
+  names: tuple[str, ...], path: str, hint: str
+) -> tuple[str, ...]:
+  if len(names) < 2:
+    raise ValueError(
+      f"{path} has only the label {listed(names)}{hint}; give a table with two "
+      "or more"
+    )
+  return names
+
+
+def _classes(table: Table, names: tuple[str, ...], source: str) -> np.ndarray:
+  ids = {name: index for index, name in enumerate(names)}
+  labels = table.labels or ()
+  for line, label in zip(table.lines, labels, strict=True):
+    _check(label, ids, f"{table.path}:{line}", source)
+  return np.asarray([ids[label] for label in labels], np.int32)
+
+
+def _several(
+  table: Table, names: tuple[str, ...], source: str, *, separator: str
+) -> np.ndarray:
+  ids = {name: index for index, name in enumerate(names)}
+  labels = table.labels or ()
+  values_NC = np.zeros((len(labels), len(names)), bool)
+  for row, (line, label) in enumerate(zip(table.lines, labels, strict=True)):
+    for each in split_labels(label, separator):
+      _check(each, ids, f"{table.path}:{line}", source)
+      values_NC[row, ids[each]] = True
+  return values_NC
+
+
+def _scores(table: Table, names: tuple[str, ...], source: str) -> np.ndarray:
+  del names, source
+  return np.asarray([float(label) for label in table.labels or ()], np.float32)
+
+
+def _check(label: str, ids: Mapping[str, int], place: str, source: str) -> None:
+  if label in ids:
+    return
+  numeric = count_numeric(ids) and (
+    "; these labels look like scores, not classes: give "
+    "--config.task.target=score"
+  )
+  raise ValueError(
+    f"{place}: label {label!r} is not in {source}, which has "
+    f"{listed(tuple(ids))}{numeric or ''}"
+  )

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.finetune.multi_label import TASK
+from bertjax.finetune.trial import run_trial
+from tests.testing.trials import CONFIG, make_inputs
+from tests.testing.windows import make_windows
+
+
+def test_padding_has_no_loss():
+  batch = {
+    "label_BRC": jnp.asarray([[[1.0, 0.0], [0.0, 0.0]]]),
+    "weight_BR": jnp.asarray([[1.0, 0.0]]),
+  }
+  logits_BRC = jnp.asarray([[[2.0, 0.0], [9.0, 9.0]]])
+  loss, weight = TASK.losses({"logits_BRC": logits_BRC}, batch)["loss"]
+  assert float(loss) == pytest.approx(
+    (math.log1p(math.exp(-2)) + math.log(2)) / 2
+  )
+  assert float(weight) == float(TASK.weights(batch)["loss"]) == 1
+
+
+def test_scores_have_every_metric_column_and_the_loss():
+  labels_NC = np.asarray([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+  outputs = {"logits_NC": np.asarray([[3.0, -1.0], [1.0, -2.0], [-1.0, 2.0]])}
+  windows = make_windows({"label_NC": labels_NC}, 3)
+  scores = TASK.scores(outputs, windows)
+  # Right 2, predicted 3, labeled 3.
+  assert scores["micro_f1"] == pytest.approx(2 * 2 / 6)
+  assert scores["macro_f1"] == pytest.approx((1 + 0) / 2)
+  assert scores["exact"] == pytest.approx(1 / 3)
+  columns = {score for _, score in TASK.columns.values()}
+  assert {*TASK.metrics, *columns, "loss"} == {*scores}
+  assert TASK.count_classes is not None
+  counts = TASK.count_classes(outputs, windows)
+  assert counts.labels == (2, 1)
+
+
+def test_answers_say_which_labels_are_given():
+  outputs = {"logits_NC": np.asarray([[0.0, -1.0, 2.0]])}
+  ((first, *rest),) = TASK.answers(
+    outputs, make_windows({}, 1), ("a", "b", "c"), ()
+  )
+  assert first[0] == "c"
+  assert first[1] == pytest.approx(1 / (1 + math.exp(-2)))
+  assert [(label, given) for label, _, given in (first, *rest)] == [
+    ("c", True),
+    ("a", True),  # a probability of 0.5
+    ("b", False),
+  ]
+  assert len(first) == len(TASK.answer_columns)
+
+
+def test_several_labels_are_learned():
+  # The first class of noise has two labels, and the last one none.
+  values_NC = np.asarray([[1, 1, 0], [0, 1, 1], [0, 0, 0]], bool)
+  config = dataclasses.replace(CONFIG, metric="micro_f1")
+  inputs = make_inputs(config, task=TASK, values=values_NC)
+  result = run_trial(inputs, config, learning_rate=3e-3, seed=0).result
+  assert result.test["micro_f1"] > 0.9
+  assert result.classes["test"].labels[1] > result.classes["test"].labels[0]

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several labels and scores: trained, evaluated and predicted by commands."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.config import FinetuneConfig, FinetuneOptimizerConfig, TaskConfig
+from bertjax.parallel.mesh import make_mesh
+from data_pipelines.tasks.table_files import Columns
+from data_pipelines.tasks.tables import Rules, read_table
+from launch import finetune, predict
+from tests.testing import small
+
+TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+  with pytest.MonkeyPatch.context() as patch:
+    for module in ("launch.tasks", "bertjax.finetune.arm"):
+      patch.setattr(
+        f"{module}.make_mesh",
+        lambda config: make_mesh(config, jax.devices()[:1]),
+      )
+    yield
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+  return small.make_bundle(tmp_path_factory.mktemp("bundle") / "bundle")
+
+
+def write_table(path, labels):
+  """Write the texts again and again, each with its own label."""
+  endings = [f"{one} {two}" for one in small.TOKENS[6:12] for two in ("a", ".")]
+  with path.open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(("text", "label"))
+    for ending in endings:
+      for text, label in zip(TEXTS, labels, strict=True):
+        writer.writerow((f"{text} {ending}", label))
+  return str(path)
+
+
+def config_of(path, **task):
+  return FinetuneConfig(
+    steps=80,
+    batch_size=12,
+    evaluation_batch_size=24,
+    evaluations=2,
+    seq_length=16,
+    learning_rates=(1e-2,),
+    seeds=1,
+    hidden_dropout_rate=0.0,
+    attention_dropout_rate=0.0,
+    optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
+    task=TaskConfig(kind="table", train=path, test_rate=0.25, **task),
+  )
+
+
+def test_several_labels_are_learned_and_predicted(bundle, tmp_path, capsys):
+  path = write_table(tmp_path / "topics.csv", ("fish", "fish|tree", ""))
+  config = config_of(path, target="labels", separator="|")
+  result = finetune.run(config, bundle, str(tmp_path / "work"))
+  assert result.labels == ("fish", "tree")
+  assert result.scores.metric == "micro_f1"
+  assert result.scores.test["micro_f1"].mean > 0.9
+  assert [each.label for each in result.classes] == list(result.labels)
+  assert "test macro F1" in capsys.readouterr().out
+  found = predict.answer(str(tmp_path / "work/model"), TEXTS)
+  given = [{each[0] for each in answers if each[2]} for answers in found]
+  assert given == [{"fish"}, {"fish", "tree"}, set()]
+  predict.run("label", str(tmp_path / "work/model"), TEXTS[:1], 3)
+  assert "| label" in capsys.readouterr().out
+
+
+def test_scores_are_learned_and_predicted(bundle, tmp_path, capsys):
+  values = (-1.0, 0.25, 1.5)
+  path = write_table(tmp_path / "scores.csv", values)
+  result = finetune.run(
+    config_of(path, target="score"), bundle, str(tmp_path / "work")
+  )
+  assert result.scores.metric == "pearson"
+  assert result.scores.test["spearman"].mean > 0.8
+  assert result.scores.test["loss"].mean < 0.3
+  assert (result.classes, result.never_predicted) == ((), ())
+  page = (tmp_path / "work/results.md").read_text()
+  assert "test Spearman" in page
+  table = read_table(path, Columns(label=""), Rules(needs_labels=False))
+  found = predict.answer(str(tmp_path / "work/model"), table.texts)
+  errors = [
+    answers[0][0] - values[number % 3] for number, answers in enumerate(found)
+  ]
+  assert np.mean(np.square(errors)) < 0.3
+  predict.run("score", str(tmp_path / "work/model"), TEXTS[:1], 3)
+  assert "| score" in capsys.readouterr().out
+
+
+def test_scores_read_as_classes_name_the_flag_that_makes_them_right(
+  bundle, tmp_path
+):
+  path = small.write_scores(tmp_path / "scores.csv")
+  with pytest.raises(ValueError, match=r"this is regression") as caught:
+    finetune.run(config_of(path), bundle, str(tmp_path / "work"))
+  assert "--config.task.target=score" in str(caught.value)
