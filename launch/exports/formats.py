@@ -19,11 +19,22 @@ class Options:
     dtype: dtype of the weights; a bundle has float32.
     for_finetuning: whether config.json gets BERT's dropout where the run had
       none; None does so if the model is not fine-tuned yet.
+    quantize: how a graph with integers of 8 bits is made, a key of
+      `onnx.QUANTIZE`.
+    calibration: table of texts that such a graph is measured on.
+    text_column: its column of the texts.
+    text_pair_column: its column of the second texts of pairs.
+    label_column: its column of the labels.
   """
 
   license: str | None = None
   dtype: str | None = None
   for_finetuning: bool | None = None
+  quantize: str | None = None
+  calibration: str | None = None
+  text_column: str | None = None
+  text_pair_column: str | None = None
+  label_column: str | None = None
 
 
 class Format(NamedTuple):

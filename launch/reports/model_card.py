@@ -110,6 +110,8 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder)
 {usage}```
 
+{origin}"""
+_ORIGIN = """\
 ## What it was made from
 
 {facts}
@@ -154,7 +156,6 @@ def make_card(
   count = len(task.get("labels", ()))
   what = "pairs of texts" if pair else "texts"
   text = '"One text.", "Another."' if pair else '"Some text."'
-  numbers = list(_numbers(details.evaluation))
   return _CARD.format(
     license=license_id,
     pipeline=kind.pipeline,
@@ -163,6 +164,19 @@ def make_card(
     summary=kind.summary.format(count=count, what=what),
     # Not by `format`, because other kinds have braces.
     usage=kind.usage.replace("{text}", text),
+    origin=make_origin(model, details),
+  )
+
+
+def make_origin(model: ModelConfig, details: Details) -> str:
+  """Return the sections on what weights were made from, and their scores.
+
+  Args:
+    model: shape of the encoder.
+    details: where the weights come from.
+  """
+  numbers = list(_numbers(details.evaluation))
+  return _ORIGIN.format(
     facts="\n".join(
       f"- {name}: {shown}" for name, shown in _facts(model, details)
     ),

@@ -86,8 +86,6 @@ def _apply_head(
   if architecture == CLASSIFICATION:
     model = model.clone(pooling=pooling)
   outputs = model.apply({"params": params}, features, deterministic=True)
-  if not isinstance(outputs, Mapping):
-    return {LOGITS: outputs}
   return dict(_without_axes(*each) for each in outputs.items())
 
 
@@ -97,6 +95,16 @@ def _without_axes(name: str, array: Any) -> tuple[str, Any]:
   if "R" in axes:
     array = array.squeeze(axes.index("R"))
   return stem, array
+
+
+def take(outputs: Outputs, row: int, length: int) -> dict[str, Array]:
+  """Return the outputs of one row, of its first `length` positions."""
+  return {
+    name: array[row : row + 1, :length]
+    if _is_by_position(name, array)
+    else array[row : row + 1]
+    for name, array in outputs.items()
+  }
 
 
 def largest_difference(
@@ -154,12 +162,13 @@ def mean_cosine(
     return None
   a_ND, b_ND = ours[HIDDEN][is_real_BS], theirs[HIDDEN][is_real_BS]
   norms_N = np.linalg.norm(a_ND, axis=-1) * np.linalg.norm(b_ND, axis=-1)
-  return float(np.mean(np.einsum("ND,ND->N", a_ND, b_ND) / norms_N))
+  return float(np.mean(np.sum(a_ND * b_ND, axis=-1) / norms_N))
 
 
 def _real(name: str, array: Array, is_real_BS: Array) -> Any:
   """Return the index of what is no padding."""
-  by_position = name in (HIDDEN, START, END) or (
-    name == LOGITS and array.ndim == 3
-  )
-  return is_real_BS if by_position else ...
+  return is_real_BS if _is_by_position(name, array) else ...
+
+
+def _is_by_position(name: str, array: Array) -> bool:
+  return name in (HIDDEN, START, END) or (name == LOGITS and array.ndim == 3)

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graphs with integers of 8 bits, by ONNX Runtime's own tools.
 
-The matrices of the encoder have a scale for each column, and 7 bits: the
-products of two 8-bit integers saturate on processors without VNNI or AMX, and
-the eighth bit is worth nothing that could be measured. The table of words has
-one scale. Heads, norms and the small tables stay in float32, which costs next
-to nothing.
+The matrices of the encoder have a scale for each column, and 7 bits: sums of
+two 8-bit products saturate on processors without VNNI or AMX. A classifier of
+77 classes over a 6-layer encoder keeps 98 % of its labels with 7 bits or 8, and
+90 % with one scale for a matrix. The table of words has one scale. Heads, norms
+and the small tables stay in float32, which costs next to nothing.
 """
 
 import contextlib
@@ -75,6 +75,9 @@ def quantize_static(
       weight_type=QuantType.QInt8,
       nodes_to_exclude=_kept(source),
       use_external_data_format=is_external(source),
+      # Products are float32, which the next operator reads anyway. With 8 bits
+      # here the classifier above keeps 95.7 % of its labels instead of 98.0 %.
+      extra_options={"OpTypesToExcludeOutputQuantization": _KINDS},
     )
 
 

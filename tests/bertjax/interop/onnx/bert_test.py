@@ -5,7 +5,6 @@
 import dataclasses
 from typing import Any
 
-import jax
 import numpy as np
 import onnx
 import onnxruntime as runtime
@@ -13,11 +12,10 @@ import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from bertjax.batch import ENCODER_FEATURES
-from bertjax.interop.architectures import ARCHITECTURES
 from bertjax.interop.onnx.bert import HEADS, INPUTS, make_model
-from bertjax.model import BertForPreTraining, BertForSequenceClassification
+from bertjax.interop.onnx.comparison import compute
 from tests.testing.examples import SMALL, ragged
-from tests.testing.huggingface_models import labels_of, make_params
+from tests.testing.huggingface_models import make_params
 
 ENCODER, SEQUENCES = "BertModel", "BertForSequenceClassification"
 TANH = dataclasses.replace(SMALL, activation="gelu_tanh")
@@ -42,29 +40,6 @@ def run(session, batch, length=None):
   return dict(zip(names, session.run(None, feed), strict=True))
 
 
-def our_outputs(params, config, architecture, pooling, batch):
-  """What the model computes, by the names of the graph's outputs."""
-  if architecture == ENCODER:
-    model: Any = BertForPreTraining(config)
-    params = make_params("BertForPreTraining", config) | params
-    hidden, pooled = model.apply(
-      {"params": params}, batch, method="encode", deterministic=True
-    )
-    found = {"last_hidden_state": hidden, "pooler_output": pooled[:, 0]}
-    return found if pooling else {"last_hidden_state": hidden}
-  count = len(labels_of(architecture))
-  model = ARCHITECTURES[architecture].make(config, count)
-  if pooling == "mean":
-    model = BertForSequenceClassification(
-      config, num_classes=count, pooling=pooling
-    )
-    params = {part: params[part] for part in ("encoder", "classifier")}
-  outputs = model.apply({"params": params}, batch, deterministic=True)
-  if architecture == "BertForQuestionAnswering":
-    return {name.removesuffix("_BS"): each for name, each in outputs.items()}
-  return {"logits": outputs}
-
-
 @pytest.mark.parametrize(
   ("architecture", "pooling", "config"),
   [(*each, SMALL) for each in HEADS] + [(SEQUENCES, "cls", TANH)],
@@ -74,11 +49,7 @@ def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
   params = make_params(architecture, config)
   session = open_session(make_model(params, config, architecture, pooling))
   batch = {name: ragged(5, 23)[name] for name in ENCODER_FEATURES}
-  ours = jax.device_get(
-    jax.jit(
-      lambda batch: our_outputs(params, config, architecture, pooling, batch)
-    )(batch)
-  )
+  ours = compute(params, config, architecture, pooling, batch)
   theirs = run(session, batch)
   assert theirs.keys() == ours.keys()
   is_real_BS = batch["packs_BS"] > 0

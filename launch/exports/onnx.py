@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A folder for ONNX Runtime, which needs neither bertjax nor torch.
+
+`model.onnx` computes in float32, `model_quantized.onnx` in integers of 8 bits;
+both names are optimum's. The card says how far they are from the model.
+"""
+
+import importlib.util
+import pathlib
+
+from bertjax import files
+from bertjax.interop.huggingface_config import config_to_huggingface
+from bertjax.interop.huggingface_files import CONFIG
+from data_pipelines.tokenizers import tokenizers
+from launch.exports import folder
+from launch.exports.calibration import read_texts
+from launch.exports.formats import Format, Options
+from launch.exports.trained import Trained
+from launch.reports import model_card
+
+MODEL, QUANTIZED = "model.onnx", "model_quantized.onnx"
+QUANTIZE = ("none", "dynamic", "static")
+_COLUMNS = ("text_column", "text_pair_column", "label_column")
+_PACKAGES = ("onnx", "onnxruntime")
+
+
+def check(target: pathlib.Path, options: Options) -> None:
+  """Refuse options that do not fit each other, and a target of another kind.
+
+  Raises:
+    ValueError: there are such options, a package is missing, or the target is
+      not an export.
+  """
+  for name in _PACKAGES:
+    if importlib.util.find_spec(name) is None:
+      raise ValueError(
+        f"--format=onnx needs {name}; pip install 'bertjax[onnx]'"
+      )
+  quantize = options.quantize or "none"
+  if quantize not in QUANTIZE:
+    raise ValueError(
+      f"--quantize={quantize}; give one of {', '.join(QUANTIZE)}"
+    )
+  if quantize == "static" and options.calibration is None:
+    raise ValueError(
+      "--quantize=static measures the range of activations on texts; give a "
+      "table of them as --calibration=FILE, or --quantize=dynamic"
+    )
+  if quantize == "none" and options.calibration is not None:
+    raise ValueError(
+      f"--calibration={options.calibration} is read only with --quantize; "
+      "give --quantize=dynamic or static, too"
+    )
+  for name in _COLUMNS:
+    if getattr(options, name) is not None and options.calibration is None:
+      raise ValueError(
+        f"--{name} is read only with --calibration; give that, too"
+      )
+  folder.check_license(options)
+  folder.check_target(target)
+
+
+def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
+  """Write the folder.
+
+  Raises:
+    ValueError: no graph is known for the head, or the texts of the calibration
+      cannot be used.
+  """
+  # These modules import packages that are optional.
+  from bertjax.interop.onnx import bert, processor, running
+  from launch.exports import onnx_card, onnx_measures
+
+  kind = onnx_measures.kind_of(trained)
+  bert.find_head(*kind)
+  tokenizer = tokenizers.load(trained.tokenizer_path)
+  longest = folder.longest_text(trained)
+  texts = None
+  if options.calibration is not None:
+    texts = read_texts(options, trained.head, tokenizer, longest)
+  with files.replace_folder(target) as partial:
+    path = partial / MODEL
+    model = bert.make_model(trained.params, trained.model, *kind)
+    running.write_model(model, path)
+    del model  # as large as the parameters
+    parity = onnx_measures.compare(
+      trained, path, tokenizer.vocabulary(), longest
+    )
+    way = options.quantize or "none"
+    quantized = None
+    if way != "none":
+      loss = onnx_measures.quantize(way, path, partial / QUANTIZED, texts)
+      quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
+    _write_config(trained, kind, tokenizer.pad_id, partial)
+    folder.write_beside(trained, path, tokenizer, "")
+    page = onnx_card.Page(
+      title=target.name,
+      license=options.license or model_card.UNKNOWN_LICENSE,
+      kind=kind,
+      longest=longest,
+      file=path,
+      parity=parity,
+      quantized=quantized,
+      processor=processor.describe(),
+    )
+    card = onnx_card.make_card(page, trained, tokenizer)
+    files.write_text(partial / folder.CARD, card)
+
+
+def _write_config(
+  trained: Trained, kind: tuple[str, str], pad_id: int, partial: pathlib.Path
+) -> None:
+  """Write the config.json that programs over ONNX Runtime read."""
+  architecture, pooling = kind
+  labels = () if trained.head is None else trained.head.labels
+  mapping = config_to_huggingface(trained.model, architecture, pad_id, labels)
+  if pooling:
+    mapping["pooling"] = pooling
+  files.write_json(partial / CONFIG, mapping, sort_keys=True)
+
+
+FORMAT = Format(
+  "a folder for ONNX Runtime",
+  frozenset({"license", "quantize", "calibration", *_COLUMNS}),
+  check,
+  write,
+)

@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The README.md of an ONNX folder: how to run it, and how close it is."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  ENCODER,
+  QUESTION_ANSWERING,
+  TOKEN_CLASSIFICATION,
+)
+from bertjax.interop.onnx.processor import Processor
+from bertjax.trials.markdown import markdown
+from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
+from data_pipelines.tokenizers.tokenizer import Tokenizer
+from launch.exports.onnx_measures import Loss, Parity
+from launch.exports.trained import Trained
+from launch.reports import model_card
+
+
+class _Kind(NamedTuple):
+  """Texts of the card for one class of transformers.
+
+  Attributes:
+    pipeline: the hub's name for what the model does.
+    outputs: what it gives.
+    decisions: what is compared between graphs.
+    usage: Python that uses `session`, `rows` and `inputs`.
+  """
+
+  pipeline: str
+  outputs: str
+  decisions: str
+  usage: str
+
+
+_NAMES = """\
+names = json.loads(pathlib.Path("config.json").read_text())["id2label"]
+"""
+_KINDS = {
+  ENCODER: _Kind(
+    "feature-extraction",
+    "`last_hidden_state`, a vector for each token{pooler}",
+    "",
+    """\
+hidden = session.run(["last_hidden_state"], inputs)[0]
+""",
+  ),
+  CLASSIFICATION: _Kind(
+    "text-classification",
+    "`logits`, one for each of {count} outputs, from {pooling}",
+    "labels of texts",
+    """\
+logits = session.run(["logits"], inputs)[0]
+"""
+    + _NAMES
+    + """\
+print([names[str(label)] for label in logits.argmax(axis=-1)])
+""",
+  ),
+  TOKEN_CLASSIFICATION: _Kind(
+    "token-classification",
+    "`logits`, one for each token and each of {count} labels",
+    "labels of tokens",
+    """\
+logits = session.run(["logits"], inputs)[0]
+"""
+    + _NAMES
+    + """\
+for row, labels in zip(rows, logits.argmax(axis=-1)):
+  print(row.tokens, [names[str(label)] for label in labels])
+""",
+  ),
+  QUESTION_ANSWERING: _Kind(
+    "question-answering",
+    "`start_logits` and `end_logits`, one for each token",
+    "answers",
+    """\
+starts, ends = session.run(["start_logits", "end_logits"], inputs)
+for row, start, end in zip(rows, starts.argmax(-1), ends.argmax(-1)):
+  print(tokenizer.decode(row.ids[start : end + 1]))
+""",
+  ),
+}
+_POOLING = {
+  "cls": "the pooled [CLS]",
+  "mean": "the mean over the tokens, which no class of transformers computes",
+}
+_CARD = """\
+---
+license: {license}
+library_name: onnx
+pipeline_tag: {pipeline}
+tags:
+- bert
+- bertjax
+- onnx
+---
+
+# {title}
+
+A BERT encoder{head} as a graph for ONNX Runtime. It gives {outputs}. Nothing
+but this folder is needed to run it.
+
+{files}
+
+## How to run it
+
+```python
+{usage}```
+
+Texts are cut to {longest} tokens, which is the length of the model. Inputs are
+int64, of any number of rows and any length up to that.
+
+## How close it is
+
+{closeness}
+
+{origin}"""
+_USAGE = """\
+import json
+import pathlib
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+session = onnxruntime.InferenceSession("{file}")
+tokenizer = Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({longest})
+tokenizer.enable_padding(pad_id={pad_id}, pad_token="{pad_token}")
+rows = tokenizer.encode_batch([{texts}])
+inputs = {{
+  "input_ids": np.array([row.ids for row in rows]),
+  "attention_mask": np.array([row.attention_mask for row in rows]),
+  "token_type_ids": np.array([row.type_ids for row in rows]),
+}}
+"""
+_NO_TOKENIZER = """\
+# This tokenizer has no form in tokenizer.json; encode texts with bertjax:
+# data_pipelines.tokenizers.tokenizers.load(".").
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantized:
+  """A quantized graph.
+
+  Attributes:
+    file: its file.
+    way: how the range of its activations is known, "dynamic" or "static".
+    loss: what it loses; None if there were no texts to measure it on.
+  """
+
+  file: pathlib.Path
+  way: str
+  loss: Loss | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """What a card says beside what `Trained` knows.
+
+  Attributes:
+    title: title of the page.
+    license: license of the weights.
+    kind: architecture and pooling of the graph.
+    longest: tokens to which texts are cut.
+    file: file of the float32 graph, with the tokenizer's files beside it.
+    parity: how far it is from the model.
+    quantized: the quantized graph, if there is one.
+    processor: the processor that measured.
+  """
+
+  title: str
+  license: str
+  kind: tuple[str, str]
+  longest: int
+  file: pathlib.Path
+  parity: Parity
+  quantized: Quantized | None
+  processor: Processor
+
+
+def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
+  """Return the text of a README.md."""
+  architecture, pooling = page.kind
+  kind, head = _KINDS[architecture], trained.head
+  count = 0 if head is None else len(head.labels) or 1
+  return _CARD.format(
+    license=page.license,
+    pipeline=kind.pipeline,
+    title=page.title,
+    head="" if head is None else f", fine-tuned for {head.name},",
+    outputs=kind.outputs.format(
+      count=count,
+      pooling=_POOLING.get(pooling, pooling),
+      pooler=" and `pooler_output`" if pooling else "",
+    ),
+    files=markdown(["file", "numbers", "MB"], list(_files(page))),
+    usage=_usage(page, trained, tokenizer),
+    longest=page.longest,
+    closeness="\n".join(f"- {line}" for line in _closeness(page, kind)),
+    origin=model_card.make_origin(trained.model, trained.details),
+  )
+
+
+def _files(page: Page) -> Iterator[list[str]]:
+  rows = [(page.file, "float32")]
+  if page.quantized is not None:
+    rows.append((page.quantized.file, f"int8, {page.quantized.way}"))
+  for file, numbers in rows:
+    parts = file.parent.glob(f"{file.name}*")  # large ones stand in two files
+    size = sum(part.stat().st_size for part in parts)
+    yield [file.name, numbers, f"{size / 1e6:.1f}"]
+
+
+def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
+  architecture, _ = page.kind
+  if not (page.file.parent / TOKENIZER_FILE).is_file():
+    return _NO_TOKENIZER
+  head = trained.head
+  pair = head is not None and head.pair
+  texts = '("One text.", "Another.")' if pair else '"Some text.", "Another."'
+  return (
+    _USAGE.format(
+      file=page.file.name,
+      longest=page.longest,
+      pad_id=tokenizer.pad_id,
+      pad_token=tokenizer.tokens[tokenizer.pad_id],
+      texts=texts,
+    )
+    + _KINDS[architecture].usage
+  )
+
+
+def _closeness(page: Page, kind: _Kind) -> Iterator[str]:
+  parity = page.parity
+  yield (
+    f"{page.file.name} differs from the model in JAX by at most "
+    f"{parity.difference:.1e}, on {parity.rows} rows of 3 to {parity.longest} "
+    "random tokens, with padding and alone."
+  )
+  if page.quantized is None:
+    return
+  name, loss = page.quantized.file.name, page.quantized.loss
+  if loss is None:
+    yield (f"What {name} loses was not measured: --calibration names no texts.")
+  else:
+    yield f"{name}, against {page.file.name}: {_lost(loss, kind)}."
+    yield f"It was measured on {_texts(loss)}, each alone."
+  if page.quantized.way == "dynamic":
+    yield (
+      "The range of activations is taken over a whole batch, so that outputs "
+      "depend slightly on the texts beside a text."
+    )
+  yield (
+    f"Processor: {page.processor}. Weights have 7 bits, which do not saturate "
+    "where there are no instructions for int8; such a processor is slower."
+  )
+
+
+def _lost(loss: Loss, kind: _Kind) -> str:
+  found = [f"outputs differ by at most {loss.difference:.2g}"]
+  if loss.equal is not None:
+    found.insert(0, f"{loss.equal:.2%} of the {kind.decisions} are equal")
+  if loss.cosine is not None:
+    found.insert(
+      0, f"the mean cosine of the hidden states of tokens is {loss.cosine:.4f}"
+    )
+  if loss.accuracy is not None:
+    exact, narrow = loss.accuracy
+    found.insert(0, f"accuracy is {narrow:.2%} and was {exact:.2%}")
+  return ", ".join(found)
+
+
+def _texts(loss: Loss) -> str:
+  text = f"{loss.texts:,} of {loss.total:,} texts"
+  if loss.calibrated:
+    text += f", and calibrated on {loss.calibrated:,} others"
+  if loss.cut:
+    text += f" ({loss.cut:,} of all were cut)"
+  return text

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A graph of another model is refused, and figures are those of the texts."""
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.interop.onnx import bert, running
+from data_pipelines.tokenizers import tokenizers
+from launch.exports import onnx_measures
+from launch.exports.calibration import Texts, alone
+from launch.exports.trained import read_bundle
+from tests.testing.examples import ragged
+
+
+@pytest.fixture(scope="module")
+def trained(classifier):
+  return read_bundle(classifier)
+
+
+def write_graph(trained, path, change=0.0):
+  params = jax.tree.map(lambda leaf: np.asarray(leaf) + change, trained.params)
+  kind = onnx_measures.kind_of(trained)
+  running.write_model(bert.make_model(params, trained.model, *kind), path)
+  return path
+
+
+def test_a_graph_of_other_weights_is_refused(trained, tmp_path):
+  vocabulary = tokenizers.load(trained.tokenizer_path).vocabulary()
+  path = write_graph(trained, tmp_path / "same.onnx")
+  parity = onnx_measures.compare(trained, path, vocabulary, 12)
+  assert 0 < parity.difference < 1e-5
+  assert (parity.rows, parity.longest) == (16, 12)
+  other = write_graph(trained, tmp_path / "other.onnx", 0.01)
+  with pytest.raises(ValueError, match="which is more than rounding; nothing"):
+    onnx_measures.compare(trained, other, vocabulary, 12)
+
+
+def test_what_is_calibrated_is_not_measured(trained, tmp_path, monkeypatch):
+  source = write_graph(trained, tmp_path / "model.onnx")
+  batch = ragged(30, 12)
+  batch["tokens_BS"] %= trained.model.vocab_size
+  rows = [alone(batch, row) for row in range(30)]
+  logits = [running.run(running.open_session(source), row) for row in rows]
+  labels = np.array([each["logits"].argmax() for each in logits])
+  texts = Texts(rows, labels, 30, 0)
+  seen = []
+  monkeypatch.setattr(
+    onnx_measures.quantization,
+    "quantize_static",
+    lambda source, target, rows: (
+      seen.extend(id(row) for row in rows),
+      target.write_bytes(source.read_bytes()),
+    ),
+  )
+  monkeypatch.setattr(onnx_measures, "MEASURED", 10)
+  monkeypatch.setattr(onnx_measures.quantization, "CALIBRATION_ROWS", 5)
+  loss = onnx_measures.quantize(
+    "static", source, tmp_path / "narrow.onnx", texts
+  )
+  assert seen == [id(rows[index]) for index in (0, 6, 12, 18, 24)]
+  assert loss == onnx_measures.Loss(
+    texts=10,
+    total=30,
+    cut=0,
+    difference=0.0,
+    calibrated=5,
+    equal=1.0,
+    accuracy=(1.0, 1.0),
+  )
