@@ -7,8 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from bertjax.model.parameters import by_name, is_under, leaf_name
+from bertjax.model.parameters import (
+  Parameter,
+  by_name,
+  is_under,
+  leaf_name,
+  map_parameters,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +69,25 @@ def graft(target: Any, source: Any, *, skip: Sequence[str] = ()) -> Any:
     ),
     target,
   )
+
+
+def with_highest_layers(target: Any, source: Any, count: int) -> Any:
+  """Return `target` with the highest layers of the encoder from `source`.
+
+  Args:
+    target: parameters.
+    source: parameters of the same names and shapes.
+    count: number of layers to take.
+  """
+
+  def choose(row: Parameter, ours: jax.Array, theirs: jax.Array) -> jax.Array:
+    if not row.is_stacked:
+      return ours
+    is_high_L = jnp.arange(len(ours)) >= len(ours) - count
+    shape = (len(ours), *(1,) * (ours.ndim - 1))
+    return jnp.where(is_high_L.reshape(shape), theirs, ours)
+
+  return map_parameters(choose, target, source)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ flag, in a dataclass and in a checkpoint. Nothing here imports JAX.
 
 from bertjax.config.data import DataConfig
 from bertjax.config.fields import check_read, check_types, choices
-from bertjax.config.finetune import FinetuneConfig, TaskConfig
+from bertjax.config.finetune import FinetuneConfig, LayersConfig, TaskConfig
 from bertjax.config.mapping import flatten_fields, from_mapping, to_mapping
 from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import PAIR_CLASSES, PAIR_FORMATS, ObjectiveConfig
@@ -33,6 +33,7 @@ __all__ = [
   "EvaluationConfig",
   "FinetuneConfig",
   "FinetuneOptimizerConfig",
+  "LayersConfig",
   "MeshConfig",
   "ModelConfig",
   "ObjectiveConfig",

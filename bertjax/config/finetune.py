@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from bertjax.config.fields import (
   Above,
   AtLeast,
+  AtMost,
   Before,
   Below,
   Positive,
   Rate,
   ReadWhen,
   Seed,
+  Share,
 )
 from bertjax.config.model import ComputeConfig, MeshConfig
 from bertjax.config.optimizer import FinetuneOptimizerConfig
@@ -111,6 +113,30 @@ class TaskConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class LayersConfig:
+  """How the layers of a pre-trained encoder move; the default is freely.
+
+  Few labels train a large encoder unsteadily (Zhang et al., 2020, "Revisiting
+  few-sample BERT fine-tuning").
+  """
+
+  # Learning rate of a layer, relative to the layer above it.
+  learning_rate_decay: Annotated[float, Above(0), AtMost(1)] = 1.0
+  # The lowest layers, and the embeddings with them, stay as they are. No
+  # gradient is computed for them.
+  frozen: Annotated[int, AtLeast(0)] = 0
+  # The embeddings alone stay as they are.
+  frozen_embeddings: Annotated[
+    bool, ReadWhen("{}frozen=0", lambda own, _: not own.frozen)
+  ] = False
+  # The highest layers, and the pooler, start from random parameters.
+  reinitialized: Annotated[int, AtLeast(0)] = 0
+  # Share of the steps until all layers are trained: first the head alone, then
+  # one layer more at a time, from the top.
+  unfreezing_rate: Share = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class FinetuneConfig:
   """One task, several learning rates on dev, several seeds on test."""
 
@@ -121,6 +147,8 @@ class FinetuneConfig:
   evaluation_batch_size: Annotated[int, AtLeast(1)] = 128
   # Evaluations on dev, evenly spread over the steps; the last is after all.
   evaluations: Annotated[int, AtLeast(1)] = 4
+  # A run ends after this many evaluations without a better one; 0 never does.
+  patience: Annotated[int, AtLeast(0)] = 0
   seq_length: Annotated[int, AtLeast(1)] = 128
   # The input of the head: the vector of [CLS], or the mean over all tokens.
   pooling: Literal["cls", "mean"] = "cls"
@@ -137,6 +165,7 @@ class FinetuneConfig:
   pack: Annotated[bool, Before(False)] = True
   hidden_dropout_rate: Rate = 0.1
   attention_dropout_rate: Rate = 0.1
+  layers: LayersConfig = LayersConfig()
   task: TaskConfig = TaskConfig()
   # `learning_rates` and `warmup_rate` complete the optimizer.
   optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()

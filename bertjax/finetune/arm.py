@@ -18,7 +18,7 @@ from bertjax.checkpoints.bundle import (
   load_params,
   read_bundle_info,
 )
-from bertjax.checkpoints.transfer import graft
+from bertjax.checkpoints.transfer import graft, with_highest_layers
 from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
@@ -164,7 +164,7 @@ class Arm:
 
     return TrialInputs(
       programs=programs,
-      start=make_start(programs, self.info)
+      start=make_start(programs, self.info, config.layers.reinitialized)
       if self.init == "bundle"
       else programs.initialize,
       train=training_batch,
@@ -208,11 +208,17 @@ class Arm:
 
 
 def make_start(
-  programs: Programs, info: BundleInfo
+  programs: Programs, info: BundleInfo, reinitialized: int = 0
 ) -> Callable[[int], TrainState]:
   """Return seed → a state with the bundle's parameters and a fresh head.
 
   A pooler that no loss of pre-training reached is made anew with the head.
+
+  Args:
+    programs: functions that will train the state.
+    info: the bundle.
+    reinitialized: number of the highest layers that are made anew, too, and
+      the pooler with them.
 
   Raises:
     ValueError: the parameters of the bundle do not fit; the message names
@@ -220,12 +226,15 @@ def make_start(
   """
   source = load_params(info, programs.abstract.params)
   skip = heads(programs.abstract.params, source)
-  if not (info.details.pooler_trained and POOLER in programs.abstract.params):
+  keeps_pooler = info.details.pooler_trained and not reinitialized
+  if not (keeps_pooler and POOLER in programs.abstract.params):
     skip += (POOLER,)
 
   def start(seed: int) -> TrainState:
     state = programs.initialize(seed)
     params = graft(state.params, source, skip=skip)
+    if reinitialized:
+      params = with_highest_layers(params, state.params, reinitialized)
     # A copy, because the first step consumes the state.
     params = jax.tree.map(jnp.copy, params)
     return TrainState(state.step, params, state.opt_state)

@@ -54,6 +54,13 @@ def check_config(
     raise ValueError(
       f"metric={config.metric!r}; {task.name} has {', '.join(task.metrics)}"
     )
+  for name in ("frozen", "reinitialized"):
+    count = vars(config.layers)[name]
+    if count > encoder.num_layers:
+      raise ValueError(
+        f"layers.{name}={count}, and this encoder has {encoder.num_layers} "
+        f"layers; give {encoder.num_layers} or fewer"
+      )
   if config.seq_length > encoder.max_positions:
     raise ValueError(
       f"seq_length={config.seq_length} is beyond the {encoder.max_positions} "

@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 from bertjax.batch import Batch, empty_batch
 from bertjax.config import (
   FinetuneConfig,
+  LayersConfig,
   ModelConfig,
   OptimizerConfig,
   TaskConfig,
@@ -28,11 +29,13 @@ from bertjax.config import (
 from bertjax.config.checks import kernels
 from bertjax.config.names import FINETUNING
 from bertjax.finetune.task import FinetuneTask
+from bertjax.model.encoder import Frozen
 from bertjax.model.parameters import compute_copy
 from bertjax.objectives import task as objectives
 from bertjax.objectives.metrics import Metrics
 from bertjax.objectives.task import Features
 from bertjax.optim import make_optimizer, make_schedule
+from bertjax.optim.layerwise import scale_by_layer
 from bertjax.parallel import feeding, sharding
 from bertjax.train.state import TrainState, abstract_state, make_initializer
 from bertjax.train.step import StepOptions, TrainStep, make_train_step
@@ -114,7 +117,7 @@ def _make_programs(
   mesh: Mesh,
 ) -> Programs:
   model = _make_model(task, num_labels, encoder, config, mesh)
-  optimizer = _make_optimizer(config, steps)
+  optimizer = _make_optimizer(config, encoder.num_layers, steps)
   example = empty_batch(
     task.features,
     {"B": config.batch_size, "S": config.seq_length, "R": 1, "C": num_labels},
@@ -189,22 +192,26 @@ def _make_model(
   compute = kernels.resolve(
     config.compute, encoder, mesh.devices.flat[0], config.seq_length, FINETUNING
   )
-  return task.make_model(
+  model = task.make_model(
     encoder, compute, num_labels=num_labels, pooling=config.pooling
   )
+  layers = config.layers
+  embeddings = layers.frozen_embeddings or layers.frozen > 0
+  return model.clone(frozen=Frozen(embeddings, layers.frozen))
 
 
 def _make_optimizer(
-  config: FinetuneConfig, steps: int
+  config: FinetuneConfig, num_layers: int, steps: int
 ) -> optax.GradientTransformation:
   optimizer = OptimizerConfig(
     **vars(config.optimizer),
     learning_rate=1.0,
     warmup_steps=round(config.warmup_rate * steps),
   )
-  return with_learning_rate(
-    make_optimizer(optimizer, make_schedule(optimizer, steps))
-  )
+  made = make_optimizer(optimizer, make_schedule(optimizer, steps))
+  if config.layers != LayersConfig():
+    made = optax.chain(made, scale_by_layer(config.layers, num_layers, steps))
+  return with_learning_rate(made)
 
 
 def _objective(task: FinetuneTask, model: Any) -> objectives.Task:

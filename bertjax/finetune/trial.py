@@ -59,7 +59,7 @@ class TrialResult(JsonResult):
     best_step: number of steps after which these parameters were kept.
     dev: their scores on dev.
     test: their scores on test; empty without a test split.
-    train_loss: mean loss over the last tenth of the steps.
+    train_loss: mean loss over the last tenth of the steps that were taken.
     curve: the `step` of every evaluation, with its scores on dev.
     classes: counts of each class by split; empty where outputs are not
       classes, and in results of earlier versions.
@@ -114,7 +114,7 @@ def run_trial(
       yield local_part(inputs.train(seed, step), programs.mesh)
 
   best = _KeepBest(inputs, config)
-  tail = _TailLoss(inputs.steps)
+  tail = _TailLoss()
   loop.train(
     set_learning_rate(inputs.start(seed), learning_rate),
     train_step=programs.train_step_of(seed),
@@ -122,6 +122,7 @@ def run_trial(
     steps=inputs.steps,
     mesh=programs.mesh,
     hooks=(CheckFinite(), tail, best),
+    stop=lambda _: best.is_exhausted,
   )
   assert best.found is not None  # the last step is always evaluated
   _check_parameters(best.params, best.step)
@@ -150,13 +151,22 @@ class _KeepBest(Hook):
     self._metric = config.metric
     count = min(config.evaluations, inputs.steps)
     self._due = {inputs.steps * (i + 1) // count for i in range(count)}
+    self._patience = config.patience
     self.curve: list[Scores] = []
     self.params: Any = None
     self.step = 0
     self.found: Evaluation | None = None
 
+  @property
+  def is_exhausted(self) -> bool:
+    """Whether the last evaluations, as many as `patience`, were no better."""
+    later = sum(each["step"] > self.step for each in self.curve)
+    return 0 < self._patience <= later
+
   def wants(self, info: StepInfo) -> bool:
-    return info.step in self._due
+    # The loop runs its hooks once more where it is stopped.
+    is_done = bool(self.curve) and self.curve[-1]["step"] == info.step
+    return info.step in self._due and not is_done
 
   def run(self, state: TrainState, info: StepInfo) -> None:
     found = evaluate(self._inputs.programs, state.params, self._inputs.dev)
@@ -197,14 +207,13 @@ def _check_parameters(params: Any, step: int) -> None:
 class _TailLoss(Hook):
   """Averages the training loss over the last tenth of the steps."""
 
-  def __init__(self, steps: int) -> None:
-    self._after = steps - max(1, steps // 10)
+  def __init__(self) -> None:
     self._losses: list[float] = []
 
   def record(self, record: StepRecord) -> None:
-    if record.step > self._after:
-      self._losses.append(record.metrics["loss"][0])
+    self._losses.append(record.metrics["loss"][0])
 
   @property
   def mean(self) -> float:
-    return sum(self._losses) / len(self._losses)
+    last = self._losses[-max(1, len(self._losses) // 10) :]
+    return sum(last) / len(last)

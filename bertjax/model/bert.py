@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.model.encoder import Encoder
+from bertjax.model.encoder import Encoder, Frozen
 from bertjax.model.heads import (
   Classifier,
   MaskedLMHead,
@@ -38,10 +38,11 @@ class _Bert(nn.Module):
 
   config: ModelConfig
   compute: ComputeConfig = ComputeConfig()
+  frozen: Frozen = Frozen()
 
   def setup(self) -> None:
     """Make the encoder."""
-    self.encoder = Encoder(self.config, self.compute)
+    self.encoder = Encoder(self.config, self.compute, self.frozen)
 
 
 class BertForPreTraining(_Bert, kw_only=True):

@@ -4,7 +4,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -29,6 +29,18 @@ assert {"none", "attention", *REMAT_POLICIES} == set(
 # linen annotates `in_axes` as int, and documents `broadcast`.
 BROADCAST: Any = nn.broadcast
 HIDDEN_AXES = ("batch", "length", None)
+
+
+class Frozen(NamedTuple):
+  """What no gradient is computed for.
+
+  Attributes:
+    embeddings: whether the embeddings are frozen.
+    layers: number of the lowest layers; the embeddings must be frozen as well.
+  """
+
+  embeddings: bool = False
+  layers: int = 0
 
 
 class Layer(nn.Module):
@@ -85,6 +97,7 @@ class Encoder(nn.Module):
 
   config: ModelConfig
   compute: ComputeConfig
+  frozen: Frozen = Frozen()
 
   def setup(self) -> None:
     """Make the embeddings here, so that `word_table` finds them."""
@@ -101,20 +114,49 @@ class Encoder(nn.Module):
     """Return `hidden_BSD` of the last layer."""
     hidden_BSD = self.embeddings(features, deterministic=deterministic)
     hidden_BSD = with_logical_constraint(hidden_BSD, HIDDEN_AXES)
+    inputs = layer_inputs(features)
+    if self.frozen.embeddings:
+      hidden_BSD = jax.lax.stop_gradient(hidden_BSD)
+    if self.frozen.layers and not self.is_initializing():
+      return self._with_frozen_layers(hidden_BSD, inputs, deterministic)
+    stack = self._stack(self.config.num_layers)(
+      self.config, self.compute, deterministic, name="layers"
+    )
+    return stack(hidden_BSD, inputs)[0]
+
+  def _with_frozen_layers(
+    self, hidden_BSD: Array, inputs: LayerInputs, deterministic: bool
+  ) -> Array:
+    """Run the lowest layers and the others as a scan each.
+
+    The reverse pass of one scan would run through all of its layers.
+    """
+    lowest, params = self.frozen.layers, self.variables["params"]["layers"]
+    for count, of_part in (
+      (lowest, lambda leaf: jax.lax.stop_gradient(leaf[:lowest])),
+      (self.config.num_layers - lowest, lambda leaf: leaf[lowest:]),
+    ):
+      stack = self._stack(count)(
+        self.config, self.compute, deterministic, parent=None
+      )
+      keys = {} if deterministic else {"dropout": self.make_rng("dropout")}
+      hidden_BSD, _ = stack.apply(
+        {"params": jax.tree.map(of_part, params)}, hidden_BSD, inputs, rngs=keys
+      )
+    return hidden_BSD
+
+  def _stack(self, num_layers: int) -> Any:
+    """Return the class of a scan over layers."""
     layer = Layer
     policy = REMAT_POLICIES.get(self.compute.remat)
     if policy is not None:
       layer = nn.remat(Layer, policy=policy, prevent_cse=False)
-    stack = nn.scan(
+    return nn.scan(
       layer,
       variable_axes={"params": 0},
       split_rngs={"params": True, "dropout": True},
       in_axes=BROADCAST,
-      length=self.config.num_layers,
+      length=num_layers,
       unroll=self.compute.unroll,
       metadata_params={nn.PARTITION_NAME: "layers"},
     )
-    hidden_BSD, _ = stack(
-      self.config, self.compute, deterministic, name="layers"
-    )(hidden_BSD, layer_inputs(features))
-    return hidden_BSD

@@ -64,6 +64,7 @@ class Parameter:
 
 
 ENCODER = "encoder"
+EMBEDDINGS = f"{ENCODER}/embeddings"
 POOLER = "pooler"
 MLM_HEAD = "mlm_head"
 PAIR_HEAD = "pair_head"
@@ -81,7 +82,7 @@ PARTS: Mapping[str, Part] = {
 
 def _table(name: str, spare_token: SpareToken | None = None) -> Parameter:
   return Parameter(
-    f"encoder/embeddings/{name}/embedding",
+    f"{EMBEDDINGS}/{name}/embedding",
     decays=True,
     is_narrow=True,
     spare_token=spare_token,
@@ -132,7 +133,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     _table("word", spare_token="mean"),
     _table("position"),
     _table("type"),
-    *_norm("encoder/embeddings/layer_norm"),
+    *_norm(f"{EMBEDDINGS}/layer_norm"),
     *_layers(),
     *_dense(f"{POOLER}/dense"),
     *_dense(f"{MLM_HEAD}/dense"),

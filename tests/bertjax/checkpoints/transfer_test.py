@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertjax.checkpoints.transfer import graft
+from bertjax.checkpoints.transfer import graft, with_highest_layers
+from bertjax.model.parameters import by_name
 
 
 def target():
@@ -55,3 +56,19 @@ def test_another_shape_or_dtype_is_refused(other):
   wrong["encoder"]["kernel"] = other
   with pytest.raises(ValueError, match=r"encoder/kernel is .* float32\[2, 3\]"):
     graft(target(), wrong, skip=["classifier", "mlm_head"])
+
+
+def test_the_highest_layers_are_taken_and_nothing_else():
+  ours, theirs = (
+    {
+      "encoder": {
+        "layers": {"mlp_up": {"bias": jnp.full((3, 2), value)}},
+        "embeddings": {"layer_norm": {"bias": jnp.full(2, value)}},
+      }
+    }
+    for value in (1.0, 2.0)
+  )
+  found = by_name(with_highest_layers(ours, theirs, 1))
+  up = found["encoder/layers/mlp_up/bias"]
+  assert up[:, 0].tolist() == [1.0, 1.0, 2.0]
+  assert found["encoder/embeddings/layer_norm/bias"].tolist() == [1.0, 1.0]

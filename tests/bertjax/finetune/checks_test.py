@@ -10,6 +10,7 @@ from bertjax.config import (
   ComputeConfig,
   FinetuneConfig,
   FinetuneOptimizerConfig,
+  LayersConfig,
   TaskConfig,
 )
 from bertjax.finetune import checks
@@ -39,6 +40,16 @@ def test_pairs_need_two_types():
     ({"learning_rates": (1e-3, 1e-3)}, "twice"),
     ({"metric": "f2"}, "metric='f2'; classification has accuracy, macro_f1"),
     ({"seeds": 0}, "seeds=0; give 1 or more"),
+    ({"layers": LayersConfig(frozen=9)}, "layers.frozen=9, and this encoder"),
+    (
+      {"layers": LayersConfig(reinitialized=9)},
+      "layers.reinitialized=9, and this encoder",
+    ),
+    (
+      {"layers": LayersConfig(frozen=1, frozen_embeddings=True)},
+      "layers.frozen_embeddings=True is read only with layers.frozen=0",
+    ),
+    ({"layers": LayersConfig(learning_rate_decay=0.0)}, "learning_rate_decay"),
     ({"steps": 0, "epochs": 0.0}, "epochs=0.0"),
     ({"warmup_rate": 1.0}, "warmup_rate=1.0"),
     (

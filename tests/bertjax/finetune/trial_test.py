@@ -15,7 +15,7 @@ from bertjax.model.parameters import leaf_name
 from bertjax.parallel import feeding
 from bertjax.train.hooks import Diverged
 from bertjax.train.state import TrainState
-from tests.testing.trials import CONFIG, make_inputs
+from tests.testing.trials import CONFIG, STEPS, make_inputs
 
 WORDS = "encoder/embeddings/word/embedding"
 
@@ -184,3 +184,17 @@ def test_a_result_that_is_older_than_the_counts_is_read(outcome):
   assert trial.read_result(saved) == dataclasses.replace(
     outcome.result, classes={}
   )
+
+
+def test_a_run_ends_where_scores_no_longer_rise(inputs):
+  """At this rate nothing is learned: each evaluation is as the first one."""
+  config = dataclasses.replace(CONFIG, evaluations=6, patience=2)
+  result = run_trial(inputs, config, learning_rate=1e-12, seed=0).result
+  steps = [int(each["step"]) for each in result.curve]
+  assert steps == [10 * (1 + i) for i in range(len(steps))]
+  later = [step for step in steps if step > result.best_step]
+  assert len(later) == 2 or steps[-1] == STEPS
+  patient = dataclasses.replace(config, patience=0)
+  whole = run_trial(inputs, patient, learning_rate=1e-12, seed=0).result
+  assert len(whole.curve) == 6
+  assert whole.curve[: len(steps)] == result.curve

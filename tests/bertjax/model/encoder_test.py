@@ -14,7 +14,8 @@ from bertjax.config import ComputeConfig
 from bertjax.model import BertForPreTraining
 from bertjax.model.attention import layer_inputs
 from bertjax.model.embeddings import Embeddings
-from bertjax.model.encoder import Layer
+from bertjax.model.encoder import Frozen, Layer
+from bertjax.model.parameters import EMBEDDINGS, by_name, find
 from tests.testing.examples import SMALL, equations, init_params, ragged
 
 BATCH = ragged(4, 16)
@@ -189,3 +190,60 @@ def test_dropout_of_rate_zero_is_the_deterministic_model():
   # The key is split for the scan, and then nobody draws from it.
   assert "random_bits" not in jaxprs[1]
   assert jaxprs[0].count("dot_general") == jaxprs[1].count("dot_general")
+
+
+def compile_frozen(frozen):
+  """The compiled value and gradients of an encoder with frozen layers."""
+
+  def loss(params):
+    hidden_BSD, _ = BertForPreTraining(SMALL, ComputeConfig(), frozen).apply(
+      {"params": params}, BATCH, method="encode", deterministic=True
+    )
+    return jnp.sum(hidden_BSD * MIX_BSD)
+
+  return jax.jit(jax.value_and_grad(loss)).lower(PARAMS).compile()
+
+
+WHOLE = Frozen()
+compiled = functools.cache(compile_frozen)
+
+
+@pytest.mark.parametrize("layers", range(SMALL.num_layers + 1))
+def test_gradients_are_zero_in_frozen_layers_and_the_same_above(layers):
+  value, grads = compiled(WHOLE)(PARAMS)
+  frozen_value, frozen_grads = compiled(Frozen(True, layers))(PARAMS)
+  np.testing.assert_allclose(frozen_value, value, rtol=1e-5)
+  frozen_grads = by_name(frozen_grads)
+  for name, grad in by_name(grads).items():
+    scale = float(jnp.max(jnp.abs(grad)))
+    frozen = frozen_grads[name]
+    if name.startswith(EMBEDDINGS):
+      assert not frozen.any()
+      continue
+    if find(name).is_stacked:
+      assert not frozen[:layers].any()
+      frozen, grad = frozen[layers:], grad[layers:]
+    np.testing.assert_allclose(frozen, grad, rtol=0, atol=1e-4 * scale + 1e-7)
+
+
+def test_frozen_layers_have_no_reverse_pass():
+  flops = lambda program: program.cost_analysis()["flops"]
+  frozen = compiled(Frozen(True, SMALL.num_layers))
+  # The forward pass is a third of the whole.
+  assert flops(frozen) < 0.45 * flops(compiled(WHOLE))
+
+
+def test_frozen_layers_drop_out_as_others_do():
+  model = BertForPreTraining(SMALL, ComputeConfig(), Frozen(True, 1))
+  one, two, again = (
+    model.apply(
+      {"params": PARAMS},
+      BATCH,
+      method="encode",
+      deterministic=False,
+      rngs={"dropout": jax.random.key(seed)},
+    )[0]
+    for seed in (0, 1, 0)
+  )
+  assert (one != two).any()
+  np.testing.assert_array_equal(one, again)
