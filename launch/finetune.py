@@ -72,8 +72,10 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
-  with ownership.locked(pathlib.Path(workdir)):
-    result = arm.run(workdir, functools.partial(_report, init, task))
+  with ownership.locked(pathlib.Path(workdir)) as owner:
+    result = arm.run(
+      workdir, functools.partial(_report, init, task), owner.check_alone
+    )
     write_record(workdir, findings, policy)
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)

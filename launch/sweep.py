@@ -23,7 +23,7 @@ from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.config.identity import VERSIONS
 from bertjax.finetune import checks
-from bertjax.finetune.arm import COMPUTE_FIELDS
+from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.sweep.study import SweepResult
@@ -45,7 +45,7 @@ _NEWER = (
   "pretrain.evaluation",
   "pretrain.compute.dtype",
   "pretrain.init_from",
-  "finetune.compute.dtype",
+  "finetune.compute",
 )
 
 
@@ -67,8 +67,8 @@ def run(
   trials = study.make_trials(config)
   with each_once():
     config, identity = _check(config, policy)
-    with ownership.locked(pathlib.Path(workdir)):
-      store = TrialStore(workdir, identity, _NEWER)
+    with ownership.locked(pathlib.Path(workdir)) as owner:
+      store = TrialStore(workdir, identity, _NEWER, owner.check_alone)
       return _run_trials(config, trials, store, policy)
 
 
@@ -86,6 +86,7 @@ def _run_trials(
       trial, functools.partial(run_trial, config, trial, policy=policy)
     )
   result = study.compare(scores, config.baseline)
+  store.guard()
   files.write_json(
     store.folder / "results.json", result.to_json(), allow_nan=False
   )
@@ -205,20 +206,21 @@ def _identity(config: SweepConfig, of_run: Mapping[str, Any]) -> dict[str, Any]:
   run, probe = config.pretrain, to_mapping(config.finetune)
   evaluation = to_mapping(run.evaluation)
   del evaluation["every_steps"]
-  shared |= {
-    "evaluation": evaluation,
-    "compute.dtype": run.compute.dtype,
-    "compute.gradient_dtype": run.compute.gradient_dtype,
-  }
+  shared["evaluation"] = evaluation
+  shared |= _digits(to_mapping(run))
   return {
     "arms": to_mapping(config)["arms"],
     "pretrain": shared,
     # The result of a trial depends on the seeds and rates of its probe.
     "finetune": {
       **{name: probe[name] for name in probe if name not in COMPUTE_FIELDS},
-      "compute.dtype": probe["compute"]["dtype"],
+      **_digits(probe),
     },
   }
+
+
+def _digits(config: Mapping[str, Any]) -> dict[str, Any]:
+  return {f"compute.{name}": config["compute"][name] for name in DIGITS}
 
 
 def define_flags() -> None:

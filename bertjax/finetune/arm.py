@@ -40,8 +40,11 @@ from bertjax.train.state import TrainState
 from bertjax.trials.store import Trial, TrialStore
 
 # Fields that say where and how a step is computed. They may change between
-# runs of one arm (law 10).
+# runs of one arm (law 10), but for the digits of its scores.
 COMPUTE_FIELDS = ("mesh", "compute", "evaluation_batch_size")
+DIGITS = ("dtype", "gradient_dtype")
+# What identities of earlier versions lack.
+_NEWER = tuple(f"compute.{name}" for name in DIGITS)
 # Fields that choose the trials or name the data, whose hashes are compared.
 _FREE_FIELDS = (
   *COMPUTE_FIELDS,
@@ -85,6 +88,7 @@ class Arm:
     digests = {name: leaf["digest"] for name, leaf in self.info.leaves.items()}
     return {
       **{name: fields[name] for name in fields if name not in _FREE_FIELDS},
+      "compute": {name: fields["compute"][name] for name in DIGITS},
       "init": self.init,
       "encoder": to_mapping(self.info.model),
       "weights": digests if self.init == "bundle" else {},
@@ -95,15 +99,21 @@ class Arm:
       },
     }
 
-  def run(self, workdir: str, report: Report) -> ArmResult:
+  def run(
+    self, workdir: str, report: Report, guard: Callable[[], None]
+  ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
-    `workdir` gets `results.json`, `results.md` and the bundle `model`.
+    Args:
+      workdir: gets `results.json`, `results.md` and the bundle `model`.
+      report: called for every trial.
+      guard: called before anything is written; raises where `workdir` is no
+        longer this process's.
 
     Raises:
       ValueError: `workdir` belongs to another arm, or every run diverged.
     """
-    store = TrialStore(workdir, self.identity())
+    store = TrialStore(workdir, self.identity(), _NEWER, guard)
     experiment = Experiment(self.make_inputs, self.config, store, report)
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
@@ -121,6 +131,7 @@ class Arm:
       classes=classes,
       never_predicted=never_predicted(classes, scored),
     )
+    guard()
     files.write_json(
       store.folder / "results.json", result.to_json(), allow_nan=False
     )
@@ -130,6 +141,7 @@ class Arm:
     trial = experiment.winner(result.scores.learning_rate)
     if not self._is_saved(store.folder / "model", trial):
       params = experiment.params(trial)
+      guard()
       self._save(store.folder / "model", params, trial, result)
     return result
 

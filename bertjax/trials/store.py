@@ -50,6 +50,8 @@ class TrialStore:
       depend on.
     newer: names of groups or fields of `identity` that folders of earlier
       versions lack. What their trials had is not known, which is logged.
+    guard: called before a result is written; raises where the folder is no
+      longer this process's.
 
   Raises:
     ValueError: the folder belongs to another identity (law 10). The message
@@ -61,8 +63,10 @@ class TrialStore:
     folder: str | pathlib.Path,
     identity: Mapping[str, Any],
     newer: Sequence[str] = (),
+    guard: Callable[[], None] = lambda: None,
   ) -> None:
     self.folder = pathlib.Path(folder)
+    self.guard = guard
     path = self.folder / "identity.json"
     if path.is_file():
       saved = json.loads(path.read_text())
@@ -96,6 +100,7 @@ class TrialStore:
       folder = self.path(trial)
       folder.mkdir(parents=True, exist_ok=True)
       result = dict(run_trial(folder))
+      self.guard()
       files.write_json(
         folder / "result.json",
         {

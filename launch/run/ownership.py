@@ -86,8 +86,8 @@ class Ownership:
     if found.get("id") != self._id:
       raise TakenOver(
         f"another run took {self._folder} over ({_describe(found)}); this one "
-        "ends, and what it did since its last checkpoint is not saved; look "
-        "whether two runs have this --workdir"
+        "ends, and what it had not saved yet is lost; look whether two runs "
+        "have this --workdir"
       )
 
   def close(self) -> None:
@@ -129,8 +129,8 @@ def read_owner(folder: pathlib.Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
-  """Hold the lock of a folder that one process works in.
+def locked(folder: pathlib.Path) -> Iterator[Ownership]:
+  """Hold a folder that one process works in, and write its id there.
 
   Raises:
     ValueError: a run that lives holds it.
@@ -138,7 +138,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
   folder.mkdir(parents=True, exist_ok=True)
   with Ownership(folder) as owner:
     owner.take()
-    yield
+    yield owner
 
 
 def _locked(folder: pathlib.Path, seconds: float = _LOCK_SECONDS) -> IO[str]:

@@ -17,15 +17,14 @@ from bertjax.config import (
   from_mapping,
   to_mapping,
 )
-from bertjax.finetune.experiment import ExperimentResult
-from bertjax.finetune.results import ArmResult
-from bertjax.trials.statistics import summarize
 from configs.sweeps import nsp
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from launch import sweep
 from launch.preflight.policy import Policy
+from launch.run import ownership
 from tests.testing import small
+from tests.testing.launchers import Launchers
 
 ARMS = ("mlm_nsp", "mlm", "nsp_rows")
 
@@ -86,55 +85,6 @@ def config(place):
   return dataclasses.replace(
     study, seeds=2, pretrain=pretrain, finetune=finetune
   )
-
-
-def make_arm_result(accuracy):
-  scores = ExperimentResult(
-    learning_rate=1e-3,
-    selection=(),
-    metric="accuracy",
-    seeds=(0,),
-    best_steps=(4,),
-    dev={},
-    test={"accuracy": summarize([accuracy])},
-  )
-  return ArmResult("bundle", "table", ("fish", "tree"), {}, 4, scores)
-
-
-class Launchers:
-  """Stand in for pretrain and finetune; a probe can be told to fail."""
-
-  def __init__(self, patch):
-    self.pretrained, self.probed = [], []
-    self.fail_at = -1
-    patch.setattr(sweep.pretrain, "run", self.pretrain)
-    patch.setattr(sweep.finetune, "run", self.finetune)
-
-  def pretrain(self, config, workdir, policy):
-    del policy
-    self.pretrained.append((config, workdir))
-    loss = 3.0 + config.seed + (config.objective.next_sentence == "off")
-    values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
-    if config.objective.next_sentence == "nsp":
-      values["nsp_accuracy"] = 0.75
-    return sweep.pretrain.PretrainResult(
-      step=config.steps,
-      tokens=0,
-      parameters=0,
-      validation=values,
-      train={},
-      tokens_per_second=0.0,
-      seconds=0.0,
-      bundle=f"{workdir}/bundle",
-      workdir=workdir,
-    )
-
-  def finetune(self, config, bundle, workdir, policy):
-    del config, policy
-    if len(self.probed) == self.fail_at:
-      raise KeyboardInterrupt
-    self.probed.append((bundle, workdir))
-    return make_arm_result(0.1 * len(self.probed))
 
 
 @pytest.fixture
@@ -244,6 +194,49 @@ def test_an_interrupted_study_goes_on_with_the_next_trial(
   assert folders[3] == folders[2]
   sweep.run(config, str(tmp_path / "work"))
   assert len(launchers.pretrained) == 7
+
+
+def test_a_study_that_was_taken_over_writes_nothing_more(
+  config, launchers, tmp_path, monkeypatch
+):
+  """Where locks do not reach, and another study begins during a trial."""
+  probe = launchers.finetune
+
+  def finetune(*given, **named):
+    if len(launchers.probed) == 1:
+      (tmp_path / "work" / ownership.OWNER).write_text(
+        json.dumps({"id": "x", "host": "h", "pid": 1, "since": "now"})
+      )
+    return probe(*given, **named)
+
+  monkeypatch.setattr(sweep.finetune, "run", finetune)
+  with pytest.raises(ownership.TakenOver, match=r"over \(pid 1 on h"):
+    sweep.run(config, str(tmp_path / "work"))
+  assert len(launchers.probed) == 2
+  assert len([*(tmp_path / "work").rglob("result*.json")]) == 1
+
+
+def test_a_study_of_an_earlier_version_stays_readable(
+  config, launchers, tmp_path, caplog
+):
+  """Its folder does not know the digits, nor how it was evaluated."""
+  result = sweep.run(config, str(tmp_path / "work"))
+  path = tmp_path / "work" / "identity.json"
+  identity = json.loads(path.read_text())
+  for part, names in (
+    ("pretrain", ("evaluation", "compute.dtype", "compute.gradient_dtype")),
+    ("finetune", ("compute.dtype", "compute.gradient_dtype")),
+  ):
+    for name in names:
+      del identity[part][name]
+  path.write_text(json.dumps(identity))
+  compute = dataclasses.replace(config.pretrain.compute, dtype="bfloat16")
+  pretrain = dataclasses.replace(config.pretrain, compute=compute)
+  other = dataclasses.replace(config, pretrain=pretrain)
+  assert sweep.run(other, str(tmp_path / "work")) == result
+  assert len(launchers.pretrained) == 6
+  assert "had instead of" in caplog.text
+  assert "pretrain.compute.dtype='bfloat16'" in caplog.text
 
 
 def test_more_seeds_keep_what_is_done(config, launchers, tmp_path):

@@ -48,6 +48,22 @@ def test_a_trial_that_failed_is_run_again(tmp_path):
   assert runs.count == 1
 
 
+def test_a_result_is_not_written_into_a_folder_that_was_lost(tmp_path):
+  owned = [True, False]
+
+  def guard():
+    if not owned.pop(0):
+      raise ValueError("another run took it over")
+
+  store = TrialStore(tmp_path, IDENTITY, guard=guard)
+  store.run(TRIAL, Runs())
+  other = Trial("b", {"seed": 1})
+  with pytest.raises(ValueError, match="took it over"):
+    store.run(other, Runs())
+  assert store.result(TRIAL) is not None
+  assert store.result(other) is None
+
+
 def test_results_without_a_version_are_version_1(tmp_path):
   store = TrialStore(tmp_path, IDENTITY)
   result = store.run(TRIAL, Runs())

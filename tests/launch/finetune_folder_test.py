@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a folder of fine-tuning is, and what its trials share."""
+
+import json
+
+import jax
+import pytest
+
+from bertjax.config import (
+  ComputeConfig,
+  FinetuneConfig,
+  FinetuneOptimizerConfig,
+  TaskConfig,
+)
+from bertjax.finetune import experiment
+from bertjax.parallel.mesh import make_mesh
+from launch import finetune
+from launch.run import ownership
+from tests.testing import small
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+  """Compiling for eight takes three times as long."""
+  with pytest.MonkeyPatch.context() as patch:
+    one = lambda config: make_mesh(config, jax.devices()[:1])
+    for module in ("launch.tasks", "bertjax.finetune.arm"):
+      patch.setattr(f"{module}.make_mesh", one)
+    yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+  """A folder with a bundle and a table."""
+  folder = tmp_path_factory.mktemp("place")
+  small.make_bundle(folder / "bundle")
+  small.write_table(folder / "table.jsonl", small.make_texts(60, 0))
+  return folder
+
+
+def tune(place, workdir, dtype="float32"):
+  config = FinetuneConfig(
+    steps=2,
+    batch_size=8,
+    evaluation_batch_size=16,
+    evaluations=1,
+    seq_length=12,
+    learning_rates=(1e-2,),
+    seeds=2,
+    optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
+    task=TaskConfig(kind="table", train=str(place / "table.jsonl")),
+    compute=ComputeConfig(dtype),
+  )
+  return finetune.run(config, str(place / "bundle"), str(workdir))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_run_that_was_taken_over_writes_nothing_more(
+  place, tmp_path, monkeypatch, at
+):
+  """Where locks do not reach, and another run begins during a trial."""
+  real, done = experiment.run_trial, []
+
+  def run_trial(*given, **named):
+    result = real(*given, **named)
+    if len(done) == at:
+      (tmp_path / ownership.OWNER).write_text(
+        json.dumps({"id": "x", "host": "h", "pid": 1, "since": "now"})
+      )
+    done.append(result)
+    return result
+
+  monkeypatch.setattr(experiment, "run_trial", run_trial)
+  with pytest.raises(ownership.TakenOver, match=r"over \(pid 1 on h"):
+    tune(place, tmp_path)
+  assert len(done) == at + 1
+  assert len([*tmp_path.rglob("result*")]) == at
+  assert not (tmp_path / "model").exists()
+
+
+def test_a_dtype_is_part_of_an_arm(place, tmp_path, monkeypatch, caplog):
+  """Its seeds are compared, and a dtype changes the digits of their scores."""
+  results = tune(place, tmp_path)
+  monkeypatch.setattr(experiment, "run_trial", None)
+  refused = r"compute\.dtype='float32', not 'bfloat16'"
+  with pytest.raises(ValueError, match=refused):
+    tune(place, tmp_path, "bfloat16")
+  # The folder of an earlier version does not know it.
+  path = tmp_path / "identity.json"
+  identity = json.loads(path.read_text())
+  del identity["compute"]
+  path.write_text(json.dumps(identity))
+  assert tune(place, tmp_path) == results
+  assert "does not know" not in caplog.text
+  assert tune(place, tmp_path, "bfloat16") == results
+  assert "had instead of compute.dtype='bfloat16'" in caplog.text

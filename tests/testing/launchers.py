@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stand-ins for the commands that a study calls."""
+
+from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.results import ArmResult
+from bertjax.trials.statistics import summarize
+from launch import sweep
+
+
+def make_arm_result(accuracy):
+  scores = ExperimentResult(
+    learning_rate=1e-3,
+    selection=(),
+    metric="accuracy",
+    seeds=(0,),
+    best_steps=(4,),
+    dev={},
+    test={"accuracy": summarize([accuracy])},
+  )
+  return ArmResult("bundle", "table", ("fish", "tree"), {}, 4, scores)
+
+
+class Launchers:
+  """Stand in for pretrain and finetune; a probe can be told to fail."""
+
+  def __init__(self, patch):
+    self.pretrained, self.probed = [], []
+    self.fail_at = -1
+    patch.setattr(sweep.pretrain, "run", self.pretrain)
+    patch.setattr(sweep.finetune, "run", self.finetune)
+
+  def pretrain(self, config, workdir, policy):
+    del policy
+    self.pretrained.append((config, workdir))
+    loss = 3.0 + config.seed + (config.objective.next_sentence == "off")
+    values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
+    if config.objective.next_sentence == "nsp":
+      values["nsp_accuracy"] = 0.75
+    return sweep.pretrain.PretrainResult(
+      step=config.steps,
+      tokens=0,
+      parameters=0,
+      validation=values,
+      train={},
+      tokens_per_second=0.0,
+      seconds=0.0,
+      bundle=f"{workdir}/bundle",
+      workdir=workdir,
+    )
+
+  def finetune(self, config, bundle, workdir, policy):
+    del config, policy
+    if len(self.probed) == self.fail_at:
+      raise KeyboardInterrupt
+    self.probed.append((bundle, workdir))
+    return make_arm_result(0.1 * len(self.probed))
