@@ -7,9 +7,10 @@
 
 An encoder with all, some or none of the pre-training heads becomes a
 pre-trained bundle. --new names the parts to initialize; any other part that the
-directory lacks is an error. A `BertForSequenceClassification` becomes a
-classifier for `launch.predict`. A model for token classification or question
-answering becomes a bundle that `launch.export` can export again.
+directory lacks is an error. A model with a head of fine-tuning
+(`BertForSequenceClassification` of one label, of several labels or of a score,
+and those for tokens, for answers in a text and for multiple choice) becomes a
+fine-tuned bundle, which `launch.export` can export again.
 """
 
 import dataclasses
@@ -31,10 +32,12 @@ from bertjax.interop import architectures
 from bertjax.interop.architectures import (
   ARCHITECTURES,
   CLASSIFICATION,
+  MULTIPLE_CHOICE,
   PRETRAINING,
   QUESTION_ANSWERING,
 )
 from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
+from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
@@ -144,17 +147,21 @@ def _head(
         f"{root} is not a classifier; leave out --seq_length and --pair"
       )
     return None
-  before = details.task or {
+  before: dict[str, Any] = details.task or {
     "name": root.resolve().name,
     "seq_length": _longest(root, loaded.config),
-    "pair": loaded.architecture == QUESTION_ANSWERING,
+    "pair": loaded.architecture in (QUESTION_ANSWERING, MULTIPLE_CHOICE),
   }
+  labels, problem_type = loaded.outputs
+  if _problem_type(before) != problem_type:  # config.json makes it another task
+    before = {**before, "task": "", "problem_type": problem_type}
+  pooled = (CLASSIFICATION, MULTIPLE_CHOICE)
   # The labels come from config.json, where users rename them.
   fields = {
     **before,
     **given,
-    "labels": loaded.labels,
-    "pooling": "cls" if loaded.architecture == CLASSIFICATION else "",
+    "labels": labels or before.get("labels", ()),
+    "pooling": "cls" if loaded.architecture in pooled else "",
     "architecture": loaded.architecture,
   }
   try:
@@ -170,6 +177,13 @@ def _head(
       f"{loaded.config.max_positions}, the positions of this encoder"
     )
   return head
+
+
+def _problem_type(task: Mapping[str, Any]) -> str:
+  """Return the problem of a record, which old records of one label lack."""
+  if task.get("architecture", CLASSIFICATION) != CLASSIFICATION:
+    return ""
+  return task.get("problem_type") or SINGLE_LABEL
 
 
 def _longest(root: pathlib.Path, config: ModelConfig) -> int:

@@ -105,6 +105,9 @@ class Head:
     task: name of the `FinetuneTask`. It is "" in records that are older than
       the field and in imported models; they have the first task of their
       architecture.
+    problem_type: what transformers calls a classification of sequences:
+      single_label_classification, multi_label_classification or regression. It
+      is "" for other architectures, and in older records of a single label.
   """
 
   name: str
@@ -114,6 +117,7 @@ class Head:
   pair: bool
   architecture: str = "BertForSequenceClassification"
   task: str = ""
+  problem_type: str = ""
 
 
 def rank(scores: Scores, metric: str) -> tuple[float, float]:

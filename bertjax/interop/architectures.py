@@ -26,6 +26,7 @@ PRETRAINING = "BertForPreTraining"
 CLASSIFICATION = "BertForSequenceClassification"
 TOKEN_CLASSIFICATION = "BertForTokenClassification"
 QUESTION_ANSWERING = "BertForQuestionAnswering"
+MULTIPLE_CHOICE = "BertForMultipleChoice"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     (parameters.ENCODER, parameters.SPAN_HEAD),
     lambda config, _: BertForQuestionAnswering(config),
     QUESTION_ANSWERING,
+  ),
+  # One score for each choice, whose row is classified alone.
+  MULTIPLE_CHOICE: Architecture(
+    (parameters.ENCODER, parameters.POOLER, parameters.CLASSIFIER),
+    lambda config, _: BertForSequenceClassification(config, num_classes=1),
+    MULTIPLE_CHOICE,
   ),
 }
 

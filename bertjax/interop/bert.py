@@ -118,7 +118,6 @@ FIXED: Mapping[str, Any] = {
   "is_decoder": False,
   "add_cross_attention": False,
   "tie_word_embeddings": True,
-  "problem_type": "single_label_classification",
   "is_encoder_decoder": False,
   "tie_encoder_decoder": False,
   "pruned_heads": {},
@@ -152,9 +151,10 @@ WITHOUT_EFFECT = frozenset(
     "cross_attention_hidden_size",
   }
 )
-# Fields that are read elsewhere: the class, and the names of a head's classes.
+# Fields that are read elsewhere: the class, and what a head's outputs mean.
 READ = frozenset(
   {"architectures", "hidden_act", "id2label", "label2id", "num_labels"}
+  | {"problem_type"}
 )
 
 

@@ -29,6 +29,11 @@ Params = dict[str, Any]
 # Prefix of the names of encoder and pooler in every class but `BertModel`.
 _PREFIX = "bert."
 _BARE = ("embeddings.", "encoder.", "pooler.")
+# Prefixes of all names of a model that was saved inside of a wrapper: torch's
+# DataParallel and torch.compile, and a Lightning module.
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+# Names that a message lists before it counts the others.
+_LISTED = 6
 # Dtypes whose values float32 holds exactly.
 _DTYPES = ("float32", "float16", "bfloat16")
 
@@ -79,8 +84,9 @@ def from_huggingface(
   """Return float32 parameters from the tensors of a class of transformers.
 
   Float16 and bfloat16 are widened, which is exact. Tied copies are compared
-  and dropped. `BertModel`'s names, without a prefix, and TensorFlow's names of
-  layer norms (gamma, beta) are understood.
+  and dropped. `BertModel`'s names, without a prefix, TensorFlow's names of
+  layer norms (gamma, beta) and the names inside of torch's wrappers (`module.`)
+  are understood.
 
   Args:
     tensors: tensors by name.
@@ -160,6 +166,7 @@ def _entries(
 
 def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:
   """Return the tensors under the table's names, where it has them."""
+  tensors = _unwrapped(tensors)
   bare = not any(name.startswith(_PREFIX) for name in tensors)
   renamed = {}
   for given, array in tensors.items():
@@ -169,6 +176,15 @@ def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:
     if name not in BUFFERS:
       renamed[name] = array
   return renamed
+
+
+def _unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+  for wrapper in _WRAPPERS * 2:  # one may be inside of another
+    if all(name.startswith(wrapper) for name in tensors):
+      tensors = {
+        name.removeprefix(wrapper): array for name, array in tensors.items()
+      }
+  return tensors
 
 
 def _without_copies(tensors: Tensors) -> Tensors:
@@ -216,12 +232,19 @@ def _check_same(
   missing = sorted(wanted.keys() - given.keys())
   unknown = sorted(given.keys() - wanted.keys())
   if missing or unknown:
-    raise ValueError(f"{what} missing: {missing}; unknown: {unknown}")
+    raise ValueError(
+      f"{what} missing: {_listed(missing)}; unknown: {_listed(unknown)}"
+    )
   for name, shape in wanted.items():
     if given[name] != shape:
       raise ValueError(
         f"{what}: {name} has shape {given[name]}; the model has {shape}"
       )
+
+
+def _listed(names: list[str]) -> str:
+  more = len(names) - _LISTED
+  return f"{names[:_LISTED]}" + (f" and {more} more" if more > 0 else "")
 
 
 def _check_floats(tensors: Tensors) -> None:

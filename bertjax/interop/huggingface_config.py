@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""`config.json` ↔ the shape of an encoder and the labels of its head."""
+"""`config.json` ↔ the shape of an encoder, and which class it is."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bertjax.config import ModelConfig, checks, from_mapping, to_mapping
-from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION
+from bertjax.interop.architectures import ARCHITECTURES
 from bertjax.interop.bert import (
   ACTIVATIONS,
   ACTIVATIONS_BACK,
@@ -17,22 +17,18 @@ from bertjax.interop.bert import (
   SIZES,
   WITHOUT_EFFECT,
 )
+from bertjax.interop.outputs import NONE, Outputs
+from bertjax.interop.outputs import to_mapping as outputs_to_mapping
 
 
 def config_to_huggingface(
   config: ModelConfig,
   architecture: str,
   pad_id: int,
-  labels: Sequence[str] = (),
+  outputs: Outputs = NONE,
 ) -> dict[str, Any]:
-  """Return the content of `config.json`; `labels` name a head's classes."""
+  """Return the content of `config.json`."""
   values = to_mapping(config)
-  head: dict[str, Any] = {}
-  if labels:
-    head["id2label"] = {str(id_): name for id_, name in enumerate(labels)}
-    head["label2id"] = {name: id_ for id_, name in enumerate(labels)}
-  if architecture == CLASSIFICATION:
-    head["problem_type"] = FIXED["problem_type"]
   return {
     "architectures": [architecture],
     "model_type": FIXED["model_type"],
@@ -40,7 +36,7 @@ def config_to_huggingface(
     "pad_token_id": pad_id,
     "tie_word_embeddings": True,
     **{theirs: values[ours] for ours, theirs in (SIZES | RATES).items()},
-    **head,
+    **outputs_to_mapping(outputs),
   }
 
 
@@ -118,25 +114,3 @@ def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:
       f"architectures={named}; give one of {', '.join(ARCHITECTURES)}"
     )
   return ARCHITECTURES[named[0]].whole
-
-
-def labels_from_huggingface(mapping: Mapping[str, Any]) -> tuple[str, ...]:
-  """Return the names of a head's classes, by id.
-
-  Raises:
-    ValueError: fewer than two classes, ids with gaps, or a name twice.
-  """
-  # The default of transformers.
-  names = mapping.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-  try:
-    by_id = {int(id_): str(name) for id_, name in names.items()}
-  except (AttributeError, ValueError):
-    raise ValueError(f"id2label={names!r}; give a name for each id") from None
-  labels = tuple(by_id[id_] for id_ in sorted(by_id))
-  if sorted(by_id) != list(range(len(labels))) or len(labels) < 2:
-    raise ValueError(f"id2label has ids {sorted(by_id)}; give 0, 1 and so on")
-  if len(set(labels)) < len(labels):
-    raise ValueError(
-      f"id2label={names!r} has a name twice; give distinct names"
-    )
-  return labels

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -28,9 +28,8 @@ from bertjax.interop.huggingface_config import (
   architecture_from_huggingface,
   config_from_huggingface,
   config_to_huggingface,
-  labels_from_huggingface,
 )
-from bertjax.model.parameters import CLASSIFIER
+from bertjax.interop.outputs import NONE, Outputs, from_mapping
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -48,13 +47,13 @@ class Loaded:
   Attributes:
     architecture: class of transformers whose parts `params` has.
     config: shape of the encoder.
-    labels: names of a classifier's classes; empty for other models.
+    outputs: what the outputs of a head mean.
     params: numpy arrays, without the parts that were left out.
   """
 
   architecture: str
   config: ModelConfig
-  labels: tuple[str, ...]
+  outputs: Outputs
   params: Params
 
 
@@ -65,7 +64,7 @@ def export_model(
   *,
   architecture: str,
   pad_id: int,
-  labels: Sequence[str] = (),
+  outputs: Outputs = NONE,
   dtype: str = "float32",
 ) -> pathlib.Path:
   """Write one model for the class of transformers called `architecture`.
@@ -78,7 +77,7 @@ def export_model(
       tokenizer's files beside them.
     architecture: key of ARCHITECTURES.
     pad_id: id of the tokenizer's padding.
-    labels: names of a classifier's classes.
+    outputs: what the outputs of a head mean.
     dtype: dtype of the file, one of DTYPES; parameters are rounded to it.
 
   Raises:
@@ -89,10 +88,10 @@ def export_model(
     {part: params[part] for part in parts if part in params},
     config,
     architecture,
-    num_classes=len(labels),
+    num_classes=outputs.count,
   )
   root = pathlib.Path(folder)
-  mapping = config_to_huggingface(config, architecture, pad_id, labels)
+  mapping = config_to_huggingface(config, architecture, pad_id, outputs)
   rounded = {
     name: array.astype(jnp.dtype(dtype)) for name, array in tensors.items()
   }
@@ -122,16 +121,14 @@ def load_model(
   try:
     config = config_from_huggingface(mapping)
     architecture = architecture_from_huggingface(mapping)
-    labels = ()
-    if CLASSIFIER in ARCHITECTURES[architecture].parts:
-      labels = labels_from_huggingface(mapping)
+    outputs = from_mapping(mapping, architecture)
   except ValueError as error:
     raise ValueError(f"{root / CONFIG}: {error}") from error
   _check_parts(new, architecture)
   tensors = load_tensors(root)
   try:
     params = from_huggingface(
-      tensors, config, architecture, num_classes=len(labels), without=new
+      tensors, config, architecture, num_classes=outputs.count, without=new
     )
   except ValueError as error:
     hint = ""
@@ -143,7 +140,7 @@ def load_model(
       if (root / _WITH_HEADS / WEIGHTS).is_file():
         hint += f", {root / _WITH_HEADS} has them"
     raise ValueError(f"{root}: {error}{hint}") from error
-  return Loaded(architecture, config, labels, params)
+  return Loaded(architecture, config, outputs, params)
 
 
 def load_tensors(folder: pathlib.Path) -> Tensors:

@@ -16,6 +16,7 @@ from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, PRETRAINING
 from bertjax.interop.huggingface_config import with_dropout
+from bertjax.interop.outputs import SINGLE_LABEL, Outputs
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.formats import Format, Options
@@ -56,7 +57,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       partial,
       architecture=architecture,
       pad_id=tokenizer.pad_id,
-      labels=() if head is None else head.labels,
+      outputs=Outputs() if head is None else outputs_of(head),
       dtype=options.dtype or huggingface_files.DTYPES[0],
     )
     card = model_card.make_card(
@@ -82,6 +83,14 @@ def check_head(head: Head) -> None:
       f"this classifier has pooling={head.pooling}, which no class of "
       "transformers computes; fine-tune with --config.pooling=cls to export"
     )
+
+
+def outputs_of(head: Head) -> Outputs:
+  """Return what the outputs of a head mean, also of an older record."""
+  problem_type = head.problem_type
+  if head.architecture == CLASSIFICATION:
+    problem_type = problem_type or SINGLE_LABEL
+  return Outputs(tuple(head.labels), problem_type)
 
 
 def _with_dropout(trained: Trained, for_finetuning: bool | None) -> Trained:

@@ -281,10 +281,8 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
       r"hidden_act='silu'; give one of \['gelu', ",
     ),
     (
-      lambda f: change(
-        f / "config.json", architectures=["BertForMultipleChoice"]
-      ),
-      "BertForMultipleChoice.*give one of BertModel, ",
+      lambda f: change(f / "config.json", architectures=["BertLMHeadModel"]),
+      "BertLMHeadModel.*give one of BertModel, ",
     ),
     (
       lambda f: change_weights(

@@ -6,21 +6,28 @@ import numpy as np
 
 from bertjax.checkpoints.digest import nest
 from bertjax.interop.architectures import shapes
+from bertjax.interop.outputs import Outputs
 from tests.testing.examples import SMALL
 
 LABELS = ("fish", "tree", "a | b")
+# What the outputs of a head mean, by the class of transformers.
+OUTPUTS = {
+  "BertForSequenceClassification": Outputs(
+    LABELS, "single_label_classification"
+  ),
+  "BertForTokenClassification": Outputs(LABELS),
+}
 
 
-def labels_of(architecture):
+def outputs_of(architecture):
   """What `export_model` wants to be told."""
-  named = ("BertForSequenceClassification", "BertForTokenClassification")
-  return LABELS if architecture in named else ()
+  return OUTPUTS.get(architecture, Outputs())
 
 
-def make_params(architecture, config=SMALL):
+def make_params(architecture, config=SMALL, outputs=None):
   """Random parameters; nothing is compiled for them."""
   draw = np.random.default_rng(0)
-  count = len(labels_of(architecture))
+  count = (outputs or outputs_of(architecture)).count
 
   def leaf(name, shape):
     noise = draw.standard_normal(shape) * (0.3 if "kernel" in name else 0.1)

@@ -11,13 +11,14 @@ from safetensors.numpy import load_file, save_file
 
 from bertjax.interop.huggingface_files import export_model, load_model
 from tests.testing.examples import SMALL
-from tests.testing.huggingface_models import labels_of, make_params
+from tests.testing.huggingface_models import make_params, outputs_of
 
 PARAMS = make_params("BertForPreTraining")
 HEADS = (
   "BertForSequenceClassification",
   "BertForTokenClassification",
   "BertForQuestionAnswering",
+  "BertForMultipleChoice",
 )
 
 
@@ -40,7 +41,7 @@ def change_config(folder, **changes):
 
 def test_an_export_is_read_back(folder):
   loaded = load_model(folder)
-  assert (loaded.config, loaded.labels) == (SMALL, ())
+  assert (loaded.config, loaded.outputs) == (SMALL, ((), ""))
   jax.tree.map(np.testing.assert_array_equal, PARAMS, loaded.params)
   paths = list(folder.rglob("*"))
   assert {path.name for path in paths} == {"config.json", "model.safetensors"}
@@ -61,13 +62,18 @@ def test_the_heads_stand_beside_the_encoder(folder):
 
 @pytest.mark.parametrize("architecture", HEADS)
 def test_an_export_of_a_head_is_read_back(architecture, tmp_path):
-  params, labels = make_params(architecture), labels_of(architecture)
+  params, outputs = make_params(architecture), outputs_of(architecture)
   export_model(
-    params, SMALL, tmp_path, architecture=architecture, pad_id=0, labels=labels
+    params,
+    SMALL,
+    tmp_path,
+    architecture=architecture,
+    pad_id=0,
+    outputs=outputs,
   )
   loaded = load_model(tmp_path)
   assert loaded.architecture == architecture
-  assert loaded.labels == labels
+  assert loaded.outputs == outputs
   jax.tree.map(np.testing.assert_array_equal, params, loaded.params)
   with pytest.raises(ValueError, match="is read whole"):
     load_model(tmp_path, new=("pooler",))

@@ -17,7 +17,7 @@ from bertjax.interop.architectures import (
 from bertjax.interop.bert import TABLE
 from bertjax.interop.huggingface import from_huggingface, to_huggingface
 from tests.testing.examples import SMALL
-from tests.testing.huggingface_models import labels_of, make_params
+from tests.testing.huggingface_models import make_params, outputs_of
 
 PARAMS = make_params(PRETRAINING)
 WORD = "bert.embeddings.word_embeddings.weight"
@@ -38,12 +38,33 @@ def test_a_model_with_other_parameters_has_no_counterpart(monkeypatch):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_there_and_back_keeps_every_bit(architecture):
-  params, count = make_params(architecture), len(labels_of(architecture))
+  params, count = make_params(architecture), outputs_of(architecture).count
   tensors = to_huggingface(params, SMALL, architecture, num_classes=count)
   back = from_huggingface(tensors, SMALL, architecture, num_classes=count)
   jax.tree.map(np.testing.assert_array_equal, params, back)
   bare = not any(name.startswith("bert.") for name in tensors)
   assert bare == (architecture == ENCODER)
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.module.", "model."])
+def test_names_inside_of_a_wrapper_are_understood(wrapper):
+  for architecture in (PRETRAINING, ENCODER):
+    params = make_params(architecture)
+    tensors = to_huggingface(params, SMALL, architecture)
+    wrapped = {wrapper + name: array for name, array in tensors.items()}
+    back = from_huggingface(wrapped, SMALL, architecture)
+    jax.tree.map(np.testing.assert_array_equal, params, back)
+
+
+def test_names_of_another_model_are_one_line():
+  other = {
+    f"teacher.{name}": a for name, a in to_huggingface(PARAMS, SMALL).items()
+  }
+  with pytest.raises(
+    ValueError, match=r"and \d+ more; unknown: \['teacher"
+  ) as told:
+    from_huggingface(other, SMALL)
+  assert len(str(told.value)) < 1000
 
 
 def test_a_matrix_is_output_by_input_and_heads_are_flattened():
