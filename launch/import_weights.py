@@ -37,7 +37,6 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
 )
 from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
-from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
@@ -152,15 +151,12 @@ def _head(
     "seq_length": _longest(root, loaded.config),
     "pair": loaded.architecture in (QUESTION_ANSWERING, MULTIPLE_CHOICE),
   }
-  labels, problem_type = loaded.outputs
-  if _problem_type(before) != problem_type:  # config.json makes it another task
-    before = {**before, "task": "", "problem_type": problem_type}
   pooled = (CLASSIFICATION, MULTIPLE_CHOICE)
   # The labels come from config.json, where users rename them.
   fields = {
     **before,
     **given,
-    "labels": labels or before.get("labels", ()),
+    "labels": loaded.outputs.labels or before.get("labels", ()),
     "pooling": "cls" if loaded.architecture in pooled else "",
     "architecture": loaded.architecture,
   }
@@ -171,19 +167,15 @@ def _head(
       f"{root / RECORD} describes another kind of task ({error}); delete it to "
       "import the folder without its record"
     ) from error
+  problem_type = loaded.outputs.problem_type
+  if head.outputs.problem_type != problem_type:  # config.json has another task
+    head = dataclasses.replace(head, task="", problem_type=problem_type)
   if not 5 <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(
       f"--seq_length={head.seq_length}; give 5 to "
       f"{loaded.config.max_positions}, the positions of this encoder"
     )
   return head
-
-
-def _problem_type(task: Mapping[str, Any]) -> str:
-  """Return the problem of a record, which old records of one label lack."""
-  if task.get("architecture", CLASSIFICATION) != CLASSIFICATION:
-    return ""
-  return task.get("problem_type") or SINGLE_LABEL
 
 
 def _longest(root: pathlib.Path, config: ModelConfig) -> int:

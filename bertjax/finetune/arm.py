@@ -208,6 +208,7 @@ class Arm:
         pair=self.data.pair,
         architecture=self.task.architecture,
         task=self.task.name,
+        problem_type=self.task.problem_type,
       ),
       tokenizer_files=self.info.tokenizer_files,
       tokenizer_sha256=self.tokenizer_sha256,

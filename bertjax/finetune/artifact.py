@@ -98,9 +98,10 @@ def load_finetuned(
   head = dataclasses.replace(head, labels=tuple(head.labels))
   task = _find(head, tasks)
   if task is None:
+    kind = " ".join((head.architecture, head.outputs.problem_type)).strip()
     raise ValueError(
-      f"{path} is a {head.architecture} of task {head.task!r}; known here "
-      f"are {', '.join(tasks)}. launch.export converts it for transformers"
+      f"{path} is a {kind} of task {head.task!r}; known here are "
+      f"{', '.join(tasks)}. launch.export converts it for transformers"
     )
   model = task.make_model(
     info.model,
@@ -116,5 +117,8 @@ def load_finetuned(
 def _find(head: Head, tasks: Mapping[str, FinetuneTask]) -> FinetuneTask | None:
   if head.task:
     return tasks.get(head.task)
-  matching = (t for t in tasks.values() if t.architecture == head.architecture)
+  kind = head.architecture, head.outputs.problem_type
+  matching = (
+    t for t in tasks.values() if (t.architecture, t.problem_type) == kind
+  )
   return next(matching, None)

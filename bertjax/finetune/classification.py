@@ -12,6 +12,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import scores
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
+from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives.losses import classification_losses
 from bertjax.objectives.metrics import Metrics
@@ -76,6 +77,7 @@ TASK = FinetuneTask(
   name="classification",
   verb="classify",
   architecture="BertForSequenceClassification",
+  problem_type=SINGLE_LABEL,
   pools=True,
   targets={
     "label_BR": Feature("BR", "int32"),

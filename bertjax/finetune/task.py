@@ -26,6 +26,8 @@ import jax
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.windows import Windows
+from bertjax.interop.architectures import CLASSIFICATION
+from bertjax.interop.outputs import SINGLE_LABEL, Outputs
 from bertjax.objectives.metrics import Metrics
 
 # Scores of a split by name; "loss" is one of them.
@@ -34,7 +36,7 @@ Scores = Mapping[str, float]
 Answer = tuple[Any, ...]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class FinetuneTask:
   """A kind of fine-tuning task.
 
@@ -48,6 +50,8 @@ class FinetuneTask:
     verb: value of `launch.predict --task` that asks for this task.
     architecture: class of transformers with the same head. Which parameters a
       head has, and that they are made anew, `model/parameters.py` says.
+    problem_type: what transformers calls a classification of sequences, one of
+      `interop.outputs.PROBLEM_TYPES`; "" for other architectures.
     pools: whether the model reads `pooling`.
     targets: the target record, {name of an array: axes and dtype}.
     make_model: (encoder config, compute config, num_labels=, pooling=) → the
@@ -70,6 +74,7 @@ class FinetuneTask:
   name: str
   verb: str
   architecture: str
+  problem_type: str = ""
   pools: bool
   targets: Mapping[str, Feature]
   make_model: Callable[..., nn.Module]
@@ -105,9 +110,8 @@ class Head:
     task: name of the `FinetuneTask`. It is "" in records that are older than
       the field and in imported models; they have the first task of their
       architecture.
-    problem_type: what transformers calls a classification of sequences:
-      single_label_classification, multi_label_classification or regression. It
-      is "" for other architectures, and in older records of a single label.
+    problem_type: as of the task. It is "" for other architectures than that of
+      classification, and in older records of a single label.
   """
 
   name: str
@@ -118,6 +122,14 @@ class Head:
   architecture: str = "BertForSequenceClassification"
   task: str = ""
   problem_type: str = ""
+
+  @property
+  def outputs(self) -> Outputs:
+    """What the outputs mean, also of an older record."""
+    problem_type = self.problem_type
+    if self.architecture == CLASSIFICATION:
+      problem_type = problem_type or SINGLE_LABEL
+    return Outputs(tuple(self.labels), problem_type)
 
 
 def rank(scores: Scores, metric: str) -> tuple[float, float]:

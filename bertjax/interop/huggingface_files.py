@@ -132,6 +132,8 @@ def load_model(
     )
   except ValueError as error:
     hint = ""
+    if "classifier." in str(error) and "shape" in str(error):
+      hint = f"; {CONFIG} says the number of labels by id2label or num_labels"
     lacking = [
       part for part in lacking_parts(tensors, architecture) if part not in new
     ]

@@ -16,12 +16,13 @@ from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import CLASSIFICATION, PRETRAINING
 from bertjax.interop.huggingface_config import with_dropout
-from bertjax.interop.outputs import SINGLE_LABEL, Outputs
+from bertjax.interop.outputs import NONE
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.formats import Format, Options
 from launch.exports.trained import Trained
 from launch.reports import model_card
+from launch.reports.model_card_kinds import of_transformers
 
 
 def check(target: pathlib.Path, options: Options) -> None:
@@ -57,12 +58,12 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       partial,
       architecture=architecture,
       pad_id=tokenizer.pad_id,
-      outputs=Outputs() if head is None else outputs_of(head),
+      outputs=NONE if head is None else head.outputs,
       dtype=options.dtype or huggingface_files.DTYPES[0],
     )
     card = model_card.make_card(
       target.name,
-      architecture,
+      of_transformers(head),
       trained.model,
       trained.details,
       options.license or model_card.UNKNOWN_LICENSE,
@@ -83,14 +84,6 @@ def check_head(head: Head) -> None:
       f"this classifier has pooling={head.pooling}, which no class of "
       "transformers computes; fine-tune with --config.pooling=cls to export"
     )
-
-
-def outputs_of(head: Head) -> Outputs:
-  """Return what the outputs of a head mean, also of an older record."""
-  problem_type = head.problem_type
-  if head.architecture == CLASSIFICATION:
-    problem_type = problem_type or SINGLE_LABEL
-  return Outputs(tuple(head.labels), problem_type)
 
 
 def _with_dropout(trained: Trained, for_finetuning: bool | None) -> Trained:

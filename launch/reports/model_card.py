@@ -3,93 +3,24 @@
 """The README.md of an exported model: where it comes from, how to load it."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
-from bertjax.interop.architectures import (
-  CLASSIFICATION,
-  PRETRAINING,
-  QUESTION_ANSWERING,
-  TOKEN_CLASSIFICATION,
-)
 from bertjax.trials.markdown import cell, markdown
+from launch.reports.model_card_kinds import Kind
 
 UNKNOWN_LICENSE = "unknown"
 # Identifiers of the hub, such as apache-2.0, cc-by-sa-4.0 and other.
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
-class _Kind(NamedTuple):
-  """Texts of the card for one class of transformers.
-
-  Attributes:
-    pipeline: the hub's name for what the model does.
-    auto: class that loads the model.
-    summary: what the model is.
-    usage: Python that uses `tokenizer` and `model`.
-  """
-
-  pipeline: str
-  auto: str
-  summary: str
-  usage: str
-
-
-_KINDS = {
-  PRETRAINING: _Kind(
-    "fill-mask",
-    "AutoModelForMaskedLM",
-    "A BERT encoder with its masked-LM and sentence-pair heads. `AutoModel`\n"
-    "reads the encoder alone, and `AutoModelForPreTraining` both heads.",
-    """\
-text = f"Some {tokenizer.mask_token} text."
-inputs = tokenizer(text, truncation=True, return_tensors="pt")
-masked = inputs["input_ids"] == tokenizer.mask_token_id
-# The word table may have more rows than there are tokens.
-logits = model(**inputs).logits[masked][:, : len(tokenizer)]
-print(tokenizer.decode(logits.argmax(-1)))
-""",
-  ),
-  CLASSIFICATION: _Kind(
-    "text-classification",
-    "AutoModelForSequenceClassification",
-    "A BERT encoder that classifies {what} into {count} labels.",
-    """\
-inputs = tokenizer({text}, truncation=True, return_tensors="pt")
-label = model(**inputs).logits.argmax(-1).item()
-print(model.config.id2label[label])
-""",
-  ),
-  TOKEN_CLASSIFICATION: _Kind(
-    "token-classification",
-    "AutoModelForTokenClassification",
-    "A BERT encoder that gives tokens {count} labels.",
-    """\
-inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
-labels = model(**inputs).logits.argmax(-1)[0].tolist()
-print([model.config.id2label[label] for label in labels])
-""",
-  ),
-  QUESTION_ANSWERING: _Kind(
-    "question-answering",
-    "AutoModelForQuestionAnswering",
-    "A BERT encoder that finds the answer in a text.",
-    """\
-texts = "A question?", "A text with its answer."
-inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
-outputs = model(**inputs)
-first = outputs.start_logits.argmax(-1).item()
-last = outputs.end_logits.argmax(-1).item()
-print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
-""",
-  ),
-}
+_CHOSEN = "The weights are those of one of these runs, the best on dev: "
 _CARD = """\
 ---
 license: {license}
-library_name: transformers
+library_name: {library}
 pipeline_tag: {pipeline}
 tags:
 - bert
@@ -103,11 +34,6 @@ tags:
 ## How to load it
 
 ```python
-from transformers import {auto}, AutoTokenizer
-
-folder = "."  # the folder of this file
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = {auto}.from_pretrained(folder)
 {usage}```
 
 {origin}"""
@@ -137,34 +63,35 @@ def check_license(license_id: str) -> None:
 
 def make_card(
   title: str,
-  architecture: str,
+  kind: Kind,
   model: ModelConfig,
   details: Details,
-  license_id: str,
+  license_id: str = UNKNOWN_LICENSE,
+  notes: Sequence[str] = (),
 ) -> str:
   """Return the text of a README.md.
 
   Args:
     title: title of the page.
-    architecture: class of transformers that loads the weights.
+    kind: what the model is, and how to load it.
     model: shape of the encoder.
     details: where the weights come from.
     license_id: license of the weights.
+    notes: paragraphs below the scores.
   """
-  kind, task = _KINDS[architecture], details.task or {}
-  pair = bool(task.get("pair"))
-  count = len(task.get("labels", ()))
-  what = "pairs of texts" if pair else "texts"
-  text = '"One text.", "Another."' if pair else '"Some text."'
-  return _CARD.format(
-    license=license_id,
-    pipeline=kind.pipeline,
-    auto=kind.auto,
-    title=title,
-    summary=kind.summary.format(count=count, what=what),
-    # Not by `format`, because other kinds have braces.
-    usage=kind.usage.replace("{text}", text),
-    origin=make_origin(model, details),
+  return "\n".join(
+    (
+      _CARD.format(
+        license=license_id,
+        library=kind.library,
+        pipeline=kind.pipeline,
+        title=title,
+        summary=kind.summary,
+        usage=kind.usage,
+        origin=make_origin(model, details),
+      ),
+      *(f"{note}\n" for note in notes),
+    )
   )
 
 
@@ -175,14 +102,11 @@ def make_origin(model: ModelConfig, details: Details) -> str:
     model: shape of the encoder.
     details: where the weights come from.
   """
-  numbers = list(_numbers(details.evaluation))
   return _ORIGIN.format(
     facts="\n".join(
       f"- {name}: {shown}" for name, shown in _facts(model, details)
     ),
-    evaluation=markdown(["score", "value"], numbers)
-    if numbers
-    else "No scores were recorded.",
+    evaluation=_evaluation(details),
   )
 
 
@@ -209,7 +133,8 @@ def _task_facts(
   task: Mapping[str, Any], details: Details
 ) -> Iterator[tuple[str, str]]:
   yield "task", _shown(task["name"])
-  yield "labels", _shown(task["labels"])
+  if task["labels"]:
+    yield "labels", _shown(task["labels"])
   yield "longest text in tokens", _shown(task["seq_length"])
   yield "fine-tuned from", _shown(details.init)
   yield "settings of this run", _shown(details.trial)
@@ -239,13 +164,37 @@ def _pretraining_facts(details: Details) -> Iterator[tuple[str, str]]:
   yield "tokens read in training", _shown(details.tokens)
 
 
+def _evaluation(details: Details) -> str:
+  """Return the scores of the run, and their spread where it has seeds."""
+  rows = list(_numbers(details.evaluation))
+  if not rows:
+    return "No scores were recorded."
+  if details.task is None:
+    return markdown(["score", "value"], [row[:2] for row in rows])
+  table = markdown(["score", "value", "seeds", "lowest", "highest"], rows)
+  if details.trial is None:
+    return table
+  return f"{table}\n\n{_CHOSEN}{_shown(details.trial)}."
+
+
 def _numbers(values: Mapping[str, Any], of: str = "") -> Iterator[list[str]]:
   """Yield a row of the table for each score of each split."""
   for name, value in values.items():
     if not isinstance(value, Mapping):
-      yield [of + name, f"{value:.4f}"]
+      yield [of + name, f"{value:.4f}", "1", "–", "–"]
     elif "mean" in value:
-      yield [f"{of}{name}, mean ± std of seeds", cell(value)]
+      seeds = value.get("values") or ()
+      spread = (
+        [f"{end:.4f}" for end in (min(seeds), max(seeds))]
+        if seeds
+        else ["–", "–"]
+      )
+      yield [
+        f"{of}{name}, mean ± std of seeds",
+        cell(value),
+        str(len(seeds)) if seeds else "–",
+        *spread,
+      ]
     else:
       yield from _numbers(value, f"{of}{name} ")
 

@@ -50,6 +50,35 @@ def make_classifier(folder, *, pooling="cls", pair=False):
   return str(folder)
 
 
+# A head of each kind that fine-tuning makes, by a name.
+HEADS = {
+  "single_label": Head("words", LABELS, "cls", 12, False),
+  "multi_label": Head(
+    *("words", LABELS, "cls", 12, False),
+    problem_type="multi_label_classification",
+  ),
+  "score": Head("words", (), "cls", 12, True, problem_type="regression"),
+  "tokens": Head("words", LABELS, "", 12, False, "BertForTokenClassification"),
+  "answers": Head("words", (), "", 12, True, "BertForQuestionAnswering"),
+  "choice": Head("words", (), "cls", 12, True, "BertForMultipleChoice"),
+}
+
+
+def make_head(folder, name, **details):
+  """Write a fine-tuned bundle with a head of HEADS; return its path."""
+  head = HEADS[name]
+  save_finetuned(
+    folder,
+    make_params(head.architecture, small.MODEL, head.outputs),
+    small.MODEL,
+    small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
+    head,
+    step=30,
+    **details,
+  )
+  return str(folder)
+
+
 def snippet(folder):
   (code,) = re.findall(
     r"```python\n(.+?)```", (folder / "README.md").read_text(), re.DOTALL

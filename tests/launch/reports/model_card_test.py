@@ -3,14 +3,14 @@
 """The card of an exported model: what it says, and what it loads."""
 
 import re
-from typing import Any
 
 import pytest
 
+from bertjax.trials.statistics import summarize
 from launch import export
 from launch.exports.formats import Options
 from tests.testing import small
-from tests.testing.exports import make_classifier, snippet
+from tests.testing.exports import make_head, snippet
 from tests.testing.huggingface_models import LABELS
 
 
@@ -79,13 +79,32 @@ def test_the_cards_load_what_they_lie_beside(
     assert capsys.readouterr().out.strip() in answers
 
 
-def test_a_card_of_pairs_reads_pairs(tmp_path, monkeypatch, capsys):
-  pytest.importorskip("torch")
-  pytest.importorskip("transformers")
-  bundle = make_classifier(tmp_path / "pairs", pair=True)
+def test_the_card_shows_the_spread_over_seeds(tmp_path):
+  bundle = make_head(
+    tmp_path / "bundle",
+    "single_label",
+    evaluation={
+      "dev": {"accuracy": vars(summarize([0.5, 0.75, 0.625]))},
+      "test": {"accuracy": vars(summarize([0.5, 0.7, 0.6]))},
+    },
+    trial={"learning_rate": 2e-5, "seed": 1},
+  )
   folder = export.run(bundle=bundle, output=tmp_path / "out")
-  monkeypatch.chdir(folder)
-  names: dict[str, Any] = {}
-  exec(snippet(folder), names)
-  assert capsys.readouterr().out.strip() in LABELS
-  assert names["inputs"]["token_type_ids"].max() == 1
+  card = (folder / "README.md").read_text()
+  rows = re.findall(r"^\| (.+) \|$", card, re.MULTILINE)
+  cells = [[each.strip() for each in row.split("|")] for row in rows]
+  assert cells[0] == ["score", "value", "seeds", "lowest", "highest"]
+  assert cells[2:] == [
+    [
+      "dev accuracy, mean ± std of seeds",
+      *("0.6250 ± 0.1250", "3", "0.5000", "0.7500"),
+    ],
+    [
+      "test accuracy, mean ± std of seeds",
+      *("0.6000 ± 0.1000", "3", "0.5000", "0.7000"),
+    ],
+  ]
+  assert (
+    "The weights are those of one of these runs, the best on dev: "
+    "learning_rate 2e-05, seed 1.\n"
+  ) in card

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Heads of fine-tuning, out to a folder of transformers and back."""
+
+import json
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from bertjax.checkpoints import bundle as bundles
+from bertjax.finetune.artifact import load_finetuned
+from bertjax.finetune.task import Head
+from launch import export, import_weights
+from launch.tasks import TASKS
+from tests.testing.exports import HEADS, make_head
+
+CLASSES = {
+  "single_label": "BertForSequenceClassification",
+  "multi_label": "BertForSequenceClassification",
+  "score": "BertForSequenceClassification",
+  "tokens": "BertForTokenClassification",
+  "answers": "BertForQuestionAnswering",
+  "choice": "BertForMultipleChoice",
+}
+
+
+def change(path, **fields):
+  path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def head_of(bundle):
+  task = bundles.read_bundle_info(bundle).details.task
+  assert task is not None
+  return Head(**task)
+
+
+@pytest.fixture(params=HEADS, name="name")
+def _name(request):
+  return request.param
+
+
+@pytest.fixture(name="bundle")
+def _bundle(name, tmp_path):
+  return make_head(tmp_path / name, name)
+
+
+def test_a_head_goes_there_and_back(name, bundle, tmp_path):
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  config = json.loads((folder / "config.json").read_text())
+  assert config["architectures"] == [CLASSES[name]]
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  ours, theirs = map(bundles.read_bundle_info, (bundle, path))
+  assert ours.leaves == theirs.leaves  # the digests of every bit
+  assert ours.details.task == theirs.details.task
+  # Of a copy without a record, config.json says what the outputs mean.
+  (folder / "bertjax.json").unlink()
+  path = import_weights.run(source=folder, output=tmp_path / "foreign")
+  assert bundles.read_bundle_info(path).leaves == ours.leaves
+  head = head_of(path)
+  assert (head.architecture, head.outputs, head.pooling) == (
+    CLASSES[name],
+    HEADS[name].outputs,
+    HEADS[name].pooling,
+  )
+
+
+def test_a_head_without_a_task_is_not_taken_for_another(name, bundle):
+  """Such as a score for the logits of two classes."""
+  if name == "single_label":
+    assert load_finetuned(bundle, TASKS).task.name == "classification"
+    return
+  known = {"classification": TASKS["classification"]}
+  with pytest.raises(ValueError, match=r"launch\.export converts it") as told:
+    load_finetuned(bundle, known)
+  assert CLASSES[name] in str(told.value)
+  assert "\n" not in str(told.value)
+
+
+def test_a_config_that_was_changed_makes_another_task(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "single_label")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  change(folder / "config.json", problem_type="multi_label_classification")
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  assert head_of(path).problem_type == "multi_label_classification"
+
+
+def test_a_regressor_of_one_class_says_nothing_of_its_problem(tmp_path):
+  """As in the configs of published rerankers."""
+  bundle = make_head(tmp_path / "bundle", "score")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  (folder / "bertjax.json").unlink()
+  change(folder / "config.json", problem_type=None)
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  assert head_of(path).problem_type == "regression"
+
+
+def test_a_number_of_labels_is_enough(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "tokens")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  change(folder / "config.json", id2label=None, label2id=None, num_labels=3)
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  assert head_of(path).labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+  change(folder / "config.json", num_labels=None)
+  with pytest.raises(
+    ValueError, match=r"has shape \(3, 32\); the model has \(2.*num_labels"
+  ):
+    import_weights.run(source=folder, output=tmp_path / "two")
+
+
+def test_names_inside_of_a_wrapper_are_read(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "choice")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  weights = folder / "model.safetensors"
+  tensors = load_file(weights)
+  save_file(
+    {f"module.{name}": array for name, array in tensors.items()}, weights
+  )
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  ours, theirs = map(bundles.read_bundle_info, (bundle, path))
+  assert ours.leaves == theirs.leaves
+  save_file({f"my.{name}": array for name, array in tensors.items()}, weights)
+  with pytest.raises(ValueError, match=r"unknown: \['my.bert") as told:
+    import_weights.run(source=folder, output=tmp_path / "other")
+  assert "\n" not in str(told.value)
+
+
+def test_tokens_that_were_added_are_named(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "tokens")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  path = folder / "tokenizer_config.json"
+  change(path, additional_special_tokens=["[E1]", "[E2]"])
+  with pytest.raises(ValueError, match=r"matches \[E1\] \[E2\] before") as told:
+    import_weights.run(source=folder, output=tmp_path / "back")
+  assert "\n" not in str(told.value)
