@@ -13,14 +13,20 @@ from launch.exports.onnx_card import _lost, _texts
 from launch.exports.onnx_measures import Loss
 from tests.testing import small
 from tests.testing.exports import make_classifier, snippet
-from tests.testing.huggingface_models import labels_of, make_params
+from tests.testing.huggingface_models import make_params, outputs_of
 
 TAGGER, READER = "BertForTokenClassification", "BertForQuestionAnswering"
 
 
 def make_other(folder: pathlib.Path, architecture, pair):
   head = Head(
-    "words", labels_of(architecture), "", 12, pair, architecture, "other"
+    "words",
+    outputs_of(architecture).labels,
+    "",
+    12,
+    pair,
+    architecture,
+    "other",
   )
   tokenizer = small.make_tokenizer(folder.with_name("tokenizer"))
   params = make_params(architecture, small.MODEL)
