@@ -12,6 +12,7 @@ import pathlib
 from bertjax import files
 from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.interop.huggingface_files import CONFIG
+from bertjax.interop.outputs import NONE
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.calibration import read_texts
@@ -113,8 +114,8 @@ def _write_config(
 ) -> None:
   """Write the config.json that programs over ONNX Runtime read."""
   architecture, pooling = kind
-  labels = () if trained.head is None else trained.head.labels
-  mapping = config_to_huggingface(trained.model, architecture, pad_id, labels)
+  outputs = NONE if trained.head is None else trained.head.outputs
+  mapping = config_to_huggingface(trained.model, architecture, pad_id, outputs)
   if pooling:
     mapping["pooling"] = pooling
   files.write_json(partial / CONFIG, mapping, sort_keys=True)
