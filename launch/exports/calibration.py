@@ -11,7 +11,7 @@ import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.finetune.task import Head
-from bertjax.interop.architectures import CLASSIFICATION
+from bertjax.interop.outputs import SINGLE_LABEL
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, Table, read_table
@@ -76,10 +76,11 @@ def read_texts(
     )
   label = options.label_column
   if label is not None and (
-    head is None or head.architecture != CLASSIFICATION
+    head is None or head.outputs.problem_type != SINGLE_LABEL
   ):
     raise ValueError(
-      f"--label_column={label} is for classifiers of texts; leave it out"
+      f"--label_column={label} is for models that give a text one label; leave "
+      "it out"
     )
   table = read_table(
     path,

@@ -12,7 +12,7 @@ import pathlib
 from bertjax import files
 from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.interop.huggingface_files import CONFIG
-from bertjax.interop.outputs import NONE
+from bertjax.interop.outputs import MULTI_LABEL, NONE
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.calibration import read_texts
@@ -91,7 +91,9 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     way = options.quantize or "none"
     quantized = None
     if way != "none":
-      loss = onnx_measures.quantize(way, path, partial / QUANTIZED, texts)
+      loss = onnx_measures.quantize(
+        way, path, partial / QUANTIZED, texts, several=_has_several(trained)
+      )
       quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
     _write_config(trained, kind, tokenizer.pad_id, partial)
     folder.write_beside(trained, path, tokenizer, "")
@@ -107,6 +109,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     )
     card = onnx_card.make_card(page, trained, tokenizer)
     files.write_text(partial / folder.CARD, card)
+
+
+def _has_several(trained: Trained) -> bool:
+  head = trained.head
+  return head is not None and head.outputs.problem_type == MULTI_LABEL
 
 
 def _write_config(

@@ -14,6 +14,12 @@ from bertjax.interop.architectures import (
   TOKEN_CLASSIFICATION,
 )
 from bertjax.interop.onnx.processor import Processor
+from bertjax.interop.outputs import (
+  MULTI_LABEL,
+  NONE,
+  REGRESSION,
+  SINGLE_LABEL,
+)
 from bertjax.trials.markdown import markdown
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
@@ -41,8 +47,13 @@ class _Kind(NamedTuple):
 _NAMES = """\
 names = json.loads(pathlib.Path("config.json").read_text())["id2label"]
 """
+_LOGITS = """\
+logits = session.run(["logits"], inputs)[0]
+"""
+_SEQUENCES = "`logits`, one for each of {count} labels, from {pooling}"
+# By class of transformers and problem type.
 _KINDS = {
-  ENCODER: _Kind(
+  (ENCODER, ""): _Kind(
     "feature-extraction",
     "`last_hidden_state`, a vector for each token{pooler}",
     "",
@@ -50,32 +61,45 @@ _KINDS = {
 hidden = session.run(["last_hidden_state"], inputs)[0]
 """,
   ),
-  CLASSIFICATION: _Kind(
+  (CLASSIFICATION, SINGLE_LABEL): _Kind(
     "text-classification",
-    "`logits`, one for each of {count} outputs, from {pooling}",
+    _SEQUENCES,
     "labels of texts",
-    """\
-logits = session.run(["logits"], inputs)[0]
-"""
-    + _NAMES
-    + """\
+    f"""\
+{_LOGITS}{_NAMES}\
 print([names[str(label)] for label in logits.argmax(axis=-1)])
 """,
   ),
-  TOKEN_CLASSIFICATION: _Kind(
+  (CLASSIFICATION, MULTI_LABEL): _Kind(
+    "text-classification",
+    _SEQUENCES,
+    "sets of labels of texts",
+    f"""\
+{_LOGITS}{_NAMES}\
+for chances in 1 / (1 + np.exp(-logits)):
+  print({{names[str(i)]: f"{{each:.1%}}" for i, each in enumerate(chances)}})
+""",
+  ),
+  (CLASSIFICATION, REGRESSION): _Kind(
+    "text-classification",
+    "`logits`, the score of a text, from {pooling}",
+    "",
+    f"""\
+{_LOGITS}\
+print(logits[:, 0])
+""",
+  ),
+  (TOKEN_CLASSIFICATION, ""): _Kind(
     "token-classification",
     "`logits`, one for each token and each of {count} labels",
     "labels of tokens",
-    """\
-logits = session.run(["logits"], inputs)[0]
-"""
-    + _NAMES
-    + """\
+    f"""\
+{_LOGITS}{_NAMES}\
 for row, labels in zip(rows, logits.argmax(axis=-1)):
   print(row.tokens, [names[str(label)] for label in labels])
 """,
   ),
-  QUESTION_ANSWERING: _Kind(
+  (QUESTION_ANSWERING, ""): _Kind(
     "question-answering",
     "`start_logits` and `end_logits`, one for each token",
     "answers",
@@ -188,9 +212,9 @@ class Page:
 
 def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   """Return the text of a README.md."""
-  architecture, pooling = page.kind
-  kind, head = _KINDS[architecture], trained.head
-  count = 0 if head is None else len(head.labels) or 1
+  (_, pooling), head = page.kind, trained.head
+  kind = _kind(page, trained)
+  count = 0 if head is None else head.outputs.count
   return _CARD.format(
     license=page.license,
     pipeline=kind.pipeline,
@@ -209,6 +233,12 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   )
 
 
+def _kind(page: Page, trained: Trained) -> _Kind:
+  architecture, _ = page.kind
+  outputs = NONE if trained.head is None else trained.head.outputs
+  return _KINDS[architecture, outputs.problem_type]
+
+
 def _files(page: Page) -> Iterator[list[str]]:
   rows = [(page.file, "float32")]
   if page.quantized is not None:
@@ -220,7 +250,6 @@ def _files(page: Page) -> Iterator[list[str]]:
 
 
 def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
-  architecture, _ = page.kind
   if not (page.file.parent / TOKENIZER_FILE).is_file():
     return _NO_TOKENIZER
   head = trained.head
@@ -234,7 +263,7 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
       pad_token=tokenizer.tokens[tokenizer.pad_id],
       texts=texts,
     )
-    + _KINDS[architecture].usage
+    + _kind(page, trained).usage
   )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
-from launch.exports.calibration import alone, read_texts
+from launch.exports.calibration import Texts, alone, read_texts
 from launch.exports.formats import Options
 from tests.testing import small
 from tests.testing.examples import ragged
@@ -79,13 +79,13 @@ def test_labels_that_the_model_does_not_have_are_named(table, tokenizer):
     "tags", ("O", "B"), "", 7, pair=False, architecture="BertForTokenClass"
   )
   for head in (None, tagger):
-    with pytest.raises(ValueError, match="label is for classifiers of texts"):
+    with pytest.raises(
+      ValueError, match="label is for models that give a text"
+    ):
       read(table, tokenizer, head, label_column="label")
 
 
 def test_a_spread_is_even():
-  from launch.exports.calibration import Texts
-
   texts = Texts([{}] * 10, None, 10, 0)
   assert texts.spread(3).tolist() == [0, 3, 6]
   assert texts.spread(99).tolist() == list(range(10))

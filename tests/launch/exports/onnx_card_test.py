@@ -1,51 +1,43 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A card for every kind of graph, whose lines run."""
+"""A card for every kind of head, whose lines run."""
 
-import pathlib
+import json
 
 import pytest
 
-from bertjax.finetune.artifact import save_finetuned
-from bertjax.finetune.task import Head
+from bertjax.interop.outputs import SINGLE_LABEL
 from launch import export
-from launch.exports.onnx_card import _lost, _texts
+from launch.exports.onnx_card import _KINDS, _lost, _texts
 from launch.exports.onnx_measures import Loss
-from tests.testing import small
-from tests.testing.exports import make_classifier, snippet
-from tests.testing.huggingface_models import make_params, outputs_of
+from tests.testing.exports import HEADS, make_classifier, make_head, snippet
 
-TAGGER, READER = "BertForTokenClassification", "BertForQuestionAnswering"
-
-
-def make_other(folder: pathlib.Path, architecture, pair):
-  head = Head(
-    "words",
-    outputs_of(architecture).labels,
-    "",
-    12,
-    pair,
-    architecture,
-    "other",
-  )
-  tokenizer = small.make_tokenizer(folder.with_name("tokenizer"))
-  params = make_params(architecture, small.MODEL)
-  save_finetuned(folder, params, small.MODEL, tokenizer, head, step=30)
-  return folder
+# What the lines print: a part of it, and the number of lines.
+PRINTED = {
+  "single_label": ("['", 1),
+  "multi_label": ("'fish': '", 2),
+  "score": ("[", 1),
+  "tokens": ("['[CLS]', '", 2),
+  "answers": ("", 1),
+}
 
 
-@pytest.mark.parametrize("architecture", [TAGGER, READER])
-def test_the_lines_of_a_card_run(architecture, tmp_path, monkeypatch, capsys):
-  bundle = make_other(tmp_path / "bundle", architecture, architecture == READER)
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_lines_of_a_card_run(name, tmp_path, monkeypatch, capsys):
+  bundle = make_head(tmp_path / "bundle", name)
   out = export.run(bundle=bundle, output=tmp_path / "out", format="onnx")
   monkeypatch.chdir(out)
   exec(compile(snippet(out), "README.md", "exec"), {})
   printed = capsys.readouterr().out
-  assert len(printed.splitlines()) == (1 if architecture == READER else 2)
-  assert ("fish" in printed or "tree" in printed) == (architecture == TAGGER)
+  part, lines = PRINTED[name]
+  assert part in printed
+  assert len(printed.splitlines()) == lines
+  settings = json.loads((out / "config.json").read_text())
+  assert settings.get("problem_type", "") == HEADS[name].outputs.problem_type
+  assert settings["architectures"] == [HEADS[name].architecture]
 
 
-def test_the_lines_of_a_card_of_pairs_run(tmp_path, monkeypatch, capsys):
+def test_the_lines_of_a_card_of_pairs_run(tmp_path, monkeypatch):
   bundle = make_classifier(tmp_path / "bundle", pair=True)
   out = export.run(bundle=bundle, output=tmp_path / "out", format="onnx")
   monkeypatch.chdir(out)
@@ -65,9 +57,8 @@ def test_losses_are_phrases():
     equal=0.98,
     accuracy=(0.9, 0.895),
   )
-  from launch.exports.onnx_card import _KINDS
-
-  assert _lost(loss, _KINDS["BertForSequenceClassification"]) == (
+  kind = _KINDS["BertForSequenceClassification", SINGLE_LABEL]
+  assert _lost(loss, kind) == (
     "accuracy is 89.50% and was 90.00%, 98.00% of the labels of texts are "
     "equal, outputs differ by at most 0.25"
   )
