@@ -32,6 +32,7 @@ from absl import flags
 from bertjax import config
 from data_pipelines.corpora import compression, corpus, reading, sentences
 from data_pipelines.prepare.options import Options
+from data_pipelines.rows.format_report import report_formats
 from data_pipelines.store import remote_store
 from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary
@@ -61,10 +62,12 @@ def run(options: Options, policy: Policy = DEFAULT) -> Summary:
   state = "" if summary.new else " exists already; nothing was prepared"
   console.print(f"store {options.output}{state}", soft_wrap=True)
   store = open_store(options.output)
-  show_store(console, summary, store)
-  report = store_report.write(store.path)
+  # The console, the report and the findings are of one measurement.
+  formats, figures = [*report_formats(store)], measure_store(store)
+  show_store(console, summary, store, formats)
+  report = store_report.write(store.path, figures, formats)
   findings = [
-    *judge_store(measure_store(store), policy),
+    *judge_store(figures, policy),
     *judge_rows(store_report.read(store.path)["formats"], policy),
   ]
   report += write_record(store.path, findings, policy)

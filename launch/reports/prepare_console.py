@@ -3,7 +3,7 @@
 """Console output of `launch.prepare`: progress, and what the store holds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import rich.box
 import rich.console
@@ -13,7 +13,7 @@ import rich.table
 from data_pipelines.corpora.folders import describe_passed_over
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
-from data_pipelines.rows.format_report import report_formats
+from data_pipelines.rows.format_report import FormatReport
 from data_pipelines.store.store import Store
 from data_pipelines.store.summary import Summary, name_count
 from data_pipelines.tokenizers import tokenizers
@@ -33,14 +33,17 @@ def prepare_with_progress(
 
 
 def show_store(
-  console: rich.console.Console, summary: Summary, store: Store
+  console: rich.console.Console,
+  summary: Summary,
+  store: Store,
+  formats: Iterable[FormatReport],
 ) -> None:
   """Print what the store holds, and statistics of its rows."""
   console.print(_table(summary))
   for note in _notes(summary, store):
     console.print(note, soft_wrap=True)
   console.print("training rows of one epoch, by input format/pair objective:")
-  console.print(_formats_table(store))
+  console.print(_formats_table(formats))
   console.print(
     "tokens: per example; packs: examples per row; full: share of positions "
     "that are not padding; random: share of examples with a random segment B; "
@@ -123,14 +126,14 @@ def _table(summary: Summary) -> rich.table.Table:
   return table
 
 
-def _formats_table(store: Store) -> rich.table.Table:
+def _formats_table(formats: Iterable[FormatReport]) -> rich.table.Table:
   table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=0)
   table.add_column("rows", no_wrap=True)
   for name in ("length", "examples", "tokens", "packs", "full"):
     table.add_column(name, justify="right", no_wrap=True)
   for name in ("random", "B tokens", "cut off"):
     table.add_column(name, justify="right", no_wrap=True)
-  for form, task, seq_length, values in report_formats(store):
+  for form, task, seq_length, values in formats:
     share = lambda name, values=values: f"{values[name]:.1%}"
     drawn = [share("random_share"), share("random_token_share")]
     table.add_row(

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """All numbers of a store's report, as JSON values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from bertjax.batch import Vocabulary
 from data_pipelines.rows import store_statistics as statistics
-from data_pipelines.rows.format_report import report_formats
+from data_pipelines.rows.format_report import FormatReport
 from data_pipelines.rows.store_statistics import Tally, TokenStatistics
 from data_pipelines.store.store import Split, Store
 from data_pipelines.tokenizers import tokenizers
@@ -20,7 +20,7 @@ _TOP_TOKENS = 40
 _BINS_PER_DECADE = 10
 
 
-def collect(store: Store) -> dict[str, Any]:
+def collect(store: Store, formats: Iterable[FormatReport]) -> dict[str, Any]:
   """Measure everything that the report shows, except the sample rows."""
   tokenizer = tokenizers.load(store.tokenizer_path)
   vocabulary = tokenizer.vocabulary()
@@ -71,7 +71,7 @@ def collect(store: Store) -> dict[str, Any]:
         "seq_length": report.seq_length,
         **report.values,
       }
-      for report in report_formats(store)
+      for report in formats
     ],
   }
 

@@ -8,17 +8,31 @@ Both depend only on the store's bytes: equal stores have equal reports.
 import json
 import os
 import pathlib
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from bertjax import files
 from launch.reports import page
+
+if TYPE_CHECKING:
+  from data_pipelines.rows.format_report import FormatReport
+  from launch.preflight.store import StoreFigures
 
 HTML = "report.html"
 JSON = "report.json"
 
 
-def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
+def write(
+  path: str | os.PathLike[str],
+  figures: "StoreFigures | None" = None,
+  formats: "Sequence[FormatReport] | None" = None,
+) -> list[pathlib.Path]:
   """Write the report of the store at `path` into it.
+
+  Args:
+    path: folder of the store.
+    figures: what `measure_store` returns of it; None measures it here.
+    formats: what `report_formats` returns of it; None measures it here.
 
   Returns:
     The files: `report.html`, `report.json`.
@@ -28,6 +42,7 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
     OSError: the report cannot be written.
   """
   # Imported here, because JAX, grain and matplotlib take seconds.
+  from data_pipelines.rows.format_report import report_formats
   from data_pipelines.store.store import open_store
   from launch.preflight.findings import to_json
   from launch.preflight.policy import Policy
@@ -37,12 +52,12 @@ def write(path: str | os.PathLike[str]) -> list[pathlib.Path]:
 
   store = open_store(path)
   with samples.begin(store.path) as sampled:
-    numbers = store_numbers.collect(store)
+    numbers = store_numbers.collect(store, formats or report_formats(store))
     # By the limits of the table, so that equal stores have equal reports.
     policy = Policy()
     numbers["findings"] = to_json(
       [
-        *judge_store(measure_store(store), policy),
+        *judge_store(figures or measure_store(store), policy),
         *judge_rows(numbers["formats"], policy),
       ],
       policy,

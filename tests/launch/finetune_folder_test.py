@@ -39,7 +39,7 @@ def place(tmp_path_factory):
   return folder
 
 
-def tune(place, workdir, dtype="float32"):
+def tune(place, workdir, compute=None):
   config = FinetuneConfig(
     steps=2,
     batch_size=8,
@@ -50,7 +50,7 @@ def tune(place, workdir, dtype="float32"):
     seeds=2,
     optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
     task=TaskConfig(kind="table", train=str(place / "table.jsonl")),
-    compute=ComputeConfig(dtype),
+    compute=compute or ComputeConfig(),
   )
   return finetune.run(config, str(place / "bundle"), str(workdir))
 
@@ -83,9 +83,10 @@ def test_a_dtype_is_part_of_an_arm(place, tmp_path, monkeypatch, caplog):
   """Its seeds are compared, and a dtype changes the digits of their scores."""
   results = tune(place, tmp_path)
   monkeypatch.setattr(experiment, "run_trial", None)
+  narrow = ComputeConfig("bfloat16")
   refused = r"compute\.dtype='float32', not 'bfloat16'"
   with pytest.raises(ValueError, match=refused):
-    tune(place, tmp_path, "bfloat16")
+    tune(place, tmp_path, narrow)
   # The folder of an earlier version does not know it.
   path = tmp_path / "identity.json"
   identity = json.loads(path.read_text())
@@ -93,5 +94,5 @@ def test_a_dtype_is_part_of_an_arm(place, tmp_path, monkeypatch, caplog):
   path.write_text(json.dumps(identity))
   assert tune(place, tmp_path) == results
   assert "does not know" not in caplog.text
-  assert tune(place, tmp_path, "bfloat16") == results
+  assert tune(place, tmp_path, narrow) == results
   assert "had instead of compute.dtype='bfloat16'" in caplog.text

@@ -9,8 +9,10 @@ import pytest
 import sentencepiece
 
 from data_pipelines.prepare.options import Options
+from data_pipelines.rows import format_report
 from data_pipelines.store.store import open_store
 from launch import prepare
+from launch.preflight import text
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 
@@ -52,6 +54,33 @@ def test_command_prepares_and_sums_up(corpus, tmp_path):
   ):
     assert part in done.stdout, part
   assert "\x1b" not in done.stdout  # no control codes in a log
+
+
+def test_a_store_is_measured_once(corpus, tmp_path, monkeypatch):
+  """For the console, for the report and for the findings."""
+  measured = []
+  planner, sentences = format_report.Planner, text.measure_sentences
+
+  def make_planner(*given, **named):
+    measured.append((named["objective"], named["seq_length"]))
+    return planner(*given, **named)
+
+  def measure_sentences(store):
+    measured.append("sentences")
+    return sentences(store)
+
+  monkeypatch.setattr(format_report, "Planner", make_planner)
+  monkeypatch.setattr(text, "measure_sentences", measure_sentences)
+  prepare.run(
+    Options(
+      corpus=str(corpus),
+      output=str(tmp_path / "store"),
+      vocab_size=60,
+      validation="0.3",
+    )
+  )
+  formats = len(format_report.FORMATS) * len(format_report.SEQ_LENGTHS)
+  assert len(measured) == len(set(measured)) == formats + 1
 
 
 @pytest.mark.parametrize(
