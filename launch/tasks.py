@@ -14,7 +14,7 @@ from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.task import FinetuneTask
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
-from data_pipelines.tasks import stdlib, tabular
+from data_pipelines.tasks import clinc, glue, stdlib, tabular
 from data_pipelines.tasks.batches import MeasuredData, ReadTask, RowOptions
 from data_pipelines.tokenizers import tokenizers
 
@@ -42,6 +42,8 @@ KINDS: Mapping[str, Kind] = {
     tabular.read,
     lambda config: _OF_TARGET.get(config.target, CLASSIFICATION.name),
   ),
+  "glue": Kind(glue.read, glue.task_name),
+  "clinc150": Kind(clinc.read, lambda _: "classification"),
 }
 assert set(KINDS) == set(choices(TaskConfig, "kind"))
 
@@ -79,5 +81,6 @@ def load_data(
   checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
   rows = RowOptions(config.seq_length, config.pack)
   data = _find_kind(config.task).read(config.task, tokenizer, rows)
+  checks.check_metric(config.metric, data.labels)
   checks.check_pairs(data.pair, encoder)
   return data, tokenizer.sha256

@@ -21,6 +21,10 @@ from bertjax.config.model import ComputeConfig, MeshConfig
 from bertjax.config.optimizer import FinetuneOptimizerConfig
 
 HeldOut = Annotated[float, Above(0), Below(1)]
+# The tasks of GLUE that have labels to learn from; "" is none of them.
+GlueName = Literal[
+  "", "cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"
+]
 
 
 def _is_table(task: Any) -> bool:
@@ -28,6 +32,15 @@ def _is_table(task: Any) -> bool:
 
 
 _OfTable = ReadWhen("{}kind=table", lambda own, _: _is_table(own))
+_OfGlue = ReadWhen("{}kind=glue", lambda own, _: own.kind == "glue")
+_OfFolder = ReadWhen(
+  "{0}kind=glue or {0}kind=clinc150",
+  lambda own, _: own.kind in {"glue", "clinc150"},
+)
+_OfFiles = ReadWhen(
+  "{0}kind=table, {0}kind=glue or {0}kind=clinc150",
+  lambda own, _: own.kind in {"table", "glue", "clinc150"},
+)
 _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
 
@@ -45,7 +58,12 @@ def _draws(task: Any, _: Any) -> bool:
 class TaskConfig:
   """The labeled texts of a task, and how many of them are trained on."""
 
-  kind: Literal["stdlib", "table"] = "stdlib"
+  kind: Literal["stdlib", "table", "glue", "clinc150"] = "stdlib"
+  # The task of GLUE.
+  name: Annotated[GlueName, _OfGlue] = ""
+  # The folder of the task's original files, or of the folders of all tasks of
+  # GLUE, which may also be tfds:glue/NAME or hf:NAME:CONFIG.
+  folder: Annotated[str, _OfFolder] = ""
   # Tables: paths of .csv, .tsv, .txt (as .tsv), .jsonl or .parquet files, or
   # tfds:NAME:SPLIT and hf:NAME[:CONFIG]:SPLIT. Without `dev` or `test`, a share
   # of the texts of every label (`dev_rate`, `test_rate`) is held out of train.
@@ -92,7 +110,7 @@ class TaskConfig:
   unlabeled: Annotated[str, _OfTable] = "-1"
   # Leave out and count rows that cannot be used; otherwise the first of them
   # is an error.
-  skip_bad_rows: Annotated[bool, _OfTable] = False
+  skip_bad_rows: Annotated[bool, _OfFiles] = False
   # The classes are this many packages of the standard library, largest first.
   num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
   # Training examples of each class; 0 takes all.

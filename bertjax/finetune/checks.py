@@ -4,6 +4,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from bertjax.config import (
   FinetuneConfig,
@@ -81,6 +82,19 @@ def check_config(
 def with_metric(config: FinetuneConfig, task: FinetuneTask) -> FinetuneConfig:
   """Return the config with the task's first metric if it names none."""
   return dataclasses.replace(config, metric=config.metric or task.metrics[0])
+
+
+def check_metric(metric: str, labels: Sequence[str]) -> None:
+  """Refuse a score that the classes of a task do not have.
+
+  Raises:
+    ValueError: F1 of one of two classes is asked for, and there are others.
+  """
+  if metric == "f1" and len(labels) != 2:
+    raise ValueError(
+      f"metric={metric!r} is that of the second of two classes, and the task "
+      f"has {len(labels)}; give 'macro_f1'"
+    )
 
 
 def check_pairs(pair: bool, encoder: ModelConfig) -> None:

@@ -45,13 +45,20 @@ def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def score(outputs: Batch, windows: Windows) -> Scores:
-  """Return accuracy, macro F1 and mean cross-entropy of all examples."""
+  """Return the scores and the mean cross-entropy of all examples.
+
+  Of two classes, "f1" is the F1 of the second one.
+  """
   logits_NC, labels_N = outputs["logits_NC"], windows["label_N"]
-  return {
+  found = {
     "accuracy": scores.accuracy(logits_NC, labels_N),
     "macro_f1": scores.macro_f1(logits_NC, labels_N),
+    "matthews": scores.matthews(logits_NC, labels_N),
     "loss": scores.cross_entropy(logits_NC, labels_N),
   }
+  if logits_NC.shape[1] == 2:
+    found["f1"] = scores.binary_f1(logits_NC, labels_N)
+  return found
 
 
 def count_classes(outputs: Batch, windows: Windows) -> scores.ClassCounts:
@@ -89,7 +96,7 @@ TASK = FinetuneTask(
   losses=losses,
   scores=score,
   count_classes=count_classes,
-  metrics=("accuracy", "macro_f1"),
+  metrics=("accuracy", "macro_f1", "matthews", "f1"),
   columns={
     "dev accuracy": ("dev", "accuracy"),
     "test accuracy": ("test", "accuracy"),

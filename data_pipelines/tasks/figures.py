@@ -29,12 +29,14 @@ class TableFigures:
     skipped: what was wrong with each row that was left out, with its place.
     stripped_labels: number of rows whose label had white space around it.
     unscored_test: why there is no test split; "" if there is one.
+    notes: what else to know of the splits.
   """
 
   rows: int = 0
   skipped: tuple[str, ...] = ()
   stripped_labels: int = 0
   unscored_test: str = ""
+  notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -172,3 +172,5 @@ GLUE: Mapping[str, GlueTask] = {
 }
 # The label that the original files of MNLI give where annotators disagree.
 UNDECIDED = "-"
+# The tasks that have labels to learn from.
+LEARNED = tuple(name for name, task in GLUE.items() if task.label)

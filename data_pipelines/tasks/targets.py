@@ -44,11 +44,7 @@ def find_target(config: TaskConfig) -> Target:
     ValueError: the separator is empty.
   """
   if config.target == "score":
-    return Target(
-      names=lambda _: (config.label,),
-      values=_scores,
-      rules={"scores": ANY_SCORE},
-    )
+    return score_target(config.label, ANY_SCORE)
   if config.target == "labels":
     separator = config.separator
     if not separator:
@@ -60,7 +56,36 @@ def find_target(config: TaskConfig) -> Target:
       values=functools.partial(_several, separator=separator),
       rules={"separator": separator},
     )
-  return Target(names=_names, values=_classes, rules={})
+  return class_target()
+
+
+def class_target(names: tuple[str, ...] = (), **rules: Any) -> Target:
+  """Return the target of one class for each text.
+
+  Args:
+    names: names of the classes; none for the labels of the training table.
+    rules: fields of `tables.Rules`.
+  """
+  if names:
+    rules |= {"labels": names}
+  return Target(
+    names=(lambda _: names) if names else _names, values=_classes, rules=rules
+  )
+
+
+def score_target(
+  name: str, scores: tuple[float, float], **rules: Any
+) -> Target:
+  """Return the target of a score for each text.
+
+  Args:
+    name: name of the score.
+    scores: the lowest and the highest one.
+    rules: other fields of `tables.Rules`.
+  """
+  return Target(
+    names=lambda _: (name,), values=_scores, rules={"scores": scores, **rules}
+  )
 
 
 def strata(values_N: np.ndarray) -> np.ndarray:

@@ -119,6 +119,7 @@ def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:
       f"{name}: {split.examples:,} examples{what}, {split.cut:,} cut at "
       f"{seq_length} tokens"
     )
+  yield from figures.table.notes
 
 
 def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:

@@ -18,7 +18,8 @@ def test_tasks_have_names_and_verbs_of_their_own():
   assert len(verbs) == len(tasks.TASKS)
   assert "fill_mask" not in verbs
   for kind in tasks.KINDS:
-    assert tasks.find(TaskConfig(kind=kind)) in tasks.TASKS.values()
+    config = TaskConfig(kind=kind, name="cola")
+    assert tasks.find(config) in tasks.TASKS.values()
 
 
 @pytest.mark.parametrize("task", tasks.TASKS.values(), ids=tasks.TASKS)
@@ -35,3 +36,12 @@ def test_a_task_declares_what_the_others_read(task):
 def test_an_unknown_kind_is_refused():
   with pytest.raises(ValueError, match=r"task.kind='poem'; give one of stdlib"):
     tasks.find(TaskConfig(kind=cast(Any, "poem")))
+
+
+def test_a_name_of_glue_has_the_task_of_its_labels():
+  for name, task in (("stsb", "regression"), ("mnli", "classification")):
+    assert (
+      tasks.find(TaskConfig(kind="glue", name=cast(Any, name))).name == task
+    )
+  with pytest.raises(ValueError, match=r"task.name=''; give one of cola, sst2"):
+    tasks.find(TaskConfig(kind="glue"))

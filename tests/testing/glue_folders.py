@@ -3,7 +3,7 @@
 """Small folders with GLUE's original layouts, quotes and line ends included."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from data_pipelines.tasks.glue_tasks import GLUE
 
@@ -20,14 +20,32 @@ _MNLI = (
 _PAIR = "index\tsentence1\tsentence2"
 
 
+# (name of a split, row) → a text.
+Text = Callable[[str, int], str]
+
+
 def write(path: pathlib.Path, lines: Sequence[str], end: str = "\n") -> None:
   """Write the lines of a file, and make its folder."""
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_bytes("".join(line + end for line in lines).encode())
 
 
-def make(root: pathlib.Path, rows: int = 8) -> pathlib.Path:
-  """Write every task of GLUE, with `rows` rows a file; return `root`."""
+def make_text(name: str, row: int) -> str:
+  """Return a text with a quote that is never closed."""
+  sides = ('"good ', "bad ")
+  return f"{sides[row % 2]}{name} {row}"
+
+
+def make(
+  root: pathlib.Path, rows: int = 8, text: Text = make_text
+) -> pathlib.Path:
+  """Write every task of GLUE; return `root`.
+
+  Args:
+    root: folder of the tasks' folders.
+    rows: rows of a file.
+    text: (name of a split, row) → a text.
+  """
   writers = {
     "cola": _cola,
     "sst2": _sst2,
@@ -41,44 +59,38 @@ def make(root: pathlib.Path, rows: int = 8) -> pathlib.Path:
     "ax": _ax,
   }
   for name, writer in writers.items():
-    writer(root / GLUE[name].title, rows)
+    writer(root / GLUE[name].title, rows, text)
   return root
 
 
-def _text(name: str, row: int) -> str:
-  """Return a text with a quote that is never closed."""
-  sides = ('"good ', "bad ")
-  return f"{sides[row % 2]}{name} {row}"
-
-
-def _cola(folder: pathlib.Path, rows: int) -> None:
+def _cola(folder: pathlib.Path, rows: int, text: Text) -> None:
   for split in ("train", "dev"):
     write(
       folder / f"{split}.tsv",
-      [f"gj04\t{i % 2}\t*\t{_text(split, i)}" for i in range(rows)],
+      [f"gj04\t{i % 2}\t*\t{text(split, i)}" for i in range(rows)],
     )
-  lines = [f"{i}\t{_text('test', i)}" for i in range(rows)]
+  lines = [f"{i}\t{text('test', i)}" for i in range(rows)]
   write(folder / "test.tsv", ["index\tsentence", *lines])
 
 
-def _sst2(folder: pathlib.Path, rows: int) -> None:
+def _sst2(folder: pathlib.Path, rows: int, text: Text) -> None:
   for split in ("train", "dev"):
-    lines = [f"{_text(split, i)} \t{i % 2}" for i in range(rows)]
+    lines = [f"{text(split, i)} \t{i % 2}" for i in range(rows)]
     write(folder / f"{split}.tsv", ["sentence\tlabel", *lines])
-  lines = [f"{i}\t{_text('test', i)} " for i in range(rows)]
+  lines = [f"{i}\t{text('test', i)} " for i in range(rows)]
   write(folder / "test.tsv", ["index\tsentence", *lines])
 
 
-def _mrpc(folder: pathlib.Path, rows: int) -> None:
+def _mrpc(folder: pathlib.Path, rows: int, text: Text) -> None:
   """Write MRPC with a byte-order mark and the line ends of Windows."""
   for split in ("train", "dev"):
     lines = [
-      f"{i % 2}\t{i}\t{i + 100}\t{_text(split, i)}\t{_text(split, i + 1)}"
+      f"{i % 2}\t{i}\t{i + 100}\t{text(split, i)}\t{text(split, i + 1)}"
       for i in range(rows)
     ]
     write(folder / f"{split}.tsv", ["\ufeff" + _MRPC, *lines], "\r\n")
   lines = [
-    f"{i}\t{i}\t{i + 100}\t{_text('test', i)}\t{_text('test', i + 1)}"
+    f"{i}\t{i}\t{i + 100}\t{text('test', i)}\t{text('test', i + 1)}"
     for i in range(rows)
   ]
   header = "\ufeff" + _MRPC.replace("Quality", "index")
@@ -88,19 +100,19 @@ def _mrpc(folder: pathlib.Path, rows: int) -> None:
 def write_msr(folder: pathlib.Path, dev: Sequence[int], rows: int = 8) -> None:
   """Write MRPC as Microsoft distributes it; `dev` are the rows of dev."""
   for split in ("train", "test"):
-    lines = [
-      f"{i % 2}\t{i}\t{i + 100}\t{_text(split, i)}\t{_text(split, i + 1)}"
-      for i in range(rows)
-    ]
+    lines = []
+    for i in range(rows):
+      texts = f"{make_text(split, i)}\t{make_text(split, i + 1)}"
+      lines.append(f"{i % 2}\t{i}\t{i + 100}\t{texts}")
     path = folder / f"msr_paraphrase_{split}.txt"
     write(path, ["\ufeff" + _MRPC, *lines], "\r\n")
   if dev:
     write(folder / "dev_ids.tsv", [f"{i}\t{i + 100}" for i in dev])
 
 
-def _stsb(folder: pathlib.Path, rows: int) -> None:
+def _stsb(folder: pathlib.Path, rows: int, text: Text) -> None:
   def row(split: str, i: int) -> str:
-    texts = f"{_text(split, i)}\t{_text(split, i + 1)}"
+    texts = f"{text(split, i)}\t{text(split, i + 1)}"
     return f"{i}\tmain\tMSRvid\t2012\t{i:04}\tnone\tnone\t{texts}"
 
   for split in ("train", "dev"):
@@ -109,18 +121,18 @@ def _stsb(folder: pathlib.Path, rows: int) -> None:
   write(folder / "test.tsv", [_STS, *(row("test", i) for i in range(rows))])
 
 
-def _qqp(folder: pathlib.Path, rows: int) -> None:
+def _qqp(folder: pathlib.Path, rows: int, text: Text) -> None:
   """Write QQP, whose training file has a row without all fields."""
   header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate"
   for split in ("train", "dev"):
     lines = [
-      f"{i}\t1\t2\t{_text(split, i)}\t{_text(split, i + 1)}\t{i % 2}"
+      f"{i}\t1\t2\t{text(split, i)}\t{text(split, i + 1)}\t{i % 2}"
       for i in range(rows)
     ]
     broken = ["99\t1\t2\tHow?"] if split == "train" else []
     write(folder / f"{split}.tsv", [header, *broken, *lines])
   lines = [
-    f"{i}\t{_text('test', i)}\t{_text('test', i + 1)}" for i in range(rows)
+    f"{i}\t{text('test', i)}\t{text('test', i + 1)}" for i in range(rows)
   ]
   # A question without text needs a prediction, too.
   write(
@@ -128,12 +140,12 @@ def _qqp(folder: pathlib.Path, rows: int) -> None:
   )
 
 
-def _mnli(folder: pathlib.Path, rows: int) -> None:
+def _mnli(folder: pathlib.Path, rows: int, text: Text) -> None:
   """Write MNLI, whose matched dev split has a row that is undecided."""
   labels = GLUE["mnli"].labels
 
   def row(split: str, i: int) -> str:
-    texts = f"{_text(split, i)}\t{_text(split, i + 1)}"
+    texts = f"{text(split, i)}\t{text(split, i + 1)}"
     return f"{i}\t{i}n\t{i}\tfiction\t( a )\t( b )\t(S a)\t(S b)\t{texts}"
 
   for split, annotators in (
@@ -155,10 +167,14 @@ def _mnli(folder: pathlib.Path, rows: int) -> None:
 
 
 def _pairs(
-  folder: pathlib.Path, rows: int, header: str, labels: Sequence[str]
+  folder: pathlib.Path,
+  rows: int,
+  text: Text,
+  header: str,
+  labels: Sequence[str],
 ) -> None:
   def row(split: str, i: int) -> str:
-    return f"{i}\t{_text(split, i)}\t{_text(split, i + 1)}"
+    return f"{i}\t{text(split, i)}\t{text(split, i + 1)}"
 
   for split in ("train", "dev"):
     lines = [f"{row(split, i)}\t{labels[i % 2]}" for i in range(rows)]
@@ -166,18 +182,18 @@ def _pairs(
   write(folder / "test.tsv", [header, *(row("test", i) for i in range(rows))])
 
 
-def _qnli(folder: pathlib.Path, rows: int) -> None:
-  _pairs(folder, rows, "index\tquestion\tsentence", GLUE["qnli"].labels)
+def _qnli(folder: pathlib.Path, rows: int, text: Text) -> None:
+  _pairs(folder, rows, text, "index\tquestion\tsentence", GLUE["qnli"].labels)
 
 
-def _rte(folder: pathlib.Path, rows: int) -> None:
-  _pairs(folder, rows, _PAIR, GLUE["rte"].labels)
+def _rte(folder: pathlib.Path, rows: int, text: Text) -> None:
+  _pairs(folder, rows, text, _PAIR, GLUE["rte"].labels)
 
 
-def _wnli(folder: pathlib.Path, rows: int) -> None:
-  _pairs(folder, rows, _PAIR, GLUE["wnli"].labels)
+def _wnli(folder: pathlib.Path, rows: int, text: Text) -> None:
+  _pairs(folder, rows, text, _PAIR, GLUE["wnli"].labels)
 
 
-def _ax(folder: pathlib.Path, rows: int) -> None:
-  lines = [f"{i}\t{_text('ax', i)}\t{_text('ax', i + 1)}" for i in range(rows)]
+def _ax(folder: pathlib.Path, rows: int, text: Text) -> None:
+  lines = [f"{i}\t{text('ax', i)}\t{text('ax', i + 1)}" for i in range(rows)]
   write(folder / "diagnostic.tsv", [_PAIR, *lines])

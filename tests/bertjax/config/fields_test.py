@@ -136,6 +136,8 @@ PRETRAINING = {
 }
 TABLE = {"task.kind": "table", "task.train": "a.csv"}
 FINETUNING = {
+  "task.name": ("cola", TABLE, {"task.kind": "glue"}),
+  "task.folder": ("a", TABLE, {"task.kind": "clinc150"}),
   "task.train": ("a.csv", {}, {"task.kind": "table"}),
   "task.dev": ("a.csv", {}, TABLE),
   "task.test": ("a.csv", {}, TABLE),
@@ -147,7 +149,7 @@ FINETUNING = {
   "task.labels_per_class": (5, {**TABLE, "task.target": "score"}, TABLE),
   "task.header": ("a,b", {**TABLE, "task.train": "a.jsonl"}, TABLE),
   "task.unlabeled": ("none", {}, TABLE),
-  "task.skip_bad_rows": (True, {}, TABLE),
+  "task.skip_bad_rows": (True, {}, {"task.kind": "glue"}),
   "task.dev_rate": (0.3, {**TABLE, "task.dev": "b.csv"}, TABLE),
   "task.test_rate": (0.3, {**TABLE, "task.test": "b.csv"}, TABLE),
   "task.num_packages": (3, TABLE, {}),

@@ -23,6 +23,13 @@ CONFIG = FinetuneConfig(
 VOCABULARY = small.MODEL.vocab_size
 
 
+def test_f1_is_that_of_two_classes():
+  checks.check_metric("f1", ("no", "yes"))
+  checks.check_metric("accuracy", ("a", "b", "c"))
+  with pytest.raises(ValueError, match=r"metric='f1' .* the task has 3; give"):
+    checks.check_metric("f1", ("a", "b", "c"))
+
+
 def test_pairs_need_two_types():
   one = dataclasses.replace(small.MODEL, type_vocab_size=1)
   with pytest.raises(ValueError, match=r"type_vocab_size=1; give a bundle"):

@@ -36,6 +36,16 @@ def test_scores_have_every_metric_column_and_the_loss():
   assert {*TASK.metrics, *columns, "loss"} == {*scores}
 
 
+def test_f1_is_that_of_the_second_of_two_classes():
+  labels_N = np.asarray([0, 1, 1, 0], np.int32)
+  logits_NC = np.eye(3)[[1, 1, 0, 0]]
+  windows = make_windows({"label_N": labels_N}, 4)
+  of_two = TASK.scores({"logits_NC": logits_NC[:, :2]}, windows)
+  assert of_two["f1"] == 0.5
+  assert of_two["matthews"] == 0.0
+  assert "f1" not in TASK.scores({"logits_NC": logits_NC}, windows)
+
+
 def test_answers_are_labels_for_each_example():
   outputs = {"logits_NC": np.asarray([[0.0, 1.0], [2.0, 0.0]])}
   first, second = TASK.answers(outputs, make_windows({}, 2), ("a", "b"), ())

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the tables of a task to labeled texts, with splits that are held out."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from data_pipelines.tasks.classification import Classification, LabeledTexts
+from data_pipelines.tasks.figures import TableFigures
+from data_pipelines.tasks.splits import hold_out, text_keys
+from data_pipelines.tasks.tables import Table
+from data_pipelines.tasks.targets import Target, strata
+
+
+class HeldOut(NamedTuple):
+  """How splits without a table are held out of train.
+
+  Attributes:
+    test_rate: share of the texts of each label; 0 makes no test split.
+    dev_rate: share of the texts of each label.
+    seed: seed of the choice.
+  """
+
+  test_rate: float
+  dev_rate: float
+  seed: int
+
+
+def make_data(
+  name: str,
+  tables: Mapping[str, Table],
+  target: Target,
+  held_out: HeldOut,
+  unscored: str,
+) -> Classification:
+  """Return the labeled texts of tables.
+
+  All copies of a text are on one side of a split that is held out.
+
+  Args:
+    name: name of the data.
+    tables: "train", and "dev" and "test" where there are tables of them.
+    target: how labels are read.
+    held_out: how the other splits are made.
+    unscored: why there is no test split, if there is no table of it.
+
+  Raises:
+    ValueError: the training table has a single label; dev or test has a label
+      that the training table lacks; no label has enough texts to hold some out.
+  """
+  source = tables["train"]
+  names = target.names(source)
+  train = _label(source, target, names, source.path)
+  splits: dict[str, LabeledTexts | None] = {}
+  # One seed for both would hold out the same ranks. Test is held out first.
+  for offset, split in enumerate(("test", "dev")):
+    rate = held_out.test_rate if split == "test" else held_out.dev_rate
+    if split in tables:
+      labeled = tables[split].labels is not None
+      splits[split] = (
+        _label(tables[split], target, names, source.path) if labeled else None
+      )
+    elif not rate:
+      splits[split] = None
+    else:
+      kept, held = hold_out(
+        strata(train.labels_N),
+        text_keys(train.texts, train.pairs),
+        rate,
+        held_out.seed + offset,
+      )
+      if not len(held):
+        raise ValueError(
+          f"no label of {source.path} has two rows of other texts, so no "
+          f"{split} rows can be held out; give task.{split}"
+        )
+      splits[split], train = train.take(held), train.take(kept)
+  dev = splits["dev"]
+  assert dev is not None
+  figures = _figures(tables, "" if splits["test"] else unscored)
+  return Classification(name, names, train, dev, splits["test"], figures)
+
+
+def _figures(tables: Mapping[str, Table], unscored: str) -> TableFigures:
+  if "test" in tables and tables["test"].labels is None:
+    unscored = f"{tables['test'].path} has no labels"
+  each = tables.values()
+  return TableFigures(
+    rows=sum(len(table.texts) + len(table.skipped) for table in each),
+    skipped=tuple(line for table in each for line in table.skipped),
+    stripped_labels=sum(table.stripped_labels for table in each),
+    unscored_test=unscored,
+  )
+
+
+def _label(
+  table: Table, target: Target, names: tuple[str, ...], source: str
+) -> LabeledTexts:
+  return LabeledTexts(
+    table.texts, table.pairs, target.values(table, names, source)
+  )
