@@ -39,7 +39,7 @@ LAYERS = {
     {"exports"},
     {"doctor", "export", "finetune", "import_weights", "plan", "predict"}
     | {"prepare", "pretrain", "rehearse"},
-    {"demo", "sweep"},
+    {"demo", "glue", "sweep"},
   ),
 }
 # Rooms of one layer that do not know each other.

@@ -24,12 +24,22 @@ SHIPPED: Mapping[str, pathlib.Path] = {
 
 
 def define_flag(
-  example: str, values: flags.FlagValues = flags.FLAGS, name: str = "config"
+  example: str,
+  values: flags.FlagValues = flags.FLAGS,
+  name: str = "config",
+  default: str | None = None,
 ) -> None:
-  """Define --config, for example as `example`, among the flags `values`."""
+  """Define --config among the flags `values`.
+
+  Args:
+    example: a value of the flag, for its help.
+    values: flags of the command.
+    name: name of the flag.
+    default: value where the flag is not given; None for no config.
+  """
   config_flags.DEFINE_config_file(
     name,
-    None,
+    default and resolve(default),
     f"Config, for example {example}; a name of {', '.join(SHIPPED)}, or the "
     "path of a .py file.",
     values,

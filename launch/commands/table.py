@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
   "pods": "launch.pods",
   "pretrain": "launch.pretrain",
   "finetune": "launch.finetune",
+  "glue": "launch.glue",
   "predict": "launch.predict",
   "export": "launch.export",
   "import_weights": "launch.import_weights",
