@@ -14,9 +14,9 @@ from bertjax.model.parameters import EMBEDDINGS, Parameter, map_parameters
 
 
 class LayerwiseState(NamedTuple):
-  """The number of steps that were taken."""
+  """How many steps were taken."""
 
-  count: jax.Array
+  taken: jax.Array
 
 
 def scale_by_layer(
@@ -44,7 +44,7 @@ def scale_by_layer(
   of_embeddings = 0.0 if is_frozen else bottom
   thawing = config.unfreezing_rate * steps / (num_layers + 1)
 
-  def scale(row: Parameter, update: jax.Array, count: jax.Array) -> jax.Array:
+  def scale(row: Parameter, update: jax.Array, taken: jax.Array) -> jax.Array:
     if row.is_stacked:
       factors, below = factors_L, below_L
     elif row.name.startswith(f"{EMBEDDINGS}/"):
@@ -52,7 +52,7 @@ def scale_by_layer(
     else:
       return update
     shape = (*factors.shape, *(1,) * (update.ndim - factors.ndim))
-    moves = count >= np.ceil(thawing * below).astype(np.int32)
+    moves = taken >= np.ceil(thawing * below).astype(np.int32)
     factor = jnp.where(moves, factors.astype(np.float32), np.float32(0))
     return update * factor.reshape(shape)
 
@@ -65,8 +65,8 @@ def scale_by_layer(
   ) -> tuple[optax.Updates, LayerwiseState]:
     del params
     scaled = map_parameters(
-      lambda row, leaf: scale(row, leaf, state.count), updates
+      lambda row, leaf: scale(row, leaf, state.taken), updates
     )
-    return scaled, LayerwiseState(state.count + 1)
+    return scaled, LayerwiseState(state.taken + 1)
 
   return optax.GradientTransformation(init, update)
