@@ -23,6 +23,7 @@ from bertjax.finetune import checks, results
 from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import ArmResult
+from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import DivergedTrial
 from bertjax.trials.store import Trial
@@ -56,6 +57,7 @@ def run(
   Raises:
     ValueError: an argument, a field of `config` or a file of the task cannot
       be used, or a check fails.
+    SystemExit: a signal stopped a trial; its state is saved.
   """
   cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
@@ -72,10 +74,22 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
-  with ownership.locked(pathlib.Path(workdir)) as owner:
-    result = arm.run(
-      workdir, functools.partial(_report, init, task), owner.check_alone
-    )
+  with (
+    ownership.locked(pathlib.Path(workdir)) as owner,
+    cli.Signals() as signals,
+  ):
+    try:
+      result = arm.run(
+        workdir,
+        functools.partial(_report, init, task),
+        owner.check_alone,
+        signals.requested,
+      )
+    except Stopped as stopped:
+      signals.leave(
+        f"{stopped}, which is saved in {workdir}; run the same command again "
+        "to resume"
+      )
     write_record(workdir, findings, policy)
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)

@@ -167,6 +167,9 @@ class FinetuneConfig:
   evaluations: Annotated[int, AtLeast(1)] = 4
   # A run ends after this many evaluations without a better one; 0 never does.
   patience: Annotated[int, AtLeast(0)] = 0
+  # Steps after which a run is saved, so that it goes on after a kill; 0 saves
+  # it where a signal stops it.
+  checkpoint_steps: Annotated[int, AtLeast(0)] = 500
   seq_length: Annotated[int, AtLeast(1)] = 128
   # The input of the head: the vector of [CLS], or the mean over all tokens.
   pooling: Literal["cls", "mean"] = "cls"

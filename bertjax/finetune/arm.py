@@ -41,7 +41,12 @@ from bertjax.trials.store import Trial, TrialStore
 
 # Fields that say where and how a step is computed. They may change between
 # runs of one arm (law 10), but for the digits of its scores.
-COMPUTE_FIELDS = ("mesh", "compute", "evaluation_batch_size")
+COMPUTE_FIELDS = (
+  "mesh",
+  "compute",
+  "evaluation_batch_size",
+  "checkpoint_steps",
+)
 DIGITS = ("dtype", "gradient_dtype")
 # What identities of earlier versions lack.
 _NEWER = tuple(f"compute.{name}" for name in DIGITS)
@@ -100,7 +105,11 @@ class Arm:
     }
 
   def run(
-    self, workdir: str, report: Report, guard: Callable[[], None]
+    self,
+    workdir: str,
+    report: Report,
+    guard: Callable[[], None],
+    stop: Callable[[], bool] = lambda: False,
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
@@ -109,12 +118,14 @@ class Arm:
       report: called for every trial.
       guard: called before anything is written; raises where `workdir` is no
         longer this process's.
+      stop: whether a signal asks to stop.
 
     Raises:
+      Stopped: a signal stopped a trial, whose state is saved.
       ValueError: `workdir` belongs to another arm, or every run diverged.
     """
     store = TrialStore(workdir, self.identity(), _NEWER, guard)
-    experiment = Experiment(self.make_inputs, self.config, store, report)
+    experiment = Experiment(self.make_inputs, self.config, store, report, stop)
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
     classes = score_classes(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
+from bertjax.finetune.resuming import Session
 from bertjax.finetune.task import Scores, rank
 from bertjax.finetune.trial import (
   DivergedTrial,
@@ -89,6 +90,7 @@ class Experiment:
     config: learning rates, seeds and metric.
     store: the results of the trials.
     report: called for every trial.
+    stop: whether a signal asks to stop.
   """
 
   def __init__(
@@ -97,12 +99,14 @@ class Experiment:
     config: FinetuneConfig,
     store: TrialStore,
     report: Report,
+    stop: Callable[[], bool] = lambda: False,
   ) -> None:
     self._make_inputs = make_inputs
     self._inputs: TrialInputs | None = None
     self._config = config
     self._store = store
     self._report = report
+    self._stop = stop
     # Only the best run keeps its parameters, because they may be large. The
     # winner is then rarely run again.
     self._kept: _Kept | None = None
@@ -151,7 +155,7 @@ class Experiment:
     its settings.
     """
     if self._kept is None or self._kept.trial != trial:
-      self._kept = _Kept(trial, self._train(**trial.settings))
+      self._kept = _Kept(trial, self._train(trial))
     return self._kept.run.params
 
   @property
@@ -203,16 +207,16 @@ class Experiment:
       started = time.perf_counter()
       found = self._store.result(trial)
       result = read_result(
-        found or self._store.run(trial, lambda _: self._run(trial, rate, seed))
+        found or self._store.run(trial, lambda _: self._run(trial))
       )
       seconds = 0.0 if found else time.perf_counter() - started
       self._results[trial.name] = result
       self._report(trial, result, seconds)
     return self._results[trial.name]
 
-  def _run(self, trial: Trial, rate: float, seed: int) -> dict[str, Any]:
+  def _run(self, trial: Trial) -> dict[str, Any]:
     try:
-      run = self._train(rate, seed)
+      run = self._train(trial)
     except Diverged as error:
       return DivergedTrial(str(error)).to_json()
     kept = self._kept
@@ -220,11 +224,14 @@ class Experiment:
       self._kept = _Kept(trial, run)
     return run.result.to_json()
 
-  def _train(self, learning_rate: float, seed: int) -> TrialRun:
+  def _train(self, trial: Trial) -> TrialRun:
     if self._inputs is None:
       self._inputs = self._make_inputs()
     return run_trial(
-      self._inputs, self._config, learning_rate=learning_rate, seed=seed
+      self._inputs,
+      self._config,
+      **trial.settings,
+      session=Session(self._store.path(trial), self._stop, self._store.guard),
     )
 
   def _rank(self, result: TrialResult) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: train, evaluate on dev, keep the best parameters, score test."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
 from bertjax.finetune.programs import Programs, local_part, set_learning_rate
+from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.splits import Evaluation, Split, evaluate
 from bertjax.finetune.task import Scores, rank
@@ -100,35 +102,84 @@ def run_trial(
   *,
   learning_rate: float,
   seed: int,
+  session: Session | None = None,
 ) -> TrialRun:
   """Fine-tune once; a pure function of the inputs, the rate and the seed.
 
+  A trial that was interrupted goes on where it was saved, to the same result.
+
+  Args:
+    inputs: data and programs.
+    config: how to train.
+    learning_rate: the peak of the schedule.
+    seed: seed of the head, the order of the data and the dropout.
+    session: where the trial is saved; None saves nothing.
+
   Raises:
     hooks.Diverged: a loss, a score or a parameter is nan or infinite.
+    Stopped: a signal asked to stop; the state is saved.
     ValueError: a batch is not what the task declares.
   """
+  session = session or Session()
+  best, tail = _KeepBest(inputs, config), _TailLoss()
+  saving = SaveTrial(
+    session, config.checkpoint_steps, (tail, best), lambda: best.params
+  )
+  with contextlib.closing(saving):
+    restored = saving.restore_trial(inputs.programs.abstract)
+    if restored is None:
+      state = set_learning_rate(inputs.start(seed), learning_rate)
+    else:
+      state, best.params = restored
+    step = _train(
+      inputs,
+      state,
+      seed,
+      (CheckFinite(), tail, best, saving),
+      lambda: best.is_exhausted or session.stop(),
+    )
+    if step < inputs.steps and not best.is_exhausted:
+      raise Stopped(step, inputs.steps)
+    run = _finish(inputs, best, tail)
+    saving.delete()
+  return run
+
+
+def _train(
+  inputs: TrialInputs,
+  state: TrainState,
+  seed: int,
+  hooks: tuple[Hook, ...],
+  stop: Callable[[], bool],
+) -> int:
+  """Train to the end, or until `stop`; return the number of steps done."""
   programs = inputs.programs
 
   def batches(start: int) -> Iterator[Batch]:
     for step in range(start, inputs.steps):
       yield local_part(inputs.train(seed, step), programs.mesh)
 
-  best = _KeepBest(inputs, config)
-  tail = _TailLoss()
-  loop.train(
-    set_learning_rate(inputs.start(seed), learning_rate),
+  state = loop.train(
+    state,
     train_step=programs.train_step_of(seed),
     batches=batches,
     steps=inputs.steps,
     mesh=programs.mesh,
-    hooks=(CheckFinite(), tail, best),
-    stop=lambda _: best.is_exhausted,
+    hooks=hooks,
+    stop=lambda _: stop(),
   )
+  return int(jax.device_get(state.step))
+
+
+def _finish(
+  inputs: TrialInputs, best: "_KeepBest", tail: "_TailLoss"
+) -> TrialRun:
+  """Score the best parameters on test."""
   assert best.found is not None  # the last step is always evaluated
   _check_parameters(best.params, best.step)
   found = {"dev": best.found}
   if inputs.test is not None:
-    found["test"] = evaluate(programs, best.params, inputs.test)
+    found["test"] = evaluate(inputs.programs, best.params, inputs.test)
     _check_scores("test", best.step, found["test"].scores)
   result = TrialResult(
     best_step=best.step,
@@ -177,6 +228,26 @@ class _KeepBest(Hook):
       self.params = jax.tree.map(jnp.copy, state.params)
       self.step, self.found = info.step, found
 
+  def snapshot(self) -> dict[str, Any]:
+    if self.found is None:
+      return {}
+    classes = self.found.classes
+    return {
+      "curve": list(self.curve),
+      "step": self.step,
+      "scores": dict(self.found.scores),
+      "classes": classes.to_json() if classes else None,
+    }
+
+  def restore(self, snapshot: Mapping[str, Any]) -> None:
+    if not snapshot:
+      return
+    classes = snapshot["classes"]
+    self.curve, self.step = list(snapshot["curve"]), snapshot["step"]
+    self.found = Evaluation(
+      snapshot["scores"], classes and ClassCounts.from_json(classes)
+    )
+
   def _rank(self, found: Evaluation) -> tuple[float, float]:
     return rank(found.scores, self._metric)
 
@@ -212,6 +283,12 @@ class _TailLoss(Hook):
 
   def record(self, record: StepRecord) -> None:
     self._losses.append(record.metrics["loss"][0])
+
+  def snapshot(self) -> dict[str, Any]:
+    return {"losses": list(self._losses)}
+
+  def restore(self, snapshot: Mapping[str, Any]) -> None:
+    self._losses = list(snapshot["losses"])
 
   @property
   def mean(self) -> float:

@@ -50,7 +50,8 @@ class Bench:
       report=lambda *told: self.reports.append(told),
     )
 
-  def run_trial(self, inputs, config, *, learning_rate, seed):
+  def run_trial(self, inputs, config, *, learning_rate, seed, session):
+    assert session.folder.name == f"rate{learning_rate:g}-seed{seed}"
     del inputs, config
     self.runs.append((learning_rate, seed))
     if {learning_rate, (learning_rate, seed)} & {*self.diverging}:

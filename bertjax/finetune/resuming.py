@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a trial that is not done, so that a rerun goes on from there."""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bertjax.checkpoints.checkpoint import Checkpoints
+from bertjax.config import CheckpointConfig
+from bertjax.train.hooks import (
+  Hook,
+  StepInfo,
+  restore_snapshots,
+  take_snapshots,
+)
+from bertjax.train.state import TrainState
+
+_FOLDER = "checkpoints"
+
+
+class Stopped(Exception):
+  """A signal stopped a trial, whose state is saved.
+
+  Args:
+    step: number of steps that are done.
+    steps: number of steps of the trial.
+  """
+
+  def __init__(self, step: int, steps: int) -> None:
+    super().__init__(f"stopped at step {step} of {steps}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+  """Where a trial is saved, and what stops it.
+
+  Attributes:
+    folder: folder of the trial; None saves nothing.
+    stop: whether a signal asks to stop.
+    guard: called before anything is written; raises where the folder is no
+      longer this process's.
+  """
+
+  folder: pathlib.Path | None = None
+  stop: Callable[[], bool] = lambda: False
+  guard: Callable[[], None] = lambda: None
+
+
+class SaveTrial(Hook):
+  """Saves the state, the best parameters and what other hooks have found.
+
+  Args:
+    session: where and when to save.
+    every_steps: how often it saves; 0 only saves where a signal asks to stop.
+    hooks: hooks whose snapshots are saved.
+    best: returns the best parameters so far, or None.
+  """
+
+  def __init__(
+    self,
+    session: Session,
+    every_steps: int,
+    hooks: Sequence[Hook],
+    best: Callable[[], Any],
+  ) -> None:
+    self._session = session
+    self._folder = session.folder and session.folder / _FOLDER
+    self._every_steps = every_steps
+    self._hooks = hooks
+    self._best = best
+    self._checkpoints: Checkpoints | None = None
+    self._saved = 0
+
+  def restore_trial(
+    self, abstract: TrainState
+  ) -> tuple[TrainState, Any] | None:
+    """Return the saved state and the best parameters; None without any.
+
+    Args:
+      abstract: shapes and shardings of the state.
+
+    Raises:
+      ValueError: nothing that was saved can be read.
+    """
+    if self._folder is None or not self._folder.is_dir():
+      return None
+    wanted = TrainState(
+      abstract.step,
+      abstract.params,
+      {"opt_state": abstract.opt_state, "best": abstract.params},
+    )
+    restored = self._open().restore(wanted)
+    if restored is None:
+      return None
+    state, record = restored
+    self._saved = record["step"]
+    restore_snapshots(self._hooks, record["hooks"])
+    found, best = state.opt_state["opt_state"], state.opt_state["best"]
+    return (
+      TrainState(state.step, state.params, found),
+      best if record["has_best"] else None,
+    )
+
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether this step is to be saved."""
+    every = self._every_steps
+    is_due = every > 0 and info.step > 0 and info.step % every == 0
+    # A run may end early because its scores no longer rise.
+    is_asked = info.stopping and self._session.stop()
+    if self._folder is None or info.finished or info.step <= self._saved:
+      return False
+    return is_due or is_asked
+
+  def after_hooks(self, state: TrainState, info: StepInfo) -> None:
+    """Save this step, with what the other hooks have found at it."""
+    if not self.wants(info):
+      return
+    self._session.guard()
+    best = self._best()
+    saved = {
+      "opt_state": state.opt_state,
+      "best": state.params if best is None else best,
+    }
+    record = {
+      "step": info.step,
+      "has_best": best is not None,
+      "hooks": take_snapshots(self._hooks),
+    }
+    self._open().save(
+      TrainState(state.step, state.params, saved), info.step, record
+    )
+    self._saved = info.step
+
+  def delete(self) -> None:
+    """Delete what was saved, because the trial has a result."""
+    self.close()
+    if self._folder is not None:
+      shutil.rmtree(self._folder, ignore_errors=True)
+
+  def close(self) -> None:
+    """Wait until everything is saved."""
+    if self._checkpoints is not None:
+      self._checkpoints.close()
+      self._checkpoints = None
+
+  def _open(self) -> Checkpoints:
+    if self._checkpoints is None:
+      assert self._folder is not None  # nothing is saved otherwise
+      self._checkpoints = Checkpoints(
+        self._folder, CheckpointConfig(keep_last=1)
+      )
+    return self._checkpoints

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""An interrupted trial ends as one that was never interrupted, to the bit."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.finetune.resuming import Session, Stopped
+from bertjax.finetune.trial import run_trial
+from tests.testing.trials import CONFIG, STEPS, make_inputs
+
+EVERY = dataclasses.replace(CONFIG, checkpoint_steps=7)
+CHOICE = {"learning_rate": 3e-3, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def inputs():
+  return make_inputs(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def whole(inputs):
+  return run_trial(inputs, CONFIG, **CHOICE)
+
+
+class Killed(Exception):
+  pass
+
+
+def dying(inputs, at):
+  """Inputs whose batch of step `at` ends the process."""
+
+  def train(seed, step):
+    if step == at:
+      raise Killed
+    return inputs.train(seed, step)
+
+  return dataclasses.replace(inputs, train=train)
+
+
+def stopping(after):
+  """A signal that comes after some questions."""
+  asked = iter(range(10**6))
+  return lambda: next(asked) >= after
+
+
+def assert_same(run, whole):
+  assert run.result == whole.result
+  for ours, theirs in zip(
+    jax.tree.leaves(run.params), jax.tree.leaves(whole.params), strict=True
+  ):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+# Before the first evaluation, after it, and after the best one.
+@pytest.mark.parametrize("at", [10, 25, STEPS - 2])
+def test_a_trial_that_was_killed_goes_on(inputs, whole, tmp_path, at):
+  session = Session(tmp_path)
+  with pytest.raises(Killed):
+    run_trial(dying(inputs, at), EVERY, **CHOICE, session=session)
+  seen = []
+  watched = dataclasses.replace(
+    inputs,
+    train=lambda seed, step: seen.append(step) or inputs.train(seed, step),
+  )
+  assert_same(run_trial(watched, EVERY, **CHOICE, session=session), whole)
+  assert seen[0] == at // 7 * 7
+  assert not any(tmp_path.iterdir())
+
+
+def test_a_signal_saves_the_step_it_comes_at(inputs, whole, tmp_path):
+  with pytest.raises(Stopped, match=rf"stopped at step \d+ of {STEPS}"):
+    run_trial(inputs, CONFIG, **CHOICE, session=Session(tmp_path, stopping(12)))
+  assert any(tmp_path.iterdir())
+  run = run_trial(inputs, CONFIG, **CHOICE, session=Session(tmp_path))
+  assert_same(run, whole)
+
+
+def test_nothing_is_saved_in_a_folder_that_another_process_has(
+  inputs, tmp_path
+):
+  def guard():
+    raise ValueError("taken over")
+
+  with pytest.raises(ValueError, match="taken over"):
+    run_trial(inputs, EVERY, **CHOICE, session=Session(tmp_path, guard=guard))
+  assert not any(tmp_path.iterdir())
