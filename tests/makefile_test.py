@@ -26,8 +26,12 @@ def dry_run(target, *variables):
 def test_a_tier_installs_what_it_compares_with_first(target):
   lines = dry_run(target, "VENV=.venv/none").splitlines()
   torch = next(i for i, line in enumerate(lines) if "torch==2.13.0" in line)
+  sentences = next(
+    i for i, line in enumerate(lines) if "sentence-transformers==" in line
+  )
+  assert "--no-deps" in lines[sentences]  # which name a PyTorch with CUDA
   tests = next(i for i, line in enumerate(lines) if "-m pytest" in line)
-  assert torch < tests
+  assert torch < sentences < tests
 
 
 def test_no_pytorch_is_said_and_no_failure(tmp_path):
@@ -50,3 +54,4 @@ def test_no_pytorch_is_said_and_no_failure(tmp_path):
   )
   assert got.returncode == 0, got.stderr
   assert "PyTorch is not installed for Python 3." in got.stderr
+  assert "sentence-transformers" not in got.stderr  # what it needs is said

@@ -19,6 +19,9 @@ class Options:
     dtype: dtype of the weights; a bundle has float32.
     for_finetuning: whether config.json gets BERT's dropout where the run had
       none; None does so if the model is not fine-tuned yet.
+    pooling: how hidden states become one vector for a text, one of
+      `interop.sentence_transformers.POOLINGS`; None is as trained.
+    normalize: whether such a vector has length 1.
     quantize: how a graph with integers of 8 bits is made, a key of
       `onnx.QUANTIZE`.
     calibration: table of texts that such a graph is measured on.
@@ -30,6 +33,8 @@ class Options:
   license: str | None = None
   dtype: str | None = None
   for_finetuning: bool | None = None
+  pooling: str | None = None
+  normalize: bool | None = None
   quantize: str | None = None
   calibration: str | None = None
   text_column: str | None = None

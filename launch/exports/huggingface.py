@@ -48,7 +48,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   head = trained.head
   if head is not None:
     check_head(head)
-  trained = _with_dropout(trained, options.for_finetuning)
+  trained = with_rates(trained, options.for_finetuning)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   architecture = PRETRAINING if head is None else head.architecture
   with files.replace_folder(target) as partial:
@@ -82,12 +82,18 @@ def check_head(head: Head) -> None:
   if head.architecture == CLASSIFICATION and head.pooling != "cls":
     raise ValueError(
       f"this classifier has pooling={head.pooling}, which no class of "
-      "transformers computes; fine-tune with --config.pooling=cls to export"
+      "transformers computes; give --format=sentence_transformers or onnx, or "
+      "fine-tune with --config.pooling=cls"
     )
 
 
-def _with_dropout(trained: Trained, for_finetuning: bool | None) -> Trained:
-  """Say that a run had no dropout; put BERT's rates in its place if asked."""
+def with_rates(trained: Trained, for_finetuning: bool | None) -> Trained:
+  """Say that a run had no dropout; put BERT's rates in its place if asked.
+
+  Args:
+    trained: what is exported.
+    for_finetuning: as of `Options`.
+  """
   if drops(trained.model):
     return trained
   write = for_finetuning

@@ -12,6 +12,7 @@ from bertjax.interop.architectures import (
   TOKEN_CLASSIFICATION,
 )
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from bertjax.interop.sentence_transformers import Pooling
 
 
 class Kind(NamedTuple):
@@ -48,11 +49,46 @@ def of_transformers(head: Head | None) -> Kind:
   )
 
 
+def of_sentences(pooling: Pooling, width: int, longest: int) -> Kind:
+  """Return the kind of a folder for sentence-transformers.
+
+  Args:
+    pooling: how a text becomes one vector.
+    width: number of its values.
+    longest: tokens to which a text is cut.
+  """
+  source = _VECTORS[pooling.name]
+  if pooling.pooler is not None:
+    source += ", through the pooler that was trained with a head"
+  if pooling.normalize:
+    source += ", divided by its length"
+  summary = (
+    f"A BERT encoder that gives a text {width} numbers: {source}. Texts are "
+    f"cut to {longest} tokens. It has no head."
+  )
+  return Kind(
+    "sentence-similarity", "sentence-transformers", summary, _SENTENCES
+  )
+
+
 def _kind(pipeline: str, auto: str, summary: str, usage: str) -> Kind:
   code = _LOAD.format(auto=auto) + usage
   return Kind(pipeline, "transformers", summary, code)
 
 
+_VECTORS = {
+  "cls": "the last hidden state of [CLS]",
+  "mean": "the mean of the last hidden states",
+  "max": "the maximum of the last hidden states",
+}
+_SENTENCES = """\
+from sentence_transformers import SentenceTransformer
+
+folder = "."  # the folder of this file
+model = SentenceTransformer(folder)
+vectors = model.encode(["Some text.", "Another text."])
+print(model.similarity(vectors, vectors))
+"""
 _LOAD = """\
 from transformers import {auto}, AutoTokenizer
 
