@@ -9,7 +9,12 @@ flag, in a dataclass and in a checkpoint. Nothing here imports JAX.
 
 from bertjax.config.data import DataConfig
 from bertjax.config.fields import check_read, check_types, choices
-from bertjax.config.finetune import FinetuneConfig, LayersConfig, TaskConfig
+from bertjax.config.finetune import (
+  FinetuneConfig,
+  LayersConfig,
+  LossConfig,
+  TaskConfig,
+)
 from bertjax.config.mapping import flatten_fields, from_mapping, to_mapping
 from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import PAIR_CLASSES, PAIR_FORMATS, ObjectiveConfig
@@ -34,6 +39,7 @@ __all__ = [
   "FinetuneConfig",
   "FinetuneOptimizerConfig",
   "LayersConfig",
+  "LossConfig",
   "MeshConfig",
   "ModelConfig",
   "ObjectiveConfig",

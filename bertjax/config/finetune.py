@@ -119,6 +119,12 @@ class TaskConfig:
     AtLeast(0),
     ReadWhen("{}target=label", lambda own, _: own.target == "label"),
   ] = 0
+  # "balanced" weighs a training example by the inverse of how often its class
+  # occurs, so that every class has the same weight in all.
+  class_weights: Annotated[
+    Literal["none", "balanced"],
+    ReadWhen("{}target=label", lambda own, _: own.target == "label"),
+  ] = "none"
   # Seed of the choice of held-out rows and of training examples.
   seed: Annotated[
     Seed,
@@ -128,6 +134,18 @@ class TaskConfig:
       _draws,
     ),
   ] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+  """Other losses than the plain cross-entropy; each task reads some of them."""
+
+  # Share of the target that all classes divide (Szegedy et al., 2016,
+  # "Rethinking the Inception architecture", section 7).
+  label_smoothing: Rate = 0.0
+  # Exponent of the focal loss, which looks away from answers that are right
+  # already (Lin et al., 2017, "Focal loss for dense object detection").
+  focal_exponent: Annotated[float, AtLeast(0)] = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +204,7 @@ class FinetuneConfig:
   pack: Annotated[bool, Before(False)] = True
   hidden_dropout_rate: Rate = 0.1
   attention_dropout_rate: Rate = 0.1
+  loss: LossConfig = LossConfig()
   layers: LayersConfig = LayersConfig()
   task: TaskConfig = TaskConfig()
   # `learning_rates` and `warmup_rate` complete the optimizer.

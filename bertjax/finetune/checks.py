@@ -51,6 +51,13 @@ def check_config(
       f"pooling={config.pooling!r} has no effect: {task.name} pools nothing; "
       f"give {FinetuneConfig.pooling!r}"
     )
+  for name, value in vars(config.loss).items():
+    if name not in task.loss_options and value:
+      known = ", ".join(task.loss_options) or "no field of loss"
+      raise ValueError(
+        f"loss.{name}={value!r} has no effect: {task.name} reads {known}; "
+        "give 0"
+      )
   if config.metric not in {"", *task.metrics}:
     raise ValueError(
       f"metric={config.metric!r}; {task.name} has {', '.join(task.metrics)}"

@@ -29,13 +29,19 @@ def make_model(
   )
 
 
-def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+def losses(
+  outputs: Mapping[str, Array],
+  batch: Mapping[str, Array],
+  *,
+  label_smoothing: float = 0.0,
+) -> Metrics:
   """Return the cross-entropy as `loss`, and `accuracy`."""
   logits_BRC = outputs["logits_BRC"]
   return classification_losses(
     logits_BRC.reshape(-1, logits_BRC.shape[-1]),
     batch["label_BR"].reshape(-1),
     batch["weight_BR"].reshape(-1),
+    label_smoothing,
   )
 
 
@@ -104,4 +110,5 @@ TASK = FinetuneTask(
   },
   answer_columns=("label", "probability"),
   answers=answers,
+  loss_options=("label_smoothing",),
 )

@@ -29,11 +29,24 @@ Array = jax.Array
 THRESHOLD = 0.5
 
 
-def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
-  """Return the binary cross-entropy, the mean over the classes, as `loss`."""
-  loss_BR = optax.sigmoid_binary_cross_entropy(
+def losses(
+  outputs: Mapping[str, Array],
+  batch: Mapping[str, Array],
+  *,
+  focal_exponent: float = 0.0,
+) -> Metrics:
+  """Return the binary cross-entropy, the mean over the classes, as `loss`.
+
+  With an exponent γ it is the focal loss: an answer that has the probability p
+  counts (1 − p)^γ times as much.
+  """
+  loss_BRC = optax.sigmoid_binary_cross_entropy(
     outputs["logits_BRC"], batch["label_BRC"]
-  ).mean(axis=-1)
+  )
+  if focal_exponent:
+    # The loss is −log p.
+    loss_BRC *= -(jnp.expm1(-loss_BRC) ** focal_exponent)
+  loss_BR = loss_BRC.mean(axis=-1)
   weight_BR = batch["weight_BR"]
   return {"loss": (jnp.sum(loss_BR * weight_BR), jnp.sum(weight_BR))}
 
@@ -99,4 +112,5 @@ TASK = FinetuneTask(
   },
   answer_columns=("label", "probability", "given"),
   answers=answers,
+  loss_options=("focal_exponent",),
 )

@@ -22,6 +22,7 @@ from bertjax.batch import Batch, empty_batch
 from bertjax.config import (
   FinetuneConfig,
   LayersConfig,
+  LossConfig,
   ModelConfig,
   OptimizerConfig,
   TaskConfig,
@@ -138,7 +139,7 @@ def _make_programs(
     abstract=abstract,
     initialize=make_initializer(init_params, optimizer, mesh, zero1=zero1),
     train_step=make_train_step(
-      _objective(task, model),
+      _objective(task, model, config.loss),
       optimizer,
       mesh,
       abstract,
@@ -214,7 +215,11 @@ def _make_optimizer(
   return with_learning_rate(made)
 
 
-def _objective(task: FinetuneTask, model: Any) -> objectives.Task:
+def _objective(
+  task: FinetuneTask, model: Any, loss: LossConfig
+) -> objectives.Task:
+  options = {name: getattr(loss, name) for name in task.loss_options}
+
   def losses(
     params: Any, batch: Features, *, rng: jax.Array, deterministic: bool
   ) -> Metrics:
@@ -224,7 +229,7 @@ def _objective(task: FinetuneTask, model: Any) -> objectives.Task:
       deterministic=deterministic,
       rngs={"dropout": rng},
     )
-    return task.losses(outputs, batch)
+    return task.losses(outputs, batch, **options)
 
   return objectives.Task(
     losses=losses,

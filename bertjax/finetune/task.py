@@ -58,8 +58,9 @@ class FinetuneTask:
       module that maps encoder features to outputs.
     coefficients: {name of a loss: its factor in the total}.
     weights: global batch → the weight that divides each of `coefficients`.
-    losses: (outputs, batch) → {name: (sum, weight)}; names beyond
+    losses: (outputs, batch, **options) → {name: (sum, weight)}; names beyond
       `coefficients` are only reported.
+    loss_options: the fields of `LossConfig` that `losses` takes as options.
     scores: (outputs, windows) of a whole split on the host → its scores.
     count_classes: (outputs, windows) → counts of each class; None where outputs
       are not classes.
@@ -80,7 +81,7 @@ class FinetuneTask:
   make_model: Callable[..., nn.Module]
   coefficients: Mapping[str, float]
   weights: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
-  losses: Callable[[Mapping[str, jax.Array], Mapping[str, jax.Array]], Metrics]
+  losses: Callable[..., Metrics]
   scores: Callable[[Batch, Windows], Scores]
   count_classes: Callable[[Batch, Windows], ClassCounts] | None
   metrics: tuple[str, ...]
@@ -89,6 +90,7 @@ class FinetuneTask:
   answers: Callable[
     [Batch, Windows, Sequence[str], Sequence[str]], Sequence[Sequence[Answer]]
   ]
+  loss_options: tuple[str, ...] = ()
 
   @property
   def features(self) -> Mapping[str, Feature]:

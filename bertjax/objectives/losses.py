@@ -20,11 +20,20 @@ Array = jax.Array
 
 
 def classification_losses(
-  logits_BC: Array, label_B: Array, weight_B: Array
+  logits_BC: Array, label_B: Array, weight_B: Array, smoothing: float = 0.0
 ) -> Metrics:
-  """Return `loss` and `accuracy` of one label a row; weight 0 drops a row."""
+  """Return `loss` and `accuracy` of one label a row; weight 0 drops a row.
+
+  With `smoothing` ε the target is 1 − ε for the label, and ε divided by all
+  classes.
+  """
   scores = cross_entropy_metrics("label", logits_BC, label_B, weight_B)
-  return {"loss": scores["label_loss"], "accuracy": scores["label_accuracy"]}
+  loss, weight = scores["label_loss"]
+  if smoothing:
+    chosen_B = take_along_last(logits_BC, label_B)
+    excess_B = chosen_B - jnp.mean(logits_BC, axis=-1)
+    loss += np.float32(smoothing) * jnp.sum(excess_B * weight_B)
+  return {"loss": (loss, weight), "accuracy": scores["label_accuracy"]}
 
 
 def weighted_total(

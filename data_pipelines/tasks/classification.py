@@ -110,15 +110,19 @@ def make_reader(
       name: encode_texts(tokenizer, split.texts, split.pairs, rows.seq_length)
       for name, split in splits.items()
     }
+    targets = {
+      name: make_targets(split.labels_N) for name, split in splits.items()
+    }
+    if config.class_weights == "balanced":
+      weights_N = balance(train.labels_N)
+      targets["train"]["weight_BR"] = weights_N[:, None].astype(np.float32)
     keys = text_keys(train.texts, train.pairs)
     return MeasuredData(
       name=loaded.name,
       labels=loaded.labels,
       pair=train.pairs is not None,
       splits={
-        name: TaskBatches(
-          encoded[name].features, make_targets(split.labels_N), pack=rows.pack
-        )
+        name: TaskBatches(encoded[name].features, targets[name], pack=rows.pack)
         for name, split in splits.items()
       },
       figures=TaskFigures(
@@ -165,6 +169,12 @@ def _measure(
     scores=scores,
     most_labels=most_labels(labels_N),
   )
+
+
+def balance(labels_N: np.ndarray) -> np.ndarray:
+  """Return weights of a mean of 1 that are equal in all for every class."""
+  counts_C = np.bincount(labels_N)
+  return len(labels_N) / (np.count_nonzero(counts_C) * counts_C[labels_N])
 
 
 def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:

@@ -147,6 +147,8 @@ FINETUNING = {
   "task.target": ("score", {}, TABLE),
   "task.separator": (";", TABLE, {**TABLE, "task.target": "labels"}),
   "task.labels_per_class": (5, {**TABLE, "task.target": "score"}, TABLE),
+  "task.class_weights": ("balanced", {**TABLE, "task.target": "score"}, TABLE),
+  "layers.frozen_embeddings": (True, {"layers.frozen": 1}, {}),
   "task.header": ("a,b", {**TABLE, "task.train": "a.jsonl"}, TABLE),
   "task.unlabeled": ("none", {}, TABLE),
   "task.skip_bad_rows": (True, {}, {"task.kind": "glue"}),

@@ -11,6 +11,7 @@ from bertjax.config import (
   FinetuneConfig,
   FinetuneOptimizerConfig,
   LayersConfig,
+  LossConfig,
   TaskConfig,
 )
 from bertjax.finetune import checks
@@ -47,6 +48,10 @@ def test_pairs_need_two_types():
     ({"learning_rates": (1e-3, 1e-3)}, "twice"),
     ({"metric": "f2"}, "metric='f2'; classification has accuracy, macro_f1"),
     ({"seeds": 0}, "seeds=0; give 1 or more"),
+    (
+      {"loss": LossConfig(focal_exponent=2.0)},
+      "loss.focal_exponent=2.0 has no effect: classification reads label_smoo",
+    ),
     ({"layers": LayersConfig(frozen=9)}, "layers.frozen=9, and this encoder"),
     (
       {"layers": LayersConfig(reinitialized=9)},

@@ -65,3 +65,15 @@ def test_several_labels_are_learned():
   result = run_trial(inputs, config, learning_rate=3e-3, seed=0).result
   assert result.test["micro_f1"] > 0.9
   assert result.classes["test"].labels[1] > result.classes["test"].labels[0]
+
+
+def test_the_focal_loss_looks_away_from_what_is_right():
+  logits_BRC = jnp.asarray([[[3.0, -2.0, 0.5]]])
+  batch = {
+    "label_BRC": jnp.asarray([[[1.0, 1.0, 0.0]]]),
+    "weight_BR": jnp.ones((1, 1)),
+  }
+  metrics = TASK.losses({"logits_BRC": logits_BRC}, batch, focal_exponent=2.0)
+  right_C = 1 / (1 + np.exp(-np.asarray([3.0, -2.0, -0.5])))
+  expected = (-np.log(right_C) * (1 - right_C) ** 2).mean()
+  np.testing.assert_allclose(metrics["loss"][0], expected, rtol=1e-5)

@@ -22,3 +22,22 @@ def test_classification_drops_rows_of_weight_zero():
   )
   expected = by_hand(logits_BC, label_B, weight_B)
   assert [got["loss"], got["accuracy"]] == pytest.approx(expected, rel=1e-6)
+
+
+def test_smoothed_labels_are_those_of_torch():
+  torch = pytest.importorskip("torch")
+  draw = np.random.default_rng(4)
+  logits_BC = draw.standard_normal((6, 5)).astype(np.float32)
+  label_B = draw.integers(0, 5, 6).astype(np.int32)
+  weight_B = np.asarray([1, 1, 0, 1, 2, 1], np.float32)
+  loss, weight = losses.classification_losses(
+    *map(jnp.asarray, (logits_BC, label_B, weight_B)), 0.1
+  )["loss"]
+  each = torch.nn.functional.cross_entropy(
+    torch.from_numpy(logits_BC),
+    torch.from_numpy(label_B).long(),
+    label_smoothing=0.1,
+    reduction="none",
+  ).numpy()
+  np.testing.assert_allclose(loss, (each * weight_B).sum(), rtol=1e-5)
+  assert float(weight) == weight_B.sum()

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
+import pytest
 
 from bertjax.batch import check_batch
 from bertjax.config import TaskConfig
@@ -86,3 +87,22 @@ def test_of_pairs_both_texts_are_measured():
   train = data.figures.splits["train"]
   assert (train.cut, train.empty, train.tokens) == (1, 1, 4)
   assert data.figures.splits["dev"].shared == 2
+
+
+def test_balanced_classes_have_the_same_weight():
+  loaded = Classification(
+    "t",
+    ("a", "b"),
+    make_texts([0, 0, 0, 1]),
+    make_texts([0, 1]),
+    None,
+  )
+  read = make_reader(lambda config: loaded)
+  config = TaskConfig(class_weights="balanced")
+  splits = read(config, NumberTokenizer(), RowOptions(4)).splits
+  batch = splits["train"].training(seed=0, step=0, batch_size=4)
+  weight_B, label_B = batch["weight_BR"][:, 0], batch["label_BR"][:, 0]
+  assert weight_B[label_B == 0].tolist() == pytest.approx([2 / 3] * 3)
+  assert weight_B[label_B == 1].tolist() == [2.0]
+  (part,) = splits["dev"].evaluation(4)
+  assert part.arrays["weight_BR"].sum() == 2
