@@ -51,24 +51,12 @@ def check_config(
       f"pooling={config.pooling!r} has no effect: {task.name} pools nothing; "
       f"give {FinetuneConfig.pooling!r}"
     )
-  for name, value in vars(config.loss).items():
-    if name not in task.loss_options and value:
-      known = ", ".join(task.loss_options) or "no field of loss"
-      raise ValueError(
-        f"loss.{name}={value!r} has no effect: {task.name} reads {known}; "
-        "give 0"
-      )
+  _check_loss(config, task)
   if config.metric not in {"", *task.metrics}:
     raise ValueError(
       f"metric={config.metric!r}; {task.name} has {', '.join(task.metrics)}"
     )
-  for name in ("frozen", "reinitialized"):
-    count = vars(config.layers)[name]
-    if count > encoder.num_layers:
-      raise ValueError(
-        f"layers.{name}={count}, and this encoder has {encoder.num_layers} "
-        f"layers; give {encoder.num_layers} or fewer"
-      )
+  _check_layers(config, encoder)
   if config.seq_length > encoder.max_positions:
     raise ValueError(
       f"seq_length={config.seq_length} is beyond the {encoder.max_positions} "
@@ -153,6 +141,26 @@ def num_steps(config: FinetuneConfig, num_windows: int) -> int:
   """Return the number of steps: `steps`, or enough for `epochs`."""
   epochs = math.ceil(config.epochs * num_windows / config.batch_size)
   return config.steps or epochs
+
+
+def _check_layers(config: FinetuneConfig, encoder: ModelConfig) -> None:
+  for name in ("frozen", "reinitialized"):
+    count = vars(config.layers)[name]
+    if count > encoder.num_layers:
+      raise ValueError(
+        f"layers.{name}={count}, and this encoder has {encoder.num_layers} "
+        f"layers; give {encoder.num_layers} or fewer"
+      )
+
+
+def _check_loss(config: FinetuneConfig, task: FinetuneTask) -> None:
+  for name, value in vars(config.loss).items():
+    if name not in task.loss_options and value:
+      known = ", ".join(task.loss_options) or "no field of loss"
+      raise ValueError(
+        f"loss.{name}={value!r} has no effect: {task.name} reads {known}; "
+        "give 0"
+      )
 
 
 def _check_rates(config: FinetuneConfig) -> None:

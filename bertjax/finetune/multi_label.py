@@ -45,7 +45,8 @@ def losses(
   )
   if focal_exponent:
     # The loss is −log p.
-    loss_BRC *= -(jnp.expm1(-loss_BRC) ** focal_exponent)
+    wrong_BRC = -jnp.expm1(-loss_BRC)
+    loss_BRC *= wrong_BRC**focal_exponent
   loss_BR = loss_BRC.mean(axis=-1)
   weight_BR = batch["weight_BR"]
   return {"loss": (jnp.sum(loss_BR * weight_BR), jnp.sum(weight_BR))}
