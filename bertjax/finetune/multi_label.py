@@ -23,6 +23,7 @@ from bertjax.finetune.scores.multi_label import (
 )
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
+from bertjax.interop.outputs import MULTI_LABEL
 from bertjax.objectives.metrics import Metrics
 
 Array = jax.Array
@@ -94,6 +95,7 @@ TASK = FinetuneTask(
   name="multi_label",
   verb="label",
   architecture="BertForSequenceClassification",
+  problem_type=MULTI_LABEL,
   pools=True,
   targets={
     "label_BRC": Feature("BRC", "float32"),  # 1 for a label, else 0

@@ -16,6 +16,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import classification, scores
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
+from bertjax.interop.outputs import REGRESSION
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives.metrics import Metrics
 
@@ -69,6 +70,7 @@ TASK = FinetuneTask(
   name="regression",
   verb="score",
   architecture="BertForSequenceClassification",
+  problem_type=REGRESSION,
   pools=True,
   targets={
     "score_BR": Feature("BR", "float32"),

@@ -14,7 +14,7 @@ from bertjax import files
 from bertjax.config.model import drops
 from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
-from bertjax.interop.architectures import CLASSIFICATION, PRETRAINING
+from bertjax.interop.architectures import PRETRAINING
 from bertjax.interop.huggingface_config import with_dropout
 from bertjax.interop.outputs import NONE
 from data_pipelines.tokenizers import tokenizers
@@ -79,11 +79,11 @@ def check_head(head: Head) -> None:
   Raises:
     ValueError: the head pools otherwise than transformers does.
   """
-  if head.architecture == CLASSIFICATION and head.pooling != "cls":
+  if head.pooling not in ("cls", ""):  # "" is of heads that pool nothing
     raise ValueError(
-      f"this classifier has pooling={head.pooling}, which no class of "
-      "transformers computes; give --format=sentence_transformers or onnx, or "
-      "fine-tune with --config.pooling=cls"
+      f"this model has pooling={head.pooling}, which no class of transformers "
+      "computes; give --format=sentence_transformers or onnx, or fine-tune "
+      "with --config.pooling=cls"
     )
 
 

@@ -17,7 +17,8 @@ import pytest
 import bertjax
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tokenizers import tokenizers
-from launch import import_weights
+from launch import export, import_weights
+from launch.exports.formats import Options
 
 pytestmark = pytest.mark.full
 RECORD = (
@@ -62,3 +63,27 @@ def test_published_weights_give_the_recorded_activations(
     np.testing.assert_allclose(
       got_SD[0], expected["cls"], atol=TOLERANCE, rtol=0
     )
+
+
+def test_published_weights_give_the_published_vectors(
+  published_weights, recorded, tmp_path
+):
+  """There, and back as a folder for sentence-transformers."""
+  library = pytest.importorskip("sentence_transformers")
+  bundle = import_weights.run(
+    source=published_weights,
+    output=tmp_path / "bundle",
+    new=("mlm_head", "pair_head"),
+  )
+  folder = export.run(
+    bundle=bundle,
+    output=tmp_path / "vectors",
+    format="sentence_transformers",
+    options=Options(pooling="mean", normalize=True),
+  )
+  texts = [row["text"] for row in recorded]
+  ours_BD, theirs_BD = (
+    library.SentenceTransformer(str(path), device="cpu").encode(texts)
+    for path in (folder, published_weights)
+  )
+  np.testing.assert_allclose(ours_BD, theirs_BD, atol=1e-5, rtol=0)

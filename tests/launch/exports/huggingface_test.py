@@ -9,8 +9,11 @@ import jax
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
+from bertjax.interop.architectures import ARCHITECTURES
+from bertjax.interop.outputs import PROBLEM_TYPES
 from launch import export, predict
 from launch.exports.formats import Options
+from launch.tasks import TASKS
 from tests.testing.exports import DETAILS, make_classifier
 from tests.testing.huggingface_models import LABELS
 
@@ -74,6 +77,13 @@ def test_the_pipeline_fills_masks_from_the_folder(exported, bundle):
     expected = guess.probability * total
     assert scores[guess.text] == pytest.approx(expected, rel=1e-4)
   assert total > 0.1
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_task_has_a_class_of_transformers(task):
+  assert task.architecture in ARCHITECTURES
+  classifies = task.architecture == "BertForSequenceClassification"
+  assert task.problem_type in (PROBLEM_TYPES if classifies else ("",))
 
 
 def written_rates(folder):
