@@ -20,15 +20,25 @@ and hf:NAME[:CONFIG]:SPLIT, with a text and a label column:
 
 Without `task.dev` a tenth of the training texts is held out, label by label,
 and without `task.test` a fifth; all copies of a text stay on one side.
-`task.test_rate=0`, or a test table without labels, scores dev alone. Files of
-GLUE are read as they are: pairs with `task.text_pair`, files without a header
-line with `task.header`. A row without a text or a label is an error with its
-line; `task.skip_bad_rows` leaves such rows out and counts them.
+`task.test_rate=0`, or a test table without labels, scores dev alone. Pairs have
+`task.text_pair`, and files without a header line `task.header`. A row without a
+text or a label is an error with its line; `task.skip_bad_rows` leaves such rows
+out and counts them.
+
+`task=glue/NAME` (cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli) reads a
+task of GLUE from its original folder, from the folder of all tasks, or from
+`--config.task.folder=tfds:glue/NAME` or `hf:nyu-mll/glue:NAME`; launch.glue
+runs all of them. `task=clinc150` reads data_full.json in `task.folder`, where
+texts out of scope are a class:
+
+  bertjax finetune --config=finetune:task=glue/cola \
+    --config.task.folder=glue_data --bundle=DIR --workdir=DIR
 
 Every learning rate is tried with the first seed, and dev chooses one; then
 `seeds` runs with that rate give mean ± std (n − 1) on test, each with its best
-checkpoint on dev. A run that diverges is counted and left out. `task=table`
-trains for 10 epochs; `--config.steps=N` replaces the epochs.
+checkpoint on dev. A run that diverges is counted and left out. `task=table`,
+`task=clinc150` and the small tasks of GLUE train for 10 epochs;
+`--config.steps=N` replaces the epochs.
 
 Here AdamW corrects its bias, unlike in pre-training: without the correction
 the first steps of a short run are too long (Zhang et al., 2020, "Revisiting
