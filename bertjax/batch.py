@@ -133,6 +133,11 @@ class SplitData(Protocol):
     """The number of windows."""
     ...
 
+  @property
+  def num_drawn(self) -> int:
+    """How many draws an epoch has: windows, or examples drawn as a whole."""
+    ...
+
   def sha256(self) -> str:
     """Return a hash of every window, in order."""
     ...
@@ -143,7 +148,7 @@ class SplitData(Protocol):
     """Return the size of the training batches of these seeds.
 
     Args:
-      batch_size: windows of a batch.
+      batch_size: draws of a batch.
       seeds: seeds of the runs.
       steps: number of steps of a run.
       multiple: the number of rows is a multiple of this.
@@ -153,10 +158,10 @@ class SplitData(Protocol):
   def training(
     self, *, seed: int, step: int, batch_size: int, shape: Shape | None = None
   ) -> Batch:
-    """Return the training batch of a step: `batch_size` windows.
+    """Return the training batch of a step: `batch_size` draws.
 
     A batch that does not fit has twice the rows of `shape`, and so on. Without
-    a shape, every window has a row.
+    a shape, every draw has a row.
     """
     ...
 

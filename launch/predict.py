@@ -23,7 +23,7 @@ from absl import flags
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.checkpoints import bundle as bundles
 from bertjax.finetune import windows
-from bertjax.finetune.artifact import load_finetuned
+from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.scores import Guess, guesses, probabilities
 from bertjax.finetune.task import Answer
 from bertjax.finetune.windows import Windows
@@ -121,7 +121,7 @@ def answer(
     raise ValueError(
       f"{bundle} cannot {verb}; give --task={finetuned.task.verb}"
     )
-  _check_pairs(bundle, head.pair, pairs is not None)
+  _check_pairs(bundle, finetuned, pairs is not None)
   tokenizer = tokenizers.load(finetuned.tokenizer_path)
   encoded = encode_texts(tokenizer, texts, pairs, head.seq_length)
   findings = judge_texts(encoded, len(texts), head.seq_length, policy)
@@ -202,7 +202,13 @@ def run_table(
     print(json.dumps(shown, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def _check_pairs(bundle: str, reads_pairs: bool, given: bool) -> None:
+def _check_pairs(bundle: str, finetuned: FinetunedModel, given: bool) -> None:
+  if finetuned.task.compares:
+    raise ValueError(
+      f"{bundle} chooses among several texts, and this command reads single "
+      "ones and pairs; bertjax finetune scores tables of choices"
+    )
+  reads_pairs = finetuned.head.pair
   if reads_pairs and not given:
     raise ValueError(
       f"{bundle} reads pairs of texts; give them as a --table with a "

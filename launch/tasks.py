@@ -6,16 +6,19 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig, choices
+from bertjax import config as configs
+from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune import checks
 from bertjax.finetune.classification import TASK as CLASSIFICATION
 from bertjax.finetune.multi_label import TASK as MULTI_LABEL
+from bertjax.finetune.multiple_choice import TASK as MULTIPLE_CHOICE
 from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.task import FinetuneTask
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
-from data_pipelines.tasks import clinc, glue, stdlib, tabular
+from data_pipelines.tasks import choices, clinc, glue, stdlib, tabular
 from data_pipelines.tasks.batches import MeasuredData, ReadTask, RowOptions
+from data_pipelines.tasks.features import Tokenizer
 from data_pipelines.tokenizers import tokenizers
 
 
@@ -32,20 +35,34 @@ class Kind(NamedTuple):
 
 
 TASKS: Mapping[str, FinetuneTask] = {
-  task.name: task for task in (CLASSIFICATION, MULTI_LABEL, REGRESSION)
+  task.name: task
+  for task in (CLASSIFICATION, MULTI_LABEL, REGRESSION, MULTIPLE_CHOICE)
 }
 # By `TaskConfig.target`; without an entry, "label".
-_OF_TARGET = {"labels": MULTI_LABEL.name, "score": REGRESSION.name}
+_OF_TARGET = {
+  "labels": MULTI_LABEL.name,
+  "score": REGRESSION.name,
+  "choice": MULTIPLE_CHOICE.name,
+}
+
+
+def _read_table(
+  config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
+) -> MeasuredData:
+  read = choices.read if config.target == "choice" else tabular.read
+  return read(config, tokenizer, rows)
+
+
 KINDS: Mapping[str, Kind] = {
   "stdlib": Kind(stdlib.read, lambda _: "classification"),
   "table": Kind(
-    tabular.read,
+    _read_table,
     lambda config: _OF_TARGET.get(config.target, CLASSIFICATION.name),
   ),
   "glue": Kind(glue.read, glue.task_name),
   "clinc150": Kind(clinc.read, lambda _: "classification"),
 }
-assert set(KINDS) == set(choices(TaskConfig, "kind"))
+assert set(KINDS) == set(configs.choices(TaskConfig, "kind"))
 
 
 def find(config: TaskConfig) -> FinetuneTask:

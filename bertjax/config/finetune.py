@@ -43,6 +43,11 @@ _OfFiles = ReadWhen(
 )
 _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
+_OfChoices = ReadWhen(
+  "{0}kind=table and {0}target=choice",
+  lambda own, _: _is_table(own) and own.target == "choice",
+)
+
 
 def _has_header(task: Any, _: Any) -> bool:
   return _is_table(task) and task.train.endswith((".csv", ".tsv", ".txt"))
@@ -75,8 +80,11 @@ class TaskConfig:
   text_pair: Annotated[str, _OfTable] = ""
   label: Annotated[str, _OfTable] = "label"
   # What the column `label` holds: the class of a text, any number of classes
-  # with `separator` between them, or a score to predict (regression).
-  target: Annotated[Literal["label", "labels", "score"], _OfTable] = "label"
+  # with `separator` between them, a score to predict (regression), or which of
+  # the texts in `choices` goes with `text`: its number from 0, or its column.
+  target: Annotated[Literal["label", "labels", "score", "choice"], _OfTable] = (
+    "label"
+  )
   separator: Annotated[
     str,
     ReadWhen(
@@ -84,6 +92,12 @@ class TaskConfig:
       lambda own, _: _is_table(own) and own.target == "labels",
     ),
   ] = ","
+  # The columns of the choices, or one column of lists. `text_pair` is what they
+  # all begin with: SWAG has text=sent1, text_pair=sent2 and
+  # choices=ending0,ending1,ending2,ending3.
+  choices: Annotated[str, _OfChoices] = ""
+  # The most choices of an example. `seq_length` is the length of each.
+  num_choices: Annotated[int, AtLeast(2), AtMost(32), _OfChoices] = 4
   # Names of all columns, as "a,b,c", where the files have no header line
   # (CoLA).
   header: Annotated[

@@ -85,7 +85,7 @@ class Arm:
   @property
   def steps(self) -> int:
     """Number of steps of a trial."""
-    return checks.num_steps(self.config, self.data.splits["train"].num_windows)
+    return checks.num_steps(self.config, self.data.splits["train"].num_drawn)
 
   def identity(self) -> dict[str, Any]:
     """Return what must not change between runs in one folder (law 10)."""

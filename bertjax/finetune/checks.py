@@ -137,9 +137,9 @@ def check_init(init: str) -> None:
     raise ValueError(f"init={init!r}; give one of {', '.join(INITS)}")
 
 
-def num_steps(config: FinetuneConfig, num_windows: int) -> int:
+def num_steps(config: FinetuneConfig, num_drawn: int) -> int:
   """Return the number of steps: `steps`, or enough for `epochs`."""
-  epochs = math.ceil(config.epochs * num_windows / config.batch_size)
+  epochs = math.ceil(config.epochs * num_drawn / config.batch_size)
   return config.steps or epochs
 
 

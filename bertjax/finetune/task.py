@@ -53,6 +53,7 @@ class FinetuneTask:
     problem_type: what transformers calls a classification of sequences, one of
       `interop.outputs.PROBLEM_TYPES`; "" for other architectures.
     pools: whether the model reads `pooling`.
+    compares: whether an example is several texts of which one is right.
     targets: the target record, {name of an array: axes and dtype}.
     make_model: (encoder config, compute config, num_labels=, pooling=) → the
       module that maps encoder features to outputs.
@@ -91,6 +92,7 @@ class FinetuneTask:
     [Batch, Windows, Sequence[str], Sequence[str]], Sequence[Sequence[Answer]]
   ]
   loss_options: tuple[str, ...] = ()
+  compares: bool = False
 
   @property
   def features(self) -> Mapping[str, Feature]:

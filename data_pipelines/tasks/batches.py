@@ -31,6 +31,9 @@ class TaskBatches:
       one window.
     examples: what scores and answers need of each example beyond arrays.
     pack: whether a row holds several windows.
+    together: the most windows of an example, where all of them are drawn
+      together and stand in one row, which is so many times as long; 0 where
+      each window is drawn alone.
 
   Raises:
     ValueError: there is no example.
@@ -44,10 +47,13 @@ class TaskBatches:
     owners_N: np.ndarray | None = None,
     examples: Sequence[Any] = (),
     pack: bool = False,
+    together: int = 0,
   ) -> None:
     self._arrays = {**features, **targets}
     self._targets = targets
     self._pack = pack
+    self._seq_length = features["packs_BS"].shape[1] * max(together, 1)
+    self._max_packs = packing.MAX_PACKS // max(together, 1)
     self._length_N = np.count_nonzero(features["packs_BS"], axis=1)
     if not self.num_windows:
       raise ValueError("a split without examples makes no batch; give it some")
@@ -55,8 +61,13 @@ class TaskBatches:
       np.arange(self.num_windows) if owners_N is None else owners_N
     )
     self.examples = examples
+    # What is drawn and placed as a whole: a window, or those of an example.
+    self._count_G = np.ones(self.num_windows, np.int64)
+    if together:
+      self._count_G = np.bincount(self.owners_N)
+    self._first_G = np.cumsum(self._count_G) - self._count_G
     self._order = functools.lru_cache(maxsize=4)(
-      functools.partial(order, self.num_windows)
+      functools.partial(order, self.num_drawn)
     )
 
   def __len__(self) -> int:
@@ -67,6 +78,11 @@ class TaskBatches:
   def num_windows(self) -> int:
     """The number of windows."""
     return len(self._length_N)
+
+  @property
+  def num_drawn(self) -> int:
+    """How many draws an epoch has: windows, or examples drawn as a whole."""
+    return len(self._count_G)
 
   def sha256(self) -> str:
     """Return a hash of every window, in order."""
@@ -91,10 +107,10 @@ class TaskBatches:
     the few that need more.
     """
     if not self._pack:
-      return Shape(batch_size, 1)
+      return Shape(batch_size, int(self._count_G.max()))
     every = range(0, steps, -(-steps * len(seeds) // _LOOKED_AT))
     layouts = [
-      self._layout(self._windows(seed, step, batch_size))
+      self._layout(self._draw(seed, step, batch_size), pack=True)
       for seed in seeds
       for step in every
     ]
@@ -105,21 +121,21 @@ class TaskBatches:
   def training(
     self, *, seed: int, step: int, batch_size: int, shape: Shape | None = None
   ) -> Batch:
-    """Return the training batch of a step: `batch_size` windows.
+    """Return the training batch of a step: `batch_size` draws.
 
     Each epoch has an order of its own. The last windows of an epoch share a
     batch with the first ones of the next, so that every batch is full and
     every window is seen equally often. The windows of a batch do not depend on
     `shape`; a batch that does not fit has twice its rows, and so on.
     """
-    windows_N = self._windows(seed, step, batch_size)
-    layout = self._layout(windows_N) if shape else packing.one_each(batch_size)
+    drawn_G = self._draw(seed, step, batch_size)
+    layout = self._layout(drawn_G, pack=self._pack and shape is not None)
     shape = shape or layout.shape
     rows, packs = shape
     while rows < layout.shape.rows:
       rows *= 2
     packs = packs if layout.shape.packs <= packs else packing.MAX_PACKS
-    return self._fill(windows_N, layout, Shape(rows, packs))
+    return self._fill(self._windows(drawn_G), layout, Shape(rows, packs))
 
   def evaluation(
     self, batch_size: int, multiple: int = 1
@@ -129,7 +145,7 @@ class TaskBatches:
     Unpacked windows are in order. The last batch is padded with zeros.
     """
     windows_N = np.arange(self.num_windows)
-    layout = self._layout(windows_N)
+    layout = self._layout(np.arange(self.num_drawn), pack=self._pack)
     rows, packs = layout.shape
     if self._pack:
       batch_size = min(batch_size, -(-rows // multiple) * multiple)
@@ -148,9 +164,9 @@ class TaskBatches:
         self._fill(windows_N[is_here_N], part, shape), window_BR
       )
 
-  def _windows(self, seed: int, step: int, batch_size: int) -> np.ndarray:
+  def _draw(self, seed: int, step: int, batch_size: int) -> np.ndarray:
     places = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs, ranks = np.divmod(places, self.num_windows)
+    epochs, ranks = np.divmod(places, self.num_drawn)
     return np.asarray(
       [
         self._order(seed, int(epoch))[rank]
@@ -158,17 +174,30 @@ class TaskBatches:
       ]
     )
 
-  def _layout(self, windows_N: np.ndarray) -> packing.Layout:
-    if not self._pack:
-      return packing.one_each(len(windows_N))
-    seq_length = self._arrays["packs_BS"].shape[1]
-    return packing.pack(self._length_N[windows_N], seq_length)
+  def _windows(self, drawn_G: np.ndarray) -> np.ndarray:
+    """Return the windows of what is drawn, in order."""
+    count_G = self._count_G[drawn_G]
+    return np.repeat(self._first_G[drawn_G], count_G) + packing.offsets(count_G)
+
+  def _layout(self, drawn_G: np.ndarray, *, pack: bool) -> packing.Layout:
+    length_N = self._length_N[self._windows(drawn_G)]
+    count_G = self._count_G[drawn_G]
+    groups = packing.one_each(len(drawn_G))
+    if pack:
+      length_G = np.add.reduceat(length_N, np.cumsum(count_G) - count_G)
+      groups = packing.pack(length_G, self._seq_length, self._max_packs)
+    return packing.expand(groups, count_G, length_N)
 
   def _fill(
     self, windows_N: np.ndarray, layout: packing.Layout, shape: Shape
   ) -> Batch:
     return packing.fill(
-      self._arrays, windows_N, self._length_N[windows_N], layout, shape
+      self._arrays,
+      windows_N,
+      self._length_N[windows_N],
+      layout,
+      shape,
+      self._seq_length,
     )
 
 

@@ -37,7 +37,9 @@ def one_each(count: int) -> Layout:
   return Layout(Shape(count, 1), np.arange(count), zeros_N, zeros_N)
 
 
-def pack(length_N: np.ndarray, seq_length: int) -> Layout:
+def pack(
+  length_N: np.ndarray, seq_length: int, max_packs: int = MAX_PACKS
+) -> Layout:
   """Return a layout of few rows; it depends on the lengths alone.
 
   Windows of equal length keep their order.
@@ -45,13 +47,14 @@ def pack(length_N: np.ndarray, seq_length: int) -> Layout:
   Args:
     length_N: length of each window, 1 to `seq_length`.
     seq_length: length of a row.
+    max_packs: most windows of a row.
   """
   counts = np.bincount(length_N, minlength=seq_length + 1)
   taken = (np.cumsum(counts) - counts).tolist()
   by_length = np.argsort(length_N, kind="stable")
   row_N, pack_N, start_N = np.empty((3, len(length_N)), np.int64)
   row = 0
-  for pattern, bins in fill_bins(counts.tolist(), seq_length, MAX_PACKS):
+  for pattern, bins in fill_bins(counts.tolist(), seq_length, max_packs):
     for _ in range(bins):
       start = 0
       for number, length in enumerate(pattern):
@@ -63,12 +66,35 @@ def pack(length_N: np.ndarray, seq_length: int) -> Layout:
   return Layout(Shape(row, int(pack_N.max()) + 1), row_N, pack_N, start_N)
 
 
+def expand(groups: Layout, count_G: np.ndarray, length_N: np.ndarray) -> Layout:
+  """Return the layout of windows that stand one after the other in groups.
+
+  Args:
+    groups: where the groups stand, each as if it were one window.
+    count_G: number of windows of each group.
+    length_N: length of each window, group by group.
+  """
+  group_N = np.repeat(np.arange(len(count_G)), count_G)
+  ends_N = np.cumsum(length_N)
+  first_G = (ends_N - length_N)[np.cumsum(count_G) - count_G]
+  start_N = groups.start_N[group_N] + ends_N - length_N - first_G[group_N]
+  row_N = groups.row_N[group_N]
+  # The packs of a row are numbered from left to right.
+  order_N = np.lexsort((start_N, row_N))
+  in_row_R = np.bincount(row_N, minlength=groups.shape.rows)
+  pack_N = np.empty_like(row_N)
+  pack_N[order_N] = offsets(in_row_R)
+  packs = int(in_row_R.max())
+  return Layout(Shape(groups.shape.rows, packs), row_N, pack_N, start_N)
+
+
 def fill(
   arrays: Mapping[str, np.ndarray],
   windows_N: np.ndarray,
   length_N: np.ndarray,
   layout: Layout,
   shape: Shape,
+  seq_length: int,
 ) -> Batch:
   """Return a batch with windows where a layout says; the rest is zeros.
 
@@ -79,14 +105,15 @@ def fill(
     length_N: their lengths.
     layout: where they stand.
     shape: size of the batch, no smaller than the layout's.
+    seq_length: length of a row.
   """
   batch = {}
   for name, array in arrays.items():
     by_position = name.rpartition("_")[2].startswith("BS")
-    axis = array.shape[1] if by_position else shape.packs
+    axis = seq_length if by_position else shape.packs
     batch[name] = np.zeros((shape.rows, axis, *array.shape[2:]), array.dtype)
   rows, starts = layout.row_N, layout.start_N
-  offsets_T = _offsets(length_N)
+  offsets_T = offsets(length_N)
   row_T = np.repeat(rows, length_N)
   to_T = np.repeat(starts, length_N) + offsets_T
   from_T = np.repeat(windows_N, length_N)
@@ -100,7 +127,7 @@ def fill(
   return batch
 
 
-def _offsets(length_N: np.ndarray) -> np.ndarray:
+def offsets(length_N: np.ndarray) -> np.ndarray:
   """Return 0, 1, … for each window, all after each other."""
   ends_N = np.cumsum(length_N)
   return np.arange(ends_N[-1]) - np.repeat(ends_N - length_N, length_N)

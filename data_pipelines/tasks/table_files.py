@@ -34,6 +34,7 @@ class Columns:
     header: names of all columns, for a file without a header line.
     quotes: whether a file that is divided by tabs may have quoted fields.
       Those of GLUE never have them.
+    others: other columns to read.
   """
 
   text: str = "text"
@@ -41,6 +42,7 @@ class Columns:
   text_pair: str = ""
   header: tuple[str, ...] = ()
   quotes: bool = True
+  others: tuple[str, ...] = ()
 
   @property
   def texts(self) -> tuple[str, ...]:
@@ -137,8 +139,8 @@ def _typed(
 ) -> Iterator[Row]:
   if not typed_rows.is_name(path):
     _check_file(path)
-  chosen = tuple(dict.fromkeys((*columns.texts, columns.label)))
-  table = typed_rows.open_table(path, chosen)
+  chosen = dict.fromkeys((*columns.texts, *columns.others, columns.label))
+  table = typed_rows.open_table(path, tuple(chosen))
   _check_names(path, table.names, wanted)
   for number, fields in enumerate(table.rows, table.first):
     yield Row(number, fields)

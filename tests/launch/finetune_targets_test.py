@@ -3,6 +3,7 @@
 """Several labels and scores: trained, evaluated and predicted by commands."""
 
 import csv
+import dataclasses
 
 import jax
 import numpy as np
@@ -98,6 +99,44 @@ def test_scores_are_learned_and_predicted(bundle, tmp_path, capsys):
   assert np.mean(np.square(errors)) < 0.3
   predict.run("score", str(tmp_path / "work/model"), TEXTS[:1], 3)
   assert "| score" in capsys.readouterr().out
+
+
+def test_choices_are_learned(bundle, tmp_path, capsys):
+  """The choice that goes on with the fish of the context is right."""
+  path = tmp_path / "swag.csv"
+  generator = np.random.default_rng(0)
+  with path.open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(("sent1", "sent2", "ending0", "ending1", "label"))
+    for number in range(60):
+      endings = ["and a cod", "and an oak"]
+      right = int(generator.integers(2))
+      ending = " ".join(generator.choice(small.TOKENS[6:12], 3))
+      writer.writerow(
+        (
+          f"by the river {number % 7}",
+          ending,
+          *endings[:: 1 - 2 * right],
+          right,
+        )
+      )
+  config = config_of(
+    str(path),
+    target="choice",
+    text="sent1",
+    text_pair="sent2",
+    choices="ending0,ending1",
+    num_choices=2,
+  )
+  config = dataclasses.replace(config, steps=40)
+  result = finetune.run(config, bundle, str(tmp_path / "work"))
+  assert result.labels == ()
+  assert sum(result.examples.values()) == 60
+  assert result.scores.test["accuracy"].mean == 1
+  test = result.examples["test"]
+  assert f"test: {test} examples, 0 cut at 16 tokens" in capsys.readouterr().out
+  with pytest.raises(ValueError, match="chooses among several texts"):
+    predict.answer(str(tmp_path / "work/model"), TEXTS)
 
 
 def test_scores_read_as_classes_name_the_flag_that_makes_them_right(

@@ -146,6 +146,8 @@ FINETUNING = {
   "task.label": ("a", {}, TABLE),
   "task.target": ("score", {}, TABLE),
   "task.separator": (";", TABLE, {**TABLE, "task.target": "labels"}),
+  "task.choices": ("a,b", TABLE, {**TABLE, "task.target": "choice"}),
+  "task.num_choices": (5, TABLE, {**TABLE, "task.target": "choice"}),
   "task.labels_per_class": (5, {**TABLE, "task.target": "score"}, TABLE),
   "task.class_weights": ("balanced", {**TABLE, "task.target": "score"}, TABLE),
   "layers.frozen_embeddings": (True, {"layers.frozen": 1}, {}),

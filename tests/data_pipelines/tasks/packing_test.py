@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every window stands whole in one pack of one row."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -41,10 +43,38 @@ def test_arrays_follow_their_windows():
   }
   windows_N, length_N = np.asarray([2, 0, 1]), np.asarray([2, 3, 2])
   layout = packing.pack(length_N, 4)
-  batch = packing.fill(arrays, windows_N, length_N, layout, Shape(3, 2))
+  batch = packing.fill(arrays, windows_N, length_N, layout, Shape(3, 2), 4)
   assert batch["tokens_BS"].tolist() == [[7, 8, 4, 5], [1, 2, 3, 0], [0] * 4]
   assert batch["packs_BS"].tolist() == [[1, 1, 2, 2], [1, 1, 1, 0], [0] * 4]
   assert batch["positions_BS"].tolist() == [[0, 1, 0, 1], [0, 1, 2, 0], [0] * 4]
   assert batch["starts_BR"].tolist() == [[0, 2], [0, 0], [0, 0]]
   assert batch["label_BR"].tolist() == [[12, 11], [10, 0], [0, 0]]
   assert batch["target_BRC"][0].tolist() == [[5, 6], [3, 4]]
+
+
+def test_windows_of_a_group_stand_one_after_the_other():
+  count_G = np.asarray([2, 1, 3])
+  length_N = np.asarray([3, 1, 2, 1, 1, 2])
+  groups = packing.pack(np.asarray([4, 2, 4]), 6)
+  layout = packing.expand(groups, count_G, length_N)
+  assert layout.row_N.tolist() == np.repeat(groups.row_N, count_G).tolist()
+  place = sorted(zip(layout.row_N, layout.start_N, length_N, strict=True))
+  for (row, start, length), (next_row, following, _) in itertools.pairwise(
+    place
+  ):
+    assert next_row > row or following == start + length
+  for row in range(layout.shape.rows):
+    is_here_N = layout.row_N == row
+    order_N = np.argsort(layout.start_N[is_here_N])
+    assert layout.pack_N[is_here_N][order_N].tolist() == list(
+      range(int(is_here_N.sum()))
+    )
+
+
+def test_groups_of_one_window_are_the_windows():
+  length_N = np.asarray([3, 1, 2, 1, 1, 2, 5])
+  groups = packing.pack(length_N, 6)
+  layout = packing.expand(groups, np.ones(7, np.int64), length_N)
+  for name in ("row_N", "pack_N", "start_N"):
+    np.testing.assert_array_equal(getattr(layout, name), getattr(groups, name))
+  assert layout.shape == groups.shape

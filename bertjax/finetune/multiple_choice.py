@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Multiple choice: which of some texts goes with another one, as in SWAG.
+
+Each choice is a window: the context and the choice as a pair of texts. One
+vector gives each choice a score, and a softmax is over the choices of an
+example (Devlin et al., 2018, section 4.4), which stand in one row. An example
+may have fewer choices than another; what it lacks is padding and counts
+nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.batch import Batch, Feature
+from bertjax.finetune import regression, scores
+from bertjax.finetune.task import Answer, FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
+from bertjax.interop.architectures import MULTIPLE_CHOICE
+from bertjax.objectives.metrics import Metrics
+
+Array = jax.Array
+# Finite, because a row of padding has no choice at all.
+_NEVER = -1e30
+
+
+def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+  """Return the cross-entropy over the choices as `loss`, and `accuracy`."""
+  logits_BR = outputs["logits_BRC"][..., 0]
+  # Choices of an example follow each other, and the first one is marked.
+  example_BR = jnp.cumsum(batch["first_BR"], axis=1)
+  # Q is the choice that a choice is compared with.
+  compared_BRQ = example_BR[:, :, None] == example_BR[:, None, :]
+  compared_BRQ &= batch["weight_BR"][:, None, :] > 0
+  others_BRQ = jnp.where(compared_BRQ, logits_BR[:, None, :], _NEVER)
+  loss_BR = jax.nn.logsumexp(others_BRQ, axis=2) - logits_BR
+  right_BR = (logits_BR >= others_BRQ.max(axis=2)).astype(jnp.float32)
+  weight_BR = batch["label_BR"] * batch["weight_BR"]
+  total = jnp.sum(weight_BR)
+  return {
+    "loss": (jnp.sum(loss_BR * weight_BR), total),
+    "accuracy": (jnp.sum(right_BR * weight_BR), total),
+  }
+
+
+def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
+  """Return the number of examples in a batch."""
+  return {"loss": jnp.sum(batch["label_BR"] * batch["weight_BR"])}
+
+
+def score(outputs: Batch, windows: Windows) -> Scores:
+  """Return accuracy and mean cross-entropy of all examples."""
+  logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
+  labels_E = _by_example(windows["label_N"], windows.owner_N, 0).argmax(axis=1)
+  return {
+    "accuracy": scores.accuracy(logits_EK, labels_E),
+    "loss": scores.cross_entropy(logits_EK, labels_E),
+  }
+
+
+def answers(
+  outputs: Batch,
+  windows: Windows,
+  labels: Sequence[str],
+  tokens: Sequence[str],
+) -> Sequence[Sequence[Answer]]:
+  """Return a guess for every choice of each example.
+
+  A choice is named by its text, which `windows.examples` has.
+  """
+  del labels, tokens
+  logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
+  return [
+    scores.guesses(probabilities_K[: len(choices)], choices)
+    for probabilities_K, choices in zip(
+      scores.probabilities(logits_EK), windows.examples, strict=True
+    )
+  ]
+
+
+def _by_example(
+  values_N: np.ndarray, owner_N: np.ndarray, missing: float
+) -> np.ndarray:
+  """Return float64 `values_EK`: a row for each example, a column a choice."""
+  count_E = np.bincount(owner_N)
+  first_E = np.cumsum(count_E) - count_E
+  values_EK = np.full((len(count_E), int(count_E.max())), missing)
+  values_EK[owner_N, np.arange(len(owner_N)) - first_E[owner_N]] = values_N
+  return values_EK
+
+
+TASK = FinetuneTask(
+  name="multiple_choice",
+  verb="choose",
+  architecture=MULTIPLE_CHOICE,
+  pools=True,
+  compares=True,
+  targets={
+    "label_BR": Feature("BR", "float32"),  # 1 for the right choice, else 0
+    "first_BR": Feature("BR", "int32"),  # 1 for the first choice of an example
+    "weight_BR": Feature("BR", "float32"),  # 1 for a choice, 0 for padding
+  },
+  make_model=regression.make_model,
+  coefficients={"loss": 1.0},
+  weights=weights,
+  losses=losses,
+  scores=score,
+  count_classes=None,
+  metrics=("accuracy",),
+  columns={
+    "dev accuracy": ("dev", "accuracy"),
+    "test accuracy": ("test", "accuracy"),
+  },
+  answer_columns=("choice", "probability"),
+  answers=answers,
+)

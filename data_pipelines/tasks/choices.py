@@ -1,0 +1,305 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Multiple choice from one, two or three tables, as SWAG's.
+
+A row has a context, its choices in columns of their own or in one list, and
+which of them is right: its number from 0, or the name of its column.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bertjax.config import TaskConfig
+from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
+from data_pipelines.tasks.features import Tokenizer, encode_texts
+from data_pipelines.tasks.figures import SplitFigures, TableFigures, TaskFigures
+from data_pipelines.tasks.splits import count_shared, hold_out, text_keys
+from data_pipelines.tasks.table_files import BadRow, Columns, Row, read_rows
+
+_FLAG = "--config.task.skip_bad_rows"
+
+
+class Question(NamedTuple):
+  """An example.
+
+  Attributes:
+    context: the text that all choices go with.
+    choices: the choices.
+    right: number of the right one; −1 where none is given.
+  """
+
+  context: str
+  choices: tuple[str, ...]
+  right: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions:
+  """The questions of a table, and what was wrong with the other rows."""
+
+  questions: tuple[Question, ...]
+  skipped: tuple[str, ...] = ()
+
+  def take(self, indices: Sequence[int] | np.ndarray) -> "Questions":
+    """Return the questions at `indices`."""
+    return Questions(tuple(self.questions[int(i)] for i in indices))
+
+
+def read_questions(
+  path: str, config: TaskConfig, *, needs_labels: bool = True
+) -> Questions:
+  """Read the questions of a table.
+
+  An empty cell is a choice that the row lacks.
+
+  Args:
+    path: path of the file.
+    config: names of the columns.
+    needs_labels: whether every row needs a right choice; otherwise all rows may
+      lack one.
+
+  Raises:
+    ValueError: the file cannot be read or has no usable row; a row is bad and
+      is not to be skipped; there are more choices than configured.
+  """
+  names = _choice_names(config)
+  columns = Columns(
+    config.text,
+    config.label,
+    config.text_pair,
+    tuple(config.header.split(",")) if config.header else (),
+    others=names,
+  )
+  labels = (config.label,) if needs_labels else ()
+  wanted = (*columns.texts, *names, *labels)
+  found: list[tuple[int, Question]] = []
+  bad: list[BadRow] = []
+  for row in read_rows(path, columns, wanted):
+    read = _question(row, config, names) if isinstance(row, Row) else row
+    if isinstance(read, BadRow):
+      bad.append(read)
+    else:
+      found.append((row.line, read))
+  if needs_labels or any(question.right >= 0 for _, question in found):
+    bad += [
+      BadRow(line, f"has no right choice in the column {config.label!r}")
+      for line, question in found
+      if question.right < 0
+    ]
+    found = [each for each in found if each[1].right >= 0]
+  bad.sort()
+  if bad and not config.skip_bad_rows:
+    more = f" ({len(bad):,} rows are bad in all)" if len(bad) > 1 else ""
+    raise ValueError(
+      f"{path}:{bad[0].line} {bad[0].wrong}{more}; to leave out such rows, "
+      f"give {_FLAG}"
+    )
+  if not found:
+    raise ValueError(f"{path} has no usable row; give a table with choices")
+  return Questions(
+    tuple(question for _, question in found),
+    tuple(f"{path}:{line} {wrong}" for line, wrong in bad),
+  )
+
+
+def read(
+  config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
+) -> MeasuredData:
+  """Read the tables of a task, and hold out the splits that have no table.
+
+  Raises:
+    ValueError: as `read_questions`; too few rows to hold some out.
+  """
+  if not config.train:
+    raise ValueError("task.train is empty; give the path of the training table")
+  paths = {"train": config.train, "dev": config.dev, "test": config.test}
+  tables = {
+    split: read_questions(path, config, needs_labels=split != "test")
+    for split, path in paths.items()
+    if path
+  }
+  made = dict(_splits(config, tables))
+  splits = {name: made[name] for name in paths if name in made}
+  unscored = ""
+  if "test" not in splits:
+    unscored = (
+      f"{config.test} has no right choices"
+      if config.test
+      else "task.test_rate is 0"
+    )
+  encoded = {
+    name: _encode(split, config, tokenizer, rows)
+    for name, split in splits.items()
+  }
+  keys = _keys(splits["train"])
+  return MeasuredData(
+    name=pathlib.Path(config.train).stem,
+    labels=(),
+    pair=True,
+    splits={name: batches for name, (batches, _) in encoded.items()},
+    figures=TaskFigures(
+      labels=(),
+      alike_labels=(),
+      numeric_labels=0,
+      table=TableFigures(
+        rows=sum(len(t.questions) + len(t.skipped) for t in tables.values()),
+        skipped=tuple(line for t in tables.values() for line in t.skipped),
+        unscored_test=unscored,
+      ),
+      splits={
+        name: dataclasses.replace(
+          figures,
+          shared=0
+          if name == "train"
+          else count_shared(_keys(splits[name]), keys),
+        )
+        for name, (_, figures) in encoded.items()
+      },
+    ),
+  )
+
+
+def _splits(
+  config: TaskConfig, tables: dict[str, Questions]
+) -> Iterator[tuple[str, Questions]]:
+  train = tables["train"]
+  # One seed for both would hold out the same ranks. Test is held out first.
+  for offset, split in enumerate(("test", "dev")):
+    rate = config.test_rate if split == "test" else config.dev_rate
+    if split in tables:
+      if tables[split].questions[0].right >= 0:
+        yield split, tables[split]
+    elif rate:
+      kept, held = hold_out(
+        np.zeros(len(train.questions), np.int64),
+        _keys(train),
+        rate,
+        config.seed + offset,
+      )
+      if not len(held):
+        raise ValueError(
+          f"{config.train} has too few rows to hold out {split} rows; give "
+          f"task.{split}"
+        )
+      yield split, train.take(held)
+      train = train.take(kept)
+  yield "train", train
+
+
+def _keys(questions: Questions) -> list[Any]:
+  return text_keys(
+    [" ".join((q.context, *q.choices)) for q in questions.questions], None
+  )
+
+
+def _encode(
+  split: Questions, config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
+) -> tuple[TaskBatches, SplitFigures]:
+  questions = split.questions
+  count_E = np.asarray([len(each.choices) for each in questions])
+  owners_N = np.repeat(np.arange(len(questions)), count_E)
+  first_N = np.zeros(len(owners_N), np.int32)
+  first_N[np.cumsum(count_E) - count_E] = 1
+  label_N = np.zeros(len(owners_N), np.float32)
+  right_E = np.asarray([each.right for each in questions])
+  label_N[np.cumsum(count_E) - count_E + right_E] = 1
+  encoded = encode_texts(
+    tokenizer,
+    [each.context for each in questions for _ in each.choices],
+    [choice for each in questions for choice in each.choices],
+    rows.seq_length,
+  )
+  batches = TaskBatches(
+    encoded.features,
+    {
+      "label_BR": label_N[:, None],
+      "first_BR": first_N[:, None],
+      "weight_BR": np.ones((len(owners_N), 1), np.float32),
+    },
+    owners_N=owners_N,
+    examples=[each.choices for each in questions],
+    pack=rows.pack,
+    together=config.num_choices,
+  )
+  return batches, SplitFigures(
+    examples=len(questions),
+    cut=encoded.cut,
+    empty=encoded.empty,
+    shared=0,
+    contradicting=0,
+    tokens=encoded.tokens,
+    unknown=encoded.unknown,
+    words=encoded.words,
+    by_class=(),
+  )
+
+
+def _choice_names(config: TaskConfig) -> tuple[str, ...]:
+  names = tuple(name.strip() for name in config.choices.split(","))
+  if not all(names):
+    raise ValueError(
+      f"task.choices={config.choices!r}; give the columns of the choices, as "
+      "ending0,ending1,ending2,ending3, or the column of a list"
+    )
+  if len(names) > config.num_choices:
+    raise ValueError(
+      f"task.choices names {len(names)} columns, and task.num_choices is "
+      f"{config.num_choices}; give --config.task.num_choices={len(names)}"
+    )
+  return names
+
+
+def _question(
+  row: Row, config: TaskConfig, names: tuple[str, ...]
+) -> Question | BadRow:
+  texts = [row.fields.get(name) for name in (config.text, *names)]
+  if len(names) == 1 and isinstance(texts[1], list):
+    texts[1:] = texts[1]
+  start = row.fields.get(config.text_pair, "") if config.text_pair else ""
+  for text in (*texts, start):
+    if text is not None and not isinstance(text, str):
+      return BadRow(row.line, f"has a {type(text).__name__} for a text")
+  context, *choices = (str(text or "") for text in texts)
+  if not context.strip():
+    return BadRow(row.line, f"has no text in the column {config.text!r}")
+  if len(choices) > config.num_choices:
+    return BadRow(
+      row.line,
+      f"has {len(choices)} choices, and task.num_choices is "
+      f"{config.num_choices}; give --config.task.num_choices={len(choices)}",
+    )
+  given = [number for number, choice in enumerate(choices) if choice.strip()]
+  if len(given) < 2:
+    return BadRow(row.line, f"has {len(given)} choices; give two or more")
+  label = row.fields.get(config.label)
+  right = _right(str("" if label is None else label).strip(), names, config)
+  if right is not None and right not in (-1, *given):
+    return BadRow(row.line, f"has the right choice {label}, which is empty")
+  if right is None:
+    return BadRow(
+      row.line,
+      f"has {label!r} in the column {config.label!r}; give the number of the "
+      f"right choice, 0 to {len(choices) - 1}, or the name of its column",
+    )
+  # What comes before each choice in its text, such as SWAG's `sent2`.
+  return Question(
+    context,
+    tuple(f"{start} {choices[number]}".strip() for number in given),
+    right if right < 0 else given.index(right),
+  )
+
+
+def _right(
+  label: str, names: tuple[str, ...], config: TaskConfig
+) -> int | None:
+  """Return the number of the right choice, −1 for none, None if it is bad."""
+  if label in {"", config.unlabeled}:
+    return -1
+  if label in names and len(names) > 1:
+    return names.index(label)
+  most = len(names) if len(names) > 1 else config.num_choices
+  return int(label) if label.isdecimal() and int(label) < most else None
