@@ -29,6 +29,7 @@ class TableFigures:
     skipped: what was wrong with each row that was left out, with its place.
     stripped_labels: number of rows whose label had white space around it.
     unscored_test: why there is no test split; "" if there is one.
+    unscored_fix: what the user can do; "" for what helps with tables.
     notes: what else to know of the splits.
   """
 
@@ -36,6 +37,7 @@ class TableFigures:
   skipped: tuple[str, ...] = ()
   stripped_labels: int = 0
   unscored_test: str = ""
+  unscored_fix: str = ""
   notes: tuple[str, ...] = ()
 
 

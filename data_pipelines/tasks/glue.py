@@ -59,16 +59,22 @@ def load_task(config: TaskConfig) -> Classification:
     HeldOut(0.0, config.dev_rate, config.seed),
     f"the labels of the test split of {task.title} are not public",
   )
-  if "dev" in tables:
-    return data
-  note = (
-    f"{tables['train'].path} has no dev_ids.tsv beside it, GLUE's list of its "
-    f"dev rows: {len(data.dev):,} rows of its own are held out, and scores "
-    "on them are not those of GLUE's dev"
+  notes = []
+  if len(task.dev) > 1 and "test" in tables:
+    notes.append(f"test is a dev split, too: {tables['test'].path}")
+  if "dev" not in tables:
+    notes.append(
+      f"{tables['train'].path} has no dev_ids.tsv beside it, GLUE's list of "
+      f"its dev rows: {len(data.dev):,} rows of its own are held out, and "
+      "scores on them are not those of GLUE's dev"
+    )
+  table = dataclasses.replace(
+    data.table,
+    notes=tuple(notes),
+    unscored_fix="send predictions to the server of GLUE (python -m "
+    "launch.glue --write_test)",
   )
-  return dataclasses.replace(
-    data, table=dataclasses.replace(data.table, notes=(note,))
-  )
+  return dataclasses.replace(data, table=table)
 
 
 read = make_reader(load_task)

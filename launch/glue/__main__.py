@@ -82,12 +82,9 @@ def run(
     if write_test:
       failed |= _write_tests(data, root, folders, results, policy)
   if failed:
-    lines = "; ".join(
-      f"{GLUE[name].title}: {why}" for name, why in failed.items()
-    )
     raise ValueError(
       f"{len(failed)} of {len(folders)} tasks failed, and the others are done: "
-      f"{lines}"
+      f"{'; '.join(scores.by_reason(failed))}"
     )
   return results
 

@@ -50,10 +50,17 @@ def page(results: Mapping[str, ArmResult], missing: Mapping[str, str]) -> str:
     "not comparable to the point with scores on dev. BERT-Base and -Large "
     "report F1 for QQP and MRPC, and Spearman for STS-B.",
   ]
+  notes += [f"{line}." for line in by_reason(missing)]
+  return "\n\n".join((table, *notes))
+
+
+def by_reason(missing: Mapping[str, str]) -> list[str]:
+  """Return a line for each reason, with the titles of its tasks."""
+  lines = []
   for why in dict.fromkeys(missing.values()):
     titles = [GLUE[name].title for name in missing if missing[name] == why]
-    notes.append(f"{', '.join(titles)}: {why}.")
-  return "\n\n".join((table, *notes))
+    lines.append(f"{', '.join(titles)}: {why}")
+  return lines
 
 
 def _ours(arm: ArmResult | None, split: str, metrics: tuple[str, ...]) -> str:

@@ -145,7 +145,8 @@ def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
     int(bool(table.unscored_test)),
     f"{table.unscored_test}, so that all scores are those of dev, which also "
     "chooses the learning rate and the checkpoint",
-    "give labeled examples with --config.task.test, or hold some out with "
+    table.unscored_fix
+    or "give labeled examples with --config.task.test, or hold some out with "
     "--config.task.test_rate",
     policy,
   )

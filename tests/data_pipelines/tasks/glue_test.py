@@ -83,6 +83,13 @@ def test_rows_that_are_left_out_are_counted(folder):
   assert glue.load_task(config_of(folder, "mnli")).table.rows == 25
 
 
+def test_a_test_split_that_is_another_dev_split_says_so(folder):
+  (note,) = glue.load_task(config_of(folder, "mnli")).table.notes
+  assert note.startswith("test is a dev split, too: ")
+  assert note.endswith("dev_mismatched.tsv")
+  assert glue.load_task(config_of(folder, "rte")).table.notes == ()
+
+
 def test_mrpc_without_the_list_of_dev_says_what_dev_is(tmp_path):
   glue_folders.write_msr(tmp_path, dev=(), rows=40)
   data = glue.load_task(config_of(tmp_path, "mrpc"))

@@ -52,3 +52,8 @@ def test_our_scores_stand_beside_those_of_the_server():
   assert cells(page, "CoLA")[-2:] == ["52.1", "60.5"]
   assert "GLUE server on the test split" in page
   assert "CoLA: no files in x." in page
+
+
+def test_tasks_of_one_reason_share_a_line():
+  missing = {"cola": "no files", "sst2": "is bad", "rte": "no files"}
+  assert scores.by_reason(missing) == ["CoLA, RTE: no files", "SST-2: is bad"]

@@ -149,6 +149,20 @@ def test_each_split_is_described():
   ]
 
 
+def test_what_is_to_know_of_splits_is_described():
+  table = TableFigures(300, notes=("test is another dev split",))
+  lines = list(describe(dataclasses.replace(SOUND, table=table), 64))
+  assert len(lines) == 4
+  assert lines[-1] == "test is another dev split"
+
+
+def test_the_fix_of_a_missing_test_split_is_that_of_its_reader():
+  for fix, words in (("ask the server", "ask"), ("", "--config.task.test,")):
+    table = TableFigures(300, unscored_test="no labels", unscored_fix=fix)
+    (finding,) = judged(dataclasses.replace(SOUND, table=table))
+    assert words in finding.fix
+
+
 def test_sound_data_pass():
   assert judged(SOUND) == []
 
