@@ -7,6 +7,8 @@ import sys
 # nothing is checked then.
 if sys.argv[:1] == ["-m"]:
   from bertjax.__main__ import find_hidden
+  from launch import interrupt
 
+  interrupt.stop_imports()
   if hidden := find_hidden():
     sys.exit(f"error: {hidden}")

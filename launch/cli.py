@@ -11,6 +11,7 @@ import glob
 import importlib.util
 import logging as standard_logging
 import os
+import re
 import signal
 import sys
 import types
@@ -20,14 +21,17 @@ from typing import NoReturn, Protocol
 from absl import app, flags, logging
 
 from bertjax.config import renamed
+from launch import interrupt
 
 RESTART = 42
-INTERRUPTED = 130
+INTERRUPTED = interrupt.CODE
 _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
 # Takes the error and the exit code; None leaves the code to the hook.
 ExitHook = Callable[[BaseException | str, int | None], NoReturn]
 # Index of this process, and how it exits; empty in a run of one process.
 _process_index: list[int] = []
+# How absl says that a flag is missing.
+_MISSING = re.compile(r"flag --(\S+)=None: Flag --\1 must have a value")
 _exit_hook: list[ExitHook] = []
 
 
@@ -36,6 +40,7 @@ def run(
   *,
   passes_on: str = "",
   takes_rest: bool = False,
+  when_interrupted: str = "",
 ) -> NoReturn:
   """Parse flags, run `main`, exit; a mistake is one line, no traceback.
 
@@ -44,10 +49,11 @@ def run(
     passes_on: name of a flag; if the user gives it, unknown flags are passed
       to `main` and are no mistake.
     takes_rest: whether the arguments after a `--` reach `main`.
+    when_interrupted: what a user can do after Ctrl-C.
   """
   _disable_missing_tpu()
   app.run(
-    lambda argv: _run_main(main, argv),
+    lambda argv: _run_main(main, argv, when_interrupted),
     flags_parser=lambda argv: _parse(argv, passes_on, takes_rest),
   )
   sys.exit(0)
@@ -196,6 +202,7 @@ def _disable_missing_tpu() -> None:
 
 def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   if any(argument in ("--help", "-help", "--helpfull") for argument in argv):
+    _list_own_flags()
     return app.parse_flags_with_usage(list(argv))
   foreign = any(
     passes_on and part.lstrip("-").partition("=")[0] == passes_on
@@ -221,6 +228,15 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   if len(rest) > 1 and not foreign and not (takes_rest and "--" in argv):
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
+
+
+def _list_own_flags() -> None:
+  """Have --help list the flags that other modules of `launch` define."""
+  values = flags.FLAGS
+  for module, defined in values.flags_by_module_dict().items():
+    if module.startswith("launch."):
+      for flag in defined:
+        values.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _expand_home(argument: str) -> str:
@@ -256,16 +272,22 @@ def _unwrap_message(error: BaseException) -> str:
   if isinstance(inner, BaseException) and inner is not error:
     return _unwrap_message(inner)
   text = str(inner)
+  if missing := _MISSING.findall(text):
+    needed = " and ".join(f"--{name}=…" for name in missing)
+    return f"give {needed}; --help explains the flags"
   if "Traceback (most recent call last)" in text:
     # A config file that raised: the last line is "ValueError: …".
     last = text.rstrip().splitlines()[-1]
     return last.partition(": ")[2] or last
-  return text
+  return text.replace(" Did you mean ", "; did you mean ")
 
 
 def _run_main(
-  main: Callable[[Sequence[str]], None], argv: Sequence[str]
+  main: Callable[[Sequence[str]], None],
+  argv: Sequence[str],
+  when_interrupted: str,
 ) -> None:
+  interrupt.begin()
   try:
     main(argv)
   except (ValueError, OSError) as error:
@@ -274,7 +296,11 @@ def _run_main(
     # A process that did not answer in time may do so after a restart.
     fail(error, RESTART if isinstance(error, TimeoutError) else 1)
   except KeyboardInterrupt as error:
-    _exit(error, INTERRUPTED)
+    line = "; ".join(filter(None, (interrupt.TEXT, when_interrupted)))
+    print(line, file=sys.stderr)
+    if _exit_hook:
+      _exit(error, INTERRUPTED)
+    interrupt.leave()
   except Exception as error:
     if not _exit_hook:
       raise

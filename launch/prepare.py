@@ -214,4 +214,8 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
   define_flags()
-  cli.run(main, passes_on="runner")
+  cli.run(
+    main,
+    passes_on="runner",
+    when_interrupted="run the same command again to continue",
+  )

@@ -34,7 +34,7 @@ LAYERS = {
     {"prepare", "rows", "tasks"},
   ),
   "launch": (
-    {"cli", "commands", "host_memory"},
+    {"cli", "commands", "host_memory", "interrupt"},
     {"hosts", "pods", "preflight", "reports", "run", "tasks"},
     {"exports"},
     {"doctor", "export", "finetune", "import_weights", "plan", "predict"}

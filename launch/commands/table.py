@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import bertjax
+from launch import interrupt
 from launch.commands.shipped_configs import SHIPPED
 
 # In the order of a project. `bertjax NAME …` is `python -m MODULE …`.
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     print(f"bertjax {bertjax.__version__}")
   elif name in COMMANDS:
     sys.argv = [name, *rest]
+    interrupt.stop_imports()
     runpy.run_module(COMMANDS[name], run_name="__main__", alter_sys=True)
   else:
     _fail(f"{name!r} is no command; {_suggest(name)}")

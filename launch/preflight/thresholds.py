@@ -35,8 +35,8 @@ class Check:
   def show(self, value: float) -> str:
     """Return a figure or a limit of this check as text."""
     if self.unit == "share":
-      # Six digits: a limit of 1e-5 must not read as 0%.
-      return f"{100 * value:.6g}%" if value < 0.01 else f"{100 * value:.4g}%"
+      # Digits that count: a limit of 1e-5 must not read as 0%.
+      return f"{100 * value:.3g}%" if value < 0.01 else f"{100 * value:.4g}%"
     return f"{value:,.0f}" if self.unit == "count" else f"{value:.4g}"
 
 

@@ -105,3 +105,34 @@ def test_a_tilde_behind_a_flag_is_the_home_folder(monkeypatch):
     ("~/a=~/b", "~/a=~/b"),
   ):
     assert cli._expand_home(given) == expected
+
+
+@pytest.mark.parametrize(
+  ("arguments", "line"),
+  [
+    ((), "error: give --corpus=… and --output=…; --help explains the flags"),
+    (("--corpus=x",), "error: give --output=…; --help explains the flags"),
+  ],
+)
+def test_a_missing_flag_is_named_and_nothing_else(arguments, line):
+  done = subprocess.run(
+    [sys.executable, "-m", "launch.prepare", *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  assert done.stderr == f"{line}\n"
+
+
+def test_help_lists_the_flags_that_all_commands_share():
+  done = subprocess.run(
+    [sys.executable, "-m", "launch.prepare", "--help"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  for flag in ("--allow:", "--[no]strict:", "--thresholds:", "--corpus:"):
+    assert f"  {flag}" in done.stdout, flag

@@ -353,7 +353,7 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
       ["--config.optimizer.warmup_steps=9"],
       "no field 'warmup_steps'; give --config.warmup_rate",
     ),
-    (["--config.task.lable=x"], "no field 'lable' Did you mean \"label\""),
+    (["--config.task.lable=x"], "no field 'lable'; did you mean \"label\""),
     (
       ["--config=configs/finetune.py:task=poem"],
       "error: config overlay 'task=poem' is not known; task= takes one of",

@@ -4,6 +4,7 @@
 
 import importlib.util
 import pathlib
+import resource
 from typing import Any
 
 import pytest
@@ -20,6 +21,20 @@ pytestmark = [
 ]
 
 
+# A plan takes 66 s of CPU time for v5e, and a minute of a quiet machine, which
+# is the goal that `pod_numbers` prints beside its seconds. Seconds of a clock
+# would say how busy the machine is: beside seven processes they were 156. CPU
+# time grows as well where processes share a core, so that the limit is three
+# times as much: it catches a compile that grows with the number of layers.
+MOST_CPU_SECONDS = 200
+
+
+def cpu_seconds() -> float:
+  """CPU time of all processes that this one has started and waited for."""
+  usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+  return usage.ru_utime + usage.ru_stime
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> pathlib.Path:
   """Plans that one test has compiled are read by the next."""
@@ -34,12 +49,11 @@ def plan(cache, **fields):
 
 @pytest.mark.parametrize("kind", pod_numbers.KINDS)
 def test_every_kind_of_chip_is_compiled_for(cache, kind):
+  before = cpu_seconds()
   phase = plan(cache, kind=kind, rows=4 if kind == "v3" else 16)
+  assert cpu_seconds() - before < MOST_CPU_SECONDS
   assert phase.work.formula_flops > 0
   assert 0 < phase.time.mfu < 1
-  # The limit only catches a hang, since a busy machine compiles slowly. The
-  # goal of 60 s is for a quiet one; `pod_numbers` prints the seconds beside it.
-  assert phase.compile_seconds < 600
 
 
 def test_temporaries_do_not_grow_with_the_pod(cache):

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C is one line and exit code 130, whenever it comes."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from launch import interrupt
+
+ROOT = pathlib.Path(__file__).parents[2]
+# A command whose module, or whose `main`, says that it has begun and waits.
+WAIT = "print('waiting', flush=True); time.sleep(60)"
+IMPORTING = f"""
+import sys, time
+sys.argv = ["-m"]
+import launch
+try:
+  {WAIT}
+except BaseException:
+  pass  # as an import may lose a KeyboardInterrupt
+time.sleep(60)
+"""
+# A thread that runs when Python frees its modules crashes the process.
+RUNNING = f"""
+import sys, threading, time
+sys.argv = ["-m"]
+import launch
+from launch import cli
+def main(argv):
+  threading.Thread(target=time.sleep, args=(60,)).start()
+  {WAIT}
+sys.argv = ["command"]
+cli.run(main, when_interrupted="do this")
+"""
+
+
+@pytest.mark.parametrize(
+  ("program", "line"),
+  [(IMPORTING, interrupt.TEXT), (RUNNING, f"{interrupt.TEXT}; do this")],
+  ids=["importing", "running"],
+)
+def test_an_interrupt_is_one_line(program, line):
+  with subprocess.Popen(
+    [sys.executable, "-c", program],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as process:
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=50)
+  assert said == f"{line}\n"
+  assert process.returncode == 130
+
+
+def test_a_process_that_ignores_interrupts_goes_on_ignoring_them():
+  before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+  try:
+    interrupt.stop_imports()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    interrupt.begin()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+  finally:
+    signal.signal(signal.SIGINT, before)
