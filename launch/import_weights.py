@@ -146,7 +146,7 @@ def _head(
         f"{root} is not a classifier; leave out --seq_length and --pair"
       )
     return None
-  before: dict[str, Any] = details.task or {
+  before: Mapping[str, Any] = details.task or {
     "name": root.resolve().name,
     "seq_length": _longest(root, loaded.config),
     "pair": loaded.architecture in (QUESTION_ANSWERING, MULTIPLE_CHOICE),

@@ -88,7 +88,7 @@ def export_model(
     {part: params[part] for part in parts if part in params},
     config,
     architecture,
-    num_classes=outputs.count,
+    num_classes=outputs.size,
   )
   root = pathlib.Path(folder)
   mapping = config_to_huggingface(config, architecture, pad_id, outputs)
@@ -128,7 +128,7 @@ def load_model(
   tensors = load_tensors(root)
   try:
     params = from_huggingface(
-      tensors, config, architecture, num_classes=outputs.count, without=new
+      tensors, config, architecture, num_classes=outputs.size, without=new
     )
   except ValueError as error:
     hint = ""

@@ -31,7 +31,7 @@ class Outputs(NamedTuple):
   problem_type: str = ""
 
   @property
-  def count(self) -> int:
+  def size(self) -> int:
     """Number of outputs of a classifier."""
     return 1 if self.problem_type == REGRESSION else len(self.labels)
 

@@ -214,7 +214,7 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   """Return the text of a README.md."""
   (_, pooling), head = page.kind, trained.head
   kind = _kind(page, trained)
-  count = 0 if head is None else head.outputs.count
+  count = 0 if head is None else head.outputs.size
   return _CARD.format(
     license=page.license,
     pipeline=kind.pipeline,

@@ -27,7 +27,7 @@ def outputs_of(architecture):
 def make_params(architecture, config=SMALL, outputs=None):
   """Random parameters; nothing is compiled for them."""
   draw = np.random.default_rng(0)
-  count = (outputs or outputs_of(architecture)).count
+  count = (outputs or outputs_of(architecture)).size
 
   def leaf(name, shape):
     noise = draw.standard_normal(shape) * (0.3 if "kernel" in name else 0.1)

@@ -75,7 +75,7 @@ def test_a_head_is_loaded_whole_and_gives_the_same_logits(
     assert model.config.label2id == ids
   assert (model.config.problem_type or "") == outputs.problem_type
   batch = ragged(6, 24)
-  module = ARCHITECTURES[architecture].make(SMALL, outputs.count)
+  module = ARCHITECTURES[architecture].make(SMALL, outputs.size)
   ours: Any = jax.jit(
     lambda params: module.apply({"params": params}, batch, deterministic=True)
   )(params)

@@ -38,7 +38,7 @@ def test_a_model_with_other_parameters_has_no_counterpart(monkeypatch):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_there_and_back_keeps_every_bit(architecture):
-  params, count = make_params(architecture), outputs_of(architecture).count
+  params, count = make_params(architecture), outputs_of(architecture).size
   tensors = to_huggingface(params, SMALL, architecture, num_classes=count)
   back = from_huggingface(tensors, SMALL, architecture, num_classes=count)
   jax.tree.map(np.testing.assert_array_equal, params, back)

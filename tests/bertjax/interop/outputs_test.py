@@ -26,7 +26,7 @@ LABELS = ("fish", "tree", "a | b")
   ],
 )
 def test_outputs_go_there_and_back(outputs, architecture, count):
-  assert outputs.count == count
+  assert outputs.size == count
   assert from_mapping(to_mapping(outputs), architecture) == outputs
 
 

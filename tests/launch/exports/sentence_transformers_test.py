@@ -4,6 +4,7 @@
 
 import importlib.util
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -38,7 +39,7 @@ def hidden(bundle, length):
   info = bundles.read_bundle_info(bundle)
   params = bundles.load_params(info)
   tokenizer = tokenizers.load(info.tokenizer_path)
-  features = encode_texts(tokenizer, TEXTS, None, length).features
+  features: Any = encode_texts(tokenizer, TEXTS, None, length).features
   encoder = BertForPreTraining(info.model).bind({"params": params}).encoder
   hidden_BSD = encoder(features, deterministic=True)
   return np.asarray(hidden_BSD), features["packs_BS"] > 0, params
