@@ -41,14 +41,14 @@ LIBTPU = [
   "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"
 ]
 EXTRAS = {
-  "parquet": ["pyarrow"],  # .parquet corpora
+  "parquet": ["pyarrow"],  # .parquet corpora and tables
   # gs:// and s3:// paths for fsspec.
   "gcs": ["gcsfs"],
   "s3": ["s3fs"],
-  # Named datasets as a source of documents. TFDS needs importlib_resources
-  # where TensorFlow is absent.
+  # Named datasets as a source of documents and labeled tables. TFDS needs
+  # importlib_resources where TensorFlow is absent.
   "tfds": ["tensorflow-datasets>=4.9.9", "importlib_resources"],
-  # Data sets of the Hugging Face hub as a source of documents.
+  # Data sets of the Hugging Face hub, likewise.
   "datasets": ["datasets>=5"],
   # AutoModel and AutoTokenizer, to check an export from the other side.
   "hf": ["transformers>=5"],

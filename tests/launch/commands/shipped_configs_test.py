@@ -75,6 +75,22 @@ def test_the_flag_takes_a_name_and_changes_of_fields(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+def test_fields_of_a_default_change_as_those_of_a_given_config(
+  tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  argv = ["x", "--config.steps=7"]
+  monkeypatch.setattr("sys.argv", argv)
+  values = flags.FlagValues()
+  shipped_configs.define_flag(
+    "finetune:task=glue", values, default="finetune:task=glue"
+  )
+  values(argv)
+  assert values.config.steps == 7
+  assert values.config.task.kind == "glue"
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 def test_what_is_not_there_is_said_of_the_flag(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   argv = ["x", "--task=configs/finetune.py:task=stdlib"]
