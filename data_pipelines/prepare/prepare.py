@@ -27,7 +27,11 @@ from data_pipelines.prepare.encode_pass import (
 from data_pipelines.prepare.encoding import Encoder
 from data_pipelines.prepare.learning import LETTERS, learn
 from data_pipelines.prepare.options import CORPUS, Options, Plan, make_plan
-from data_pipelines.prepare.workspace import Workspace, is_made
+from data_pipelines.prepare.workspace import (
+  Workspace,
+  is_made,
+  remove_leftovers,
+)
 from data_pipelines.prepare.write_pass import WritePass
 from data_pipelines.store import remote_store
 from data_pipelines.store.layout import SENTENCES, TOKENIZER
@@ -69,6 +73,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     url, folder = options.output, remote_store.working_folder(options.output)
   output = str(folder) if url else options.output
   if is_made(output, folder, plan.recipe):
+    remove_leftovers(folder, plan.recipe)
     if url:
       remote_store.publish(folder, url)
     return summarize(open_store(options.output), new=False)
@@ -96,6 +101,8 @@ def _make(
 ) -> dict[str, Any]:
   """Make the store; return the fields of its summary that it took."""
   started = time.perf_counter()
+  if work.resumed:
+    progress(f"go on with {work.path.name}", None, 0)
   known = learn(plan, work, progress)
   learned = time.perf_counter()
   encoder = Encoder(

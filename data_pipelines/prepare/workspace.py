@@ -10,6 +10,7 @@ spool/        encoded documents in buckets
 store/        the store, which is renamed to OUTPUT once it has a manifest
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -72,6 +73,16 @@ def _difference(known: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
       old, new = (json.dumps(side.get(field)) for side in (known, recipe))
       return f"with {field} {old}, not {new}"
   return "from another recipe"
+
+
+def remove_leftovers(output: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+  """Delete the work of a run that was killed when its store was in place."""
+  work = Workspace(output, recipe, restart=True)
+  # A ValueError: the run lives, and deletes it itself.
+  with contextlib.suppress(ValueError):
+    if work.path.is_dir():
+      with work:
+        pass
 
 
 class Workspace:

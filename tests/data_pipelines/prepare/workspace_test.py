@@ -47,7 +47,9 @@ def test_an_interrupted_run_goes_on_and_makes_the_same_bytes(
     for bucket in (tmp_path / "store.partial").glob("spool/*"):
       with bucket.open("ab") as file:
         file.write(b"half a record")
-  summary = prepare.prepare(options)
+  stages = []
+  summary = prepare.prepare(options, lambda *given: stages.append(given[0]))
+  assert (stages[:1] == ["go on with store.partial"]) == (61 < calls < 182)
   assert not (tmp_path / "store.partial").exists()
   assert files(tmp_path / "store") == files(tmp_path / "expected")
   if 86 <= calls <= 136:  # something was saved, and not encoded again
@@ -86,6 +88,31 @@ def test_a_killed_run_keeps_its_learned_tokenizer(
   monkeypatch.setattr(tokenizers, "train", None)
   prepare.prepare(learned)
   assert open_store(learned.output).manifest.tokenizer.sha256 == kept
+
+
+def test_a_kill_after_the_store_is_in_place_leaves_nothing_behind(
+  options, tmp_path, monkeypatch
+):
+  """The spooled text, which may be large, would stay for good."""
+  left, aside = tmp_path / "store.partial", tmp_path / "aside"
+  commit = workspace.Workspace.commit
+
+  def commit_and_keep(self):
+    commit(self)
+    shutil.copytree(left, aside)
+
+  monkeypatch.setattr(workspace.Workspace, "commit", commit_and_keep)
+  prepare.prepare(options)
+  aside.rename(left)
+  assert (left / "spool").is_dir()
+  before = files(tmp_path / "store")
+  with (left / "lock").open("w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert not prepare.prepare(options).new
+    assert (left / "spool").is_dir()  # the run that made the store lives
+  assert not prepare.prepare(options).new
+  assert not left.exists()
+  assert files(tmp_path / "store") == before
 
 
 def test_a_finished_store_is_left_as_it_is(options, tmp_path):
