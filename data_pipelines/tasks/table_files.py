@@ -3,16 +3,18 @@
 """The rows of a table: a file, or the name of a data set; with their lines.
 
 A row that cannot be read is a `BadRow` in its place, so that the caller can
-refuse it or count it. A file that cannot be read is an error.
+refuse it or count it. A file that cannot be read is an error. Files are read
+row by row, so that they may be larger than the memory.
 """
 
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.files import first_line
@@ -93,17 +95,21 @@ def read_rows(
   if typed_rows.is_typed(path):
     yield from _typed(path, columns, wanted)
     return
-  text = _decode(path)
+  _check_file(path)
+  for _ in _lines(path):  # what is not UTF-8 is refused before the first row
+    pass
   suffix = pathlib.Path(path).suffix.lower()
   if suffix == ".jsonl":
-    yield from _json_rows(text)
+    yield from json_rows(_lines(path))
     return
   if suffix not in {".csv", ".tsv", ".txt"}:
     raise ValueError(f"{path} ends in {suffix!r}; give one of {SUFFIXES}")
-  if suffix == ".csv" and not _is_tabbed(text, columns):
-    fields = _quoted(path, text, ",")
+  if suffix == ".csv" and not _is_tabbed(path, columns):
+    fields = _quoted(path, ",")
+  elif columns.quotes and _needs_quoting(path):
+    fields = _quoted(path, "\t")
   else:
-    fields = _tab_fields(path, text) if columns.quotes else _plain_fields(text)
+    fields = _plain_fields(path)
   yield from _named(path, fields, columns, wanted)
 
 
@@ -121,17 +127,31 @@ def _check_file(path: str) -> pathlib.Path:
   return file
 
 
-def _decode(path: str) -> str:
-  """Return the text of a file, without its byte-order mark."""
-  raw = _check_file(path).read_bytes()
-  try:
-    return raw.decode().removeprefix("\ufeff")
-  except UnicodeDecodeError as error:
-    start = error.start
-    line = raw.count(b"\n", 0, start) + 1
-    raise ValueError(
-      f"{path}:{line} is not UTF-8 (byte 0x{raw[start]:02x}); convert the file"
-    ) from error
+def _lines(path: str) -> Iterator[str]:
+  """Yield the lines of a file with their ends, without its byte-order mark."""
+  with open(path, "rb") as stream:
+    yield from decode_lines(stream, path)
+
+
+def decode_lines(stream: Iterable[bytes], path: str) -> Iterator[str]:
+  """Yield lines as text, without a byte-order mark.
+
+  Args:
+    stream: lines that end in a line feed.
+    path: where they come from, for the error.
+
+  Raises:
+    ValueError: a line is not UTF-8.
+  """
+  for number, raw in enumerate(stream, 1):
+    try:
+      line = raw.decode()
+    except UnicodeDecodeError as error:
+      raise ValueError(
+        f"{path}:{number} is not UTF-8 (byte 0x{raw[error.start]:02x}); "
+        "convert the file"
+      ) from error
+    yield line.removeprefix("\ufeff") if number == 1 else line
 
 
 def _typed(
@@ -158,45 +178,48 @@ def _check_names(
       )
 
 
-def _is_tabbed(text: str, columns: Columns) -> bool:
+def _is_tabbed(path: str, columns: Columns) -> bool:
   """Return whether a .csv is divided by tabs, as STS-B's original files."""
-  first = text.partition("\n")[0].removesuffix("\r").split("\t")
-  return {*columns.texts} <= {*first} or (
-    len(first) > 1 and len(first) == len(columns.header)
+  line = next(_lines(path), "").removesuffix("\n")
+  first = line.removesuffix("\r").split("\t")
+  return len(first) > 1 and (
+    {*columns.texts} <= {*first} or len(first) == len(columns.header)
   )
 
 
-def _tab_fields(path: str, text: str) -> _Split:
-  if _needs_quoting(path, text):
-    return _quoted(path, text, "\t")
-  return _plain_fields(text)
+def _plain_fields(path: str) -> _Split:
+  for number, line in enumerate(_lines(path), 1):
+    bare = line.removesuffix("\n").removesuffix("\r")
+    if bare:
+      yield number, bare.split("\t")
 
 
-def _plain_fields(text: str) -> _Split:
-  for number, line in enumerate(text.split("\n"), 1):
-    line = line.removesuffix("\r")
-    if line:
-      yield number, line.split("\t")
-
-
-def _needs_quoting(path: str, text: str) -> bool:
+def _needs_quoting(path: str) -> bool:
   """Return whether rows have one width only if quoted fields are joined."""
-  if '"' not in text:
+  if not any('"' in line for line in _lines(path)):
     return False
-  widths = [len(fields) for _, fields in _plain_fields(text)]
-  if len(set(widths)) < 2:
+  wanted = {
+    len(fields) for _, fields in itertools.islice(_plain_fields(path), 1)
+  }
+  if _widths(_plain_fields(path)) <= wanted:
     return False
   try:
-    joined = {len(fields) for _, fields in _quoted(path, text, "\t")}
+    return _widths(_quoted(path, "\t")) == wanted
   except ValueError:
     return False
-  return joined == {widths[0]}
 
 
-def _quoted(path: str, text: str, delimiter: str) -> _Split:
+def _widths(rows: _Split) -> set[int]:
+  return {len(fields) for _, fields in rows}
+
+
+def _quoted(path: str, delimiter: str) -> _Split:
   # Fields of any length: csv refuses more than 131,072 characters else.
   csv.field_size_limit(sys.maxsize)
-  lines = io.StringIO(text, newline="")
+  # A lone carriage return ends a line, too.
+  lines = (
+    part for line in _lines(path) for part in io.StringIO(line, newline="")
+  )
   reader = csv.reader(lines, strict=True, delimiter=delimiter)
   start = 1
   try:
@@ -238,8 +261,9 @@ def _with_names(
   return Row(line, dict(zip(header, fields, strict=True)))
 
 
-def _json_rows(text: str) -> Iterator[Row | BadRow]:
-  for line, source in enumerate(text.split("\n"), start=1):
+def json_rows(lines: Iterable[str]) -> Iterator[Row | BadRow]:
+  """Yield the object on each line; blank lines are skipped."""
+  for line, source in enumerate(lines, start=1):
     if not source.strip():
       continue
     try:

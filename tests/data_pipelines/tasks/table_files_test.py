@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of tables as they are distributed."""
 
+import tracemalloc
+
 import pytest
 
 from data_pipelines.tasks.table_files import BadRow, Columns, read_rows
@@ -102,3 +104,40 @@ def test_quotes_can_be_characters_in_any_case(tmp_path):
   assert isinstance(last, BadRow)
   (joined,) = read(tmp_path, "a.tsv", text, Columns("text", "label"))
   assert values([joined], "text") == [("a\t0\nb\tc",)]
+
+
+def test_a_csv_of_one_column_is_no_file_of_tabs(tmp_path):
+  text = 'text\r\n"a ""b"", c"\r\n'
+  path = tmp_path / "a.csv"
+  path.write_bytes(text.encode())
+  assert values(read_rows(str(path), Columns(), ("text",)), "text") == [
+    ('a "b", c',)
+  ]
+
+
+def test_a_lone_carriage_return_ends_a_line_of_csv(tmp_path):
+  rows = read(tmp_path, "a.csv", "text,label\ra,x\rb,y\r", Columns())
+  assert values(rows, "text", "label") == [("a", "x"), ("b", "y")]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_rows_are_read_one_by_one(tmp_path, name):
+  row = {"a.csv": "a,x\n", "a.tsv": "a\tx\n"}.get(
+    name, '{"text": "a", "label": "x"}\n'
+  )
+  header = {"a.csv": "text,label\n", "a.tsv": "text\tlabel\n"}.get(name, "")
+  path = tmp_path / name
+  path.write_bytes(header.encode() + row.encode() * 100_000)
+  tracemalloc.start()
+  count = sum(1 for _ in read_rows(str(path), Columns(), ("text", "label")))
+  _, most = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert count == 100_000
+  assert most < 200_000
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path):
+  path = tmp_path / "a.jsonl"
+  path.write_bytes(b'{"text": "a"}\n{"text": "\xff"}\n')
+  with pytest.raises(ValueError, match=r"a\.jsonl:2 is not UTF-8 \(byte 0xff"):
+    list(read_rows(str(path), Columns(), ("text",)))
