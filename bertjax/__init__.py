@@ -22,6 +22,7 @@ _HOMES = {
   "Vocabulary": "bertjax.batch",
   "empty_batch": "bertjax.batch",
   "load_bundle": "bertjax.checkpoints.bundle",
+  "load_classifier": "bertjax.finetune.classifier",
   "make_eval_step": "bertjax.train.step",
   "make_mesh": "bertjax.parallel.mesh",
   "make_state": "bertjax.train.state",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # the same for type checkers, which follow no table
     ModelConfig as ModelConfig,
     ObjectiveConfig as ObjectiveConfig,
   )
+  from bertjax.finetune.classifier import load_classifier as load_classifier
   from bertjax.model import BertForPreTraining as BertForPreTraining
   from bertjax.objectives.masking import num_slots as num_slots
   from bertjax.objectives.pretraining import (
