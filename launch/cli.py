@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Protocol
 
 from absl import app, flags, logging
@@ -41,6 +41,7 @@ def run(
   passes_on: str = "",
   takes_rest: bool = False,
   when_interrupted: str = "",
+  renamed_flags: Mapping[str, str] | None = None,
 ) -> NoReturn:
   """Parse flags, run `main`, exit; a mistake is one line, no traceback.
 
@@ -50,11 +51,14 @@ def run(
       to `main` and are no mistake.
     takes_rest: whether the arguments after a `--` reach `main`.
     when_interrupted: what a user can do after Ctrl-C.
+    renamed_flags: {old name of a flag: its name}.
   """
   _disable_missing_tpu()
   app.run(
     lambda argv: _run_main(main, argv, when_interrupted),
-    flags_parser=lambda argv: _parse(argv, passes_on, takes_rest),
+    flags_parser=lambda argv: _parse(
+      argv, passes_on, takes_rest, renamed_flags or {}
+    ),
   )
   sys.exit(0)
 
@@ -200,7 +204,12 @@ def _disable_missing_tpu() -> None:
     sys.modules["jax"].config.update("jax_platforms", "cpu")
 
 
-def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
+def _parse(
+  argv: Sequence[str],
+  passes_on: str,
+  takes_rest: bool,
+  renamed_flags: Mapping[str, str],
+) -> list[str]:
   if any(argument in ("--help", "-help", "--helpfull") for argument in argv):
     _list_own_flags()
     return app.parse_flags_with_usage(list(argv))
@@ -210,7 +219,7 @@ def _parse(argv: Sequence[str], passes_on: str, takes_rest: bool) -> list[str]:
   )
   argv = [_expand_home(argument) for argument in argv]
   try:
-    _refuse_renamed(argv)
+    _refuse_renamed(argv, renamed_flags)
     rest = flags.FLAGS(list(argv), known_only=foreign)
   except (flags.Error, ValueError, OSError) as error:
     fail(_unwrap_message(error))
@@ -247,10 +256,14 @@ def _expand_home(argument: str) -> str:
   return argument
 
 
-def _refuse_renamed(argv: Sequence[str]) -> None:
+def _refuse_renamed(
+  argv: Sequence[str], renamed_flags: Mapping[str, str]
+) -> None:
   # ml_collections refuses an old name as well, but does not say the new one.
   for argument in argv:
     name, _, value = argument.lstrip("-").partition("=")
+    if argument.startswith("-") and name in renamed_flags:
+      raise ValueError(f"--{name} is now --{renamed_flags[name]}; give that")
     if name.startswith("config."):
       renamed.refuse(name.removeprefix("config."), value, prefix="--config.")
 

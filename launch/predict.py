@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fill in [MASK] with a pre-trained bundle, or apply a fine-tuned model.
 
+    python -m launch.predict --bundle=WORKDIR/model --input=tickets.jsonl \
+      --output=labels.jsonl
+    python -m launch.predict --bundle=WORKDIR/model --text="Where is my card?"
     python -m launch.predict --task=fill_mask --bundle=DIR \
       --text="Return a new [MASK] object."
-    python -m launch.predict --task=classify --bundle=WORKDIR/model \
-      --text="Where is my card?"
 
---text may be given several times; --table=FILE reads the column "text" of a
-table.
+--input takes a table, tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "-" for lines
+of JSON on standard input. --output gets a line of JSON for each of its rows, in
+order; a rerun after a kill goes on where it was. --text may be given several
+times.
 """
 
-import json
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,27 +23,34 @@ from absl import flags
 
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune import windows
-from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.scores import Guess, guesses, probabilities
 from bertjax.finetune.task import Answer
-from bertjax.finetune.windows import Windows
 from bertjax.trials.markdown import markdown
-from data_pipelines.tasks.features import encode_texts
-from data_pipelines.tasks.table_files import SUFFIXES, Columns
-from data_pipelines.tasks.tables import Rules, Table, read_table
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli, tasks
+from launch.inference import input_flags
+from launch.inference.labeling import (
+  Options,
+  check_texts,
+  check_top_k,
+  check_verb,
+  label_file,
+)
+from launch.inference.predictor import Predictor, load_predictor
+from launch.inference.records import shorten
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle
-from launch.preflight.task import judge_texts, judge_unknown
+from launch.preflight.task import judge_unknown
+
+__all__ = ["answer", "fill_mask", "load_predictor"]
 
 FILL_MASK = "fill_mask"
 VERBS = {task.verb: task for task in tasks.TASKS.values()}
 MASK = "[MASK]"
-_BATCH_SIZE = 32
+# Old name of a flag → its name.
+RENAMED = {"table": "input"}
 
 
 def fill_mask(
@@ -57,7 +65,7 @@ def fill_mask(
     ValueError: `bundle` is not a pre-trained bundle, or `text` has no [MASK]
       or too many tokens.
   """
-  _check_count("top_k", top_k)
+  check_top_k(top_k)
   info = bundles.read_pretrained(bundle)
   tokenizer = tokenizers.load(info.tokenizer_path)
   ids, places = _with_masks(tokenizer, text)
@@ -114,50 +122,29 @@ def answer(
     ValueError: `bundle` is not a fine-tuned model, has another verb, or reads
       pairs where single texts are given, or the other way around.
   """
-  _check_count("top_k", top_k)
-  finetuned = load_finetuned(bundle, tasks.TASKS)
-  head = finetuned.head
-  if verb not in {None, finetuned.task.verb}:
-    raise ValueError(
-      f"{bundle} cannot {verb}; give --task={finetuned.task.verb}"
-    )
-  _check_pairs(bundle, finetuned, pairs is not None)
-  tokenizer = tokenizers.load(finetuned.tokenizer_path)
-  encoded = encode_texts(tokenizer, texts, pairs, head.seq_length)
-  findings = judge_texts(encoded, len(texts), head.seq_length, policy)
-  settle(findings, policy)
-  for finding in findings:
-    if finding.level == "pass" and finding.figure:
-      logging.warning("%s", finding.text)  # a cut text is always told
-  outputs_of = jax.jit(
-    lambda params, rows: finetuned.model.apply(
-      {"params": params}, rows, deterministic=True
-    )
-  )
-  answers: list[list[Answer]] = []
-  for start in range(0, len(texts), _BATCH_SIZE):
-    rows = {
-      name: array[start : start + _BATCH_SIZE]
-      for name, array in encoded.features.items()
-    }
-    outputs = jax.device_get(outputs_of(finetuned.params, rows))
-    found = finetuned.task.answers(
-      *_by_window(outputs, rows), head.labels, tokenizer.tokens
-    )
-    answers += [list(each[:top_k]) for each in found]
-  return answers
+  predictor = load_predictor(bundle)
+  check_verb(bundle, predictor, verb)
+  return _answer(predictor, texts, pairs, top_k, policy)
 
 
-def _by_window(outputs: Batch, rows: Batch) -> tuple[Batch, Windows]:
-  """Return outputs and rows by window, where each row is a window."""
-  number_N = np.arange(len(rows["tokens_BS"]))
-  places = windows.find(rows["packs_BS"], rows["starts_BR"], number_N[:, None])
-  found = Windows(windows.by_window(rows, places), places.length_N, number_N)
-  return windows.by_window(outputs, places), found
+def _answer(
+  predictor: Predictor,
+  texts: Sequence[str],
+  pairs: Sequence[str] | None,
+  top_k: int,
+  policy: Policy,
+) -> list[list[Answer]]:
+  check_top_k(top_k)
+  predictor.check_pairs(pairs is not None)
+  encoded = predictor.encode(texts, pairs)
+  check_texts(encoded.encoded, len(texts), predictor, policy)
+  found = predictor.finish(predictor.start(encoded)) if texts else []
+  task = predictor.model.task
+  return [shorten(task, answers, top_k) for answers in found]
 
 
 def run(
-  task: str,
+  task: str | None,
   bundle: str,
   texts: Sequence[str],
   top_k: int,
@@ -169,10 +156,12 @@ def run(
     ValueError: an argument cannot be used.
   """
   if not texts:
-    raise ValueError("--text is not given; give the text to read")
+    raise ValueError("give the text to read by --text, or a file by --input")
   if task != FILL_MASK:
-    columns = VERBS[task].answer_columns
-    found = answer(bundle, texts, verb=task, top_k=top_k, policy=policy)
+    predictor = load_predictor(bundle)
+    check_verb(bundle, predictor, task)
+    columns = predictor.model.task.answer_columns
+    found = _answer(predictor, texts, None, top_k, policy)
     for text, answers in zip(texts, found, strict=True):
       _show(text, columns, answers)
     return
@@ -180,49 +169,6 @@ def run(
     found = fill_mask(bundle, text, top_k=top_k, policy=policy)
     for number, answers in enumerate(found, 1):
       _show(text, (f"{MASK} {number}", "probability"), answers)
-
-
-def run_table(
-  task: str, bundle: str, table: Table, top_k: int, policy: Policy = DEFAULT
-) -> None:
-  """Print the answers to the rows of a table, each as a line of JSON.
-
-  Raises:
-    ValueError: the task reads no table, or an argument cannot be used.
-  """
-  if task == FILL_MASK:
-    raise ValueError(f"--task={task} reads no table; give --text")
-  for line in table.skipped:
-    logging.warning("%s; the row is left out", line)
-  found = answer(
-    bundle, table.texts, table.pairs, verb=task, top_k=top_k, policy=policy
-  )
-  for line, text, answers in zip(table.lines, table.texts, found, strict=True):
-    shown = {"line": line, "text": text, "answers": answers}
-    print(json.dumps(shown, ensure_ascii=False, allow_nan=False), flush=True)
-
-
-def _check_pairs(bundle: str, finetuned: FinetunedModel, given: bool) -> None:
-  if finetuned.task.compares:
-    raise ValueError(
-      f"{bundle} chooses among several texts, and this command reads single "
-      "ones and pairs; bertjax finetune scores tables of choices"
-    )
-  reads_pairs = finetuned.head.pair
-  if reads_pairs and not given:
-    raise ValueError(
-      f"{bundle} reads pairs of texts; give them as a --table with a "
-      "--text_pair_column"
-    )
-  if given and not reads_pairs:
-    raise ValueError(
-      f"{bundle} reads single texts; leave --text_pair_column out"
-    )
-
-
-def _check_count(name: str, value: int) -> None:
-  if value < 1:
-    raise ValueError(f"{name}={value}; give 1 or more")
 
 
 def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
@@ -269,7 +215,10 @@ def _show(text: str, columns: Sequence[str], answers: Sequence[Answer]) -> None:
 def define_flags() -> None:
   """Define the flags; not at import, because others call `answer`."""
   flags.DEFINE_enum(
-    "task", None, (FILL_MASK, *VERBS), "Task of the model.", required=True
+    "task",
+    None,
+    (FILL_MASK, *VERBS),
+    "Task of the model; by default that of a fine-tuned model.",
   )
   flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
   flags.DEFINE_multi_string(
@@ -277,58 +226,31 @@ def define_flags() -> None:
     [],
     f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
   )
-  flags.DEFINE_string(
-    "table",
-    "",
-    f"File of texts ({SUFFIXES}) instead of --text; labels are not read, and "
-    "answers are lines of JSON.",
-  )
-  flags.DEFINE_string("text_column", "text", "Column of the texts of --table.")
-  flags.DEFINE_string(
-    "text_pair_column", "", "Column of the second texts of --table."
-  )
-  flags.DEFINE_bool(
-    "skip_bad_rows", False, "Leave out and name rows that cannot be used."
-  )
   flags.DEFINE_integer("top_k", 5, "Largest number of answers to show.")
+  input_flags.define("labels.jsonl; by default they are printed")
   policies.define_flags()
 
 
-def _read_table(values: flags.FlagValues) -> Table | None:
-  """Return the table of the flags; None if they name none.
-
-  Raises:
-    ValueError: flags that exclude each other, or a table that cannot be read.
-  """
-  if not values.table:
-    for name in ("text_column", "text_pair_column", "skip_bad_rows"):
-      if values[name].present:
-        raise ValueError(f"--{name} is read only with --table; give that, too")
-    return None
-  if values.text:
-    raise ValueError("--text and --table are both given; give one of them")
-  return read_table(
-    values.table,
-    Columns(values.text_column, "", values.text_pair_column),
-    Rules(
-      skip_bad_rows=values.skip_bad_rows,
-      needs_labels=False,
-      flag="--skip_bad_rows",
-    ),
-  )
-
-
 def main(_: Sequence[str]) -> None:
-  """Print the answers to the texts of the flags."""
+  """Answer the texts of the flags."""
   values = flags.FLAGS
   policy = policies.from_flags()
-  table = _read_table(values)
-  if table is None:
+  source = input_flags.read_source(values)
+  if source is None:
     run(values.task, values.bundle, values.text, values.top_k, policy)
-  else:
-    run_table(values.task, values.bundle, table, values.top_k, policy)
+    return
+  if values.text:
+    raise ValueError("--text and --input are both given; give one of them")
+  if values.task == FILL_MASK:
+    raise ValueError(f"--task={FILL_MASK} reads no --input; give --text")
+  label_file(
+    values.bundle,
+    source,
+    values.output,
+    Options(values.task, values.top_k, values.batch_size, values.pack, policy),
+  )
 
 
 if __name__ == "__main__":
   define_flags()
-  cli.run(main)
+  cli.run(main, renamed_flags=RENAMED)

@@ -36,7 +36,7 @@ LAYERS = {
   "launch": (
     {"cli", "commands", "host_memory", "interrupt"},
     {"hosts", "pods", "preflight", "reports", "run", "tasks"},
-    {"exports"},
+    {"exports", "inference"},
     {"doctor", "export", "finetune", "import_weights", "plan", "predict"}
     | {"prepare", "pretrain", "rehearse"},
     {"demo", "glue", "sweep"},
@@ -98,6 +98,9 @@ TESTED_ELSEWHERE = {
   "bertjax/plan/vocabulary.py": "bertjax/train/program_test.py",
   # Needs the environment of Apache Beam, which beam_test makes.
   "data_pipelines/prepare/beam_steps.py": "data_pipelines/prepare/beam_test.py",
+  # Flags, and rows full of windows.
+  "launch/inference/input_flags.py": "launch/predict_test.py",
+  "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",
   # Sentences and figures of a report, which are checked on the page.
   "launch/reports/plan_figures.py": "launch/reports/plan_report_test.py",
   "launch/reports/plan_words.py": "launch/reports/plan_report_test.py",

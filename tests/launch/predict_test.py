@@ -13,8 +13,9 @@ from bertjax.checkpoints.bundle import load_bundle
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.task import Head
 from data_pipelines.tasks.table_files import Columns
-from data_pipelines.tasks.tables import Rules, read_table
 from launch import predict
+from launch.inference.inputs import Source
+from launch.inference.labeling import Options, label_file
 from launch.preflight.policy import Policy
 from tests.testing import small
 
@@ -164,23 +165,21 @@ def test_rows_without_a_label_are_predicted(
 ):
   path = tmp_path / "unlabeled.csv"
   path.write_text(f"text,label\nthe cod,{label}\nthe oak,{label}\n")
-  table = read_table(str(path), Columns(label=""), Rules(needs_labels=False))
-  predict.run_table("classify", classifier, table, 1)
+  label_file(classifier, Source(str(path), Columns()), "", Options(top_k=1))
   lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-  assert [(each["line"], each["text"]) for each in lines] == [
-    (2, "the cod"),
-    (3, "the oak"),
-  ]
+  assert [each["line"] for each in lines] == [2, 3]
   found = predict.answer(classifier, ["the cod", "the oak"], top_k=1)
-  for each, answers in zip(lines, found, strict=True):
-    assert each["answers"] == [list(answer) for answer in answers]
+  for each, ((text, probability),) in zip(lines, found, strict=True):
+    assert each["label"] == text
+    assert each["probability"] == probability
+    assert each["probabilities"] == {text: probability}
 
 
 def test_pairs_are_read_from_a_table(classifier_of_pairs, tmp_path):
   path = tmp_path / "pairs.tsv"
   path.write_text("a\tb\nthe cod\tthe oak\n\tthe elm\n")
   done = command(
-    *("--task=classify", f"--bundle={classifier_of_pairs}", f"--table={path}"),
+    *("--task=classify", f"--bundle={classifier_of_pairs}", f"--input={path}"),
     *("--text_column=a", "--text_pair_column=b", "--skip_bad_rows"),
   )
   assert done.returncode == 0, done.stderr
@@ -192,12 +191,14 @@ def test_pairs_are_read_from_a_table(classifier_of_pairs, tmp_path):
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
-    (["--text=a", "--table=b.csv"], "both given"),
+    (["--text=a", "--input=b.csv"], "both given"),
     (["--text=a", "--skip_bad_rows"], "--skip_bad_rows is read only with"),
-    (["--table=nowhere.csv"], "'nowhere.csv' is not a file"),
+    (["--text=a", "--output=b"], "--output is read only with --input"),
+    (["--input=nowhere.csv"], "'nowhere.csv' is not a file"),
+    (["--table=nowhere.csv"], "--table is now --input; give that"),
   ],
 )
-def test_flags_of_a_table_are_checked(classifier, arguments, words):
+def test_flags_of_a_file_are_checked(classifier, arguments, words):
   done = command("--task=classify", f"--bundle={classifier}", *arguments)
   assert done.returncode == 1
   (line,) = done.stderr.splitlines()

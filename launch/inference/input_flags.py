@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The flags of the commands that take files of texts through a model."""
+
+from absl import flags
+
+from data_pipelines.tasks.table_files import SUFFIXES, Columns
+from launch.inference.inputs import STDIN, Source
+
+# What only a file of texts is read with.
+_OF_INPUT = (
+  *("output", "text_column", "text_pair_column", "skip_bad_rows"),
+  *("batch_size", "pack"),
+)
+
+
+def define(output: str) -> None:
+  """Define the flags.
+
+  Args:
+    output: an example of an output.
+  """
+  flags.DEFINE_string(
+    "input",
+    "",
+    f"File of texts ({SUFFIXES}), tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "
+    f"{STDIN} for lines of JSON on standard input.",
+  )
+  flags.DEFINE_string(
+    "output", "", f"File of the results, for example {output}."
+  )
+  flags.DEFINE_string("text_column", "text", "Column of the texts of --input.")
+  flags.DEFINE_string(
+    "text_pair_column", "", "Column of the second texts of --input."
+  )
+  flags.DEFINE_bool(
+    "skip_bad_rows", False, "Leave out and count rows that cannot be used."
+  )
+  flags.DEFINE_integer(
+    "batch_size",
+    0,
+    "Rows of 16 tokens that are computed at once; longer rows are fewer. 0 "
+    "suits the devices; other numbers may change the last bits.",
+    lower_bound=0,
+  )
+  flags.DEFINE_bool(
+    "pack",
+    False,
+    "Put several short texts into a row, which may change the last bits.",
+  )
+
+
+def read_source(values: flags.FlagValues) -> Source | None:
+  """Return the source of the flags; None if they name none.
+
+  Raises:
+    ValueError: a flag that is read only with --input is given without it.
+  """
+  if not values.input:
+    for name in _OF_INPUT:
+      if values[name].present:
+        raise ValueError(f"--{name} is read only with --input; give that, too")
+    return None
+  return Source(
+    values.input,
+    Columns(values.text_column, "", values.text_pair_column),
+    values.skip_bad_rows,
+  )

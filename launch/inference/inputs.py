@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The texts of a file or of standard input, row by row."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from bertjax.files import sha256_of
+from data_pipelines.tasks.table_files import (
+  BadRow,
+  Columns,
+  Row,
+  decode_lines,
+  json_rows,
+  listed,
+  read_rows,
+)
+from data_pipelines.tasks.typed_rows import is_name
+
+STDIN = "-"
+# How many bad rows a message shows before it counts the others.
+SHOWN = 5
+
+
+class Example(NamedTuple):
+  """A row that can be used: its line, and its text or two texts."""
+
+  line: int
+  texts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Where texts come from.
+
+  Attributes:
+    path: a file, the name of a data set, or "-" for lines of JSON on standard
+      input.
+    columns: the columns of the texts.
+    skip_bad_rows: whether rows that cannot be used are left out and counted.
+  """
+
+  path: str
+  columns: Columns
+  skip_bad_rows: bool = False
+
+  @property
+  def is_stdin(self) -> bool:
+    """Whether the rows can be read only once."""
+    return self.path == STDIN
+
+  def rows(self) -> Iterator[Example | BadRow]:
+    """Yield every row, in order.
+
+    Raises:
+      ValueError: the source cannot be read.
+    """
+    if self.is_stdin:
+      rows = json_rows(decode_lines(sys.stdin.buffer, "standard input"))
+    else:
+      rows = read_rows(self.path, self.columns, self.columns.texts)
+    for row in rows:
+      yield _example(row, self.columns) if isinstance(row, Row) else row
+
+  def describe(self, row: BadRow) -> str:
+    """Return where a bad row is, and what is wrong with it."""
+    return f"{self.path}:{row.line} {row.wrong}"
+
+  def check(self, bad: "BadRows") -> None:
+    """Refuse bad rows that are not to be skipped.
+
+    Raises:
+      ValueError: there is one.
+    """
+    if bad.count and not self.skip_bad_rows:
+      more = f" ({bad.count:,} rows are bad in all)" if bad.count > 1 else ""
+      raise ValueError(
+        f"{bad.first[0]}{more}; to leave out such rows, give --skip_bad_rows"
+      )
+
+
+@dataclasses.dataclass
+class BadRows:
+  """Rows that cannot be used: how many, and the first of them."""
+
+  count: int = 0
+  first: tuple[str, ...] = ()
+
+  def add(self, text: str) -> None:
+    """Count a row."""
+    self.count += 1
+    if self.count <= SHOWN:
+      self.first = (*self.first, text)
+
+  def __str__(self) -> str:
+    """Name the first, and count the others."""
+    more = self.count - len(self.first)
+    return "; ".join(self.first) + (f"; and {more:,} more" if more > 0 else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Examined:
+  """What is known of a source before it is used.
+
+  Attributes:
+    rows: number of rows that can be used.
+    bad: the others.
+    identity: what distinguishes its rows from those of another source.
+  """
+
+  rows: int
+  bad: BadRows
+  identity: Mapping[str, str]
+
+
+def examine(source: Source) -> Examined:
+  """Read a source to its end, and count its rows.
+
+  Raises:
+    ValueError: it cannot be read, has no usable row, or a row is bad and is not
+      to be skipped.
+  """
+  rows, bad = 0, BadRows()
+  for row in source.rows():
+    if isinstance(row, BadRow):
+      bad.add(source.describe(row))
+    else:
+      rows += 1
+  source.check(bad)
+  if not rows:
+    few = f" that can be used; {bad}" if bad.count else ""
+    raise ValueError(f"{source.path} has no rows{few}; give a file with texts")
+  identity = {
+    "columns": ",".join(source.columns.texts),
+    # What is behind the name of a data set is taken to stay.
+    "input": source.path if is_name(source.path) else sha256_of(source.path),
+  }
+  return Examined(rows, bad, identity)
+
+
+def _example(row: Row, columns: Columns) -> Example | BadRow:
+  texts = []
+  for name in columns.texts:
+    if name not in row.fields:
+      return BadRow(
+        row.line, f"has no column {name!r}; it has {listed(tuple(row.fields))}"
+      )
+    text = row.fields[name]
+    if not isinstance(text, str):
+      kind = "null" if text is None else type(text).__name__
+      return BadRow(row.line, f"has a {kind} as {name!r}; give a string")
+    if not text.strip():
+      return BadRow(row.line, f"has no text in the column {name!r}; give one")
+    try:
+      text.encode()
+    except UnicodeEncodeError:  # "\ud800" in JSON is half of a character
+      return BadRow(row.line, f"has half of a character in {name!r}; mend it")
+    texts.append(text)
+  return Example(row.line, tuple(texts))

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Label the rows of a file with a fine-tuned model."""
+
+import dataclasses
+import logging
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.checkpoints.bundle import RECORD
+from bertjax.files import sha256_of
+from data_pipelines.tasks.features import EncodedTexts
+from launch.inference import stream
+from launch.inference.inputs import Source, examine
+from launch.inference.outputs import Journal, JsonLines, Output, to_line
+from launch.inference.predictor import Predictor, Started, load_predictor
+from launch.inference.records import Record, make_record
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import judge_texts
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How a file is labeled.
+
+  Attributes:
+    verb: verb that the model's task must have; None allows any.
+    top_k: largest number of alternatives of a row.
+    batch_size: rows of 16 tokens that are computed at once; 0 suits the
+      devices.
+    pack: whether several short texts share a row.
+    policy: limits of the checks.
+  """
+
+  verb: str | None = None
+  top_k: int = 5
+  batch_size: int = 0
+  pack: bool = False
+  policy: Policy = DEFAULT
+
+
+class _Printed:
+  """Lines of JSON on standard output."""
+
+  def write(self, results: list[Mapping[str, Any]]) -> None:
+    sys.stdout.write("".join(map(to_line, results)))
+
+  def sync(self) -> int:
+    sys.stdout.flush()
+    return 0
+
+  def close(self) -> None:
+    self.sync()
+
+
+def label_file(
+  bundle: str, source: Source, path: str, options: Options | None = None
+) -> None:
+  """Write a line of JSON for every row of a source, in order.
+
+  Rows that a process wrote before it was killed are kept.
+
+  Args:
+    bundle: folder of the fine-tuned model.
+    source: the rows.
+    path: the file to write; "" is standard output, which is not resumed.
+    options: how to label.
+
+  Raises:
+    ValueError: an argument, the source or a row cannot be used, or the file is
+      of another input.
+  """
+  options = options or Options()
+  check_top_k(options.top_k)
+  if source.is_stdin:
+    stream.tell("standard input is read once, so that this cannot be resumed")
+  examined = None if source.is_stdin else examine(source)
+  predictor = load_predictor(
+    bundle, batch_size=options.batch_size, pack=options.pack
+  )
+  check_verb(bundle, predictor, options.verb)
+  predictor.check_pairs(bool(source.columns.text_pair))
+  worker = _make_worker(predictor, options.top_k)
+  job = stream.Job(
+    worker,
+    source,
+    examined,
+    check=lambda counts, rows: check_texts(
+      counts, rows, predictor, options.policy
+    ),
+  )
+  _tell_shapes(predictor, options)
+  if not path:
+    job.write(Journal({}), _Printed())
+    return
+  identity = examined and {
+    **examined.identity,
+    "model": sha256_of(pathlib.Path(bundle) / RECORD),
+    "top_k": options.top_k,
+    "batch_size": predictor.forward.batch_size,
+    "pack": options.pack,
+  }
+  job.make_file(Output(pathlib.Path(path), identity), JsonLines)
+
+
+def check_texts(
+  encoded: EncodedTexts, texts: int, predictor: Predictor, policy: Policy
+) -> None:
+  """Warn of texts that are cut, and of unknown tokens.
+
+  Raises:
+    ValueError: `policy` makes one of them a failure.
+  """
+  seq_length = predictor.model.head.seq_length
+  findings = judge_texts(encoded, texts, seq_length, policy)
+  settle(findings, policy)
+  for finding in findings:
+    if finding.level == "pass" and finding.figure:
+      logging.warning("%s", finding.text)  # a cut text is always told
+
+
+def check_top_k(top_k: int) -> None:
+  """Refuse a number of answers that is none.
+
+  Raises:
+    ValueError: it is below 1.
+  """
+  if top_k < 1:
+    raise ValueError(f"top_k={top_k}; give 1 or more")
+
+
+def check_verb(bundle: str, predictor: Predictor, verb: str | None) -> None:
+  """Refuse a model that does something else.
+
+  Raises:
+    ValueError: it has another verb than `verb`.
+  """
+  known = predictor.model.task.verb
+  if verb not in {None, known}:
+    raise ValueError(f"{bundle} cannot {verb}; give --task={known}")
+
+
+def _make_worker(predictor: Predictor, top_k: int) -> stream.Worker:
+  task = predictor.model.task
+
+  def finish(started: Started, lines: list[int]) -> list[Record]:
+    answers = predictor.finish(started)
+    return [
+      {"line": line, **make_record(task, each, top_k)}
+      for line, each in zip(lines, answers, strict=True)
+    ]
+
+  return stream.Worker(
+    predictor.encode,
+    predictor.start,
+    finish,
+    predictor.forward.batch_size,
+    lambda: predictor.forward.compiled,
+  )
+
+
+def _tell_shapes(predictor: Predictor, options: Options) -> None:
+  stream.tell(predictor.describe_shapes())
+  for flag in ("batch_size", "pack"):
+    if getattr(options, flag):
+      stream.tell(
+        f"--{flag} may change the last bits: probabilities differ by 1e-6 at "
+        "most from those without it"
+      )

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A fine-tuned model as a function of texts."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from bertjax.batch import Batch
+from bertjax.config import ComputeConfig
+from bertjax.finetune.artifact import FinetunedModel, load_finetuned
+from bertjax.finetune.classifier import apply_in_fixed_shapes
+from bertjax.finetune.fixed_shapes import bucket_lengths
+from bertjax.finetune.task import Answer
+from data_pipelines.tokenizers import tokenizers
+from launch import tasks
+from launch.inference.encoding import Encoded, TextTokenizer, encoder_of
+from launch.inference.packed_rows import PackedRows
+from launch.inference.records import Record, make_record
+
+# Texts that are encoded together, for each row of the shortest bucket.
+_ROWS = 64
+
+
+class Outputs(Protocol):
+  """Outputs that devices are computing."""
+
+  def read(self) -> Batch:
+    """Wait for the outputs; return them by window, in order."""
+    ...
+
+
+class Started(NamedTuple):
+  """Examples whose outputs are being computed."""
+
+  inputs: Encoded
+  outputs: Outputs
+
+
+class Predictor:
+  """Answers texts with a fine-tuned model.
+
+  It computes in rows of a few lengths, each of which is compiled once; see
+  `bertjax.finetune.fixed_shapes`.
+
+  Attributes:
+    model: the model, its task and its head.
+    forward: what computes the outputs.
+  """
+
+  def __init__(
+    self, model: FinetunedModel, batch_size: int = 0, *, pack: bool = False
+  ) -> None:
+    self.model = model
+    self.forward = apply_in_fixed_shapes(model, batch_size)
+    self._packed = PackedRows(self.forward) if pack else None
+    self._tokenizer = TextTokenizer(tokenizers.load(model.tokenizer_path))
+    self._encode = encoder_of(model.task.name)
+
+  def __call__(
+    self, texts: Sequence[str], pairs: Sequence[str] | None = None
+  ) -> list[Record]:
+    """Return what `records.make_record` says of each text.
+
+    Args:
+      texts: texts to read; a text that is too long for the model loses its end.
+      pairs: the second text of each, for a model that reads pairs.
+
+    Raises:
+      ValueError: pairs are missing, not asked for, or of another number.
+    """
+    if isinstance(texts, str):
+      raise ValueError(f"texts is the string {texts[:40]!r}; give a list")
+    found = self.answers(texts, pairs)
+    return [make_record(self.model.task, each) for each in found]
+
+  def answers(
+    self, texts: Sequence[str], pairs: Sequence[str] | None = None
+  ) -> list[Sequence[Answer]]:
+    """Return the answers of the task to each text, the likeliest first."""
+    parts = [self.start(each) for each in self._parts(texts, pairs)]
+    return [answers for part in parts for answers in self.finish(part)]
+
+  def check_pairs(self, given: bool) -> None:
+    """Refuse a second text that is missing or not read.
+
+    Raises:
+      ValueError: the model reads pairs and none are given, or the reverse, or
+        it reads more texts than two.
+    """
+    name = self.model.head.name
+    if self.model.task.compares:
+      raise ValueError(
+        f"the model of {name} chooses among several texts, and this command "
+        "reads single ones and pairs; launch.evaluate scores tables of choices"
+      )
+    if self.model.head.pair and not given:
+      raise ValueError(
+        f"the model of {name} reads pairs of texts; give the second ones "
+        "(--text_pair_column)"
+      )
+    if given and not self.model.head.pair:
+      raise ValueError(
+        f"the model of {name} reads single texts; leave --text_pair_column out"
+      )
+
+  def encode(
+    self, texts: Sequence[str], pairs: Sequence[str] | None = None
+  ) -> Encoded:
+    """Return the windows of texts."""
+    return self._encode(self._tokenizer, self.model.head, texts, pairs)
+
+  def start(self, inputs: Encoded) -> Started:
+    """Begin to compute."""
+    forward = self._packed or self.forward
+    return Started(inputs, forward.start(inputs.features))
+
+  def finish(self, started: Started) -> Sequence[Sequence[Answer]]:
+    """Wait for outputs; return the answers to each example."""
+    return self.model.task.answers(
+      started.outputs.read(),
+      started.inputs.windows(),
+      self.model.head.labels,
+      self._tokenizer.tokens,
+    )
+
+  def describe_shapes(self) -> str:
+    """Return which rows texts are computed in."""
+    forward, seq_length = self.forward, self.model.head.seq_length
+    if self._packed:
+      return (
+        f"texts share rows of {seq_length} tokens, {forward.rows(seq_length)} "
+        "at once, compiled once"
+      )
+    shapes = (f"{n}x{forward.rows(n)}" for n in bucket_lengths(seq_length))
+    return (
+      "texts are computed in buckets of tokens x rows, each compiled when the "
+      f"first text needs it: {', '.join(shapes)}"
+    )
+
+  def _parts(
+    self, texts: Sequence[str], pairs: Sequence[str] | None
+  ) -> Iterator[Encoded]:
+    self.check_pairs(pairs is not None)
+    size = _ROWS * self.forward.batch_size
+    for start in range(0, len(texts), size):
+      part = slice(start, start + size)
+      yield self.encode(texts[part], None if pairs is None else pairs[part])
+
+
+def load_predictor(
+  path: str | pathlib.Path,
+  compute: ComputeConfig | None = None,
+  *,
+  batch_size: int = 0,
+  pack: bool = False,
+) -> Predictor:
+  """Read a fine-tuned model and its tokenizer.
+
+  Args:
+    path: folder of its bundle.
+    compute: how to compute; None is float32.
+    batch_size: rows of 16 tokens that are computed at once; longer rows are
+      fewer. 0 suits the devices. Another number may change the last bits.
+    pack: whether several short texts share a row, which may change the last
+      bits as well.
+
+  Raises:
+    ValueError: `path` is no fine-tuned model, or is damaged.
+  """
+  model = load_finetuned(path, tasks.TASKS, compute)
+  return Predictor(model, batch_size, pack=pack)

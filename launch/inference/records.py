@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of an example, as named values for a line of JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bertjax.finetune.task import Answer, FinetuneTask
+
+Record = dict[str, Any]
+# Tasks whose answers are alternatives, the likeliest first. Those of others
+# belong together, such as the entities of a text.
+_ALTERNATIVES = frozenset({"classification", "multi_label"})
+
+
+def shorten(
+  task: FinetuneTask, answers: Sequence[Answer], top_k: int | None
+) -> list[Answer]:
+  """Return the likeliest answers; all where they are no alternatives."""
+  return list(answers[:top_k] if task.name in _ALTERNATIVES else answers)
+
+
+def make_record(
+  task: FinetuneTask, answers: Sequence[Answer], top_k: int | None = None
+) -> Record:
+  """Return the values of an example.
+
+  A class is `label` and `probability`, with `probabilities` by class; several
+  classes are `labels` and `probabilities`; a score is `score`. Other tasks have
+  a list `answers`, whose names are those of the task.
+
+  Args:
+    task: kind of task.
+    answers: the answers to an example, the likeliest first.
+    top_k: largest number of alternatives; None is all.
+  """
+  make = _RECORDS.get(task.name)
+  return make(answers, top_k) if make else _listed(task, answers)
+
+
+def _class(answers: Sequence[Answer], top_k: int | None) -> Record:
+  label, probability = answers[0]
+  return {
+    "label": label,
+    "probability": probability,
+    "probabilities": dict(answers[:top_k]),
+  }
+
+
+def _classes(answers: Sequence[Answer], top_k: int | None) -> Record:
+  return {
+    "labels": [label for label, _, is_given in answers if is_given],
+    "probabilities": {label: p for label, p, _ in answers[:top_k]},
+  }
+
+
+def _score(answers: Sequence[Answer], top_k: int | None) -> Record:
+  del top_k
+  ((score,),) = answers
+  return {"score": score}
+
+
+def _listed(task: FinetuneTask, answers: Sequence[Answer]) -> Record:
+  columns = task.answer_columns
+  return {
+    "answers": [dict(zip(columns, each, strict=True)) for each in answers]
+  }
+
+
+_RECORDS: Mapping[str, Callable[[Sequence[Answer], int | None], Record]] = {
+  "classification": _class,
+  "multi_label": _classes,
+  "regression": _score,
+}

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A text has the same answer whatever stands beside it."""
+
+import numpy as np
+import pytest
+
+from launch.inference.predictor import load_predictor
+from launch.predict import load_predictor as public
+from tests.testing.classifiers import LABELS, make_classifier, random_texts
+
+LONG = "the cod and an oak by a hill. " * 80
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("predictor") / "model"
+  return make_classifier(folder, positions=512)
+
+
+@pytest.fixture(scope="module")
+def predictor(path):
+  return load_predictor(path)
+
+
+def probabilities(records):
+  return np.asarray(
+    [[each["probabilities"][label] for label in LABELS] for each in records]
+  )
+
+
+def test_the_name_of_the_page_is_the_same_function():
+  assert public is load_predictor
+
+
+def test_neighbors_do_not_change_a_bit(predictor):
+  texts = random_texts(31, seed=3, longest=20)
+  together = predictor(texts)
+  beside = predictor([LONG, *texts])[1:]
+  for row, text in enumerate(texts):
+    (alone,) = predictor([text])
+    assert alone == together[row] == beside[row]
+
+
+def test_batch_size_and_packing_change_the_last_bits_at_most(path, predictor):
+  texts = random_texts(50, seed=4, longest=30)
+  wanted = probabilities(predictor(texts))
+  for options in ({"batch_size": 7}, {"pack": True}):
+    found = probabilities(load_predictor(path, **options)(texts))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
+def test_packed_rows_have_one_shape(path):
+  packed = load_predictor(path, pack=True)
+  for count in (1, 40, 90):
+    packed(random_texts(count, seed=5))
+  assert packed.forward.compiled == {512: packed.forward.rows(512)}
+  assert packed.forward._outputs._cache_size() == 1
+
+
+def test_records_have_every_class(predictor):
+  assert predictor([]) == []
+  for record in predictor(random_texts(5)):
+    assert set(record["probabilities"]) == set(LABELS)
+    best = max(record["probabilities"], key=record["probabilities"].get)
+    assert record["label"] == best
+    assert record["probability"] == record["probabilities"][best]
+  shapes = predictor.describe_shapes()
+  rows = predictor.forward.rows
+  assert f": 16x{rows(16)}, 24x{rows(24)}, " in shapes
+  assert shapes.endswith(f", 512x{rows(512)}")
+
+
+def test_texts_of_the_wrong_form_are_one_line(predictor):
+  with pytest.raises(ValueError, match="texts is the string 'the cod'"):
+    predictor("the cod")
+  with pytest.raises(ValueError, match="reads single texts"):
+    predictor(["the cod"], ["an oak"])
