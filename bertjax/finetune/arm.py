@@ -28,6 +28,7 @@ from bertjax.finetune.results import (
   ArmResult,
   never_predicted,
   page,
+  score_calibration,
   score_classes,
 )
 from bertjax.finetune.splits import make_split
@@ -128,9 +129,8 @@ class Arm:
     experiment = Experiment(self.make_inputs, self.config, store, report, stop)
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
-    classes = score_classes(
-      self.data.labels, experiment.finished(scores.learning_rate), scored
-    )
+    runs = experiment.finished(scores.learning_rate)
+    classes = score_classes(self.data.labels, runs, scored)
     result = ArmResult(
       init=self.init,
       task=self.data.name,
@@ -141,6 +141,7 @@ class Arm:
       scored=scored,
       classes=classes,
       never_predicted=never_predicted(classes, scored),
+      calibration=score_calibration(runs),
     )
     guard()
     files.write_json(
@@ -205,6 +206,8 @@ class Arm:
     self, folder: pathlib.Path, params: Any, trial: Trial, result: ArmResult
   ) -> None:
     scores = result.scores
+    number = scores.seeds.index(trial.settings["seed"])
+    calibration = result.calibration
     saved = result.to_json()
     save_finetuned(
       folder,
@@ -220,13 +223,14 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
         problem_type=self.task.problem_type,
+        temperature=calibration and calibration.temperature.values[number],
       ),
       tokenizer_files=self.info.tokenizer_files,
       tokenizer_sha256=self.tokenizer_sha256,
       config=to_mapping(self.config),
       init=self.init,
       trial=dict(trial.settings),
-      step=scores.best_steps[scores.seeds.index(trial.settings["seed"])],
+      step=scores.best_steps[number],
       evaluation={"dev": saved["dev"], "test": saved["test"]},
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
@@ -72,6 +73,13 @@ def count_classes(outputs: Batch, windows: Windows) -> scores.ClassCounts:
   return scores.count_classes(outputs["logits_NC"], windows["label_N"])
 
 
+def class_logits(
+  outputs: Batch, windows: Windows
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return the logits and the labels of all examples."""
+  return outputs["logits_NC"], windows["label_N"]
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -110,5 +118,6 @@ TASK = FinetuneTask(
   },
   answer_columns=("label", "probability"),
   answers=answers,
+  class_logits=class_logits,
   loss_options=("label_smoothing",),
 )

@@ -70,6 +70,15 @@ def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
   return count_labels(_is_predicted(outputs), windows["label_NC"])
 
 
+def class_logits(
+  outputs: Batch, windows: Windows
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return each question, yes or no, as an example of two classes."""
+  yes_N = outputs["logits_NC"].reshape(-1)
+  labels_N = windows["label_NC"].reshape(-1).astype(np.int32)
+  return np.stack([np.zeros_like(yes_N), yes_N], axis=1), labels_N
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -115,5 +124,6 @@ TASK = FinetuneTask(
   },
   answer_columns=("label", "probability", "given"),
   answers=answers,
+  class_logits=class_logits,
   loss_options=("focal_exponent",),
 )

@@ -53,12 +53,25 @@ def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
 
 def score(outputs: Batch, windows: Windows) -> Scores:
   """Return accuracy and mean cross-entropy of all examples."""
-  logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
-  labels_E = _by_example(windows["label_N"], windows.owner_N, 0).argmax(axis=1)
+  logits_EK, labels_E = class_logits(outputs, windows)
   return {
     "accuracy": scores.accuracy(logits_EK, labels_E),
     "loss": scores.cross_entropy(logits_EK, labels_E),
   }
+
+
+def class_logits(
+  outputs: Batch, windows: Windows
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return `logits_EK` and the right choice of each example.
+
+  A choice that an example lacks has −infinity.
+  """
+  owner_N = windows.owner_N
+  return (
+    _by_example(outputs["logits_NC"][:, 0], owner_N, -np.inf),
+    _by_example(windows["label_N"], owner_N, 0).argmax(axis=1),
+  )
 
 
 def answers(
@@ -116,4 +129,5 @@ TASK = FinetuneTask(
   },
   answer_columns=("choice", "probability"),
   answers=answers,
+  class_logits=class_logits,
 )

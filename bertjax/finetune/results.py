@@ -42,6 +42,21 @@ class ClassScores(JsonResult):
 
 
 @dataclasses.dataclass(frozen=True)
+class CalibrationScores(JsonResult):
+  """How far probabilities can be trusted, over the seeds.
+
+  Attributes:
+    temperature: what makes the cross-entropy on dev least.
+    before: {split: expected calibration error as probabilities are}.
+    after: {split: the error with the temperature}.
+  """
+
+  temperature: Summary
+  before: Mapping[str, Summary]
+  after: Mapping[str, Summary]
+
+
+@dataclasses.dataclass(frozen=True)
 class ArmResult(JsonResult):
   """The results of an arm, the content of its `results.json`.
 
@@ -56,6 +71,8 @@ class ArmResult(JsonResult):
     classes: scores of each class; empty where outputs are not classes, or a
       run is of an earlier version.
     never_predicted: classes with examples that no seed predicts.
+    calibration: how far probabilities can be trusted; None where outputs are
+      not classes, or a run is of an earlier version.
   """
 
   init: str
@@ -67,6 +84,7 @@ class ArmResult(JsonResult):
   scored: str = "test"
   classes: tuple[ClassScores, ...] = ()
   never_predicted: tuple[str, ...] = ()
+  calibration: CalibrationScores | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Return the JSON of a results file, the scores beside the other keys."""
@@ -109,6 +127,27 @@ def score_classes(
       counts,
     )
     for index, label in enumerate(labels)
+  )
+
+
+def score_calibration(
+  runs: Sequence[TrialResult],
+) -> CalibrationScores | None:
+  """Summarize the calibration of the runs; None if a run has none."""
+  found = [run.calibration for run in runs if run.calibration]
+  if len(found) < len(runs):
+    return None
+
+  def errors(name: str) -> dict[str, Summary]:
+    return {
+      split: summarize([vars(each)[name][split].error for each in found])
+      for split in found[0].before
+    }
+
+  return CalibrationScores(
+    summarize([each.temperature for each in found]),
+    errors("before"),
+    errors("after"),
   )
 
 
@@ -159,6 +198,8 @@ def page(arm: ArmResult, task: FinetuneTask) -> str:
   if arm.never_predicted:
     notes.append(f"Never predicted: {', '.join(arm.never_predicted)}.")
   parts = [table([arm], task), *notes]
+  if arm.calibration:
+    parts.append(_calibration_table(arm.calibration))
   if arm.classes:
     parts += [f"Each class on {arm.scored}:", _class_table(arm)]
   return "\n\n".join(parts)
@@ -204,6 +245,19 @@ def _class_table(arm: ArmResult) -> str:
       ]
       for each in arm.classes
     ],
+  )
+
+
+def _calibration_table(found: CalibrationScores) -> str:
+  rows = [
+    [split, _cell(found.before[split]), _cell(found.after[split])]
+    for split in found.before
+  ]
+  return (
+    "Expected calibration error, as probabilities are and with all logits "
+    f"divided by {_cell(found.temperature)} (fitted on dev, and used by "
+    "nothing unless it is asked to):\n\n"
+    + markdown(["split", "as they are", "with the temperature"], rows)
   )
 
 

@@ -3,7 +3,7 @@
 """Splits that are evaluated many times: placed once, scored as a whole."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,11 +33,21 @@ class Split:
   windows: Windows
 
 
-class Evaluation(NamedTuple):
-  """The scores of a split, and the counts of its classes if there are any."""
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """The scores of a split.
+
+  Attributes:
+    scores: its scores.
+    classes: counts of its classes; None if there are none.
+    outputs: the model's outputs by window; None in one that was restored.
+  """
 
   scores: Scores
   classes: ClassCounts | None
+  outputs: Batch | None = dataclasses.field(
+    default=None, compare=False, repr=False
+  )
 
 
 def make_split(data: SplitData, programs: Programs, batch_size: int) -> Split:
@@ -98,4 +108,5 @@ def evaluate(programs: Programs, params: Any, split: Split) -> Evaluation:
     return Evaluation(
       programs.task.scores(outputs, split.windows),
       count(outputs, split.windows) if count else None,
+      outputs,
     )

@@ -22,6 +22,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
 from bertjax.finetune.scores import ClassCounts
@@ -65,6 +66,8 @@ class FinetuneTask:
     scores: (outputs, windows) of a whole split on the host → its scores.
     count_classes: (outputs, windows) → counts of each class; None where outputs
       are not classes.
+    class_logits: (outputs, windows) → `logits_NC` and `labels_N`, whose
+      probabilities may be calibrated; None where there are none.
     metrics: the scores that may select parameters on dev. Larger is better.
       Studies report the first one.
     columns: {header of a result table: (split, score)}.
@@ -93,6 +96,9 @@ class FinetuneTask:
   ]
   loss_options: tuple[str, ...] = ()
   compares: bool = False
+  class_logits: (
+    Callable[[Batch, Windows], tuple[np.ndarray, np.ndarray]] | None
+  ) = None
 
   @property
   def features(self) -> Mapping[str, Feature]:
@@ -116,6 +122,9 @@ class Head:
       architecture.
     problem_type: as of the task. It is "" for other architectures than that of
       classification, and in older records of a single label.
+    temperature: what to divide logits by for calibrated probabilities, as dev
+      has it; None where outputs are not classes, and in older records. Nothing
+      divides by it unless it is asked to.
   """
 
   name: str
@@ -126,6 +135,7 @@ class Head:
   architecture: str = "BertForSequenceClassification"
   task: str = ""
   problem_type: str = ""
+  temperature: float | None = None
 
   @property
   def outputs(self) -> Outputs:

@@ -16,7 +16,13 @@ from bertjax.config import FinetuneConfig
 from bertjax.finetune.programs import Programs, local_part, set_learning_rate
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.scores import ClassCounts
-from bertjax.finetune.splits import Evaluation, Split, evaluate
+from bertjax.finetune.scores.calibration import Calibration, calibrate
+from bertjax.finetune.splits import (
+  Evaluation,
+  Split,
+  evaluate,
+  split_outputs,
+)
 from bertjax.finetune.task import Scores, rank
 from bertjax.model.parameters import by_name
 from bertjax.train import loop
@@ -65,6 +71,8 @@ class TrialResult(JsonResult):
     curve: the `step` of every evaluation, with its scores on dev.
     classes: counts of each class by split; empty where outputs are not
       classes, and in results of earlier versions.
+    calibration: how far probabilities can be trusted; None where outputs are
+      not classes, and in results of earlier versions.
   """
 
   best_step: int
@@ -73,6 +81,7 @@ class TrialResult(JsonResult):
   train_loss: float
   curve: tuple[Scores, ...]
   classes: Mapping[str, ClassCounts] = dataclasses.field(default_factory=dict)
+  calibration: Calibration | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,8 +199,25 @@ def _finish(
     classes={
       name: each.classes for name, each in found.items() if each.classes
     },
+    calibration=_calibrate(inputs, best.params, found),
   )
   return TrialRun(result, best.params)
+
+
+def _calibrate(
+  inputs: TrialInputs, params: Any, found: Mapping[str, Evaluation]
+) -> Calibration | None:
+  class_logits = inputs.programs.task.class_logits
+  if class_logits is None:
+    return None
+  splits = {"dev": inputs.dev, "test": inputs.test}
+  logits = {}
+  for name, each in found.items():
+    split = splits[name]
+    assert split is not None
+    outputs = each.outputs or split_outputs(inputs.programs, params, split)
+    logits[name] = class_logits(outputs, split.windows)
+  return calibrate(logits)
 
 
 class _KeepBest(Hook):

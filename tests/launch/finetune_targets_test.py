@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import FinetuneConfig, FinetuneOptimizerConfig, TaskConfig
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
@@ -71,6 +72,11 @@ def test_several_labels_are_learned_and_predicted(bundle, tmp_path, capsys):
   assert result.scores.metric == "micro_f1"
   assert result.scores.test["micro_f1"].mean > 0.9
   assert [each.label for each in result.classes] == list(result.labels)
+  task = read_bundle_info(tmp_path / "work/model").details.task
+  assert [task["temperature"]] == list(result.calibration.temperature.values)
+  assert (
+    "Expected calibration error" in (tmp_path / "work/results.md").read_text()
+  )
   assert "test macro F1" in capsys.readouterr().out
   found = predict.answer(str(tmp_path / "work/model"), TEXTS)
   given = [{each[0] for each in answers if each[2]} for answers in found]
@@ -89,6 +95,7 @@ def test_scores_are_learned_and_predicted(bundle, tmp_path, capsys):
   assert result.scores.test["spearman"].mean > 0.8
   assert result.scores.test["loss"].mean < 0.3
   assert (result.classes, result.never_predicted) == ((), ())
+  assert result.calibration is None
   page = (tmp_path / "work/results.md").read_text()
   assert "test Spearman" in page
   table = read_table(path, Columns(label=""), Rules(needs_labels=False))

@@ -7,6 +7,7 @@ calibration error, and the temperature that divides all logits.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -46,6 +47,43 @@ class Reliability(JsonResult):
       )
     )
     return sum(gaps) / sum(self.examples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration(JsonResult):
+  """What dividing the logits by a temperature changes.
+
+  Attributes:
+    temperature: the one that `fit_temperature` finds on dev.
+    before: {split: reliability of the probabilities as they are}.
+    after: {split: reliability of those with the temperature}.
+  """
+
+  temperature: float
+  before: Mapping[str, Reliability]
+  after: Mapping[str, Reliability]
+
+
+def calibrate(
+  logits: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> Calibration:
+  """Fit a temperature on dev, and measure what it changes on each split.
+
+  Args:
+    logits: {split: (float logits_NC, int labels_N)}, with "dev".
+
+  Raises:
+    ValueError: a split has no example.
+  """
+  temperature = fit_temperature(*logits["dev"])
+  return Calibration(
+    temperature,
+    {name: class_reliability(*each) for name, each in logits.items()},
+    {
+      name: class_reliability(*each, temperature)
+      for name, each in logits.items()
+    },
+  )
 
 
 def measure_reliability(

@@ -57,6 +57,15 @@ def test_answers_say_which_labels_are_given():
   assert len(first) == len(TASK.answer_columns)
 
 
+def test_each_question_is_calibrated():
+  windows = make_windows({"label_NC": np.asarray([[1.0, 0.0]])}, 1)
+  outputs = {"logits_NC": np.asarray([[2.0, 3.0]])}
+  assert TASK.class_logits is not None
+  logits_NC, labels_N = TASK.class_logits(outputs, windows)
+  assert logits_NC.tolist() == [[0, 2], [0, 3]]
+  assert labels_N.tolist() == [1, 0]
+
+
 def test_several_labels_are_learned():
   # The first class of noise has two labels, and the last one none.
   values_NC = np.asarray([[1, 1, 0], [0, 1, 1], [0, 0, 0]], bool)

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of each class, and the page that people read."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from bertjax.finetune.classification import TASK
@@ -12,9 +14,14 @@ from bertjax.finetune.results import (
   ArmResult,
   never_predicted,
   page,
+  score_calibration,
   score_classes,
 )
 from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.scores.calibration import (
+  Calibration,
+  measure_reliability,
+)
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
 
@@ -115,3 +122,31 @@ def test_the_page_shows_each_class_and_what_is_to_know():
   text = page(make_result((), "dev", {"2": "loss is nan"}), TASK)
   assert "There is no labeled test split. All scores are those of dev" in text
   assert "1 of 3 seeds diverged and are not in the scores: 2." in text
+
+
+def make_calibrated(temperature, wrong):
+  """A run whose test has `wrong` of ten answers wrong, all of them sure."""
+  sure, right = np.full(10, 0.99), np.arange(10) >= wrong
+  before = measure_reliability(sure, right)
+  after = measure_reliability(np.full(10, 1 - wrong / 10), right)
+  return dataclasses.replace(
+    RUNS[0],
+    calibration=Calibration(temperature, {"test": before}, {"test": after}),
+  )
+
+
+def test_calibration_is_summarized_over_the_seeds():
+  runs = [make_calibrated(2.0, 1), make_calibrated(3.0, 2)]
+  found = score_calibration(runs)
+  assert found is not None
+  assert found.temperature.values == (2.0, 3.0)
+  assert found.before["test"].values == pytest.approx((0.09, 0.19))
+  assert found.after["test"].mean == pytest.approx(0)
+  result = dataclasses.replace(make_result(()), calibration=found)
+  assert ArmResult.from_json(result.to_json()) == result
+  text = page(result, TASK)
+  assert "divided by 2.5000 ± 0.7071 (fitted on dev" in text
+  assert "| test  | 0.1400 ± 0.0707 |" in text
+  # A run of an earlier version has none.
+  assert score_calibration([*runs, RUNS[0]]) is None
+  assert "alibration" not in page(make_result(()), TASK)

@@ -9,7 +9,12 @@ import pytest
 
 from bertjax.config import MeshConfig
 from bertjax.finetune import trial
-from bertjax.finetune.splits import Evaluation, evaluate
+from bertjax.finetune.scores import cross_entropy
+from bertjax.finetune.scores.calibration import (
+  class_reliability,
+  fit_temperature,
+)
+from bertjax.finetune.splits import Evaluation, evaluate, split_outputs
 from bertjax.finetune.trial import run_trial
 from bertjax.model.parameters import leaf_name
 from bertjax.parallel import feeding
@@ -90,6 +95,27 @@ def test_what_is_kept_scores_as_it_did(inputs, outcome):
     assert found.classes == result.classes[name]
     # The last batch is padded, and padding is no example.
     assert sum(result.classes[name].labels) == 30
+
+
+def test_a_temperature_is_fitted_on_dev_and_reported_on_both(inputs, outcome):
+  programs, params = inputs.programs, outcome.params
+  logits_NC, test_NC = (
+    split_outputs(programs, params, split)["logits_NC"]
+    for split in (inputs.dev, inputs.test)
+  )
+  found = outcome.result.calibration
+  assert found.temperature == fit_temperature(
+    logits_NC, inputs.dev.windows["label_N"]
+  )
+  assert found.before["test"] == class_reliability(
+    test_NC, inputs.test.windows["label_N"]
+  )
+  assert found.after["test"] == class_reliability(
+    test_NC, inputs.test.windows["label_N"], found.temperature
+  )
+  # No score is of probabilities with the temperature.
+  loss = cross_entropy(test_NC, inputs.test.windows["label_N"])
+  assert outcome.result.test["loss"] == loss
 
 
 def test_dropout_follows_the_seed_of_the_run(inputs):
