@@ -169,7 +169,9 @@ def _head(
     ) from error
   problem_type = loaded.outputs.problem_type
   if head.outputs.problem_type != problem_type:  # config.json has another task
-    head = dataclasses.replace(head, task="", problem_type=problem_type)
+    head = dataclasses.replace(
+      head, task="", problem_type=problem_type, temperature=None
+    )
   if not 5 <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(
       f"--seq_length={head.seq_length}; give 5 to "

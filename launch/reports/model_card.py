@@ -8,6 +8,7 @@ from typing import Any
 
 from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
+from bertjax.interop.outputs import REGRESSION
 from bertjax.trials.markdown import cell, markdown
 from launch.reports.model_card_kinds import Kind
 
@@ -134,7 +135,13 @@ def _task_facts(
 ) -> Iterator[tuple[str, str]]:
   yield "task", _shown(task["name"])
   if task["labels"]:
-    yield "labels", _shown(task["labels"])
+    is_score = task.get("problem_type") == REGRESSION
+    yield "score" if is_score else "labels", _shown(task["labels"])
+  if task.get("temperature"):
+    yield (
+      "temperature, which calibrates probabilities if logits are divided by it",
+      f"{task['temperature']:.3f}",
+    )
   yield "longest text in tokens", _shown(task["seq_length"])
   yield "fine-tuned from", _shown(details.init)
   yield "settings of this run", _shown(details.trial)

@@ -81,7 +81,9 @@ def test_a_config_that_was_changed_makes_another_task(tmp_path):
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
   change(folder / "config.json", problem_type="multi_label_classification")
   path = import_weights.run(source=folder, output=tmp_path / "back")
-  assert head_of(path).problem_type == "multi_label_classification"
+  head = head_of(path)
+  assert head.problem_type == "multi_label_classification"
+  assert (head.task, head.temperature) == ("", None)
 
 
 def test_a_regressor_of_one_class_says_nothing_of_its_problem(tmp_path):

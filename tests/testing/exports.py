@@ -52,7 +52,11 @@ def make_classifier(folder, *, pooling="cls", pair=False):
 
 # A head of each kind that fine-tuning makes, by a name.
 HEADS = {
-  "single_label": Head("words", LABELS, "cls", 12, False),
+  "single_label": Head(
+    *("words", LABELS, "cls", 12, False),
+    task="classification",
+    temperature=1.25,
+  ),
   "multi_label": Head(
     *("words", LABELS, "cls", 12, False),
     problem_type="multi_label_classification",

@@ -104,6 +104,7 @@ def test_the_card_shows_the_spread_over_seeds(tmp_path):
       *("0.6000 ± 0.1000", "3", "0.5000", "0.7000"),
     ],
   ]
+  assert "if logits are divided by it: 1.250\n" in card
   assert (
     "The weights are those of one of these runs, the best on dev: "
     "learning_rate 2e-05, seed 1.\n"
