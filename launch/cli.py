@@ -292,7 +292,7 @@ def _unwrap_message(error: BaseException) -> str:
     # A config file that raised: the last line is "ValueError: …".
     last = text.rstrip().splitlines()[-1]
     return last.partition(": ")[2] or last
-  return text.replace(" Did you mean ", "; did you mean ")
+  return re.sub(r"\s+Did you mean ", "; did you mean ", text)
 
 
 def _run_main(
