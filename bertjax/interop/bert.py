@@ -133,6 +133,8 @@ WITHOUT_EFFECT = frozenset(
     *("output_attentions", "output_hidden_states", "output_past"),
     *("return_dict", "torchscript", "transformers_version", "use_bfloat16"),
     *("use_cache", "task_specific_params", "tokenizer_class", "prefix"),
+    # What a CrossEncoder of sentence-transformers does with the logits.
+    *("sbert_ce_default_activation_function", "sentence_transformers"),
     # Special tokens come from the tokenizer's files.
     *("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id"),
     # Google's configs of 2018, read by no program of transformers.

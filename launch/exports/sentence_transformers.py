@@ -32,6 +32,7 @@ from launch.reports import model_card, model_card_kinds
 # What is written where nothing was trained and nothing is said: a state of
 # [CLS] that no loss has reached says little about the text.
 DEFAULT = "mean"
+_OF_HEADS = "The scores are those of the model with its heads."
 
 
 def check(target: pathlib.Path, options: Options) -> None:
@@ -55,10 +56,9 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   trained = huggingface.with_rates(trained, options.for_finetuning)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   longest = folder.longest_text(trained)
-  params = {
-    parameters.POOLER: _initial_pooler(trained.model),
-    **trained.params,
-  }
+  params = dict(trained.params)
+  if parameters.POOLER not in params:
+    params[parameters.POOLER] = _initial_pooler(trained.model)
   with files.replace_folder(target) as partial:
     huggingface_files.export_model(
       params,
@@ -78,6 +78,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       trained.model,
       trained.details,
       options.license or model_card.UNKNOWN_LICENSE,
+      notes=(_OF_HEADS,) if trained.details.evaluation else (),
     )
     folder.write_beside(
       trained, partial / huggingface_files.WEIGHTS, tokenizer, card

@@ -92,7 +92,10 @@ def test_a_regressor_of_one_class_says_nothing_of_its_problem(tmp_path):
   bundle = make_head(tmp_path / "bundle", "score")
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
   (folder / "bertjax.json").unlink()
-  change(folder / "config.json", problem_type=None)
+  activation = {"activation_fn": "torch.nn.modules.linear.Identity"}
+  change(
+    folder / "config.json", problem_type=None, sentence_transformers=activation
+  )
   path = import_weights.run(source=folder, output=tmp_path / "back")
   assert head_of(path).problem_type == "regression"
 

@@ -14,7 +14,7 @@ from bertjax.interop.outputs import PROBLEM_TYPES
 from launch import export, predict
 from launch.exports.formats import Options
 from launch.tasks import TASKS
-from tests.testing.exports import DETAILS, make_classifier
+from tests.testing.exports import DETAILS, HEADS, make_classifier, make_head
 from tests.testing.huggingface_models import LABELS
 
 
@@ -77,6 +77,29 @@ def test_the_pipeline_fills_masks_from_the_folder(exported, bundle):
     expected = guess.probability * total
     assert scores[guess.text] == pytest.approx(expected, rel=1e-4)
   assert total > 0.1
+
+
+@pytest.mark.parametrize("name", ["single_label", "multi_label", "score"])
+def test_the_pipeline_answers_as_we_do(name, tmp_path):
+  """It takes softmax, sigmoid or nothing, as config.json says."""
+  pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  bundle = make_head(tmp_path / "bundle", name)
+  folder = export.run(bundle=bundle, output=tmp_path / "out")
+  pipeline = transformers.pipeline("text-classification", model=str(folder))
+  text, other = "the cod by the river.", "an elm"
+  if name == "score":
+    ours = predict.answer(bundle, [text], [other])[0]
+    given = {"text": text, "text_pair": other}
+    scores = [pipeline(given)["score"]]
+    expected = [score for (score,) in ours]
+  else:
+    ours = predict.answer(bundle, [text], top_k=9)[0]
+    theirs = {each["label"]: each["score"] for each in pipeline(text, top_k=9)}
+    scores = [theirs[answer[0]] for answer in ours]
+    expected = [answer[1] for answer in ours]
+  assert len(scores) == max(len(HEADS[name].labels), 1)
+  assert scores == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

@@ -146,6 +146,7 @@ def test_the_card_runs(library, bundle, tmp_path, monkeypatch, capsys):
   card = (folder / "README.md").read_text()
   assert "library_name: sentence-transformers\n" in card
   assert "32 numbers: the maximum of the last hidden states, divided by" in card
+  assert card.endswith("those of the model with its heads.\n")
   monkeypatch.chdir(folder)
   exec(snippet(folder), {})
   assert "tensor([[1." in capsys.readouterr().out
