@@ -18,15 +18,6 @@ _COMMITTED = "commit_success.txt"
 logger = logging.getLogger(__name__)
 
 
-def committed_steps(folder: pathlib.Path) -> list[int]:
-  """Return the steps whose checkpoints are committed, ascending."""
-  return sorted(
-    int(each.parent.name)
-    for each in folder.glob(f"*/{_COMMITTED}")
-    if each.parent.name.isdecimal()
-  )
-
-
 def read_newest_record(
   folder: str | os.PathLike[str],
 ) -> dict[str, Any] | None:
@@ -39,7 +30,12 @@ def read_newest_record(
     OSError: the storage failed.
   """
   path = pathlib.Path(folder)
-  for step in reversed(committed_steps(path)):
+  steps = [
+    int(each.parent.name)
+    for each in path.glob(f"*/{_COMMITTED}")
+    if each.parent.name.isdecimal()
+  ]
+  for step in sorted(steps, reverse=True):
     try:
       return read_sealed(path, step)["run"]
     except digest.Damaged as error:

@@ -65,7 +65,10 @@ class Layer(nn.Module):
     hidden_BSD = add(
       hidden_BSD, self._feed_forward(hidden_BSD), "mlp_layer_norm"
     )
-    return with_logical_constraint(hidden_BSD, HIDDEN_AXES), None
+    hidden_BSD = with_logical_constraint(hidden_BSD, HIDDEN_AXES)
+    # Only for a caller that asks for the collection; see `Encoder`.
+    self.sow("intermediates", "hidden_BSD", hidden_BSD)
+    return hidden_BSD, None
 
   def _add_and_normalize(
     self, rows_B: Array, hidden_BSD: Array, update_BSD: Array, name: str
@@ -92,7 +95,9 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
   """Features → hidden states.
 
-  The parameters of all layers are stacked on axis 0, for the scan.
+  The parameters of all layers are stacked on axis 0, for the scan. Of a call
+  with `mutable=["intermediates"]`, `layers/hidden_BSD` has the hidden states
+  after each layer, stacked in the same way.
   """
 
   config: ModelConfig
@@ -153,7 +158,7 @@ class Encoder(nn.Module):
       layer = nn.remat(Layer, policy=policy, prevent_cse=False)
     return nn.scan(
       layer,
-      variable_axes={"params": 0},
+      variable_axes={"params": 0, "intermediates": 0},
       split_rngs={"params": True, "dropout": True},
       in_axes=BROADCAST,
       length=num_layers,

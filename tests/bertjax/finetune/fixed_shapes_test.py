@@ -6,24 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.finetune.fixed_shapes import FixedShapes, bucket_lengths
 from bertjax.model import BertForPreTraining
 from tests.testing import examples
+from tests.testing.windows import features_of
 
 MODEL = dataclasses.replace(examples.SMALL, max_positions=512)
-
-
-def features_of(lengths, seq_length=512):
-  """One window a row; its tokens depend on its length alone."""
-  sizes = {"B": len(lengths), "S": seq_length, "R": 1}
-  batch = empty_batch(ENCODER_FEATURES, sizes)
-  for row, length in enumerate(lengths):
-    draw = np.random.default_rng(length)
-    batch["tokens_BS"][row, :length] = draw.integers(5, 120, length)
-    batch["positions_BS"][row, :length] = np.arange(length)
-    batch["packs_BS"][row, :length] = 1
-  return batch
 
 
 @pytest.fixture(scope="module")
