@@ -149,6 +149,8 @@ def run(
   texts: Sequence[str],
   top_k: int,
   policy: Policy = DEFAULT,
+  *,
+  calibrate: bool = False,
 ) -> None:
   """Print the answers to texts.
 
@@ -158,7 +160,7 @@ def run(
   if not texts:
     raise ValueError("give the text to read by --text, or a file by --input")
   if task != FILL_MASK:
-    predictor = load_predictor(bundle)
+    predictor = load_predictor(bundle, calibrate=calibrate)
     check_verb(bundle, predictor, task)
     columns = predictor.model.task.answer_columns
     found = _answer(predictor, texts, None, top_k, policy)
@@ -226,6 +228,12 @@ def define_flags() -> None:
     [],
     f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
   )
+  flags.DEFINE_bool(
+    "calibrate",
+    False,
+    "Divide logits by the temperature that fine-tuning found on dev, so that "
+    "probabilities are how often answers are right.",
+  )
   flags.DEFINE_integer("top_k", 5, "Largest number of answers to show.")
   input_flags.define("labels.jsonl; by default they are printed")
   policies.define_flags()
@@ -237,7 +245,14 @@ def main(_: Sequence[str]) -> None:
   policy = policies.from_flags()
   source = input_flags.read_source(values)
   if source is None:
-    run(values.task, values.bundle, values.text, values.top_k, policy)
+    run(
+      values.task,
+      values.bundle,
+      values.text,
+      values.top_k,
+      policy,
+      calibrate=values.calibrate,
+    )
     return
   if values.text:
     raise ValueError("--text and --input are both given; give one of them")
@@ -247,10 +262,21 @@ def main(_: Sequence[str]) -> None:
     values.bundle,
     source,
     values.output,
-    Options(values.task, values.top_k, values.batch_size, values.pack, policy),
+    Options(
+      values.task,
+      values.top_k,
+      values.batch_size,
+      values.pack,
+      values.calibrate,
+      policy,
+    ),
   )
 
 
 if __name__ == "__main__":
   define_flags()
-  cli.run(main, renamed_flags=RENAMED)
+  cli.run(
+    main,
+    when_interrupted="run the same command again to continue an --output",
+    renamed_flags=RENAMED,
+  )

@@ -14,11 +14,12 @@ _OF_INPUT = (
 )
 
 
-def define(output: str) -> None:
+def define(output: str, *, packs: bool = True) -> None:
   """Define the flags.
 
   Args:
     output: an example of an output.
+    packs: whether several texts may share a row.
   """
   flags.DEFINE_string(
     "input",
@@ -43,11 +44,12 @@ def define(output: str) -> None:
     "suits the devices; other numbers may change the last bits.",
     lower_bound=0,
   )
-  flags.DEFINE_bool(
-    "pack",
-    False,
-    "Put several short texts into a row, which may change the last bits.",
-  )
+  if packs:
+    flags.DEFINE_bool(
+      "pack",
+      False,
+      "Put several short texts into a row, which may change the last bits.",
+    )
 
 
 def read_source(values: flags.FlagValues) -> Source | None:
@@ -58,7 +60,7 @@ def read_source(values: flags.FlagValues) -> Source | None:
   """
   if not values.input:
     for name in _OF_INPUT:
-      if values[name].present:
+      if name in values and values[name].present:
         raise ValueError(f"--{name} is read only with --input; give that, too")
     return None
   return Source(

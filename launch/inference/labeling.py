@@ -32,6 +32,7 @@ class Options:
     batch_size: rows of 16 tokens that are computed at once; 0 suits the
       devices.
     pack: whether several short texts share a row.
+    calibrate: whether logits are divided by the model's temperature.
     policy: limits of the checks.
   """
 
@@ -39,6 +40,7 @@ class Options:
   top_k: int = 5
   batch_size: int = 0
   pack: bool = False
+  calibrate: bool = False
   policy: Policy = DEFAULT
 
 
@@ -79,7 +81,10 @@ def label_file(
     stream.tell("standard input is read once, so that this cannot be resumed")
   examined = None if source.is_stdin else examine(source)
   predictor = load_predictor(
-    bundle, batch_size=options.batch_size, pack=options.pack
+    bundle,
+    batch_size=options.batch_size,
+    pack=options.pack,
+    calibrate=options.calibrate,
   )
   check_verb(bundle, predictor, options.verb)
   predictor.check_pairs(bool(source.columns.text_pair))
@@ -102,6 +107,7 @@ def label_file(
     "top_k": options.top_k,
     "batch_size": predictor.forward.batch_size,
     "pack": options.pack,
+    "calibrate": options.calibrate,
   }
   job.make_file(Output(pathlib.Path(path), identity), JsonLines)
 

@@ -99,6 +99,11 @@ class Output:
     return self.path.with_name(self.path.name + ".partial")
 
   @property
+  def complete(self) -> pathlib.Path:
+    """The file in its final format, where rows are collected in another one."""
+    return self.path.with_name(self.path.name + ".complete")
+
+  @property
   def journal(self) -> pathlib.Path:
     """What is certain of it."""
     return self.path.with_name(self.path.name + ".run.json")
@@ -123,8 +128,8 @@ class Output:
     if not self.path.exists() and not self.partial.exists():
       return Journal(dict(self.identity))  # somebody took the rows away
     self._check(journal)
-    if journal.done and not self.path.exists():
-      self.partial.rename(self.path)  # killed before that
+    if journal.done:
+      self._name()  # killed before that
     return journal
 
   def _check(self, journal: Journal) -> None:
@@ -151,7 +156,13 @@ class Output:
     if self.identity is not None:
       journal.done = True
       journal.write(self.journal)
-    self.partial.rename(self.path)
+    self._name()
+
+  def _name(self) -> None:
+    for made in (self.complete, self.partial):
+      if made.exists() and not self.path.exists():
+        made.rename(self.path)
+    self.partial.unlink(missing_ok=True)
 
 
 def _short(value: Any) -> str:

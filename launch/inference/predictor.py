@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from bertjax.batch import Batch
 from bertjax.config import ComputeConfig
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
@@ -49,9 +51,15 @@ class Predictor:
   """
 
   def __init__(
-    self, model: FinetunedModel, batch_size: int = 0, *, pack: bool = False
+    self,
+    model: FinetunedModel,
+    batch_size: int = 0,
+    *,
+    pack: bool = False,
+    calibrate: bool = False,
   ) -> None:
     self.model = model
+    self._temperature = _temperature(model) if calibrate else 1.0
     self.forward = apply_in_fixed_shapes(model, batch_size)
     self._packed = PackedRows(self.forward) if pack else None
     self._tokenizer = TextTokenizer(tokenizers.load(model.tokenizer_path))
@@ -117,8 +125,14 @@ class Predictor:
 
   def finish(self, started: Started) -> Sequence[Sequence[Answer]]:
     """Wait for outputs; return the answers to each example."""
+    outputs = started.outputs.read()
+    if self._temperature != 1:
+      outputs = {
+        name: array / np.float64(self._temperature)
+        for name, array in outputs.items()
+      }
     return self.model.task.answers(
-      started.outputs.read(),
+      outputs,
       started.inputs.windows(),
       self.model.head.labels,
       self._tokenizer.tokens,
@@ -148,12 +162,22 @@ class Predictor:
       yield self.encode(texts[part], None if pairs is None else pairs[part])
 
 
+def _temperature(model: FinetunedModel) -> float:
+  if model.head.temperature is None:
+    raise ValueError(
+      f"the model of {model.head.name} has no temperature, which fine-tuning "
+      "finds on dev for classes; leave --calibrate out"
+    )
+  return model.head.temperature
+
+
 def load_predictor(
   path: str | pathlib.Path,
   compute: ComputeConfig | None = None,
   *,
   batch_size: int = 0,
   pack: bool = False,
+  calibrate: bool = False,
 ) -> Predictor:
   """Read a fine-tuned model and its tokenizer.
 
@@ -164,9 +188,12 @@ def load_predictor(
       fewer. 0 suits the devices. Another number may change the last bits.
     pack: whether several short texts share a row, which may change the last
       bits as well.
+    calibrate: whether probabilities are those that dev says they should be,
+      by the temperature that fine-tuning found.
 
   Raises:
-    ValueError: `path` is no fine-tuned model, or is damaged.
+    ValueError: `path` is no fine-tuned model, is damaged, or has no
+      temperature where one is asked for.
   """
   model = load_finetuned(path, tasks.TASKS, compute)
-  return Predictor(model, batch_size, pack=pack)
+  return Predictor(model, batch_size, pack=pack, calibrate=calibrate)

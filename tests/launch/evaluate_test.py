@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A model has the scores that its training stored."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.checkpoints.bundle import read_bundle_info
+from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.finetune.scores import ClassCounts
+from bertjax.parallel.mesh import make_mesh
+from launch import evaluate, finetune
+from launch.evaluate import Evaluated
+from tests.testing import small
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+  """Compiling for eight takes three times as long."""
+  with pytest.MonkeyPatch.context() as patch:
+    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
+      patch.setattr(
+        f"{module}.make_mesh",
+        lambda config: make_mesh(config, jax.devices()[:1]),
+      )
+    yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+  """A folder with a table for each split."""
+  folder = tmp_path_factory.mktemp("evaluate")
+  for seed, name in enumerate(("train", "dev", "test")):
+    small.write_table(folder / f"{name}.jsonl", small.make_texts(24, seed))
+  return folder
+
+
+@pytest.fixture(scope="module")
+def config(place):
+  return FinetuneConfig(
+    steps=12,
+    batch_size=8,
+    evaluation_batch_size=16,
+    evaluations=2,
+    seq_length=12,
+    learning_rates=(1e-2,),
+    seeds=1,
+    task=TaskConfig(
+      kind="table",
+      **{name: f"{place}/{name}.jsonl" for name in ("train", "dev", "test")},
+    ),
+  )
+
+
+@pytest.fixture(scope="module")
+def model(place, config):
+  bundle = small.make_bundle(place / "bundle")
+  finetune.run(config, bundle, str(place / "work"))
+  return str(place / "work/model")
+
+
+def test_scores_are_those_that_training_stored(model):
+  stored = read_bundle_info(model).details.evaluation
+  for split in ("dev", "test"):
+    found = evaluate.evaluate(model, split=split)
+    assert found.examples == 24
+    for name, summary in stored[split].items():
+      assert [found.scores[name]] == summary["values"], (split, name)
+  assert found.confusion.sum() == 24
+  assert found.confusion.trace() == sum(found.classes.right)
+
+
+def test_another_table_is_scored_by_its_config(model, place, config):
+  path = small.write_table(place / "new.jsonl", small.make_texts(10, 5))
+  task = dataclasses.replace(config.task, test=path)
+  # The length of rows is the model's.
+  other = dataclasses.replace(config, task=task, seq_length=16)
+  assert evaluate.evaluate(model, other).examples == 10
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"train": "unseen", "dev": "", "test": ""}, "the label 'ship', which"),
+    ({"test": "unseen"}, "label 'ship' is not in"),
+  ],
+)
+def test_other_labels_are_one_line(model, place, config, changes, words):
+  rows = [*small.make_texts(24, 0), *[("a cod ship", "ship")] * 9]
+  unseen = small.write_table(
+    place / "unseen.jsonl", [(f"{t} {n}", c) for n, (t, c) in enumerate(rows)]
+  )
+  changes = {k: unseen if v == "unseen" else v for k, v in changes.items()}
+  task = dataclasses.replace(config.task, **changes)
+  with pytest.raises(ValueError, match=words) as caught:
+    evaluate.evaluate(model, dataclasses.replace(config, task=task))
+  assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_task_is_one_line(model, place, config):
+  table = small.write_scores(place / "scores.csv")
+  task = TaskConfig(kind="table", train=table, target="score")
+  with pytest.raises(
+    ValueError, match="is a model of classification, and --config is of regres"
+  ):
+    evaluate.evaluate(model, dataclasses.replace(config, task=task))
+
+
+def counted(confusion):
+  return ClassCounts(
+    tuple(confusion.sum(axis=1).tolist()),
+    tuple(confusion.sum(axis=0).tolist()),
+    tuple(confusion.diagonal().tolist()),
+  )
+
+
+def test_few_classes_have_a_matrix_and_many_a_list():
+  few = np.asarray([[3, 1], [0, 2]])
+  found = Evaluated(
+    "dev", 6, ("a|b", "c"), {"accuracy": 5 / 6}, counted(few), few
+  )
+  text = evaluate.show(found)
+  assert "| accuracy | 0.8333 |" in text
+  assert (
+    "| a\\|b  |        4 |         3 |    1.0000 | 0.7500 | 0.8571 |" in text
+  )
+  assert "| a\\|b |    3 |   1 |" in text
+  assert json.loads(json.dumps(found.to_json()))["confusion"] == few.tolist()
+  many = np.eye(20, dtype=np.int64)
+  many[3, 4] = 7
+  names = tuple(f"class{number}" for number in range(20))
+  text = evaluate.show(Evaluated("dev", 27, names, {}, counted(many), many))
+  (line,) = (line for line in text.splitlines() if " 7 |" in line[-4:])
+  assert "class3 " in line
+  assert "class4 " in line
