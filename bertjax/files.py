@@ -18,6 +18,21 @@ from typing import Any
 _CHUNK_BYTES = 1 << 20
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+  """Name the file in an error of the system, such as that of a full disk.
+
+  Python names it where a file cannot be opened, and not where it cannot be
+  written.
+  """
+  try:
+    yield
+  except OSError as error:
+    if error.errno is None or error.filename is not None:
+      raise
+    raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
   """Replace the file at `path` by `content`, atomically and durably.
 
@@ -28,7 +43,7 @@ def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
   # The process id keeps two writers of one file out of each other's way.
   partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
   try:
-    with partial.open("wb") as stream:
+    with naming(path), partial.open("wb") as stream:
       stream.write(content)
       stream.flush()
       os.fsync(stream.fileno())

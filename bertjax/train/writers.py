@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+from bertjax import files
 from bertjax.objectives.metrics import MetricSums
 from bertjax.train import flops
 from bertjax.train.hooks import Hook, StepRecord
@@ -95,9 +96,7 @@ class MetricsWriter(Hook):
     """Return the sums since the last line, the tokens, and the file's size."""
     # A mounted bucket receives a file when it is closed, and a checkpoint must
     # not count lines that can still be lost. The next line opens it again.
-    for file in self._files:
-      file.close()
-    self._files = []
+    self._close_files()
     return {
       "window": self._sums.sums(),
       "tokens": self._tokens,
@@ -123,10 +122,15 @@ class MetricsWriter(Hook):
 
   def close(self) -> None:
     """Close the files."""
-    for file in self._files:
-      file.close()
+    self._close_files()
     if self._events is not None:
       self._events.close()
+
+  def _close_files(self) -> None:
+    for file in self._files:
+      with files.naming(file.name):
+        file.close()
+    self._files = []
 
   def _line(self, step: int) -> None:
     means = self._sums.means()
@@ -159,8 +163,9 @@ class MetricsWriter(Hook):
     file = self._files[(METRICS, TIMING).index(name)]
     # JSON has no nan; a value that is not finite has ended the run before.
     text = json.dumps(line, allow_nan=False)
-    written = file.write(f"{text}\n".encode())
-    file.flush()
+    with files.naming(file.name):
+      written = file.write(f"{text}\n".encode())
+      file.flush()
     if name == METRICS:
       self._size += written
 

@@ -20,10 +20,24 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     raise OSError(28, "No space left on device")
 
   monkeypatch.setattr(os, "fsync", full)
-  with pytest.raises(OSError, match="No space"):
+  # The file that was to be written is named, and not the one beside it.
+  with pytest.raises(OSError, match=rf"No space .*: '{path}'"):
     files.write_text(path, "half")
   assert [entry.name for entry in tmp_path.iterdir()] == ["numbers.json"]
   assert b"half" not in path.read_bytes()
+
+
+def test_an_error_of_the_system_names_a_file():
+  """Python leaves the name out where a disk is full."""
+  with (
+    pytest.raises(OSError, match=r"^\[Errno 28\] No space .*: 'w/a'$"),
+    files.naming("w/a"),
+  ):
+    pathlib.Path("/dev/full").write_bytes(b"x")
+  for error in (OSError("late"), FileNotFoundError(2, "No such file", "b")):
+    with pytest.raises(OSError) as raised, files.naming("w/a"):  # noqa: PT011
+      raise error
+    assert raised.value is error
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):

@@ -100,6 +100,15 @@ def test_a_run_from_scratch_starts_a_new_file(tmp_path, whole):
   assert (tmp_path / "metrics.jsonl").read_bytes() == whole
 
 
+def test_metrics_that_cannot_be_written_are_named(tmp_path):
+  (tmp_path / "timing.jsonl").symlink_to("/dev/full")
+  target = writer(tmp_path)
+  with pytest.raises(OSError, match=r"No space left .*/timing\.jsonl'"):
+    write_all(target, range(1, 11))
+  with pytest.raises(OSError, match=r"No space left .*/timing\.jsonl'"):
+    target.close()
+
+
 def test_clock_values_stay_out_of_the_metrics(tmp_path):
   for seconds in (0.5, 9.0):
     target = writer(tmp_path)
