@@ -10,6 +10,7 @@ import jax
 import pytest
 
 from bertjax.config import FinetuneConfig, from_mapping
+from bertjax.finetune import experiment
 from bertjax.parallel.mesh import make_mesh
 from configs.finetune import get_config
 from data_pipelines.tasks.glue_tasks import GLUE
@@ -120,6 +121,23 @@ def test_predictions_are_written_for_every_row_of_the_test_splits(
   assert labels <= {*GLUE["mnli"].labels}
   scores = [float(line.split("\t")[1]) for line in found["STS-B.tsv"][1:]]
   assert all(0 <= score <= 5 for score in scores)
+
+
+def test_a_rerun_trains_nothing(place, failed, monkeypatch):
+  del failed
+  page = (place / "work/glue.md").read_text()
+  monkeypatch.setattr(experiment, "run_trial", None)
+  results = glue.run(
+    CONFIG,
+    str(place / "bundle"),
+    str(place / "data"),
+    str(place / "work"),
+    ("stsb", "mnli"),
+    policy=POLICY,
+  )
+  assert list(results) == ["stsb", "mnli"]
+  rows = page.split("\n\n", maxsplit=1)[0]
+  assert (place / "work/glue.md").read_text().startswith(rows)
 
 
 def test_a_config_of_a_task_has_what_its_overlay_sets():
