@@ -50,6 +50,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     check_head(head)
   trained = with_rates(trained, options.for_finetuning)
   tokenizer = tokenizers.load(trained.tokenizer_path)
+  if tokenizer.export_obstacle:
+    logging.warning(
+      "AutoTokenizer cannot read the tokenizer of the folder: %s",
+      tokenizer.export_obstacle,
+    )
   architecture = PRETRAINING if head is None else head.architecture
   with files.replace_folder(target) as partial:
     huggingface_files.export_model(

@@ -23,7 +23,6 @@ from bertjax.interop.sentence_transformers import (
 )
 from bertjax.model import parameters
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
 from launch.exports import folder, huggingface
 from launch.exports.formats import Format, Options
 from launch.exports.trained import Trained
@@ -55,6 +54,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   pooling = _pooling(trained, options)
   trained = huggingface.with_rates(trained, options.for_finetuning)
   tokenizer = tokenizers.load(trained.tokenizer_path)
+  if tokenizer.export_obstacle:
+    raise ValueError(
+      f"transformers cannot read the tokenizer: {tokenizer.export_obstacle}; "
+      "give --format=huggingface, whose tokenizer other programs can read"
+    )
   longest = folder.longest_text(trained)
   params = dict(trained.params)
   if parameters.POOLER not in params:
@@ -83,11 +87,6 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     folder.write_beside(
       trained, partial / huggingface_files.WEIGHTS, tokenizer, card
     )
-    if not (partial / CONFIG_FILE).is_file():
-      raise ValueError(
-        f"transformers cannot read the tokenizer of {trained.tokenizer_path}, "
-        "so that sentence-transformers cannot either; give --format=huggingface"
-      )
 
 
 def _pooling(trained: Trained, options: Options) -> Pooling:

@@ -11,6 +11,8 @@ from launch import export
 from launch.exports.formats import Options
 from tests.testing import small
 from tests.testing.exports import DETAILS
+from tests.testing.huggingface_models import make_params
+from tests.testing.sentencepiece_models import learn_sentencepiece
 
 TEXTS = ("the cod, by The River", "É\thill [x] and-ash", "", "oaks the elm.")
 
@@ -47,3 +49,30 @@ def test_auto_tokenizer_gives_our_ids(lowercase, exported, bundle, tmp_path):
     assert theirs(text)["input_ids"] == expected, text
   assert theirs.mask_token_id == ours.mask_id
   assert theirs.model_max_length == small.MODEL.max_positions
+
+
+def test_a_tokenizer_that_transformers_cannot_read_is_said(tmp_path, caplog):
+  tokenizer = learn_sentencepiece(
+    [f"{text} and a hill." for text, _ in small.make_texts(40, 0)],
+    model_type="word",
+    vocab_size=12,
+  )
+  tokenizer.save(tmp_path / "tokenizer")
+  bundles.write_bundle(
+    tmp_path / "bundle",
+    make_params("BertForPreTraining", small.MODEL),
+    small.MODEL,
+    tmp_path / "tokenizer",
+    DETAILS,
+  )
+  with caplog.at_level("WARNING"):
+    out = export.run(bundle=tmp_path / "bundle", output=tmp_path / "out")
+  assert "AutoTokenizer cannot read" in caplog.text
+  assert not (out / "tokenizer.json").exists()
+  with pytest.raises(ValueError, match="neither a unigram nor a BPE model"):
+    export.run(
+      bundle=tmp_path / "bundle",
+      output=tmp_path / "vectors",
+      format="sentence_transformers",
+    )
+  assert not (tmp_path / "vectors").exists()
