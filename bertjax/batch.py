@@ -187,12 +187,17 @@ class TaskData:
     labels: name of each class; empty where outputs are not classes.
     pair: whether an example is a pair of texts.
     splits: "train", "dev" and, unless it has no labels, "test".
+    settings: numbers that a model of these data must be used with, such as the
+      stride of its windows; the record of its head keeps them.
   """
 
   name: str
   labels: tuple[str, ...]
   pair: bool
   splits: Mapping[str, SplitData]
+  settings: Mapping[str, float] = dataclasses.field(
+    default_factory=dict, kw_only=True
+  )
 
 
 def empty_batch(

@@ -43,6 +43,11 @@ _OfFiles = ReadWhen(
 )
 _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
+
+def _is_labeled(task: Any, _: Any) -> bool:
+  return not (_is_table(task) and task.target == "choice")
+
+
 _OfChoices = ReadWhen(
   "{0}kind=table and {0}target=choice",
   lambda own, _: _is_table(own) and own.target == "choice",
@@ -98,6 +103,23 @@ class TaskConfig:
   choices: Annotated[str, _OfChoices] = ""
   # The most choices of an example. `seq_length` is the length of each.
   num_choices: Annotated[int, AtLeast(2), AtMost(32), _OfChoices] = 4
+  # Texts that are longer than `seq_length` lose their end ("cut"), or are read
+  # in windows whose logits are averaged ("mean") or of which the largest count
+  # ("max"). Training takes each window with the label of its text and an equal
+  # share of its weight.
+  long_texts: Annotated[
+    Literal["cut", "mean", "max"],
+    ReadWhen("another {0}target than choice", _is_labeled),
+  ] = "cut"
+  # Tokens from the start of a window to that of the next one.
+  stride: Annotated[
+    int,
+    AtLeast(1),
+    ReadWhen(
+      "{0}long_texts=mean or {0}long_texts=max",
+      lambda own, _: own.long_texts != "cut",
+    ),
+  ] = 64
   # Names of all columns, as "a,b,c", where the files have no header line
   # (CoLA).
   header: Annotated[

@@ -91,6 +91,7 @@ class Arm:
   def identity(self) -> dict[str, Any]:
     """Return what must not change between runs in one folder (law 10)."""
     fields = to_mapping(self.config)
+    settings = dict(self.data.settings)
     digests = {name: leaf["digest"] for name, leaf in self.info.leaves.items()}
     return {
       **{name: fields[name] for name in fields if name not in _FREE_FIELDS},
@@ -103,6 +104,7 @@ class Arm:
       "examples": {
         name: split.sha256() for name, split in self.data.splits.items()
       },
+      **({"settings": settings} if settings else {}),
     }
 
   def run(
@@ -169,7 +171,13 @@ class Arm:
     )
     config = self.config
     splits = {
-      name: make_split(split, programs, config.evaluation_batch_size)
+      name: make_split(
+        split,
+        programs,
+        config.evaluation_batch_size,
+        self.data.labels,
+        self.data.settings,
+      )
       for name, split in self.data.splits.items()
       if name != "train"
     }
@@ -223,6 +231,7 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
         problem_type=self.task.problem_type,
+        settings=self.data.settings,
         temperature=calibration and calibration.temperature.values[number],
       ),
       tokenizer_files=self.info.tokenizer_files,

@@ -12,7 +12,7 @@ from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import scores
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
-from bertjax.finetune.windows import Windows
+from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives.losses import classification_losses
@@ -56,7 +56,7 @@ def score(outputs: Batch, windows: Windows) -> Scores:
 
   Of two classes, "f1" is the F1 of the second one.
   """
-  logits_NC, labels_N = outputs["logits_NC"], windows["label_N"]
+  logits_NC, labels_N = class_logits(outputs, windows)
   found = {
     "accuracy": scores.accuracy(logits_NC, labels_N),
     "macro_f1": scores.macro_f1(logits_NC, labels_N),
@@ -70,13 +70,14 @@ def score(outputs: Batch, windows: Windows) -> Scores:
 
 def count_classes(outputs: Batch, windows: Windows) -> scores.ClassCounts:
   """Count the labels, the predictions and the right ones of each class."""
-  return scores.count_classes(outputs["logits_NC"], windows["label_N"])
+  return scores.count_classes(*class_logits(outputs, windows))
 
 
 def class_logits(
   outputs: Batch, windows: Windows
 ) -> tuple[np.ndarray, np.ndarray]:
   """Return the logits and the labels of all examples."""
+  outputs, windows = pool(outputs, windows)
   return outputs["logits_NC"], windows["label_N"]
 
 
@@ -87,7 +88,8 @@ def answers(
   tokens: Sequence[str],
 ) -> Sequence[Sequence[Answer]]:
   """Return a guess for every label, for each example."""
-  del windows, tokens
+  del tokens
+  outputs, _ = pool(outputs, windows)
   return [
     scores.guesses(probabilities_C, labels)
     for probabilities_C in scores.probabilities(outputs["logits_NC"])

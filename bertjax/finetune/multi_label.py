@@ -22,7 +22,7 @@ from bertjax.finetune.scores.multi_label import (
   sigmoid,
 )
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
-from bertjax.finetune.windows import Windows
+from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.outputs import MULTI_LABEL
 from bertjax.objectives.metrics import Metrics
 
@@ -55,6 +55,7 @@ def losses(
 
 def score(outputs: Batch, windows: Windows) -> Scores:
   """Return micro and macro F1, the share of exact answers, and the loss."""
+  outputs, windows = pool(outputs, windows)
   counts = count_classes(outputs, windows)
   labels_NC = windows["label_NC"]
   return {
@@ -67,6 +68,7 @@ def score(outputs: Batch, windows: Windows) -> Scores:
 
 def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
   """Count the labels, the predictions and the right ones of each class."""
+  outputs, windows = pool(outputs, windows)
   return count_labels(_is_predicted(outputs), windows["label_NC"])
 
 
@@ -74,6 +76,7 @@ def class_logits(
   outputs: Batch, windows: Windows
 ) -> tuple[np.ndarray, np.ndarray]:
   """Return each question, yes or no, as an example of two classes."""
+  outputs, windows = pool(outputs, windows)
   yes_N = outputs["logits_NC"].reshape(-1)
   labels_N = windows["label_NC"].reshape(-1).astype(np.int32)
   return np.stack([np.zeros_like(yes_N), yes_N], axis=1), labels_N
@@ -86,7 +89,8 @@ def answers(
   tokens: Sequence[str],
 ) -> Sequence[Sequence[Answer]]:
   """Return every label, its probability, and whether it is given."""
-  del windows, tokens
+  del tokens
+  outputs, _ = pool(outputs, windows)
   return [
     [
       (*guess, guess.probability >= THRESHOLD)

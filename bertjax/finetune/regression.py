@@ -15,7 +15,7 @@ from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import classification, scores
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
-from bertjax.finetune.windows import Windows
+from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.outputs import REGRESSION
 from bertjax.model import BertForSequenceClassification
 from bertjax.objectives.metrics import Metrics
@@ -42,6 +42,7 @@ def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
 
 def score(outputs: Batch, windows: Windows) -> Scores:
   """Return both correlations and the mean squared error of all examples."""
+  outputs, windows = pool(outputs, windows)
   predicted_N, true_N = _predicted(outputs), windows["score_N"]
   error_N = predicted_N - np.asarray(true_N, np.float64)
   return {
@@ -58,7 +59,8 @@ def answers(
   tokens: Sequence[str],
 ) -> Sequence[Sequence[Answer]]:
   """Return the score of each example."""
-  del windows, labels, tokens
+  del labels, tokens
+  outputs, _ = pool(outputs, windows)
   return [[(float(score),)] for score in _predicted(outputs)]
 
 

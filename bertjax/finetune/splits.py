@@ -3,6 +3,7 @@
 """Splits that are evaluated many times: placed once, scored as a whole."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -50,13 +51,21 @@ class Evaluation:
   )
 
 
-def make_split(data: SplitData, programs: Programs, batch_size: int) -> Split:
+def make_split(
+  data: SplitData,
+  programs: Programs,
+  batch_size: int,
+  labels: Sequence[str] = (),
+  settings: Mapping[str, float] | None = None,
+) -> Split:
   """Put the batches of a split on the devices.
 
   Args:
     data: the split.
     programs: functions that will read the batches.
     batch_size: largest number of rows of a batch.
+    labels: as `Windows` has them.
+    settings: as `Windows` has them.
 
   Raises:
     ValueError: the first batch is not what the task declares.
@@ -83,6 +92,8 @@ def make_split(data: SplitData, programs: Programs, batch_size: int) -> Split:
       places.length_N,
       data.owners_N,
       data.examples,
+      labels,
+      settings or {},
     ),
   )
 

@@ -122,6 +122,8 @@ class Head:
       architecture.
     problem_type: as of the task. It is "" for other architectures than that of
       classification, and in older records of a single label.
+    settings: numbers that answers depend on, such as the stride of windows;
+      those of the data, and those that dev has tuned.
     temperature: what to divide logits by for calibrated probabilities, as dev
       has it; None where outputs are not classes, and in older records. Nothing
       divides by it unless it is asked to.
@@ -135,6 +137,7 @@ class Head:
   architecture: str = "BertForSequenceClassification"
   task: str = ""
   problem_type: str = ""
+  settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
   temperature: float | None = None
 
   @property

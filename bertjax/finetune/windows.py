@@ -38,12 +38,17 @@ class Windows:
     length_N: number of tokens of each window.
     owner_N: number of the example of each window, ascending.
     examples: what the reader kept of each example; may be empty.
+    labels: name of each class; empty where outputs are not classes.
+    settings: numbers that scores and answers depend on: those of the data, and
+      those that dev has tuned.
   """
 
   arrays: Batch
   length_N: np.ndarray
   owner_N: np.ndarray
   examples: Sequence[Any] = ()
+  labels: Sequence[str] = ()
+  settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   def __getitem__(self, name: str) -> np.ndarray:
     """Return an array by its name, such as `label_N`."""
@@ -97,3 +102,33 @@ def by_window(arrays: Mapping[str, np.ndarray], places: Places) -> Batch:
     taken[~is_real_NS] = 0
     found[f"{stem}_NS{axes[2:]}"] = taken
   return found
+
+
+def pool(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
+  """Return outputs and targets by example; a long one has several windows.
+
+  An output of an example is the mean of those of its windows, or, with
+  `pool_max` among the settings, the largest; targets are those of its first
+  window.
+
+  Args:
+    outputs: arrays with one value or vector for each window.
+    windows: the windows.
+  """
+  count_E = np.bincount(windows.owner_N)
+  if len(count_E) == len(windows.owner_N):
+    return outputs, windows
+  first_E = np.cumsum(count_E) - count_E
+  pooled = {}
+  for name, array_N in outputs.items():
+    if windows.settings.get("pool_max"):
+      pooled[name] = np.maximum.reduceat(array_N, first_E, axis=0)
+      continue
+    sums_E = np.add.reduceat(array_N.astype(np.float64), first_E, axis=0)
+    pooled[name] = sums_E / count_E.reshape(-1, *(1,) * (array_N.ndim - 1))
+  return pooled, dataclasses.replace(
+    windows,
+    arrays={name: array[first_E] for name, array in windows.arrays.items()},
+    length_N=windows.length_N[first_E],
+    owner_N=np.arange(len(count_E)),
+  )

@@ -3,7 +3,7 @@
 """Labeled texts, their splits and subsamples, read as rows."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -85,6 +85,12 @@ class Classification:
   test: LabeledTexts | None
   table: TableFigures = dataclasses.field(default_factory=TableFigures)
 
+  @property
+  def splits(self) -> dict[str, LabeledTexts]:
+    """The splits that there are, by name."""
+    splits = {"train": self.train, "dev": self.dev}
+    return splits if self.test is None else {**splits, "test": self.test}
+
 
 def make_reader(
   load: Callable[[TaskConfig], Classification],
@@ -102,48 +108,69 @@ def make_reader(
     chosen = subsample(
       loaded.train.labels_N, config.labels_per_class, config.seed
     )
-    train = loaded.train.take(chosen)
-    splits = {"train": train, "dev": loaded.dev}
-    if loaded.test is not None:
-      splits["test"] = loaded.test
+    loaded = dataclasses.replace(loaded, train=loaded.train.take(chosen))
+    settings = _settings(config)
+    stride = int(settings.get("stride", 0))
     encoded = {
-      name: encode_texts(tokenizer, split.texts, split.pairs, rows.seq_length)
-      for name, split in splits.items()
+      name: encode_texts(
+        tokenizer, split.texts, split.pairs, rows.seq_length, stride
+      )
+      for name, split in loaded.splits.items()
     }
-    targets = {
-      name: make_targets(split.labels_N) for name, split in splits.items()
-    }
-    if config.class_weights == "balanced":
-      weights_N = balance(train.labels_N)
-      targets["train"]["weight_BR"] = weights_N[:, None].astype(np.float32)
-    keys = text_keys(train.texts, train.pairs)
     return MeasuredData(
       name=loaded.name,
       labels=loaded.labels,
-      pair=train.pairs is not None,
+      pair=loaded.train.pairs is not None,
       splits={
-        name: TaskBatches(encoded[name].features, targets[name], pack=rows.pack)
-        for name, split in splits.items()
+        name: TaskBatches(
+          encoded[name].features,
+          _targets_of_windows(
+            split.labels_N,
+            encoded[name].owner_N,
+            balanced=name == "train" and config.class_weights == "balanced",
+          ),
+          owners_N=encoded[name].owner_N,
+          pack=rows.pack,
+        )
+        for name, split in loaded.splits.items()
       },
-      figures=TaskFigures(
-        labels=loaded.labels,
-        alike_labels=alike_labels(loaded.labels),
-        joined_labels=joined_labels(loaded.labels),
-        numeric_labels=count_numeric(loaded.labels),
-        table=loaded.table,
-        splits={
-          name: _measure(
-            split,
-            encoded[name],
-            () if name == "train" else keys,
-            len(loaded.labels),
-          )
-          for name, split in splits.items()
-        },
-      ),
+      settings=settings,
+      figures=_figures(loaded, encoded, divides=stride > 0),
     )
 
   return read
+
+
+def _settings(config: TaskConfig) -> dict[str, float]:
+  if config.long_texts == "cut":
+    return {}
+  return {
+    "stride": config.stride,
+    "pool_max": float(config.long_texts == "max"),
+  }
+
+
+def _figures(
+  loaded: Classification, encoded: Mapping[str, EncodedTexts], *, divides: bool
+) -> TaskFigures:
+  keys = text_keys(loaded.train.texts, loaded.train.pairs)
+  return TaskFigures(
+    labels=loaded.labels,
+    alike_labels=alike_labels(loaded.labels),
+    joined_labels=joined_labels(loaded.labels),
+    numeric_labels=count_numeric(loaded.labels),
+    table=loaded.table,
+    splits={
+      name: _measure(
+        split,
+        encoded[name],
+        () if name == "train" else keys,
+        len(loaded.labels),
+        divides=divides,
+      )
+      for name, split in loaded.splits.items()
+    },
+  )
 
 
 def _measure(
@@ -151,6 +178,8 @@ def _measure(
   encoded: EncodedTexts,
   train_keys: Sequence[TextKey],
   num_classes: int,
+  *,
+  divides: bool,
 ) -> SplitFigures:
   keys = text_keys(split.texts, split.pairs)
   labels_N = split.labels_N
@@ -168,7 +197,21 @@ def _measure(
     by_class=count_by_class(labels_N, num_classes),
     scores=scores,
     most_labels=most_labels(labels_N),
+    windows=len(encoded.owner_N) if divides else 0,
   )
+
+
+def _targets_of_windows(
+  labels_N: np.ndarray, owner_W: np.ndarray, *, balanced: bool
+) -> dict[str, np.ndarray]:
+  """Return a target record for windows: that of the text, in equal shares."""
+  weight_N = 1 / np.bincount(owner_W, minlength=len(labels_N))
+  if balanced:
+    weight_N = weight_N * balance(labels_N)
+  return {
+    **make_targets(labels_N[owner_W]),
+    "weight_BR": weight_N[owner_W][:, None].astype(np.float32),
+  }
 
 
 def balance(labels_N: np.ndarray) -> np.ndarray:

@@ -9,11 +9,12 @@ where b has type 1 (Devlin et al., 2018, figure 2).
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Vocabulary, empty_batch
+from data_pipelines.tasks.sliding import slide
 
 
 class Tokenizer(Protocol):
@@ -43,6 +44,8 @@ class EncodedTexts:
     tokens: number of tokens before they were cut, without special ones.
     unknown: how many of them are the unknown token.
     words: how many of them begin a word.
+    owner_N: int64, the text of each row, ascending; a long text may have
+      several rows.
   """
 
   features: Batch
@@ -51,6 +54,9 @@ class EncodedTexts:
   tokens: int
   unknown: int
   words: int
+  owner_N: np.ndarray = dataclasses.field(
+    default_factory=lambda: np.zeros(0, np.int64)
+  )
 
 
 def encode_texts(
@@ -58,12 +64,17 @@ def encode_texts(
   texts: Sequence[str],
   pairs: Sequence[str] | None,
   seq_length: int,
+  stride: int = 0,
 ) -> EncodedTexts:
   """Encode every text, or pair of texts, as a row of `seq_length` tokens.
 
   A text that is too long loses tokens at its end. Of a pair, the longer text
   loses them first (google-research/bert, run_classifier.py,
   `_truncate_seq_pair`).
+
+  With a `stride`, a text that is too long has several rows instead, which begin
+  so many tokens after each other. Of a pair, the longer text is divided; the
+  other one is in every row, cut only where it is longer than half of a row.
 
   Raises:
     ValueError: `seq_length` has no room for a token of every text, or `pairs`
@@ -81,35 +92,62 @@ def encode_texts(
     )
   first = tokenizer.encode(texts)
   second = None if pairs is None else tokenizer.encode(pairs)
-  rows = empty_batch(
-    ENCODER_FEATURES, {"B": len(texts), "S": seq_length, "R": 1}
-  )
-  rows["tokens_BS"][...] = tokenizer.pad_id
+  fitting: list[tuple[Any, Any]] = []
+  counts: list[int] = []
   cut = 0
   for row, a in enumerate(first):
     b = () if second is None else second[row]
-    size_a, size_b = fit(len(a), len(b), seq_length - specials)
-    cut += size_a + size_b < len(a) + len(b)
-    parts = [[tokenizer.cls_id], a[:size_a], [tokenizer.sep_id]]
-    if second is not None:
-      parts += [b[:size_b], [tokenizer.sep_id]]
-    ids = np.concatenate([np.asarray(part, np.int32) for part in parts])
-    rows["tokens_BS"][row, : len(ids)] = ids
-    rows["types_BS"][row, size_a + 2 : len(ids)] = 1
-    rows["positions_BS"][row, : len(ids)] = np.arange(len(ids))
-    rows["packs_BS"][row, : len(ids)] = 1
+    if stride:
+      parts, is_cut = _divide(a, b, seq_length - specials, stride)
+    else:
+      size_a, size_b = fit(len(a), len(b), seq_length - specials)
+      is_cut = size_a + size_b < len(a) + len(b)
+      parts = [(a[:size_a], b[:size_b])]
+    cut += is_cut
+    counts.append(len(parts))
+    fitting += [(x, None if second is None else y) for x, y in parts]
   sides = (first,) if second is None else (first, second)
   vocabulary = tokenizer.vocabulary()
   ids_T = np.concatenate([np.zeros(0, np.int32), *itertools.chain(*sides)])
   counts_V = np.bincount(ids_T, minlength=vocabulary.size)
   return EncodedTexts(
-    features=rows,
+    features=make_rows(tokenizer, fitting, seq_length),
     cut=cut,
     empty=sum(not all(map(len, each)) for each in zip(*sides, strict=True)),
     tokens=int(counts_V.sum()),
     unknown=int(counts_V[vocabulary.unk_id]),
     words=int(counts_V[~vocabulary.continues_V].sum()),
+    owner_N=np.repeat(np.arange(len(texts)), counts),
   )
+
+
+def make_rows(
+  tokenizer: Tokenizer,
+  windows: Sequence[tuple[Sequence[int] | np.ndarray, Any]],
+  seq_length: int,
+) -> Batch:
+  """Return `ENCODER_FEATURES` with a row for each window, R = 1.
+
+  Args:
+    tokenizer: gives the special tokens.
+    windows: token ids of the first and of the second text, or None for single
+      texts. They fit a row with their special tokens.
+    seq_length: positions of a row.
+  """
+  rows = empty_batch(
+    ENCODER_FEATURES, {"B": len(windows), "S": seq_length, "R": 1}
+  )
+  rows["tokens_BS"][...] = tokenizer.pad_id
+  for row, (a, b) in enumerate(windows):
+    parts = [[tokenizer.cls_id], a, [tokenizer.sep_id]]
+    if b is not None:
+      parts += [b, [tokenizer.sep_id]]
+    ids = np.concatenate([np.asarray(part, np.int32) for part in parts])
+    rows["tokens_BS"][row, : len(ids)] = ids
+    rows["types_BS"][row, len(a) + 2 : len(ids)] = 1
+    rows["positions_BS"][row, : len(ids)] = np.arange(len(ids))
+    rows["packs_BS"][row, : len(ids)] = 1
+  return rows
 
 
 def fit(size_a: int, size_b: int, budget: int) -> tuple[int, int]:
@@ -126,3 +164,18 @@ def fit(size_a: int, size_b: int, budget: int) -> tuple[int, int]:
   if size_a <= half_a:
     return size_a, budget - size_a
   return half_a, half_b
+
+
+def _divide(
+  a: Any, b: Any, budget: int, stride: int
+) -> tuple[list[tuple[Any, Any]], bool]:
+  """Return parts of two texts that fit a row, and whether tokens are lost."""
+  if len(a) < len(b):
+    parts, is_cut = _divide(b, a, budget, stride)
+    return [(y, x) for x, y in parts], is_cut
+  kept = b if len(a) + len(b) <= budget else b[: budget // 2]
+  parts = [
+    (a[window.start : window.stop], kept)
+    for window in slide(len(a), budget - len(kept), stride)
+  ]
+  return parts, len(kept) < len(b)

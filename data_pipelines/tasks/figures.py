@@ -72,6 +72,7 @@ class SplitFigures:
     by_class: number of examples of each class; empty where examples have none.
     scores: the scores of the examples; None where they have none.
     most_labels: the most labels of an example; None where each has one class.
+    windows: number of windows, where a long example has several; else 0.
   """
 
   examples: int
@@ -85,6 +86,7 @@ class SplitFigures:
   by_class: tuple[int, ...]
   scores: ScoreFigures | None = None
   most_labels: int | None = None
+  windows: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,13 +82,19 @@ def check_head(head: Head) -> None:
   """Refuse a head that no class of transformers has.
 
   Raises:
-    ValueError: the head pools otherwise than transformers does.
+    ValueError: the head pools otherwise than transformers does, or windows.
   """
   if head.pooling not in ("cls", ""):  # "" is of heads that pool nothing
     raise ValueError(
       f"this model has pooling={head.pooling}, which no class of transformers "
       "computes; give --format=sentence_transformers or onnx, or fine-tune "
       "with --config.pooling=cls"
+    )
+  if "pool_max" in head.settings:
+    raise ValueError(
+      "this model pools the windows of long texts, which no class of "
+      "transformers does; give --format=onnx, or fine-tune with "
+      "--config.task.long_texts=cut"
     )
 
 

@@ -41,11 +41,13 @@ class Encoded:
     encoded: a row for each window, and what was counted.
     owner_N: the example of each window, ascending.
     examples: what answers need of each example beyond arrays.
+    settings: those of the head.
   """
 
   encoded: EncodedTexts
   owner_N: np.ndarray
   examples: Sequence[Any] = ()
+  settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def features(self) -> Batch:
@@ -64,6 +66,7 @@ class Encoded:
       places.length_N,
       self.owner_N,
       self.examples,
+      settings=self.settings,
     )
 
 
@@ -79,9 +82,13 @@ def encode_rows(
   texts: Sequence[str],
   pairs: Sequence[str] | None,
 ) -> Encoded:
-  """Encode each example as one window; a longer one is cut."""
-  encoded = encode_texts(tokenizer, texts, pairs, head.seq_length)
-  return Encoded(encoded, np.arange(len(texts)))
+  """Encode each example as one window, or as several where it is longer.
+
+  It is cut instead where the model was trained on cut ones.
+  """
+  stride = int(head.settings.get("stride", 0))
+  encoded = encode_texts(tokenizer, texts, pairs, head.seq_length, stride)
+  return Encoded(encoded, encoded.owner_N, settings=head.settings)
 
 
 # By the name of the task; the others have `encode_rows`.

@@ -115,10 +115,10 @@ def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:
       what = (
         f" of {classes:,} classes ({min(counts):,} to {max(counts):,} each)"
       )
-    yield (
-      f"{name}: {split.examples:,} examples{what}, {split.cut:,} cut at "
-      f"{seq_length} tokens"
-    )
+    lost = f"{split.cut:,} cut at {seq_length} tokens"
+    if split.windows:
+      lost = f"in {split.windows:,} windows of at most {seq_length} tokens"
+    yield f"{name}: {split.examples:,} examples{what}, {lost}"
   yield from figures.table.notes
 
 
@@ -198,7 +198,8 @@ def _judge_cut(
     "cut_texts",
     max(split.cut / max(split.examples, 1) for split in splits.values()),
     f"{_lose_their_end(seq_length)}: {counts}",
-    "give a larger --config.seq_length, up to the positions of the encoder",
+    "give a larger --config.seq_length, up to the positions of the encoder, or "
+    "--config.task.long_texts=mean, which reads them in several windows",
     policy,
   )
 

@@ -11,10 +11,12 @@ import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import FinetuneConfig, FinetuneOptimizerConfig, TaskConfig
+from bertjax.finetune.artifact import load_finetuned
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
-from launch import finetune, predict
+from launch import finetune, predict, tasks
+from launch.exports.huggingface import check_head
 from tests.testing import small
 
 TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
@@ -144,6 +146,37 @@ def test_choices_are_learned(bundle, tmp_path, capsys):
   assert f"test: {test} examples, 0 cut at 16 tokens" in capsys.readouterr().out
   with pytest.raises(ValueError, match="chooses among several texts"):
     predict.answer(str(tmp_path / "work/model"), TEXTS)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_long_texts_are_read_in_windows(bundle, tmp_path, capsys, pooling):
+  """The word that tells the class is beyond the first row."""
+  path = tmp_path / "long.csv"
+  generator = np.random.default_rng(0)
+  with path.open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(("text", "label"))
+    for number in range(60):
+      fill = " ".join(generator.choice(small.TOKENS[6:12], 12))
+      label = ("fish", "tree")[number % 2]
+      word = {"fish": "cod", "tree": "oak"}[label]
+      writer.writerow((f"{fill} {word} {word} {word}", label))
+  config = config_of(str(path), long_texts=pooling, stride=6)
+  config = dataclasses.replace(config, seq_length=10, steps=80)
+  result = finetune.run(config, bundle, str(tmp_path / "work"))
+  assert result.scores.test["accuracy"].mean == 1
+  counts = (
+    result.classes[0].examples["test"],
+    result.classes[1].examples["test"],
+  )
+  assert sum(counts) == result.examples["test"]
+  assert "in 48 windows of at most 10 tokens" in capsys.readouterr().out
+  model = str(tmp_path / "work/model")
+  texts = ["a by the river and . a by the river cod cod cod", "oak oak"]
+  found = predict.answer(model, texts)
+  assert [answers[0][0] for answers in found] == ["fish", "tree"]
+  with pytest.raises(ValueError, match="pools the windows of long texts"):
+    check_head(load_finetuned(model, tasks.TASKS).head)
 
 
 def test_scores_read_as_classes_name_the_flag_that_makes_them_right(

@@ -3,6 +3,7 @@
 """Arrays by window are those of the rows, in the order of the windows."""
 
 import numpy as np
+import pytest
 
 from bertjax.finetune import windows
 
@@ -38,3 +39,25 @@ def test_arrays_are_cut_out_and_padded_with_zeros():
     found["logits_NC"], [[9, 10, 11], [6, 7, 8], [0, 1, 2]]
   )
   assert found["span_NS2"].sum() == 2 * places.length_N.sum()
+
+
+@pytest.mark.parametrize(
+  ("settings", "pooled"),
+  [({}, [[2, 0.5], [5, 5]]), ({"pool_max": 1.0}, [[3, 1], [5, 5]])],
+)
+def test_outputs_of_a_long_text_are_pooled(settings, pooled):
+  outputs = {"logits_NC": np.asarray([[1.0, 1], [3, 0], [5, 5]], np.float32)}
+  given = windows.Windows(
+    {"label_N": np.asarray([7, 7, 8])},
+    np.asarray([4, 3, 2]),
+    np.asarray([0, 0, 1]),
+    settings=settings,
+  )
+  found, examples = windows.pool(outputs, given)
+  assert found["logits_NC"].tolist() == pooled
+  assert examples["label_N"].tolist() == [7, 8]
+  assert examples.owner_N.tolist() == [0, 1]
+  # What is one window each stays as it is.
+  again, same = windows.pool(found, examples)
+  assert again is found
+  assert same is examples

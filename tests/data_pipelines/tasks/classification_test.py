@@ -106,3 +106,21 @@ def test_balanced_classes_have_the_same_weight():
   assert weight_B[label_B == 1].tolist() == [2.0]
   (part,) = splits["dev"].evaluation(4)
   assert part.arrays["weight_BR"].sum() == 2
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_windows_share_the_label_and_the_weight_of_their_text(pooling):
+  texts = LabeledTexts(("10 11 12 13 14", "15"), None, np.asarray([0, 1]))
+  loaded = Classification("t", ("a", "b"), texts, texts, None)
+  config = TaskConfig(long_texts=pooling, stride=2, class_weights="balanced")
+  data = make_reader(lambda _: loaded)(
+    config, NumberTokenizer(), RowOptions(5, pack=False)
+  )
+  train = data.splits["train"]
+  assert (len(train), train.num_windows, train.num_drawn) == (2, 3, 3)
+  (batch,) = data.splits["dev"].evaluation(4)
+  assert batch.arrays["label_BR"][:, 0].tolist() == [0, 0, 1, 0]
+  assert batch.arrays["weight_BR"][:, 0].tolist() == [0.5, 0.5, 1, 0]
+  assert data.figures.splits["train"].cut == 0
+  assert data.figures.splits["train"].windows == 3
+  assert data.settings == {"stride": 2, "pool_max": float(pooling == "max")}

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 
 from bertjax.batch import ENCODER_FEATURES, check_batch
@@ -52,3 +53,51 @@ def test_a_length_without_room_is_refused(pairs, length):
 def test_pairs_of_another_number_are_refused():
   with pytest.raises(ValueError, match="2 texts have 1 pairs"):
     encode_texts(NumberTokenizer(), ["1", "2"], ["1"], 9)
+
+
+def test_a_long_text_has_windows_that_overlap():
+  text = " ".join(map(str, range(10, 20)))
+  encoded = encode_texts(NumberTokenizer(), [text, "20"], None, 6, stride=3)
+  assert encoded.owner_N.tolist() == [0, 0, 0, 1]
+  assert encoded.cut == 0
+  tokenizer = NumberTokenizer()
+  found = [
+    [int(token) for token in row[row != tokenizer.pad_id]][1:-1]
+    for row in encoded.features["tokens_BS"]
+  ]
+  assert found == [[*range(10, 14)], [*range(13, 17)], [*range(16, 20)], [20]]
+  # A text of each length is counted once, whatever its windows.
+  assert encoded.tokens == 11
+
+
+def test_of_a_long_pair_the_longer_text_has_windows():
+  long, short = " ".join(map(str, range(10, 20))), "30 31"
+  for texts, pairs, kind in (([long], [short], 0), ([short], [long], 1)):
+    encoded = encode_texts(NumberTokenizer(), texts, pairs, 9, stride=2)
+    assert encoded.cut == 0
+    rows = encoded.features
+    assert len(rows["tokens_BS"]) == 4
+    for tokens_S, types_S in zip(
+      rows["tokens_BS"], rows["types_BS"], strict=True
+    ):
+      both = {30, 31} <= {*tokens_S.tolist()}
+      assert both
+      assert types_S[tokens_S == 30].tolist() == [1 - kind]
+
+
+def test_a_second_text_that_fills_a_row_is_cut_and_counted():
+  long = " ".join(map(str, range(10, 20)))
+  encoded = encode_texts(NumberTokenizer(), [long], [long], 9, stride=2)
+  assert encoded.cut == 1
+  # Half of the six tokens beside the special ones is left for each.
+  assert (encoded.features["types_BS"].sum(axis=1) == 4).all()
+
+
+def test_texts_that_fit_have_the_rows_that_they_have_without_windows():
+  texts = ["10 11", "12", ""]
+  plain, divided = (
+    encode_texts(NumberTokenizer(), texts, None, 6, stride) for stride in (0, 2)
+  )
+  assert divided.owner_N.tolist() == [0, 1, 2]
+  for name, rows in plain.features.items():
+    np.testing.assert_array_equal(divided.features[name], rows)

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Overlapping windows over texts that are longer than a row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Window(NamedTuple):
+  """A part of a text: its first token, and the token after its last one."""
+
+  start: int
+  stop: int
+
+
+def slide(length: int, size: int, stride: int) -> list[Window]:
+  """Return windows that have every token of a text (run_squad.py of BERT).
+
+  Args:
+    length: tokens of the text; one of 0 has an empty window.
+    size: largest number of tokens of a window.
+    stride: tokens from the start of a window to that of the next one. It is
+      `size` at most, so that no token is skipped.
+  """
+  windows = [Window(0, min(length, size))]
+  while windows[-1].stop < length:
+    start = windows[-1].start + min(stride, size)
+    windows.append(Window(start, min(length, start + size)))
+  return windows
+
+
+def most_context(windows: Sequence[Window], length: int) -> np.ndarray:
+  """Return the window in which each token has most context.
+
+  A token has as much context as it has neighbors on the side that has fewer.
+  Of windows with equal context the longer one counts, then the first one
+  (`_check_is_max_context` of run_squad.py).
+
+  Args:
+    windows: windows that have every token.
+    length: tokens of the text.
+
+  Returns:
+    int64 [length], numbers of windows; they do not decrease.
+  """
+  place_T = np.arange(length)
+  context_WT = np.stack(
+    [
+      np.where(
+        (window.start <= place_T) & (place_T < window.stop),
+        np.minimum(place_T - window.start, window.stop - 1 - place_T)
+        + 0.01 * (window.stop - window.start),
+        -1.0,
+      )
+      for window in windows
+    ]
+  )
+  return context_WT.argmax(axis=0)
