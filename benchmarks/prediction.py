@@ -203,8 +203,8 @@ def measure(
   for name, connection in connections.items():
     for size in sizes:
       _, labels = ask(connection, texts, size, alone=False)
+      found[name].labels[:] = labels
     ask(connection, few, 1, alone=True)
-    found[name].labels.extend(labels)
   names = list(connections)
   for turn in range(rounds):
     for name in names[turn % len(names) :] + names[: turn % len(names)]:

@@ -6,6 +6,7 @@
 own pipeline get texts sorted by length, so that a batch has little padding.
 """
 
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -101,35 +102,17 @@ def _make_pipeline(folder: pathlib.Path) -> Labeler:
 
 
 def _make_ours(folder: pathlib.Path) -> Labeler:
-  import jax
+  from launch.inference.predictor import load_predictor
 
-  from bertjax.finetune.artifact import load_finetuned
-  from data_pipelines.tasks.features import encode_texts
-  from data_pipelines.tokenizers import tokenizers
-  from launch.tasks import TASKS
-
-  model = load_finetuned(folder, TASKS)
-  tokenizer = tokenizers.load(model.tokenizer_path)
-  outputs_of = jax.jit(
-    lambda rows: model.model.apply(
-      {"params": model.params}, rows, deterministic=True
-    )
+  # One for each number of rows, as a user would choose it.
+  make = functools.cache(
+    lambda batch_size: load_predictor(folder, batch_size=batch_size)
   )
 
   def label(texts: Sequence[str], batch_size: int) -> np.ndarray:
-    lengths = [len(ids) + 2 for ids in tokenizer.encode(texts)]
-    order = np.argsort(lengths, kind="stable")
-    found = np.empty(len(texts), int)
-    for start in range(0, len(texts), batch_size):
-      rows = order[start : start + batch_size]
-      # A multiple of 8, so that it compiles a handful of times.
-      length = min(-(-lengths[rows[-1]] // 8) * 8, model.head.seq_length)
-      batch = [str(texts[row]) for row in rows]
-      batch += [""] * (batch_size - len(batch))
-      features = encode_texts(tokenizer, batch, None, length).features
-      logits_BRC = np.asarray(outputs_of(features)["logits_BRC"])
-      found[rows] = logits_BRC[: len(rows), 0].argmax(axis=-1)
-    return found
+    predict = make(batch_size)
+    ids = {name: id_ for id_, name in enumerate(predict.model.head.labels)}
+    return np.array([ids[found[0][0]] for found in predict.answers(texts)])
 
   return label
 

@@ -30,6 +30,7 @@ _CODES = {signal.SIGTERM: RESTART, signal.SIGINT: INTERRUPTED}
 ExitHook = Callable[[BaseException | str, int | None], NoReturn]
 # Index of this process, and how it exits; empty in a run of one process.
 _process_index: list[int] = []
+_STOPPING = "stopping once the state is saved; Ctrl-C again stops at once\n"
 # How absl says that a flag is missing.
 _MISSING = re.compile(r"flag --(\S+)=None: Flag --\1 must have a value")
 _exit_hook: list[ExitHook] = []
@@ -181,6 +182,9 @@ class Signals:
   def _receive(self, number: int, _frame: types.FrameType | None) -> None:
     if self._received == signal.SIGINT and number == signal.SIGINT:
       raise KeyboardInterrupt
+    if number == signal.SIGINT and not any(_process_index):
+      # A first step compiles for long. A handler may not print.
+      os.write(2, _STOPPING.encode())
     self._received = signal.Signals(number)
     if self._sync is not None:
       self._sync.request(number)
@@ -292,7 +296,7 @@ def _unwrap_message(error: BaseException) -> str:
     # A config file that raised: the last line is "ValueError: …".
     last = text.rstrip().splitlines()[-1]
     return last.partition(": ")[2] or last
-  return text.replace(" Did you mean ", "; did you mean ")
+  return re.sub(r"\s+Did you mean ", "; did you mean ", text)
 
 
 def _run_main(

@@ -14,6 +14,7 @@ fails. --store also reads every file and compares it with its checksum. --list
 prints every check with its limits.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -64,6 +65,16 @@ def run(
   allowed = sum(row.level == "fail" for row in rows)
   fails = f"{allowed} that --allow lets fail" if allowed else "nothing fails"
   print(f"{len(rows)} checks, {warned} warnings, {fails}", flush=True)
+
+
+def once(rows: Sequence[Row]) -> list[Row]:
+  """Leave out what a run's judgment repeats of its store's."""
+  kept: dict[Row, Row] = {}
+  for row in rows:
+    # Only a store gives the same figure of the same check twice.
+    judged = dataclasses.replace(row, what="") if row.figure else row
+    kept.setdefault(judged, row)
+  return [*kept.values()]
 
 
 def show_checks(console: rich.console.Console) -> None:
@@ -122,7 +133,7 @@ def main(_: Sequence[str]) -> None:
       "nothing to look at is given; give --store, --config, --bundle, or "
       "--bundle with --task"
     )
-  run([*itertools.chain.from_iterable(parts)], policy, console)
+  run(once([*itertools.chain.from_iterable(parts)]), policy, console)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
       --bundle=DIR --workdir=DIR [--init=scratch]
 
 The learning rate is chosen on dev, then several seeds are scored on test.
-`WORKDIR/results.json` and `results.md` have the scores, and `WORKDIR/model` is
+`WORKDIR/results.json`, `results.md` and `report.html` have the scores, their
+spread, curves and mistakes, and `WORKDIR/model` is
 the run that is best on dev, for `launch.predict`. A rerun continues with the
 first trial that is not done.
 """
@@ -24,9 +25,12 @@ from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.resuming import Stopped
+from bertjax.finetune.review import Review
 from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import DivergedTrial
 from bertjax.trials.store import Trial
+from data_pipelines.tasks.figures import TaskFigures
+from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
@@ -34,7 +38,10 @@ from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
 from launch.preflight.task import describe, judge_results, judge_task
+from launch.reports import finetune_report
 from launch.run import ownership
+
+REPORT = "report.html"
 
 
 def run(
@@ -74,8 +81,9 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
+  folder = pathlib.Path(workdir)
   with (
-    ownership.locked(pathlib.Path(workdir)) as owner,
+    ownership.locked(folder) as owner,
     cli.Signals() as signals,
   ):
     try:
@@ -84,6 +92,7 @@ def run(
         functools.partial(_report, init, task),
         owner.check_alone,
         signals.requested,
+        functools.partial(_write_report, folder, arm, data.figures),
       )
     except Stopped as stopped:
       signals.leave(
@@ -94,6 +103,26 @@ def run(
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)
   return result
+
+
+def _write_report(
+  folder: pathlib.Path,
+  arm: Arm,
+  figures: TaskFigures,
+  result: ArmResult,
+  review: Review,
+) -> None:
+  """Write `report.html`."""
+  split, length = figures.splits[result.scored], arm.config.seq_length
+  finetune_report.write(
+    folder / REPORT,
+    result,
+    review,
+    arm.task,
+    tokenizers.load(arm.info.tokenizer_path).tokens,
+    f"{split.cut:,} of {split.examples:,} are cut at {length} tokens.",
+  )
+  print(f"report: {folder / REPORT}", flush=True)
 
 
 def _report(

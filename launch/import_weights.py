@@ -3,7 +3,7 @@
 """Make a bundle from a Hugging Face directory on this machine.
 
   python -m launch.import_weights --source=DIR --output=BUNDLE \
-    [--new=mlm_head,pair_head,pooler]
+    [--new=mlm_head,pair_head,pooler] [--drop_added_tokens]
 
 An encoder with all, some or none of the pre-training heads becomes a
 pre-trained bundle. --new names the parts to initialize; any other part that the
@@ -11,10 +11,14 @@ directory lacks is an error. A model with a head of fine-tuning
 (`BertForSequenceClassification` of one label, of several labels or of a score,
 and those for tokens, for answers in a text and for multiple choice) becomes a
 fine-tuned bundle, which `launch.export` can export again.
+
+Tokens that were added to a vocabulary are matched before words are cut, which
+is not done here: they are refused, or left out with --drop_added_tokens.
 """
 
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 import tempfile
@@ -42,7 +46,8 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
 from bertjax.train import rng
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
-from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE, AddedTokens
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 
 Path = str | os.PathLike[str]
@@ -56,6 +61,7 @@ def run(
   seed: int = 0,
   seq_length: int | None = None,
   pair: bool | None = None,
+  drop_added_tokens: bool = False,
 ) -> pathlib.Path:
   """Write the bundle `output` from the folder `source`.
 
@@ -70,6 +76,8 @@ def run(
       the folder says, or all positions of the model.
     pair: whether a classifier reads pairs of texts; None takes what the folder
       says, or False.
+    drop_added_tokens: whether to leave out tokens that were added to the
+      vocabulary: where a text has one, it is cut like any other word.
 
   Returns:
     `output`.
@@ -84,7 +92,7 @@ def run(
   if not root.is_dir():
     raise ValueError(f"--source={source} is not a folder on this machine")
   loaded = load_model(root, new=new)
-  tokenizer = load_huggingface(root)
+  tokenizer = _load_tokenizer(root, drop_added_tokens)
   if tokenizer.vocab_size > loaded.config.vocab_size:
     raise ValueError(
       f"{root}: the tokenizer has {tokenizer.vocab_size} tokens and the word "
@@ -104,6 +112,18 @@ def run(
     tokenizer.save(folder)
     bundles.write_bundle(target, params, loaded.config, folder, details)
   return target
+
+
+def _load_tokenizer(root: pathlib.Path, drop_added: bool) -> Tokenizer:
+  try:
+    return load_huggingface(root)
+  except AddedTokens as error:
+    if drop_added:
+      logging.warning("left out: %s", error)
+      return load_huggingface(root, drop_added=True)
+    raise ValueError(
+      f"{error}, or leave them out with --drop_added_tokens"
+    ) from error
 
 
 def _details(
@@ -218,6 +238,11 @@ def define_flags() -> None:
     "seq_length", None, "Tokens to which a classifier truncates a text."
   )
   flags.DEFINE_bool("pair", None, "Whether a classifier reads pairs of texts.")
+  flags.DEFINE_bool(
+    "drop_added_tokens",
+    False,
+    "Leave out tokens that were added to the vocabulary.",
+  )
   for name in ("source", "output"):
     flags.mark_flag_as_required(name)
 
@@ -232,6 +257,7 @@ def main(_: Sequence[str]) -> None:
     seed=given.seed,
     seq_length=given.seq_length,
     pair=given.pair,
+    drop_added_tokens=given.drop_added_tokens,
   )
   print(f"wrote {target}")
 

@@ -103,6 +103,9 @@ TESTED_ELSEWHERE = {
   "launch/inference/input_flags.py": "launch/predict_test.py",
   "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",
   # Sentences and figures of a report, which are checked on the page.
+  "launch/reports/finetune_figures.py": (
+    "launch/reports/finetune_report_test.py"
+  ),
   "launch/reports/plan_figures.py": "launch/reports/plan_report_test.py",
   "launch/reports/plan_words.py": "launch/reports/plan_report_test.py",
 }
@@ -115,6 +118,7 @@ DECLARATIONS = {
   ),
   "bertjax/config/sweep.py",
   "bertjax/config/names.py",  # names of fields in messages
+  "bertjax/finetune/review.py",  # what a report shows of an arm
   "bertjax/objectives/task.py",  # the protocol of what a step learns
 }
 MAX_FUNCTION_LINES = 60

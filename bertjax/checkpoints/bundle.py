@@ -232,10 +232,14 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
         f"{folder} is not there, because its replacement was interrupted; "
         f"rename {aside} to {folder}"
       )
-    raise ValueError(
-      f"{folder} is not a bundle: it has no {RECORD}; give the bundle that "
-      "launch.pretrain writes, or make one from a workdir with launch.export"
+    fix = (
+      "give the bundle that launch.pretrain writes, or make one from a workdir "
+      "with launch.export"
     )
+    inside = folder / "bundle"  # of a workdir
+    if (inside / RECORD).is_file():
+      fix = f"give {inside}"
+    raise ValueError(f"{folder} is not a bundle: it has no {RECORD}; {fix}")
   try:
     record = json.loads((folder / RECORD).read_text())
     version = record["format_version"]

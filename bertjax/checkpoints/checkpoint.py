@@ -21,6 +21,7 @@ from orbax.checkpoint import options as ocp_options
 
 from bertjax.checkpoints import digest, records
 from bertjax.checkpoints.late_answers import drop_late_answers
+from bertjax.checkpoints.write_errors import writing
 from bertjax.config import CheckpointConfig
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost, shared_folder
@@ -96,18 +97,19 @@ class Checkpoints:
       record: JSON-able values to return with the state.
 
     Raises:
-      OSError: Orbax refused this step, or the save before it failed.
+      OSError: Orbax refused this step, or this save or the one before failed.
     """
     items = _items(state)
     leaves = {name: digest.describe(tree) for name, tree in items.items()}
     sealed = digest.seal({"step": step, "leaves": leaves, "run": dict(record)})
-    saved = self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        record=ocp.args.JsonSave(sealed),
-        **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
-      ),
-    )
+    with writing(self._folder, self._advice):
+      saved = self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          record=ocp.args.JsonSave(sealed),
+          **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+        ),
+      )
     if not saved:
       raise OSError(
         f"step {step} was not saved; {self._folder} has {self.steps()}"
@@ -154,9 +156,19 @@ class Checkpoints:
     return None
 
   def close(self) -> None:
-    """Wait until everything is committed, and stop the threads."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    """Wait until everything is committed, and stop the threads.
+
+    Raises:
+      OSError: the last save failed.
+    """
+    with writing(self._folder, self._advice):
+      self._manager.wait_until_finished()
+      self._manager.close()
+
+  def _advice(self) -> str:
+    steps = records.committed_steps(self._folder)
+    newest = f"step {steps[-1]}" if steps else "the start"
+    return f"mend that, and run the same command again to go on from {newest}"
 
   def read_params(
     self, step: int | None = None
@@ -247,7 +259,10 @@ class Checkpoints:
 def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
   """Write nested dicts of arrays; return their digests, for `read_tree`."""
   leaves = digest.describe(tree)
-  with ocp.StandardCheckpointer() as checkpointer:
+  with (
+    writing(pathlib.Path(folder), lambda: "mend that, and write it again"),
+    ocp.StandardCheckpointer() as checkpointer,
+  ):
     checkpointer.save(pathlib.Path(folder).absolute(), tree)
     checkpointer.wait_until_finished()
   return leaves

@@ -140,7 +140,7 @@ def reading() -> Iterator[None]:
     return
   except Exception as error:
     cause = _first_cause(error)
-    kind = _kind(cause)
+    kind = kind_of(cause)
     if kind is None:
       raise
     reason = f"{type(cause).__name__}: {first_line(cause)[:200]}"
@@ -154,8 +154,11 @@ def _first_cause(error: BaseException) -> BaseException:
   return error
 
 
-def _kind(error: BaseException) -> type[Exception] | None:
-  """Return the exception to raise instead of `error`; None for itself."""
+def kind_of(error: BaseException) -> type[Exception] | None:
+  """Return the exception to raise instead of `error`; None for itself.
+
+  `Unavailable` and `OSError` are of the storage, and `Damaged` of its content.
+  """
   if isinstance(error, Damaged):
     return None
   if isinstance(error, OSError):

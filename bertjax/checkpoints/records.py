@@ -18,6 +18,15 @@ _COMMITTED = "commit_success.txt"
 logger = logging.getLogger(__name__)
 
 
+def committed_steps(folder: pathlib.Path) -> list[int]:
+  """Return the steps whose checkpoints are committed, ascending."""
+  return sorted(
+    int(each.parent.name)
+    for each in folder.glob(f"*/{_COMMITTED}")
+    if each.parent.name.isdecimal()
+  )
+
+
 def read_newest_record(
   folder: str | os.PathLike[str],
 ) -> dict[str, Any] | None:
@@ -30,12 +39,7 @@ def read_newest_record(
     OSError: the storage failed.
   """
   path = pathlib.Path(folder)
-  steps = [
-    int(each.parent.name)
-    for each in path.glob(f"*/{_COMMITTED}")
-    if each.parent.name.isdecimal()
-  ]
-  for step in sorted(steps, reverse=True):
+  for step in reversed(committed_steps(path)):
     try:
       return read_sealed(path, step)["run"]
     except digest.Damaged as error:

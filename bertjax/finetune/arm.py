@@ -31,7 +31,8 @@ from bertjax.finetune.results import (
   score_calibration,
   score_classes,
 )
-from bertjax.finetune.splits import make_split
+from bertjax.finetune.review import Review
+from bertjax.finetune.splits import make_split, split_outputs
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import POOLER, heads
@@ -113,6 +114,7 @@ class Arm:
     report: Report,
     guard: Callable[[], None],
     stop: Callable[[], bool] = lambda: False,
+    show: Callable[[ArmResult, Review], None] = lambda *_: None,
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
@@ -122,6 +124,8 @@ class Arm:
       guard: called before anything is written; raises where `workdir` is no
         longer this process's.
       stop: whether a signal asks to stop.
+      show: called with the result, and what a report shows beside it, before
+        the best model is saved.
 
     Raises:
       Stopped: a signal stopped a trial, whose state is saved.
@@ -131,7 +135,7 @@ class Arm:
     experiment = Experiment(self.make_inputs, self.config, store, report, stop)
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
-    runs = experiment.finished(scores.learning_rate)
+    runs = list(experiment.finished(scores.learning_rate).values())
     classes = score_classes(self.data.labels, runs, scored)
     result = ArmResult(
       init=self.init,
@@ -155,9 +159,23 @@ class Arm:
     trial = experiment.winner(result.scores.learning_rate)
     if not self._is_saved(store.folder / "model", trial):
       params = experiment.params(trial)
+      show(result, self._review(experiment, trial, params, scored))
       guard()
       self._save(store.folder / "model", params, trial, result)
     return result
+
+  def _review(
+    self, experiment: Experiment, trial: Trial, params: Any, scored: str
+  ) -> Review:
+    inputs = experiment.inputs
+    split = inputs.test if scored == "test" else inputs.dev
+    assert split is not None  # `scored` is one of the data's splits
+    return Review(
+      runs=experiment.finished(trial.settings["learning_rate"]),
+      best=trial.settings["seed"],
+      outputs=split_outputs(inputs.programs, params, split),
+      windows=split.windows,
+    )
 
   def make_inputs(self) -> TrialInputs:
     """Make the programs, and put dev and test on the devices."""

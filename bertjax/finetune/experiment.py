@@ -137,9 +137,16 @@ class Experiment:
       diverged_rates=diverged_rates,
     )
 
-  def finished(self, rate: float) -> list[TrialResult]:
-    """Return the runs of a rate that did not diverge, in order of seeds."""
-    return list(self._results_of(rate, self._seeds)[0].values())
+  def finished(self, rate: float) -> dict[int, TrialResult]:
+    """Return the runs of a rate that did not diverge, by seed."""
+    return self._results_of(rate, self._seeds)[0]
+
+  @property
+  def inputs(self) -> TrialInputs:
+    """Data and programs, made when they are first needed."""
+    if self._inputs is None:
+      self._inputs = self._make_inputs()
+    return self._inputs
 
   def winner(self, rate: float) -> Trial:
     """Return the trial of a rate that is best on dev."""
@@ -225,10 +232,8 @@ class Experiment:
     return run.result.to_json()
 
   def _train(self, trial: Trial) -> TrialRun:
-    if self._inputs is None:
-      self._inputs = self._make_inputs()
     return run_trial(
-      self._inputs,
+      self.inputs,
       self._config,
       **trial.settings,
       session=Session(self._store.path(trial), self._stop, self._store.guard),

@@ -39,7 +39,9 @@ _THEIR_LIMIT = 100
 _FORMS = {form.__name__: name for name, form in FORMS.items()}
 
 
-def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
+def load_huggingface(
+  folder: str | os.PathLike[str], *, drop_added: bool = False
+) -> Tokenizer:
   """Read a folder with vocab.txt, tokenizer.json or spiece.model.
 
   Every key of its JSON files is honored, or without effect, or refused: see
@@ -48,6 +50,11 @@ def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
   there is a tokenizer_config.json or config.json, else 200 as in
   google-research/bert.
 
+  Args:
+    folder: has the files.
+    drop_added: whether to leave out tokens that were added to the vocabulary:
+      where a text has one, it is cut like any other word.
+
   Raises:
     ValueError: there is no tokenizer, a special token is missing, the files
       contradict each other, or they ask for something that is not done here.
@@ -55,30 +62,33 @@ def load_huggingface(folder: str | os.PathLike[str]) -> Tokenizer:
   root = pathlib.Path(folder)
   for name in (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE):
     if (root / name).is_file():
-      return load_file(root / name)
+      return load_file(root / name, drop_added=drop_added)
   raise ValueError(
     f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
     f"{MODEL_FILE} beside the weights"
   )
 
 
-def load_file(path: pathlib.Path) -> Tokenizer:
+def load_file(path: pathlib.Path, *, drop_added: bool = False) -> Tokenizer:
   """Read a vocabulary or a model, and the JSON files beside it.
 
   Raises:
     ValueError: as `load_huggingface`.
   """
   if path.suffix == ".model":
-    return _load_sentencepiece(path)
-  return load_wordpiece(path)
+    return _load_sentencepiece(path, drop_added)
+  return load_wordpiece(path, drop_added=drop_added)
 
 
-def load_wordpiece(path: pathlib.Path) -> WordPiece:
+def load_wordpiece(
+  path: pathlib.Path, *, drop_added: bool = False
+) -> WordPiece:
   """Read a WordPiece vocabulary, and the JSON files beside it.
 
   Args:
     path: a vocab.txt, a tokenizer.json, or a vocabulary of another name, for
       which a tokenizer.json beside it does not count.
+    drop_added: as `load_huggingface`.
 
   Raises:
     ValueError: as `load_huggingface`.
@@ -98,15 +108,16 @@ def load_wordpiece(path: pathlib.Path) -> WordPiece:
       )
   added = {str(dict(t).get("content")) for t in model.get("added_tokens") or ()}
   added |= _read(root / ADDED_FILE).keys()
-  keys.check_added(added, SPECIALS, str(root))
+  if not drop_added:
+    keys.check_added(added, SPECIALS, str(root))
   rules = _rules(settings, _normalizer(model, file), root, tokens)
   tokenizer = WordPiece(tokens, rules=rules, origin=str(path))
-  _check_special_tokens(tokenizer, root)
+  _check_special_tokens(tokenizer, root, drop_added)
   _check_frame(model.get("post_processor"), tokenizer, file)
   return tokenizer
 
 
-def _load_sentencepiece(path: pathlib.Path) -> SentencePiece:
+def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
   tokenizer = load_sentencepiece(path)
   settings = _read_settings(path.parent)
   for key, _, rule in keys.RULES:
@@ -117,7 +128,7 @@ def _load_sentencepiece(path: pathlib.Path) -> SentencePiece:
         f"{path.parent}: {CONFIG_FILE} says {key}={value}, which "
         f"{path.name} does not do; remove the key to use the model as it is"
       )
-  _check_special_tokens(tokenizer, path.parent)
+  _check_special_tokens(tokenizer, path.parent, drop_added)
   return tokenizer
 
 
@@ -219,7 +230,9 @@ def _check_value(key: str, value: Any, root: pathlib.Path) -> None:
     )
 
 
-def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
+def _check_special_tokens(
+  tokenizer: Tokenizer, root: pathlib.Path, drop_added: bool
+) -> None:
   """Compare the special tokens that two files name with the vocabulary's."""
   names = {
     f"{name}_token": tokenizer.tokens[id_]
@@ -229,7 +242,9 @@ def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
     values = _read(root / name)
     if name == SPECIALS_FILE:
       check_keys(name, values, str(root / name))
-    keys.check_special_tokens(values, names, str(root / name))
+    keys.check_special_tokens(
+      values, names, str(root / name), drop_added=drop_added
+    )
 
 
 def _check_frame(

@@ -121,6 +121,10 @@ HONORED: Mapping[str, frozenset[str]] = {
 }
 
 
+class AddedTokens(ValueError):
+  """A tokenizer has tokens that are matched before words are cut."""
+
+
 def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
   """Refuse keys that are unknown, or that ask for something else.
 
@@ -149,7 +153,11 @@ def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
 
 
 def check_special_tokens(
-  values: Mapping[str, Any], names: Mapping[str, str], origin: str
+  values: Mapping[str, Any],
+  names: Mapping[str, str],
+  origin: str,
+  *,
+  drop_added: bool = False,
 ) -> None:
   """Refuse special tokens with other names, and tokens beside them.
 
@@ -157,6 +165,7 @@ def check_special_tokens(
     values: the content of tokenizer_config.json or special_tokens_map.json.
     names: "cls_token" and so on → the token.
     origin: the file, for messages.
+    drop_added: whether tokens beside them do not count.
 
   Raises:
     ValueError: names the token and what it should be.
@@ -169,7 +178,8 @@ def check_special_tokens(
         f"{origin}: {key} is {found}; the special token of this vocabulary is "
         f"{ours}"
       )
-  check_added(_added(values), names.values(), origin)
+  if not drop_added:
+    check_added(_added(values), names.values(), origin)
 
 
 def check_added(
@@ -178,11 +188,11 @@ def check_added(
   """Refuse added tokens: they are matched before words are cut.
 
   Raises:
-    ValueError: names the tokens.
+    AddedTokens: names the tokens.
   """
   others = sorted(set(added) - set(specials))
   if others:
-    raise ValueError(
+    raise AddedTokens(
       f"the tokenizer of {origin} matches {' '.join(others)} before it splits "
       "words, which is not supported; remove them from its added tokens"
     )

@@ -4,6 +4,7 @@
 
 import dataclasses
 import pathlib
+import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -127,8 +128,7 @@ tags:
 
 # {title}
 
-A BERT encoder{head} as a graph for ONNX Runtime. It gives {outputs}. Nothing
-but this folder is needed to run it.
+{summary}
 
 {files}
 
@@ -138,13 +138,17 @@ but this folder is needed to run it.
 {usage}```
 
 Texts are cut to {longest} tokens, which is the length of the model. Inputs are
-int64, of any number of rows and any length up to that.
+int64, of any number of rows and any length up to that.{temperature}
 
 ## How close it is
 
 {closeness}
 
 {origin}"""
+_SUMMARY = (
+  "A BERT encoder{head} as a graph for ONNX Runtime. It gives {outputs}. "
+  "Nothing but this folder is needed to run it."
+)
 _USAGE = """\
 import json
 import pathlib
@@ -219,15 +223,21 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
     license=page.license,
     pipeline=kind.pipeline,
     title=page.title,
-    head="" if head is None else f", fine-tuned for {head.name},",
-    outputs=kind.outputs.format(
-      count=count,
-      pooling=_POOLING.get(pooling, pooling),
-      pooler=" and `pooler_output`" if pooling else "",
+    summary=textwrap.fill(
+      _SUMMARY.format(
+        head="" if head is None else f", fine-tuned for {head.name},",
+        outputs=kind.outputs.format(
+          count=count,
+          pooling=_POOLING.get(pooling, pooling),
+          pooler=" and `pooler_output`" if pooling else "",
+        ),
+      ),
+      80,
     ),
     files=markdown(["file", "numbers", "MB"], list(_files(page))),
     usage=_usage(page, trained, tokenizer),
     longest=page.longest,
+    temperature=_temperature(trained),
     closeness="\n".join(f"- {line}" for line in _closeness(page, kind)),
     origin=model_card.make_origin(trained.model, trained.details),
   )
@@ -267,12 +277,23 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   )
 
 
+def _temperature(trained: Trained) -> str:
+  value = None if trained.head is None else trained.head.temperature
+  if value is None:
+    return ""
+  return (
+    f" Logits that\nare divided by {value:.4g} give calibrated probabilities, "
+    "by dev."
+  )
+
+
 def _closeness(page: Page, kind: _Kind) -> Iterator[str]:
   parity = page.parity
   yield (
     f"{page.file.name} differs from the model in JAX by at most "
-    f"{parity.difference:.1e}, on {parity.rows} rows of 3 to {parity.longest} "
-    "random tokens, with padding and alone."
+    f"{parity.difference:.1e} on outputs up to {parity.largest:.2g}, in "
+    f"{parity.rows} rows of 3 to {parity.longest} random tokens, with padding "
+    "and alone."
   )
   if page.quantized is None:
     return

@@ -28,11 +28,13 @@ class Parity:
 
   Attributes:
     difference: largest difference of any output.
+    largest: largest output.
     rows: number of rows, each with padding and alone without it.
     longest: tokens of the longest row.
   """
 
   difference: float
+  largest: float
   rows: int
   longest: int
 
@@ -108,7 +110,7 @@ def compare(
       f"the ONNX graph differs from the model by {difference:.3g} on outputs "
       f"up to {largest:.3g}, which is more than rounding; nothing is written"
     )
-  return Parity(difference, _ROWS, longest)
+  return Parity(difference, largest, _ROWS, longest)
 
 
 def quantize(

@@ -7,18 +7,24 @@ split, whose label is a string where the labels of the task are strings. A
 submission is a .zip of all eleven files, without a folder.
 """
 
+import collections
 import pathlib
 from collections.abc import Sequence
 
 from bertjax import files
+from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.glue_files import (
   UnlabeledTexts,
   find_tests,
   read_test,
 )
 from data_pipelines.tasks.glue_tasks import GLUE, GlueTask
-from launch import predict
+from launch.inference.labeling import check_texts
+from launch.inference.predictor import Predictor, load_predictor
 from launch.preflight.policy import Policy
+
+# How many texts are in memory as rows.
+_TEXTS = 8192
 
 
 def write_predictions(
@@ -43,17 +49,42 @@ def write_predictions(
   Raises:
     ValueError: a test split cannot be read.
   """
+  predictor = load_predictor(model)
   written = []
   for file, path in find_tests(name, folder).items():
     test = read_test(str(path), GLUE[name])
-    answers = predict.answer(
-      str(model), test.texts, test.pairs, top_k=1, policy=policy
-    )
-    write_file(
-      output / file, GLUE[name], test, [first[0] for first, *_ in answers]
-    )
+    predictions = predict(predictor, test, policy)
+    write_file(output / file, GLUE[name], test, predictions)
     written.append(file)
   return tuple(written)
+
+
+def predict(
+  predictor: Predictor, test: UnlabeledTexts, policy: Policy
+) -> list[str | float]:
+  """Return the likeliest label, or the score, of each row of a test split.
+
+  Memory is bounded: QQP has 390,965 rows.
+
+  Raises:
+    ValueError: the model reads single texts and the split has pairs, or the
+      other way around; `policy` makes cut texts a failure.
+  """
+  predictor.check_pairs(test.pairs is not None)
+  predictions: list[str | float] = []
+  counts = collections.Counter[str]()
+  for start in range(0, len(test.texts), _TEXTS):
+    part = slice(start, start + _TEXTS)
+    encoded = predictor.encode(
+      test.texts[part], None if test.pairs is None else test.pairs[part]
+    )
+    answers = predictor.finish(predictor.start(encoded))
+    predictions += [likeliest[0] for likeliest, *_ in answers]
+    for name in ("cut", "empty", "tokens", "unknown", "words"):
+      counts[name] += getattr(encoded.encoded, name)
+  counted = EncodedTexts(features={}, **counts)
+  check_texts(counted, len(test.texts), predictor, policy)
+  return predictions
 
 
 def write_file(

@@ -7,6 +7,7 @@ import glob
 import importlib.util
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -136,3 +137,17 @@ def test_help_lists_the_flags_that_all_commands_share():
   )
   for flag in ("--allow:", "--[no]strict:", "--thresholds:", "--corpus:"):
     assert f"  {flag}" in done.stdout, flag
+
+
+def test_ctrl_c_says_at_once_that_the_run_stops(capfd):
+  """The first step may compile for minutes after it."""
+  with cli.Signals() as signals:
+    signal.raise_signal(signal.SIGTERM)
+    assert signals.requested()
+    assert capfd.readouterr().err == ""
+  with cli.Signals() as signals:
+    signal.raise_signal(signal.SIGINT)
+    assert signals.requested()
+    assert "Ctrl-C again stops at once" in capfd.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+      signal.raise_signal(signal.SIGINT)

@@ -98,6 +98,19 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
   assert done.stderr.count("\n") == 1
 
 
+def test_what_a_store_and_a_run_have_in_common_is_told_once():
+  """Checks without a figure are of files, and are all told."""
+  figure = ("fertility", "pass", "1.02", "2")
+  rows = [
+    Row("runs/store", *figure),
+    Row("a", "checksum", "pass"),
+    Row("run", *figure),
+    Row("run", "fertility", "warn", "2.02", "2"),
+    Row("b", "checksum", "pass"),
+  ]
+  assert doctor.once(rows) == [rows[0], rows[1], rows[3], rows[4]]
+
+
 def test_every_check_is_listed_with_its_limits():
   done = command("--list")
   assert done.returncode == 0, done.stderr

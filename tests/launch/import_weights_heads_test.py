@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 from bertjax.checkpoints import bundle as bundles
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.task import Head
+from data_pipelines.tokenizers import tokenizers
 from launch import export, import_weights
 from launch.tasks import TASKS
 from tests.testing.exports import HEADS, make_head
@@ -129,11 +130,49 @@ def test_names_inside_of_a_wrapper_are_read(tmp_path):
   assert "\n" not in str(told.value)
 
 
-def test_tokens_that_were_added_are_named(tmp_path):
+def test_tokens_that_were_added_are_named_or_left_out(tmp_path, caplog):
   bundle = make_head(tmp_path / "bundle", "tokens")
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
   path = folder / "tokenizer_config.json"
   change(path, additional_special_tokens=["[E1]", "[E2]"])
   with pytest.raises(ValueError, match=r"matches \[E1\] \[E2\] before") as told:
     import_weights.run(source=folder, output=tmp_path / "back")
+  assert str(told.value).endswith("leave them out with --drop_added_tokens")
   assert "\n" not in str(told.value)
+  with caplog.at_level("WARNING"):
+    made = import_weights.run(
+      source=folder, output=tmp_path / "back", drop_added_tokens=True
+    )
+  assert "left out: the tokenizer of" in caplog.text
+  ours, theirs = map(bundles.read_bundle_info, (bundle, made))
+  assert ours.leaves == theirs.leaves
+  hashes = [
+    tokenizers.load(info.tokenizer_path).sha256 for info in (ours, theirs)
+  ]
+  assert hashes[0] == hashes[1]
+
+
+def test_tokens_that_transformers_added_widen_the_table(tmp_path):
+  torch = pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  bundle = make_head(tmp_path / "bundle", "single_label")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+  model = transformers.AutoModelForSequenceClassification.from_pretrained(
+    folder
+  )
+  tokenizer.add_tokens(["[E1]", "newword"], special_tokens=True)
+  torch.manual_seed(0)
+  model.resize_token_embeddings(
+    len(model.bert.embeddings.word_embeddings.weight) + 2
+  )
+  model.save_pretrained(tmp_path / "wide")
+  tokenizer.save_pretrained(tmp_path / "wide")
+  with pytest.raises(ValueError, match=r"\[E1\] newword before.*--drop_added"):
+    import_weights.run(source=tmp_path / "wide", output=tmp_path / "back")
+  made = import_weights.run(
+    source=tmp_path / "wide", output=tmp_path / "back", drop_added_tokens=True
+  )
+  info = bundles.read_bundle_info(made)
+  assert info.model.vocab_size == 34
+  assert "[E1]" not in tokenizers.load(info.tokenizer_path).tokens

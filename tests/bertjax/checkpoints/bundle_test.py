@@ -94,6 +94,13 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(
   assert (other / "thesis.tex").read_text() == "x"
 
 
+def test_a_workdir_names_the_bundle_in_it(tmp_path):
+  (tmp_path / "bundle").mkdir()
+  (tmp_path / "bundle" / bundle.RECORD).write_text("{}")
+  with pytest.raises(ValueError, match=f"give {tmp_path / 'bundle'}$"):
+    bundle.read_bundle_info(tmp_path)
+
+
 def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):
   with pytest.raises(ValueError, match=r"is not a bundle.*launch\.export"):
     bertjax.load_bundle(tmp_path)

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A card for every kind of head, whose lines run."""
 
+import dataclasses
 import json
 
 import pytest
 
+from bertjax.checkpoints import bundle as bundles
 from bertjax.interop.outputs import SINGLE_LABEL
 from launch import export
 from launch.exports.onnx_card import _KINDS, _lost, _texts
@@ -45,6 +47,24 @@ def test_the_lines_of_a_card_of_pairs_run(tmp_path, monkeypatch):
   exec(compile(snippet(out), "README.md", "exec"), names)
   assert names["inputs"]["token_type_ids"].any()
   assert len(names["logits"]) == 1
+
+
+def test_the_temperature_of_dev_is_told(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "single_label")
+  info = bundles.read_bundle_info(bundle)
+  task = {**(info.details.task or {}), "temperature": 1.2345678}
+  path = tmp_path / "calibrated"
+  bundles.write_bundle(
+    path,
+    bundles.load_params(info),
+    info.model,
+    info.tokenizer_path,
+    dataclasses.replace(info.details, task=task),
+  )
+  for given, told in ((bundle, False), (path, True)):
+    out = export.run(bundle=given, output=tmp_path / "out", format="onnx")
+    card = (out / "README.md").read_text()
+    assert ("divided by 1.235 give calibrated" in card) == told
 
 
 def test_losses_are_phrases():

@@ -4,11 +4,17 @@ import pathlib
 
 import pytest
 
-from data_pipelines.tasks.glue_files import find_folder, read_test
+from data_pipelines.tasks.glue_files import (
+  UnlabeledTexts,
+  find_folder,
+  read_test,
+)
 from data_pipelines.tasks.glue_tasks import GLUE
 from launch.glue import submission
+from launch.inference.predictor import load_predictor
 from launch.preflight.policy import DEFAULT
 from tests.testing import glue_folders
+from tests.testing.classifiers import make_classifier, random_texts
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +28,11 @@ def test_files_are_those_that_the_server_takes(
 ):
   task = GLUE[name]
   label = task.labels[-1] if task.labels else 5.25
+  monkeypatch.setattr(submission, "load_predictor", lambda model: None)
   monkeypatch.setattr(
-    "launch.predict.answer",
-    lambda model, texts, pairs, top_k, policy: [[(label, 1.0)]] * len(texts),
+    submission,
+    "predict",
+    lambda predictor, test, policy: [label] * len(test.texts),
   )
   folder = find_folder(name, str(glue))
   assert folder
@@ -47,3 +55,22 @@ def test_scores_of_the_model_are_written_as_they_are(glue, tmp_path):
   submission.write_file(path, GLUE["stsb"], test, [1.23456, -0.5, "4"])
   lines = path.read_text().splitlines()
   assert lines[1:] == ["0\t1.235", "1\t0.000", "2\t4.000"]
+
+
+def test_predictions_do_not_depend_on_how_many_texts_are_in_memory(
+  tmp_path, monkeypatch, caplog
+):
+  predictor = load_predictor(make_classifier(tmp_path / "model", pair=True))
+  texts, pairs = random_texts(7), random_texts(7, seed=1)
+  # A text that is cut, and one that is empty.
+  texts[0], pairs[1] = "the cod " * 40, ""
+  test = UnlabeledTexts(tuple("0123456"), tuple(texts), tuple(pairs))
+  wanted = [each["label"] for each in predictor(texts, pairs)]
+  for size in (2, 100):
+    monkeypatch.setattr(submission, "_TEXTS", size)
+    caplog.clear()
+    assert submission.predict(predictor, test, DEFAULT) == wanted
+    assert " of 7 texts are longer than 16 tokens" in caplog.text
+  single = UnlabeledTexts(("0",), ("a",), None)
+  with pytest.raises(ValueError, match="reads pairs of texts"):
+    submission.predict(predictor, single, DEFAULT)

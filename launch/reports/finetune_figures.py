@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Draw the figures of the page of a fine-tuning run."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bertjax.finetune.scores.calibration import Reliability
+from bertjax.finetune.task import Scores
+from launch.reports.page import Ink, draw
+
+
+def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
+  """Draw the metric on dev after some steps, a line for each seed.
+
+  Args:
+    curves: {seed: its evaluations}.
+    metric: name of the score.
+  """
+  with draw("curves") as drawing:
+    axes = drawing.axes
+    for seed, curve in curves.items():
+      steps = [each["step"] for each in curve]
+      values = [each[metric] for each in curve]
+      axes.plot(steps, values, color=Ink.FIRST, linewidth=1.2, alpha=0.8)
+      axes.plot(steps[-1:], values[-1:], "o", color=Ink.FIRST, markersize=3)
+      axes.annotate(
+        str(seed),
+        (steps[-1], values[-1]),
+        xytext=(4, 0),
+        textcoords="offset points",
+        verticalalignment="center",
+        fontsize=6,
+        color=Ink.MUTED,
+      )
+    axes.set_xlabel("steps")
+    axes.set_ylabel(f"{metric.replace('_', ' ')} on dev")
+  return drawing.svg
+
+
+def draw_reliability(reliability: Reliability) -> str:
+  """Draw the share that is right against the probability of the answers."""
+  bins = len(reliability.examples)
+  edges = np.arange(bins + 1) / bins
+  with draw("reliability") as drawing:
+    axes = drawing.axes
+    for left, count, accuracy in zip(
+      edges, reliability.examples, reliability.accuracies, strict=False
+    ):
+      if count:
+        axes.bar(
+          left, accuracy, 1 / bins, align="edge", color=Ink.FIRST, alpha=0.7
+        )
+    axes.plot([0, 1], [0, 1], color=Ink.MUTED, linestyle=(0, (3, 2)))
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("probability of the answer")
+    axes.set_ylabel("share that is right")
+  return drawing.svg
+
+
+def draw_lengths(length_N: np.ndarray, limit: int) -> str:
+  """Draw how many texts have how many tokens, up to the length of a row."""
+  with draw("lengths") as drawing:
+    axes = drawing.axes
+    bins = np.linspace(0, limit, min(limit, 32) + 1)
+    axes.hist(length_N, bins=bins.tolist(), color=Ink.FIRST, alpha=0.7)
+    axes.set_xlim(0, limit)
+    axes.set_xlabel("tokens, with [CLS] and [SEP]")
+    axes.set_ylabel("texts")
+  return drawing.svg
+
+
+def draw_confusion(matrix_CC: np.ndarray, labels: Sequence[str]) -> str:
+  """Draw how often a label (row) is answered by a label (column)."""
+  from matplotlib.patches import Rectangle
+
+  share_CC = matrix_CC / np.maximum(matrix_CC.sum(axis=1, keepdims=True), 1)
+  size = len(labels)
+  side = max(2.6, 0.3 * size)
+  with draw("confusion", width=side + 1.2, height=side) as drawing:
+    axes = drawing.axes
+    axes.grid(visible=False)
+    for row in range(size):
+      for column in range(size):
+        if not matrix_CC[row, column]:
+          continue
+        ink = Ink.FIRST if row == column else Ink.SECOND
+        share = share_CC[row, column]
+        corner, alpha = (column - 0.5, row - 0.5), 0.15 + 0.85 * share
+        axes.add_patch(Rectangle(corner, 1, 1, color=ink, alpha=alpha))
+        axes.annotate(
+          f"{matrix_CC[row, column]:,}",
+          (column, row),
+          horizontalalignment="center",
+          verticalalignment="center",
+          fontsize=6,
+          color=Ink.TEXT,
+        )
+    axes.set_xlim(-0.5, size - 0.5)
+    axes.set_ylim(size - 0.5, -0.5)
+    axes.set_xticks(range(size), labels, rotation=90)
+    axes.set_yticks(range(size), labels)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("label")
+  return drawing.svg
