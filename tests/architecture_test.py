@@ -97,11 +97,15 @@ TESTED_ELSEWHERE = {
   "bertjax/plan/counting.py": "bertjax/plan/planning_test.py",
   "bertjax/plan/environment.py": "bertjax/plan/hardware/topologies_test.py",
   "bertjax/plan/vocabulary.py": "bertjax/train/program_test.py",
+  # The parts of a graph, which is run whole.
+  "bertjax/interop/onnx/encoder.py": "bertjax/interop/onnx/bert_test.py",
+  "bertjax/interop/onnx/heads.py": "bertjax/interop/onnx/bert_test.py",
   # Needs the environment of Apache Beam, which beam_test makes.
   "data_pipelines/prepare/beam_steps.py": "data_pipelines/prepare/beam_test.py",
   # Flags, and rows full of windows.
   "launch/inference/input_flags.py": "launch/predict_test.py",
   "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",
+  "launch/exports/onnx_card_kinds.py": "launch/exports/onnx_card_test.py",
   # Sentences and figures of a report, which are checked on the page.
   "launch/reports/finetune_figures.py": (
     "launch/reports/finetune_report_test.py"

@@ -70,11 +70,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       cannot be used.
   """
   # These modules import packages that are optional.
-  from bertjax.interop.onnx import bert, processor, running
+  from bertjax.interop.onnx import bert, heads, processor, running
   from launch.exports import onnx_card, onnx_measures
 
   kind = onnx_measures.kind_of(trained)
-  bert.find_head(*kind)
+  heads.find_head(*kind)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   longest = folder.longest_text(trained)
   texts = None

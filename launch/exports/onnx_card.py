@@ -6,111 +6,17 @@ import dataclasses
 import pathlib
 import textwrap
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from bertjax.interop.architectures import (
-  CLASSIFICATION,
-  ENCODER,
-  QUESTION_ANSWERING,
-  TOKEN_CLASSIFICATION,
-)
 from bertjax.interop.onnx.processor import Processor
-from bertjax.interop.outputs import (
-  MULTI_LABEL,
-  NONE,
-  REGRESSION,
-  SINGLE_LABEL,
-)
+from bertjax.interop.outputs import NONE
 from bertjax.trials.markdown import markdown
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
+from launch.exports.onnx_card_kinds import KINDS, Kind
 from launch.exports.onnx_measures import Loss, Parity
 from launch.exports.trained import Trained
 from launch.reports import model_card
 
-
-class _Kind(NamedTuple):
-  """Texts of the card for one class of transformers.
-
-  Attributes:
-    pipeline: the hub's name for what the model does.
-    outputs: what it gives.
-    decisions: what is compared between graphs.
-    usage: Python that uses `session`, `rows` and `inputs`.
-  """
-
-  pipeline: str
-  outputs: str
-  decisions: str
-  usage: str
-
-
-_NAMES = """\
-names = json.loads(pathlib.Path("config.json").read_text())["id2label"]
-"""
-_LOGITS = """\
-logits = session.run(["logits"], inputs)[0]
-"""
-_SEQUENCES = "`logits`, one for each of {count} labels, from {pooling}"
-# By class of transformers and problem type.
-_KINDS = {
-  (ENCODER, ""): _Kind(
-    "feature-extraction",
-    "`last_hidden_state`, a vector for each token{pooler}",
-    "",
-    """\
-hidden = session.run(["last_hidden_state"], inputs)[0]
-""",
-  ),
-  (CLASSIFICATION, SINGLE_LABEL): _Kind(
-    "text-classification",
-    _SEQUENCES,
-    "labels of texts",
-    f"""\
-{_LOGITS}{_NAMES}\
-print([names[str(label)] for label in logits.argmax(axis=-1)])
-""",
-  ),
-  (CLASSIFICATION, MULTI_LABEL): _Kind(
-    "text-classification",
-    _SEQUENCES,
-    "sets of labels of texts",
-    f"""\
-{_LOGITS}{_NAMES}\
-for chances in 1 / (1 + np.exp(-logits)):
-  print({{names[str(i)]: f"{{each:.1%}}" for i, each in enumerate(chances)}})
-""",
-  ),
-  (CLASSIFICATION, REGRESSION): _Kind(
-    "text-classification",
-    "`logits`, the score of a text, from {pooling}",
-    "",
-    f"""\
-{_LOGITS}\
-print(logits[:, 0])
-""",
-  ),
-  (TOKEN_CLASSIFICATION, ""): _Kind(
-    "token-classification",
-    "`logits`, one for each token and each of {count} labels",
-    "labels of tokens",
-    f"""\
-{_LOGITS}{_NAMES}\
-for row, labels in zip(rows, logits.argmax(axis=-1)):
-  print(row.tokens, [names[str(label)] for label in labels])
-""",
-  ),
-  (QUESTION_ANSWERING, ""): _Kind(
-    "question-answering",
-    "`start_logits` and `end_logits`, one for each token",
-    "answers",
-    """\
-starts, ends = session.run(["start_logits", "end_logits"], inputs)
-for row, start, end in zip(rows, starts.argmax(-1), ends.argmax(-1)):
-  print(tokenizer.decode(row.ids[start : end + 1]))
-""",
-  ),
-}
 _POOLING = {
   "cls": "the pooled [CLS]",
   "mean": "the mean over the tokens, which no class of transformers computes",
@@ -243,10 +149,10 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   )
 
 
-def _kind(page: Page, trained: Trained) -> _Kind:
+def _kind(page: Page, trained: Trained) -> Kind:
   architecture, _ = page.kind
   outputs = NONE if trained.head is None else trained.head.outputs
-  return _KINDS[architecture, outputs.problem_type]
+  return KINDS[architecture, outputs.problem_type]
 
 
 def _files(page: Page) -> Iterator[list[str]]:
@@ -271,7 +177,7 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
       longest=page.longest,
       pad_id=tokenizer.pad_id,
       pad_token=tokenizer.tokens[tokenizer.pad_id],
-      texts=texts,
+      texts=_kind(page, trained).texts or texts,
     )
     + _kind(page, trained).usage
   )
@@ -287,7 +193,7 @@ def _temperature(trained: Trained) -> str:
   )
 
 
-def _closeness(page: Page, kind: _Kind) -> Iterator[str]:
+def _closeness(page: Page, kind: Kind) -> Iterator[str]:
   parity = page.parity
   yield (
     f"{page.file.name} differs from the model in JAX by at most "
@@ -314,7 +220,7 @@ def _closeness(page: Page, kind: _Kind) -> Iterator[str]:
   )
 
 
-def _lost(loss: Loss, kind: _Kind) -> str:
+def _lost(loss: Loss, kind: Kind) -> str:
   found = [f"outputs differ by at most {loss.difference:.2g}"]
   if loss.equal is not None:
     found.insert(0, f"{loss.equal:.2%} of the {kind.decisions} are equal")

@@ -13,14 +13,8 @@ import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION, ENCODER
-from bertjax.interop.onnx.bert import (
-  END,
-  HIDDEN,
-  LOGITS,
-  POOLED,
-  START,
-  find_head,
-)
+from bertjax.interop.onnx.encoder import HIDDEN
+from bertjax.interop.onnx.heads import END, LOGITS, POOLED, START, find_head
 from bertjax.model import parameters
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Pooler

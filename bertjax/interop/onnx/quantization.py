@@ -20,12 +20,12 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantType
 
+from bertjax.interop.onnx.encoder import LAYERS, WORDS
 from bertjax.interop.onnx.running import feed, is_external
 
 Features = Mapping[str, np.ndarray]
 # A lookup in a table is a Gather.
 _KINDS = ["MatMul", "Gather"]
-_PREFIX, _TABLE = "bert.encoder.", "bert.embeddings.word_embeddings.weight"
 # Rows that the ranges of activations are measured on. Their largest values
 # hardly change after some hundreds.
 CALIBRATION_ROWS = 256
@@ -98,8 +98,8 @@ def _kept(source: pathlib.Path) -> list[str]:
     for node in graph.node
     if node.op_type in _KINDS
     and not (
-      node.input[0] == _TABLE
-      or (node.name.startswith(_PREFIX) and node.input[1] in constants)
+      node.input[0] == WORDS
+      or (node.name.startswith(LAYERS) and node.input[1] in constants)
     )
   ]
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from bertjax.interop.onnx.bert import INPUTS, MASK, TOKENS, TYPES
+from bertjax.interop.onnx.encoder import INPUTS, MASK, TOKENS, TYPES
 
 # A protobuf message ends here; the tensors of a larger model stand in a file
 # beside it.
@@ -75,7 +75,18 @@ def feed(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def run(
   session: onnxruntime.InferenceSession, features: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-  """Return the outputs of a graph by name."""
+  """Return the outputs of a graph by name.
+
+  Rows are the choices of one example, if the graph chooses.
+  """
   names = [output.name for output in session.get_outputs()]
-  arrays: Any = session.run(names, feed(features))
+  inputs = feed(features)
+  chooses = len(session.get_inputs()[0].shape) > len(
+    features["tokens_BS"].shape
+  )
+  if chooses:
+    inputs = {name: array[None] for name, array in inputs.items()}
+  arrays: Any = session.run(names, inputs)
+  if chooses:
+    arrays = [array.reshape(-1, 1) for array in arrays]
   return dict(zip(names, arrays, strict=True))

@@ -10,7 +10,8 @@ import pytest
 from bertjax.checkpoints import bundle as bundles
 from bertjax.interop.outputs import SINGLE_LABEL
 from launch import export
-from launch.exports.onnx_card import _KINDS, _lost, _texts
+from launch.exports.onnx_card import _lost, _texts
+from launch.exports.onnx_card_kinds import KINDS
 from launch.exports.onnx_measures import Loss
 from tests.testing.exports import HEADS, make_classifier, make_head, snippet
 
@@ -21,6 +22,7 @@ PRINTED = {
   "score": ("[", 1),
   "tokens": ("['[CLS]', '", 2),
   "answers": ("", 1),
+  "choice": ("[", 1),
 }
 
 
@@ -77,7 +79,7 @@ def test_losses_are_phrases():
     equal=0.98,
     accuracy=(0.9, 0.895),
   )
-  kind = _KINDS["BertForSequenceClassification", SINGLE_LABEL]
+  kind = KINDS["BertForSequenceClassification", SINGLE_LABEL]
   assert _lost(loss, kind) == (
     "accuracy is 89.50% and was 90.00%, 98.00% of the labels of texts are "
     "equal, outputs differ by at most 0.25"

@@ -12,12 +12,15 @@ import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from bertjax.batch import ENCODER_FEATURES
-from bertjax.interop.onnx.bert import HEADS, INPUTS, make_model
+from bertjax.interop.onnx.bert import make_model
 from bertjax.interop.onnx.comparison import compute
+from bertjax.interop.onnx.encoder import INPUTS
+from bertjax.interop.onnx.heads import HEADS
 from tests.testing.examples import SMALL, ragged
 from tests.testing.huggingface_models import make_params
 
 ENCODER, SEQUENCES = "BertModel", "BertForSequenceClassification"
+CHOICE = "BertForMultipleChoice"
 TANH = dataclasses.replace(SMALL, activation="gelu_tanh")
 FEATURES = {
   "input_ids": "tokens_BS",
@@ -42,7 +45,8 @@ def run(session, batch, length=None):
 
 @pytest.mark.parametrize(
   ("architecture", "pooling", "config"),
-  [(*each, SMALL) for each in HEADS] + [(SEQUENCES, "cls", TANH)],
+  [(*each, SMALL) for each in HEADS if each[0] != CHOICE]
+  + [(SEQUENCES, "cls", TANH)],
 )
 def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
   """Of rows with padding, of single rows without it, and of odd lengths."""
@@ -66,6 +70,22 @@ def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
         np.testing.assert_allclose(found, expected[where], atol=1e-5, rtol=0)
   for expected in ours.values():
     assert np.std(expected) > 0.1  # weights that tell rows apart
+
+
+def test_choices_are_an_axis_of_the_inputs():
+  params = make_params(CHOICE)
+  model = make_model(params, SMALL, CHOICE, "cls")
+  session = open_session(model)
+  batch = ragged(6, 23)
+  ours = compute(params, SMALL, CHOICE, "cls", batch)
+  feed = {
+    name: batch[ours].astype(np.int64).reshape(2, 3, 23)
+    for name, ours in FEATURES.items()
+  }
+  (logits,) = session.run(["logits"], feed)
+  np.testing.assert_allclose(
+    logits, ours["logits"].reshape(2, 3), atol=1e-5, rtol=0
+  )
 
 
 def test_the_two_forms_of_gelu_are_told_apart():

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What stands on an encoder in an ONNX graph.
+
+Outputs have the names that transformers and optimum give them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bertjax.config import ModelConfig
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  ENCODER,
+  MULTIPLE_CHOICE,
+  QUESTION_ANSWERING,
+  TOKEN_CLASSIFICATION,
+)
+from bertjax.interop.onnx.encoder import ROWS, TOKENS, dense
+from bertjax.interop.onnx.graph import Axes, Graph
+from bertjax.model import parameters
+
+POOLED, LOGITS = "pooler_output", "logits"
+START, END = "start_logits", "end_logits"
+_CHOICES: Axes = ("batch_size", "num_choices", "sequence_length")
+
+Outputs = Mapping[str, Axes]
+
+
+class Head(NamedTuple):
+  """What stands on the encoder.
+
+  Attributes:
+    parts: keys at the top of the tree of parameters that are read.
+    build: (graph, config, name of the hidden states) → outputs of the graph.
+    axes: axes of each input; the rows of all choices are encoded alike.
+  """
+
+  parts: tuple[str, ...]
+  build: Callable[[Graph, ModelConfig, str], Outputs]
+  axes: Axes = ROWS
+
+
+def find_head(architecture: str, pooling: str) -> Head:
+  """Return what HEADS has.
+
+  Raises:
+    ValueError: no such graph is known.
+  """
+  if (architecture, pooling) not in HEADS:
+    known = ", ".join(f"{name} {pooled}".strip() for name, pooled in HEADS)
+    raise ValueError(
+      f"{architecture} with pooling={pooling!r} has no ONNX graph; give one of "
+      f"{known}"
+    )
+  return HEADS[architecture, pooling]
+
+
+def _first(graph: Graph, hidden: str) -> str:
+  return graph.add(
+    "Gather", "first_BD", hidden, graph.constant(0, "int64"), axis=1
+  )
+
+
+def _pool(graph: Graph, hidden: str) -> str:
+  projected = dense(graph, "bert.pooler.dense", _first(graph, hidden))
+  return graph.add("Tanh", POOLED, projected)
+
+
+def _average(graph: Graph, hidden: str) -> str:
+  """Return the name of the mean over the real positions."""
+  count = graph.add(
+    "ReduceSum", "count_B1", "real", graph.constant([1], "int64"), keepdims=1
+  )
+  # A row of padding alone has no real position.
+  count = graph.add("Max", "count", count, graph.constant(1, "float32"))
+  share = graph.add("Div", "share_BS", "real", count)
+  middle = graph.constant([1], "int64")
+  share = graph.add("Unsqueeze", "share_B1S", share, middle)
+  mean = graph.add("MatMul", "mean_B1D", share, hidden)
+  return graph.add("Squeeze", "mean_BD", mean, middle)
+
+
+def _encoder(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
+  del graph
+  return {hidden: (*ROWS, config.hidden_size)}
+
+
+def _encoder_and_pooler(
+  graph: Graph, config: ModelConfig, hidden: str
+) -> Outputs:
+  batch, _ = ROWS
+  return {
+    **_encoder(graph, config, hidden),
+    _pool(graph, hidden): (batch, config.hidden_size),
+  }
+
+
+def _classifier(
+  pool: Callable[[Graph, str], str],
+) -> Callable[[Graph, ModelConfig, str], Outputs]:
+  def build(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
+    del config
+    batch, _ = ROWS
+    logits = dense(graph, "classifier", pool(graph, hidden), LOGITS)
+    return {logits: (batch, graph.width("classifier.bias"))}
+
+  return build
+
+
+def _token_classifier(
+  graph: Graph, config: ModelConfig, hidden: str
+) -> Outputs:
+  del config
+  logits = dense(graph, "classifier", hidden, LOGITS)
+  return {logits: (*ROWS, graph.width("classifier.bias"))}
+
+
+def _spans(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
+  del config
+  logits = dense(graph, "qa_outputs", hidden)
+  for column, name in enumerate((START, END)):
+    index = graph.constant(column, "int64")
+    graph.add("Gather", name, logits, index, axis=2)
+  return {START: ROWS, END: ROWS}
+
+
+def _choice(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
+  del config
+  scores = dense(graph, "classifier", _pool(graph, hidden))
+  shape = graph.add("Shape", "examples_and_choices", TOKENS, start=0, end=2)
+  return {graph.add("Reshape", LOGITS, scores, shape): _CHOICES[:2]}
+
+
+_ON_ENCODER = (parameters.ENCODER, parameters.CLASSIFIER)
+# By the class of transformers with the same head, and the pooling.
+HEADS: Mapping[tuple[str, str], Head] = {
+  (ENCODER, ""): Head((parameters.ENCODER,), _encoder),
+  (ENCODER, "cls"): Head(
+    (parameters.ENCODER, parameters.POOLER), _encoder_and_pooler
+  ),
+  (CLASSIFICATION, "cls"): Head(
+    (parameters.ENCODER, parameters.POOLER, parameters.CLASSIFIER),
+    _classifier(_pool),
+  ),
+  (CLASSIFICATION, "mean"): Head(_ON_ENCODER, _classifier(_average)),
+  (MULTIPLE_CHOICE, "cls"): Head(
+    (parameters.ENCODER, parameters.POOLER, parameters.CLASSIFIER),
+    _choice,
+    _CHOICES,
+  ),
+  (TOKEN_CLASSIFICATION, ""): Head(_ON_ENCODER, _token_classifier),
+  (QUESTION_ANSWERING, ""): Head(
+    (parameters.ENCODER, parameters.SPAN_HEAD), _spans
+  ),
+}
