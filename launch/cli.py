@@ -31,6 +31,10 @@ ExitHook = Callable[[BaseException | str, int | None], NoReturn]
 # Index of this process, and how it exits; empty in a run of one process.
 _process_index: list[int] = []
 _STOPPING = "stopping once the state is saved; Ctrl-C again stops at once\n"
+# How Python says that a value is no number.
+_NO_NUMBER = re.compile(
+  r"(?:invalid literal for|could not convert string to) (int|float)[^:]*: (.+)"
+)
 # How absl says that a flag is missing.
 _MISSING = re.compile(r"flag --(\S+)=None: Flag --\1 must have a value")
 _exit_hook: list[ExitHook] = []
@@ -296,6 +300,7 @@ def _unwrap_message(error: BaseException) -> str:
     # A config file that raised: the last line is "ValueError: …".
     last = text.rstrip().splitlines()[-1]
     return last.partition(": ")[2] or last
+  text = _NO_NUMBER.sub(r"\2 is no \1", text)
   return re.sub(r"\s+Did you mean ", "; did you mean ", text)
 
 

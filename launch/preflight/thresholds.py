@@ -36,7 +36,8 @@ class Check:
     """Return a figure or a limit of this check as text."""
     if self.unit == "share":
       # Digits that count: a limit of 1e-5 must not read as 0%.
-      return f"{100 * value:.3g}%" if value < 0.01 else f"{100 * value:.4g}%"
+      digits = ".3g" if value < 0.01 else ".4g" if value < 10 else ",.0f"
+      return f"{100 * value:{digits}}%"
     return f"{value:,.0f}" if self.unit == "count" else f"{value:.4g}"
 
 

@@ -151,3 +151,15 @@ def test_ctrl_c_says_at_once_that_the_run_stops(capfd):
     assert "Ctrl-C again stops at once" in capfd.readouterr().err
     with pytest.raises(KeyboardInterrupt):
       signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+  ("said", "line"),
+  [
+    ("invalid literal for int() with base 10: 'a b'", "'a b' is no int"),
+    ("could not convert string to float: 'x'", "'x' is no float"),
+    ("flag --x=3: it is too large", "flag --x=3: it is too large"),
+  ],
+)
+def test_a_value_that_is_no_number_is_said_so(said, line):
+  assert cli._unwrap_message(ValueError(said)) == line

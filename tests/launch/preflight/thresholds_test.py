@@ -11,6 +11,8 @@ from launch.preflight.thresholds import CHECKS, Check
     ("share", 0.2, "20%"),
     ("share", 0.123456, "12.35%"),
     ("share", 0.00001, "0.001%"),
+    ("share", 0.0000024067, "0.000241%"),
+    ("share", 2.13e8, "21,300,000,000%"),
     ("count", 12345, "12,345"),
     ("ratio", 1.3333333, "1.333"),
   ],
