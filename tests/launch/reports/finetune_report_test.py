@@ -15,6 +15,7 @@ from bertjax.finetune.trial import TrialResult
 from bertjax.finetune.windows import Windows
 from bertjax.trials.statistics import summarize
 from launch.reports import finetune_report
+from tests.testing.browser import measure_page
 from tests.testing.html_page import HtmlPage
 
 LABELS = ("lost <card>", "late & lost", "pin")
@@ -124,3 +125,12 @@ def test_many_classes_are_a_table_of_mistakes(result, tmp_path):
 def test_outputs_that_are_no_classes_have_curves_and_lengths(result, tmp_path):
   page = write(tmp_path / "report.html", result, {"scores_N": LABEL_N})
   assert page.tags["svg"] == 2
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("width", [360, 1400])
+def test_a_browser_shows_the_page_without_errors(result, tmp_path, width):
+  write(tmp_path / "report.html", result)
+  needed, said = measure_page(tmp_path / "report.html", width, tmp_path)
+  assert not said
+  assert needed <= width
