@@ -27,7 +27,8 @@ from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.programs import make_programs
 from bertjax.finetune.scores import ClassCounts, confusion_matrix
-from bertjax.finetune.task import Scores
+from bertjax.finetune.task import FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
@@ -134,21 +135,31 @@ def _score(
     mesh=make_mesh(config.mesh),
   )
   placed = splits.make_split(
-    data.splits[split], programs, config.evaluation_batch_size
+    data.splits[split],
+    programs,
+    config.evaluation_batch_size,
+    data.labels,
+    # What dev has tuned is in the record of the head.
+    {**data.settings, **model.head.settings},
   )
   found = splits.evaluate(programs, model.params, placed)
-  labels_N = placed.windows.arrays.get("label_N")
-  confusion = None
-  if found.classes and labels_N is not None and labels_N.ndim == 1:
-    confusion = confusion_matrix(found.outputs["logits_NC"], labels_N)
   return Evaluated(
     split,
     len(data.splits[split]),
     tuple(data.labels),
     found.scores,
     found.classes,
-    confusion,
+    _confusion(model.task, found, placed.windows),
   )
+
+
+def _confusion(
+  task: FinetuneTask, found: splits.Evaluation, windows: Windows
+) -> np.ndarray | None:
+  if task.class_logits is None or "label_N" not in windows.arrays:
+    return None
+  assert found.outputs is not None
+  return confusion_matrix(*task.class_logits(found.outputs, windows))
 
 
 def _stored_config(
@@ -224,13 +235,13 @@ def _confusions(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
     ]
   wrong = confusion * (1 - np.eye(len(labels), dtype=confusion.dtype))
   largest = np.argsort(-wrong, axis=None, kind="stable")[:_SHOWN]
-  rows = [
-    [_plain(labels[label]), _plain(labels[predicted]), str(count)]
-    for label, predicted in zip(
-      *np.unravel_index(largest, wrong.shape), strict=True
-    )
-    if (count := int(wrong[label, predicted]))
-  ]
+  rows = []
+  for place in largest.tolist():
+    label, predicted = divmod(place, len(labels))
+    if count := int(wrong[label, predicted]):
+      rows.append(
+        [_plain(labels[label]), _plain(labels[predicted]), str(count)]
+      )
   if not rows:
     return ["no class is mistaken for another"]
   return [

@@ -4,6 +4,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from bertjax.finetune import artifact, scores
 from bertjax.finetune.artifact import FinetunedModel
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.fixed_shapes import FixedShapes
+from bertjax.objectives.task import Features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +93,12 @@ def apply_in_fixed_shapes(
   model: FinetunedModel, batch_size: int = 0
 ) -> FixedShapes:
   """Return what computes the outputs of a fine-tuned model."""
+
+  def outputs(params: Any, rows: Features) -> Any:
+    return model.model.apply({"params": params}, rows, deterministic=True)
+
   return FixedShapes(
-    lambda params, rows: model.model.apply(
-      {"params": params}, rows, deterministic=True
-    ),
+    outputs,
     model.params,
     model.head.seq_length,
     batch_size,

@@ -3,6 +3,7 @@
 """Several short windows in a row, so that no padding is paid for."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -19,7 +20,7 @@ class PackedOutputs:
   """Outputs of packed rows that devices are computing."""
 
   places: windows.Places
-  parts: tuple[dict[str, jax.Array], ...]
+  parts: tuple[Mapping[str, jax.Array], ...]
 
   def read(self) -> Batch:
     """Wait for the outputs; return them by window, in order."""

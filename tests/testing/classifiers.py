@@ -17,7 +17,7 @@ from tests.testing import small
 LABELS = ("no", "yes", "perhaps")
 
 
-def make_classifier(folder, *, pair=False, positions=16, pooling="cls"):
+def make_classifier(folder, *, pair=False, positions=16, pooling="cls", **head):
   """Write a classifier whose answers differ by text; return its path."""
   encoder = dataclasses.replace(small.MODEL, max_positions=positions)
   model = BertForSequenceClassification(
@@ -38,7 +38,7 @@ def make_classifier(folder, *, pair=False, positions=16, pooling="cls"):
     params,
     encoder,
     small.make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    Head("t", LABELS, pooling, positions, pair=pair),
+    Head("t", LABELS, pooling, positions, pair=pair, **head),
   )
   return str(folder)
 

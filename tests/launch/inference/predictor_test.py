@@ -71,6 +71,32 @@ def test_records_have_every_class(predictor):
   assert shapes.endswith(f", 512x{rows(512)}")
 
 
+def test_a_long_text_is_answered_from_all_of_its_windows(tmp_path):
+  predictor = load_predictor(
+    make_classifier(tmp_path / "model", settings={"stride": 7, "pool_max": 0.0})
+  )
+  texts = ["the cod", "an oak by the hill. " * 9, *random_texts(9, 7, 40)]
+  records = predictor(texts)
+  assert len(records) == len(texts)
+  for text, record in zip(texts, records, strict=True):
+    assert predictor([text]) == [record]
+  # A word at the end of a long text counts.
+  (changed,) = predictor([texts[1] + "cod"])
+  assert changed["probability"] != records[1]["probability"]
+
+
+def test_calibration_divides_logits_by_the_temperature(tmp_path):
+  path = make_classifier(tmp_path / "model", temperature=2.0)
+  texts = random_texts(5)
+  plain = probabilities(load_predictor(path)(texts))
+  calibrated = probabilities(load_predictor(path, calibrate=True)(texts))
+  wanted = np.sqrt(plain) / np.sqrt(plain).sum(axis=1, keepdims=True)
+  np.testing.assert_allclose(calibrated, wanted, rtol=1e-5)
+  without = make_classifier(tmp_path / "without")
+  with pytest.raises(ValueError, match="has no temperature"):
+    load_predictor(without, calibrate=True)
+
+
 def test_texts_of_the_wrong_form_are_one_line(predictor):
   with pytest.raises(ValueError, match="texts is the string 'the cod'"):
     predictor("the cod")
