@@ -17,6 +17,7 @@ from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.calibration import read_texts
 from launch.exports.formats import Format, Options
+from launch.exports.onnx_card_kinds import LONG_TEXTS
 from launch.exports.trained import Trained
 from launch.reports import model_card
 
@@ -125,6 +126,11 @@ def _write_config(
   mapping = config_to_huggingface(trained.model, architecture, pad_id, outputs)
   if pooling:
     mapping["pooling"] = pooling
+  settings = {} if trained.head is None else trained.head.settings
+  if "stride" in settings:
+    mapping["stride"] = int(settings["stride"])
+  if "pool_max" in settings:
+    mapping["long_texts"] = LONG_TEXTS[settings["pool_max"]]
   files.write_json(partial / CONFIG, mapping, sort_keys=True)
 
 

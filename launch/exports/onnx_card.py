@@ -12,7 +12,7 @@ from bertjax.interop.outputs import NONE
 from bertjax.trials.markdown import markdown
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-from launch.exports.onnx_card_kinds import KINDS, Kind
+from launch.exports.onnx_card_kinds import KINDS, LOGITS, LONG_TEXTS, Kind
 from launch.exports.onnx_measures import Loss, Parity
 from launch.exports.trained import Trained
 from launch.reports import model_card
@@ -43,14 +43,14 @@ tags:
 ```python
 {usage}```
 
-Texts are cut to {longest} tokens, which is the length of the model. Inputs are
-int64, of any number of rows and any length up to that.{temperature}
+{length}
 
 ## How close it is
 
 {closeness}
 
 {origin}"""
+_INPUTS = "Inputs are int64, of any number of rows and any length up to that."
 _SUMMARY = (
   "A BERT encoder{head} as a graph for ONNX Runtime. It gives {outputs}. "
   "Nothing but this folder is needed to run it."
@@ -65,14 +65,24 @@ from tokenizers import Tokenizer
 
 session = onnxruntime.InferenceSession("{file}")
 tokenizer = Tokenizer.from_file("tokenizer.json")
-tokenizer.enable_truncation({longest})
+tokenizer.enable_truncation({longest}{overlap})
 tokenizer.enable_padding(pad_id={pad_id}, pad_token="{pad_token}")
 rows = tokenizer.encode_batch([{texts}])
-inputs = {{
+{windows}inputs = {{
   "input_ids": np.array([row.ids for row in rows]),
   "attention_mask": np.array([row.attention_mask for row in rows]),
   "token_type_ids": np.array([row.type_ids for row in rows]),
 }}
+"""
+# Windows overlap so that each begins `stride` tokens after the one before.
+_WINDOWS = """\
+# A long text is several windows, and its logits are their {pool}.
+windows = [[row, *row.overflowing] for row in rows]
+rows = [window for parts in windows for window in parts]
+"""
+_POOL = """\
+ends = np.cumsum([len(parts) for parts in windows])
+logits = np.array([w.{pool}(axis=0) for w in np.split(logits, ends[:-1])])
 """
 _NO_TOKENIZER = """\
 # This tokenizer has no form in tokenizer.json; encode texts with bertjax:
@@ -142,8 +152,9 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
     ),
     files=markdown(["file", "numbers", "MB"], list(_files(page))),
     usage=_usage(page, trained, tokenizer),
-    longest=page.longest,
-    temperature=_temperature(trained),
+    length=textwrap.fill(
+      f"{_length(page, trained)} {_INPUTS}{_temperature(trained)}", 80
+    ),
     closeness="\n".join(f"- {line}" for line in _closeness(page, kind)),
     origin=model_card.make_origin(trained.model, trained.details),
   )
@@ -168,19 +179,47 @@ def _files(page: Page) -> Iterator[list[str]]:
 def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   if not (page.file.parent / TOKENIZER_FILE).is_file():
     return _NO_TOKENIZER
-  head = trained.head
+  head, kind = trained.head, _kind(page, trained)
   pair = head is not None and head.pair
   texts = '("One text.", "Another.")' if pair else '"Some text.", "Another."'
+  windows = overlap = ""
+  usage = kind.usage
+  if _slides(trained) and head is not None:
+    pool = LONG_TEXTS[head.settings["pool_max"]]
+    windows = _WINDOWS.format(pool=pool)
+    # Two tokens of each window are special.
+    overlap = f", stride={page.longest - 2 - int(head.settings['stride'])}"
+    usage = usage.replace(LOGITS, LOGITS + _POOL.format(pool=pool))
   return (
     _USAGE.format(
       file=page.file.name,
       longest=page.longest,
+      overlap=overlap,
       pad_id=tokenizer.pad_id,
       pad_token=tokenizer.tokens[tokenizer.pad_id],
-      texts=_kind(page, trained).texts or texts,
+      texts=kind.texts or texts,
+      windows=windows,
     )
-    + _kind(page, trained).usage
+    + usage
   )
+
+
+def _slides(trained: Trained) -> bool:
+  """Return whether the lines of the card read long texts in windows."""
+  head = trained.head
+  return head is not None and "pool_max" in head.settings and not head.pair
+
+
+def _length(page: Page, trained: Trained) -> str:
+  """Say what becomes of a text that is too long."""
+  head = trained.head
+  if head is None or "stride" not in head.settings:
+    return f"Texts are cut to {page.longest} tokens, the length of the model."
+  text = (
+    f"The model reads {page.longest} tokens, and longer texts in windows that "
+    f"begin every {int(head.settings['stride'])} tokens"
+  )
+  return f"{text}." if _slides(trained) else f"{text}; these lines cut them."
 
 
 def _temperature(trained: Trained) -> str:
@@ -188,7 +227,7 @@ def _temperature(trained: Trained) -> str:
   if value is None:
     return ""
   return (
-    f" Logits that\nare divided by {value:.4g} give calibrated probabilities, "
+    f" Logits that are divided by {value:.4g} give calibrated probabilities, "
     "by dev."
   )
 

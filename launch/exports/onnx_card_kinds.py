@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the card of an ONNX folder says about its head, and the lines to run."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bertjax.interop.architectures import (
@@ -12,6 +13,9 @@ from bertjax.interop.architectures import (
   TOKEN_CLASSIFICATION,
 )
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
+# How logits of the windows of a long text are pooled, by a head's `pool_max`.
+LONG_TEXTS: Mapping[float, str] = {0.0: "mean", 1.0: "max"}
 
 
 class Kind(NamedTuple):
@@ -35,7 +39,7 @@ class Kind(NamedTuple):
 _NAMES = """\
 names = json.loads(pathlib.Path("config.json").read_text())["id2label"]
 """
-_LOGITS = """\
+LOGITS = """\
 logits = session.run(["logits"], inputs)[0]
 """
 _SEQUENCES = "`logits`, one for each of {count} labels, from {pooling}"
@@ -54,7 +58,7 @@ hidden = session.run(["last_hidden_state"], inputs)[0]
     _SEQUENCES,
     "labels of texts",
     f"""\
-{_LOGITS}{_NAMES}\
+{LOGITS}{_NAMES}\
 print([names[str(label)] for label in logits.argmax(axis=-1)])
 """,
   ),
@@ -63,7 +67,7 @@ print([names[str(label)] for label in logits.argmax(axis=-1)])
     _SEQUENCES,
     "sets of labels of texts",
     f"""\
-{_LOGITS}{_NAMES}\
+{LOGITS}{_NAMES}\
 for chances in 1 / (1 + np.exp(-logits)):
   print({{names[str(i)]: f"{{each:.1%}}" for i, each in enumerate(chances)}})
 """,
@@ -73,7 +77,7 @@ for chances in 1 / (1 + np.exp(-logits)):
     "`logits`, the score of a text, from {pooling}",
     "",
     f"""\
-{_LOGITS}\
+{LOGITS}\
 print(logits[:, 0])
 """,
   ),
@@ -94,7 +98,7 @@ print(logits.argmax(axis=-1))
     "`logits`, one for each token and each of {count} labels",
     "labels of tokens",
     f"""\
-{_LOGITS}{_NAMES}\
+{LOGITS}{_NAMES}\
 for row, labels in zip(rows, logits.argmax(axis=-1)):
   print(row.tokens, [names[str(label)] for label in labels])
 """,

@@ -5,15 +5,18 @@
 import dataclasses
 import json
 
+import jax
+import numpy as np
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.interop.outputs import SINGLE_LABEL
-from launch import export
+from launch import export, predict
 from launch.exports.onnx_card import _lost, _texts
 from launch.exports.onnx_card_kinds import KINDS
 from launch.exports.onnx_measures import Loss
 from tests.testing.exports import HEADS, make_classifier, make_head, snippet
+from tests.testing.huggingface_models import LABELS
 
 # What the lines print: a part of it, and the number of lines.
 PRINTED = {
@@ -51,22 +54,49 @@ def test_the_lines_of_a_card_of_pairs_run(tmp_path, monkeypatch):
   assert len(names["logits"]) == 1
 
 
-def test_the_temperature_of_dev_is_told(tmp_path):
-  bundle = make_head(tmp_path / "bundle", "single_label")
+def change_head(folder, bundle, **fields):
+  """Write a bundle again with other fields in the record of its head."""
   info = bundles.read_bundle_info(bundle)
-  task = {**(info.details.task or {}), "temperature": 1.2345678}
-  path = tmp_path / "calibrated"
+  task = {**(info.details.task or {}), **fields}
   bundles.write_bundle(
-    path,
+    folder,
     bundles.load_params(info),
     info.model,
     info.tokenizer_path,
     dataclasses.replace(info.details, task=task),
   )
+  return folder
+
+
+def test_the_temperature_of_dev_is_told(tmp_path):
+  bundle = make_head(tmp_path / "bundle", "single_label")
+  path = change_head(tmp_path / "calibrated", bundle, temperature=1.2345678)
   for given, told in ((bundle, False), (path, True)):
     out = export.run(bundle=given, output=tmp_path / "out", format="onnx")
-    card = (out / "README.md").read_text()
+    card = " ".join((out / "README.md").read_text().split())
     assert ("divided by 1.235 give calibrated" in card) == told
+
+
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_long_texts_are_read_in_windows_as_we_do(pool, tmp_path, monkeypatch):
+  bundle = change_head(
+    tmp_path / "sliding",
+    make_head(tmp_path / "bundle", "single_label"),
+    settings={"stride": 4, "pool_max": float(pool == "max")},
+  )
+  texts = ["the cod and the eel by the river. " * 4, "an elm by the hill."]
+  out = export.run(bundle=bundle, output=tmp_path / "out", format="onnx")
+  monkeypatch.chdir(out)
+  code = snippet(out).replace('"Some text.", "Another."', repr(texts)[1:-1])
+  names = {}
+  exec(compile(code, "README.md", "exec"), names)
+  assert len(names["rows"]) > 5
+  theirs = np.asarray(jax.nn.softmax(names["logits"]))
+  for row, answers in zip(theirs, predict.answer(bundle, texts), strict=True):
+    expected = [dict(answers)[name] for name in LABELS]
+    np.testing.assert_allclose(row, expected, atol=1e-5, rtol=0)
+  settings = json.loads((out / "config.json").read_text())
+  assert (settings["long_texts"], settings["stride"]) == (pool, 4)
 
 
 def test_losses_are_phrases():
