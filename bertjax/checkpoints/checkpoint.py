@@ -260,7 +260,9 @@ def write_tree(folder: str | os.PathLike[str], tree: Any) -> dict[str, Any]:
   """Write nested dicts of arrays; return their digests, for `read_tree`."""
   leaves = digest.describe(tree)
   with (
-    writing(pathlib.Path(folder), lambda: "mend that, and write it again"),
+    writing(
+      pathlib.Path(folder), lambda: "mend that, and run the same command again"
+    ),
     ocp.StandardCheckpointer() as checkpointer,
   ):
     checkpointer.save(pathlib.Path(folder).absolute(), tree)

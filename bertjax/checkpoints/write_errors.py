@@ -69,20 +69,22 @@ def _log_once() -> None:
   """Print one line instead of a page when a write fails in the background.
 
   Orbax logs such an error on each thread that meets it, with its stack, and
-  raises it at the next save.
+  raises it at the next save. Its event loop logs those of other arrays.
   """
   said: set[str] = set()
 
   def say_once(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if "orbax" not in record.pathname or error is None or _kind(error) is None:
+    ours = "orbax" in record.pathname or record.name == "asyncio"
+    if not ours or error is None or _kind(error) is None:
       return True
     reason = _reason(error)
     if reason in said:
       return False
     said.add(reason)
-    record.msg, record.args = "a write of a checkpoint failed: %s", (reason,)
+    record.msg, record.args = "a write failed: %s", (reason,)
     record.exc_info = record.exc_text = None
     return True
 
-  logging.getLogger("absl").addFilter(say_once)
+  for name in ("absl", "asyncio"):
+    logging.getLogger(name).addFilter(say_once)
