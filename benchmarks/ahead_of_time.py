@@ -171,10 +171,11 @@ def main(_: list[str]) -> None:
     raise ValueError(f"there is no {case.kind} of {case.chips} chips")
   config = make_config(case, topology.num_devices, topology.num_chips)
   resolved, _ = plan.resolve_for(config, topology)
+  (only,) = resolved.phases
   devices = topologies.get_devices(topology)
   phase = planning.plan_phase(
     compiling.build(resolved.config, devices),
-    *resolved.phases,
+    only,
     topology,
     devices,
     count=case.count,
