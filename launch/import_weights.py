@@ -190,7 +190,7 @@ def _head(
   problem_type = loaded.outputs.problem_type
   if head.outputs.problem_type != problem_type:  # config.json has another task
     head = dataclasses.replace(
-      head, task="", problem_type=problem_type, temperature=None
+      head, task="", problem_type=problem_type, settings={}, temperature=None
     )
   if not 5 <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(

@@ -137,6 +137,8 @@ def _task_facts(
   if task["labels"]:
     is_score = task.get("problem_type") == REGRESSION
     yield "score" if is_score else "labels", _shown(task["labels"])
+  if task.get("settings"):
+    yield "settings of its answers", _shown(task["settings"])
   if task.get("temperature"):
     yield (
       "temperature, which calibrates probabilities if logits are divided by it",

@@ -63,7 +63,10 @@ HEADS = {
   ),
   "score": Head("words", (), "cls", 12, True, problem_type="regression"),
   "tokens": Head("words", LABELS, "", 12, False, "BertForTokenClassification"),
-  "answers": Head("words", (), "", 12, True, "BertForQuestionAnswering"),
+  "answers": Head(
+    *("words", (), "", 12, True, "BertForQuestionAnswering"),
+    settings={"stride": 4, "null_threshold": -1.5},
+  ),
   "choice": Head("words", (), "cls", 12, True, "BertForMultipleChoice"),
 }
 

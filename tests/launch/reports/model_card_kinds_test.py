@@ -52,6 +52,8 @@ def test_the_card_of_a_head_runs(name, tmp_path, monkeypatch, capsys):
   assert summary in card
   (pipeline,) = re.findall(r"^pipeline_tag: (.+)$", card, re.MULTILINE)
   assert pipeline == PIPELINES.get(name, "text-classification")
+  tuned = "- settings of its answers: null_threshold -1.5, stride 4\n"
+  assert (tuned in card) == (name == "answers")
   monkeypatch.chdir(folder)
   names: dict[str, Any] = {}
   exec(snippet(folder), names)
