@@ -63,33 +63,24 @@ def test_another_error_is_itself(error):
 
 def test_what_orbax_logs_of_it_is_one_line(caplog):
   write_errors._log_once.__wrapped__()
-  log = logging.getLogger("absl")
+  text = "a thread failed"
 
-  def record(error, path, text="[process=0] a thread failed"):
-    exc_info = (type(error), error, None)
-    made = log.makeRecord(
-      "absl",
-      logging.ERROR,
-      path,
-      1,
-      "[process=0] a thread failed",
-      (),
-      exc_info,
-    )
-    log.handle(made)
+  def record(error, path, name="absl"):
+    log, exc_info = logging.getLogger(name), (type(error), error, None)
+    log.handle(log.makeRecord(name, logging.ERROR, path, 1, text, (), exc_info))
 
   try:
     for _ in range(3):
       record(ValueError(FULL), "/site/orbax/checkpoint/future.py")
+    record(ValueError(FULL), "/asyncio/base_events.py", "asyncio")
     record(KeyError("x"), "/site/orbax/checkpoint/future.py")
     record(ValueError(FULL), "/site/else.py")
   finally:
-    log.removeFilter(log.filters[-1])
+    for name in ("absl", "asyncio"):
+      log = logging.getLogger(name)
+      log.removeFilter(log.filters[-1])
   said = [each.getMessage() for each in caplog.records]
-  assert said == [
-    "a write of a checkpoint failed: No space left on device",
-    *["[process=0] a thread failed"] * 2,
-  ]
+  assert said == ["a write failed: No space left on device", text, text]
   assert [bool(each.exc_info) for each in caplog.records] == [False, True, True]
 
 
