@@ -32,7 +32,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import prediction_runtimes as runtimes
 from bertjax.checkpoints.digest import nest
@@ -45,7 +45,7 @@ from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
 from data_pipelines.tokenizers import tokenizers
-from launch import export
+from launch import cli, export
 from launch.exports.formats import Options
 from launch.exports.trained import read_bundle
 
@@ -307,4 +307,4 @@ def main(_: object) -> None:
 
 
 if __name__ == "__main__":
-  app.run(main)
+  cli.run(main)
