@@ -29,6 +29,7 @@ from bertjax.finetune.programs import make_programs
 from bertjax.finetune.scores import ClassCounts, confusion_matrix
 from bertjax.finetune.task import FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
+from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
@@ -156,8 +157,9 @@ def _score(
 def _confusion(
   task: FinetuneTask, found: splits.Evaluation, windows: Windows
 ) -> np.ndarray | None:
-  if task.class_logits is None or "label_N" not in windows.arrays:
+  if task.problem_type != SINGLE_LABEL:
     return None
+  assert task.class_logits is not None
   assert found.outputs is not None
   return confusion_matrix(*task.class_logits(found.outputs, windows))
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a fine-tuning run: spread, calibration and mistakes."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.scores.classes import confusion_matrix
 from bertjax.finetune.scores.logits import probabilities
 from bertjax.finetune.task import FinetuneTask
+from bertjax.finetune.windows import pool
+from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.trials.statistics import Summary
 from launch.reports import finetune_figures, page
 
@@ -88,7 +91,7 @@ def make_view(
     ),
     "class_columns": _CLASS_COLUMNS,
     "classes": [_class_row(each, result.scored) for each in result.classes],
-    **_mistakes(result, review, tokens),
+    **_mistakes(result, review, task, tokens),
   }
 
 
@@ -123,15 +126,22 @@ def _notes(result: ArmResult) -> list[str]:
 
 
 def _mistakes(
-  result: ArmResult, review: Review, tokens: Sequence[str]
+  result: ArmResult,
+  review: Review,
+  task: FinetuneTask,
+  tokens: Sequence[str],
 ) -> dict[str, Any]:
-  """Return calibration, confusion and mistakes; nothing without classes."""
+  """Return calibration, confusion and mistakes; nothing without classes.
+
+  The windows of a long text are one text.
+  """
   view: dict[str, Any] = dict.fromkeys(
     ("reliability", "confusion", "confused", "mistakes"), ""
   )
-  windows, outputs = review.windows, review.outputs
-  if "label_N" not in windows.arrays or "logits_NC" not in outputs:
+  if task.problem_type != SINGLE_LABEL or "logits_NC" not in review.outputs:
     return view
+  outputs, windows = pool(review.outputs, review.windows)
+  review = dataclasses.replace(review, outputs=outputs, windows=windows)
   logits_NC, labels_N = outputs["logits_NC"], windows["label_N"]
   reliability = class_reliability(logits_NC, labels_N)
   matrix_CC = confusion_matrix(logits_NC, labels_N)

@@ -15,7 +15,7 @@ from bertjax.finetune.artifact import load_finetuned
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
-from launch import finetune, predict, tasks
+from launch import evaluate, finetune, predict, tasks
 from launch.exports.huggingface import check_head
 from tests.testing import small
 
@@ -25,7 +25,7 @@ TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
 @pytest.fixture(scope="module", autouse=True)
 def one_device():
   with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
+    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
       patch.setattr(
         f"{module}.make_mesh",
         lambda config: make_mesh(config, jax.devices()[:1]),
@@ -144,8 +144,15 @@ def test_choices_are_learned(bundle, tmp_path, capsys):
   assert result.scores.test["accuracy"].mean == 1
   test = result.examples["test"]
   assert f"test: {test} examples, 0 cut at 16 tokens" in capsys.readouterr().out
+  model = str(tmp_path / "work/model")
   with pytest.raises(ValueError, match="chooses among several texts"):
-    predict.answer(str(tmp_path / "work/model"), TEXTS)
+    predict.answer(model, TEXTS)
+  again = evaluate.evaluate(model)
+  assert again.scores == {
+    name: each.mean for name, each in result.scores.test.items()
+  }
+  assert again.confusion is None
+  assert "accuracy" in evaluate.show(again)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
@@ -172,6 +179,9 @@ def test_long_texts_are_read_in_windows(bundle, tmp_path, capsys, pooling):
   assert sum(counts) == result.examples["test"]
   assert "in 48 windows of at most 10 tokens" in capsys.readouterr().out
   model = str(tmp_path / "work/model")
+  again = evaluate.evaluate(model)
+  assert again.confusion.sum() == sum(counts)
+  assert again.scores["accuracy"] == result.scores.test["accuracy"].mean
   texts = ["a by the river and . a by the river cod cod cod", "oak oak"]
   found = predict.answer(model, texts)
   assert [answers[0][0] for answers in found] == ["fish", "tree"]
