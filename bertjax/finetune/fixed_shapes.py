@@ -25,8 +25,9 @@ from bertjax.parallel.mesh import make_mesh
 # The shortest rows; those of the other buckets are 1, 1.5, 2, 3, 4, 6, … times
 # as long, so that a third of a row is padding at most.
 SHORTEST = 16
-# Rows of the shortest bucket: enough to keep a processor, or a chip, busy.
-_ROWS_ON_CPU = 64
+# Rows of the shortest bucket: enough to keep a processor, or a chip, busy. More
+# of them on a CPU only make single requests wait.
+_ROWS_ON_CPU = 16
 _ROWS_ON_CHIP = 1024
 
 

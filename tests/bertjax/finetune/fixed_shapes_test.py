@@ -46,12 +46,12 @@ def test_neighbors_do_not_change_a_bit(forward):
 
 def test_a_bucket_is_compiled_once_and_has_one_number_of_rows(forward):
   before = forward._outputs._cache_size()
-  for count in (1, 31, 64, 65):
+  for count in (1, 15, 16, 17):
     forward.start(features_of([11] * count)).read()
   assert forward._outputs._cache_size() == max(before, 1)
-  assert forward.compiled[16] == forward.rows(16) == 64
+  assert forward.compiled[16] == forward.rows(16) == 16
   # As many tokens, and as many rows for each device.
-  assert forward.rows(512) == max(2, jax.device_count())
+  assert forward.rows(512) == jax.device_count()
 
 
 def test_each_bucket_takes_the_lengths_above_the_one_before(forward):
@@ -67,7 +67,7 @@ def test_another_batch_size_changes_the_last_bits_at_most(forward):
   lengths = np.random.default_rng(1).integers(2, 60, 40).tolist()
   wanted = forward.start(features_of(lengths, 64)).read()["pooled_ND"]
   other = FixedShapes(
-    forward._outputs, jax.device_get(forward._params), 512, batch_size=10
+    forward._outputs, jax.device_get(forward._params), 512, batch_size=40
   )
   found = other.start(features_of(lengths, 64)).read()["pooled_ND"]
   np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
