@@ -98,6 +98,16 @@ OVERLAYS: common.Overlays = {
       {"task.kind": "glue", "task.skip_bad_rows": True, "epochs": 0.0}
     ),
     **{f"glue/{name}": common.fields(_glue(name)) for name in GLUE},
+    "ner": common.fields({"task.kind": "conll", "epochs": 5.0}),
+    # run_squad.py has these lengths, and 2 to 3 epochs of 88,000 questions.
+    "squad": common.fields(
+      {
+        "task.kind": "squad",
+        "task.stride": 128,
+        "seq_length": 384,
+        "epochs": 3.0,
+      }
+    ),
   },
 }
 

@@ -12,11 +12,21 @@ from bertjax.finetune import checks
 from bertjax.finetune.classification import TASK as CLASSIFICATION
 from bertjax.finetune.multi_label import TASK as MULTI_LABEL
 from bertjax.finetune.multiple_choice import TASK as MULTIPLE_CHOICE
+from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
 from bertjax.finetune.regression import TASK as REGRESSION
+from bertjax.finetune.tagging import TASK as TAGGING
 from bertjax.finetune.task import FinetuneTask
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
-from data_pipelines.tasks import choices, clinc, glue, stdlib, tabular
+from data_pipelines.tasks import (
+  choices,
+  clinc,
+  glue,
+  question_answering,
+  stdlib,
+  tabular,
+  tagging,
+)
 from data_pipelines.tasks.batches import MeasuredData, ReadTask, RowOptions
 from data_pipelines.tasks.features import Tokenizer
 from data_pipelines.tokenizers import tokenizers
@@ -36,7 +46,14 @@ class Kind(NamedTuple):
 
 TASKS: Mapping[str, FinetuneTask] = {
   task.name: task
-  for task in (CLASSIFICATION, MULTI_LABEL, REGRESSION, MULTIPLE_CHOICE)
+  for task in (
+    CLASSIFICATION,
+    MULTI_LABEL,
+    REGRESSION,
+    MULTIPLE_CHOICE,
+    TAGGING,
+    QUESTION_ANSWERING,
+  )
 }
 # By `TaskConfig.target`; without an entry, "label".
 _OF_TARGET = {
@@ -61,6 +78,8 @@ KINDS: Mapping[str, Kind] = {
   ),
   "glue": Kind(glue.read, glue.task_name),
   "clinc150": Kind(clinc.read, lambda _: "classification"),
+  "conll": Kind(tagging.read, lambda _: TAGGING.name),
+  "squad": Kind(question_answering.read, lambda _: QUESTION_ANSWERING.name),
 }
 assert set(KINDS) == set(configs.choices(TaskConfig, "kind"))
 
@@ -98,6 +117,7 @@ def load_data(
   checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
   rows = RowOptions(config.seq_length, config.pack)
   data = _find_kind(config.task).read(config.task, tokenizer, rows)
-  checks.check_metric(config.metric, data.labels)
+  if task.name == CLASSIFICATION.name:  # other tasks have another "f1"
+    checks.check_metric(config.metric, data.labels)
   checks.check_pairs(data.pair, encoder)
   return data, tokenizer.sha256

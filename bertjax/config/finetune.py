@@ -31,6 +31,14 @@ def _is_table(task: Any) -> bool:
   return task.kind == "table"
 
 
+def _has_paths(task: Any) -> bool:
+  return task.kind in {"table", "conll", "squad"}
+
+
+def _has_spans(task: Any) -> bool:
+  return task.kind in {"conll", "squad"}
+
+
 _OfTable = ReadWhen("{}kind=table", lambda own, _: _is_table(own))
 _OfGlue = ReadWhen("{}kind=glue", lambda own, _: own.kind == "glue")
 _OfFolder = ReadWhen(
@@ -38,8 +46,18 @@ _OfFolder = ReadWhen(
   lambda own, _: own.kind in {"glue", "clinc150"},
 )
 _OfFiles = ReadWhen(
-  "{0}kind=table, {0}kind=glue or {0}kind=clinc150",
-  lambda own, _: own.kind in {"table", "glue", "clinc150"},
+  "{0}kind=table, {0}kind=glue, {0}kind=clinc150 or {0}kind=conll",
+  lambda own, _: own.kind in {"table", "glue", "clinc150", "conll"},
+)
+_OfConll = ReadWhen("{}kind=conll", lambda own, _: own.kind == "conll")
+_OfSquad = ReadWhen("{}kind=squad", lambda own, _: own.kind == "squad")
+_OfPaths = ReadWhen(
+  "{0}kind=table, {0}kind=conll or {0}kind=squad",
+  lambda own, _: _has_paths(own),
+)
+_OfClasses = ReadWhen(
+  "{0}target=label, and not with {0}kind=conll or {0}kind=squad",
+  lambda own, _: own.target == "label" and not _has_spans(own),
 )
 _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
@@ -60,7 +78,7 @@ def _has_header(task: Any, _: Any) -> bool:
 
 def _draws(task: Any, _: Any) -> bool:
   has_test = task.test or not task.test_rate
-  held_out = _is_table(task) and not (task.dev and has_test)
+  held_out = _has_paths(task) and not (task.dev and has_test)
   return held_out or task.labels_per_class > 0
 
 
@@ -68,7 +86,9 @@ def _draws(task: Any, _: Any) -> bool:
 class TaskConfig:
   """The labeled texts of a task, and how many of them are trained on."""
 
-  kind: Literal["stdlib", "table", "glue", "clinc150"] = "stdlib"
+  kind: Literal["stdlib", "table", "glue", "clinc150", "conll", "squad"] = (
+    "stdlib"
+  )
   # The task of GLUE.
   name: Annotated[GlueName, _OfGlue] = ""
   # The folder of the task's original files, or of the folders of all tasks of
@@ -77,9 +97,11 @@ class TaskConfig:
   # Tables: paths of .csv, .tsv, .txt (as .tsv), .jsonl or .parquet files, or
   # tfds:NAME:SPLIT and hf:NAME[:CONFIG]:SPLIT. Without `dev` or `test`, a share
   # of the texts of every label (`dev_rate`, `test_rate`) is held out of train.
-  train: Annotated[str, _OfTable] = ""
-  dev: Annotated[str, _OfTable] = ""
-  test: Annotated[str, _OfTable] = ""
+  # So is a share of the sentences of a file of CoNLL, and of the contexts of
+  # SQuAD's JSON.
+  train: Annotated[str, _OfPaths] = ""
+  dev: Annotated[str, _OfPaths] = ""
+  test: Annotated[str, _OfPaths] = ""
   # Names of columns; text_pair="" is for single texts.
   text: Annotated[str, _OfTable] = "text"
   text_pair: Annotated[str, _OfTable] = ""
@@ -106,18 +128,23 @@ class TaskConfig:
   # Texts that are longer than `seq_length` lose their end ("cut"), or are read
   # in windows whose logits are averaged ("mean") or of which the largest count
   # ("max"). Training takes each window with the label of its text and an equal
-  # share of its weight.
+  # share of its weight. Files of CoNLL and of SQuAD always have windows.
   long_texts: Annotated[
     Literal["cut", "mean", "max"],
-    ReadWhen("another {0}target than choice", _is_labeled),
+    ReadWhen(
+      "another {0}target than choice, and not with {0}kind=conll or "
+      "{0}kind=squad",
+      lambda own, whole: _is_labeled(own, whole) and not _has_spans(own),
+    ),
   ] = "cut"
   # Tokens from the start of a window to that of the next one.
   stride: Annotated[
     int,
     AtLeast(1),
     ReadWhen(
-      "{0}long_texts=mean or {0}long_texts=max",
-      lambda own, _: own.long_texts != "cut",
+      "{0}long_texts=mean or {0}long_texts=max, or with {0}kind=conll or "
+      "{0}kind=squad",
+      lambda own, _: own.long_texts != "cut" or _has_spans(own),
     ),
   ] = 64
   # Names of all columns, as "a,b,c", where the files have no header line
@@ -129,16 +156,16 @@ class TaskConfig:
   dev_rate: Annotated[
     HeldOut,
     ReadWhen(
-      "{0}kind=table and no {0}dev",
-      lambda own, _: _is_table(own) and not own.dev,
+      "{0}kind=table, conll or squad, and no {0}dev",
+      lambda own, _: _has_paths(own) and not own.dev,
     ),
   ] = 0.1
   # 0 without `test` scores dev alone.
   test_rate: Annotated[
     Rate,
     ReadWhen(
-      "{0}kind=table and no {0}test",
-      lambda own, _: _is_table(own) and not own.test,
+      "{0}kind=table, conll or squad, and no {0}test",
+      lambda own, _: _has_paths(own) and not own.test,
     ),
   ] = 0.2
   # The label of rows without one, beside the empty label; such rows are errors
@@ -147,26 +174,32 @@ class TaskConfig:
   # Leave out and count rows that cannot be used; otherwise the first of them
   # is an error.
   skip_bad_rows: Annotated[bool, _OfFiles] = False
+  # Files of CoNLL: the columns of words and tags, from 0; -1 is the last one.
+  word_column: Annotated[int, AtLeast(-1), _OfConll] = 0
+  tag_column: Annotated[int, AtLeast(-1), _OfConll] = -1
+  # Tokens that a question is cut to, and the most tokens of an answer.
+  max_question_length: Annotated[int, AtLeast(1), _OfSquad] = 64
+  max_answer_length: Annotated[int, AtLeast(1), _OfSquad] = 30
   # The classes are this many packages of the standard library, largest first.
   num_packages: Annotated[int, AtLeast(2), _OfStdlib] = 12
   # Training examples of each class; 0 takes all.
   labels_per_class: Annotated[
     int,
     AtLeast(0),
-    ReadWhen("{}target=label", lambda own, _: own.target == "label"),
+    _OfClasses,
   ] = 0
   # "balanced" weighs a training example by the inverse of how often its class
   # occurs, so that every class has the same weight in all.
   class_weights: Annotated[
     Literal["none", "balanced"],
-    ReadWhen("{}target=label", lambda own, _: own.target == "label"),
+    _OfClasses,
   ] = "none"
   # Seed of the choice of held-out rows and of training examples.
   seed: Annotated[
     Seed,
     ReadWhen(
-      "{0}labels_per_class above 0, or with {0}kind=table and no {0}dev or no "
-      "{0}test",
+      "{0}labels_per_class above 0, or with {0}kind=table, conll or squad and "
+      "no {0}dev or no {0}test",
       _draws,
     ),
   ] = 0

@@ -136,7 +136,8 @@ class Arm:
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
     runs = list(experiment.finished(scores.learning_rate).values())
-    classes = score_classes(self.data.labels, runs, scored)
+    names = self.task.class_names(self.data.labels)
+    classes = score_classes(names, runs, scored)
     result = ArmResult(
       init=self.init,
       task=self.data.name,
@@ -249,8 +250,14 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
         problem_type=self.task.problem_type,
-        settings=self.data.settings,
         temperature=calibration and calibration.temperature.values[number],
+        settings={
+          **self.data.settings,
+          **{
+            name: result.scores.dev[name].values[number]
+            for name in self.task.tuned
+          },
+        },
       ),
       tokenizer_files=self.info.tokenizer_files,
       tokenizer_sha256=self.tokenizer_sha256,

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from bertjax.batch import Batch, SplitData, check_batch
-from bertjax.finetune import windows
+from bertjax.finetune import windows as by_windows
 from bertjax.finetune.programs import Programs, local_part
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.task import Scores
@@ -76,7 +76,7 @@ def make_split(
     name: np.concatenate([batch.arrays[name] for batch in batches])
     for name in batches[0].arrays
   }
-  places = windows.find(
+  places = by_windows.find(
     whole["packs_BS"],
     whole["starts_BR"],
     np.concatenate([batch.window_BR for batch in batches]),
@@ -88,7 +88,7 @@ def make_split(
     ),
     places=places,
     windows=Windows(
-      windows.by_window(whole, places),
+      by_windows.by_window(whole, places),
       places.length_N,
       data.owners_N,
       data.examples,
@@ -103,21 +103,34 @@ def split_outputs(programs: Programs, params: Any, split: Split) -> Batch:
   # Every batch is dispatched before the first one is read.
   parts = [programs.outputs(params, batch) for batch in split.placed]
   parts = jax.device_get(parts)
-  return windows.by_window(
+  return by_windows.by_window(
     {name: np.concatenate([each[name] for each in parts]) for name in parts[0]},
     split.places,
   )
 
 
-def evaluate(programs: Programs, params: Any, split: Split) -> Evaluation:
-  """Score parameters on a split."""
+def evaluate(
+  programs: Programs,
+  params: Any,
+  split: Split,
+  tuned: Mapping[str, float] | None = None,
+) -> Evaluation:
+  """Score parameters on a split.
+
+  Args:
+    programs: compiled functions.
+    params: parameters of the model.
+    split: what to score.
+    tuned: settings that another split has tuned; this one tunes the others.
+  """
   outputs = split_outputs(programs, params, split)
+  windows = split.windows.tuned(tuned or {})
   count = programs.task.count_classes
   # Outputs of a run that has diverged hold nan or infinity, and so do its
   # scores, which the trial looks at.
   with np.errstate(all="ignore"):
     return Evaluation(
-      programs.task.scores(outputs, split.windows),
-      count(outputs, split.windows) if count else None,
+      programs.task.scores(outputs, windows),
+      count(outputs, windows) if count else None,
       outputs,
     )

@@ -74,6 +74,9 @@ class FinetuneTask:
     answer_columns: headers of the cells of an answer.
     answers: (outputs, windows, labels, tokens) on the host → for each example
       its answers, the likeliest first. `tokens` has the text of every token id.
+    tuned: scores of dev that scores of test and answers depend on, as
+      `Windows.settings`; the record of the head keeps them.
+    class_names: labels → names of what `count_classes` counts.
   """
 
   name: str
@@ -99,6 +102,8 @@ class FinetuneTask:
   class_logits: (
     Callable[[Batch, Windows], tuple[np.ndarray, np.ndarray]] | None
   ) = None
+  tuned: tuple[str, ...] = ()
+  class_names: Callable[[Sequence[str]], tuple[str, ...]] = tuple
 
   @property
   def features(self) -> Mapping[str, Feature]:
@@ -122,11 +127,11 @@ class Head:
       architecture.
     problem_type: as of the task. It is "" for other architectures than that of
       classification, and in older records of a single label.
-    settings: numbers that answers depend on, such as the stride of windows;
-      those of the data, and those that dev has tuned.
     temperature: what to divide logits by for calibrated probabilities, as dev
       has it; None where outputs are not classes, and in older records. Nothing
       divides by it unless it is asked to.
+    settings: numbers that answers depend on, such as the stride of windows;
+      those of the data, and those that dev has tuned.
   """
 
   name: str

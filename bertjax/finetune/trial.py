@@ -188,7 +188,9 @@ def _finish(
   _check_parameters(best.params, best.step)
   found = {"dev": best.found}
   if inputs.test is not None:
-    found["test"] = evaluate(inputs.programs, best.params, inputs.test)
+    programs = inputs.programs
+    tuned = {name: best.found.scores[name] for name in programs.task.tuned}
+    found["test"] = evaluate(programs, best.params, inputs.test, tuned)
     _check_scores("test", best.step, found["test"].scores)
   result = TrialResult(
     best_step=best.step,

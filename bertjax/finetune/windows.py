@@ -54,6 +54,10 @@ class Windows:
     """Return an array by its name, such as `label_N`."""
     return self.arrays[name]
 
+  def tuned(self, settings: Mapping[str, float]) -> "Windows":
+    """Return the windows with more settings."""
+    return dataclasses.replace(self, settings={**self.settings, **settings})
+
 
 def find(
   packs_BS: np.ndarray, starts_BR: np.ndarray, window_BR: np.ndarray

@@ -28,6 +28,12 @@ class Tokenizer(Protocol):
     """Return the token ids of each text, without special tokens."""
     ...
 
+  def encode_with_offsets(
+    self, texts: Sequence[str]
+  ) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+    """Return the token ids of each text, and the characters of each token."""
+    ...
+
   def vocabulary(self) -> Vocabulary:
     """Return tables over the vocabulary."""
     ...

@@ -70,9 +70,17 @@ class SplitFigures:
     unknown: how many of them are the unknown token.
     words: how many of them begin a word.
     by_class: number of examples of each class; empty where examples have none.
+      Where words have tags, it is the number of entities of each type, and of
+      words outside.
     scores: the scores of the examples; None where they have none.
     most_labels: the most labels of an example; None where each has one class.
     windows: number of windows, where a long example has several; else 0.
+    invalid_tags: entities whose first tag is one that goes on; None where words
+      have no tags.
+    cut_questions: questions that lost tokens, because they are too long; None
+      where there are no questions.
+    lost_answers: questions whose answer is not where the context should have
+      it; None where there are no questions.
   """
 
   examples: int
@@ -87,6 +95,9 @@ class SplitFigures:
   scores: ScoreFigures | None = None
   most_labels: int | None = None
   windows: int = 0
+  invalid_tags: int | None = None
+  cut_questions: int | None = None
+  lost_answers: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,11 +120,14 @@ def listed(names: tuple[str, ...]) -> str:
   return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _check_file(path: str) -> pathlib.Path:
-  file = pathlib.Path(path)
-  if not file.is_file():
-    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
-  return file
+def decode(path: str) -> str:
+  """Return the text of a file, without its byte-order mark.
+
+  Raises:
+    ValueError: the file is missing, or has bytes that are not UTF-8.
+  """
+  _check_file(path)
+  return "".join(_lines(path))
 
 
 def _lines(path: str) -> Iterator[str]:
@@ -152,6 +155,13 @@ def decode_lines(stream: Iterable[bytes], path: str) -> Iterator[str]:
         "convert the file"
       ) from error
     yield line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _check_file(path: str) -> pathlib.Path:
+  file = pathlib.Path(path)
+  if not file.is_file():
+    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
+  return file
 
 
 def _typed(

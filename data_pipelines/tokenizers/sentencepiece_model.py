@@ -33,7 +33,7 @@ from data_pipelines.tokenizers.special_tokens import (
   UNK,
   find_special_ids,
 )
-from data_pipelines.tokenizers.tokenizer import Tokenizer
+from data_pipelines.tokenizers.tokenizer import EncodedText, Tokenizer
 
 MODEL_FILE = "spiece.model"
 # Names of the special tokens, also in published models (ALBERT, XLNet, T5).
@@ -101,6 +101,28 @@ class SentencePiece(Tokenizer):
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     ids = (id_ for sentence in encoded for id_ in sentence)
     return np.fromiter(ids, np.int32, int(lengths.sum())), lengths
+
+  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    """Return ids and offsets.
+
+    The white space before a word is part of its first token, but none of the
+    characters of that token. Of the tokens of one character, the last one has
+    it.
+    """
+    if not hasattr(self._processor, "encode_as_offset_mapping"):
+      raise ValueError(
+        f"sentencepiece {sentencepiece.__version__} does not say where tokens "
+        "stand in a text; install sentencepiece 0.2.3 or newer"
+      )
+    return [self._encode_text(text) for text in texts]
+
+  def _encode_text(self, text: str) -> EncodedText:
+    found = self._processor.encode_as_offset_mapping(text)
+    offsets_T2 = np.asarray(found["offsets"], np.int64).reshape(-1, 2)
+    for offset_2 in offsets_T2:
+      while offset_2[0] < offset_2[1] and text[offset_2[0]].isspace():
+        offset_2[0] += 1
+    return EncodedText(np.asarray(found["ids"], np.int32), offsets_T2)
 
   def decode(self, ids: Iterable[int]) -> str:
     """Return the text of `ids`; special tokens appear by their names."""

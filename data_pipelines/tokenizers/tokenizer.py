@@ -4,13 +4,31 @@
 
 import abc
 import os
+import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from bertjax.batch import Vocabulary
 from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.special_tokens import is_unused
+
+# Halves of a character, which a broken command line can contain.
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+class EncodedText(NamedTuple):
+  """The tokens of a text, and where they stand in it.
+
+  Attributes:
+    ids_T: int32, the tokens.
+    offsets_T2: int64, the first character of each token, and the character
+      after its last one; both are equal for a token that stands for none.
+  """
+
+  ids_T: np.ndarray
+  offsets_T2: np.ndarray
 
 
 class Tokenizer(abc.ABC):
@@ -77,6 +95,22 @@ class Tokenizer(abc.ABC):
     """Return the ids of each text as an int32 array, without special tokens."""
     ids, lengths = self.encode_flat(texts)
     return np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+  def encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    """Return the ids of each text, as `encode`, and their characters.
+
+    It takes longer than `encode`.
+    """
+    kept = [_SURROGATES.sub("", text) for text in texts]
+    found = self._encode_with_offsets(kept)
+    return [
+      each if len(plain) == len(text) else _as_in(text, each)
+      for text, plain, each in zip(texts, kept, found, strict=True)
+    ]
+
+  @abc.abstractmethod
+  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    """Return what `encode_with_offsets` does, of texts without surrogates."""
 
   @abc.abstractmethod
   def decode(self, ids: Iterable[int]) -> str:
@@ -153,3 +187,16 @@ class Tokenizer(abc.ABC):
       )
     smoothed_V = counts_V.astype(np.float64) + 1
     return np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
+
+
+def _as_in(text: str, encoded: EncodedText) -> EncodedText:
+  """Return offsets into a text instead of into its part without surrogates."""
+  places_T = np.asarray(
+    [place for place, c in enumerate(text) if not _SURROGATES.match(c)]
+    + [len(text)],
+    np.int64,
+  )
+  start_T, stop_T = encoded.offsets_T2.T
+  begin_T = places_T[start_T]
+  end_T = np.where(stop_T > start_T, places_T[stop_T - 1] + 1, begin_T)
+  return EncodedText(encoded.ids_T, np.stack([begin_T, end_T], axis=1))

@@ -28,7 +28,7 @@ from data_pipelines.tokenizers.special_tokens import (
   UNK,
   find_special_ids,
 )
-from data_pipelines.tokenizers.tokenizer import Tokenizer
+from data_pipelines.tokenizers.tokenizer import EncodedText, Tokenizer
 from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 VOCAB_FILE = "vocab.txt"
@@ -114,6 +114,15 @@ class WordPiece(Tokenizer):
       self._words.clear()
     ids = map(self._words.__getitem__, self._find_words(joined))
     return np.frombuffer(b"".join(ids), np.int32)
+
+  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    return [
+      EncodedText(
+        np.asarray(each.ids, np.int32),
+        np.asarray(each.offsets, np.int64).reshape(-1, 2),
+      )
+      for each in self._backend.encode_batch(texts, add_special_tokens=False)
+    ]
 
   def decode(self, ids: Iterable[int]) -> str:
     """Return the text of `ids`; special tokens appear by their names."""

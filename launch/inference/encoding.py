@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from bertjax.batch import Batch, Vocabulary
+from bertjax.config import TaskConfig
 from bertjax.finetune import windows
 from bertjax.finetune.task import Head
 from bertjax.finetune.windows import Windows
+from data_pipelines.tasks import question_answering, tagging
 from data_pipelines.tasks.features import EncodedTexts, encode_texts
+from data_pipelines.tasks.squad import Question
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 
@@ -26,6 +29,7 @@ class TextTokenizer:
     self.pad_id, self.cls_id = tokenizer.pad_id, tokenizer.cls_id
     self.sep_id, self.tokens = tokenizer.sep_id, tokenizer.tokens
     self.encode = tokenizer.encode
+    self.encode_with_offsets = tokenizer.encode_with_offsets
     self._vocabulary = tokenizer.vocabulary()
 
   def vocabulary(self) -> Vocabulary:
@@ -91,8 +95,52 @@ def encode_rows(
   return Encoded(encoded, encoded.owner_N, settings=head.settings)
 
 
+def encode_words(
+  tokenizer: TextTokenizer,
+  head: Head,
+  texts: Sequence[str],
+  pairs: Sequence[str] | None,
+) -> Encoded:
+  """Split texts into words, and encode these; nothing is cut."""
+  del pairs
+  stride = int(head.settings.get("stride", TaskConfig.stride))
+  encoded = tagging.encode_raw(tokenizer, texts, head.seq_length, stride)
+  return Encoded(
+    encoded.rows, encoded.rows.owner_N, encoded.examples, head.settings
+  )
+
+
+def encode_questions(
+  tokenizer: TextTokenizer,
+  head: Head,
+  texts: Sequence[str],
+  pairs: Sequence[str] | None,
+) -> Encoded:
+  """Encode questions, and their contexts as the second texts."""
+  assert pairs is not None  # the head reads pairs
+  # An imported model has no settings.
+  settings = {
+    "stride": TaskConfig.stride,
+    "max_question_length": min(
+      TaskConfig.max_question_length, head.seq_length // 2
+    ),
+    **head.settings,
+  }
+  questions = [
+    Question(question, context)
+    for question, context in zip(texts, pairs, strict=True)
+  ]
+  encoded = question_answering.encode_questions(
+    tokenizer, questions, head.seq_length, settings
+  )
+  return Encoded(encoded.rows, encoded.rows.owner_N, encoded.examples, settings)
+
+
 # By the name of the task; the others have `encode_rows`.
-ENCODERS: Mapping[str, Encode] = {}
+ENCODERS: Mapping[str, Encode] = {
+  "tagging": encode_words,
+  "question_answering": encode_questions,
+}
 
 
 def encoder_of(task: str) -> Encode:

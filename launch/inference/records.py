@@ -5,12 +5,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
+from bertjax.finetune.tagging import TASK as TAGGING
 from bertjax.finetune.task import Answer, FinetuneTask
 
 Record = dict[str, Any]
 # Tasks whose answers are alternatives, the likeliest first. Those of others
 # belong together, such as the entities of a text.
-_ALTERNATIVES = frozenset({"classification", "multi_label"})
+_ALTERNATIVES = frozenset(
+  {"classification", "multi_label", "question_answering"}
+)
 
 
 def shorten(
@@ -26,8 +30,10 @@ def make_record(
   """Return the values of an example.
 
   A class is `label` and `probability`, with `probabilities` by class; several
-  classes are `labels` and `probabilities`; a score is `score`. Other tasks have
-  a list `answers`, whose names are those of the task.
+  classes are `labels` and `probabilities`; a score is `score`. Entities are a
+  list `entities`. An answer is `answer`, "" where there is none, with its
+  `probability`, `start` and `stop`, and `alternatives`. Other tasks have a list
+  `answers`, whose names are those of the task.
 
   Args:
     task: kind of task.
@@ -61,14 +67,29 @@ def _score(answers: Sequence[Answer], top_k: int | None) -> Record:
 
 
 def _listed(task: FinetuneTask, answers: Sequence[Answer]) -> Record:
-  columns = task.answer_columns
-  return {
-    "answers": [dict(zip(columns, each, strict=True)) for each in answers]
-  }
+  return {"answers": _named(task.answer_columns, answers)}
+
+
+def _entities(answers: Sequence[Answer], top_k: int | None) -> Record:
+  del top_k  # all entities of a text belong together
+  return {"entities": _named(TAGGING.answer_columns, answers)}
+
+
+def _span(answers: Sequence[Answer], top_k: int | None) -> Record:
+  best, *others = _named(QUESTION_ANSWERING.answer_columns, answers[:top_k])
+  return {**best, "alternatives": others}
+
+
+def _named(
+  columns: Sequence[str], answers: Sequence[Answer]
+) -> list[dict[str, Any]]:
+  return [dict(zip(columns, each, strict=True)) for each in answers]
 
 
 _RECORDS: Mapping[str, Callable[[Sequence[Answer], int | None], Record]] = {
   "classification": _class,
   "multi_label": _classes,
   "regression": _score,
+  "tagging": _entities,
+  "question_answering": _span,
 }

@@ -10,6 +10,7 @@ from data_pipelines.tasks.figures import TaskFigures
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.labels import judge_labels, judge_scored, listed
 from launch.preflight.policy import Policy
+from launch.preflight.spans import judge_spans
 
 # How many rows a text lists before it counts the others.
 _SHOWN = 5
@@ -34,6 +35,7 @@ def judge_task(
     *_judge_tables(figures, policy),
     *judge_labels(figures, policy),
     *_judge_splits(figures, policy),
+    *judge_spans(figures, policy),
     _judge_cut(figures, seq_length, policy),
     *_judge_tokens(figures, corpus_tokens_per_word, policy),
   ]

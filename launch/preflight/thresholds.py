@@ -155,6 +155,13 @@ CHECKS: Mapping[str, Check] = {
   "contradicting_texts": Check(
     "training texts of a task that also occur with another label", 0.01
   ),
+  "invalid_tags": Check(
+    "entities of a split whose first tag is one that goes on", 0
+  ),
+  "cut_questions": Check("questions of a split that are cut", 0),
+  "lost_answers": Check(
+    "questions of a split whose answer is not in its context", warn=0, fail=0.20
+  ),
   "empty_texts": Check("texts of a task that have no token", 0, unit="count"),
   "scored_classes": Check(
     "classes with an example in dev or test",

@@ -20,6 +20,9 @@ class NumberTokenizer:
   def encode(self, texts):
     return [np.asarray(text.split(), np.int32) for text in texts]
 
+  def encode_with_offsets(self, texts):
+    raise NotImplementedError
+
   def vocabulary(self):
     ids_V = np.arange(100)
     return Vocabulary(

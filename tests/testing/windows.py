@@ -8,10 +8,10 @@ from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.finetune.windows import Windows
 
 
-def make_windows(arrays, count, examples=()):
+def make_windows(arrays, count, examples=(), **fields):
   """Windows of an example each, of three tokens."""
   numbers_N = np.arange(count)
-  return Windows(arrays, np.full(count, 3), numbers_N, examples)
+  return Windows(arrays, np.full(count, 3), numbers_N, examples, **fields)
 
 
 def features_of(lengths, seq_length=512):

@@ -8,7 +8,7 @@ import pytest
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.wordpiece import WordPiece
-from tests.testing.tokenizer_texts import ODD, TEXTS
+from tests.testing.tokenizer_texts import HOSTILE, ODD, TEXTS
 
 
 def test_text_never_gives_a_special_id(trained, spm):
@@ -93,3 +93,39 @@ def test_unused_tokens_are_not_drawn_as_replacements():
   assert table.ordinary_W.tolist() == [7, 8]
   assert np.flatnonzero(table.special_V).tolist() == [0, 3, 4, 5, 6]
   assert np.flatnonzero(table.continues_V).tolist() == [8]
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_offsets_are_those_of_the_tokens_of_encode(kind, learned):
+  tokenizer = learned[kind, True]
+  texts = [*HOSTILE, "a\ud800b \udfffc"]
+  encoded = tokenizer.encode_with_offsets(texts)
+  for text, ids, (ids_T, offsets_T2) in zip(
+    texts, tokenizer.encode(texts), encoded, strict=True
+  ):
+    np.testing.assert_array_equal(ids_T, ids)
+    start_T, stop_T = offsets_T2.T
+    assert (start_T <= stop_T).all()
+    assert (stop_T <= len(text)).all()
+    assert (np.diff(stop_T) >= 0).all()
+  assert tokenizer.encode_with_offsets([]) == []
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_offsets_find_a_word_in_its_own_spelling(kind, learned):
+  tokenizer = learned[kind, True]
+  for text in ("The  Café again", "a\ud800b  Café", "Café."):
+    ((ids_T, offsets_T2),) = tokenizer.encode_with_offsets([text])
+    start = text.index("C")
+    word = offsets_T2[
+      (offsets_T2[:, 0] >= start) & (offsets_T2[:, 1] <= start + 4)
+    ]
+    word = word[word[:, 0] < word[:, 1]]
+    assert text[word[0, 0] : word[-1, 1]] == "Café"
+    assert len(ids_T) == len(offsets_T2)
+
+
+def test_a_sentencepiece_without_offsets_is_named(spm, monkeypatch):
+  monkeypatch.setattr(spm, "_processor", object())
+  with pytest.raises(ValueError, match=r"install sentencepiece 0\.2\.3 or"):
+    spm.encode_with_offsets(["a"])

@@ -4,11 +4,17 @@
 
 import dataclasses
 
-from bertjax.finetune import classification, multi_label, regression
+from bertjax.finetune import (
+  classification,
+  multi_label,
+  question_answering,
+  regression,
+  tagging,
+)
 from launch.inference.records import make_record, shorten
 
-TAGGING = dataclasses.replace(
-  classification.TASK, name="tagging", answer_columns=("text", "entity")
+OTHER = dataclasses.replace(
+  classification.TASK, name="other", answer_columns=("text", "entity")
 )
 
 
@@ -36,11 +42,35 @@ def test_a_score_is_a_number():
 
 def test_answers_that_belong_together_are_never_cut():
   answers = [("Bonn", "place"), ("Ada", "person")]
-  assert make_record(TAGGING, answers, 1) == {
+  assert make_record(OTHER, answers, 1) == {
     "answers": [
       {"text": "Bonn", "entity": "place"},
       {"text": "Ada", "entity": "person"},
     ]
   }
-  assert make_record(TAGGING, []) == {"answers": []}
-  assert shorten(TAGGING, answers, 1) == answers
+  assert make_record(OTHER, []) == {"answers": []}
+  assert shorten(OTHER, answers, 1) == answers
+
+
+def test_entities_are_never_cut():
+  answers = [
+    ("Bonn", "place", 0.9, 0, 0, 0, 4),
+    ("Ada", "person", 0.8, 2, 2, 8, 11),
+  ]
+  (first, second) = make_record(tagging.TASK, answers, 1)["entities"]
+  assert (first["entity"], first["type"], first["stop"]) == ("Bonn", "place", 4)
+  assert (second["first_word"], second["start"]) == (2, 8)
+  assert make_record(tagging.TASK, []) == {"entities": []}
+
+
+def test_an_answer_has_its_place_and_alternatives():
+  answers = [("", 0.6, 0, 0), ("Bonn", 0.3, 4, 8), ("Ada", 0.1, 0, 3)]
+  assert make_record(question_answering.TASK, answers, 2) == {
+    "answer": "",
+    "probability": 0.6,
+    "start": 0,
+    "stop": 0,
+    "alternatives": [
+      {"answer": "Bonn", "probability": 0.3, "start": 4, "stop": 8}
+    ],
+  }

@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Token classification: a tag for each word (Devlin et al., 2018, section 5.3).
+
+The tag of a word is read at its first token, in the window of the text where
+that token has most context. Tags of no scheme are read as seqeval does.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bertjax.batch import Batch, Feature
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.finetune import scores
+from bertjax.finetune.scores import ClassCounts, entities
+from bertjax.finetune.task import Answer, FinetuneTask, Scores
+from bertjax.finetune.windows import Windows
+from bertjax.model import BertForTokenClassification
+from bertjax.objectives.losses import cross_entropy_metrics
+from bertjax.objectives.metrics import Metrics
+
+Array = jax.Array
+
+
+class Words(Protocol):
+  """What is asked of an example.
+
+  Attributes:
+    text: the text.
+    words: its words.
+    offsets_W2: the first character of each word, and the one after its last.
+    window_W: the window of the text in which each word counts.
+    place_W: the position of its first token in that window.
+  """
+
+  text: str
+  words: Sequence[str]
+  offsets_W2: np.ndarray
+  window_W: np.ndarray
+  place_W: np.ndarray
+
+
+class _Places(NamedTuple):
+  """Where the words of all examples are read, one after the other.
+
+  Attributes:
+    window_W: numbers of windows.
+    place_W: positions in them.
+    stop_E: the word after the last one of each example.
+  """
+
+  window_W: np.ndarray
+  place_W: np.ndarray
+  stop_E: np.ndarray
+
+
+def make_model(
+  encoder: ModelConfig, compute: ComputeConfig, *, num_labels: int, pooling: str
+) -> BertForTokenClassification:
+  """Return the model, whose output is `logits_BSC`."""
+  del pooling
+  return BertForTokenClassification(encoder, compute, num_classes=num_labels)
+
+
+def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+  """Return the cross-entropy of the words' tags as `loss`, and `accuracy`."""
+  found = cross_entropy_metrics(
+    "tag", outputs["logits_BSC"], batch["tags_BS"], batch["weight_BS"]
+  )
+  return {"loss": found["tag_loss"], "accuracy": found["tag_accuracy"]}
+
+
+def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
+  """Return the number of words of a batch that have their tag there."""
+  return {"loss": jnp.sum(batch["weight_BS"])}
+
+
+def score(outputs: Batch, windows: Windows) -> Scores:
+  """Return scores of entities and words, over all examples.
+
+  `f1`, `precision` and `recall` are seqeval's, shares of whole entities, and
+  `macro_f1` is the mean of the types. `accuracy` is the share of words with
+  the right tag, and `invalid` that of predicted entities which the scheme of
+  the labels does not allow.
+  """
+  places = _find(windows)
+  logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
+  tags_W = windows["tags_NS"][places.window_W, places.place_W]
+  predicted, true = _sequences(outputs, windows)
+  found = entities.entity_scores(entities.count_entities(predicted, true))
+  return {
+    "f1": found["f1"],
+    "precision": found["precision"],
+    "recall": found["recall"],
+    "macro_f1": found["macro_f1"],
+    "accuracy": float((logits_WC.argmax(axis=1) == tags_W).mean()),
+    "invalid": _invalid_share(predicted, windows.labels),
+    "loss": scores.cross_entropy(logits_WC, tags_W),
+  }
+
+
+def class_names(labels: Sequence[str]) -> tuple[str, ...]:
+  """Return the types of entities, sorted."""
+  tags = [entities.parse_tag(label) for label in labels]
+  outside = entities.OUTSIDE
+  return tuple(sorted({tag.type for tag in tags if tag.prefix != outside}))
+
+
+def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
+  """Count the entities, the predicted and the right ones of each type."""
+  found = entities.count_entities(*_sequences(outputs, windows))
+  places = {name: place for place, name in enumerate(found.types)}
+  return ClassCounts(
+    *(
+      tuple(
+        counts[places[name]] if name in places else 0
+        for name in class_names(windows.labels)
+      )
+      for counts in (
+        found.counts.labels,
+        found.counts.predictions,
+        found.counts.right,
+      )
+    )
+  )
+
+
+def answers(
+  outputs: Batch,
+  windows: Windows,
+  labels: Sequence[str],
+  tokens: Sequence[str],
+) -> Sequence[Sequence[Answer]]:
+  """Return the entities of each example, in order.
+
+  The probability of an entity is the product of those of its words' tags. If
+  labels are no tags of entities, each word is answered with its label.
+  """
+  del tokens
+  places = _find(windows)
+  logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
+  best_W = logits_WC.argmax(axis=1)
+  chances_W = scores.probabilities(logits_WC).max(axis=1)
+  found, start = [], 0
+  for example, stop in zip(windows.examples, places.stop_E, strict=True):
+    tags = [labels[int(tag)] for tag in best_W[start:stop]]
+    found.append(list(_answers_of(example, tags, chances_W[start:stop])))
+    start = stop
+  return found
+
+
+def _answers_of(
+  example: Words, tags: Sequence[str], chances_W: np.ndarray
+) -> Iterator[Answer]:
+  try:
+    spans = entities.find_entities(tags)
+  except ValueError:
+    spans = [entities.Entity(tag, at, at + 1) for at, tag in enumerate(tags)]
+  for span in spans:
+    first, last = span.start, span.stop - 1
+    start = int(example.offsets_W2[first, 0])
+    stop = int(example.offsets_W2[last, 1])
+    chance = float(chances_W[span.start : span.stop].prod())
+    text = example.text[start:stop]
+    yield text, span.type, chance, first, last, start, stop
+
+
+def _find(windows: Windows) -> _Places:
+  examples: Sequence[Words] = windows.examples
+  first_E = np.searchsorted(windows.owner_N, np.arange(len(examples)))
+  return _Places(
+    np.concatenate(
+      [each.window_W + n for n, each in zip(first_E, examples, strict=True)]
+    ),
+    np.concatenate([each.place_W for each in examples]),
+    np.cumsum([len(each.words) for each in examples]),
+  )
+
+
+def _sequences(
+  outputs: Batch, windows: Windows
+) -> tuple[list[list[str]], list[list[str]]]:
+  """Return the predicted and the true tags of each example."""
+  places = _find(windows)
+  at = places.window_W, places.place_W
+  ids = outputs["logits_NSC"][at].argmax(axis=1), windows["tags_NS"][at]
+  bounds = list(itertools.pairwise((0, *places.stop_E)))
+  predicted, true = (
+    [[windows.labels[int(tag)] for tag in ids_W[a:b]] for a, b in bounds]
+    for ids_W in ids
+  )
+  return predicted, true
+
+
+def _invalid_share(
+  predicted: Sequence[Sequence[str]], labels: Sequence[str]
+) -> float:
+  """Return the share of entities that only the lenient reading has."""
+  prefixes = {entities.parse_tag(label).prefix for label in labels}
+  if not prefixes & {"B", "S"}:  # IO allows every sequence
+    return 0.0
+  reading = "BIOES" if prefixes & {"E", "S"} else "BIO"
+  total = invalid = 0
+  for tags in predicted:
+    lenient = entities.find_entities(tags)
+    total += len(lenient)
+    invalid += len({*lenient} - {*entities.find_entities(tags, reading)})
+  return invalid / max(total, 1)
+
+
+TASK = FinetuneTask(
+  name="tagging",
+  verb="tag",
+  architecture="BertForTokenClassification",
+  pools=False,
+  targets={
+    "tags_BS": Feature("BS", "int32"),
+    # 1 where a word has its tag, 0 elsewhere
+    "weight_BS": Feature("BS", "float32"),
+  },
+  make_model=make_model,
+  coefficients={"loss": 1.0},
+  weights=weights,
+  losses=losses,
+  scores=score,
+  count_classes=count_classes,
+  class_names=class_names,
+  metrics=("f1", "macro_f1", "precision", "recall", "accuracy"),
+  columns={
+    "dev F1": ("dev", "f1"),
+    "test F1": ("test", "f1"),
+    "test precision": ("test", "precision"),
+    "test recall": ("test", "recall"),
+    "test accuracy": ("test", "accuracy"),
+  },
+  answer_columns=(
+    "entity",
+    "type",
+    "probability",
+    "first_word",
+    "last_word",
+    "start",
+    "stop",
+  ),
+  answers=answers,
+)

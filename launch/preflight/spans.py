@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Judge the entities and the answers that stand in texts."""
+
+from collections.abc import Iterator
+
+from data_pipelines.tasks.figures import SplitFigures, TaskFigures
+from launch.preflight.findings import Finding, judge
+from launch.preflight.policy import Policy
+
+
+def judge_spans(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
+  """Judge the spans of every split; most tasks have none."""
+  for name, split in figures.splits.items():
+    if split.invalid_tags is not None:
+      yield _judge_tags(name, split, split.invalid_tags, policy)
+    if split.cut_questions is not None:
+      yield judge(
+        "cut_questions",
+        split.cut_questions / split.examples,
+        f"{split.cut_questions:,} of {split.examples:,} questions of {name} "
+        "lose their end",
+        "give a larger --config.task.max_question_length",
+        policy,
+      )
+    if split.lost_answers is not None:
+      yield _judge_answers(name, split, split.lost_answers, policy)
+
+
+def _judge_tags(
+  name: str, split: SplitFigures, invalid: int, policy: Policy
+) -> Finding:
+  entities = max(sum(split.by_class[:-1]), 1)
+  return judge(
+    "invalid_tags",
+    invalid / entities,
+    f"{invalid:,} of {entities:,} entities of {name} begin with an I or E tag; "
+    "they are read as entities, as by seqeval",
+    "let a B tag begin every entity, or I tags alone make up all (IO)",
+    policy,
+  )
+
+
+def _judge_answers(
+  name: str, split: SplitFigures, lost: int, policy: Policy
+) -> Finding:
+  is_train = name == "train"
+  fate = "left out" if is_train else "scored, but in no loss"
+  return judge(
+    "lost_answers",
+    lost / (split.examples + lost * is_train),
+    f"{lost:,} questions of {name} have an answer that is not where "
+    f"answer_start says; they are {fate}",
+    "correct them; answer_start counts characters from 0",
+    policy,
+  )

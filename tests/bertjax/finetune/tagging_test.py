@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertjax.finetune.tagging import TASK
+from data_pipelines.tasks.tagging import Words, join_words
+from tests.testing.windows import make_windows
+
+LABELS = ("B-a", "I-a", "B-b", "O")
+
+
+def make_words(words, windows, places):
+  text, offsets_W2 = join_words(words)
+  return Words(text, words, offsets_W2, np.asarray(windows), np.asarray(places))
+
+
+def make_outputs(tags_NS):
+  """Logits whose likeliest tag is the one that is named."""
+  ids_NS = np.asarray([[LABELS.index(t) for t in tags] for tags in tags_NS])
+  return {"logits_NSC": 4.0 * np.eye(len(LABELS))[ids_NS]}, ids_NS
+
+
+def test_only_words_have_a_loss():
+  logits_BSC = jnp.asarray([[[0.0, 1.0], [2.0, 0.0], [9.0, 0.0]]])
+  batch = {
+    "tags_BS": jnp.asarray([[1, 1, 0]]),
+    "weight_BS": jnp.asarray([[1.0, 1.0, 0.0]]),
+  }
+  metrics = TASK.losses({"logits_BSC": logits_BSC}, batch)
+  loss, weight = metrics["loss"]
+  assert float(weight) == float(TASK.weights(batch)["loss"]) == 2
+  expected = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))
+  assert float(loss) == pytest.approx(expected)
+  assert [float(each) for each in metrics["accuracy"]] == [1, 2]
+
+
+@pytest.fixture
+def case():
+  """Two texts: one of two windows that share a word, and one of a window.
+
+  The word counts in the second window, where its tag is right.
+  """
+  examples = (
+    make_words(("x", "yy", "z"), [0, 1, 1], [1, 1, 2]),
+    make_words(("w",), [0], [2]),
+  )
+  outputs, _ = make_outputs(
+    [["O", "B-a", "B-b"], ["O", "I-a", "O"], ["O", "O", "I-a"]]
+  )
+  _, tags_NS = make_outputs(
+    [["O", "B-a", "O"], ["O", "I-a", "O"], ["O", "O", "B-a"]]
+  )
+  windows = dataclasses.replace(
+    make_windows({"tags_NS": tags_NS}, 3, examples, labels=LABELS),
+    owner_N=np.asarray([0, 0, 1]),
+  )
+  return outputs, windows
+
+
+def test_each_word_counts_once_in_its_window(case):
+  scores = TASK.scores(*case)
+  # I-a is read as an entity, which the scheme (BIO) does not allow.
+  assert scores["f1"] == scores["precision"] == scores["recall"] == 1
+  assert scores["invalid"] == 1 / 2
+  assert scores["accuracy"] == 3 / 4
+  assert scores["macro_f1"] == 1
+  columns = {score for _, score in TASK.columns.values()}
+  assert {*TASK.metrics, *columns, "loss", "invalid"} == {*scores}
+
+
+def test_classes_are_types_of_entities(case):
+  assert TASK.count_classes is not None
+  counts = TASK.count_classes(*case)
+  assert TASK.class_names(LABELS) == ("a", "b")
+  assert (counts.labels, counts.predictions) == ((2, 0), (2, 0))
+  assert counts.right == (2, 0)
+
+
+def test_answers_are_the_entities_of_each_text(case):
+  outputs, windows = case
+  first, second = TASK.answers(outputs, windows, LABELS, ())
+  ((text, kind, probability, *places),) = first
+  assert (text, kind, places) == ("x yy", "a", [0, 1, 0, 4])
+  of_tag = math.exp(4) / (math.exp(4) + 3)
+  assert probability == pytest.approx(of_tag**2)
+  ((text, kind, probability, *places),) = second
+  assert (text, kind, places) == ("w", "a", [0, 0, 0, 1])
+  assert len(second[0]) == len(TASK.answer_columns)
+
+
+def test_labels_of_no_entities_are_the_answers_of_words(case):
+  outputs, windows = case
+  first, second = TASK.answers(outputs, windows, ("DT", "NN", "VB", "X"), ())
+  assert [(text, label) for text, label, *_ in first] == [
+    ("x", "DT"),
+    ("yy", "NN"),
+    ("z", "X"),
+  ]
+  assert second[0][:2] == ("w", "NN")

@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bertjax.config import TaskConfig
+from data_pipelines.tasks import question_answering
+from data_pipelines.tasks.batches import RowOptions
+from data_pipelines.tasks.squad import Question
+from data_pipelines.tokenizers import tokenizers
+from tests.testing import small, squad_files
+
+ROWS = RowOptions(12)
+CONTEXT = "The  cod and a elm by the river and oak by the hill."
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+  return tokenizers.load(
+    small.make_tokenizer(tmp_path_factory.mktemp("a") / "tokenizer")
+  )
+
+
+def config_of(tmp_path, *questions, dev=(("a fir", "elm"),), **fields):
+  return TaskConfig(
+    **{
+      "kind": "squad",
+      "train": squad_files.write(tmp_path / "train", (CONTEXT, questions)),
+      "dev": squad_files.write(tmp_path / "dev", (f"{CONTEXT} ", dev)),
+      "test_rate": 0.0,
+      "stride": 3,
+      "max_question_length": 2,
+      **fields,
+    }
+  )
+
+
+def words_of(split, window):
+  """The tokens that a window has as its answer."""
+  arrays = split._arrays
+  bounds = arrays["start_BR"][window, 0], arrays["end_BR"][window, 0] + 1
+  tokens = arrays["tokens_BS"][window, slice(*bounds)]
+  return [small.TOKENS[t] for t in tokens]
+
+
+def test_an_answer_is_in_the_windows_that_have_all_of_it(tmp_path, tokenizer):
+  data = question_answering.read(
+    config_of(tmp_path, ("the oak", "river and oak"), ("ash", "cod")),
+    tokenizer,
+    ROWS,
+  )
+  split = data.splits["train"]
+  assert (len(split), data.pair, data.labels) == (2, True, ())
+  found = [words_of(split, n) for n in range(split.num_windows)]
+  # 14 tokens of context in windows of 7, or of 8 beside a question of one.
+  assert split.owners_N.tolist() == [0, 0, 0, 0, 1, 1, 1]
+  none, answer = ["[CLS]"], ["river", "and", "oak"]
+  assert found == [none, answer, answer, none, ["cod"], none, none]
+  assert (split._arrays["weight_BR"] == 1).all()
+
+
+def test_tokens_lead_back_to_the_characters_of_the_context(tmp_path, tokenizer):
+  data = question_answering.read(
+    config_of(tmp_path, ("the oak", "river and oak")), tokenizer, ROWS
+  )
+  split = data.splits["train"]
+  (example,) = split.examples
+  start, end = (split._arrays[f"{name}_BR"][2, 0] for name in ("start", "end"))
+  first = example.start_W[2] - example.shift
+  offsets_T2 = example.offsets_T2
+  text = CONTEXT[offsets_T2[start + first, 0] : offsets_T2[end + first, 1]]
+  assert text == "river and oak"
+  assert example.answers == ("river and oak",)
+
+
+def test_lost_answers_leave_train_and_stay_in_dev(tmp_path, tokenizer):
+  lost = ("elm", ("eel", 5))
+  data = question_answering.read(
+    config_of(tmp_path, ("oak", "cod"), lost, dev=[lost, ("oak", "elm")]),
+    tokenizer,
+    ROWS,
+  )
+  train, dev = data.splits["train"], data.splits["dev"]
+  assert (len(train), len(dev)) == (1, 2)
+  assert [each.answers for each in dev.examples] == [("eel",), ("elm",)]
+  assert dev._arrays["weight_BR"][:, 0].tolist() == (dev.owners_N == 1).tolist()
+  figures = data.figures.splits
+  assert figures["train"].lost_answers == figures["dev"].lost_answers == 1
+  with pytest.raises(ValueError, match="no answer is in its context where"):
+    question_answering.read(config_of(tmp_path, lost), tokenizer, ROWS)
+
+
+def test_questions_without_an_answer_are_classes_of_their_own(
+  tmp_path, tokenizer
+):
+  data = question_answering.read(
+    config_of(tmp_path, ("oak", "cod"), ("the ash by", None)), tokenizer, ROWS
+  )
+  assert data.settings["null_answers"] == 1
+  figures = data.figures
+  assert figures.labels == ("answer", "no answer")
+  assert figures.splits["train"].by_class == (1, 1)
+  assert figures.splits["train"].cut_questions == 1
+  split = data.splits["train"]
+  silent = split.owners_N == 1
+  assert (split._arrays["start_BR"][silent] == 0).all()
+  assert (split._arrays["weight_BR"][silent] == 1).all()
+
+
+def test_questions_of_one_context_are_on_one_side(tmp_path, tokenizer):
+  path = squad_files.write(
+    tmp_path / "all",
+    *((f"cod {word}", [("a", "cod"), ("b", "cod")]) for word in "vwxyz"),
+  )
+  config = config_of(tmp_path, ("oak", "cod"), dev_rate=0.2, train=path)
+  data = question_answering.read(
+    dataclasses.replace(config, dev=""), tokenizer, ROWS
+  )
+  train, dev = (data.splits[name].examples for name in ("train", "dev"))
+  assert (len(train), len(dev)) == (8, 2)
+  assert not {q.context for q in train} & {q.context for q in dev}
+
+
+def test_no_room_for_a_context_is_refused(tokenizer):
+  settings = {"stride": 4, "max_question_length": 9}
+  with pytest.raises(ValueError, match="seq_length=12 leaves no room for a"):
+    question_answering.encode_questions(tokenizer, [], 12, settings)
+
+
+def test_a_context_without_a_token_has_an_empty_window(tokenizer):
+  settings = {"stride": 4, "max_question_length": 4}
+  encoded = question_answering.encode_questions(
+    tokenizer, [Question("oak", "\u200b"), Question("ash", "cod")], 12, settings
+  )
+  assert encoded.rows.empty == 1
+  assert encoded.rows.owner_N.tolist() == [0, 1]
+  targets = question_answering.make_targets(
+    encoded, [Question("oak", "\u200b"), Question("ash", "cod")]
+  )
+  assert np.count_nonzero(targets["start_BR"]) == 0

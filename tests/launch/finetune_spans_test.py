@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tagging and question answering, from their files to their scores."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from bertjax.checkpoints.bundle import read_bundle_info
+from bertjax.config import (
+  FinetuneConfig,
+  FinetuneOptimizerConfig,
+  TaskConfig,
+)
+from bertjax.finetune.artifact import load_finetuned
+from bertjax.finetune.programs import make_programs
+from bertjax.finetune.splits import evaluate, make_split
+from bertjax.parallel.mesh import make_mesh
+from launch import finetune, tasks
+from launch.inference.predictor import load_predictor
+from launch.preflight.policy import Policy
+from tests.testing import small, squad_files
+
+CONFIG = FinetuneConfig(
+  steps=60,
+  batch_size=16,
+  evaluation_batch_size=8,
+  evaluations=1,
+  seq_length=14,
+  learning_rates=(1e-2,),
+  warmup_rate=0.2,
+  seeds=1,
+  optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
+)
+KINDS = {word: kind for kind, words in small.WORDS.items() for word in words}
+
+
+def make_small_mesh(config):
+  return make_mesh(config, jax.devices()[:1])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+  """Compiling for eight takes three times as long."""
+  with pytest.MonkeyPatch.context() as patch:
+    for module in ("launch.tasks", "bertjax.finetune.arm"):
+      patch.setattr(f"{module}.make_mesh", make_small_mesh)
+    yield
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+  return small.make_bundle(tmp_path_factory.mktemp("place") / "bundle")
+
+
+def write_conll(path, count, seed):
+  """Sentences with one or two entities, some longer than a row."""
+  generator = np.random.default_rng(seed)
+  lines = []
+  for number in range(count):
+    words = []
+    for _ in range(6 if number % 5 == 0 else 2):
+      word = generator.choice([*KINDS])
+      words += [("the", "O"), (word, f"B-{KINDS[word]}")]
+      if generator.random() < 0.5:
+        words += [(f"{word}s", f"I-{KINDS[word]}")]
+    lines += [f"{word} {tag}\n" for word, tag in words] + ["\n"]
+  path.write_text("".join(lines))
+  return str(path)
+
+
+def write_squad(path, count, seed):
+  """Contexts with one fish and one tree; the answer is the fish, or none."""
+  generator = np.random.default_rng(seed)
+  paragraphs = []
+  for number in range(count):
+    fish = generator.choice(small.WORDS["fish"])
+    tree = generator.choice(small.WORDS["tree"])
+    words = generator.permutation([fish, tree, "by", "the", "river"])
+    if number % 4 == 0:  # longer than a row
+      words = [*words, *["and", "a", "hill"] * 4]
+    silent = number % 3 == 0
+    if silent:
+      words = [tree if word == fish else word for word in words]
+    question = ("a .", None if silent else str(fish))
+    paragraphs.append((" ".join(words), [question]))
+  return squad_files.write(path, *paragraphs)
+
+
+def run(kind, write, bundle, folder):
+  task = TaskConfig(
+    kind=kind,
+    train=write(folder / "train", 64, 0),
+    dev=write(folder / "dev", 24, 1),
+    test=write(folder / "test", 24, 2),
+    stride=5,
+  )
+  if kind == "squad":
+    task = dataclasses.replace(task, max_question_length=2)
+  config = dataclasses.replace(CONFIG, task=task)
+  work = str(folder / "work")
+  policy = Policy(allow=frozenset({"shared_texts", "contradicting_texts"}))
+  return finetune.run(config, bundle, work, policy=policy), config
+
+
+@pytest.fixture(scope="module")
+def tagged(bundle, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("tagged")
+  return *run("conll", write_conll, bundle, folder), folder / "work" / "model"
+
+
+@pytest.fixture(scope="module")
+def answered(bundle, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("answered")
+  return *run("squad", write_squad, bundle, folder), folder / "work" / "model"
+
+
+def test_tags_are_learned(tagged):
+  result, *_ = tagged
+  assert result.scores.test["f1"].mean > 0.9
+  assert [each.label for each in result.classes] == ["fish", "tree"]
+  assert result.examples == {"train": 64, "dev": 24, "test": 24}
+
+
+def test_answers_are_learned_and_so_is_their_absence(answered):
+  result, *_ = answered
+  assert result.scores.test["exact"].mean > 0.9
+  assert result.scores.test["no_answer_exact"].mean > 0.9
+
+
+def test_the_model_keeps_what_prediction_needs(tagged, answered):
+  head = load_finetuned(tagged[2], tasks.TASKS).head
+  assert head.labels == ("B-fish", "B-tree", "I-fish", "I-tree", "O")
+  assert head.settings == {"stride": 5}
+  head = load_finetuned(answered[2], tasks.TASKS).head
+  dev, test = answered[0].scores.dev, answered[0].scores.test
+  assert head.settings == {
+    "stride": 5,
+    "max_question_length": 2,
+    "max_answer_length": 30,
+    "null_answers": 1,
+    "null_threshold": dev["null_threshold"].values[0],
+  }
+  assert test["null_threshold"] == dev["null_threshold"]
+
+
+@pytest.mark.parametrize("name", ["tagged", "answered"])
+def test_packed_scores_equal_unpacked_ones(name, request, bundle):
+  """Whatever the number of rows in a batch, the last one is padded."""
+  _, config, path = request.getfixturevalue(name)
+  model = load_finetuned(path, tasks.TASKS)
+  info = read_bundle_info(bundle)
+  mesh = make_mesh(config.mesh, jax.devices()[:1])
+  found = {}
+  for pack, size in ((True, 8), (False, 7)):
+    changed = dataclasses.replace(config, pack=pack, evaluation_batch_size=size)
+    data, _ = tasks.load_data(changed, info.model, info.tokenizer_path)
+    programs = make_programs(
+      model.task, len(data.labels), info.model, changed, 1, mesh
+    )
+    split = make_split(
+      data.splits["test"], programs, size, data.labels, model.head.settings
+    )
+    found[pack] = evaluate(programs, model.params, split).scores
+    assert sum(split.windows.length_N) > 24 * 3
+  assert found[True] == pytest.approx(found[False], abs=1e-5)
+
+
+def test_entities_of_raw_text_are_predicted(tagged):
+  predictor = load_predictor(tagged[2])
+  words = ["cod", "elm", "eel", "oak", "ash", "Pike", "fir", "trout"]
+  text = "The  " + " the ".join(words)
+  (record,) = predictor([text])
+  entities = record["entities"]
+  assert [each["entity"] for each in entities] == words
+  for each in entities:
+    assert each["type"] == KINDS[each["entity"].lower()]
+    assert text[each["start"] : each["stop"]] == each["entity"]
+    assert 0 < each["probability"] <= 1
+  assert predictor([""]) == [{"entities": []}]
+
+
+def test_answers_are_parts_of_the_context_that_is_given(answered):
+  predictor = load_predictor(answered[2])
+  context = "by the  river Eel elm and a hill and a hill and a hill"
+  known, silent = predictor(
+    ["a ."] * 2, [context, context.replace("Eel", "oak")]
+  )
+  assert (known["answer"], silent["answer"]) == ("Eel", "")
+  assert context[known["start"] : known["stop"]] == "Eel"
+  assert known["alternatives"]
+  with pytest.raises(ValueError, match="reads pairs of texts; give the second"):
+    predictor(["a ."])
