@@ -8,6 +8,8 @@ import jax
 import numpy as np
 import pytest
 
+from bertjax.finetune.multi_label import TASK as MULTI_LABEL
+from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.splits import evaluate, make_split, split_outputs
 from tests.testing.trials import CLASSES, CONFIG, examples, make_inputs
 
@@ -64,6 +66,35 @@ def test_packed_windows_have_the_outputs_of_unpacked_ones():
   )
   np.testing.assert_allclose(
     packed["logits_NC"], plain["logits_NC"], rtol=0, atol=1e-5
+  )
+
+
+@pytest.mark.parametrize(
+  ("task", "values"),
+  [
+    (REGRESSION, np.asarray([-1.0, 0.5, 1.0], np.float32)),
+    (MULTI_LABEL, np.asarray([[1, 1, 0], [0, 1, 1], [0, 0, 0]], bool)),
+  ],
+  ids=["regression", "multi_label"],
+)
+def test_other_targets_score_alike_packed_and_unpacked(task, values):
+  inputs = make_inputs(CONFIG, task=task, values=values)
+  params, size = inputs.start(0).params, CONFIG.evaluation_batch_size
+  plain, packed = (
+    evaluate(
+      inputs.programs,
+      params,
+      make_split(
+        examples(30, 1, 24, pack=pack, values=values), inputs.programs, size
+      ),
+    ).scores
+    for pack in (False, True)
+  )
+  assert packed == pytest.approx(plain, abs=1e-5)
+  # The last batch is padded, and 30 examples count as 30.
+  assert len(inputs.dev.placed) == 2
+  assert plain == pytest.approx(
+    evaluate(inputs.programs, params, inputs.dev).scores, abs=1e-5
   )
 
 
