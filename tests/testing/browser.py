@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open a page in Chromium, without a screen."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -9,9 +10,10 @@ import subprocess
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Runs in a copy of the page.
+# Runs in a copy of the page, which is in a frame: no window of Chromium is
+# narrower than 500 pixels.
 SCRIPT = """<script>
-document.title = "wide " + document.documentElement.scrollWidth;
+parent.document.title = "wide " + document.documentElement.scrollWidth;
 </script>"""
 
 
@@ -20,14 +22,18 @@ def measure_page(path, width, folder):
   program = next(filter(None, map(shutil.which, NAMES)), None)
   if program is None:
     pytest.skip("Chromium is not installed")
-  copy = folder / f"{path.stem}-{width}.html"
   source = path.read_text(encoding="utf-8")
-  copy.write_text(source.replace("</body>", f"{SCRIPT}</body>"))
+  framed = html.escape(source.replace("</body>", f"{SCRIPT}</body>"))
+  copy = folder / f"{path.stem}-{width}.html"
+  copy.write_text(
+    f'<title></title><iframe width="{width}" height="800" srcdoc="{framed}">'
+    "</iframe>"
+  )
   got = subprocess.run(
     [
       program,
       *("--headless", "--no-sandbox", "--disable-gpu"),
-      *("--enable-logging=stderr", f"--window-size={width},900"),
+      *("--enable-logging=stderr", "--window-size=1600,900"),
       *(f"--user-data-dir={folder / 'profile'}", "--dump-dom"),
       copy.as_uri(),
     ],
