@@ -9,7 +9,7 @@ import re
 from bertjax.config import FinetuneConfig
 from bertjax.config.fields import walk
 from configs.finetune import GLUE, OVERLAYS
-from launch import commands
+from launch.commands.table import COMMANDS
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "fine_tuning.md").read_text(encoding="utf-8")
@@ -44,4 +44,4 @@ def test_every_task_is_on_the_page():
 def test_every_command_exists():
   named = set(re.findall(r"bertjax (\w+)", PAGE))
   assert named
-  assert not named - {*commands.COMMANDS}
+  assert not named - {*COMMANDS}
