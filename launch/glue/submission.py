@@ -82,7 +82,14 @@ def predict(
     predictions += [likeliest[0] for likeliest, *_ in answers]
     for name in ("cut", "empty", "tokens", "unknown", "words"):
       counts[name] += getattr(encoded.encoded, name)
-  counted = EncodedTexts(features={}, **counts)
+  counted = EncodedTexts(
+    {},
+    counts["cut"],
+    counts["empty"],
+    counts["tokens"],
+    counts["unknown"],
+    counts["words"],
+  )
   check_texts(counted, len(test.texts), predictor, policy)
   return predictions
 
