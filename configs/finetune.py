@@ -34,6 +34,14 @@ texts out of scope are a class:
   bertjax finetune --config=finetune:task=glue/cola \
     --config.task.folder=glue_data --bundle=DIR --workdir=DIR
 
+`task.target` says what the label column of a table holds: `label`, one class;
+`labels`, any number of classes with `task.separator` between them; `score`, a
+number to predict (STS-B); `choice`, which of the texts in the columns
+`task.choices` goes with the text (SWAG: text=sent1, text_pair=sent2,
+choices=ending0,ending1,ending2,ending3). Texts that are longer than a row lose
+their end; `task.long_texts=mean` or `max` reads them in windows that begin
+`task.stride` tokens after each other, and pools their logits.
+
 Every learning rate is tried with the first seed, and dev chooses one; then
 `seeds` runs with that rate give mean ± std (n − 1) on test, each with its best
 checkpoint on dev. A run that diverges is counted and left out. `task=table`,
