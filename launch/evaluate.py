@@ -51,7 +51,7 @@ class Evaluated:
   Attributes:
     split: name of the split.
     examples: number of its examples.
-    labels: name of each class.
+    labels: name of each class, or of each type of entity.
     scores: {name: value}.
     classes: counts of each class; None where outputs are not classes.
     confusion: how often each label (row) is predicted as each class; None where
@@ -147,7 +147,7 @@ def _score(
   return Evaluated(
     split,
     len(data.splits[split]),
-    tuple(data.labels),
+    model.task.class_names(data.labels),
     found.scores,
     found.classes,
     _confusion(model.task, found, placed.windows),

@@ -14,11 +14,11 @@ from bertjax.config import (
   FinetuneOptimizerConfig,
   TaskConfig,
 )
+from bertjax.finetune import splits
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.programs import make_programs
-from bertjax.finetune.splits import evaluate, make_split
 from bertjax.parallel.mesh import make_mesh
-from launch import finetune, tasks
+from launch import evaluate, finetune, tasks
 from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
 from tests.testing import small, squad_files
@@ -45,7 +45,7 @@ def make_small_mesh(config):
 def one_device():
   """Compiling for eight takes three times as long."""
   with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
+    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
       patch.setattr(f"{module}.make_mesh", make_small_mesh)
     yield
 
@@ -160,12 +160,22 @@ def test_packed_scores_equal_unpacked_ones(name, request, bundle):
     programs = make_programs(
       model.task, len(data.labels), info.model, changed, 1, mesh
     )
-    split = make_split(
+    split = splits.make_split(
       data.splits["test"], programs, size, data.labels, model.head.settings
     )
-    found[pack] = evaluate(programs, model.params, split).scores
+    found[pack] = splits.evaluate(programs, model.params, split).scores
     assert sum(split.windows.length_N) > 24 * 3
   assert found[True] == pytest.approx(found[False], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tagged", "answered"])
+def test_a_model_is_scored_again_as_it_was(name, request):
+  result, _, path = request.getfixturevalue(name)
+  found = evaluate.evaluate(str(path))
+  for score, value in found.scores.items():
+    assert value == pytest.approx(result.scores.test[score].mean, abs=1e-6)
+  shown = evaluate.show(found)
+  assert ("| fish " in shown) == (name == "tagged")
 
 
 def test_entities_of_raw_text_are_predicted(tagged):
