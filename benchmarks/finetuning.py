@@ -79,6 +79,7 @@ def one_seed(inputs: TrialInputs) -> Way:
 
   def run(steps: int) -> None:
     nonlocal state
+    metrics: Any = None
     for number in range(steps):
       batch = feeding.put_batch(inputs.train(0, number), programs.mesh)
       state, metrics = step(state, batch)
@@ -97,6 +98,7 @@ def mapped_seeds(inputs: TrialInputs, count: int) -> Way:
 
   def run(steps: int) -> None:
     nonlocal states
+    metrics: Any = None
     for number in range(steps):
       batches = [inputs.train(seed, number) for seed in range(count)]
       batch = jax.tree.map(stack, *batches)
