@@ -238,7 +238,7 @@ def _confusions(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
   wrong = confusion * (1 - np.eye(len(labels), dtype=confusion.dtype))
   largest = np.argsort(-wrong, axis=None, kind="stable")[:_SHOWN]
   rows = []
-  for place in largest.tolist():
+  for place in map(int, largest):
     label, predicted = divmod(place, len(labels))
     if count := int(wrong[label, predicted]):
       rows.append(

@@ -215,8 +215,8 @@ def _count(counts: dict[str, int], encoded: Encoded) -> None:
 
 def _counted(counts: Mapping[str, int]) -> EncodedTexts:
   """Return what was counted in all rows, without their features."""
-  known = {name: counts.get(name, 0) for name in _COUNTS}
-  return EncodedTexts(features={}, words=0, **known)
+  cut, empty, tokens, unknown = (counts.get(name, 0) for name in _COUNTS)
+  return EncodedTexts({}, cut, empty, tokens, unknown, words=0)
 
 
 def _encode_next(
