@@ -42,6 +42,17 @@ choices=ending0,ending1,ending2,ending3). Texts that are longer than a row lose
 their end; `task.long_texts=mean` or `max` reads them in windows that begin
 `task.stride` tokens after each other, and pools their logits.
 
+`task=ner` tags words in the columns of CoNLL (`task.word_column`,
+`task.tag_column`), and `task=squad` answers questions in the JSON of SQuAD 1.1
+or 2.0. Without `task.dev` or `task.test` a share of the sentences, or of the
+contexts, is held out. Texts that are longer than `seq_length` are read in
+windows that begin `task.stride` tokens after each other:
+
+  bertjax finetune --config=finetune:task=ner \
+    --config.task.train=wnut17/train.conll \
+    --config.task.dev=wnut17/dev.conll \
+    --config.task.test=wnut17/test.conll --bundle=DIR --workdir=DIR
+
 Every learning rate is tried with the first seed, and dev chooses one; then
 `seeds` runs with that rate give mean ± std (n − 1) on test, each with its best
 checkpoint on dev. A run that diverges is counted and left out. `task=table`,

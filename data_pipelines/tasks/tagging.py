@@ -172,7 +172,10 @@ def encode_raw(
   tokenizer: Tokenizer, texts: Sequence[str], seq_length: int, stride: int
 ) -> EncodedWords:
   """Encode texts that nobody has split into words; see `split_words`."""
-  split = [(text, *split_words(text)[::-1]) for text in texts]
+  split = []
+  for text in texts:
+    words, offsets_W2 = split_words(text)
+    split.append((text, offsets_W2, words))
   return encode_words(tokenizer, split, seq_length, stride)
 
 
