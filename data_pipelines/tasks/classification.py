@@ -105,6 +105,7 @@ def make_reader(
     config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
   ) -> MeasuredData:
     loaded = load(config)
+    _check_classes(config, loaded.train.labels_N)
     chosen = subsample(
       loaded.train.labels_N, config.labels_per_class, config.seed
     )
@@ -212,6 +213,20 @@ def _targets_of_windows(
     **make_targets(labels_N[owner_W]),
     "weight_BR": weight_N[owner_W][:, None].astype(np.float32),
   }
+
+
+def _check_classes(config: TaskConfig, labels_N: np.ndarray) -> None:
+  """Refuse fields that need one class for each text where there are none."""
+  if labels_N.ndim == 1 and np.issubdtype(labels_N.dtype, np.integer):
+    return
+  default = TaskConfig()
+  for name in ("labels_per_class", "class_weights"):
+    value = getattr(config, name)
+    if value != getattr(default, name):
+      raise ValueError(
+        f"task.{name}={value!r} is for texts of one class each, and these have "
+        f"scores or several labels; give {getattr(default, name)!r}"
+      )
 
 
 def balance(labels_N: np.ndarray) -> np.ndarray:

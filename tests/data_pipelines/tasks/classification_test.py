@@ -124,3 +124,16 @@ def test_windows_share_the_label_and_the_weight_of_their_text(pooling):
   assert data.figures.splits["train"].cut == 0
   assert data.figures.splits["train"].windows == 3
   assert data.settings == {"stride": 2, "pool_max": float(pooling == "max")}
+
+
+@pytest.mark.parametrize(
+  "changes", [{"labels_per_class": 2}, {"class_weights": "balanced"}]
+)
+def test_fields_of_classes_are_refused_for_scores(changes):
+  scores = LabeledTexts(("10", "11"), None, np.asarray([0.5, 3.0], np.float32))
+  loaded = Classification("t", ("score",), scores, scores, None)
+  (name,) = changes
+  with pytest.raises(ValueError, match=f"task.{name}=.* is for texts of one"):
+    make_reader(lambda config: loaded)(
+      TaskConfig(**changes), NumberTokenizer(), RowOptions(4)
+    )
