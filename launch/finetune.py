@@ -26,7 +26,6 @@ from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
-from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import DivergedTrial
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
@@ -89,7 +88,7 @@ def run(
     try:
       result = arm.run(
         workdir,
-        functools.partial(_report, init, task),
+        functools.partial(_report, init, config.metric),
         owner.check_alone,
         signals.requested,
         functools.partial(_write_report, folder, arm, data.figures),
@@ -126,16 +125,15 @@ def _write_report(
 
 
 def _report(
-  init: str, task: FinetuneTask, trial: Trial, result: Result, seconds: float
+  init: str, metric: str, trial: Trial, result: Result, seconds: float
 ) -> None:
   rate, seed = trial.settings["learning_rate"], trial.settings["seed"]
   if isinstance(result, DivergedTrial):
     scores = result.diverged
   else:
-    metric = task.metrics[0]
-    scores = f"dev {result.dev[metric]:.4f}"
+    scores = f"dev {metric} {result.dev[metric]:.4f}"
     if result.test:
-      scores += f", test {result.test[metric]:.4f}"
+      scores += f", test {metric} {result.test[metric]:.4f}"
     scores += f" (best at step {result.best_step})"
   spent = f"{seconds:.1f} s" if seconds else "done before"
   print(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}", flush=True)

@@ -26,6 +26,7 @@ from bertjax.finetune.experiment import Experiment, Report
 from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.results import (
   ArmResult,
+  degenerate_seeds,
   never_predicted,
   page,
   score_calibration,
@@ -135,7 +136,8 @@ class Arm:
     experiment = Experiment(self.make_inputs, self.config, store, report, stop)
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
-    runs = list(experiment.finished(scores.learning_rate).values())
+    finished = experiment.finished(scores.learning_rate)
+    runs = list(finished.values())
     names = self.task.class_names(self.data.labels)
     classes = score_classes(names, runs, scored)
     result = ArmResult(
@@ -149,6 +151,7 @@ class Arm:
       classes=classes,
       never_predicted=never_predicted(classes, scored),
       calibration=score_calibration(runs),
+      degenerate_seeds=degenerate_seeds(finished),
     )
     guard()
     files.write_json(

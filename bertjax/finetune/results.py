@@ -73,6 +73,8 @@ class ArmResult(JsonResult):
     never_predicted: classes with examples that no seed predicts.
     calibration: how far probabilities can be trusted; None where outputs are
       not classes, or a run is of an earlier version.
+    degenerate_seeds: seeds that predict one class or score alone, or nothing,
+      on dev. All scores count them.
   """
 
   init: str
@@ -85,6 +87,7 @@ class ArmResult(JsonResult):
   classes: tuple[ClassScores, ...] = ()
   never_predicted: tuple[str, ...] = ()
   calibration: CalibrationScores | None = None
+  degenerate_seeds: tuple[int, ...] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Return the JSON of a results file, the scores beside the other keys."""
@@ -162,17 +165,56 @@ def never_predicted(
   )
 
 
+def degenerate_seeds(runs: Mapping[int, TrialResult]) -> tuple[int, ...]:
+  """Return the seeds whose runs predict one class or score alone on dev.
+
+  Such a run has learned nothing from the texts, but is finite, unlike one that
+  has diverged. It predicts one class, though dev has several, or none, though
+  dev has some. Where outputs are scores, it predicts one number: then every
+  correlation is exactly 0. Runs without counts or correlations are not judged.
+
+  Args:
+    runs: the result of each seed.
+  """
+  return tuple(seed for seed, run in runs.items() if _is_degenerate(run))
+
+
+def columns(
+  task: FinetuneTask, metrics: Iterable[str]
+) -> dict[str, tuple[str, str]]:
+  """Return the columns of a result table, {header: (split, score)}.
+
+  Args:
+    task: has columns of its own.
+    metrics: scores that chose the learning rate and the steps. Those that the
+      columns lack come first.
+  """
+  shown = task.columns.values()
+  names = {
+    score: name.removeprefix(f"{split} ")
+    for name, (split, score) in task.columns.items()
+  }
+  chosen = {
+    f"{split} {names.get(metric, metric)}": (split, metric)
+    for metric in metrics
+    for split in ("dev", "test")
+    if (split, metric) not in shown
+  }
+  return {**chosen, **task.columns}
+
+
 def table(arms: Sequence[ArmResult], task: FinetuneTask) -> str:
   """Return a Markdown table with a row for each arm."""
+  shown = columns(task, [arm.scores.metric for arm in arms])
   return markdown(
-    ["from", "learning rate", *task.columns],
+    ["from", "learning rate", *shown],
     [
       [
         arm.init,
         f"{arm.scores.learning_rate:g}",
         *(
           _cell(arm.scores.summary(split, score))
-          for split, score in task.columns.values()
+          for split, score in shown.values()
         ),
       ]
       for arm in arms
@@ -194,6 +236,12 @@ def page(arm: ArmResult, task: FinetuneTask) -> str:
     notes.append(
       f"{len(diverged)} of {total} seeds diverged and are not in the scores: "
       f"{', '.join(diverged)}."
+    )
+  if arm.degenerate_seeds:
+    notes.append(
+      f"{len(arm.degenerate_seeds)} of {len(arm.scores.seeds)} seeds predict "
+      "only one class or score, or nothing, on dev, and the scores count them: "
+      f"{', '.join(map(str, arm.degenerate_seeds))}."
     )
   if arm.never_predicted:
     notes.append(f"Never predicted: {', '.join(arm.never_predicted)}.")
@@ -223,6 +271,18 @@ def _score_class(
     recall=_mean(each.right[index] / each.labels[index] for each in labeled),
     f1=summarize([each.f1(index) for each in counts]),
   )
+
+
+def _is_degenerate(run: TrialResult) -> bool:
+  counts = run.classes.get("dev")
+  if counts is None:
+    correlations = {"pearson", "spearman"} & {*run.dev}
+    return bool(correlations) and not any(run.dev[n] for n in correlations)
+  labeled, predicted = (
+    sum(count > 0 for count in each)
+    for each in (counts.labels, counts.predictions)
+  )
+  return predicted < min(labeled, 2)
 
 
 def _mean(values: Iterable[float]) -> Summary | None:

@@ -82,6 +82,7 @@ def judge_unknown(unknown: int, tokens: int, policy: Policy) -> Finding:
 def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
   """Judge what became of an arm: its seeds, and what they predict."""
   diverged = result.scores.diverged
+  degenerate = ", ".join(map(str, result.degenerate_seeds))
   return [
     judge(
       "diverged_seeds",
@@ -89,6 +90,16 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
       f"{len(diverged)} of {len(diverged) + len(result.scores.seeds)} seeds "
       f"diverged ({', '.join(diverged)}), and the scores leave them out",
       "give lower --config.learning_rates, or a longer --config.warmup_rate",
+      policy,
+    ),
+    judge(
+      "degenerate_seeds",
+      len(result.degenerate_seeds),
+      f"{len(result.degenerate_seeds)} of {len(result.scores.seeds)} seeds "
+      f"predict only one class or score, or nothing, on dev ({degenerate}), "
+      "and the scores count them",
+      "give lower --config.learning_rates, a longer --config.warmup_rate, or "
+      "more --config.epochs",
       policy,
     ),
     judge(

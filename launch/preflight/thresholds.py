@@ -193,6 +193,12 @@ CHECKS: Mapping[str, Check] = {
   "diverged_seeds": Check(
     "seeds of the chosen learning rate that diverged", 0, unit="count"
   ),
+  "degenerate_seeds": Check(
+    "seeds of the chosen learning rate that predict only one class or score, "
+    "or nothing, on dev",
+    0,
+    unit="count",
+  ),
   # A pre-training run.
   "cut_tokens": Check("tokens that truncation cuts off an epoch", 0.3),
   # A block has some thousand rows. LAMB's 65,536 rows take 1,024 of each.

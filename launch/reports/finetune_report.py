@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bertjax import files
-from bertjax.finetune.results import ArmResult, ClassScores
+from bertjax.finetune.results import ArmResult, ClassScores, columns
 from bertjax.finetune.review import Review
 from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.scores.classes import confusion_matrix
@@ -107,9 +107,10 @@ def _lead(result: ArmResult) -> str:
 
 
 def _cards(result: ArmResult, task: FinetuneTask) -> list[tuple[str, str]]:
+  shown = columns(task, [result.scores.metric])
   cards = [
     (_cell(result.scores.summary(split, score)), name)
-    for name, (split, score) in task.columns.items()
+    for name, (split, score) in shown.items()
     if split in result.examples
   ]
   return [*cards, (str(len(result.scores.seeds)), "seeds")]
@@ -120,6 +121,12 @@ def _notes(result: ArmResult) -> list[str]:
   if result.scores.diverged:
     seeds = ", ".join(result.scores.diverged)
     notes.append(f"Seeds that diverged and are not in the scores: {seeds}.")
+  if result.degenerate_seeds:
+    seeds = ", ".join(map(str, result.degenerate_seeds))
+    notes.append(
+      "Seeds that predict only one class or score, or nothing, on dev, and "
+      f"are in the scores: {seeds}."
+    )
   if result.never_predicted:
     notes.append(f"Never predicted: {', '.join(result.never_predicted)}.")
   return notes

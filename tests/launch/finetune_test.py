@@ -135,10 +135,16 @@ def test_the_saved_model_is_the_best_run(place, results):
   assert dev[seed] == max(dev)
 
 
-def test_from_scratch_is_another_start_of_the_same_run(place, results):
+def test_from_scratch_is_another_start_of_the_same_run(place, results, capsys):
+  config = dataclasses.replace(config_of(place), metric="macro_f1")
   scratch = finetune.run(
-    config_of(place), str(place / "bundle"), str(place / "scratch"), "scratch"
+    config, str(place / "bundle"), str(place / "scratch"), "scratch"
   )
+  # The score that chooses is named for each trial, and is in the table.
+  score = scratch.scores.dev["macro_f1"].values[0]
+  said = capsys.readouterr().out
+  assert f"rate 0.01, seed 0: dev macro_f1 {score:.4f}, test macro_f1 " in said
+  assert " dev macro F1 |" in said
   assert scratch.init == "scratch"
   for name in ("task", "labels", "examples", "steps"):
     assert vars(scratch)[name] == vars(results)[name]

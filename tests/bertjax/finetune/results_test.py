@@ -8,10 +8,13 @@ import json
 import numpy as np
 import pytest
 
+from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.experiment import ExperimentResult
 from bertjax.finetune.results import (
   ArmResult,
+  columns,
+  degenerate_seeds,
   never_predicted,
   page,
   score_calibration,
@@ -24,6 +27,7 @@ from bertjax.finetune.scores.calibration import (
 )
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
+from tests.testing.windows import make_windows
 
 LABELS = ("ham", "sp|am", "rare")
 SCORES = {"accuracy": 0.5, "macro_f1": 0.4, "loss": 1.0}
@@ -122,6 +126,78 @@ def test_the_page_shows_each_class_and_what_is_to_know():
   text = page(make_result((), "dev", {"2": "loss is nan"}), TASK)
   assert "There is no labeled test split. All scores are those of dev" in text
   assert "1 of 3 seeds diverged and are not in the scores: 2." in text
+
+
+def test_the_score_that_chose_is_a_column_of_both_splits_once():
+  assert columns(TASK, ["accuracy"]) == TASK.columns
+  assert [*columns(TASK, ["matthews"])][:3] == [
+    *("dev matthews", "test matthews", "dev accuracy")
+  ]
+  assert [*columns(TASK, ["macro_f1", "macro_f1"])] == [
+    *("dev macro F1", "dev accuracy", "test accuracy", "test macro F1")
+  ]
+  result = make_result(())
+  scores = dataclasses.replace(
+    result.scores,
+    metric="matthews",
+    dev={**result.scores.dev, "matthews": summarize([0.25])},
+    test={**result.scores.test, "matthews": summarize([0.125])},
+  )
+  text = page(dataclasses.replace(result, scores=scores), TASK)
+  header, _, row = text.splitlines()[:3]
+  assert "| dev matthews | test matthews | dev accuracy |" in header
+  assert "|       0.2500 |        0.1250 |" in row
+
+
+def make_seed(labels, predictions, scores=SCORES):
+  counts = {"dev": ClassCounts(labels, predictions, (0,) * len(labels))}
+  return TrialResult(1, scores, {}, 0.1, (), counts if labels else {})
+
+
+@pytest.mark.parametrize(
+  ("labels", "predictions", "found"),
+  [
+    ((4, 3, 0), (7, 0, 0), True),
+    ((4, 3, 0), (0, 0, 7), True),  # even of a class that dev lacks
+    ((4, 3, 0), (6, 1, 0), False),
+    ((7, 0, 0), (7, 0, 0), False),
+    ((4, 3, 0), (0, 0, 0), True),  # several labels, none is given
+    ((4,), (0,), True),
+    ((4,), (9,), False),
+    ((0, 0), (0, 0), False),
+  ],
+)
+def test_a_seed_that_predicts_one_class_alone_is_degenerate(
+  labels, predictions, found
+):
+  runs = {3: make_seed((4, 3), (4, 3)), 5: make_seed(labels, predictions)}
+  assert degenerate_seeds(runs) == ((5,) if found else ())
+
+
+def test_a_seed_that_predicts_one_score_alone_is_degenerate():
+  windows = make_windows({"score_N": np.asarray([1.0, 2, 4], np.float32)}, 3)
+  runs = {
+    seed: make_seed(
+      (), (), regression.TASK.scores({"logits_NC": logits_NC}, windows)
+    )
+    for seed, logits_NC in enumerate((np.eye(3)[:, :1], np.ones((3, 1))))
+  }
+  assert degenerate_seeds(runs) == (1,)
+  # A run without counts, of an earlier version or of spans, is not judged.
+  assert degenerate_seeds({0: make_seed((), ())}) == ()
+
+
+def test_the_page_counts_the_degenerate_seeds():
+  result = dataclasses.replace(make_result(()), degenerate_seeds=(1,))
+  assert (
+    "1 of 2 seeds predict only one class or score, or nothing, on dev, and the "
+    "scores count them: 1."
+  ) in page(result, TASK)
+  assert "nothing" not in page(make_result(()), TASK)
+  saved = result.to_json()
+  assert ArmResult.from_json(saved) == result
+  del saved["degenerate_seeds"]
+  assert ArmResult.from_json(saved).degenerate_seeds == ()
 
 
 def make_calibrated(temperature, wrong):

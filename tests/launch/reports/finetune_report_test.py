@@ -72,6 +72,7 @@ def result():
     ),
     classes=score_classes(LABELS, runs, "test"),
     never_predicted=("late & lost",),
+    degenerate_seeds=(1,),
   )
 
 
@@ -95,6 +96,7 @@ def test_the_page_is_whole_and_needs_nothing_else(result, tmp_path):
   text = " ".join(page.text)
   assert "Never predicted: late & lost." in text
   assert "Seeds that diverged and are not in the scores: 2." in text
+  assert "nothing, on dev, and are in the scores: 1." in text
   assert "1 of 5 is cut at 7 tokens." in text
   assert "0.6000 ± 0.0000" in text
 
