@@ -90,10 +90,22 @@ class Shape(NamedTuple):
   Attributes:
     rows: rows of a batch.
     packs: packs of a row.
+    multiple: the number of rows is a multiple of this.
   """
 
   rows: int
   packs: int
+  multiple: int = 1
+
+  def enlarged(self, rows: int) -> "Shape":
+    """Return a shape with this many rows, in steps of an eighth.
+
+    Each size is compiled, so that there are few.
+    """
+    if rows <= self.rows:
+      return self
+    step = -(-self.rows // (8 * self.multiple)) * self.multiple
+    return self._replace(rows=self.rows + -(-(rows - self.rows) // step) * step)
 
 
 class EvaluationBatch(NamedTuple):
@@ -160,8 +172,8 @@ class SplitData(Protocol):
   ) -> Batch:
     """Return the training batch of a step: `batch_size` draws.
 
-    A batch that does not fit has twice the rows of `shape`, and so on. Without
-    a shape, every draw has a row.
+    A batch that does not fit has more rows than `shape`. Without a shape, every
+    draw has a row.
     """
     ...
 

@@ -67,6 +67,7 @@ def run(
   """
   cli.check_local_folder("workdir", workdir)
   checks.check_init(init)
+  checks.check_layers(config, init)
   info = bundles.read_pretrained(bundle)
   task = tasks.find(config.task)
   config = checks.with_metric(config, task)

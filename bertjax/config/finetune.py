@@ -280,8 +280,3 @@ class FinetuneConfig:
   optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()
   mesh: MeshConfig = MeshConfig()
   compute: ComputeConfig = ComputeConfig()
-
-  @property
-  def every_seed(self) -> range:
-    """The seeds of all runs, those that choose the rate among them."""
-    return range(self.seed, self.seed + max(self.seeds, self.selection_seeds))

@@ -50,9 +50,11 @@ COMPUTE_FIELDS = (
   "evaluation_batch_size",
   "checkpoint_steps",
 )
-DIGITS = ("dtype", "gradient_dtype")
+DIGITS = ("dtype", "gradient_dtype", "dropout_rng")
+# Seeds whose batches say how many rows a batch has.
+_SEEDS_OF_SHAPE = range(5)
 # What identities of earlier versions lack.
-_NEWER = tuple(f"compute.{name}" for name in DIGITS)
+_NEWER = ("compute.dtype", "compute.gradient_dtype")
 # Fields that choose the trials or name the data, whose hashes are compared.
 _FREE_FIELDS = (
   *COMPUTE_FIELDS,
@@ -206,7 +208,8 @@ class Arm:
     train = self.data.splits["train"]
     shape = train.shape(
       batch_size=config.batch_size,
-      seeds=config.every_seed,
+      # The same for any seeds, so that more of them change no trial.
+      seeds=_SEEDS_OF_SHAPE,
       steps=self.steps,
       multiple=batch_shards(programs.mesh) * config.optimizer.accumulation,
     )

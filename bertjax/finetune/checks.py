@@ -143,6 +143,22 @@ def num_steps(config: FinetuneConfig, num_drawn: int) -> int:
   return config.steps or epochs
 
 
+def check_layers(config: FinetuneConfig, init: str) -> None:
+  """Refuse layers that would stay random, or that start anew anyway.
+
+  Raises:
+    ValueError: the run begins from random parameters, and layers are frozen or
+      made anew.
+  """
+  for name in ("frozen", "frozen_embeddings", "reinitialized"):
+    value = vars(config.layers)[name]
+    if init == "scratch" and value:
+      raise ValueError(
+        f"layers.{name}={value!r} is for the layers of a bundle, and "
+        "init=scratch has random ones; give 0"
+      )
+
+
 def _check_layers(config: FinetuneConfig, encoder: ModelConfig) -> None:
   for name in ("frozen", "reinitialized"):
     count = vars(config.layers)[name]
@@ -151,6 +167,14 @@ def _check_layers(config: FinetuneConfig, encoder: ModelConfig) -> None:
         f"layers.{name}={count}, and this encoder has {encoder.num_layers} "
         f"layers; give {encoder.num_layers} or fewer"
       )
+  layers = config.layers
+  if layers.frozen + layers.reinitialized > encoder.num_layers:
+    raise ValueError(
+      f"layers.frozen={layers.frozen} and layers.reinitialized="
+      f"{layers.reinitialized} overlap in an encoder of {encoder.num_layers} "
+      f"layers: random layers would stay random; give {encoder.num_layers} or "
+      "less in all"
+    )
 
 
 def _check_loss(config: FinetuneConfig, task: FinetuneTask) -> None:

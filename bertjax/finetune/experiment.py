@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
-from bertjax.finetune.resuming import Session
+from bertjax.finetune.resuming import Session, delete_checkpoints
 from bertjax.finetune.task import Scores, rank
 from bertjax.finetune.trial import (
   DivergedTrial,
@@ -163,6 +163,7 @@ class Experiment:
     """
     if self._kept is None or self._kept.trial != trial:
       self._kept = _Kept(trial, self._train(trial))
+      delete_checkpoints(self._store.path(trial))
     return self._kept.run.params
 
   @property
@@ -217,6 +218,8 @@ class Experiment:
         found or self._store.run(trial, lambda _: self._run(trial))
       )
       seconds = 0.0 if found else time.perf_counter() - started
+      if not found:
+        delete_checkpoints(self._store.path(trial))
       self._results[trial.name] = result
       self._report(trial, result, seconds)
     return self._results[trial.name]
@@ -236,7 +239,12 @@ class Experiment:
       self.inputs,
       self._config,
       **trial.settings,
-      session=Session(self._store.path(trial), self._stop, self._store.guard),
+      session=Session(
+        self._store.path(trial),
+        trial.settings,
+        self._stop,
+        self._store.guard,
+      ),
     )
 
   def _rank(self, result: TrialResult) -> tuple[float, float]:
@@ -252,8 +260,11 @@ def _all_diverged(rates: Sequence[float], message: str) -> ValueError:
 
 def make_trial(learning_rate: float, seed: int) -> Trial:
   """Return the trial of a learning rate and a seed."""
+  # Rates that agree in six digits are two.
+  short = f"{learning_rate:g}"
+  rate = short if float(short) == learning_rate else repr(learning_rate)
   return Trial(
-    f"rate{learning_rate:g}-seed{seed}",
+    f"rate{rate}-seed{seed}",
     {"learning_rate": learning_rate, "seed": seed},
   )
 

@@ -3,13 +3,15 @@
 """The state of a trial that is not done, so that a rerun goes on from there."""
 
 import dataclasses
+import logging
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig
+from bertjax.files import first_line
 from bertjax.train.hooks import (
   Hook,
   StepInfo,
@@ -19,6 +21,17 @@ from bertjax.train.hooks import (
 from bertjax.train.state import TrainState
 
 _FOLDER = "checkpoints"
+_OLD = "checkpoints.old"
+logger = logging.getLogger(__name__)
+
+
+def delete_checkpoints(folder: pathlib.Path) -> None:
+  """Delete what was saved of a trial; half of it is never left in its place."""
+  old = folder / _OLD
+  shutil.rmtree(old, ignore_errors=True)
+  if (folder / _FOLDER).is_dir():
+    (folder / _FOLDER).rename(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 class Stopped(Exception):
@@ -39,12 +52,14 @@ class Session:
 
   Attributes:
     folder: folder of the trial; None saves nothing.
+    settings: what makes the trial another one than its neighbors, JSON-able.
     stop: whether a signal asks to stop.
     guard: called before anything is written; raises where the folder is no
       longer this process's.
   """
 
   folder: pathlib.Path | None = None
+  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   stop: Callable[[], bool] = lambda: False
   guard: Callable[[], None] = lambda: None
 
@@ -79,14 +94,26 @@ class SaveTrial(Hook):
   ) -> tuple[TrainState, Any] | None:
     """Return the saved state and the best parameters; None without any.
 
+    What cannot be read is of no use, because a trial is a pure function: that
+    is logged.
+
     Args:
       abstract: shapes and shardings of the state.
-
-    Raises:
-      ValueError: nothing that was saved can be read.
     """
     if self._folder is None or not self._folder.is_dir():
       return None
+    try:
+      restored = self._restore(abstract)
+    except ValueError as error:
+      logger.warning("%s; the trial begins anew", first_line(error))
+      restored = None
+    if restored is None:
+      # What is of no use would be taken for checkpoints of the new beginning.
+      self.close()
+      delete_checkpoints(self._folder.parent)
+    return restored
+
+  def _restore(self, abstract: TrainState) -> tuple[TrainState, Any] | None:
     wanted = TrainState(
       abstract.step,
       abstract.params,
@@ -96,6 +123,11 @@ class SaveTrial(Hook):
     if restored is None:
       return None
     state, record = restored
+    if record["settings"] != dict(self._session.settings):
+      raise ValueError(
+        f"{self._folder} is of {record['settings']}, not of "
+        f"{dict(self._session.settings)}"
+      )
     self._saved = record["step"]
     restore_snapshots(self._hooks, record["hooks"])
     found, best = state.opt_state["opt_state"], state.opt_state["best"]
@@ -126,6 +158,7 @@ class SaveTrial(Hook):
     }
     record = {
       "step": info.step,
+      "settings": dict(self._session.settings),
       "has_best": best is not None,
       "hooks": take_snapshots(self._hooks),
     }
@@ -133,12 +166,6 @@ class SaveTrial(Hook):
       TrainState(state.step, state.params, saved), info.step, record
     )
     self._saved = info.step
-
-  def delete(self) -> None:
-    """Delete what was saved, because the trial has a result."""
-    self.close()
-    if self._folder is not None:
-      shutil.rmtree(self._folder, ignore_errors=True)
 
   def close(self) -> None:
     """Wait until everything is saved."""
@@ -150,6 +177,6 @@ class SaveTrial(Hook):
     if self._checkpoints is None:
       assert self._folder is not None  # nothing is saved otherwise
       self._checkpoints = Checkpoints(
-        self._folder, CheckpointConfig(keep_last=1)
+        self._folder, CheckpointConfig(keep_last=2)
       )
     return self._checkpoints

@@ -116,6 +116,8 @@ def run_trial(
   """Fine-tune once; a pure function of the inputs, the rate and the seed.
 
   A trial that was interrupted goes on where it was saved, to the same result.
+  What is saved stays until `resuming.delete_checkpoints`, when the result is
+  stored.
 
   Args:
     inputs: data and programs.
@@ -149,9 +151,7 @@ def run_trial(
     )
     if step < inputs.steps and not best.is_exhausted:
       raise Stopped(step, inputs.steps)
-    run = _finish(inputs, best, tail)
-    saving.delete()
-  return run
+    return _finish(inputs, best, tail)
 
 
 def _train(

@@ -5,6 +5,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ class TaskBatches:
     together: the most windows of an example, where all of them are drawn
       together and stand in one row, which is so many times as long; 0 where
       each window is drawn alone.
+    identity: JSON-able, what scores depend on beyond arrays, for `sha256`.
 
   Raises:
     ValueError: there is no example.
@@ -48,9 +50,11 @@ class TaskBatches:
     examples: Sequence[Any] = (),
     pack: bool = False,
     together: int = 0,
+    identity: Sequence[Any] = (),
   ) -> None:
     self._arrays = {**features, **targets}
     self._targets = targets
+    self._identity = identity
     self._pack = pack
     self._seq_length = features["packs_BS"].shape[1] * max(together, 1)
     self._max_packs = packing.MAX_PACKS // max(together, 1)
@@ -95,7 +99,9 @@ class TaskBatches:
           continue
         array = array[:, 0] if array.shape[1:] == (1,) else array
       sha256.update(f"{array.dtype}{array.shape}".encode())
-      sha256.update(np.ascontiguousarray(array).tobytes())
+      sha256.update(np.ascontiguousarray(array).data)
+    if self._identity:
+      sha256.update(json.dumps(self._identity).encode())
     return sha256.hexdigest()
 
   def shape(
@@ -116,7 +122,7 @@ class TaskBatches:
     ]
     rows = max(layout.shape.rows for layout in layouts)
     packs = max(layout.shape.packs for layout in layouts)
-    return Shape(-(-rows // multiple) * multiple, packs)
+    return Shape(-(-rows // multiple) * multiple, packs, multiple)
 
   def training(
     self, *, seed: int, step: int, batch_size: int, shape: Shape | None = None
@@ -126,16 +132,14 @@ class TaskBatches:
     Each epoch has an order of its own. The last windows of an epoch share a
     batch with the first ones of the next, so that every batch is full and
     every window is seen equally often. The windows of a batch do not depend on
-    `shape`; a batch that does not fit has twice its rows, and so on.
+    `shape`; a batch that does not fit has more rows (`Shape.enlarged`).
     """
     drawn_G = self._draw(seed, step, batch_size)
     layout = self._layout(drawn_G, pack=self._pack and shape is not None)
-    shape = shape or layout.shape
-    rows, packs = shape
-    while rows < layout.shape.rows:
-      rows *= 2
-    packs = packs if layout.shape.packs <= packs else packing.MAX_PACKS
-    return self._fill(self._windows(drawn_G), layout, Shape(rows, packs))
+    shape = (shape or layout.shape).enlarged(layout.shape.rows)
+    if layout.shape.packs > shape.packs:
+      shape = shape._replace(packs=packing.MAX_PACKS)
+    return self._fill(self._windows(drawn_G), layout, shape)
 
   def evaluation(
     self, batch_size: int, multiple: int = 1
@@ -146,7 +150,7 @@ class TaskBatches:
     """
     windows_N = np.arange(self.num_windows)
     layout = self._layout(np.arange(self.num_drawn), pack=self._pack)
-    rows, packs = layout.shape
+    rows, packs = layout.shape.rows, layout.shape.packs
     if self._pack:
       batch_size = min(batch_size, -(-rows // multiple) * multiple)
     shape = Shape(batch_size, packs)

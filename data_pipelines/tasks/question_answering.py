@@ -218,6 +218,10 @@ def read(
         make_targets(each, splits[name]),
         owners_N=each.rows.owner_N,
         examples=each.examples,
+        identity=[
+          [read.question, read.context, list(read.answers)]
+          for read in each.examples
+        ],
         pack=rows.pack,
       )
       for name, each in encoded.items()

@@ -45,16 +45,14 @@ def most_context(windows: Sequence[Window], length: int) -> np.ndarray:
   Returns:
     int64 [length], numbers of windows; they do not decrease.
   """
-  place_T = np.arange(length)
-  context_WT = np.stack(
-    [
-      np.where(
-        (window.start <= place_T) & (place_T < window.stop),
-        np.minimum(place_T - window.start, window.stop - 1 - place_T)
-        + 0.01 * (window.stop - window.start),
-        -1.0,
-      )
-      for window in windows
-    ]
-  )
-  return context_WT.argmax(axis=0)
+  most_T = np.full(length, -1.0)
+  found_T = np.zeros(length, np.int64)
+  for number, window in enumerate(windows):
+    size = window.stop - window.start
+    left_S = np.arange(size)
+    context_S = np.minimum(left_S, left_S[::-1]) + 0.01 * size
+    here = slice(window.start, window.stop)
+    is_more_S = context_S > most_T[here]
+    most_T[here] = np.where(is_more_S, context_S, most_T[here])
+    found_T[here] = np.where(is_more_S, number, found_T[here])
+  return found_T

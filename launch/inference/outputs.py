@@ -123,6 +123,9 @@ class Output:
         f"{self.path} exists, and nothing says that it is of this input; give "
         "another --output, or delete it"
       )
+    if self.identity is None:
+      # What is written now is not what a journal of an earlier run tells of.
+      self.journal.unlink(missing_ok=True)
     if self.identity is None or journal is None:
       return Journal(dict(self.identity or {}))
     if not self.path.exists() and not self.partial.exists():

@@ -54,6 +54,10 @@ def test_pairs_need_two_types():
     ),
     ({"layers": LayersConfig(frozen=9)}, "layers.frozen=9, and this encoder"),
     (
+      {"layers": LayersConfig(frozen=1, reinitialized=2)},
+      "layers.frozen=1 and layers.reinitialized=2 overlap",
+    ),
+    (
       {"layers": LayersConfig(reinitialized=9)},
       "layers.reinitialized=9, and this encoder",
     ),
@@ -131,3 +135,11 @@ def test_epochs_are_whole_batches_rounded_up():
   config = dataclasses.replace(CONFIG, epochs=1.5)
   assert checks.num_steps(config, 33) == 7  # 49.5 examples in batches of 8
   assert checks.num_steps(dataclasses.replace(config, steps=3), 33) == 3
+
+
+@pytest.mark.parametrize("name", ["frozen", "reinitialized"])
+def test_layers_of_random_parameters_are_neither_frozen_nor_made_anew(name):
+  config = FinetuneConfig(layers=LayersConfig(**{name: 1}))
+  checks.check_layers(config, "bundle")
+  with pytest.raises(ValueError, match=f"layers.{name}=1 is for the layers of"):
+    checks.check_layers(config, "scratch")

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from bertjax.finetune.resuming import Session, Stopped
+from bertjax.finetune.resuming import Session, Stopped, delete_checkpoints
 from bertjax.finetune.trial import run_trial
 from tests.testing.trials import CONFIG, STEPS, make_inputs
 
@@ -68,12 +68,15 @@ def test_a_trial_that_was_killed_goes_on(inputs, whole, tmp_path, at):
   )
   assert_same(run_trial(watched, EVERY, **CHOICE, session=session), whole)
   assert seen[0] == at // 7 * 7
+  delete_checkpoints(tmp_path)
   assert not any(tmp_path.iterdir())
 
 
 def test_a_signal_saves_the_step_it_comes_at(inputs, whole, tmp_path):
   with pytest.raises(Stopped, match=rf"stopped at step \d+ of {STEPS}"):
-    run_trial(inputs, CONFIG, **CHOICE, session=Session(tmp_path, stopping(12)))
+    run_trial(
+      inputs, CONFIG, **CHOICE, session=Session(tmp_path, stop=stopping(12))
+    )
   assert any(tmp_path.iterdir())
   run = run_trial(inputs, CONFIG, **CHOICE, session=Session(tmp_path))
   assert_same(run, whole)
@@ -88,3 +91,28 @@ def test_nothing_is_saved_in_a_folder_that_another_process_has(
   with pytest.raises(ValueError, match="taken over"):
     run_trial(inputs, EVERY, **CHOICE, session=Session(tmp_path, guard=guard))
   assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fault", ["damage", "settings"])
+def test_what_is_of_no_use_is_told_and_the_trial_begins_anew(
+  inputs, whole, tmp_path, caplog, fault
+):
+  session = Session(tmp_path, {"seed": 1})
+  with pytest.raises(Killed):
+    run_trial(dying(inputs, 16), EVERY, **CHOICE, session=session)
+  if fault == "damage":
+    for record in tmp_path.glob("checkpoints/*/record/*"):
+      record.write_text("{}")
+  else:
+    session = Session(tmp_path, {"seed": 2})
+  run = run_trial(inputs, EVERY, **CHOICE, session=session)
+  assert_same(run, whole)
+  assert "the trial begins anew" in caplog.text
+
+
+def test_half_of_what_was_deleted_is_not_taken_for_a_checkpoint(tmp_path):
+  (tmp_path / "checkpoints" / "7").mkdir(parents=True)
+  (tmp_path / "checkpoints.old" / "3").mkdir(parents=True)
+  delete_checkpoints(tmp_path)
+  assert not any(tmp_path.iterdir())
+  delete_checkpoints(tmp_path)

@@ -146,7 +146,7 @@ def test_packed_batches_have_the_windows_of_unpacked_ones(packed):
     choice = {"seed": seed, "step": step, "batch_size": 5}
     batch = packed.training(**choice, shape=shape)
     check_batch(batch, TASK.features)
-    assert batch["label_BR"].shape == shape
+    assert batch["label_BR"].shape == (shape.rows, shape.packs)
     assert windows_of(batch) == windows_of(packed.training(**choice))
 
 
@@ -154,7 +154,8 @@ def test_a_batch_that_needs_more_rows_than_planned_gets_them(packed):
   choice = {"seed": 0, "step": 0, "batch_size": 10}
   batch = packed.training(**choice, shape=Shape(1, 1))
   assert len(windows_of(batch)) == 10
-  assert len(batch["packs_BS"]) in {4, 8}
+  needed = packed.shape(batch_size=10, seeds=[0], steps=1, multiple=1)
+  assert len(batch["packs_BS"]) == needed.rows
 
 
 def test_evaluation_of_packed_windows_says_which_window_stands_where(packed):
@@ -181,3 +182,20 @@ def test_windows_of_one_example_are_counted_once():
   batches = TaskBatches(rows, targets, owners_N=np.asarray([0, 0, 1]))
   assert len(batches) == 2
   assert batches.num_windows == 3
+
+
+def test_shapes_grow_in_steps_of_an_eighth():
+  shape = Shape(64, 4, multiple=4)
+  assert shape.enlarged(60) == shape
+  assert shape.enlarged(65).rows == 72
+  assert shape.enlarged(80).rows == 80
+  assert Shape(4, 1, multiple=4).enlarged(5).rows == 8
+
+
+def test_what_scores_depend_on_is_hashed():
+  rows = encode_texts(NumberTokenizer(), ["10"], None, 4).features
+  one, other = (
+    TaskBatches(rows, make_targets(np.zeros(1)), identity=[answer]).sha256()
+    for answer in ("a", "b")
+  )
+  assert one != other
