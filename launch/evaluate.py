@@ -7,9 +7,11 @@
       --config=finetune:task=table --config.task.train=train.csv \
       --config.task.dev=dev.csv --config.task.test=new.csv
 
-Without --config the data are those that the model was fine-tuned on. It prints
-the scores, a table of the classes, and which classes are mistaken for which;
---output=FILE.json has the whole confusion matrix.
+Without --config the data are those that the model was fine-tuned on, and the
+devices all of this machine. It warns of what is wrong with the data, as
+launch.finetune does, and prints the scores, a table of the classes, and which
+classes are mistaken for which; --output=FILE.json has the whole confusion
+matrix.
 """
 
 import dataclasses
@@ -21,7 +23,13 @@ import numpy as np
 from absl import flags
 
 from bertjax.checkpoints.bundle import read_bundle_info
-from bertjax.config import FinetuneConfig, ModelConfig, from_mapping, renamed
+from bertjax.config import (
+  FinetuneConfig,
+  MeshConfig,
+  ModelConfig,
+  from_mapping,
+  renamed,
+)
 from bertjax.files import write_json
 from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
@@ -30,12 +38,18 @@ from bertjax.finetune.scores import ClassCounts, confusion_matrix
 from bertjax.finetune.task import FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
 from bertjax.interop.outputs import SINGLE_LABEL
+from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
 from launch import cli, tasks
 from launch.commands import shipped_configs
 from launch.inference.stream import tell
+from launch.preflight import policy as policies
+from launch.preflight.findings import to_json
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import describe, judge_task
 
 # A matrix of more classes does not fit on a terminal.
 _MATRIX = 12
@@ -56,6 +70,7 @@ class Evaluated:
     classes: counts of each class; None where outputs are not classes.
     confusion: how often each label (row) is predicted as each class; None where
       an example has not one class.
+    findings: what is wrong with the data, and whether it was allowed.
   """
 
   split: str
@@ -64,6 +79,7 @@ class Evaluated:
   scores: Scores
   classes: ClassCounts | None
   confusion: np.ndarray | None
+  findings: Sequence[Mapping[str, Any]] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Return the fields as JSON values."""
@@ -77,24 +93,28 @@ class Evaluated:
 
 
 def evaluate(
-  bundle: str, config: FinetuneConfig | None = None, split: str = ""
+  bundle: str,
+  config: FinetuneConfig | None = None,
+  split: str = "",
+  policy: Policy = DEFAULT,
 ) -> Evaluated:
   """Score a fine-tuned model on a split.
 
   Args:
     bundle: folder of the model.
     config: the task and how to read it; None is what the model was fine-tuned
-      with. The length of rows is the model's.
+      with, on all devices of this machine. The length of rows is the model's.
     split: "test", "dev" or "train"; "" is test, or dev if there is no test.
+    policy: limits of the checks, and which may fail.
 
   Raises:
-    ValueError: the bundle has another task or other classes, or the data cannot
-      be read.
+    ValueError: the bundle has another task or other classes, the data cannot be
+      read, or a check of them fails.
   """
   model = load_finetuned(bundle, tasks.TASKS)
   info = read_bundle_info(bundle)
   if config is None:
-    config = _stored_config(bundle, info.details.config)
+    config = _fit_machine(_stored_config(bundle, info.details.config))
   head = model.head
   config = dataclasses.replace(
     config,
@@ -116,7 +136,14 @@ def evaluate(
       f"{data.name} has no labeled split {split!r}; it has "
       f"{', '.join(data.splits)}"
     )
-  return _score(model, info.model, config, data, split)
+  findings = judge_task(
+    data.figures, config.seq_length, info.details.tokens_per_word, policy
+  )
+  for line in describe(data.figures, config.seq_length):
+    print(line, flush=True)
+  settle(findings, policy)
+  found = _score(model, info.model, config, data, split)
+  return dataclasses.replace(found, findings=to_json(findings, policy))
 
 
 def _score(
@@ -172,6 +199,22 @@ def _stored_config(
       f"{bundle} does not say what it was fine-tuned on; give --config"
     )
   return from_mapping(FinetuneConfig, renamed.current(stored))
+
+
+def _fit_machine(config: FinetuneConfig) -> FinetuneConfig:
+  """Return a config for all devices of this machine.
+
+  The mesh of training is that of another machine. It does not change scores,
+  and neither do the sizes of batches, which must be multiples of its shards.
+  """
+  shards = batch_shards(make_mesh(MeshConfig()))
+  step = shards * config.optimizer.accumulation
+  return dataclasses.replace(
+    config,
+    mesh=MeshConfig(),
+    batch_size=-(-config.batch_size // step) * step,
+    evaluation_batch_size=-(-config.evaluation_batch_size // shards) * shards,
+  )
 
 
 def _check_labels(
@@ -270,6 +313,7 @@ def define_flags() -> None:
     "split", None, _SPLITS, "The split; by default test, or else dev."
   )
   flags.DEFINE_string("output", "", "File of the scores, as JSON.")
+  policies.define_flags()
 
 
 def main(_: Sequence[str]) -> None:
@@ -278,7 +322,9 @@ def main(_: Sequence[str]) -> None:
   config = None
   if values.config is not None:
     config = from_mapping(FinetuneConfig, values.config.to_dict())
-  found = evaluate(values.bundle, config, values.split or "")
+  found = evaluate(
+    values.bundle, config, values.split or "", policies.from_flags()
+  )
   print(show(found), flush=True)
   if values.output:
     write_json(pathlib.Path(values.output), found.to_json(), allow_nan=False)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
-from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig, to_mapping
 from bertjax.finetune.scores import ClassCounts
 from bertjax.parallel.mesh import make_mesh
 from launch import evaluate, finetune
 from launch.evaluate import Evaluated
+from launch.preflight.policy import Policy
 from tests.testing import small
 
 
@@ -82,6 +83,57 @@ def test_another_table_is_scored_by_its_config(model, place, config):
   # The length of rows is the model's.
   other = dataclasses.replace(config, task=task, seq_length=16)
   assert evaluate.evaluate(model, other).examples == 10
+
+
+def test_what_is_wrong_with_the_data_is_told(
+  model, place, config, caplog, capsys
+):
+  path = small.write_table(place / "poor.jsonl", [("", "fish")] * 2)
+  with open(path, "a") as file:
+    for text, label in [("the zebra and a yak", "fish"), ("an elm", "tree")]:
+      file.write(json.dumps({"text": f"{text} again", "label": label}) + "\n")
+  task = dataclasses.replace(config.task, test=path, skip_bad_rows=True)
+  poor = dataclasses.replace(config, task=task)
+  found = evaluate.evaluate(model, poor)
+  told = caplog.text
+  assert "2 of 52 rows are left out" in told
+  assert "tokens of the task are unknown" in told
+  assert "test: 2 examples of 2 classes" in capsys.readouterr().out
+  names = {each["name"] for each in found.to_json()["findings"]}
+  assert {"skipped_rows", "task_unknown_tokens"} <= names
+  for policy in (
+    Policy(strict=frozenset(["skipped_rows"])),
+    Policy(thresholds={"skipped_rows.fail": 0.01}),
+  ):
+    with pytest.raises(ValueError, match="rows are left out") as caught:
+      evaluate.evaluate(model, poor, policy=policy)
+    assert "\n" not in str(caught.value)
+  allowing = Policy(
+    allow=frozenset(["skipped_rows"]), thresholds={"skipped_rows.fail": 0.01}
+  )
+  allowed = evaluate.evaluate(model, poor, policy=allowing).findings
+  assert [e["name"] for e in allowed if e["allowed"]] == ["skipped_rows"]
+
+
+def test_the_mesh_is_that_of_this_machine(model, config, monkeypatch):
+  info = read_bundle_info(model)
+  many = dataclasses.replace(
+    config, mesh=MeshConfig(data=8), evaluation_batch_size=24
+  )
+  details = dataclasses.replace(info.details, config=to_mapping(many))
+  elsewhere = dataclasses.replace(info, details=details)
+  monkeypatch.setattr(evaluate, "read_bundle_info", lambda _: elsewhere)
+  stored = info.details.evaluation["test"]["accuracy"]["values"]
+  assert [evaluate.evaluate(model).scores["accuracy"]] == stored
+  # Three devices do not divide what eight divide.
+  monkeypatch.setattr(
+    evaluate, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:3])
+  )
+  fitted = evaluate._fit_machine(dataclasses.replace(config, batch_size=8))
+  assert (fitted.batch_size, fitted.evaluation_batch_size) == (9, 18)
+  # A config that is given is kept.
+  with pytest.raises(ValueError, match="8"):
+    evaluate.evaluate(model, many)
 
 
 @pytest.mark.parametrize(
