@@ -15,115 +15,30 @@ scores with the cosine of the two vectors.
 
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import flags
 
-from bertjax.checkpoints.bundle import (
-  RECORD,
-  BundleInfo,
-  load_params,
-  read_bundle_info,
-)
+from bertjax.checkpoints.bundle import RECORD, read_bundle_info
 from bertjax.files import sha256_of
 from bertjax.finetune import scores
-from bertjax.finetune.embeddings import POOLINGS, embed_in_fixed_shapes
-from bertjax.finetune.fixed_shapes import FixedShapes, Pending
+from bertjax.finetune.embeddings import POOLINGS
 from bertjax.trials.markdown import markdown
-from data_pipelines.tasks.features import EncodedTexts, encode_texts
 from data_pipelines.tasks.table_files import Columns
-from data_pipelines.tasks.tables import ANY_SCORE, Rules, read_table
-from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tasks.tables import ANY_SCORE, Rules, Table, read_table
 from launch import cli
 from launch.inference import input_flags, stream
-from launch.inference.encoding import Encoded, TextTokenizer
-from launch.inference.inputs import Source, examine
+from launch.inference.embedder import Embedder, Options
+from launch.inference.inputs import BadRows, Source, examine
 from launch.inference.outputs import Output
 from launch.inference.vectors import SUFFIXES, ArrayRows, write_parquet
 from launch.preflight import policy as policies
-from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import settle
-from launch.preflight.task import judge_texts
 
-# Texts that are encoded together by --compare_poolings.
-_AT_ONCE = 4096
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """How texts become vectors.
-
-  Attributes:
-    pooling: one of `embeddings.POOLINGS`.
-    normalize: whether vectors get the length 1.
-    seq_length: tokens of the longest text; 0 is what the model reads.
-    batch_size: rows of 16 tokens that are computed at once; 0 suits the
-      devices.
-    policy: limits of the checks.
-  """
-
-  pooling: str = "mean"
-  normalize: bool = False
-  seq_length: int = 0
-  batch_size: int = 0
-  policy: Policy = DEFAULT
-
-
-class Embedder:
-  """Gives a vector to each text, by one or several poolings.
-
-  Attributes:
-    forward: what computes the vectors.
-    width: their length.
-  """
-
-  def __init__(
-    self, info: BundleInfo, options: Options, poolings: Sequence[str]
-  ) -> None:
-    task = info.details.task
-    most = task["seq_length"] if task else info.model.max_positions
-    if options.seq_length > info.model.max_positions:
-      raise ValueError(
-        f"seq_length={options.seq_length}, and this model reads "
-        f"{info.model.max_positions} tokens; give no more"
-      )
-    self.width = info.model.hidden_size
-    self.forward = embed_in_fixed_shapes(
-      load_params(info),
-      info.model,
-      poolings,
-      seq_length=options.seq_length or most,
-      normalize=options.normalize,
-      batch_size=options.batch_size,
-    )
-    self._tokenizer = TextTokenizer(tokenizers.load(info.tokenizer_path))
-
-  def encode(
-    self, texts: Sequence[str], pairs: Sequence[str] | None = None
-  ) -> Encoded:
-    """Return a window for each text."""
-    encoded = encode_texts(
-      self._tokenizer, texts, pairs, self.forward.seq_length
-    )
-    return Encoded(encoded, np.arange(len(texts)))
-
-  def start(self, inputs: Encoded) -> Pending:
-    """Begin to compute."""
-    return self.forward.start(inputs.features)
-
-  def __call__(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
-    """Return {pooling: float32 [texts, width]}."""
-    started = [
-      self.start(self.encode(texts[first : first + _AT_ONCE]))
-      for first in range(0, len(texts), _AT_ONCE)
-    ]
-    parts = [each.read() for each in started]
-    return {
-      name.removesuffix("_ND"): np.concatenate([part[name] for part in parts])
-      for name in parts[0]
-    }
+# Only vectors that are written are made in a way of the user's.
+_OF_VECTORS = ("input", "output", "pooling", "normalize")
 
 
 def embed_file(
@@ -166,7 +81,7 @@ def embed_file(
     ),
     source,
     examined,
-    check=functools.partial(_check, embedder.forward, options.policy),
+    check=embedder.check,
   )
   output = Output(output_path, identity)
   shape = examined.rows, embedder.width
@@ -194,7 +109,12 @@ def _check_file(source: Source, path: pathlib.Path) -> None:
 
 
 def compare_poolings(
-  bundle: str, path: str, columns: Columns, options: Options | None = None
+  bundle: str,
+  path: str,
+  columns: Columns,
+  options: Options | None = None,
+  *,
+  skip_bad_rows: bool = False,
 ) -> Mapping[str, float]:
   """Return Spearman's correlation of each pooling with scores of pairs.
 
@@ -202,7 +122,8 @@ def compare_poolings(
     bundle: folder of the bundle.
     path: a table of pairs of texts and scores.
     columns: its columns; `label` is the score.
-    options: how texts become vectors; their pooling does not count.
+    options: how texts become vectors, but for the pooling and the length.
+    skip_bad_rows: whether rows that cannot be used are left out and told.
 
   Raises:
     ValueError: the bundle or the table cannot be used.
@@ -211,7 +132,18 @@ def compare_poolings(
     raise ValueError(
       "--compare_poolings reads pairs of texts; give --text_pair_column"
     )
-  table = read_table(path, columns, Rules(scores=ANY_SCORE, unlabeled=""))
+  rules = Rules(
+    scores=ANY_SCORE,
+    unlabeled="",
+    skip_bad_rows=skip_bad_rows,
+    bad_row_fix="to leave out such rows, give --skip_bad_rows",
+    score_fix="give a number, or --score_column",
+  )
+  table = read_table(path, columns, rules)
+  if table.skipped:
+    logging.warning(
+      "%s rows are left out: %s", f"{len(table.skipped):,}", _some(table)
+    )
   assert table.pairs is not None
   assert table.labels is not None
   embedder = Embedder(
@@ -229,10 +161,12 @@ def compare_poolings(
   }
 
 
-def _check(
-  forward: FixedShapes, policy: Policy, encoded: EncodedTexts, texts: int
-) -> None:
-  settle(judge_texts(encoded, texts, forward.seq_length, policy), policy)
+def _some(table: Table) -> str:
+  """Name the first rows that are left out, and count the others."""
+  bad = BadRows()
+  for row in table.skipped:
+    bad.add(row)
+  return str(bad)
 
 
 def define_flags() -> None:
@@ -275,24 +209,37 @@ def main(_: Sequence[str]) -> None:
     policies.from_flags(),
   )
   if values.compare_poolings:
-    if values.input or values.output:
-      raise ValueError(
-        "--compare_poolings writes no vectors; leave --input and --output out"
-      )
+    _refuse(values, _OF_VECTORS, "is not read with --compare_poolings")
     columns = Columns(
       values.text_column, values.score_column, values.text_pair_column
     )
     found = compare_poolings(
-      values.bundle, values.compare_poolings, columns, options
+      values.bundle,
+      values.compare_poolings,
+      columns,
+      options,
+      skip_bad_rows=values.skip_bad_rows,
     )
     _show(found)
     return
+  _refuse(values, ["score_column"], "is read only with --compare_poolings")
   source = input_flags.read_source(values)
   if source is None or not values.output:
     raise ValueError(
       "give --input and --output, or a table to --compare_poolings"
     )
   embed_file(values.bundle, source, values.output, options)
+
+
+def _refuse(values: flags.FlagValues, names: Sequence[str], why: str) -> None:
+  """Refuse flags that have no effect.
+
+  Raises:
+    ValueError: one of them is given.
+  """
+  for name in names:
+    if values[name].present:
+      raise ValueError(f"--{name} {why}; leave it out")
 
 
 def _show(found: Mapping[str, float]) -> None:

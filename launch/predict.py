@@ -30,9 +30,9 @@ from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli, tasks
 from launch.inference import input_flags
+from launch.inference.checks import check_texts
 from launch.inference.labeling import (
   Options,
-  check_texts,
   check_top_k,
   check_verb,
   label_file,
@@ -137,7 +137,8 @@ def _answer(
   check_top_k(top_k)
   predictor.check_pairs(pairs is not None)
   encoded = predictor.encode(texts, pairs)
-  check_texts(encoded.encoded, len(texts), predictor, policy)
+  seq_length = predictor.model.head.seq_length
+  check_texts(encoded.encoded, len(texts), seq_length, policy)
   found = predictor.finish(predictor.start(encoded)) if texts else []
   task = predictor.model.task
   return [shorten(task, answers, top_k) for answers in found]
@@ -167,6 +168,11 @@ def run(
     for text, answers in zip(texts, found, strict=True):
       _show(text, columns, answers)
     return
+  if calibrate:
+    raise ValueError(
+      f"--calibrate is of fine-tuned models, and --task={FILL_MASK} has no "
+      "temperature; leave --calibrate out"
+    )
   for text in texts:
     found = fill_mask(bundle, text, top_k=top_k, policy=policy)
     for number, answers in enumerate(found, 1):
@@ -226,7 +232,8 @@ def define_flags() -> None:
   flags.DEFINE_multi_string(
     "text",
     [],
-    f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
+    f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable. Pairs "
+    "of texts, such as questions and their contexts, need --input.",
   )
   flags.DEFINE_bool(
     "calibrate",
@@ -234,7 +241,11 @@ def define_flags() -> None:
     "Divide logits by the temperature that fine-tuning found on dev, so that "
     "probabilities are how often answers are right.",
   )
-  flags.DEFINE_integer("top_k", 5, "Largest number of answers to show.")
+  flags.DEFINE_integer(
+    "top_k",
+    5,
+    "Largest number of answers to show; labels that are given are all shown.",
+  )
   input_flags.define("labels.jsonl; by default they are printed")
   policies.define_flags()
 

@@ -34,7 +34,9 @@ class Rules:
       out and counted in any case, except where it is "".
     separator: what divides the labels of a row, which may have none; "" where
       a row has one label. JSON and parquet may have a list of them.
-    flag: how the user asks for `skip_bad_rows`, for messages.
+    bad_row_fix: what the user can do about bad rows, for messages.
+    score_fix: what the user can do about a label that is no number, where any
+      score is allowed.
   """
 
   unlabeled: str = "-1"
@@ -44,7 +46,8 @@ class Rules:
   scores: tuple[float, float] | None = None
   undecided: str = ""
   separator: str = ""
-  flag: str = "--config.task.skip_bad_rows"
+  bad_row_fix: str = "to leave out such rows, give --config.task.skip_bad_rows"
+  score_fix: str = "give a number, or --config.task.target=label for classes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,9 +155,7 @@ def _check(path: str, bad: list[BadRow], rules: Rules, usable: int) -> None:
   first = f"{path}:{bad[0].line} {bad[0].wrong}" if bad else ""
   if bad and not rules.skip_bad_rows:
     more = f" ({len(bad):,} rows are bad in all)" if len(bad) > 1 else ""
-    raise ValueError(
-      f"{first}{more}; to leave out such rows, give {rules.flag}"
-    )
+    raise ValueError(f"{first}{more}; {rules.bad_row_fix}")
   if not usable:
     few = f" that can be used; {first}" if bad else ""
     raise ValueError(
@@ -211,7 +212,7 @@ def _wrong_label(label: str, rules: Rules) -> str:
     low, high = rules.scores
     wanted = f"give a number from {low:g} to {high:g}"
     if rules.scores == ANY_SCORE:
-      wanted = "give a number, or --config.task.target=label for classes"
+      wanted = rules.score_fix
     try:
       inside = low <= float(label) <= high
     except ValueError:

@@ -91,7 +91,7 @@ def read_texts(
       unlabeled="",
       needs_labels=label is not None,
       labels=tuple(head.labels) if head is not None and label else (),
-      flag="--calibration a table without them",
+      bad_row_fix="give --calibration a table without such rows",
     ),
   )
   encoded = encode_texts(tokenizer, table.texts, table.pairs, longest)

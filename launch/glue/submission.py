@@ -19,7 +19,7 @@ from data_pipelines.tasks.glue_files import (
   read_test,
 )
 from data_pipelines.tasks.glue_tasks import GLUE, GlueTask
-from launch.inference.labeling import check_texts
+from launch.inference.checks import check_texts
 from launch.inference.predictor import Predictor, load_predictor
 from launch.preflight.policy import Policy
 
@@ -90,7 +90,8 @@ def predict(
     counts["unknown"],
     counts["words"],
   )
-  check_texts(counted, len(test.texts), predictor, policy)
+  seq_length = predictor.model.head.seq_length
+  check_texts(counted, len(test.texts), seq_length, policy)
   return predictions
 
 

@@ -3,7 +3,6 @@
 """Label the rows of a file with a fine-tuned model."""
 
 import dataclasses
-import logging
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -11,15 +10,13 @@ from typing import Any
 
 from bertjax.checkpoints.bundle import RECORD
 from bertjax.files import sha256_of
-from data_pipelines.tasks.features import EncodedTexts
 from launch.inference import stream
+from launch.inference.checks import check_texts
 from launch.inference.inputs import Source, examine
 from launch.inference.outputs import Journal, JsonLines, Output, to_line
 from launch.inference.predictor import Predictor, Started, load_predictor
 from launch.inference.records import Record, make_record
 from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import settle
-from launch.preflight.task import judge_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +91,7 @@ def label_file(
     source,
     examined,
     check=lambda counts, rows: check_texts(
-      counts, rows, predictor, options.policy
+      counts, rows, predictor.model.head.seq_length, options.policy
     ),
   )
   _tell_shapes(predictor, options)
@@ -110,22 +107,6 @@ def label_file(
     "calibrate": options.calibrate,
   }
   job.make_file(Output(pathlib.Path(path), identity), JsonLines)
-
-
-def check_texts(
-  encoded: EncodedTexts, texts: int, predictor: Predictor, policy: Policy
-) -> None:
-  """Warn of texts that are cut, and of unknown tokens.
-
-  Raises:
-    ValueError: `policy` makes one of them a failure.
-  """
-  seq_length = predictor.model.head.seq_length
-  findings = judge_texts(encoded, texts, seq_length, policy)
-  settle(findings, policy)
-  for finding in findings:
-    if finding.level == "pass" and finding.figure:
-      logging.warning("%s", finding.text)  # a cut text is always told
 
 
 def check_top_k(top_k: int) -> None:

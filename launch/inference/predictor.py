@@ -16,9 +16,11 @@ from bertjax.finetune.fixed_shapes import bucket_lengths
 from bertjax.finetune.task import Answer
 from data_pipelines.tokenizers import tokenizers
 from launch import tasks
+from launch.inference.checks import check_texts, total
 from launch.inference.encoding import Encoded, TextTokenizer, encoder_of
 from launch.inference.packed_rows import PackedRows
 from launch.inference.records import Record, make_record
+from launch.preflight.policy import DEFAULT
 
 # Texts that are encoded together, for each row of the shortest bucket.
 _ROWS = 64
@@ -70,6 +72,8 @@ class Predictor:
   ) -> list[Record]:
     """Return what `records.make_record` says of each text.
 
+    Warns of texts that are cut, and of unknown tokens.
+
     Args:
       texts: texts to read; a text that is too long for the model loses its end.
       pairs: the second text of each, for a model that reads pairs.
@@ -87,6 +91,8 @@ class Predictor:
   ) -> list[Sequence[Answer]]:
     """Return the answers of the task to each text, the likeliest first."""
     parts = [self.start(each) for each in self._parts(texts, pairs)]
+    counted = total(part.inputs.encoded for part in parts)
+    check_texts(counted, len(texts), self.model.head.seq_length, DEFAULT)
     return [answers for part in parts for answers in self.finish(part)]
 
   def check_pairs(self, given: bool) -> None:
@@ -104,12 +110,14 @@ class Predictor:
       )
     if self.model.head.pair and not given:
       raise ValueError(
-        f"the model of {name} reads pairs of texts; give the second ones "
-        "(--text_pair_column)"
+        f"the model of {name} reads pairs of texts, and --text gives single "
+        "ones; give --input and --text_pair_column, or the second texts as "
+        "`pairs` in Python"
       )
     if given and not self.model.head.pair:
       raise ValueError(
-        f"the model of {name} reads single texts; leave --text_pair_column out"
+        f"the model of {name} reads single texts; leave out the second ones "
+        "(--text_pair_column of --input)"
       )
 
   def encode(

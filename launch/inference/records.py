@@ -5,6 +5,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bertjax.finetune.multi_label import TASK as MULTI_LABEL
 from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
 from bertjax.finetune.tagging import TASK as TAGGING
 from bertjax.finetune.task import Answer, FinetuneTask
@@ -13,15 +14,22 @@ Record = dict[str, Any]
 # Tasks whose answers are alternatives, the likeliest first. Those of others
 # belong together, such as the entities of a text.
 _ALTERNATIVES = frozenset(
-  {"classification", "multi_label", "question_answering"}
+  {"classification", MULTI_LABEL.name, "question_answering"}
 )
 
 
 def shorten(
   task: FinetuneTask, answers: Sequence[Answer], top_k: int | None
 ) -> list[Answer]:
-  """Return the likeliest answers; all where they are no alternatives."""
-  return list(answers[:top_k] if task.name in _ALTERNATIVES else answers)
+  """Return the likeliest answers; all where they are no alternatives.
+
+  Of several labels, those that are given are never left out.
+  """
+  if task.name not in _ALTERNATIVES:
+    return list(answers)
+  if task.name == MULTI_LABEL.name:
+    return _with_given(answers, top_k)
+  return list(answers[:top_k])
 
 
 def make_record(
@@ -38,7 +46,8 @@ def make_record(
   Args:
     task: kind of task.
     answers: the answers to an example, the likeliest first.
-    top_k: largest number of alternatives; None is all.
+    top_k: largest number of alternatives; None is all. Labels that are given
+      are none.
   """
   make = _RECORDS.get(task.name)
   return make(answers, top_k) if make else _listed(task, answers)
@@ -56,8 +65,16 @@ def _class(answers: Sequence[Answer], top_k: int | None) -> Record:
 def _classes(answers: Sequence[Answer], top_k: int | None) -> Record:
   return {
     "labels": [label for label, _, is_given in answers if is_given],
-    "probabilities": {label: p for label, p, _ in answers[:top_k]},
+    "probabilities": {label: p for label, p, _ in _with_given(answers, top_k)},
   }
+
+
+def _with_given(answers: Sequence[Answer], top_k: int | None) -> list[Answer]:
+  """Return the likeliest labels, and each that is given."""
+  likeliest = len(answers) if top_k is None else top_k
+  return [
+    each for rank, each in enumerate(answers) if rank < likeliest or each[2]
+  ]
 
 
 def _score(answers: Sequence[Answer], top_k: int | None) -> Record:

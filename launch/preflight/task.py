@@ -12,6 +12,10 @@ from launch.preflight.labels import judge_labels, judge_scored, listed
 from launch.preflight.policy import Policy
 from launch.preflight.spans import judge_spans
 
+# What can be done where a fine-tuned model cuts texts.
+FINETUNE_LONGER = (
+  "give shorter texts, or fine-tune with a larger --config.seq_length"
+)
 # How many rows a text lists before it counts the others.
 _SHOWN = 5
 
@@ -42,22 +46,27 @@ def judge_task(
 
 
 def judge_texts(
-  encoded: EncodedTexts, texts: int, seq_length: int, policy: Policy
+  encoded: EncodedTexts,
+  texts: int,
+  seq_length: int,
+  policy: Policy,
+  fix: str = FINETUNE_LONGER,
 ) -> list[Finding]:
-  """Judge texts that a fine-tuned model is to read.
+  """Judge texts that a model is to read.
 
   Args:
     encoded: the texts as rows.
     texts: number of texts.
     seq_length: tokens of a row.
     policy: limits and levels that the user set.
+    fix: what the user can do about texts that are cut.
   """
   return [
     judge(
       "cut_texts",
       encoded.cut / max(texts, 1),
       f"{encoded.cut:,} of {texts:,} {_lose_their_end(seq_length)}",
-      "give shorter texts, or fine-tune with a larger --config.seq_length",
+      fix,
       policy,
     ),
     judge_unknown(encoded.unknown, encoded.tokens, policy),

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet
@@ -10,6 +12,7 @@ from data_pipelines.tasks.table_files import Columns
 from launch import embed
 from launch.embed import Options
 from launch.inference.inputs import Source
+from launch.preflight.policy import Policy
 from tests.testing import small
 from tests.testing.classifiers import make_classifier, random_texts
 
@@ -81,6 +84,63 @@ def test_other_options_are_refused(bundle, source, tmp_path):
     embed.embed_file(bundle, Source("-", Columns()), path)
   with pytest.raises(ValueError, match=r"seq_length=17, .* reads 16 tokens"):
     embed.embed_file(bundle, source, path, Options(seq_length=17))
+
+
+def test_a_single_text_that_is_cut_is_told(bundle, tmp_path, caplog):
+  path = tmp_path / "in.jsonl"
+  texts = [*["the cod"] * 39, "the cod " * 9]
+  path.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+  embed.embed_file(
+    bundle, Source(str(path), Columns()), str(tmp_path / "v.npy")
+  )
+  told = "1 of 40 texts are longer than 16 tokens and lose their end"
+  assert [record.message for record in caplog.records] == [told]
+  # The fix is a flag of this command.
+  options = Options(
+    seq_length=3, policy=Policy(strict=frozenset(["cut_texts"]))
+  )
+  with pytest.raises(ValueError, match="a larger --seq_length, up to 16"):
+    embed.embed_file(
+      bundle, Source(str(path), Columns()), str(tmp_path / "w.npy"), options
+    )
+
+
+def test_rows_and_texts_that_a_comparison_leaves_out_are_told(
+  bundle, tmp_path, caplog
+):
+  path = tmp_path / "pairs.tsv"
+  rows = ["a\tb\tscore", "the cod\tthe cod\t5.0", "the cod\tan oak\thigh"]
+  path.write_text("\n".join([*rows, f"the cod\t{'the cod ' * 9}\t2.5"]))
+  columns = Columns("a", "score", "b")
+  with pytest.raises(ValueError, match="give --skip_bad_rows") as caught:
+    embed.compare_poolings(bundle, str(path), columns)
+  assert "--config" not in str(caught.value)
+  embed.compare_poolings(bundle, str(path), columns, skip_bad_rows=True)
+  assert "1 rows are left out: " in caplog.text
+  assert "pairs.tsv:3 has the label 'high'; give a number" in caplog.text
+  assert "1 of 2 texts are longer than 16 tokens" in caplog.text
+  assert "--config" not in caplog.text
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["--compare_poolings=p.tsv", "--normalize"], "--normalize is not read"),
+    (["--compare_poolings=p.tsv", "--pooling=max"], "--pooling is not read"),
+    (["--input=a.csv", "--output=v.npy", "--score_column=s"], "--score_column"),
+  ],
+)
+def test_flags_without_effect_are_refused(arguments, words):
+  done = subprocess.run(
+    [sys.executable, "-m", "launch.embed", "--bundle=nowhere", *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ")
+  assert words in line
 
 
 def test_poolings_are_compared_on_pairs(tmp_path, capsys):

@@ -137,7 +137,9 @@ def test_each_kind_of_bundle_is_asked_its_own_question(
     predict.fill_mask(classifier_of_pairs, MASKED)
   with pytest.raises(ValueError, match="reads pairs"):
     predict.answer(classifier_of_pairs, ["the cod"])
-  with pytest.raises(ValueError, match="reads single texts; leave --text_pair"):
+  with pytest.raises(
+    ValueError, match=r"reads single texts; leave out .*--text_pair"
+  ):
     predict.answer(classifier, ["the cod"], ["the oak"])
   with pytest.raises(ValueError, match=r"cannot tag; give --task=classify"):
     predict.answer(classifier_of_pairs, ["the cod"], verb="tag")
@@ -157,6 +159,11 @@ def test_texts_that_are_cut_or_unknown_are_told(classifier, caplog):
   strict = Policy(strict=frozenset(["cut_texts"]))
   with pytest.raises(ValueError, match="longer than 16"):
     predict.answer(classifier, ["the cod " * 9], policy=strict)
+
+
+def test_a_masked_text_has_no_temperature(bundle):
+  with pytest.raises(ValueError, match="leave --calibrate out"):
+    predict.run(predict.FILL_MASK, bundle, [MASKED], 5, calibrate=True)
 
 
 @pytest.mark.parametrize("label", ["-1", "", "whatever"])

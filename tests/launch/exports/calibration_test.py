@@ -75,6 +75,8 @@ def test_pairs_are_read_by_a_model_of_pairs(table, tokenizer):
 def test_labels_that_the_model_does_not_have_are_named(table, tokenizer):
   with pytest.raises(ValueError, match=r"texts.csv:2 .*'a hill'"):
     read(table, tokenizer, label_column="other")
+  with pytest.raises(ValueError, match=r"; give --calibration a table without"):
+    read(table, tokenizer, label_column="other")
   tagger = Head(
     "tags", ("O", "B"), "", 7, pair=False, architecture="BertForTokenClass"
   )

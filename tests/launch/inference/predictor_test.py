@@ -97,6 +97,27 @@ def test_calibration_divides_logits_by_the_temperature(tmp_path):
     load_predictor(without, calibrate=True)
 
 
+def test_what_is_not_read_is_told(tmp_path, caplog):
+  predictor = load_predictor(make_classifier(tmp_path / "model"))
+  predictor(["the cod"] * 3)
+  assert not caplog.records
+  many = 64 * predictor.forward.batch_size  # more than are encoded at once
+  predictor(["the cod " * 9, *["the cod"] * many, "the oak " * 9])
+  (told,) = (record.message for record in caplog.records)
+  assert told.startswith(f"2 of {many + 2:,} texts are longer than 16 tokens")
+  caplog.clear()
+  predictor(["the zebra"])
+  assert "1 of 2 tokens are unknown" in caplog.text
+
+
+def test_a_model_of_pairs_says_how_to_give_them(tmp_path):
+  predictor = load_predictor(make_classifier(tmp_path / "pairs", pair=True))
+  with pytest.raises(
+    ValueError, match="--text gives single ones; give --input and --text_pair"
+  ):
+    predictor(["the cod"])
+
+
 def test_texts_of_the_wrong_form_are_one_line(predictor):
   with pytest.raises(ValueError, match="texts is the string 'the cod'"):
     predictor("the cod")

@@ -32,8 +32,19 @@ def test_several_classes_are_those_that_are_given():
   answers = [("a", 0.7, True), ("b", 0.6, True), ("c", 0.1, False)]
   assert make_record(multi_label.TASK, answers, 1) == {
     "labels": ["a", "b"],
-    "probabilities": {"a": 0.7},
+    "probabilities": {"a": 0.7, "b": 0.6},
   }
+
+
+def test_labels_that_are_given_are_never_cut():
+  answers = [
+    *(("a", 0.7, True), ("b", 0.6, True)),
+    *(("c", 0.1, False), ("d", 0.0, False)),
+  ]
+  for top_k, count in ((1, 2), (3, 3), (9, 4), (None, 4)):
+    assert shorten(multi_label.TASK, answers, top_k) == answers[:count]
+    record = make_record(multi_label.TASK, answers, top_k)
+    assert list(record["probabilities"]) == list("abcd"[:count])
 
 
 def test_a_score_is_a_number():
