@@ -38,15 +38,6 @@ from launch import cli, host_memory, tasks
 
 SEEDS = 5
 
-_BUNDLE = flags.DEFINE_string("bundle", None, "Encoder.", required=True)
-_TRAIN = flags.DEFINE_string("train", None, "Table of labeled texts.")
-_TEXT = flags.DEFINE_string("text", "text", "Column of the texts.")
-_LABEL = flags.DEFINE_string("label", "label", "Column of the labels.")
-_LENGTH = flags.DEFINE_integer("seq_length", 128, "Positions of a row.")
-_BATCH = flags.DEFINE_integer("batch_size", 32, "Examples of a batch.")
-_STEPS = flags.DEFINE_integer("steps", 4, "Steps of a turn.")
-_TURNS = flags.DEFINE_integer("turns", 5, "Turns.")
-
 
 class Way(NamedTuple):
   """One way to train.
@@ -159,27 +150,40 @@ def table(
   return markdown(["way", "rows", "s/step", "examples/s", "ratio"], rows)
 
 
+def define_flags() -> None:
+  """Define the flags; not at import, because tests import this."""
+  flags.DEFINE_string("bundle", None, "Encoder.", required=True)
+  flags.DEFINE_string("train", None, "Table of labeled texts.")
+  flags.DEFINE_string("text", "text", "Column of the texts.")
+  flags.DEFINE_string("label", "label", "Column of the labels.")
+  flags.DEFINE_integer("seq_length", 128, "Positions of a row.")
+  flags.DEFINE_integer("batch_size", 32, "Examples of a batch.")
+  flags.DEFINE_integer("steps", 4, "Steps of a turn.")
+  flags.DEFINE_integer("turns", 5, "Turns.")
+
+
 def main(_: Sequence[str]) -> None:
   """Measure and print."""
   task = TaskConfig(labels_per_class=20)
-  if _TRAIN.value:
-    train = str(pathlib.Path(_TRAIN.value))
+  if flags.FLAGS.train:
+    train = str(pathlib.Path(flags.FLAGS.train))
     task = TaskConfig(
-      kind="table", train=train, text=_TEXT.value, label=_LABEL.value
+      kind="table", train=train, text=flags.FLAGS.text, label=flags.FLAGS.label
     )
   config = FinetuneConfig(
     task=task,
-    seq_length=_LENGTH.value,
-    batch_size=_BATCH.value,
+    seq_length=flags.FLAGS.seq_length,
+    batch_size=flags.FLAGS.batch_size,
     steps=100,
     seeds=SEEDS,
     optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
   )
-  ways = make_ways(config, _BUNDLE.value)
-  seconds = measure(ways, _STEPS.value, _TURNS.value)
+  ways = make_ways(config, flags.FLAGS.bundle)
+  seconds = measure(ways, flags.FLAGS.steps, flags.FLAGS.turns)
   print(table(ways, seconds, config.batch_size), flush=True)
 
 
 if __name__ == "__main__":
   host_memory.retain()
+  define_flags()
   cli.run(main)

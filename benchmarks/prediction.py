@@ -49,19 +49,6 @@ from launch import cli, export
 from launch.exports.formats import Options
 from launch.exports.trained import read_bundle
 
-_BUNDLE = flags.DEFINE_string("bundle", None, "Classifier to measure.")
-_TEXTS = flags.DEFINE_string("texts", None, "Table of texts.")
-_TEXT_COLUMN = flags.DEFINE_string("text_column", "text", "Column of texts.")
-_LABEL_COLUMN = flags.DEFINE_string("label_column", None, "Column of labels.")
-_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "32", "256"], "Sizes.")
-_COUNT = flags.DEFINE_integer(
-  "count", 2048, "Texts of a turn; an eighth for single requests."
-)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds, whose median counts.")
-_TICKETS = flags.DEFINE_integer(
-  "tickets", 0, "Texts to label in one go, in batches of 32; 0 is none."
-)
-
 _VOCABULARY = pathlib.Path(__file__).parents[1] / "tests/data/vocab.txt"
 # Quantiles of the tokens of banking77's 10,003 training questions in the
 # vocabulary of uncased BERT, without special tokens.
@@ -262,15 +249,17 @@ def _medians(measured: Measured) -> dict[int, float]:
 
 def read_texts() -> tuple[list[str], list[str] | None]:
   """Return the texts of the flags, and their labels if they are known."""
-  if _TEXTS.value is None:
-    return make_texts(_COUNT.value), None
-  label = _LABEL_COLUMN.value
+  if flags.FLAGS.texts is None:
+    return make_texts(flags.FLAGS.count), None
+  label = flags.FLAGS.label_column
   read = read_table(
-    _TEXTS.value,
-    Columns(_TEXT_COLUMN.value, label or ""),
+    flags.FLAGS.texts,
+    Columns(flags.FLAGS.text_column, label or ""),
     Rules(needs_labels=label is not None, unlabeled=""),
   )
-  rows = np.random.default_rng(0).permutation(len(read.texts))[: _COUNT.value]
+  rows = np.random.default_rng(0).permutation(len(read.texts))[
+    : flags.FLAGS.count
+  ]
   known: Sequence[str] = read.labels or ()
   labels = [known[row] for row in rows] if known else None
   return [read.texts[row] for row in rows], labels
@@ -283,13 +272,29 @@ def _describe_machine() -> str:
   return f"{processor.describe()}; {', '.join(versions)}; load {load}"
 
 
+def define_flags() -> None:
+  """Define the flags; not at import, because tests import this."""
+  flags.DEFINE_string("bundle", None, "Classifier to measure.")
+  flags.DEFINE_string("texts", None, "Table of texts.")
+  flags.DEFINE_string("text_column", "text", "Column of texts.")
+  flags.DEFINE_string("label_column", None, "Column of labels.")
+  flags.DEFINE_list("batch_sizes", ["1", "32", "256"], "Sizes.")
+  flags.DEFINE_integer(
+    "count", 2048, "Texts of a turn; an eighth for single requests."
+  )
+  flags.DEFINE_integer("rounds", 5, "Rounds, whose median counts.")
+  flags.DEFINE_integer(
+    "tickets", 0, "Texts to label in one go, in batches of 32; 0 is none."
+  )
+
+
 def main(_: object) -> None:
   """Print a table of all runtimes, and of the tickets if they are asked for."""
   texts, labels = read_texts()
-  sizes = [int(size) for size in _BATCH_SIZES.value]
+  sizes = [int(size) for size in flags.FLAGS.batch_sizes]
   with tempfile.TemporaryDirectory() as folder:
     root = pathlib.Path(folder)
-    make_folders(root, texts, _BUNDLE.value)
+    make_folders(root, texts, flags.FLAGS.bundle)
     expected = None
     if labels is not None:
       names = read_bundle(root / runtimes.BUNDLE).head
@@ -297,9 +302,11 @@ def main(_: object) -> None:
       expected = [ids.get(label, -1) for label in labels]
     print(_describe_machine(), flush=True)
     with start(root) as connections:
-      found = measure(connections, texts, sizes, _ROUNDS.value)
+      found = measure(connections, texts, sizes, flags.FLAGS.rounds)
       print(table(found, sizes, expected), flush=True)
-      tickets = list(itertools.islice(itertools.cycle(texts), _TICKETS.value))
+      tickets = list(
+        itertools.islice(itertools.cycle(texts), flags.FLAGS.tickets)
+      )
       for name, connection in connections.items() if tickets else ():
         (seconds,), _ = ask(connection, tickets, 32, alone=False)
         print(f"{name}: {len(tickets):,} texts in {seconds:.1f} s", flush=True)
@@ -307,4 +314,5 @@ def main(_: object) -> None:
 
 
 if __name__ == "__main__":
+  define_flags()
   cli.run(main)

@@ -206,10 +206,10 @@ def test_heads_of_pieces_and_spans_go_there_and_back(
   transformers.BertTokenizer(pieces).save_pretrained(tmp_path / "hf")
   bundle = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
   assert not bundles.read_bundle_info(bundle).details.pooler_trained
-  for read in (bundles.read_pretrained, load):
-    with pytest.raises(ValueError, match=str(bundle)) as told:
-      read(str(bundle))
-    assert "\n" not in str(told.value)
+  with pytest.raises(ValueError, match=str(bundle)) as told:
+    bundles.read_pretrained(bundle)
+  assert "\n" not in str(told.value)
+  assert load(bundle).task.architecture == architecture
   back = export.run(bundle=bundle, output=tmp_path / "back")
   model, report = getattr(transformers, architecture).from_pretrained(
     back, output_loading_info=True

@@ -50,6 +50,8 @@ def test_an_interrupt_is_one_line(program, line):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    # A shell starts its background jobs with interrupts ignored.
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   ) as process:
     assert process.stdout
     assert process.stdout.readline() == "waiting\n"
