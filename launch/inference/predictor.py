@@ -110,8 +110,8 @@ class Predictor:
       )
     if self.model.head.pair and not given:
       raise ValueError(
-        f"the model of {name} reads pairs of texts, and --text gives single "
-        "ones; give --input and --text_pair_column, or the second texts as "
+        f"the model of {name} reads pairs of texts; give the second ones by "
+        "--text_pair_column with --input (--text reads single texts), or as "
         "`pairs` in Python"
       )
     if given and not self.model.head.pair:
