@@ -54,7 +54,9 @@ def config(place):
       kind="table",
       long_texts="mean",
       stride=4,
-      **{name: f"{place}/{name}.jsonl" for name in ("train", "dev", "test")},
+      train=f"{place}/train.jsonl",
+      dev=f"{place}/dev.jsonl",
+      test=f"{place}/test.jsonl",
     ),
   )
 

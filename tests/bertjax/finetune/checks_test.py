@@ -139,7 +139,9 @@ def test_epochs_are_whole_batches_rounded_up():
 
 @pytest.mark.parametrize("name", ["frozen", "reinitialized"])
 def test_layers_of_random_parameters_are_neither_frozen_nor_made_anew(name):
-  config = FinetuneConfig(layers=LayersConfig(**{name: 1}))
+  config = FinetuneConfig(
+    layers=dataclasses.replace(LayersConfig(), **{name: 1})
+  )
   checks.check_layers(config, "bundle")
   with pytest.raises(ValueError, match=f"layers.{name}=1 is for the layers of"):
     checks.check_layers(config, "scratch")

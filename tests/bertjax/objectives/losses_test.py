@@ -17,7 +17,7 @@ def test_classification_drops_rows_of_weight_zero():
   weight_B = np.array([1, 1, 0, 1, 1, 0, 1, 1], np.float32)
   got = means(
     losses.classification_losses(
-      *map(jnp.asarray, (logits_BC, label_B, weight_B))
+      jnp.asarray(logits_BC), jnp.asarray(label_B), jnp.asarray(weight_B)
     )
   )
   expected = by_hand(logits_BC, label_B, weight_B)
@@ -31,7 +31,7 @@ def test_smoothed_labels_are_those_of_torch():
   label_B = draw.integers(0, 5, 6).astype(np.int32)
   weight_B = np.asarray([1, 1, 0, 1, 2, 1], np.float32)
   loss, weight = losses.classification_losses(
-    *map(jnp.asarray, (logits_BC, label_B, weight_B)), 0.1
+    jnp.asarray(logits_BC), jnp.asarray(label_B), jnp.asarray(weight_B), 0.1
   )["loss"]
   each = torch.nn.functional.cross_entropy(
     torch.from_numpy(logits_BC),

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ def config_of(tmp_path, *questions, dev=(("a fir", "elm"),), **fields):
   )
 
 
+def arrays(split) -> Any:
+  """The arrays of all windows of a split."""
+  return split._arrays
+
+
 def words_of(split, window):
   """The tokens that a window has as its answer."""
   arrays = split._arrays
@@ -58,7 +64,7 @@ def test_an_answer_is_in_the_windows_that_have_all_of_it(tmp_path, tokenizer):
   assert split.owners_N.tolist() == [0, 0, 0, 0, 1, 1, 1]
   none, answer = ["[CLS]"], ["river", "and", "oak"]
   assert found == [none, answer, answer, none, ["cod"], none, none]
-  assert (split._arrays["weight_BR"] == 1).all()
+  assert (arrays(split)["weight_BR"] == 1).all()
 
 
 def test_tokens_lead_back_to_the_characters_of_the_context(tmp_path, tokenizer):
@@ -67,7 +73,7 @@ def test_tokens_lead_back_to_the_characters_of_the_context(tmp_path, tokenizer):
   )
   split = data.splits["train"]
   (example,) = split.examples
-  start, end = (split._arrays[f"{name}_BR"][2, 0] for name in ("start", "end"))
+  start, end = (arrays(split)[f"{name}_BR"][2, 0] for name in ("start", "end"))
   first = example.start_W[2] - example.shift
   offsets_T2 = example.offsets_T2
   text = CONTEXT[offsets_T2[start + first, 0] : offsets_T2[end + first, 1]]
@@ -85,7 +91,7 @@ def test_lost_answers_leave_train_and_stay_in_dev(tmp_path, tokenizer):
   train, dev = data.splits["train"], data.splits["dev"]
   assert (len(train), len(dev)) == (1, 2)
   assert [each.answers for each in dev.examples] == [("eel",), ("elm",)]
-  assert dev._arrays["weight_BR"][:, 0].tolist() == (dev.owners_N == 1).tolist()
+  assert arrays(dev)["weight_BR"][:, 0].tolist() == (dev.owners_N == 1).tolist()
   figures = data.figures.splits
   assert figures["train"].lost_answers == figures["dev"].lost_answers == 1
   with pytest.raises(ValueError, match="no answer is in its context where"):
@@ -105,8 +111,8 @@ def test_questions_without_an_answer_are_classes_of_their_own(
   assert figures.splits["train"].cut_questions == 1
   split = data.splits["train"]
   silent = split.owners_N == 1
-  assert (split._arrays["start_BR"][silent] == 0).all()
-  assert (split._arrays["weight_BR"][silent] == 1).all()
+  assert (arrays(split)["start_BR"][silent] == 0).all()
+  assert (arrays(split)["weight_BR"][silent] == 1).all()
 
 
 def test_questions_of_one_context_are_on_one_side(tmp_path, tokenizer):

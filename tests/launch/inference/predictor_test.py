@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A text has the same answer whatever stands beside it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,8 +47,9 @@ def test_neighbors_do_not_change_a_bit(predictor):
 def test_batch_size_and_packing_change_the_last_bits_at_most(path, predictor):
   texts = random_texts(50, seed=4, longest=30)
   wanted = probabilities(predictor(texts))
-  for options in ({"batch_size": 7}, {"pack": True}):
-    found = probabilities(load_predictor(path, **options)(texts))
+  others = load_predictor(path, batch_size=7), load_predictor(path, pack=True)
+  for other in others:
+    found = probabilities(other(texts))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
 
 
@@ -55,7 +58,8 @@ def test_packed_rows_have_one_shape(path):
   for count in (1, 40, 90):
     packed(random_texts(count, seed=5))
   assert packed.forward.compiled == {512: packed.forward.rows(512)}
-  assert packed.forward._outputs._cache_size() == 1
+  outputs: Any = packed.forward._outputs
+  assert outputs._cache_size() == 1
 
 
 def test_records_have_every_class(predictor):

@@ -28,6 +28,7 @@ LOGITS_NC = np.asarray(
 
 
 def run(seed):
+  assert TASK.count_classes
   outputs = {"logits_NC": LOGITS_NC}
   windows = make_windows()
   scores = TASK.scores(outputs, windows)
