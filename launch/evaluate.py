@@ -170,7 +170,7 @@ def _score(
     # What dev has tuned is in the record of the head.
     {**data.settings, **model.head.settings},
   )
-  found = splits.evaluate(programs, model.params, placed)
+  found = splits.evaluate(programs, programs.place(model.params), placed)
   return Evaluated(
     split,
     len(data.splits[split]),

@@ -64,6 +64,14 @@ class Programs:
   train_step: TrainStep
   outputs: Callable[[Any, Features], Any]
 
+  def place(self, params: Any) -> Any:
+    """Return parameters with the shardings of the mesh."""
+    return jax.tree.map(
+      lambda leaf, like: jax.device_put(leaf, like.sharding),
+      params,
+      self.abstract.params,
+    )
+
   def train_step_of(self, seed: int) -> TrainStep:
     """Return the train step of a run, with its seed on the devices."""
     placed = jax.device_put(np.uint32(seed), sharding.replicated(self.mesh))

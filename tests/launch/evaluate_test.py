@@ -13,7 +13,7 @@ from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig, to_mapping
 from bertjax.finetune.scores import ClassCounts
 from bertjax.parallel.mesh import make_mesh
-from launch import evaluate, finetune
+from launch import evaluate, finetune, tasks
 from launch.evaluate import Evaluated
 from launch.preflight.policy import Policy
 from tests.testing import small
@@ -136,6 +136,16 @@ def test_the_mesh_is_that_of_this_machine(model, config, monkeypatch):
   # A config that is given is kept.
   with pytest.raises(ValueError, match="8"):
     evaluate.evaluate(model, many)
+
+
+def test_several_devices_give_the_same_scores(model, monkeypatch):
+  one = evaluate.evaluate(model)
+  for module in (evaluate, tasks):
+    monkeypatch.setattr(
+      module, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:2])
+    )
+  two = evaluate.evaluate(model)
+  assert two.scores == pytest.approx(one.scores, rel=1e-5)
 
 
 @pytest.mark.parametrize(
