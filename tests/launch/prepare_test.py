@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from data_pipelines.prepare.options import Options
 from data_pipelines.rows import format_report
 from data_pipelines.store.store import open_store
 from launch import prepare
-from launch.preflight import text
+from launch.preflight import settle, text
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 
@@ -149,3 +150,34 @@ def test_console_and_report_name_what_a_folder_holds_beside_the_text(
   assert line in capsys.readouterr().out
   page = (output / "report.html").read_text(encoding="utf-8")
   assert ".md, beside the text and not read" in page
+
+
+def test_a_text_that_is_all_unknown_fails_and_may_be_allowed(tmp_path):
+  """The store stands either way, and says what was allowed."""
+  corpus = tmp_path / "corpus.jsonl"
+  lines = [json.dumps({"text": f"鯨 魚 {i}。 海 {i}。"}) for i in range(40)]
+  corpus.write_text("\n".join(lines), encoding="utf-8")
+  vocabulary = tmp_path / "vocab.txt"
+  specials = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+  vocabulary.write_text("\n".join((*specials, "fish")), encoding="utf-8")
+  flags = (
+    f"--corpus={corpus}",
+    f"--output={tmp_path}/store",
+    f"--tokenizer={vocabulary}",
+    "--validation=0.3",
+  )
+  failed = command(*flags)
+  assert failed.returncode == 1
+  (error,) = [
+    line for line in failed.stderr.splitlines() if line.startswith("error:")
+  ]
+  assert "unknown" in error
+  assert "--allow=" in error
+  assert open_store(tmp_path / "store").split("train").num_tokens
+  allowed = re.search(r"--allow=([\w,]+)", error)
+  assert allowed
+  done = command(*flags, f"--allow={allowed[1]}")
+  assert done.returncode == 0, done.stderr
+  record = (tmp_path / "store" / settle.RECORD).read_text(encoding="utf-8")
+  assert "unknown_tokens" in allowed[1]
+  assert "unknown_tokens" in record
