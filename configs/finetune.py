@@ -63,10 +63,10 @@ Here AdamW corrects its bias, unlike in pre-training: without the correction
 the first steps of a short run are too long (Zhang et al., 2020, "Revisiting
 few-sample BERT fine-tuning", section 4).
 
-Expected, on two cores of an AMD EPYC (AVX-512): task=stdlib from the bundle of
-`make pretrain` 56.1 ± 1.6 %, from scratch 37.4 ± 0.9 % (configs/demo.py);
-banking77 with 20 labels a class from BERT-mini after an hour on books 75.8 ±
-0.4 %, from scratch 79.2 ± 0.3 % (benchmarks/books.py).
+Expected, on two cores: task=stdlib from the bundle of `make pretrain` 54.9 ±
+1.9 %, from scratch 36.6 ± 2.3 % (configs/demo.py); banking77 with 20 labels a
+class from BERT-mini after an hour on books 75.8 ± 0.4 %, from scratch 79.2 ±
+0.3 % (benchmarks/books.py).
 """
 
 import dataclasses

@@ -225,7 +225,7 @@ SHORT = Recipe(
     "Found here; `python -m benchmarks.recipe` prints what each line changes."
   ),
   cost=(
-    "10:27 minutes of `make pretrain` on two cores of an Intel Xeon, preparing "
+    "4:46 minutes of `make pretrain` on two cores of an Intel Xeon, preparing "
     "and fine-tuning included; mini, 4,000 steps, an hour."
   ),
   expected=(
