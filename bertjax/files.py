@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write files and folders atomically, hash them, and shorten exceptions.
+"""Write files and folders atomically, hash them, and put faults in words.
 
 A reader sees the old content or the new content and never a part of it, also
 after a crash: data is flushed to the disk before it takes its final name.
@@ -9,10 +9,11 @@ after a crash: data is flushed to the disk before it takes its final name.
 import contextlib
 import hashlib
 import json
+import numbers
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _CHUNK_BYTES = 1 << 20
@@ -137,6 +138,27 @@ def first_line(error: BaseException) -> str:
   """
   line = str(error).strip().partition("\n")[0].rstrip(".;: \r")
   return line or type(error).__name__
+
+
+def describe_json(value: Any) -> str:
+  """Return the kind of a value, such as "null", "a number" or "an object".
+
+  Other values than those of JSON, such as the dates of parquet, have the name
+  of their type.
+  """
+  if value is None:
+    return "null"
+  if isinstance(value, bool):
+    return str(value).lower()
+  for kind, word in (
+    (str, "a string"),
+    (numbers.Number, "a number"),
+    (list | tuple, "a list"),
+    (Mapping, "an object"),
+  ):
+    if isinstance(value, kind):
+      return word
+  return f"a {type(value).__name__}"
 
 
 def _sync_tree(folder: pathlib.Path) -> None:

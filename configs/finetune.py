@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Fine-tuning of a classifier from a bundle, and from random weights.
+r"""Fine-tuning for a task from a bundle, and from random weights.
 
   bertjax finetune --config=finetune:task=stdlib \
     --bundle=DIR --workdir=DIR
@@ -52,6 +52,10 @@ windows that begin `task.stride` tokens after each other:
     --config.task.train=wnut17/train.conll \
     --config.task.dev=wnut17/dev.conll \
     --config.task.test=wnut17/test.conll --bundle=DIR --workdir=DIR
+
+  bertjax finetune --config=finetune:task=squad \
+    --config.task.train=squad/train-v1.1.json \
+    --config.task.test=squad/dev-v1.1.json --bundle=DIR --workdir=DIR
 
 Every learning rate is tried with the first seed, and dev chooses one; then
 `seeds` runs with that rate give mean ± std (n − 1) on test, each with its best

@@ -169,7 +169,8 @@ class TaskConfig:
     ),
   ] = 0.2
   # The label of rows without one, beside the empty label; such rows are errors
-  # unless the whole test table has no label. "" knows the empty one only.
+  # unless the whole test table has no label. "" knows the empty one only, and
+  # so does "-1" where labels are scores.
   unlabeled: Annotated[str, _OfTable] = "-1"
   # Leave out and count rows that cannot be used; otherwise the first of them
   # is an error.

@@ -195,7 +195,9 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
   except (ValueError, OSError) as error:
     raise ValueError(f"{path} cannot be read: {error}") from error
   if not isinstance(value, dict):
-    raise ValueError(f"{path} holds a {type(value).__name__}, not an object")
+    raise ValueError(
+      f"{path} holds {files.describe_json(value)}, not an object"
+    )
   return value
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from bertjax.files import describe_json
 from data_pipelines.corpora.documents import Document, clean_text
 from data_pipelines.corpora.filesystems import File
 from data_pipelines.corpora.lines import decoded_lines
@@ -82,13 +83,13 @@ def _json_text(line: str, field: str) -> str:
   except RecursionError:
     raise ValueError("not JSON that can be read (nested too deep)") from None
   if not isinstance(record, dict):
-    raise ValueError(f"a JSON {type(record).__name__}, not an object")
+    raise ValueError(f"{describe_json(record)}, not an object")
   if field not in record:
     fields = ", ".join(sorted(record)[:8]) or "nothing"
     raise ValueError(f'no "{field}" field (it has {fields})')
   text = record[field]
   if not isinstance(text, str):
-    raise ValueError(f'"{field}" is a {type(text).__name__}, not a string')
+    raise ValueError(f'"{field}" is {describe_json(text)}, not a string')
   if not text.isascii():
     try:
       text.encode()

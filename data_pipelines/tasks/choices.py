@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bertjax.config import TaskConfig
+from bertjax.files import describe_json
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.features import Tokenizer, encode_texts
 from data_pipelines.tasks.figures import SplitFigures, TableFigures, TaskFigures
@@ -262,7 +263,9 @@ def _question(
   start = row.fields.get(config.text_pair, "") if config.text_pair else ""
   for text in (*texts, start):
     if text is not None and not isinstance(text, str):
-      return BadRow(row.line, f"has a {type(text).__name__} for a text")
+      return BadRow(
+        row.line, f"has {describe_json(text)} for a text; give a string"
+      )
   context, *choices = (str(text or "") for text in texts)
   if not context.strip():
     return BadRow(row.line, f"has no text in the column {config.text!r}")

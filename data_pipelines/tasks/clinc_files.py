@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from bertjax.files import first_line
+from bertjax.files import describe_json, first_line
 from data_pipelines.tasks.table_files import listed
 from data_pipelines.tasks.tables import Table
 
@@ -78,9 +78,7 @@ def _load(path: pathlib.Path) -> dict[str, list[Any]]:
     )
   for name, items in lists.items():
     if not isinstance(items, list):
-      raise ValueError(
-        f"{path}: {name} is a {type(items).__name__}; give a list"
-      )
+      raise ValueError(f"{path}: {name} is {describe_json(items)}; give a list")
   return lists
 
 

@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from bertjax.files import describe_json
 from data_pipelines.tasks.file_splits import ExampleFile
 from data_pipelines.tasks.table_files import decode
+
+# What a field is, for messages.
+_KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
 class Answer(NamedTuple):
@@ -99,10 +103,10 @@ def _each(holder: Any, name: str, place: str) -> Iterator[tuple[Any, str]]:
 def _get(holder: Any, name: str, kind: type, place: str) -> Any:
   value = holder.get(name) if isinstance(holder, Mapping) else None
   if not isinstance(value, kind):
-    found = "no" if value is None else f"a {type(value).__name__} as"
+    found = "no" if value is None else f"{describe_json(value)} as"
     raise ValueError(
       f"{place} has {found} {name!r}; give a file in the form of SQuAD, where "
-      f"it is a {kind.__name__}"
+      f"it is {_KINDS[kind]}"
     )
   return value
 

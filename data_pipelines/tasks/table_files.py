@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bertjax.files import first_line
+from bertjax.files import describe_json, first_line
 from data_pipelines.tasks import typed_rows
 
 SUFFIXES = ".csv, .tsv, .txt, .jsonl and .parquet"
@@ -290,5 +290,5 @@ def json_rows(lines: Iterable[str]) -> Iterator[Row | BadRow]:
     else:
       yield BadRow(
         line,
-        f"holds a {type(row).__name__}; a .jsonl file has one object per line",
+        f"holds {describe_json(row)}; a .jsonl file has one object per line",
       )

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from bertjax.files import describe_json
 from data_pipelines.tasks.table_files import (
   BadRow,
   Columns,
@@ -174,7 +175,7 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
     text = row.fields[name]
     if not isinstance(text, str):
       return BadRow(
-        row.line, f"has a {type(text).__name__} as {name!r}; give a string"
+        row.line, f"has {describe_json(text)} as {name!r}; give a string"
       )
     if not text.strip():
       return BadRow(
@@ -188,7 +189,7 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
   if not isinstance(label, str | int | float | None):
     return BadRow(
       row.line,
-      f"has a {type(label).__name__} as {columns.label!r}; give a string or a "
+      f"has {describe_json(label)} as {columns.label!r}; give a string or a "
       "number",
     )
   # A table of pandas has NaN for none.

@@ -38,6 +38,10 @@ def load_task(config: TaskConfig) -> Classification:
 
 
 def _read_tables(config: TaskConfig, target: Target) -> dict[str, Table]:
+  unlabeled = config.unlabeled
+  if config.target == "score" and unlabeled == TaskConfig.unlabeled:
+    # What stands for no class by default is a number like any other.
+    unlabeled = ""
   columns = Columns(
     config.text,
     config.label,
@@ -49,9 +53,7 @@ def _read_tables(config: TaskConfig, target: Target) -> dict[str, Table]:
     split: read_table(
       path,
       columns,
-      Rules(
-        config.unlabeled, config.skip_bad_rows, split != "test", **target.rules
-      ),
+      Rules(unlabeled, config.skip_bad_rows, split != "test", **target.rules),
     )
     for split, path in paths.items()
     if path

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bertjax.files import sha256_of
+from bertjax.files import describe_json, sha256_of
 from data_pipelines.tasks.table_files import (
   BadRow,
   Columns,
@@ -149,8 +149,9 @@ def _example(row: Row, columns: Columns) -> Example | BadRow:
       )
     text = row.fields[name]
     if not isinstance(text, str):
-      kind = "null" if text is None else type(text).__name__
-      return BadRow(row.line, f"has a {kind} as {name!r}; give a string")
+      return BadRow(
+        row.line, f"has {describe_json(text)} as {name!r}; give a string"
+      )
     if not text.strip():
       return BadRow(row.line, f"has no text in the column {name!r}; give one")
     try:

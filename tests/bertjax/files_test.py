@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import datetime
 import hashlib
+import json
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 from bertjax import files
+from bertjax.files import describe_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
@@ -112,3 +116,26 @@ def test_the_hash_is_that_of_the_whole_file(tmp_path):
 )
 def test_the_first_line_fits_into_another_message(message, line):
   assert files.first_line(ValueError(message)) == line
+
+
+@pytest.mark.parametrize(
+  ("source", "word"),
+  [
+    ("null", "null"),
+    ("true", "true"),
+    ("false", "false"),
+    ("3", "a number"),
+    ("3.5", "a number"),
+    ('"3"', "a string"),
+    ("[3]", "a list"),
+    ('{"a": 3}', "an object"),
+  ],
+)
+def test_values_have_the_words_of_json(source, word):
+  assert describe_json(json.loads(source)) == word
+
+
+def test_values_of_typed_tables_have_words_too():
+  assert describe_json(np.int64(3)) == "a number"
+  assert describe_json(np.float32(3)) == "a number"
+  assert describe_json(datetime.date(2000, 1, 1)) == "a date"

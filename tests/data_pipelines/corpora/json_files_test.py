@@ -23,9 +23,9 @@ def test_another_field_can_hold_the_text(tmp_path):
 BAD_LINES = {
   b'{"text": "\xff"}': r"not UTF-8 \(byte 0xff at column 11\)",
   b'{"text": "a"': r"not JSON \(Expecting ',' delimiter at column",
-  b"[1]": "a JSON list, not an object",
+  b"[1]": "a list, not an object",
   b'{"title": 1, "body": 2}': r'no "text" field \(it has body, title\)',
-  b'{"text": null}': '"text" is a NoneType, not a string',
+  b'{"text": null}': '"text" is null, not a string',
   b'{"text": "\\ud800"}': '"text" holds half a surrogate pair',
   b"[" * 100_000: "nested too deep|not JSON",
 }

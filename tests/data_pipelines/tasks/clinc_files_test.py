@@ -64,7 +64,7 @@ def test_a_bad_item_is_named_or_counted(tmp_path, item, words):
     ("{", "is not JSON"),
     ([], "has no names; a file of CLINC150 has the lists train, val, test"),
     ({"train": []}, "has train; a file of CLINC150"),
-    (LISTS | {"val": {}}, "val is a dict; give a list"),
+    (LISTS | {"val": {}}, "val is an object; give a list"),
     (LISTS | {"test": [], "oos_test": []}, r"test\+oos_test has no items"),
   ],
 )

@@ -44,7 +44,10 @@ def test_an_answer_is_lost_where_the_context_has_another_text(answer, is_lost):
   ("change", "message"),
   [
     (lambda w: w["data"][0]["paragraphs"][0].pop("context"), r"\] has no 'con"),
-    (lambda w: w.update(data={}), "has a dict as 'data'; give .* it is a list"),
+    (
+      lambda w: w.update(data={}),
+      "has an object as 'data'; give .* it is a list",
+    ),
     (lambda w: w.update(data=[]), "has no questions; give a file of SQuAD"),
     (lambda w: w.update(data=[3]), r"a.json data\[0\] has no 'paragraphs'"),
     (
@@ -55,7 +58,7 @@ def test_an_answer_is_lost_where_the_context_has_another_text(answer, is_lost):
       lambda w: w["data"][0]["paragraphs"][0]["qas"][0]["answers"][0].update(
         answer_start="4"
       ),
-      r"answers\[0\] has a str as 'answer_start'",
+      r"answers\[0\] has a string as 'answer_start'; .* a whole number",
     ),
   ],
 )

@@ -78,7 +78,7 @@ def test_a_header_may_be_given_and_pairs_are_read(tmp_path):
     ("a.jsonl", '{"text": "a"}', [":1 has no column 'category'", "text"]),
     ("a.jsonl", '\n{"text": \n', [":2 is not JSON"]),
     ("a.jsonl", "[1]", [":1 holds a list"]),
-    ("a.jsonl", '{"text": 1, "category": 1}', [":1 has a int as 'text'"]),
+    ("a.jsonl", '{"text": 1, "category": 1}', [":1 has a number as 'text'"]),
     ("a.jsonl", '{"text": "a", "category": [1]}', ["a list as 'category'"]),
     ("a.jsonl", '{"text": "a", "category": null}', [":1", "is empty in"]),
     ("a.jsonl", "[" * 200_000, [":1 is not JSON", "recursion"]),

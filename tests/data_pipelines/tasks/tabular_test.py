@@ -104,6 +104,23 @@ def test_scores_are_named_where_dev_has_another_one(tmp_path):
     load_task(config)
 
 
+def test_minus_one_is_a_score_unless_it_stands_for_none(tmp_path):
+  rows = "".join(f"message {n},{n % 3 - 1}\n" for n in range(30))
+  path = write(tmp_path, "a.csv", "text,label\n" + rows)
+  config = TaskConfig(kind="table", train=path, test_rate=0, target="score")
+  task = load_task(config)
+  values = [*task.train.labels_N.tolist(), *task.dev.labels_N.tolist()]
+  assert sorted(values) == [-1.0] * 10 + [0.0] * 10 + [1.0] * 10
+  with pytest.raises(ValueError, match=r"a.csv:2 .* -1, which stands for no"):
+    load_task(dataclasses.replace(config, target="label"))
+  # Another marker is the user's word.
+  with pytest.raises(ValueError, match=r"a.csv:4 .* 1, which stands for no"):
+    load_task(dataclasses.replace(config, unlabeled="1"))
+  write(tmp_path, "a.csv", "text,label\n" + rows + "nothing,\n")
+  with pytest.raises(ValueError, match=r"a.csv:32 is empty in the label"):
+    load_task(config)
+
+
 @pytest.mark.parametrize("test", ["text,label\nu,-1\nv,-1\n", "text\nu\n"])
 def test_a_test_table_may_have_no_labels(tmp_path, test):
   config = make_tables(tmp_path)

@@ -47,7 +47,7 @@ def test_bad_rows_of_parquet_have_their_number(tmp_path):
     "label": [1.5, 2.0, 3.0, None, float("nan")],
   }
   path = write(tmp_path, columns)
-  with pytest.raises(ValueError, match=r"a.parquet:2 has a NoneType as 'text'"):
+  with pytest.raises(ValueError, match=r"a.parquet:2 has null as 'text'"):
     read_table(path, COLUMNS)
   table = read_table(path, COLUMNS, SKIP)
   assert table.labels == ("1.5",)

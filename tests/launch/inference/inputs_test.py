@@ -31,7 +31,7 @@ def test_the_identity_is_that_of_the_bytes(tmp_path):
 def test_a_source_without_a_usable_row_is_one_line(tmp_path):
   path = tmp_path / "in.jsonl"
   path.write_text('{"text": 3}\n')
-  with pytest.raises(ValueError, match=r"in\.jsonl:1 has a int as 'text'"):
+  with pytest.raises(ValueError, match=r"in\.jsonl:1 has a number as 'text'"):
     examine(Source(str(path), Columns()))
   with pytest.raises(ValueError, match=r"has no rows that can be used; .*:1"):
     examine(Source(str(path), Columns(), skip_bad_rows=True))

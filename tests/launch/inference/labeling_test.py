@@ -151,7 +151,7 @@ def test_bad_rows_are_refused_before_anything_is_made(model, tmp_path):
   path = tmp_path / "in.jsonl"
   lines = ['{"text": "a cod"}', '{"text": null}', '{"text": " "}', "{", "[]"]
   path.write_text("\n".join([*lines, '{"txt": "a"}', '{"text": "\\ud800"}']))
-  with pytest.raises(ValueError, match=r":2 has a null as 'text'.*6 rows are"):
+  with pytest.raises(ValueError, match=r":2 has null as 'text'.*6 rows are"):
     label_file(model, Source(str(path), Columns()), str(tmp_path / "out"))
   assert [each.name for each in tmp_path.iterdir()] == ["in.jsonl"]
   source = Source(str(path), Columns(), skip_bad_rows=True)
