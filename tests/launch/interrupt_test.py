@@ -14,7 +14,13 @@ from launch import interrupt
 ROOT = pathlib.Path(__file__).parents[2]
 # A command whose module, or whose `main`, says that it has begun and waits.
 WAIT = "print('waiting', flush=True); time.sleep(60)"
+# A shell starts its background jobs with interrupts ignored.
+HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 IMPORTING = f"""
+{HEARING}
 import sys, time
 sys.argv = ["-m"]
 import launch
@@ -26,6 +32,7 @@ time.sleep(60)
 """
 # A thread that runs when Python frees its modules crashes the process.
 RUNNING = f"""
+{HEARING}
 import sys, threading, time
 sys.argv = ["-m"]
 import launch
@@ -50,8 +57,6 @@ def test_an_interrupt_is_one_line(program, line):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
-    # A shell starts its background jobs with interrupts ignored.
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   ) as process:
     assert process.stdout
     assert process.stdout.readline() == "waiting\n"
