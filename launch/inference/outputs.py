@@ -9,6 +9,7 @@ killed process wrote after that is written again.
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any, Protocol, Self
 from bertjax import files
 
 _VERSION = 1
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Rows(Protocol):
@@ -193,6 +195,24 @@ def locked(path: pathlib.Path) -> Iterator[None]:
     yield
   finally:
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+  """Name the file that the disk has no room for.
+
+  Raises:
+    OSError: there is no room.
+  """
+  try:
+    yield
+  except OSError as error:
+    if error.errno not in _NO_ROOM:
+      raise
+    raise OSError(
+      f"cannot write {path}: {os.strerror(error.errno)}; make room, and run "
+      "the same command again to continue"
+    ) from error
 
 
 class JsonLines:

@@ -7,6 +7,7 @@ them and the main thread writes those before these.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -19,7 +20,13 @@ from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.table_files import BadRow
 from launch.inference.encoding import Encoded
 from launch.inference.inputs import BadRows, Examined, Example, Source
-from launch.inference.outputs import Journal, Output, Rows, locked
+from launch.inference.outputs import (
+  Journal,
+  Output,
+  Rows,
+  locked,
+  writing,
+)
 from launch.inference.progress import Progress
 
 # Rows of a part for each row of the shortest bucket. Each length ends in a
@@ -127,6 +134,7 @@ class Job:
       close: completes the file at a path.
 
     Raises:
+      OSError: the disk has no room for the file.
       ValueError: the file is of another input, or a row cannot be used.
     """
     journal = output.begin()
@@ -136,13 +144,16 @@ class Job:
     with locked(output.partial):
       if journal.read:
         tell(f"{output.path} goes on after {journal.written:,} rows")
-      rows = open_rows(output.partial, journal.extent)
+      with writing(output.partial):
+        rows = open_rows(output.partial, journal.extent)
       try:
         self.write(journal, rows, output)
       finally:
-        rows.close()
-      close(output.partial)
-      output.finish(journal)
+        with writing(output.partial):  # what is buffered is written now
+          rows.close()
+      with writing(output.path):
+        close(output.partial)
+        output.finish(journal)
     tell(f"{journal.written:,} rows are in {output.path}")
 
   def write(
@@ -162,17 +173,18 @@ class Job:
     total = self.examined and self.examined.rows
     with Progress(total, journal.written) as progress:
       for part, encoded, started in self._started(bad, journal.read):
-        if started is not None and encoded is not None:
-          lines = [example.line for example in part.examples]
-          rows.write(self.worker.finish(started, lines))
-          _count(journal.counts, encoded)
-          journal.written += len(lines)
-          progress.advance(len(lines))
-        journal.read += part.read
-        if output is None:
-          rows.sync()
-        else:
-          output.commit(journal, rows)
+        with writing(output.partial) if output else contextlib.nullcontext():
+          if started is not None and encoded is not None:
+            lines = [example.line for example in part.examples]
+            rows.write(self.worker.finish(started, lines))
+            _count(journal.counts, encoded)
+            journal.written += len(lines)
+            progress.advance(len(lines))
+          journal.read += part.read
+          if output is None:
+            rows.sync()
+          else:
+            output.commit(journal, rows)
       tell(f"{progress.summary()}{self._compiled()}")
     if bad.count:
       logging.warning("%s rows are left out: %s", f"{bad.count:,}", bad)

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of vectors: .npy, and .parquet, which is made from one at the end."""
 
+import errno
 import itertools
+import os
 import pathlib
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,26 +16,33 @@ from launch.inference.inputs import Source
 
 SUFFIXES = (".npy", ".parquet")
 _ROWS_AT_ONCE = 4096
+_ZEROS = bytes(2**20)
+# What file systems answer that cannot reserve space.
+_CANNOT_RESERVE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class ArrayRows:
   """A .npy file with a row for each text, whose number is known.
 
+  Its space is reserved, because a process that writes to a mapped file dies of
+  a signal (SIGBUS) where the disk is full.
+
   Args:
     path: the file.
     extent: rows of it that are certain.
     shape: rows and width.
+
+  Raises:
+    OSError: the disk has not that much space.
+    ValueError: the file has another shape.
   """
 
   def __init__(
     self, path: pathlib.Path, extent: int, shape: tuple[int, int]
   ) -> None:
-    if extent:
-      self._array = np.lib.format.open_memmap(path, mode="r+")
-    else:
-      self._array = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float32, shape=shape
-      )
+    if not extent:
+      _make(path, shape)
+    self._array = np.lib.format.open_memmap(path, mode="r+")
     if self._array.shape != shape:
       raise ValueError(
         f"{path} has the shape {self._array.shape}, not {shape}; delete it"
@@ -52,6 +62,40 @@ class ArrayRows:
   def close(self) -> None:
     """Close the file."""
     del self._array
+
+
+def _make(path: pathlib.Path, shape: tuple[int, int]) -> None:
+  """Write the .npy file of an array of zeros, space included."""
+  dtype = np.dtype(np.float32)
+  header = {
+    "descr": np.lib.format.dtype_to_descr(dtype),
+    "fortran_order": False,
+    "shape": shape,
+  }
+  with path.open("wb") as stream:
+    try:
+      np.lib.format.write_array_header_1_0(stream, header)
+      stream.flush()
+      _reserve(stream, dtype.itemsize * shape[0] * shape[1])
+    except OSError:
+      stream.truncate(0)  # others need the little that there is
+      raise
+
+
+def _reserve(stream: BinaryIO, size: int) -> None:
+  """Append zeros to a file; their space on the disk is then this file's."""
+  start = stream.tell()
+  if hasattr(os, "posix_fallocate"):  # not on macOS
+    try:
+      os.posix_fallocate(stream.fileno(), 0, start + size)
+    except OSError as error:
+      if error.errno not in _CANNOT_RESERVE:
+        raise
+    else:
+      return
+  for written in range(0, size, len(_ZEROS)):
+    stream.write(_ZEROS[: size - written])
+  stream.flush()
 
 
 def write_parquet(

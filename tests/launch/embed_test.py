@@ -73,6 +73,27 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
   ).read_bytes()
 
 
+def test_a_full_disk_is_told_in_one_line(bundle, source, tmp_path):
+  """The limit on the size of a file stands for the disk."""
+  command = [
+    *(sys.executable, "-m", "launch.embed", f"--bundle={bundle}"),
+    *(f"--input={source.path}", f"--output={tmp_path / 'v.npy'}"),
+    "--skip_bad_rows",
+  ]
+  done = subprocess.run(
+    ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1, done.stderr
+  (line,) = done.stderr.splitlines()
+  assert line == (
+    f"error: cannot write {tmp_path / 'v.npy.partial'}: File too large; make "
+    "room, and run the same command again to continue"
+  )
+
+
 def test_other_options_are_refused(bundle, source, tmp_path):
   path = str(tmp_path / "v.npy")
   embed.embed_file(bundle, source, path)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of a source: bounded, in order, and after what is done."""
 
+import errno
 import json
 import tracemalloc
 
@@ -75,6 +76,30 @@ def test_a_job_that_fails_goes_on(tmp_path, capsys):
   assert rows == [
     {"line": number + 1, "n": len(text)} for number, text in enumerate(texts)
   ]
+
+
+def test_a_disk_that_is_full_meanwhile_is_named_and_goes_on(
+  tmp_path, monkeypatch
+):
+  source = write(tmp_path / "in.jsonl", ["a"] * 100)
+  output = Output(tmp_path / "out", {"a": 1})
+  job = make_job(source)
+  synced = JsonLines.sync
+
+  def fill(rows):
+    if rows._stream.tell() > 1500:
+      raise OSError(errno.ENOSPC, "full")
+    return synced(rows)
+
+  monkeypatch.setattr(JsonLines, "sync", fill)
+  with pytest.raises(OSError, match=r"cannot write .*out\.partial: No space"):
+    job.make_file(output, JsonLines)
+  monkeypatch.undo()
+  job.make_file(output, JsonLines)
+  lines = [
+    json.loads(line)["line"] for line in output.path.read_text().splitlines()
+  ]
+  assert lines == list(range(1, 101))
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
