@@ -35,7 +35,9 @@ CORE = [
   "jinja2",  # report pages
   "matplotlib",  # their figures
   "numpy",
-  "scipy",  # the root of a temperature; jax brings it anyway
+  # Student's t, the bootstrap (its `rng` since 1.15), the root of a temperature;
+  # jax brings it anyway.
+  "scipy>=1.15",
 ]
 LIBTPU = [
   "jax[tpu]; platform_system == 'Linux' and platform_machine == 'x86_64'"

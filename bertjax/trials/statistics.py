@@ -3,18 +3,13 @@
 """Mean and spread over seeds, and differences seed by seed."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bertjax.trials.intervals import student
 from bertjax.trials.markdown import cell
 from bertjax.trials.results import JsonResult
-
-# Student's t at 0.975 for 1 to 10 degrees of freedom; more have a series.
-_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706)
-_T += (2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-_NORMAL = 1.959964  # the normal distribution at 0.975
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +34,8 @@ class Summary(JsonResult):
 
     By Student's t, as for values that are drawn from a normal distribution.
     """
-    if self.std is None:
-      return None
-    half = _t(len(self.values) - 1) * self.std / math.sqrt(len(self.values))
-    return self.mean - half, self.mean + half
+    found = student(self.values)
+    return None if found is None else (found.low, found.high)
 
 
 def summarize(values: Sequence[float]) -> Summary:
@@ -78,16 +71,3 @@ def paired(
       "run both arms on the same seeds"
     )
   return summarize([values[seed] - baseline[seed] for seed in sorted(values)])
-
-
-def _t(freedom: int) -> float:
-  """Return Student's t at 0.975 (Abramowitz and Stegun, 26.7.5)."""
-  if freedom <= len(_T):
-    return _T[freedom - 1]
-  z = _NORMAL
-  return (
-    z
-    + (z**3 + z) / (4 * freedom)
-    + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-  )

@@ -54,7 +54,7 @@ def test_the_interval_of_the_mean_is_students(count):
   )
   found = summarize(list(values_N)).interval()
   assert found is not None
-  np.testing.assert_allclose(found, expected, rtol=2e-4)
+  np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_one_value_has_no_interval():
