@@ -35,8 +35,8 @@ CORE = [
   "jinja2",  # report pages
   "matplotlib",  # their figures
   "numpy",
-  # Student's t, the bootstrap (its `rng` since 1.15), the root of a temperature;
-  # jax brings it anyway.
+  # Student's t, the bootstrap (by `rng` since 1.15), the root of a temperature
+  # that fits. jax brings it anyway.
   "scipy>=1.15",
 ]
 LIBTPU = [

@@ -19,6 +19,7 @@ from bertjax.finetune.trial import (
   run_trial,
 )
 from bertjax.train.hooks import Diverged
+from bertjax.trials.best_of import expected_bests
 from bertjax.trials.results import JsonResult
 from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
@@ -67,6 +68,17 @@ class ExperimentResult(JsonResult):
   test: Mapping[str, Summary]
   diverged: Mapping[str, str] = dataclasses.field(default_factory=dict)
   diverged_rates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+  @property
+  def expected_best(self) -> dict[str, tuple[float, ...]]:
+    """The expected best metric on dev of 1, 2, … runs and of as many rates.
+
+    Of the chosen rate's seeds, and of the means of all rates that did not
+    diverge with every seed.
+    """
+    rates = [each.dev.mean for each in self.selection if each.dev is not None]
+    seeds = self.dev[self.metric].values
+    return {"seeds": expected_bests(seeds), "rates": expected_bests(rates)}
 
   def summary(self, split: str, score: str) -> Summary | None:
     """Return the summary of a score of "dev" or "test"; None without test."""

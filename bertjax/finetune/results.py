@@ -3,7 +3,8 @@
 """The results of an arm: `results.json`, and `results.md` for people."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from bertjax.finetune.experiment import ExperimentResult
@@ -93,7 +94,8 @@ class ArmResult(JsonResult):
     """Return the JSON of a results file, the scores beside the other keys."""
     saved = super().to_json()
     scores = saved.pop("scores")
-    return {"version": VERSION, **saved, **scores}
+    best = json.loads(json.dumps(self.scores.expected_best))
+    return {"version": VERSION, **saved, **scores, "expected_best": best}
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> Self:
@@ -245,12 +247,23 @@ def page(arm: ArmResult, task: FinetuneTask) -> str:
     )
   if arm.never_predicted:
     notes.append(f"Never predicted: {', '.join(arm.never_predicted)}.")
-  parts = [table([arm], task), *notes]
+  parts = [table([arm], task), *notes, *_expected_best(arm.scores)]
   if arm.calibration:
     parts.append(_calibration_table(arm.calibration))
   if arm.classes:
     parts += [f"Each class on {arm.scored}:", _class_table(arm)]
   return "\n\n".join(parts)
+
+
+def _expected_best(scores: ExperimentResult) -> Iterator[str]:
+  """Yield what the best of n would come to, where there are several."""
+  for what, values in scores.expected_best.items():
+    if len(values) > 1:
+      shown = ", ".join(f"{n}: {each:.4f}" for n, each in enumerate(values, 1))
+      yield (
+        f"Expected best {scores.metric.replace('_', ' ')} on dev of n {what}, "
+        f"by n: {shown}."
+      )
 
 
 def _score_class(

@@ -10,7 +10,7 @@ import pytest
 
 from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.experiment import Candidate, ExperimentResult
 from bertjax.finetune.results import (
   ArmResult,
   columns,
@@ -126,6 +126,29 @@ def test_the_page_shows_each_class_and_what_is_to_know():
   text = page(make_result((), "dev", {"2": "loss is nan"}), TASK)
   assert "There is no labeled test split. All scores are those of dev" in text
   assert "1 of 3 seeds diverged and are not in the scores: 2." in text
+
+
+def test_the_best_of_several_is_shown_with_their_number():
+  result = make_result(())
+  scores = dataclasses.replace(
+    result.scores,
+    dev={"accuracy": summarize([0.4, 0.6])},
+    selection=(
+      Candidate(1e-3, summarize([0.4])),
+      Candidate(2e-3, None),
+      Candidate(3e-3, summarize([0.1])),
+    ),
+  )
+  result = dataclasses.replace(result, scores=scores)
+  assert result.to_json()["expected_best"] == {
+    "seeds": [0.5, 0.6],
+    "rates": [0.25, 0.4],
+  }
+  text = page(result, TASK)
+  assert "best accuracy on dev of n seeds, by n: 1: 0.5000, 2: 0.6000." in text
+  assert "best accuracy on dev of n rates, by n: 1: 0.2500, 2: 0.4000." in text
+  # One seed and one rate are the best of one.
+  assert "Expected best" not in page(make_result(()), TASK)
 
 
 def test_the_score_that_chose_is_a_column_of_both_splits_once():
