@@ -26,7 +26,7 @@ from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
-from bertjax.finetune.trial import DivergedTrial
+from bertjax.finetune.trial import DivergedTrial, TrialInputs
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
 from data_pipelines.tokenizers import tokenizers
@@ -34,6 +34,8 @@ from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
+from launch.preflight.findings import Finding
+from launch.preflight.memory import judge_trials
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
 from launch.preflight.task import describe, judge_results, judge_task
@@ -81,7 +83,27 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
+  result = _run_trials(arm, data.figures, workdir, findings, policy)
+  print(results.table([result], task), flush=True)
+  settle(judge_results(result, policy), policy)
+  return result
+
+
+def _run_trials(
+  arm: Arm,
+  figures: TaskFigures,
+  workdir: str,
+  findings: list[Finding],
+  policy: Policy,
+) -> ArmResult:
+  """Run the trials that are not done, and record what the user allowed."""
   folder = pathlib.Path(workdir)
+
+  def check(inputs: TrialInputs) -> None:
+    found = list(judge_trials(inputs, arm.config.seed, _kept(arm), policy))
+    findings.extend(found)
+    settle(found, policy)
+
   with (
     ownership.locked(folder) as owner,
     cli.Signals() as signals,
@@ -89,10 +111,11 @@ def run(
     try:
       result = arm.run(
         workdir,
-        functools.partial(_report, init, config.metric),
+        functools.partial(_report, arm.init, arm.config.metric),
         owner.check_alone,
         signals.requested,
-        functools.partial(_write_report, folder, arm, data.figures),
+        functools.partial(_write_report, folder, arm, figures),
+        check,
       )
     except Stopped as stopped:
       signals.leave(
@@ -100,9 +123,15 @@ def run(
         "to resume"
       )
     write_record(workdir, findings, policy)
-  print(results.table([result], task), flush=True)
-  settle(judge_results(result, policy), policy)
   return result
+
+
+def _kept(arm: Arm) -> int:
+  """Return how many parameters are on the devices beside a trial's own."""
+  config = arm.config
+  several = max(len(config.learning_rates), config.seeds) > 1
+  # The trial's best, those of the bundle, and the best trial's before it.
+  return 1 + (arm.init == "bundle") + several
 
 
 def _write_report(

@@ -118,6 +118,7 @@ class Arm:
     guard: Callable[[], None],
     stop: Callable[[], bool] = lambda: False,
     show: Callable[[ArmResult, Review], None] = lambda *_: None,
+    check: Callable[[TrialInputs], None] = lambda _: None,
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
@@ -129,20 +130,44 @@ class Arm:
       stop: whether a signal asks to stop.
       show: called with the result, and what a report shows beside it, before
         the best model is saved.
+      check: called with data and programs before a trial trains; it may raise.
 
     Raises:
       Stopped: a signal stopped a trial, whose state is saved.
       ValueError: `workdir` belongs to another arm, or every run diverged.
     """
     store = TrialStore(workdir, self.identity(), _NEWER, guard)
-    experiment = Experiment(self.make_inputs, self.config, store, report, stop)
+
+    def make_inputs() -> TrialInputs:
+      inputs = self.make_inputs()
+      check(inputs)
+      return inputs
+
+    experiment = Experiment(make_inputs, self.config, store, report, stop)
+    result = self._results(experiment)
+    guard()
+    files.write_json(
+      store.folder / "results.json", result.to_json(), allow_nan=False
+    )
+    files.write_text(
+      store.folder / "results.md", page(result, self.task) + "\n"
+    )
+    trial = experiment.winner(result.scores.learning_rate)
+    if not self._is_saved(store.folder / "model", trial):
+      params = experiment.params(trial)
+      show(result, self._review(experiment, trial, params, result.scored))
+      guard()
+      self._save(store.folder / "model", params, trial, result)
+    return result
+
+  def _results(self, experiment: Experiment) -> ArmResult:
     scores = experiment.run()
     scored = "test" if "test" in self.data.splits else "dev"
     finished = experiment.finished(scores.learning_rate)
     runs = list(finished.values())
     names = self.task.class_names(self.data.labels)
     classes = score_classes(names, runs, scored)
-    result = ArmResult(
+    return ArmResult(
       init=self.init,
       task=self.data.name,
       labels=self.data.labels,
@@ -155,20 +180,6 @@ class Arm:
       calibration=score_calibration(runs),
       degenerate_seeds=degenerate_seeds(finished),
     )
-    guard()
-    files.write_json(
-      store.folder / "results.json", result.to_json(), allow_nan=False
-    )
-    files.write_text(
-      store.folder / "results.md", page(result, self.task) + "\n"
-    )
-    trial = experiment.winner(result.scores.learning_rate)
-    if not self._is_saved(store.folder / "model", trial):
-      params = experiment.params(trial)
-      show(result, self._review(experiment, trial, params, scored))
-      guard()
-      self._save(store.folder / "model", params, trial, result)
-    return result
 
   def _review(
     self, experiment: Experiment, trial: Trial, params: Any, scored: str

@@ -74,8 +74,12 @@ class Programs:
 
   def train_step_of(self, seed: int) -> TrainStep:
     """Return the train step of a run, with its seed on the devices."""
-    placed = jax.device_put(np.uint32(seed), sharding.replicated(self.mesh))
+    placed = self.place_seed(seed)
     return lambda state, batch: self.train_step(state, batch, placed)
+
+  def place_seed(self, seed: int) -> jax.Array:
+    """Return the seed of a run on the devices."""
+    return jax.device_put(np.uint32(seed), sharding.replicated(self.mesh))
 
 
 def make_programs(

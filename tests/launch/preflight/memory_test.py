@@ -6,11 +6,15 @@ import json
 import jax
 import pytest
 
-from launch import pretrain
-from launch.preflight.memory import judge_memory
+from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig
+from bertjax.finetune import programs
+from bertjax.parallel.mesh import make_mesh
+from launch import finetune, pretrain
+from launch.preflight.memory import judge_memory, judge_trials
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import RECORD
 from launch.run.assembly import assemble
+from tests.testing import small, trials
 
 DEVICE_BYTES = "bertjax.train.memory.device_bytes"
 
@@ -69,3 +73,61 @@ def test_a_run_that_does_not_fit_ends_before_its_first_step(
   assert [each["name"] for each in stored if each["allowed"]] == [
     "device_memory"
   ] * 4
+
+
+def test_the_steps_of_fine_tuning_are_judged():
+  inputs = trials.make_inputs(trials.CONFIG)
+  train, evaluation = judge_trials(inputs, 0, 0, DEFAULT, limit=2**40)
+  assert train.level == evaluation.level == "pass"
+  assert train.text.startswith("the train step at 8 tokens needs ")
+  assert evaluation.text.startswith("the evaluation step at 8 tokens needs ")
+  assert train.figure > evaluation.figure
+  # Each copy of the parameters counts.
+  kept, _ = judge_trials(inputs, 0, 3, DEFAULT, limit=2**40)
+  assert round((kept.figure - train.figure) * 2**40) == 3 * sum(
+    leaf.nbytes for leaf in jax.tree.leaves(inputs.start(0).params)
+  )
+  needed = round(train.figure * 2**40)
+  tight, fits = judge_trials(inputs, 0, 0, DEFAULT, limit=needed - 1)
+  assert (tight.level, fits.level) == ("fail", "pass")
+
+
+def test_trials_run_what_was_judged(tmp_path, monkeypatch, caplog):
+  """One that does not fit ends before its first step; a user may allow it."""
+  for module in ("launch.tasks", "bertjax.finetune.arm"):
+    monkeypatch.setattr(
+      f"{module}.make_mesh", lambda config: make_mesh(config, jax.devices()[:2])
+    )
+  small.make_bundle(tmp_path / "bundle")
+  config = FinetuneConfig(
+    steps=4,
+    batch_size=8,
+    evaluation_batch_size=8,
+    evaluations=2,
+    seq_length=12,
+    learning_rates=(1e-3,),
+    seeds=2,
+    mesh=MeshConfig(zero1=True),
+    task=TaskConfig(
+      kind="table",
+      train=small.write_table(tmp_path / "t.jsonl", small.make_texts(64, 0)),
+      dev=small.write_table(tmp_path / "d.jsonl", small.make_texts(16, 1)),
+      test_rate=0,
+    ),
+  )
+  run = (config, str(tmp_path / "bundle"), str(tmp_path / "w"))
+  monkeypatch.setattr(DEVICE_BYTES, lambda _: 1_000)
+  with pytest.raises(ValueError, match=r"batch_size.*--allow=device_memory"):
+    finetune.run(*run)
+  assert not list((tmp_path / "w").glob("trials/*/*"))
+  policy = Policy(allow=frozenset(["device_memory"]))
+  programs._make_programs.cache_clear()
+  caplog.clear()
+  with jax.log_compiles():
+    finetune.run(*run, policy=policy)
+  for name in ("train_step", "outputs"):
+    assert caplog.text.count(f"XLA compilation of jit({name})") == 1, name
+  stored = json.loads((tmp_path / "w" / RECORD).read_text())
+  assert [each["name"] for each in stored if each["allowed"]] == [
+    "device_memory"
+  ] * 2
