@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from bertjax.config.fields import AtLeast, Positive, Rate, ReadWhen
 
+_DECAYS = ReadWhen(
+  "{}weight_decay above 0", lambda own, _: own.weight_decay > 0
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneOptimizerConfig:
@@ -45,7 +49,13 @@ class FinetuneOptimizerConfig:
   beta2: Rate = 0.999
   # Added to the root of the second moment; see `bertjax.optim`.
   epsilon: Positive = 1e-6
+  # Biases and the scales of layer norms never decay.
   weight_decay: Annotated[float, AtLeast(0)] = 0.01
+  # Whether the tables of embeddings decay: a row decays at every step, and is
+  # learned only where its token occurs.
+  decay_embeddings: Annotated[bool, _DECAYS] = True
+  # Whether what is above the encoder and its pooler decays: the heads.
+  decay_heads: Annotated[bool, _DECAYS] = True
   clip_norm: Positive = 1.0
   # Micro-batches that the global batch is split into, one after another.
   accumulation: Annotated[int, AtLeast(1)] = 1

@@ -22,11 +22,11 @@ from bertjax.checkpoints.transfer import graft, with_highest_layers
 from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
+from bertjax.finetune.degenerate import degenerate_seeds
 from bertjax.finetune.experiment import Experiment, Report
 from bertjax.finetune.programs import Programs, make_programs
 from bertjax.finetune.results import (
   ArmResult,
-  degenerate_seeds,
   never_predicted,
   page,
   score_calibration,

@@ -74,6 +74,14 @@ def class_logits(
   )
 
 
+def is_degenerate(scored: Scores, outputs: Batch, windows: Windows) -> bool:
+  """Return whether one choice is taken always, though others are right."""
+  del scored
+  logits_EK, labels_E = class_logits(outputs, windows)
+  taken_E = logits_EK.argmax(axis=1)
+  return len(np.unique(taken_E)) < min(len(np.unique(labels_E)), 2)
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -130,4 +138,5 @@ TASK = FinetuneTask(
   answer_columns=("choice", "probability"),
   answers=answers,
   class_logits=class_logits,
+  is_degenerate=is_degenerate,
 )

@@ -11,7 +11,7 @@ rate.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,12 +20,14 @@ from jax.sharding import Mesh
 
 from bertjax.batch import Batch, empty_batch
 from bertjax.config import (
+  ComputeConfig,
   FinetuneConfig,
+  FinetuneOptimizerConfig,
   LayersConfig,
   LossConfig,
+  MeshConfig,
   ModelConfig,
   OptimizerConfig,
-  TaskConfig,
 )
 from bertjax.config.checks import kernels
 from bertjax.config.names import FINETUNING
@@ -42,6 +44,22 @@ from bertjax.train.state import TrainState, abstract_state, make_initializer
 from bertjax.train.step import StepOptions, TrainStep, make_train_step
 
 _RATE = "step_size"  # the argument of optax.scale
+
+
+class _Fields(NamedTuple):
+  """The fields of `FinetuneConfig` that compiled functions read; no others."""
+
+  batch_size: int
+  seq_length: int
+  pooling: str
+  warmup_rate: float
+  hidden_dropout_rate: float
+  attention_dropout_rate: float
+  loss: LossConfig
+  layers: LayersConfig
+  optimizer: FinetuneOptimizerConfig
+  mesh: MeshConfig
+  compute: ComputeConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +110,9 @@ def make_programs(
 ) -> Programs:
   """Return the functions that train and evaluate; compile nothing.
 
-  Equal arguments give the same functions, whatever rates, seeds and data
-  `config` names. Both arms of a comparison, and the probes of a sweep, are
-  compiled once per process.
+  Equal arguments give the same functions, whatever `config` has in a field that
+  they do not read, such as rates, seeds, data and evaluations. Both arms of a
+  comparison, and the probes of a sweep, are compiled once per process.
 
   Args:
     task: kind of task.
@@ -108,16 +126,8 @@ def make_programs(
     ValueError: the mesh does not divide the parameters, or does not have the
       kernel that `config` asks for.
   """
-  shared = dataclasses.replace(
-    config,
-    learning_rates=(),
-    seed=0,
-    seeds=0,
-    selection_seeds=0,
-    metric=FinetuneConfig.metric,
-    task=TaskConfig(),
-  )
-  return _make_programs(task, num_labels, encoder, shared, steps, mesh)
+  read = _Fields(**{name: getattr(config, name) for name in _Fields._fields})
+  return _make_programs(task, num_labels, encoder, read, steps, mesh)
 
 
 @functools.lru_cache(maxsize=4)
@@ -125,7 +135,7 @@ def _make_programs(
   task: FinetuneTask,
   num_labels: int,
   encoder: ModelConfig,
-  config: FinetuneConfig,
+  config: _Fields,
   steps: int,
   mesh: Mesh,
 ) -> Programs:
@@ -194,7 +204,7 @@ def _make_model(
   task: FinetuneTask,
   num_labels: int,
   encoder: ModelConfig,
-  config: FinetuneConfig,
+  config: _Fields,
   mesh: Mesh,
 ) -> Any:
   encoder = dataclasses.replace(
@@ -214,7 +224,7 @@ def _make_model(
 
 
 def _make_optimizer(
-  config: FinetuneConfig, num_layers: int, steps: int
+  config: _Fields, num_layers: int, steps: int
 ) -> optax.GradientTransformation:
   optimizer = OptimizerConfig(
     **vars(config.optimizer),

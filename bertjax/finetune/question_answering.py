@@ -151,6 +151,30 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   }
 
 
+def is_degenerate(scored: Scores, outputs: Batch, windows: Windows) -> bool:
+  """Return whether every answer is empty, or at one place of its window.
+
+  Only where true answers are not so. The place is that of the likeliest start
+  and end, whichever spans are allowed; [CLS] is one.
+  """
+  # Every question without an answer is right, and every other one is wrong:
+  # only empty answers are.
+  if (
+    scored.get("no_answer_exact") == 1.0 and scored.get("has_answer_f1") == 0.0
+  ):
+    return True
+  known_N = windows["weight_N"] > 0
+  size = outputs["start_logits_NS"].shape[1]
+  is_real_NS = np.arange(size) < windows.length_N[:, None]
+  for name in ("start", "end"):
+    logits_NS = np.where(is_real_NS, outputs[f"{name}_logits_NS"], -np.inf)
+    if len(np.unique(logits_NS.argmax(axis=1))) > 1:
+      return False
+    if len(np.unique(windows[f"{name}_N"][known_N])) < 2:
+      return False
+  return True
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -309,4 +333,5 @@ TASK = FinetuneTask(
   answer_columns=("answer", "probability", "start", "stop"),
   answers=answers,
   tuned=("null_threshold",),
+  is_degenerate=is_degenerate,
 )

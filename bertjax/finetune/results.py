@@ -74,8 +74,8 @@ class ArmResult(JsonResult):
     never_predicted: classes with examples that no seed predicts.
     calibration: how far probabilities can be trusted; None where outputs are
       not classes, or a run is of an earlier version.
-    degenerate_seeds: seeds that predict one class or score alone, or nothing,
-      on dev. All scores count them.
+    degenerate_seeds: seeds that give every example of dev one answer, or none.
+      All scores count them.
   """
 
   init: str
@@ -167,20 +167,6 @@ def never_predicted(
   )
 
 
-def degenerate_seeds(runs: Mapping[int, TrialResult]) -> tuple[int, ...]:
-  """Return the seeds whose runs predict one class or score alone on dev.
-
-  Such a run has learned nothing from the texts, but is finite, unlike one that
-  has diverged. It predicts one class, though dev has several, or none, though
-  dev has some. Where outputs are scores, it predicts one number: then every
-  correlation is exactly 0. Runs without counts or correlations are not judged.
-
-  Args:
-    runs: the result of each seed.
-  """
-  return tuple(seed for seed, run in runs.items() if _is_degenerate(run))
-
-
 def columns(
   task: FinetuneTask, metrics: Iterable[str]
 ) -> dict[str, tuple[str, str]]:
@@ -242,7 +228,8 @@ def page(arm: ArmResult, task: FinetuneTask) -> str:
   if arm.degenerate_seeds:
     notes.append(
       f"{len(arm.degenerate_seeds)} of {len(arm.scores.seeds)} seeds predict "
-      "only one class or score, or nothing, on dev, and the scores count them: "
+      "only one class, score, choice or place, or nothing, on dev, and the "
+      "scores count them: "
       f"{', '.join(map(str, arm.degenerate_seeds))}."
     )
   if arm.never_predicted:
@@ -284,18 +271,6 @@ def _score_class(
     recall=_mean(each.right[index] / each.labels[index] for each in labeled),
     f1=summarize([each.f1(index) for each in counts]),
   )
-
-
-def _is_degenerate(run: TrialResult) -> bool:
-  counts = run.classes.get("dev")
-  if counts is None:
-    correlations = {"pearson", "spearman"} & {*run.dev}
-    return bool(correlations) and not any(run.dev[n] for n in correlations)
-  labeled, predicted = (
-    sum(count > 0 for count in each)
-    for each in (counts.labels, counts.predictions)
-  )
-  return predicted < min(labeled, 2)
 
 
 def _mean(values: Iterable[float]) -> Summary | None:

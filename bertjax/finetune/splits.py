@@ -41,11 +41,14 @@ class Evaluation:
   Attributes:
     scores: its scores.
     classes: counts of its classes; None if there are none.
+    is_degenerate: whether its answers say nothing of the texts; None where the
+      task does not declare it.
     outputs: the model's outputs by window; None in one that was restored.
   """
 
   scores: Scores
   classes: ClassCounts | None
+  is_degenerate: bool | None = None
   outputs: Batch | None = dataclasses.field(
     default=None, compare=False, repr=False
   )
@@ -125,12 +128,14 @@ def evaluate(
   """
   outputs = split_outputs(programs, params, split)
   windows = split.windows.tuned(tuned or {})
-  count = programs.task.count_classes
+  task = programs.task
   # Outputs of a run that has diverged hold nan or infinity, and so do its
   # scores, which the trial looks at.
   with np.errstate(all="ignore"):
+    scores = task.scores(outputs, windows)
     return Evaluation(
-      programs.task.scores(outputs, windows),
-      count(outputs, windows) if count else None,
+      scores,
+      task.count_classes and task.count_classes(outputs, windows),
+      task.is_degenerate and task.is_degenerate(scores, outputs, windows),
       outputs,
     )

@@ -77,6 +77,9 @@ class FinetuneTask:
     tuned: scores of dev that scores of test and answers depend on, as
       `Windows.settings`; the record of the head keeps them.
     class_names: labels → names of what `count_classes` counts.
+    is_degenerate: (scores, outputs, windows) of dev → whether the answers say
+      nothing of the texts, though they are finite. None where counts of classes
+      or correlations tell, as `degenerate_seeds` reads them.
   """
 
   name: str
@@ -104,6 +107,7 @@ class FinetuneTask:
   ) = None
   tuned: tuple[str, ...] = ()
   class_names: Callable[[Sequence[str]], tuple[str, ...]] = tuple
+  is_degenerate: Callable[[Scores, Batch, Windows], bool] | None = None
 
   @property
   def features(self) -> Mapping[str, Feature]:

@@ -73,6 +73,8 @@ class TrialResult(JsonResult):
       classes, and in results of earlier versions.
     calibration: how far probabilities can be trusted; None where outputs are
       not classes, and in results of earlier versions.
+    is_degenerate: whether the answers on dev say nothing of the texts; None
+      where the task does not declare it, and in results of earlier versions.
   """
 
   best_step: int
@@ -82,6 +84,7 @@ class TrialResult(JsonResult):
   curve: tuple[Scores, ...]
   classes: Mapping[str, ClassCounts] = dataclasses.field(default_factory=dict)
   calibration: Calibration | None = None
+  is_degenerate: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +205,7 @@ def _finish(
       name: each.classes for name, each in found.items() if each.classes
     },
     calibration=_calibrate(inputs, best.params, found),
+    is_degenerate=best.found.is_degenerate,
   )
   return TrialRun(result, best.params)
 
@@ -265,6 +269,7 @@ class _KeepBest(Hook):
       "step": self.step,
       "scores": dict(self.found.scores),
       "classes": classes.to_json() if classes else None,
+      "is_degenerate": self.found.is_degenerate,
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -273,7 +278,9 @@ class _KeepBest(Hook):
     classes = snapshot["classes"]
     self.curve, self.step = list(snapshot["curve"]), snapshot["step"]
     self.found = Evaluation(
-      snapshot["scores"], classes and ClassCounts.from_json(classes)
+      snapshot["scores"],
+      classes and ClassCounts.from_json(classes),
+      snapshot.get("is_degenerate"),
     )
 
   def _rank(self, found: Evaluation) -> tuple[float, float]:

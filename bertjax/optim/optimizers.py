@@ -11,6 +11,9 @@ import optax
 
 from bertjax.config import OptimizerConfig, choices
 from bertjax.model.parameters import (
+  EMBEDDINGS,
+  PARTS,
+  Parameter,
   by_name,
   is_under,
   leaf_name,
@@ -43,8 +46,23 @@ def _promoting(
   return optax.GradientTransformation(inner.init, update)
 
 
+def make_decay_mask(
+  config: OptimizerConfig,
+) -> Callable[[optax.Params], optax.Params]:
+  """Return parameters → True for every parameter that decays."""
+
+  def decays(row: Parameter, _: Any) -> bool:
+    if is_under(row.name, [EMBEDDINGS]) and not config.decay_embeddings:
+      return False
+    if PARTS[row.part].is_head and not config.decay_heads:
+      return False
+    return row.decays
+
+  return lambda params: map_parameters(decays, params)
+
+
 def decay_mask(params: optax.Params) -> optax.Params:
-  """Return True for every parameter that decays."""
+  """Return True for every parameter that decays if nothing is spared."""
   return map_parameters(lambda row, _: row.decays, params)
 
 
@@ -66,7 +84,7 @@ UPDATE_RULES = {
   "adamw_corrected": UpdateRule(_scale_by_corrected_adam),
   "lamb": UpdateRule(
     _scale_by_corrected_adam,
-    # Parameters without decay are not scaled: google-research/albert,
+    # Biases and layer norms are not scaled: google-research/albert,
     # lamb_optimizer.py, and apex's FusedLAMB with its use_nvlamb=False.
     (optax.masked(scale_by_layer_trust_ratio(), decay_mask),),
   ),
@@ -101,7 +119,7 @@ def make_optimizer(
   active = optax.chain(
     clip_by_global_norm(config.clip_norm),
     rule.direction(config),
-    optax.add_decayed_weights(config.weight_decay, decay_mask),
+    optax.add_decayed_weights(config.weight_decay, make_decay_mask(config)),
     *rule.after_decay,
     optax.scale_by_learning_rate(schedule),
   )

@@ -105,8 +105,8 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
       "degenerate_seeds",
       len(result.degenerate_seeds),
       f"{len(result.degenerate_seeds)} of {len(result.scores.seeds)} seeds "
-      f"predict only one class or score, or nothing, on dev ({degenerate}), "
-      "and the scores count them",
+      f"predict only one class, score, choice or place, or nothing, on dev "
+      f"({degenerate}), and the scores count them",
       "give lower --config.learning_rates, a longer --config.warmup_rate, or "
       "more --config.epochs",
       policy,

@@ -194,8 +194,8 @@ CHECKS: Mapping[str, Check] = {
     "seeds of the chosen learning rate that diverged", 0, unit="count"
   ),
   "degenerate_seeds": Check(
-    "seeds of the chosen learning rate that predict only one class or score, "
-    "or nothing, on dev",
+    "seeds of the chosen learning rate that predict only one class, score, "
+    "choice or place, or nothing, on dev",
     0,
     unit="count",
   ),

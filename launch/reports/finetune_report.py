@@ -124,8 +124,8 @@ def _notes(result: ArmResult) -> list[str]:
   if result.degenerate_seeds:
     seeds = ", ".join(map(str, result.degenerate_seeds))
     notes.append(
-      "Seeds that predict only one class or score, or nothing, on dev, and "
-      f"are in the scores: {seeds}."
+      "Seeds that predict only one class, score, choice or place, or nothing, "
+      f"on dev, and are in the scores: {seeds}."
     )
   if result.never_predicted:
     notes.append(f"Never predicted: {', '.join(result.never_predicted)}.")

@@ -106,6 +106,14 @@ PRETRAINING = {
     {},
     {"optimizer.schedule": "polynomial"},
   ),
+  **{
+    f"optimizer.{name}": (
+      False,
+      {"optimizer.weight_decay": 0.0},
+      {"optimizer.weight_decay": 0.1},
+    )
+    for name in ("decay_embeddings", "decay_heads")
+  },
   "optimizer.decay_rate": (
     0.3,
     {"optimizer.schedule": "cosine"},
@@ -169,6 +177,8 @@ FINETUNING = {
   "task.num_packages": (3, TABLE, {}),
   "task.seed": (3, {}, {"task.labels_per_class": 5}),
   "optimizer.schedule_power": PRETRAINING["optimizer.schedule_power"],
+  "optimizer.decay_embeddings": PRETRAINING["optimizer.decay_embeddings"],
+  "optimizer.decay_heads": PRETRAINING["optimizer.decay_heads"],
   "optimizer.decay_rate": PRETRAINING["optimizer.decay_rate"],
   "mesh.zero1": PRETRAINING["mesh.zero1"],
   "compute.dropout_rng": (

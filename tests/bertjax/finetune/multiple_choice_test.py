@@ -89,6 +89,25 @@ def test_scores_and_answers_are_of_examples():
   assert len(second[0]) == len(TASK.answer_columns)
 
 
+@pytest.mark.parametrize(
+  ("logits_N", "label_N", "found"),
+  [
+    ([4, 1, 5, 0], [1, 0, 0, 1], True),  # the first one always
+    ([1, 4, 0, 5], [1, 0, 0, 1], True),
+    ([1, 4, 5, 0], [1, 0, 0, 1], False),
+    ([4, 1, 5, 0], [1, 0, 1, 0], False),  # which is right always
+  ],
+)
+def test_one_choice_always_is_degenerate(logits_N, label_N, found):
+  windows = dataclasses.replace(
+    make_windows({"label_N": np.asarray(label_N, np.float32)}, 4),
+    owner_N=np.asarray([0, 0, 1, 1]),
+  )
+  outputs = {"logits_NC": np.asarray(logits_N, np.float32)[:, None]}
+  assert TASK.is_degenerate
+  assert TASK.is_degenerate({}, outputs, windows) == found
+
+
 @pytest.fixture(scope="module")
 def programs():
   mesh = make_mesh(CONFIG.mesh, jax.devices()[:1])

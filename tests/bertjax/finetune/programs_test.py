@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 from typing import Any
 
 import jax
@@ -7,16 +8,54 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bertjax.config import OptimizerConfig
+from bertjax.config import OptimizerConfig, TaskConfig
+from bertjax.finetune.classification import TASK
 from bertjax.finetune.programs import (
+  _Fields,
+  make_programs,
   set_learning_rate,
   with_learning_rate,
 )
 from bertjax.optim import make_optimizer, make_schedule
+from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
+from tests.testing import trials
 
 RATE = 3e-3
 STEPS = 10
+
+
+def test_what_the_programs_do_not_read_shares_them():
+  # A field is of the programs or not; rates, seeds and data are not.
+  mesh = make_mesh(trials.CONFIG.mesh, jax.devices()[:1])
+
+  def make(config):
+    return make_programs(TASK, 3, trials.MODEL, config, trials.STEPS, mesh)
+
+  others = {
+    "steps": 9,
+    "epochs": 9.0,
+    "evaluation_batch_size": 3,
+    "evaluations": 9,
+    "patience": 9,
+    "checkpoint_steps": 9,
+    "learning_rates": (0.5,),
+    "seed": 9,
+    "seeds": 9,
+    "selection_seeds": 9,
+    "metric": "loss",
+    "pack": False,
+    "task": TaskConfig(num_packages=3),
+  }
+  shared = make(trials.CONFIG)
+  for name, value in others.items():
+    assert getattr(trials.CONFIG, name) != value
+    assert make(dataclasses.replace(trials.CONFIG, **{name: value})) is shared
+  names = {field.name for field in dataclasses.fields(trials.CONFIG)}
+  assert {*others, *_Fields._fields} == names
+  for name, value in (("pooling", "mean"), ("warmup_rate", 0.5)):
+    other = make(dataclasses.replace(trials.CONFIG, **{name: value}))
+    assert other is not shared
 
 
 def config(rate):

@@ -170,6 +170,27 @@ def test_answers_begin_with_the_one_that_the_threshold_chooses():
   assert "" not in [answer[0] for answer in (best, *rest)]
 
 
+def judge(start_NS, places=(2, 3), scores=None):
+  outputs, windows = make_case(start_NS, start_NS, (make_question(),) * 2)
+  for name in ("start", "end"):
+    windows.arrays[f"{name}_N"][:] = places
+  assert TASK.is_degenerate
+  return TASK.is_degenerate(scores or {}, outputs, windows)
+
+
+def test_empty_answers_and_one_place_are_degenerate():
+  at = lambda place: [float(place == each) for each in range(7)]
+  assert judge([at(0), at(0)])  # [CLS]: every answer is empty
+  assert judge([at(4), at(4)])
+  assert not judge([at(2), at(4)])
+  # All true answers are there.
+  assert not judge([at(0), at(0)], places=(0, 0))
+  # The threshold that dev tuned leaves no answer.
+  silent = {"no_answer_exact": 1.0, "has_answer_f1": 0.0}
+  assert judge([at(2), at(4)], scores=silent)
+  assert not judge([at(2), at(4)], scores={**silent, "has_answer_f1": 0.1})
+
+
 def test_numbers_that_are_none_leave_a_loss_that_is_none():
   nan_NS = np.full((1, 7), np.nan)
   case = make_case(nan_NS, nan_NS, (make_question(),), null_answers=1)

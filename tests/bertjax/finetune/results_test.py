@@ -8,13 +8,11 @@ import json
 import numpy as np
 import pytest
 
-from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.experiment import Candidate, ExperimentResult
 from bertjax.finetune.results import (
   ArmResult,
   columns,
-  degenerate_seeds,
   never_predicted,
   page,
   score_calibration,
@@ -27,7 +25,6 @@ from bertjax.finetune.scores.calibration import (
 )
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
-from tests.testing.windows import make_windows
 
 LABELS = ("ham", "sp|am", "rare")
 SCORES = {"accuracy": 0.5, "macro_f1": 0.4, "loss": 1.0}
@@ -172,49 +169,11 @@ def test_the_score_that_chose_is_a_column_of_both_splits_once():
   assert "|       0.2500 |        0.1250 |" in row
 
 
-def make_seed(labels, predictions, scores=SCORES):
-  counts = {"dev": ClassCounts(labels, predictions, (0,) * len(labels))}
-  return TrialResult(1, scores, {}, 0.1, (), counts if labels else {})
-
-
-@pytest.mark.parametrize(
-  ("labels", "predictions", "found"),
-  [
-    ((4, 3, 0), (7, 0, 0), True),
-    ((4, 3, 0), (0, 0, 7), True),  # even of a class that dev lacks
-    ((4, 3, 0), (6, 1, 0), False),
-    ((7, 0, 0), (7, 0, 0), False),
-    ((4, 3, 0), (0, 0, 0), True),  # several labels, none is given
-    ((4,), (0,), True),
-    ((4,), (9,), False),
-    ((0, 0), (0, 0), False),
-  ],
-)
-def test_a_seed_that_predicts_one_class_alone_is_degenerate(
-  labels, predictions, found
-):
-  runs = {3: make_seed((4, 3), (4, 3)), 5: make_seed(labels, predictions)}
-  assert degenerate_seeds(runs) == ((5,) if found else ())
-
-
-def test_a_seed_that_predicts_one_score_alone_is_degenerate():
-  windows = make_windows({"score_N": np.asarray([1.0, 2, 4], np.float32)}, 3)
-  runs = {
-    seed: make_seed(
-      (), (), regression.TASK.scores({"logits_NC": logits_NC}, windows)
-    )
-    for seed, logits_NC in enumerate((np.eye(3)[:, :1], np.ones((3, 1))))
-  }
-  assert degenerate_seeds(runs) == (1,)
-  # A run without counts, of an earlier version or of spans, is not judged.
-  assert degenerate_seeds({0: make_seed((), ())}) == ()
-
-
 def test_the_page_counts_the_degenerate_seeds():
   result = dataclasses.replace(make_result(()), degenerate_seeds=(1,))
   assert (
-    "1 of 2 seeds predict only one class or score, or nothing, on dev, and the "
-    "scores count them: 1."
+    "1 of 2 seeds predict only one class, score, choice or place, or nothing, "
+    "on dev, and the scores count them: 1."
   ) in page(result, TASK)
   assert "nothing" not in page(make_result(()), TASK)
   saved = result.to_json()

@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which parameters an optimizer moves and decays, and what it clips."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import optax
 import pytest
 
-from bertjax.model.parameters import by_name
+from bertjax.model.parameters import by_name, map_parameters
 from bertjax.optim import make_optimizer, make_schedule
 from bertjax.optim.optimizers import (
+  UPDATE_RULES,
   clip_by_global_norm,
   decay_mask,
+  make_decay_mask,
 )
 from tests.testing.adamw import CONFIG, PARAMS, STEPS, by_hand, run
 from tests.testing.descent import draw, nested
@@ -46,6 +50,64 @@ def test_every_kernel_and_table_decays_and_nothing_else():
     kind = name.rsplit("/", 1)[1]
     assert decays == (kind in {"kernel", "embedding"}), name
   assert sum(mask.values()) == 3 + 6 + 3
+
+
+def spared(**fields):
+  """Return what decays by default, and not with these fields."""
+  params = init_params()
+  config = dataclasses.replace(CONFIG, **fields)
+  before, after = (
+    by_name(make_decay_mask(each)(params)) for each in (CONFIG, config)
+  )
+  assert all(before[name] for name in after if after[name])
+  return {name for name in before if before[name] and not after[name]}
+
+
+def test_embeddings_and_heads_may_be_spared_the_decay():
+  kept = spared(decay_embeddings=False)
+  assert kept == {
+    f"encoder/embeddings/{name}/embedding"
+    for name in ("word", "position", "type")
+  }
+  kept = spared(decay_heads=False)
+  assert kept == {"mlm_head/dense/kernel", "pair_head/dense/kernel"}
+
+
+def test_what_is_spared_moves_as_without_decay_and_the_rest_as_before():
+  """By default nothing is spared, and no bit of the arithmetic changes."""
+  whole, _ = run(CONFIG)
+  free, _ = run(dataclasses.replace(CONFIG, weight_decay=0.0))
+  tables, _ = run(dataclasses.replace(CONFIG, decay_embeddings=False))
+  differing = set()
+  for name, leaf in tables.items():
+    is_table = name.startswith("encoder/embeddings/")
+    np.testing.assert_array_equal(leaf, (free if is_table else whole)[name])
+    if (whole[name] != free[name]).any():
+      differing.add(name)
+  assert any(name.startswith("encoder/embeddings/") for name in differing)
+  assert any(not name.startswith("encoder/embeddings/") for name in differing)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adamw_corrected"])
+def test_by_default_the_arithmetic_is_that_of_the_table(name):
+  config = dataclasses.replace(CONFIG, name=name)
+  schedule = make_schedule(config, STEPS)
+  plain = optax.chain(
+    clip_by_global_norm(config.clip_norm),
+    UPDATE_RULES[name].direction(config),
+    optax.add_decayed_weights(
+      config.weight_decay,
+      lambda tree: map_parameters(lambda row, _: row.decays, tree),
+    ),
+    optax.scale_by_learning_rate(schedule),
+  )
+  params = nested(PARAMS)
+  grads = jax.tree.map(lambda leaf: leaf * 0.3 + 0.1, params)
+  updates = [
+    jax.jit(each.update)(grads, each.init(params), params)[0]
+    for each in (plain, make_optimizer(config, schedule))
+  ]
+  jax.tree.map(np.testing.assert_array_equal, *updates)
 
 
 CLIPPED = {"kernel": (5, 3, 2), "bias": (7,), "scale": ()}

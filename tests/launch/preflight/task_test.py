@@ -208,5 +208,5 @@ def test_results_are_judged():
   alike = dataclasses.replace(result, scores=scores, degenerate_seeds=(2,))
   (finding,) = not_passed(judge_results(alike, DEFAULT))
   assert (finding.name, finding.level) == ("degenerate_seeds", "warn")
-  assert "1 of 2 seeds predict only one class or score" in finding.text
+  assert "1 of 2 seeds predict only one class, score" in finding.text
   assert "on dev (2), and the scores count them" in finding.text
