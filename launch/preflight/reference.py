@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses that others reached, by size and tokens seen, each with its source.
+"""Losses that others reached, by size, tokens seen and objective, with source.
 
 A size or a number of tokens that no source is known for is not here. Losses
 compare only for one vocabulary and similar text; how far a loss is below the
@@ -10,12 +10,17 @@ unigram entropy of the same targets compares better, where a source tells it.
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 from bertjax.config import SIZES, ModelConfig
 
+Objective = Literal["mlm", "mlm_nsp", "mlm_sop"]
 _DEVLIN = "Devlin et al. (2019), table 6"
 _ENGLISH = "held-out English Wikipedia and books"
 _BOOKS = "python -m benchmarks.books"
+# 1 M steps of 256 rows, 90 % of them at 128 tokens and 10 % at 512 (Devlin et
+# al., 2019, appendix A.2).
+_BERT_TOKENS = 1e6 * 256 * (0.9 * 128 + 0.1 * 512)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +35,11 @@ class Reference:
     loss: nats, see `of`; None if the source tells `below` only.
     of: what the loss is of.
     source: where this is said, or the command that measures it.
+    objective: losses of the training.
     below: nats below the unigram entropy of the same targets.
     spread: standard deviation over seeds.
+    text: words of the text, where the model read it more than 40 times.
+    is_masked_lm: whether `loss` is that of masked tokens alone.
   """
 
   layers: int
@@ -41,8 +49,11 @@ class Reference:
   loss: float | None
   of: str
   source: str
+  objective: Objective = "mlm_nsp"
   below: float | None = None
   spread: float | None = None
+  text: float | None = None
+  is_masked_lm: bool = True
 
   def __str__(self) -> str:
     """Return one line: result, what of, how long, source."""
@@ -52,44 +63,106 @@ class Reference:
       parts.append(f"{self.loss:.3f}{spread} nats")
     if self.below is not None:
       parts.append(f"{self.below:.2f} nats below the unigram entropy")
-    seen = f", {_tokens(self.tokens)}" if self.tokens else ""
+    seen = f", {count(self.tokens)}" if self.tokens else ""
     return (
-      f"{', '.join(parts)} ({self.of}) after {self.trained}{seen}: "
-      f"{self.source}"
+      f"{', '.join(parts)} ({self.of}) after {self.trained}{seen} of "
+      f"{self.objective}: {self.source}"
     )
+
+  def reached(self, entropy: float | None) -> float | None:
+    """Return the loss that it would have had where others' entropy is known.
+
+    Args:
+      entropy: unigram entropy of the targets of a run.
+    """
+    if self.below is not None:
+      return None if entropy is None else entropy - self.below
+    return self.loss if self.is_masked_lm else None
 
 
 def _perplexity(
   layers: int, width: int, trained: str, perplexity: float, source: str
 ) -> Reference:
+  loss = math.log(perplexity)
+  return Reference(layers, width, trained, _BERT_TOKENS, loss, _ENGLISH, source)
+
+
+def _roberta(
+  shape: tuple[int, int],
+  steps: int,
+  rows: int,
+  perplexity: float,
+  source: str,
+  text: float | None = None,
+) -> Reference:
+  """Return a result of RoBERTa's training, all of it in rows of 512 tokens."""
+  trained = f"{steps:,} steps of {rows:,} rows"
   return Reference(
-    layers, width, trained, None, math.log(perplexity), _ENGLISH, source
+    *shape,
+    trained + (f", {text / 1e6:,.0f} M words of text" if text else ""),
+    steps * rows * 512.0,
+    math.log(perplexity),
+    _ENGLISH,
+    source,
+    objective="mlm",
+    text=text,
   )
 
 
-def _mini(steps: int, below: float, loss: float | None = None) -> Reference:
+def _nyu(
+  shape: tuple[int, int],
+  name: str,
+  steps: int,
+  rows: int,
+  perplexity: float,
+) -> Reference:
+  """Return one of the best three of 25 runs (10 with 1,000 M words)."""
+  text = {"1M": 1e6, "10M": 1e7, "100M": 1e8, "1B": 1e9}[name.split("-")[-2]]
+  source = f"huggingface.co/nyu-mll/roberta-{name}"
+  return _roberta(shape, steps, rows, perplexity, source, text)
+
+
+def _short(
+  size: str,
+  steps: int,
+  below: float,
+  loss: float | None = None,
+  *,
+  of: str = "held-out books",
+  source: str = _BOOKS,
+) -> Reference:
+  """Return a result of `recipe=short` here."""
+  shape = SIZES[size].num_layers, SIZES[size].hidden_size
   # Rows of 128 tokens, of which 99.6 % are no padding.
   tokens = steps * 16 * 128 * 0.996
   trained = f"{steps:,} steps of 16 rows"
-  return Reference(
-    4, 256, trained, tokens, loss, "held-out books", _BOOKS, below
-  )
+  return Reference(*shape, trained, tokens, loss, of, source, below=below)
 
 
+_BASE, _MED_SMALL = (12, 768), (6, 512)
 REFERENCES: tuple[Reference, ...] = (
-  _mini(600, 0.59),
-  _mini(1_200, 1.28),
-  _mini(2_000, 2.14),
-  _mini(4_000, 2.60, 4.030),
+  _short(
+    "tiny",
+    1_600,
+    1.551,
+    4.916,
+    of="the standard library's prose",
+    source="make pretrain",
+  ),
+  _short("mini", 600, 0.59),
+  _short("mini", 1_200, 1.28),
+  _short("mini", 2_000, 2.14),
+  _short("mini", 4_000, 2.60, 4.030),
   _perplexity(3, 768, "1 M steps", 5.84, _DEVLIN),
   _perplexity(6, 768, "1 M steps", 4.68, _DEVLIN),
   _perplexity(12, 768, "1 M steps", 3.99, _DEVLIN),
-  _perplexity(
-    12,
-    768,
-    "steps of 2 k rows, as much text",
-    3.68,
-    "Liu et al. (2019), RoBERTa, section 4.3",
+  _nyu(_MED_SMALL, "med-small-1M-2", 10_000, 512, 134.18),
+  _nyu(_BASE, "base-10M-2", 10_000, 512, 10.78),
+  _nyu(_BASE, "base-100M-2", 31_000, 1_024, 4.61),
+  _nyu(_BASE, "base-1B-1", 100_000, 512, 3.93),
+  _nyu(_BASE, "base-1B-3", 31_000, 4_096, 3.84),
+  _roberta(
+    _BASE, 125_000, 2_048, 3.68, "Liu et al. (2019), RoBERTa, section 4.3"
   ),
   Reference(
     12,
@@ -99,6 +172,7 @@ REFERENCES: tuple[Reference, ...] = (
     1.78,
     "held-out Norwegian text, RoBERTa's vocabulary",
     "huggingface/transformers, examples/flax/language-modeling",
+    objective="mlm",
   ),
   _perplexity(24, 1024, "1 M steps", 3.23, _DEVLIN),
   Reference(
@@ -110,6 +184,7 @@ REFERENCES: tuple[Reference, ...] = (
     "training loss with NSP, 5 seeds",
     "NVIDIA/DeepLearningExamples, PyTorch BERT",
     spread=0.023,
+    is_masked_lm=False,
   ),
 )
 
@@ -155,7 +230,7 @@ def describe(
     beside = f", {abs(entropy - loss):.2f} nats {side} the unigram entropy"
   yield (
     f"this run: {loss:.3f} nats{beside}"
-    + (f" after {_tokens(tokens)}" if tokens else "")
+    + (f" after {count(tokens)}" if tokens else "")
     + f"; others with {shape}, whose vocabulary and text may differ:"
   )
   # The nearest number of tokens first, those without one last.
@@ -166,7 +241,8 @@ def describe(
     yield f"  {each}"
 
 
-def _tokens(number: float) -> str:
+def count(number: float) -> str:
+  """Return a number of tokens with its unit."""
   for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
     if number >= size:
       return f"{number / size:.3g} {unit} tokens"

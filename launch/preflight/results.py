@@ -8,6 +8,7 @@ from typing import Any
 from bertjax.config import PretrainConfig
 from bertjax.objectives import pretraining
 from launch.preflight import reference
+from launch.preflight.bands import MASK_RATE, find_band, objective_of
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
 
@@ -35,6 +36,7 @@ def judge_results(
   """
   return [
     *_judge_loss(config, validation, policy),
+    *_judge_band(config, validation, train, policy),
     *_judge_pairs(config, train, policy),
     *_judge_masking(config, train, policy),
   ]
@@ -59,8 +61,7 @@ def _judge_loss(
 ) -> Iterator[Finding]:
   loss = validation.get(pretraining.token_objective(config.objective).loss)
   entropy = validation.get(_ENTROPY)
-  enough = config.optimizer.warmup_steps + _ENOUGH_STEPS
-  if loss is None or not entropy or config.steps < enough:
+  if loss is None or not entropy or not _has_enough_steps(config):
     return
   yield judge(
     "loss_at_unigram_entropy",
@@ -72,6 +73,51 @@ def _judge_loss(
     " and look at the texts in the store's report",
     policy,
   )
+
+
+def _judge_band(
+  config: PretrainConfig,
+  validation: Mapping[str, float],
+  train: Sequence[Mapping[str, Any]],
+  policy: Policy,
+) -> Iterator[Finding]:
+  loss = validation.get(pretraining.token_objective(config.objective).loss)
+  tokens = train[-1].get("tokens") if train else None
+  # What a bundle has seen before is not counted.
+  known = not config.init_from and config.evaluation.mask_rate == MASK_RATE
+  if loss is None or not tokens or not known or not _has_enough_steps(config):
+    return
+  band = find_band(
+    config.model,
+    objective_of(config.objective),
+    tokens=tokens,
+    entropy=validation.get(_ENTROPY),
+  )
+  beyond = band.beyond(loss)
+  distance, edge = beyond or (0.0, None)
+  fix = (
+    "raise or lower --config.optimizer.learning_rate, give more --config.steps,"
+    " and look at the texts in the store's report"
+  )
+  if distance < 0:
+    fix = (
+      "see whether validation texts are also in the training split or all texts"
+      " are alike, in the store's report; a small vocabulary gives low losses "
+      "as well"
+    )
+  yield judge(
+    "loss_outside_band",
+    abs(distance),
+    f"the validation loss is {loss:.3f} nats after {reference.count(tokens)}, "
+    f"{abs(distance):.2f} {'below' if distance < 0 else 'above'} what is known "
+    f"of {edge and edge.layers} layers of width {edge and edge.width}: {edge}",
+    fix,
+    policy,
+  )
+
+
+def _has_enough_steps(config: PretrainConfig) -> bool:
+  return config.steps >= config.optimizer.warmup_steps + _ENOUGH_STEPS
 
 
 def _judge_pairs(

@@ -225,6 +225,13 @@ CHECKS: Mapping[str, Check] = {
     0.98,
     unit="ratio",
   ),
+  # Other text, another vocabulary and another recipe make that much.
+  "loss_outside_band": Check(
+    "nats between the validation loss of masked tokens and what others reached "
+    "with no larger model and no more tokens, or with no smaller and no fewer",
+    1.0,
+    unit="ratio",
+  ),
   "pair_accuracy_trivial": Check(
     "accuracy on sentence pairs in the first tenth of a run", 0.9995
   ),

@@ -48,5 +48,5 @@ def test_where_no_source_is_known_none_is_shown():
   (line,) = reference.describe(odd, tokens=None, loss=5.0)
   assert line == (
     "no published loss is known for 7 layers of width 768; there are some for "
-    "mini, base, large"
+    "tiny, mini, base, large"
   )

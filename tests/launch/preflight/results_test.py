@@ -4,15 +4,23 @@
 
 import pytest
 
-from bertjax.config import PretrainConfig
+from bertjax.config import SIZES, PretrainConfig
 from launch.preflight import results
 from launch.preflight.policy import DEFAULT
 from tests.testing.configs import replaced
 
-CONFIG = replaced(PretrainConfig(steps=5_000), {"optimizer.warmup_steps": 500})
-NORMAL = {"mlm_loss": 4.9, "unigram_entropy": 6.5}
+CONFIG = replaced(
+  PretrainConfig(steps=5_000, model=SIZES["mini"]),
+  {"optimizer.warmup_steps": 500},
+)
+NORMAL = {"mlm_loss": 4.1, "unigram_entropy": 6.5}
 TRAIN = [
-  {"step": step, "nsp_accuracy": accuracy, "mask_rate": 0.15}
+  {
+    "step": step,
+    "tokens": 2_048 * step,
+    "nsp_accuracy": accuracy,
+    "mask_rate": 0.15,
+  }
   for step, accuracy in ((10, 0.5), (500, 0.6), (5_000, 0.9))
 ]
 
@@ -25,6 +33,7 @@ def levels(config=CONFIG, validation=NORMAL, train=TRAIN):
 def test_a_normal_run_has_no_warning():
   assert levels() == {
     "loss_at_unigram_entropy": "pass",
+    "loss_outside_band": "pass",
     "pair_accuracy_trivial": "pass",
     "reached_mask_rate": "pass",
   }
@@ -37,6 +46,30 @@ def test_a_loss_that_stays_at_the_unigram_entropy_warns(loss):
   # Before the warm-up is well over, every run is there.
   young = replaced(CONFIG, {"steps": 1_499})
   assert "loss_at_unigram_entropy" not in levels(young, stuck)
+
+
+@pytest.mark.parametrize(
+  ("loss", "side", "fix"),
+  [
+    (5.0, "1.10 above", "learning_rate"),
+    (0.7, "1.06 below", "texts are alike"),
+  ],
+)
+def test_a_loss_far_from_what_others_reached_warns(loss, side, fix):
+  """Mini after 10 M tokens: 2.60 below 6.5, and 1.76 of 3 x 768 at its end."""
+  far = {**NORMAL, "mlm_loss": loss}
+  (found,) = (
+    each
+    for each in results.judge_results(CONFIG, far, TRAIN, DEFAULT)
+    if each.name == "loss_outside_band"
+  )
+  assert found.level == "warn"
+  assert f"after 10.2 M tokens, {side} what is known of" in found.text
+  assert fix in found.fix
+  # A run that goes on has seen more, and other masks have another loss.
+  for changes in ({"init_from": "bundle"}, {"evaluation.mask_rate": 0.4}):
+    other = replaced(CONFIG, changes)
+    assert "loss_outside_band" not in levels(other, far)
 
 
 def test_without_a_validation_split_no_loss_is_judged():
@@ -63,5 +96,5 @@ def test_a_mask_rate_that_is_not_reached_warns():
 
 def test_the_results_of_others_are_shown_beside_a_run():
   lines = list(results.describe_results(CONFIG, NORMAL, 10**9))
-  assert "4.900 nats, 1.60 nats below the unigram entropy" in lines[0]
+  assert "4.100 nats, 2.40 nats below the unigram entropy" in lines[0]
   assert not list(results.describe_results(CONFIG, {}, 10**9))
