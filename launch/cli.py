@@ -16,7 +16,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from absl import app, flags, logging
 
@@ -44,7 +44,7 @@ def run(
   main: Callable[[Sequence[str]], None],
   *,
   passes_on: str = "",
-  takes_rest: bool = False,
+  takes: Literal["flags", "rest", "folders"] = "flags",
   when_interrupted: str = "",
   renamed_flags: Mapping[str, str] | None = None,
 ) -> NoReturn:
@@ -54,7 +54,8 @@ def run(
     main: as `absl.app.run` calls it.
     passes_on: name of a flag; if the user gives it, unknown flags are passed
       to `main` and are no mistake.
-    takes_rest: whether the arguments after a `--` reach `main`.
+    takes: which arguments that are no flags reach `main`: none, those after a
+      `--`, or all, wherever they stand.
     when_interrupted: what a user can do after Ctrl-C.
     renamed_flags: {old name of a flag: its name}.
   """
@@ -62,7 +63,7 @@ def run(
   app.run(
     lambda argv: _run_main(main, argv, when_interrupted),
     flags_parser=lambda argv: _parse(
-      argv, passes_on, takes_rest, renamed_flags or {}
+      argv, passes_on, takes, renamed_flags or {}
     ),
   )
   sys.exit(0)
@@ -215,7 +216,7 @@ def _disable_missing_tpu() -> None:
 def _parse(
   argv: Sequence[str],
   passes_on: str,
-  takes_rest: bool,
+  takes: str,
   renamed_flags: Mapping[str, str],
 ) -> list[str]:
   if any(argument in ("--help", "-help", "--helpfull") for argument in argv):
@@ -226,6 +227,8 @@ def _parse(
     for part in argv
   )
   argv = [_expand_home(argument) for argument in argv]
+  if takes == "folders":
+    flags.FLAGS.set_gnu_getopt()  # flags may follow folders
   try:
     _refuse_renamed(argv, renamed_flags)
     rest = flags.FLAGS(list(argv), known_only=foreign)
@@ -242,7 +245,8 @@ def _parse(
     logging.get_absl_handler().setFormatter(
       standard_logging.Formatter("warning: %(message)s")
     )
-  if len(rest) > 1 and not foreign and not (takes_rest and "--" in argv):
+  taken = takes == "folders" or (takes == "rest" and "--" in argv)
+  if len(rest) > 1 and not foreign and not taken:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")
   return rest
 

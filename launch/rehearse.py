@@ -295,4 +295,4 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
   define_flags()
-  cli.run(main, takes_rest=True)
+  cli.run(main, takes="rest")

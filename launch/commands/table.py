@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
   "export": "launch.export",
   "import_weights": "launch.import_weights",
   "sweep": "launch.sweep",
+  "compare": "launch.compare",
   "recipes": "launch.commands.recipes",
   "demo": "launch.demo",
 }

@@ -85,7 +85,7 @@ def test_an_old_name_is_refused_with_the_new_one(path, value, message, capsys):
     common.fields({f"objective.{path}": value})
   given = f"--config.pretrain.objective.{path}={value}"
   with pytest.raises(SystemExit):
-    cli._parse(["launch", given], "", takes_rest=False, renamed_flags={})
+    cli._parse(["launch", given], "", takes="flags", renamed_flags={})
   assert "error: --config.pretrain.objective." in capsys.readouterr().err
 
 
@@ -98,7 +98,7 @@ def test_a_number_of_batches_is_refused_with_the_field_to_give(capsys):
   for place in ("config", "config.pretrain"):
     flag = f"--{place}.evaluation.batches=2"
     with pytest.raises(SystemExit):
-      cli._parse(["launch", flag], "", takes_rest=False, renamed_flags={})
+      cli._parse(["launch", flag], "", takes="flags", renamed_flags={})
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: --{place}.evaluation.batches is no field")
     assert line.endswith(f"give --{place}.evaluation.rows, a number of rows")
