@@ -6,8 +6,8 @@
       --text=text --label=category [--seq_length=128] [--batch_size=32]
 
 Train steps of the same examples take turns: one example a row, several in a
-row, these with the lower half of the encoder frozen, and several seeds mapped
-over one step. Each is given in seconds a step of one seed, the median of the
+row, these with the lower half of the encoder frozen, and several seeds at
+once in one step. Each is given in seconds a step of one seed, the median of the
 turns, and as a ratio to the first.
 """
 
@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
@@ -31,8 +30,10 @@ from bertjax.config import (
 )
 from bertjax.finetune import checks
 from bertjax.finetune.arm import Arm
+from bertjax.finetune.together import training_batch
 from bertjax.finetune.trial import TrialInputs
 from bertjax.parallel import feeding
+from bertjax.train import joint
 from bertjax.trials.markdown import markdown
 from launch import cli, host_memory, tasks
 
@@ -80,20 +81,18 @@ def one_seed(inputs: TrialInputs) -> Way:
 
 
 def mapped_seeds(inputs: TrialInputs, count: int) -> Way:
-  """Train with several seeds in one step, by `jax.vmap`."""
-  programs = inputs.programs
-  seeds = jnp.arange(count, dtype=jnp.uint32)
-  stack: Any = lambda *leaves: jnp.stack(leaves)
-  states = jax.tree.map(stack, *(inputs.start(seed) for seed in range(count)))
-  step = jax.jit(jax.vmap(programs.train_step), donate_argnums=0)
+  """Train with several seeds in one step, as `runs_at_once` does."""
+  programs, seeds = inputs.programs, range(count)
+  state = joint.stack_states([inputs.start(seed) for seed in seeds])
+  step = programs.joint_step_of(seeds)
 
   def run(steps: int) -> None:
-    nonlocal states
+    nonlocal state
     metrics: Any = None
     for number in range(steps):
-      batches = [inputs.train(seed, number) for seed in range(count)]
-      batch = jax.tree.map(stack, *batches)
-      states, metrics = step(states, batch, seeds)
+      batch = training_batch(inputs, seeds, number)
+      placed = feeding.put_batch(batch, programs.mesh)
+      state, metrics = step(state, placed)
     jax.block_until_ready(metrics)
 
   return Way(len(inputs.train(0, 0)["packs_BS"]), run, count)

@@ -102,6 +102,10 @@ TESTED_ELSEWHERE = {
   "bertjax/interop/onnx/heads.py": "bertjax/interop/onnx/bert_test.py",
   # Needs the environment of Apache Beam, which beam_test makes.
   "data_pipelines/prepare/beam_steps.py": "data_pipelines/prepare/beam_test.py",
+  # What a trial keeps, with the trial.
+  "bertjax/finetune/keeping.py": "bertjax/finetune/trial_test.py",
+  # What an experiment found, with what finds it.
+  "bertjax/finetune/outcome.py": "bertjax/finetune/experiment_test.py",
   # Flags, and rows full of windows.
   "launch/inference/input_flags.py": "launch/predict_test.py",
   "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",

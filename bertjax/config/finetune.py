@@ -267,6 +267,10 @@ class FinetuneConfig:
   seeds: Annotated[int, AtLeast(1)] = 5
   # Runs of each learning rate; the mean of their scores on dev chooses it.
   selection_seeds: Annotated[int, AtLeast(1)] = 1
+  # Runs that one program trains at once, side by side. 0 is one on CPUs, which
+  # gain nothing from more, and as many as fit on other devices. Results differ
+  # by rounding alone, but for the dropout of compute.dropout_rng=rbg.
+  runs_at_once: Annotated[int, AtLeast(0)] = 0
   # The score on dev that chooses the learning rate and the checkpoint; "" is
   # the first one of the task.
   metric: Annotated[str, Before("accuracy")] = ""

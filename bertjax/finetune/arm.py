@@ -49,6 +49,7 @@ COMPUTE_FIELDS = (
   "compute",
   "evaluation_batch_size",
   "checkpoint_steps",
+  "runs_at_once",
 )
 DIGITS = ("dtype", "gradient_dtype", "dropout_rng")
 # Seeds whose batches say how many rows a batch has.

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
+from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.resuming import Session, delete_checkpoints
 from bertjax.finetune.task import Scores, rank
+from bertjax.finetune.together import Choice, count_that_fits, run_trials
 from bertjax.finetune.trial import (
   DivergedTrial,
   TrialInputs,
@@ -19,70 +21,12 @@ from bertjax.finetune.trial import (
   run_trial,
 )
 from bertjax.train.hooks import Diverged
-from bertjax.trials.best_of import expected_bests
-from bertjax.trials.results import JsonResult
 from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
 
 Result = TrialResult | DivergedTrial
 # Takes a trial, its result and its seconds: 0 if an earlier call finished it.
 Report = Callable[[Trial, Result, float], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate(JsonResult):
-  """A learning rate, and its metric on dev.
-
-  Attributes:
-    learning_rate: the rate.
-    dev: the metric over the seeds that did not diverge; None if all did.
-  """
-
-  learning_rate: float
-  dev: Summary | None
-
-
-@dataclasses.dataclass(frozen=True)
-class ExperimentResult(JsonResult):
-  """The chosen learning rate, and its scores over the seeds.
-
-  Attributes:
-    learning_rate: the rate that is best on dev.
-    selection: every rate that was tried.
-    metric: score that chose the rate and the best steps on dev.
-    seeds: seeds of the runs that did not diverge, in the order of all values.
-    best_steps: the best step of each run.
-    dev: {score: summary over the seeds} on dev.
-    test: {score: summary over the seeds} on test; empty without a test split.
-    diverged: {seed: message} of the runs that diverged, which no score counts.
-    diverged_rates: {rate: number of diverged runs} among the runs that choose
-      the rate.
-  """
-
-  learning_rate: float
-  selection: tuple[Candidate, ...]
-  metric: str
-  seeds: tuple[int, ...]
-  best_steps: tuple[int, ...]
-  dev: Mapping[str, Summary]
-  test: Mapping[str, Summary]
-  diverged: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  diverged_rates: Mapping[str, int] = dataclasses.field(default_factory=dict)
-
-  @property
-  def expected_best(self) -> dict[str, tuple[float, ...]]:
-    """The expected best metric on dev of 1, 2, … runs and of as many rates.
-
-    Of the chosen rate's seeds, and of the means of all rates that did not
-    diverge with every seed.
-    """
-    rates = [each.dev.mean for each in self.selection if each.dev is not None]
-    seeds = self.dev[self.metric].values
-    return {"seeds": expected_bests(seeds), "rates": expected_bests(rates)}
-
-  def summary(self, split: str, score: str) -> Summary | None:
-    """Return the summary of a score of "dev" or "test"; None without test."""
-    return {"dev": self.dev, "test": self.test}[split].get(score)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +39,8 @@ class _Kept:
 
 class Experiment:
   """Runs the trials of an arm that have no result yet.
+
+  One after another, or several at once, as `runs_at_once` says.
 
   Args:
     make_inputs: makes data and programs. It is called when the first trial
@@ -171,7 +117,8 @@ class Experiment:
     """Return the best parameters of a trial.
 
     If they are not in memory, the trial runs again: it is a pure function of
-    its settings.
+    its settings. One that was run with others is run alone then, which is the
+    same but for rounding.
     """
     if self._kept is None or self._kept.trial != trial:
       self._kept = _Kept(trial, self._train(trial))
@@ -189,10 +136,12 @@ class Experiment:
     seeds = range(
       self._config.seed, self._config.seed + self._config.selection_seeds
     )
+    rates = self._config.learning_rates
+    self._run_at_once([make_trial(r, seed) for r in rates for seed in seeds])
     selection, ranks = [], {}
     failed: dict[str, int] = {}
     messages: list[str] = []
-    for rate in self._config.learning_rates:
+    for rate in rates:
       finished, diverged = self._results_of(rate, seeds)
       messages += diverged.values()
       dev = None
@@ -205,13 +154,14 @@ class Experiment:
         failed[f"{rate:g}"] = len(diverged)
       selection.append(Candidate(rate, dev))
     if not ranks:
-      raise _all_diverged(self._config.learning_rates, messages[0])
+      raise _all_diverged(rates, messages[0])
     return max(ranks, key=ranks.__getitem__), tuple(selection), failed
 
   def _results_of(
     self, rate: float, seeds: Sequence[int]
   ) -> tuple[dict[int, TrialResult], dict[int, str]]:
     """Return the finished runs of a rate, and the messages of the others."""
+    self._run_at_once([make_trial(rate, seed) for seed in seeds])
     finished, diverged = {}, {}
     for seed in seeds:
       result = self._result(rate, seed)
@@ -236,11 +186,55 @@ class Experiment:
       self._report(trial, result, seconds)
     return self._results[trial.name]
 
+  def _run_at_once(self, trials: Sequence[Trial]) -> None:
+    """Run those of some trials that have no result, several at once.
+
+    One that is left alone stays, for `_result` to run it.
+    """
+    left = [
+      trial
+      for trial in trials
+      if trial.name not in self._results and not self._store.result(trial)
+    ]
+    if len(left) < 2 or self._config.runs_at_once == 1:
+      return
+    size = self._config.runs_at_once or count_that_fits(
+      self.inputs, [trial.settings["seed"] for trial in left]
+    )
+    groups = (left[i : i + size] for i in range(0, len(left), size))
+    for group in groups:
+      if len(group) > 1:
+        self._run_group(group)
+
+  def _run_group(self, group: Sequence[Trial]) -> None:
+    """Run some trials at once; they are saved in the folder of the first."""
+    started = time.perf_counter()
+    runs = run_trials(
+      self.inputs,
+      self._config,
+      [Choice(**trial.settings) for trial in group],
+      self._session(group[0], {"trials": [dict(t.settings) for t in group]}),
+    )
+    seconds = (time.perf_counter() - started) / len(group)
+    for trial, run in zip(group, runs, strict=True):
+      result = read_result(
+        self._store.run(trial, lambda _, t=trial, r=run: self._keep(t, r))
+      )
+      self._results[trial.name] = result
+      self._report(trial, result, seconds)
+    delete_checkpoints(self._store.path(group[0]))
+
   def _run(self, trial: Trial) -> dict[str, Any]:
     try:
       run = self._train(trial)
     except Diverged as error:
-      return DivergedTrial(str(error)).to_json()
+      run = error
+    return self._keep(trial, run)
+
+  def _keep(self, trial: Trial, run: TrialRun | Diverged) -> dict[str, Any]:
+    """Return the result; keep the parameters if they are the best so far."""
+    if isinstance(run, Diverged):
+      return DivergedTrial(str(run)).to_json()
     kept = self._kept
     if kept is None or self._rank(run.result) > self._rank(kept.run.result):
       self._kept = _Kept(trial, run)
@@ -251,13 +245,13 @@ class Experiment:
       self.inputs,
       self._config,
       **trial.settings,
-      session=Session(
-        self._store.path(trial),
-        trial.settings,
-        self._stop,
-        self._store.guard,
-      ),
+      session=self._session(trial, trial.settings),
     )
+
+  def _session(self, trial: Trial, settings: Mapping[str, Any]) -> Session:
+    folder = self._store.path(trial)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Session(folder, settings, self._stop, self._store.guard)
 
   def _rank(self, result: TrialResult) -> tuple[float, float]:
     return rank(result.dev, self._config.metric)

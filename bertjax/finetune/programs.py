@@ -10,7 +10,7 @@ rate.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -72,6 +72,7 @@ class Programs:
     abstract: shapes and shardings of the state.
     initialize: seed → fresh state.
     train_step: (state, batch, seed of dropout) → (state, metrics).
+    joint_step: the same of several runs at once, as `train.joint` stacks them.
     outputs: (params, placed batch) → the model's outputs, on every device.
   """
 
@@ -80,6 +81,7 @@ class Programs:
   abstract: TrainState
   initialize: Callable[[int], TrainState]
   train_step: TrainStep
+  joint_step: TrainStep
   outputs: Callable[[Any, Features], Any]
 
   def place(self, params: Any) -> Any:
@@ -95,9 +97,16 @@ class Programs:
     placed = self.place_seed(seed)
     return lambda state, batch: self.train_step(state, batch, placed)
 
-  def place_seed(self, seed: int) -> jax.Array:
-    """Return the seed of a run on the devices."""
-    return jax.device_put(np.uint32(seed), sharding.replicated(self.mesh))
+  def joint_step_of(self, seeds: Sequence[int]) -> TrainStep:
+    """Return the train step of several runs, with their seeds."""
+    placed = self.place_seed(seeds)
+    return lambda state, batch: self.joint_step(state, batch, placed)
+
+  def place_seed(self, seed: int | Sequence[int]) -> jax.Array:
+    """Return the seed of a run, or of several, on the devices."""
+    return jax.device_put(
+      np.asarray(seed, np.uint32), sharding.replicated(self.mesh)
+    )
 
 
 def make_programs(
@@ -155,23 +164,21 @@ def _make_programs(
 
   zero1 = config.mesh.zero1
   abstract = abstract_state(init_params, optimizer, mesh, zero1=zero1)
+  objective = _objective(task, model, config.loss)
+  options = StepOptions(
+    seed=None,
+    accumulation=config.optimizer.accumulation,
+    dropout_rng=config.compute.dropout_rng,
+    gradient_dtype=config.compute.gradient_dtype,
+  )
+  joint = dataclasses.replace(options, joint=True)
   return Programs(
     task=task,
     mesh=mesh,
     abstract=abstract,
     initialize=make_initializer(init_params, optimizer, mesh, zero1=zero1),
-    train_step=make_train_step(
-      _objective(task, model, config.loss),
-      optimizer,
-      mesh,
-      abstract,
-      StepOptions(
-        seed=None,
-        accumulation=config.optimizer.accumulation,
-        dropout_rng=config.compute.dropout_rng,
-        gradient_dtype=config.compute.gradient_dtype,
-      ),
-    ),
+    train_step=make_train_step(objective, optimizer, mesh, abstract, options),
+    joint_step=make_train_step(objective, optimizer, mesh, abstract, joint),
     outputs=jax.jit(outputs, out_shardings=sharding.replicated(mesh)),
   )
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import TrialResult

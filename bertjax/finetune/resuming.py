@@ -71,7 +71,7 @@ class SaveTrial(Hook):
     session: where and when to save.
     every_steps: how often it saves; 0 only saves where a signal asks to stop.
     hooks: hooks whose snapshots are saved.
-    best: returns the best parameters so far, or None.
+    best: state → the best parameters so far, or what stands in for them.
   """
 
   def __init__(
@@ -79,7 +79,7 @@ class SaveTrial(Hook):
     session: Session,
     every_steps: int,
     hooks: Sequence[Hook],
-    best: Callable[[], Any],
+    best: Callable[[TrainState], Any],
   ) -> None:
     self._session = session
     self._folder = session.folder and session.folder / _FOLDER
@@ -90,20 +90,21 @@ class SaveTrial(Hook):
     self._saved = 0
 
   def restore_trial(
-    self, abstract: TrainState
+    self, abstract: TrainState, best: Any
   ) -> tuple[TrainState, Any] | None:
-    """Return the saved state and the best parameters; None without any.
+    """Return the saved state and what `best` gave for it; None without any.
 
     What cannot be read is of no use, because a trial is a pure function: that
     is logged.
 
     Args:
       abstract: shapes and shardings of the state.
+      best: shapes and shardings of the best parameters.
     """
     if self._folder is None or not self._folder.is_dir():
       return None
     try:
-      restored = self._restore(abstract)
+      restored = self._restore(abstract, best)
     except ValueError as error:
       logger.warning("%s; the trial begins anew", first_line(error))
       restored = None
@@ -113,11 +114,13 @@ class SaveTrial(Hook):
       delete_checkpoints(self._folder.parent)
     return restored
 
-  def _restore(self, abstract: TrainState) -> tuple[TrainState, Any] | None:
+  def _restore(
+    self, abstract: TrainState, best: Any
+  ) -> tuple[TrainState, Any] | None:
     wanted = TrainState(
       abstract.step,
       abstract.params,
-      {"opt_state": abstract.opt_state, "best": abstract.params},
+      {"opt_state": abstract.opt_state, "best": best},
     )
     restored = self._open().restore(wanted)
     if restored is None:
@@ -130,10 +133,10 @@ class SaveTrial(Hook):
       )
     self._saved = record["step"]
     restore_snapshots(self._hooks, record["hooks"])
-    found, best = state.opt_state["opt_state"], state.opt_state["best"]
+    found = state.opt_state
     return (
-      TrainState(state.step, state.params, found),
-      best if record["has_best"] else None,
+      TrainState(state.step, state.params, found["opt_state"]),
+      found["best"],
     )
 
   def wants(self, info: StepInfo) -> bool:
@@ -151,15 +154,10 @@ class SaveTrial(Hook):
     if not self.wants(info):
       return
     self._session.guard()
-    best = self._best()
-    saved = {
-      "opt_state": state.opt_state,
-      "best": state.params if best is None else best,
-    }
+    saved = {"opt_state": state.opt_state, "best": self._best(state)}
     record = {
       "step": info.step,
       "settings": dict(self._session.settings),
-      "has_best": best is not None,
       "hooks": take_snapshots(self._hooks),
     }
     self._open().save(

@@ -4,15 +4,19 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
+from bertjax.finetune.keeping import (
+  KeepBest,
+  TailLoss,
+  check_parameters,
+  check_scores,
+)
 from bertjax.finetune.programs import Programs, local_part, set_learning_rate
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.scores import ClassCounts
@@ -23,15 +27,11 @@ from bertjax.finetune.splits import (
   evaluate,
   split_outputs,
 )
-from bertjax.finetune.task import Scores, rank
-from bertjax.model.parameters import by_name
+from bertjax.finetune.task import Scores
 from bertjax.train import loop
 from bertjax.train.hooks import (
   CheckFinite,
-  Diverged,
   Hook,
-  StepInfo,
-  StepRecord,
 )
 from bertjax.train.state import TrainState
 from bertjax.trials.results import JsonResult
@@ -135,12 +135,16 @@ def run_trial(
     ValueError: a batch is not what the task declares.
   """
   session = session or Session()
-  best, tail = _KeepBest(inputs, config), _TailLoss()
+  best, tail = keep_best(inputs, config), TailLoss()
   saving = SaveTrial(
-    session, config.checkpoint_steps, (tail, best), lambda: best.params
+    session,
+    config.checkpoint_steps,
+    (tail, best),
+    lambda state: best.params if best.found else state.params,
   )
   with contextlib.closing(saving):
-    restored = saving.restore_trial(inputs.programs.abstract)
+    abstract = inputs.programs.abstract
+    restored = saving.restore_trial(abstract, abstract.params)
     if restored is None:
       state = set_learning_rate(inputs.start(seed), learning_rate)
     else:
@@ -154,7 +158,12 @@ def run_trial(
     )
     if step < inputs.steps and not best.is_exhausted:
       raise Stopped(step, inputs.steps)
-    return _finish(inputs, best, tail)
+    return finish(inputs, best, tail)
+
+
+def keep_best(inputs: TrialInputs, config: FinetuneConfig) -> KeepBest:
+  """Return the hook that keeps the best parameters of a trial."""
+  return KeepBest(inputs.programs, inputs.dev, inputs.steps, config)
 
 
 def _train(
@@ -183,18 +192,25 @@ def _train(
   return int(jax.device_get(state.step))
 
 
-def _finish(
-  inputs: TrialInputs, best: "_KeepBest", tail: "_TailLoss"
-) -> TrialRun:
-  """Score the best parameters on test."""
+def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
+  """Score the best parameters on test.
+
+  Args:
+    inputs: data and programs.
+    best: what the run has kept.
+    tail: its training loss.
+
+  Raises:
+    hooks.Diverged: a score or a parameter is nan or infinite.
+  """
   assert best.found is not None  # the last step is always evaluated
-  _check_parameters(best.params, best.step)
+  check_parameters(best.params, best.step)
   found = {"dev": best.found}
   if inputs.test is not None:
     programs = inputs.programs
     tuned = {name: best.found.scores[name] for name in programs.task.tuned}
     found["test"] = evaluate(programs, best.params, inputs.test, tuned)
-    _check_scores("test", best.step, found["test"].scores)
+    check_scores("test", best.step, found["test"].scores)
   result = TrialResult(
     best_step=best.step,
     dev=best.found.scores,
@@ -224,108 +240,3 @@ def _calibrate(
     outputs = each.outputs or split_outputs(inputs.programs, params, split)
     logits[name] = class_logits(outputs, split.windows)
   return calibrate(logits)
-
-
-class _KeepBest(Hook):
-  """Evaluates on dev, and keeps a copy of the best parameters."""
-
-  def __init__(self, inputs: TrialInputs, config: FinetuneConfig) -> None:
-    self._inputs = inputs
-    self._metric = config.metric
-    count = min(config.evaluations, inputs.steps)
-    self._due = {inputs.steps * (i + 1) // count for i in range(count)}
-    self._patience = config.patience
-    self.curve: list[Scores] = []
-    self.params: Any = None
-    self.step = 0
-    self.found: Evaluation | None = None
-
-  @property
-  def is_exhausted(self) -> bool:
-    """Whether the last evaluations, as many as `patience`, were no better."""
-    later = sum(each["step"] > self.step for each in self.curve)
-    return 0 < self._patience <= later
-
-  def wants(self, info: StepInfo) -> bool:
-    # The loop runs its hooks once more where it is stopped.
-    is_done = bool(self.curve) and self.curve[-1]["step"] == info.step
-    return info.step in self._due and not is_done
-
-  def run(self, state: TrainState, info: StepInfo) -> None:
-    found = evaluate(self._inputs.programs, state.params, self._inputs.dev)
-    _check_scores("dev", info.step, found.scores)
-    self.curve.append({"step": info.step, **found.scores})
-    if self.found is None or self._rank(found) > self._rank(self.found):
-      # A copy, because the next step consumes the state.
-      self.params = jax.tree.map(jnp.copy, state.params)
-      self.step, self.found = info.step, found
-
-  def snapshot(self) -> dict[str, Any]:
-    if self.found is None:
-      return {}
-    classes = self.found.classes
-    return {
-      "curve": list(self.curve),
-      "step": self.step,
-      "scores": dict(self.found.scores),
-      "classes": classes.to_json() if classes else None,
-      "is_degenerate": self.found.is_degenerate,
-    }
-
-  def restore(self, snapshot: Mapping[str, Any]) -> None:
-    if not snapshot:
-      return
-    classes = snapshot["classes"]
-    self.curve, self.step = list(snapshot["curve"]), snapshot["step"]
-    self.found = Evaluation(
-      snapshot["scores"],
-      classes and ClassCounts.from_json(classes),
-      snapshot.get("is_degenerate"),
-    )
-
-  def _rank(self, found: Evaluation) -> tuple[float, float]:
-    return rank(found.scores, self._metric)
-
-
-def _check_scores(split: str, step: int, scores: Scores) -> None:
-  """Raise `Diverged` if a score is nan or infinite."""
-  for name, value in scores.items():
-    if not math.isfinite(value):
-      raise Diverged(
-        f"{name} on {split} is {value} after step {step}: the run has "
-        "diverged; give lower learning_rates"
-      )
-
-
-def _check_parameters(params: Any, step: int) -> None:
-  """Raise `Diverged` if a parameter is nan or infinite."""
-  finite = jax.device_get(
-    {name: jnp.isfinite(leaf).all() for name, leaf in by_name(params).items()}
-  )
-  for name, is_finite in finite.items():
-    if not is_finite:
-      raise Diverged(
-        f"{name} has nan or infinity after step {step}: the run has diverged; "
-        "give lower learning_rates"
-      )
-
-
-class _TailLoss(Hook):
-  """Averages the training loss over the last tenth of the steps."""
-
-  def __init__(self) -> None:
-    self._losses: list[float] = []
-
-  def record(self, record: StepRecord) -> None:
-    self._losses.append(record.metrics["loss"][0])
-
-  def snapshot(self) -> dict[str, Any]:
-    return {"losses": list(self._losses)}
-
-  def restore(self, snapshot: Mapping[str, Any]) -> None:
-    self._losses = list(snapshot["losses"])
-
-  @property
-  def mean(self) -> float:
-    last = self._losses[-max(1, len(self._losses) // 10) :]
-    return sum(last) / len(last)

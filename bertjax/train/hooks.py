@@ -57,7 +57,8 @@ class StepRecord:
 
   Attributes:
     step: steps done, this one included.
-    metrics: {name: (sum, weight)}.
+    metrics: {name: (sum, weight)}; arrays, with a value for each run, where
+      several are trained at once (`train.joint`).
     seconds: since the previous step, without the time of hooks.
     wait_seconds: the part of `seconds` spent waiting for the batch.
     finished: whether no step of the phase is left.

@@ -136,7 +136,7 @@ class _MetricsReader:
     record = StepRecord(
       step=step,
       metrics={
-        name: (float(total), float(weight))
+        name: (_plain(total), _plain(weight))
         for name, (total, weight) in values.items()
       },
       seconds=now - self._clock,
@@ -148,6 +148,11 @@ class _MetricsReader:
     self._clock = now
     for hook in self._hooks:
       hook.record(record)
+
+
+def _plain(value: Any) -> Any:
+  """Return a scalar as a float; values of several runs stay an array."""
+  return value if np.ndim(value) else float(value)
 
 
 def _close(iterator: Any) -> None:

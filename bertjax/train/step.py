@@ -15,7 +15,7 @@ from bertjax.batch import check_batch
 from bertjax.objectives.metrics import Metrics
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import sharding
-from bertjax.train import flops, gradients, rng
+from bertjax.train import flops, gradients, joint, rng
 from bertjax.train.state import TrainState, shardings_of
 
 TrainStep = Callable[..., tuple[TrainState, Metrics]]
@@ -34,6 +34,7 @@ class StepOptions:
     schedule: step → learning rate, to report; None reports none.
     gradient_dtype: "float32" to add up the gradients of all devices along
       `data` in it, "compute" for the dtype of compute.
+    joint: whether the step trains several runs at once (`train.joint`).
   """
 
   seed: int | None = 0
@@ -41,6 +42,7 @@ class StepOptions:
   dropout_rng: str = "threefry"
   schedule: Callable[[jax.Array], Any] | None = None
   gradient_dtype: str = "compute"
+  joint: bool = False
 
 
 def make_train_step(
@@ -94,13 +96,23 @@ def make_train_step(
     metrics |= _step_metrics(batch, state.step, values, options)
     return TrainState(state.step + 1, params, opt_state), metrics
 
+  if options.joint:
+    stacked = joint.stacked_shardings(shardings)
+    return _compiled(joint.mapped(train_step), stacked, mesh, options)
+  return _compiled(train_step, shardings, mesh, options)
+
+
+def _compiled(
+  step: TrainStep, states: TrainState, mesh: Mesh, options: StepOptions
+) -> TrainStep:
+  """Return the jitted step, whose state has these shardings."""
   replicated = sharding.replicated(mesh)
-  inputs = (shardings, sharding.batch_sharding(mesh))
+  inputs = (states, sharding.batch_sharding(mesh))
   return jax.jit(
-    train_step,
+    step,
     donate_argnums=0,
     in_shardings=(*inputs, replicated) if options.seed is None else inputs,
-    out_shardings=(shardings, replicated),
+    out_shardings=(states, replicated),
     compiler_options=_compiler_options(mesh, options),
   )
 

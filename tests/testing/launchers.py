@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins for the commands that a study calls."""
 
-from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from launch import sweep

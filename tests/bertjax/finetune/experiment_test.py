@@ -9,17 +9,18 @@ import pytest
 
 from bertjax.config import FinetuneConfig
 from bertjax.finetune import experiment
-from bertjax.finetune.experiment import (
-  Experiment,
-  ExperimentResult,
-  make_trial,
-)
+from bertjax.finetune.experiment import Experiment, make_trial
+from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.trial import TrialResult, TrialRun
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
 
 CONFIG = FinetuneConfig(
-  learning_rates=(1e-4, 1e-3, 1e-2), seed=4, seeds=3, metric="accuracy"
+  learning_rates=(1e-4, 1e-3, 1e-2),
+  seed=4,
+  seeds=3,
+  metric="accuracy",
+  runs_at_once=1,
 )
 # Rate → accuracy on dev and on test: they disagree on which is best.
 DEV = {1e-4: 0.5, 1e-3: 0.7, 1e-2: 0.6}

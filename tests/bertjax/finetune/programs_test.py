@@ -39,6 +39,7 @@ def test_what_the_programs_do_not_read_shares_them():
     "evaluations": 9,
     "patience": 9,
     "checkpoint_steps": 9,
+    "runs_at_once": 9,
     "learning_rates": (0.5,),
     "seed": 9,
     "seeds": 9,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.experiment import Candidate, ExperimentResult
+from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import (
   ArmResult,
   columns,

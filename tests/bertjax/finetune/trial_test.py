@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import MeshConfig
-from bertjax.finetune import trial
+from bertjax.finetune import keeping, trial
 from bertjax.finetune.scores import cross_entropy
 from bertjax.finetune.scores.calibration import (
   class_reliability,
@@ -73,7 +73,8 @@ def test_the_best_checkpoint_on_dev_is_the_one_that_is_kept(
     seen.append((jax.device_get(params), split))
     return Evaluation({"accuracy": next(accuracies), "loss": 1.0}, None)
 
-  monkeypatch.setattr(trial, "evaluate", judge)
+  for module in (trial, keeping):
+    monkeypatch.setattr(module, "evaluate", judge)
   run = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=3)
   assert [point["step"] for point in run.result.curve] == [20, 40, 60]
   result = run.result

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bertjax.finetune.experiment import ExperimentResult
+from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from data_pipelines.tasks.figures import (

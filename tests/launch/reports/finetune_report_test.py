@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.experiment import Candidate, ExperimentResult
+from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import TrialResult

@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several trials that one program trains at once, side by side.
+
+Small batches leave an accelerator idle, which several runs keep busy for little
+more than the time of one. Each has its own head, order of the data and
+dropout, and ends as if it had run alone, but for rounding. A run that diverges,
+or whose scores no longer rise, is computed further and looked at no more.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from bertjax.batch import Batch
+from bertjax.config import FinetuneConfig
+from bertjax.finetune.keeping import TailLoss
+from bertjax.finetune.programs import (
+  Programs,
+  local_part,
+  set_learning_rate,
+)
+from bertjax.finetune.resuming import SaveTrial, Session, Stopped
+from bertjax.finetune.trial import TrialInputs, TrialRun, finish, keep_best
+from bertjax.parallel import multihost
+from bertjax.parallel.sharding import batch_sharding, replicated
+from bertjax.train import joint, loop, memory
+from bertjax.train.hooks import (
+  CheckFinite,
+  Diverged,
+  Hook,
+  StepInfo,
+  StepRecord,
+  restore_snapshots,
+  take_snapshots,
+)
+from bertjax.train.state import TrainState
+
+logger = logging.getLogger(__name__)
+# Share of a device's memory that runs may take, as the compiler counts it.
+_MEMORY_SHARE = 0.9
+
+
+class Choice(NamedTuple):
+  """What makes a trial another one than its neighbors."""
+
+  learning_rate: float
+  seed: int
+
+
+def run_trials(
+  inputs: TrialInputs,
+  config: FinetuneConfig,
+  choices: Sequence[Choice],
+  session: Session | None = None,
+) -> list[TrialRun | Diverged]:
+  """Fine-tune several times at once; as `run_trial` does each.
+
+  Args:
+    inputs: data and programs.
+    config: how to train.
+    choices: learning rate and seed of each trial.
+    session: where they are saved together.
+
+  Returns:
+    For each trial its result, or what it diverged with.
+
+  Raises:
+    Stopped: a signal asked to stop; the state is saved.
+    ValueError: a batch is not what the task declares.
+  """
+  session = session or Session()
+  programs = inputs.programs
+  lanes = Lanes([_Lane(inputs, config) for _ in choices], programs)
+  saving = SaveTrial(session, config.checkpoint_steps, (lanes,), lanes.best)
+  with contextlib.closing(saving):
+    restored = saving.restore_trial(
+      joint.stacked_abstract(programs.abstract, len(choices)),
+      {str(i): programs.abstract.params for i in range(len(choices))},
+    )
+    if restored is None:
+      state = joint.stack_states(
+        [
+          set_learning_rate(inputs.start(choice.seed), choice.learning_rate)
+          for choice in choices
+        ]
+      )
+    else:
+      state, best = restored
+      lanes.take_best(best)
+    step = _train(inputs, state, choices, (lanes, saving), session)
+    if step < inputs.steps and not lanes.are_done:
+      raise Stopped(step, inputs.steps)
+    return [lane.finish(inputs) for lane in lanes.lanes]
+
+
+def _train(
+  inputs: TrialInputs,
+  state: TrainState,
+  choices: Sequence[Choice],
+  hooks: tuple["Lanes", SaveTrial],
+  session: Session,
+) -> int:
+  programs, seeds = inputs.programs, [choice.seed for choice in choices]
+  lanes, _ = hooks
+
+  def batches(start: int) -> Iterator[Batch]:
+    for step in range(start, inputs.steps):
+      yield local_part(training_batch(inputs, seeds, step), programs.mesh)
+
+  state = loop.train(
+    state,
+    train_step=programs.joint_step_of(seeds),
+    batches=batches,
+    steps=inputs.steps,
+    mesh=programs.mesh,
+    hooks=hooks,
+    stop=lambda _: lanes.are_done or session.stop(),
+  )
+  return int(jax.device_get(state.step))
+
+
+def training_batch(
+  inputs: TrialInputs, seeds: Sequence[int], step: int
+) -> Batch:
+  """Return the global batch of a step of several trials."""
+  batches = [inputs.train(seed, step) for seed in seeds]
+  for name in batches[0]:
+    # A few batches have more rows than the others; what is added is padding.
+    largest = np.max([each[name].shape for each in batches], axis=0)
+    for each in batches:
+      missing = largest - each[name].shape
+      if missing.any():
+        each[name] = np.pad(each[name], [(0, more) for more in missing])
+  return joint.stack_batches(batches)
+
+
+def count_that_fits(
+  inputs: TrialInputs, seeds: Sequence[int], limit: int | None = None
+) -> int:
+  """Return how many trials to train at once: one on CPUs, else what fits.
+
+  Several at once take as long as one after another where a single one keeps the
+  device busy, as it does a CPU (`benchmarks/finetuning.py`).
+
+  Args:
+    inputs: data and programs.
+    seeds: seeds of the trials that are left.
+    limit: bytes of a device; None asks the devices. Where they do not know,
+      all fit.
+  """
+  mesh = inputs.programs.mesh
+  if mesh.devices.flat[0].platform == "cpu" and limit is None:
+    return 1
+  limit = limit or multihost.broadcast_from_first(
+    "device memory", lambda: memory.device_bytes(mesh)
+  )
+  count = len(seeds)
+  while limit and count > 1:
+    needed = _bytes_of(inputs, seeds[:count])
+    if needed <= _MEMORY_SHARE * limit:
+      break
+    logger.info(
+      "%d runs at once need %.2f GB of the %.2f GB of a device",
+      count,
+      needed / 1e9,
+      limit / 1e9,
+    )
+    count = -(-count // 2)
+  return count
+
+
+def _bytes_of(inputs: TrialInputs, seeds: Sequence[int]) -> float:
+  """Compile the step of these trials, and return what a device needs."""
+  programs, count = inputs.programs, len(seeds)
+  batch = {
+    name: jax.ShapeDtypeStruct(
+      array.shape, array.dtype, sharding=batch_sharding(programs.mesh)
+    )
+    for name, array in training_batch(inputs, seeds, 0).items()
+  }
+  seed_N = jax.ShapeDtypeStruct(
+    (count,), np.uint32, sharding=replicated(programs.mesh)
+  )
+  step = memory.step_bytes(
+    programs.joint_step,
+    joint.stacked_abstract(programs.abstract, count),
+    batch,
+    seed_N,
+  )
+  # The best parameters of each, those that are evaluated, and the bundle's.
+  copies = (count + 2) * memory.shard_bytes(programs.abstract.params)
+  splits = [each.placed for each in (inputs.dev, inputs.test) if each]
+  return step + copies + memory.shard_bytes(jax.tree.leaves(splits))
+
+
+class _Lane:
+  """One of the trials, with the hooks that a trial has alone."""
+
+  def __init__(self, inputs: TrialInputs, config: FinetuneConfig) -> None:
+    self.best = keep_best(inputs, config)
+    self.tail = TailLoss()
+    self.diverged = ""
+
+  @property
+  def is_done(self) -> bool:
+    return bool(self.diverged) or self.best.is_exhausted
+
+  @contextlib.contextmanager
+  def keeping(self) -> Iterator[None]:
+    """Note that the trial has diverged instead of raising that."""
+    try:
+      yield
+    except Diverged as error:
+      self.diverged = str(error)
+
+  def finish(self, inputs: TrialInputs) -> TrialRun | Diverged:
+    if not self.diverged:
+      with self.keeping():
+        return finish(inputs, self.best, self.tail)
+    return Diverged(self.diverged)
+
+
+class Lanes(Hook):
+  """Hands each trial what is its own, until it is done.
+
+  Args:
+    lanes: the trials, in the order in which they are stacked.
+    programs: compiled functions.
+  """
+
+  def __init__(self, lanes: Sequence[_Lane], programs: Programs) -> None:
+    self.lanes = lanes
+    self._take = joint.make_taker(programs.abstract)
+    self._finite = CheckFinite()
+
+  @property
+  def are_done(self) -> bool:
+    """Whether no trial is left to train."""
+    return all(lane.is_done for lane in self.lanes)
+
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether an evaluation of a trial is due."""
+    return any(lane.best.wants(info) for _, lane in self._left())
+
+  def run(self, state: TrainState, info: StepInfo) -> None:
+    """Evaluate the trials that are left, one after another."""
+    for number, lane in self._left():
+      params = self._take(state.params, number)
+      with lane.keeping():
+        lane.best.run(TrainState(state.step, params, None), info)
+
+  def record(self, record: StepRecord) -> None:
+    """Take the metrics of the trials that are left."""
+    for number, lane in self._left():
+      metrics = {
+        name: tuple(np.asarray(values)[:, number].tolist())
+        for name, values in record.metrics.items()
+      }
+      own = StepRecord(**{**vars(record), "metrics": metrics})
+      with lane.keeping():
+        self._finite.record(own)
+        lane.tail.record(own)
+
+  def snapshot(self) -> dict[str, Any]:
+    """Return what each trial has found so far."""
+    return {
+      "lanes": [
+        {
+          "diverged": lane.diverged,
+          "hooks": take_snapshots((lane.tail, lane.best)),
+        }
+        for lane in self.lanes
+      ]
+    }
+
+  def restore(self, snapshot: Mapping[str, Any]) -> None:
+    """Take all but the best parameters from a snapshot."""
+    for lane, saved in zip(self.lanes, snapshot["lanes"], strict=True):
+      lane.diverged = saved["diverged"]
+      restore_snapshots((lane.tail, lane.best), saved["hooks"])
+
+  def best(self, state: TrainState) -> dict[str, Any]:
+    """Return the best parameters of each trial, by its number.
+
+    Other parameters stand in for those of a trial that was never evaluated.
+    """
+    return {
+      str(number): lane.best.params
+      if lane.best.found
+      else self._take(state.params, number)
+      for number, lane in enumerate(self.lanes)
+    }
+
+  def take_best(self, best: Mapping[str, Any]) -> None:
+    """Take what `best` returned when the trials were saved."""
+    for number, lane in enumerate(self.lanes):
+      lane.best.params = best[str(number)]
+
+  def _left(self) -> list[tuple[int, _Lane]]:
+    return [
+      (number, lane)
+      for number, lane in enumerate(self.lanes)
+      if not lane.is_done
+    ]
