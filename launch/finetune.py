@@ -22,7 +22,7 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, from_mapping
 from bertjax.finetune import checks, results
 from bertjax.finetune.arm import Arm
-from bertjax.finetune.experiment import Result
+from bertjax.finetune.experiment import Report, Result
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
@@ -51,6 +51,7 @@ def run(
   workdir: str,
   init: str = "bundle",
   policy: Policy = DEFAULT,
+  watch: Report = lambda *_: None,
 ) -> ArmResult:
   """Run the trials of an arm that are not done; return its results.
 
@@ -61,6 +62,7 @@ def run(
     workdir: folder of the results and the best model.
     init: "bundle" or "scratch".
     policy: limits of the checks, and which may fail.
+    watch: called for every trial, after its line is printed.
 
   Raises:
     ValueError: an argument, a field of `config` or a file of the task cannot
@@ -83,7 +85,8 @@ def run(
     print(line, flush=True)
   settle(findings, policy)
   arm = Arm(task, data, info, config, init, tokenizer_sha256)
-  result = _run_trials(arm, data.figures, workdir, findings, policy)
+  report = functools.partial(_report, init, config.metric, watch)
+  result = _run_trials(arm, data.figures, workdir, findings, policy, report)
   print(results.table([result], task), flush=True)
   settle(judge_results(result, policy), policy)
   return result
@@ -95,6 +98,7 @@ def _run_trials(
   workdir: str,
   findings: list[Finding],
   policy: Policy,
+  report: Report,
 ) -> ArmResult:
   """Run the trials that are not done, and record what the user allowed."""
   folder = pathlib.Path(workdir)
@@ -111,7 +115,7 @@ def _run_trials(
     try:
       result = arm.run(
         workdir,
-        functools.partial(_report, arm.init, arm.config.metric),
+        report,
         owner.check_alone,
         signals.requested,
         functools.partial(_write_report, folder, arm, figures),
@@ -155,7 +159,12 @@ def _write_report(
 
 
 def _report(
-  init: str, metric: str, trial: Trial, result: Result, seconds: float
+  init: str,
+  metric: str,
+  watch: Report,
+  trial: Trial,
+  result: Result,
+  seconds: float,
 ) -> None:
   rate, seed = trial.settings["learning_rate"], trial.settings["seed"]
   if isinstance(result, DivergedTrial):
@@ -167,6 +176,7 @@ def _report(
     scores += f" (best at step {result.best_step})"
   spent = f"{seconds:.1f} s" if seconds else "done before"
   print(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}", flush=True)
+  watch(trial, result, seconds)
 
 
 def define_flags() -> None:

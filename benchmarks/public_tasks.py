@@ -1,0 +1,428 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores on public data sets, with their spread over seeds.
+
+    python -m benchmarks.public_tasks --data=DIR --bundle=DIR \
+      [--books_bundle=DIR] [--output=runs/public_tasks] [--only=cola,rte]
+
+Fine-tunes a bundle on each data set with five seeds, and prints a Markdown
+table. It is also in `OUTPUT/table.md`, and is written again after each seed
+from what `OUTPUT` holds: a data set of which nothing stands there says "not
+run". Running the command again goes on where it stopped. `--books_bundle`, a
+bundle of benchmarks.books, adds rows from that bundle and from random weights
+of its shape.
+"""
+
+import json
+import pathlib
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from bertjax import files
+from bertjax.config import FinetuneConfig, from_mapping
+from bertjax.files import first_line
+from bertjax.finetune.experiment import Result
+from bertjax.finetune.results import degenerate_seeds
+from bertjax.finetune.trial import DivergedTrial, TrialResult, read_result
+from bertjax.interop.onnx import processor
+from bertjax.trials.markdown import markdown
+from bertjax.trials.statistics import summarize
+from bertjax.trials.store import Trial
+from configs.finetune import get_config
+from launch import cli, finetune, host_memory
+from launch.preflight.settle import each_once
+
+SEEDS = 5
+TABLE = "table.md"
+TIMES = "seconds.jsonl"
+NOT_RUN = "not run"
+
+
+class Row(NamedTuple):
+  """A data set, how it is trained on, and the scores that count.
+
+  Attributes:
+    title: what the table calls it.
+    overlay: task of configs/finetune.py.
+    files: {field of the task: path below `--data`}.
+    settings: {field of the config: value}.
+    scores: {what the table calls a score: its name}.
+    split: where it is scored; "dev" also chose the checkpoint.
+    start: "bundle", "books" or "scratch".
+  """
+
+  title: str
+  overlay: str
+  files: Mapping[str, str]
+  settings: Mapping[str, Any]
+  scores: Mapping[str, str]
+  split: str = "test"
+  start: str = "bundle"
+
+
+_BANKING77 = {
+  "task.train": "banking77/train.csv",
+  "task.test": "banking77/test.csv",
+}
+_STS_B = {"task.folder": "sts_b"}
+_ACCURACY = {"accuracy": "accuracy"}
+_SPEARMAN = {"Spearman": "spearman"}
+# Encoders of sentences, such as MiniLM, have no trained pooler.
+_MEAN = {"pooling": "mean"}
+_INTENTS = {
+  **_MEAN,
+  "task.label": "category",
+  "seq_length": 64,
+  "batch_size": 64,
+  "learning_rates": (5e-4,),
+}
+_SIMILARITY = {
+  **_MEAN,
+  "seq_length": 128,
+  "steps": 250,
+  "learning_rates": (3e-4,),
+  "metric": "spearman",
+}
+# Rates of an encoder that begins further away (benchmarks/books.py).
+_FAST = {"learning_rates": (1e-3,)}
+
+# In the order in which they are run.
+ROWS: Mapping[str, Row] = {
+  "banking77_20": Row(
+    "banking77, 20 labels a class",
+    "table",
+    _BANKING77,
+    {**_INTENTS, "task.labels_per_class": 20, "epochs": 8.0},
+    _ACCURACY,
+  ),
+  "banking77": Row(
+    "banking77, all labels",
+    "table",
+    _BANKING77,
+    {**_INTENTS, "epochs": 2.5},
+    _ACCURACY,
+  ),
+  "clinc150": Row(
+    "CLINC150 with out-of-scope",
+    "clinc150",
+    {"task.folder": "clinc150"},
+    {
+      **_MEAN,
+      "seq_length": 64,
+      "batch_size": 64,
+      "learning_rates": (5e-4,),
+      "epochs": 1.5,
+    },
+    _ACCURACY,
+  ),
+  "cola": Row(
+    "CoLA",
+    "glue/cola",
+    {"task.folder": "cola"},
+    {**_MEAN, "seq_length": 64, "learning_rates": (3e-4,), "epochs": 1.5},
+    {"MCC": "matthews"},
+    split="dev",
+  ),
+  "rte": Row(
+    "RTE",
+    "glue/rte",
+    {"task.folder": "rte"},
+    {**_MEAN, "seq_length": 192, "learning_rates": (3e-4,), "epochs": 2.0},
+    _ACCURACY,
+    split="dev",
+  ),
+  "sts_b": Row(
+    "STS-B", "glue/stsb", _STS_B, _SIMILARITY, _SPEARMAN, split="dev"
+  ),
+  "wnut17": Row(
+    "WNUT17",
+    "ner",
+    {
+      f"task.{name}": f"wnut17/{name}.conll"
+      for name in ("train", "dev", "test")
+    },
+    {"seq_length": 128, "learning_rates": (5e-4,), "epochs": 2.5},
+    {"entity F1": "f1"},
+  ),
+  "xquad_en": Row(
+    "XQuAD-en",
+    "squad",
+    {"task.train": "xquad_en/train.json", "task.test": "xquad_en/dev.json"},
+    {"batch_size": 16, "learning_rates": (3e-4,), "epochs": 2.0},
+    {"EM": "exact", "F1": "f1"},
+  ),
+  **{
+    f"banking77_{start}": Row(
+      f"banking77, all labels, {words}",
+      "table",
+      _BANKING77,
+      {**_INTENTS, **_FAST, "epochs": 2.5},
+      _ACCURACY,
+      start=start,
+    )
+    for start, words in (("books", "from books"), ("scratch", "from scratch"))
+  },
+  **{
+    f"sts_b_{start}": Row(
+      f"STS-B, {words}",
+      "glue/stsb",
+      _STS_B,
+      {**_SIMILARITY, **_FAST},
+      _SPEARMAN,
+      split="dev",
+      start=start,
+    )
+    for start, words in (("books", "from books"), ("scratch", "from scratch"))
+  },
+}
+
+
+def choose(
+  rows: Mapping[str, Row],
+  only: Sequence[str],
+  data: pathlib.Path,
+  books_bundle: str | None,
+) -> list[str]:
+  """Return the names of the rows to run.
+
+  Args:
+    rows: all rows.
+    only: names of some; none for all that can be run.
+    data: folder of the data sets.
+    books_bundle: bundle for the rows that start from it or from its shape.
+
+  Raises:
+    ValueError: a row is unknown or lacks its bundle, or a file is not there.
+  """
+  for name in only:
+    if name not in rows:
+      raise ValueError(f"--only={name}; give some of {','.join(rows)}")
+    if rows[name].start != "bundle" and not books_bundle:
+      raise ValueError(
+        f"--only={name} needs --books_bundle=DIR, a bundle of benchmarks.books"
+      )
+  chosen = [
+    name
+    for name, row in rows.items()
+    if (not only or name in only) and (row.start == "bundle" or books_bundle)
+  ]
+  for name in chosen:
+    for file in rows[name].files.values():
+      if not (data / file).exists():
+        raise ValueError(
+          f"--data={data} has no {file}, which {name} reads; give the folder "
+          "that has it, or leave the data set out with --only=NAME,…"
+        )
+  return chosen
+
+
+def make_config(row: Row, data: pathlib.Path, seeds: int) -> FinetuneConfig:
+  """Return how a data set is trained on."""
+  config = get_config(f"task={row.overlay}")
+  paths = {field: str(data / path) for field, path in row.files.items()}
+  config.update_from_flattened_dict(
+    {"evaluations": 2, "seeds": seeds} | paths | dict(row.settings)
+  )
+  return from_mapping(FinetuneConfig, config.to_dict())
+
+
+def run(
+  rows: Mapping[str, Row],
+  names: Sequence[str],
+  data: pathlib.Path,
+  bundles: Mapping[str, str],
+  output: pathlib.Path,
+  seeds: int = SEEDS,
+) -> None:
+  """Run what is not done yet; write and print the table.
+
+  Args:
+    rows: all rows, which the table has.
+    names: rows to run.
+    data: folder of the data sets.
+    bundles: {where a row starts: its bundle}.
+    output: folder of a folder for each row, and of the table.
+    seeds: seeds of a row.
+
+  Raises:
+    ValueError: a row failed; then the other ones are done.
+  """
+  failed = {}
+  with each_once():
+    for name in names:
+      row = rows[name]
+      print(f"{row.title}:", flush=True)
+      try:
+        finetune.run(
+          make_config(row, data, seeds),
+          bundles[row.start],
+          str(output / name),
+          "scratch" if row.start == "scratch" else "bundle",
+          watch=_recorder(rows, output, name),
+        )
+      except Exception as error:  # one row does not stop the others
+        failed[name] = first_line(error)
+        print(f"{name} failed: {failed[name]}", flush=True)
+      print(write_table(rows, output), flush=True)
+  if failed:
+    reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    raise ValueError(
+      f"{len(failed)} of {len(names)} data sets failed, and the others are "
+      f"done: {reasons}"
+    )
+
+
+def _recorder(
+  rows: Mapping[str, Row], output: pathlib.Path, name: str
+) -> Callable[[Trial, Result, float], None]:
+  """Return what notes the time of a seed, and writes the table."""
+
+  def record(trial: Trial, _: Result, seconds: float) -> None:
+    if seconds:
+      line = {
+        "trial": trial.name,
+        "seconds": round(seconds, 1),
+        "processor": str(processor.describe()),
+      }
+      with (output / name / TIMES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    write_table(rows, output)
+
+  return record
+
+
+def write_table(rows: Mapping[str, Row], output: pathlib.Path) -> str:
+  """Write the table of what a folder holds; return it."""
+  text = table(rows, output)
+  files.write_text(output / TABLE, text + "\n")
+  return text
+
+
+def table(rows: Mapping[str, Row], output: pathlib.Path) -> str:
+  """Return the scores of all rows as Markdown, and where they were computed.
+
+  Args:
+    rows: what the table has.
+    output: folder of the folders of the rows.
+  """
+  header = ["data", "score", "mean ± std", "seeds", "degenerate / diverged"]
+  header += ["steps", "learning rate", "seconds a seed"]
+  lines, machines = [], {}
+  for name, row in rows.items():
+    found = _read(output / name, row)
+    times = _read_times(output / name)
+    machines |= dict.fromkeys(each["processor"] for each in times)
+    seconds = [each["seconds"] for each in times if each["trial"] in found]
+    lines.append(_line(row, list(found.values()), seconds))
+  text = markdown(header, lines)
+  text += (
+    "\n\nMean ± std (n − 1) over seeds, × 100. A score of dev is of the split "
+    "that also chose the checkpoint. Seconds are the median, with evaluations."
+  )
+  if machines:
+    text += f" In float32 on {'; '.join(machines)}."
+  return text
+
+
+class Trained(NamedTuple):
+  """A seed that is done.
+
+  Attributes:
+    seed: the seed.
+    rate: its learning rate.
+    result: its scores.
+  """
+
+  seed: int
+  rate: float
+  result: Result
+
+
+def _read(folder: pathlib.Path, row: Row) -> dict[str, Trained]:
+  """Return the seeds of a row that are done, by the name of their trial."""
+  found = {}
+  for path in sorted(folder.glob("trials/*/result.json")):
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    settings = saved["settings"]
+    if settings["learning_rate"] not in row.settings["learning_rates"]:
+      continue  # of another rate, which was tried before
+    found[path.parent.name] = Trained(
+      settings["seed"],
+      settings["learning_rate"],
+      read_result(saved["result"]),
+    )
+  return found
+
+
+def _read_times(folder: pathlib.Path) -> list[dict[str, Any]]:
+  path = folder / TIMES
+  if not path.is_file():
+    return []
+  text = path.read_text(encoding="utf-8")
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def _line(
+  row: Row, found: Sequence[Trained], seconds: Sequence[float]
+) -> list[str]:
+  score = f"{row.split} {' / '.join(row.scores)}"
+  if not found:
+    return [row.title, score, NOT_RUN, *["–"] * 5]
+  finished = {
+    each.seed: each.result
+    for each in found
+    if isinstance(each.result, TrialResult)
+  }
+  diverged = sum(isinstance(each.result, DivergedTrial) for each in found)
+  means = " / ".join(
+    _mean(list(finished.values()), row.split, name)
+    for name in row.scores.values()
+  )
+  steps = {int(run.curve[-1]["step"]) for run in finished.values()}
+  rates = dict.fromkeys(f"{each.rate:g}" for each in found)
+  return [
+    row.title,
+    score,
+    means,
+    str(len(found)),
+    f"{len(degenerate_seeds(finished))} / {diverged}",
+    ", ".join(map(str, sorted(steps))) or "–",
+    ", ".join(rates),
+    f"{statistics.median(seconds):.0f}" if seconds else "–",
+  ]
+
+
+def _mean(runs: Sequence[TrialResult], split: str, score: str) -> str:
+  if not runs:
+    return "–"
+  summary = summarize([vars(run)[split][score] for run in runs])
+  spread = "" if summary.std is None else f" ± {100 * summary.std:.1f}"
+  return f"{100 * summary.mean:.1f}{spread}"
+
+
+def define_flags() -> None:
+  """Define the flags; not at import, because tests import this."""
+  flags.DEFINE_string("data", None, "Folder of the data sets.", required=True)
+  flags.DEFINE_string("bundle", None, "Encoder to fine-tune.", required=True)
+  flags.DEFINE_string("books_bundle", None, "Bundle of benchmarks.books.")
+  flags.DEFINE_string("output", "runs/public_tasks", "Folder to write.")
+  flags.DEFINE_list("only", [], f"Some of {','.join(ROWS)}; default: all.")
+  flags.DEFINE_integer("seeds", SEEDS, "Seeds of a data set.", lower_bound=1)
+
+
+def main(_: Sequence[str]) -> None:
+  """Run, and print the table."""
+  values = flags.FLAGS
+  data, books = pathlib.Path(values.data), values.books_bundle
+  names = choose(ROWS, values.only, data, books)
+  bundles = {"bundle": values.bundle, "books": books, "scratch": books}
+  run(ROWS, names, data, bundles, pathlib.Path(values.output), values.seeds)
+
+
+if __name__ == "__main__":
+  host_memory.retain()
+  define_flags()
+  cli.run(main)
