@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from benchmarks.public_tasks_rows import ROWS, Row, make_config
 from bertjax import files
-from bertjax.config import FinetuneConfig, from_mapping
+from bertjax.checkpoints.bundle import read_pretrained
 from bertjax.files import first_line
 from bertjax.finetune.experiment import Result
 from bertjax.finetune.results import degenerate_seeds
@@ -31,7 +32,6 @@ from bertjax.interop.onnx import processor
 from bertjax.trials.markdown import markdown
 from bertjax.trials.statistics import summarize
 from bertjax.trials.store import Trial
-from configs.finetune import get_config
 from launch import cli, finetune, host_memory
 from launch.preflight.settle import each_once
 
@@ -39,145 +39,6 @@ SEEDS = 5
 TABLE = "table.md"
 TIMES = "seconds.jsonl"
 NOT_RUN = "not run"
-
-
-class Row(NamedTuple):
-  """A data set, how it is trained on, and the scores that count.
-
-  Attributes:
-    title: what the table calls it.
-    overlay: task of configs/finetune.py.
-    files: {field of the task: path below `--data`}.
-    settings: {field of the config: value}.
-    scores: {what the table calls a score: its name}.
-    split: where it is scored; "dev" also chose the checkpoint.
-    start: "bundle", "books" or "scratch".
-  """
-
-  title: str
-  overlay: str
-  files: Mapping[str, str]
-  settings: Mapping[str, Any]
-  scores: Mapping[str, str]
-  split: str = "test"
-  start: str = "bundle"
-
-
-_BANKING77 = {
-  "task.train": "banking77/train.csv",
-  "task.test": "banking77/test.csv",
-}
-_STS_B = {"task.folder": "sts_b"}
-_ACCURACY = {"accuracy": "accuracy"}
-_SPEARMAN = {"Spearman": "spearman"}
-# Encoders of sentences, such as MiniLM, have no trained pooler.
-_MEAN = {"pooling": "mean"}
-_INTENTS = {
-  **_MEAN,
-  "task.label": "category",
-  "seq_length": 64,
-  "batch_size": 64,
-  "learning_rates": (5e-4,),
-}
-_SIMILARITY = {
-  **_MEAN,
-  "seq_length": 128,
-  "steps": 250,
-  "learning_rates": (3e-4,),
-  "metric": "spearman",
-}
-# Rates of an encoder that begins further away (benchmarks/books.py).
-_FAST = {"learning_rates": (1e-3,)}
-
-# In the order in which they are run.
-ROWS: Mapping[str, Row] = {
-  "banking77_20": Row(
-    "banking77, 20 labels a class",
-    "table",
-    _BANKING77,
-    {**_INTENTS, "task.labels_per_class": 20, "epochs": 8.0},
-    _ACCURACY,
-  ),
-  "banking77": Row(
-    "banking77, all labels",
-    "table",
-    _BANKING77,
-    {**_INTENTS, "epochs": 2.5},
-    _ACCURACY,
-  ),
-  "clinc150": Row(
-    "CLINC150 with out-of-scope",
-    "clinc150",
-    {"task.folder": "clinc150"},
-    {
-      **_MEAN,
-      "seq_length": 64,
-      "batch_size": 64,
-      "learning_rates": (5e-4,),
-      "epochs": 1.5,
-    },
-    _ACCURACY,
-  ),
-  "cola": Row(
-    "CoLA",
-    "glue/cola",
-    {"task.folder": "cola"},
-    {**_MEAN, "seq_length": 64, "learning_rates": (3e-4,), "epochs": 1.5},
-    {"MCC": "matthews"},
-    split="dev",
-  ),
-  "rte": Row(
-    "RTE",
-    "glue/rte",
-    {"task.folder": "rte"},
-    {**_MEAN, "seq_length": 192, "learning_rates": (3e-4,), "epochs": 2.0},
-    _ACCURACY,
-    split="dev",
-  ),
-  "sts_b": Row(
-    "STS-B", "glue/stsb", _STS_B, _SIMILARITY, _SPEARMAN, split="dev"
-  ),
-  "wnut17": Row(
-    "WNUT17",
-    "ner",
-    {
-      f"task.{name}": f"wnut17/{name}.conll"
-      for name in ("train", "dev", "test")
-    },
-    {"seq_length": 128, "learning_rates": (5e-4,), "epochs": 2.5},
-    {"entity F1": "f1"},
-  ),
-  "xquad_en": Row(
-    "XQuAD-en",
-    "squad",
-    {"task.train": "xquad_en/train.json", "task.test": "xquad_en/dev.json"},
-    {"batch_size": 16, "learning_rates": (3e-4,), "epochs": 2.0},
-    {"EM": "exact", "F1": "f1"},
-  ),
-  **{
-    f"banking77_{start}": Row(
-      f"banking77, all labels, {words}",
-      "table",
-      _BANKING77,
-      {**_INTENTS, **_FAST, "epochs": 2.5},
-      _ACCURACY,
-      start=start,
-    )
-    for start, words in (("books", "from books"), ("scratch", "from scratch"))
-  },
-  **{
-    f"sts_b_{start}": Row(
-      f"STS-B, {words}",
-      "glue/stsb",
-      _STS_B,
-      {**_SIMILARITY, **_FAST},
-      _SPEARMAN,
-      split="dev",
-      start=start,
-    )
-    for start, words in (("books", "from books"), ("scratch", "from scratch"))
-  },
-}
 
 
 def choose(
@@ -217,16 +78,6 @@ def choose(
           "that has it, or leave the data set out with --only=NAME,…"
         )
   return chosen
-
-
-def make_config(row: Row, data: pathlib.Path, seeds: int) -> FinetuneConfig:
-  """Return how a data set is trained on."""
-  config = get_config(f"task={row.overlay}")
-  paths = {field: str(data / path) for field, path in row.files.items()}
-  config.update_from_flattened_dict(
-    {"evaluations": 2, "seeds": seeds} | paths | dict(row.settings)
-  )
-  return from_mapping(FinetuneConfig, config.to_dict())
 
 
 def run(
@@ -419,6 +270,8 @@ def main(_: Sequence[str]) -> None:
   data, books = pathlib.Path(values.data), values.books_bundle
   names = choose(ROWS, values.only, data, books)
   bundles = {"bundle": values.bundle, "books": books, "scratch": books}
+  for start in dict.fromkeys(ROWS[name].start for name in names):
+    read_pretrained(bundles[start])  # a wrong one is told before all else
   run(ROWS, names, data, bundles, pathlib.Path(values.output), values.seeds)
 
 
