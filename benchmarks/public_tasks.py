@@ -25,8 +25,8 @@ from benchmarks.public_tasks_rows import ROWS, Row, make_config
 from bertjax import files
 from bertjax.checkpoints.bundle import read_pretrained
 from bertjax.files import first_line
+from bertjax.finetune.degenerate import degenerate_seeds
 from bertjax.finetune.experiment import Result
-from bertjax.finetune.results import degenerate_seeds
 from bertjax.finetune.trial import DivergedTrial, TrialResult, read_result
 from bertjax.interop.onnx import processor
 from bertjax.trials.markdown import markdown
