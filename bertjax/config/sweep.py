@@ -1,28 +1,41 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The config of a sweep: pre-training runs that are compared."""
+"""The config of a sweep: runs that differ in a few fields and are compared."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from bertjax.config.fields import AtLeast, Seed
+from bertjax.config.fields import AtLeast, ReadWhen, Seed
 from bertjax.config.finetune import FinetuneConfig
 from bertjax.config.run import PretrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepConfig:
-  """Arms that differ in a few fields of `pretrain`, over the same seeds.
+  """Arms that differ in a few fields, over the same seeds.
 
-  `arms` maps a name to the nested fields that it replaces; `baseline` names
-  the arm that the others are compared with, seed by seed.
+  An arm is a name and the nested fields that it changes: fields of `pretrain`,
+  or of the probe below the key `finetune`. Where `trains` is "finetune" they
+  are fields of `finetune`.
   """
 
+  # What a trial does: pre-train from scratch and probe the result by
+  # fine-tuning, or fine-tune `bundle`.
+  trains: Literal["pretrain", "finetune"] = "pretrain"
   arms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  # More axes, as "FIELD=VALUE,VALUE;FIELD=VALUE": every arm with every
+  # combination of their values. A value of several elements has + between them.
+  grid: str = ""
+  # The names of the arms that run; () is all.
+  chosen: tuple[str, ...] = ()
+  # The arm that the others are compared with, seed by seed; "" is the first.
   baseline: str = ""
   # Seed of the first trial of each arm; the others count up from it.
   seed: Seed = 0
   seeds: Annotated[int, AtLeast(1)] = 3
+  bundle: Annotated[
+    str, ReadWhen("trains=finetune", lambda own, _: own.trains == "finetune")
+  ] = ""
   pretrain: PretrainConfig = PretrainConfig()
   finetune: FinetuneConfig = FinetuneConfig()  # the probe of every trial

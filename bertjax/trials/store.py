@@ -52,6 +52,8 @@ class TrialStore:
       versions lack. What their trials had is not known, which is logged.
     guard: called before a result is written; raises where the folder is no
       longer this process's.
+    gone: names of groups of `identity` that folders of earlier versions have,
+      and that are not compared any more.
 
   Raises:
     ValueError: the folder belongs to another identity (law 10). The message
@@ -64,12 +66,14 @@ class TrialStore:
     identity: Mapping[str, Any],
     newer: Sequence[str] = (),
     guard: Callable[[], None] = lambda: None,
+    gone: Sequence[str] = (),
   ) -> None:
     self.folder = pathlib.Path(folder)
     self.guard = guard
     path = self.folder / "identity.json"
     if path.is_file():
       saved = json.loads(path.read_text())
+      saved = {name: saved[name] for name in saved if name not in gone}
       _refuse_change(self.folder, saved, identity, newer)
     else:
       files.write_json(path, identity, allow_nan=False)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from launch import cli, finetune, pretrain, sweep
+from launch import cli, finetune, pretrain
+from launch.sweep import __main__ as sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 UNREAD: Any = None  # a config; the folder is looked at before it

@@ -5,7 +5,7 @@
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
-from launch import sweep
+from launch import finetune, pretrain
 
 
 def make_arm_result(accuracy):
@@ -27,8 +27,8 @@ class Launchers:
   def __init__(self, patch):
     self.pretrained, self.probed = [], []
     self.fail_at = -1
-    patch.setattr(sweep.pretrain, "run", self.pretrain)
-    patch.setattr(sweep.finetune, "run", self.finetune)
+    patch.setattr(pretrain, "run", self.pretrain)
+    patch.setattr(finetune, "run", self.finetune)
 
   def pretrain(self, config, workdir, policy):
     del policy
@@ -37,7 +37,7 @@ class Launchers:
     values = {"mlm_loss": loss, "mlm_accuracy": 0.5, "loss": loss}
     if config.objective.next_sentence == "nsp":
       values["nsp_accuracy"] = 0.75
-    return sweep.pretrain.PretrainResult(
+    return pretrain.PretrainResult(
       step=config.steps,
       tokens=0,
       parameters=0,

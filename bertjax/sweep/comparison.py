@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The arms of a sweep in numbers: summaries, and differences by seed."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.results import VERSION, JsonResult
+from bertjax.trials.statistics import Summary, paired, summarize
+
+# Seed → metric → value, for one arm.
+Scores = Mapping[int, Mapping[str, float]]
+# Arm → metric → summary over the seeds.
+Summaries = Mapping[str, Mapping[str, Summary]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResult(JsonResult):
+  """The comparison of the arms, the content of `results.json`.
+
+  Attributes:
+    baseline: arm that is subtracted from the others.
+    seeds: seeds of the runs, in the order of all values.
+    arms: summaries of each arm.
+    differences: summaries of the paired differences to the baseline, for each
+      other arm.
+  """
+
+  baseline: str
+  seeds: tuple[int, ...]
+  arms: Summaries
+  differences: Summaries
+
+  def to_json(self) -> dict[str, Any]:
+    """Return the JSON of a results file, with the intervals of differences."""
+    intervals = {
+      arm: {name: each.interval() for name, each in by_metric.items()}
+      for arm, by_metric in self.differences.items()
+    }
+    saved = {"version": VERSION, **super().to_json()}
+    return {**saved, "intervals_95": json.loads(json.dumps(intervals))}
+
+
+def compare(scores: Mapping[str, Scores], baseline: str) -> SweepResult:
+  """Summarize every arm, and its differences to the baseline.
+
+  Args:
+    scores: arm → seed → metric → value. A metric that only some arms have
+      (nsp_accuracy) is summarized for these arms, and not compared.
+    baseline: arm that is subtracted from the others.
+  """
+  arms, differences = {}, {}
+  for arm, by_seed in scores.items():
+    arms[arm] = {
+      metric: summarize([by_seed[s][metric] for s in sorted(by_seed)])
+      for metric in _shared([by_seed])
+    }
+    if arm != baseline:
+      differences[arm] = {
+        metric: paired(
+          {seed: by_seed[seed][metric] for seed in by_seed},
+          {seed: scores[baseline][seed][metric] for seed in scores[baseline]},
+        )
+        for metric in _shared([by_seed, scores[baseline]])
+      }
+  return SweepResult(
+    baseline, tuple(sorted(scores[baseline])), arms, differences
+  )
+
+
+def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
+  """Return two Markdown tables: the arms, and their differences by seed.
+
+  Args:
+    result: the comparison.
+    groups: the result of `equal_rows`; arms in none have rows of their own.
+  """
+  metrics = list(
+    dict.fromkeys(name for arm in result.arms.values() for name in arm)
+  )
+  parts = [
+    "Mean ± standard deviation over the seeds:",
+    "",
+    markdown(["arm", *metrics], _cells(result.arms, metrics)),
+    "",
+    f"Difference to {result.baseline}, seed by seed:",
+    "",
+    markdown(
+      [
+        *("arm", "metric"),
+        *(f"seed {s}" for s in result.seeds),
+        *("mean ± std", "95 % interval of the mean"),
+      ],
+      _by_seed(result.differences),
+    ),
+    "",
+    *_which_compare(groups),
+    "The validation rows of other arms differ. Compare those by the probe, not "
+    "by their losses.",
+  ]
+  return "\n".join(parts) + "\n"
+
+
+def _which_compare(groups: Sequence[Sequence[str]]) -> list[str]:
+  return [
+    f"The arms {', '.join(group)} have the same validation rows and masks, so "
+    "that their mlm_loss and mlm_accuracy can be compared."
+    for group in groups
+    if len(group) > 1
+  ]
+
+
+def _cells(arms: Summaries, metrics: Sequence[str]) -> list[list[str]]:
+  return [
+    [
+      arm,
+      *(
+        str(values[metric]) if metric in values else cell(None)
+        for metric in metrics
+      ),
+    ]
+    for arm, values in arms.items()
+  ]
+
+
+def _by_seed(differences: Summaries) -> list[list[str]]:
+  return [
+    [
+      arm,
+      metric,
+      *(f"{value:+.4f}" for value in summary.values),
+      cell(vars(summary), "+"),
+      _shown(summary.interval()),
+    ]
+    for arm, by_metric in differences.items()
+    for metric, summary in by_metric.items()
+  ]
+
+
+def _shown(interval: tuple[float, float] | None) -> str:
+  if interval is None:
+    return cell(None)
+  low, high = interval
+  return f"{low:+.4f} to {high:+.4f}"
+
+
+def _shared(arms: Sequence[Scores]) -> list[str]:
+  """Return the metrics that all runs have, in the order of the first run."""
+  rows = [row for by_seed in arms for row in by_seed.values()]
+  return [name for name in rows[0] if all(name in row for row in rows)]

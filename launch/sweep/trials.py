@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the trials of a study, each through the commands that a user would call.
+
+A trial that fails does not stop the others.
+"""
+
+import functools
+import pathlib
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bertjax.config import SweepConfig
+from bertjax.files import first_line, write_text
+from bertjax.objectives.pretraining import SUMMARY_METRICS
+from bertjax.sweep import study
+from bertjax.trials.store import Trial, TrialStore
+from launch import finetune, pretrain, tasks
+from launch.preflight.policy import DEFAULT, Policy
+from launch.run.ownership import TakenOver
+
+# The traceback of a trial that failed, in its folder.
+ERROR = "error.txt"
+# What a result has beside its metrics: tokens and steps of pre-training.
+COST = "cost"
+
+
+class Outcome(NamedTuple):
+  """What became of the trials.
+
+  Attributes:
+    results: {arm: {seed: result}} of the trials that are done.
+    failed: {name of a trial: why it failed}.
+  """
+
+  results: dict[str, dict[int, dict[str, Any]]]
+  failed: dict[str, str]
+
+  @property
+  def scores(self) -> dict[str, dict[int, dict[str, float]]]:
+    """The metrics of the trials that are done."""
+    return {
+      arm: {
+        seed: {name: result[name] for name in result if name != COST}
+        for seed, result in by_seed.items()
+      }
+      for arm, by_seed in self.results.items()
+    }
+
+
+def run_trials(
+  config: SweepConfig,
+  trials: Sequence[Trial],
+  store: TrialStore,
+  policy: Policy,
+) -> Outcome:
+  """Run the trials that are not done, and try again those that failed.
+
+  Raises:
+    TakenOver: another process has the folder now.
+  """
+  outcome = Outcome({}, {})
+  for number, trial in enumerate(trials, 1):
+    print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
+    arm, seed = trial.settings["arm"], trial.settings["seed"]
+    error = store.path(trial) / ERROR
+    try:
+      result = store.run(
+        trial, functools.partial(run_trial, config, trial, policy=policy)
+      )
+    except TakenOver:
+      raise
+    except Exception as failure:  # one trial does not stop the others
+      outcome.failed[trial.name] = first_line(failure)
+      store.guard()
+      write_text(error, traceback.format_exc())
+      print(f"  failed: {first_line(failure)}", flush=True)
+    else:
+      error.unlink(missing_ok=True)
+      outcome.results.setdefault(arm, {})[seed] = result
+  return outcome
+
+
+def run_trial(
+  config: SweepConfig,
+  trial: Trial,
+  folder: pathlib.Path,
+  policy: Policy = DEFAULT,
+) -> dict[str, Any]:
+  """Run a trial; resume it if `folder` has a part of it.
+
+  Returns:
+    The metrics, and the cost of pre-training.
+  """
+  if config.trains == "finetune":
+    return _tune(config, trial, folder, policy)
+  return _pretrain_and_probe(config, trial, folder, policy)
+
+
+def _pretrain_and_probe(
+  config: SweepConfig, trial: Trial, folder: pathlib.Path, policy: Policy
+) -> dict[str, Any]:
+  """Return the probe's score on test, which compares arms, and validation.
+
+  Each arm has the latter on rows of its own objective.
+  """
+  arm, seed = trial.settings["arm"], trial.settings["seed"]
+  trained = pretrain.run(
+    study.pretrain_config(config, arm, seed),
+    str(folder / "pretrain"),
+    policy=policy,
+  )
+  tuned = study.finetune_config(config, arm, seed)
+  probe = finetune.run(
+    tuned, trained.bundle, str(folder / "finetune"), policy=policy
+  )
+  validation = trained.validation
+  metric = tasks.find(tuned.task).metrics[0]
+  return {
+    f"probe_{metric}": probe.scores.test[metric].mean,
+    **{
+      name: validation[name] for name in SUMMARY_METRICS if name in validation
+    },
+    COST: {"steps": trained.step, "tokens": trained.tokens},
+  }
+
+
+def _tune(
+  config: SweepConfig, trial: Trial, folder: pathlib.Path, policy: Policy
+) -> dict[str, Any]:
+  """Return the score that chooses arms on dev, and the same on test."""
+  arm, seed = trial.settings["arm"], trial.settings["seed"]
+  tuned = study.finetune_config(config, arm, seed)
+  found = finetune.run(tuned, config.bundle, str(folder), policy=policy)
+  return {
+    f"dev_{tuned.metric}": found.scores.dev[tuned.metric].mean,
+    f"test_{tuned.metric}": found.scores.test[tuned.metric].mean,
+    COST: {"steps": found.steps},
+  }
+
+
+def shared_seeds(
+  outcome: Outcome, arms: Sequence[str]
+) -> Mapping[str, Mapping[int, Mapping[str, float]]]:
+  """Return the scores of the arms on the seeds that all of them have done."""
+  scores = {arm: outcome.scores[arm] for arm in arms if arm in outcome.scores}
+  done = [set(by_seed) for by_seed in scores.values()]
+  seeds = set.intersection(*done) if done else set()
+  return {
+    arm: {seed: by_seed[seed] for seed in sorted(seeds)}
+    for arm, by_seed in scores.items()
+    if seeds
+  }

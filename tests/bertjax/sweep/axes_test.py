@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from bertjax.config import SweepConfig
+from bertjax.sweep import axes, study
+
+ARMS = {
+  "mlm_nsp": {"objective": {"next_sentence": "nsp"}},
+  "mlm": {"objective": {"next_sentence": "off"}},
+}
+GRID = "optimizer.learning_rate=1e-3,2e-3;model.hidden_dropout_rate=0,0.1"
+
+
+def sweep(**fields):
+  return SweepConfig(**fields)
+
+
+def test_a_grid_is_every_combination_of_its_values():
+  config = axes.expand(sweep(grid=GRID))
+  assert list(config.arms) == [
+    "learning_rate=0.001,hidden_dropout_rate=0",
+    "learning_rate=0.001,hidden_dropout_rate=0.1",
+    "learning_rate=0.002,hidden_dropout_rate=0",
+    "learning_rate=0.002,hidden_dropout_rate=0.1",
+  ]
+  assert config.arms["learning_rate=0.002,hidden_dropout_rate=0.1"] == {
+    "optimizer": {"learning_rate": 2e-3},
+    "model": {"hidden_dropout_rate": 0.1},
+  }
+  assert config.baseline == "learning_rate=0.001,hidden_dropout_rate=0"
+  assert axes.axes(config) == [
+    "optimizer.learning_rate",
+    "model.hidden_dropout_rate",
+  ]
+  assert axes.expand(config) == config
+
+
+def test_every_arm_has_every_cell():
+  config = axes.expand(
+    sweep(arms=ARMS, baseline="mlm", grid="optimizer.learning_rate=1e-3,2e-3")
+  )
+  assert len(config.arms) == 4
+  assert config.baseline == "mlm,learning_rate=0.001"
+  assert config.arms["mlm,learning_rate=0.002"] == {
+    "objective": {"next_sentence": "off"},
+    "optimizer": {"learning_rate": 2e-3},
+  }
+
+
+@pytest.mark.parametrize(
+  ("axis", "value"),
+  [
+    ("steps=1e4", 10_000),
+    ("finetune.pack=true", True),
+    ("objective.mask_unit=word", "word"),
+    ("finetune.learning_rates=1e-3+3e-3", (1e-3, 3e-3)),
+    ("pretrain.optimizer.beta2=0.98", 0.98),
+  ],
+)
+def test_a_value_has_the_type_of_its_field(axis, value):
+  config = axes.expand(sweep(grid=axis))
+  (arm,) = config.arms.values()
+  (found,) = axes.flatten_fields(arm).values()
+  assert found == value
+  assert type(found) is type(value)
+
+
+def test_fields_of_a_study_of_fine_tuning_are_those_of_fine_tuning():
+  config = axes.expand(
+    sweep(trains="finetune", grid="learning_rates=1e-5,2e-5;epochs=2,3")
+  )
+  arm = "learning_rates=2e-05,epochs=3"
+  assert config.arms[arm] == {"learning_rates": (2e-5,), "epochs": 3.0}
+  made = study.finetune_config(config, arm, 7)
+  assert (made.learning_rates, made.seed, made.seeds) == ((2e-5,), 7, 1)
+
+
+def test_arms_are_chosen_by_name():
+  config = axes.expand(
+    sweep(arms=ARMS, chosen=("mlm",), grid="optimizer.beta2=0.9,0.98")
+  )
+  assert config.chosen == ("mlm,beta2=0.9", "mlm,beta2=0.98")
+  assert study.compared_with(config) == "mlm,beta2=0.9"
+  names = [trial.name for trial in study.make_trials(config)]
+  assert names[:2] == ["mlm,beta2=0.9-seed0", "mlm,beta2=0.98-seed0"]
+
+
+@pytest.mark.parametrize(
+  ("fields", "said"),
+  [
+    (
+      {"grid": "optimizer.learning_rat=1"},
+      r"grid: optimizer.learning_rat is no field of pretrain; did you mean "
+      r"optimizer.learning_rate\?",
+    ),
+    ({"grid": "learning_rate=1"}, r"did you mean optimizer.learning_rate\?"),
+    ({"grid": "steps"}, "gives no values; give FIELD=VALUE"),
+    ({"grid": "steps=1.5"}, r"steps=1\.5 is no int"),
+    ({"grid": "steps=1,1"}, "a value twice"),
+    ({"grid": "steps=1;steps=2"}, "gives steps twice"),
+    ({"grid": "seed=1,2"}, "the trials count up themselves; give --seeds"),
+    ({"grid": "finetune.pack=no"}, "pack=no is no bool"),
+    (
+      {"trains": "finetune", "grid": "pretrain.steps=1,2"},
+      "no effect: the trials fine-tune a bundle",
+    ),
+    ({"arms": ARMS, "chosen": ("mln",)}, r"no such arm; did you mean mlm\?"),
+  ],
+)
+def test_an_axis_that_does_not_exist_is_one_line(fields, said):
+  with pytest.raises(ValueError, match=said) as error:
+    axes.expand(sweep(**fields))
+  assert "\n" not in str(error.value)
+
+
+def test_a_value_that_a_field_does_not_take_is_refused_before_any_trial():
+  config = sweep(grid="objective.mask_unit=word,letter")
+  with pytest.raises(ValueError, match="mask_unit='letter'; give one of"):
+    study.make_trials(config)
+  config = dataclasses.replace(config, grid="optimizer.beta2=0.9,2")
+  with pytest.raises(ValueError, match=r"beta2=2.0; give 0 or more"):
+    study.make_trials(config)
