@@ -67,6 +67,8 @@ EXTRAS = {
   # Preparing past one machine, in an environment of its own: install it with
   # the constraints of launch/beam-constraints.txt.
   "beam": ["apache-beam>=2.77"],
+  # A writer of metrics beside TensorBoard, with --config.wandb.project.
+  "wandb": ["wandb"],
   "tpu": LIBTPU,  # to run on a TPU
   "plan": LIBTPU,  # launch.plan: libtpu compiles for a slice that is elsewhere
   "cuda": ["jax[cuda13]"],

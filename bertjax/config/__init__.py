@@ -25,6 +25,7 @@ from bertjax.config.run import (
   PhaseConfig,
   PretrainConfig,
   ProfileConfig,
+  WandbConfig,
 )
 from bertjax.config.sweep import SweepConfig
 
@@ -49,6 +50,7 @@ __all__ = [
   "ProfileConfig",
   "SweepConfig",
   "TaskConfig",
+  "WandbConfig",
   "check_read",
   "check_types",
   "choices",

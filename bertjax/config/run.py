@@ -3,7 +3,7 @@
 """The config of a pre-training run: its phases, checkpoints and evaluation."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from bertjax.config.data import DataConfig, Length
 from bertjax.config.fields import AtLeast, ReadWhen, Seed
@@ -75,6 +75,21 @@ class ProfileConfig:
   ] = 5
 
 
+_WithProject = ReadWhen("{}project", lambda own, _: bool(own.project))
+
+
+@dataclasses.dataclass(frozen=True)
+class WandbConfig:
+  """Metrics to Weights & Biases as well; needs the package wandb."""
+
+  project: str = ""  # without one, nothing is written there
+  entity: Annotated[str, _WithProject] = ""  # "" is the user's own
+  # "" is the last two names of the workdir.
+  name: Annotated[str, _WithProject] = ""
+  # Offline writes into the workdir, for `wandb sync`.
+  mode: Annotated[Literal["online", "offline"], _WithProject] = "online"
+
+
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig:
   """One pre-training run."""
@@ -103,3 +118,4 @@ class PretrainConfig:
   checkpoint: CheckpointConfig = CheckpointConfig()
   evaluation: EvaluationConfig = EvaluationConfig()
   profile: ProfileConfig = ProfileConfig()
+  wandb: WandbConfig = WandbConfig()

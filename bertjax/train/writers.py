@@ -6,7 +6,7 @@
 whether a run was killed or not: when a run is resumed, lines past the restored
 checkpoint are cut, and the checkpoint holds the sums of the line that was not
 written yet (docs/design.md, law 12). Times go to `timing.jsonl`;
-`tensorboard/` gets both.
+`tensorboard/`, and Weights & Biases where it is asked for, get both.
 """
 
 import json
@@ -19,11 +19,11 @@ from typing import IO, Any
 from bertjax import files
 from bertjax.objectives.metrics import MetricSums
 from bertjax.train import flops
+from bertjax.train.events import Events, Tensorboard, Wandb
 from bertjax.train.hooks import Hook, StepRecord
 
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
-EVENTS = "tensorboard"
 logger = logging.getLogger(__name__)
 _CLOCK = ("steps", "tokens", "seconds", "wait_seconds")
 
@@ -37,6 +37,7 @@ class MetricsWriter(Hook):
     every_steps: steps that a line is the mean of.
     start: the step that this process starts from.
     tensorboard: whether to write event files as well.
+    wandb: takes the values as well, once `connect` was called.
     writes: False counts and writes nothing; for all processes but one.
     guard: called before the files are opened; raises where this process must
       not change them.
@@ -49,6 +50,7 @@ class MetricsWriter(Hook):
     every_steps: int,
     start: int = 0,
     tensorboard: bool = True,
+    wandb: Wandb | None = None,
     writes: bool = True,
     guard: Callable[[], None] = lambda: None,
   ) -> None:
@@ -57,10 +59,12 @@ class MetricsWriter(Hook):
     self._sums = MetricSums()  # since the last line
     self._tokens = 0
     self._clock = dict.fromkeys(_CLOCK, 0.0)
-    self._tensorboard = tensorboard
+    self._wandb = wandb
+    self._events: list[Events] = []
+    if tensorboard and writes:
+      self._events.append(Tensorboard(folder, start))
     self._writes = writes
     self._guard = guard
-    self._events: Any = None
     self._start = start
     self._size = 0  # bytes of metrics.jsonl
     self._files: list[IO[bytes]] = []
@@ -75,6 +79,22 @@ class MetricsWriter(Hook):
     """Tokens that the run has trained on so far, without padding."""
     return self._tokens
 
+  def connect(self) -> str:
+    """Start or go on with the run at wandb, after `restore`.
+
+    Returns:
+      Where it can be seen; "" where there is none, or another process writes.
+
+    Raises:
+      ValueError: wandb refuses.
+    """
+    if self._wandb is None or not self._writes:
+      return ""
+    self._guard()
+    place = self._wandb.connect()
+    self._events.append(self._wandb)
+    return place
+
   def record(self, record: StepRecord) -> None:
     """Add one step; write a line if a period ends."""
     self._sums.add(record.metrics)
@@ -88,12 +108,12 @@ class MetricsWriter(Hook):
       self._line(record.step)
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Write a line of values to `metrics.jsonl` and to tensorboard."""
+    """Write a line of values to `metrics.jsonl` and to all others."""
     self._append(METRICS, {"step": step, "split": split, **values})
     self._event(step, split, values)
 
   def snapshot(self) -> dict[str, Any]:
-    """Return the sums since the last line, the tokens, and the file's size."""
+    """Return sums since the last line, tokens, file size, and wandb's id."""
     # A mounted bucket receives a file when it is closed, and a checkpoint must
     # not count lines that can still be lost. The next line opens it again.
     self._close_files()
@@ -101,6 +121,7 @@ class MetricsWriter(Hook):
       "window": self._sums.sums(),
       "tokens": self._tokens,
       "size": self._size,
+      **({"wandb": self._wandb.id} if self._wandb and self._wandb.id else {}),
     }
 
   def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -108,6 +129,8 @@ class MetricsWriter(Hook):
     self._size = snapshot["size"]
     self._tokens = snapshot["tokens"]
     self._sums = MetricSums(snapshot["window"])
+    if self._wandb is not None:
+      self._wandb.restore(snapshot.get("wandb", ""))
     path = self._folder / METRICS
     found = path.stat().st_size if path.exists() else 0
     if self._writes and found < self._size:
@@ -123,8 +146,8 @@ class MetricsWriter(Hook):
   def close(self) -> None:
     """Close the files."""
     self._close_files()
-    if self._events is not None:
-      self._events.close()
+    for events in self._events:
+      events.close()
 
   def _close_files(self) -> None:
     for file in self._files:
@@ -170,17 +193,8 @@ class MetricsWriter(Hook):
       self._size += written
 
   def _event(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    if not self._tensorboard or not self._writes:
-      return
-    if self._events is None:
-      # Imported late: it takes a second, and longer if torch is installed.
-      from tensorboardX import SummaryWriter
-
-      self._events = SummaryWriter(
-        str(self._folder / EVENTS), purge_step=self._start + 1
-      )
-    for name, value in values.items():
-      self._events.add_scalar(f"{split}/{name}", value, step)
+    for events in self._events:
+      events.write(step, split, values)
 
 
 def read(path: str | os.PathLike[str], split: str) -> list[dict[str, Any]]:

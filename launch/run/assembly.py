@@ -14,6 +14,7 @@ import jax
 
 from bertjax.checkpoints import bundle
 from bertjax.config import ModelConfig, PretrainConfig, identity, to_mapping
+from bertjax.train.events import check_installed
 from bertjax.train.program import Program, make_program
 from data_pipelines.rows.planner import ROWS_VERSION
 from data_pipelines.store.store import Store
@@ -91,6 +92,7 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
   Raises:
     ValueError: the user's mistake, in one line.
   """
+  check_installed(config.wandb)
   stores = open_stores(config)
   tokenizer = tokenizers.load(stores.first.tokenizer_path)
   stores.first.check_tokenizer(tokenizer.sha256)

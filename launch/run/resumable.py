@@ -16,6 +16,7 @@ from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import phases, to_mapping
 from bertjax.parallel import feeding, multihost, shared_folder
 from bertjax.train import hooks, profiling, progress, writers
+from bertjax.train.events import Wandb
 from bertjax.train.state import TrainState
 from data_pipelines.rows.pipeline import train_iterator
 from launch.hosts.watchdog import Watchdog
@@ -72,6 +73,7 @@ class Run:
       folder,
       every_steps=config.log_every_steps,
       start=step,
+      wandb=_make_wandb(spec, folder),
       writes=multihost.is_first(),
       guard=owner.check_alone,
     )
@@ -92,6 +94,9 @@ class Run:
       self._open.callback(each.close)
     if start.record:
       self._restore(start.record)
+    if step < config.steps:  # a finished run has nothing to add
+      place = multihost.broadcast_from_first("wandb", self._writer.connect)
+      self._say([f"wandb: {place}"] if place else [])
 
   def __enter__(self) -> Self:
     return self
@@ -237,6 +242,13 @@ def open_run(spec: RunSpec, folder: pathlib.Path) -> Run:
     on_error.pop_all()
   run.describe_start()
   return run
+
+
+def _make_wandb(spec: RunSpec, folder: pathlib.Path) -> Wandb | None:
+  chosen = spec.config.wandb
+  if not chosen.project:
+    return None
+  return Wandb(chosen, folder, to_mapping(spec.config))
 
 
 def merge_facts(facts_of_all: Iterable[list[list[int]]]) -> list[list[int]]:

@@ -141,6 +141,9 @@ PRETRAINING = {
     {"compute.dtype": "bfloat16"},
   ),
   "profile.steps": (3, {}, {"profile.start_step": 2}),
+  "wandb.entity": ("team", {}, {"wandb.project": "bert"}),
+  "wandb.name": ("mini", {}, {"wandb.project": "bert"}),
+  "wandb.mode": ("offline", {}, {"wandb.project": "bert"}),
 }
 TABLE = {"task.kind": "table", "task.train": "a.csv"}
 FINETUNING = {

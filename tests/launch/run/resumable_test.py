@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The facts about lanes that a run keeps for its next start."""
 
-from bertjax.config import DataConfig, ObjectiveConfig
+import pytest
+
+from bertjax.config import DataConfig, ObjectiveConfig, WandbConfig
 from bertjax.parallel import multihost
+from bertjax.train import hooks
 from data_pipelines.rows.pipeline import PretrainingPipeline
 from data_pipelines.store.store import open_store
-from launch.run import resumable
-from tests.testing import corpus
+from launch import pretrain
+from launch.run import assembly, resumable
+from tests.testing import corpus, fake_wandb
 
 BATCH, STEP = 4, 30
 
@@ -48,3 +52,29 @@ def test_newer_facts_replace_those_from_before_a_restart():
 
 def test_a_single_process_gathers_its_own_facts():
   assert multihost.all_gather("memo", [[0, 2, 7]]) == [[[0, 2, 7]]]
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_is_one_run_at_wandb(store, tmp_path, monkeypatch):
+  fake = fake_wandb.install(monkeypatch)
+  config = corpus.make_config(store, wandb=WandbConfig(project="bert"))
+  spec = assembly.assemble(config)
+  for _ in range(2):
+    with resumable.open_run(spec, tmp_path / "work") as run:
+      snapshots = hooks.take_snapshots(run.hooks)
+  first, second = fake.started
+  assert first["config"]["steps"] == config.steps
+  assert first["id"] == second["id"] == snapshots["metrics"]["wandb"]
+  assert fake.finished == 2
+
+
+def test_a_run_without_the_package_is_refused_before_it_has_a_folder(
+  store, tmp_path, monkeypatch
+):
+  monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+  config = corpus.make_config(store, wandb=WandbConfig(project="bert"))
+  with pytest.raises(ValueError, match="pip install wandb"):
+    assembly.assemble(config)
+  with pytest.raises(ValueError, match="pip install wandb"):
+    pretrain.run(config, str(tmp_path / "work"))
+  assert not (tmp_path / "work").exists()
