@@ -29,6 +29,14 @@ class SweepConfig:
   grid: str = ""
   # The names of the arms that run; () is all.
   chosen: tuple[str, ...] = ()
+  # What all arms have as much of as the baseline: steps, as the config gives
+  # them; real tokens, special ones included and padding not; or model FLOPs.
+  # An arm of other rows then has its own number of steps, and its schedule over
+  # those.
+  match: Annotated[
+    Literal["steps", "tokens", "flops"],
+    ReadWhen("trains=pretrain", lambda own, _: own.trains == "pretrain"),
+  ] = "steps"
   # The arm that the others are compared with, seed by seed; "" is the first.
   baseline: str = ""
   # Seed of the first trial of each arm; the others count up from it.

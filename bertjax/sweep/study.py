@@ -37,7 +37,7 @@ def make_trials(config: SweepConfig) -> list[Trial]:
       or a field that no trial reads has a value.
   """
   check_types(config)
-  check_read(config, among=("bundle",))
+  check_read(config, among=("bundle", "match"))
   given = config
   config = expand(config)
   if len(config.chosen) < 2 or config.baseline not in config.arms:

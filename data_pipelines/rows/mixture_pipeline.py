@@ -134,6 +134,10 @@ class MixturePipeline(Pipeline):
       "random_share": mean("random_share", examples),
       "truncated_share": mean("truncated_share", own),
       "random_token_share": mean("random_token_share", own),
+      **{
+        f"{name}_per_row": mean(f"{name}_per_row", rows)
+        for name in ("own_tokens", "random_tokens", "attended")
+      },
       "examples_per_epoch": float(column("examples_per_epoch").sum()),
       "rows_per_epoch": float(column("rows_per_epoch").sum()),
       "lanes": float(column("lanes").min()),

@@ -173,8 +173,10 @@ class Planner:
     without padding. `random_share` is the share of examples with a random
     second segment, `truncated_share` the share of the blocks' tokens that are
     in no example, `random_token_share` the tokens of random segments over the
-    blocks' tokens. `examples_per_epoch` and `rows_per_epoch` are estimates
-    unless the split has at most four blocks.
+    blocks' tokens. `own_tokens_per_row` and `random_tokens_per_row` are their
+    tokens in a row, without special ones, and `attended_per_row` is the sum of
+    the squared lengths of its examples. `examples_per_epoch` and
+    `rows_per_epoch` are estimates unless the split has at most four blocks.
     """
     blocks, sample = self._sample.keys(), self._sample.values()
     lengths = np.concatenate([examples.lengths() for examples in sample])
@@ -193,6 +195,10 @@ class Planner:
       "random_share": total("random_examples") / len(lengths),
       "truncated_share": total("truncated") / own,
       "random_token_share": total("random_tokens") / own,
+      "own_tokens_per_row": (own - total("truncated")) / rows,
+      "random_tokens_per_row": total("random_tokens") / rows,
+      "attended_per_row": float(np.square(lengths, dtype=np.int64).sum())
+      / rows,
       "examples_per_epoch": len(lengths) * self.split.num_tokens / own,
       "rows_per_epoch": rows * self.split.num_tokens / own,
     }

@@ -19,7 +19,18 @@ _FOLDER = pathlib.Path(__file__).parents[2] / "configs"
 SHIPPED: Mapping[str, pathlib.Path] = {
   "pretrain": _FOLDER / "pretrain.py",
   "finetune": _FOLDER / "finetune.py",
-  "nsp": _FOLDER / "sweeps" / "nsp.py",
+  **{
+    name: _FOLDER / "sweeps" / f"{name}.py"
+    for name in (
+      "nsp",
+      "mask_rate",
+      "masking",
+      "size",
+      "batch_and_lr",
+      "packing",
+    )
+  },
+  "sweeps/finetune": _FOLDER / "sweeps" / "finetune.py",
 }
 
 

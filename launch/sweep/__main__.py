@@ -34,6 +34,7 @@ from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once
 from launch.run import ownership
 from launch.sweep.checks import NEWER, check
+from launch.sweep.costs import cost_table, match_arms
 from launch.sweep.trials import run_trials, shared_seeds
 
 
@@ -55,7 +56,10 @@ def run(
   cli.check_local_folder("workdir", workdir)
   study.make_trials(config)
   with each_once():
-    config, identity, _ = check(expand(config), policy)
+    config, identity, parts = check(expand(config), policy)
+    if parts:
+      config, costs = match_arms(config, parts)
+      print(cost_table(config, costs), flush=True)
     trials = study.make_trials(config)
     with ownership.locked(pathlib.Path(workdir)) as owner:
       # Folders of earlier versions took no other arms.
@@ -115,6 +119,12 @@ def define_flags() -> None:
     "seeds", None, "Seeds of every arm. Instead of --config.seeds."
   )
   flags.DEFINE_string(
+    "match",
+    None,
+    "What every arm has as much of as the baseline: steps, tokens or flops. "
+    "Instead of --config.match.",
+  )
+  flags.DEFINE_string(
     "bundle",
     None,
     "Folder of the bundle that a study of fine-tuning starts from. Instead of "
@@ -136,6 +146,7 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
     "grid": values.grid,
     "chosen": values.arms and tuple(name.strip() for name in values.arms),
     "seeds": values.seeds,
+    "match": values.match,
     "bundle": values.bundle,
   }
   return dataclasses.replace(

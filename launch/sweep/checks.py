@@ -77,7 +77,8 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
   parts = _assemble(config)
   _check_vocabularies(parts)
   config = _share_packs(config, parts)
-  base = parts[config.baseline]
+  parts = _assemble(config)
+  base = parts.get(config.baseline) or parts[study.compared_with(config)]
   encoders = {
     arm: _Encoder(
       part.config.model,
@@ -87,16 +88,13 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     for arm, part in parts.items()
   }
   config, examples = _check_tasks(config, encoders, policy)
-  for arm, part in parts.items():
-    settle(_failures(arm, part, policy), policy)
+  for arm in config.chosen:
+    settle(_failures(arm, parts[arm], policy), policy)
   shared = {
     **base.identity,
     "evaluation": _evaluation(config),
     **_digits(to_mapping(config.pretrain)),
   }
-  for name in ("data", "phase2"):
-    if f"{name}.max_packs" in shared:
-      shared[f"{name}.max_packs"] = vars(config.pretrain)[name].max_packs
   return Checked(config, _identity(config, shared, examples), parts)
 
 
@@ -128,12 +126,17 @@ class _Encoder(NamedTuple):
 
 
 def _assemble(config: SweepConfig) -> dict[str, RunSpec]:
+  """Assemble every arm, but for those that do not run and cannot be made.
+
+  What all arms share then does not depend on which of them run.
+  """
   found = {}
   for arm in config.arms:
     try:
       found[arm] = assemble(study.pretrain_config(config, arm, config.seed))
     except ValueError as error:
-      raise ValueError(f"in arm {arm}, {error}") from error
+      if arm in config.chosen:
+        raise ValueError(f"in arm {arm}, {error}") from error
   return found
 
 
@@ -160,7 +163,7 @@ def _share_packs(
   for name in ("data", "phase2"):
     given = {
       arm: vars(study.pretrain_config(config, arm, config.seed))[name]
-      for arm in config.arms
+      for arm in parts
     }
     found = {arm: vars(part.config)[name] for arm, part in parts.items()}
     open_ = [arm for arm in found if not given[arm].max_packs]
@@ -214,7 +217,8 @@ def _check_tasks(
   )
   examples: dict[str, str] = {}
   seen: list[tuple[FinetuneConfig, _Encoder]] = []
-  for arm in sorted(config.arms, key=lambda arm: arm != config.baseline):
+  first = study.compared_with(config)
+  for arm in sorted(config.chosen, key=lambda arm: arm != first):
     own = study.finetune_config(config, arm, config.seed), encoders[arm]
     if own in seen:
       continue

@@ -20,6 +20,7 @@ from bertjax.config import (
   phases,
 )
 from configs import common, demo, finetune, hardware, pretrain
+from configs.sweeps import finetune as sweeps_finetune
 from configs.sweeps import nsp
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -119,6 +120,7 @@ def test_hardware_chooses_no_generator_where_nothing_drops(name):
     demo.finetune(),
     demo.finetune_all_labels(),
     nsp.get_config().finetune,
+    sweeps_finetune.get_config().finetune,
   ],
 )
 def test_configs_of_fine_tuning_set_only_what_is_read(config):

@@ -202,6 +202,7 @@ def test_a_bundle_is_fine_tuned_where_it_was_left(written):
 # had one example each.
 UNDONE = (
   "--arms=mlm_nsp,nsp_rows,mlm",
+  "--match=steps",
   "--config.finetune.pack=false",
   "--config.pretrain.model.hidden_dropout_rate=0.1",
   "--config.pretrain.model.attention_dropout_rate=0.1",

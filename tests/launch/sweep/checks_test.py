@@ -62,7 +62,7 @@ def test_an_axis_is_no_part_of_what_trials_share(config):
 
 def test_a_mistake_names_its_arm(config):
   grid = "model.num_heads=2,5"
-  with pytest.raises(ValueError, match=r"in arm mlm,num_heads=5, model.nu"):
+  with pytest.raises(ValueError, match=r"in arm mlm_nsp,num_heads=5, model.nu"):
     checked(dataclasses.replace(config, grid=grid))
 
 

@@ -19,6 +19,8 @@ from data_pipelines.prepare.prepare import prepare
 from tests.testing import small
 from tests.testing.launchers import Launchers
 
+ARMS = ("mlm_nsp", "mlm", "nsp_rows")
+
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
@@ -74,7 +76,12 @@ def config(place):
     ),
   )
   return dataclasses.replace(
-    study, seeds=2, pretrain=pretrain, finetune=finetune
+    study,
+    arms={name: study.arms[name] for name in ARMS},
+    match="steps",
+    seeds=2,
+    pretrain=pretrain,
+    finetune=finetune,
   )
 
 

@@ -281,10 +281,11 @@ def test_a_store_that_is_not_there_is_one_line(tmp_path):
   assert "nowhere" in line
 
 
-def test_the_config_is_the_three_arms_of_the_design():
+def test_the_config_is_the_ten_arms_of_the_question():
   config = from_mapping(SweepConfig, nsp.get_config("size=mini").to_dict())
-  assert set(config.arms) == set(ARMS)
-  assert config.baseline == "mlm_nsp"
+  assert len(config.arms) == 10
+  assert set(ARMS) < set(config.arms)
+  assert (config.baseline, config.match) == ("mlm_nsp", "tokens")
   assert config.pretrain.model.num_layers == 4
   assert isinstance(config.pretrain, PretrainConfig)
   with pytest.raises(ValueError, match=r"objective=mlm.*size=…, seq=…"):

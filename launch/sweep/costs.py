@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every arm of a study costs: steps, tokens and FLOPs, before any trial.
+
+Tokens are those of planned rows: of at most four blocks of the store, as in a
+run's own report of its rows.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.config import SweepConfig
+from bertjax.model.parameters import count_parameters
+from bertjax.sweep import study
+from bertjax.sweep.axes import axes
+from bertjax.sweep.matching import (
+  Work,
+  matched_steps,
+  phase_steps,
+  total,
+  with_steps,
+)
+from bertjax.train.flops import train_flops
+from bertjax.trials.markdown import markdown
+from bertjax.trials.results import JsonResult
+from launch.run.assembly import RunSpec
+from launch.run.phase import PhaseRun
+from launch.sweep.checks import change
+
+# Fields that a study sets where it matches.
+_MATCHED = ("steps", "phase2.steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmCost(JsonResult):
+  """The cost of one trial of an arm.
+
+  Attributes:
+    parameters: number of parameters.
+    steps: number of steps.
+    work: tokens and FLOPs of all steps.
+  """
+
+  parameters: int
+  steps: int
+  work: Work
+
+
+def match_arms(
+  config: SweepConfig, parts: Mapping[str, RunSpec]
+) -> tuple[SweepConfig, dict[str, ArmCost]]:
+  """Give every arm the steps that match it with the baseline.
+
+  Args:
+    config: an expanded config.
+    parts: parts of each arm's run.
+
+  Returns:
+    The config with steps and warm-up of each arm, and the costs of the arms.
+
+  Raises:
+    ValueError: an arm cannot be matched, or an axis is what is matched.
+  """
+  means = {
+    arm: [step_work(part, phase) for phase in part.phases]
+    for arm, part in parts.items()
+  }
+  runs = {arm: study.pretrain_config(config, arm, config.seed) for arm in parts}
+  steps = {arm: phase_steps(run) for arm, run in runs.items()}
+  what = config.match
+  if what != "steps":
+    taken = [name for name in axes(config) if name in _MATCHED]
+    if taken:
+      raise ValueError(
+        f"{taken[0]} is an axis, and match={what} gives every arm its steps; "
+        "leave the axis out, or give --match=steps"
+      )
+    first = reference(config, parts)
+    wanted = [
+      n * vars(work)[what]
+      for n, work in zip(steps[first], means[first], strict=True)
+    ]
+    steps = {
+      arm: matched_steps(wanted, [vars(each)[what] for each in work], arm, what)
+      for arm, work in means.items()
+    }
+    config = change(
+      config,
+      {
+        arm: with_steps(run, steps[arm])
+        for arm, run in runs.items()
+        if phase_steps(run) != steps[arm]
+      },
+    )
+  return config, {
+    arm: ArmCost(
+      parameters=count_parameters(part.program.abstract_state().params),
+      steps=sum(steps[arm]),
+      work=total(steps[arm], means[arm]),
+    )
+    for arm, part in parts.items()
+  }
+
+
+def reference(config: SweepConfig, parts: Mapping[str, Any]) -> str:
+  """Return the arm that others are matched with: the baseline if it can run."""
+  first = config.baseline
+  return first if first in parts else study.compared_with(config)
+
+
+def step_work(part: RunSpec, phase: PhaseRun) -> Work:
+  """Return the mean work of a step of a phase."""
+  config, report = phase.config, phase.pipeline.report()
+  rows = config.batch_size
+  tokens = rows * report["efficiency"] * config.data.seq_length
+  counts = {
+    "tokens": tokens,
+    "attended": rows * report["attended_per_row"],
+    "examples": rows * report["examples_per_row"],
+  }
+  return Work(
+    tokens=tokens,
+    own=rows * report["own_tokens_per_row"],
+    random=rows * report["random_tokens_per_row"],
+    flops=train_flops(
+      part.config.model, counts, config.objective.mask_rate * tokens
+    ),
+  )
+
+
+def cost_table(
+  config: SweepConfig, costs: Mapping[str, ArmCost], rate: float = 0.0
+) -> str:
+  """Return a Markdown table of the arms that run.
+
+  Args:
+    config: an expanded config.
+    costs: by arm.
+    rate: FLOP/s of a run here; 0 where it is not known, and no hours are shown.
+  """
+  base = costs[reference(config, costs)]
+  rows = [
+    [
+      arm,
+      str(config.seeds),
+      f"{cost.parameters:,}",
+      f"{cost.steps:,}",
+      f"{cost.work.tokens:,.0f}",
+      f"{cost.work.tokens / base.work.tokens - 1:+.2%}",
+      f"{cost.work.own:,.0f}",
+      f"{cost.work.random:,.0f}",
+      f"{cost.work.flops:.3e}",
+      f"{cost.work.flops / base.work.flops - 1:+.2%}",
+      *([f"{cost.work.flops / rate / 3600:.2f}"] if rate else []),
+    ]
+    for arm, cost in ((arm, costs[arm]) for arm in config.chosen)
+  ]
+  header = [
+    *("arm", "trials", "parameters", "steps", "tokens"),
+    *("to baseline", "own", "random", "FLOPs", "to baseline"),
+    *(["hours"] if rate else []),
+  ]
+  return markdown(header, rows)

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import importlib
+import pathlib
+
+import pytest
+
+import configs.sweeps
+from bertjax.config import SweepConfig, check_read, from_mapping
+from bertjax.sweep import study
+from bertjax.sweep.axes import expand
+from launch.commands.shipped_configs import SHIPPED
+
+FOLDER = pathlib.Path(configs.sweeps.__file__).parent
+NAMES = sorted(
+  path.stem
+  for path in FOLDER.glob("*.py")
+  if path.stem not in ("__init__", "study")
+)
+TRIALS = {
+  "batch_and_lr": 27,
+  "finetune": 27,
+  "mask_rate": 15,
+  "masking": 24,
+  "nsp": 30,
+  "packing": 12,
+  "size": 12,
+}
+
+
+def config_of(name):
+  made = importlib.import_module(f"configs.sweeps.{name}").get_config()
+  return from_mapping(SweepConfig, made.to_dict())
+
+
+def test_every_study_is_shipped():
+  assert sorted(TRIALS) == NAMES
+  assert {FOLDER / f"{name}.py" for name in NAMES} < set(SHIPPED.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_has_trials_that_read_all_of_their_fields(name):
+  config = config_of(name)
+  assert len(study.make_trials(config)) == TRIALS[name]
+  config = expand(config)
+  for arm in config.arms:
+    if config.trains == "pretrain":
+      check_read(study.pretrain_config(config, arm, 0))
+    check_read(study.finetune_config(config, arm, 0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_says_what_it_asks_and_costs(name):
+  text = importlib.import_module(f"configs.sweeps.{name}").__doc__
+  assert text.partition("\n")[0].endswith("?")
+  for part in ("Equal are ", f"Cost: {TRIALS[name]} trials", "Anchors"):
+    assert part in text

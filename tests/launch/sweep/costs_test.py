@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from bertjax.config import SweepConfig, from_mapping
+from bertjax.sweep import study
+from bertjax.sweep.axes import expand
+from configs.sweeps import nsp
+from launch.preflight.policy import Policy
+from launch.sweep.checks import check
+from launch.sweep.costs import cost_table, match_arms
+
+POLICY = Policy(allow=frozenset(["random_pairs"]))
+
+
+def with_steps(config, steps, **fields):
+  run = dataclasses.replace(config.pretrain, steps=steps)
+  return dataclasses.replace(config, pretrain=run, **fields)
+
+
+@pytest.fixture
+def ten(config):
+  """All arms of the study, in rows that hold some of the small sentences."""
+  arms = from_mapping(SweepConfig, nsp.get_config().to_dict()).arms
+  return with_steps(config, 150, arms=arms, match="tokens")
+
+
+def test_arms_of_other_formats_have_equal_tokens(ten):
+  checked = check(expand(ten), POLICY)
+  config, costs = match_arms(checked.config, checked.parts)
+  base = costs["mlm_nsp"].work.tokens
+  assert costs["mlm_nsp"].steps == 150
+  assert len({cost.steps for cost in costs.values()}) > 1
+  for arm, cost in costs.items():
+    assert abs(cost.work.tokens / base - 1) < 0.005
+    run = study.pretrain_config(config, arm, 0)
+    assert run.steps == cost.steps
+    # What is reckoned is what is read.
+    pipeline = checked.parts[arm].phases[0].pipeline
+    read = sum(
+      (pipeline.batch(step)["packs_BS"] > 0).sum() for step in range(cost.steps)
+    )
+    assert abs(read / cost.work.tokens - 1) < 0.005
+    assert cost.work.random == 0 or "nsp" in arm
+    assert cost.work.own + cost.work.random < cost.work.tokens
+  text = cost_table(config, costs, rate=1e9)
+  assert "hours" in text
+  assert all(f"| {arm} " in text for arm in costs)
+
+
+def test_arms_that_need_no_other_steps_stay_as_they_are(config):
+  config = with_steps(
+    config, 100, match="tokens", chosen=("mlm_nsp", "nsp_rows")
+  )
+  checked = check(expand(config), POLICY)
+  matched, _ = match_arms(checked.config, checked.parts)
+  assert matched.arms["nsp_rows"] == checked.config.arms["nsp_rows"]
+
+
+def test_what_is_matched_is_no_axis(config):
+  config = with_steps(config, 100, match="tokens", grid="steps=100,200")
+  checked = check(expand(config), POLICY)
+  with pytest.raises(ValueError, match="steps is an axis, and match=tokens"):
+    match_arms(checked.config, checked.parts)
+
+
+def test_arms_of_other_sizes_have_equal_flops(config):
+  grid = "model.num_layers=1,2"
+  config = with_steps(config, 400, match="flops", chosen=("mlm",), grid=grid)
+  checked = check(expand(config), POLICY)
+  _, costs = match_arms(checked.config, checked.parts)
+  one, two = (costs[f"mlm,num_layers={layers}"] for layers in (1, 2))
+  assert two.parameters > one.parameters
+  assert abs(two.work.flops / one.work.flops - 1) < 0.005
