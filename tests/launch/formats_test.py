@@ -198,11 +198,12 @@ def test_a_bundle_is_fine_tuned_where_it_was_left(written):
   assert {name: after[name] for name in before} == before
 
 
-# What `size=tiny` set back in the short recipe, without a word, and rows that
-# had one example each.
+# What `size=tiny` set back in the short recipe, without a word; rows that had
+# one example each; and a study of three arms, which shared steps and packs.
 UNDONE = (
   "--arms=mlm_nsp,nsp_rows,mlm",
   "--match=steps",
+  "--config.pretrain.data.max_packs=3",
   "--config.finetune.pack=false",
   "--config.pretrain.model.hidden_dropout_rate=0.1",
   "--config.pretrain.model.attention_dropout_rate=0.1",
