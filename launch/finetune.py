@@ -10,16 +10,20 @@ The learning rate is chosen on dev, then several seeds are scored on test.
 spread, curves and mistakes, and `WORKDIR/model` is
 the run that is best on dev, for `launch.predict`. A rerun continues with the
 first trial that is not done.
+
+On several hosts, run the same command on each, with a workdir, a bundle and
+data that all of them see, as for `launch.pretrain`.
 """
 
 import functools
+import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
-from bertjax.config import FinetuneConfig, from_mapping
+from bertjax.config import FinetuneConfig, flatten_fields, from_mapping
 from bertjax.finetune import checks, results
 from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Report, Result
@@ -27,12 +31,13 @@ from bertjax.finetune.results import ArmResult
 from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import DivergedTrial, TrialInputs
+from bertjax.parallel import multihost, shared_folder
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
 from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
-from launch.hosts import start_up
+from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
 from launch.preflight.findings import Finding
 from launch.preflight.memory import judge_trials
@@ -70,6 +75,27 @@ def run(
     SystemExit: a signal stopped a trial; its state is saved.
   """
   cli.check_local_folder("workdir", workdir)
+  arm, figures = multihost.run_on_all(
+    "arm",
+    lambda: _make_arm(config, bundle, init),
+    facts=lambda made: flatten_fields(made[0].identity()),
+  )
+  findings = judge_task(
+    figures, config.seq_length, arm.info.details.tokens_per_word, policy
+  )
+  _say(*describe(figures, config.seq_length))
+  _settle(findings, policy)
+  report = functools.partial(_report, init, arm.config.metric, watch)
+  result = _run_trials(arm, figures, workdir, findings, policy, report)
+  _say(results.table([result], arm.task))
+  _settle(judge_results(result, policy), policy)
+  return result
+
+
+def _make_arm(
+  config: FinetuneConfig, bundle: str, init: str
+) -> tuple[Arm, TaskFigures]:
+  """Check the config, and read the bundle and the data."""
   checks.check_init(init)
   checks.check_layers(config, init)
   info = bundles.read_pretrained(bundle)
@@ -78,18 +104,20 @@ def run(
   data, tokenizer_sha256 = tasks.load_data(
     config, info.model, info.tokenizer_path
   )
-  findings = judge_task(
-    data.figures, config.seq_length, info.details.tokens_per_word, policy
-  )
-  for line in describe(data.figures, config.seq_length):
-    print(line, flush=True)
-  settle(findings, policy)
-  arm = Arm(task, data, info, config, init, tokenizer_sha256)
-  report = functools.partial(_report, init, config.metric, watch)
-  result = _run_trials(arm, data.figures, workdir, findings, policy, report)
-  print(results.table([result], task), flush=True)
-  settle(judge_results(result, policy), policy)
-  return result
+  return Arm(task, data, info, config, init, tokenizer_sha256), data.figures
+
+
+def _say(*lines: str) -> None:
+  """Print lines on process 0."""
+  if multihost.is_first():
+    for line in lines:
+      print(line, flush=True)
+
+
+def _settle(findings: Iterable[Finding], policy: Policy) -> None:
+  """Settle findings on process 0, for all."""
+  found = list(findings)
+  multihost.broadcast_from_first("findings", lambda: settle(found, policy))
 
 
 def _run_trials(
@@ -106,18 +134,22 @@ def _run_trials(
   def check(inputs: TrialInputs) -> None:
     found = list(judge_trials(inputs, arm.config.seed, _kept(arm), policy))
     findings.extend(found)
-    settle(found, policy)
+    _settle(found, policy)
 
+  folder.mkdir(parents=True, exist_ok=True)
+  shared_folder.check_shared(folder)
   with (
     ownership.locked(folder) as owner,
-    cli.Signals() as signals,
+    cli.Signals(preemption.make_preemption_sync()) as signals,
   ):
+    # Steps of a trial begin anew with the next one, and must not go back.
+    questions = itertools.count()
     try:
       result = arm.run(
         workdir,
         report,
-        owner.check_alone,
-        signals.requested,
+        owner.check,
+        lambda: signals.requested(next(questions)),
         functools.partial(_write_report, folder, arm, figures),
         check,
       )
@@ -126,7 +158,8 @@ def _run_trials(
         f"{stopped}, which is saved in {workdir}; run the same command again "
         "to resume"
       )
-    write_record(workdir, findings, policy)
+    if multihost.is_first():
+      write_record(workdir, findings, policy)
   return result
 
 
@@ -175,7 +208,7 @@ def _report(
       scores += f", test {metric} {result.test[metric]:.4f}"
     scores += f" (best at step {result.best_step})"
   spent = f"{seconds:.1f} s" if seconds else "done before"
-  print(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}", flush=True)
+  _say(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}")
   watch(trial, result, seconds)
 
 
@@ -202,10 +235,12 @@ def define_flags() -> None:
 def main(_: Sequence[str]) -> None:
   """Fine-tune as the flags say."""
   values = flags.FLAGS
-  start_up.start({}, several=False)
-  config = from_mapping(FinetuneConfig, values.config.to_dict())
+  given = values.config.to_dict()
+  config = from_mapping(FinetuneConfig, given)
+  paths = {name: values[name].value for name in ("bundle", "workdir", "init")}
+  start_up.start(flatten_fields({"config": given, **paths}))
   if config.steps:
-    print(f"steps={config.steps} replaces epochs={config.epochs}", flush=True)
+    _say(f"steps={config.steps} replaces epochs={config.epochs}")
   run(
     config,
     values.bundle,

@@ -33,14 +33,16 @@ from bertjax.finetune.results import (
   score_classes,
 )
 from bertjax.finetune.review import Review
+from bertjax.finetune.shared_store import SharedTrialStore
 from bertjax.finetune.splits import make_split, split_outputs
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.model.parameters import POOLER, heads
+from bertjax.parallel import multihost
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train.state import TrainState
-from bertjax.trials.store import Trial, TrialStore
+from bertjax.trials.store import Trial
 
 # Fields that say where and how a step is computed. They may change between
 # runs of one arm (law 10), but for the digits of its scores.
@@ -123,6 +125,9 @@ class Arm:
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
+    All processes of a run call this together; process 0 writes, and calls
+    `show`.
+
     Args:
       workdir: gets `results.json`, `results.md` and the bundle `model`.
       report: called for every trial.
@@ -137,7 +142,7 @@ class Arm:
       Stopped: a signal stopped a trial, whose state is saved.
       ValueError: `workdir` belongs to another arm, or every run diverged.
     """
-    store = TrialStore(workdir, self.identity(), _NEWER, guard)
+    store = SharedTrialStore(workdir, self.identity(), _NEWER, guard)
 
     def make_inputs() -> TrialInputs:
       inputs = self.make_inputs()
@@ -147,19 +152,20 @@ class Arm:
     experiment = Experiment(make_inputs, self.config, store, report, stop)
     result = self._results(experiment)
     guard()
-    files.write_json(
-      store.folder / "results.json", result.to_json(), allow_nan=False
-    )
-    files.write_text(
-      store.folder / "results.md", page(result, self.task) + "\n"
-    )
+    first = multihost.broadcast_from_first
+    first("results", lambda: self._write(store.folder, result))
     trial = experiment.winner(result.scores.learning_rate)
-    if not self._is_saved(store.folder / "model", trial):
+    if not first("model", lambda: _is_saved(store.folder / "model", trial)):
       params = experiment.params(trial)
-      show(result, self._review(experiment, trial, params, result.scored))
+      review = self._review(experiment, trial, params, result.scored)
+      first("report", lambda: show(result, review))
       guard()
       self._save(store.folder / "model", params, trial, result)
     return result
+
+  def _write(self, folder: pathlib.Path, result: ArmResult) -> None:
+    files.write_json(folder / "results.json", result.to_json(), allow_nan=False)
+    files.write_text(folder / "results.md", page(result, self.task) + "\n")
 
   def _results(self, experiment: Experiment) -> ArmResult:
     scores = experiment.run()
@@ -242,11 +248,6 @@ class Arm:
       steps=self.steps,
     )
 
-  def _is_saved(self, folder: pathlib.Path, trial: Trial) -> bool:
-    if not (folder / RECORD).is_file():
-      return False
-    return read_bundle_info(folder).details.trial == dict(trial.settings)
-
   def _save(
     self, folder: pathlib.Path, params: Any, trial: Trial, result: ArmResult
   ) -> None:
@@ -285,6 +286,12 @@ class Arm:
       step=scores.best_steps[number],
       evaluation={"dev": saved["dev"], "test": saved["test"]},
     )
+
+
+def _is_saved(folder: pathlib.Path, trial: Trial) -> bool:
+  if not (folder / RECORD).is_file():
+    return False
+  return read_bundle_info(folder).details.trial == dict(trial.settings)
 
 
 def make_start(

@@ -12,6 +12,7 @@ from typing import Any
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig
 from bertjax.files import first_line
+from bertjax.parallel import multihost
 from bertjax.train.hooks import (
   Hook,
   StepInfo,
@@ -26,7 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 def delete_checkpoints(folder: pathlib.Path) -> None:
-  """Delete what was saved of a trial; half of it is never left in its place."""
+  """Delete what was saved of a trial; half of it is never left in its place.
+
+  Process 0 does so for all processes of a run.
+  """
+  multihost.broadcast_from_first("deleted", lambda: _delete(folder))
+
+
+def _delete(folder: pathlib.Path) -> None:
   old = folder / _OLD
   shutil.rmtree(old, ignore_errors=True)
   if (folder / _FOLDER).is_dir():
@@ -101,7 +109,10 @@ class SaveTrial(Hook):
       abstract: shapes and shardings of the state.
       best: shapes and shardings of the best parameters.
     """
-    if self._folder is None or not self._folder.is_dir():
+    folder = self._folder
+    if folder is None or not multihost.broadcast_from_first(
+      "saved", folder.is_dir
+    ):
       return None
     try:
       restored = self._restore(abstract, best)
@@ -111,7 +122,7 @@ class SaveTrial(Hook):
     if restored is None:
       # What is of no use would be taken for checkpoints of the new beginning.
       self.close()
-      delete_checkpoints(self._folder.parent)
+      delete_checkpoints(folder.parent)
     return restored
 
   def _restore(

@@ -105,16 +105,19 @@ class TrialStore:
       folder.mkdir(parents=True, exist_ok=True)
       result = dict(run_trial(folder))
       self.guard()
-      files.write_json(
-        folder / "result.json",
-        {
-          "version": VERSION,
-          "settings": dict(trial.settings),
-          "result": result,
-        },
-        allow_nan=False,
-      )
+      self._write(trial, result)
     return result
+
+  def _write(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    files.write_json(
+      self.path(trial) / "result.json",
+      {
+        "version": VERSION,
+        "settings": dict(trial.settings),
+        "result": dict(result),
+      },
+      allow_nan=False,
+    )
 
 
 def _refuse_change(

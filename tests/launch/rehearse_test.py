@@ -9,7 +9,6 @@ import os
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
@@ -22,9 +21,8 @@ from bertjax.config import CheckpointConfig, EvaluationConfig, MeshConfig
 from bertjax.train import writers
 from launch import pretrain
 from tests.testing import corpus
+from tests.testing.rehearsals import SECONDS, end, start
 
-ROOT = pathlib.Path(__file__).parents[2]
-SECONDS = 240
 STEPS = 96
 TOLERANCE = 2e-6
 TENSOR = MeshConfig(data=1, tensor=8)  # every product is of both processes
@@ -50,28 +48,6 @@ def config(tmp_path_factory):
   return dataclasses.replace(config, model=model, optimizer=optimizer)
 
 
-def start(*command, processes=2, devices=4, **settings):
-  environment = {
-    **os.environ,
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
-  }
-  return subprocess.Popen(
-    [
-      *(sys.executable, "-m", "launch.rehearse"),
-      f"--processes={processes}",
-      f"--devices_per_process={devices}",
-      *(f"--{name}={value}" for name, value in settings.items()),
-      "--",
-      *command,
-    ],
-    cwd=ROOT,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-  )
-
-
 def start_pretrain(config, workdir, *more, **settings):
   mesh = [f"--config.mesh.{n}={v}" for n, v in vars(config.mesh).items()]
   return start(
@@ -82,11 +58,6 @@ def start_pretrain(config, workdir, *more, **settings):
     *more,
     **settings,
   )
-
-
-def end(process):
-  output, _ = process.communicate(timeout=SECONDS)
-  return process.returncode, output
 
 
 def children(process):

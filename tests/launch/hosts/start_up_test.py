@@ -244,14 +244,11 @@ def test_a_single_process_ignores_proxies(tmp_path):
   assert told["gather"] == [{"n": 0}]
 
 
-@pytest.mark.parametrize("launcher", ["finetune", "sweep"])
-def test_a_launcher_of_one_process_refuses_several(launcher, tmp_path):
-  config = {"finetune": "finetune.py:task=stdlib", "sweep": "sweeps/nsp.py"}
+def test_a_launcher_of_one_process_refuses_several(tmp_path):
   process = start(
-    f"launch.{launcher}",
-    f"--config=configs/{config[launcher]}",
+    "launch.sweep",
+    "--config=configs/sweeps/nsp.py",
     f"--workdir={tmp_path}",
-    *(["--bundle=x"] if launcher == "finetune" else []),
     "--coordinator_address=127.0.0.1:1",
     *("--num_processes=2", "--process_id=1"),
   )
