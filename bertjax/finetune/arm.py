@@ -155,12 +155,19 @@ class Arm:
     first = multihost.broadcast_from_first
     first("results", lambda: self._write(store.folder, result))
     trial = experiment.winner(result.scores.learning_rate)
-    if not first("model", lambda: _is_saved(store.folder / "model", trial)):
-      params = experiment.params(trial)
+    model = store.folder / "model"
+    saved = first("model", lambda: _saved(model, trial, result))
+    if saved != "these scores":
+      # The model stays the best where its scores are those of fewer seeds.
+      if saved:
+        like = experiment.inputs.programs.abstract.params
+        params = load_params(read_bundle_info(model), like)
+      else:
+        params = experiment.params(trial)
       review = self._review(experiment, trial, params, result.scored)
       first("report", lambda: show(result, review))
       guard()
-      self._save(store.folder / "model", params, trial, result)
+      self._save(model, params, trial, result)
     return result
 
   def _write(self, folder: pathlib.Path, result: ArmResult) -> None:
@@ -254,7 +261,6 @@ class Arm:
     scores = result.scores
     number = scores.seeds.index(trial.settings["seed"])
     calibration = result.calibration
-    saved = result.to_json()
     save_finetuned(
       folder,
       params,
@@ -284,14 +290,19 @@ class Arm:
       init=self.init,
       trial=dict(trial.settings),
       step=scores.best_steps[number],
-      evaluation={"dev": saved["dev"], "test": saved["test"]},
+      evaluation=result.evaluation,
     )
 
 
-def _is_saved(folder: pathlib.Path, trial: Trial) -> bool:
+def _saved(folder: pathlib.Path, trial: Trial, result: ArmResult) -> str:
+  """Return "these scores" or "other scores" if a trial's model is saved."""
   if not (folder / RECORD).is_file():
-    return False
-  return read_bundle_info(folder).details.trial == dict(trial.settings)
+    return ""
+  details = read_bundle_info(folder).details
+  if details.trial != dict(trial.settings):
+    return ""
+  is_same = details.evaluation == result.evaluation
+  return "these scores" if is_same else "other scores"
 
 
 def make_start(

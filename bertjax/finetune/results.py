@@ -90,6 +90,12 @@ class ArmResult(JsonResult):
   calibration: CalibrationScores | None = None
   degenerate_seeds: tuple[int, ...] = ()
 
+  @property
+  def evaluation(self) -> dict[str, Any]:
+    """The scores that the model is saved with, as JSON gives them back."""
+    saved = json.loads(json.dumps(self.to_json()))
+    return {split: saved[split] for split in ("dev", "test")}
+
   def to_json(self) -> dict[str, Any]:
     """Return the JSON of a results file, the scores beside the other keys."""
     saved = super().to_json()
@@ -168,32 +174,48 @@ def never_predicted(
 
 
 def columns(
-  task: FinetuneTask, metrics: Iterable[str]
+  task: FinetuneTask,
+  metrics: Iterable[str],
+  scored: Sequence[str] = ("dev", "test"),
 ) -> dict[str, tuple[str, str]]:
   """Return the columns of a result table, {header: (split, score)}.
 
   Args:
-    task: has columns of its own.
+    task: has columns of its own. Those of a split that is not there are of dev.
     metrics: scores that chose the learning rate and the steps. Those that the
       columns lack come first.
+    scored: the splits that are there, of "dev" and "test".
   """
-  shown = task.columns.values()
   names = {
     score: name.removeprefix(f"{split} ")
     for name, (split, score) in task.columns.items()
   }
-  chosen = {
-    f"{split} {names.get(metric, metric)}": (split, metric)
+  shown = [
+    (split if split in scored else "dev", score)
+    for split, score in task.columns.values()
+  ]
+  chosen = [
+    (split, metric)
     for metric in metrics
-    for split in ("dev", "test")
+    for split in scored
     if (split, metric) not in shown
+  ]
+  return {
+    f"{split} {names.get(score, score)}": (split, score)
+    for split, score in chosen + shown
   }
-  return {**chosen, **task.columns}
+
+
+def splits(examples: Mapping[str, int]) -> list[str]:
+  """Return which of "dev" and "test" have examples."""
+  return [name for name in ("dev", "test") if name in examples]
 
 
 def table(arms: Sequence[ArmResult], task: FinetuneTask) -> str:
   """Return a Markdown table with a row for each arm."""
-  shown = columns(task, [arm.scores.metric for arm in arms])
+  shown = columns(
+    task, [arm.scores.metric for arm in arms], splits(arms[0].examples)
+  )
   return markdown(
     ["from", "learning rate", *shown],
     [
@@ -279,13 +301,13 @@ def _mean(values: Iterable[float]) -> Summary | None:
 
 
 def _class_table(arm: ArmResult) -> str:
-  splits = [name for name in ("dev", "test") if name in arm.examples]
+  shown = splits(arm.examples)
   return markdown(
-    ["class", *splits, "predicted", "precision", "recall", "F1"],
+    ["class", *shown, "predicted", "precision", "recall", "F1"],
     [
       [
         each.label.replace("|", "\\|"),
-        *(f"{each.examples[split]:,}" for split in splits),
+        *(f"{each.examples[split]:,}" for split in shown),
         "never"
         if each.is_never_predicted
         else f"{sum(each.predictions) / len(each.predictions):,.1f}",

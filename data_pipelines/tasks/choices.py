@@ -7,7 +7,6 @@ which of them is right: its number from 0, or the name of its column.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +17,12 @@ from bertjax.files import describe_json
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.features import Tokenizer, encode_texts
 from data_pipelines.tasks.figures import SplitFigures, TableFigures, TaskFigures
-from data_pipelines.tasks.splits import count_shared, hold_out, text_keys
+from data_pipelines.tasks.splits import (
+  count_shared,
+  data_name,
+  hold_out,
+  text_keys,
+)
 from data_pipelines.tasks.table_files import BadRow, Columns, Row, read_rows
 
 _FLAG = "--config.task.skip_bad_rows"
@@ -138,7 +142,7 @@ def read(
   }
   keys = _keys(splits["train"])
   return MeasuredData(
-    name=pathlib.Path(config.train).stem,
+    name=data_name(config.train),
     labels=(),
     pair=True,
     splits={name: batches for name, (batches, _) in encoded.items()},

@@ -8,7 +8,6 @@ has [CLS] as its answer.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,7 +19,7 @@ from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.features import EncodedTexts, Tokenizer, make_rows
 from data_pipelines.tasks.figures import SplitFigures, TaskFigures
 from data_pipelines.tasks.file_splits import load_splits
-from data_pipelines.tasks.splits import TextKey, count_shared
+from data_pipelines.tasks.splits import TextKey, count_shared, data_name
 from data_pipelines.tasks.squad import Question
 
 _SPECIALS = 3  # [CLS] question [SEP] context [SEP]
@@ -208,7 +207,7 @@ def read(
     for name, each in splits.items()
   }
   return MeasuredData(
-    name=pathlib.Path(config.train).stem,
+    name=data_name(config.train),
     labels=(),
     pair=True,
     settings=settings,

@@ -3,14 +3,32 @@
 """Held-out examples and subsamples, and texts that two splits share."""
 
 import collections
+import pathlib
+import re
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from data_pipelines.tasks.batches import order
 
+# A file that is named after its split, as train.csv or train-v1.1.json.
+_OF_SPLIT = re.compile(r"train(ing)?(?![A-Za-z])", re.IGNORECASE)
+# A dataset of a hub, as tfds:NAME:SPLIT and hf:NAME:CONFIG:SPLIT.
+_OF_HUB = re.compile(r"(?:tfds|hf):(.+):")
 # Equal for copies of a text, or of a pair of texts.
 TextKey = Hashable
+
+
+def data_name(train: str) -> str:
+  """Return what data are called, by the path of their training examples.
+
+  A file that is named after its split says nothing: its folder's name counts.
+  """
+  if hub := _OF_HUB.match(train):
+    return hub[1].rsplit("/", 1)[-1]
+  path = pathlib.Path(train)
+  is_named = not _OF_SPLIT.match(path.stem)
+  return path.stem if is_named else path.parent.name or path.stem
 
 
 def text_keys(

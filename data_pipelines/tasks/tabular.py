@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A task of labeled texts from one, two or three tables."""
 
-import pathlib
-
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.classification import Classification, make_reader
 from data_pipelines.tasks.labeled_tables import HeldOut, make_data
+from data_pipelines.tasks.splits import data_name
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, Table, read_table
 from data_pipelines.tasks.targets import Target, find_target
@@ -29,7 +28,7 @@ def load_task(config: TaskConfig) -> Classification:
   target = find_target(config)
   tables = _read_tables(config, target)
   return make_data(
-    pathlib.Path(config.train).stem,
+    data_name(config.train),
     tables,
     target,
     HeldOut(config.test_rate, config.dev_rate, config.seed),

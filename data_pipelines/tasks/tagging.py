@@ -9,7 +9,6 @@ in the window where that token has most context; elsewhere is no loss.
 import collections
 import dataclasses
 import itertools
-import pathlib
 import unicodedata
 from collections.abc import Sequence
 
@@ -31,6 +30,7 @@ from data_pipelines.tasks.splits import (
   TextKey,
   count_contradicting,
   count_shared,
+  data_name,
 )
 from data_pipelines.tasks.table_files import listed
 
@@ -207,7 +207,7 @@ def read(
   }
   keys = [_key(sentence) for sentence in loaded.examples["train"]]
   return MeasuredData(
-    name=pathlib.Path(config.train).stem,
+    name=data_name(config.train),
     labels=labels,
     pair=False,
     settings={"stride": config.stride},

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from bertjax import files
-from bertjax.finetune.results import ArmResult, ClassScores, columns
+from bertjax.finetune.results import (
+  ArmResult,
+  ClassScores,
+  columns,
+  splits,
+)
 from bertjax.finetune.review import Review
 from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.scores.classes import confusion_matrix
@@ -57,7 +62,7 @@ def make_view(
 ) -> dict[str, Any]:
   """Return the values that the template uses, but for what was cut."""
   scores = result.scores
-  splits = [name for name in ("dev", "test") if name in result.examples]
+  shown = splits(result.examples)
   names = [name for name in scores.dev if name != "loss"] + ["loss"]
   curves = {seed: run.curve for seed, run in review.runs.items()}
   return {
@@ -67,21 +72,21 @@ def make_view(
     "notes": _notes(result),
     "metric": scores.metric.replace("_", " "),
     "scored": result.scored,
-    "splits": splits,
+    "splits": shown,
     "scores": [
       [
         name.replace("_", " "),
-        *(_cell(scores.summary(split, name)) for split in splits),
+        *(_cell(scores.summary(split, name)) for split in shown),
       ]
       for name in names
     ],
     "curves": finetune_figures.draw_curves(curves, scores.metric),
-    "seed_columns": ["seed", "best step", *splits, "training loss"],
+    "seed_columns": ["seed", "best step", *shown, "training loss"],
     "seed_rows": [
       [
         f"{seed}, saved" if seed == review.best else str(seed),
         f"{run.best_step:,}",
-        *(f"{getattr(run, split)[scores.metric]:.4f}" for split in splits),
+        *(f"{getattr(run, split)[scores.metric]:.4f}" for split in shown),
         f"{run.train_loss:.4f}",
       ]
       for seed, run in review.runs.items()
@@ -107,13 +112,13 @@ def _lead(result: ArmResult) -> str:
 
 
 def _cards(result: ArmResult, task: FinetuneTask) -> list[tuple[str, str]]:
-  shown = columns(task, [result.scores.metric])
+  shown = columns(task, [result.scores.metric], splits(result.examples))
   cards = [
     (_cell(result.scores.summary(split, score)), name)
     for name, (split, score) in shown.items()
-    if split in result.examples
   ]
-  return [*cards, (str(len(result.scores.seeds)), "seeds")]
+  seeds = len(result.scores.seeds)
+  return [*cards, (str(seeds), "seed" if seeds == 1 else "seeds")]
 
 
 def _notes(result: ArmResult) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import jax
 import pytest
 
+from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import (
   ComputeConfig,
   FinetuneConfig,
@@ -39,7 +40,7 @@ def place(tmp_path_factory):
   return folder
 
 
-def tune(place, workdir, compute=None):
+def tune(place, workdir, compute=None, seeds=2):
   config = FinetuneConfig(
     steps=2,
     batch_size=8,
@@ -47,7 +48,7 @@ def tune(place, workdir, compute=None):
     evaluations=1,
     seq_length=12,
     learning_rates=(1e-2,),
-    seeds=2,
+    seeds=seeds,
     optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
     task=TaskConfig(kind="table", train=str(place / "table.jsonl")),
     compute=compute or ComputeConfig(),
@@ -96,3 +97,29 @@ def test_a_dtype_is_part_of_an_arm(place, tmp_path, monkeypatch, caplog):
   assert "does not know" not in caplog.text
   assert tune(place, tmp_path, narrow) == results
   assert "had instead of compute.dtype='bfloat16'" in caplog.text
+
+
+def test_report_and_model_say_the_scores_of_seeds_that_are_added(
+  place, tmp_path, monkeypatch
+):
+  """Also where the best model stays the same, and nothing trains."""
+  first = tune(place, tmp_path, seeds=1)
+  model = tmp_path / "model"
+  before = read_bundle_info(model)
+  path = tmp_path / "trials/rate0.01-seed1/result.json"
+  saved = json.loads(
+    (tmp_path / "trials/rate0.01-seed0/result.json").read_text()
+  )
+  saved["settings"]["seed"] = 1
+  saved["result"]["dev"]["accuracy"] = -1.0  # never the best
+  path.parent.mkdir()
+  path.write_text(json.dumps(saved))
+  monkeypatch.setattr(experiment, "run_trial", None)
+  second = tune(place, tmp_path, seeds=2)
+  after = read_bundle_info(model)
+  assert after.leaves == before.leaves
+  assert after.details.trial == before.details.trial
+  for result, info in ((first, before), (second, after)):
+    accuracy = info.details.evaluation["dev"]["accuracy"]
+    assert accuracy["values"] == [*result.scores.dev["accuracy"].values]
+  assert "<b>2</b><span>seeds" in (tmp_path / finetune.REPORT).read_text()

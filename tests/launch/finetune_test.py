@@ -340,9 +340,13 @@ def test_a_config_that_cannot_be_is_one_line(place, tmp_path, changes, words):
 
 def test_a_classifier_is_no_start(place, results, tmp_path):
   del results
-  with pytest.raises(ValueError, match=r"is fine-tuned for train; give"):
+  with pytest.raises(
+    ValueError, match=rf"is fine-tuned for {place.name}; give"
+  ):
     load_bundle(place / "work/model")
-  with pytest.raises(ValueError, match=r"is fine-tuned for train; give"):
+  with pytest.raises(
+    ValueError, match=rf"is fine-tuned for {place.name}; give"
+  ):
     finetune.run(
       config_of(place), str(place / "work/model"), str(tmp_path / "work")
     )

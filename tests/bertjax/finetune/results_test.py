@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import (
@@ -208,3 +209,13 @@ def test_calibration_is_summarized_over_the_seeds():
   # A run of an earlier version has none.
   assert score_calibration([*runs, RUNS[0]]) is None
   assert "alibration" not in page(make_result(()), TASK)
+
+
+def test_without_test_all_columns_are_of_dev():
+  assert columns(regression.TASK, ["spearman"], ["dev"]) == {
+    "dev Pearson": ("dev", "pearson"),
+    "dev Spearman": ("dev", "spearman"),
+  }
+  assert [*columns(TASK, ["matthews"], ["dev"])] == [
+    *("dev matthews", "dev accuracy", "dev macro F1")
+  ]

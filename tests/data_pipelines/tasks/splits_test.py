@@ -1,14 +1,32 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
+import pytest
 
 from data_pipelines.tasks.splits import (
   count_contradicting,
   count_shared,
+  data_name,
   hold_out,
   subsample,
   text_keys,
 )
+
+
+@pytest.mark.parametrize(
+  ("train", "name"),
+  [
+    ("data/banking77/train.csv", "banking77"),
+    ("squad/train-v1.1.json", "squad"),
+    ("data/train_tickets/tickets.csv", "tickets"),
+    ("data/trains.csv", "trains"),
+    ("train.csv", "train"),
+    ("tfds:glue/rte:train", "rte"),
+    ("hf:nyu-mll/glue:cola:train", "glue:cola"),
+  ],
+)
+def test_data_are_called_by_what_they_are_and_not_by_their_split(train, name):
+  assert data_name(train) == name
 
 
 def test_copies_differ_by_case_white_space_and_order_only():
