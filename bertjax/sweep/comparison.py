@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bertjax.objectives.pretraining import SUMMARY_METRICS
+from bertjax.trials.comparison import Comparison, correct
+from bertjax.trials.comparison import compare as compare_runs
 from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.statistics import Summary, paired, summarize
@@ -71,8 +74,40 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> SweepResult:
   )
 
 
+def verdicts(
+  result: SweepResult, groups: Sequence[Sequence[str]] = ()
+) -> tuple[Comparison, ...]:
+  """Say whether each arm differs from the baseline, corrected for their number.
+
+  Args:
+    result: the comparison.
+    groups: the result of `equal_rows`; values on validation rows are compared
+      only where an arm has those of the baseline.
+  """
+  same = {arm for group in groups if result.baseline in group for arm in group}
+
+  def by_seed(arm: str, metric: str) -> dict[int, float]:
+    values = result.arms[arm][metric].values
+    return dict(zip(result.seeds, values, strict=True))
+
+  return correct(
+    [
+      compare_runs(
+        by_seed(arm, metric),
+        by_seed(result.baseline, metric),
+        name=arm,
+        baseline_name=result.baseline,
+        metric=metric,
+      )
+      for arm, by_metric in result.differences.items()
+      for metric in by_metric
+      if metric not in SUMMARY_METRICS or arm in same
+    ]
+  )
+
+
 def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
-  """Return two Markdown tables: the arms, and their differences by seed.
+  """Return Markdown: the arms, their differences by seed, and what they say.
 
   Args:
     result: the comparison.
@@ -96,6 +131,8 @@ def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
       ],
       _by_seed(result.differences),
     ),
+    "",
+    *(f"- {each.sentence}." for each in verdicts(result, groups)),
     "",
     *_which_compare(groups),
     "The validation rows of other arms differ. Compare those by the probe, not "

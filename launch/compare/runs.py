@@ -130,7 +130,7 @@ def _read_pretrain(folder: pathlib.Path) -> Run:
 
 def _read_finetune(folder: pathlib.Path) -> Run:
   identity = renamed.current(_read_json(folder / _IDENTITY))
-  if "arms" in identity:
+  if isinstance(identity.get("finetune"), dict):
     raise ValueError(
       f"{folder} is a sweep, whose results.md compares its trials; give "
       f"folders of its trials, such as {folder}/trials/NAME/pretrain"

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from bertjax.sweep.comparison import SweepResult, compare, table
+from bertjax.sweep.comparison import SweepResult, compare, table, verdicts
 
 ARMS = ("mlm_nsp", "weightless", "mlm")
 
@@ -89,3 +89,22 @@ def test_arms_of_equal_rows_can_be_compared_by_their_losses(scores):
   text = table(compare(scores, "mlm_nsp"), [["mlm_nsp", "weightless"], ["mlm"]])
   assert "The arms mlm_nsp, weightless have the same validation rows" in text
   assert "arms mlm " not in text
+
+
+def test_each_difference_has_a_verdict_that_counts_all_of_them(scores):
+  result = compare(scores, "mlm_nsp")
+  found = verdicts(result, [["mlm_nsp", "weightless"], ["mlm"]])
+  # Losses on other rows do not compare.
+  assert [(each.name, each.metric) for each in found] == [
+    ("weightless", "mlm_loss"),
+    ("weightless", "probe"),
+    ("mlm", "probe"),
+  ]
+  for each in found:
+    difference = result.differences[each.name][each.metric]
+    assert each.differences == difference.values
+    assert each.comparisons == 3
+  assert [each.metric for each in verdicts(result)] == ["probe", "probe"]
+  assert all(
+    f"- {each.sentence}." in table(result) for each in verdicts(result)
+  )
