@@ -8,8 +8,9 @@ r"""Pre-train on a prepared store; run the same command again to resume.
 The workdir gets `config.json` (the resolved config), `checkpoints/`,
 `metrics.jsonl`, `timing.jsonl`, `tensorboard/`, `tokenizer/`, and at the end
 `bundle/`. --config.wandb.project=NAME writes the metrics to Weights & Biases as
-well, with --config.wandb.mode=offline into the workdir. With JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on
-the same machine compiles nothing again.
+well, with --config.wandb.mode=offline into the workdir. With
+JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on the same machine
+compiles nothing again.
 
 On several hosts, run the same command on each, with a workdir that all of them
 share. On Cloud TPU, GKE, Slurm and under Open MPI the processes find each

@@ -151,7 +151,10 @@ def test_a_command_in_a_docstring_parses(command, words, monkeypatch):
   monkeypatch.setattr("sys.argv", argv)
   before = set(flags.FLAGS)
   try:
-    importlib.import_module(COMMANDS[command]).define_flags()
+    module = importlib.import_module(COMMANDS[command])
+    if hasattr(module, "__path__"):  # a command of several files
+      module = importlib.import_module(f"{COMMANDS[command]}.__main__")
+    module.define_flags()
     assert flags.FLAGS(argv) == [command], "everything is a flag"
     if command in KINDS:
       made = from_mapping(KINDS[command], flags.FLAGS.config.to_dict())
