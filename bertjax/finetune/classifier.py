@@ -10,7 +10,7 @@ import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, check_batch
 from bertjax.config import ComputeConfig
-from bertjax.finetune import artifact, scores
+from bertjax.finetune import artifact, scores, separate_layers
 from bertjax.finetune.artifact import FinetunedModel
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.fixed_shapes import FixedShapes
@@ -93,13 +93,20 @@ def apply_in_fixed_shapes(
   model: FinetunedModel, batch_size: int = 0
 ) -> FixedShapes:
   """Return what computes the outputs of a fine-tuned model."""
+  module, params = model.model, model.params
+  if separate_layers.helps():
+    params = separate_layers.separate(params)
+    module = module.clone(
+      compute=separate_layers.unrolled(module.compute, module.config.num_layers)
+    )
 
   def outputs(params: Any, rows: Features) -> Any:
-    return model.model.apply({"params": params}, rows, deterministic=True)
+    stacked = separate_layers.stack(params)
+    return module.apply({"params": stacked}, rows, deterministic=True)
 
   return FixedShapes(
     outputs,
-    model.params,
+    params,
     model.head.seq_length,
     batch_size,
   )

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.finetune import separate_layers
 from bertjax.finetune.fixed_shapes import FixedShapes
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import gather_positions, mean_of_packs
@@ -45,9 +46,14 @@ def embed_in_fixed_shapes(
     batch_size: as `FixedShapes` takes it.
     compute: how to compute; None is float32.
   """
-  model = Encoder(encoder, compute or ComputeConfig())
+  compute, params = compute or ComputeConfig(), params["encoder"]
+  if separate_layers.helps():
+    params = separate_layers.separate(params)
+    compute = separate_layers.unrolled(compute, encoder.num_layers)
+  model = Encoder(encoder, compute)
 
   def outputs(params: Any, rows: Features) -> Mapping[str, Array]:
+    params = separate_layers.stack(params)
     hidden_BSD, layers_LBSD = _hidden(model, params, rows, "last4" in poolings)
     vectors = {
       f"{name}_BRD": _pool(name, hidden_BSD, layers_LBSD, rows)
@@ -57,7 +63,7 @@ def embed_in_fixed_shapes(
       vectors = {name: _normalize(each) for name, each in vectors.items()}
     return vectors
 
-  return FixedShapes(outputs, params["encoder"], seq_length, batch_size)
+  return FixedShapes(outputs, params, seq_length, batch_size)
 
 
 def _hidden(
