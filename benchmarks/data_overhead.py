@@ -29,7 +29,7 @@ import jax
 from absl import app, flags
 
 from benchmarks.made_up_store import make_store
-from benchmarks.train_step import make_train_step, make_vocabulary
+from benchmarks.steps import make_train_step, make_vocabulary
 from bertjax.batch import Batch
 from bertjax.config import SIZES, DataConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
@@ -40,6 +40,9 @@ from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.store.store import Store, open_store
 from launch import host_memory
 
+SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows of a step.")
+SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens of a row.")
 STORE = flags.DEFINE_string("store", "", "A prepared store.")
 STEPS = flags.DEFINE_integer(
   "steps", 40, "Timed steps of each kind, after three."
@@ -76,7 +79,7 @@ class Trainer:
 
 def measure(store: Store) -> None:
   """Time both kinds of steps in turns, and print medians."""
-  length, rows = flags.FLAGS.seq_length, flags.FLAGS.batch_size
+  length, rows = SEQ_LENGTH.value, BATCH_SIZE.value
   pipeline = PretrainingPipeline(
     store,
     "train",
@@ -86,7 +89,7 @@ def measure(store: Store) -> None:
     seed=0,
   )
   first = pipeline.batch(0)
-  trainer = Trainer(first, store.vocab_size, flags.FLAGS.size)
+  trainer = Trainer(first, store.vocab_size, SIZE.value)
   with train_iterator(pipeline, 0, prefetch=PREFETCH.value) as real:
     contenders = {"one batch": itertools.repeat(first), "pipeline": real}
     spent: dict[str, list[tuple[float, float]]] = {
@@ -108,7 +111,7 @@ def measure(store: Store) -> None:
   each = (time.process_time() - begin) / STEPS.value
   base = statistics.median(clock["one batch"])
   print(
-    f"BERT-{flags.FLAGS.size} S={length} B={rows}: step "
+    f"BERT-{SIZE.value} S={length} B={rows}: step "
     f"{base * 1e3:.1f} ms on one batch; with the pipeline "
     f"{statistics.median(ratios):.4f} of that (median of {len(ratios)} turns); "
     f"waits {waited / sum(clock['pipeline']):.3%} of the time; a batch takes "

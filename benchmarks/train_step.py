@@ -13,12 +13,10 @@ process are compared.
 """
 
 import dataclasses
-import functools
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 # Before JAX starts a backend.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -27,27 +25,11 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from bertjax import optim
-from bertjax.batch import (
-  PRETRAINING_FEATURES,
-  Batch,
-  Vocabulary,
-  empty_batch,
-)
-from bertjax.config import (
-  SIZES,
-  ComputeConfig,
-  MeshConfig,
-  ModelConfig,
-  ObjectiveConfig,
-  OptimizerConfig,
-)
-from bertjax.model import BertForPreTraining
-from bertjax.objectives import masking, pretraining
+from benchmarks import steps
+from bertjax.batch import Batch
+from bertjax.config import SIZES, ComputeConfig, ModelConfig, ObjectiveConfig
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
-from bertjax.parallel.mesh import make_mesh
-from bertjax.train import state, step
 from launch import host_memory
 
 SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
@@ -69,81 +51,32 @@ UNROLL = flags.DEFINE_integer(
 TORCH = flags.DEFINE_bool("torch", True, "Time Hugging Face's step as well.")
 RETAIN = flags.DEFINE_bool("retain", True, "Keep freed memory in the process.")
 
-SPECIALS = 5
 Step = Callable[[], None]
-
-
-def make_vocabulary(size: int) -> Vocabulary:
-  """Return five special tokens and others, a third of which continue a word."""
-  return Vocabulary(
-    pad_id=0,
-    unk_id=1,
-    cls_id=2,
-    sep_id=3,
-    mask_id=4,
-    special_V=np.arange(size) < SPECIALS,
-    continues_V=(np.arange(size) % 3 == 0) & (np.arange(size) >= SPECIALS),
-    ordinary_W=np.arange(SPECIALS, size).astype(np.int32),
-  )
 
 
 def make_batch(vocab_size: int) -> Batch:
   """Return full rows [CLS] A [SEP] B [SEP] of random tokens."""
-  rows, length = BATCH_SIZE.value, SEQ_LENGTH.value
-  draw = np.random.default_rng(0)
-  batch = empty_batch(PRETRAINING_FEATURES, {"B": rows, "S": length, "R": 1})
-  tokens_BS = draw.integers(SPECIALS, vocab_size, (rows, length))
-  tokens_BS[:, 0] = 2
-  tokens_BS[:, [length // 2, -1]] = 3
-  batch["tokens_BS"][:] = tokens_BS
-  batch["types_BS"][:, length // 2 + 1 :] = 1
-  batch["positions_BS"][:] = np.arange(length)
-  batch["packs_BS"][:] = 1
-  batch["pair_label_BR"][:] = draw.integers(0, 2, (rows, 1))
-  batch["key_BR2"][:] = draw.integers(0, 2**32, (rows, 1, 2))
-  return batch
+  length = SEQ_LENGTH.value
+  lengths = steps.full_rows(BATCH_SIZE.value, length)
+  return steps.make_batch(vocab_size, length, lengths)
 
 
 def num_slots() -> int:
   """Return the number of prediction slots of a row."""
-  rate = ObjectiveConfig().mask_rate
-  return SLOTS.value or masking.num_slots(SEQ_LENGTH.value, 1, rate)
+  return SLOTS.value or steps.slots_for(SEQ_LENGTH.value, 1)
 
 
 def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
   """Return the task of `launch.pretrain`."""
-  return pretraining.pretraining_task(
-    BertForPreTraining(config, ComputeConfig(unroll=UNROLL.value)),
-    objective,
-    make_vocabulary(config.vocab_size),
-    slots=num_slots(),
-  )
-
-
-def make_train_step(
-  config: ModelConfig, task: Task, seq_length: int
-) -> tuple[Any, Any, jax.sharding.Mesh]:
-  """Return a fresh train state, its jitted step, and a mesh of one device."""
-  settings = OptimizerConfig()
-  optimizer = optim.make_optimizer(
-    settings, optim.make_schedule(settings, 1_000_000)
-  )
-  mesh = make_mesh(MeshConfig(), jax.devices()[:1])
-  init = functools.partial(
-    pretraining.init_params, BertForPreTraining(config), seq_length
-  )
-  fresh = state.make_state(init, optimizer, mesh, seed=0)
-  jitted = step.make_train_step(
-    task, optimizer, mesh, fresh, step.StepOptions()
-  )
-  return fresh, jitted, mesh
+  compute = ComputeConfig(unroll=UNROLL.value)
+  return steps.make_task(config, compute, objective, num_slots())
 
 
 def make_ours(
   config: ModelConfig, task: Task, batch: Features
 ) -> tuple[Step, float]:
   """Return a function that runs one step, and the seconds to compile it."""
-  carried, jitted, mesh = make_train_step(config, task, SEQ_LENGTH.value)
+  carried, jitted, mesh = steps.make_train_step(config, task, SEQ_LENGTH.value)
   placed = feeding.put_batch(batch, mesh)
   begin = time.perf_counter()
   train_step = jitted.lower(carried, placed).compile()
@@ -200,12 +133,14 @@ def make_theirs(config: ModelConfig, batch: Batch) -> Step:
 
 
 def interleave(
-  steps: Mapping[str, Step],
+  contenders: Mapping[str, Step],
 ) -> dict[str, list[tuple[float, float]]]:
-  """Run the steps in turn; return (wall, processor) seconds of each."""
-  seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+  """Run steps in turn; return (wall, processor) seconds of each."""
+  seconds: dict[str, list[tuple[float, float]]] = {
+    name: [] for name in contenders
+  }
   for turn in range(ROUNDS.value + 2):
-    for name, run in steps.items():
+    for name, run in contenders.items():
       clock, processor = time.perf_counter(), time.process_time()
       run()
       spent = time.perf_counter() - clock, time.process_time() - processor
@@ -232,10 +167,10 @@ def main(_: object) -> None:
     f"{config.hidden_dropout_rate}, {os.cpu_count()} cores; "
     f"cold compile {compile_seconds:.1f} s"
   )
-  steps = {"bertjax": ours}
+  contenders = {"bertjax": ours}
   if TORCH.value:
-    steps["torch"] = make_theirs(config, batch)
-  seconds = interleave(steps)
+    contenders["torch"] = make_theirs(config, batch)
+  seconds = interleave(contenders)
   tokens = BATCH_SIZE.value * SEQ_LENGTH.value
   for name, spent in seconds.items():
     clock, processor = (

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs for a GPU run at tiny sizes, so that a card's minutes suffice."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import steps
+from benchmarks.on_gpu import __main__ as on_gpu
+from benchmarks.on_gpu import table, training
+from benchmarks.on_gpu.scale import SCALES
+
+TINY = SCALES["tiny"]
+
+
+def test_rows_are_packed_as_wikipedia_is():
+  lengths = steps.mixed_rows(400, 512)
+  flat = np.array([each for row in lengths for each in row])
+  assert all(sum(row) == 512 for row in lengths)
+  assert np.mean(flat == 512) == pytest.approx(0.25)
+  assert flat.mean() == pytest.approx(256)
+  assert np.mean(flat**2) == pytest.approx(98_826, rel=0.05)
+
+
+def test_a_batch_of_packed_rows_is_what_a_step_takes():
+  batch = steps.make_batch(100, 32, [[32], [10, 22], [5, 5, 22]])
+  assert batch["starts_BR"].tolist() == [[0, 0, 0], [0, 10, 0], [0, 5, 10]]
+  assert (batch["packs_BS"] > 0).all()
+  assert (batch["pair_label_BR"] >= 0).sum() == 6
+  for row, examples in enumerate(([32], [10, 22], [5, 5, 22])):
+    for start, length in zip(batch["starts_BR"][row], examples, strict=False):
+      assert batch["tokens_BS"][row, start] == 2
+      assert batch["tokens_BS"][row, start + length - 1] == 3
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+  """Run one job of each kind, and one that fails."""
+  folder = tmp_path_factory.mktemp("card")
+  jobs = {job.name: job for job in on_gpu.make_jobs(TINY)}
+  broken = on_gpu.Job("broken", 0, lambda _: [][0])
+  names = ("limits", "attention", "learning", "optimizers", "inference")
+  chosen = [broken, *(jobs[name] for name in (*names, "batches"))]
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(on_gpu, "make_jobs", lambda _: chosen)
+    results = on_gpu.measure("tiny", 5, folder)
+  return folder, results["jobs"]
+
+
+def test_a_job_that_fails_leaves_the_others(found):
+  _, jobs = found
+  assert jobs["broken"]["error"].startswith("IndexError: ")
+  assert "error" not in jobs["limits"]
+  assert jobs["limits"]["copy_gbytes_per_s"] > 0
+
+
+def test_results_are_written(found):
+  folder, jobs = found
+  assert json.loads((folder / "cpu.json").read_text())["jobs"].keys() == (
+    jobs.keys()
+  )
+  page = (folder / "cpu.md").read_text()
+  assert all(f"{name}:" in page for name in jobs if name != "batches")
+
+
+def test_kernels_are_compared_with_float32(found):
+  _, jobs = found
+  plain = jobs["attention"]["32"]["plain"]
+  errors = [plain[n] for n in plain if n.startswith("error_")]
+  assert len(errors) == 4
+  assert all(0 < error < 0.03 for error in errors)
+
+
+def test_a_run_learns(found):
+  _, jobs = found
+  assert jobs["learning"]["learns"], jobs["learning"]
+
+
+def test_steps_are_counted_in_real_tokens(found):
+  _, jobs = found
+  sizes = [each["rows"] for each in jobs["batches"]]
+  assert sizes == [32, 64]
+  for each in jobs["batches"]:
+    tokens = each["rows"] * TINY.workloads[0].seq_length
+    assert each["packing"] == 1
+    assert each["finite"]
+    assert each["real_tokens_per_s"] == pytest.approx(
+      tokens / (each["ms"] / 1e3)
+    )
+
+
+def test_optimizers_are_counted_in_bytes(found):
+  _, jobs = found
+  assert {"adamw", "lamb", "muon"} <= jobs["optimizers"].keys()
+
+
+def test_a_kernel_that_the_platform_lacks_is_an_error_in_one_line():
+  workload = TINY.workloads[0]
+  variant = next(each for each in training.VARIANTS if "cudnn" in each.name)
+  found = training.measure_step(workload, variant, 4, 0.01)
+  assert "\n" not in found["error"]
+
+
+def test_no_job_starts_without_time(tmp_path, monkeypatch):
+  monkeypatch.setitem(SCALES, "card", TINY)
+  results = on_gpu.measure("card", 0, tmp_path)
+  assert all("not run" in each for each in results["jobs"].values())
+  assert table.render(results)
