@@ -49,7 +49,8 @@ def measure(
       num_attention_heads=shape.num_heads,
       intermediate_size=shape.intermediate_size,
     )
-  ).to(device)
+  )
+  model.to(device)
   model.train()
   optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
   forward: Any = torch.compile(model) if compiled else model
