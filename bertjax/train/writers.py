@@ -144,10 +144,16 @@ class MetricsWriter(Hook):
       )
 
   def close(self) -> None:
-    """Close the files."""
+    """Close the files; `disconnect` is apart, since it may take long."""
     self._close_files()
     for events in self._events:
-      events.close()
+      if events is not self._wandb:
+        events.close()
+
+  def disconnect(self) -> None:
+    """End the run at wandb, which waits until everything is uploaded."""
+    if self._wandb is not None:
+      self._wandb.close()
 
   def _close_files(self) -> None:
     for file in self._files:

@@ -7,9 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
-from bertjax.trials.intervals import LEVEL, Interval, student
+from bertjax.trials.intervals import LEVEL, Interval, Over, bootstrap, student
 from bertjax.trials.power import MOST_SEEDS, POWER, seeds_needed
 from bertjax.trials.results import JsonResult
 from bertjax.trials.significance import holm, p_different, p_equivalent
@@ -44,6 +46,9 @@ class Comparison(JsonResult):
       before; then equivalence is judged as well.
     equivalent_p: p-value of equivalence within the margin.
     equivalent_interval: the 90 % interval that has to lie within the margin.
+    bootstrap: {"seeds", "examples", "both": the 95 % interval over them}, where
+      there are values of single examples. Student's interval takes the examples
+      as given; "both" does not, and is too narrow with few seeds.
   """
 
   name: str
@@ -62,6 +67,7 @@ class Comparison(JsonResult):
   margin: float | None = None
   equivalent_p: float | None = None
   equivalent_interval: Interval | None = None
+  bootstrap: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
 
   def to_json(self) -> dict[str, Any]:
     """Return the fields, the conclusion and the sentence as JSON values."""
@@ -96,6 +102,7 @@ def compare(
   baseline_name: str,
   metric: str,
   margin: float | None = None,
+  by_example: ArrayLike | None = None,
 ) -> Comparison:
   """Compare runs with a baseline by seed, as the only comparison.
 
@@ -107,6 +114,9 @@ def compare(
     metric: name of the metric.
     margin: the largest difference that does not matter, stated before the
       results are known; None judges no equivalence.
+    by_example: differences of single test examples for a bootstrap, of shape
+      [seeds, examples], in the order of the seeds; their means by seed are
+      those of the metric.
 
   Raises:
     ValueError: the two have different seeds, or the margin is not positive.
@@ -137,6 +147,7 @@ def compare(
     equivalent_interval=(
       None if margin is None else student(found, 1 - 2 * _ALPHA)
     ),
+    bootstrap={} if by_example is None else _bootstrap(by_example),
   )
 
 
@@ -156,6 +167,15 @@ def correct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     )
     for each in comparisons
   )
+
+
+def _bootstrap(by_example: ArrayLike) -> dict[str, Interval]:
+  several = len(np.asarray(by_example)) > 1
+  kinds: tuple[Over, ...] = ("seeds", "examples", "both")
+  return {
+    over: bootstrap(by_example, over)
+    for over in (kinds if several else kinds[1:2])
+  }
 
 
 def _hedges(freedom: int) -> float:

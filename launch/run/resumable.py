@@ -90,7 +90,10 @@ class Run:
     )
     self.hooks = self._make_hooks(step)
     self._open = contextlib.ExitStack()
-    for each in (owner, checkpoints, *self.hooks):
+    self._open.callback(owner.close)
+    # After the checkpoints, which a run that is preempted has seconds for.
+    self._open.callback(self._writer.disconnect)
+    for each in (checkpoints, *self.hooks):
       self._open.callback(each.close)
     if start.record:
       self._restore(start.record)

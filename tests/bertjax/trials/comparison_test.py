@@ -122,3 +122,25 @@ def test_a_comparison_survives_json_with_its_sentence():
 def test_other_seeds_are_refused():
   with pytest.raises(ValueError, match="cannot be paired"):
     compare({0: 1.0}, {1: 1.0}, name="a", baseline_name="b", metric="loss")
+
+
+def test_values_of_examples_add_intervals_over_them():
+  rng = np.random.default_rng(0)
+  values_SN = rng.normal(0.02, 0.1, (3, 400)) + rng.normal(0, 0.01, (3, 1))
+  means = dict(enumerate(values_SN.mean(axis=1).tolist()))
+
+  def found(seeds):
+    return compare(
+      {seed: means[seed] for seed in seeds},
+      dict.fromkeys(seeds, 0.0),
+      name="nsp",
+      baseline_name="off",
+      metric="accuracy",
+      by_example=values_SN[list(seeds)],
+    )
+
+  several = found(range(3))
+  assert several.bootstrap.keys() == {"seeds", "examples", "both"}
+  assert all(several.mean in each for each in several.bootstrap.values())
+  assert Comparison.from_json(several.to_json()) == several
+  assert found([0]).bootstrap.keys() == {"examples"}
