@@ -15,7 +15,7 @@ from bertjax.config import (
   from_mapping,
   to_mapping,
 )
-from bertjax.config.fields import drop_unread, unread
+from bertjax.config.fields import ReadWhen, drop_unread, extras, unread, walk
 from bertjax.sweep.axes import expand, merge
 from bertjax.trials.store import Trial
 
@@ -100,6 +100,16 @@ def equal_rows(config: SweepConfig) -> list[list[str]]:
     shape = (data.store, data.stores, data.seq_length, data.max_packs)
     groups.setdefault((*rows, *shape, run.evaluation), []).append(arm)
   return list(groups.values())
+
+
+def without_effect(run: PretrainConfig) -> list[str]:
+  """Return the fields that a run does not read."""
+  return [
+    path
+    for group, path, field in walk(run)
+    for rule in extras(type(group), field.name, ReadWhen)
+    if not rule.holds(group, run)
+  ]
 
 
 def _check_unread(config: SweepConfig) -> None:

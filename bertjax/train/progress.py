@@ -3,10 +3,12 @@
 """The progress line of a run."""
 
 import collections
+import contextlib
+import contextvars
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,23 @@ from bertjax.train.hooks import Hook, StepRecord
 
 # The number of steps that the rates and means of a line are over.
 WINDOW = 50
+# The console of a command that shows several runs; None makes one for a run.
+_console: contextvars.ContextVar[Console | None] = contextvars.ContextVar(
+  "console", default=None
+)
+
+
+@contextlib.contextmanager
+def on_console(console: Console) -> Iterator[None]:
+  """Have the runs inside of this context print to one console.
+
+  Two live displays on a terminal have to know each other.
+  """
+  token = _console.set(console)
+  try:
+    yield
+  finally:
+    _console.reset(token)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +59,8 @@ class Progress(Hook):
     steps: number of steps of the whole run.
     meter: how FLOPs are measured.
     shown: names of the metrics to show, for example "mlm_loss".
-    console: where lines are printed; None is standard output.
+    console: where lines are printed; None is that of `on_console`, or standard
+      output.
     quiet: count, and print nothing; for all processes but one.
     every_seconds: time between plain lines.
     steps_left: step → the steps that are left, in units of that step's time;
@@ -61,6 +81,7 @@ class Progress(Hook):
     self._steps = steps
     self._meter = meter
     self._shown = shown
+    console = console or (None if quiet else _console.get())
     self._console = console or Console(highlight=False, quiet=quiet)
     self._every_seconds = every_seconds
     self._steps_left = steps_left or (lambda step: steps - step)

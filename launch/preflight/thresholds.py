@@ -249,4 +249,10 @@ CHECKS: Mapping[str, Check] = {
     warn=0.8,
     fail=1,
   ),
+  # A study.
+  "trials_of_other_code": Check(
+    "trials of a study that other code began, beside trials that are to run",
+    fail=0,
+    unit="count",
+  ),
 }

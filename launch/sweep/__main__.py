@@ -10,8 +10,9 @@ r"""Compare arms that differ in a few fields: equal runs, by seed.
 
 Trials run one after another, each through `launch.pretrain` and then
 `launch.finetune`. A rerun continues with the first trial that is not done, from
-its last checkpoint, and tries again those that failed. `WORKDIR/results.json`
-and `results.md` compare the arms, seed by seed.
+its last checkpoint, and tries again those that failed. `WORKDIR/results.md`,
+`results.json` and `report.json` compare the arms, seed by seed, and
+`timing.json` has the seconds. `--dry_run` prints what the trials would cost.
 """
 
 import dataclasses
@@ -20,22 +21,22 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from bertjax import files
 from bertjax.config import SweepConfig, from_mapping
-from bertjax.sweep import study
-from bertjax.sweep.axes import expand
-from bertjax.sweep.comparison import SweepResult, compare, table
-from bertjax.trials.store import Trial, TrialStore
+from bertjax.sweep.comparison import SweepResult
+from bertjax.trials.store import TrialStore
 from launch import cli, host_memory
 from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import each_once
+from launch.preflight.settle import each_once, settle
 from launch.run import ownership
-from launch.sweep.checks import NEWER, check
-from launch.sweep.costs import cost_table, match_arms
-from launch.sweep.trials import run_trials, shared_seeds
+from launch.sweep.board import Board
+from launch.sweep.checks import NEWER
+from launch.sweep.comparability import judge_code
+from launch.sweep.plan import Plan, make_plan
+from launch.sweep.report import measured_rate, write_report, write_timing
+from launch.sweep.trials import run_trials
 
 
 def run(
@@ -54,45 +55,64 @@ def run(
       are done.
   """
   cli.check_local_folder("workdir", workdir)
-  study.make_trials(config)
   with each_once():
-    config, identity, parts = check(expand(config), policy)
-    if parts:
-      config, costs = match_arms(config, parts)
-      print(cost_table(config, costs), flush=True)
-    trials = study.make_trials(config)
+    plan = make_plan(config, policy)
+    print(plan.describe(), flush=True)
     with ownership.locked(pathlib.Path(workdir)) as owner:
       # Folders of earlier versions took no other arms.
       store = TrialStore(
-        workdir, identity, NEWER, owner.check_alone, gone=("arms",)
+        workdir, plan.identity, NEWER, owner.check_alone, gone=("arms",)
       )
-      return _run(config, trials, store, policy)
+      settle(judge_code(store, plan.trials, policy), policy)
+      return _run(plan, store, policy)
 
 
-def _run(
+def dry_run(
   config: SweepConfig,
-  trials: Sequence[Trial],
-  store: TrialStore,
-  policy: Policy,
-) -> SweepResult:
-  outcome = run_trials(config, trials, store, policy)
-  scores = shared_seeds(outcome, config.chosen)
-  baseline = study.compared_with(config)
-  failures = "; ".join(f"{name}: {why}" for name, why in outcome.failed.items())
-  if baseline not in scores:
-    raise ValueError(
-      f"no seed of {baseline} is done, and nothing can be compared: {failures}"
+  workdir: str,
+  policy: Policy = DEFAULT,
+  flops_per_second: float = 0.0,
+) -> None:
+  """Print the trials, their costs and their differences; write nothing.
+
+  Args:
+    config: arms, seeds, and what is equal in all of them.
+    workdir: folder whose trials, if it has any, say how fast they are.
+    policy: limits of the checks, and which may fail.
+    flops_per_second: of a run; 0 takes the speed of the trials in `workdir`.
+  """
+  with each_once():
+    plan = make_plan(config, policy)
+  folder = pathlib.Path(workdir)
+  rate = flops_per_second or measured_rate(folder, plan.trials, plan.costs)
+  print(plan.describe(rate))
+  print("\n".join(f"trial {trial.name}" for trial in plan.trials))
+  if plan.costs and rate:
+    work = [plan.costs[each.settings["arm"]].work.flops for each in plan.trials]
+    print(
+      f"{len(plan.trials)} trials: about {sum(work) / rate / 3600:.2f} h of "
+      f"pre-training at {rate:.3g} FLOP/s, without probes"
     )
-  result = compare(scores, baseline)
-  store.guard()
-  files.write_json(
-    store.folder / "results.json", result.to_json(), allow_nan=False
+  elif plan.costs:
+    print("give --flops_per_second=RATE for hours, or run one trial here first")
+
+
+def _run(plan: Plan, store: TrialStore, policy: Policy) -> SweepResult:
+  trials = plan.trials
+  names = [trial.name for trial in trials]
+  board = Board(names, [plan.work(trial) for trial in trials])
+  try:
+    with board.shown():
+      outcome = run_trials(plan.config, trials, store, policy, board)
+  finally:
+    write_timing(store, trials)
+  result = write_report(
+    plan.config, store, outcome, plan.differences, plan.costs
   )
-  groups = [] if config.trains == "finetune" else study.equal_rows(config)
-  text = table(result, groups)
-  files.write_text(store.folder / "results.md", text)
-  print(text, flush=True)
-  if failures:
+  if outcome.failed:
+    failures = "; ".join(
+      f"{name}: {why}" for name, why in outcome.failed.items()
+    )
     raise ValueError(
       f"{len(outcome.failed)} of {len(trials)} trials failed, and the others "
       f"are done: {failures}; the same command tries them again"
@@ -130,6 +150,19 @@ def define_flags() -> None:
     "Folder of the bundle that a study of fine-tuning starts from. Instead of "
     "--config.bundle.",
   )
+  flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "Print the trials with their parameters, tokens, FLOPs and hours, and in "
+    "what they differ; run none.",
+  )
+  flags.DEFINE_float(
+    "flops_per_second",
+    0.0,
+    "Model FLOP/s of a run, for the hours of --dry_run; 0 takes the speed of "
+    "the trials in --workdir.",
+    lower_bound=0.0,
+  )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
   policies.define_flags()
@@ -158,7 +191,12 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
 def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
   start_up.start({}, several=False)
-  run(from_flags(), flags.FLAGS.workdir, policies.from_flags())
+  values, policy = flags.FLAGS, policies.from_flags()
+  config = from_flags(values)
+  if values.dry_run:
+    dry_run(config, values.workdir, policy, values.flops_per_second)
+  else:
+    run(config, values.workdir, policy)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bertjax.batch import TaskData
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import (
   FinetuneConfig,
@@ -48,11 +49,13 @@ class Checked(NamedTuple):
     config: config with what follows from all arms together.
     identity: what all trials share.
     parts: parts of each arm's pre-training run; none for fine-tuning.
+    tuning_steps: steps of one fine-tuning run of each arm.
   """
 
   config: SweepConfig
   identity: dict[str, Any]
   parts: Mapping[str, RunSpec]
+  tuning_steps: Mapping[str, int]
 
 
 def check(config: SweepConfig, policy: Policy) -> Checked:
@@ -87,7 +90,7 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     )
     for arm, part in parts.items()
   }
-  config, examples = _check_tasks(config, encoders, policy)
+  config, examples, steps = _check_tasks(config, encoders, policy)
   for arm in config.chosen:
     settle(_failures(arm, parts[arm], policy), policy)
   shared = {
@@ -95,7 +98,7 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     "evaluation": _evaluation(config),
     **_digits(to_mapping(config.pretrain)),
   }
-  return Checked(config, _identity(config, shared, examples), parts)
+  return Checked(config, _identity(config, shared, examples), parts, steps)
 
 
 def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
@@ -108,13 +111,14 @@ def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
   encoder = _Encoder(
     info.model, info.tokenizer_path, info.details.tokens_per_word
   )
-  config, examples = _check_tasks(
+  config, examples, steps = _check_tasks(
     config, dict.fromkeys(config.arms, encoder), policy
   )
   digests = {name: leaf["digest"] for name, leaf in info.leaves.items()}
   weights = hashlib.sha256(json.dumps(digests, sort_keys=True).encode())
   identity = _identity(config, {}, examples)
-  return Checked(config, {**identity, "weights": weights.hexdigest()}, {})
+  identity["weights"] = weights.hexdigest()
+  return Checked(config, identity, {}, steps)
 
 
 class _Encoder(NamedTuple):
@@ -201,12 +205,12 @@ def change(
 
 def _check_tasks(
   config: SweepConfig, encoders: Mapping[str, _Encoder], policy: Policy
-) -> tuple[SweepConfig, dict[str, str]]:
-  """Read the data of every arm's fine-tuning.
+) -> tuple[SweepConfig, dict[str, str], dict[str, int]]:
+  """Check every arm's fine-tuning, and read its data.
 
   Returns:
-    The config with the score that chooses, and the hash of each split of the
-    baseline's data.
+    The config with the score that chooses, the hash of each split of the
+    baseline's data, and the steps of each arm.
 
   Raises:
     ValueError: data that an arm cannot use, or no test split.
@@ -215,31 +219,52 @@ def _check_tasks(
   config = dataclasses.replace(
     config, finetune=checks.with_metric(config.finetune, task)
   )
-  examples: dict[str, str] = {}
-  seen: list[tuple[FinetuneConfig, _Encoder]] = []
+  read: dict[Any, TaskData] = {}
+  steps: dict[str, int] = {}
   first = study.compared_with(config)
   for arm in sorted(config.chosen, key=lambda arm: arm != first):
-    own = study.finetune_config(config, arm, config.seed), encoders[arm]
-    if own in seen:
-      continue
-    seen.append(own)
-    tuned, encoder = own
-    data, _ = tasks.load_data(tuned, encoder.model, encoder.tokenizer_path)
-    if "test" not in data.splits:
-      raise ValueError(
-        "the arms of a study are compared on test, and the task has no labeled "
-        "one; give --config.finetune.task.test or a test_rate above 0"
+    tuned = study.finetune_config(config, arm, config.seed)
+    encoder = encoders[arm]
+    key = (tuned.task, tuned.seq_length, tuned.pack, encoder.tokenizer_path)
+    if key not in read:
+      read[key] = _read_task(tuned, encoder, policy)
+    else:  # the data are checked, and the rest of the config is not
+      checks.check_config(
+        tuned, tasks.find(tuned.task), encoder.model, encoder.model.vocab_size
       )
-    settle(
-      judge_task(
-        data.figures, tuned.seq_length, encoder.tokens_per_word, policy
-      ),
-      policy,
+    _check_effect(config, tuned)
+    steps[arm] = checks.num_steps(tuned, read[key].splits["train"].num_drawn)
+  splits = next(iter(read.values())).splits
+  return (
+    config,
+    {name: split.sha256() for name, split in splits.items()},
+    steps,
+  )
+
+
+def _read_task(
+  tuned: FinetuneConfig, encoder: _Encoder, policy: Policy
+) -> TaskData:
+  data, _ = tasks.load_data(tuned, encoder.model, encoder.tokenizer_path)
+  if "test" not in data.splits:
+    raise ValueError(
+      "the arms of a study are compared on test, and the task has no labeled "
+      "one; give --config.finetune.task.test or a test_rate above 0"
     )
-    examples = examples or {
-      name: split.sha256() for name, split in data.splits.items()
-    }
-  return config, examples
+  found = judge_task(
+    data.figures, tuned.seq_length, encoder.tokens_per_word, policy
+  )
+  settle(found, policy)
+  return data
+
+
+def _check_effect(config: SweepConfig, tuned: FinetuneConfig) -> None:
+  own = "" if config.trains == "finetune" else "finetune."
+  if tuned.steps and f"{own}epochs" in axes(config):
+    raise ValueError(
+      f"{own}epochs is an axis without effect, since steps={tuned.steps} "
+      "replaces epochs; give --config.finetune.steps=0"
+    )
 
 
 def _failures(arm: str, part: RunSpec, policy: Policy) -> Sequence[Finding]:

@@ -129,6 +129,22 @@ def step_work(part: RunSpec, phase: PhaseRun) -> Work:
   )
 
 
+def budget_table(config: SweepConfig, steps: Mapping[str, int]) -> str:
+  """Return a Markdown table of the budget of each arm of a fine-tuning study.
+
+  Args:
+    config: an expanded config.
+    steps: of a trial of each arm.
+  """
+  rows = []
+  for arm in config.chosen:
+    tuned = study.finetune_config(config, arm, config.seed)
+    trials = config.seeds * len(tuned.learning_rates)
+    read = steps[arm] * tuned.batch_size
+    rows.append([arm, str(trials), f"{steps[arm]:,}", f"{read:,}"])
+  return markdown(["arm", "trials", "steps", "examples read"], rows)
+
+
 def cost_table(
   config: SweepConfig, costs: Mapping[str, ArmCost], rate: float = 0.0
 ) -> str:

@@ -6,22 +6,28 @@ A trial that fails does not stop the others.
 """
 
 import functools
+import json
 import pathlib
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.config import SweepConfig
-from bertjax.files import first_line, write_text
+from bertjax.files import first_line, write_json, write_text
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.trials.store import Trial, TrialStore
 from launch import finetune, pretrain, tasks
 from launch.preflight.policy import DEFAULT, Policy
 from launch.run.ownership import TakenOver
+from launch.sweep.board import Board
+from launch.sweep.comparability import note_code
 
 # The traceback of a trial that failed, in its folder.
 ERROR = "error.txt"
+# Its seconds, which are in no result.
+TIMING = "timing.json"
 # What a result has beside its metrics: tokens and steps of pre-training.
 COST = "cost"
 
@@ -36,6 +42,11 @@ class Outcome(NamedTuple):
 
   results: dict[str, dict[int, dict[str, Any]]]
   failed: dict[str, str]
+
+  @property
+  def failures(self) -> str:
+    """What failed, in one line."""
+    return "; ".join(f"{name}: {why}" for name, why in self.failed.items())
 
   @property
   def scores(self) -> dict[str, dict[int, dict[str, float]]]:
@@ -54,6 +65,7 @@ def run_trials(
   trials: Sequence[Trial],
   store: TrialStore,
   policy: Policy,
+  board: Board,
 ) -> Outcome:
   """Run the trials that are not done, and try again those that failed.
 
@@ -61,25 +73,45 @@ def run_trials(
     TakenOver: another process has the folder now.
   """
   outcome = Outcome({}, {})
-  for number, trial in enumerate(trials, 1):
-    print(f"trial {number} of {len(trials)}: {trial.name}", flush=True)
+  for trial in trials:
     arm, seed = trial.settings["arm"], trial.settings["seed"]
-    error = store.path(trial) / ERROR
+    folder = store.path(trial)
     try:
-      result = store.run(
-        trial, functools.partial(run_trial, config, trial, policy=policy)
-      )
+      with board.trial(trial.name):
+        result = store.run(
+          trial, functools.partial(_timed, config, trial, policy=policy)
+        )
     except TakenOver:
       raise
     except Exception as failure:  # one trial does not stop the others
       outcome.failed[trial.name] = first_line(failure)
       store.guard()
-      write_text(error, traceback.format_exc())
-      print(f"  failed: {first_line(failure)}", flush=True)
+      write_text(folder / ERROR, traceback.format_exc())
+      board.failed(trial.name, first_line(failure))
     else:
-      error.unlink(missing_ok=True)
+      (folder / ERROR).unlink(missing_ok=True)
+      board.done(trial.name, result)
       outcome.results.setdefault(arm, {})[seed] = result
   return outcome
+
+
+def read_seconds(folder: pathlib.Path) -> float:
+  """Return the seconds that a trial took, over all calls."""
+  path = folder / TIMING
+  return json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+
+
+def _timed(
+  config: SweepConfig, trial: Trial, folder: pathlib.Path, policy: Policy
+) -> dict[str, Any]:
+  """Run a trial, and add its seconds to those of earlier calls."""
+  note_code(folder)
+  before, began = read_seconds(folder), time.monotonic()
+  try:
+    return run_trial(config, trial, folder, policy)
+  finally:
+    seconds = before + time.monotonic() - began
+    write_json(folder / TIMING, {"seconds": seconds})
 
 
 def run_trial(

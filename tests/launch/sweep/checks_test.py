@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
+from bertjax.sweep import study
 from bertjax.sweep.axes import expand
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from launch.preflight.policy import Policy
-from launch.sweep import __main__ as sweep
 from launch.sweep.checks import check
 from tests.testing import small
 
@@ -40,7 +40,7 @@ def test_arms_of_equal_length_have_equal_packs(config):
   found = checked(dataclasses.replace(config, grid=grid))
   packs = {}
   for arm in found.config.arms:
-    run = sweep.study.pretrain_config(found.config, arm, 0)
+    run = study.pretrain_config(found.config, arm, 0)
     packs.setdefault(run.data.seq_length, set()).add(run.data.max_packs)
   assert {len(each) for each in packs.values()} == {1}
   assert all("max_packs" in arm["data"] for arm in found.config.arms.values())
@@ -75,3 +75,9 @@ def test_the_texts_that_trials_are_scored_on_are_shared(config, place):
   two = checked(dataclasses.replace(config, finetune=tuned)).identity
   assert one.keys() == two["examples"].keys()
   assert one != two["examples"]
+
+
+def test_an_axis_without_effect_is_refused(config):
+  grid = "finetune.epochs=1,2"
+  with pytest.raises(ValueError, match="epochs is an axis without effect, sin"):
+    checked(dataclasses.replace(config, grid=grid))

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The live table of a study: trials, their states and scores, and what is left.
+
+The line of the trial that runs (step, losses, tokens a second) stands below it.
+Without a terminal, each trial has a line when it starts and when it ends.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import rich.box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bertjax.train import progress
+
+# Trials that are shown before and after the one that runs.
+_AROUND = 4
+_METRICS = 3
+
+
+class Board:
+  """Shows what becomes of the trials.
+
+  Args:
+    names: names of the trials, in order.
+    work: what each trial costs, in one unit, to reckon what is left.
+    console: where it is shown; None is standard output.
+  """
+
+  def __init__(
+    self,
+    names: Sequence[str],
+    work: Sequence[float],
+    console: Console | None = None,
+  ) -> None:
+    self._console = console or Console(highlight=False)
+    self._work = dict(zip(names, work, strict=True))
+    self._states = dict.fromkeys(names, "to run")
+    self._scores: dict[str, str] = {}
+    self._seconds: dict[str, float] = {}
+    self._live: Live | None = None
+
+  @contextlib.contextmanager
+  def shown(self) -> Iterator["Board"]:
+    """Show the table as long as the context is open."""
+    if not self._console.is_terminal:
+      yield self
+      return
+    with (
+      progress.on_console(self._console),
+      Live(console=self._console, auto_refresh=False) as self._live,
+    ):
+      yield self
+    self._live = None
+
+  @contextlib.contextmanager
+  def trial(self, name: str) -> Iterator[None]:
+    """Show a trial that runs, and measure its time."""
+    number = list(self._states).index(name) + 1
+    self._say(f"trial {number} of {len(self._states)}: {name}")
+    self._set(name, "runs")
+    began = time.monotonic()
+    try:
+      yield
+    finally:
+      self._seconds[name] = time.monotonic() - began
+
+  def done(self, name: str, result: Mapping[str, Any]) -> None:
+    """Show the scores of a trial that is done."""
+    shown = [
+      f"{metric.replace('_', ' ')} {value:.4f}"
+      for metric, value in result.items()
+      if isinstance(value, float)
+    ]
+    self._scores[name] = "  ".join(shown[:_METRICS])
+    self._set(name, "done")
+    self._say(f"  {self._scores[name]}; {self.left()}")
+
+  def failed(self, name: str, why: str) -> None:
+    """Show a trial that failed."""
+    self._scores[name] = why
+    self._set(name, "failed")
+    # In any case, because the table may not have room for all trials.
+    self._console.print(f"{name} failed: {why}", soft_wrap=True, markup=False)
+
+  def left(self) -> str:
+    """Return what is done, and about how long the rest takes."""
+    counts = {
+      state: [*self._states.values()].count(state)
+      for state in ("done", "failed")
+    }
+    text = f"{counts['done']} of {len(self._states)} done"
+    if counts["failed"]:
+      text += f", {counts['failed']} failed"
+    # A trial that an earlier call finished takes no time.
+    timed = {
+      name: seconds
+      for name, seconds in self._seconds.items()
+      if self._states[name] == "done" and seconds > 1
+    }
+    rest = sum(
+      self._work[name]
+      for name, state in self._states.items()
+      if state in ("to run", "runs")
+    )
+    work = sum(self._work[name] for name in timed)
+    if rest and work:
+      hours = sum(timed.values()) / work * rest / 3600
+      text += f", about {hours:.2f} h left"
+    return text
+
+  def _set(self, name: str, state: str) -> None:
+    self._states[name] = state
+    if self._live is not None:
+      self._live.update(self._table(name), refresh=True)
+
+  def _say(self, text: str) -> None:
+    if self._live is None:
+      self._console.print(text, soft_wrap=True, markup=False)
+
+  def _table(self, current: str) -> Table:
+    table = Table(box=rich.box.SIMPLE_HEAD, caption=self.left())
+    for column in ("trial", "state", "scores"):
+      table.add_column(column)
+    place = list(self._states).index(current)
+    for number, (name, state) in enumerate(self._states.items()):
+      if abs(number - place) <= _AROUND or state == "failed":
+        table.add_row(name, state, self._scores.get(name, ""))
+    return table

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A study before its first trial: checked, matched, and its cost reckoned."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.config import SweepConfig
+from bertjax.sweep import study
+from bertjax.sweep.axes import expand
+from bertjax.sweep.differences import Differences
+from bertjax.trials.store import Trial
+from launch.preflight.policy import Policy
+from launch.sweep.checks import check
+from launch.sweep.comparability import compare_arms
+from launch.sweep.costs import ArmCost, budget_table, cost_table, match_arms
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What runs, and what is known of it.
+
+  Attributes:
+    config: the config that runs, with the steps of each arm.
+    trials: in the order in which they run.
+    identity: what all trials share.
+    differences: in what the arms differ.
+    costs: of each arm; none where a bundle is fine-tuned.
+    tuning_steps: steps of one fine-tuning run of each arm.
+  """
+
+  config: SweepConfig
+  trials: list[Trial]
+  identity: dict[str, Any]
+  differences: Differences
+  costs: Mapping[str, ArmCost]
+  tuning_steps: Mapping[str, int]
+
+  def describe(self, rate: float = 0.0) -> str:
+    """Return tables of the budget, and the differences.
+
+    Args:
+      rate: FLOP/s of a run; 0 shows no hours.
+    """
+    if self.costs:
+      budget = cost_table(self.config, self.costs, rate)
+    else:
+      budget = budget_table(self.config, self.tuning_steps)
+    return f"{budget}\n\n{self.differences}\n"
+
+  def work(self, trial: Trial) -> float:
+    """Return what a trial costs, in a unit that all trials of a study share."""
+    arm = trial.settings["arm"]
+    if self.costs:
+      return self.costs[arm].work.flops
+    return self.tuning_steps[arm]
+
+
+def make_plan(config: SweepConfig, policy: Policy) -> Plan:
+  """Check a study, and match its arms.
+
+  Raises:
+    ValueError: a field of the config cannot be used, trials cannot be compared,
+      or a check fails.
+  """
+  study.make_trials(config)
+  given = expand(config)
+  config, identity, parts, steps = check(given, policy)
+  costs: Mapping[str, ArmCost] = {}
+  if parts:
+    config, costs = match_arms(config, parts)
+  return Plan(
+    config=config,
+    trials=study.make_trials(config),
+    identity=identity,
+    differences=compare_arms(given, config, parts),
+    costs=costs,
+    tuning_steps=steps,
+  )

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import io
+
+from rich.console import Console
+
+from bertjax.train.progress import Meter, Progress
+from launch.sweep.board import Board
+
+
+def make(terminal):
+  screen = io.StringIO()
+  console = Console(
+    file=screen, force_terminal=terminal, width=100, highlight=False
+  )
+  return screen, Board(["a-seed0", "b-seed0", "c-seed0"], [1, 1, 2], console)
+
+
+def walk(board, seconds=None):
+  with board.shown():
+    with board.trial("a-seed0"):
+      pass
+    board.done("a-seed0", {"mlm_loss": 2.5, "cost": {"steps": 3}})
+    if seconds:
+      board._seconds["a-seed0"] = seconds
+    with board.trial("b-seed0"):
+      pass
+    board.failed("b-seed0", "out of memory")
+
+
+def test_a_log_has_a_line_for_what_happens():
+  screen, board = make(False)
+  walk(board)
+  lines = screen.getvalue().splitlines()
+  assert lines[0] == "trial 1 of 3: a-seed0"
+  assert lines[1] == "  mlm loss 2.5000; 1 of 3 done"
+  assert lines[3] == "b-seed0 failed: out of memory"
+
+
+def test_what_is_left_is_reckoned_by_cost():
+  _, board = make(False)
+  walk(board, seconds=3600)
+  assert board.left() == "1 of 3 done, 1 failed, about 2.00 h left"
+
+
+def test_a_terminal_has_a_table_and_the_line_of_the_run():
+  screen, board = make(True)
+  with board.shown():
+    progress = Progress(3, Meter(), shown=[])
+    with board.trial("a-seed0"):
+      progress.say("a line of the run")
+      board.done("a-seed0", {"mlm_loss": 2.5})
+  text = screen.getvalue()
+  for part in (
+    "trial",
+    "state",
+    "done",
+    "mlm loss 2.5000",
+    "a line of the run",
+  ):
+    assert part in text

@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+
+from launch.preflight.policy import Policy
+from launch.sweep import __main__ as sweep
+from launch.sweep.plan import make_plan
+
+
+def test_a_dry_run_prints_everything_and_writes_nothing(
+  config, launchers, tmp_path, capsys
+):
+  work = tmp_path / "work"
+  sweep.dry_run(config, str(work), flops_per_second=1e9)
+  text = capsys.readouterr().out
+  for part in ("parameters", "tokens", "FLOPs", "hours", "and in nothing else"):
+    assert part in text
+  for arm in config.arms:
+    for seed in range(2):
+      assert f"trial {arm}-seed{seed}" in text
+  assert "6 trials: about " in text
+  assert not work.exists()
+  assert launchers.pretrained == []
+  sweep.dry_run(config, str(work))
+  assert "give --flops_per_second=RATE" in capsys.readouterr().out
+
+
+def test_trials_cost_what_their_arms_cost(config):
+  plan = make_plan(dataclasses.replace(config, grid="steps=4,8"), Policy())
+  costs = {t.settings["arm"]: plan.work(t) for t in plan.trials}
+  one, two = (costs[f"mlm,steps={steps}"] for steps in (4, 8))
+  assert two == pytest.approx(2 * one)
+  assert plan.describe().count("| mlm,steps=4 ") == 1

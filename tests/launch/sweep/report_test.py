@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import pytest
+
+from bertjax.sweep.axes import expand
+from launch.preflight.policy import Policy
+from launch.sweep import __main__ as sweep
+from launch.sweep.plan import make_plan
+from launch.sweep.report import REPORT, TIMING, describe_tokens, measured_rate
+
+
+def test_a_report_has_no_clock_and_a_rerun_changes_no_byte(
+  config, launchers, tmp_path
+):
+  work = tmp_path / "work"
+  launchers.fail_at = 3
+  with pytest.raises(KeyboardInterrupt):
+    sweep.run(config, str(work))
+  launchers.fail_at = -1
+  sweep.run(config, str(work))
+  before = (work / REPORT).read_bytes()
+  report = json.loads(before)
+  assert report["baseline"] == "mlm_nsp"
+  assert report["seeds"] == [0, 1]
+  assert set(report["planned_costs"]) == set(config.arms)
+  assert report["planned_costs"]["mlm"]["work"]["flops"] > 0
+  assert report["differences"]["fields"][0]["why"] == "axis"
+  assert b"seconds" not in before
+  timing = json.loads((work / TIMING).read_text())
+  assert len(timing["trials"]) == 6
+  done = len(launchers.pretrained)
+  sweep.run(config, str(work))
+  assert (work / REPORT).read_bytes() == before
+  assert json.loads((work / TIMING).read_text()) == timing
+  assert len(launchers.pretrained) == done
+
+
+def test_tokens_beyond_what_matching_allows_are_said(config):
+  config = expand(config)
+  seen = {"mlm_nsp": {"0": 1000}, "mlm": {"0": 1004}}
+  (line,) = describe_tokens(config, seen)
+  assert "within 0.40%" in line
+  matched = sweep.dataclasses.replace(
+    config, match="tokens", chosen=("mlm_nsp",)
+  )
+  seen["mlm"]["0"] = 1006
+  assert len(describe_tokens(matched, seen)) == 2
+
+
+def test_speed_is_that_of_the_trials_that_ran(config, tmp_path):
+  plan = make_plan(config, Policy())
+  assert measured_rate(tmp_path, plan.trials, plan.costs) == 0
+  (trial, *_), work = plan.trials, plan.costs["mlm_nsp"].work
+  folder = tmp_path / "trials" / trial.name / "pretrain"
+  folder.mkdir(parents=True)
+  (folder / "timing.jsonl").write_text('{"tokens_per_second": 10.0}\n')
+  rate = measured_rate(tmp_path, plan.trials, plan.costs)
+  assert rate == pytest.approx(10 * work.flops / work.tokens)
