@@ -48,18 +48,7 @@ def compare_arms(
     "code": code_version()[:12],
   }
   if not parts:
-    return Differences(
-      fields=find_differences(
-        {
-          arm: flatten_fields(
-            to_mapping(study.finetune_config(config, arm, config.seed))
-          )
-          for arm in config.chosen
-        },
-        axes(given),
-      ),
-      equal={"start weights": config.bundle, **equal},
-    )
+    return _compare_tuning(given, config, equal)
   chosen = {arm: parts[arm] for arm in config.chosen}
   runs = {
     arm: study.pretrain_config(config, arm, config.seed) for arm in chosen
@@ -93,6 +82,22 @@ def compare_arms(
       }
     ),
     validation=tuple(map(tuple, study.equal_rows(config))),
+  )
+
+
+def _compare_tuning(
+  given: SweepConfig, config: SweepConfig, equal: Mapping[str, str]
+) -> Differences:
+  """Return in what the arms of a study of fine-tuning differ."""
+  fields = {
+    arm: flatten_fields(
+      to_mapping(study.finetune_config(config, arm, config.seed))
+    )
+    for arm in config.chosen
+  }
+  return Differences(
+    fields=find_differences(fields, axes(given)),
+    equal={"start weights": config.bundle, **equal},
   )
 
 
