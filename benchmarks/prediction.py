@@ -3,29 +3,31 @@
 r"""The speed of predictions, beside PyTorch and ONNX Runtime.
 
     python -m benchmarks.prediction [--bundle=DIR] [--texts=FILE.csv \
-      --text_column=text --label_column=category] [--tickets=40000]
+      --text_column=text --label_column=category] [--tickets=40000] \
+      [--minutes=10]
 
 Each runtime reads texts, in a process of its own, and they take turns: texts a
-second in batches of several sizes, and the time of requests of one text. The
-medians over rounds count. Without `--bundle` the model has 4 layers of width
-256 and random weights; without `--texts` it reads random words, as many as
-banking77's questions have tokens. With `--label_column` the accuracy of each is
-printed, which says what int8 loses.
+second in batches of several sizes, the time of requests of one text, and the
+time of all `--tickets`, a tenth of them a turn. The medians over turns count.
+Without `--bundle` the model has 4 layers of width 256 and random weights;
+without `--texts` it reads random words, as many as banking77's questions have
+tokens. With `--label_column` the accuracy of each is printed, which says what
+int8 loses. `--minutes` ends turns early: half of it is for rounds, of which
+there is one at least, and the rest for tickets. What is met of
+`prediction_goals` is printed at the end.
 """
 
 import contextlib
-import itertools
 import json
 import multiprocessing
 import os
 import pathlib
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any
 
 # Before a process starts JAX.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -35,13 +37,13 @@ import numpy as np
 from absl import flags
 
 from benchmarks import prediction_runtimes as runtimes
+from benchmarks.prediction_goals import Measured, judge, table
 from bertjax.checkpoints.digest import nest
 from bertjax.config import ModelConfig
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.task import Head
 from bertjax.interop.architectures import CLASSIFICATION, shapes
 from bertjax.interop.onnx import processor
-from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
 from data_pipelines.tokenizers import tokenizers
@@ -56,7 +58,7 @@ _SHARES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 _TOKENS = (2, 7, 8, 9, 10, 11, 13, 14, 17, 26, 35, 51, 96)
 _CLASSES = 77
 _LONGEST = 128
-_BASELINE = "PyTorch, float32"
+_TICKET_TURNS = 10
 _PAUSE = 0.05  # seconds, in which the threads of another runtime go to sleep
 
 
@@ -162,38 +164,37 @@ def ask(
   return connection.recv()
 
 
-class Measured(NamedTuple):
-  """What was measured of a runtime.
-
-  Attributes:
-    rates: texts a second of each round, by the size of a batch.
-    requests: seconds of each request of one text.
-    labels: id of each text's label.
-  """
-
-  rates: dict[int, list[float]]
-  requests: list[float]
-  labels: list[int]
-
-
 def measure(
   connections: Mapping[str, Connection],
   texts: Sequence[str],
   sizes: Sequence[int],
   rounds: int,
+  is_over: Callable[[], bool] = lambda: False,
 ) -> dict[str, Measured]:
-  """Let the runtimes take turns; the first turn of each is not counted."""
+  """Let the runtimes take turns; the first turn of each is not counted.
+
+  Args:
+    connections: to each runtime.
+    texts: texts of a turn; single requests take an eighth of them.
+    sizes: sizes of a batch.
+    rounds: most rounds, in each of which all runtimes take turns.
+    is_over: whether to begin no other round.
+  """
   few = texts[: max(len(texts) // 8, 1)]
   found = {
-    name: Measured({n: [] for n in sizes}, [], []) for name in connections
+    name: Measured({n: [] for n in sizes}, [], [], []) for name in connections
   }
   for name, connection in connections.items():
     for size in sizes:
-      _, labels = ask(connection, texts, size, alone=False)
-      found[name].labels[:] = labels
+      batch = few if size == 1 and len(sizes) > 1 else texts
+      _, labels = ask(connection, batch, size, alone=False)
+      if batch is texts:
+        found[name].labels[:] = labels
     ask(connection, few, 1, alone=True)
   names = list(connections)
   for turn in range(rounds):
+    if turn and is_over():
+      break
     for name in names[turn % len(names) :] + names[: turn % len(names)]:
       for size in sizes:
         batch = few if size == 1 else texts
@@ -204,47 +205,32 @@ def measure(
   return found
 
 
-def table(
+def label_tickets(
+  connections: Mapping[str, Connection],
   found: Mapping[str, Measured],
-  sizes: Sequence[int],
-  expected: Sequence[int] | None = None,
-) -> str:
-  """Return the medians of all runtimes as a table.
+  texts: Sequence[str],
+  count: int,
+  is_over: Callable[[], bool],
+) -> None:
+  """Add the times of tickets to what was found; a turn has a tenth of them.
 
   Args:
-    found: what was measured, by runtime; the first one's labels are compared
-      with the others'.
-    sizes: sizes of a batch.
-    expected: id of each text's label, where they are known.
+    connections: to each runtime.
+    found: what was measured.
+    texts: texts, which are repeated as often as it takes.
+    count: number of tickets.
+    is_over: whether to begin no other turn of all runtimes.
   """
-  header = ["runtime", *(f"texts/s at {size}" for size in sizes)]
-  header += ["p50 ms", "p99 ms", f"of {_BASELINE}", "same labels"]
-  header += ["accuracy"] if expected is not None else []
-  ours = np.array(next(iter(found.values())).labels)
-  base = _medians(found[_BASELINE])
-  lines = []
-  for name, measured in found.items():
-    medians = _medians(measured)
-    p50, p99 = 1e3 * np.percentile(measured.requests, [50, 99])
-    ratios = "  ".join(f"{medians[size] / base[size]:.2f}" for size in sizes)
-    labels = np.array(measured.labels)
-    line = [name, *(f"{medians[size]:,.0f}" for size in sizes)]
-    line += [
-      f"{p50:.2f}",
-      f"{p99:.2f}",
-      ratios,
-      f"{(labels == ours).mean():.2%}",
-    ]
-    if expected is not None:
-      line.append(f"{(labels == np.array(expected)).mean():.2%}")
-    lines.append(line)
-  return markdown(header, lines)
-
-
-def _medians(measured: Measured) -> dict[int, float]:
-  return {
-    size: statistics.median(rates) for size, rates in measured.rates.items()
-  }
+  part = max(count // _TICKET_TURNS, 1)
+  names = list(connections)
+  for turn in range(-(-count // part)):
+    if turn and is_over():
+      return
+    rows = range(turn * part, min((turn + 1) * part, count))
+    tickets = [texts[row % len(texts)] for row in rows]
+    for name in names[turn % len(names) :] + names[: turn % len(names)]:
+      (seconds,), _ = ask(connections[name], tickets, 32, alone=False)
+      found[name].tickets.append(len(tickets) / seconds)
 
 
 def read_texts() -> tuple[list[str], list[str] | None]:
@@ -284,14 +270,22 @@ def define_flags() -> None:
   )
   flags.DEFINE_integer("rounds", 5, "Rounds, whose median counts.")
   flags.DEFINE_integer(
-    "tickets", 0, "Texts to label in one go, in batches of 32; 0 is none."
+    "tickets", 0, "Texts to label as a queue, in batches of 32; 0 is none."
+  )
+  flags.DEFINE_float(
+    "minutes", 0.0, "Begin no other turn after so many minutes; 0 takes all."
   )
 
 
 def main(_: object) -> None:
-  """Print a table of all runtimes, and of the tickets if they are asked for."""
+  """Print a table of all runtimes, of the tickets, and of the goals."""
+  began, minutes = time.monotonic(), flags.FLAGS.minutes
   texts, labels = read_texts()
   sizes = [int(size) for size in flags.FLAGS.batch_sizes]
+
+  def is_over(share: float) -> bool:
+    return 0 < minutes * share * 60 <= time.monotonic() - began
+
   with tempfile.TemporaryDirectory() as folder:
     root = pathlib.Path(folder)
     make_folders(root, texts, flags.FLAGS.bundle)
@@ -302,14 +296,16 @@ def main(_: object) -> None:
       expected = [ids.get(label, -1) for label in labels]
     print(_describe_machine(), flush=True)
     with start(root) as connections:
-      found = measure(connections, texts, sizes, flags.FLAGS.rounds)
-      print(table(found, sizes, expected), flush=True)
-      tickets = list(
-        itertools.islice(itertools.cycle(texts), flags.FLAGS.tickets)
+      found = measure(
+        connections, texts, sizes, flags.FLAGS.rounds, lambda: is_over(0.5)
       )
-      for name, connection in connections.items() if tickets else ():
-        (seconds,), _ = ask(connection, tickets, 32, alone=False)
-        print(f"{name}: {len(tickets):,} texts in {seconds:.1f} s", flush=True)
+      print(table(found, sizes, expected), flush=True)
+      if flags.FLAGS.tickets:
+        label_tickets(
+          connections, found, texts, flags.FLAGS.tickets, lambda: is_over(1)
+        )
+      for line in judge(found, sizes, flags.FLAGS.tickets, expected):
+        print(line, flush=True)
     print(_describe_machine())
 
 

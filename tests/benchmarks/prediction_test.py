@@ -54,17 +54,45 @@ def test_a_process_answers_with_seconds_and_labels(root):
   assert few == labels[:3]
 
 
-def test_the_table_has_medians_and_ratios():
-  slow = prediction.Measured({1: [9.0, 10, 11], 32: [100]}, [0.1] * 4, [1, 2])
-  fast = prediction.Measured({1: [20.0, 30, 10], 32: [300]}, [0.05] * 4, [1, 3])
-  text = prediction.table(
-    {"PyTorch, float32": slow, "other": fast}, [1, 32], expected=[1, 3]
-  )
-  header, _, first, second = text.splitlines()
-  assert "texts/s at 32" in header
-  cells = [cell.strip() for cell in second.strip("|").split("|")]
-  assert cells == [
-    *("other", "20", "300", "50.00", "50.00", "2.00  3.00"),
-    *("50.00%", "100.00%"),
-  ]
-  assert "1.00  1.00" in first
+class Answering:
+  """Stands for the process of a runtime that labels 100 texts a second."""
+
+  def __init__(self):
+    self.asked = []
+
+  def send(self, request):
+    self.asked.append(request)
+
+  def recv(self):
+    texts, _, alone = self.asked[-1]
+    seconds = [0.01] * len(texts) if alone else [len(texts) / 100]
+    return seconds, [7] * len(texts)
+
+
+@pytest.fixture
+def runtimes(monkeypatch):
+  monkeypatch.setattr(prediction, "_PAUSE", 0)
+  return {"a": Answering(), "b": Answering()}
+
+
+def test_rounds_end_when_the_time_is_over(runtimes):
+  found = prediction.measure(runtimes, TEXTS, [1, 32], 5, lambda: True)
+  assert found["a"].rates == {1: [100.0], 32: [100.0]}
+  assert found["a"].labels == [7] * len(TEXTS)
+  assert len(found["b"].requests) == 3
+  found = prediction.measure(runtimes, TEXTS, [1, 32], 5)
+  assert len(found["b"].rates[32]) == 5
+
+
+def test_all_tickets_are_labeled_in_turns(runtimes):
+  found = prediction.measure(runtimes, TEXTS, [32], 1)
+  for each in runtimes.values():
+    each.asked.clear()
+  prediction.label_tickets(runtimes, found, TEXTS, 104, lambda: False)
+  texts = [text for request in runtimes["b"].asked for text in request[0]]
+  assert texts == [TEXTS[i % len(TEXTS)] for i in range(104)]
+  assert found["b"].tickets == [100.0] * 11
+  for each in found.values():
+    each.tickets.clear()
+  prediction.label_tickets(runtimes, found, TEXTS, 104, lambda: True)
+  assert found["a"].tickets == [100.0]
