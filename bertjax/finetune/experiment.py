@@ -216,12 +216,15 @@ class Experiment:
       self._session(group[0], {"trials": [dict(t.settings) for t in group]}),
     )
     seconds = (time.perf_counter() - started) / len(group)
-    for trial, run in zip(group, runs, strict=True):
-      result = read_result(
-        self._store.run(trial, lambda _, t=trial, r=run: self._keep(t, r))
-      )
-      self._results[trial.name] = result
-      self._report(trial, result, seconds)
+    results = [
+      self._keep(trial, run) for trial, run in zip(group, runs, strict=True)
+    ]
+    # The first one is the last, because its folder has what is saved of all.
+    for trial, result in reversed([*zip(group, results, strict=True)]):
+      self._store.run(trial, lambda _, found=result: found)
+    for trial, result in zip(group, results, strict=True):
+      self._results[trial.name] = read_result(result)
+      self._report(trial, self._results[trial.name], seconds)
     delete_checkpoints(self._store.path(group[0]))
 
   def _run(self, trial: Trial) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bertjax.checkpoints.checkpoint import Checkpoints
+from bertjax.checkpoints.checkpoint import Checkpoints, read_tree, write_tree
 from bertjax.config import CheckpointConfig
 from bertjax.files import first_line
+from bertjax.model.parameters import by_name
 from bertjax.parallel import multihost
 from bertjax.train.hooks import (
   Hook,
@@ -23,6 +24,8 @@ from bertjax.train.state import TrainState
 
 _FOLDER = "checkpoints"
 _OLD = "checkpoints.old"
+_BEST = "best"
+_KEEP_LAST = 2
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +43,17 @@ def _delete(folder: pathlib.Path) -> None:
   if (folder / _FOLDER).is_dir():
     (folder / _FOLDER).rename(old)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_room(folder: pathlib.Path) -> None:
+  """Delete what a killed process left at `folder`, and what nothing names."""
+  shutil.rmtree(folder, ignore_errors=True)
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  names = [path.name for path in folder.parent.iterdir()]
+  steps = sorted(int(name) for name in names if name.isdigit())
+  # Each checkpoint that is kept may name another one.
+  for step in steps[:-_KEEP_LAST]:
+    shutil.rmtree(folder.with_name(str(step)), ignore_errors=True)
 
 
 class Stopped(Exception):
@@ -75,11 +89,15 @@ class Session:
 class SaveTrial(Hook):
   """Saves the state, the best parameters and what other hooks have found.
 
+  The best parameters have a folder of their own, which the checkpoints name:
+  they are written where they have changed, and not with every state.
+
   Args:
     session: where and when to save.
     every_steps: how often it saves; 0 only saves where a signal asks to stop.
     hooks: hooks whose snapshots are saved.
-    best: state → the best parameters so far, or what stands in for them.
+    best: state → the step of the best parameters so far, and these; 0 and
+      anything where none are.
   """
 
   def __init__(
@@ -87,7 +105,7 @@ class SaveTrial(Hook):
     session: Session,
     every_steps: int,
     hooks: Sequence[Hook],
-    best: Callable[[TrainState], Any],
+    best: Callable[[TrainState], tuple[int, Any]],
   ) -> None:
     self._session = session
     self._folder = session.folder and session.folder / _FOLDER
@@ -96,11 +114,15 @@ class SaveTrial(Hook):
     self._best = best
     self._checkpoints: Checkpoints | None = None
     self._saved = 0
+    # Step and digests of the best parameters that were written last.
+    self._kept: dict[str, Any] = {}
 
   def restore_trial(
     self, abstract: TrainState, best: Any
   ) -> tuple[TrainState, Any] | None:
-    """Return the saved state and what `best` gave for it; None without any.
+    """Return the saved state and the best parameters; None without any.
+
+    The best parameters are None if there were none at that state.
 
     What cannot be read is of no use, because a trial is a pure function: that
     is logged.
@@ -128,12 +150,7 @@ class SaveTrial(Hook):
   def _restore(
     self, abstract: TrainState, best: Any
   ) -> tuple[TrainState, Any] | None:
-    wanted = TrainState(
-      abstract.step,
-      abstract.params,
-      {"opt_state": abstract.opt_state, "best": best},
-    )
-    restored = self._open().restore(wanted)
+    restored = self._open().restore(abstract)
     if restored is None:
       return None
     state, record = restored
@@ -142,13 +159,15 @@ class SaveTrial(Hook):
         f"{self._folder} is of {record['settings']}, not of "
         f"{dict(self._session.settings)}"
       )
-    self._saved = record["step"]
+    kept, params = record["best"], None
+    if kept:
+      shardings = {n: leaf.sharding for n, leaf in by_name(best).items()}
+      folder = self._best_folder(kept["step"])
+      params = read_tree(folder, kept["leaves"], shardings)
+    # Only now, because what cannot be read leaves a trial that begins anew.
     restore_snapshots(self._hooks, record["hooks"])
-    found = state.opt_state
-    return (
-      TrainState(state.step, state.params, found["opt_state"]),
-      found["best"],
-    )
+    self._saved, self._kept = record["step"], kept
+    return state, params
 
   def wants(self, info: StepInfo) -> bool:
     """Return whether this step is to be saved."""
@@ -165,16 +184,27 @@ class SaveTrial(Hook):
     if not self.wants(info):
       return
     self._session.guard()
-    saved = {"opt_state": state.opt_state, "best": self._best(state)}
+    self._save_best(*self._best(state))
     record = {
       "step": info.step,
       "settings": dict(self._session.settings),
       "hooks": take_snapshots(self._hooks),
+      "best": self._kept,
     }
-    self._open().save(
-      TrainState(state.step, state.params, saved), info.step, record
-    )
+    self._open().save(state, info.step, record)
     self._saved = info.step
+
+  def _save_best(self, step: int, best: Any) -> None:
+    """Write the best parameters if they are others than those before."""
+    if not step or step == self._kept.get("step"):
+      return
+    folder = self._best_folder(step)
+    multihost.broadcast_from_first("best", lambda: _make_room(folder))
+    self._kept = {"step": step, "leaves": write_tree(folder, best)}
+
+  def _best_folder(self, step: int) -> pathlib.Path:
+    assert self._folder is not None  # nothing is saved otherwise
+    return self._folder / _BEST / str(step)
 
   def close(self) -> None:
     """Wait until everything is saved."""
@@ -186,6 +216,6 @@ class SaveTrial(Hook):
     if self._checkpoints is None:
       assert self._folder is not None  # nothing is saved otherwise
       self._checkpoints = Checkpoints(
-        self._folder, CheckpointConfig(keep_last=2)
+        self._folder, CheckpointConfig(keep_last=_KEEP_LAST)
       )
     return self._checkpoints

@@ -26,8 +26,7 @@ from bertjax.finetune.programs import (
 )
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.trial import TrialInputs, TrialRun, finish, keep_best
-from bertjax.parallel import multihost
-from bertjax.parallel.sharding import batch_sharding, replicated
+from bertjax.parallel import feeding, multihost
 from bertjax.train import joint, loop, memory
 from bertjax.train.hooks import (
   CheckFinite,
@@ -91,7 +90,7 @@ def run_trials(
       )
     else:
       state, best = restored
-      lanes.take_best(best)
+      lanes.take_best(best or {})
     step = _train(inputs, state, choices, (lanes, saving), session)
     if step < inputs.steps and not lanes.are_done:
       raise Stopped(step, inputs.steps)
@@ -177,20 +176,13 @@ def count_that_fits(
 def _bytes_of(inputs: TrialInputs, seeds: Sequence[int]) -> float:
   """Compile the step of these trials, and return what a device needs."""
   programs, count = inputs.programs, len(seeds)
-  batch = {
-    name: jax.ShapeDtypeStruct(
-      array.shape, array.dtype, sharding=batch_sharding(programs.mesh)
-    )
-    for name, array in training_batch(inputs, seeds, 0).items()
-  }
-  seed_N = jax.ShapeDtypeStruct(
-    (count,), np.uint32, sharding=replicated(programs.mesh)
-  )
+  # As the loop places them, so that it finds what is compiled here.
+  batch = local_part(training_batch(inputs, seeds, 0), programs.mesh)
   step = memory.step_bytes(
     programs.joint_step,
     joint.stacked_abstract(programs.abstract, count),
-    batch,
-    seed_N,
+    feeding.put_batch(batch, programs.mesh),
+    programs.place_seed(seeds),
   )
   # The best parameters of each, those that are evaluated, and the bundle's.
   copies = (count + 2) * memory.shard_bytes(programs.abstract.params)
@@ -284,12 +276,15 @@ class Lanes(Hook):
       lane.diverged = saved["diverged"]
       restore_snapshots((lane.tail, lane.best), saved["hooks"])
 
-  def best(self, state: TrainState) -> dict[str, Any]:
-    """Return the best parameters of each trial, by its number.
+  def best(self, state: TrainState) -> tuple[int, Mapping[str, Any]]:
+    """Return the step of the last change, and each trial's best parameters.
 
     Other parameters stand in for those of a trial that was never evaluated.
     """
-    return {
+    step = max(lane.best.step for lane in self.lanes)
+    if not step:
+      return 0, {}
+    return step, {
       str(number): lane.best.params
       if lane.best.found
       else self._take(state.params, number)
@@ -299,7 +294,7 @@ class Lanes(Hook):
   def take_best(self, best: Mapping[str, Any]) -> None:
     """Take what `best` returned when the trials were saved."""
     for number, lane in enumerate(self.lanes):
-      lane.best.params = best[str(number)]
+      lane.best.params = best.get(str(number))
 
   def _left(self) -> list[tuple[int, _Lane]]:
     return [

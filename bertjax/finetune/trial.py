@@ -140,7 +140,7 @@ def run_trial(
     session,
     config.checkpoint_steps,
     (tail, best),
-    lambda state: best.params if best.found else state.params,
+    lambda _: (best.step, best.params),
   )
   with contextlib.closing(saving):
     abstract = inputs.programs.abstract

@@ -3,11 +3,14 @@
 """An interrupted trial ends as one that was never interrupted, to the bit."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
+from bertjax.checkpoints.checkpoint import write_tree
+from bertjax.finetune import resuming
 from bertjax.finetune.resuming import Session, Stopped, delete_checkpoints
 from bertjax.finetune.trial import run_trial
 from tests.testing.trials import CONFIG, STEPS, make_inputs
@@ -72,6 +75,37 @@ def test_a_trial_that_was_killed_goes_on(inputs, whole, tmp_path, at):
   assert not any(tmp_path.iterdir())
 
 
+def test_the_best_parameters_are_written_where_they_change(
+  inputs, whole, tmp_path, monkeypatch
+):
+  written = []
+
+  def write(folder, tree):
+    written.append(int(folder.name))
+    return write_tree(folder, tree)
+
+  monkeypatch.setattr(resuming, "write_tree", write)
+  often = dataclasses.replace(EVERY, checkpoint_steps=2)
+  session = Session(tmp_path)
+  with pytest.raises(Killed):
+    run_trial(dying(inputs, 45), often, **CHOICE, session=session)
+  # Evaluations are at 20 and 40, and there are 22 checkpoints.
+  accuracy, loss = "accuracy", "loss"
+  ranks = [(-each[accuracy], each[loss]) for each in whole.result.curve[:2]]
+  best = [20, 40] if ranks[1] < ranks[0] else [20]
+  assert written == best
+  folders = [*tmp_path.glob("checkpoints/best/*")]
+  assert {int(folder.name) for folder in folders} == {*best}
+  assert_same(run_trial(inputs, often, **CHOICE, session=session), whole)
+
+
+def test_what_no_checkpoint_names_is_deleted(tmp_path):
+  for step in (10, 20, 30, 40):
+    (tmp_path / "best" / str(step) / "half").mkdir(parents=True)
+  resuming._make_room(tmp_path / "best" / "40")
+  assert {path.name for path in (tmp_path / "best").iterdir()} == {"20", "30"}
+
+
 def test_a_signal_saves_the_step_it_comes_at(inputs, whole, tmp_path):
   with pytest.raises(Stopped, match=rf"stopped at step \d+ of {STEPS}"):
     run_trial(
@@ -93,16 +127,19 @@ def test_nothing_is_saved_in_a_folder_that_another_process_has(
   assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fault", ["damage", "settings"])
+@pytest.mark.parametrize("fault", ["damage", "damage of the best", "settings"])
 def test_what_is_of_no_use_is_told_and_the_trial_begins_anew(
   inputs, whole, tmp_path, caplog, fault
 ):
   session = Session(tmp_path, {"seed": 1})
   with pytest.raises(Killed):
-    run_trial(dying(inputs, 16), EVERY, **CHOICE, session=session)
+    run_trial(dying(inputs, 30), EVERY, **CHOICE, session=session)
   if fault == "damage":
     for record in tmp_path.glob("checkpoints/*/record/*"):
       record.write_text("{}")
+  elif fault == "damage of the best":
+    (folder,) = tmp_path.glob("checkpoints/best/*")
+    shutil.rmtree(folder)
   else:
     session = Session(tmp_path, {"seed": 2})
   run = run_trial(inputs, EVERY, **CHOICE, session=session)
