@@ -21,13 +21,19 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from benchmarks.public_tasks_rows import ROWS, Row, make_config
+from benchmarks.public_tasks_rows import (
+  RECALL,
+  ROWS,
+  WITHOUT,
+  Row,
+  make_config,
+)
 from bertjax import files
 from bertjax.checkpoints.bundle import read_pretrained
 from bertjax.files import first_line
 from bertjax.finetune.degenerate import degenerate_seeds
 from bertjax.finetune.experiment import Result
-from bertjax.finetune.trial import DivergedTrial, TrialResult, read_result
+from bertjax.finetune.trial import TrialResult, read_result
 from bertjax.interop.onnx import processor
 from bertjax.trials.markdown import markdown
 from bertjax.trials.statistics import summarize
@@ -185,16 +191,45 @@ class Trained(NamedTuple):
     seed: the seed.
     rate: its learning rate.
     result: its scores.
+    labels: the classes of the data.
   """
 
   seed: int
   rate: float
   result: Result
+  labels: Sequence[str]
+
+  def score(self, split: str, name: str) -> float:
+    """Return a score of a run that did not diverge.
+
+    Args:
+      split: "dev" or "test".
+      name: name of a score, or "recall of CLASS" or "accuracy without CLASS".
+    """
+    assert isinstance(self.result, TrialResult)
+    for kind in (RECALL, WITHOUT):
+      if name.startswith(kind):
+        counts = self.result.classes[split]
+        one = self.labels.index(name.removeprefix(kind))
+        right, labeled = counts.right[one], counts.labels[one]
+        if kind == WITHOUT:
+          right, labeled = (
+            sum(counts.right) - right,
+            sum(counts.labels) - labeled,
+          )
+        return right / labeled
+    return vars(self.result)[split][name]
 
 
 def _read(folder: pathlib.Path, row: Row) -> dict[str, Trained]:
   """Return the seeds of a row that are done, by the name of their trial."""
   found = {}
+  identity = folder / "identity.json"
+  labels = (
+    json.loads(identity.read_text(encoding="utf-8"))["labels"]
+    if identity.is_file()
+    else []
+  )
   for path in sorted(folder.glob("trials/*/result.json")):
     saved = json.loads(path.read_text(encoding="utf-8"))
     settings = saved["settings"]
@@ -204,6 +239,7 @@ def _read(folder: pathlib.Path, row: Row) -> dict[str, Trained]:
       settings["seed"],
       settings["learning_rate"],
       read_result(saved["result"]),
+      labels,
     )
   return found
 
@@ -227,9 +263,8 @@ def _line(
     for each in found
     if isinstance(each.result, TrialResult)
   }
-  diverged = sum(isinstance(each.result, DivergedTrial) for each in found)
   means = " / ".join(
-    _mean(list(finished.values()), row.split, name)
+    _mean([e.score(row.split, name) for e in found if e.seed in finished])
     for name in row.scores.values()
   )
   steps = {int(run.curve[-1]["step"]) for run in finished.values()}
@@ -239,17 +274,17 @@ def _line(
     score,
     means,
     str(len(found)),
-    f"{len(degenerate_seeds(finished))} / {diverged}",
+    f"{len(degenerate_seeds(finished))} / {len(found) - len(finished)}",
     ", ".join(map(str, sorted(steps))) or "–",
     ", ".join(rates),
     f"{statistics.median(seconds):.0f}" if seconds else "–",
   ]
 
 
-def _mean(runs: Sequence[TrialResult], split: str, score: str) -> str:
-  if not runs:
+def _mean(values: Sequence[float]) -> str:
+  if not values:
     return "–"
-  summary = summarize([vars(run)[split][score] for run in runs])
+  summary = summarize(values)
   spread = "" if summary.std is None else f" ± {100 * summary.std:.1f}"
   return f"{100 * summary.mean:.1f}{spread}"
 

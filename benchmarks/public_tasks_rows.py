@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The public data sets that benchmarks.public_tasks trains on, and how.
 
-The steps are few, so that five seeds of all of them take two cores about two
-hours.
+The steps are few, so that one seed of all of them takes minutes.
 """
 
 import pathlib
@@ -12,6 +11,9 @@ from typing import Any, NamedTuple
 
 from bertjax.config import FinetuneConfig, from_mapping
 from configs.finetune import get_config
+
+# Names of scores: the recall of a class, and the accuracy on all others.
+RECALL, WITHOUT = "recall of ", "accuracy without "
 
 
 class Row(NamedTuple):
@@ -22,7 +24,8 @@ class Row(NamedTuple):
     overlay: task of configs/finetune.py.
     files: {field of the task: path below `--data`}.
     settings: {field of the config: value}.
-    scores: {what the table calls a score: its name}.
+    scores: {what the table calls a score: its name, or the name of a class
+      after `RECALL` or `WITHOUT`}.
     split: where it is scored; "dev" also chose the checkpoint.
     start: "bundle", "books" or "scratch".
   """
@@ -89,7 +92,12 @@ ROWS: Mapping[str, Row] = {
       "learning_rates": (5e-4,),
       "epochs": 1.5,
     },
-    _ACCURACY,
+    # As Larson et al. (2019) report them; 1,000 of 5,500 are out of scope.
+    {
+      "accuracy": "accuracy",
+      "in scope": f"{WITHOUT}oos",
+      "out-of-scope recall": f"{RECALL}oos",
+    },
   ),
   "cola": Row(
     "CoLA",

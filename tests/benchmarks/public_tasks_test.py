@@ -9,7 +9,13 @@ import pytest
 
 from benchmarks import public_tasks
 from benchmarks.public_tasks import TABLE, TIMES, choose, run, table
-from benchmarks.public_tasks_rows import ROWS, Row, make_config
+from benchmarks.public_tasks_rows import (
+  RECALL,
+  ROWS,
+  WITHOUT,
+  Row,
+  make_config,
+)
 from bertjax.finetune import experiment
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.trial import DivergedTrial, TrialResult
@@ -70,15 +76,15 @@ def write_trial(folder, seed, result, rate=1e-3):
   path.write_text(json.dumps(saved))
 
 
-def trial(accuracy, predictions=(5, 5)):
-  counts = ClassCounts((5, 5), predictions, (4, 4))
+def trial(accuracy, predictions=(5, 5), right=(4, 4)):
+  counts = ClassCounts((5, 5), predictions, right)
   return TrialResult(
     best_step=4,
     dev={"accuracy": 0.1, "loss": 1.0},
     test={"accuracy": accuracy, "loss": 1.0},
     train_loss=1.0,
     curve=({"step": 4, "accuracy": 0.1},),
-    classes={"dev": counts},
+    classes={"dev": counts, "test": counts},
   )
 
 
@@ -121,6 +127,20 @@ def test_the_table_of_an_interrupted_row_has_its_seeds(tmp_path):
     *("test accuracy", "60.0 ± 14.1", "3", "1 / 1", "4", "0.001", "61")
   ]
   assert "Abacus" in text
+
+
+def test_a_class_out_of_scope_is_scored_beside_the_others(tmp_path):
+  write_trial(tmp_path / "fish", 0, trial(0.5, (6, 4), (5, 2)))
+  (tmp_path / "fish/identity.json").write_text('{"labels": ["in", "oos"]}')
+  scores = {
+    "accuracy": "accuracy",
+    "in scope": f"{WITHOUT}oos",
+    "out-of-scope recall": f"{RECALL}oos",
+  }
+  rows = {"fish": FISH._replace(scores=scores)}
+  assert cells(table(rows, tmp_path))["Fish"][:2] == [
+    *("test accuracy / in scope / out-of-scope recall", "50.0 / 100.0 / 40.0")
+  ]
 
 
 def test_a_row_whose_seeds_all_diverged_has_no_mean(tmp_path):
