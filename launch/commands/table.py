@@ -7,6 +7,7 @@ import difflib
 import pathlib
 import runpy
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -66,9 +67,14 @@ def usage() -> str:
       "",
       *lines,
       "",
-      "`bertjax COMMAND --help` lists the flags of a command. --config takes",
-      f"{', '.join(SHIPPED)}, or the path of a .py file, and overlays after a",
-      "colon: --config=pretrain:size=tiny,recipe=short",
+      *textwrap.wrap(
+        "`bertjax COMMAND --help` lists the flags of a command. --config takes "
+        f"{', '.join(SHIPPED)}, or the path of a .py file, and overlays after "
+        "a colon: --config=pretrain:size=tiny,recipe=short",
+        78,
+        break_long_words=False,
+        break_on_hyphens=False,
+      ),
     )
   )
 
