@@ -132,7 +132,7 @@ def _run_trials(
   folder = pathlib.Path(workdir)
 
   def check(inputs: TrialInputs) -> None:
-    found = list(judge_trials(inputs, arm.config.seed, _kept(arm), policy))
+    found = list(judge_trials(inputs, _first(arm), _kept(arm), policy))
     findings.extend(found)
     _settle(found, policy)
 
@@ -161,6 +161,14 @@ def _run_trials(
     if multihost.is_first():
       write_record(workdir, findings, policy)
   return result
+
+
+def _first(arm: Arm) -> Sequence[int]:
+  """Return the seeds of the first trials, as many as are asked for at once."""
+  config = arm.config
+  most = max(config.seeds, len(config.learning_rates) * config.selection_seeds)
+  count = min(max(config.runs_at_once, 1), most)
+  return range(config.seed, config.seed + count)
 
 
 def _kept(arm: Arm) -> int:

@@ -173,21 +173,28 @@ def count_that_fits(
   return count
 
 
-def _bytes_of(inputs: TrialInputs, seeds: Sequence[int]) -> float:
-  """Compile the step of these trials, and return what a device needs."""
-  programs, count = inputs.programs, len(seeds)
+def step_bytes(inputs: TrialInputs, seeds: Sequence[int]) -> float:
+  """Compile the step of these trials; return the bytes that a device needs."""
+  programs = inputs.programs
   # As the loop places them, so that it finds what is compiled here.
   batch = local_part(training_batch(inputs, seeds, 0), programs.mesh)
-  step = memory.step_bytes(
+  return memory.step_bytes(
     programs.joint_step,
-    joint.stacked_abstract(programs.abstract, count),
+    joint.stacked_abstract(programs.abstract, len(seeds)),
     feeding.put_batch(batch, programs.mesh),
     programs.place_seed(seeds),
   )
+
+
+def _bytes_of(inputs: TrialInputs, seeds: Sequence[int]) -> float:
   # The best parameters of each, those that are evaluated, and the bundle's.
-  copies = (count + 2) * memory.shard_bytes(programs.abstract.params)
+  copies = len(seeds) + 2
   splits = [each.placed for each in (inputs.dev, inputs.test) if each]
-  return step + copies + memory.shard_bytes(jax.tree.leaves(splits))
+  return (
+    step_bytes(inputs, seeds)
+    + copies * memory.shard_bytes(inputs.programs.abstract.params)
+    + memory.shard_bytes(jax.tree.leaves(splits))
+  )
 
 
 class _Lane:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 
+from bertjax.finetune import together
 from bertjax.finetune.programs import local_part
 from bertjax.finetune.trial import TrialInputs
 from bertjax.parallel import feeding, multihost
@@ -93,7 +94,7 @@ class Step(NamedTuple):
 
 def judge_trials(
   inputs: TrialInputs,
-  seed: int,
+  seeds: Sequence[int],
   kept: int,
   policy: Policy,
   limit: int | None = None,
@@ -104,7 +105,8 @@ def judge_trials(
 
   Args:
     inputs: data and programs of the trials.
-    seed: seed of a trial, whose first batch is compiled for.
+    seeds: seeds of the trials that are run at once, whose first batches are
+      compiled for.
     kept: copies of the parameters that stay on a device beside a trial's own.
     policy: limits and levels that the user set.
     limit: bytes of a device; None asks the device. Nothing is compiled where
@@ -114,9 +116,10 @@ def judge_trials(
   if not limit:
     return
   yield _judge(
-    _train_step(inputs, seed, kept),
+    _train_step(inputs, seeds, kept),
     limit,
-    "give a smaller --config.batch_size, more micro-batches with "
+    f"give {'a smaller --config.runs_at_once, ' * (len(seeds) > 1)}"
+    "a smaller --config.batch_size, more micro-batches with "
     "--config.optimizer.accumulation, or --config.compute.remat",
     policy,
   )
@@ -139,8 +142,14 @@ def _judge(step: Step, limit: int, fix: str, policy: Policy) -> Finding:
   )
 
 
-def _train_step(inputs: TrialInputs, seed: int, kept: int) -> Step:
-  programs = inputs.programs
+def _train_step(inputs: TrialInputs, seeds: Sequence[int], kept: int) -> Step:
+  programs, seed = inputs.programs, seeds[0]
+  if len(seeds) > 1:
+    needed = together.step_bytes(inputs, seeds)
+    # The best parameters of each trial, and those that are evaluated.
+    needed += _kept_bytes(inputs, kept + len(seeds))
+    _, length = inputs.train(seed, 0)["packs_BS"].shape
+    return Step(f"train ({len(seeds)} runs at once)", length, needed)
   # As a trial places them, so that it finds what is compiled here.
   batch = feeding.put_batch(
     local_part(inputs.train(seed, 0), programs.mesh), programs.mesh

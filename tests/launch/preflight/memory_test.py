@@ -77,19 +77,31 @@ def test_a_run_that_does_not_fit_ends_before_its_first_step(
 
 def test_the_steps_of_fine_tuning_are_judged():
   inputs = trials.make_inputs(trials.CONFIG)
-  train, evaluation = judge_trials(inputs, 0, 0, DEFAULT, limit=2**40)
+  train, evaluation = judge_trials(inputs, (0,), 0, DEFAULT, limit=2**40)
   assert train.level == evaluation.level == "pass"
   assert train.text.startswith("the train step at 8 tokens needs ")
   assert evaluation.text.startswith("the evaluation step at 8 tokens needs ")
   assert train.figure > evaluation.figure
   # Each copy of the parameters counts.
-  kept, _ = judge_trials(inputs, 0, 3, DEFAULT, limit=2**40)
+  kept, _ = judge_trials(inputs, (0,), 3, DEFAULT, limit=2**40)
   assert round((kept.figure - train.figure) * 2**40) == 3 * sum(
     leaf.nbytes for leaf in jax.tree.leaves(inputs.start(0).params)
   )
   needed = round(train.figure * 2**40)
-  tight, fits = judge_trials(inputs, 0, 0, DEFAULT, limit=needed - 1)
+  tight, fits = judge_trials(inputs, (0,), 0, DEFAULT, limit=needed - 1)
   assert (tight.level, fits.level) == ("fail", "pass")
+
+
+def test_runs_at_once_are_judged_together():
+  inputs = trials.make_inputs(trials.CONFIG)
+  alone, _ = judge_trials(inputs, (0,), 0, DEFAULT, limit=2**40)
+  several, _ = judge_trials(inputs, (0, 1, 2), 0, DEFAULT, limit=2**40)
+  assert several.text.startswith("the train (3 runs at once) step at 8 tokens")
+  assert several.figure > 2 * alone.figure
+  needed = round(several.figure * 2**40)
+  tight, _ = judge_trials(inputs, (0, 1, 2), 0, DEFAULT, limit=needed - 1)
+  assert tight.level == "fail"
+  assert "--config.runs_at_once" in str(tight)
 
 
 def test_trials_run_what_was_judged(tmp_path, monkeypatch, caplog):
