@@ -3,7 +3,9 @@
 """One classifier in several runtimes, each of which labels lists of texts.
 
 `benchmarks.prediction` has each in a process of its own. All but transformers'
-own pipeline get texts sorted by length, so that a batch has little padding.
+own pipeline get texts sorted by length, so that a batch has little padding;
+bertjax computes as many rows at once as suit the devices, whatever the size of
+a batch, but for 1.
 """
 
 import functools
@@ -104,13 +106,14 @@ def _make_pipeline(folder: pathlib.Path) -> Labeler:
 def _make_ours(folder: pathlib.Path) -> Labeler:
   from launch.inference.predictor import load_predictor
 
-  # One for each number of rows, as a user would choose it.
+  # A row for texts that come one by one. For more, the number of rows that
+  # suits the devices: a user has no reason to give another one.
   make = functools.cache(
     lambda batch_size: load_predictor(folder, batch_size=batch_size)
   )
 
   def label(texts: Sequence[str], batch_size: int) -> np.ndarray:
-    predict = make(batch_size)
+    predict = make(1 if batch_size == 1 else 0)
     ids = {name: id_ for id_, name in enumerate(predict.model.head.labels)}
     return np.array([ids[found[0][0]] for found in predict.answers(texts)])
 

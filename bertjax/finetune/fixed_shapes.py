@@ -22,11 +22,13 @@ from bertjax.objectives.task import Features
 from bertjax.parallel import feeding, sharding
 from bertjax.parallel.mesh import make_mesh
 
-# The shortest rows; those of the other buckets are 1, 1.5, 2, 3, 4, 6, … times
-# as long, so that a third of a row is padding at most.
-SHORTEST = 16
-# Rows of the shortest bucket: enough to keep a processor, or a chip, busy. More
-# of them on a CPU only make single requests wait.
+# The shortest rows. Those of the other buckets are 16, 24, 32, 48, … tokens, so
+# that a third of a row is padding at most. Many texts are short: rows of 12
+# save a tenth of the tokens that banking77's questions are computed in.
+SHORTEST = 12
+# Rows of this length are counted: enough to keep a processor, or a chip, busy.
+# More of them on a CPU only make single requests wait.
+_COUNTED = 16
 _ROWS_ON_CPU = 16
 _ROWS_ON_CHIP = 1024
 
@@ -108,13 +110,13 @@ class FixedShapes:
 
   @property
   def batch_size(self) -> int:
-    """The number of rows of the shortest bucket."""
-    return self.rows(SHORTEST)
+    """The number of rows of 16 tokens."""
+    return self.rows(_COUNTED)
 
   def rows(self, length: int) -> int:
     """Return the number of rows of a bucket, a multiple of the devices."""
     shards = feeding.batch_shards(self._mesh)
-    rows = max(self._batch_size * SHORTEST // length, 1)
+    rows = max(self._batch_size * _COUNTED // length, 1)
     return -(-rows // shards) * shards
 
   def start(self, features: Batch) -> Pending:
@@ -160,7 +162,7 @@ def bucket_lengths(seq_length: int) -> tuple[int, ...]:
   They depend on each other only at the end, so that a longer model has the same
   short ones.
   """
-  lengths, power = [], SHORTEST
+  lengths, power = [SHORTEST], _COUNTED
   while power < seq_length:
     lengths += [power, power * 3 // 2]
     power *= 2

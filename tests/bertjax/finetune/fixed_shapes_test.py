@@ -47,7 +47,7 @@ def test_neighbors_do_not_change_a_bit(forward):
 def test_a_bucket_is_compiled_once_and_has_one_number_of_rows(forward):
   before = forward._outputs._cache_size()
   for count in (1, 15, 16, 17):
-    forward.start(features_of([11] * count)).read()
+    forward.start(features_of([13] * count)).read()
   assert forward._outputs._cache_size() == max(before, 1)
   assert forward.compiled[16] == forward.rows(16) == 16
   # As many tokens, and as many rows for each device.
@@ -55,11 +55,11 @@ def test_a_bucket_is_compiled_once_and_has_one_number_of_rows(forward):
 
 
 def test_each_bucket_takes_the_lengths_above_the_one_before(forward):
-  started = forward.start(features_of([1, 16, 17, 24, 25, 512]))
+  started = forward.start(features_of([1, 12, 13, 16, 17, 24, 25, 512]))
   shapes = [part[2]["hidden_BSD"].shape[:2] for part in started.parts]
-  assert shapes == [(forward.rows(n), n) for n in (16, 24, 32, 512)]
+  assert shapes == [(forward.rows(n), n) for n in (12, 16, 24, 32, 512)]
   assert [part[0].tolist() for part in started.parts] == [
-    *([0, 1], [2, 3], [4], [5])
+    *([0, 1], [2, 3], [4, 5], [6], [7])
   ]
 
 
@@ -75,9 +75,10 @@ def test_another_batch_size_changes_the_last_bits_at_most(forward):
 
 def test_buckets_of_longer_models_begin_alike():
   assert bucket_lengths(8) == (8,)
-  assert bucket_lengths(16) == (16,)
-  assert bucket_lengths(40) == (16, 24, 32, 40)
-  assert bucket_lengths(128) == (16, 24, 32, 48, 64, 96, 128)
+  assert bucket_lengths(12) == (12,)
+  assert bucket_lengths(16) == (12, 16)
+  assert bucket_lengths(40) == (12, 16, 24, 32, 40)
+  assert bucket_lengths(128) == (12, 16, 24, 32, 48, 64, 96, 128)
   assert bucket_lengths(512)[-3:] == (256, 384, 512)
 
 

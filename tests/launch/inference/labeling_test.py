@@ -47,7 +47,7 @@ def test_every_row_has_its_line_in_order(model, tmp_path, capsys):
   assert "buckets of tokens x rows" in told
   assert "--batch_size may change the last bits" in told
   assert "300 rows," in told
-  assert "compiled for rows of 16 tokens" in told
+  assert "compiled for rows of 12, 16 tokens" in told
   found = read_lines(output)
   assert [each["line"] for each in found] == list(range(1, 301))
   wanted = load_predictor(model, batch_size=1)(texts)

@@ -71,7 +71,7 @@ def test_records_have_every_class(predictor):
     assert record["probability"] == record["probabilities"][best]
   shapes = predictor.describe_shapes()
   rows = predictor.forward.rows
-  assert f": 16x{rows(16)}, 24x{rows(24)}, " in shapes
+  assert f": 12x{rows(12)}, 16x{rows(16)}, 24x{rows(24)}, " in shapes
   assert shapes.endswith(f", 512x{rows(512)}")
 
 
