@@ -31,8 +31,7 @@ class Choice(JsonResult):
     return (
       f"Dev chooses {self.arm} of {self.candidates} arms: dev {self.metric} "
       f"{self.dev}, test {self.metric} {self.test} over "
-      f"{len(self.test.values)} seeds. The scores of other arms on test are "
-      "none to choose by."
+      f"{len(self.test.values)} seeds."
     )
 
 

@@ -106,12 +106,15 @@ def verdicts(
   )
 
 
-def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
+def table(
+  result: SweepResult, groups: Sequence[Sequence[str]] | None = ()
+) -> str:
   """Return Markdown: the arms, their differences by seed, and what they say.
 
   Args:
     result: the comparison.
     groups: the result of `equal_rows`; arms in none have rows of their own.
+      None where no losses are compared.
   """
   metrics = list(
     dict.fromkeys(name for arm in result.arms.values() for name in arm)
@@ -132,12 +135,15 @@ def table(result: SweepResult, groups: Sequence[Sequence[str]] = ()) -> str:
       _by_seed(result.differences),
     ),
     "",
-    *(f"- {each.sentence}." for each in verdicts(result, groups)),
-    "",
-    *_which_compare(groups),
-    "The validation rows of other arms differ. Compare those by the probe, not "
-    "by their losses.",
+    *(f"- {each.sentence}." for each in verdicts(result, groups or ())),
   ]
+  if groups is not None:
+    parts += [
+      "",
+      *_which_compare(groups),
+      "The validation rows of other arms differ. Compare those by the probe, "
+      "not by their losses.",
+    ]
   return "\n".join(parts) + "\n"
 
 

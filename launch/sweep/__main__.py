@@ -110,12 +110,9 @@ def _run(plan: Plan, store: TrialStore, policy: Policy) -> SweepResult:
     plan.config, store, outcome, plan.differences, plan.costs
   )
   if outcome.failed:
-    failures = "; ".join(
-      f"{name}: {why}" for name, why in outcome.failed.items()
-    )
     raise ValueError(
       f"{len(outcome.failed)} of {len(trials)} trials failed, and the others "
-      f"are done: {failures}; the same command tries them again"
+      f"are done: {outcome.failures}; the same command tries them again"
     )
   return result
 

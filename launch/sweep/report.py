@@ -15,7 +15,7 @@ from bertjax import files
 from bertjax.config import SweepConfig, to_mapping
 from bertjax.sweep import study
 from bertjax.sweep.choice import choose_on_dev
-from bertjax.sweep.comparison import SweepResult, compare, table
+from bertjax.sweep.comparison import Scores, SweepResult, compare, table
 from bertjax.sweep.differences import Differences
 from bertjax.sweep.matching import TOLERANCE
 from bertjax.trials.store import Trial, TrialStore
@@ -41,17 +41,20 @@ def write_report(
   scores = shared_seeds(outcome, config.chosen)
   baseline = study.compared_with(config)
   if baseline not in scores:
-    failures = "; ".join(
-      f"{name}: {why}" for name, why in outcome.failed.items()
-    )
     raise ValueError(
-      f"no seed of {baseline} is done, and nothing can be compared: {failures}"
+      f"no seed of {baseline} is done in all arms, and nothing can be "
+      f"compared: {outcome.failures}"
     )
+  tuned = config.trains == "finetune"
+  choice = None
+  if tuned:
+    everything = compare(scores, baseline).arms
+    choice = choose_on_dev(everything, config.finetune.metric)
+    # Arms are compared on dev: test is for the chosen one alone.
+    scores = _on_dev(scores)
   result = compare(scores, baseline)
   seen = tokens_seen(outcome)
-  tuned = config.trains == "finetune"
-  choice = choose_on_dev(result.arms, config.finetune.metric) if tuned else None
-  groups = [] if tuned else study.equal_rows(config)
+  groups = None if tuned else study.equal_rows(config)
   parts = [table(result, groups)]
   parts += [str(choice)] if choice else []
   parts += describe_tokens(config, seen)
@@ -84,6 +87,16 @@ def write_report(
   files.write_text(folder / "results.md", text)
   print(text, flush=True)
   return result
+
+
+def _on_dev(scores: Mapping[str, Scores]) -> dict[str, Scores]:
+  return {
+    arm: {
+      seed: {n: value for n, value in row.items() if n.startswith("dev_")}
+      for seed, row in by_seed.items()
+    }
+    for arm, by_seed in scores.items()
+  }
 
 
 def write_timing(store: TrialStore, trials: Sequence[Trial]) -> None:

@@ -8,14 +8,14 @@ from bertjax.trials.statistics import summarize
 from launch import finetune, pretrain
 
 
-def make_arm_result(accuracy):
+def make_arm_result(accuracy, dev=0.5):
   scores = ExperimentResult(
     learning_rate=1e-3,
     selection=(),
     metric="accuracy",
     seeds=(0,),
     best_steps=(4,),
-    dev={},
+    dev={"accuracy": summarize([dev])},
     test={"accuracy": summarize([accuracy])},
   )
   return ArmResult("bundle", "table", ("fish", "tree"), {}, 4, scores)

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
 from launch.sweep.plan import make_plan
 from launch.sweep.report import REPORT, TIMING, describe_tokens, measured_rate
+from tests.testing.launchers import make_arm_result
 
 
 def test_a_report_has_no_clock_and_a_rerun_changes_no_byte(
@@ -42,9 +44,7 @@ def test_tokens_beyond_what_matching_allows_are_said(config):
   seen = {"mlm_nsp": {"0": 1000}, "mlm": {"0": 1004}}
   (line,) = describe_tokens(config, seen)
   assert "within 0.40%" in line
-  matched = sweep.dataclasses.replace(
-    config, match="tokens", chosen=("mlm_nsp",)
-  )
+  matched = dataclasses.replace(config, match="tokens", chosen=("mlm_nsp",))
   seen["mlm"]["0"] = 1006
   assert len(describe_tokens(matched, seen)) == 2
 
@@ -58,3 +58,37 @@ def test_speed_is_that_of_the_trials_that_ran(config, tmp_path):
   (folder / "timing.jsonl").write_text('{"tokens_per_second": 10.0}\n')
   rate = measured_rate(tmp_path, plan.trials, plan.costs)
   assert rate == pytest.approx(10 * work.flops / work.tokens)
+
+
+def test_a_study_of_fine_tuning_reports_test_for_the_chosen_arm(
+  config, bundle, tmp_path, monkeypatch
+):
+  def finetune(tuned, bundle, workdir, policy):
+    assert (tuned.seeds, bundle) == (1, str(given.bundle))
+    rate = tuned.learning_rates[0]
+    seen.append((rate, tuned.epochs, tuned.seed))
+    return make_arm_result(0.1 * tuned.epochs, dev=rate)
+
+  seen = []
+  monkeypatch.setattr("launch.finetune.run", finetune)
+  given = dataclasses.replace(
+    config,
+    trains="finetune",
+    bundle=str(bundle),
+    arms={},
+    baseline="",
+    grid="learning_rates=1e-3,2e-3;epochs=1,2",
+    finetune=dataclasses.replace(config.finetune, steps=0),
+  )
+  result = sweep.run(given, str(tmp_path / "work"))
+  assert len(seen) == len(set(seen)) == 8
+  assert {*next(iter(result.arms.values()))} == {"dev_accuracy"}
+  report = json.loads((tmp_path / "work" / REPORT).read_text())
+  assert report["choice"]["arm"] == "learning_rates=0.002,epochs=1"
+  assert report["choice"]["test"]["mean"] == pytest.approx(0.1)
+  text = (tmp_path / "work/results.md").read_text()
+  assert "Dev chooses learning_rates=0.002,epochs=1 of 4 arms" in text
+  assert "validation rows" not in text
+  other = dataclasses.replace(given, bundle="")
+  with pytest.raises(ValueError, match="--bundle is not given"):
+    sweep.run(other, str(tmp_path / "none"))
