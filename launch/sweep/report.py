@@ -10,6 +10,7 @@ import json
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bertjax import files
 from bertjax.config import SweepConfig, to_mapping
@@ -78,6 +79,14 @@ def write_report(
     "choice": choice and choice.to_json(),
     "failed": sorted(outcome.failed),
   }
+  _write(store, result, report, text)
+  print(text, flush=True)
+  return result
+
+
+def _write(
+  store: TrialStore, result: SweepResult, report: Mapping[str, Any], text: str
+) -> None:
   store.guard()
   folder = store.folder
   files.write_json(folder / "results.json", result.to_json(), allow_nan=False)
@@ -85,8 +94,6 @@ def write_report(
     folder / REPORT, json.loads(json.dumps(report)), allow_nan=False
   )
   files.write_text(folder / "results.md", text)
-  print(text, flush=True)
-  return result
 
 
 def _on_dev(scores: Mapping[str, Scores]) -> dict[str, Scores]:
