@@ -9,7 +9,9 @@ The learning rate is chosen on dev, then several seeds are scored on test.
 `WORKDIR/results.json`, `results.md` and `report.html` have the scores, their
 spread, curves and mistakes, and `WORKDIR/model` is
 the run that is best on dev, for `launch.predict`. A rerun continues with the
-first trial that is not done.
+first trial that is not done. With `--reference_store=DIR`, a store that
+`launch.prepare` wrote, every run tells how much of pre-training it has
+forgotten.
 
 On several hosts, run the same command on each, with a workdir, a bundle and
 data that all of them see, as for `launch.pretrain`.
@@ -46,6 +48,7 @@ from launch.preflight.settle import settle, write_record
 from launch.preflight.task import describe, judge_results, judge_task
 from launch.reports import finetune_report
 from launch.run import ownership
+from launch.run.reference_rows import open_reference
 
 REPORT = "report.html"
 
@@ -57,6 +60,7 @@ def run(
   init: str = "bundle",
   policy: Policy = DEFAULT,
   watch: Report = lambda *_: None,
+  reference_store: str = "",
 ) -> ArmResult:
   """Run the trials of an arm that are not done; return its results.
 
@@ -68,6 +72,8 @@ def run(
     init: "bundle" or "scratch".
     policy: limits of the checks, and which may fail.
     watch: called for every trial, after its line is printed.
+    reference_store: store on which each trial measures what it has forgotten;
+      "" measures nothing.
 
   Raises:
     ValueError: an argument, a field of `config` or a file of the task cannot
@@ -77,7 +83,7 @@ def run(
   cli.check_local_folder("workdir", workdir)
   arm, figures = multihost.run_on_all(
     "arm",
-    lambda: _make_arm(config, bundle, init),
+    lambda: _make_arm(config, bundle, init, reference_store),
     facts=lambda made: flatten_fields(made[0].identity()),
   )
   findings = judge_task(
@@ -93,18 +99,22 @@ def run(
 
 
 def _make_arm(
-  config: FinetuneConfig, bundle: str, init: str
+  config: FinetuneConfig, bundle: str, init: str, reference_store: str
 ) -> tuple[Arm, TaskFigures]:
   """Check the config, and read the bundle and the data."""
   checks.check_init(init)
   checks.check_layers(config, init)
   info = bundles.read_pretrained(bundle)
+  reference = (
+    open_reference(reference_store, info, init) if reference_store else None
+  )
   task = tasks.find(config.task)
   config = checks.with_metric(config, task)
   data, tokenizer_sha256 = tasks.load_data(
     config, info.model, info.tokenizer_path
   )
-  return Arm(task, data, info, config, init, tokenizer_sha256), data.figures
+  arm = Arm(task, data, info, config, init, tokenizer_sha256, reference)
+  return arm, data.figures
 
 
 def _say(*lines: str) -> None:
@@ -176,7 +186,9 @@ def _kept(arm: Arm) -> int:
   config = arm.config
   several = max(len(config.learning_rates), config.seeds) > 1
   # The trial's best, those of the bundle, and the best trial's before it.
-  return 1 + (arm.init == "bundle") + several
+  # What is forgotten is measured against one more copy of the bundle's.
+  bundle = (arm.init == "bundle") + (arm.reference is not None)
+  return 1 + bundle + several
 
 
 def _write_report(
@@ -215,6 +227,12 @@ def _report(
     if result.test:
       scores += f", test {metric} {result.test[metric]:.4f}"
     scores += f" (best at step {result.best_step})"
+    if result.forgetting:
+      before, after = (
+        result.forgetting.mlm_loss_before,
+        result.forgetting.mlm_loss,
+      )
+      scores += f", masked-LM loss {before:.4f} → {after:.4f}"
   spent = f"{seconds:.1f} s" if seconds else "done before"
   _say(f"{init}: rate {rate:g}, seed {seed}: {scores}, {spent}")
   watch(trial, result, seconds)
@@ -235,6 +253,11 @@ def define_flags() -> None:
     checks.INITS,
     "Initial parameters: those of the bundle, or random ones (scratch).",
   )
+  flags.DEFINE_string(
+    "reference_store",
+    "",
+    "Folder of launch.prepare; each run tells what it has forgotten of it.",
+  )
   flags.mark_flag_as_required("config")
   start_up.define_flags()
   policies.define_flags()
@@ -245,7 +268,8 @@ def main(_: Sequence[str]) -> None:
   values = flags.FLAGS
   given = values.config.to_dict()
   config = from_mapping(FinetuneConfig, given)
-  paths = {name: values[name].value for name in ("bundle", "workdir", "init")}
+  given_flags = ("bundle", "workdir", "init", "reference_store")
+  paths = {name: values[name].value for name in given_flags}
   start_up.start(flatten_fields({"config": given, **paths}))
   if config.steps:
     _say(f"steps={config.steps} replaces epochs={config.epochs}")
@@ -255,6 +279,7 @@ def main(_: Sequence[str]) -> None:
     values.workdir,
     values.init,
     policies.from_flags(),
+    reference_store=values.reference_store,
   )
 
 

@@ -7,9 +7,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from bertjax import files
 from bertjax.batch import Batch, TaskData
 from bertjax.checkpoints.bundle import (
@@ -18,13 +15,17 @@ from bertjax.checkpoints.bundle import (
   load_params,
   read_bundle_info,
 )
-from bertjax.checkpoints.transfer import graft, with_highest_layers
 from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.degenerate import degenerate_seeds
 from bertjax.finetune.experiment import Experiment, Report
-from bertjax.finetune.programs import Programs, make_programs
+from bertjax.finetune.forgetting import (
+  Reference,
+  make_measure,
+  score_forgetting,
+)
+from bertjax.finetune.programs import make_programs
 from bertjax.finetune.results import (
   ArmResult,
   never_predicted,
@@ -35,13 +36,12 @@ from bertjax.finetune.results import (
 from bertjax.finetune.review import Review
 from bertjax.finetune.shared_store import SharedTrialStore
 from bertjax.finetune.splits import make_split, split_outputs
+from bertjax.finetune.start import make_start
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
-from bertjax.model.parameters import POOLER, heads
 from bertjax.parallel import multihost
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
-from bertjax.train.state import TrainState
 from bertjax.trials.store import Trial
 
 # Fields that say where and how a step is computed. They may change between
@@ -81,6 +81,8 @@ class Arm:
     config: how to train.
     init: "bundle" or "scratch".
     tokenizer_sha256: hash of the tokenizer's files.
+    reference: text on which trials measure what they have forgotten; None
+      measures nothing.
   """
 
   task: FinetuneTask
@@ -89,6 +91,7 @@ class Arm:
   config: FinetuneConfig
   init: str
   tokenizer_sha256: str
+  reference: Reference | None = None
 
   @property
   def steps(self) -> int:
@@ -112,6 +115,10 @@ class Arm:
         name: split.sha256() for name, split in self.data.splits.items()
       },
       **({"settings": settings} if settings else {}),
+      # Results without one lack what results with one have.
+      **(
+        {"reference": dict(self.reference.identity)} if self.reference else {}
+      ),
     }
 
   def run(
@@ -193,6 +200,7 @@ class Arm:
       never_predicted=never_predicted(classes, scored),
       calibration=score_calibration(runs),
       degenerate_seeds=degenerate_seeds(finished),
+      forgetting=score_forgetting([each.forgetting for each in runs]),
     )
 
   def _review(
@@ -253,6 +261,10 @@ class Arm:
       dev=splits["dev"],
       test=splits.get("test"),
       steps=self.steps,
+      forgetting=self.reference
+      and make_measure(
+        self.reference, self.info, programs, splits["dev"], config.compute
+      ),
     )
 
   def _save(
@@ -303,38 +315,3 @@ def _saved(folder: pathlib.Path, trial: Trial, result: ArmResult) -> str:
     return ""
   is_same = details.evaluation == result.evaluation
   return "these scores" if is_same else "other scores"
-
-
-def make_start(
-  programs: Programs, info: BundleInfo, reinitialized: int = 0
-) -> Callable[[int], TrainState]:
-  """Return seed → a state with the bundle's parameters and a fresh head.
-
-  A pooler that no loss of pre-training reached is made anew with the head.
-
-  Args:
-    programs: functions that will train the state.
-    info: the bundle.
-    reinitialized: number of the highest layers that are made anew, too, and
-      the pooler with them.
-
-  Raises:
-    ValueError: the parameters of the bundle do not fit; the message names
-      both sides (law 9).
-  """
-  source = load_params(info, programs.abstract.params)
-  skip = heads(programs.abstract.params, source)
-  keeps_pooler = info.details.pooler_trained and not reinitialized
-  if not (keeps_pooler and POOLER in programs.abstract.params):
-    skip += (POOLER,)
-
-  def start(seed: int) -> TrainState:
-    state = programs.initialize(seed)
-    params = graft(state.params, source, skip=skip)
-    if reinitialized:
-      params = with_highest_layers(params, state.params, reinitialized)
-    # A copy, because the first step consumes the state.
-    params = jax.tree.map(jnp.copy, params)
-    return TrainState(state.step, params, state.opt_state)
-
-  return start

@@ -66,19 +66,25 @@ def embed_in_fixed_shapes(
   return FixedShapes(outputs, params, seq_length, batch_size)
 
 
-def _hidden(
-  model: Encoder, params: Any, rows: Features, with_layers: bool
+def hidden_by_layer(
+  model: Encoder, params: Any, rows: Features
 ) -> tuple[Array, Array]:
-  variables = {"params": params}
-  if not with_layers:
-    hidden_BSD: Any = model.apply(variables, rows, deterministic=True)
-    return hidden_BSD, hidden_BSD[None]
+  """Return the last `hidden_BSD`, and those after each layer: `layers_LBSD`."""
   found: Any = model.apply(
-    variables, rows, deterministic=True, mutable=["intermediates"]
+    {"params": params}, rows, deterministic=True, mutable=["intermediates"]
   )
   hidden_BSD, kept = found
   (layers_LBSD,) = kept["intermediates"]["layers"]["hidden_BSD"]
   return hidden_BSD, layers_LBSD
+
+
+def _hidden(
+  model: Encoder, params: Any, rows: Features, with_layers: bool
+) -> tuple[Array, Array]:
+  if with_layers:
+    return hidden_by_layer(model, params, rows)
+  hidden_BSD: Any = model.apply({"params": params}, rows, deterministic=True)
+  return hidden_BSD, hidden_BSD[None]
 
 
 def _pool(

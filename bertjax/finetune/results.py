@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from bertjax.finetune.forgetting import ForgettingScores, describe
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.task import FinetuneTask
@@ -76,6 +77,7 @@ class ArmResult(JsonResult):
       not classes, or a run is of an earlier version.
     degenerate_seeds: seeds that give every example of dev one answer, or none.
       All scores count them.
+    forgetting: what was forgotten; None where that is not measured.
   """
 
   init: str
@@ -89,6 +91,7 @@ class ArmResult(JsonResult):
   never_predicted: tuple[str, ...] = ()
   calibration: CalibrationScores | None = None
   degenerate_seeds: tuple[int, ...] = ()
+  forgetting: ForgettingScores | None = None
 
   @property
   def evaluation(self) -> dict[str, Any]:
@@ -259,6 +262,7 @@ def page(arm: ArmResult, task: FinetuneTask) -> str:
   parts = [table([arm], task), *notes, *_expected_best(arm.scores)]
   if arm.calibration:
     parts.append(_calibration_table(arm.calibration))
+  parts += describe(arm.forgetting)
   if arm.classes:
     parts += [f"Each class on {arm.scored}:", _class_table(arm)]
   return "\n\n".join(parts)

@@ -11,6 +11,7 @@ import jax
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
+from bertjax.finetune.forgetting import Forgetting
 from bertjax.finetune.keeping import (
   KeepBest,
   TailLoss,
@@ -49,6 +50,7 @@ class TrialInputs:
     dev: split that chooses the parameters and the learning rate.
     test: split that is only reported; None if the data have none.
     steps: number of steps of a trial.
+    forgetting: parameters → what they have forgotten; None measures nothing.
   """
 
   programs: Programs
@@ -57,6 +59,7 @@ class TrialInputs:
   dev: Split
   test: Split | None
   steps: int
+  forgetting: Callable[[Any], Forgetting] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,7 @@ class TrialResult(JsonResult):
       not classes, and in results of earlier versions.
     is_degenerate: whether the answers on dev say nothing of the texts; None
       where the task does not declare it, and in results of earlier versions.
+    forgetting: what they have forgotten; None where that is not measured.
   """
 
   best_step: int
@@ -85,6 +89,7 @@ class TrialResult(JsonResult):
   classes: Mapping[str, ClassCounts] = dataclasses.field(default_factory=dict)
   calibration: Calibration | None = None
   is_degenerate: bool | None = None
+  forgetting: Forgetting | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,6 +227,7 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
     },
     calibration=_calibrate(inputs, best.params, found),
     is_degenerate=best.found.is_degenerate,
+    forgetting=inputs.forgetting and inputs.forgetting(best.params),
   )
   return TrialRun(result, best.params)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bertjax.finetune.scores.calibration import Reliability
 from bertjax.finetune.task import Scores
+from bertjax.trials.statistics import Summary
 from launch.reports.page import Ink, draw
 
 
@@ -36,6 +37,29 @@ def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
       )
     axes.set_xlabel("steps")
     axes.set_ylabel(f"{metric.replace('_', ' ')} on dev")
+  return drawing.svg
+
+
+def draw_cosines(cosines: Sequence[Summary]) -> str:
+  """Draw the mean cosine of each layer to its start, and its spread."""
+  layers = range(1, len(cosines) + 1)
+  with draw("cosines") as drawing:
+    axes = drawing.axes
+    axes.errorbar(
+      layers,
+      [each.mean for each in cosines],
+      yerr=[each.std or 0.0 for each in cosines],
+      color=Ink.FIRST,
+      linewidth=1.2,
+      marker="o",
+      markersize=3,
+      capsize=2,
+    )
+    axes.set_xlim(0.5, len(cosines) + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylim(top=1.02)
+    axes.set_xlabel("layer")
+    axes.set_ylabel("cosine to the start")
   return drawing.svg
 
 

@@ -94,6 +94,7 @@ def make_view(
     "lengths": finetune_figures.draw_lengths(
       review.windows.length_N, int(review.windows["tokens_NS"].shape[1])
     ),
+    **_forgotten(result),
     "class_columns": _CLASS_COLUMNS,
     "classes": [_class_row(each, result.scored) for each in result.classes],
     **_mistakes(result, review, task, tokens),
@@ -135,6 +136,24 @@ def _notes(result: ArmResult) -> list[str]:
   if result.never_predicted:
     notes.append(f"Never predicted: {', '.join(result.never_predicted)}.")
   return notes
+
+
+def _forgotten(result: ArmResult) -> dict[str, Any]:
+  """Return what was forgotten of pre-training; nothing where not measured."""
+  found = result.forgetting
+  if found is None:
+    return {"cosines": "", "forgotten": ""}
+  return {
+    "cosines": finetune_figures.draw_cosines(found.cosines),
+    "forgotten": (
+      "Masked-LM loss on the reference store, with the head of the bundle: "
+      f"{found.mlm_loss_before:.4f} nats before fine-tuning, "
+      f"{_cell(found.mlm_loss)} after it."
+    ),
+    "cosine_rows": [
+      [str(layer), _cell(each)] for layer, each in enumerate(found.cosines, 1)
+    ],
+  }
 
 
 def _mistakes(

@@ -1,52 +1,46 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where an arm starts, and what makes it another arm."""
+"""What makes an arm another arm."""
 
-import dataclasses
+import types
+from typing import Any
 
-import jax
-
-from bertjax.checkpoints.bundle import load_params, read_pretrained
-from bertjax.config import FinetuneConfig
-from bertjax.finetune.arm import make_start
+from bertjax.batch import Vocabulary
+from bertjax.checkpoints.bundle import read_pretrained
+from bertjax.config import FinetuneConfig, ObjectiveConfig
+from bertjax.finetune.arm import Arm
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.programs import make_programs
-from bertjax.model.parameters import by_name
-from bertjax.parallel.mesh import make_mesh
+from bertjax.finetune.forgetting import Reference
 from tests.testing import small
 
-CONFIG = FinetuneConfig(steps=40, batch_size=8, seq_length=12)
 
-
-def starting_params(path, seed, pooling="cls"):
-  info = read_pretrained(path)
-  config = dataclasses.replace(CONFIG, pooling=pooling)
-  programs = make_programs(
-    TASK, 2, info.model, config, 40, make_mesh(config.mesh, jax.devices()[:1])
+def identity_of(path, init="bundle", reference=None):
+  data: Any = types.SimpleNamespace(
+    settings={}, labels=("fish", "tree"), splits={}
   )
-  made = by_name(programs.initialize(seed).params)
-  start = make_start(programs, info)
-  started = by_name(start(seed).params)
-  assert by_name(start(seed).params).keys() == started.keys()
-  return by_name(load_params(info)), made, started
+  info = read_pretrained(path)
+  return Arm(
+    TASK, data, info, FinetuneConfig(), init, "tokenizer", reference
+  ).identity()
 
 
-def same(left, right):
-  return left.shape == right.shape and bool((left == right).all())
+def test_weights_make_an_arm_and_scratch_has_none(tmp_path):
+  one, other = (
+    identity_of(small.make_bundle(tmp_path / str(seed), seed=seed))
+    for seed in range(2)
+  )
+  assert one["weights"] != other["weights"]
+  scratch = identity_of(tmp_path / "0", "scratch")
+  assert scratch["weights"] == {}
 
 
-def test_a_run_starts_from_the_bundles_weights(tmp_path):
+def test_a_reference_makes_an_arm_and_none_leaves_it_as_it_was(tmp_path):
   path = small.make_bundle(tmp_path / "bundle")
-  source, made, started = starting_params(path, 5)
-  for name, leaf in started.items():
-    taken = not name.startswith("classifier/")
-    assert same(leaf, source[name] if taken else made[name]), name
-
-
-def test_a_pooler_that_was_not_trained_is_made_anew(tmp_path):
-  path = small.make_bundle(tmp_path / "off", seed=1, pooler_trained=False)
-  source, made, started = starting_params(path, 5)
-  for name, leaf in started.items():
-    taken = name.startswith("encoder/")
-    assert same(leaf, source[name] if taken else made[name]), name
-  assert any(name.startswith("pooler/") for name in started)
+  vocabulary: Any = Vocabulary
+  reference = Reference(
+    {"rows": 8}, ObjectiveConfig(), vocabulary, lambda _: []
+  )
+  without = identity_of(path)
+  assert "reference" not in without
+  measured = identity_of(path, reference=reference)
+  assert measured == {**without, "reference": {"rows": 8}}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bertjax.finetune.classification import TASK
+from bertjax.finetune.forgetting import Forgetting, score_forgetting
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
@@ -130,10 +131,26 @@ def test_outputs_that_are_no_classes_have_curves_and_lengths(result, tmp_path):
   assert page.tags["svg"] == 2
 
 
+def forgetful(result):
+  runs = [
+    Forgetting(2.0, 3.0 + seed, (0.99, 0.5 + seed / 4)) for seed in (0, 1)
+  ]
+  return dataclasses.replace(result, forgetting=score_forgetting(runs))
+
+
+def test_what_is_forgotten_is_shown_where_it_was_measured(result, tmp_path):
+  assert "forgotten" not in write(tmp_path / "a.html", result).source
+  page = write(tmp_path / "report.html", forgetful(result))
+  assert page.tags["svg"] == 5
+  text = " ".join(page.text)
+  assert "2.0000 nats before fine-tuning, 3.5000 ± 0.7071 after it." in text
+  assert "0.6250 ± 0.1768" in text
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("width", [360, 1400])
 def test_a_browser_shows_the_page_without_errors(result, tmp_path, width):
-  write(tmp_path / "report.html", result)
+  write(tmp_path / "report.html", forgetful(result))
   needed, said = measure_page(tmp_path / "report.html", width, tmp_path)
   assert not said
   assert needed <= width
