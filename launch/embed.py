@@ -73,7 +73,7 @@ def embed_file(
   }
   job = stream.Job(
     stream.Worker(
-      embedder.encode,
+      lambda texts: embedder.encode(texts.texts, texts.pairs),
       embedder.start,
       lambda started, _: started.read()[f"{options.pooling}_ND"],
       embedder.forward.batch_size,
@@ -172,7 +172,7 @@ def _some(table: Table) -> str:
 def define_flags() -> None:
   """Define the flags; not at import, because others call `embed_file`."""
   flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
-  input_flags.define("vectors.npy or vectors.parquet", packs=False)
+  input_flags.define("vectors.npy or vectors.parquet", answers=False)
   flags.DEFINE_enum(
     "pooling",
     "mean",

@@ -5,96 +5,49 @@
     python -m launch.predict --bundle=WORKDIR/model --input=tickets.jsonl \
       --output=labels.jsonl
     python -m launch.predict --bundle=WORKDIR/model --text="Where is my card?"
+    python -m launch.predict --bundle=DIR --text="Who was it?" \
+      --text_pair="It was Ada."
     python -m launch.predict --task=fill_mask --bundle=DIR \
       --text="Return a new [MASK] object."
 
 --input takes a table, tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "-" for lines
 of JSON on standard input. --output gets a line of JSON for each of its rows, in
 order; a rerun after a kill goes on where it was. --text may be given several
-times.
+times, each with its --text_pair where a model reads pairs: a question and its
+context, a premise and a hypothesis. A model that chooses reads --choice, which
+is given for each choice, beside one --text.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
-import numpy as np
 from absl import flags
 
-from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
-from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune.scores import Guess, guesses, probabilities
 from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
-from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli, tasks
 from launch.inference import input_flags
 from launch.inference.checks import check_texts
+from launch.inference.encoding import Texts
 from launch.inference.labeling import (
+  TOP_K,
   Options,
+  check_alternatives,
   check_top_k,
   check_verb,
   label_file,
 )
+from launch.inference.masks import MASK, fill_mask
 from launch.inference.predictor import Predictor, load_predictor
 from launch.inference.records import shorten
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
-from launch.preflight.settle import settle
-from launch.preflight.task import judge_unknown
 
 __all__ = ["answer", "fill_mask", "load_predictor"]
 
 FILL_MASK = "fill_mask"
 VERBS = {task.verb: task for task in tasks.TASKS.values()}
-MASK = "[MASK]"
 # Old name of a flag → its name.
 RENAMED = {"table": "input"}
-
-
-def fill_mask(
-  bundle: str, text: str, *, top_k: int = 5, policy: Policy = DEFAULT
-) -> list[list[Guess]]:
-  """Return the likeliest tokens for every [MASK] of `text`, in order.
-
-  Probabilities are over the whole vocabulary; special and unused tokens are
-  not returned.
-
-  Raises:
-    ValueError: `bundle` is not a pre-trained bundle, or `text` has no [MASK]
-      or too many tokens.
-  """
-  check_top_k(top_k)
-  info = bundles.read_pretrained(bundle)
-  tokenizer = tokenizers.load(info.tokenizer_path)
-  ids, places = _with_masks(tokenizer, text)
-  if len(ids) > info.model.max_positions:
-    raise ValueError(
-      f"the text has {len(ids)} tokens, and this model reads "
-      f"{info.model.max_positions}; give a shorter one"
-    )
-  words = len(ids) - len(places) - 2  # without [CLS], [SEP] and [MASK]
-  settle([judge_unknown(ids.count(tokenizer.unk_id), words, policy)], policy)
-  model, params = bundles.load_bundle(bundle)
-  outputs: Any = jax.jit(
-    lambda params, row: model.apply(
-      {"params": params},
-      row,
-      np.asarray([places], np.int32),
-      deterministic=True,
-    )
-  )(params, _row(ids))
-  # An embedding table may have more rows than there are tokens.
-  logits_PV = np.asarray(
-    outputs["mlm_logits_BPV"][0, :, : len(tokenizer.tokens)]
-  )
-  ordinary_W = tokenizer.vocabulary().ordinary_W
-  names = [tokenizer.tokens[i] for i in ordinary_W]
-  return [
-    guesses(probabilities_V[ordinary_W], names)[:top_k]
-    for probabilities_V in probabilities(logits_PV)
-  ]
 
 
 def answer(
@@ -102,8 +55,9 @@ def answer(
   texts: Sequence[str],
   pairs: Sequence[str] | None = None,
   *,
+  choices: Sequence[Sequence[str]] | None = None,
   verb: str | None = None,
-  top_k: int = 3,
+  top_k: int | None = None,
   policy: Policy = DEFAULT,
 ) -> list[list[Answer]]:
   """Return the likeliest answers of a fine-tuned model to every text.
@@ -113,33 +67,38 @@ def answer(
   Args:
     bundle: folder of the fine-tuned model.
     texts: texts to read.
-    pairs: the second text of each, for a model that reads pairs.
+    pairs: the second text of each, for a model that reads pairs; for one that
+      chooses, what all choices of a text begin with.
+    choices: the choices of each text, for a model that chooses.
     verb: verb that the model's task must have; None allows any.
-    top_k: largest number of answers for each text.
+    top_k: largest number of answers for each text, where they are alternatives;
+      None is 3.
     policy: limits of the checks.
 
   Raises:
-    ValueError: `bundle` is not a fine-tuned model, has another verb, or reads
-      pairs where single texts are given, or the other way around.
+    ValueError: `bundle` is not a fine-tuned model, has another verb, reads
+      texts of another form, or has answers that are no alternatives.
   """
   predictor = load_predictor(bundle)
   check_verb(bundle, predictor, verb)
-  return _answer(predictor, texts, pairs, top_k, policy)
+  check_alternatives(predictor, top_k)
+  return _answer(
+    predictor,
+    Texts(texts, pairs, choices),
+    3 if top_k is None else top_k,
+    policy,
+  )
 
 
 def _answer(
-  predictor: Predictor,
-  texts: Sequence[str],
-  pairs: Sequence[str] | None,
-  top_k: int,
-  policy: Policy,
+  predictor: Predictor, texts: Texts, top_k: int | None, policy: Policy
 ) -> list[list[Answer]]:
-  check_top_k(top_k)
-  predictor.check_pairs(pairs is not None)
-  encoded = predictor.encode(texts, pairs)
+  top_k = check_top_k(top_k)
+  predictor.check(texts)
+  encoded = predictor.encode(texts)
   seq_length = predictor.model.head.seq_length
   check_texts(encoded.encoded, len(texts), seq_length, policy)
-  found = predictor.finish(predictor.start(encoded)) if texts else []
+  found = predictor.finish(predictor.start(encoded)) if len(texts) else []
   task = predictor.model.task
   return [shorten(task, answers, top_k) for answers in found]
 
@@ -147,60 +106,65 @@ def _answer(
 def run(
   task: str | None,
   bundle: str,
-  texts: Sequence[str],
-  top_k: int,
+  texts: Texts,
+  top_k: int | None = None,
   policy: Policy = DEFAULT,
   *,
   calibrate: bool = False,
 ) -> None:
   """Print the answers to texts.
 
+  Args:
+    task: verb of the model's task; None allows any.
+    bundle: folder of the model.
+    texts: texts to read.
+    top_k: largest number of answers, where they are alternatives; None is 5.
+    policy: limits of the checks.
+    calibrate: whether logits are divided by the model's temperature.
+
   Raises:
     ValueError: an argument cannot be used.
   """
-  if not texts:
+  if not len(texts):
     raise ValueError("give the text to read by --text, or a file by --input")
   if task != FILL_MASK:
     predictor = load_predictor(bundle, calibrate=calibrate)
     check_verb(bundle, predictor, task)
+    check_alternatives(predictor, top_k)
     columns = predictor.model.task.answer_columns
-    found = _answer(predictor, texts, None, top_k, policy)
-    for text, answers in zip(texts, found, strict=True):
+    found = _answer(predictor, texts, top_k, policy)
+    for text, answers in zip(texts.texts, found, strict=True):
       _show(text, columns, answers)
     return
+  if texts.pairs or texts.choices:
+    raise ValueError(
+      f"--task={FILL_MASK} reads single texts; leave out --text_pair and "
+      "--choice"
+    )
   if calibrate:
     raise ValueError(
       f"--calibrate is of fine-tuned models, and --task={FILL_MASK} has no "
       "temperature; leave --calibrate out"
     )
-  for text in texts:
+  for text in texts.texts:
     found = fill_mask(bundle, text, top_k=top_k, policy=policy)
     for number, answers in enumerate(found, 1):
       _show(text, (f"{MASK} {number}", "probability"), answers)
 
 
-def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
-  """Return the ids of `[CLS] text [SEP]`, and the positions of its masks."""
-  parts = text.split(MASK)
-  if len(parts) == 1:
+def _read_texts(values: flags.FlagValues) -> Texts:
+  texts, pairs, choices = values.text, values.text_pair, values.choice
+  if texts and pairs and len(pairs) != len(texts):
     raise ValueError(
-      f"the text has no {MASK}; write one for each token to fill in: {text!r}"
+      f"--text_pair is given {len(pairs)} times, and --text {len(texts)} times;"
+      " give a --text_pair for each --text"
     )
-  ids, places = [tokenizer.cls_id], []
-  for number, part_ids in enumerate(tokenizer.encode(parts)):
-    if number:
-      places.append(len(ids))
-      ids.append(tokenizer.mask_id)
-    ids += part_ids.tolist()
-  return [*ids, tokenizer.sep_id], places
-
-
-def _row(ids: Sequence[int]) -> Batch:
-  row = empty_batch(ENCODER_FEATURES, {"B": 1, "S": len(ids), "R": 1})
-  row["tokens_BS"][0] = ids
-  row["positions_BS"][0] = np.arange(len(ids))
-  row["packs_BS"][...] = 1
-  return row
+  if choices and len(texts) > 1:
+    raise ValueError(
+      f"--choice is of one text, and --text is given {len(texts)} times; give "
+      "one --text, or a table by --input and --choice_columns"
+    )
+  return Texts(texts, pairs or None, [choices] if choices else None)
 
 
 def _show(text: str, columns: Sequence[str], answers: Sequence[Answer]) -> None:
@@ -232,8 +196,16 @@ def define_flags() -> None:
   flags.DEFINE_multi_string(
     "text",
     [],
-    f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable. Pairs "
-    "of texts, such as questions and their contexts, need --input.",
+    f"Text to read, which contains {MASK} for {FILL_MASK}; repeatable.",
+  )
+  flags.DEFINE_multi_string(
+    "text_pair",
+    [],
+    "The second text of each --text, in their order: the context of a question,"
+    " or a hypothesis; or what all choices begin with.",
+  )
+  flags.DEFINE_multi_string(
+    "choice", [], "A choice among which a model finds one; repeatable."
   )
   flags.DEFINE_bool(
     "calibrate",
@@ -243,8 +215,9 @@ def define_flags() -> None:
   )
   flags.DEFINE_integer(
     "top_k",
-    5,
-    "Largest number of answers to show; labels that are given are all shown.",
+    None,
+    "Largest number of answers to show, where they are alternatives, by default"
+    f" {TOP_K}. Labels that are given are all shown.",
   )
   input_flags.define("labels.jsonl; by default they are printed")
   policies.define_flags()
@@ -259,14 +232,15 @@ def main(_: Sequence[str]) -> None:
     run(
       values.task,
       values.bundle,
-      values.text,
+      _read_texts(values),
       values.top_k,
       policy,
       calibrate=values.calibrate,
     )
     return
-  if values.text:
-    raise ValueError("--text and --input are both given; give one of them")
+  for name in ("text", "text_pair", "choice"):
+    if values[name].value:
+      raise ValueError(f"--{name} and --input are both given; give one of them")
   if values.task == FILL_MASK:
     raise ValueError(f"--task={FILL_MASK} reads no --input; give --text")
   label_file(

@@ -88,18 +88,25 @@ def answers(
   labels: Sequence[str],
   tokens: Sequence[str],
 ) -> Sequence[Sequence[Answer]]:
-  """Return a guess for every choice of each example.
+  """Return each choice of an example, its probability and its number.
 
-  A choice is named by its text, which `windows.examples` has.
+  `windows.examples` has the choices of an example. An empty text is a choice
+  that the example lacks: it has no window, and others keep their numbers.
   """
   del labels, tokens
   logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
-  return [
-    scores.guesses(probabilities_K[: len(choices)], choices)
-    for probabilities_K, choices in zip(
-      scores.probabilities(logits_EK), windows.examples, strict=True
+  found = []
+  for probabilities_K, choices in zip(
+    scores.probabilities(logits_EK), windows.examples, strict=True
+  ):
+    given = [number for number, text in enumerate(choices) if text.strip()]
+    found.append(
+      [
+        (choices[given[place]], float(probabilities_K[place]), given[place])
+        for place in np.argsort(-probabilities_K[: len(given)], kind="stable")
+      ]
     )
-  ]
+  return found
 
 
 def _by_example(
@@ -135,7 +142,7 @@ TASK = FinetuneTask(
     "dev accuracy": ("dev", "accuracy"),
     "test accuracy": ("test", "accuracy"),
   },
-  answer_columns=("choice", "probability"),
+  answer_columns=("choice", "probability", "number"),
   answers=answers,
   class_logits=class_logits,
   is_degenerate=is_degenerate,

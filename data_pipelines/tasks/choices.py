@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bertjax.config import TaskConfig
-from bertjax.files import describe_json
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
-from data_pipelines.tasks.features import Tokenizer, encode_texts
+from data_pipelines.tasks.choice_rows import (
+  encode_choices,
+  given_choices,
+  join_start,
+  list_choices,
+  split_names,
+)
+from data_pipelines.tasks.features import Tokenizer
 from data_pipelines.tasks.figures import SplitFigures, TableFigures, TaskFigures
 from data_pipelines.tasks.splits import (
   count_shared,
@@ -212,10 +218,10 @@ def _encode(
   label_N = np.zeros(len(owners_N), np.float32)
   right_E = np.asarray([each.right for each in questions])
   label_N[np.cumsum(count_E) - count_E + right_E] = 1
-  encoded = encode_texts(
+  encoded = encode_choices(
     tokenizer,
-    [each.context for each in questions for _ in each.choices],
-    [choice for each in questions for choice in each.choices],
+    [each.context for each in questions],
+    [each.choices for each in questions],
     rows.seq_length,
   )
   batches = TaskBatches(
@@ -244,8 +250,8 @@ def _encode(
 
 
 def _choice_names(config: TaskConfig) -> tuple[str, ...]:
-  names = tuple(name.strip() for name in config.choices.split(","))
-  if not all(names):
+  names = split_names(config.choices)
+  if not names:
     raise ValueError(
       f"task.choices={config.choices!r}; give the columns of the choices, as "
       "ending0,ending1,ending2,ending3, or the column of a list"
@@ -261,16 +267,14 @@ def _choice_names(config: TaskConfig) -> tuple[str, ...]:
 def _question(
   row: Row, config: TaskConfig, names: tuple[str, ...]
 ) -> Question | BadRow:
-  texts = [row.fields.get(name) for name in (config.text, *names)]
-  if len(names) == 1 and isinstance(texts[1], list):
-    texts[1:] = texts[1]
-  start = row.fields.get(config.text_pair, "") if config.text_pair else ""
-  for text in (*texts, start):
-    if text is not None and not isinstance(text, str):
-      return BadRow(
-        row.line, f"has {describe_json(text)} for a text; give a string"
-      )
-  context, *choices = (str(text or "") for text in texts)
+  given_texts = (name for name in (config.text, config.text_pair) if name)
+  texts = list_choices(row, tuple(given_texts))
+  choices = list_choices(row, names)
+  if isinstance(texts, BadRow):
+    return texts
+  if isinstance(choices, BadRow):
+    return choices
+  context, start = (*texts, "")[:2]
   if not context.strip():
     return BadRow(row.line, f"has no text in the column {config.text!r}")
   if len(choices) > config.num_choices:
@@ -279,7 +283,7 @@ def _question(
       f"has {len(choices)} choices, and task.num_choices is "
       f"{config.num_choices}; give --config.task.num_choices={len(choices)}",
     )
-  given = [number for number, choice in enumerate(choices) if choice.strip()]
+  given = given_choices(choices)
   if len(given) < 2:
     return BadRow(row.line, f"has {len(given)} choices; give two or more")
   label = row.fields.get(config.label)
@@ -292,10 +296,9 @@ def _question(
       f"has {label!r} in the column {config.label!r}; give the number of the "
       f"right choice, 0 to {len(choices) - 1}, or the name of its column",
     )
-  # What comes before each choice in its text, such as SWAG's `sent2`.
   return Question(
     context,
-    tuple(f"{start} {choices[number]}".strip() for number in given),
+    join_start(start, [choices[number] for number in given]),
     right if right < 0 else given.index(right),
   )
 

@@ -45,13 +45,13 @@ class EncodedTexts:
 
   Attributes:
     features: `ENCODER_FEATURES` with a row for each text, R = 1.
-    cut: number of rows that lost tokens.
-    empty: number of rows with a text that has no token.
+    cut: number of examples that lost tokens.
+    empty: number of examples with a text that has no token.
     tokens: number of tokens before they were cut, without special ones.
     unknown: how many of them are the unknown token.
     words: how many of them begin a word.
-    owner_N: int64, the text of each row, ascending; a long text may have
-      several rows.
+    owner_N: int64, the example of each row, ascending. A long text may have
+      several rows, and an example several texts.
   """
 
   features: Batch
@@ -71,6 +71,8 @@ def encode_texts(
   pairs: Sequence[str] | None,
   seq_length: int,
   stride: int = 0,
+  *,
+  example_N: np.ndarray | None = None,
 ) -> EncodedTexts:
   """Encode every text, or pair of texts, as a row of `seq_length` tokens.
 
@@ -82,6 +84,8 @@ def encode_texts(
   so many tokens after each other. Of a pair, the longer text is divided; the
   other one is in every row, cut only where it is longer than half of a row.
 
+  Several texts may be of one example, which `example_N` numbers, ascending.
+
   Raises:
     ValueError: `seq_length` has no room for a token of every text, or `pairs`
       and `texts` have different lengths.
@@ -92,15 +96,12 @@ def encode_texts(
       f"seq_length={seq_length} leaves no room for text beside {specials} "
       f"special tokens; give {2 * specials - 1} or more"
     )
-  if pairs is not None and len(pairs) != len(texts):
-    raise ValueError(
-      f"{len(texts)} texts have {len(pairs)} pairs; give one for each text"
-    )
+  _check_pairs(texts, pairs)
   first = tokenizer.encode(texts)
   second = None if pairs is None else tokenizer.encode(pairs)
   fitting: list[tuple[Any, Any]] = []
   counts: list[int] = []
-  cut = 0
+  cut: list[bool] = []
   for row, a in enumerate(first):
     b = () if second is None else second[row]
     if stride:
@@ -109,21 +110,48 @@ def encode_texts(
       size_a, size_b = fit(len(a), len(b), seq_length - specials)
       is_cut = size_a + size_b < len(a) + len(b)
       parts = [(a[:size_a], b[:size_b])]
-    cut += is_cut
+    cut.append(is_cut)
     counts.append(len(parts))
     fitting += [(x, None if second is None else y) for x, y in parts]
-  sides = (first,) if second is None else (first, second)
-  vocabulary = tokenizer.vocabulary()
+  if example_N is None:
+    example_N = np.arange(len(texts))
+  return _count(
+    make_rows(tokenizer, fitting, seq_length),
+    tokenizer.vocabulary(),
+    (first,) if second is None else (first, second),
+    example_N,
+    np.asarray(cut, bool),
+    np.asarray(counts, np.int64),
+  )
+
+
+def _check_pairs(texts: Sequence[str], pairs: Sequence[str] | None) -> None:
+  if pairs is not None and len(pairs) != len(texts):
+    raise ValueError(
+      f"{len(texts)} texts have {len(pairs)} pairs; give one for each text"
+    )
+
+
+def _count(
+  features: Batch,
+  vocabulary: Vocabulary,
+  sides: Sequence[Sequence[np.ndarray]],
+  example_N: np.ndarray,
+  cut_N: np.ndarray,
+  count_N: np.ndarray,
+) -> EncodedTexts:
+  """Count examples and tokens; `count_N` is the number of rows of each text."""
   ids_T = np.concatenate([np.zeros(0, np.int32), *itertools.chain(*sides)])
   counts_V = np.bincount(ids_T, minlength=vocabulary.size)
+  empty_N = [not all(map(len, each)) for each in zip(*sides, strict=True)]
   return EncodedTexts(
-    features=make_rows(tokenizer, fitting, seq_length),
-    cut=cut,
-    empty=sum(not all(map(len, each)) for each in zip(*sides, strict=True)),
+    features=features,
+    cut=len(np.unique(example_N[cut_N])),
+    empty=len(np.unique(example_N[np.asarray(empty_N, bool)])),
     tokens=int(counts_V.sum()),
     unknown=int(counts_V[vocabulary.unk_id]),
     words=int(counts_V[~vocabulary.continues_V].sum()),
-    owner_N=np.repeat(np.arange(len(texts)), counts),
+    owner_N=np.repeat(example_N, count_N),
   )
 
 

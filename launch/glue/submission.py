@@ -20,6 +20,7 @@ from data_pipelines.tasks.glue_files import (
 )
 from data_pipelines.tasks.glue_tasks import GLUE, GlueTask
 from launch.inference.checks import check_texts
+from launch.inference.encoding import Texts
 from launch.inference.predictor import Predictor, load_predictor
 from launch.preflight.policy import Policy
 
@@ -70,14 +71,13 @@ def predict(
     ValueError: the model reads single texts and the split has pairs, or the
       other way around; `policy` makes cut texts a failure.
   """
-  predictor.check_pairs(test.pairs is not None)
+  texts = Texts(test.texts, test.pairs)
+  predictor.check(texts)
   predictions: list[str | float] = []
   counts = collections.Counter[str]()
   for start in range(0, len(test.texts), _TEXTS):
     part = slice(start, start + _TEXTS)
-    encoded = predictor.encode(
-      test.texts[part], None if test.pairs is None else test.pairs[part]
-    )
+    encoded = predictor.encode(texts.take(part))
     answers = predictor.finish(predictor.start(encoded))
     predictions += [likeliest[0] for likeliest, *_ in answers]
     for name in ("cut", "empty", "tokens", "unknown", "words"):

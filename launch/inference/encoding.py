@@ -14,6 +14,11 @@ from bertjax.finetune import windows
 from bertjax.finetune.task import Head
 from bertjax.finetune.windows import Windows
 from data_pipelines.tasks import question_answering, tagging
+from data_pipelines.tasks.choice_rows import (
+  encode_choices,
+  given_choices,
+  join_start,
+)
 from data_pipelines.tasks.features import EncodedTexts, encode_texts
 from data_pipelines.tasks.squad import Question
 from data_pipelines.tokenizers.tokenizer import Tokenizer
@@ -74,50 +79,64 @@ class Encoded:
     )
 
 
-# (tokenizer, head, texts, second texts or None) → windows.
-Encode = Callable[
-  [TextTokenizer, Head, Sequence[str], Sequence[str] | None], Encoded
-]
+@dataclasses.dataclass(frozen=True)
+class Texts:
+  """The texts of some examples.
+
+  Attributes:
+    texts: the text of each; for choices, what all of them go with.
+    pairs: the second text of each, or what all of its choices begin with; None
+      where there are none.
+    choices: the choices of each, "" for one that it lacks; None where nothing
+      is chosen.
+  """
+
+  texts: Sequence[str]
+  pairs: Sequence[str] | None = None
+  choices: Sequence[Sequence[str]] | None = None
+
+  def __len__(self) -> int:
+    return len(self.texts)
+
+  def take(self, part: slice) -> "Texts":
+    """Return some of the examples."""
+    return Texts(
+      self.texts[part],
+      None if self.pairs is None else self.pairs[part],
+      None if self.choices is None else self.choices[part],
+    )
 
 
-def encode_rows(
-  tokenizer: TextTokenizer,
-  head: Head,
-  texts: Sequence[str],
-  pairs: Sequence[str] | None,
-) -> Encoded:
+# (tokenizer, head, texts) → windows.
+Encode = Callable[[TextTokenizer, Head, Texts], Encoded]
+
+
+def encode_rows(tokenizer: TextTokenizer, head: Head, texts: Texts) -> Encoded:
   """Encode each example as one window, or as several where it is longer.
 
   It is cut instead where the model was trained on cut ones.
   """
   stride = int(head.settings.get("stride", 0))
-  encoded = encode_texts(tokenizer, texts, pairs, head.seq_length, stride)
+  encoded = encode_texts(
+    tokenizer, texts.texts, texts.pairs, head.seq_length, stride
+  )
   return Encoded(encoded, encoded.owner_N, settings=head.settings)
 
 
-def encode_words(
-  tokenizer: TextTokenizer,
-  head: Head,
-  texts: Sequence[str],
-  pairs: Sequence[str] | None,
-) -> Encoded:
+def encode_words(tokenizer: TextTokenizer, head: Head, texts: Texts) -> Encoded:
   """Split texts into words, and encode these; nothing is cut."""
-  del pairs
   stride = int(head.settings.get("stride", TaskConfig.stride))
-  encoded = tagging.encode_raw(tokenizer, texts, head.seq_length, stride)
+  encoded = tagging.encode_raw(tokenizer, texts.texts, head.seq_length, stride)
   return Encoded(
     encoded.rows, encoded.rows.owner_N, encoded.examples, head.settings
   )
 
 
 def encode_questions(
-  tokenizer: TextTokenizer,
-  head: Head,
-  texts: Sequence[str],
-  pairs: Sequence[str] | None,
+  tokenizer: TextTokenizer, head: Head, texts: Texts
 ) -> Encoded:
   """Encode questions, and their contexts as the second texts."""
-  assert pairs is not None  # the head reads pairs
+  assert texts.pairs is not None  # the head reads pairs
   # An imported model has no settings.
   settings = {
     "stride": TaskConfig.stride,
@@ -128,7 +147,7 @@ def encode_questions(
   }
   questions = [
     Question(question, context)
-    for question, context in zip(texts, pairs, strict=True)
+    for question, context in zip(texts.texts, texts.pairs, strict=True)
   ]
   encoded = question_answering.encode_questions(
     tokenizer, questions, head.seq_length, settings
@@ -136,10 +155,25 @@ def encode_questions(
   return Encoded(encoded.rows, encoded.rows.owner_N, encoded.examples, settings)
 
 
+def encode_choosing(
+  tokenizer: TextTokenizer, head: Head, texts: Texts
+) -> Encoded:
+  """Encode each choice as a window: its context, and the choice as a pair."""
+  assert texts.choices is not None  # the task compares them
+  starts = texts.pairs or [""] * len(texts)
+  given = [
+    join_start(start, [choices[number] for number in given_choices(choices)])
+    for start, choices in zip(starts, texts.choices, strict=True)
+  ]
+  encoded = encode_choices(tokenizer, texts.texts, given, head.seq_length)
+  return Encoded(encoded, encoded.owner_N, texts.choices, head.settings)
+
+
 # By the name of the task; the others have `encode_rows`.
 ENCODERS: Mapping[str, Encode] = {
   "tagging": encode_words,
   "question_answering": encode_questions,
+  "multiple_choice": encode_choosing,
 }
 
 

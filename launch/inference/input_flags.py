@@ -4,22 +4,24 @@
 
 from absl import flags
 
+from data_pipelines.tasks.choice_rows import split_names
 from data_pipelines.tasks.table_files import SUFFIXES, Columns
 from launch.inference.inputs import STDIN, Source
 
 # What only a file of texts is read with.
 _OF_INPUT = (
   *("output", "text_column", "text_pair_column", "skip_bad_rows"),
-  *("batch_size", "pack"),
+  *("choice_columns", "batch_size", "pack"),
 )
 
 
-def define(output: str, *, packs: bool = True) -> None:
+def define(output: str, *, answers: bool = True) -> None:
   """Define the flags.
 
   Args:
     output: an example of an output.
-    packs: whether several texts may share a row.
+    answers: whether a fine-tuned model answers: several texts may share a row,
+      and some models choose among texts.
   """
   flags.DEFINE_string(
     "input",
@@ -44,7 +46,13 @@ def define(output: str, *, packs: bool = True) -> None:
     "suits the devices; other numbers may change the last bits.",
     lower_bound=0,
   )
-  if packs:
+  if answers:
+    flags.DEFINE_string(
+      "choice_columns",
+      "",
+      "Columns of the choices of --input, as ending0,ending1, or the column of "
+      "a list. --text_pair_column is what all choices of a row begin with.",
+    )
     flags.DEFINE_bool(
       "pack",
       False,
@@ -63,8 +71,15 @@ def read_source(values: flags.FlagValues) -> Source | None:
       if name in values and values[name].present:
         raise ValueError(f"--{name} is read only with --input; give that, too")
     return None
+  choices = values.choice_columns if "choice_columns" in values else ""
+  names = split_names(choices)
+  if choices and not names:
+    raise ValueError(
+      f"--choice_columns={choices!r} has an empty name; give names with commas "
+      "between them"
+    )
   return Source(
     values.input,
-    Columns(values.text_column, "", values.text_pair_column),
+    Columns(values.text_column, "", values.text_pair_column, others=names),
     values.skip_bad_rows,
   )

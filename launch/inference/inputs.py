@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bertjax.files import describe_json, sha256_of
+from data_pipelines.tasks.choice_rows import given_choices, list_choices
 from data_pipelines.tasks.table_files import (
   BadRow,
   Columns,
@@ -20,15 +21,37 @@ from data_pipelines.tasks.table_files import (
 from data_pipelines.tasks.typed_rows import is_name
 
 STDIN = "-"
+# A model is trained on no more (`TaskConfig.num_choices`).
+MOST_CHOICES = 32
 # How many bad rows a message shows before it counts the others.
 SHOWN = 5
 
 
 class Example(NamedTuple):
-  """A row that can be used: its line, and its text or two texts."""
+  """A row that can be used.
+
+  Attributes:
+    line: its line.
+    texts: its text, or two texts.
+    choices: the choices among which one is to be found, "" for one that the
+      row lacks; empty where nothing is chosen.
+  """
 
   line: int
   texts: tuple[str, ...]
+  choices: tuple[str, ...] = ()
+
+  @property
+  def windows(self) -> int:
+    """The number of windows, if none of its texts is divided."""
+    return max(len(self.choices), 1)
+
+  @property
+  def characters(self) -> int:
+    """The number of characters of its windows."""
+    return sum(map(len, self.texts)) * self.windows + sum(
+      map(len, self.choices)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +61,7 @@ class Source:
   Attributes:
     path: a file, the name of a data set, or "-" for lines of JSON on standard
       input.
-    columns: the columns of the texts.
+    columns: the columns of the texts; `others` are those of choices.
     skip_bad_rows: whether rows that cannot be used are left out and counted.
   """
 
@@ -60,7 +83,8 @@ class Source:
     if self.is_stdin:
       rows = json_rows(decode_lines(sys.stdin.buffer, "standard input"))
     else:
-      rows = read_rows(self.path, self.columns, self.columns.texts)
+      wanted = (*self.columns.texts, *self.columns.others)
+      rows = read_rows(self.path, self.columns, wanted)
     for row in rows:
       yield _example(row, self.columns) if isinstance(row, Row) else row
 
@@ -133,7 +157,7 @@ def examine(source: Source) -> Examined:
     few = f" that can be used; {bad}" if bad.count else ""
     raise ValueError(f"{source.path} has no rows{few}; give a file with texts")
   identity = {
-    "columns": ",".join(source.columns.texts),
+    "columns": ",".join((*source.columns.texts, *source.columns.others)),
     # What is behind the name of a data set is taken to stay.
     "input": source.path if is_name(source.path) else sha256_of(source.path),
   }
@@ -154,9 +178,39 @@ def _example(row: Row, columns: Columns) -> Example | BadRow:
       )
     if not text.strip():
       return BadRow(row.line, f"has no text in the column {name!r}; give one")
-    try:
-      text.encode()
-    except UnicodeEncodeError:  # "\ud800" in JSON is half of a character
+    if _is_halved(text):
       return BadRow(row.line, f"has half of a character in {name!r}; mend it")
     texts.append(text)
-  return Example(row.line, tuple(texts))
+  if not columns.others:
+    return Example(row.line, tuple(texts))
+  choices = _choices(row, columns.others)
+  if isinstance(choices, BadRow):
+    return choices
+  return Example(row.line, tuple(texts), choices)
+
+
+def _choices(row: Row, names: tuple[str, ...]) -> tuple[str, ...] | BadRow:
+  choices = list_choices(row, names)
+  if isinstance(choices, BadRow):
+    return choices
+  where = f"in {listed(names)}"
+  if len(choices) > MOST_CHOICES:
+    return BadRow(
+      row.line,
+      f"has {len(choices)} choices {where}; give {MOST_CHOICES} at most",
+    )
+  given = len(given_choices(choices))
+  if given < 2:
+    return BadRow(row.line, f"has {given} choices {where}; give two or more")
+  if any(map(_is_halved, choices)):
+    return BadRow(row.line, f"has half of a character {where}; mend it")
+  return choices
+
+
+def _is_halved(text: str) -> bool:
+  """Return whether a text has half of a character, as JSON may have."""
+  try:
+    text.encode()
+  except UnicodeEncodeError:
+    return True
+  return False

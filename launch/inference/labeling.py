@@ -15,8 +15,11 @@ from launch.inference.checks import check_texts
 from launch.inference.inputs import Source, examine
 from launch.inference.outputs import Journal, JsonLines, Output, to_line
 from launch.inference.predictor import Predictor, Started, load_predictor
-from launch.inference.records import Record, make_record
+from launch.inference.records import Record, has_alternatives, make_record
 from launch.preflight.policy import DEFAULT, Policy
+
+# Alternatives of a row, if not told.
+TOP_K = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Options:
 
   Attributes:
     verb: verb that the model's task must have; None allows any.
-    top_k: largest number of alternatives of a row.
+    top_k: largest number of alternatives of a row; None is TOP_K.
     batch_size: rows of 16 tokens that are computed at once; 0 suits the
       devices.
     pack: whether several short texts share a row.
@@ -34,7 +37,7 @@ class Options:
   """
 
   verb: str | None = None
-  top_k: int = 5
+  top_k: int | None = None
   batch_size: int = 0
   pack: bool = False
   calibrate: bool = False
@@ -73,7 +76,7 @@ def label_file(
       of another input.
   """
   options = options or Options()
-  check_top_k(options.top_k)
+  top_k = check_top_k(options.top_k)
   if source.is_stdin:
     stream.tell("standard input is read once, so that this cannot be resumed")
   examined = None if source.is_stdin else examine(source)
@@ -84,8 +87,11 @@ def label_file(
     calibrate=options.calibrate,
   )
   check_verb(bundle, predictor, options.verb)
-  predictor.check_pairs(bool(source.columns.text_pair))
-  worker = _make_worker(predictor, options.top_k)
+  check_alternatives(predictor, options.top_k)
+  predictor.check_form(
+    pairs=bool(source.columns.text_pair), choices=bool(source.columns.others)
+  )
+  worker = _make_worker(predictor, top_k)
   job = stream.Job(
     worker,
     source,
@@ -101,7 +107,7 @@ def label_file(
   identity = examined and {
     **examined.identity,
     "model": sha256_of(pathlib.Path(bundle) / RECORD),
-    "top_k": options.top_k,
+    "top_k": top_k,
     "batch_size": predictor.forward.batch_size,
     "pack": options.pack,
     "calibrate": options.calibrate,
@@ -109,14 +115,29 @@ def label_file(
   job.make_file(Output(pathlib.Path(path), identity), JsonLines)
 
 
-def check_top_k(top_k: int) -> None:
-  """Refuse a number of answers that is none.
+def check_top_k(top_k: int | None) -> int:
+  """Return a number of answers; TOP_K for None.
 
   Raises:
     ValueError: it is below 1.
   """
-  if top_k < 1:
+  if top_k is not None and top_k < 1:
     raise ValueError(f"top_k={top_k}; give 1 or more")
+  return top_k or TOP_K
+
+
+def check_alternatives(predictor: Predictor, top_k: int | None) -> None:
+  """Refuse a number of answers where all answers belong together.
+
+  Raises:
+    ValueError: there is one, and the answers are no alternatives.
+  """
+  task = predictor.model.task
+  if top_k is not None and not has_alternatives(task):
+    raise ValueError(
+      f"top_k={top_k} has no effect: {task.name} leaves no answer out; leave "
+      "--top_k out"
+    )
 
 
 def check_verb(bundle: str, predictor: Predictor, verb: str | None) -> None:

@@ -3,7 +3,7 @@
 """A fine-tuned model as a function of texts."""
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,10 +14,16 @@ from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.classifier import apply_in_fixed_shapes
 from bertjax.finetune.fixed_shapes import bucket_lengths
 from bertjax.finetune.task import Answer
+from data_pipelines.tasks.choice_rows import given_choices
 from data_pipelines.tokenizers import tokenizers
 from launch import tasks
 from launch.inference.checks import check_texts, total
-from launch.inference.encoding import Encoded, TextTokenizer, encoder_of
+from launch.inference.encoding import (
+  Encoded,
+  Texts,
+  TextTokenizer,
+  encoder_of,
+)
 from launch.inference.packed_rows import PackedRows
 from launch.inference.records import Record, make_record
 from launch.preflight.policy import DEFAULT
@@ -68,7 +74,11 @@ class Predictor:
     self._encode = encoder_of(model.task.name)
 
   def __call__(
-    self, texts: Sequence[str], pairs: Sequence[str] | None = None
+    self,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    choices: Sequence[Sequence[str]] | None = None,
   ) -> list[Record]:
     """Return what `records.make_record` says of each text.
 
@@ -76,55 +86,90 @@ class Predictor:
 
     Args:
       texts: texts to read; a text that is too long for the model loses its end.
-      pairs: the second text of each, for a model that reads pairs.
+      pairs: the second text of each, for a model that reads pairs; for one that
+        chooses, what all choices of a text begin with.
+      choices: the choices of each text, for a model that chooses.
 
     Raises:
-      ValueError: pairs are missing, not asked for, or of another number.
+      ValueError: pairs or choices are missing, not asked for, or of another
+        number; a text has fewer than two choices.
     """
     if isinstance(texts, str):
       raise ValueError(f"texts is the string {texts[:40]!r}; give a list")
-    found = self.answers(texts, pairs)
-    return [make_record(self.model.task, each) for each in found]
+    given = Texts(texts, pairs, choices)
+    return [make_record(self.model.task, each) for each in self.answers(given)]
 
-  def answers(
-    self, texts: Sequence[str], pairs: Sequence[str] | None = None
-  ) -> list[Sequence[Answer]]:
+  def answers(self, texts: Texts) -> list[Sequence[Answer]]:
     """Return the answers of the task to each text, the likeliest first."""
-    parts = [self.start(each) for each in self._parts(texts, pairs)]
+    self.check(texts)
+    size = _ROWS * self.forward.batch_size
+    parts = [
+      self.start(self.encode(texts.take(slice(first, first + size))))
+      for first in range(0, len(texts), size)
+    ]
     counted = total(part.inputs.encoded for part in parts)
     check_texts(counted, len(texts), self.model.head.seq_length, DEFAULT)
     return [answers for part in parts for answers in self.finish(part)]
 
-  def check_pairs(self, given: bool) -> None:
-    """Refuse a second text that is missing or not read.
+  def check(self, texts: Texts) -> None:
+    """Refuse texts of a form that the model does not read.
 
     Raises:
-      ValueError: the model reads pairs and none are given, or the reverse, or
-        it reads more texts than two.
+      ValueError: as `check_form`; each text has not its pair or its choices.
+    """
+    self.check_form(
+      pairs=texts.pairs is not None, choices=texts.choices is not None
+    )
+    for name, given in (("pairs", texts.pairs), ("choices", texts.choices)):
+      if given is not None and len(given) != len(texts):
+        raise ValueError(
+          f"{len(texts)} texts have {len(given)} {name}; give one for each text"
+        )
+    for row, choices in enumerate(texts.choices or ()):
+      if isinstance(choices, str) or len(given_choices(choices)) < 2:
+        raise ValueError(
+          f"text {row} has the choices {choices!r}; give a list of two or more"
+        )
+
+  def check_form(self, *, pairs: bool, choices: bool = False) -> None:
+    """Refuse second texts and choices that are missing or not read.
+
+    Args:
+      pairs: whether there are second texts.
+      choices: whether there are choices.
+
+    Raises:
+      ValueError: the model does not read examples of this form.
     """
     name = self.model.head.name
     if self.model.task.compares:
+      if not choices:
+        raise ValueError(
+          f"the model of {name} chooses among several texts; give them by "
+          "--choice with --text, by --choice_columns with --input, or as "
+          "`choices` in Python"
+        )
+      return
+    if choices:
       raise ValueError(
-        f"the model of {name} chooses among several texts, and this command "
-        "reads single ones and pairs; launch.evaluate scores tables of choices"
+        f"the model of {name} chooses nothing; leave out --choice and "
+        "--choice_columns (`choices` in Python)"
       )
-    if self.model.head.pair and not given:
+    if self.model.head.pair and not pairs:
       raise ValueError(
         f"the model of {name} reads pairs of texts; give the second ones by "
-        "--text_pair_column with --input (--text reads single texts), or as "
+        "--text_pair with --text, by --text_pair_column with --input, or as "
         "`pairs` in Python"
       )
-    if given and not self.model.head.pair:
+    if pairs and not self.model.head.pair:
       raise ValueError(
-        f"the model of {name} reads single texts; leave out the second ones "
-        "(--text_pair_column of --input)"
+        f"the model of {name} reads single texts; leave out --text_pair and "
+        "--text_pair_column (`pairs` in Python)"
       )
 
-  def encode(
-    self, texts: Sequence[str], pairs: Sequence[str] | None = None
-  ) -> Encoded:
+  def encode(self, texts: Texts) -> Encoded:
     """Return the windows of texts."""
-    return self._encode(self._tokenizer, self.model.head, texts, pairs)
+    return self._encode(self._tokenizer, self.model.head, texts)
 
   def start(self, inputs: Encoded) -> Started:
     """Begin to compute."""
@@ -159,15 +204,6 @@ class Predictor:
       "texts are computed in buckets of tokens x rows, each compiled when the "
       f"first text needs it: {', '.join(shapes)}"
     )
-
-  def _parts(
-    self, texts: Sequence[str], pairs: Sequence[str] | None
-  ) -> Iterator[Encoded]:
-    self.check_pairs(pairs is not None)
-    size = _ROWS * self.forward.batch_size
-    for start in range(0, len(texts), size):
-      part = slice(start, start + size)
-      yield self.encode(texts[part], None if pairs is None else pairs[part])
 
 
 def _temperature(model: FinetunedModel) -> float:

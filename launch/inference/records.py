@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.finetune.multi_label import TASK as MULTI_LABEL
+from bertjax.finetune.multiple_choice import TASK as MULTIPLE_CHOICE
 from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
 from bertjax.finetune.tagging import TASK as TAGGING
 from bertjax.finetune.task import Answer, FinetuneTask
@@ -14,7 +15,10 @@ Record = dict[str, Any]
 # Tasks whose answers are alternatives, the likeliest first. Those of others
 # belong together, such as the entities of a text.
 _ALTERNATIVES = frozenset(
-  {"classification", MULTI_LABEL.name, "question_answering"}
+  {
+    *("classification", MULTI_LABEL.name),
+    *(QUESTION_ANSWERING.name, MULTIPLE_CHOICE.name),
+  }
 )
 
 
@@ -25,11 +29,16 @@ def shorten(
 
   Of several labels, those that are given are never left out.
   """
-  if task.name not in _ALTERNATIVES:
+  if not has_alternatives(task):
     return list(answers)
   if task.name == MULTI_LABEL.name:
     return _with_given(answers, top_k)
   return list(answers[:top_k])
+
+
+def has_alternatives(task: FinetuneTask) -> bool:
+  """Return whether answers are alternatives, of which some may be left out."""
+  return task.name in _ALTERNATIVES
 
 
 def make_record(
@@ -40,8 +49,9 @@ def make_record(
   A class is `label` and `probability`, with `probabilities` by class; several
   classes are `labels` and `probabilities`; a score is `score`. Entities are a
   list `entities`. An answer is `answer`, "" where there is none, with its
-  `probability`, `start` and `stop`, and `alternatives`. Other tasks have a list
-  `answers`, whose names are those of the task.
+  `probability`, `start` and `stop`, and `alternatives`. So is a `choice`, with
+  its `number` from 0. Other tasks have a list `answers`, whose names are those
+  of the task.
 
   Args:
     task: kind of task.
@@ -93,7 +103,15 @@ def _entities(answers: Sequence[Answer], top_k: int | None) -> Record:
 
 
 def _span(answers: Sequence[Answer], top_k: int | None) -> Record:
-  best, *others = _named(QUESTION_ANSWERING.answer_columns, answers[:top_k])
+  return _best(QUESTION_ANSWERING.answer_columns, answers[:top_k])
+
+
+def _choice(answers: Sequence[Answer], top_k: int | None) -> Record:
+  return _best(MULTIPLE_CHOICE.answer_columns, answers[:top_k])
+
+
+def _best(columns: Sequence[str], answers: Sequence[Answer]) -> Record:
+  best, *others = _named(columns, answers)
   return {**best, "alternatives": others}
 
 
@@ -109,4 +127,5 @@ _RECORDS: Mapping[str, Callable[[Sequence[Answer], int | None], Record]] = {
   "regression": _score,
   "tagging": _entities,
   "question_answering": _span,
+  "multiple_choice": _choice,
 }

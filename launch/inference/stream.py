@@ -18,7 +18,7 @@ from typing import Any
 
 from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.table_files import BadRow
-from launch.inference.encoding import Encoded
+from launch.inference.encoding import Encoded, Texts
 from launch.inference.inputs import BadRows, Examined, Example, Source
 from launch.inference.outputs import (
   Journal,
@@ -43,14 +43,14 @@ class Worker:
   """What is done with the texts of a part.
 
   Attributes:
-    encode: (texts, second texts or None) → windows.
+    encode: texts → windows.
     start: windows → something that is being computed.
     finish: (what `start` returned, lines of the rows) → results, one a row.
     batch_size: rows of the shortest bucket.
     compiled: returns the lengths of rows that were compiled.
   """
 
-  encode: Callable[[list[str], list[str] | None], Encoded]
+  encode: Callable[[Texts], Encoded]
   start: Callable[[Encoded], Any]
   finish: Callable[[Any, list[int]], Any]
   batch_size: int
@@ -87,7 +87,7 @@ def parts(
       bad.add(source.describe(row))
   most, characters = ROWS * batch_size, _CHARACTERS * batch_size
   examples: list[Example] = []
-  read = size = 0
+  read = size = count = 0
   for row in rows:
     read += 1
     if isinstance(row, BadRow):
@@ -95,10 +95,11 @@ def parts(
       source.check(bad)
       continue
     examples.append(row)
-    size += sum(map(len, row.texts))
-    if len(examples) == most or size >= characters:
+    size += row.characters
+    count += row.windows
+    if count >= most or size >= characters:
       yield Part(examples, read)
-      examples, read, size = [], 0, 0
+      examples, read, size, count = [], 0, 0, 0
   if read:
     yield Part(examples, read)
 
@@ -241,4 +242,7 @@ def _encode_next(
     return part, None
   columns = zip(*(example.texts for example in part.examples), strict=True)
   texts, *pairs = map(list, columns)
-  return part, worker.encode(texts, pairs[0] if pairs else None)
+  choices = [example.choices for example in part.examples]
+  return part, worker.encode(
+    Texts(texts, pairs[0] if pairs else None, choices if choices[0] else None)
+  )

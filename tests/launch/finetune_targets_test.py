@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -17,6 +18,9 @@ from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
 from launch import evaluate, finetune, predict, tasks
 from launch.exports.huggingface import check_head
+from launch.inference.encoding import Texts
+from launch.inference.inputs import Source
+from launch.inference.labeling import label_file
 from tests.testing import small
 
 TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
@@ -83,7 +87,7 @@ def test_several_labels_are_learned_and_predicted(bundle, tmp_path, capsys):
   found = predict.answer(str(tmp_path / "work/model"), TEXTS)
   given = [{each[0] for each in answers if each[2]} for answers in found]
   assert given == [{"fish"}, {"fish", "tree"}, set()]
-  predict.run("label", str(tmp_path / "work/model"), TEXTS[:1], 3)
+  predict.run("label", str(tmp_path / "work/model"), Texts(TEXTS[:1]))
   assert "| label" in capsys.readouterr().out
 
 
@@ -106,7 +110,9 @@ def test_scores_are_learned_and_predicted(bundle, tmp_path, capsys):
     answers[0][0] - values[number % 3] for number, answers in enumerate(found)
   ]
   assert np.mean(np.square(errors)) < 0.3
-  predict.run("score", str(tmp_path / "work/model"), TEXTS[:1], 3)
+  predict.run("score", str(tmp_path / "work/model"), Texts(TEXTS[:1]))
+  with pytest.raises(ValueError, match=r"top_k=3 has no effect: regression l"):
+    predict.run(None, str(tmp_path / "work/model"), Texts(TEXTS[:1]), 3)
   assert "| score" in capsys.readouterr().out
 
 
@@ -147,12 +153,64 @@ def test_choices_are_learned(bundle, tmp_path, capsys):
   model = str(tmp_path / "work/model")
   with pytest.raises(ValueError, match="chooses among several texts"):
     predict.answer(model, TEXTS)
+  check_predicted_choices(model, tmp_path, capsys)
   again = evaluate.evaluate(model)
   assert again.scores == {
     name: each.mean for name, each in result.scores.test.items()
   }
   assert again.confusion is None
   assert "accuracy" in evaluate.show(again)
+
+
+def check_predicted_choices(model, folder, capsys):
+  """Files, lists, texts of the command line and Python agree."""
+  start = " ".join(small.TOKENS[6:9])
+  rows = [
+    {"c": "by the river 3", "s": start, "e": ["and an oak", "", "and a cod"]},
+    {"c": "by the river 5", "s": start, "e": ["and a cod", "and an oak"]},
+    {"c": "by the river 5", "s": start, "e": ["and a cod", " "]},
+    {"c": "by the river 5", "s": start, "e": ["a"] * 33},
+    {"c": "by the river 5", "s": start, "e": [3, "a"]},
+  ]
+  path, output = folder / "in.jsonl", folder / "out.jsonl"
+  path.write_text("\n".join(map(json.dumps, rows)))
+  columns = Columns("c", "", "s", others=("e",))
+  with pytest.raises(ValueError, match=r"jsonl:3 has 1 choices in e; .* \(3 r"):
+    label_file(model, Source(str(path), columns), str(output))
+  assert not output.exists()
+  source = Source(str(path), columns, skip_bad_rows=True)
+  label_file(model, source, str(output))
+  told = capsys.readouterr().err
+  assert "2 rows are in" in told
+  found = [json.loads(line) for line in output.read_text().splitlines()]
+  assert [each.pop("line") for each in found] == [1, 2]
+  # The empty choice keeps its number, and none of the start is in the answer.
+  assert [each["number"] for each in found] == [2, 0]
+  assert [each["choice"] for each in found] == ["and a cod"] * 2
+  (other,) = found[0]["alternatives"]
+  assert (other["choice"], other["number"]) == ("and an oak", 0)
+  assert found[0]["probability"] + other["probability"] == pytest.approx(1)
+  good = rows[:2]
+  predictor = predict.load_predictor(model)
+  given = [[row[name] for row in good] for name in "cse"]
+  assert predictor(given[0], given[1], choices=given[2]) == found
+  assert predictor([given[0][1]], [start], choices=[given[2][1]]) == found[1:]
+  with pytest.raises(ValueError, match=r"2 texts have 1 choices; give one"):
+    predictor(given[0], choices=given[2][:1])
+  with pytest.raises(ValueError, match=r"text 1 has the choices \['a'\]; give"):
+    predictor(given[0], choices=[given[2][0], ["a"]])
+  table = folder / "in.csv"
+  table.write_text(f"c,s,x,y\nby the river 5,{start},and a cod,and an oak\n")
+  label_file(
+    model, Source(str(table), Columns("c", "", "s", others=("x", "y"))), ""
+  )
+  (line,) = capsys.readouterr().out.splitlines()
+  assert json.loads(line) == {"line": 2, **found[1]}
+  texts = Texts(["by the river 5"], [start], [["and a cod", "and an oak"]])
+  predict.run("choose", model, texts, 1)
+  shown = capsys.readouterr().out
+  assert "| and a cod" in shown
+  assert "an oak" not in shown
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])

@@ -3,9 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.task import Head
 from data_pipelines.tasks.table_files import Columns
 from launch import predict
+from launch.inference.encoding import Texts
 from launch.inference.inputs import Source
 from launch.inference.labeling import Options, label_file
 from launch.preflight.policy import Policy
@@ -25,69 +24,6 @@ MASKED = "the [MASK] by the [MASK]."
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
   return small.make_bundle(tmp_path_factory.mktemp("predict") / "bundle")
-
-
-def test_every_mask_is_filled_with_ordinary_tokens(bundle):
-  guesses = predict.fill_mask(bundle, MASKED, top_k=1000)
-  assert len(guesses) == 2
-  for each in guesses:
-    pieces = [guess.text for guess in each]
-    assert set(pieces) == set(small.TOKENS[6:])
-    values = [guess.probability for guess in each]
-    assert values == sorted(values, reverse=True)
-    # The special pieces have the rest.
-    assert 0 < sum(values) < 1
-
-
-def test_probabilities_are_the_models(bundle):
-  model, params = load_bundle(bundle)
-  ids = [small.TOKENS.index(p) for p in ("[CLS]", "the", "[MASK]", "[SEP]")]
-  row = {
-    "tokens_BS": np.asarray([ids], np.int32),
-    "types_BS": np.zeros((1, 4), np.int32),
-    "positions_BS": np.arange(4, dtype=np.int32)[None],
-    "packs_BS": np.ones((1, 4), np.int32),
-    "starts_BR": np.zeros((1, 1), np.int32),
-  }
-  places_BP = np.asarray([[2]], np.int32)
-  apply = jax.jit(
-    lambda params: model.apply(
-      {"params": params}, row, places_BP, deterministic=True
-    )
-  )
-  outputs: Any = apply(params)
-  logits_V = outputs["mlm_logits_BPV"][0, 0, : len(small.TOKENS)]
-  expected_V = jax.nn.softmax(logits_V)
-  (guesses,) = predict.fill_mask(bundle, "the [MASK]", top_k=3)
-  for guess in guesses:
-    np.testing.assert_allclose(
-      guess.probability,
-      expected_V[small.TOKENS.index(guess.text)],
-      rtol=1e-4,
-    )
-
-
-def test_a_mask_looks_at_both_sides(bundle):
-  (first,) = predict.fill_mask(bundle, "the [MASK] by the river")
-  (second,) = predict.fill_mask(bundle, "the [MASK] by the hill")
-  assert first != second
-
-
-@pytest.mark.parametrize(
-  ("text", "top_k", "words"),
-  [
-    ("the cod", 5, r"has no \[MASK\]"),
-    ("the [mask]", 5, r"has no \[MASK\]"),
-    ("[MASK] " + "a " * 14, 5, "17 tokens, and this model reads 16"),
-    ("[MASK]", 0, "top_k=0"),
-  ],
-)
-def test_a_text_that_cannot_be_filled_in_is_one_line(
-  bundle, text, top_k, words
-):
-  with pytest.raises(ValueError, match=words) as caught:
-    predict.fill_mask(bundle, text, top_k=top_k)
-  assert "\n" not in str(caught.value)
 
 
 def make_classifier(bundle, folder, *, pair):
@@ -163,7 +99,7 @@ def test_texts_that_are_cut_or_unknown_are_told(classifier, caplog):
 
 def test_a_masked_text_has_no_temperature(bundle):
   with pytest.raises(ValueError, match="leave --calibrate out"):
-    predict.run(predict.FILL_MASK, bundle, [MASKED], 5, calibrate=True)
+    predict.run(predict.FILL_MASK, bundle, Texts([MASKED]), calibrate=True)
 
 
 @pytest.mark.parametrize("label", ["-1", "", "whatever"])
@@ -195,10 +131,30 @@ def test_pairs_are_read_from_a_table(classifier_of_pairs, tmp_path):
   assert "pairs.tsv:3 has no text in the column 'a'" in done.stderr
 
 
+def test_pairs_are_read_from_the_command_line(classifier_of_pairs, capsys):
+  (wanted,) = predict.answer(classifier_of_pairs, ["the cod"], ["the oak"])
+  predict.run(None, classifier_of_pairs, Texts(["the cod"], ["the oak"]))
+  shown = capsys.readouterr().out
+  for label, probability in wanted:
+    assert f"{label} " in shown
+    assert f"{probability:.4f}" in shown
+  done = command(f"--bundle={classifier_of_pairs}", "--text=the cod")
+  assert done.returncode == 1
+  assert "give the second ones by --text_pair with --text" in done.stderr
+
+
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
     (["--text=a", "--input=b.csv"], "both given"),
+    (["--text_pair=a", "--input=b.csv"], "--text_pair and --input are both"),
+    (
+      ["--text=a", "--text=b", "--text_pair=c"],
+      "--text_pair is given 1 times, and --text 2 times; give a --text_pair",
+    ),
+    (["--text=a", "--text=b", "--choice=c"], "--choice is of one text"),
+    (["--text=a", "--choice=c"], "chooses nothing; leave out --choice"),
+    (["--text=a", "--choice_columns=c"], "--choice_columns is read only with"),
     (["--text=a", "--skip_bad_rows"], "--skip_bad_rows is read only with"),
     (["--text=a", "--output=b"], "--output is read only with --input"),
     (["--input=nowhere.csv"], "'nowhere.csv' is not a file"),

@@ -83,9 +83,9 @@ def test_scores_and_answers_are_of_examples():
   columns = {score for _, score in TASK.columns.values()}
   assert {*TASK.metrics, *columns, "loss"} == {*scores}
   first, second = TASK.answers(outputs, windows, (), ())
-  assert [text for text, _ in first] == ["a", "c", "b"]
-  assert [text for text, _ in second] == ["e", "d"]
-  assert sum(probability for _, probability in second) == pytest.approx(1)
+  assert [text for text, *_ in first] == ["a", "c", "b"]
+  assert [text for text, *_ in second] == ["e", "d"]
+  assert sum(probability for _, probability, _ in second) == pytest.approx(1)
   assert len(second[0]) == len(TASK.answer_columns)
 
 

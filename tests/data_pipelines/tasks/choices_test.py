@@ -115,6 +115,15 @@ def test_a_test_table_may_have_no_right_choices(tmp_path):
   assert "has no right choices" in data.figures.table.unscored_test
 
 
+def test_an_example_is_cut_once_whatever_its_choices(tmp_path):
+  rows = [row(), row(context=" ".join(["10"] * 9))]
+  path = write(tmp_path / "a.csv", *rows)
+  config = config_of(path, dev=path)
+  data = choices.read(config, NumberTokenizer(), RowOptions(9))
+  figures = data.figures.splits["dev"]
+  assert (figures.examples, figures.cut, figures.empty) == (2, 1, 0)
+
+
 def test_choices_of_an_example_stand_in_one_row(tmp_path):
   rows = [row(context=str(20 + n), label=str(n % 4)) for n in range(12)]
   rows[3] = ("v", "13", "", "1", "", "", "4", "3")

@@ -5,7 +5,7 @@ import numpy as np
 from bertjax.finetune.task import Head
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tokenizers import tokenizers
-from launch.inference.encoding import TextTokenizer, encoder_of
+from launch.inference.encoding import Texts, TextTokenizer, encoder_of
 from tests.testing import small
 
 
@@ -14,7 +14,7 @@ def test_an_example_is_a_window(tmp_path):
   head = Head("t", ("no", "yes"), "cls", 8, pair=False)
   texts = ["the cod", "a", "the cod " * 9]
   encode = encoder_of("classification")
-  found = encode(TextTokenizer(tokenizer), head, texts, None)
+  found = encode(TextTokenizer(tokenizer), head, Texts(texts))
   wanted = encode_texts(tokenizer, texts, None, 8)
   for name, array in found.features.items():
     np.testing.assert_array_equal(array, wanted.features[name])

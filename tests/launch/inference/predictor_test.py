@@ -117,7 +117,7 @@ def test_what_is_not_read_is_told(tmp_path, caplog):
 def test_a_model_of_pairs_says_how_to_give_them(tmp_path):
   predictor = load_predictor(make_classifier(tmp_path / "pairs", pair=True))
   with pytest.raises(
-    ValueError, match=r"give .* --input \(--text reads single texts\), or as"
+    ValueError, match=r"give .* --text_pair with --text, by .* --input, or as"
   ):
     predictor(["the cod"])
 

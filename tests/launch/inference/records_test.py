@@ -7,11 +7,12 @@ import dataclasses
 from bertjax.finetune import (
   classification,
   multi_label,
+  multiple_choice,
   question_answering,
   regression,
   tagging,
 )
-from launch.inference.records import make_record, shorten
+from launch.inference.records import has_alternatives, make_record, shorten
 
 OTHER = dataclasses.replace(
   classification.TASK, name="other", answer_columns=("text", "entity")
@@ -72,6 +73,17 @@ def test_entities_are_never_cut():
   assert (first["entity"], first["type"], first["stop"]) == ("Bonn", "place", 4)
   assert (second["first_word"], second["start"]) == (2, 8)
   assert make_record(tagging.TASK, []) == {"entities": []}
+
+
+def test_a_choice_has_its_number_and_alternatives():
+  answers = [("and", 0.6, 2), ("or", 0.3, 0), ("not", 0.1, 1)]
+  assert has_alternatives(multiple_choice.TASK)
+  assert make_record(multiple_choice.TASK, answers, 2) == {
+    "choice": "and",
+    "probability": 0.6,
+    "number": 2,
+    "alternatives": [{"choice": "or", "probability": 0.3, "number": 0}],
+  }
 
 
 def test_an_answer_has_its_place_and_alternatives():

@@ -22,10 +22,11 @@ def write(path, texts):
   return Source(str(path), Columns(), skip_bad_rows=True)
 
 
-def encode(texts, pairs):
-  del pairs
+def encode(texts):
   return Encoded(
-    EncodedTexts({"n": np.asarray([len(t) for t in texts])}, 0, 0, 0, 0, 0),
+    EncodedTexts(
+      {"n": np.asarray([len(t) for t in texts.texts])}, 0, 0, 0, 0, 0
+    ),
     np.arange(len(texts)),
   )
 

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fill in the [MASK] tokens of a text with a pre-trained bundle."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
+from bertjax.checkpoints import bundle as bundles
+from bertjax.finetune.scores import Guess, guesses, probabilities
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.tokenizer import Tokenizer
+from launch.inference.labeling import check_top_k
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import judge_unknown
+
+MASK = "[MASK]"
+
+
+def fill_mask(
+  bundle: str, text: str, *, top_k: int | None = None, policy: Policy = DEFAULT
+) -> list[list[Guess]]:
+  """Return the likeliest tokens for every [MASK] of `text`, in order.
+
+  Probabilities are over the whole vocabulary; special and unused tokens are
+  not returned.
+
+  Raises:
+    ValueError: `bundle` is not a pre-trained bundle, or `text` has no [MASK]
+      or too many tokens.
+  """
+  top_k = check_top_k(top_k)
+  info = bundles.read_pretrained(bundle)
+  tokenizer = tokenizers.load(info.tokenizer_path)
+  ids, places = _with_masks(tokenizer, text)
+  if len(ids) > info.model.max_positions:
+    raise ValueError(
+      f"the text has {len(ids)} tokens, and this model reads "
+      f"{info.model.max_positions}; give a shorter one"
+    )
+  words = len(ids) - len(places) - 2  # without [CLS], [SEP] and [MASK]
+  settle([judge_unknown(ids.count(tokenizer.unk_id), words, policy)], policy)
+  model, params = bundles.load_bundle(bundle)
+  outputs: Any = jax.jit(
+    lambda params, row: model.apply(
+      {"params": params},
+      row,
+      np.asarray([places], np.int32),
+      deterministic=True,
+    )
+  )(params, _row(ids))
+  # An embedding table may have more rows than there are tokens.
+  logits_PV = np.asarray(
+    outputs["mlm_logits_BPV"][0, :, : len(tokenizer.tokens)]
+  )
+  ordinary_W = tokenizer.vocabulary().ordinary_W
+  names = [tokenizer.tokens[i] for i in ordinary_W]
+  return [
+    guesses(probabilities_V[ordinary_W], names)[:top_k]
+    for probabilities_V in probabilities(logits_PV)
+  ]
+
+
+def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
+  """Return the ids of `[CLS] text [SEP]`, and the positions of its masks."""
+  parts = text.split(MASK)
+  if len(parts) == 1:
+    raise ValueError(
+      f"the text has no {MASK}; write one for each token to fill in: {text!r}"
+    )
+  ids, places = [tokenizer.cls_id], []
+  for number, part_ids in enumerate(tokenizer.encode(parts)):
+    if number:
+      places.append(len(ids))
+      ids.append(tokenizer.mask_id)
+    ids += part_ids.tolist()
+  return [*ids, tokenizer.sep_id], places
+
+
+def _row(ids: Sequence[int]) -> Batch:
+  row = empty_batch(ENCODER_FEATURES, {"B": 1, "S": len(ids), "R": 1})
+  row["tokens_BS"][0] = ids
+  row["positions_BS"][0] = np.arange(len(ids))
+  row["packs_BS"][...] = 1
+  return row
