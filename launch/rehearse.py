@@ -7,7 +7,8 @@ r"""Rehearse a run of several hosts on this machine, with virtual CPU devices.
     --config.data.store=DIR --workdir=DIR
 
 Starts the launcher behind `--` once for each process, as the hosts of a pod
-would; the processes meet over the loopback. Each line of output has the index
+would, `launch.pretrain` or `launch.finetune`; the processes meet over the
+loopback. Each line of output has the index
 of its process in front. Ctrl-C and SIGTERM are passed on. When a process fails,
 the others get --grace seconds to notice it; the exit code is that of the first
 to fail, and no process is left running.

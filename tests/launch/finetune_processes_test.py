@@ -133,6 +133,7 @@ def test_processes_stop_together_and_resume(place, alone, tmp_path, at_once):
   check_results(workdir, alone)
 
 
+@pytest.mark.full
 def test_a_mistake_ends_both_before_anything_is_written(place, tmp_path):
   workdir = tmp_path / "work"
   code, output = end(start_finetune(place, workdir, "--config.batch_size=7"))
