@@ -6,13 +6,17 @@ A run and its plan share this module, so that the plan compiles the steps that
 run.
 """
 
+import contextlib
+import contextvars
 import dataclasses
 import functools
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -25,7 +29,7 @@ from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
 from bertjax.train import step
-from bertjax.train.state import TrainState, abstract_state, make_state
+from bertjax.train.state import TrainState, abstract_state, make_initializer
 
 # Fields of an objective that say what a masked row looks like.
 _MASK_FIELDS = (
@@ -35,6 +39,12 @@ _MASK_FIELDS = (
   "random_token_rate",
   "random_tokens",
 )
+# Functions that runs share, by what they depend on; None outside of `sharing`.
+_functions: contextvars.ContextVar[dict[Any, Any] | None] = (
+  contextvars.ContextVar("functions", default=None)
+)
+# Three functions a phase: to initialize, to train and to evaluate.
+_KEPT = 48
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +79,18 @@ class Program:
 
   def make_state(self) -> TrainState:
     """Return the fresh state of the run's seed, created sharded."""
-    return make_state(
-      self.init_params,
-      self.optimizer,
-      self.mesh,
-      seed=self.config.seed,
-      zero1=self.config.mesh.zero1,
+    initialize = _shared(
+      "initialize",
+      self,
+      self.config,
+      lambda: make_initializer(
+        self.init_params,
+        self.optimizer,
+        self.mesh,
+        zero1=self.config.mesh.zero1,
+      ),
     )
+    return initialize(self.config.seed)
 
   def for_phase(self, config: PretrainConfig) -> "PhaseProgram":
     """Make the steps of a phase, given as `PhaseProgram.config`."""
@@ -152,24 +167,73 @@ class PhaseProgram:
   @functools.cached_property
   def eval_step(self) -> step.EvalStep:
     """The jitted step of evaluation."""
-    return step.make_eval_step(self.evaluation_task(), self.program.mesh)
+    return _shared(
+      "evaluate",
+      self.program,
+      self.config,
+      lambda: step.make_eval_step(self.evaluation_task(), self.program.mesh),
+    )
 
   @functools.cached_property
-  def train_step(self) -> step.TrainStep:
-    """The jitted train step."""
+  def train_step(self) -> step.SeededStep:
+    """The jitted train step, with the run's seed as an input."""
+    jitted = _shared("train", self.program, self.config, self._make_train_step)
+    return step.SeededStep(jitted, self.config.seed, self.program.mesh)
+
+  def _make_train_step(self) -> step.TrainStep:
     return step.make_train_step(
       self.task(),
       self.program.optimizer,
       self.program.mesh,
       self.program.abstract_state(),
       step.StepOptions(
-        seed=self.config.seed,
+        seed=None,
+        folded=False,
         accumulation=self.config.optimizer.accumulation,
         dropout_rng=self.config.compute.dropout_rng,
         gradient_dtype=self.config.compute.gradient_dtype,
         schedule=self.program.schedule,
       ),
     )
+
+
+@contextlib.contextmanager
+def sharing() -> Iterator[None]:
+  """Have runs that differ in their seeds alone share compiled functions.
+
+  Functions of the last runs are kept as long as the context is open.
+  """
+  token = _functions.set({})
+  try:
+    yield
+  finally:
+    _functions.reset(token)
+
+
+def _shared(
+  name: str, program: Program, config: PretrainConfig, make: Callable[[], Any]
+) -> Any:
+  """Return a jitted function that no seed changes, kept inside of `sharing`."""
+  functions = _functions.get()
+  if functions is None:
+    return make()
+  whole, phase = (
+    dataclasses.replace(each, seed=0) for each in (program.config, config)
+  )
+  key = (name, whole, phase, program.mesh, _fingerprint(program.vocabulary))
+  found = functions.pop(key) if key in functions else make()
+  functions[key] = found  # the newest is the last
+  while len(functions) > _KEPT:
+    del functions[next(iter(functions))]
+  return found
+
+
+def _fingerprint(vocabulary: Vocabulary) -> str:
+  """Return a hash of the tables that are constants of the steps."""
+  digest = hashlib.sha256()
+  for value in vars(vocabulary).values():
+    digest.update(np.asarray(value).tobytes() if value is not None else b"-")
+  return digest.hexdigest()
 
 
 def make_program(

@@ -3,11 +3,13 @@
 """The pure train and evaluation steps of any task."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -23,12 +25,45 @@ EvalStep = Callable[[Any, Any], Metrics]
 
 
 @dataclasses.dataclass(frozen=True)
+class SeededStep:
+  """A train step (state, batch, seed) of one run, whose seed is known.
+
+  Attributes:
+    jitted: the step, which other runs may share.
+    seed: seed of the run.
+    mesh: devices of the step.
+  """
+
+  jitted: Any
+  seed: int
+  mesh: Mesh
+
+  def __call__(
+    self, state: TrainState, batch: Features
+  ) -> tuple[TrainState, Metrics]:
+    """Run the step."""
+    return self.jitted(state, batch, self._placed)
+
+  def lower(self, state: Any, batch: Any) -> Any:
+    """Lower the step as a jitted function does; its seed stays an input."""
+    where = sharding.replicated(self.mesh)
+    seed = jax.ShapeDtypeStruct((), jnp.uint32, sharding=where)
+    return self.jitted.lower(state, batch, seed)
+
+  @functools.cached_property
+  def _placed(self) -> jax.Array:
+    return jax.device_put(np.uint32(self.seed), sharding.replicated(self.mesh))
+
+
+@dataclasses.dataclass(frozen=True)
 class StepOptions:
   """How a train step is run.
 
   Attributes:
     seed: the seed of dropout; None makes it the third argument of the step, a
       uint32 scalar, so that one compiled step serves every seed.
+    folded: whether a seed that is an argument is folded into the key of seed 0.
+      Otherwise it drops the same units as a constant seed.
     accumulation: number of micro-batches that a batch is split into.
     dropout_rng: "threefry" or "rbg" (docs/design.md, law 1).
     schedule: step → learning rate, to report; None reports none.
@@ -38,6 +73,7 @@ class StepOptions:
   """
 
   seed: int | None = 0
+  folded: bool = True
   accumulation: int = 1
   dropout_rng: str = "threefry"
   schedule: Callable[[jax.Array], Any] | None = None
@@ -81,11 +117,12 @@ def make_train_step(
     check_batch(batch, task.features)
     with sharding.activate(mesh):
       prepared = gradients.prepare(task, batch, parts)
-      key = _dropout_key(options, state.step)
+      key = _dropout_key(options, seed, state.step)
       row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
       rows = {**prepared, "rows_B": row_numbers}
+      fold = seed if options.folded else None
       total, metrics, grads = global_grads(
-        state.params, rows, task.weights(prepared), key, seed
+        state.params, rows, task.weights(prepared), key, fold
       )
       grads = jax.lax.with_sharding_constraint(grads, shardings.params)
       updates, opt_state = optimizer.update(
@@ -117,10 +154,12 @@ def _compiled(
   )
 
 
-def _dropout_key(options: StepOptions, step: jax.Array) -> jax.Array:
-  return rng.stream(
-    options.seed or 0, "dropout", step, implementation=options.dropout_rng
-  )
+def _dropout_key(
+  options: StepOptions, given: jax.Array | None, step: jax.Array
+) -> jax.Array:
+  constant = options.seed or 0
+  seed = constant if given is None or options.folded else given
+  return rng.stream(seed, "dropout", step, implementation=options.dropout_rng)
 
 
 def _step_metrics(

@@ -23,6 +23,7 @@ from absl import flags
 
 from bertjax.config import SweepConfig, from_mapping
 from bertjax.sweep.comparison import SweepResult
+from bertjax.train.program import sharing
 from bertjax.trials.store import TrialStore
 from launch import cli, host_memory
 from launch.commands import shipped_configs
@@ -102,7 +103,7 @@ def _run(plan: Plan, store: TrialStore, policy: Policy) -> SweepResult:
   names = [trial.name for trial in trials]
   board = Board(names, [plan.work(trial) for trial in trials])
   try:
-    with board.shown():
+    with board.shown(), sharing():
       outcome = run_trials(plan.config, trials, store, policy, board)
   finally:
     write_timing(store, trials)

@@ -11,14 +11,21 @@ import subprocess
 import sys
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
+from bertjax.batch import empty_batch
 from bertjax.config import (
   ComputeConfig,
+  DataConfig,
+  OptimizerConfig,
   PretrainConfig,
 )
 from bertjax.objectives import pretraining
-from bertjax.train.program import make_program
+from bertjax.parallel import feeding
+from bertjax.train import step
+from bertjax.train.program import make_program, sharing
 from tests.testing import tiny
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -37,6 +44,64 @@ def test_a_phase_computes_as_its_own_config_says(monkeypatch):
     assert model.compute == compute
   with pytest.raises(AssertionError, match="not resolved"):
     program.for_phase(config).task()
+
+
+RUN = PretrainConfig(
+  steps=3,
+  batch_size=8,
+  seed=3,
+  model=dataclasses.replace(tiny.CONFIG, hidden_dropout_rate=0.3),
+  data=DataConfig(seq_length=16, max_packs=2),
+  compute=ComputeConfig(attention="xla"),
+  optimizer=OptimizerConfig(warmup_steps=1),
+)
+
+
+def run(config, constant=False):
+  """Return the train step and the parameters after two steps."""
+  program = make_program(config, tiny.VOCABULARY)
+  phase, state = program.for_phase(config), program.make_state()
+  one = phase.train_step
+  if constant:
+    options = step.StepOptions(seed=config.seed, schedule=program.schedule)
+    one = step.make_train_step(
+      phase.task(),
+      program.optimizer,
+      program.mesh,
+      program.abstract_state(),
+      options,
+    )
+  shapes = {"B": config.batch_size, "S": 16, "R": 2}
+  batch = empty_batch(pretraining.FEATURES, shapes)
+  batch["tokens_BS"] += tiny.VOCABULARY.ordinary_W[0]
+  batch["packs_BS"] += 1
+  for _ in range(2):
+    state, _ = one(state, feeding.put_batch(batch, program.mesh))
+  return phase.train_step, jax.device_get(state.params)
+
+
+def test_a_seed_that_is_an_input_changes_no_bit():
+  """A run of an earlier version, whose seed was a constant, goes on."""
+  _, params = run(RUN)
+  _, before = run(RUN, constant=True)
+  _, other = run(dataclasses.replace(RUN, seed=4))
+  jax.tree.map(np.testing.assert_array_equal, params, before)
+  pairs = zip(jax.tree.leaves(params), jax.tree.leaves(other), strict=True)
+  assert any(np.any(one != two) for one, two in pairs)
+
+
+def test_runs_of_other_seeds_share_what_is_compiled():
+  alone = [run(dataclasses.replace(RUN, seed=seed)) for seed in (3, 4)]
+  with sharing():
+    together = [run(dataclasses.replace(RUN, seed=seed)) for seed in (3, 4)]
+    longer, _ = run(dataclasses.replace(RUN, steps=4))
+  one, two = (each.jitted for each, _ in together)
+  assert one is two
+  assert one._cache_size() == 1
+  assert longer.jitted is not one, "its schedule is another"
+  assert alone[0][0].jitted is not alone[1][0].jitted
+  for (_, params), (_, wanted) in zip(together, alone, strict=True):
+    jax.tree.map(np.testing.assert_array_equal, params, wanted)
 
 
 # Prints which of a train step's and an evaluation's kernels are there.
