@@ -36,7 +36,6 @@ from bertjax.finetune.trial import DivergedTrial, TrialInputs
 from bertjax.parallel import multihost, shared_folder
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
-from data_pipelines.tokenizers import tokenizers
 from launch import cli, host_memory, tasks
 from launch.commands import shipped_configs
 from launch.hosts import preemption, start_up
@@ -205,7 +204,6 @@ def _write_report(
     result,
     review,
     arm.task,
-    tokenizers.load(arm.info.tokenizer_path).tokens,
     f"{split.cut:,} of {split.examples:,} are cut at {length} tokens.",
   )
   print(f"report: {folder / REPORT}", flush=True)

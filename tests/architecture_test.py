@@ -106,6 +106,9 @@ TESTED_ELSEWHERE = {
   "bertjax/finetune/keeping.py": "bertjax/finetune/trial_test.py",
   # What an experiment found, with what finds it.
   "bertjax/finetune/outcome.py": "bertjax/finetune/experiment_test.py",
+  "bertjax/finetune/answer_spans.py": (
+    "bertjax/finetune/question_answering_test.py"
+  ),
   # Flags, and rows full of windows.
   "launch/inference/input_flags.py": "launch/predict_test.py",
   "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",

@@ -209,12 +209,11 @@ class Arm:
     inputs = experiment.inputs
     split = inputs.test if scored == "test" else inputs.dev
     assert split is not None  # `scored` is one of the data's splits
-    return Review(
-      runs=experiment.finished(trial.settings["learning_rate"]),
-      best=trial.settings["seed"],
-      outputs=split_outputs(inputs.programs, params, split),
-      windows=split.windows,
-    )
+    seed = trial.settings["seed"]
+    runs = experiment.finished(trial.settings["learning_rate"])
+    tuned = {name: runs[seed].dev[name] for name in self.task.tuned}
+    outputs = split_outputs(inputs.programs, params, split)
+    return Review(runs, seed, outputs, split.windows.tuned(tuned))
 
   def make_inputs(self) -> TrialInputs:
     """Make the programs, and put dev and test on the devices."""

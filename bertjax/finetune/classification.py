@@ -11,6 +11,15 @@ import numpy as np
 from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import scores
+from bertjax.finetune.error_analysis import (
+  Confusion,
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  count_wrong,
+  find_worst,
+  texts_of,
+)
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.outputs import SINGLE_LABEL
@@ -96,6 +105,37 @@ def answers(
   ]
 
 
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the surest wrong answers, and which class is taken for which."""
+  logits_NC, labels_N = class_logits(outputs, windows)
+  names = tuple(windows.labels)
+  answer_N = logits_NC.argmax(axis=1)
+  surest_N = scores.probabilities(logits_NC).max(axis=1)
+  is_wrong_N = answer_N != labels_N
+  return ErrorAnalysis(
+    Mistakes(
+      "The surest wrong answers",
+      count_wrong(is_wrong_N, "answers"),
+      ("probability",),
+      tuple(
+        Mistake(
+          (f"{surest_N[number]:.1%}",),
+          (names[int(labels_N[number])],),
+          (names[int(answer_N[number])],),
+          texts_of(windows, number),
+        )
+        for number in find_worst(surest_N, is_wrong_N)
+      ),
+    ),
+    Confusion(
+      names,
+      scores.confusion_matrix(logits_NC, labels_N),
+      "texts",
+      "How often a label is answered by another.",
+    ),
+  )
+
+
 TASK = FinetuneTask(
   name="classification",
   verb="classify",
@@ -121,5 +161,6 @@ TASK = FinetuneTask(
   answer_columns=("label", "probability"),
   answers=answers,
   class_logits=class_logits,
+  analyze=analyze,
   loss_options=("label_smoothing",),
 )

@@ -14,7 +14,16 @@ import optax
 
 from bertjax.batch import Batch, Feature
 from bertjax.finetune import classification
+from bertjax.finetune.error_analysis import (
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  count_wrong,
+  find_worst,
+  texts_of,
+)
 from bertjax.finetune.scores import ClassCounts, guesses
+from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.scores.multi_label import (
   binary_cross_entropy,
   count_labels,
@@ -100,6 +109,39 @@ def answers(
   ]
 
 
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the texts with the surest wrong yes or no, of any label."""
+  pooled, windows = pool(outputs, windows)
+  yes_NC = sigmoid(pooled["logits_NC"])
+  is_label_NC, is_given_NC = windows["label_NC"] > 0, _is_predicted(pooled)
+  is_wrong_NC = is_label_NC != is_given_NC
+  surest_N = (np.maximum(yes_NC, 1 - yes_NC) * is_wrong_NC).max(axis=1)
+  is_wrong_N = is_wrong_NC.any(axis=1)
+  names = np.asarray(windows.labels, object)
+  return ErrorAnalysis(
+    Mistakes(
+      "The texts with the surest wrong labels",
+      count_wrong(is_wrong_N, "texts"),
+      ("probability",),
+      tuple(
+        Mistake(
+          (f"{surest_N[number]:.1%}",),
+          tuple(names[is_label_NC[number]]),
+          tuple(names[is_given_NC[number]]),
+          texts_of(windows, number),
+        )
+        for number in find_worst(surest_N, is_wrong_N)
+      ),
+    ),
+    class_errors=tuple(
+      class_reliability(np.stack([0 * yes_N, yes_N], axis=1), label_N).error
+      for yes_N, label_N in zip(
+        pooled["logits_NC"].T, is_label_NC.T.astype(np.int32), strict=True
+      )
+    ),
+  )
+
+
 def _is_predicted(outputs: Batch) -> np.ndarray:
   return sigmoid(outputs["logits_NC"]) >= THRESHOLD
 
@@ -129,5 +171,6 @@ TASK = FinetuneTask(
   answer_columns=("label", "probability", "given"),
   answers=answers,
   class_logits=class_logits,
+  analyze=analyze,
   loss_options=("focal_exponent",),
 )

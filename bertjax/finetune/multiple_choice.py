@@ -10,6 +10,7 @@ nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,13 @@ import numpy as np
 
 from bertjax.batch import Batch, Feature
 from bertjax.finetune import regression, scores
+from bertjax.finetune.error_analysis import (
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  count_wrong,
+  find_worst,
+)
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
 from bertjax.interop.architectures import MULTIPLE_CHOICE
@@ -25,6 +33,20 @@ from bertjax.objectives.metrics import Metrics
 Array = jax.Array
 # Finite, because a row of padding has no choice at all.
 _NEVER = -1e30
+
+
+class Choices(Protocol):
+  """What is asked of an example."""
+
+  @property
+  def context(self) -> str:
+    """The text that all choices go with."""
+    ...
+
+  @property
+  def choices(self) -> Sequence[str]:
+    """The choices."""
+    ...
 
 
 def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
@@ -90,15 +112,17 @@ def answers(
 ) -> Sequence[Sequence[Answer]]:
   """Return each choice of an example, its probability and its number.
 
-  `windows.examples` has the choices of an example. An empty text is a choice
+  `windows.examples` has them as `Choices`. An empty text is a choice
   that the example lacks: it has no window, and others keep their numbers.
   """
   del labels, tokens
   logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
   found = []
-  for probabilities_K, choices in zip(
-    scores.probabilities(logits_EK), windows.examples, strict=True
+  examples: Sequence[Choices] = windows.examples
+  for probabilities_K, example in zip(
+    scores.probabilities(logits_EK), examples, strict=True
   ):
+    choices = example.choices
     given = [number for number, text in enumerate(choices) if text.strip()]
     found.append(
       [
@@ -107,6 +131,35 @@ def answers(
       ]
     )
   return found
+
+
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the surest wrong choices."""
+  logits_EK, right_E = class_logits(outputs, windows)
+  chance_EK = scores.probabilities(logits_EK)
+  given_E = chance_EK.argmax(axis=1)
+  is_wrong_E = given_E != right_E
+  worst = find_worst(chance_EK.max(axis=1), is_wrong_E)
+  examples: Sequence[Choices] = windows.examples
+  return ErrorAnalysis(
+    Mistakes(
+      "The surest wrong choices",
+      count_wrong(is_wrong_E, "choices"),
+      ("probability",),
+      tuple(
+        Mistake(
+          (f"{chance_EK[number].max():.1%}",),
+          (examples[number].choices[int(right_E[number])],),
+          (examples[number].choices[int(given_E[number])],),
+          (
+            examples[number].context,
+            *(f"• {choice}" for choice in examples[number].choices),
+          ),
+        )
+        for number in worst
+      ),
+    )
+  )
 
 
 def _by_example(
@@ -145,5 +198,6 @@ TASK = FinetuneTask(
   answer_columns=("choice", "probability", "number"),
   answers=answers,
   class_logits=class_logits,
+  analyze=analyze,
   is_degenerate=is_degenerate,
 )

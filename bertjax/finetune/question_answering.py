@@ -10,14 +10,28 @@ than a threshold, which dev tunes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bertjax.batch import Batch, Feature
-from bertjax.config import ComputeConfig, ModelConfig, TaskConfig
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.finetune.answer_spans import (
+  NEVER,
+  Candidates,
+  ReadQuestion,
+  Span,
+  find_candidates,
+)
+from bertjax.finetune.error_analysis import (
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  count_wrong,
+  excerpt,
+  find_worst,
+)
 from bertjax.finetune.scores import probabilities, squad
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
@@ -25,62 +39,6 @@ from bertjax.model import BertForQuestionAnswering
 from bertjax.objectives.metrics import Metrics
 
 Array = jax.Array
-# As n_best_size of run_squad.py.
-N_BEST = 20
-# A logit that no softmax sees.
-_MASKED = -1e30
-
-
-class ReadQuestion(Protocol):
-  """What is asked of an example.
-
-  Attributes:
-    context: the text with the answer.
-    answers: the true answers, of which there may be none.
-    offsets_T2: the first character of each token of the context, and the one
-      after its last.
-    window_T: the window in which each token has most context.
-    start_W: the first token of each window.
-    shift: position of that token, from [CLS].
-  """
-
-  context: str
-  answers: Sequence[str]
-  offsets_T2: np.ndarray
-  window_T: np.ndarray
-  start_W: np.ndarray
-  shift: int
-
-
-class Span(NamedTuple):
-  """A part of a context.
-
-  Attributes:
-    score: the sum of the logits of its start and its end.
-    start: its first character.
-    stop: the character after its last one.
-  """
-
-  score: float
-  start: int
-  stop: int
-
-
-class Candidates(NamedTuple):
-  """What may answer a question.
-
-  Attributes:
-    spans: the best spans of different texts, the best first.
-    null: the score of no answer: the least of its windows.
-  """
-
-  spans: list[Span]
-  null: float
-
-  @property
-  def null_odds(self) -> float:
-    """How much better no answer is than the best span."""
-    return self.null - self.spans[0].score
 
 
 def make_model(
@@ -101,7 +59,7 @@ def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
   loss_BR = jnp.zeros_like(batch["weight_BR"])
   for name in ("start", "end"):
     logits_BS = outputs[f"{name}_logits_BS"]
-    masked_BRS = jnp.where(belongs_BRS, logits_BS[:, None, :], _MASKED)
+    masked_BRS = jnp.where(belongs_BRS, logits_BS[:, None, :], NEVER)
     chosen_BR = jnp.take_along_axis(
       logits_BS, batch["starts_BR"] + batch[f"{name}_BR"], axis=1
     )
@@ -211,74 +169,50 @@ def answers(
   return found
 
 
-def find_candidates(outputs: Batch, windows: Windows) -> list[Candidates]:
-  """Return what may answer each question.
-
-  A span has at most `max_answer_length` of the settings in tokens, and its
-  first token counts in one window only. A context without a token has one
-  empty span.
-  """
-  longest = int(
-    windows.settings.get("max_answer_length", TaskConfig.max_answer_length)
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the worst answers: of the least F1, the surest ones first."""
+  found = answers(outputs, windows, (), ())
+  best = [each[0] for each in found]
+  examples: Sequence[ReadQuestion] = windows.examples
+  scored = squad.score_answers(
+    [text for text, *_ in best],
+    [example.answers for example in examples],
+    null_answers=bool(windows.settings.get("null_answers")),
   )
-  found = []
-  first_E = np.searchsorted(windows.owner_N, np.arange(len(windows.examples)))
-  for first, example in zip(first_E, windows.examples, strict=True):
-    spans, nulls = [], []
-    for number in range(len(example.start_W)):
-      length = windows.length_N[first + number]
-      start_S, end_S = (
-        np.asarray(outputs[f"{name}_logits_NS"][first + number], np.float64)
-        for name in ("start", "end")
-      )
-      nulls.append(float(start_S[0] + end_S[0]))
-      inside = slice(example.shift, length - 1)
-      spans += _window_spans(
-        start_S[inside], end_S[inside], example, number, longest
-      )
-    found.append(Candidates(_distinct(spans, example.context), min(nulls)))
-  return found
-
-
-def _window_spans(
-  start_T: np.ndarray,
-  end_T: np.ndarray,
-  example: ReadQuestion,
-  number: int,
-  longest: int,
-) -> list[Span]:
-  """Return the n best spans of a window, in any order."""
-  if not len(start_T):
-    return []
-  first = int(example.start_W[number])
-  counts_T = example.window_T[first : first + len(start_T)] == number
-  size = min(longest, len(start_T))
-  padded = np.concatenate([end_T, np.full(size - 1, -np.inf)])
-  score_TL = start_T[:, None] + np.lib.stride_tricks.sliding_window_view(
-    padded, size
+  chance_N = np.asarray([chance for _, chance, *_ in best])
+  is_wrong_N = scored["exact"] == 0
+  worst_first_N = np.lexsort((-chance_N, scored["f1"]))
+  badness_N = -np.argsort(worst_first_N)  # minus the rank of each question
+  return ErrorAnalysis(
+    Mistakes(
+      "The worst answers",
+      f"{count_wrong(is_wrong_N, 'answers')} Some are nearly right: F1 is the "
+      "share of words.",
+      ("F1", "probability"),
+      tuple(
+        Mistake(
+          (f"{scored['f1'][number]:.2f}", f"{chance_N[number]:.1%}"),
+          tuple(dict.fromkeys(examples[number].answers)),
+          tuple(filter(None, best[number][:1])),
+          (
+            examples[number].question,
+            _around(examples[number], *best[number][2:]),
+          ),
+        )
+        for number in find_worst(badness_N, is_wrong_N)
+      ),
+    )
   )
-  score_TL[~counts_T] = -np.inf
-  flat = score_TL.ravel()
-  best = np.argpartition(-flat, min(N_BEST, len(flat)) - 1)[:N_BEST]
-  spans = []
-  for place in best[flat[best] > -np.inf]:
-    start, more = divmod(int(place), size)
-    offsets_T2 = example.offsets_T2[first + start : first + start + more + 1]
-    begin, stop = int(offsets_T2[0, 0]), int(offsets_T2[-1, 1])
-    if begin < stop:
-      spans.append(Span(float(flat[place]), begin, stop))
-  return spans
 
 
-def _distinct(spans: Sequence[Span], context: str) -> list[Span]:
-  """Return the n best spans of different texts; an empty one if there is none.
-
-  Scores of a run that has diverged are no numbers, which may leave none.
-  """
-  best: dict[str, Span] = {}
-  for span in sorted(spans, key=lambda span: -span.score):
-    best.setdefault(context[span.start : span.stop], span)
-  return list(best.values())[:N_BEST] or [Span(_MASKED, 0, 0)]
+def _around(example: ReadQuestion, start: int, stop: int) -> str:
+  """Return the context around the given answer and the first true one."""
+  spans = [(start, stop)] if stop else []
+  if example.answers:
+    place = example.context.find(example.answers[0])
+    if place >= 0:
+      spans.append((place, place + len(example.answers[0])))
+  return excerpt(example.context, spans)
 
 
 def _texts(found: Sequence[Candidates], windows: Windows) -> list[str]:
@@ -332,6 +266,7 @@ TASK = FinetuneTask(
   },
   answer_columns=("answer", "probability", "start", "stop"),
   answers=answers,
+  analyze=analyze,
   tuned=("null_threshold",),
   is_degenerate=is_degenerate,
 )

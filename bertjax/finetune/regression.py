@@ -14,6 +14,14 @@ import numpy as np
 from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import classification, scores
+from bertjax.finetune.error_analysis import (
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  ScorePairs,
+  find_worst,
+  texts_of,
+)
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.outputs import REGRESSION
@@ -64,6 +72,31 @@ def answers(
   return [[(float(score),)] for score in _predicted(outputs)]
 
 
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the scores that are farthest off, and all pairs of scores."""
+  outputs, windows = pool(outputs, windows)
+  predicted_N = _predicted(outputs)
+  gold_N = np.asarray(windows["score_N"], np.float64)
+  error_N = predicted_N - gold_N
+  return ErrorAnalysis(
+    Mistakes(
+      "The scores that are farthest off",
+      f"The mean distance is {np.abs(error_N).mean():.3f}.",
+      ("off by",),
+      tuple(
+        Mistake(
+          (f"{error_N[number]:+.2f}",),
+          (f"{gold_N[number]:.2f}",),
+          (f"{predicted_N[number]:.2f}",),
+          texts_of(windows, number),
+        )
+        for number in find_worst(np.abs(error_N))
+      ),
+    ),
+    score_pairs=ScorePairs(predicted_N, gold_N),
+  )
+
+
 def _predicted(outputs: Batch) -> np.ndarray:
   return np.asarray(outputs["logits_NC"][:, 0], np.float64)
 
@@ -92,4 +125,5 @@ TASK = FinetuneTask(
   },
   answer_columns=("score",),
   answers=answers,
+  analyze=analyze,
 )

@@ -17,6 +17,14 @@ import numpy as np
 from bertjax.batch import Batch, Feature
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import scores
+from bertjax.finetune.error_analysis import (
+  Confusion,
+  ErrorAnalysis,
+  Mistake,
+  Mistakes,
+  count_wrong,
+  find_worst,
+)
 from bertjax.finetune.scores import ClassCounts, entities
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
@@ -25,6 +33,8 @@ from bertjax.objectives.losses import cross_entropy_metrics
 from bertjax.objectives.metrics import Metrics
 
 Array = jax.Array
+# What stands where a text has no entity.
+_NOTHING = "nothing"
 
 
 class Words(Protocol):
@@ -170,6 +180,72 @@ def _answers_of(
     yield text, span.type, chance, first, last, start, stop
 
 
+def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
+  """Return the texts with most wrong entities, and types taken for types.
+
+  A wrong entity is one that is missed, or given where there is none such.
+  """
+  given_E, wanted_E = (
+    [entities.find_entities(tags) for tags in each]
+    for each in _sequences(outputs, windows)
+  )
+  wrong_E = np.asarray(
+    [
+      len({*given} ^ {*wanted})
+      for given, wanted in zip(given_E, wanted_E, strict=True)
+    ]
+  )
+  examples: Sequence[Words] = windows.examples
+  return ErrorAnalysis(
+    Mistakes(
+      "The texts with most wrong entities",
+      count_wrong(wrong_E > 0, "texts"),
+      ("wrong",),
+      tuple(
+        Mistake(
+          (f"{wrong_E[number]:,}",),
+          tuple(_show(examples[number], each) for each in wanted_E[number]),
+          tuple(_show(examples[number], each) for each in given_E[number]),
+          (examples[number].text,),
+        )
+        for number in find_worst(wrong_E, wrong_E > 0)
+      ),
+    ),
+    _confuse(wanted_E, given_E, class_names(windows.labels)),
+  )
+
+
+def _show(example: Words, entity: entities.Entity) -> str:
+  start = int(example.offsets_W2[entity.start, 0])
+  stop = int(example.offsets_W2[entity.stop - 1, 1])
+  return f"{example.text[start:stop]} ({entity.type})"
+
+
+def _confuse(
+  wanted_E: Sequence[Sequence[entities.Entity]],
+  given_E: Sequence[Sequence[entities.Entity]],
+  types: Sequence[str],
+) -> Confusion:
+  """Count types at the same words; elsewhere an entity meets nothing."""
+  names = (*types, _NOTHING)
+  places = {name: place for place, name in enumerate(names)}
+  counts_CC = np.zeros((len(names), len(names)), np.int64)
+  for wanted, given in zip(wanted_E, given_E, strict=True):
+    by_words = [
+      {entity[1:]: entity.type for entity in each} for each in (wanted, given)
+    ]
+    for words in {**by_words[0], **by_words[1]}:
+      row, column = (places[each.get(words, _NOTHING)] for each in by_words)
+      counts_CC[row, column] += 1
+  return Confusion(
+    names,
+    counts_CC,
+    "entities",
+    "How often an entity (row) is given as one of another type at the same "
+    f"words; one with other bounds is missed, and given for {_NOTHING}.",
+  )
+
+
 def _find(windows: Windows) -> _Places:
   examples: Sequence[Words] = windows.examples
   first_E = np.searchsorted(windows.owner_N, np.arange(len(examples)))
@@ -248,4 +324,5 @@ TASK = FinetuneTask(
     "stop",
   ),
   answers=answers,
+  analyze=analyze,
 )

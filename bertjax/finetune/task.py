@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
+from bertjax.finetune.error_analysis import ErrorAnalysis
 from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.windows import Windows
 from bertjax.interop.architectures import CLASSIFICATION
@@ -74,6 +75,8 @@ class FinetuneTask:
     answer_columns: headers of the cells of an answer.
     answers: (outputs, windows, labels, tokens) on the host → for each example
       its answers, the likeliest first. `tokens` has the text of every token id.
+    analyze: (outputs, windows) → the worst answers and what a report draws of
+      all of them; None where a report has nothing but scores.
     tuned: scores of dev that scores of test and answers depend on, as
       `Windows.settings`; the record of the head keeps them.
     class_names: labels → names of what `count_classes` counts.
@@ -105,6 +108,7 @@ class FinetuneTask:
   class_logits: (
     Callable[[Batch, Windows], tuple[np.ndarray, np.ndarray]] | None
   ) = None
+  analyze: Callable[[Batch, Windows], ErrorAnalysis] | None = None
   tuned: tuple[str, ...] = ()
   class_names: Callable[[Sequence[str]], tuple[str, ...]] = tuple
   is_degenerate: Callable[[Scores, Batch, Windows], bool] | None = None

@@ -232,7 +232,7 @@ def _encode(
       "weight_BR": np.ones((len(owners_N), 1), np.float32),
     },
     owners_N=owners_N,
-    examples=[each.choices for each in questions],
+    examples=questions,
     pack=rows.pack,
     together=config.num_choices,
   )

@@ -56,6 +56,12 @@ class LabeledTexts:
   def __len__(self) -> int:
     return len(self.texts)
 
+  @property
+  def examples(self) -> tuple[tuple[str, ...], ...]:
+    """The text or the two texts of each example."""
+    sides = [self.texts] if self.pairs is None else [self.texts, self.pairs]
+    return tuple(zip(*sides, strict=True))
+
   def take(self, indices: Sequence[int] | np.ndarray) -> "LabeledTexts":
     """Return the examples at `indices`, in that order."""
     return LabeledTexts(
@@ -131,6 +137,8 @@ def make_reader(
             balanced=name == "train" and config.class_weights == "balanced",
           ),
           owners_N=encoded[name].owner_N,
+          # For the report of those that are scored.
+          examples=() if name == "train" else split.examples,
           pack=rows.pack,
         )
         for name, split in loaded.splits.items()

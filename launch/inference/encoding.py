@@ -13,6 +13,7 @@ from bertjax.config import TaskConfig
 from bertjax.finetune import windows
 from bertjax.finetune.task import Head
 from bertjax.finetune.windows import Windows
+from data_pipelines.tasks import choices as choices_reader
 from data_pipelines.tasks import question_answering, tagging
 from data_pipelines.tasks.choice_rows import (
   encode_choices,
@@ -166,7 +167,11 @@ def encode_choosing(
     for start, choices in zip(starts, texts.choices, strict=True)
   ]
   encoded = encode_choices(tokenizer, texts.texts, given, head.seq_length)
-  return Encoded(encoded, encoded.owner_N, texts.choices, head.settings)
+  examples = [
+    choices_reader.Question(context, tuple(choices), -1)
+    for context, choices in zip(texts.texts, texts.choices, strict=True)
+  ]
+  return Encoded(encoded, encoded.owner_N, examples, head.settings)
 
 
 # By the name of the task; the others have `encode_rows`.

@@ -11,6 +11,9 @@ from bertjax.finetune.task import Scores
 from bertjax.trials.statistics import Summary
 from launch.reports.page import Ink, draw
 
+# A page of more points is slow to open.
+_POINTS = 2000
+
 
 def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
   """Draw the metric on dev after some steps, a line for each seed.
@@ -84,6 +87,37 @@ def draw_reliability(reliability: Reliability) -> str:
   return drawing.svg
 
 
+def draw_scores(predicted_N: np.ndarray, gold_N: np.ndarray) -> tuple[str, int]:
+  """Draw given scores against right ones; return the points that are drawn.
+
+  Of many points, evenly spaced ones are drawn.
+  """
+  every = -(-len(gold_N) // _POINTS)
+  predicted_N, gold_N = predicted_N[::every], gold_N[::every]
+  both = np.concatenate([predicted_N, gold_N])
+  ends = [float(both.min()), float(both.max())]
+  with draw("scores") as drawing:
+    axes = drawing.axes
+    axes.plot(ends, ends, color=Ink.MUTED, linestyle=(0, (3, 2)))
+    axes.plot(
+      gold_N, predicted_N, "o", color=Ink.FIRST, markersize=2.5, alpha=0.4
+    )
+    axes.set_xlabel("wanted score")
+    axes.set_ylabel("given score")
+  return drawing.svg, len(gold_N)
+
+
+def draw_residuals(predicted_N: np.ndarray, gold_N: np.ndarray) -> str:
+  """Draw how often scores are off by how much."""
+  with draw("residuals") as drawing:
+    axes = drawing.axes
+    axes.hist(predicted_N - gold_N, bins=31, color=Ink.FIRST, alpha=0.7)
+    axes.axvline(0, color=Ink.MUTED, linestyle=(0, (3, 2)))
+    axes.set_xlabel("given score − wanted score")
+    axes.set_ylabel("texts")
+  return drawing.svg
+
+
 def draw_lengths(length_N: np.ndarray, limit: int) -> str:
   """Draw how many texts have how many tokens, up to the length of a row."""
   with draw("lengths") as drawing:
@@ -126,6 +160,6 @@ def draw_confusion(matrix_CC: np.ndarray, labels: Sequence[str]) -> str:
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_xticks(range(size), labels, rotation=90)
     axes.set_yticks(range(size), labels)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("label")
+    axes.set_xlabel("given")
+    axes.set_ylabel("wanted")
   return drawing.svg

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a fine-tuning run: spread, calibration and mistakes."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bertjax import files
+from bertjax.finetune.error_analysis import Mistakes
 from bertjax.finetune.results import (
   ArmResult,
   ClassScores,
@@ -18,17 +18,18 @@ from bertjax.finetune.results import (
 )
 from bertjax.finetune.review import Review
 from bertjax.finetune.scores.calibration import class_reliability
-from bertjax.finetune.scores.classes import confusion_matrix
-from bertjax.finetune.scores.logits import probabilities
 from bertjax.finetune.task import FinetuneTask
-from bertjax.finetune.windows import pool
-from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.trials.statistics import Summary
 from launch.reports import finetune_figures, page
 
 # A larger matrix is a table of its largest cells instead.
 _LARGEST_MATRIX = 24
 _SHOWN = 20
+# Characters of a text, and of a label, an entity or an answer.
+_LONGEST_TEXT = 600
+_LONGEST_VALUE = 120
+# How many labels, entities or texts of a mistake are shown.
+_MOST = 24
 _CLASS_COLUMNS = ("class", "texts", "predicted", "precision", "recall", "F1")
 
 
@@ -37,7 +38,6 @@ def write(
   result: ArmResult,
   review: Review,
   task: FinetuneTask,
-  tokens: Sequence[str],
   cut: str,
 ) -> None:
   """Write the page.
@@ -47,10 +47,9 @@ def write(
     result: results of the run.
     review: runs and answers of its best model.
     task: kind of task.
-    tokens: the text of every token id.
     cut: a sentence on what was cut.
   """
-  view = {**make_view(result, review, task, tokens), "cut": cut}
+  view = {**make_view(result, review, task), "cut": cut}
   files.write_text(path, page.render("finetune_report.html", view))
 
 
@@ -58,12 +57,12 @@ def make_view(
   result: ArmResult,
   review: Review,
   task: FinetuneTask,
-  tokens: Sequence[str],
 ) -> dict[str, Any]:
   """Return the values that the template uses, but for what was cut."""
   scores = result.scores
   shown = splits(result.examples)
   names = [name for name in scores.dev if name != "loss"] + ["loss"]
+  answers = _answers(review, task)
   curves = {seed: run.curve for seed, run in review.runs.items()}
   return {
     "name": result.task,
@@ -95,9 +94,16 @@ def make_view(
       review.windows.length_N, int(review.windows["tokens_NS"].shape[1])
     ),
     **_forgotten(result),
-    "class_columns": _CLASS_COLUMNS,
-    "classes": [_class_row(each, result.scored) for each in result.classes],
-    **_mistakes(result, review, task, tokens),
+    "class_columns": (
+      *_CLASS_COLUMNS,
+      *(["calibration error"] if answers["class_errors"] else []),
+    ),
+    "classes": [
+      _class_row(each, result.scored)
+      + [f"{error:.3f}" for error in answers["class_errors"][index : index + 1]]
+      for index, each in enumerate(result.classes)
+    ],
+    **answers,
   }
 
 
@@ -156,81 +162,96 @@ def _forgotten(result: ArmResult) -> dict[str, Any]:
   }
 
 
-def _mistakes(
-  result: ArmResult,
-  review: Review,
-  task: FinetuneTask,
-  tokens: Sequence[str],
-) -> dict[str, Any]:
-  """Return calibration, confusion and mistakes; nothing without classes.
-
-  The windows of a long text are one text.
-  """
+def _answers(review: Review, task: FinetuneTask) -> dict[str, Any]:
+  """Return what the task declares of its answers; "" for what it does not."""
   view: dict[str, Any] = dict.fromkeys(
-    ("reliability", "confusion", "confused", "mistakes"), ""
+    (
+      "reliability",
+      "confusion",
+      "confused",
+      "confusion_note",
+      "unit",
+      "mistakes",
+      "scatter",
+      "residuals",
+    ),
+    "",
   )
-  if task.problem_type != SINGLE_LABEL or "logits_NC" not in review.outputs:
-    return view
-  outputs, windows = pool(review.outputs, review.windows)
-  review = dataclasses.replace(review, outputs=outputs, windows=windows)
-  logits_NC, labels_N = outputs["logits_NC"], windows["label_N"]
-  reliability = class_reliability(logits_NC, labels_N)
-  matrix_CC = confusion_matrix(logits_NC, labels_N)
-  view["reliability"] = finetune_figures.draw_reliability(reliability)
-  view["calibration_error"] = f"{reliability.error:.3f}"
-  if len(result.labels) <= _LARGEST_MATRIX:
-    view["confusion"] = finetune_figures.draw_confusion(
-      matrix_CC, result.labels
+  view["class_errors"] = ()
+  if task.class_logits:
+    reliability = class_reliability(
+      *task.class_logits(review.outputs, review.windows)
     )
-  view["confused"] = _confused(matrix_CC, result.labels)
-  view["mistakes"] = _surest(logits_NC, labels_N, review, result.labels, tokens)
+    view["reliability"] = finetune_figures.draw_reliability(reliability)
+    view["calibration_error"] = f"{reliability.error:.3f}"
+  if not task.analyze:
+    return view
+  found = task.analyze(review.outputs, review.windows)
+  view["mistakes"] = _show_mistakes(found.mistakes)
+  view["class_errors"] = found.class_errors
+  if found.score_pairs:
+    shown = finetune_figures.draw_scores(*found.score_pairs)
+    view["scatter"], view["scattered"] = shown
+    view["scores_of"] = len(found.score_pairs.gold_N)
+    view["residuals"] = finetune_figures.draw_residuals(*found.score_pairs)
+  if found.confusion:
+    names, counts_CC = found.confusion.names, found.confusion.counts_CC
+    if len(names) <= _LARGEST_MATRIX:
+      view["confusion"] = finetune_figures.draw_confusion(counts_CC, names)
+    view["confusion_names"] = len(names)
+    view["confused"] = _confused(counts_CC, names)
+    view["confusion_note"] = found.confusion.note
+    view["unit"] = found.confusion.unit
   return view
 
 
+def _show_mistakes(mistakes: Mistakes) -> dict[str, Any]:
+  return {
+    "title": mistakes.title,
+    "summary": mistakes.summary,
+    "columns": mistakes.columns,
+    "rows": [
+      {
+        "cells": each.cells,
+        "wanted": _mark(each.wanted, each.given),
+        "given": _mark(each.given, each.wanted),
+        "texts": [_clip(text, _LONGEST_TEXT) for text in each.texts[:_MOST]],
+      }
+      for each in mistakes.worst
+    ],
+  }
+
+
+def _mark(
+  values: Sequence[str], others: Sequence[str]
+) -> list[tuple[str, bool]]:
+  """Return values, and whether each of them is missing on the other side."""
+  shown = [
+    (_clip(value, _LONGEST_VALUE), value not in others)
+    for value in values[:_MOST]
+  ]
+  if len(values) > _MOST:
+    shown.append((f"and {len(values) - _MOST:,} more", False))
+  return shown or [("none", False)]
+
+
+def _clip(text: str, longest: int) -> str:
+  return text if len(text) <= longest else text[:longest].rstrip() + " …"
+
+
 def _confused(
-  matrix_CC: np.ndarray, labels: Sequence[str]
+  counts_CC: np.ndarray, names: Sequence[str]
 ) -> list[tuple[str, str, int]]:
-  """Return the most frequent mistakes: label, answer, number."""
-  wrong_CC = matrix_CC.copy()
+  """Return the most frequent mistakes: wanted, given, number."""
+  wrong_CC = counts_CC.copy()
   np.fill_diagonal(wrong_CC, 0)
   order = np.argsort(-wrong_CC, axis=None, kind="stable")[:_SHOWN]
-  places = [divmod(int(place), len(labels)) for place in order]
+  places = [divmod(int(place), len(names)) for place in order]
   return [
-    (labels[row], labels[column], int(wrong_CC[row, column]))
+    (names[row], names[column], int(wrong_CC[row, column]))
     for row, column in places
     if wrong_CC[row, column]
   ]
-
-
-def _surest(
-  logits_NC: np.ndarray,
-  labels_N: np.ndarray,
-  review: Review,
-  labels: Sequence[str],
-  tokens: Sequence[str],
-) -> list[tuple[float, str, str, str]]:
-  """Return probability, label, answer and text of the surest wrong answers."""
-  probability_N = probabilities(logits_NC).max(axis=1)
-  answer_N = logits_NC.argmax(axis=1)
-  wrong = np.flatnonzero(answer_N != labels_N)
-  order = wrong[np.argsort(-probability_N[wrong], kind="stable")][:_SHOWN]
-  return [
-    (
-      float(probability_N[number]),
-      labels[int(labels_N[number])],
-      labels[int(answer_N[number])],
-      _text(review, number, tokens),
-    )
-    for number in order.tolist()
-  ]
-
-
-def _text(review: Review, number: int, tokens: Sequence[str]) -> str:
-  """Return the text of a window: its tokens, those of a word joined."""
-  windows = review.windows
-  ids = windows["tokens_NS"][number, : windows.length_N[number]]
-  joined = " ".join(tokens[int(token)] for token in ids[1:-1])
-  return joined.replace(" ##", "").replace(" \u2581", " ").strip()
 
 
 def _class_row(each: ClassScores, scored: str) -> list[str]:

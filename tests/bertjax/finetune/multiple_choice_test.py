@@ -14,6 +14,7 @@ from bertjax.finetune.splits import make_split, split_outputs
 from bertjax.finetune.trial import TrialInputs, run_trial
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.batches import TaskBatches
+from data_pipelines.tasks.choices import Question
 from tests.testing import trials
 from tests.testing.windows import make_windows
 
@@ -75,7 +76,10 @@ def test_scores_and_answers_are_of_examples():
   windows = dataclasses.replace(
     make_windows({"label_N": np.asarray([1.0, 0, 0, 1, 0])}, 5),
     owner_N=owner_N,
-    examples=(("a", "b", "c"), ("d", "e")),
+    examples=(
+      Question("x", ("a", "b", "c"), 0),
+      Question("y", ("d", "e"), 0),
+    ),
   )
   scores = TASK.scores(outputs, windows)
   assert scores["accuracy"] == 0.5

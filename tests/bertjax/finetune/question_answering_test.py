@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertjax.finetune import question_answering
+from bertjax.finetune import answer_spans
 from bertjax.finetune.question_answering import TASK, find_candidates
 from data_pipelines.tasks import sliding
 from data_pipelines.tasks.question_answering import ReadQuestion
@@ -198,4 +198,4 @@ def test_numbers_that_are_none_leave_a_loss_that_is_none():
 
 
 def test_as_many_answers_as_run_squad():
-  assert question_answering.N_BEST == 20
+  assert answer_spans.N_BEST == 20

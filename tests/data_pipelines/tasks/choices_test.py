@@ -143,4 +143,4 @@ def test_choices_of_an_example_stand_in_one_row(tmp_path):
   right_BR = batch.arrays["label_BR"] * batch.arrays["weight_BR"]
   assert right_BR.sum() == batch.arrays["first_BR"].sum() == 12
   # The right choice of the row that lacks two is its second one.
-  assert data.splits["dev"].examples[3] == ("1", "4")
+  assert data.splits["dev"].examples[3].choices == ("1", "4")

@@ -7,88 +7,92 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bertjax.finetune.classification import TASK
 from bertjax.finetune.forgetting import Forgetting, score_forgetting
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import TrialResult
-from bertjax.finetune.windows import Windows
 from bertjax.trials.statistics import summarize
 from launch.reports import finetune_report
+from tests.testing import wrong_answers
 from tests.testing.browser import measure_page
 from tests.testing.html_page import HtmlPage
 
-LABELS = ("lost <card>", "late & lost", "pin")
-TOKENS = ("[PAD]", "[CLS]", "[SEP]", "where", "is", "my", "card", "##s")
-# Five texts: the second and the fifth get wrong answers, the fifth surely.
-LABEL_N = np.asarray([0, 1, 2, 0, 1])
-LOGITS_NC = np.asarray(
-  [[4.0, 0, 0], [0.5, 0, 0], [0, 0, 3.0], [2.0, 0, 0], [0, 0, 9.0]]
-)
+TASK, OUTPUTS, WINDOWS = wrong_answers.classes()
+WINDOWS.arrays["tokens_NS"] = np.zeros((5, 7), np.int32)
+LABELS = WINDOWS.labels
 
 
-def run(seed):
-  assert TASK.count_classes
-  outputs = {"logits_NC": LOGITS_NC}
-  windows = make_windows()
-  scores = TASK.scores(outputs, windows)
+def run(seed, task=TASK, outputs=OUTPUTS, windows=WINDOWS):
+  scores = task.scores(outputs, windows)
   return TrialResult(
     best_step=10,
     dev=scores,
     test=scores,
     train_loss=0.5 + seed,
     curve=({"step": 5, **scores}, {"step": 10, **scores}),
-    classes={"test": TASK.count_classes(outputs, windows)},
+    classes={"test": task.count_classes(outputs, windows)}
+    if task.count_classes
+    else {},
   )
 
 
-def make_windows():
-  tokens_NS = np.asarray([[1, 3, 4, 5, 6, 7, 2]] * 5)
-  return Windows(
-    {"label_N": LABEL_N, "tokens_NS": tokens_NS}, np.full(5, 7), np.arange(5)
-  )
-
-
-@pytest.fixture
-def result():
-  runs = [run(seed) for seed in (0, 1)]
+def make_result(task, outputs, windows):
+  runs = [run(seed, task, outputs, windows) for seed in (0, 1)]
   summaries = {
     name: summarize([each.test[name] for each in runs]) for name in runs[0].test
   }
+  metric = task.metrics[0]
   return ArmResult(
     init="bundle",
     task="cards",
-    labels=LABELS,
+    labels=tuple(windows.labels),
     examples={"train": 9, "dev": 5, "test": 5},
     steps=10,
     scores=ExperimentResult(
       learning_rate=1e-4,
-      selection=(Candidate(1e-4, summaries["accuracy"]),),
-      metric="accuracy",
+      selection=(Candidate(1e-4, summaries[metric]),),
+      metric=metric,
       seeds=(0, 1),
       best_steps=(10, 10),
       dev=summaries,
       test=summaries,
       diverged={"2": "nan"},
     ),
-    classes=score_classes(LABELS, runs, "test"),
-    never_predicted=("late & lost",),
+    classes=score_classes(task.class_names(windows.labels), runs, "test"),
     degenerate_seeds=(1,),
   )
 
 
-def write(path, result, outputs=None):
+@pytest.fixture
+def result():
+  return dataclasses.replace(
+    make_result(TASK, OUTPUTS, WINDOWS), never_predicted=("late & lost",)
+  )
+
+
+def write(path, result, task=TASK, outputs=OUTPUTS, windows=WINDOWS):
   review = Review(
-    runs={0: run(0), 1: run(1)},
+    runs={seed: run(seed, task, outputs, windows) for seed in (0, 1)},
     best=1,
-    outputs={"logits_NC": LOGITS_NC} if outputs is None else outputs,
-    windows=make_windows(),
+    outputs=outputs,
+    windows=windows,
   )
   finetune_report.write(
-    path, result, review, TASK, TOKENS, "1 of 5 is cut at 7 tokens."
+    path, result, review, task, "1 of 5 is cut at 7 tokens."
   )
   return HtmlPage(path)
+
+
+def write_kind(kind, path, change=lambda result: result):
+  task, outputs, windows = wrong_answers.KINDS[kind]()
+  tokens_NS = np.zeros((len(windows.length_N), 7), np.int32)
+  windows = dataclasses.replace(
+    windows, arrays={**windows.arrays, "tokens_NS": tokens_NS}
+  )
+  return write(
+    path, change(make_result(task, outputs, windows)), task, outputs, windows
+  )
 
 
 def test_the_page_is_whole_and_needs_nothing_else(result, tmp_path):
@@ -104,10 +108,31 @@ def test_the_page_is_whole_and_needs_nothing_else(result, tmp_path):
 
 
 def test_the_surest_mistake_comes_first_with_its_text(result, tmp_path):
-  text = " ".join(" ".join(write(tmp_path / "r.html", result).text).split())
+  page = write(tmp_path / "r.html", result)
+  text = " ".join(" ".join(page.text).split())
   mistakes = text[text.index("The surest wrong answers") :]
-  assert mistakes.index("pin") < mistakes.index("lost <card>")
-  assert "where is my cards" in mistakes
+  # What readers give is escaped, and long texts are cut.
+  assert mistakes.index(wrong_answers.MARKUP) < mistakes.index("a very long")
+  assert page.tags["script"] == 0
+  assert len(mistakes) < 2000
+
+
+@pytest.mark.parametrize(
+  ("kind", "figures", "words"),
+  [
+    ("classes", 4, "What is taken for what"),
+    ("several_labels", 3, "calibration error"),
+    ("scores", 4, "of 3 texts by the best seed"),
+    ("choices", 3, "• a stone"),
+    ("tags", 3, "York Road (LOC)"),
+    ("questions", 2, "Elms grow here"),
+  ],
+)
+def test_each_kind_has_its_mistakes(kind, figures, words, tmp_path):
+  page = write_kind(kind, tmp_path / "report.html")
+  assert page.tags["svg"] == figures
+  assert page.tags["mark"] > 0
+  assert words in " ".join(" ".join(page.text).split())
 
 
 def test_equal_results_make_equal_bytes(result, tmp_path):
@@ -120,14 +145,16 @@ def test_equal_results_make_equal_bytes(result, tmp_path):
 def test_many_classes_are_a_table_of_mistakes(result, tmp_path):
   labels = tuple(f"class {number}" for number in range(40))
   many = dataclasses.replace(result, labels=labels, classes=())
-  wide = {"logits_NC": np.pad(LOGITS_NC, ((0, 0), (0, 37)))}
-  page = write(tmp_path / "report.html", many, wide)
+  wide = {"logits_NC": np.pad(OUTPUTS["logits_NC"], ((0, 0), (0, 37)))}
+  windows = dataclasses.replace(WINDOWS, labels=labels)
+  page = write(tmp_path / "report.html", many, TASK, wide, windows)
   assert page.tags["svg"] == 3
   assert "What is taken for what" in " ".join(page.text)
 
 
-def test_outputs_that_are_no_classes_have_curves_and_lengths(result, tmp_path):
-  page = write(tmp_path / "report.html", result, {"scores_N": LABEL_N})
+def test_a_task_that_declares_nothing_has_curves_and_lengths(result, tmp_path):
+  task = dataclasses.replace(TASK, class_logits=None, analyze=None)
+  page = write(tmp_path / "report.html", result, task)
   assert page.tags["svg"] == 2
 
 
@@ -147,10 +174,17 @@ def test_what_is_forgotten_is_shown_where_it_was_measured(result, tmp_path):
   assert "0.6250 ± 0.1768" in text
 
 
+def test_a_reader_that_keeps_no_texts_has_mistakes_without(result, tmp_path):
+  windows = dataclasses.replace(WINDOWS, examples=())
+  page = write(tmp_path / "report.html", result, windows=windows)
+  assert "The surest wrong answers" in " ".join(page.text)
+
+
 @pytest.mark.full
+@pytest.mark.parametrize("kind", wrong_answers.KINDS)
 @pytest.mark.parametrize("width", [360, 1400])
-def test_a_browser_shows_the_page_without_errors(result, tmp_path, width):
-  write(tmp_path / "report.html", forgetful(result))
+def test_a_browser_shows_the_page_without_errors(kind, tmp_path, width):
+  write_kind(kind, tmp_path / "report.html", forgetful)
   needed, said = measure_page(tmp_path / "report.html", width, tmp_path)
   assert not said
   assert needed <= width
