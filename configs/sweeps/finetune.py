@@ -32,6 +32,7 @@ GRID = "learning_rates=2e-5,3e-5,5e-5;epochs=2,3,4"
 def get_config(argument: str = "task=stdlib") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   config = common.from_dataclass(SweepConfig(trains="finetune", grid=GRID))
-  config.finetune = finetune.get_config(argument or "task=stdlib")
-  config.finetune.steps = 0  # `epochs` counts
+  tuned = finetune.get_config(argument or "task=stdlib")
+  tuned.update_from_flattened_dict({"steps": 0})  # `epochs` counts
+  config.finetune = tuned
   return config

@@ -27,10 +27,9 @@ from configs.sweeps import study
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  config = study.make(
+  return study.make(
     argument,
     without=("objective",),
+    base={"objective.next_sentence": "off"},
     grid="objective.mask_rate=0.15,0.2,0.3,0.4,0.5",
   )
-  config.pretrain.objective.next_sentence = "off"
-  return config

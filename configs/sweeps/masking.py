@@ -48,8 +48,10 @@ ARMS = {
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  config = study.make(
-    argument, without=("objective",), arms=ARMS, baseline="token"
+  return study.make(
+    argument,
+    without=("objective",),
+    base={"objective.next_sentence": "off"},
+    arms=ARMS,
+    baseline="token",
   )
-  config.pretrain.objective.next_sentence = "off"
-  return config

@@ -34,10 +34,12 @@ ARMS = {
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  config = study.make(
-    argument, without=("size",), arms=ARMS, baseline="tiny", match="flops"
+  return study.make(
+    argument,
+    without=("size",),
+    # The smallest arm sets the FLOPs, and the largest still needs 100 steps.
+    base={"steps": 20_000, "optimizer.warmup_steps": 2_000},
+    arms=ARMS,
+    baseline="tiny",
+    match="flops",
   )
-  # The smallest arm sets the FLOPs, and the largest still needs 100 steps.
-  config.pretrain.steps = 20_000
-  config.pretrain.optimizer.warmup_steps = 2_000
-  return config

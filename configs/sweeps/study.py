@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base of every study of pre-training: what arms do not change."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import ml_collections
@@ -15,7 +15,11 @@ STORE = "runs/demo/store"
 
 
 def make(
-  argument: str, *, without: Collection[str] = (), **fields: Any
+  argument: str,
+  *,
+  without: Collection[str] = (),
+  base: Mapping[str, Any] | None = None,
+  **fields: Any,
 ) -> ml_collections.ConfigDict:
   """Return a study of runs of `size=tiny,recipe=short`, three seeds an arm.
 
@@ -24,6 +28,7 @@ def make(
   Args:
     argument: overlays of configs/pretrain.py.
     without: overlays that the study does not take, because its arms set them.
+    base: fields of all runs, by dotted names, which overlays may change.
     fields: fields of `SweepConfig`.
   """
   overlays = {
@@ -32,6 +37,7 @@ def make(
     if name not in without
   }
   run = pretrain.get_config("size=tiny,recipe=short")
+  run.update_from_flattened_dict(dict(base or {}))
   run = common.apply_overlays(run, argument, overlays)
   run.update_from_flattened_dict({"data.store": STORE})
   config = common.from_dataclass(SweepConfig(**fields))

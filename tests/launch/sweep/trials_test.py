@@ -19,7 +19,7 @@ def test_a_trial_that_fails_does_not_stop_the_others(
     return pretrain(run, workdir, policy)
 
   monkeypatch.setattr("launch.pretrain.run", failing)
-  with pytest.raises(ValueError, match=r"1 of 6 .* mlm-seed1: .*out of memor"):
+  with pytest.raises(ValueError, match=r"1 of 6 .* mlm-seed1: .*out of mem"):
     sweep.run(config, str(tmp_path / "work"))
   assert len(launchers.probed) == 5
   # What can be compared is compared: the seed that all arms have done.
