@@ -190,10 +190,14 @@ class TaskConfig:
     _OfClasses,
   ] = 0
   # "balanced" weighs a training example by the inverse of how often its class
-  # occurs, so that every class has the same weight in all.
+  # occurs, or a word by that of its tag, so that every class has the same
+  # weight in all.
   class_weights: Annotated[
     Literal["none", "balanced"],
-    _OfClasses,
+    ReadWhen(
+      "{0}target=label, and not with {0}kind=squad",
+      lambda own, _: own.target == "label" and own.kind != "squad",
+    ),
   ] = "none"
   # Seed of the choice of held-out rows and of training examples.
   seed: Annotated[

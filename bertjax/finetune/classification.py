@@ -44,6 +44,7 @@ def losses(
   batch: Mapping[str, Array],
   *,
   label_smoothing: float = 0.0,
+  focal_exponent: float = 0.0,
 ) -> Metrics:
   """Return the cross-entropy as `loss`, and `accuracy`."""
   logits_BRC = outputs["logits_BRC"]
@@ -52,6 +53,7 @@ def losses(
     batch["label_BR"].reshape(-1),
     batch["weight_BR"].reshape(-1),
     label_smoothing,
+    focal_exponent,
   )
 
 
@@ -162,5 +164,5 @@ TASK = FinetuneTask(
   answers=answers,
   class_logits=class_logits,
   analyze=analyze,
-  loss_options=("label_smoothing",),
+  loss_options=("label_smoothing", "focal_exponent"),
 )

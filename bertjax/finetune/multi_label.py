@@ -43,19 +43,25 @@ def losses(
   outputs: Mapping[str, Array],
   batch: Mapping[str, Array],
   *,
+  label_smoothing: float = 0.0,
   focal_exponent: float = 0.0,
 ) -> Metrics:
   """Return the binary cross-entropy, the mean over the classes, as `loss`.
 
   With an exponent γ it is the focal loss: an answer that has the probability p
-  counts (1 − p)^γ times as much.
+  counts (1 − p)^γ times as much. With a smoothing ε the target is 1 − ε for the
+  right one of the two answers, and ε divided by both.
   """
   loss_BRC = optax.sigmoid_binary_cross_entropy(
     outputs["logits_BRC"], batch["label_BRC"]
   )
+  # The loss is −log p.
+  wrong_BRC = -jnp.expm1(-loss_BRC)
+  if label_smoothing:
+    # log p − log(1 − p) is the logit of the right answer.
+    sign_BRC = 2 * batch["label_BRC"] - 1
+    loss_BRC += label_smoothing / 2 * sign_BRC * outputs["logits_BRC"]
   if focal_exponent:
-    # The loss is −log p.
-    wrong_BRC = -jnp.expm1(-loss_BRC)
     loss_BRC *= wrong_BRC**focal_exponent
   loss_BR = loss_BRC.mean(axis=-1)
   weight_BR = batch["weight_BR"]
@@ -172,5 +178,5 @@ TASK = FinetuneTask(
   answers=answers,
   class_logits=class_logits,
   analyze=analyze,
-  loss_options=("focal_exponent",),
+  loss_options=("label_smoothing", "focal_exponent"),
 )

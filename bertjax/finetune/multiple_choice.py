@@ -49,8 +49,17 @@ class Choices(Protocol):
     ...
 
 
-def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
-  """Return the cross-entropy over the choices as `loss`, and `accuracy`."""
+def losses(
+  outputs: Mapping[str, Array],
+  batch: Mapping[str, Array],
+  *,
+  label_smoothing: float = 0.0,
+) -> Metrics:
+  """Return the cross-entropy over the choices as `loss`, and `accuracy`.
+
+  With a smoothing ε the target is 1 − ε for the right choice, and ε divided by
+  all choices of its example.
+  """
   logits_BR = outputs["logits_BRC"][..., 0]
   # Choices of an example follow each other, and the first one is marked.
   example_BR = jnp.cumsum(batch["first_BR"], axis=1)
@@ -59,6 +68,11 @@ def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
   compared_BRQ &= batch["weight_BR"][:, None, :] > 0
   others_BRQ = jnp.where(compared_BRQ, logits_BR[:, None, :], _NEVER)
   loss_BR = jax.nn.logsumexp(others_BRQ, axis=2) - logits_BR
+  if label_smoothing:
+    sum_BR = jnp.sum(jnp.where(compared_BRQ, others_BRQ, 0.0), axis=2)
+    # A choice of padding is compared with none.
+    count_BR = jnp.maximum(jnp.sum(compared_BRQ, axis=2, dtype=jnp.float32), 1)
+    loss_BR += label_smoothing * (logits_BR - sum_BR / count_BR)
   right_BR = (logits_BR >= others_BRQ.max(axis=2)).astype(jnp.float32)
   weight_BR = batch["label_BR"] * batch["weight_BR"]
   total = jnp.sum(weight_BR)
@@ -199,5 +213,6 @@ TASK = FinetuneTask(
   answers=answers,
   class_logits=class_logits,
   analyze=analyze,
+  loss_options=("label_smoothing",),
   is_degenerate=is_degenerate,
 )

@@ -49,10 +49,17 @@ def make_model(
   return BertForQuestionAnswering(encoder, compute)
 
 
-def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+def losses(
+  outputs: Mapping[str, Array],
+  batch: Mapping[str, Array],
+  *,
+  label_smoothing: float = 0.0,
+) -> Metrics:
   """Return the mean of the cross-entropies of start and end, as `loss`.
 
   The softmax is over the positions of a window, which are those of its pack.
+  With a smoothing ε the target is 1 − ε for the right position, and ε divided
+  by all positions of the window.
   """
   numbers_R = jnp.arange(1, batch["starts_BR"].shape[1] + 1)
   belongs_BRS = batch["packs_BS"][:, None, :] == numbers_R[None, :, None]
@@ -64,6 +71,12 @@ def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
       logits_BS, batch["starts_BR"] + batch[f"{name}_BR"], axis=1
     )
     partition_BR = jax.nn.logsumexp(masked_BRS, axis=-1)
+    if label_smoothing:
+      sum_BR = jnp.sum(jnp.where(belongs_BRS, masked_BRS, 0.0), axis=-1)
+      mean_BR = sum_BR / jnp.maximum(
+        jnp.sum(belongs_BRS, axis=-1, dtype=jnp.float32), 1
+      )
+      chosen_BR += label_smoothing * (mean_BR - chosen_BR)
     # A pack that is empty has no partition.
     loss_BR += jnp.where(
       belongs_BRS.any(axis=-1), (partition_BR - chosen_BR) / 2, 0.0
@@ -268,5 +281,6 @@ TASK = FinetuneTask(
   answers=answers,
   analyze=analyze,
   tuned=("null_threshold",),
+  loss_options=("label_smoothing",),
   is_degenerate=is_degenerate,
 )

@@ -29,7 +29,7 @@ from bertjax.finetune.scores import ClassCounts, entities
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
 from bertjax.model import BertForTokenClassification
-from bertjax.objectives.losses import cross_entropy_metrics
+from bertjax.objectives.losses import classification_losses
 from bertjax.objectives.metrics import Metrics
 
 Array = jax.Array
@@ -77,16 +77,25 @@ def make_model(
   return BertForTokenClassification(encoder, compute, num_classes=num_labels)
 
 
-def losses(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> Metrics:
+def losses(
+  outputs: Mapping[str, Array],
+  batch: Mapping[str, Array],
+  *,
+  label_smoothing: float = 0.0,
+  focal_exponent: float = 0.0,
+) -> Metrics:
   """Return the cross-entropy of the words' tags as `loss`, and `accuracy`."""
-  found = cross_entropy_metrics(
-    "tag", outputs["logits_BSC"], batch["tags_BS"], batch["weight_BS"]
+  return classification_losses(
+    outputs["logits_BSC"],
+    batch["tags_BS"],
+    batch["weight_BS"],
+    label_smoothing,
+    focal_exponent,
   )
-  return {"loss": found["tag_loss"], "accuracy": found["tag_accuracy"]}
 
 
 def weights(batch: Mapping[str, Array]) -> dict[str, Array]:
-  """Return the number of words of a batch that have their tag there."""
+  """Return the weight of the words of a batch that have their tag there."""
   return {"loss": jnp.sum(batch["weight_BS"])}
 
 
@@ -148,8 +157,9 @@ def answers(
 ) -> Sequence[Sequence[Answer]]:
   """Return the entities of each example, in order.
 
-  The probability of an entity is the product of those of its words' tags. If
-  labels are no tags of entities, each word is answered with its label.
+  Each tag of an entity has a probability, and their product is that of the
+  entity. If labels are no tags of entities, the answer is the label of each
+  word.
   """
   del tokens
   places = _find(windows)
@@ -296,7 +306,7 @@ TASK = FinetuneTask(
   pools=False,
   targets={
     "tags_BS": Feature("BS", "int32"),
-    # 1 where a word has its tag, 0 elsewhere
+    # The weight of the tag where a word has its own, 0 elsewhere.
     "weight_BS": Feature("BS", "float32"),
   },
   make_model=make_model,
@@ -325,4 +335,5 @@ TASK = FinetuneTask(
   ),
   answers=answers,
   analyze=analyze,
+  loss_options=("label_smoothing", "focal_exponent"),
 )

@@ -20,13 +20,27 @@ Array = jax.Array
 
 
 def classification_losses(
-  logits_BC: Array, label_B: Array, weight_B: Array, smoothing: float = 0.0
+  logits_BC: Array,
+  label_B: Array,
+  weight_B: Array,
+  smoothing: float = 0.0,
+  focal_exponent: float = 0.0,
 ) -> Metrics:
   """Return `loss` and `accuracy` of one label a row; weight 0 drops a row.
 
   With `smoothing` ε the target is 1 − ε for the label, and ε divided by all
-  classes.
+  classes. With an exponent γ a row counts (1 − p)^γ times as much, where p is
+  the probability of its label. Other axes may stand for B.
   """
+  if focal_exponent:
+    # The cross-entropy is −log p.
+    wrong_B = -jnp.expm1(-cross_entropy(logits_BC, label_B))
+    found = classification_losses(
+      logits_BC, label_B, weight_B * wrong_B**focal_exponent, smoothing
+    )
+    plain = cross_entropy_metrics("label", logits_BC, label_B, weight_B)
+    accuracy = plain["label_accuracy"]
+    return {"loss": (found["loss"][0], accuracy[1]), "accuracy": accuracy}
   scores = cross_entropy_metrics("label", logits_BC, label_B, weight_B)
   loss, weight = scores["label_loss"]
   if smoothing:

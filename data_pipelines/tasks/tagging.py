@@ -18,6 +18,7 @@ from bertjax.batch import Batch
 from bertjax.config import TaskConfig
 from data_pipelines.tasks import conll, sliding
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
+from data_pipelines.tasks.classification import balance
 from data_pipelines.tasks.conll import Sentence
 from data_pipelines.tasks.features import EncodedTexts, Tokenizer, make_rows
 from data_pipelines.tasks.figures import (
@@ -214,7 +215,12 @@ def read(
     splits={
       name: TaskBatches(
         each.rows.features,
-        make_targets(each, loaded.examples[name], labels),
+        make_targets(
+          each,
+          loaded.examples[name],
+          labels,
+          balanced=name == "train" and config.class_weights == "balanced",
+        ),
         owners_N=each.rows.owner_N,
         examples=each.examples,
         pack=rows.pack,
@@ -237,9 +243,15 @@ def read(
 
 
 def make_targets(
-  encoded: EncodedWords, sentences: Sequence[Sentence], labels: Sequence[str]
+  encoded: EncodedWords,
+  sentences: Sequence[Sentence],
+  labels: Sequence[str],
+  *,
+  balanced: bool = False,
 ) -> Batch:
   """Return `tags_BS`, and `weight_BS`, which is 1 where a word has its tag.
+
+  If `balanced`, all tags have the same weight in all, and a word 1 on average.
 
   Raises:
     ValueError: a tag is not in `labels`.
@@ -261,6 +273,9 @@ def make_targets(
     at = first + words.window_W, words.place_W
     tags_BS[at] = [ids[tag] for tag in sentence.tags]
     weight_BS[at] = 1
+  if balanced:
+    is_tagged_BS = weight_BS > 0
+    weight_BS[is_tagged_BS] = balance(tags_BS[is_tagged_BS])
   return {"tags_BS": tags_BS, "weight_BS": weight_BS}
 
 

@@ -14,7 +14,7 @@ from bertjax.config import (
   LossConfig,
   TaskConfig,
 )
-from bertjax.finetune import checks
+from bertjax.finetune import checks, question_answering, regression
 from bertjax.finetune.classification import TASK
 from tests.testing import small
 
@@ -29,6 +29,21 @@ def test_f1_is_that_of_two_classes():
   checks.check_metric("accuracy", ("a", "b", "c"))
   with pytest.raises(ValueError, match=r"metric='f1' .* the task has 3; give"):
     checks.check_metric("f1", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+  ("task", "known"),
+  [
+    (question_answering.TASK, "question_answering reads label_smoothing; give"),
+    (regression.TASK, "regression reads no field of loss; give 0"),
+  ],
+)
+def test_a_loss_that_a_task_does_not_have_is_refused(task, known):
+  config = dataclasses.replace(CONFIG, loss=LossConfig(focal_exponent=2.0))
+  with pytest.raises(
+    ValueError, match=f"loss.focal_exponent=2.0 has no effect: {known}"
+  ):
+    checks.check_config(config, task, small.MODEL, VOCABULARY)
 
 
 def test_pairs_need_two_types():
@@ -48,10 +63,6 @@ def test_pairs_need_two_types():
     ({"learning_rates": (1e-3, 1e-3)}, "twice"),
     ({"metric": "f2"}, "metric='f2'; classification has accuracy, macro_f1"),
     ({"seeds": 0}, "seeds=0; give 1 or more"),
-    (
-      {"loss": LossConfig(focal_exponent=2.0)},
-      "loss.focal_exponent=2.0 has no effect: classification reads label_smoo",
-    ),
     ({"layers": LayersConfig(frozen=9)}, "layers.frozen=9, and this encoder"),
     (
       {"layers": LayersConfig(frozen=1, reinitialized=2)},

@@ -86,3 +86,16 @@ def test_the_focal_loss_looks_away_from_what_is_right():
   right_C = 1 / (1 + np.exp(-np.asarray([3.0, -2.0, -0.5])))
   expected = (-np.log(right_C) * (1 - right_C) ** 2).mean()
   np.testing.assert_allclose(metrics["loss"][0], expected, rtol=1e-5)
+
+
+def test_smoothing_moves_the_target_towards_both_answers():
+  torch = pytest.importorskip("torch")
+  logits_BRC = jnp.asarray([[[3.0, -2.0, 0.5]]])
+  label_BRC = jnp.asarray([[[1.0, 1.0, 0.0]]])
+  batch = {"label_BRC": label_BRC, "weight_BR": jnp.ones((1, 1))}
+  found = TASK.losses({"logits_BRC": logits_BRC}, batch, label_smoothing=0.2)
+  wanted = torch.nn.functional.binary_cross_entropy_with_logits(
+    torch.tensor(np.asarray(logits_BRC)),
+    torch.tensor(np.asarray(label_BRC)) * 0.8 + 0.1,
+  )
+  assert float(found["loss"][0]) == pytest.approx(float(wanted), rel=1e-5)

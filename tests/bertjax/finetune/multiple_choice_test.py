@@ -150,3 +150,25 @@ def test_the_right_choice_is_learned(programs):
   )
   result = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=0).result
   assert result.test["accuracy"] > 0.9
+
+
+def test_smoothing_is_over_the_choices_of_an_example():
+  torch = pytest.importorskip("torch")
+  logits_BR = jnp.asarray([[2.0, 1, 3, 0, 5, 9]])
+  batch = {
+    "label_BR": jnp.asarray([[1.0, 0, 0, 0, 1, 0]]),
+    "first_BR": jnp.asarray([[1, 0, 0, 1, 0, 0]]),
+    "weight_BR": jnp.asarray([[1.0, 1, 1, 1, 1, 0]]),
+  }
+  found = TASK.losses(
+    {"logits_BRC": logits_BR[..., None]}, batch, label_smoothing=0.3
+  )
+  wanted = sum(
+    float(
+      torch.nn.functional.cross_entropy(
+        torch.tensor([logits]), torch.tensor([right]), label_smoothing=0.3
+      )
+    )
+    for logits, right in (([2.0, 1, 3], 0), ([0.0, 5], 1))
+  )
+  assert float(found["loss"][0]) == pytest.approx(wanted, rel=1e-5)

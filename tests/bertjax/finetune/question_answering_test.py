@@ -199,3 +199,30 @@ def test_numbers_that_are_none_leave_a_loss_that_is_none():
 
 def test_as_many_answers_as_run_squad():
   assert answer_spans.N_BEST == 20
+
+
+def test_smoothing_is_over_the_positions_of_a_window():
+  torch = pytest.importorskip("torch")
+  logits_BS = jnp.asarray([[1.0, 2, 0.5, -1, 3, 0.2, 7]])
+  batch = {
+    "packs_BS": jnp.asarray([[1, 1, 1, 2, 2, 2, 0]]),
+    "starts_BR": jnp.asarray([[0, 3, 0]]),
+    "start_BR": jnp.asarray([[1, 0, 0]]),
+    "end_BR": jnp.asarray([[2, 1, 0]]),
+    "weight_BR": jnp.asarray([[1.0, 1.0, 0.0]]),
+  }
+  outputs = {"start_logits_BS": logits_BS, "end_logits_BS": -logits_BS}
+  found = TASK.losses(outputs, batch, label_smoothing=0.3)
+  wanted = 0.0
+  for sign, places in ((1, (1, 0)), (-1, (2, 1))):
+    for pack, place in enumerate(places):
+      wanted += 0.5 * float(
+        torch.nn.functional.cross_entropy(
+          torch.tensor(
+            sign * np.asarray(logits_BS)[:, 3 * pack : 3 * pack + 3]
+          ),
+          torch.tensor([place]),
+          label_smoothing=0.3,
+        )
+      )
+  assert float(found["loss"][0]) == pytest.approx(wanted, rel=1e-5)

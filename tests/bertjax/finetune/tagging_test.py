@@ -102,3 +102,28 @@ def test_labels_of_no_entities_are_the_answers_of_words(case):
     ("z", "X"),
   ]
   assert second[0][:2] == ("w", "NN")
+
+
+def test_smoothed_weighted_tags_are_those_of_torch():
+  torch = pytest.importorskip("torch")
+  draw = np.random.default_rng(0)
+  logits_BSC = draw.standard_normal((2, 3, 4)).astype(np.float32)
+  tags_BS = np.asarray([[0, 1, 2], [3, 1, 0]])
+  class_C = np.asarray([0.5, 2, 1, 3], np.float32)
+  weight_BS = class_C[tags_BS]
+  weight_BS[1, 2] = 0
+  batch = {"tags_BS": jnp.asarray(tags_BS), "weight_BS": jnp.asarray(weight_BS)}
+  outputs = {"logits_BSC": jnp.asarray(logits_BSC)}
+  plain = TASK.losses(outputs, batch)["loss"]
+  targets = np.where(weight_BS > 0, tags_BS, -100).ravel()
+  logits = torch.tensor(logits_BSC.reshape(-1, 4))
+  wanted = torch.nn.CrossEntropyLoss(torch.tensor(class_C))(
+    logits, torch.tensor(targets)
+  )
+  assert float(plain[0] / plain[1]) == pytest.approx(float(wanted), rel=1e-5)
+  even = {**batch, "weight_BS": jnp.asarray((weight_BS > 0), jnp.float32)}
+  smooth = TASK.losses(outputs, even, label_smoothing=0.2)["loss"]
+  wanted = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(
+    logits, torch.tensor(targets)
+  )
+  assert float(smooth[0] / smooth[1]) == pytest.approx(float(wanted), rel=1e-5)

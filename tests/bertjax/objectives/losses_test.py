@@ -41,3 +41,17 @@ def test_smoothed_labels_are_those_of_torch():
   ).numpy()
   np.testing.assert_allclose(loss, (each * weight_B).sum(), rtol=1e-5)
   assert float(weight) == weight_B.sum()
+
+
+def test_the_focal_loss_is_that_of_its_formula():
+  logits_BC = np.asarray([[2.0, 0, -1], [0.5, 1, 3]], np.float32)
+  label_B, weight_B = np.asarray([0, 1]), np.asarray([1, 2], np.float32)
+  found = losses.classification_losses(
+    jnp.asarray(logits_BC), label_B, weight_B, focal_exponent=2.0
+  )
+  p_BC = np.exp(logits_BC) / np.exp(logits_BC).sum(axis=1, keepdims=True)
+  p_B = p_BC[[0, 1], label_B]
+  wanted = (-np.log(p_B) * (1 - p_B) ** 2 * weight_B).sum()
+  np.testing.assert_allclose(found["loss"][0], wanted, rtol=1e-5)
+  assert float(found["loss"][1]) == 3
+  assert [float(each) for each in found["accuracy"]] == [1, 3]

@@ -147,3 +147,18 @@ def test_targets_are_zero_in_padding(data):
   batch = data.splits["train"].training(seed=0, step=0, batch_size=4)
   assert (batch["weight_BS"][batch["packs_BS"] == 0] == 0).all()
   assert np.issubdtype(batch["tags_BS"].dtype, np.int32)
+
+
+def test_balanced_tags_have_the_same_weight_in_all(tmp_path, tokenizer):
+  words = [("a", "O"), ("elm", "I-tree"), ("the", "O"), ("cod", "O")]
+  path = write(tmp_path / "train", words, words)
+  config = TaskConfig(
+    kind="conll", train=path, dev=path, test_rate=0.0, class_weights="balanced"
+  )
+  splits = tagging.read(config, tokenizer, ROWS).splits
+  batch = splits["train"].training(seed=0, step=0, batch_size=2)
+  for tag in (0, 1):
+    weight = batch["weight_BS"][batch["tags_BS"] == tag].sum()
+    assert weight == pytest.approx(4)
+  (dev,) = splits["dev"].evaluation(2)
+  assert set(dev.arrays["weight_BS"].ravel()) == {0, 1}
