@@ -100,10 +100,8 @@ def folder_of(name: str) -> str:
 def table(arms: Mapping[str, Any], output: pathlib.Path) -> str:
   """Return scores and what was forgotten of all arms, as Markdown."""
   found = {name: _read(output / folder_of(name)) for name in arms}
-  layers = max(
-    (len(each.forgetting.cosines) for each in found.values() if _has(each)),
-    default=0,
-  )
+  measured = [each.forgetting for each in found.values() if each]
+  layers = max((len(each.cosines) for each in measured if each), default=0)
   header = ["weights", "learning rate", "accuracy", "MLM loss before", "after"]
   header += [f"cosine, layer {layer}" for layer in range(1, layers + 1)]
   return (
@@ -113,10 +111,6 @@ def table(arms: Mapping[str, Any], output: pathlib.Path) -> str:
     + "\n\nMean ± std (n − 1) over seeds, on test; losses in nats. In float32 "
     f"on {processor.describe()}."
   )
-
-
-def _has(result: ArmResult | None) -> bool:
-  return result is not None and result.forgetting is not None
 
 
 def _line(name: str, result: ArmResult | None, layers: int) -> list[str]:

@@ -60,6 +60,9 @@ class EvaluationConfig:
   rows: Annotated[int, AtLeast(0)] = 8_192
   # BERT's rate, whatever the run trains with, so that runs can be compared.
   mask_rate: MaskRate = 0.15
+  # Further stores that are evaluated beside the run's own, as PATH,PATH or
+  # NAME=PATH,NAME=PATH: what a continued run forgets, or gains elsewhere.
+  stores: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

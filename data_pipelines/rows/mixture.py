@@ -110,7 +110,7 @@ def open_mixture(data: DataConfig) -> Mixture:
     weights = _parse(data.stores)
   stores = {path: open_store(path) for path in weights}
   _check_together(stores)
-  names = _names(list(stores))
+  names = name_paths(list(stores))
   total = sum(weights.values())
   members = [
     Member(name, store, weights[path] / total)
@@ -166,10 +166,10 @@ def _check_together(stores: Mapping[str, Store]) -> None:
       )
 
 
-def _names(paths: Sequence[str]) -> list[str]:
-  """Name each path by its last folders, as many as make the names differ."""
+def name_paths(paths: Sequence[str]) -> list[str]:
+  """Name each path by its last folders, as many as make them differ."""
   parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
   length = 1
-  while len({part[-length:] for part in parts}) < len(parts):
+  while len({part[-length:] for part in parts}) < len(set(parts)):
     length += 1
   return ["/".join(part[-length:]) for part in parts]

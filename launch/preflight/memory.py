@@ -196,7 +196,7 @@ def _needed(spec: RunSpec, phase: PhaseRun) -> Iterator[tuple[str, float]]:
     "train",
     memory.step_bytes(steps.train_step, state, steps.abstract_batch()),
   )
-  if phase.evaluation:
+  if phase.evaluates:
     batch = steps.abstract_batch(steps.evaluation_batch_size)
     # The state of the optimizer stays on the device meanwhile.
     yield (

@@ -59,7 +59,7 @@ def draw_cosines(cosines: Sequence[Summary]) -> str:
       capsize=2,
     )
     axes.set_xlim(0.5, len(cosines) + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylim(top=1.02)
     axes.set_xlabel("layer")
     axes.set_ylabel("cosine to the start")

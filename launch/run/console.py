@@ -85,7 +85,9 @@ def describe_start(spec: RunSpec, start: int) -> Iterator[str]:
   """Yield notes on what a run that begins after step `start` leaves out."""
   config = spec.config
   if not spec.phases[0].evaluation:
-    yield "the store has no validation split: nothing is evaluated"
+    others = spec.config.evaluation.stores
+    what = f"only {others} is evaluated" if others else "nothing is evaluated"
+    yield f"the store has no validation split: {what}"
   if start:
     yield f"resuming from step {start} of {config.steps}"
   first = config.profile.start_step

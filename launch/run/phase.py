@@ -21,12 +21,19 @@ class PhaseRun(phases.Phase):
     pipeline: training batches; its step 0 is `start`.
     evaluation: store name → validation batches, where the store has any.
     rows: store name → rows in a batch.
+    further: the same as `evaluation` of stores that are not trained on.
   """
 
   program: PhaseProgram
   pipeline: Pipeline
   evaluation: Mapping[str, EvaluationBatches]
   rows: Mapping[str, int]
+  further: Mapping[str, EvaluationBatches]
+
+  @property
+  def evaluates(self) -> bool:
+    """Whether anything is evaluated."""
+    return bool(self.evaluation or self.further)
 
 
 def make_phase(
@@ -45,4 +52,5 @@ def make_phase(
     pipeline=stores.pipeline(phase),
     evaluation=stores.evaluation(phase.config),
     rows=stores.mixture.rows(phase.config.batch_size),
+    further=stores.further_evaluation(phase.config),
   )

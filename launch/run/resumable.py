@@ -189,7 +189,7 @@ class Run:
     config = self._spec.config
     made: list[hooks.Hook] = [hooks.CheckFinite(), self._writer, self.progress]
     made.append(self._watchdog)
-    if self._spec.phases[0].evaluation:
+    if self._spec.phases[0].evaluates:
       made.append(self._validation.hook)
     made.append(hooks.Checkpoint(self._save, config.checkpoint, start=start))
     if config.profile.start_step and multihost.is_first():

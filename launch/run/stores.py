@@ -11,6 +11,7 @@ import numpy as np
 from bertjax.config import PretrainConfig, phases
 from bertjax.config.accumulation import micro_batch_size
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
+from data_pipelines.rows.further_stores import open_further_stores
 from data_pipelines.rows.mixture import Mixture, open_mixture
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
 from data_pipelines.rows.pipeline import Pipeline, PretrainingPipeline
@@ -23,9 +24,15 @@ VALIDATION = "validation"
 
 @dataclasses.dataclass(frozen=True)
 class OpenStores:
-  """One store, or several with their weights; each pipeline is made once."""
+  """One store, or several with their weights; each pipeline is made once.
+
+  Attributes:
+    mixture: stores that the run trains on, and evaluates.
+    further: stores by name that it evaluates only.
+  """
 
   mixture: Mixture
+  further: Mapping[str, Store] = dataclasses.field(default_factory=dict)
   _pipelines: dict[Any, Pipeline] = dataclasses.field(default_factory=dict)
 
   @property
@@ -76,19 +83,21 @@ class OpenStores:
 
   def evaluation(self, config: PretrainConfig) -> dict[str, EvaluationBatches]:
     """Return the validation batches of each store that has any, by its name."""
-    return {
-      member.name: evaluation_batches(
-        member.store,
-        VALIDATION,
-        objective=config.objective,
-        data=config.data,
-        batch_size=micro_batch_size(config),
-        rows=config.evaluation.rows,
-      )
-      for member in self.mixture.members
-      if VALIDATION in member.store.splits
-      and member.store.splits[VALIDATION].num_tokens
-    }
+    return _evaluation(
+      config,
+      {
+        member.name: member.store
+        for member in self.mixture.members
+        if VALIDATION in member.store.splits
+        and member.store.splits[VALIDATION].num_tokens
+      },
+    )
+
+  def further_evaluation(
+    self, config: PretrainConfig
+  ) -> dict[str, EvaluationBatches]:
+    """Return the validation batches of the further stores, by name."""
+    return _evaluation(config, self.further)
 
   def tokens_per_word(self) -> float:
     """Return the tokens a word of the training splits of all stores."""
@@ -157,9 +166,27 @@ class OpenStores:
 
 
 def open_stores(config: PretrainConfig) -> OpenStores:
-  """Open the stores that `config.data` names.
+  """Open the stores that `config` names.
 
   Raises:
-    ValueError: as `open_mixture`.
+    ValueError: as `open_mixture` and `open_further_stores`.
   """
-  return OpenStores(open_mixture(config.data))
+  mixture = open_mixture(config.data)
+  further = config.evaluation.stores
+  return OpenStores(mixture, open_further_stores(further, VALIDATION, mixture))
+
+
+def _evaluation(
+  config: PretrainConfig, stores: Mapping[str, Store]
+) -> dict[str, EvaluationBatches]:
+  return {
+    name: evaluation_batches(
+      store,
+      VALIDATION,
+      objective=config.objective,
+      data=config.data,
+      batch_size=micro_batch_size(config),
+      rows=config.evaluation.rows,
+    )
+    for name, store in stores.items()
+  }

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Validation during pre-training, over all stores and over each."""
+"""Validation during pre-training, over a run's stores and over further ones."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -53,7 +53,7 @@ class Validation:
       self._run,
       self._report,
       every_steps=settings.every_steps,
-      settings=to_mapping(settings),
+      settings=_settings(spec),
     )
 
   def start_phase(self, phase: PhaseRun) -> None:
@@ -87,8 +87,9 @@ def make_evaluate(spec: RunSpec, phase: PhaseRun) -> Evaluation:
 
   Batches are of the size of training's micro-batches, and `stop` is asked
   before each; the result is None once it is true. Values are means over the
-  rows of all stores. A mixture adds the means over the rows of each store,
-  named "mlm_loss/NAME".
+  rows of all stores of the run. A mixture adds the means over the rows of each
+  store, named "mlm_loss/NAME", and so do the further stores, which no other
+  mean counts.
   """
   program = phase.program
   coefficients = program.evaluation_task().coefficients
@@ -115,17 +116,23 @@ def make_evaluate(spec: RunSpec, phase: PhaseRun) -> Evaluation:
   def evaluate(
     params: Any, stop: Callable[[], bool] = lambda: False
   ) -> dict[str, float] | None:
-    pooled = MetricSums()
+    own = MetricSums()
     alone: dict[str, float] = {}
-    for store, batches in phase.evaluation.items():
+    stores = {**phase.evaluation, **phase.further}
+    for store, batches in stores.items():
       sums = add_up(batches, params, stop)
       if sums is None:
         return None
-      pooled.add(sums.sums())
-      for name, value in _values(sums, coefficients).items():
-        alone[f"{name}/{store}"] = value
-    values = _values(pooled, coefficients)
-    return {**values, **alone} if spec.stores.is_mixture else values
+      if store in phase.evaluation:
+        own.add(sums.sums())
+      of_store = {
+        f"{name}/{store}": value
+        for name, value in _values(sums, coefficients).items()
+      }
+      if spec.stores.is_mixture or store in phase.further:
+        alone |= of_store
+    values = _values(own, coefficients) if phase.evaluation else {}
+    return {**values, **alone}
 
   return evaluate
 
@@ -140,3 +147,11 @@ def _values(
     for name, coefficient in coefficients.items()
   )
   return {"loss": loss, **means}
+
+
+def _settings(spec: RunSpec) -> dict[str, Any]:
+  """Return what values depend on, of stores their content, not their place."""
+  settings = to_mapping(spec.config.evaluation)
+  del settings["stores"]  # runs of earlier versions do not have it
+  further = {name: each.sha256 for name, each in spec.stores.further.items()}
+  return {**settings, **({"stores": further} if further else {})}

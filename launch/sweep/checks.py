@@ -318,6 +318,8 @@ def _identity(
 def _evaluation(config: SweepConfig) -> dict[str, Any]:
   evaluation = to_mapping(config.pretrain.evaluation)
   del evaluation["every_steps"]
+  if not evaluation["stores"]:  # as studies of earlier versions have it
+    del evaluation["stores"]
   return evaluation
 
 
