@@ -111,9 +111,8 @@ def by_window(arrays: Mapping[str, np.ndarray], places: Places) -> Batch:
 def pool(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
   """Return outputs and targets by example; a long one has several windows.
 
-  An output of an example is the mean of those of its windows, or, with
-  `pool_max` among the settings, the largest; targets are those of its first
-  window.
+  The output of an example is the mean output of its windows, or the largest one
+  with `pool_max` among the settings. Its targets are in its first window.
 
   Args:
     outputs: arrays with one value or vector for each window.

@@ -238,7 +238,7 @@ def read(
 def _tokens_of(
   question: Question, read: ReadQuestion
 ) -> tuple[int, int] | None:
-  """Return the first and the last token of an answer; None if it has none."""
+  """Return the first and the last token of an answer, None without one."""
   if not question.answers or not len(read.offsets_T2):
     return None
   answer = question.answers[0]
