@@ -273,7 +273,8 @@ class FinetuneConfig:
   selection_seeds: Annotated[int, AtLeast(1)] = 1
   # Runs that one program trains at once, side by side. 0 is one on CPUs, which
   # gain nothing from more, and as many as fit on other devices. Results differ
-  # by rounding alone, but for the dropout of compute.dropout_rng=rbg.
+  # by rounding alone. Dropout of compute.dropout_rng=rbg, which depends on the
+  # runs beside a run, takes one at a time.
   runs_at_once: Annotated[int, AtLeast(0)] = 0
   # The score on dev that chooses the learning rate and the checkpoint; "" is
   # the first one of the task.

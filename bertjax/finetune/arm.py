@@ -175,6 +175,7 @@ class Arm:
       first("report", lambda: show(result, review))
       guard()
       self._save(model, params, trial, result)
+    experiment.delete_leftovers()
     return result
 
   def _write(self, folder: pathlib.Path, result: ArmResult) -> None:

@@ -14,6 +14,7 @@ from bertjax.config import (
   check_types,
   checks,
 )
+from bertjax.config.model import drops
 from bertjax.finetune.task import FinetuneTask
 
 # What a run starts from: the parameters of a bundle, or random ones.
@@ -41,6 +42,7 @@ def check_config(
   check_types(config)
   check_read(config)
   _check_rates(config)
+  _check_at_once(config)
   # `learning_rates` and `warmup_rate` take the place of these two fields.
   optimizer = OptimizerConfig(
     **vars(config.optimizer), learning_rate=1.0, warmup_steps=0
@@ -157,6 +159,24 @@ def check_layers(config: FinetuneConfig, init: str) -> None:
         f"layers.{name}={value!r} is for the layers of a bundle, and "
         "init=scratch has random ones; give 0"
       )
+
+
+def must_run_alone(config: FinetuneConfig) -> bool:
+  """Return whether a run draws other dropout beside others than alone.
+
+  Threefry maps over keys one by one; what rbg draws for a key depends on the
+  keys beside it.
+  """
+  return config.compute.dropout_rng == "rbg" and drops(config)
+
+
+def _check_at_once(config: FinetuneConfig) -> None:
+  if config.runs_at_once > 1 and must_run_alone(config):
+    raise ValueError(
+      f"runs_at_once={config.runs_at_once}, and dropout of compute.dropout_rng="
+      "'rbg' depends on which runs are beside a run; give 'threefry', or "
+      "runs_at_once=1"
+    )
 
 
 def _check_layers(config: FinetuneConfig, encoder: ModelConfig) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
+from bertjax.finetune.checks import must_run_alone
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.resuming import Session, delete_checkpoints
 from bertjax.finetune.task import Scores, rank
@@ -125,6 +126,15 @@ class Experiment:
       delete_checkpoints(self._store.path(trial))
     return self._kept.run.params
 
+  def delete_leftovers(self) -> None:
+    """Delete the saved states of finished trials that a killed call has left.
+
+    The winner may be run again after its result is stored, and saves its state
+    then: this comes when its model is written.
+    """
+    for name in self._results:
+      delete_checkpoints(self._store.path(Trial(name, {})))
+
   @property
   def _seeds(self) -> Sequence[int]:
     return range(self._config.seed, self._config.seed + self._config.seeds)
@@ -196,15 +206,21 @@ class Experiment:
       for trial in trials
       if trial.name not in self._results and not self._store.result(trial)
     ]
-    if len(left) < 2 or self._config.runs_at_once == 1:
-      return
-    size = self._config.runs_at_once or count_that_fits(
-      self.inputs, [trial.settings["seed"] for trial in left]
-    )
-    groups = (left[i : i + size] for i in range(0, len(left), size))
-    for group in groups:
+    for group in self._groups(left):
       if len(group) > 1:
         self._run_group(group)
+
+  def _groups(self, left: Sequence[Trial]) -> list[Sequence[Trial]]:
+    """Return the trials that run at once, in groups of nearly one size."""
+    if len(left) < 2 or must_run_alone(self._config):
+      most = 1
+    else:
+      most = self._config.runs_at_once or count_that_fits(
+        self.inputs, [trial.settings["seed"] for trial in left]
+      )
+    # 4 trials of which 3 fit are 2 and 2: each size is compiled anew.
+    size = -(-len(left) // -(-len(left) // most)) if left else 1
+    return [left[i : i + size] for i in range(0, len(left), size)]
 
   def _run_group(self, group: Sequence[Trial]) -> None:
     """Run some trials at once; they are saved in the folder of the first."""

@@ -94,6 +94,10 @@ def test_pairs_need_two_types():
       {"compute": dataclasses.replace(ComputeConfig(), remat="some")},
       "compute.remat='some'",
     ),
+    (
+      {"compute": ComputeConfig(dropout_rng="rbg"), "runs_at_once": 2},
+      "runs_at_once=2, and dropout of .*'rbg' .*; give 'threefry'",
+    ),
     ({"seed": -1}, "seed=-1; give 0"),
     ({"task": TaskConfig(seed=-1)}, "seed=-1; give 0"),
     (

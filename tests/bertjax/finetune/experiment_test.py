@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 import math
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertjax.config import FinetuneConfig
+from bertjax.config import ComputeConfig, FinetuneConfig
 from bertjax.finetune import experiment
 from bertjax.finetune.experiment import Experiment, make_trial
 from bertjax.finetune.outcome import ExperimentResult
@@ -204,3 +205,51 @@ def test_results_are_read_as_they_were_written(tmp_path, monkeypatch):
   result = bench.experiment().run()
   saved = json.loads(json.dumps(result.to_json()))
   assert ExperimentResult.from_json(saved) == result
+
+
+@pytest.mark.parametrize(
+  ("count", "fitting", "sizes"),
+  [
+    (7, 4, [4, 3]),
+    (4, 3, [2, 2]),
+    (5, 4, [3, 2]),
+    (5, 5, [5]),
+    (3, 1, [1, 1, 1]),
+  ],
+)
+def test_groups_of_runs_have_nearly_one_size(bench, count, fitting, sizes):
+  """Each size is compiled anew."""
+  bench.config = dataclasses.replace(CONFIG, runs_at_once=fitting)
+  trials = [make_trial(1e-3, seed) for seed in range(count)]
+  groups = bench.experiment()._groups(trials)
+  assert [len(group) for group in groups] == sizes
+  assert [trial for group in groups for trial in group] == trials
+
+
+@pytest.mark.parametrize(("rate", "sizes"), [(0.1, [1, 1, 1]), (0.0, [3])])
+def test_dropout_of_rbg_never_depends_on_the_runs_beside_it(
+  bench, monkeypatch, rate, sizes
+):
+  monkeypatch.setattr(
+    experiment, "count_that_fits", lambda _, seeds: len(seeds)
+  )
+  bench.config = dataclasses.replace(
+    CONFIG,
+    runs_at_once=0,
+    hidden_dropout_rate=rate,
+    attention_dropout_rate=0.0,
+    compute=ComputeConfig(dropout_rng="rbg"),
+  )
+  trials = [make_trial(1e-3, seed) for seed in range(3)]
+  groups = bench.experiment()._groups(trials)
+  assert [len(group) for group in groups] == sizes
+
+
+def test_states_that_a_killed_call_left_are_deleted(bench):
+  bench.experiment().run()
+  left = bench.folder / "trials" / make_trial(1e-4, 4).name / "checkpoints"
+  left.mkdir()
+  again = bench.experiment()
+  again.run()
+  again.delete_leftovers()
+  assert not left.exists()
