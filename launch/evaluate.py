@@ -206,12 +206,14 @@ def _fit_machine(config: FinetuneConfig) -> FinetuneConfig:
 
   The mesh of training is that of another machine. It does not change scores,
   and neither do the sizes of batches, which must be multiples of its shards.
+  Its kernel of attention may be one that this machine lacks.
   """
   shards = batch_shards(make_mesh(MeshConfig()))
   step = shards * config.optimizer.accumulation
   return dataclasses.replace(
     config,
     mesh=MeshConfig(),
+    compute=dataclasses.replace(config.compute, attention="auto"),
     batch_size=-(-config.batch_size // step) * step,
     evaluation_batch_size=-(-config.evaluation_batch_size // shards) * shards,
   )

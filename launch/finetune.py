@@ -164,8 +164,7 @@ def _run_trials(
       )
     except Stopped as stopped:
       signals.leave(
-        f"{stopped}, which is saved in {workdir}; run the same command again "
-        "to resume"
+        f"{stopped} in {workdir}; run the same command again to resume"
       )
     if multihost.is_first():
       write_record(workdir, findings, policy)

@@ -57,7 +57,7 @@ def _make_room(folder: pathlib.Path) -> None:
 
 
 class Stopped(Exception):
-  """A signal stopped a trial, whose state is saved.
+  """A signal stopped a trial, whose state is saved if it has done a step.
 
   Args:
     step: number of steps that are done.
@@ -65,7 +65,11 @@ class Stopped(Exception):
   """
 
   def __init__(self, step: int, steps: int) -> None:
-    super().__init__(f"stopped at step {step} of {steps}")
+    super().__init__(
+      f"stopped at step {step} of {steps}, which is saved"
+      if step
+      else "stopped before the first step, and nothing of this trial is saved"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

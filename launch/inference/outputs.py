@@ -110,8 +110,13 @@ class Output:
     """What is certain of it."""
     return self.path.with_name(self.path.name + ".run.json")
 
-  def begin(self) -> Journal:
+  def begin(self, *, is_new: bool = False) -> Journal:
     """Return what is done, or an empty journal.
+
+    The process holds `partial`: the journal is that of whoever writes there.
+
+    Args:
+      is_new: whether `partial` was made for that, so that it has no rows.
 
     Raises:
       ValueError: the output exists and is of another input, model or option, or
@@ -130,7 +135,7 @@ class Output:
       self.journal.unlink(missing_ok=True)
     if self.identity is None or journal is None:
       return Journal(dict(self.identity or {}))
-    if not self.path.exists() and not self.partial.exists():
+    if not self.path.exists() and (is_new or not self.partial.exists()):
       return Journal(dict(self.identity))  # somebody took the rows away
     self._check(journal)
     if journal.done:
@@ -176,25 +181,48 @@ def _short(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def locked(path: pathlib.Path) -> Iterator[None]:
-  """Hold a file for this process.
+def locked(path: pathlib.Path) -> Iterator[bool]:
+  """Hold a file for this process; yield whether the file is new.
+
+  A new one that nothing is written to is deleted.
 
   Raises:
     ValueError: another process holds it.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
-  descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+  descriptor, is_new = _open_locked(path)
   try:
+    yield is_new
+  finally:
+    is_empty = _is_at(descriptor, path) and not os.fstat(descriptor).st_size
+    if is_new and is_empty:
+      path.unlink()
+    os.close(descriptor)
+
+
+def _open_locked(path: pathlib.Path) -> tuple[int, bool]:
+  while True:
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
       fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+      os.close(descriptor)
       raise ValueError(
         f"another process is writing {path}; wait for it, or give another "
         "--output"
       ) from None
-    yield
-  finally:
-    os.close(descriptor)
+    if _is_at(descriptor, path):
+      return descriptor, is_new
+    os.close(descriptor)  # another process has just renamed or deleted it
+
+
+def _is_at(descriptor: int, path: pathlib.Path) -> bool:
+  """Return whether an open file is the one at a path."""
+  try:
+    return os.path.samestat(os.fstat(descriptor), path.stat())
+  except FileNotFoundError:
+    return False
 
 
 @contextlib.contextmanager

@@ -138,11 +138,12 @@ class Job:
       OSError: the disk has no room for the file.
       ValueError: the file is of another input, or a row cannot be used.
     """
-    journal = output.begin()
-    if journal.done:
-      tell(f"{output.path} is done: {journal.written:,} rows")
-      return
-    with locked(output.partial):
+    # The journal changes only in the hands of the process that writes the rows.
+    with locked(output.partial) as is_new:
+      journal = output.begin(is_new=is_new)
+      if journal.done:
+        tell(f"{output.path} is done: {journal.written:,} rows")
+        return
       if journal.read:
         tell(f"{output.path} goes on after {journal.written:,} rows")
       with writing(output.partial):

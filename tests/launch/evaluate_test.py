@@ -133,6 +133,11 @@ def test_the_mesh_is_that_of_this_machine(model, config, monkeypatch):
   )
   fitted = evaluate._fit_machine(dataclasses.replace(config, batch_size=8))
   assert (fitted.batch_size, fitted.evaluation_batch_size) == (9, 18)
+  # A kernel of the machine that trained may not exist here.
+  tpu = dataclasses.replace(
+    config, compute=dataclasses.replace(config.compute, attention="splash")
+  )
+  assert evaluate._fit_machine(tpu).compute.attention == "auto"
   # A config that is given is kept.
   with pytest.raises(ValueError, match="8"):
     evaluate.evaluate(model, many)

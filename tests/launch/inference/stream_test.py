@@ -79,6 +79,29 @@ def test_a_job_that_fails_goes_on(tmp_path, capsys):
   ]
 
 
+@pytest.mark.parametrize("identity", [{"input": "a"}, None])
+def test_a_second_process_leaves_the_first_one_alone(tmp_path, identity):
+  source = write(tmp_path / "in.jsonl", ["a"] * 500)
+  output = Output(tmp_path / "out", {"input": "a"})
+  second = Output(tmp_path / "out", identity)
+
+  def finish(started, lines):
+    if lines[0] > 300:
+      before = output.journal.read_bytes(), output.partial.read_bytes()
+      with pytest.raises(ValueError, match="another process is writing"):
+        make_job(source).make_file(second, JsonLines)
+      assert before == (
+        output.journal.read_bytes(),
+        output.partial.read_bytes(),
+      )
+    return make_job(source).worker.finish(started, lines)
+
+  make_job(source, finish).make_file(output, JsonLines)
+  assert len(output.path.read_text().splitlines()) == 500
+  make_job(source).make_file(output, JsonLines)  # is done
+  assert not output.partial.exists()
+
+
 def test_a_disk_that_is_full_meanwhile_is_named_and_goes_on(
   tmp_path, monkeypatch
 ):
