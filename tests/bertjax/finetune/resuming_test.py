@@ -153,3 +153,8 @@ def test_half_of_what_was_deleted_is_not_taken_for_a_checkpoint(tmp_path):
   delete_checkpoints(tmp_path)
   assert not any(tmp_path.iterdir())
   delete_checkpoints(tmp_path)
+
+
+def test_a_trial_that_stops_before_its_first_step_claims_nothing():
+  assert str(Stopped(3, 5)) == "stopped at step 3 of 5, which is saved"
+  assert "nothing of this trial is saved" in str(Stopped(0, 5))
