@@ -83,7 +83,7 @@ def one_seed(inputs: TrialInputs) -> Way:
 def mapped_seeds(inputs: TrialInputs, count: int) -> Way:
   """Train with several seeds in one step, as `runs_at_once` does."""
   programs, seeds = inputs.programs, range(count)
-  state = joint.stack_states([inputs.start(seed) for seed in seeds])
+  state = joint.stack_states((inputs.start(s) for s in seeds), count)
   step = programs.joint_step_of(seeds)
 
   def run(steps: int) -> None:

@@ -140,8 +140,8 @@ def _run_trials(
   """Run the trials that are not done, and record what the user allowed."""
   folder = pathlib.Path(workdir)
 
-  def check(inputs: TrialInputs) -> None:
-    found = list(judge_trials(inputs, _first(arm), _kept(arm), policy))
+  def check(inputs: TrialInputs, seeds: Sequence[int]) -> None:
+    found = list(judge_trials(inputs, seeds, policy))
     findings.extend(found)
     _settle(found, policy)
 
@@ -169,24 +169,6 @@ def _run_trials(
     if multihost.is_first():
       write_record(workdir, findings, policy)
   return result
-
-
-def _first(arm: Arm) -> Sequence[int]:
-  """Return the seeds of the first trials, as many as are asked for at once."""
-  config = arm.config
-  most = max(config.seeds, len(config.learning_rates) * config.selection_seeds)
-  count = min(max(config.runs_at_once, 1), most)
-  return range(config.seed, config.seed + count)
-
-
-def _kept(arm: Arm) -> int:
-  """Return how many parameters are on the devices beside a trial's own."""
-  config = arm.config
-  several = max(len(config.learning_rates), config.seeds) > 1
-  # The trial's best, those of the bundle, and the best trial's before it.
-  # What is forgotten is measured against one more copy of the bundle's.
-  bundle = (arm.init == "bundle") + (arm.reference is not None)
-  return 1 + bundle + several
 
 
 def _write_report(

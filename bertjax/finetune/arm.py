@@ -19,7 +19,7 @@ from bertjax.config import FinetuneConfig, to_mapping
 from bertjax.finetune import checks
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.degenerate import degenerate_seeds
-from bertjax.finetune.experiment import Experiment, Report
+from bertjax.finetune.experiment import Check, Experiment, Report
 from bertjax.finetune.forgetting import (
   Reference,
   make_measure,
@@ -128,7 +128,7 @@ class Arm:
     guard: Callable[[], None],
     stop: Callable[[], bool] = lambda: False,
     show: Callable[[ArmResult, Review], None] = lambda *_: None,
-    check: Callable[[TrialInputs], None] = lambda _: None,
+    check: Check = lambda *_: None,
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
@@ -143,20 +143,17 @@ class Arm:
       stop: whether a signal asks to stop.
       show: called with the result, and what a report shows beside it, before
         the best model is saved.
-      check: called with data and programs before a trial trains; it may raise.
+      check: called with data, programs and seeds before as many trials train
+        at once; it may raise.
 
     Raises:
       Stopped: a signal stopped a trial, whose state is saved.
       ValueError: `workdir` belongs to another arm, or every run diverged.
     """
     store = SharedTrialStore(workdir, self.identity(), _NEWER, guard)
-
-    def make_inputs() -> TrialInputs:
-      inputs = self.make_inputs()
-      check(inputs)
-      return inputs
-
-    experiment = Experiment(make_inputs, self.config, store, report, stop)
+    experiment = Experiment(
+      self.make_inputs, self.config, store, report, stop, check
+    )
     result = self._results(experiment)
     guard()
     first = multihost.broadcast_from_first
@@ -265,7 +262,17 @@ class Arm:
       and make_measure(
         self.reference, self.info, programs, splits["dev"], config.compute
       ),
+      kept=self._kept,
     )
+
+  @property
+  def _kept(self) -> int:
+    """How many parameters are on the devices beside those of running trials."""
+    config = self.config
+    several = max(len(config.learning_rates), config.seeds) > 1
+    # Those of the bundle, and the best trial's before. What is forgotten is
+    # measured against one more copy of the bundle's.
+    return several + (self.init == "bundle") + (self.reference is not None)
 
   def _save(
     self, folder: pathlib.Path, params: Any, trial: Trial, result: ArmResult

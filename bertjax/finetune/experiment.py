@@ -9,10 +9,11 @@ from typing import Any
 
 from bertjax.config import FinetuneConfig
 from bertjax.finetune.checks import must_run_alone
+from bertjax.finetune.fitting import count_that_fits
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.resuming import Session, delete_checkpoints
 from bertjax.finetune.task import Scores, rank
-from bertjax.finetune.together import Choice, count_that_fits, run_trials
+from bertjax.finetune.together import Choice, run_trials
 from bertjax.finetune.trial import (
   DivergedTrial,
   TrialInputs,
@@ -28,6 +29,7 @@ from bertjax.trials.store import Trial, TrialStore
 Result = TrialResult | DivergedTrial
 # Takes a trial, its result and its seconds: 0 if an earlier call finished it.
 Report = Callable[[Trial, Result, float], None]
+Check = Callable[[TrialInputs, Sequence[int]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Experiment:
     store: the results of the trials.
     report: called for every trial.
     stop: whether a signal asks to stop.
+    check: called with data, programs and seeds before trials of so many seeds
+      run at once for the first time, the largest group first where that is
+      known; it may raise.
   """
 
   def __init__(
@@ -59,6 +64,7 @@ class Experiment:
     store: TrialStore,
     report: Report,
     stop: Callable[[], bool] = lambda: False,
+    check: Check = lambda *_: None,
   ) -> None:
     self._make_inputs = make_inputs
     self._inputs: TrialInputs | None = None
@@ -66,6 +72,9 @@ class Experiment:
     self._store = store
     self._report = report
     self._stop = stop
+    self._check = check
+    self._checked: set[int] = set()
+    self._fitting: dict[int, int] = {}
     # Only the best run keeps its parameters, because they may be large. The
     # winner is then rarely run again.
     self._kept: _Kept | None = None
@@ -147,7 +156,9 @@ class Experiment:
       self._config.seed, self._config.seed + self._config.selection_seeds
     )
     rates = self._config.learning_rates
-    self._run_at_once([make_trial(r, seed) for r in rates for seed in seeds])
+    trials = [make_trial(r, seed) for r in rates for seed in seeds]
+    self._check_largest(trials)
+    self._run_at_once(trials)
     selection, ranks = [], {}
     failed: dict[str, int] = {}
     messages: list[str] = []
@@ -201,29 +212,53 @@ class Experiment:
 
     One that is left alone stays, for `_result` to run it.
     """
-    left = [
+    for group in self._groups(self._left(trials)):
+      if len(group) > 1:
+        self._run_group(group)
+
+  def _left(self, trials: Sequence[Trial]) -> list[Trial]:
+    return [
       trial
       for trial in trials
       if trial.name not in self._results and not self._store.result(trial)
     ]
-    for group in self._groups(left):
-      if len(group) > 1:
-        self._run_group(group)
+
+  def _check_largest(self, selection: Sequence[Trial]) -> None:
+    """Check the largest group that may follow before any trial trains."""
+    if not self._left(selection):
+      return
+    groups = self._groups(self._left(selection))
+    for rate in self._config.learning_rates:
+      later = [make_trial(rate, seed) for seed in self._seeds]
+      groups += self._groups(
+        self._left([trial for trial in later if trial not in selection])
+      )
+    self._check_once(max(groups, key=len))
+
+  def _check_once(self, group: Sequence[Trial]) -> None:
+    if len(group) not in self._checked:
+      self._check(self.inputs, [trial.settings["seed"] for trial in group])
+      self._checked.add(len(group))
 
   def _groups(self, left: Sequence[Trial]) -> list[Sequence[Trial]]:
     """Return the trials that run at once, in groups of nearly one size."""
     if len(left) < 2 or must_run_alone(self._config):
       most = 1
     else:
-      most = self._config.runs_at_once or count_that_fits(
-        self.inputs, [trial.settings["seed"] for trial in left]
-      )
+      most = self._config.runs_at_once or self._count_that_fits(left)
     # 4 trials of which 3 fit are 2 and 2: each size is compiled anew.
     size = -(-len(left) // -(-len(left) // most)) if left else 1
     return [left[i : i + size] for i in range(0, len(left), size)]
 
+  def _count_that_fits(self, left: Sequence[Trial]) -> int:
+    seeds = [trial.settings["seed"] for trial in left]
+    if len(seeds) not in self._fitting:
+      self._fitting[len(seeds)] = count_that_fits(self.inputs, seeds)
+    return self._fitting[len(seeds)]
+
   def _run_group(self, group: Sequence[Trial]) -> None:
     """Run some trials at once; they are saved in the folder of the first."""
+    self._check_once(group)
     started = time.perf_counter()
     runs = run_trials(
       self.inputs,
@@ -260,6 +295,7 @@ class Experiment:
     return run.result.to_json()
 
   def _train(self, trial: Trial) -> TrialRun:
+    self._check_once([trial])
     return run_trial(
       self.inputs,
       self._config,

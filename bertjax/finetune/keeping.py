@@ -27,6 +27,8 @@ class KeepBest(Hook):
     dev: the split that chooses the parameters.
     steps: number of steps of a trial.
     config: metric, evaluations and patience.
+    copies: whether the best parameters are copied, because the next step
+      consumes those that the hook is given.
 
   Attributes:
     curve: the `step` of every evaluation, with its scores.
@@ -36,7 +38,13 @@ class KeepBest(Hook):
   """
 
   def __init__(
-    self, programs: Programs, dev: Split, steps: int, config: FinetuneConfig
+    self,
+    programs: Programs,
+    dev: Split,
+    steps: int,
+    config: FinetuneConfig,
+    *,
+    copies: bool = True,
   ) -> None:
     self._programs = programs
     self._dev = dev
@@ -44,6 +52,7 @@ class KeepBest(Hook):
     count = min(config.evaluations, steps)
     self._due = {steps * (i + 1) // count for i in range(count)}
     self._patience = config.patience
+    self._copies = copies
     self.curve: list[Scores] = []
     self.params: Any = None
     self.step = 0
@@ -71,8 +80,11 @@ class KeepBest(Hook):
     check_scores("dev", info.step, found.scores)
     self.curve.append({"step": info.step, **found.scores})
     if self.found is None or self._rank(found) > self._rank(self.found):
-      # A copy, because the next step consumes the state.
-      self.params = jax.tree.map(jnp.copy, state.params)
+      # Those before need not stay beside the new ones.
+      self.params = None
+      self.params = (
+        jax.tree.map(jnp.copy, state.params) if self._copies else state.params
+      )
       self.step, self.found = info.step, found
 
   def snapshot(self) -> dict[str, Any]:

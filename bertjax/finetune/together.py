@@ -9,7 +9,6 @@ or whose scores no longer rise, is computed further and looked at no more.
 """
 
 import contextlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,8 +25,7 @@ from bertjax.finetune.programs import (
 )
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.trial import TrialInputs, TrialRun, finish, keep_best
-from bertjax.parallel import feeding, multihost
-from bertjax.train import joint, loop, memory
+from bertjax.train import joint, loop
 from bertjax.train.hooks import (
   CheckFinite,
   Diverged,
@@ -38,10 +36,6 @@ from bertjax.train.hooks import (
   take_snapshots,
 )
 from bertjax.train.state import TrainState
-
-logger = logging.getLogger(__name__)
-# Share of a device's memory that runs may take, as the compiler counts it.
-_MEMORY_SHARE = 0.9
 
 
 class Choice(NamedTuple):
@@ -83,10 +77,11 @@ def run_trials(
     )
     if restored is None:
       state = joint.stack_states(
-        [
+        (
           set_learning_rate(inputs.start(choice.seed), choice.learning_rate)
           for choice in choices
-        ]
+        ),
+        len(choices),
       )
     else:
       state, best = restored
@@ -138,70 +133,12 @@ def training_batch(
   return joint.stack_batches(batches)
 
 
-def count_that_fits(
-  inputs: TrialInputs, seeds: Sequence[int], limit: int | None = None
-) -> int:
-  """Return how many trials to train at once: one on CPUs, else what fits.
-
-  Several at once take as long as one after another where a single one keeps the
-  device busy, as it does a CPU (`benchmarks/finetuning.py`).
-
-  Args:
-    inputs: data and programs.
-    seeds: seeds of the trials that are left.
-    limit: bytes of a device; None asks the devices. Where they do not know,
-      all fit.
-  """
-  mesh = inputs.programs.mesh
-  if mesh.devices.flat[0].platform == "cpu" and limit is None:
-    return 1
-  limit = limit or multihost.broadcast_from_first(
-    "device memory", lambda: memory.device_bytes(mesh)
-  )
-  count = len(seeds)
-  while limit and count > 1:
-    needed = _bytes_of(inputs, seeds[:count])
-    if needed <= _MEMORY_SHARE * limit:
-      break
-    logger.info(
-      "%d runs at once need %.2f GB of the %.2f GB of a device",
-      count,
-      needed / 1e9,
-      limit / 1e9,
-    )
-    count = -(-count // 2)
-  return count
-
-
-def step_bytes(inputs: TrialInputs, seeds: Sequence[int]) -> float:
-  """Compile the step of these trials; return the bytes that a device needs."""
-  programs = inputs.programs
-  # As the loop places them, so that it finds what is compiled here.
-  batch = local_part(training_batch(inputs, seeds, 0), programs.mesh)
-  return memory.step_bytes(
-    programs.joint_step,
-    joint.stacked_abstract(programs.abstract, len(seeds)),
-    feeding.put_batch(batch, programs.mesh),
-    programs.place_seed(seeds),
-  )
-
-
-def _bytes_of(inputs: TrialInputs, seeds: Sequence[int]) -> float:
-  # The best parameters of each, those that are evaluated, and the bundle's.
-  copies = len(seeds) + 2
-  splits = [each.placed for each in (inputs.dev, inputs.test) if each]
-  return (
-    step_bytes(inputs, seeds)
-    + copies * memory.shard_bytes(inputs.programs.abstract.params)
-    + memory.shard_bytes(jax.tree.leaves(splits))
-  )
-
-
 class _Lane:
   """One of the trials, with the hooks that a trial has alone."""
 
   def __init__(self, inputs: TrialInputs, config: FinetuneConfig) -> None:
-    self.best = keep_best(inputs, config)
+    # What is taken out of a stack is a copy.
+    self.best = keep_best(inputs, config, copies=False)
     self.tail = TailLoss()
     self.diverged = ""
 

@@ -51,6 +51,8 @@ class TrialInputs:
     test: split that is only reported; None if the data have none.
     steps: number of steps of a trial.
     forgetting: parameters → what they have forgotten; None measures nothing.
+    kept: copies of the parameters that stay on the devices beside those of
+      the trials that run.
   """
 
   programs: Programs
@@ -60,6 +62,7 @@ class TrialInputs:
   test: Split | None
   steps: int
   forgetting: Callable[[Any], Forgetting] | None = None
+  kept: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,9 +169,13 @@ def run_trial(
     return finish(inputs, best, tail)
 
 
-def keep_best(inputs: TrialInputs, config: FinetuneConfig) -> KeepBest:
+def keep_best(
+  inputs: TrialInputs, config: FinetuneConfig, *, copies: bool = True
+) -> KeepBest:
   """Return the hook that keeps the best parameters of a trial."""
-  return KeepBest(inputs.programs, inputs.dev, inputs.steps, config)
+  return KeepBest(
+    inputs.programs, inputs.dev, inputs.steps, config, copies=copies
+  )
 
 
 def _train(

@@ -10,7 +10,7 @@ reads what another has: a run of nan stays alone with it.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -46,26 +46,63 @@ def stacked_shardings(shardings: TrainState) -> TrainState:
 
 def stacked_abstract(abstract: TrainState, count: int) -> TrainState:
   """Return the shapes, dtypes and shardings of `count` stacked states."""
-
-  def stack(leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(
-      (count, *leaf.shape), leaf.dtype, sharding=_unshared_first(leaf.sharding)
-    )
-
-  params, opt_state = jax.tree.map(stack, (abstract.params, abstract.opt_state))
+  params, opt_state = jax.tree.map(
+    functools.partial(_stacked, count), (abstract.params, abstract.opt_state)
+  )
   return TrainState(abstract.step, params, opt_state)
 
 
-def stack_states(states: Sequence[TrainState]) -> TrainState:
-  """Return the stacked state of runs at one step."""
-  first = states[0]
-  shardings = jax.tree.map(lambda leaf: leaf.sharding, first)
-  stacked = stacked_shardings(shardings)
-  params, opt_state = jax.jit(
-    lambda *trees: jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees),
-    out_shardings=(stacked.params, stacked.opt_state),
-  )(*((each.params, each.opt_state) for each in states))
-  return TrainState(first.step, params, opt_state)
+def stack_states(states: Iterable[TrainState], count: int) -> TrainState:
+  """Return the stacked state of runs at one step.
+
+  It is filled state by state: where `states` makes each when it is asked for,
+  no two of them are on the devices at once.
+
+  Args:
+    states: those of the runs.
+    count: number of runs.
+  """
+  stack: Any = None
+  step: Any = None
+  put: Any = None
+  left = iter(states)
+  for number in range(count):
+    # `enumerate` would hold each state while the next one is made.
+    state = next(left)
+    step, own = state.step, (state.params, state.opt_state)
+    if put is None:
+      make, put = _filling(own, count)
+      stack = make()
+    stack = put(stack, own, np.int32(number))
+    del state, own
+  params, opt_state = stack
+  return TrainState(step, params, opt_state)
+
+
+def _filling(
+  like: Any, count: int
+) -> tuple[Callable[[], Any], Callable[[Any, Any, np.int32], Any]]:
+  """Return what makes an empty stack, and what puts a run into it."""
+  stacked = jax.tree.map(functools.partial(_stacked, count), like)
+  shardings = jax.tree.map(lambda leaf: leaf.sharding, stacked)
+  make = jax.jit(
+    lambda: jax.tree.map(
+      lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), stacked
+    ),
+    out_shardings=shardings,
+  )
+  put = jax.jit(
+    lambda stack, own, number: jax.tree.map(
+      lambda whole, leaf: jax.lax.dynamic_update_index_in_dim(
+        whole, leaf, number, axis=0
+      ),
+      stack,
+      own,
+    ),
+    donate_argnums=0,
+    out_shardings=shardings,
+  )
+  return make, put
 
 
 def make_taker(abstract: TrainState) -> Callable[[Any, int], Any]:
@@ -87,6 +124,12 @@ def stack_batches(batches: Sequence[Batch]) -> Batch:
     name: np.stack([each[name] for each in batches], axis=1)
     for name in batches[0]
   }
+
+
+def _stacked(count: int, leaf: Any) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(
+    (count, *leaf.shape), leaf.dtype, sharding=_unshared_first(leaf.sharding)
+  )
 
 
 @functools.cache

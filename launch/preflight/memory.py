@@ -8,12 +8,9 @@ This compiles for the devices that are here. `launch.plan` does so for others.
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import jax
-
-from bertjax.finetune import together
-from bertjax.finetune.programs import local_part
+from bertjax.finetune import fitting
 from bertjax.finetune.trial import TrialInputs
-from bertjax.parallel import feeding, multihost
+from bertjax.parallel import multihost
 from bertjax.train import memory
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
@@ -95,7 +92,6 @@ class Step(NamedTuple):
 def judge_trials(
   inputs: TrialInputs,
   seeds: Sequence[int],
-  kept: int,
   policy: Policy,
   limit: int | None = None,
 ) -> Iterator[Finding]:
@@ -107,7 +103,6 @@ def judge_trials(
     inputs: data and programs of the trials.
     seeds: seeds of the trials that are run at once, whose first batches are
       compiled for.
-    kept: copies of the parameters that stay on a device beside a trial's own.
     policy: limits and levels that the user set.
     limit: bytes of a device; None asks the device. Nothing is compiled where
       it does not know, as on CPUs.
@@ -115,18 +110,22 @@ def judge_trials(
   limit = limit or memory.device_bytes(inputs.programs.mesh)
   if not limit:
     return
+  _, length = inputs.train(seeds[0], 0)["packs_BS"].shape
+  fewer = "a smaller --config.runs_at_once, " * (len(seeds) > 1)
+  several = f" ({len(seeds)} runs at once)" * (len(seeds) > 1)
   yield _judge(
-    _train_step(inputs, seeds, kept),
+    Step(f"train{several}", length, fitting.train_bytes(inputs, seeds)),
     limit,
-    f"give {'a smaller --config.runs_at_once, ' * (len(seeds) > 1)}"
-    "a smaller --config.batch_size, more micro-batches with "
+    f"give {fewer}a smaller --config.batch_size, more micro-batches with "
     "--config.optimizer.accumulation, or --config.compute.remat",
     policy,
   )
+  _, length = inputs.dev.placed[0]["packs_BS"].shape
+  needed = fitting.evaluation_bytes(inputs, len(seeds))
   yield _judge(
-    _evaluation(inputs, kept),
+    Step(f"evaluation{several}", length, needed),
     limit,
-    "give a smaller --config.evaluation_batch_size",
+    f"give {fewer}a smaller --config.evaluation_batch_size",
     policy,
   )
 
@@ -140,53 +139,6 @@ def _judge(step: Step, limit: int, fix: str, policy: Policy) -> Finding:
     fix,
     policy,
   )
-
-
-def _train_step(inputs: TrialInputs, seeds: Sequence[int], kept: int) -> Step:
-  programs, seed = inputs.programs, seeds[0]
-  if len(seeds) > 1:
-    needed = together.step_bytes(inputs, seeds)
-    # The best parameters of each trial, and those that are evaluated.
-    needed += _kept_bytes(inputs, kept + len(seeds))
-    _, length = inputs.train(seed, 0)["packs_BS"].shape
-    return Step(f"train ({len(seeds)} runs at once)", length, needed)
-  # As a trial places them, so that it finds what is compiled here.
-  batch = feeding.put_batch(
-    local_part(inputs.train(seed, 0), programs.mesh), programs.mesh
-  )
-  needed = memory.step_bytes(
-    programs.train_step, programs.abstract, batch, programs.place_seed(seed)
-  )
-  return Step(
-    "train", batch["packs_BS"].shape[1], needed + _kept_bytes(inputs, kept)
-  )
-
-
-def _evaluation(inputs: TrialInputs, kept: int) -> Step:
-  """Return the evaluation of the split that needs most."""
-  programs, params = inputs.programs, inputs.programs.abstract.params
-  shapes = {
-    split.placed[0]["packs_BS"].shape: split.placed[0]
-    for split in (inputs.dev, inputs.test)
-    if split is not None
-  }
-  needed = max(
-    memory.step_bytes(programs.outputs, params, batch)
-    for batch in shapes.values()
-  )
-  # The state of the optimizer stays on the device meanwhile.
-  needed += memory.shard_bytes(programs.abstract.opt_state)
-  (_, length), *_ = shapes
-  return Step("evaluation", length, needed + _kept_bytes(inputs, kept))
-
-
-def _kept_bytes(inputs: TrialInputs, kept: int) -> int:
-  """Return what copies of the parameters, dev and test take on a device."""
-  splits = [each.placed for each in (inputs.dev, inputs.test) if each]
-  placed = jax.tree.leaves(splits)
-  return kept * memory.shard_bytes(
-    inputs.programs.abstract.params
-  ) + memory.shard_bytes(placed)
 
 
 def _needed(spec: RunSpec, phase: PhaseRun) -> Iterator[tuple[str, float]]:

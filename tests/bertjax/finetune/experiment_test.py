@@ -36,6 +36,7 @@ class Bench:
     self.reports = []
     self.diverging = diverging
     self.inputs = 0
+    self.checked = []
     monkeypatch.setattr(experiment, "run_trial", self.run_trial)
     self.config = config
     self.folder = folder
@@ -50,10 +51,12 @@ class Bench:
       self.config,
       TrialStore(self.folder, {}),
       report=lambda *told: self.reports.append(told),
+      check=lambda _, seeds: self.checked.append(tuple(seeds)),
     )
 
   def run_trial(self, inputs, config, *, learning_rate, seed, session):
-    assert session.folder.name == f"rate{learning_rate:g}-seed{seed}"
+    name = f"rate{learning_rate:g}-seed{seed}"
+    assert session.folder.name == name or "trials" in session.settings
     del inputs, config
     self.runs.append((learning_rate, seed))
     if {learning_rate, (learning_rate, seed)} & {*self.diverging}:
@@ -243,6 +246,26 @@ def test_dropout_of_rbg_never_depends_on_the_runs_beside_it(
   trials = [make_trial(1e-3, seed) for seed in range(3)]
   groups = bench.experiment()._groups(trials)
   assert [len(group) for group in groups] == sizes
+
+
+def test_what_runs_is_checked_and_the_largest_group_first(bench, monkeypatch):
+  def run_trials(inputs, config, choices, session):
+    return [
+      bench.run_trial(inputs, config, **choice._asdict(), session=session)
+      for choice in choices
+    ]
+
+  monkeypatch.setattr(experiment, "run_trials", run_trials)
+  bench.config = dataclasses.replace(CONFIG, runs_at_once=8, seeds=5)
+  bench.experiment().run()
+  assert bench.checked == [(5, 6, 7, 8), (4, 4, 4)]
+  # One that is left is run alone, and so it is checked.
+  for seed in (7, 8):
+    name = make_trial(1e-3, seed).name
+    (bench.folder / "trials" / name / "result.json").unlink()
+    bench.checked.clear()
+    bench.experiment().run()
+    assert bench.checked == [(seed,)]
 
 
 def test_states_that_a_killed_call_left_are_deleted(bench):

@@ -12,8 +12,9 @@ from bertjax.config import MeshConfig
 from bertjax.finetune import together
 from bertjax.finetune.experiment import Experiment
 from bertjax.finetune.resuming import Session, Stopped
-from bertjax.finetune.together import Choice, count_that_fits, run_trials
+from bertjax.finetune.together import Choice, run_trials
 from bertjax.finetune.trial import TrialRun, run_trial
+from bertjax.train import joint
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
 from tests.testing.trials import CONFIG, STEPS, make_inputs
@@ -231,12 +232,19 @@ def test_an_experiment_stores_each_and_trains_the_rest(
   assert again.dev["loss"].mean == pytest.approx(found.dev["loss"].mean)
 
 
-def test_as_many_run_at_once_as_fit(inputs):
-  seeds = [choice.seed for choice in CHOICES]
-  assert count_that_fits(inputs, seeds) == 1  # on a CPU
-  assert count_that_fits(inputs, seeds, limit=10**12) == 3
-  two = together._bytes_of(inputs, seeds[:2])
-  three = together._bytes_of(inputs, seeds)
-  assert two < three
-  assert count_that_fits(inputs, seeds, limit=int(two / 0.9) + 10) == 2
-  assert count_that_fits(inputs, seeds, limit=10) == 1
+def test_what_is_taken_out_of_a_stack_is_kept_without_another_copy(
+  inputs, monkeypatch
+):
+  taken = []
+  make_taker = joint.make_taker
+
+  def watching(abstract):
+    take = make_taker(abstract)
+    return lambda *given: taken.append(take(*given)) or taken[-1]
+
+  monkeypatch.setattr(joint, "make_taker", watching)
+  short = dataclasses.replace(inputs, steps=2)
+  runs = run_trials(short, CONFIG, CHOICES[:2])
+  for run in runs:
+    assert isinstance(run, TrialRun)
+    assert any(run.params is each for each in taken)

@@ -28,7 +28,7 @@ def make_states(mesh):
 def test_states_are_stacked_and_taken_apart_as_they_were_sharded():
   mesh = make_mesh(MeshConfig(data=4), jax.devices()[:4])
   states = make_states(mesh)
-  stacked = joint.stack_states(states)
+  stacked = joint.stack_states(states, 3)
   assert stacked.step.shape == ()
   assert stacked.params["kernel"].shape == (3, 4, 2)
   spec = stacked.params["kernel"].sharding.spec
@@ -45,6 +45,27 @@ def test_states_are_stacked_and_taken_apart_as_they_were_sharded():
     taken = take(stacked.params, run)["kernel"]
     np.testing.assert_array_equal(taken, state.params["kernel"])
     assert taken.sharding == state.params["kernel"].sharding
+
+
+def test_no_two_states_are_beside_the_stack():
+  """It would need twice its memory before the first step."""
+  mesh = make_mesh(MeshConfig(data=4), jax.devices()[:4])
+  over = NamedSharding(mesh, PartitionSpec("data"))
+  whole = NamedSharding(mesh, PartitionSpec())
+  living = []
+
+  def states():
+    for run in range(4):
+      living.append(sum(each.nbytes for each in jax.live_arrays()))
+      params = jax.device_put(np.full((64, 64), run, np.float32), over)
+      yield TrainState(jax.device_put(np.int32(0), whole), params, ())
+      del params
+
+  stacked = joint.stack_states(states(), 4)
+  np.testing.assert_array_equal(stacked.params[:, 0, 0], range(4))
+  before, *later = living
+  one = 64 * 64 * 4
+  assert {each - before for each in later} <= set(range(4 * one, 4 * one + 9))
 
 
 def test_rows_stay_the_first_axis_of_a_batch():

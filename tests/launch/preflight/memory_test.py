@@ -9,6 +9,7 @@ import pytest
 from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig
 from bertjax.finetune import programs
 from bertjax.parallel.mesh import make_mesh
+from bertjax.train import memory
 from launch import finetune, pretrain
 from launch.preflight.memory import judge_memory, judge_trials
 from launch.preflight.policy import DEFAULT, Policy
@@ -77,29 +78,36 @@ def test_a_run_that_does_not_fit_ends_before_its_first_step(
 
 def test_the_steps_of_fine_tuning_are_judged():
   inputs = trials.make_inputs(trials.CONFIG)
-  train, evaluation = judge_trials(inputs, (0,), 0, DEFAULT, limit=2**40)
+  train, evaluation = judge_trials(inputs, (0,), DEFAULT, limit=2**40)
   assert train.level == evaluation.level == "pass"
   assert train.text.startswith("the train step at 8 tokens needs ")
   assert evaluation.text.startswith("the evaluation step at 8 tokens needs ")
   assert train.figure > evaluation.figure
   # Each copy of the parameters counts.
-  kept, _ = judge_trials(inputs, (0,), 3, DEFAULT, limit=2**40)
+  more = dataclasses.replace(inputs, kept=3)
+  kept, _ = judge_trials(more, (0,), DEFAULT, limit=2**40)
   assert round((kept.figure - train.figure) * 2**40) == 3 * sum(
     leaf.nbytes for leaf in jax.tree.leaves(inputs.start(0).params)
   )
   needed = round(train.figure * 2**40)
-  tight, fits = judge_trials(inputs, (0,), 0, DEFAULT, limit=needed - 1)
+  tight, fits = judge_trials(inputs, (0,), DEFAULT, limit=needed - 1)
   assert (tight.level, fits.level) == ("fail", "pass")
 
 
 def test_runs_at_once_are_judged_together():
   inputs = trials.make_inputs(trials.CONFIG)
-  alone, _ = judge_trials(inputs, (0,), 0, DEFAULT, limit=2**40)
-  several, _ = judge_trials(inputs, (0, 1, 2), 0, DEFAULT, limit=2**40)
+  alone, read = judge_trials(inputs, (0,), DEFAULT, limit=2**40)
+  several, evaluated = judge_trials(inputs, (0, 1, 2), DEFAULT, limit=2**40)
   assert several.text.startswith("the train (3 runs at once) step at 8 tokens")
   assert several.figure > 2 * alone.figure
+  # The stacked states stay while one is evaluated, and the best of each.
+  params = inputs.programs.abstract.params
+  moments = inputs.programs.abstract.opt_state
+  assert round((evaluated.figure - read.figure) * 2**40) == (
+    2 * memory.shard_bytes(moments) + (3 + 2) * memory.shard_bytes(params)
+  )
   needed = round(several.figure * 2**40)
-  tight, _ = judge_trials(inputs, (0, 1, 2), 0, DEFAULT, limit=needed - 1)
+  tight, _ = judge_trials(inputs, (0, 1, 2), DEFAULT, limit=needed - 1)
   assert tight.level == "fail"
   assert "--config.runs_at_once" in str(tight)
 
