@@ -12,6 +12,7 @@ from bertjax.config import (
   SweepConfig,
   check_read,
   check_types,
+  flatten_fields,
   from_mapping,
   to_mapping,
 )
@@ -47,11 +48,28 @@ def make_trials(config: SweepConfig) -> list[Trial]:
     )
   _check_unread(config)
   first = compared_with(config)
+  base = base_fields(config)
   return [
-    Trial(f"{arm}-seed{seed}", {"arm": arm, "seed": seed, **config.arms[arm]})
+    Trial(
+      f"{arm}-seed{seed}", {"arm": arm, "seed": seed, **config.arms[arm]}, base
+    )
     for seed in range(config.seed, config.seed + config.seeds)
     for arm in sorted(config.chosen, key=lambda arm: arm != first)
   ]
+
+
+def base_fields(config: SweepConfig) -> dict[str, Any]:
+  """Return {name: value} of all fields that an arm may change.
+
+  It has them unless it changes them, by the names that the arms give them.
+  """
+  tuned = to_mapping(config.finetune)
+  if config.trains == _PROBE:
+    return flatten_fields(tuned)
+  return {
+    **flatten_fields(to_mapping(config.pretrain)),
+    **flatten_fields(tuned, f"{_PROBE}."),
+  }
 
 
 def compared_with(config: SweepConfig) -> str:

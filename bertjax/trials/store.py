@@ -18,7 +18,6 @@ from bertjax import files
 from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
-  SweepConfig,
   flatten_fields,
   renamed,
 )
@@ -35,10 +34,28 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """One run: the name of its folder, and the settings that identify it."""
+  """One run: the name of its folder, and the settings that identify it.
+
+  Attributes:
+    name: name of its folder.
+    settings: what identifies it beside what all trials share.
+    base: {dotted name: value} that a field has where `settings` lack it; other
+      fields then have what trials had before the field existed.
+  """
 
   name: str
   settings: Mapping[str, Any]
+  base: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, compare=False
+  )
+
+
+def before_field(name: str) -> Any:
+  """Return what fine-tuning had before a field existed (law 10)."""
+  head, _, rest = name.partition(".")
+  if head == "encoder":
+    return before_path(ModelConfig, rest)
+  return before_path(FinetuneConfig, name)
 
 
 class TrialStore:
@@ -49,11 +66,14 @@ class TrialStore:
     identity: JSON-able values that all trials share and that their results
       depend on.
     newer: names of groups or fields of `identity` that folders of earlier
-      versions lack. What their trials had is not known, which is logged.
+      versions lack. What their trials had is not known, which is logged. A
+      name without a dot is lacking only as a whole.
     guard: called before a result is written; raises where the folder is no
       longer this process's.
     gone: names of groups of `identity` that folders of earlier versions have,
       and that are not compared any more.
+    before: dotted name of a field of `identity` or of settings → what trials
+      had before the field existed.
 
   Raises:
     ValueError: the folder belongs to another identity (law 10). The message
@@ -67,14 +87,16 @@ class TrialStore:
     newer: Sequence[str] = (),
     guard: Callable[[], None] = lambda: None,
     gone: Sequence[str] = (),
+    before: Callable[[str], Any] = before_field,
   ) -> None:
     self.folder = pathlib.Path(folder)
     self.guard = guard
+    self._before = before
     path = self.folder / "identity.json"
     if path.is_file():
       saved = json.loads(path.read_text())
       saved = {name: saved[name] for name in saved if name not in gone}
-      _refuse_change(self.folder, saved, identity, newer)
+      _refuse_change(self.folder, saved, identity, before, newer)
     else:
       files.write_json(path, identity, allow_nan=False)
 
@@ -94,7 +116,14 @@ class TrialStore:
       return None
     saved = json.loads(path.read_text())
     check_version(path, saved)
-    _refuse_change(self.path(trial), saved["settings"], trial.settings)
+    _refuse_change(
+      self.path(trial),
+      saved["settings"],
+      trial.settings,
+      lambda name: (
+        trial.base[name] if name in trial.base else self._before(name)
+      ),
+    )
     return saved["result"]
 
   def run(self, trial: Trial, run_trial: RunTrial) -> dict[str, Any]:
@@ -124,13 +153,17 @@ def _refuse_change(
   folder: pathlib.Path,
   old: Mapping[str, Any],
   new: Mapping[str, Any],
+  before_: Callable[[str], Any],
   newer: Sequence[str] = (),
 ) -> None:
   # JSON turns the tuples of a config into lists.
   old = flatten_fields(renamed.current(old))
   new = flatten_fields(json.loads(json.dumps(new)))
   values = {
-    name: [each.get(name, _before(name)) for each in (old, new)]
+    name: [
+      each[name] if name in each else _listed(before_(name))
+      for each in (old, new)
+    ]
     for name in dict.fromkeys((*new, *old))
   }
   changes = [
@@ -161,16 +194,13 @@ def _refuse_change(
 def _is_unknown(
   name: str, old: Mapping[str, Any], newer: Sequence[str]
 ) -> bool:
-  is_newer = any(f"{name}.".startswith(f"{each}.") for each in newer)
-  return is_newer and name not in old
+  return name not in old and any(
+    f"{name}.".startswith(f"{each}.")
+    and ("." in each or not any(f"{o}.".startswith(f"{each}.") for o in old))
+    for each in newer
+  )
 
 
-def _before(name: str) -> Any:
-  """Return the value that trials had before the field existed (law 10)."""
-  head, _, rest = name.partition(".")
-  if head == "encoder":
-    found = before_path(ModelConfig, rest)
-  else:
-    found = before_path(FinetuneConfig, name)
-    found = before_path(SweepConfig, name) if found is None else found
-  return list(found) if isinstance(found, tuple) else found
+def _listed(value: Any) -> Any:
+  """Return a value as JSON has it."""
+  return list(value) if isinstance(value, tuple) else value

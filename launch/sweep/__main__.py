@@ -33,7 +33,7 @@ from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
 from launch.sweep.board import Board
-from launch.sweep.checks import NEWER
+from launch.sweep.checks import NEWER, before_field
 from launch.sweep.comparability import judge_code
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
@@ -62,7 +62,12 @@ def run(
     with ownership.locked(pathlib.Path(workdir)) as owner:
       # Folders of earlier versions took no other arms.
       store = TrialStore(
-        workdir, plan.identity, NEWER, owner.check_alone, gone=("arms",)
+        workdir,
+        plan.identity,
+        NEWER,
+        owner.check_alone,
+        gone=("arms",),
+        before=before_field,
       )
       settle(judge_code(store, plan.trials, policy), policy)
       return _run(plan, store, policy)

@@ -17,6 +17,7 @@ from bertjax.config import (
   flatten_fields,
   to_mapping,
 )
+from bertjax.config.fields import before_path
 from bertjax.config.identity import VERSIONS
 from bertjax.finetune import checks
 from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
@@ -32,7 +33,9 @@ from launch.run.assembly import RunSpec, assemble
 
 # What identities of earlier versions lack.
 NEWER = (
+  "base",
   "examples",
+  "match",
   "pretrain.evaluation",
   "pretrain.compute.dtype",
   "pretrain.compute.gradient_dtype",
@@ -281,7 +284,8 @@ def _identity(
 ) -> dict[str, Any]:
   """Return what all trials share; `of_run` is the identity of the baseline.
 
-  The settings of a trial have what its arm changes. Seeds and arms may be
+  The settings of a trial have what its arm changes, and `base` has the value
+  that this field has in other arms. Seeds and arms may be
   added. A trial that is done stays done where rows are planned or words begin
   otherwise since; a trial that is not is refused, as any run is.
   """
@@ -301,9 +305,16 @@ def _identity(
     for name, value in flatten_fields(tuned).items()
     if own + name not in free
   }
+  base = {
+    name if name.startswith("finetune.") else f"{config.trains}.{name}": value
+    for name, value in study.base_fields(config).items()
+    if name in {*axes(config), *_own_values(config)}
+  }
   task_is_free = any(f".{name}".count(".task.") for name in free)
   return {
-    **({"trains": config.trains} if config.trains == "finetune" else {}),
+    **({"match": config.match} if own else {"trains": config.trains}),
+    # An arm has these unless it changes them.
+    "base": base,
     "pretrain": {
       name: value
       for name, value in flatten_fields(of_run).items()
@@ -313,6 +324,26 @@ def _identity(
     "finetune": tuned,
     **({} if task_is_free else {"examples": dict(examples)}),
   }
+
+
+def _own_values(config: SweepConfig) -> list[str]:
+  """Return fields of which the baseline has another value than the base.
+
+  It changes them, or does not read them as another arm may.
+  """
+  if config.trains == "finetune":
+    return []
+  run = study.pretrain_config(config, config.baseline, config.seed)
+  ours = flatten_fields(to_mapping(run))
+  theirs = study.base_fields(config)
+  return [
+    name for name in ours if name != "seed" and ours[name] != theirs[name]
+  ]
+
+
+def before_field(name: str) -> Any:
+  """Return what the trials of a study had before a field existed (law 10)."""
+  return before_path(SweepConfig, name.removeprefix("base."))
 
 
 def _evaluation(config: SweepConfig) -> dict[str, Any]:

@@ -123,3 +123,26 @@ def test_what_an_earlier_version_did_not_store_is_logged(tmp_path, caplog):
     TrialStore(
       tmp_path / "new", {**more, "evaluation": {"rows": 9}}, ["evaluation"]
     )
+
+
+def test_a_field_that_an_arm_left_alone_has_the_value_of_its_base(tmp_path):
+  """And not fine-tuning's default: a trial may be one of pre-training."""
+  store = TrialStore(tmp_path, IDENTITY)
+  base = {"steps": 600}
+  store.run(Trial("a", {"seed": 0}, base), Runs())
+  assert store.result(Trial("a", {"seed": 0, "steps": 600}, base))
+  with pytest.raises(ValueError, match="steps=600, not 634"):
+    store.result(Trial("a", {"seed": 0, "steps": 634}, base))
+
+
+def test_a_group_that_is_known_lacks_no_field(tmp_path):
+  TrialStore(tmp_path, {"base": {"rate": 0.1}})
+  with pytest.raises(ValueError, match=r"base\.more=None, not 1"):
+    TrialStore(tmp_path, {"base": {"rate": 0.1, "more": 1}}, newer=["base"])
+
+
+def test_what_was_before_a_field_is_the_callers_to_say(tmp_path):
+  TrialStore(tmp_path, {})
+  TrialStore(tmp_path, {"steps": 7}, before={"steps": 7}.get)
+  with pytest.raises(ValueError, match="steps=7, not 8"):
+    TrialStore(tmp_path, {"steps": 8}, before={"steps": 7}.get)
