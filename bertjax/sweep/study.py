@@ -17,6 +17,7 @@ from bertjax.config import (
   to_mapping,
 )
 from bertjax.config.fields import ReadWhen, drop_unread, extras, unread, walk
+from bertjax.config.phases import split_phases
 from bertjax.sweep.axes import expand, merge
 from bertjax.trials.store import Trial
 
@@ -108,12 +109,15 @@ def finetune_config(config: SweepConfig, arm: str, seed: int) -> FinetuneConfig:
 
 
 def equal_rows(config: SweepConfig) -> list[list[str]]:
-  """Return the chosen arms in groups whose validation rows are the same."""
+  """Return the chosen arms in groups whose validation rows are the same.
+
+  The rows are those of the last phase, which the last values are of.
+  """
   config = expand(config)
   groups: dict[tuple[Any, ...], list[str]] = {}
   for arm in config.chosen:
     run = pretrain_config(config, arm, config.seed)
-    objective, data = run.objective, run.data
+    objective, data = run.objective, split_phases(run)[-1].config.data
     rows = tuple(getattr(objective, name) for name in _ROW_FIELDS)
     shape = (data.store, data.stores, data.seq_length, data.max_packs)
     groups.setdefault((*rows, *shape, run.evaluation), []).append(arm)

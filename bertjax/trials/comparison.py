@@ -14,7 +14,12 @@ from scipy import special
 from bertjax.trials.intervals import LEVEL, Interval, Over, bootstrap, student
 from bertjax.trials.power import MOST_SEEDS, POWER, seeds_needed
 from bertjax.trials.results import JsonResult
-from bertjax.trials.significance import holm, p_different, p_equivalent
+from bertjax.trials.significance import (
+  have_spread,
+  holm,
+  p_different,
+  p_equivalent,
+)
 from bertjax.trials.statistics import paired, summarize
 
 Conclusion = Literal["different", "equivalent", "undecided", "no spread"]
@@ -37,7 +42,7 @@ class Comparison(JsonResult):
       spread, or with two seeds.
     noise: mean over the standard deviation of the baseline's own values; None
       without spread. Below 1, another seed changes more than the arm does.
-    p: p-value of a difference; None for one seed.
+    p: p-value of a difference; None without spread, as with one seed.
     corrected_p: corrected for `comparisons`, see `correct`.
     comparisons: number of comparisons that were made together.
     seeds_needed: seeds with which 80 % of studies would find a difference of
@@ -123,7 +128,7 @@ def compare(
   """
   differences = paired(values, baseline)
   mean, std, found = differences.mean, differences.std, differences.values
-  effect = mean / std if std else None
+  effect = mean / std if std and have_spread(found) else None
   base = summarize([*baseline.values()])
   return Comparison(
     name=name,
@@ -189,6 +194,12 @@ def _hedges(freedom: int) -> float:
 
 
 def _no_spread(found: Comparison) -> str:
+  seeds = len(found.differences)
+  if seeds > 1:
+    return (
+      f"{found.name} has {_direction(found)} with each of {seeds} seeds: "
+      "without spread there is no telling how far chance reaches"
+    )
   return (
     f"{found.name} has {_direction(found)} with one seed: a difference without "
     "spread, of which a part or all may be chance"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """P-values of paired differences by seed, and their correction for number.
 
-Values without any spread have a p-value of 0 or 1: what was seen leaves no
-doubt, though it cannot say how rare an exception would be.
+Values without spread have no p-value: how far chance reaches is not known. Only
+where no seed has any difference is it 1.
 """
 
 import math
@@ -13,20 +13,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+# Differences that are equal on paper differ by less than this share of
+# themselves, by rounding.
+_ROUNDING = 1e-9
+
 
 def p_different(differences: ArrayLike) -> float | None:
-  """Return the p-value of the two-sided paired t test; None for one value.
+  """Return the p-value of the two-sided paired t test; None without spread.
 
   Args:
     differences: one for each seed, drawn from a normal distribution.
   """
   values_S = np.asarray(differences, np.float64)
+  if len(values_S) > 1 and not values_S.any():
+    return 1.0
   above = _p_above(values_S * np.sign(values_S.mean()), 0)
   return None if above is None else 2 * above
 
 
 def p_equivalent(differences: ArrayLike, margin: float) -> float | None:
-  """Return the p-value of equivalence within ±margin; None for one value.
+  """Return the p-value of equivalence within ±margin; None without spread.
 
   The larger one of two one-sided t tests (Schuirmann, 1987): it is below 0.05
   exactly where the 90 % interval lies within the margin.
@@ -67,12 +73,16 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
   return tuple(corrected_N.tolist())
 
 
+def have_spread(values: ArrayLike) -> bool:
+  """Return whether values differ by more than rounding; one value does not."""
+  values_S = np.asarray(values, np.float64)
+  return bool(np.ptp(values_S) > _ROUNDING * np.abs(values_S).max())
+
+
 def _p_above(values_S: np.ndarray, bound: float) -> float | None:
-  """Return the p-value of a mean that is above `bound`."""
-  if len(values_S) < 2:
+  """Return the p-value of a mean that is above `bound`; None without spread."""
+  if not have_spread(values_S):
     return None
   distance = float(values_S.mean()) - bound
   error = float(values_S.std(ddof=1)) / math.sqrt(len(values_S))
-  if not error:
-    return 0.5 - 0.5 * float(np.sign(distance))
   return float(special.stdtr(len(values_S) - 1, -distance / error))

@@ -33,8 +33,8 @@ from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
 from launch.sweep.board import Board
-from launch.sweep.checks import NEWER, before_field
 from launch.sweep.comparability import judge_code
+from launch.sweep.identity import NEWER, before_field
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
 from launch.sweep.trials import run_trials

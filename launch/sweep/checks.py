@@ -14,13 +14,9 @@ from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
   SweepConfig,
-  flatten_fields,
   to_mapping,
 )
-from bertjax.config.fields import before_path
-from bertjax.config.identity import VERSIONS
 from bertjax.finetune import checks
-from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes, flat_to_nested, merge
 from launch import tasks
@@ -30,19 +26,7 @@ from launch.preflight.run import judge_recipe
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
-
-# What identities of earlier versions lack.
-NEWER = (
-  "base",
-  "examples",
-  "match",
-  "pretrain.evaluation",
-  "pretrain.compute.dtype",
-  "pretrain.compute.gradient_dtype",
-  "pretrain.init_from",
-  "pretrain.objective",
-  "finetune.compute",
-)
+from launch.sweep.identity import digits, evaluation, make_identity
 
 
 class Checked(NamedTuple):
@@ -81,7 +65,8 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
       "launch.prepare wrote"
     )
   parts = _assemble(config)
-  _check_vocabularies(parts)
+  base = parts.get(config.baseline) or parts[study.compared_with(config)]
+  _check_vocabularies(config, parts, base)
   config = _share_packs(config, parts)
   parts = _assemble(config)
   base = parts.get(config.baseline) or parts[study.compared_with(config)]
@@ -98,10 +83,10 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     settle(_failures(arm, parts[arm], policy), policy)
   shared = {
     **base.identity,
-    "evaluation": _evaluation(config),
-    **_digits(to_mapping(config.pretrain)),
+    "evaluation": evaluation(config),
+    **digits(to_mapping(config.pretrain)),
   }
-  return Checked(config, _identity(config, shared, examples), parts, steps)
+  return Checked(config, make_identity(config, shared, examples), parts, steps)
 
 
 def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
@@ -117,9 +102,10 @@ def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
   config, examples, steps = _check_tasks(
     config, dict.fromkeys(config.arms, encoder), policy
   )
+  _check_metrics(config)
   digests = {name: leaf["digest"] for name, leaf in info.leaves.items()}
   weights = hashlib.sha256(json.dumps(digests, sort_keys=True).encode())
-  identity = _identity(config, {}, examples)
+  identity = make_identity(config, {}, examples)
   identity["weights"] = weights.hexdigest()
   return Checked(config, identity, {}, steps)
 
@@ -147,14 +133,16 @@ def _assemble(config: SweepConfig) -> dict[str, RunSpec]:
   return found
 
 
-def _check_vocabularies(parts: Mapping[str, RunSpec]) -> None:
-  """Refuse arms whose losses are over other tokens."""
-  first, *others = parts
-  for arm in others:
-    ours, theirs = (parts[each].identity["tokenizer"] for each in (first, arm))
+def _check_vocabularies(
+  config: SweepConfig, parts: Mapping[str, RunSpec], base: RunSpec
+) -> None:
+  """Refuse arms that run and whose losses are over other tokens."""
+  ours = base.identity["tokenizer"]
+  for arm in config.chosen:
+    theirs = parts[arm].identity["tokenizer"]
     if ours != theirs:
       raise ValueError(
-        f"arm {first} has tokenizer {ours[:12]} and arm {arm} {theirs[:12]}: "
+        f"the baseline has tokenizer {ours[:12]} and arm {arm} {theirs[:12]}: "
         "losses over other vocabularies cannot be compared; prepare both "
         "stores with one --tokenizer"
       )
@@ -279,80 +267,13 @@ def _failures(arm: str, part: RunSpec, policy: Policy) -> Sequence[Finding]:
   ]
 
 
-def _identity(
-  config: SweepConfig, of_run: Mapping[str, Any], examples: Mapping[str, str]
-) -> dict[str, Any]:
-  """Return what all trials share; `of_run` is the identity of the baseline.
-
-  The settings of a trial have what its arm changes, and `base` has the value
-  that this field has in other arms. Seeds and arms may be
-  added. A trial that is done stays done where rows are planned or words begin
-  otherwise since; a trial that is not is refused, as any run is.
-  """
-  free = {*axes(config), "seed", *VERSIONS}
-  if free & {"data.store", "data.stores"}:
-    free |= {"store", "data.stores", "phase2.stores"}
-  probe = to_mapping(config.finetune)
-  tuned = {
-    **{name: probe[name] for name in probe if name not in COMPUTE_FIELDS},
-    **_digits(probe),
-  }
-  own = "" if config.trains == "finetune" else "finetune."
-  if not own:
-    del tuned["seeds"]
-  tuned = {
-    name: value
-    for name, value in flatten_fields(tuned).items()
-    if own + name not in free
-  }
-  base = {
-    name if name.startswith("finetune.") else f"{config.trains}.{name}": value
-    for name, value in study.base_fields(config).items()
-    if name in {*axes(config), *_own_values(config)}
-  }
-  task_is_free = any(f".{name}".count(".task.") for name in free)
-  return {
-    **({"match": config.match} if own else {"trains": config.trains}),
-    # An arm has these unless it changes them.
-    "base": base,
-    "pretrain": {
-      name: value
-      for name, value in flatten_fields(of_run).items()
-      if name not in free
-    },
-    # The result of a trial depends on the seeds and rates of its probe.
-    "finetune": tuned,
-    **({} if task_is_free else {"examples": dict(examples)}),
-  }
-
-
-def _own_values(config: SweepConfig) -> list[str]:
-  """Return fields of which the baseline has another value than the base.
-
-  It changes them, or does not read them as another arm may.
-  """
-  if config.trains == "finetune":
-    return []
-  run = study.pretrain_config(config, config.baseline, config.seed)
-  ours = flatten_fields(to_mapping(run))
-  theirs = study.base_fields(config)
-  return [
-    name for name in ours if name != "seed" and ours[name] != theirs[name]
-  ]
-
-
-def before_field(name: str) -> Any:
-  """Return what the trials of a study had before a field existed (law 10)."""
-  return before_path(SweepConfig, name.removeprefix("base."))
-
-
-def _evaluation(config: SweepConfig) -> dict[str, Any]:
-  evaluation = to_mapping(config.pretrain.evaluation)
-  del evaluation["every_steps"]
-  if not evaluation["stores"]:  # as studies of earlier versions have it
-    del evaluation["stores"]
-  return evaluation
-
-
-def _digits(config: Mapping[str, Any]) -> dict[str, Any]:
-  return {f"compute.{name}": config["compute"][name] for name in DIGITS}
+def _check_metrics(config: SweepConfig) -> None:
+  """Refuse arms of other scores: dev would choose one by nothing shared."""
+  for arm in config.chosen:
+    metric = study.finetune_config(config, arm, config.seed).metric
+    if metric != config.finetune.metric:
+      raise ValueError(
+        f"arm {arm} has metric={metric!r} and the study "
+        f"{config.finetune.metric!r}, by which dev chooses an arm; leave "
+        "metric out of the arms, and give --config.finetune.metric"
+      )

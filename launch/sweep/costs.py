@@ -14,6 +14,7 @@ from bertjax.config import SweepConfig
 from bertjax.model.parameters import count_parameters
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes
+from bertjax.sweep.differences import MATCHED_FIELDS
 from bertjax.sweep.matching import (
   Work,
   matched_steps,
@@ -27,9 +28,6 @@ from bertjax.trials.results import JsonResult
 from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 from launch.sweep.checks import change
-
-# Fields that a study sets where it matches.
-_MATCHED = ("steps", "phase2.steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +52,8 @@ def match_arms(
 
   Args:
     config: an expanded config.
-    parts: parts of each arm's run.
+    parts: parts of each arm's run; those of arms that are neither chosen nor
+      the reference are not looked at.
 
   Returns:
     The config with steps and warm-up of each arm, and the costs of the arms.
@@ -62,6 +61,12 @@ def match_arms(
   Raises:
     ValueError: an arm cannot be matched, or an axis is what is matched.
   """
+  first = reference(config, parts)
+  parts = {
+    arm: part
+    for arm, part in parts.items()
+    if arm == first or arm in config.chosen
+  }
   means = {
     arm: [step_work(part, phase) for phase in part.phases]
     for arm, part in parts.items()
@@ -70,13 +75,7 @@ def match_arms(
   steps = {arm: phase_steps(run) for arm, run in runs.items()}
   what = config.match
   if what != "steps":
-    taken = [name for name in axes(config) if name in _MATCHED]
-    if taken:
-      raise ValueError(
-        f"{taken[0]} is an axis, and match={what} gives every arm its steps; "
-        "leave the axis out, or give --match=steps"
-      )
-    first = reference(config, parts)
+    _check_axes(config, parts)
     wanted = [
       n * vars(work)[what]
       for n, work in zip(steps[first], means[first], strict=True)
@@ -101,6 +100,19 @@ def match_arms(
     )
     for arm, part in parts.items()
   }
+
+
+def _check_axes(config: SweepConfig, parts: Mapping[str, RunSpec]) -> None:
+  """Refuse arms that change what matching sets."""
+  own = dataclasses.replace(
+    config, arms={arm: config.arms[arm] for arm in parts}
+  )
+  taken = [name for name in axes(own) if name in MATCHED_FIELDS]
+  if taken:
+    raise ValueError(
+      f"{taken[0]} is an axis, and match={config.match} gives every arm its "
+      "steps; leave the axis out, or give --match=steps"
+    )
 
 
 def reference(config: SweepConfig, parts: Mapping[str, Any]) -> str:

@@ -108,6 +108,7 @@ def _on_dev(scores: Mapping[str, Scores]) -> dict[str, Scores]:
 
 def write_timing(store: TrialStore, trials: Sequence[Trial]) -> None:
   """Write the seconds of each trial, over all calls."""
+  store.guard()
   seconds = {trial.name: read_seconds(store.path(trial)) for trial in trials}
   files.write_json(
     store.folder / TIMING,

@@ -10,7 +10,7 @@ import json
 import pathlib
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.config import SweepConfig
@@ -79,7 +79,10 @@ def run_trials(
     try:
       with board.trial(trial.name):
         result = store.run(
-          trial, functools.partial(_timed, config, trial, policy=policy)
+          trial,
+          functools.partial(
+            _timed, config, trial, policy=policy, guard=store.guard
+          ),
         )
     except TakenOver:
       raise
@@ -102,15 +105,21 @@ def read_seconds(folder: pathlib.Path) -> float:
 
 
 def _timed(
-  config: SweepConfig, trial: Trial, folder: pathlib.Path, policy: Policy
+  config: SweepConfig,
+  trial: Trial,
+  folder: pathlib.Path,
+  policy: Policy,
+  guard: Callable[[], None],
 ) -> dict[str, Any]:
   """Run a trial, and add its seconds to those of earlier calls."""
+  guard()
   note_code(folder)
   before, began = read_seconds(folder), time.monotonic()
   try:
     return run_trial(config, trial, folder, policy)
   finally:
     seconds = before + time.monotonic() - began
+    guard()
     write_json(folder / TIMING, {"seconds": seconds})
 
 

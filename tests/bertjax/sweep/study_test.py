@@ -123,5 +123,15 @@ def test_arms_of_equal_rows_are_grouped():
   assert groups == [["mlm_nsp", "weightless"], ["mlm"]]
 
 
+def test_rows_are_those_of_the_last_phase():
+  arms = {
+    "a": {"phase2": {"steps": 1, "seq_length": 32}},
+    "b": {"phase2": {"steps": 1, "seq_length": 64}},
+    "c": {"data": {"seq_length": 64}, "phase2": {"steps": 1, "seq_length": 64}},
+  }
+  config = dataclasses.replace(CONFIG, arms=arms, baseline="a")
+  assert study.equal_rows(config) == [["a"], ["b", "c"]]
+
+
 def test_the_default_config_of_an_arm_is_a_pretraining_run():
   assert isinstance(study.pretrain_config(CONFIG, "mlm", 0), PretrainConfig)

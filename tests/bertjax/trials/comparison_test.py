@@ -61,6 +61,13 @@ def test_one_seed_is_said_to_have_no_spread():
   assert (found.interval, found.effect, found.noise, found.p) == (None,) * 4
 
 
+def test_seeds_that_all_differ_by_as_much_have_no_spread_either():
+  found = made([0.91 - 0.9, 0.81 - 0.8, 0.71 - 0.7])
+  assert (found.conclusion, found.p, found.effect) == ("no spread", None, None)
+  assert found.seeds_needed is None
+  assert "by 0.01 with each of 3 seeds: without spread" in found.sentence
+
+
 def test_a_small_difference_is_equivalent_only_within_a_stated_margin():
   differences = [0.001, -0.001, 0.002, -0.002, 0.001]
   assert made(differences).conclusion == "undecided"

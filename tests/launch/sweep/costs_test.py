@@ -74,3 +74,28 @@ def test_arms_of_other_sizes_have_equal_flops(config):
   one, two = (costs[f"mlm,num_layers={layers}"] for layers in (1, 2))
   assert two.parameters > one.parameters
   assert abs(two.work.flops / one.work.flops - 1) < 0.005
+
+
+def test_an_arm_that_does_not_run_is_not_matched(config):
+  arms = {**config.arms, "large": {"batch_size": 296}}
+  config = with_steps(config, 150, match="tokens", arms=arms)
+  chosen = expand(dataclasses.replace(config, chosen=("mlm", "nsp_rows")))
+  checked = check(chosen, POLICY)
+  assert {*match_arms(checked.config, checked.parts)[1]} == {
+    "mlm_nsp",
+    "mlm",
+    "nsp_rows",
+  }
+  with pytest.raises(ValueError, match="arm large has"):
+    match_arms(
+      dataclasses.replace(checked.config, chosen=("mlm", "large")),
+      checked.parts,
+    )
+
+
+def test_the_warm_up_is_matched_as_well(config):
+  grid = "optimizer.warmup_steps=1,2"
+  config = with_steps(config, 100, match="tokens", grid=grid)
+  checked = check(expand(config), POLICY)
+  with pytest.raises(ValueError, match="warmup_steps is an axis, and match"):
+    match_arms(checked.config, checked.parts)

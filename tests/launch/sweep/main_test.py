@@ -145,6 +145,8 @@ def test_a_study_that_was_taken_over_writes_nothing_more(
   with pytest.raises(ownership.TakenOver, match=r"over \(pid 1 on h"):
     sweep.run(config, str(tmp_path / "work"))
   assert len(launchers.probed) == 2
+  assert not (tmp_path / "work" / "timing.json").exists()
+  assert len([*(tmp_path / "work" / "trials").rglob("timing.json")]) == 1
   assert len([*(tmp_path / "work").rglob("result*.json")]) == 1
 
 

@@ -92,3 +92,7 @@ def test_a_study_of_fine_tuning_reports_test_for_the_chosen_arm(
   other = dataclasses.replace(given, bundle="")
   with pytest.raises(ValueError, match="--bundle is not given"):
     sweep.run(other, str(tmp_path / "none"))
+  scores = {"one": {}, "two": {"metric": "macro_f1"}}
+  other = dataclasses.replace(given, arms=scores, grid="")
+  with pytest.raises(ValueError, match="arm two has metric='macro_f1'"):
+    sweep.run(other, str(tmp_path / "none"))

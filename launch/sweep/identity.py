@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all trials of a study share, so that no folder mixes two studies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.config import SweepConfig, flatten_fields, to_mapping
+from bertjax.config.fields import before_path
+from bertjax.config.identity import VERSIONS
+from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
+from bertjax.sweep import study
+from bertjax.sweep.axes import axes
+
+# What identities of earlier versions lack.
+NEWER = (
+  "base",
+  "examples",
+  "match",
+  "pretrain.evaluation",
+  "pretrain.compute.dtype",
+  "pretrain.compute.gradient_dtype",
+  "pretrain.init_from",
+  "pretrain.objective",
+  "finetune.compute",
+)
+
+
+def make_identity(
+  config: SweepConfig, of_run: Mapping[str, Any], examples: Mapping[str, str]
+) -> dict[str, Any]:
+  """Return what all trials share; `of_run` is the identity of the baseline.
+
+  The settings of a trial have what its arm changes, and `base` has the value
+  that this field has in other arms. Seeds and arms may be
+  added. A trial that is done stays done where rows are planned or words begin
+  otherwise since; a trial that is not is refused, as any run is.
+  """
+  free = {*axes(config), "seed", *VERSIONS}
+  if free & {"data.store", "data.stores"}:
+    free |= {"store", "data.stores", "phase2.stores"}
+  probe = to_mapping(config.finetune)
+  tuned = {
+    **{name: probe[name] for name in probe if name not in COMPUTE_FIELDS},
+    **digits(probe),
+  }
+  own = "" if config.trains == "finetune" else "finetune."
+  if not own:
+    del tuned["seeds"]
+  tuned = {
+    name: value
+    for name, value in flatten_fields(tuned).items()
+    if own + name not in free
+  }
+  base = {
+    name if name.startswith("finetune.") else f"{config.trains}.{name}": value
+    for name, value in study.base_fields(config).items()
+    if name in {*axes(config), *_own_values(config)}
+  }
+  task_is_free = any(f".{name}".count(".task.") for name in free)
+  return {
+    **({"match": config.match} if own else {"trains": config.trains}),
+    # An arm has these unless it changes them.
+    "base": base,
+    "pretrain": {
+      name: value
+      for name, value in flatten_fields(of_run).items()
+      if name not in free
+    },
+    # The result of a trial depends on the seeds and rates of its probe.
+    "finetune": tuned,
+    **({} if task_is_free else {"examples": dict(examples)}),
+  }
+
+
+def _own_values(config: SweepConfig) -> list[str]:
+  """Return fields of which the baseline has another value than the base.
+
+  It changes them, or does not read them as another arm may.
+  """
+  if config.trains == "finetune":
+    return []
+  run = study.pretrain_config(config, config.baseline, config.seed)
+  ours = flatten_fields(to_mapping(run))
+  theirs = study.base_fields(config)
+  return [
+    name for name in ours if name != "seed" and ours[name] != theirs[name]
+  ]
+
+
+def before_field(name: str) -> Any:
+  """Return what the trials of a study had before a field existed (law 10)."""
+  return before_path(SweepConfig, name.removeprefix("base."))
+
+
+def evaluation(config: SweepConfig) -> dict[str, Any]:
+  """Return how all trials are evaluated."""
+  evaluation = to_mapping(config.pretrain.evaluation)
+  del evaluation["every_steps"]
+  if not evaluation["stores"]:  # as studies of earlier versions have it
+    del evaluation["stores"]
+  return evaluation
+
+
+def digits(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Return the number formats of a config."""
+  return {f"compute.{name}": config["compute"][name] for name in DIGITS}
