@@ -201,6 +201,8 @@ class TaskData:
     splits: "train", "dev" and, unless it has no labels, "test".
     settings: numbers that a model of these data must be used with, such as the
       stride of its windows; the record of its head keeps them.
+    first_bias: the bias of each output that a head starts with, such as the
+      mean score; empty for zeros.
   """
 
   name: str
@@ -210,6 +212,7 @@ class TaskData:
   settings: Mapping[str, float] = dataclasses.field(
     default_factory=dict, kw_only=True
   )
+  first_bias: tuple[float, ...] = dataclasses.field(default=(), kw_only=True)
 
 
 def empty_batch(

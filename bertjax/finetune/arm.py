@@ -36,7 +36,7 @@ from bertjax.finetune.results import (
 from bertjax.finetune.review import Review
 from bertjax.finetune.shared_store import SharedTrialStore
 from bertjax.finetune.splits import make_split, split_outputs
-from bertjax.finetune.start import make_start
+from bertjax.finetune.start import make_start, with_first_bias
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
 from bertjax.parallel import multihost
@@ -102,6 +102,7 @@ class Arm:
     """Return what must not change between runs in one folder (law 10)."""
     fields = to_mapping(self.config)
     settings = dict(self.data.settings)
+    first_bias = list(self.data.first_bias)
     digests = {name: leaf["digest"] for name, leaf in self.info.leaves.items()}
     return {
       **{name: fields[name] for name in fields if name not in _FREE_FIELDS},
@@ -115,6 +116,8 @@ class Arm:
         name: split.sha256() for name, split in self.data.splits.items()
       },
       **({"settings": settings} if settings else {}),
+      # Trials on scores that lack it began at 0, and are other trials.
+      **({"first_bias": first_bias} if first_bias else {}),
       # Results without one lack what results with one have.
       **(
         {"reference": dict(self.reference.identity)} if self.reference else {}
@@ -249,11 +252,12 @@ class Arm:
         seed=seed, step=step, batch_size=config.batch_size, shape=shape
       )
 
+    start = programs.initialize
+    if self.init == "bundle":
+      start = make_start(programs, self.info, config.layers.reinitialized)
     return TrialInputs(
       programs=programs,
-      start=make_start(programs, self.info, config.layers.reinitialized)
-      if self.init == "bundle"
-      else programs.initialize,
+      start=with_first_bias(start, self.data.first_bias),
       train=training_batch,
       dev=splits["dev"],
       test=splits.get("test"),

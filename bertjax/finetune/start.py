@@ -1,16 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The state that a trial from a bundle begins with."""
+"""The state that a trial begins with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bertjax.checkpoints.bundle import BundleInfo, load_params
 from bertjax.checkpoints.transfer import graft, with_highest_layers
 from bertjax.finetune.programs import Programs
-from bertjax.model.parameters import POOLER, heads
+from bertjax.model.parameters import CLASSIFIER, POOLER, heads
 from bertjax.train.state import TrainState
 
 
@@ -47,3 +48,30 @@ def make_start(
     return TrainState(state.step, params, state.opt_state)
 
   return start
+
+
+def with_first_bias(
+  start: Callable[[int], TrainState], bias: Sequence[float]
+) -> Callable[[int], TrainState]:
+  """Return `start` with a head whose outputs begin at `bias`.
+
+  A head for scores near 3 takes most of a short training to climb there from
+  zero.
+
+  Args:
+    start: seed → a state.
+    bias: one number for each output; none leaves the state as it is.
+  """
+  if not bias:
+    return start
+
+  def with_bias(seed: int) -> TrainState:
+    state = start(seed)
+    head = state.params[CLASSIFIER]
+    old = head["dense"]["bias"]
+    new = jax.device_put(np.asarray(bias, old.dtype), old.sharding)
+    dense = {**head["dense"], "bias": new}
+    params = {**state.params, CLASSIFIER: {**head, "dense": dense}}
+    return TrainState(state.step, params, state.opt_state)
+
+  return with_bias

@@ -144,6 +144,7 @@ def make_reader(
         for name, split in loaded.splits.items()
       },
       settings=settings,
+      first_bias=_first_bias(loaded.train.labels_N),
       figures=_figures(loaded, encoded, divides=stride > 0),
     )
 
@@ -157,6 +158,13 @@ def _settings(config: TaskConfig) -> dict[str, float]:
     "stride": config.stride,
     "pool_max": float(config.long_texts == "max"),
   }
+
+
+def _first_bias(labels_N: np.ndarray) -> tuple[float, ...]:
+  """Return the mean of scores, and nothing for classes."""
+  if not np.issubdtype(labels_N.dtype, np.floating):
+    return ()
+  return (float(labels_N.mean(dtype=np.float64)),)
 
 
 def _figures(

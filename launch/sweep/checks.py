@@ -200,8 +200,9 @@ def _check_tasks(
   """Check every arm's fine-tuning, and read its data.
 
   Returns:
-    The config with the score that chooses, the hash of each split of the
-    baseline's data, and the steps of each arm.
+    The config with the score that chooses, what trials depend on of the
+    baseline's data (the hash of each split, and where heads for scores start),
+    and the steps of each arm.
 
   Raises:
     ValueError: data that an arm cannot use, or no test split.
@@ -225,12 +226,12 @@ def _check_tasks(
       )
     _check_effect(config, tuned)
     steps[arm] = checks.num_steps(tuned, read[key].splits["train"].num_drawn)
-  splits = next(iter(read.values())).splits
-  return (
-    config,
-    {name: split.sha256() for name, split in splits.items()},
-    steps,
-  )
+  data = next(iter(read.values()))
+  examples = {name: split.sha256() for name, split in data.splits.items()}
+  if data.first_bias:
+    # Trials on scores that lack it began at 0, and are other trials.
+    examples["first_bias"] = str(list(data.first_bias))
+  return config, examples, steps
 
 
 def _read_task(

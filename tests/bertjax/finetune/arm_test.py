@@ -5,18 +5,21 @@
 import types
 from typing import Any
 
+import pytest
+
 from bertjax.batch import Vocabulary
 from bertjax.checkpoints.bundle import read_pretrained
 from bertjax.config import FinetuneConfig, ObjectiveConfig
-from bertjax.finetune.arm import Arm
+from bertjax.finetune.arm import _NEWER, Arm
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.forgetting import Reference
+from bertjax.trials.store import TrialStore
 from tests.testing import small
 
 
-def identity_of(path, init="bundle", reference=None):
+def identity_of(path, init="bundle", reference=None, first_bias=()):
   data: Any = types.SimpleNamespace(
-    settings={}, labels=("fish", "tree"), splits={}
+    settings={}, labels=("fish", "tree"), splits={}, first_bias=first_bias
   )
   info = read_pretrained(path)
   return Arm(
@@ -44,3 +47,17 @@ def test_a_reference_makes_an_arm_and_none_leaves_it_as_it_was(tmp_path):
   assert "reference" not in without
   measured = identity_of(path, reference=reference)
   assert measured == {**without, "reference": {"rows": 8}}
+
+
+def test_a_first_bias_makes_an_arm_and_none_leaves_it_as_it_was(tmp_path):
+  path = small.make_bundle(tmp_path / "bundle")
+  before = identity_of(path)
+  assert "first_bias" not in before
+  with_bias = identity_of(path, first_bias=(2.5,))
+  assert with_bias == {**before, "first_bias": [2.5]}
+  # Trials that began at 0 are not continued by others.
+  TrialStore(tmp_path / "run", before)
+  with pytest.raises(
+    ValueError, match=r"first_bias=None, not \[2.5\]: give ano"
+  ):
+    TrialStore(tmp_path / "run", with_bias, _NEWER)

@@ -5,17 +5,25 @@
 import dataclasses
 
 import jax
+import numpy as np
+import pytest
 
 from bertjax.checkpoints.bundle import load_params, read_pretrained
 from bertjax.config import FinetuneConfig
+from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.programs import make_programs
-from bertjax.finetune.start import make_start
+from bertjax.finetune.splits import split_outputs
+from bertjax.finetune.start import make_start, with_first_bias
+from bertjax.finetune.trial import run_trial
 from bertjax.model.parameters import by_name
 from bertjax.parallel.mesh import make_mesh
 from tests.testing import small
+from tests.testing.trials import CONFIG as FINETUNE
+from tests.testing.trials import make_inputs
 
 CONFIG = FinetuneConfig(steps=40, batch_size=8, seq_length=12)
+BIAS = "classifier/dense/bias"
 
 
 def starting_params(path, seed, pooling="cls"):
@@ -50,3 +58,37 @@ def test_a_pooler_that_was_not_trained_is_made_anew(tmp_path):
     taken = name.startswith("encoder/")
     assert same(leaf, source[name] if taken else made[name]), name
   assert any(name.startswith("pooler/") for name in started)
+
+
+def test_scores_start_at_the_mean_of_training():
+  values_N = np.asarray([2.0, 3.0, 4.5], np.float32)
+  inputs = make_inputs(FINETUNE, task=regression.TASK, values=values_N)
+  begun = with_first_bias(inputs.start, (3.25,))(0)
+  plain = inputs.start(0)
+  assert by_name(begun.params)[BIAS].tolist() == [3.25]
+  outputs, shifted = (
+    split_outputs(inputs.programs, state.params, inputs.dev)["logits_NC"]
+    for state in (plain, begun)
+  )
+  np.testing.assert_allclose(shifted, outputs + 3.25, rtol=1e-5)
+  assert shifted.mean() == pytest.approx(3.25, abs=0.3)
+  # Nothing else begins otherwise, and the step takes such a state.
+  for name, leaf in by_name(plain.params).items():
+    if name != BIAS:
+      assert same(leaf, by_name(begun.params)[name]), name
+  old, new = (by_name(each.params)[BIAS] for each in (plain, begun))
+  assert (new.dtype, new.sharding) == (old.dtype, old.sharding)
+
+
+def test_few_steps_find_the_scale_of_scores():
+  values_N = np.asarray([2.0, 3.0, 4.5], np.float32)
+  config = dataclasses.replace(FINETUNE, metric="pearson")
+  inputs = make_inputs(config, task=regression.TASK, values=values_N)
+  losses = {}
+  for bias in ((), (float(values_N.mean()),)):
+    begun = dataclasses.replace(
+      inputs, start=with_first_bias(inputs.start, bias)
+    )
+    result = run_trial(begun, config, learning_rate=1e-3, seed=0).result
+    losses[bool(bias)] = result.dev["loss"]
+  assert losses[True] < losses[False] / 4

@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,21 @@ def test_fields_of_classes_are_refused_for_scores(changes):
     make_reader(lambda config: loaded)(
       TaskConfig(**changes), NumberTokenizer(), RowOptions(4)
     )
+
+
+def test_a_head_for_scores_starts_at_the_mean_of_training():
+  train = LabeledTexts(
+    ("10 11 12 13 14", "11", "12"), None, np.asarray([1, 3, 5], np.float32)
+  )
+  dev = LabeledTexts(("13",), None, np.asarray([9], np.float32))
+  for pooling in ("cut", "mean"):
+    # A text of several windows counts once.
+    data = make_reader(lambda _: Classification("t", ("s",), train, dev, None))(
+      TaskConfig(long_texts=pooling, stride=2),
+      NumberTokenizer(),
+      RowOptions(5),
+    )
+    assert data.first_bias == (3.0,)
+  classes = Classification("t", ("a", "b"), make_texts([0, 1]), train, None)
+  read = make_reader(lambda _: dataclasses.replace(classes, dev=classes.train))
+  assert not read(TaskConfig(), NumberTokenizer(), RowOptions(5)).first_bias
