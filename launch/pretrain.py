@@ -108,10 +108,11 @@ def run(
   ):
     findings += check_memory(spec, active.untrained(), policy, active.beat)
     record_run(folder, findings, policy)
+    active.connect()
     state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))
     if signals.requested():
-      active.close()
+      active.close(exit_code=1)
       signals.leave(_stopped(step, spec.config.steps, folder))
     details = active.details(step)
     _write(active, spec, state.params, target, details)

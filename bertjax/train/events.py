@@ -157,10 +157,10 @@ class Wandb:
     named = {f"{split}/{name}": value for name, value in values.items()}
     self._run.log({_STEP: step, **named})
 
-  def close(self) -> None:
-    """Upload what is pending."""
+  def close(self, exit_code: int = 0) -> None:
+    """Upload what is pending; a code other than 0 shows the run as failed."""
     if self._run is not None:
-      self._run.finish()
+      self._run.finish(exit_code=exit_code)
 
   def _read_id(self) -> str:
     path = self._folder / WANDB

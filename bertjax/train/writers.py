@@ -150,10 +150,14 @@ class MetricsWriter(Hook):
       if events is not self._wandb:
         events.close()
 
-  def disconnect(self) -> None:
-    """End the run at wandb, which waits until everything is uploaded."""
+  def disconnect(self, exit_code: int = 0) -> None:
+    """End the run at wandb, which waits until everything is uploaded.
+
+    Args:
+      exit_code: 0 where the run came to its end.
+    """
     if self._wandb is not None:
-      self._wandb.close()
+      self._wandb.close(exit_code)
 
   def _close_files(self) -> None:
     for file in self._files:

@@ -92,24 +92,37 @@ class Run:
     self._open = contextlib.ExitStack()
     self._open.callback(owner.close)
     # After the checkpoints, which a run that is preempted has seconds for.
-    self._open.callback(self._writer.disconnect)
+    self._exit_code = 0
+    self._open.callback(lambda: self._writer.disconnect(self._exit_code))
     for each in (checkpoints, *self.hooks):
       self._open.callback(each.close)
     if start.record:
       self._restore(start.record)
-    if step < config.steps:  # a finished run has nothing to add
-      place = multihost.broadcast_from_first("wandb", self._writer.connect)
-      self._say([f"wandb: {place}"] if place else [])
 
   def __enter__(self) -> Self:
     return self
 
-  def __exit__(self, *_: object) -> None:
-    self.close()
+  def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    self.close(exit_code=0 if kind is None else 1)
 
-  def close(self) -> None:
-    """Commit pending checkpoints and close the files; do so only once."""
+  def close(self, exit_code: int = 0) -> None:
+    """Commit pending checkpoints and close the files, only the first time.
+
+    Args:
+      exit_code: 0 where the run came to its end, for wandb.
+    """
+    self._exit_code = exit_code
     self._open.close()
+
+  def connect(self) -> None:
+    """Start the run at wandb, when nothing can refuse the training any more.
+
+    Raises:
+      ValueError: wandb refuses.
+    """
+    if int(jax.device_get(self.state.step)) < self._spec.config.steps:
+      place = multihost.broadcast_from_first("wandb", self._writer.connect)
+      self._say([f"wandb: {place}"] if place else [])
 
   @property
   def tokenizer_path(self) -> pathlib.Path:

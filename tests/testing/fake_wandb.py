@@ -17,6 +17,7 @@ class FakeWandb(types.ModuleType):
     super().__init__("wandb")
     self.__spec__ = importlib.machinery.ModuleSpec("wandb", None)
     self.started, self.logged, self.finished = [], [], 0
+    self.exit_codes = []
     self.refusal = None
 
   def Settings(self, **values):
@@ -33,8 +34,9 @@ class FakeWandb(types.ModuleType):
     run.url = f"https://wandb.ai/{values['id']}"
     return run
 
-  def _finish(self):
+  def _finish(self, exit_code=0):
     self.finished += 1
+    self.exit_codes.append(exit_code)
 
 
 def install(patch):

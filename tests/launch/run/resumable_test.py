@@ -61,11 +61,29 @@ def test_a_run_is_one_run_at_wandb(store, tmp_path, monkeypatch):
   spec = assembly.assemble(config)
   for _ in range(2):
     with resumable.open_run(spec, tmp_path / "work") as run:
+      run.connect()
       snapshots = hooks.take_snapshots(run.hooks)
   first, second = fake.started
   assert first["config"]["steps"] == config.steps
   assert first["id"] == second["id"] == snapshots["metrics"]["wandb"]
   assert fake.finished == 2
+  failing = resumable.open_run(spec, tmp_path / "work")
+  failing.connect()
+  failing.__exit__(RuntimeError, None, None)
+  assert fake.exit_codes == [0, 0, 1]
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_that_is_refused_is_none_at_wandb(store, tmp_path, monkeypatch):
+  def refuse(*_):
+    raise ValueError("too large for this device")
+
+  fake = fake_wandb.install(monkeypatch)
+  monkeypatch.setattr(pretrain, "check_memory", refuse)
+  config = corpus.make_config(store, wandb=WandbConfig(project="bert"))
+  with pytest.raises(ValueError, match="too large"):
+    pretrain.run(config, str(tmp_path / "work"))
+  assert not fake.started
 
 
 def test_a_run_without_the_package_is_refused_before_it_has_a_folder(
