@@ -191,12 +191,13 @@ class TaskConfig:
   ] = 0
   # "balanced" weighs a training example by the inverse of how often its class
   # occurs, or a word by that of its tag, so that every class has the same
-  # weight in all.
+  # weight in all. Of several labels, a yes counts as often as there are noes
+  # for it: torch's pos_weight.
   class_weights: Annotated[
     Literal["none", "balanced"],
     ReadWhen(
-      "{0}target=label, and not with {0}kind=squad",
-      lambda own, _: own.target == "label" and own.kind != "squad",
+      "{0}target=label or {0}target=labels, and not with {0}kind=squad",
+      lambda own, _: own.target in {"label", "labels"} and own.kind != "squad",
     ),
   ] = "none"
   # Seed of the choice of held-out rows and of training examples.

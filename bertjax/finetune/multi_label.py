@@ -50,7 +50,9 @@ def losses(
 
   With an exponent γ it is the focal loss: an answer that has the probability p
   counts (1 − p)^γ times as much. With a smoothing ε the target is 1 − ε for the
-  right one of the two answers, and ε divided by both.
+  right one of the two answers, and ε divided by both. Each answer counts with
+  its weight: with that of `torch.nn.BCEWithLogitsLoss(pos_weight=)`, a yes
+  counts that many times as much as a no.
   """
   loss_BRC = optax.sigmoid_binary_cross_entropy(
     outputs["logits_BRC"], batch["label_BRC"]
@@ -63,7 +65,7 @@ def losses(
     loss_BRC += label_smoothing / 2 * sign_BRC * outputs["logits_BRC"]
   if focal_exponent:
     loss_BRC *= wrong_BRC**focal_exponent
-  loss_BR = loss_BRC.mean(axis=-1)
+  loss_BR = jnp.mean(loss_BRC * batch["weight_BRC"], axis=-1)
   weight_BR = batch["weight_BR"]
   return {"loss": (jnp.sum(loss_BR * weight_BR), jnp.sum(weight_BR))}
 
@@ -160,6 +162,7 @@ TASK = FinetuneTask(
   pools=True,
   targets={
     "label_BRC": Feature("BRC", "float32"),  # 1 for a label, else 0
+    "weight_BRC": Feature("BRC", "float32"),  # how much each answer counts
     "weight_BR": Feature("BR", "float32"),  # 1 for an example, 0 for padding
   },
   make_model=classification.make_model,

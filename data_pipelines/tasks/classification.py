@@ -223,25 +223,32 @@ def _targets_of_windows(
 ) -> dict[str, np.ndarray]:
   """Return a target record for windows: that of the text, in equal shares."""
   weight_N = 1 / np.bincount(owner_W, minlength=len(labels_N))
-  if balanced:
+  targets = make_targets(labels_N[owner_W])
+  if balanced and labels_N.ndim == 2:
+    # Counted by text, not by window.
+    targets["weight_BRC"] = balance_answers(labels_N)[owner_W][:, None]
+  elif balanced:
     weight_N = weight_N * balance(labels_N)
-  return {
-    **make_targets(labels_N[owner_W]),
-    "weight_BR": weight_N[owner_W][:, None].astype(np.float32),
-  }
+  weight_BR = weight_N[owner_W][:, None].astype(np.float32)
+  return {**targets, "weight_BR": weight_BR}
 
 
 def _check_classes(config: TaskConfig, labels_N: np.ndarray) -> None:
-  """Refuse fields that need one class for each text where there are none."""
-  if labels_N.ndim == 1 and np.issubdtype(labels_N.dtype, np.integer):
-    return
+  """Refuse fields that need classes, or one for each text, without them."""
+  has_scores = np.issubdtype(labels_N.dtype, np.floating)
   default = TaskConfig()
-  for name in ("labels_per_class", "class_weights"):
+  refused = []
+  if has_scores:
+    refused.append(("class_weights", "texts with classes", "scores"))
+  if has_scores or labels_N.ndim > 1:
+    wrong = "scores or several labels"
+    refused.append(("labels_per_class", "texts of one class each", wrong))
+  for name, needed, found in refused:
     value = getattr(config, name)
     if value != getattr(default, name):
       raise ValueError(
-        f"task.{name}={value!r} is for texts of one class each, and these have "
-        f"scores or several labels; give {getattr(default, name)!r}"
+        f"task.{name}={value!r} is for {needed}, and these have {found}; give "
+        f"{getattr(default, name)!r}"
       )
 
 
@@ -249,6 +256,19 @@ def balance(labels_N: np.ndarray) -> np.ndarray:
   """Return weights of a mean of 1 that are equal in all for every class."""
   counts_C = np.bincount(labels_N)
   return len(labels_N) / (np.count_nonzero(counts_C) * counts_C[labels_N])
+
+
+def balance_answers(labels_NC: np.ndarray) -> np.ndarray:
+  """Return the weight of each yes and no, float32, shaped as the labels.
+
+  A yes has the number of noes for each yes of its label, as the `pos_weight` of
+  `torch.nn.BCEWithLogitsLoss` is meant, so that both have the same weight in
+  all. A no has 1; so has a yes of a label that every example has.
+  """
+  yes_C = np.count_nonzero(labels_NC, axis=0)
+  no_C = len(labels_NC) - yes_C
+  ratio_C = np.where(no_C > 0, no_C / np.maximum(yes_C, 1), 1)
+  return np.where(labels_NC, ratio_C, 1).astype(np.float32)
 
 
 def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
@@ -260,7 +280,11 @@ def make_targets(labels_N: np.ndarray) -> dict[str, np.ndarray]:
   weight_BR = np.ones((len(labels_N), 1), np.float32)
   if labels_N.ndim == 2:
     label_BRC = labels_N[:, None].astype(np.float32)
-    return {"label_BRC": label_BRC, "weight_BR": weight_BR}
+    return {
+      "label_BRC": label_BRC,
+      "weight_BRC": np.ones_like(label_BRC),
+      "weight_BR": weight_BR,
+    }
   if np.issubdtype(labels_N.dtype, np.floating):
     score_BR = labels_N[:, None].astype(np.float32)
     return {"score_BR": score_BR, "weight_BR": weight_BR}

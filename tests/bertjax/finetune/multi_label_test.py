@@ -9,6 +9,7 @@ import pytest
 
 from bertjax.finetune.multi_label import TASK
 from bertjax.finetune.trial import run_trial
+from data_pipelines.tasks.classification import balance_answers, make_targets
 from tests.testing.trials import CONFIG, make_inputs
 from tests.testing.windows import make_windows
 
@@ -16,6 +17,7 @@ from tests.testing.windows import make_windows
 def test_padding_has_no_loss():
   batch = {
     "label_BRC": jnp.asarray([[[1.0, 0.0], [0.0, 0.0]]]),
+    "weight_BRC": jnp.asarray([[[1.0, 1.0], [0.0, 0.0]]]),
     "weight_BR": jnp.asarray([[1.0, 0.0]]),
   }
   logits_BRC = jnp.asarray([[[2.0, 0.0], [9.0, 9.0]]])
@@ -80,6 +82,7 @@ def test_the_focal_loss_looks_away_from_what_is_right():
   logits_BRC = jnp.asarray([[[3.0, -2.0, 0.5]]])
   batch = {
     "label_BRC": jnp.asarray([[[1.0, 1.0, 0.0]]]),
+    "weight_BRC": jnp.ones((1, 1, 3)),
     "weight_BR": jnp.ones((1, 1)),
   }
   metrics = TASK.losses({"logits_BRC": logits_BRC}, batch, focal_exponent=2.0)
@@ -92,10 +95,33 @@ def test_smoothing_moves_the_target_towards_both_answers():
   torch = pytest.importorskip("torch")
   logits_BRC = jnp.asarray([[[3.0, -2.0, 0.5]]])
   label_BRC = jnp.asarray([[[1.0, 1.0, 0.0]]])
-  batch = {"label_BRC": label_BRC, "weight_BR": jnp.ones((1, 1))}
+  batch = {
+    "label_BRC": label_BRC,
+    "weight_BRC": jnp.ones((1, 1, 3)),
+    "weight_BR": jnp.ones((1, 1)),
+  }
   found = TASK.losses({"logits_BRC": logits_BRC}, batch, label_smoothing=0.2)
   wanted = torch.nn.functional.binary_cross_entropy_with_logits(
     torch.tensor(np.asarray(logits_BRC)),
     torch.tensor(np.asarray(label_BRC)) * 0.8 + 0.1,
   )
   assert float(found["loss"][0]) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_balanced_labels_have_the_loss_of_torch():
+  torch = pytest.importorskip("torch")
+  draws = np.random.default_rng(0)
+  labels_NC = draws.random((12, 4)) < np.asarray([0.1, 0.4, 0.6, 0.9])
+  labels_NC[0], labels_NC[1] = True, False
+  logits_NC = draws.normal(size=(12, 4)).astype(np.float32)
+  batch = {
+    **make_targets(labels_NC),
+    "weight_BRC": balance_answers(labels_NC)[:, None],
+  }
+  found = TASK.losses({"logits_BRC": jnp.asarray(logits_NC[:, None])}, batch)
+  yes_C = labels_NC.sum(axis=0)
+  wanted = torch.nn.BCEWithLogitsLoss(
+    pos_weight=torch.tensor((12 - yes_C) / yes_C)
+  )(torch.tensor(logits_NC), torch.tensor(labels_NC, dtype=torch.float32))
+  loss, weight = found["loss"]
+  assert float(loss / weight) == pytest.approx(float(wanted), rel=1e-5)

@@ -7,13 +7,17 @@ import pytest
 
 from bertjax.batch import check_batch
 from bertjax.config import TaskConfig
+from bertjax.finetune import multi_label
 from bertjax.finetune.classification import TASK
-from data_pipelines.tasks.batches import RowOptions
+from data_pipelines.tasks.batches import RowOptions, TaskBatches
 from data_pipelines.tasks.classification import (
   Classification,
   LabeledTexts,
+  balance_answers,
   make_reader,
+  make_targets,
 )
+from data_pipelines.tasks.features import make_rows
 from data_pipelines.tasks.figures import SplitFigures
 from tests.testing.number_tokenizer import NumberTokenizer
 
@@ -129,13 +133,17 @@ def test_windows_share_the_label_and_the_weight_of_their_text(pooling):
 
 
 @pytest.mark.parametrize(
-  "changes", [{"labels_per_class": 2}, {"class_weights": "balanced"}]
+  ("changes", "wanted"),
+  [
+    ({"labels_per_class": 2}, "texts of one class each"),
+    ({"class_weights": "balanced"}, "texts with classes"),
+  ],
 )
-def test_fields_of_classes_are_refused_for_scores(changes):
+def test_fields_of_classes_are_refused_for_scores(changes, wanted):
   scores = LabeledTexts(("10", "11"), None, np.asarray([0.5, 3.0], np.float32))
   loaded = Classification("t", ("score",), scores, scores, None)
   (name,) = changes
-  with pytest.raises(ValueError, match=f"task.{name}=.* is for texts of one"):
+  with pytest.raises(ValueError, match=f"task.{name}=.* is for {wanted}, "):
     make_reader(lambda config: loaded)(
       TaskConfig(**changes), NumberTokenizer(), RowOptions(4)
     )
@@ -157,3 +165,48 @@ def test_a_head_for_scores_starts_at_the_mean_of_training():
   classes = Classification("t", ("a", "b"), make_texts([0, 1]), train, None)
   read = make_reader(lambda _: dataclasses.replace(classes, dev=classes.train))
   assert not read(TaskConfig(), NumberTokenizer(), RowOptions(5)).first_bias
+
+
+def test_a_yes_counts_as_often_as_there_are_noes_for_it():
+  # Of five texts: one, two, none and all have the label.
+  labels_NC = np.zeros((5, 4), bool)
+  labels_NC[0, 0] = labels_NC[:2, 1] = labels_NC[:, 3] = True
+  weight_NC = balance_answers(labels_NC)
+  assert weight_NC[0].tolist() == [4, 1.5, 1, 1]
+  assert (weight_NC[~labels_NC] == 1).all()
+
+
+def test_balanced_labels_are_those_of_training_counted_by_text():
+  labels_NC = np.asarray([[1, 0], [0, 1], [0, 1]], bool)
+  texts = LabeledTexts(("10 11 12 13 14", "15", "16"), None, labels_NC)
+  loaded = Classification("t", ("a", "b"), texts, texts, None)
+  config = TaskConfig(
+    long_texts="mean", stride=2, target="labels", class_weights="balanced"
+  )
+  plain, data = (
+    make_reader(lambda _: loaded)(
+      each, NumberTokenizer(), RowOptions(5, pack=False)
+    )
+    for each in (dataclasses.replace(config, class_weights="none"), config)
+  )
+  for split in data.splits.values():
+    check_batch(next(split.evaluation(4)).arrays, multi_label.TASK.features)
+  (batch,) = data.splits["train"].evaluation(4)
+  weight_BC = batch.arrays["weight_BRC"][:, 0]
+  assert weight_BC.tolist() == [[2, 1], [2, 1], [1, 0.5], [1, 0.5]]
+  assert batch.arrays["weight_BR"][:, 0].tolist() == [0.5, 0.5, 1, 1]
+  (dev,) = data.splits["dev"].evaluation(4)
+  assert (dev.arrays["weight_BRC"] == 1).all()
+  # Only what is weighed is another data set.
+  train, weighed = (each.splits["train"].sha256() for each in (plain, data))
+  assert train != weighed
+  assert plain.splits["dev"].sha256() == data.splits["dev"].sha256()
+
+
+def test_weights_of_one_leave_the_hash_of_several_labels_as_it_was():
+  labels_NC = np.asarray([[1, 0], [0, 1]], bool)
+  rows = make_rows(NumberTokenizer(), [([10], None), ([11], None)], 4)
+  targets = make_targets(labels_NC)
+  hashed = TaskBatches(rows, targets).sha256()
+  del targets["weight_BRC"]
+  assert TaskBatches(rows, targets).sha256() == hashed
