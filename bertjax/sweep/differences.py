@@ -103,7 +103,12 @@ def find_differences(
       arms.setdefault(str(values.get(name)), []).append(arm)
     if len(arms) == 1:
       continue
-    why = _reason(name, axes, unread or {}, matched=matched)
+    read = {
+      str(values.get(name))
+      for arm, values in fields.items()
+      if name not in (unread or {}).get(arm, ())
+    }
+    why = _reason(name, axes, differs=len(read) > 1, matched=matched)
     if not why:
       shares = "; ".join(f"{each}: {', '.join(a)}" for each, a in arms.items())
       raise ValueError(
@@ -119,15 +124,15 @@ def find_differences(
 def _reason(
   name: str,
   axes: Sequence[str],
-  unread: Mapping[str, Iterable[str]],
   *,
+  differs: bool,
   matched: bool,
 ) -> str:
   if name in axes:
     return AXIS
   if matched and name in MATCHED_FIELDS:
     return MATCHED
-  if any(name in each for each in unread.values()):
+  if not differs:  # among the arms that read it
     return UNREAD
   return FOLLOWS if set(_FOLLOWS.get(name, ())) & {*axes} else ""
 

@@ -7,6 +7,7 @@ or another number of examples: equal steps are not equal training.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,10 +79,12 @@ def matched_steps(
     steps = max(1, round(goal / one))
     off = steps * one / goal - 1
     if abs(off) > TOLERANCE:
+      # Rounded up: less would be off again.
+      more = math.ceil(5 / TOLERANCE * one / goal) / 10
       raise ValueError(
         f"arm {arm} has {off:+.1%} {what} in {steps} steps, and a step more or "
         f"less is no nearer than {TOLERANCE:.1%} to the baseline; give "
-        f"{0.5 / TOLERANCE * one / goal:.1f} times as many steps, or "
+        f"{more:.1f} times as many steps, or "
         "--match=steps"
       )
     found.append(steps)

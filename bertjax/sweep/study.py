@@ -23,7 +23,7 @@ from bertjax.trials.store import Trial
 
 # The fields of an objective that decide which rows an arm has: the others mask
 # them or weigh their losses, and validation masks the rows of all arms alike.
-_ROW_FIELDS = ("input_format", "next_sentence", "short_rate")
+ROW_FIELDS = ("input_format", "next_sentence", "short_rate")
 _PROBE = "finetune"
 
 
@@ -118,7 +118,7 @@ def equal_rows(config: SweepConfig) -> list[list[str]]:
   for arm in config.chosen:
     run = pretrain_config(config, arm, config.seed)
     objective, data = run.objective, split_phases(run)[-1].config.data
-    rows = tuple(getattr(objective, name) for name in _ROW_FIELDS)
+    rows = tuple(getattr(objective, name) for name in ROW_FIELDS)
     shape = (data.store, data.stores, data.seq_length, data.max_packs)
     groups.setdefault((*rows, *shape, run.evaluation), []).append(arm)
   return list(groups.values())

@@ -8,6 +8,8 @@ from typing import Any
 
 from bertjax.config import FinetuneConfig, PretrainConfig
 from bertjax.config.fields import before_path
+from bertjax.sweep.matching import TOLERANCE
+from bertjax.sweep.study import ROW_FIELDS
 from launch.compare.runs import Run
 
 _CONFIGS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
@@ -16,15 +18,11 @@ UNKNOWN = "not known"
 _ROWS = (
   "data.seq_length",
   "data.max_packs",
-  "objective.input_format",
-  "objective.next_sentence",
-  "objective.short_rate",
+  *(f"objective.{name}" for name in ROW_FIELDS),
   "evaluation.rows",
 )
 _ROWS_OF_PHASE_2 = ("phase2.seq_length", "phase2.max_packs")
 _MASKS = ("evaluation.mask_rate",)
-# Beyond this, runs are not matched in tokens.
-_SAME_TOKENS = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _caution_progress(runs: Sequence[Run]) -> Iterator[str]:
   if None in tokens:
     return
   seen = [each for each in tokens if each is not None]
-  if max(seen) > (1 + _SAME_TOKENS) * min(seen):
+  if max(seen) > (1 + TOLERANCE) * min(seen):
     yield (
       "The runs have not seen equally many tokens "
       f"({' / '.join(f'{each:,}' for each in seen)}): compare them where their "
@@ -191,6 +189,23 @@ def _caution_finetune(
       f"The budgets are not the same ({rates} learning rates, {seeds} seeds): "
       "the best of more is better by chance."
     )
+  yield from _caution_seeds(runs)
+
+
+def _caution_seeds(runs: Sequence[Run]) -> Iterator[str]:
+  """Name the seeds that are left out where runs are compared by seed."""
+  first, *others = [
+    (run.folder, {*run.result.scores.seeds})
+    for run in runs
+    if run.result is not None
+  ] or [(None, set())]
+  for folder, seeds in others:
+    if lone := sorted(seeds ^ first[1]):
+      yield (
+        f"{first[0]} and {folder} do not both have the seeds "
+        f"{', '.join(map(str, lone))}, which are left out where they are "
+        "compared seed by seed."
+      )
 
 
 _PAIRS = {"pretrain": _caution_pretrain, "finetune": _caution_finetune}

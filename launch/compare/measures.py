@@ -13,6 +13,7 @@ from launch.compare.runs import Line, Run
 
 NOTHING = "–"
 _ENTROPY, _LOSS = "unigram_entropy", "mlm_loss"
+_LENGTH = "seq_length"
 # A name, and a cell for each run.
 Row = tuple[str, tuple[str, ...]]
 
@@ -133,7 +134,13 @@ def _last_line(run: Run) -> Line:
 
 
 def _best(run: Run, name: str) -> str:
-  lines = [line for line in run.validation if name in line]
+  # Rows of another phase have another length, and other losses.
+  length = _last_line(run).get(_LENGTH)
+  lines = [
+    line
+    for line in run.validation
+    if name in line and line.get(_LENGTH) == length
+  ]
   if not lines:
     return NOTHING
   choose = min if name.endswith("loss") else max

@@ -24,7 +24,10 @@ Line = Mapping[str, Any]
 _BUNDLES = {"pretrain": "bundle", "finetune": "model"}
 _IDENTITY, _RESULTS = "identity.json", "results.json"
 # Of an identity that is no field of a config.
-_FACTS = ("encoder", "weights", "tokenizer", "labels", "examples", "settings")
+_FACTS = (
+  *("encoder", "weights", "tokenizer", "labels", "examples", "settings"),
+  "reference",
+)
 _DIGITS = 12
 
 
@@ -131,9 +134,12 @@ def _read_pretrain(folder: pathlib.Path) -> Run:
 def _read_finetune(folder: pathlib.Path) -> Run:
   identity = renamed.current(_read_json(folder / _IDENTITY))
   if isinstance(identity.get("finetune"), dict):
+    place = folder / "trials" / "NAME"
+    if identity.get("trains") != "finetune":
+      place /= "pretrain"
     raise ValueError(
       f"{folder} is a sweep, whose results.md compares its trials; give "
-      f"folders of its trials, such as {folder}/trials/NAME/pretrain"
+      f"folders of its trials, such as {place}"
     )
   if not (folder / _RESULTS).is_file():
     raise ValueError(

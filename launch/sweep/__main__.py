@@ -94,9 +94,15 @@ def dry_run(
   print(plan.describe(rate))
   print("\n".join(f"trial {trial.name}" for trial in plan.trials))
   if plan.costs and rate:
-    work = [plan.costs[each.settings["arm"]].work.flops for each in plan.trials]
+    left = [
+      each
+      for each in plan.trials
+      if not (folder / "trials" / each.name / "result.json").is_file()
+    ]
+    work = [plan.costs[each.settings["arm"]].work.flops for each in left]
+    which = "trials left" if len(left) < len(plan.trials) else "trials"
     print(
-      f"{len(plan.trials)} trials: about {sum(work) / rate / 3600:.2f} h of "
+      f"{len(left)} {which}: about {sum(work) / rate / 3600:.2f} h of "
       f"pre-training at {rate:.3g} FLOP/s, without probes"
     )
   elif plan.costs:

@@ -38,6 +38,17 @@ def test_a_field_that_an_arm_does_not_read_may_differ():
     find_differences(fields, ["next_sentence"])
 
 
+def test_arms_that_read_a_field_have_one_value_of_it():
+  """That a third arm does not read it excuses nothing."""
+  fields = {
+    "nsp": {"next_sentence": "nsp", "weight": 0.5},
+    "sop": {"next_sentence": "sop", "weight": 0.7},
+    "mlm": {"next_sentence": "off", "weight": 1.0},
+  }
+  with pytest.raises(ValueError, match="differ in weight"):
+    find_differences(fields, ["next_sentence"], {"mlm": ["weight"]})
+
+
 def test_what_follows_from_an_axis_is_said():
   fields = {
     "a": {"data.seq_length": 128, "data.max_packs": 7},

@@ -88,6 +88,16 @@ def test_finetuning_on_other_examples_is_warned_of(tmp_path):
     read_run(write_finetune(tmp_path / "a", [0.5, 0.6])),
     read_run(write_finetune(tmp_path / "b", [0.5], identity=identity)),
   ]
-  examples, budget = find_differences(runs).cautions
+  examples, budget, seeds = find_differences(runs).cautions
+  assert "have the seeds 1, which are left out" in seeds
   assert "examples of test are not the same" in examples
   assert "(1 / 1 learning rates, 2 / 1 seeds)" in budget
+
+
+def test_seeds_that_are_not_common_are_named(tmp_path):
+  runs = [
+    read_run(write_finetune(tmp_path / "a", [0.5, 0.6, 0.7])),
+    read_run(write_finetune(tmp_path / "b", [0.5, 0.6], seeds=(1, 4))),
+  ]
+  (found,) = [c for c in find_differences(runs).cautions if "left out" in c]
+  assert "do not both have the seeds 0, 2, 4, which are left out" in found

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Last and best values, speed, and differences by seed."""
 
+import dataclasses
+
 import pytest
 
 from launch.compare.measures import compare_scores, measure, tokens_at
@@ -23,6 +25,17 @@ def test_a_pretraining_run_has_its_last_and_best_values(tmp_path):
   assert rows["tokens a second"] == ("1,025", "1,025")
   # Neither has such a loss.
   assert "validation sop accuracy" not in rows
+
+
+def test_the_best_value_is_of_the_rows_of_the_last_phase(tmp_path):
+  run = read_run(write_pretrain(tmp_path / "a"))
+  lines = [
+    {"step": 10, "seq_length": 32, "mlm_loss": 1.0},
+    {"step": 20, "seq_length": 64, "mlm_loss": 3.0},
+    {"step": 30, "seq_length": 64, "mlm_loss": 3.5},
+  ]
+  run = dataclasses.replace(run, validation=lines)
+  assert dict(measure([run]))["best validation mlm loss"] == ("3.0000 at 20",)
 
 
 def test_tokens_between_two_lines_are_in_proportion(tmp_path):

@@ -61,7 +61,11 @@ def test_a_finetuning_run_has_a_curve_for_each_seed(tmp_path):
     (None, "is no folder; give the --workdir of a run"),
     ({}, "is no run: it has neither the metrics.jsonl of pre-training nor"),
     ({"bundle.json": "{}"}, "is no run: .*, for example "),
-    ({"identity.json": '{"finetune": {}}'}, "is a sweep, whose results.md"),
+    ({"identity.json": '{"finetune": {}}'}, "is a sweep, .*NAME/pretrain$"),
+    (
+      {"identity.json": '{"finetune": {}, "trains": "finetune"}'},
+      "is a sweep, whose results.md .*/trials/NAME$",
+    ),
     ({"identity.json": '{"steps": 1}'}, "has no results.json yet"),
     ({"metrics.jsonl": ""}, r"has neither config\.json nor a checkpoint"),
     ({"identity.json": "{"}, r"identity\.json cannot be read"),

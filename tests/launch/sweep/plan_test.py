@@ -23,6 +23,10 @@ def test_a_dry_run_prints_everything_and_writes_nothing(
   assert "6 trials: about " in text
   assert not work.exists()
   assert launchers.pretrained == []
+  (work / "trials" / "mlm-seed0").mkdir(parents=True)
+  (work / "trials" / "mlm-seed0" / "result.json").write_text("{}")
+  sweep.dry_run(config, str(work), flops_per_second=1e9)
+  assert "5 trials left: about " in capsys.readouterr().out
   sweep.dry_run(config, str(work))
   assert "give --flops_per_second=RATE" in capsys.readouterr().out
 
