@@ -12,19 +12,19 @@ from bertjax.batch import Batch, TaskData
 from bertjax.checkpoints.bundle import (
   RECORD,
   BundleInfo,
-  load_params,
   read_bundle_info,
 )
 from bertjax.config import FinetuneConfig, to_mapping
-from bertjax.finetune import checks
+from bertjax.finetune import checks, winner
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.degenerate import degenerate_seeds
-from bertjax.finetune.experiment import Check, Experiment, Report
+from bertjax.finetune.experiment import Experiment, Report
 from bertjax.finetune.forgetting import (
   Reference,
   make_measure,
   score_forgetting,
 )
+from bertjax.finetune.grouping import Check
 from bertjax.finetune.programs import make_programs
 from bertjax.finetune.results import (
   ArmResult,
@@ -39,6 +39,7 @@ from bertjax.finetune.splits import make_split, split_outputs
 from bertjax.finetune.start import make_start, with_first_bias
 from bertjax.finetune.task import FinetuneTask, Head
 from bertjax.finetune.trial import TrialInputs
+from bertjax.finetune.winner import Winner
 from bertjax.parallel import multihost
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
@@ -168,13 +169,15 @@ class Arm:
       # The model stays the best where its scores are those of fewer seeds.
       if saved:
         like = experiment.inputs.programs.abstract.params
-        params = load_params(read_bundle_info(model), like)
+        stored = experiment.finished(result.scores.learning_rate)
+        dev = stored[trial.settings["seed"]].dev
+        best = winner.of_saved(model, like, self.task.tuned, dev)
       else:
-        params = experiment.params(trial)
-      review = self._review(experiment, trial, params, result.scored)
+        best = winner.of_run(experiment.trained(trial), self.task.tuned)
+      review = self._review(experiment, trial, best, result.scored)
       first("report", lambda: show(result, review))
       guard()
-      self._save(model, params, trial, result)
+      self._save(model, best, trial, result)
     experiment.delete_leftovers()
     return result
 
@@ -205,16 +208,15 @@ class Arm:
     )
 
   def _review(
-    self, experiment: Experiment, trial: Trial, params: Any, scored: str
+    self, experiment: Experiment, trial: Trial, best: Winner, scored: str
   ) -> Review:
     inputs = experiment.inputs
     split = inputs.test if scored == "test" else inputs.dev
     assert split is not None  # `scored` is one of the data's splits
     seed = trial.settings["seed"]
     runs = experiment.finished(trial.settings["learning_rate"])
-    tuned = {name: runs[seed].dev[name] for name in self.task.tuned}
-    outputs = split_outputs(inputs.programs, params, split)
-    return Review(runs, seed, outputs, split.windows.tuned(tuned))
+    outputs = split_outputs(inputs.programs, best.params, split)
+    return Review(runs, seed, outputs, split.windows.tuned(best.tuned))
 
   def make_inputs(self) -> TrialInputs:
     """Make the programs, and put dev and test on the devices."""
@@ -279,14 +281,11 @@ class Arm:
     return several + (self.init == "bundle") + (self.reference is not None)
 
   def _save(
-    self, folder: pathlib.Path, params: Any, trial: Trial, result: ArmResult
+    self, folder: pathlib.Path, best: Winner, trial: Trial, result: ArmResult
   ) -> None:
-    scores = result.scores
-    number = scores.seeds.index(trial.settings["seed"])
-    calibration = result.calibration
     save_finetuned(
       folder,
-      params,
+      best.params,
       self.info.model,
       self.info.tokenizer_path,
       Head(
@@ -298,21 +297,15 @@ class Arm:
         architecture=self.task.architecture,
         task=self.task.name,
         problem_type=self.task.problem_type,
-        temperature=calibration and calibration.temperature.values[number],
-        settings={
-          **self.data.settings,
-          **{
-            name: result.scores.dev[name].values[number]
-            for name in self.task.tuned
-          },
-        },
+        temperature=best.temperature,
+        settings={**self.data.settings, **best.tuned},
       ),
       tokenizer_files=self.info.tokenizer_files,
       tokenizer_sha256=self.tokenizer_sha256,
       config=to_mapping(self.config),
       init=self.init,
       trial=dict(trial.settings),
-      step=scores.best_steps[number],
+      step=best.step,
       evaluation=result.evaluation,
     )
 

@@ -3,13 +3,13 @@
 """Choose the learning rate on dev, then report several seeds on test."""
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import FinetuneConfig
-from bertjax.finetune.checks import must_run_alone
-from bertjax.finetune.fitting import count_that_fits
+from bertjax.finetune.grouping import Check, Grouping
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.resuming import Session, delete_checkpoints
 from bertjax.finetune.task import Scores, rank
@@ -26,10 +26,10 @@ from bertjax.train.hooks import Diverged
 from bertjax.trials.statistics import Summary, summarize
 from bertjax.trials.store import Trial, TrialStore
 
+logger = logging.getLogger(__name__)
 Result = TrialResult | DivergedTrial
 # Takes a trial, its result and its seconds: 0 if an earlier call finished it.
 Report = Callable[[Trial, Result, float], None]
-Check = Callable[[TrialInputs, Sequence[int]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +72,7 @@ class Experiment:
     self._store = store
     self._report = report
     self._stop = stop
-    self._check = check
-    self._checked: set[int] = set()
-    self._fitting: dict[int, int] = {}
+    self._grouping = Grouping(config, lambda: self.inputs, check)
     # Only the best run keeps its parameters, because they may be large. The
     # winner is then rarely run again.
     self._kept: _Kept | None = None
@@ -123,17 +121,37 @@ class Experiment:
       rate, max(results, key=lambda seed: self._rank(results[seed]))
     )
 
-  def params(self, trial: Trial) -> Any:
-    """Return the best parameters of a trial.
+  def trained(self, trial: Trial) -> TrialRun:
+    """Return a finished trial with its best parameters.
 
     If they are not in memory, the trial runs again: it is a pure function of
     its settings. One that was run with others is run alone then, which is the
-    same but for rounding.
+    same but for rounding: a difference is logged, and the result that is
+    stored stays.
     """
     if self._kept is None or self._kept.trial != trial:
       self._kept = _Kept(trial, self._train(trial))
       delete_checkpoints(self._store.path(trial))
-    return self._kept.run.params
+      self._tell_difference(trial, self._kept.run.result)
+    return self._kept.run
+
+  def _tell_difference(self, trial: Trial, again: TrialResult) -> None:
+    stored = self._results.get(trial.name)
+    metric = self._config.metric
+    if not isinstance(stored, TrialResult):
+      return
+    if (again.best_step, again.dev) != (stored.best_step, stored.dev):
+      logger.warning(
+        "%s ran again, because its model was not saved: dev %s %.6g at step "
+        "%d, and the stored result has %.6g at step %d; the model is that of "
+        "the second run",
+        trial.name,
+        metric,
+        again.dev[metric],
+        again.best_step,
+        stored.dev[metric],
+        stored.best_step,
+      )
 
   def delete_leftovers(self) -> None:
     """Delete the saved states of finished trials that a killed call has left.
@@ -212,7 +230,7 @@ class Experiment:
 
     One that is left alone stays, for `_result` to run it.
     """
-    for group in self._groups(self._left(trials)):
+    for group in self._grouping.groups(self._left(trials)):
       if len(group) > 1:
         self._run_group(group)
 
@@ -227,38 +245,17 @@ class Experiment:
     """Check the largest group that may follow before any trial trains."""
     if not self._left(selection):
       return
-    groups = self._groups(self._left(selection))
+    groups = self._grouping.groups(self._left(selection))
     for rate in self._config.learning_rates:
       later = [make_trial(rate, seed) for seed in self._seeds]
-      groups += self._groups(
+      groups += self._grouping.groups(
         self._left([trial for trial in later if trial not in selection])
       )
-    self._check_once(max(groups, key=len))
-
-  def _check_once(self, group: Sequence[Trial]) -> None:
-    if len(group) not in self._checked:
-      self._check(self.inputs, [trial.settings["seed"] for trial in group])
-      self._checked.add(len(group))
-
-  def _groups(self, left: Sequence[Trial]) -> list[Sequence[Trial]]:
-    """Return the trials that run at once, in groups of nearly one size."""
-    if len(left) < 2 or must_run_alone(self._config):
-      most = 1
-    else:
-      most = self._config.runs_at_once or self._count_that_fits(left)
-    # 4 trials of which 3 fit are 2 and 2: each size is compiled anew.
-    size = -(-len(left) // -(-len(left) // most)) if left else 1
-    return [left[i : i + size] for i in range(0, len(left), size)]
-
-  def _count_that_fits(self, left: Sequence[Trial]) -> int:
-    seeds = [trial.settings["seed"] for trial in left]
-    if len(seeds) not in self._fitting:
-      self._fitting[len(seeds)] = count_that_fits(self.inputs, seeds)
-    return self._fitting[len(seeds)]
+    self._grouping.check(max(groups, key=len))
 
   def _run_group(self, group: Sequence[Trial]) -> None:
     """Run some trials at once; they are saved in the folder of the first."""
-    self._check_once(group)
+    self._grouping.check(group)
     started = time.perf_counter()
     runs = run_trials(
       self.inputs,
@@ -295,7 +292,7 @@ class Experiment:
     return run.result.to_json()
 
   def _train(self, trial: Trial) -> TrialRun:
-    self._check_once([trial])
+    self._grouping.check([trial])
     return run_trial(
       self.inputs,
       self._config,

@@ -22,9 +22,9 @@ from bertjax.objectives.task import Features
 from bertjax.parallel import feeding, sharding
 from bertjax.parallel.mesh import make_mesh
 
-# The shortest rows. Those of the other buckets are 16, 24, 32, 48, … tokens, so
-# that a third of a row is padding at most. Many texts are short: rows of 12
-# save a tenth of the tokens that banking77's questions are computed in.
+# The shortest rows, because many texts are short. Those of the other buckets
+# are 16, 24, 32, 48, … tokens, so that less than a third of a row is padding,
+# but for texts of up to 8 tokens.
 SHORTEST = 12
 # Rows of this length are counted: enough to keep a processor, or a chip, busy.
 # More of them on a CPU only make single requests wait.

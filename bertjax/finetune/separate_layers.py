@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from bertjax.config import ComputeConfig
-
-_STACK = "layers"
+from bertjax.model.parameters import LAYERS
 
 
 def helps() -> bool:
@@ -35,7 +34,7 @@ def separate(params: Any) -> Any:
 
   def of_layers(path: tuple[Any, ...], leaf: Any) -> Any:
     names = [getattr(key, "key", None) for key in path]
-    return tuple(leaf) if _STACK in names else leaf
+    return tuple(leaf) if LAYERS in names else leaf
 
   return jax.tree.map_with_path(of_layers, params)
 

@@ -64,6 +64,8 @@ class Parameter:
 
 
 ENCODER = "encoder"
+# Its parameters of all layers are stacked in here.
+LAYERS = "layers"
 EMBEDDINGS = f"{ENCODER}/embeddings"
 POOLER = "pooler"
 MLM_HEAD = "mlm_head"
@@ -114,7 +116,7 @@ def _dense(
   return [kernel, Parameter(f"{name}/bias", is_stacked=is_stacked)]
 
 
-def _layers(name: str = "encoder/layers") -> list[Parameter]:
+def _layers(name: str = f"{ENCODER}/{LAYERS}") -> list[Parameter]:
   return [
     *_dense(f"{name}/attention/query", is_stacked=True),
     *_dense(f"{name}/attention/key", is_stacked=True),

@@ -3,6 +3,7 @@
 """Whose a folder of fine-tuning is, and what its trials share."""
 
 import json
+import shutil
 
 import jax
 import pytest
@@ -123,3 +124,29 @@ def test_report_and_model_say_the_scores_of_seeds_that_are_added(
     accuracy = info.details.evaluation["dev"]["accuracy"]
     assert accuracy["values"] == [*result.scores.dev["accuracy"].values]
   assert "<b>2</b><span>seeds" in (tmp_path / finetune.REPORT).read_text()
+
+
+def test_a_model_has_the_step_and_the_temperature_of_its_own_run(
+  place, tmp_path
+):
+  """A result that is stored may be of a run that rounded otherwise."""
+  tune(place, tmp_path, seeds=1)
+  model = tmp_path / "model"
+  before = read_bundle_info(model).details
+  path = tmp_path / "trials/rate0.01-seed0/result.json"
+  saved = json.loads(path.read_text())
+  saved["result"]["best_step"] = 1
+  saved["result"]["calibration"]["temperature"] = 77.0
+  path.write_text(json.dumps(saved))
+  # A model that is saved stays; one that is not is trained again.
+  for again in range(2):
+    if again:
+      shutil.rmtree(model)
+    else:
+      saved["result"]["dev"]["accuracy"] = 0.5  # so that it is written anew
+      path.write_text(json.dumps(saved))
+    tune(place, tmp_path, seeds=1)
+    after = read_bundle_info(model).details
+    assert after.step == before.step
+    assert after.task["temperature"] == before.task["temperature"]
+    assert after.evaluation["dev"]["accuracy"]["values"] == [0.5]

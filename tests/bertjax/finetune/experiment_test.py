@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertjax.config import ComputeConfig, FinetuneConfig
+from bertjax.config import FinetuneConfig
 from bertjax.finetune import experiment
 from bertjax.finetune.experiment import Experiment, make_trial
 from bertjax.finetune.outcome import ExperimentResult
@@ -134,13 +134,13 @@ def test_the_best_run_on_dev_is_handed_on(bench):
   arm.run()
   trial = arm.winner(1e-3)
   assert trial == make_trial(1e-3, 6)
-  assert arm.params(trial) == "params of 0.001 6"
+  assert arm.trained(trial).params == "params of 0.001 6"
   assert len(bench.runs) == 5
   # A later process does not have it in memory: it is run again, once.
   later = bench.experiment()
   assert later.winner(1e-3) == trial
-  assert later.params(trial) == "params of 0.001 6"
-  assert later.params(trial) == "params of 0.001 6"
+  assert later.trained(trial).params == "params of 0.001 6"
+  assert later.trained(trial).params == "params of 0.001 6"
   assert bench.runs[5:] == [(1e-3, 6)]
 
 
@@ -210,44 +210,6 @@ def test_results_are_read_as_they_were_written(tmp_path, monkeypatch):
   assert ExperimentResult.from_json(saved) == result
 
 
-@pytest.mark.parametrize(
-  ("count", "fitting", "sizes"),
-  [
-    (7, 4, [4, 3]),
-    (4, 3, [2, 2]),
-    (5, 4, [3, 2]),
-    (5, 5, [5]),
-    (3, 1, [1, 1, 1]),
-  ],
-)
-def test_groups_of_runs_have_nearly_one_size(bench, count, fitting, sizes):
-  """Each size is compiled anew."""
-  bench.config = dataclasses.replace(CONFIG, runs_at_once=fitting)
-  trials = [make_trial(1e-3, seed) for seed in range(count)]
-  groups = bench.experiment()._groups(trials)
-  assert [len(group) for group in groups] == sizes
-  assert [trial for group in groups for trial in group] == trials
-
-
-@pytest.mark.parametrize(("rate", "sizes"), [(0.1, [1, 1, 1]), (0.0, [3])])
-def test_dropout_of_rbg_never_depends_on_the_runs_beside_it(
-  bench, monkeypatch, rate, sizes
-):
-  monkeypatch.setattr(
-    experiment, "count_that_fits", lambda _, seeds: len(seeds)
-  )
-  bench.config = dataclasses.replace(
-    CONFIG,
-    runs_at_once=0,
-    hidden_dropout_rate=rate,
-    attention_dropout_rate=0.0,
-    compute=ComputeConfig(dropout_rng="rbg"),
-  )
-  trials = [make_trial(1e-3, seed) for seed in range(3)]
-  groups = bench.experiment()._groups(trials)
-  assert [len(group) for group in groups] == sizes
-
-
 def test_what_runs_is_checked_and_the_largest_group_first(bench, monkeypatch):
   def run_trials(inputs, config, choices, session):
     return [
@@ -276,3 +238,23 @@ def test_states_that_a_killed_call_left_are_deleted(bench):
   again.run()
   again.delete_leftovers()
   assert not left.exists()
+
+
+def test_a_second_run_of_the_best_tells_where_it_differs(bench, caplog):
+  bench.experiment().run()
+  later = bench.experiment()
+  later.run()
+  later.trained(later.winner(1e-3))
+  assert not caplog.text
+  path = bench.folder / "trials" / make_trial(1e-3, 6).name / "result.json"
+  saved = json.loads(path.read_text())
+  saved["result"] |= {"best_step": 7, "dev": {"accuracy": 0.9, "loss": 1.0}}
+  path.write_text(json.dumps(saved))
+  later = bench.experiment()
+  later.run()
+  run = later.trained(later.winner(1e-3))
+  assert run.result.best_step == 10
+  assert (
+    "dev accuracy 0.76 at step 10, and the stored result has 0.9 at step 7"
+    in (caplog.text)
+  )
