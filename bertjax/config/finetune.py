@@ -191,8 +191,8 @@ class TaskConfig:
   ] = 0
   # "balanced" weighs a training example by the inverse of how often its class
   # occurs, or a word by that of its tag, so that every class has the same
-  # weight in all. Of several labels, a yes counts as often as there are noes
-  # for it: torch's pos_weight.
+  # weight in all. Of several labels, a yes counts as many times as there are
+  # texts without the label for each one with it: torch's pos_weight.
   class_weights: Annotated[
     Literal["none", "balanced"],
     ReadWhen(

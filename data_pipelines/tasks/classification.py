@@ -261,9 +261,10 @@ def balance(labels_N: np.ndarray) -> np.ndarray:
 def balance_answers(labels_NC: np.ndarray) -> np.ndarray:
   """Return the weight of each yes and no, float32, shaped as the labels.
 
-  A yes has the number of noes for each yes of its label, as the `pos_weight` of
-  `torch.nn.BCEWithLogitsLoss` is meant, so that both have the same weight in
-  all. A no has 1; so has a yes of a label that every example has.
+  A yes has the number of examples without its label for each one with it, as
+  the `pos_weight` of `torch.nn.BCEWithLogitsLoss` is meant, so that yes and no
+  have the same weight in all. A no has 1; so has a yes of a label that every
+  example has.
   """
   yes_C = np.count_nonzero(labels_NC, axis=0)
   no_C = len(labels_NC) - yes_C

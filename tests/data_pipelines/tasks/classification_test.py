@@ -167,7 +167,7 @@ def test_a_head_for_scores_starts_at_the_mean_of_training():
   assert not read(TaskConfig(), NumberTokenizer(), RowOptions(5)).first_bias
 
 
-def test_a_yes_counts_as_often_as_there_are_noes_for_it():
+def test_a_yes_of_a_label_weighs_as_much_in_all_as_a_no():
   # Of five texts: one, two, none and all have the label.
   labels_NC = np.zeros((5, 4), bool)
   labels_NC[0, 0] = labels_NC[:2, 1] = labels_NC[:, 3] = True

@@ -81,3 +81,17 @@ def test_an_axis_without_effect_is_refused(config):
   grid = "finetune.epochs=1,2"
   with pytest.raises(ValueError, match="epochs is an axis without effect, sin"):
     checked(dataclasses.replace(config, grid=grid))
+
+
+def test_where_a_head_for_scores_starts_is_shared(config, place):
+  path = place / "scores.jsonl"
+  rows = [(text, i / 90) for i, (text, _) in enumerate(small.make_texts(90, 2))]
+  small.write_table(path, rows)
+  task = dataclasses.replace(
+    config.finetune.task, train=str(path), target="score", labels_per_class=0
+  )
+  tuned = dataclasses.replace(config.finetune, task=task, metric="pearson")
+  found = checked(dataclasses.replace(config, finetune=tuned)).identity
+  assert 0.3 < float(found["examples"]["first_bias"].strip("[]")) < 0.7
+  # Studies of classes stay what they were.
+  assert "first_bias" not in checked(config).identity["examples"]
