@@ -18,6 +18,7 @@ from bertjax import files
 from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
+  ObjectiveConfig,
   flatten_fields,
   renamed,
 )
@@ -29,6 +30,8 @@ RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
 
 # How many differing fields an error message names.
 _SHOWN = 3
+# The objective of the text on which trials measure what they forget.
+_OF_REFERENCE = "reference.objective."
 logger = logging.getLogger(__name__)
 
 
@@ -55,6 +58,8 @@ def before_field(name: str) -> Any:
   head, _, rest = name.partition(".")
   if head == "encoder":
     return before_path(ModelConfig, rest)
+  if name.startswith(_OF_REFERENCE):
+    return before_path(ObjectiveConfig, name.removeprefix(_OF_REFERENCE))
   return before_path(FinetuneConfig, name)
 
 

@@ -101,6 +101,15 @@ def test_a_field_that_is_new_counts_as_what_trials_did_before(tmp_path):
     TrialStore(tmp_path, {**old, "encoder": other})
 
 
+def test_an_objective_of_a_reference_may_get_fields(tmp_path):
+  TrialStore(tmp_path, {"reference": {"objective": {"mask_rate": 0.15}}})
+  newer = {"mask_rate": 0.15, "mask_unit": "token"}
+  TrialStore(tmp_path, {"reference": {"objective": newer}})
+  other = {**newer, "mask_unit": "word"}
+  with pytest.raises(ValueError, match="mask_unit='token', not 'word'"):
+    TrialStore(tmp_path, {"reference": {"objective": other}})
+
+
 def test_another_trial_of_the_same_name_is_refused(tmp_path):
   store = TrialStore(tmp_path, IDENTITY)
   store.run(TRIAL, Runs())
