@@ -39,8 +39,8 @@ texts out of scope are a class:
 number to predict (STS-B); `choice`, which of the texts in the columns
 `task.choices` goes with the text (SWAG: text=sent1, text_pair=sent2,
 choices=ending0,ending1,ending2,ending3). Texts that are longer than a row lose
-their end; `task.long_texts=mean` or `max` reads them in windows that begin
-`task.stride` tokens after each other, and pools their logits.
+their end; `task.long_texts=mean`, `max` or `attention` reads them in windows
+that begin `task.stride` tokens after each other, and pools their logits.
 
 `task=ner` tags words in the columns of CoNLL (`task.word_column`,
 `task.tag_column`), and `task=squad` answers questions in the JSON of SQuAD 1.1

@@ -16,6 +16,7 @@ from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
 from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.tagging import TASK as TAGGING
 from bertjax.finetune.task import FinetuneTask
+from bertjax.finetune.window_attention import pool_by_attention
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks import (
@@ -90,7 +91,11 @@ def find(config: TaskConfig) -> FinetuneTask:
   Raises:
     ValueError: there is no such kind of data.
   """
-  return TASKS[_find_kind(config).task(config)]
+  task = TASKS[_find_kind(config).task(config)]
+  is_text = task.pools and not task.compares
+  if config.long_texts == "attention" and is_text:
+    return pool_by_attention(task)
+  return task
 
 
 def _find_kind(config: TaskConfig) -> Kind:

@@ -21,6 +21,7 @@ from bertjax.model.parameters import (
   PAIR_HEAD,
   POOLER,
   SPAN_HEAD,
+  WINDOW_SCORER,
   by_name,
 )
 from bertjax.objectives.pretraining import init_params
@@ -117,6 +118,8 @@ def _expected(
     classes = leaf.get("shape") or [0]
     expected[kernel] = "float32", (model.hidden_size, classes[-1])
     expected[bias] = "float32", (classes[-1],)
+  scorer = f"{WINDOW_SCORER}/dense/kernel"
+  expected[scorer] = "float32", (model.hidden_size, 1)
   return expected
 
 

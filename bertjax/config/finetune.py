@@ -128,9 +128,12 @@ class TaskConfig:
   # Texts that are longer than `seq_length` lose their end ("cut"), or are read
   # in windows whose logits are averaged ("mean") or of which the largest count
   # ("max"). Training takes each window with the label of its text and an equal
-  # share of its weight. Files of CoNLL and of SQuAD always have windows.
+  # share of its weight. "attention" learns which windows count: their logits
+  # are averaged with weights, in training, too. All windows of a text, at most
+  # 32, then stand in one row, which is longer: that needs more memory. Files of
+  # CoNLL and of SQuAD always have windows.
   long_texts: Annotated[
-    Literal["cut", "mean", "max"],
+    Literal["cut", "mean", "max", "attention"],
     ReadWhen(
       "another {0}target than choice, and not with {0}kind=conll or "
       "{0}kind=squad",
@@ -142,7 +145,7 @@ class TaskConfig:
     int,
     AtLeast(1),
     ReadWhen(
-      "{0}long_texts=mean or {0}long_texts=max, or with {0}kind=conll or "
+      "{0}long_texts=mean, max or attention, or with {0}kind=conll or "
       "{0}kind=squad",
       lambda own, _: own.long_texts != "cut" or _has_spans(own),
     ),

@@ -16,6 +16,7 @@ from bertjax.checkpoints.bundle import (
   write_bundle,
 )
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.finetune import window_attention
 from bertjax.finetune.task import FinetuneTask, Head
 
 
@@ -97,6 +98,8 @@ def load_finetuned(
   head = Head(**info.details.task)
   head = dataclasses.replace(head, labels=tuple(head.labels))
   task = _find(head, tasks)
+  if task is not None and head.settings.get(window_attention.SETTING):
+    task = window_attention.pool_by_attention(task)
   if task is None:
     kind = " ".join((head.architecture, head.outputs.problem_type)).strip()
     raise ValueError(

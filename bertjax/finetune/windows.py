@@ -112,7 +112,9 @@ def pool(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
   """Return outputs and targets by example; a long one has several windows.
 
   The output of an example is the mean output of its windows, or the largest one
-  with `pool_max` among the settings. Its targets are in its first window.
+  with `pool_max` among the settings. With an output `attention_N` it is a mean
+  with weights, the softmax of that over the windows. The targets of an example
+  are in its first window.
 
   Args:
     outputs: arrays with one value or vector for each window.
@@ -123,7 +125,7 @@ def pool(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
     return outputs, windows
   first_E = np.cumsum(count_E) - count_E
   pooled = {}
-  for name, array_N in outputs.items():
+  for name, array_N in _weigh(outputs, count_E).items():
     if windows.settings.get("pool_max"):
       pooled[name] = np.maximum.reduceat(array_N, first_E, axis=0)
       continue
@@ -135,3 +137,22 @@ def pool(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
     length_N=windows.length_N[first_E],
     owner_N=np.arange(len(count_E)),
   )
+
+
+def _weigh(outputs: Batch, count_E: np.ndarray) -> Batch:
+  """Return outputs times what attention gives their windows, if it does.
+
+  The weights of an example are a softmax whose mean is 1.
+  """
+  if "attention_N" not in outputs:
+    return outputs
+  first_E = np.cumsum(count_E) - count_E
+  score_N = outputs["attention_N"].astype(np.float64)
+  largest_E = np.maximum.reduceat(score_N, first_E)
+  weight_N = np.exp(score_N - np.repeat(largest_E, count_E))
+  weight_N /= np.repeat(np.add.reduceat(weight_N, first_E) / count_E, count_E)
+  return {
+    name: (weight_N * array_N.T).T
+    for name, array_N in outputs.items()
+    if name != "attention_N"
+  }

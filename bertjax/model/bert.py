@@ -93,13 +93,12 @@ class _BertClassifier(_Bert, kw_only=True):
     self.dropout = Dropout(self.config.hidden_dropout_rate)
     self.classifier = Classifier(self.config, self.num_classes)
 
-  def _classify(
+  def _drop(
     self, hidden: Array, features: Features, deterministic: bool
   ) -> Array:
-    hidden = self.dropout(
+    return self.dropout(
       hidden, row_numbers(features), deterministic=deterministic
     )
-    return self.classifier(hidden)
 
 
 class BertForSequenceClassification(_BertClassifier, kw_only=True):
@@ -107,13 +106,20 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
 
   `pooling="cls"` is BERT's: pooler, dropout, classifier. `"mean"` averages
   the last layer over the positions of the example and has no pooler.
+
+  With `scores_windows` each pack also has a score, whose softmax over the
+  windows of a long text weighs them (`finetune.window_attention`). The score
+  is linear and has no bias, because a softmax does not change with one.
   """
 
   pooling: str = "cls"
+  scores_windows: bool = False
 
   def setup(self) -> None:
     """Make the encoder, the classifier and, for `cls`, the pooler."""
     super().setup()
+    if self.scores_windows:
+      self.window_scorer = Classifier(self.config, 1, use_bias=False)
     if self.pooling == "cls":
       self.pooler = Pooler(self.config, self.compute)
 
@@ -130,9 +136,16 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   def __call__(
     self, features: Features, *, deterministic: bool
   ) -> dict[str, Array]:
-    """Return `logits_BRC`; the logits of empty packs are meaningless."""
+    """Return `logits_BRC`; the logits of empty packs are meaningless.
+
+    With `scores_windows` there is also `attention_BR`, the scores.
+    """
     _, summary_BRD = self.encode(features, deterministic=deterministic)
-    return {"logits_BRC": self._classify(summary_BRD, features, deterministic)}
+    summary_BRD = self._drop(summary_BRD, features, deterministic)
+    outputs = {"logits_BRC": self.classifier(summary_BRD)}
+    if self.scores_windows:
+      outputs["attention_BR"] = self.window_scorer(summary_BRD)[..., 0]
+    return outputs
 
 
 class BertForTokenClassification(_BertClassifier, kw_only=True):
@@ -146,7 +159,8 @@ class BertForTokenClassification(_BertClassifier, kw_only=True):
   ) -> dict[str, Array]:
     """Return `logits_BSC`; the logits of padding are meaningless."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
-    return {"logits_BSC": self._classify(hidden_BSD, features, deterministic)}
+    hidden_BSD = self._drop(hidden_BSD, features, deterministic)
+    return {"logits_BSC": self.classifier(hidden_BSD)}
 
 
 class BertForQuestionAnswering(_Bert):

@@ -95,12 +95,14 @@ class Classifier(nn.Module):
 
   config: ModelConfig
   num_classes: int
+  use_bias: bool = True
 
   @nn.compact
   def __call__(self, pooled: Array) -> Array:
     """Return logits; the last axis is the classes."""
     return nn.Dense(
       self.num_classes,
+      use_bias=self.use_bias,
       dtype=jnp.float32,
       kernel_init=kernel_init(self.config, ("embed", None)),
       bias_init=zeros(None),

@@ -72,6 +72,7 @@ MLM_HEAD = "mlm_head"
 PAIR_HEAD = "pair_head"
 CLASSIFIER = "classifier"
 SPAN_HEAD = "span_head"
+WINDOW_SCORER = "window_scorer"
 PARTS: Mapping[str, Part] = {
   ENCODER: Part(is_head=False),
   POOLER: Part(is_head=False),
@@ -79,6 +80,7 @@ PARTS: Mapping[str, Part] = {
   PAIR_HEAD: Part(),
   CLASSIFIER: Part(),
   SPAN_HEAD: Part(),
+  WINDOW_SCORER: Part(),
 }
 
 
@@ -144,6 +146,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     *_dense(f"{PAIR_HEAD}/dense", is_hidden=False),
     *_dense(f"{CLASSIFIER}/dense", is_hidden=False),
     *_dense(f"{SPAN_HEAD}/dense", is_hidden=False),
+    _dense(f"{WINDOW_SCORER}/dense", is_hidden=False)[0],  # it has no bias
   )
 }
 # One value for each class of a pair.

@@ -28,6 +28,7 @@ from data_pipelines.tasks.figures import (
   joined_labels,
   measure_scores,
 )
+from data_pipelines.tasks.packing import MAX_PACKS
 from data_pipelines.tasks.splits import (
   TextKey,
   count_contradicting,
@@ -118,6 +119,7 @@ def make_reader(
     loaded = dataclasses.replace(loaded, train=loaded.train.take(chosen))
     settings = _settings(config)
     stride = int(settings.get("stride", 0))
+    attends = config.long_texts == "attention"
     encoded = {
       name: encode_texts(
         tokenizer, split.texts, split.pairs, rows.seq_length, stride
@@ -135,11 +137,16 @@ def make_reader(
             split.labels_N,
             encoded[name].owner_N,
             balanced=name == "train" and config.class_weights == "balanced",
+            attends=attends,
           ),
           owners_N=encoded[name].owner_N,
           # For the report of those that are scored.
           examples=() if name == "train" else split.examples,
           pack=rows.pack,
+          # Other splits are pooled after all of their outputs are known.
+          together=_most_windows(encoded[name].owner_N)
+          if attends and name == "train"
+          else 0,
         )
         for name, split in loaded.splits.items()
       },
@@ -154,6 +161,8 @@ def make_reader(
 def _settings(config: TaskConfig) -> dict[str, float]:
   if config.long_texts == "cut":
     return {}
+  if config.long_texts == "attention":
+    return {"stride": config.stride, "pool_attention": 1.0}
   return {
     "stride": config.stride,
     "pool_max": float(config.long_texts == "max"),
@@ -165,6 +174,18 @@ def _first_bias(labels_N: np.ndarray) -> tuple[float, ...]:
   if not np.issubdtype(labels_N.dtype, np.floating):
     return ()
   return (float(labels_N.mean(dtype=np.float64)),)
+
+
+def _most_windows(owner_W: np.ndarray) -> int:
+  """Return the most windows of a text, all of which stand in one row."""
+  most = int(np.bincount(owner_W).max(initial=1))
+  if most > MAX_PACKS:
+    raise ValueError(
+      f"a text of train has {most} windows, and task.long_texts='attention' "
+      f"pools {MAX_PACKS} or fewer; give a larger --config.seq_length or "
+      "--config.task.stride, or --config.task.long_texts=mean"
+    )
+  return most
 
 
 def _figures(
@@ -219,9 +240,16 @@ def _measure(
 
 
 def _targets_of_windows(
-  labels_N: np.ndarray, owner_W: np.ndarray, *, balanced: bool
+  labels_N: np.ndarray,
+  owner_W: np.ndarray,
+  *,
+  balanced: bool,
+  attends: bool,
 ) -> dict[str, np.ndarray]:
-  """Return a target record for windows: that of the text, in equal shares."""
+  """Return a target record for windows: that of the text, in equal shares.
+
+  With `attends`, `first_BR` marks the first window of each text.
+  """
   weight_N = 1 / np.bincount(owner_W, minlength=len(labels_N))
   targets = make_targets(labels_N[owner_W])
   if balanced and labels_N.ndim == 2:
@@ -229,6 +257,9 @@ def _targets_of_windows(
     targets["weight_BRC"] = balance_answers(labels_N)[owner_W][:, None]
   elif balanced:
     weight_N = weight_N * balance(labels_N)
+  if attends:
+    is_first_W = np.diff(owner_W, prepend=-1) > 0
+    targets["first_BR"] = is_first_W[:, None].astype(np.int32)
   weight_BR = weight_N[owner_W][:, None].astype(np.float32)
   return {**targets, "weight_BR": weight_BR}
 

@@ -90,7 +90,7 @@ def check_head(head: Head) -> None:
       "computes; give --format=sentence_transformers or onnx, or fine-tune "
       "with --config.pooling=cls"
     )
-  if "pool_max" in head.settings:
+  if {"pool_max", "pool_attention"} & {*head.settings}:
     raise ValueError(
       "this model pools the windows of long texts, which no class of "
       "transformers does; give --format=onnx, or fine-tune with "

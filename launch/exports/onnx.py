@@ -76,6 +76,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
 
   kind = onnx_measures.kind_of(trained)
   heads.find_head(*kind)
+  if trained.head is not None and "pool_attention" in trained.head.settings:
+    raise ValueError(
+      "this model weighs the windows of long texts by attention, which no "
+      "graph has; fine-tune with --config.task.long_texts=mean or max"
+    )
   tokenizer = tokenizers.load(trained.tokenizer_path)
   longest = folder.longest_text(trained)
   texts = None

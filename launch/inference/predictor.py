@@ -180,8 +180,9 @@ class Predictor:
     """Wait for outputs; return the answers to each example."""
     outputs = started.outputs.read()
     if self._temperature != 1:
-      outputs = {
-        name: array / np.float64(self._temperature)
+      divisor = np.float64(self._temperature)
+      outputs = {  # the weights of windows stay as they are
+        name: array if name == "attention_N" else array / divisor
         for name, array in outputs.items()
       }
     return self.model.task.answers(

@@ -16,11 +16,12 @@ from bertjax.finetune.artifact import load_finetuned
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
-from launch import evaluate, finetune, predict, tasks
+from launch import evaluate, export, finetune, predict, tasks
 from launch.exports.huggingface import check_head
 from launch.inference.encoding import Texts
 from launch.inference.inputs import Source
 from launch.inference.labeling import label_file
+from launch.inference.predictor import Predictor
 from tests.testing import small
 
 TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
@@ -213,7 +214,7 @@ def check_predicted_choices(model, folder, capsys):
   assert "an oak" not in shown
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
 def test_long_texts_are_read_in_windows(bundle, tmp_path, capsys, pooling):
   """The word that tells the class is beyond the first row."""
   path = tmp_path / "long.csv"
@@ -243,8 +244,34 @@ def test_long_texts_are_read_in_windows(bundle, tmp_path, capsys, pooling):
   texts = ["a by the river and . a by the river cod cod cod", "oak oak"]
   found = predict.answer(model, texts)
   assert [answers[0][0] for answers in found] == ["fish", "tree"]
+  loaded = load_finetuned(model, tasks.TASKS)
+  # A temperature divides the logits, and not what weighs windows.
+  loaded = dataclasses.replace(
+    loaded, head=dataclasses.replace(loaded.head, temperature=3.0)
+  )
+  for plain, softened in zip(
+    found,
+    Predictor(loaded, calibrate=True).answers(Texts(texts)),
+    strict=True,
+  ):
+    powers = {name: share ** (1 / 3) for name, share in plain}
+    wanted = {
+      name: each / sum(powers.values()) for name, each in powers.items()
+    }
+    assert dict(softened) == pytest.approx(wanted, rel=1e-4)
   with pytest.raises(ValueError, match="pools the windows of long texts"):
-    check_head(load_finetuned(model, tasks.TASKS).head)
+    check_head(loaded.head)
+  if pooling != "attention":
+    return
+  # Their weights are a parameter of the head, and no graph has them.
+  assert {*loaded.params} >= {"classifier", "window_scorer"}
+  out = tmp_path / "out"
+  pytest.importorskip("onnx")
+  with pytest.raises(ValueError, match=r"by attention, .*long_texts=mean or"):
+    export.run(bundle=model, output=out, format="onnx")
+  assert not out.exists()
+  export.run(bundle=model, output=out, format="sentence_transformers")
+  assert (out / "modules.json").is_file()
 
 
 def test_scores_read_as_classes_name_the_flag_that_makes_them_right(
