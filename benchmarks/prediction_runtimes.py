@@ -104,6 +104,7 @@ def _make_pipeline(folder: pathlib.Path) -> Labeler:
 
 
 def _make_ours(folder: pathlib.Path) -> Labeler:
+  from launch.inference.encoding import Texts
   from launch.inference.predictor import load_predictor
 
   # A row for texts that come one by one. For more, the number of rows that
@@ -115,7 +116,8 @@ def _make_ours(folder: pathlib.Path) -> Labeler:
   def label(texts: Sequence[str], batch_size: int) -> np.ndarray:
     predict = make(1 if batch_size == 1 else 0)
     ids = {name: id_ for id_, name in enumerate(predict.model.head.labels)}
-    return np.array([ids[found[0][0]] for found in predict.answers(texts)])
+    answers = predict.answers(Texts(texts))
+    return np.array([ids[found[0][0]] for found in answers])
 
   return label
 

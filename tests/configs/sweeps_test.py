@@ -52,6 +52,7 @@ def test_a_study_has_trials_that_read_all_of_their_fields(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_says_what_it_asks_and_costs(name):
   text = importlib.import_module(f"configs.sweeps.{name}").__doc__
+  assert text
   assert text.partition("\n")[0].endswith("?")
   for part in ("Equal are ", f"Cost: {TRIALS[name]} trials", "Anchors"):
     assert part in text

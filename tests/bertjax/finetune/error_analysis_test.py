@@ -12,6 +12,7 @@ from tests.testing import wrong_answers
 
 def analyze(kind):
   task, outputs, windows = wrong_answers.KINDS[kind]()
+  assert task.analyze
   return task.analyze(outputs, windows)
 
 

@@ -82,7 +82,10 @@ def test_pooled_logits_are_those_of_the_reference():
   first = by_hand(logits_BRC[0, :3], score_BR[0, :3])
   second = by_hand(logits_BRC[0, 3:5], score_BR[0, 3:5])
   pooled_BRC = pool_rows(
-    {"logits_BRC": jnp.asarray(logits_BRC), "attention_BR": score_BR},
+    {
+      "logits_BRC": jnp.asarray(logits_BRC),
+      "attention_BR": jnp.asarray(score_BR),
+    },
     {"first_BR": jnp.asarray(FIRST_BR), "weight_BR": jnp.asarray(WEIGHT_BR)},
   )
   wanted = [first, first, first, second, second]

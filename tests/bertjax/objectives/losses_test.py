@@ -47,7 +47,10 @@ def test_the_focal_loss_is_that_of_its_formula():
   logits_BC = np.asarray([[2.0, 0, -1], [0.5, 1, 3]], np.float32)
   label_B, weight_B = np.asarray([0, 1]), np.asarray([1, 2], np.float32)
   found = losses.classification_losses(
-    jnp.asarray(logits_BC), label_B, weight_B, focal_exponent=2.0
+    jnp.asarray(logits_BC),
+    jnp.asarray(label_B),
+    jnp.asarray(weight_B),
+    focal_exponent=2.0,
   )
   p_BC = np.exp(logits_BC) / np.exp(logits_BC).sum(axis=1, keepdims=True)
   p_B = p_BC[[0, 1], label_B]

@@ -16,6 +16,7 @@ def test_a_choice_that_a_row_lacks_keeps_its_place():
   )
   choices = choice_rows.list_choices(row, ("a", "b", "c", "d"))
   assert choices == ("1", "", " ", "2")
+  assert not isinstance(choices, BadRow)
   assert choice_rows.given_choices(choices) == [0, 3]
   assert choice_rows.list_choices(row, ("list",)) == ("1", "", "3")
   bad = choice_rows.list_choices(Row(4, {"list": ["1", 2]}), ("list",))

@@ -59,6 +59,7 @@ def test_a_run_is_one_run_at_wandb(store, tmp_path, monkeypatch):
   fake = fake_wandb.install(monkeypatch)
   config = corpus.make_config(store, wandb=WandbConfig(project="bert"))
   spec = assembly.assemble(config)
+  snapshots = {}
   for _ in range(2):
     with resumable.open_run(spec, tmp_path / "work") as run:
       run.connect()
