@@ -306,7 +306,7 @@ def main(_: Sequence[str]) -> None:
   names = choose(ROWS, values.only, data, books)
   bundles = {"bundle": values.bundle, "books": books, "scratch": books}
   for start in dict.fromkeys(ROWS[name].start for name in names):
-    read_pretrained(bundles[start])  # a wrong one is told before all else
+    read_pretrained(bundles[start])  # refuse a wrong bundle before any run
   run(ROWS, names, data, bundles, pathlib.Path(values.output), values.seeds)
 
 

@@ -10,7 +10,7 @@ killed leaves what it has measured. A job for which no time is left, and one
 that fails, is named with the reason. `--scale=tiny` runs the same jobs on
 tiny models, on any platform.
 
-Whoever runs it on a card copies both files to `benchmarks/gpu/`.
+Copy both files to `benchmarks/gpu/` to keep the figures of a card.
 """
 
 import faulthandler

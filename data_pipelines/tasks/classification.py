@@ -140,7 +140,7 @@ def make_reader(
             attends=attends,
           ),
           owners_N=encoded[name].owner_N,
-          # For the report of those that are scored.
+          # The report shows texts of the splits that are scored.
           examples=() if name == "train" else split.examples,
           pack=rows.pack,
           # Other splits are pooled after all of their outputs are known.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compare runs that no sweep made: what differs, and what came of it.
+"""Compare runs that no sweep made: their settings, metrics and curves.
 
     python -m launch.compare RUN RUN … [--output=compare.html]
 

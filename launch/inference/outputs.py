@@ -113,7 +113,7 @@ class Output:
   def begin(self, *, is_new: bool = False) -> Journal:
     """Return what is done, or an empty journal.
 
-    The process holds `partial`: the journal is that of whoever writes there.
+    The process holds `partial`, so that no other process writes the journal.
 
     Args:
       is_new: whether `partial` was made for that, so that it has no rows.

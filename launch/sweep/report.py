@@ -160,7 +160,7 @@ def describe_tokens(
 def measured_rate(
   folder: pathlib.Path, trials: Sequence[Trial], costs: Mapping[str, ArmCost]
 ) -> float:
-  """Return the median FLOP/s of the trials in a folder; 0 if it has none."""
+  """Return the median FLOP/s of the trials in a folder; 0 without trials."""
   rates = []
   for trial in trials:
     path = folder / "trials" / trial.name / "pretrain" / "timing.jsonl"

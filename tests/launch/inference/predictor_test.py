@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A text has the same answer whatever stands beside it."""
 
+import types
 from typing import Any
 
 import numpy as np
 import pytest
 
-from launch.inference.predictor import load_predictor
+from launch.inference.predictor import Predictor, load_predictor
 from launch.predict import load_predictor as public
 from tests.testing.classifiers import LABELS, make_classifier, random_texts
 
@@ -127,3 +128,26 @@ def test_texts_of_the_wrong_form_are_one_line(predictor):
     predictor("the cod")
   with pytest.raises(ValueError, match="reads single texts"):
     predictor(["the cod"], ["an oak"])
+
+
+def test_a_temperature_divides_logits_and_not_the_weights_of_windows():
+  outputs = {
+    "logits_NC": np.asarray([[4.0, 0], [0, 2]]),
+    "attention_N": np.asarray([0.0, 1]),
+  }
+  task = types.SimpleNamespace(answers=lambda outputs, *_: outputs)
+  model = types.SimpleNamespace(
+    task=task, head=types.SimpleNamespace(labels=())
+  )
+  predictor: Any = types.SimpleNamespace(
+    _temperature=2.0,
+    _tokenizer=types.SimpleNamespace(tokens=()),
+    model=model,
+  )
+  started: Any = types.SimpleNamespace(
+    outputs=types.SimpleNamespace(read=lambda: outputs),
+    inputs=types.SimpleNamespace(windows=lambda: None),
+  )
+  found: Any = Predictor.finish(predictor, started)
+  np.testing.assert_array_equal(found["logits_NC"], [[2, 0], [0, 1]])
+  np.testing.assert_array_equal(found["attention_N"], [0, 1])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows that tell what is forgotten, and who has none."""
+"""The rows that show what is forgotten, and runs that cannot have them."""
 
 import dataclasses
 
