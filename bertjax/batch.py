@@ -85,7 +85,7 @@ class Vocabulary:
 
 
 class Shape(NamedTuple):
-  """The size of the batches of a run.
+  """A size of the batches of a run.
 
   Attributes:
     rows: rows of a batch.
@@ -154,26 +154,39 @@ class SplitData(Protocol):
     """Return a hash of every window, in order."""
     ...
 
-  def shape(
-    self, *, batch_size: int, seeds: Sequence[int], steps: int, multiple: int
-  ) -> Shape:
-    """Return the size of the training batches of these seeds.
+  def shapes(
+    self,
+    *,
+    batch_size: int,
+    seeds: Sequence[int],
+    steps: int,
+    multiple: int,
+    compile_steps: int,
+  ) -> tuple[Shape, ...]:
+    """Return the few sizes of the training batches of these seeds, ascending.
 
     Args:
       batch_size: draws of a batch.
       seeds: seeds of the runs.
       steps: number of steps of a run.
       multiple: the number of rows is a multiple of this.
+      compile_steps: how many steps take as long as to compile one: a further
+        size must save more than that.
     """
     ...
 
   def training(
-    self, *, seed: int, step: int, batch_size: int, shape: Shape | None = None
+    self,
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    shapes: Sequence[Shape] = (),
   ) -> Batch:
     """Return the training batch of a step: `batch_size` draws.
 
-    A batch that does not fit has more rows than `shape`. Without a shape, every
-    draw has a row.
+    It has the first of the shapes that it fits in; where it fits in none, it
+    has more rows than the last. Without shapes, every draw has a row.
     """
     ...
 

@@ -55,8 +55,11 @@ COMPUTE_FIELDS = (
   "runs_at_once",
 )
 DIGITS = ("dtype", "gradient_dtype", "dropout_rng")
-# Seeds whose batches say how many rows a batch has.
+# Seeds whose batches say how many rows batches have.
 _SEEDS_OF_SHAPE = range(5)
+# How many steps of a small encoder take as long as to compile one, shared by a
+# few trials: steps take a second on a CPU, some milliseconds elsewhere.
+_COMPILE_STEPS_CPU, _COMPILE_STEPS = 5, 1000
 # What identities of earlier versions lack.
 _NEWER = ("compute.dtype", "compute.gradient_dtype")
 # Fields that choose the trials or name the data, whose hashes are compared.
@@ -241,17 +244,26 @@ class Arm:
       if name != "train"
     }
     train = self.data.splits["train"]
-    shape = train.shape(
+    shapes = train.shapes(
       batch_size=config.batch_size,
       # The same for any seeds, so that more of them change no trial.
       seeds=_SEEDS_OF_SHAPE,
       steps=self.steps,
       multiple=batch_shards(programs.mesh) * config.optimizer.accumulation,
+      compile_steps=(
+        _COMPILE_STEPS_CPU
+        if programs.mesh.devices.flat[0].platform == "cpu"
+        else _COMPILE_STEPS
+      ),
     )
 
     def training_batch(seed: int, step: int) -> Batch:
       return train.training(
-        seed=seed, step=step, batch_size=config.batch_size, shape=shape
+        seed=seed,
+        step=step,
+        batch_size=config.batch_size,
+        # What does not fit in memory fails at the first step.
+        shapes=shapes if step else shapes[-1:],
       )
 
     start = programs.initialize

@@ -3,7 +3,7 @@
 """Put windows into the packs of rows, and copy their arrays there."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -64,6 +64,40 @@ def pack(
         start += length
       row += 1
   return Layout(Shape(row, int(pack_N.max()) + 1), row_N, pack_N, start_N)
+
+
+def few_sizes(
+  needed_N: Sequence[int], price: float, most: int
+) -> tuple[int, ...]:
+  """Return a few sizes, of which one holds each, ascending.
+
+  What needs a size gets the smallest that is no smaller. To the largest one is
+  added, one by one, the size that saves most, as long as that is more than its
+  price.
+
+  Args:
+    needed_N: the size that each needs.
+    price: price of a size, in units of the largest one.
+    most: most sizes.
+  """
+  size_K, count_K = np.unique(needed_N, return_counts=True)
+
+  def total(chosen: tuple[int, ...]) -> int:
+    given_K = np.asarray(chosen)[np.searchsorted(chosen, size_K)]
+    return int(given_K @ count_K)
+
+  chosen = (int(size_K[-1]),)
+  while len(chosen) < min(most, len(size_K)):
+    further = (
+      tuple(sorted({*chosen, int(size)}))
+      for size in size_K
+      if size not in chosen
+    )
+    best = min(further, key=total)
+    if total(chosen) - total(best) <= price * chosen[-1]:
+      break
+    chosen = best
+  return chosen
 
 
 def expand(groups: Layout, count_G: np.ndarray, length_N: np.ndarray) -> Layout:

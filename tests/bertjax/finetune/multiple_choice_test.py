@@ -135,14 +135,18 @@ def test_packed_choices_have_the_outputs_of_unpacked_ones(programs):
 
 def test_the_right_choice_is_learned(programs):
   train = examples(96, 0)
-  shape = train.shape(
-    batch_size=16, seeds=range(1), steps=trials.STEPS, multiple=1
+  shapes = train.shapes(
+    batch_size=16,
+    seeds=range(1),
+    steps=trials.STEPS,
+    multiple=1,
+    compile_steps=0,
   )
   inputs = TrialInputs(
     programs=programs,
     start=programs.initialize,
     train=lambda seed, step: train.training(
-      seed=seed, step=step, batch_size=16, shape=shape
+      seed=seed, step=step, batch_size=16, shapes=shapes
     ),
     dev=make_split(examples(30, 1), programs, 24),
     test=make_split(examples(30, 2), programs, 24),

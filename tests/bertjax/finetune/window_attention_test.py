@@ -144,8 +144,10 @@ def test_evaluation_has_the_loss_of_training(programs, pack):
   train = data.splits["train"]
   count = len(train)
   assert (train.num_drawn, train.num_windows > 2 * count) == (count, True)
-  shape = train.shape(batch_size=count, seeds=[0], steps=1, multiple=1)
-  batch = train.training(seed=0, step=0, batch_size=count, shape=shape)
+  shapes = train.shapes(
+    batch_size=count, seeds=[0], steps=1, multiple=1, compile_steps=0
+  )
+  batch = train.training(seed=0, step=0, batch_size=count, shapes=shapes)
   check_batch(batch, TASK.features)
   params = programs.initialize(0).params
   # Weights that differ a lot.
@@ -164,8 +166,12 @@ def learn(programs, long_texts):
   data = read(long_texts)
   train = data.splits["train"]
   batch_size = 16 * train.num_drawn // len(train)
-  shape = train.shape(
-    batch_size=batch_size, seeds=[0], steps=trials.STEPS, multiple=1
+  shapes = train.shapes(
+    batch_size=batch_size,
+    seeds=[0],
+    steps=trials.STEPS,
+    multiple=1,
+    compile_steps=0,
   )
   dev, test = (
     make_split(data.splits[name], programs, 24, data.labels, data.settings)
@@ -175,7 +181,7 @@ def learn(programs, long_texts):
     programs=programs,
     start=programs.initialize,
     train=lambda seed, step: train.training(
-      seed=seed, step=step, batch_size=batch_size, shape=shape
+      seed=seed, step=step, batch_size=batch_size, shapes=shapes
     ),
     dev=dev,
     test=test,

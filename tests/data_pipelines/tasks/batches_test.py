@@ -138,23 +138,56 @@ def windows_of(batch):
   return found
 
 
+def shapes_of(packed, **changes):
+  """Shapes of 20 steps of three seeds; compiling is free."""
+  settings = {"batch_size": 5, "seeds": range(3), "steps": 20}
+  settings |= {"multiple": 1, "compile_steps": 0}
+  return packed.shapes(**settings | changes)
+
+
 def test_packed_batches_have_the_windows_of_unpacked_ones(packed):
-  shape = packed.shape(batch_size=5, seeds=range(3), steps=20, multiple=2)
-  assert shape.rows % 2 == 0
-  assert shape.rows < 5
+  shapes = shapes_of(packed, multiple=2)
+  assert all(shape.rows % 2 == 0 and shape.rows < 5 for shape in shapes)
   for seed, step in ((0, 0), (1, 7), (2, 19)):
     choice = {"seed": seed, "step": step, "batch_size": 5}
-    batch = packed.training(**choice, shape=shape)
-    check_batch(batch, TASK.features)
-    assert batch["label_BR"].shape == (shape.rows, shape.packs)
-    assert windows_of(batch) == windows_of(packed.training(**choice))
+    for given in (shapes, shapes[-1:]):
+      batch = packed.training(**choice, shapes=given)
+      check_batch(batch, TASK.features)
+      assert batch["label_BR"].shape in {shape[:2] for shape in given}
+      assert windows_of(batch) == windows_of(packed.training(**choice))
+
+
+def test_a_batch_has_the_smallest_shape_that_holds_it():
+  """Batches of windows of 3 to 14 tokens differ in the rows that they need."""
+  texts = [" ".join(["7"] * (1 + i % 12)) for i in range(60)]
+  rows = encode_texts(NumberTokenizer(), texts, None, 16).features
+  data = TaskBatches(rows, make_targets(np.arange(60)), pack=True)
+  shapes = shapes_of(data, batch_size=12)
+  sizes = [shape.rows for shape in shapes]
+  assert 2 <= len(sizes) <= 4
+  assert sizes == sorted(set(sizes))
+  seen = set()
+  for step in range(20):
+    choice = {"seed": 1, "step": step, "batch_size": 12}
+    needed = int(
+      np.ceil(np.count_nonzero(data.training(**choice)["packs_BS"]) / 16)
+    )
+    found = len(data.training(**choice, shapes=shapes)["packs_BS"])
+    seen.add(found)
+    assert found in sizes
+    # Rows are not full to the last position.
+    smaller = [size for size in sizes if size < found]
+    assert not smaller or smaller[-1] <= needed
+  assert len(seen) > 1
+  (only,) = shapes_of(data, batch_size=12, compile_steps=1000)
+  assert only.rows == sizes[-1]
 
 
 def test_a_batch_that_needs_more_rows_than_planned_gets_them(packed):
   choice = {"seed": 0, "step": 0, "batch_size": 10}
-  batch = packed.training(**choice, shape=Shape(1, 1))
+  batch = packed.training(**choice, shapes=[Shape(1, 1)])
   assert len(windows_of(batch)) == 10
-  needed = packed.shape(batch_size=10, seeds=[0], steps=1, multiple=1)
+  (needed,) = shapes_of(packed, batch_size=10, seeds=[0], steps=1)
   assert len(batch["packs_BS"]) == needed.rows
 
 

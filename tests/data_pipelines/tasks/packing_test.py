@@ -78,3 +78,14 @@ def test_groups_of_one_window_are_the_windows():
   for name in ("row_N", "pack_N", "start_N"):
     np.testing.assert_array_equal(getattr(layout, name), getattr(groups, name))
   assert layout.shape == groups.shape
+
+
+def test_few_sizes_hold_all_and_cost_no_more_than_they_save():
+  needed = [4] * 50 + [5] * 40 + [9] * 9 + [12]
+  assert packing.few_sizes(needed, 0, 9) == (4, 5, 9, 12)
+  assert packing.few_sizes(needed, 0, 1) == (12,)
+  # With 5 for most, 12 saves 7 × 90 positions.
+  assert packing.few_sizes(needed, 0, 2) == (5, 12)
+  assert packing.few_sizes(needed, 90 * 7 / 12 - 0.1, 9) == (5, 12)
+  assert packing.few_sizes(needed, 90 * 7 / 12, 9) == (12,)
+  assert packing.few_sizes([3], 0, 4) == (3,)
