@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bertjax import files
-from bertjax.batch import Batch, TaskData
+from bertjax.batch import TaskData
 from bertjax.checkpoints.bundle import (
   RECORD,
   BundleInfo,
@@ -38,10 +38,10 @@ from bertjax.finetune.shared_store import SharedTrialStore
 from bertjax.finetune.splits import make_split, split_outputs
 from bertjax.finetune.start import make_start, with_first_bias
 from bertjax.finetune.task import FinetuneTask, Head
+from bertjax.finetune.training_batches import training_batches
 from bertjax.finetune.trial import TrialInputs
 from bertjax.finetune.winner import Winner
 from bertjax.parallel import multihost
-from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.store import Trial
 
@@ -55,11 +55,6 @@ COMPUTE_FIELDS = (
   "runs_at_once",
 )
 DIGITS = ("dtype", "gradient_dtype", "dropout_rng")
-# Seeds whose batches say how many rows batches have.
-_SEEDS_OF_SHAPE = range(5)
-# How many steps of a small encoder take as long as to compile one, shared by a
-# few trials: steps take a second on a CPU, some milliseconds elsewhere.
-_COMPILE_STEPS_CPU, _COMPILE_STEPS = 5, 1000
 # What identities of earlier versions lack.
 _NEWER = ("compute.dtype", "compute.gradient_dtype")
 # Fields that choose the trials or name the data, whose hashes are compared.
@@ -243,36 +238,15 @@ class Arm:
       for name, split in self.data.splits.items()
       if name != "train"
     }
-    train = self.data.splits["train"]
-    shapes = train.shapes(
-      batch_size=config.batch_size,
-      # The same for any seeds, so that more of them change no trial.
-      seeds=_SEEDS_OF_SHAPE,
-      steps=self.steps,
-      multiple=batch_shards(programs.mesh) * config.optimizer.accumulation,
-      compile_steps=(
-        _COMPILE_STEPS_CPU
-        if programs.mesh.devices.flat[0].platform == "cpu"
-        else _COMPILE_STEPS
-      ),
-    )
-
-    def training_batch(seed: int, step: int) -> Batch:
-      return train.training(
-        seed=seed,
-        step=step,
-        batch_size=config.batch_size,
-        # What does not fit in memory fails at the first step.
-        shapes=shapes if step else shapes[-1:],
-      )
-
     start = programs.initialize
     if self.init == "bundle":
       start = make_start(programs, self.info, config.layers.reinitialized)
     return TrialInputs(
       programs=programs,
       start=with_first_bias(start, self.data.first_bias),
-      train=training_batch,
+      train=training_batches(
+        self.data.splits["train"], config, self.steps, programs.mesh
+      ),
       dev=splits["dev"],
       test=splits.get("test"),
       steps=self.steps,
