@@ -111,7 +111,7 @@ ROWS: Mapping[str, Row] = {
     "RTE",
     "glue/rte",
     {"task.folder": "rte"},
-    {**_MEAN, "seq_length": 192, "learning_rates": (3e-4,), "epochs": 2.0},
+    {**_MEAN, "seq_length": 192, "learning_rates": (1e-4,), "epochs": 3.0},
     _ACCURACY,
     split="dev",
   ),
@@ -132,7 +132,7 @@ ROWS: Mapping[str, Row] = {
     "XQuAD-en",
     "squad",
     {"task.train": "xquad_en/train.json", "task.test": "xquad_en/dev.json"},
-    {"batch_size": 16, "learning_rates": (3e-4,), "epochs": 2.0},
+    {"batch_size": 16, "learning_rates": (5e-4,), "epochs": 4.0},
     {"EM": "exact", "F1": "f1"},
   ),
   **{
