@@ -23,6 +23,7 @@ class SweepConfig:
   # What a trial does: pre-train from scratch and probe the result by
   # fine-tuning, or fine-tune `bundle`.
   trains: Literal["pretrain", "finetune"] = "pretrain"
+  question: str = ""  # what the study asks, for its report
   arms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   # More axes, as "FIELD=VALUE,VALUE;FIELD=VALUE": every arm with every
   # combination of their values. A value of several elements has + between them.
@@ -39,6 +40,9 @@ class SweepConfig:
   ] = "steps"
   # The arm that the others are compared with, seed by seed; "" is the first.
   baseline: str = ""
+  # The largest differences that do not matter, as "METRIC=VALUE;METRIC=VALUE":
+  # arms whose differences are surely smaller are called equivalent.
+  margins: str = ""
   # Seed of the first trial of each arm; the others count up from it.
   seed: Seed = 0
   seeds: Annotated[int, AtLeast(1)] = 3

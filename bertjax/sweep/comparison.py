@@ -75,7 +75,9 @@ def compare(scores: Mapping[str, Scores], baseline: str) -> SweepResult:
 
 
 def verdicts(
-  result: SweepResult, groups: Sequence[Sequence[str]] = ()
+  result: SweepResult,
+  groups: Sequence[Sequence[str]] = (),
+  margins: Mapping[str, float] | None = None,
 ) -> tuple[Comparison, ...]:
   """Say whether each arm differs from the baseline, corrected for their number.
 
@@ -83,6 +85,7 @@ def verdicts(
     result: the comparison.
     groups: the result of `equal_rows`; values on validation rows are compared
       only where an arm has those of the baseline.
+    margins: {metric: the largest difference that does not matter}.
   """
   same = {arm for group in groups if result.baseline in group for arm in group}
 
@@ -98,6 +101,7 @@ def verdicts(
         name=arm,
         baseline_name=result.baseline,
         metric=metric,
+        margin=(margins or {}).get(metric),
       )
       for arm, by_metric in result.differences.items()
       for metric in by_metric
@@ -107,7 +111,9 @@ def verdicts(
 
 
 def table(
-  result: SweepResult, groups: Sequence[Sequence[str]] | None = ()
+  result: SweepResult,
+  groups: Sequence[Sequence[str]] | None = (),
+  margins: Mapping[str, float] | None = None,
 ) -> str:
   """Return Markdown: the arms, their differences by seed, and what they say.
 
@@ -115,6 +121,7 @@ def table(
     result: the comparison.
     groups: the result of `equal_rows`; arms in none have rows of their own.
       None where no losses are compared.
+    margins: {metric: the largest difference that does not matter}.
   """
   metrics = list(
     dict.fromkeys(name for arm in result.arms.values() for name in arm)
@@ -135,7 +142,9 @@ def table(
       _by_seed(result.differences),
     ),
     "",
-    *(f"- {each.sentence}." for each in verdicts(result, groups or ())),
+    *(
+      f"- {each.sentence}." for each in verdicts(result, groups or (), margins)
+    ),
   ]
   if groups is not None:
     parts += [

@@ -19,6 +19,7 @@ from bertjax.config import (
 from bertjax.config.fields import ReadWhen, drop_unread, extras, unread, walk
 from bertjax.config.phases import split_phases
 from bertjax.sweep.axes import expand, merge
+from bertjax.sweep.margins import read_margins
 from bertjax.trials.store import Trial
 
 # The fields of an objective that decide which rows an arm has: the others mask
@@ -36,10 +37,11 @@ def make_trials(config: SweepConfig) -> list[Trial]:
   Raises:
     ValueError: a field does not take its value, there are fewer than two arms,
       the baseline is not an arm, an arm changes a field that does not exist,
-      or a field that no trial reads has a value.
+      a margin is none, or a field that no trial reads has a value.
   """
   check_types(config)
   check_read(config, among=("bundle", "match"))
+  read_margins(config.margins)
   given = config
   config = expand(config)
   if len(config.chosen) < 2 or config.baseline not in config.arms:

@@ -22,11 +22,14 @@ import ml_collections
 
 from configs.sweeps import study
 
+QUESTION = "Which batch size and learning rate?"
+
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   return study.make(
     argument,
+    question=QUESTION,
     grid="batch_size=16,32,64;optimizer.learning_rate=1e-3,2e-3,4e-3",
     match="tokens",
   )

@@ -26,12 +26,16 @@ import ml_collections
 from bertjax.config import SweepConfig
 from configs import common, finetune
 
+QUESTION = "Which learning rate, and how many epochs, for a task?"
+
 GRID = "learning_rates=2e-5,3e-5,5e-5;epochs=2,3,4"
 
 
 def get_config(argument: str = "task=stdlib") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  config = common.from_dataclass(SweepConfig(trains="finetune", grid=GRID))
+  config = common.from_dataclass(
+    SweepConfig(trains="finetune", question=QUESTION, grid=GRID)
+  )
   tuned = finetune.get_config(argument or "task=stdlib")
   tuned.update_from_flattened_dict({"steps": 0})  # `epochs` counts
   config.finetune = tuned

@@ -24,11 +24,14 @@ import ml_collections
 
 from configs.sweeps import study
 
+QUESTION = "How many tokens should be masked?"
+
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   return study.make(
     argument,
+    question=QUESTION,
     without=("objective",),
     base={"objective.next_sentence": "off"},
     grid="objective.mask_rate=0.15,0.2,0.3,0.4,0.5",

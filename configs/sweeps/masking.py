@@ -28,6 +28,10 @@ import ml_collections
 
 from configs.sweeps import study
 
+QUESTION = (
+  "Which tokens should be masked, and what should stand in their place?"
+)
+
 # Percent of [MASK], of the token itself and of a random token.
 REPLACED = ((100, 0, 0), (80, 0, 20), (80, 20, 0), (0, 20, 80), (0, 0, 100))
 ARMS = {
@@ -50,6 +54,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   return study.make(
     argument,
+    question=QUESTION,
     without=("objective",),
     base={"objective.next_sentence": "off"},
     arms=ARMS,

@@ -42,6 +42,8 @@ import ml_collections
 
 from configs.sweeps import study
 
+QUESTION = "Does next-sentence prediction help on this corpus?"
+
 PAIRS = {
   "mlm_nsp": {"next_sentence": "nsp", "next_sentence_weight": 1.0},
   "nsp_rows": {"next_sentence": "nsp", "next_sentence_weight": 0.0},
@@ -68,6 +70,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   return study.make(
     argument,
+    question=QUESTION,
     without=("objective",),
     arms=ARMS,
     baseline="mlm_nsp",

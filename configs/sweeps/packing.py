@@ -22,7 +22,14 @@ import ml_collections
 
 from configs.sweeps import study
 
+QUESTION = "Does it cost quality to pack several examples into a row?"
+
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  return study.make(argument, grid="data.max_packs=1,2,4,8", match="tokens")
+  return study.make(
+    argument,
+    question=QUESTION,
+    grid="data.max_packs=1,2,4,8",
+    match="tokens",
+  )

@@ -25,6 +25,8 @@ import ml_collections
 from bertjax.config import SIZES
 from configs.sweeps import study
 
+QUESTION = "How large should the model be, for a given amount of computing?"
+
 _FIELDS = ("num_layers", "hidden_size", "num_heads", "intermediate_size")
 ARMS = {
   name: {"model": {field: getattr(SIZES[name], field) for field in _FIELDS}}
@@ -36,6 +38,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
   return study.make(
     argument,
+    question=QUESTION,
     without=("size",),
     # The smallest arm sets the FLOPs, and the largest still needs 100 steps.
     base={"steps": 20_000, "optimizer.warmup_steps": 2_000},

@@ -10,13 +10,16 @@ r"""Compare arms that differ in a few fields: equal runs, by seed.
 
 Trials run one after another, each through `launch.pretrain` and then
 `launch.finetune`. A rerun continues with the first trial that is not done, from
-its last checkpoint, and tries again those that failed. `WORKDIR/results.md`,
-`results.json` and `report.json` compare the arms, seed by seed, and
+its last checkpoint, and tries again those that failed. `WORKDIR/report.html`
+shows how the arms compare, seed by seed; `results.csv`, `results.md`,
+`results.json` and `report.json` are the same to read by programs, and
 `timing.json` has the seconds. `--dry_run` prints what the trials would cost.
 """
 
 import dataclasses
 import pathlib
+import shlex
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -39,9 +42,15 @@ from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
 from launch.sweep.trials import run_trials
 
+# Flags that say which study runs.
+_STUDY = ("config", "grid", "arms", "seeds", "match", "bundle")
+
 
 def run(
-  config: SweepConfig, workdir: str, policy: Policy = DEFAULT
+  config: SweepConfig,
+  workdir: str,
+  policy: Policy = DEFAULT,
+  command: str = "",
 ) -> SweepResult:
   """Run the trials that are not done; return the comparison.
 
@@ -49,6 +58,7 @@ def run(
     config: arms, seeds, and what is equal in all of them.
     workdir: folder of the trials and the results.
     policy: limits of the checks, and which may fail.
+    command: the command line, for the report; "" where there was none.
 
   Raises:
     ValueError: a field of the config cannot be used, or a check of an arm or
@@ -70,7 +80,7 @@ def run(
         before=before_field,
       )
       settle(judge_code(store, plan.trials, policy), policy)
-      return _run(plan, store, policy)
+      return _run(plan, store, policy, command)
 
 
 def dry_run(
@@ -109,7 +119,9 @@ def dry_run(
     print("give --flops_per_second=RATE for hours, or run one trial here first")
 
 
-def _run(plan: Plan, store: TrialStore, policy: Policy) -> SweepResult:
+def _run(
+  plan: Plan, store: TrialStore, policy: Policy, command: str
+) -> SweepResult:
   trials = plan.trials
   names = [trial.name for trial in trials]
   board = Board(names, [plan.work(trial) for trial in trials])
@@ -119,7 +131,7 @@ def _run(plan: Plan, store: TrialStore, policy: Policy) -> SweepResult:
   finally:
     write_timing(store, trials)
   result = write_report(
-    plan.config, store, outcome, plan.differences, plan.costs
+    plan.config, store, outcome, plan.differences, plan.costs, command
   )
   if outcome.failed:
     raise ValueError(
@@ -197,6 +209,23 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
   )
 
 
+def rerun_command(arguments: Sequence[str]) -> str:
+  """Return the command line of a study, in a folder that is to be named.
+
+  Flags that no result depends on are left out.
+
+  Args:
+    arguments: those of the command, without its name.
+  """
+  kept = []
+  for number, word in enumerate(arguments):
+    name, equals, _ = word.lstrip("-").partition("=")
+    if word.startswith("-") and name.partition(".")[0] in _STUDY:
+      # The value may be a word of its own.
+      kept += arguments[number : number + (1 if equals else 2)]
+  return shlex.join(["bertjax", "sweep", *kept, "--workdir=DIR"])
+
+
 def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
   start_up.start({}, several=False)
@@ -205,7 +234,7 @@ def main(_: Sequence[str]) -> None:
   if values.dry_run:
     dry_run(config, values.workdir, policy, values.flops_per_second)
   else:
-    run(config, values.workdir, policy)
+    run(config, values.workdir, policy, rerun_command(sys.argv[1:]))
 
 
 if __name__ == "__main__":

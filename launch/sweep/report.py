@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write what a study found: `report.json`, `results.json` and `results.md`.
+"""Write what a study found: `report.json`, and tables of what is in it.
 
 `report.json` has no clock: costs are tokens, steps and FLOPs, so that a study
 that was killed and resumed has the same bytes. Seconds are in `timing.json`.
+`results.csv` has one line for each trial and measure, and `report.html` shows
+all of it; `results.json` and `results.md` have the comparison alone.
 """
 
+import csv
+import io
 import json
 import pathlib
 import statistics
@@ -15,16 +19,28 @@ from typing import Any
 from bertjax import files
 from bertjax.config import SweepConfig, to_mapping
 from bertjax.sweep import study
-from bertjax.sweep.choice import choose_on_dev
-from bertjax.sweep.comparison import Scores, SweepResult, compare, table
+from bertjax.sweep.answer import answer
+from bertjax.sweep.choice import Choice, choose_on_dev
+from bertjax.sweep.comparison import (
+  Scores,
+  SweepResult,
+  compare,
+  table,
+  verdicts,
+)
 from bertjax.sweep.differences import Differences
+from bertjax.sweep.margins import read_margins
 from bertjax.sweep.matching import TOLERANCE
 from bertjax.trials.store import Trial, TrialStore
 from launch.sweep.costs import ArmCost
+from launch.sweep.curves import read_curves
+from launch.sweep.published import find_published
 from launch.sweep.trials import COST, Outcome, read_seconds, shared_seeds
 
 REPORT = "report.json"
 TIMING = "timing.json"
+CSV = "results.csv"
+_COLUMNS = ("trial", "arm", "seed", "state", "compared", "measure", "value")
 
 
 def write_report(
@@ -33,39 +49,62 @@ def write_report(
   outcome: Outcome,
   differences: Differences,
   costs: Mapping[str, ArmCost],
+  command: str = "",
 ) -> SweepResult:
   """Compare the arms that are done, and write all files.
+
+  Args:
+    config: the config that ran.
+    store: the folder of the study.
+    outcome: what became of the trials.
+    differences: in what the arms differ.
+    costs: of each arm; none where a bundle is fine-tuned.
+    command: the command line that ran it, if there was one.
 
   Raises:
     ValueError: no seed of the baseline is done in all arms.
   """
-  scores = shared_seeds(outcome, config.chosen)
-  baseline = study.compared_with(config)
-  if baseline not in scores:
-    raise ValueError(
-      f"no seed of {baseline} is done in all arms, and nothing can be "
-      f"compared: {outcome.failures}"
-    )
+  result, choice = _compare(config, outcome)
+  margins = read_margins(config.margins)
   tuned = config.trains == "finetune"
-  choice = None
-  if tuned:
-    everything = compare(scores, baseline).arms
-    choice = choose_on_dev(everything, config.finetune.metric)
-    # Arms are compared on dev: test is for the chosen one alone.
-    scores = _on_dev(scores)
-  result = compare(scores, baseline)
-  seen = tokens_seen(outcome)
   groups = None if tuned else study.equal_rows(config)
-  parts = [table(result, groups)]
-  parts += [str(choice)] if choice else []
-  parts += describe_tokens(config, seen)
-  if config.seeds == 1:
-    parts.append(
-      "One seed: no difference here has a spread to compare it with."
-    )
-  text = "\n".join(parts) + "\n"
+  comparisons = verdicts(result, groups or (), margins)
+  metric = next(iter(result.arms[result.baseline]))
+  seen = tokens_seen(outcome)
+  notes = _notes(config, outcome, result, seen)
+  trials = study.make_trials(config)
+  done = [each for each in trials if _result(outcome, each) is not None]
   report = {
+    "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
+    "notes": notes,
     **result.to_json(),
+    "comparisons": [each.to_json() for each in comparisons],
+    **_of_config(config, costs),
+    "tokens_seen": seen,
+    "differences": differences.to_json(),
+    "choice": choice and choice.to_json(),
+    "failed": sorted(outcome.failed),
+    "trials": [_describe(outcome, result, each) for each in trials],
+    "curves": read_curves(store, done, config.trains),
+    "identity": json.loads((store.folder / "identity.json").read_text()),
+    "command": command,
+  }
+  parts = [table(result, groups, margins)]
+  parts += [str(choice)] if choice else []
+  text = "\n".join([*parts, *notes]) + "\n"
+  _write(store, result, json.loads(json.dumps(report)), text)
+  print(text, flush=True)
+  return result
+
+
+def _of_config(
+  config: SweepConfig, costs: Mapping[str, ArmCost]
+) -> dict[str, Any]:
+  """Return what is known before the first trial."""
+  tuned = config.trains == "finetune"
+  return {
+    "question": config.question,
+    "margins": read_margins(config.margins),
     "trains": config.trains,
     "match": config.match,
     "changes": {arm: dict(config.arms[arm]) for arm in config.chosen},
@@ -74,14 +113,107 @@ def write_report(
     "planned_costs": {
       arm: costs[arm].to_json() for arm in config.chosen if costs
     },
-    "tokens_seen": seen,
-    "differences": differences.to_json(),
-    "choice": choice and choice.to_json(),
-    "failed": sorted(outcome.failed),
+    "published": [each.to_json() for each in find_published(config)],
   }
-  _write(store, result, report, text)
-  print(text, flush=True)
-  return result
+
+
+def _compare(
+  config: SweepConfig, outcome: Outcome
+) -> tuple[SweepResult, Choice | None]:
+  """Return the comparison of the arms, and the one that dev chooses."""
+  scores = shared_seeds(outcome, config.chosen)
+  baseline = study.compared_with(config)
+  if baseline not in scores:
+    raise ValueError(
+      f"no seed of {baseline} is done in all arms, and nothing can be "
+      f"compared: {outcome.failures}"
+    )
+  choice = None
+  if config.trains == "finetune":
+    everything = compare(scores, baseline).arms
+    choice = choose_on_dev(everything, config.finetune.metric)
+    # Arms are compared on dev: test is for the chosen one alone.
+    scores = _on_dev(scores)
+  return compare(scores, baseline), choice
+
+
+def _notes(
+  config: SweepConfig,
+  outcome: Outcome,
+  result: SweepResult,
+  seen: Mapping[str, Mapping[str, int]],
+) -> list[str]:
+  """Return what a reader has to know beside the numbers, in sentences."""
+  notes = describe_tokens(config, seen)
+  if len(result.seeds) == 1:
+    notes.append(
+      "One seed: no difference here has a spread to compare it with."
+    )
+  if len(result.seeds) < config.seeds:
+    notes.append(
+      f"Arms are compared on the {len(result.seeds)} of {config.seeds} seeds "
+      "that all of them have done."
+    )
+  missing = [arm for arm in config.chosen if arm not in result.arms]
+  if missing:
+    notes.append(f"Arms without a trial that is done: {', '.join(missing)}.")
+  if outcome.failed:
+    notes.append(
+      f"Trials that failed and are not compared: "
+      f"{', '.join(sorted(outcome.failed))}. The same command tries them again."
+    )
+  measured = {name for values in result.arms.values() for name in values}
+  for metric in read_margins(config.margins):
+    if metric not in measured:
+      notes.append(
+        f"The margin of {metric} has no effect: the study measures "
+        f"{', '.join(sorted(measured))}."
+      )
+  return notes
+
+
+def _result(outcome: Outcome, trial: Trial) -> Mapping[str, Any] | None:
+  arm, seed = trial.settings["arm"], trial.settings["seed"]
+  return outcome.results.get(arm, {}).get(seed)
+
+
+def _describe(
+  outcome: Outcome, result: SweepResult, trial: Trial
+) -> dict[str, Any]:
+  """Return what became of a trial, its cost and its measures."""
+  arm, seed = trial.settings["arm"], trial.settings["seed"]
+  found = _result(outcome, trial)
+  values = {} if found is None else dict(found)
+  cost = values.pop(COST, {})
+  measures = next(iter(result.arms.values()))
+  if all(name.startswith("dev_") for name in measures):
+    # Test is for the arm that dev chose.
+    values = {n: v for n, v in values.items() if n.startswith("dev_")}
+  return {
+    "trial": trial.name,
+    "arm": arm,
+    "seed": seed,
+    "state": "failed" if found is None else "done",
+    "compared": found is not None and seed in result.seeds,
+    "cost": cost,
+    "values": values,
+  }
+
+
+def to_csv(trials: Sequence[Mapping[str, Any]]) -> str:
+  """Return CSV of the trials of a report: a line for each measure of each.
+
+  A trial that failed has one line, without a measure.
+  """
+  file = io.StringIO()
+  writer = csv.writer(file, lineterminator="\n")
+  writer.writerow(_COLUMNS)
+  for trial in trials:
+    about = [trial[name] for name in _COLUMNS[:4]]
+    about.append("yes" if trial["compared"] else "no")
+    for name, value in trial["values"].items() or [("", "")]:
+      writer.writerow([*about, name, value])
+  return file.getvalue()
 
 
 def _write(
@@ -90,9 +222,8 @@ def _write(
   store.guard()
   folder = store.folder
   files.write_json(folder / "results.json", result.to_json(), allow_nan=False)
-  files.write_json(
-    folder / REPORT, json.loads(json.dumps(report)), allow_nan=False
-  )
+  files.write_json(folder / REPORT, report, allow_nan=False)
+  files.write_text(folder / CSV, to_csv(report["trials"]))
   files.write_text(folder / "results.md", text)
 
 

@@ -312,3 +312,15 @@ def test_a_study_runs_through_the_launchers(config, tmp_path, caplog):
   assert len([line for line in said if "(validation_tokens" in line]) == 1
   again = sweep.run(config, str(tmp_path / "work"))
   assert again == comparison
+
+
+def test_a_rerun_is_the_study_without_what_no_result_depends_on():
+  arguments = [
+    *("--config=nsp:size=tiny", "--config.pretrain.steps=4", "--strict"),
+    *("--workdir", "/tmp/a b", "--arms", "mlm,sop", "--nodry_run", "--seeds=2"),
+    *("--grid=a=1,2;b=3", "--allow=x"),
+  ]
+  assert sweep.rerun_command(arguments) == (
+    "bertjax sweep --config=nsp:size=tiny --config.pretrain.steps=4 --arms "
+    "mlm,sop --seeds=2 '--grid=a=1,2;b=3' --workdir=DIR"
+  )

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import csv
 import dataclasses
 import json
 
@@ -9,7 +10,13 @@ from bertjax.sweep.axes import expand
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
 from launch.sweep.plan import make_plan
-from launch.sweep.report import REPORT, TIMING, describe_tokens, measured_rate
+from launch.sweep.report import (
+  CSV,
+  REPORT,
+  TIMING,
+  describe_tokens,
+  measured_rate,
+)
 from tests.testing.launchers import make_arm_result
 
 
@@ -49,6 +56,70 @@ def test_tokens_beyond_what_matching_allows_are_said(config):
   assert len(describe_tokens(matched, seen)) == 2
 
 
+def test_a_report_has_what_its_reader_asks(config, launchers, tmp_path):
+  """The answer, all comparisons, curves, every trial and what was published."""
+  given = dataclasses.replace(config, margins="mlm_loss=5;none=1")
+  sweep.run(given, str(tmp_path), command="bertjax sweep --config=nsp")
+  report = json.loads((tmp_path / REPORT).read_text())
+  assert report["question"].startswith("Does next-sentence prediction help")
+  assert report["answer"]["metric"] == "probe_accuracy"
+  assert "a higher probe accuracy than" in report["answer"]["sentence"]
+  assert report["command"] == "bertjax sweep --config=nsp"
+  made = {(each["name"], each["metric"]) for each in report["comparisons"]}
+  assert ("mlm", "probe_accuracy") in made
+  # mlm has rows of its own.
+  assert ("mlm", "mlm_loss") not in made
+  assert ("nsp_rows", "mlm_loss") in made
+  margins = {each["metric"]: each["margin"] for each in report["comparisons"]}
+  assert margins["mlm_loss"] == 5
+  assert margins["probe_accuracy"] is None
+  assert any("margin of none has no effect" in n for n in report["notes"])
+  assert report["published"][0]["rows"][0]["arms"] == ["mlm_nsp"]
+  assert report["identity"]["pretrain"]["tokenizer"]
+  assert report["curves"] == {}  # the stand-ins write none
+  saved = json.loads((tmp_path / "identity.json").read_text())
+  assert report["identity"] == saved
+
+
+def test_the_table_of_results_has_a_line_for_each_trial_and_measure(
+  config, launchers, tmp_path, monkeypatch
+):
+  whole = launchers.pretrain
+
+  def pretrain(run, workdir, policy):
+    if run.seed == 1 and run.objective.next_sentence == "off":
+      raise ValueError("the disk is full")
+    return whole(run, workdir, policy)
+
+  monkeypatch.setattr("launch.pretrain.run", pretrain)
+  with pytest.raises(ValueError, match="the disk is full"):
+    sweep.run(config, str(tmp_path))
+  report = json.loads((tmp_path / REPORT).read_text())
+  states = {each["trial"]: each["state"] for each in report["trials"]}
+  assert states.pop("mlm-seed1") == "failed"
+  assert {*states.values()} == {"done"}
+  assert report["seeds"] == [0]
+  assert any("on the 1 of 2 seeds" in note for note in report["notes"])
+  assert any("mlm-seed1. The same command" in n for n in report["notes"])
+  with (tmp_path / CSV).open(newline="") as file:
+    lines = list(csv.DictReader(file))
+  failed = [line for line in lines if line["trial"] == "mlm-seed1"]
+  assert [(each["state"], each["measure"]) for each in failed] == [
+    ("failed", "")
+  ]
+  assert {
+    (each["trial"], name): value
+    for each in report["trials"]
+    for name, value in each["values"].items()
+  } == {
+    (line["trial"], line["measure"]): float(line["value"])
+    for line in lines
+    if line["measure"]
+  }
+  compared = {line["trial"] for line in lines if line["compared"] == "yes"}
+  assert compared == {"mlm_nsp-seed0", "mlm-seed0", "nsp_rows-seed0"}
+
+
 def test_speed_is_that_of_the_trials_that_ran(config, tmp_path):
   plan = make_plan(config, Policy())
   assert measured_rate(tmp_path, plan.trials, plan.costs) == 0
@@ -86,6 +157,9 @@ def test_a_study_of_fine_tuning_reports_test_for_the_chosen_arm(
   report = json.loads((tmp_path / "work" / REPORT).read_text())
   assert report["choice"]["arm"] == "learning_rates=0.002,epochs=1"
   assert report["choice"]["test"]["mean"] == pytest.approx(0.1)
+  # Test is for the chosen arm alone.
+  assert "test_" not in (tmp_path / "work" / CSV).read_text()
+  assert report["published"] == []
   text = (tmp_path / "work/results.md").read_text()
   assert "Dev chooses learning_rates=0.002,epochs=1 of 4 arms" in text
   assert "validation rows" not in text
