@@ -4,6 +4,6 @@
 
 from bertjax.optim.optimizers import make_optimizer
 from bertjax.optim.phased import make_run_schedule
-from bertjax.optim.schedules import make_schedule
+from bertjax.optim.schedules import Schedule, make_schedule
 
-__all__ = ["make_optimizer", "make_run_schedule", "make_schedule"]
+__all__ = ["Schedule", "make_optimizer", "make_run_schedule", "make_schedule"]

@@ -22,6 +22,7 @@ from bertjax.model.parameters import (
 from bertjax.optim.adamw import scale_by_uncorrected_adam
 from bertjax.optim.lamb import scale_by_layer_trust_ratio
 from bertjax.optim.muon import scale_by_muon_and_adam
+from bertjax.optim.schedules import Schedule
 
 
 def _scale_by_corrected_adam(
@@ -95,10 +96,10 @@ assert set(UPDATE_RULES) == set(choices(OptimizerConfig, "name"))
 
 def make_optimizer(
   config: OptimizerConfig,
-  schedule: optax.Schedule,
+  schedule: Schedule,
   *,
   inactive: Sequence[str] = (),
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
   """Clip by the global norm, scale, decay, and step against the gradient.
 
   Args:
@@ -107,7 +108,8 @@ def make_optimizer(
       included, to the norm of the parameter. `muon` orthogonalizes the updates
       of hidden matrices. In all of them ε is added outside the root, and the
       decay is decoupled and multiplied by the learning rate.
-    schedule: step → learning rate; see `make_schedule`.
+    schedule: step → learning rate; see `make_schedule`. `update` takes other
+      numbers of such a schedule as `schedule_numbers`.
     inactive: paths such as `pooler` or `encoder/layers`. The parameters below
       them get no update, no decay and no optimizer state.
 
@@ -121,7 +123,7 @@ def make_optimizer(
     rule.direction(config),
     optax.add_decayed_weights(config.weight_decay, make_decay_mask(config)),
     *rule.after_decay,
-    optax.scale_by_learning_rate(schedule),
+    _scale_by_schedule(schedule),
   )
   if not inactive:
     return active
@@ -129,6 +131,27 @@ def make_optimizer(
     {True: active, False: optax.set_to_zero()},
     lambda params: active_mask(params, inactive),
   )
+
+
+def _scale_by_schedule(
+  schedule: Schedule,
+) -> optax.GradientTransformationExtraArgs:
+  """Step against the update, as `optax.scale_by_learning_rate` does."""
+
+  def update(
+    updates: optax.Updates,
+    state: Any,
+    params: optax.Params | None = None,
+    *,
+    schedule_numbers: Any = None,
+    **_: Any,
+  ) -> tuple[optax.Updates, Any]:
+    given = schedule_numbers is not None
+    own = schedule.with_numbers(schedule_numbers) if given else schedule
+    return optax.scale_by_learning_rate(own).update(updates, state, params)
+
+  init = optax.scale_by_learning_rate(schedule).init
+  return optax.GradientTransformationExtraArgs(init, update)
 
 
 def clip_by_global_norm(limit: float) -> optax.GradientTransformation:

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The learning rate over a run of one or two phases."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 
 from bertjax.config import OptimizerConfig, PhaseConfig
 from bertjax.config.phases import split_optimizer
-from bertjax.optim.schedules import make_schedule
+from bertjax.optim.schedules import Schedule, make_schedule
 
 
 def make_run_schedule(
   first: OptimizerConfig, second: PhaseConfig, steps: int
-) -> optax.Schedule:
+) -> Schedule:
   """Return step → learning rate over a whole run.
 
   Args:
@@ -31,12 +33,13 @@ def make_run_schedule(
   if len(schedules) == 1:
     return schedules[0]
   before, after = schedules
-  border = parts[0][1]
 
-  def schedule(count: jax.typing.ArrayLike) -> jax.Array:
+  def rate(count: jax.typing.ArrayLike, numbers: Any) -> jax.Array:
+    first_numbers, second_numbers, border = numbers
     step = jnp.asarray(count)
     # Clipped, because `after` has no steps before the border.
-    late = after(jnp.maximum(step - border, 0))
-    return jnp.where(step < border, before(step), late)
+    late = after.rate(jnp.maximum(step - border, 0), second_numbers)
+    return jnp.where(step < border, before.rate(step, first_numbers), late)
 
-  return schedule
+  border = np.int32(parts[0][1])
+  return Schedule((before.numbers, after.numbers, border), rate)

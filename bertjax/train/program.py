@@ -64,7 +64,7 @@ class Program:
   vocabulary: Vocabulary
   model: nn.Module
   mesh: Mesh
-  schedule: optax.Schedule
+  schedule: optim.Schedule
   optimizer: optax.GradientTransformation
 
   def init_params(self, key: jax.Array) -> Any:
@@ -175,10 +175,13 @@ class PhaseProgram:
     )
 
   @functools.cached_property
-  def train_step(self) -> step.SeededStep:
-    """The jitted train step, with the run's seed as an input."""
+  def train_step(self) -> step.RunStep:
+    """The jitted train step, with the run's seed and schedule as inputs."""
     jitted = _shared("train", self.program, self.config, self._make_train_step)
-    return step.SeededStep(jitted, self.config.seed, self.program.mesh)
+    program = self.program
+    return step.RunStep(
+      jitted, self.config.seed, program.schedule.numbers, program.mesh
+    )
 
   def _make_train_step(self) -> step.TrainStep:
     return step.make_train_step(
@@ -193,13 +196,17 @@ class PhaseProgram:
         dropout_rng=self.config.compute.dropout_rng,
         gradient_dtype=self.config.compute.gradient_dtype,
         schedule=self.program.schedule,
+        scheduled=True,
       ),
     )
 
 
 @contextlib.contextmanager
 def sharing() -> Iterator[None]:
-  """Have runs that differ in their seeds alone share compiled functions.
+  """Have runs of equal shape share compiled functions.
+
+  They differ in what the functions take as inputs: seeds, and the numbers of
+  schedules, such as learning rates, warm-ups and steps.
 
   Functions of the last runs are kept as long as the context is open.
   """
@@ -213,19 +220,41 @@ def sharing() -> Iterator[None]:
 def _shared(
   name: str, program: Program, config: PretrainConfig, make: Callable[[], Any]
 ) -> Any:
-  """Return a jitted function that no seed changes, kept inside of `sharing`."""
+  """Return a jitted function that no input changes, kept inside `sharing`."""
   functions = _functions.get()
   if functions is None:
     return make()
-  whole, phase = (
-    dataclasses.replace(each, seed=0) for each in (program.config, config)
+  key = (
+    name,
+    _without_inputs(program.config),
+    _without_inputs(config),
+    jax.tree.structure(program.schedule.numbers),
+    program.mesh,
+    _fingerprint(program.vocabulary),
   )
-  key = (name, whole, phase, program.mesh, _fingerprint(program.vocabulary))
   found = functions.pop(key) if key in functions else make()
   functions[key] = found  # the newest is the last
   while len(functions) > _KEPT:
     del functions[next(iter(functions))]
   return found
+
+
+def _without_inputs(config: PretrainConfig) -> PretrainConfig:
+  """Return a config without the fields that the functions take as inputs."""
+  return dataclasses.replace(
+    config,
+    seed=0,
+    steps=1,
+    optimizer=dataclasses.replace(
+      config.optimizer, learning_rate=1.0, warmup_steps=0, decay_rate=1.0
+    ),
+    phase2=dataclasses.replace(
+      config.phase2,
+      steps=int(config.phase2.steps > 0),
+      learning_rate=0.0,
+      warmup_steps=0,
+    ),
+  )
 
 
 def _fingerprint(vocabulary: Vocabulary) -> str:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from bertjax.batch import check_batch
 from bertjax.objectives.metrics import Metrics
 from bertjax.objectives.task import Features, Task
+from bertjax.optim.schedules import Schedule
 from bertjax.parallel import sharding
 from bertjax.train import flops, gradients, joint, rng
 from bertjax.train.state import TrainState, shardings_of
@@ -25,34 +26,44 @@ EvalStep = Callable[[Any, Any], Metrics]
 
 
 @dataclasses.dataclass(frozen=True)
-class SeededStep:
-  """A train step (state, batch, seed) of one run, whose seed is known.
+class RunStep:
+  """A train step of one run, whose inputs beside state and batch are known.
 
   Attributes:
-    jitted: the step, which other runs may share.
+    jitted: the step (state, batch, seed, numbers of the schedule), which other
+      runs may share.
     seed: seed of the run.
+    numbers: those of the run's schedule.
     mesh: devices of the step.
   """
 
   jitted: Any
   seed: int
+  numbers: Any
   mesh: Mesh
 
   def __call__(
     self, state: TrainState, batch: Features
   ) -> tuple[TrainState, Metrics]:
     """Run the step."""
-    return self.jitted(state, batch, self._placed)
+    return self.jitted(state, batch, *self._placed)
 
   def lower(self, state: Any, batch: Any) -> Any:
-    """Lower the step as a jitted function does; its seed stays an input."""
+    """Lower the step as a jitted function does; inputs stay inputs."""
     where = sharding.replicated(self.mesh)
-    seed = jax.ShapeDtypeStruct((), jnp.uint32, sharding=where)
-    return self.jitted.lower(state, batch, seed)
+    inputs = jax.tree.map(
+      lambda leaf: jax.ShapeDtypeStruct((), leaf.dtype, sharding=where),
+      self._inputs,
+    )
+    return self.jitted.lower(state, batch, *inputs)
+
+  @property
+  def _inputs(self) -> tuple[np.uint32, Any]:
+    return np.uint32(self.seed), self.numbers
 
   @functools.cached_property
-  def _placed(self) -> jax.Array:
-    return jax.device_put(np.uint32(self.seed), sharding.replicated(self.mesh))
+  def _placed(self) -> tuple[jax.Array, Any]:
+    return jax.device_put(self._inputs, sharding.replicated(self.mesh))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +78,9 @@ class StepOptions:
     accumulation: number of micro-batches that a batch is split into.
     dropout_rng: "threefry" or "rbg" (docs/design.md, law 1).
     schedule: step → learning rate, to report; None reports none.
+    scheduled: whether the numbers of a schedule are the fourth argument of the
+      step, so that one compiled step serves every rate, warm-up and length; the
+      seed is an argument then.
     gradient_dtype: "float32" to add up the gradients of all devices along
       `data` in it, "compute" for the dtype of compute.
     joint: whether the step trains several runs at once (`train.joint`).
@@ -76,7 +90,8 @@ class StepOptions:
   folded: bool = True
   accumulation: int = 1
   dropout_rng: str = "threefry"
-  schedule: Callable[[jax.Array], Any] | None = None
+  schedule: Schedule | None = None
+  scheduled: bool = False
   gradient_dtype: str = "compute"
   joint: bool = False
 
@@ -106,13 +121,14 @@ def make_train_step(
     ValueError: before compiling: a batch that breaks `task.features`.
   """
   shardings = shardings_of(abstract)
+  with_inputs = optax.with_extra_args_support(optimizer)
   parts, in_float32 = options.accumulation, options.gradient_dtype == "float32"
   global_grads = gradients.make_gradients(
     task, mesh, shardings.params, accumulation=parts, in_float32=in_float32
   )
 
   def train_step(
-    state: TrainState, batch: Features, seed: jax.Array | None = None
+    state: TrainState, batch: Features, seed: Any = None, numbers: Any = None
   ) -> tuple[TrainState, Metrics]:
     check_batch(batch, task.features)
     with sharding.activate(mesh):
@@ -125,12 +141,14 @@ def make_train_step(
         state.params, rows, task.weights(prepared), key, fold
       )
       grads = jax.lax.with_sharding_constraint(grads, shardings.params)
-      updates, opt_state = optimizer.update(
-        grads, state.opt_state, state.params
+      updates, opt_state = with_inputs.update(
+        grads, state.opt_state, state.params, schedule_numbers=numbers
       )
       params = optax.apply_updates(state.params, updates)
     values = {"loss": total, "grad_norm": optax.tree.norm(grads)}
-    metrics |= _step_metrics(batch, state.step, values, options)
+    metrics |= _step_metrics(batch, values)
+    if options.schedule is not None:
+      metrics |= _rate_metric(options.schedule, state.step, numbers)
     return TrainState(state.step + 1, params, opt_state), metrics
 
   if options.joint:
@@ -144,11 +162,11 @@ def _compiled(
 ) -> TrainStep:
   """Return the jitted step, whose state has these shardings."""
   replicated = sharding.replicated(mesh)
-  inputs = (states, sharding.batch_sharding(mesh))
+  more = int(options.seed is None) + int(options.scheduled)
   return jax.jit(
     step,
     donate_argnums=0,
-    in_shardings=(*inputs, replicated) if options.seed is None else inputs,
+    in_shardings=(states, sharding.batch_sharding(mesh), *[replicated] * more),
     out_shardings=(states, replicated),
     compiler_options=_compiler_options(mesh, options),
   )
@@ -162,16 +180,15 @@ def _dropout_key(
   return rng.stream(seed, "dropout", step, implementation=options.dropout_rng)
 
 
-def _step_metrics(
-  batch: Features,
-  step: jax.Array,
-  values: dict[str, jax.Array],
-  options: StepOptions,
-) -> Metrics:
-  """Return `values`, the learning rate and the counts of a batch."""
-  if options.schedule is not None:
-    rate = jnp.asarray(options.schedule(step), jnp.float32)
-    values = {**values, "learning_rate": rate}
+def _rate_metric(schedule: Schedule, step: jax.Array, numbers: Any) -> Metrics:
+  """Return the learning rate; `numbers` are None where they are constants."""
+  own = schedule if numbers is None else schedule.with_numbers(numbers)
+  rate = jnp.asarray(own(step), jnp.float32)
+  return {"learning_rate": (rate, jnp.ones((), jnp.float32))}
+
+
+def _step_metrics(batch: Features, values: dict[str, jax.Array]) -> Metrics:
+  """Return `values` and the counts of a batch."""
   counts = flops.count(batch)
   one = jnp.ones((), jnp.float32)
   metrics = {name: (value, one) for name, value in {**values, **counts}.items()}

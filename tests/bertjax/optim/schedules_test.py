@@ -4,6 +4,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -105,6 +106,19 @@ def test_a_schedule_equals_a_float64_derivation(name, warmup, steps):
   ]
   got = rates(make(name, warmup, steps), at)
   np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_numbers_may_be_inputs_to_the_bit(name):
+  """Runs that were begun with constants go on with inputs."""
+  own = make(name, 333, 19_997)
+  other = make(name, 77, 1_999, learning_rate=3e-3)
+  steps = np.arange(0, 20_000, 3, dtype=np.int32)
+  given: Any = jax.jit(jax.vmap(own.rate, in_axes=(0, None)))
+  for each in (own, other):
+    got = np.asarray(given(steps, each.numbers))
+    np.testing.assert_array_equal(got, rates(each, steps))
+  assert given._cache_size() == 1
 
 
 def test_linear_is_measured_from_step_zero():

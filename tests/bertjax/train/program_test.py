@@ -20,6 +20,7 @@ from bertjax.config import (
   ComputeConfig,
   DataConfig,
   OptimizerConfig,
+  PhaseConfig,
   PretrainConfig,
 )
 from bertjax.objectives import pretraining
@@ -50,11 +51,16 @@ RUN = PretrainConfig(
   steps=3,
   batch_size=8,
   seed=3,
-  model=dataclasses.replace(tiny.CONFIG, hidden_dropout_rate=0.3),
+  model=dataclasses.replace(tiny.CONFIG, num_layers=1, hidden_dropout_rate=0.3),
   data=DataConfig(seq_length=16, max_packs=2),
   compute=ComputeConfig(attention="xla"),
   optimizer=OptimizerConfig(warmup_steps=1),
 )
+
+
+def with_schedule(**fields):
+  optimizer = dataclasses.replace(RUN.optimizer, **fields)
+  return dataclasses.replace(RUN, optimizer=optimizer)
 
 
 def run(config, constant=False):
@@ -80,8 +86,8 @@ def run(config, constant=False):
   return phase.train_step, jax.device_get(state.params)
 
 
-def test_a_seed_that_is_an_input_changes_no_bit():
-  """A run of an earlier version, whose seed was a constant, goes on."""
+def test_inputs_change_no_bit():
+  """A run of an earlier version, whose inputs were constants, goes on."""
   _, params = run(RUN)
   _, before = run(RUN, constant=True)
   _, other = run(dataclasses.replace(RUN, seed=4))
@@ -94,14 +100,53 @@ def test_runs_of_other_seeds_share_what_is_compiled():
   alone = [run(dataclasses.replace(RUN, seed=seed)) for seed in (3, 4)]
   with sharing():
     together = [run(dataclasses.replace(RUN, seed=seed)) for seed in (3, 4)]
-    longer, _ = run(dataclasses.replace(RUN, steps=4))
+    power = dataclasses.replace(
+      RUN.optimizer, schedule="polynomial", schedule_power=2.0
+    )
+    bent, _ = run(dataclasses.replace(RUN, optimizer=power))
   one, two = (each.jitted for each, _ in together)
   assert one is two
   assert one._cache_size() == 1
-  assert longer.jitted is not one, "its schedule is another"
+  assert bent.jitted is not one, "its schedule is of another kind"
   assert alone[0][0].jitted is not alone[1][0].jitted
   for (_, params), (_, wanted) in zip(together, alone, strict=True):
     jax.tree.map(np.testing.assert_array_equal, params, wanted)
+
+
+def test_a_sweep_of_schedules_compiles_one_step(caplog):
+  """Also where a run has two schedules, each with numbers of its own."""
+  runs = [
+    with_schedule(learning_rate=1e-3),
+    with_schedule(learning_rate=3e-3),
+    with_schedule(warmup_steps=0),
+    dataclasses.replace(RUN, steps=40),
+  ]
+  second = [
+    dataclasses.replace(
+      RUN,
+      steps=9,
+      phase2=PhaseConfig(
+        steps=steps, seq_length=16, learning_rate=rate, max_packs=2
+      ),
+    )
+    for steps, rate in ((8, 1e-3), (7, 2e-3))
+  ]
+  alone = run(runs[1])[1]
+  caplog.clear()
+  with sharing(), jax.log_compiles():
+    found = [run(config) for config in runs]
+    one, two = (
+      make_program(config, tiny.VOCABULARY).for_phase(config).train_step
+      for config in second
+    )
+  said = [record.getMessage() for record in caplog.records]
+  compiled = [line for line in said if "Compiling jit(train_step)" in line]
+  assert len(compiled) == 1
+  assert one.jitted is two.jitted
+  assert one.jitted is not found[0][0].jitted
+  jax.tree.map(np.testing.assert_array_equal, found[1][1], alone)
+  leaves = [jax.tree.leaves(params)[0].tobytes() for _, params in found]
+  assert len({*leaves}) == len(leaves), "each trains at its own rates"
 
 
 # Prints which of a train step's and an evaluation's kernels are there.
