@@ -3,59 +3,63 @@
 """Score a fine-tuned model again, on any split of its task.
 
     python -m launch.evaluate --bundle=WORKDIR/model [--split=test]
-    python -m launch.evaluate --bundle=WORKDIR/model \
-      --config=finetune:task=table --config.task.train=train.csv \
-      --config.task.dev=dev.csv --config.task.test=new.csv
+    python -m launch.evaluate --bundle=WORKDIR/model --split=new.csv
+    python -m launch.evaluate --bundle=WORKDIR/model --task=glue/mrpc \
+      --config.task.folder=glue_data
 
-Without --config the data are those that the model was fine-tuned on, and the
-devices all of this machine. It warns of what is wrong with the data, as
-launch.finetune does, and prints the scores, a table of the classes, and which
-classes are mistaken for which; --output=FILE.json has the whole confusion
-matrix.
+Without --task the data are those that the model was fine-tuned on, which its
+bundle records, and fields of --config.task are changed as in launch.finetune.
+--split=FILE reads nothing but that file. The classes, the length of rows and
+how long texts are read are always those of the model. Devices are all of this
+machine; a whole --config says otherwise.
+
+It warns of what is wrong with the data, as launch.finetune does, and prints
+the scores, a table of the classes, and which classes are mistaken for which;
+--output=FILE.json has the whole confusion matrix.
 """
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import flags
+from ml_collections import config_flags
 
 from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import (
   FinetuneConfig,
-  MeshConfig,
   ModelConfig,
   from_mapping,
-  renamed,
 )
 from bertjax.files import write_json
 from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.programs import make_programs
+from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.scores import ClassCounts, confusion_matrix
 from bertjax.finetune.task import FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
 from bertjax.interop.outputs import SINGLE_LABEL
-from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
 from launch import cli, tasks
 from launch.commands import shipped_configs
+from launch.inference import stored_task
+from launch.inference.stored_task import NAMES, SPLITS, Asked
 from launch.inference.stream import tell
 from launch.preflight import policy as policies
 from launch.preflight.findings import to_json
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle
 from launch.preflight.task import describe, judge_task
+from launch.reports import class_tables
 
-# A matrix of more classes does not fit on a terminal.
-_MATRIX = 12
-# How many pairs of classes are listed instead.
-_SHOWN = 12
-_SPLITS = ("test", "dev", "train")
+# The config whose fields --config.… changes where no config is given.
+_NO_CONFIG = "finetune"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +101,9 @@ def evaluate(
   config: FinetuneConfig | None = None,
   split: str = "",
   policy: Policy = DEFAULT,
+  *,
+  task: str = "",
+  changes: Mapping[str, Any] | None = None,
 ) -> Evaluated:
   """Score a fine-tuned model on a split.
 
@@ -104,8 +111,12 @@ def evaluate(
     bundle: folder of the model.
     config: the task and how to read it; None is what the model was fine-tuned
       with, on all devices of this machine. The length of rows is the model's.
-    split: "test", "dev" or "train"; "" is test, or dev if there is no test.
+    split: "test", "dev", "train", or a file that is read alone; "" is test, or
+      dev if there is no test.
     policy: limits of the checks, and which may fail.
+    task: where `config` is None, the name of a task in configs/finetune.py; ""
+      is that of the model.
+    changes: where `config` is None, {dotted field: value} that differ.
 
   Raises:
     ValueError: the bundle has another task or other classes, the data cannot be
@@ -113,37 +124,45 @@ def evaluate(
   """
   model = load_finetuned(bundle, tasks.TASKS)
   info = read_bundle_info(bundle)
+  is_alone = config is None and stored_task.is_file(split)
   if config is None:
-    config = _fit_machine(_stored_config(bundle, info.details.config))
-  head = model.head
-  config = dataclasses.replace(
+    asked = Asked(task, changes or {}, split)
+    config = stored_task.make_config(bundle, model, info.details.config, asked)
+    if not task:
+      name = stored_task.overlay_name(config.task)
+      print(f"--task={name}, as {bundle} was fine-tuned", flush=True)
+  else:
+    stored_task.check_task(bundle, config.task, model, "--config")
+  config = stored_task.with_head(config, model.head)
+  config = checks.with_metric(config, tasks.find(config.task))
+  data, _ = tasks.load_data(
     config,
-    seq_length=head.seq_length,
-    pooling=head.pooling or FinetuneConfig.pooling,
+    info.model,
+    info.tokenizer_path,
+    model.head.labels if is_alone else None,
   )
-  task = tasks.find(config.task)
-  if task.name != model.task.name:
-    raise ValueError(
-      f"{bundle} is a model of {model.task.name}, and --config is of "
-      f"{task.name}; give the config that it was fine-tuned with"
-    )
-  config = checks.with_metric(config, task)
-  data, _ = tasks.load_data(config, info.model, info.tokenizer_path)
-  _check_labels(bundle, model, data)
-  split = split or next(name for name in _SPLITS if name in data.splits)
-  if split not in data.splits:
-    raise ValueError(
-      f"{data.name} has no labeled split {split!r}; it has "
-      f"{', '.join(data.splits)}"
-    )
+  _check_data(bundle, model, data)
+  scored = _find_split(data, "" if is_alone else split)
   findings = judge_task(
     data.figures, config.seq_length, info.details.tokens_per_word, policy
   )
   for line in describe(data.figures, config.seq_length):
     print(line, flush=True)
   settle(findings, policy)
-  found = _score(model, info.model, config, data, split)
-  return dataclasses.replace(found, findings=to_json(findings, policy))
+  found = _score(model, info.model, config, data, scored)
+  return dataclasses.replace(
+    found, split=split or scored, findings=to_json(findings, policy)
+  )
+
+
+def _find_split(data: MeasuredData, split: str) -> str:
+  split = split or next(name for name in SPLITS if name in data.splits)
+  if split not in data.splits:
+    raise ValueError(
+      f"{data.name} has no labeled split {split!r}; it has "
+      f"{', '.join(data.splits)}"
+    )
+  return split
 
 
 def _score(
@@ -191,39 +210,17 @@ def _confusion(
   return confusion_matrix(*task.class_logits(found.outputs, windows))
 
 
-def _stored_config(
-  bundle: str, stored: Mapping[str, Any] | None
-) -> FinetuneConfig:
-  if stored is None:
+def _check_data(bundle: str, model: FinetunedModel, data: MeasuredData) -> None:
+  known, pair = model.head.labels, model.head.pair
+  if data.pair != pair:
+    forms = ("single texts", "pairs of texts")
     raise ValueError(
-      f"{bundle} does not say what it was fine-tuned on; give --config"
+      f"{bundle} reads {forms[pair]}, and {data.name} has {forms[data.pair]}; "
+      "give the second column with --config.task.text_pair, or none if the "
+      "model reads single texts"
     )
-  return from_mapping(FinetuneConfig, renamed.current(stored))
-
-
-def _fit_machine(config: FinetuneConfig) -> FinetuneConfig:
-  """Return a config for all devices of this machine.
-
-  The mesh of training is that of another machine. It does not change scores,
-  and neither do the sizes of batches, which must be multiples of its shards.
-  Its kernel of attention may be one that this machine lacks.
-  """
-  shards = batch_shards(make_mesh(MeshConfig()))
-  step = shards * config.optimizer.accumulation
-  return dataclasses.replace(
-    config,
-    mesh=MeshConfig(),
-    compute=dataclasses.replace(config.compute, attention="auto"),
-    batch_size=-(-config.batch_size // step) * step,
-    evaluation_batch_size=-(-config.evaluation_batch_size // shards) * shards,
-  )
-
-
-def _check_labels(
-  bundle: str, model: FinetunedModel, data: MeasuredData
-) -> None:
-  known = model.head.labels
-  if tuple(data.labels) == known:
+  # The name of a score is that of its column.
+  if model.task is REGRESSION or tuple(data.labels) == known:
     return
   new = [label for label in data.labels if label not in known]
   gone = [label for label in known if label not in data.labels]
@@ -248,71 +245,30 @@ def show(found: Evaluated) -> str:
     ),
   ]
   if found.classes is not None:
-    parts.append(_class_table(found.labels, found.classes))
+    parts.append(class_tables.class_table(found.labels, found.classes))
   if found.confusion is not None:
-    parts += _confusions(found.labels, found.confusion)
+    parts += class_tables.confusions(found.labels, found.confusion)
   return "\n\n".join(parts)
-
-
-def _class_table(labels: Sequence[str], counts: ClassCounts) -> str:
-  rows = [
-    [
-      _plain(label),
-      f"{counts.labels[index]:,}",
-      f"{counts.predictions[index]:,}",
-      _share(counts.right[index], counts.predictions[index]),
-      _share(counts.right[index], counts.labels[index]),
-      f"{counts.f1(index):.4f}",
-    ]
-    for index, label in enumerate(labels)
-  ]
-  header = ["class", "examples", "predicted", "precision", "recall", "F1"]
-  return markdown(header, rows)
-
-
-def _confusions(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
-  if len(labels) <= _MATRIX:
-    rows = [
-      [_plain(label), *map(str, counts)]
-      for label, counts in zip(labels, confusion.tolist(), strict=True)
-    ]
-    return [
-      "how often each label (row) is predicted as each class (column):",
-      markdown(["", *map(_plain, labels)], rows),
-    ]
-  wrong = confusion * (1 - np.eye(len(labels), dtype=confusion.dtype))
-  largest = np.argsort(-wrong, axis=None, kind="stable")[:_SHOWN]
-  rows = []
-  for place in map(int, largest):
-    label, predicted = divmod(place, len(labels))
-    if count := int(wrong[label, predicted]):
-      rows.append(
-        [_plain(labels[label]), _plain(labels[predicted]), str(count)]
-      )
-  if not rows:
-    return ["no class is mistaken for another"]
-  return [
-    "the most frequent mistakes (--output has the whole confusion matrix):",
-    markdown(["label", "predicted as", "times"], rows),
-  ]
-
-
-def _share(part: int, whole: int) -> str:
-  return f"{part / whole:.4f}" if whole else "–"
-
-
-def _plain(label: str) -> str:
-  return label.replace("|", "\\|")
 
 
 def define_flags() -> None:
   """Define the flags; not at import, because others call `evaluate`."""
+  flags.DEFINE_enum(
+    "task",
+    None,
+    NAMES,
+    "How the data are read, as in --config=finetune:task=…; by default as in "
+    "fine-tuning.",
+  )
   shipped_configs.define_flag("finetune:task=table")
   flags.DEFINE_string(
     "bundle", None, "Folder of a fine-tuned model.", required=True
   )
-  flags.DEFINE_enum(
-    "split", None, _SPLITS, "The split; by default test, or else dev."
+  flags.DEFINE_string(
+    "split",
+    "",
+    f"The split, one of {', '.join(SPLITS)}, or a file to score; by default "
+    "test, or else dev.",
   )
   flags.DEFINE_string("output", "", "File of the scores, as JSON.")
   policies.define_flags()
@@ -321,11 +277,22 @@ def define_flags() -> None:
 def main(_: Sequence[str]) -> None:
   """Evaluate as the flags say."""
   values = flags.FLAGS
-  config = None
+  config, changes = None, {}
   if values.config is not None:
-    config = from_mapping(FinetuneConfig, values.config.to_dict())
+    changes = config_flags.get_override_values(values["config"])
+    if values["config"].config_filename != _NO_CONFIG:
+      config = from_mapping(FinetuneConfig, values.config.to_dict())
+      if values.task:
+        raise ValueError(
+          f"--task={values.task} and --config are both given; give one of them"
+        )
   found = evaluate(
-    values.bundle, config, values.split or "", policies.from_flags()
+    values.bundle,
+    config,
+    values.split,
+    policies.from_flags(),
+    task=values.task or "",
+    changes=changes,
   )
   print(show(found), flush=True)
   if values.output:
@@ -333,6 +300,15 @@ def main(_: Sequence[str]) -> None:
     tell(f"the scores are in {values.output}")
 
 
+def add_config(arguments: Sequence[str]) -> list[str]:
+  """Return arguments with a --config for fields of --config.… to belong to."""
+  names = [each.lstrip("-").partition("=")[0] for each in arguments]
+  if "config" in names or not any(n.startswith("config.") for n in names):
+    return list(arguments)
+  return [arguments[0], f"--config={_NO_CONFIG}", *arguments[1:]]
+
+
 if __name__ == "__main__":
+  sys.argv[:] = add_config(sys.argv)
   define_flags()
   cli.run(main)

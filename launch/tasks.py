@@ -98,6 +98,12 @@ def find(config: TaskConfig) -> FinetuneTask:
   return task
 
 
+def target_of(task: FinetuneTask) -> str:
+  """Return the `TaskConfig.target` of tables for a task."""
+  targets = {name: target for target, name in _OF_TARGET.items()}
+  return targets.get(task.name, "label")
+
+
 def _find_kind(config: TaskConfig) -> Kind:
   if config.kind not in KINDS:
     known = ", ".join(KINDS)
@@ -106,9 +112,18 @@ def _find_kind(config: TaskConfig) -> Kind:
 
 
 def load_data(
-  config: FinetuneConfig, encoder: ModelConfig, tokenizer_path: pathlib.Path
+  config: FinetuneConfig,
+  encoder: ModelConfig,
+  tokenizer_path: pathlib.Path,
+  labels: tuple[str, ...] | None = None,
 ) -> tuple[MeasuredData, str]:
   """Check a config against an encoder, and read the data of its task.
+
+  Args:
+    config: the task, and how to train.
+    encoder: shape of the encoder.
+    tokenizer_path: folder of the tokenizer's files.
+    labels: as of `RowOptions`.
 
   Returns:
     The data, and the hash of the tokenizer that encoded them.
@@ -120,7 +135,7 @@ def load_data(
   task = find(config.task)
   checks.check_config(config, task, encoder, tokenizer.vocab_size)
   checks.check_shards(config, batch_shards(make_mesh(config.mesh)))
-  rows = RowOptions(config.seq_length, config.pack)
+  rows = RowOptions(config.seq_length, config.pack, labels)
   data = _find_kind(config.task).read(config.task, tokenizer, rows)
   if task.name == CLASSIFICATION.name:  # other tasks have another "f1"
     checks.check_metric(config.metric, data.labels)

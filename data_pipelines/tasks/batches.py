@@ -239,10 +239,14 @@ class RowOptions(NamedTuple):
   Attributes:
     seq_length: positions of a row.
     pack: whether a row holds several windows.
+    labels: the classes of a model that is only scored, which may be none. Then
+      `task.test` is the one file that is read, and the one split. None reads
+      all splits, and the classes from train.
   """
 
   seq_length: int
   pack: bool = True
+  labels: tuple[str, ...] | None = None
 
 
 # (config, tokenizer of the encoder, rows) → the data, split and encoded. It

@@ -125,15 +125,20 @@ def read(
   Raises:
     ValueError: as `read_questions`; too few rows to hold some out.
   """
-  if not config.train:
+  is_alone = rows.labels is not None
+  if not config.train and not is_alone:
     raise ValueError("task.train is empty; give the path of the training table")
   paths = {"train": config.train, "dev": config.dev, "test": config.test}
+  if is_alone:
+    paths = {"test": config.test}
   tables = {
-    split: read_questions(path, config, needs_labels=split != "test")
+    split: read_questions(
+      path, config, needs_labels=is_alone or split != "test"
+    )
     for split, path in paths.items()
     if path
   }
-  made = dict(_splits(config, tables))
+  made = tables if is_alone else dict(_splits(config, tables))
   splits = {name: made[name] for name in paths if name in made}
   unscored = ""
   if "test" not in splits:
@@ -146,7 +151,7 @@ def read(
     name: _encode(split, config, tokenizer, rows)
     for name, split in splits.items()
   }
-  keys = _keys(splits["train"])
+  keys = _keys(splits["train"]) if "train" in splits else []
   return MeasuredData(
     name=data_name(config.train),
     labels=(),

@@ -83,6 +83,7 @@ class Classification:
     dev: examples that choose parameters.
     test: examples that are only scored; None if none have labels.
     table: what was found while tables were read.
+    alone: whether there is only a test split, which stands in for the others.
   """
 
   name: str
@@ -91,11 +92,14 @@ class Classification:
   dev: LabeledTexts
   test: LabeledTexts | None
   table: TableFigures = dataclasses.field(default_factory=TableFigures)
+  alone: bool = False
 
   @property
   def splits(self) -> dict[str, LabeledTexts]:
     """The splits that there are, by name."""
     splits = {"train": self.train, "dev": self.dev}
+    if self.alone and self.test is not None:
+      return {"test": self.test}
     return splits if self.test is None else {**splits, "test": self.test}
 
 
@@ -191,7 +195,8 @@ def _most_windows(owner_W: np.ndarray) -> int:
 def _figures(
   loaded: Classification, encoded: Mapping[str, EncodedTexts], *, divides: bool
 ) -> TaskFigures:
-  keys = text_keys(loaded.train.texts, loaded.train.pairs)
+  train = loaded.splits.get("train")
+  keys = text_keys(train.texts, train.pairs) if train else ()
   return TaskFigures(
     labels=loaded.labels,
     alike_labels=alike_labels(loaded.labels),

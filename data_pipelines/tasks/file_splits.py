@@ -5,8 +5,8 @@
 It serves tasks whose examples have no single label to stratify by.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ def load_splits(
   config: TaskConfig,
   read: Callable[[str], ExampleFile[Example]],
   key: Callable[[Example], TextKey],
+  *,
+  alone: bool = False,
 ) -> Splits[Example]:
   """Read the files of a task, and hold out the splits that have none.
 
@@ -52,10 +54,14 @@ def load_splits(
     config: names the files, and the shares to hold out.
     read: path → examples.
     key: example → a key; examples of one key are in one split.
+    alone: whether the test file is the only one that is read.
 
   Raises:
     ValueError: as `read`; there is no training file, or too little in it.
   """
+  if alone:
+    file = read(config.test)
+    return Splits({"test": file.examples}, _figures({"test": file}, ""))
   if not config.train:
     raise ValueError("task.train is empty; give the path of the training file")
   paths = {"train": config.train, "dev": config.dev, "test": config.test}
@@ -74,12 +80,18 @@ def load_splits(
           f"{config.train} is one text, so no {name} can be held out; give "
           f"task.{name}"
         )
-  figures = TableFigures(
+  unscored = "" if "test" in splits else "task.test_rate is 0"
+  return Splits(splits, _figures(files, unscored))
+
+
+def _figures(
+  files: Mapping[str, ExampleFile[Any]], unscored: str
+) -> TableFigures:
+  return TableFigures(
     rows=sum(len(f.examples) + len(f.skipped) for f in files.values()),
     skipped=tuple(line for file in files.values() for line in file.skipped),
-    unscored_test="" if "test" in splits else "task.test_rate is 0",
+    unscored_test=unscored,
   )
-  return Splits(splits, figures)
 
 
 def _hold_out(

@@ -81,6 +81,23 @@ def make_data(
   return Classification(name, names, train, dev, splits["test"], figures)
 
 
+def make_test(table: Table, target: Target, name: str) -> Classification:
+  """Return the labeled texts of a table that is only scored.
+
+  Args:
+    table: the table, all rows of which have labels.
+    target: how labels are read; it names the classes.
+    name: name of the data.
+
+  Raises:
+    ValueError: a row has a label that the target does not name.
+  """
+  names = target.names(table)
+  test = _label(table, target, names, "the model")
+  figures = _figures({"test": table}, "")
+  return Classification(name, names, test, test, test, figures, alone=True)
+
+
 def _figures(tables: Mapping[str, Table], unscored: str) -> TableFigures:
   if "test" in tables and tables["test"].labels is None:
     unscored = f"{tables['test'].path} has no labels"

@@ -18,7 +18,7 @@ from data_pipelines.tasks import sliding, squad
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.features import EncodedTexts, Tokenizer, make_rows
 from data_pipelines.tasks.figures import SplitFigures, TaskFigures
-from data_pipelines.tasks.file_splits import load_splits
+from data_pipelines.tasks.file_splits import Splits, load_splits
 from data_pipelines.tasks.splits import TextKey, count_shared, data_name
 from data_pipelines.tasks.squad import Question
 
@@ -186,15 +186,11 @@ def read(
     ValueError: as `squad.read_file`, `load_splits` and `encode_questions`; no
       training question can be used.
   """
-  loaded = load_splits(config, squad.read_file, lambda each: each.context)
+  loaded = _load(config, rows)
   splits = {name: list(each) for name, each in loaded.examples.items()}
   lost = {name: sum(q.is_lost for q in each) for name, each in splits.items()}
-  splits["train"] = [each for each in splits["train"] if not each.is_lost]
-  if not splits["train"]:
-    raise ValueError(
-      f"{config.train}: no answer is in its context where answer_start says; "
-      "it counts characters from 0"
-    )
+  if "train" in splits:
+    splits["train"] = _answerable(config, splits["train"])
   null_answers = any(not q.answers for each in splits.values() for q in each)
   settings = {
     "stride": config.stride,
@@ -235,6 +231,28 @@ def read(
   )
 
 
+def _load(config: TaskConfig, rows: RowOptions) -> Splits[Question]:
+  return load_splits(
+    config,
+    squad.read_file,
+    lambda each: each.context,
+    alone=rows.labels is not None,
+  )
+
+
+def _answerable(
+  config: TaskConfig, questions: Sequence[Question]
+) -> list[Question]:
+  """Return the questions that can be trained on."""
+  found = [each for each in questions if not each.is_lost]
+  if not found:
+    raise ValueError(
+      f"{config.train}: no answer is in its context where answer_start says; "
+      "it counts characters from 0"
+    )
+  return found
+
+
 def _tokens_of(
   question: Question, read: ReadQuestion
 ) -> tuple[int, int] | None:
@@ -262,7 +280,7 @@ def _measure(
   *,
   null_answers: bool,
 ) -> dict[str, SplitFigures]:
-  train_keys = [_key(each) for each in splits["train"]]
+  train_keys = [_key(each) for each in splits.get("train", ())]
   found = {}
   for name, questions in splits.items():
     rows = encoded[name].rows

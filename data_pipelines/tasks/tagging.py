@@ -186,16 +186,17 @@ def read(
   """Read tagged words; the classes are the tags of train, sorted.
 
   Raises:
-    ValueError: as `conll.read_file` and `load_splits`; dev or test has a tag
-      that train lacks.
+    ValueError: as `conll.read_file`, `load_splits` and `make_targets`.
   """
   columns = conll.Columns(config.word_column, config.tag_column)
   loaded = load_splits(
     config,
     lambda path: conll.read_file(path, columns, config.skip_bad_rows),
     _key,
+    alone=rows.labels is not None,
   )
-  labels = tuple(sorted({t for s in loaded.examples["train"] for t in s.tags}))
+  train = loaded.examples.get("train", ())
+  labels = rows.labels or tuple(sorted({t for s in train for t in s.tags}))
   types = tuple(sorted({type_of(label) for label in labels} - {OUTSIDE}))
   encoded = {
     name: encode_words(
@@ -206,7 +207,6 @@ def read(
     )
     for name, sentences in loaded.examples.items()
   }
-  keys = [_key(sentence) for sentence in loaded.examples["train"]]
   return MeasuredData(
     name=data_name(config.train),
     labels=labels,
@@ -234,7 +234,7 @@ def read(
       table=loaded.figures,
       splits={
         name: _measure(
-          sentences, encoded[name], () if name == "train" else keys, types
+          sentences, encoded[name], () if name == "train" else train, types
         )
         for name, sentences in loaded.examples.items()
       },
@@ -308,7 +308,7 @@ def _key(sentence: Sentence) -> TextKey:
 def _measure(
   sentences: Sequence[Sentence],
   encoded: EncodedWords,
-  train_keys: Sequence[TextKey],
+  train: Sequence[Sentence],
   types: Sequence[str],
 ) -> SplitFigures:
   keys = [_key(sentence) for sentence in sentences]
@@ -324,7 +324,7 @@ def _measure(
     examples=len(sentences),
     cut=0,
     empty=0,
-    shared=count_shared(keys, train_keys),
+    shared=count_shared(keys, [_key(each) for each in train]),
     contradicting=count_contradicting(
       keys, np.asarray([every[sentence.tags] for sentence in sentences])
     ),

@@ -37,14 +37,21 @@ class Target:
   rules: Mapping[str, Any]
 
 
-def find_target(config: TaskConfig) -> Target:
+def find_target(
+  config: TaskConfig, labels: tuple[str, ...] | None = None
+) -> Target:
   """Return the target of a config.
+
+  Args:
+    config: says what the column of labels holds.
+    labels: names of the classes, or of the score; None for those of the
+      training table.
 
   Raises:
     ValueError: the separator is empty.
   """
   if config.target == "score":
-    return score_target(config.label, ANY_SCORE)
+    return score_target((labels or (config.label,))[0], ANY_SCORE)
   if config.target == "labels":
     separator = config.separator
     if not separator:
@@ -52,11 +59,11 @@ def find_target(config: TaskConfig) -> Target:
         "task.separator is empty; give what stands between two labels"
       )
     return Target(
-      names=lambda table: _names_of_several(table, separator),
+      names=lambda table: labels or _names_of_several(table, separator),
       values=functools.partial(_several, separator=separator),
       rules={"separator": separator},
     )
-  return class_target()
+  return class_target(labels or ())
 
 
 def class_target(names: tuple[str, ...] = (), **rules: Any) -> Target:

@@ -33,7 +33,8 @@ def judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
     "stands between them",
     policy,
   )
-  yield from _judge_target(figures.splits["train"], policy)
+  if "train" in figures.splits:
+    yield from _judge_target(figures.splits["train"], policy)
   alike = ", ".join("/".join(group) for group in figures.alike_labels[:_SHOWN])
   yield judge(
     "alike_labels",

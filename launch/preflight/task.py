@@ -186,15 +186,15 @@ def _judge_splits(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
       "train are in one split only",
       policy,
     )
-  train = figures.splits["train"]
-  yield judge(
-    "contradicting_texts",
-    train.contradicting / max(train.examples, 1),
-    f"{train.contradicting:,} of {train.examples:,} training texts also occur "
-    "with another label",
-    "decide for one label of each text",
-    policy,
-  )
+  if train := figures.splits.get("train"):
+    yield judge(
+      "contradicting_texts",
+      train.contradicting / max(train.examples, 1),
+      f"{train.contradicting:,} of {train.examples:,} training texts also "
+      "occur with another label",
+      "decide for one label of each text",
+      policy,
+    )
   empty = sum(split.empty for split in figures.splits.values())
   yield judge(
     "empty_texts",

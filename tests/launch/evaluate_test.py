@@ -6,15 +6,13 @@ import dataclasses
 import json
 
 import jax
-import numpy as np
 import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig, to_mapping
-from bertjax.finetune.scores import ClassCounts
 from bertjax.parallel.mesh import make_mesh
 from launch import evaluate, finetune, tasks
-from launch.evaluate import Evaluated
+from launch.inference import stored_task
 from launch.preflight.policy import Policy
 from tests.testing import small
 
@@ -23,7 +21,10 @@ from tests.testing import small
 def one_device():
   """Compiling for eight takes three times as long."""
   with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
+    for module in (
+      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
+      "bertjax.finetune.arm",
+    ):
       patch.setattr(
         f"{module}.make_mesh",
         lambda config: make_mesh(config, jax.devices()[:1]),
@@ -129,15 +130,15 @@ def test_the_mesh_is_that_of_this_machine(model, config, monkeypatch):
   assert [evaluate.evaluate(model).scores["accuracy"]] == stored
   # Three devices do not divide what eight divide.
   monkeypatch.setattr(
-    evaluate, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:3])
+    stored_task, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:3])
   )
-  fitted = evaluate._fit_machine(dataclasses.replace(config, batch_size=8))
+  fitted = stored_task._fit_machine(dataclasses.replace(config, batch_size=8))
   assert (fitted.batch_size, fitted.evaluation_batch_size) == (9, 18)
   # A kernel of the machine that trained may not exist here.
   tpu = dataclasses.replace(
     config, compute=dataclasses.replace(config.compute, attention="splash")
   )
-  assert evaluate._fit_machine(tpu).compute.attention == "auto"
+  assert stored_task._fit_machine(tpu).compute.attention == "auto"
   # A config that is given is kept.
   with pytest.raises(ValueError, match="8"):
     evaluate.evaluate(model, many)
@@ -145,7 +146,7 @@ def test_the_mesh_is_that_of_this_machine(model, config, monkeypatch):
 
 def test_several_devices_give_the_same_scores(model, monkeypatch):
   one = evaluate.evaluate(model)
-  for module in (evaluate, tasks):
+  for module in (evaluate, stored_task, tasks):
     monkeypatch.setattr(
       module, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:2])
     )
@@ -179,32 +180,3 @@ def test_a_model_of_another_task_is_one_line(model, place, config):
     ValueError, match="is a model of classification, and --config is of regres"
   ):
     evaluate.evaluate(model, dataclasses.replace(config, task=task))
-
-
-def counted(confusion):
-  return ClassCounts(
-    tuple(confusion.sum(axis=1).tolist()),
-    tuple(confusion.sum(axis=0).tolist()),
-    tuple(confusion.diagonal().tolist()),
-  )
-
-
-def test_few_classes_have_a_matrix_and_many_a_list():
-  few = np.asarray([[3, 1], [0, 2]])
-  found = Evaluated(
-    "dev", 6, ("a|b", "c"), {"accuracy": 5 / 6}, counted(few), few
-  )
-  text = evaluate.show(found)
-  assert "| accuracy | 0.8333 |" in text
-  assert (
-    "| a\\|b  |        4 |         3 |    1.0000 | 0.7500 | 0.8571 |" in text
-  )
-  assert "| a\\|b |    3 |   1 |" in text
-  assert json.loads(json.dumps(found.to_json()))["confusion"] == few.tolist()
-  many = np.eye(20, dtype=np.int64)
-  many[3, 4] = 7
-  names = tuple(f"class{number}" for number in range(20))
-  text = evaluate.show(Evaluated("dev", 27, names, {}, counted(many), many))
-  (line,) = (line for line in text.splitlines() if " 7 |" in line[-4:])
-  assert "class3 " in line
-  assert "class4 " in line

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -144,3 +145,14 @@ def test_choices_of_an_example_stand_in_one_row(tmp_path):
   assert right_BR.sum() == batch.arrays["first_BR"].sum() == 12
   # The right choice of the row that lacks two is its second one.
   assert data.splits["dev"].examples[3].choices == ("1", "4")
+
+
+def test_one_table_is_read_for_a_model(tmp_path):
+  path = write(tmp_path / "a.csv", row(), row(context="11"))
+  config = config_of("gone", test=path)
+  data = choices.read(config, NumberTokenizer(), RowOptions(9, labels=()))
+  assert [*data.splits] == [*data.figures.splits] == ["test"]
+  unlabeled = write(tmp_path / "b.csv", row(label=""))
+  config = dataclasses.replace(config, test=unlabeled)
+  with pytest.raises(ValueError, match="has no right choice"):
+    choices.read(config, NumberTokenizer(), RowOptions(9, labels=()))

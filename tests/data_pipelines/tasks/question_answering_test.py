@@ -146,3 +146,11 @@ def test_a_context_without_a_token_has_an_empty_window(tokenizer):
     encoded, [Question("oak", "\u200b"), Question("ash", "cod")]
   )
   assert np.count_nonzero(targets["start_BR"]) == 0
+
+
+def test_one_file_is_read_for_a_model(tmp_path, tokenizer):
+  config = config_of(tmp_path, ("a fir", "elm"), test_rate=0.2)
+  config = dataclasses.replace(config, train="gone", test=config.train)
+  data = question_answering.read(config, tokenizer, ROWS._replace(labels=()))
+  assert [*data.splits] == [*data.figures.splits] == ["test"]
+  assert data.figures.splits["test"].shared == 0

@@ -208,3 +208,26 @@ def test_glue_pairs_are_read_as_distributed(real_data):
   )
   task = load_task(scores)
   assert count_numeric(task.labels) == len(task.labels)
+
+
+@pytest.mark.parametrize(
+  ("target", "text", "values"),
+  [
+    ("label", "text,label\none,c\ntwo,a\n", [2, 0]),
+    ("labels", 'text,label\none,"c,a"\ntwo,\n', [[1, 0, 1], [0, 0, 0]]),
+    ("score", "text,label\none,1.5\ntwo,2\n", [1.5, 2]),
+  ],
+)
+def test_one_table_is_read_for_a_model_that_has_labels(
+  tmp_path, target, text, values
+):
+  path = write(tmp_path, "new.csv", text)
+  config = TaskConfig(kind="table", train="gone", test=path, target=target)
+  labels = ("points",) if target == "score" else ("a", "b", "c")
+  task = load_task(config, labels)
+  assert task.labels == labels
+  assert [*task.splits] == ["test"]
+  assert task.splits["test"].labels_N.tolist() == values
+  if target != "score":
+    with pytest.raises(ValueError, match=r"new.csv:2\b.*label 'c'"):
+      load_task(config, ("a", "b"))

@@ -162,3 +162,14 @@ def test_balanced_tags_have_the_same_weight_in_all(tmp_path, tokenizer):
     assert weight == pytest.approx(4)
   (dev,) = splits["dev"].evaluation(2)
   assert set(dev.arrays["weight_BS"].ravel()) == {0, 1}
+
+
+def test_one_file_is_read_for_a_model_that_has_tags(tmp_path, tokenizer):
+  path = write(tmp_path / "new", [("a", "O"), ("elm", "I-tree")])
+  config = TaskConfig(kind="conll", train="gone", test=path, stride=3)
+  labels = ("B-fish", "I-tree", "O")
+  data = tagging.read(config, tokenizer, ROWS._replace(labels=labels))
+  assert [*data.splits] == [*data.figures.splits] == ["test"]
+  assert data.labels == labels
+  with pytest.raises(ValueError, match=r"new:1: a word has the tag 'I-tree'"):
+    tagging.read(config, tokenizer, ROWS._replace(labels=labels[::2]))
