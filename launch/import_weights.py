@@ -12,8 +12,9 @@ directory lacks is an error. A model with a head of fine-tuning
 and those for tokens, for answers in a text and for multiple choice) becomes a
 fine-tuned bundle, which `launch.export` can export again.
 
-Tokens that were added to a vocabulary are matched before words are cut, which
-is not done here: they are refused, or left out with --drop_added_tokens.
+Tokens that were added to a vocabulary, such as [E1], are matched before words
+are cut, as in transformers. Where that cannot be done, as with a SentencePiece
+model, they are refused. --drop_added_tokens leaves them out.
 """
 
 import dataclasses
@@ -45,8 +46,9 @@ from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
 from bertjax.train import rng
+from data_pipelines.tokenizers.added_tokens import AddedTokensError
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
-from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE, AddedTokens
+from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 
@@ -97,7 +99,7 @@ def run(
     raise ValueError(
       f"{root}: the tokenizer has {tokenizer.vocab_size} tokens and the word "
       f"table {loaded.config.vocab_size} rows; give the tokenizer that the "
-      "weights were trained with"
+      f"weights were trained with{_hint(tokenizer)}"
     )
   details = _details(root, loaded, new, seed)
   given = {"seq_length": seq_length, "pair": pair}
@@ -116,14 +118,34 @@ def run(
 
 def _load_tokenizer(root: pathlib.Path, drop_added: bool) -> Tokenizer:
   try:
-    return load_huggingface(root)
-  except AddedTokens as error:
-    if drop_added:
-      logging.warning("left out: %s", error)
-      return load_huggingface(root, drop_added=True)
+    tokenizer = load_huggingface(root)
+    added = " ".join(token.content for token in tokenizer.added)
+    told = f"the added tokens {added} of {root}" if added else ""
+  except AddedTokensError as error:
+    if not drop_added:
+      raise ValueError(
+        f"{error}, or leave them out with --drop_added_tokens"
+      ) from error
+    told = f"added tokens, of which this is known: {error}"
+  else:
+    if not drop_added:
+      return tokenizer
+  if not told:
     raise ValueError(
-      f"{error}, or leave them out with --drop_added_tokens"
-    ) from error
+      f"--drop_added_tokens, but the tokenizer of {root} has no added tokens; "
+      "leave the flag out"
+    )
+  logging.warning("left out: %s", told)
+  return load_huggingface(root, drop_added=True)
+
+
+def _hint(tokenizer: Tokenizer) -> str:
+  if not tokenizer.added:
+    return ""
+  return (
+    ", widen the table in transformers (resize_token_embeddings), or leave "
+    "out the added tokens with --drop_added_tokens"
+  )
 
 
 def _details(

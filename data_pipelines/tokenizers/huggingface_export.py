@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertjax.files import write_json, write_text
+from data_pipelines.tokenizers.added_tokens import add_tokens
 from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
   TOKENIZER_FILE,
@@ -25,7 +26,8 @@ def save_huggingface(
   Args:
     folder: where to write.
     tokenizer: the tokenizer to write.
-    backend: a `tokenizers.Tokenizer` of Hugging Face that gives equal ids.
+    backend: a `tokenizers.Tokenizer` of Hugging Face that gives equal ids to
+      texts without added tokens; it gets them.
     more: more keys of tokenizer_config.json.
   """
   from tokenizers import processors
@@ -41,6 +43,7 @@ def save_huggingface(
     f"{name}_token": tokens[id_] for name, id_ in tokenizer.special_ids.items()
   }
   backend.add_special_tokens(list(names.values()))
+  add_tokens(backend, tokenizer.added)
   write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")
   config = {
     # "BertTokenizer" of transformers 5 would read only the vocabulary of
@@ -49,6 +52,22 @@ def save_huggingface(
     "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     "do_lower_case": tokenizer.lowercase,
     **names,
+    **_added(tokenizer),
     **(more or {}),
   }
   write_json(folder / CONFIG_FILE, config, sort_keys=True)
+
+
+def _added(tokenizer: Tokenizer) -> dict[str, Any]:
+  """Return the keys of tokenizer_config.json about added tokens."""
+  if not tokenizer.added:
+    return {}
+  return {
+    "added_tokens_decoder": {
+      str(token.id): token.fields() for token in tokenizer.added
+    },
+    # Its name in transformers before 5, which 5 reads, too.
+    "additional_special_tokens": [
+      token.content for token in tokenizer.added if token.special
+    ],
+  }

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
+from data_pipelines.tokenizers.huggingface_added import read_added
 from data_pipelines.tokenizers.huggingface_keys import (
+  ADDED_FILE,
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,
@@ -30,8 +32,6 @@ from data_pipelines.tokenizers.wordpiece import (
 )
 from data_pipelines.tokenizers.wordpiece_rules import FORMS, Rules
 
-# Tokens that were added to a vocabulary, as transformers before 5 wrote them.
-ADDED_FILE = "added_tokens.json"
 # Files that tell a folder of transformers from one of google-research/bert, and
 # the longest word that transformers splits if nothing else is said.
 _THEIR_FILES = (CONFIG_FILE, "config.json")
@@ -106,13 +106,13 @@ def load_wordpiece(
         f"{vocabulary} and {file.name} have different tokens; remove the wrong "
         "file"
       )
-  added = {str(dict(t).get("content")) for t in model.get("added_tokens") or ()}
-  added |= _read(root / ADDED_FILE).keys()
-  if not drop_added:
-    keys.check_added(added, SPECIALS, str(root))
   rules = _rules(settings, _normalizer(model, file), root, tokens)
-  tokenizer = WordPiece(tokens, rules=rules, origin=str(path))
-  _check_special_tokens(tokenizer, root, drop_added)
+  contents = {**_contents(root), TOKENIZER_FILE: model}
+  added = (
+    [] if drop_added else read_added(contents, tokens, SPECIALS, str(root))
+  )
+  tokenizer = WordPiece(tokens, rules=rules, added=added, origin=str(path))
+  _check_special_tokens(tokenizer, root)
   _check_frame(model.get("post_processor"), tokenizer, file)
   return tokenizer
 
@@ -128,8 +128,18 @@ def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
         f"{path.parent}: {CONFIG_FILE} says {key}={value}, which "
         f"{path.name} does not do; remove the key to use the model as it is"
       )
-  _check_special_tokens(tokenizer, path.parent, drop_added)
+  _check_special_tokens(tokenizer, path.parent)
+  if not drop_added:
+    contents = _contents(path.parent)
+    names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
+    keys.check_added(contents, names, str(path.parent))
   return tokenizer
+
+
+def _contents(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+  """Return the content of each file that can name added tokens."""
+  names = (TOKENIZER_FILE, CONFIG_FILE, SPECIALS_FILE, ADDED_FILE)
+  return {name: _read(root / name) for name in names}
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
@@ -230,9 +240,7 @@ def _check_value(key: str, value: Any, root: pathlib.Path) -> None:
     )
 
 
-def _check_special_tokens(
-  tokenizer: Tokenizer, root: pathlib.Path, drop_added: bool
-) -> None:
+def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
   """Compare the special tokens that two files name with the vocabulary's."""
   names = {
     f"{name}_token": tokenizer.tokens[id_]
@@ -242,9 +250,7 @@ def _check_special_tokens(
     values = _read(root / name)
     if name == SPECIALS_FILE:
       check_keys(name, values, str(root / name))
-    keys.check_special_tokens(
-      values, names, str(root / name), drop_added=drop_added
-    )
+    keys.check_special_tokens(values, names, str(root / name))
 
 
 def _check_frame(

@@ -5,16 +5,20 @@
 A key is honored (`RULES` and the vocabulary), or may only say what is done
 here (`FIXED`), or changes no id (`WITHOUT_EFFECT`). A key in none of these
 tables is refused by its name, because ids that differ from those of the
-weights would be noticed by nobody. Special tokens in the text itself, as in
+weights would be noticed by nobody. [CLS] and so on in the text itself, as in
 "a [MASK] b", are plain text here, so keys about them are without effect.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data_pipelines.tokenizers.added_tokens import AddedTokensError
+
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
+# Tokens that were added to a vocabulary, as transformers before 5 wrote them.
+ADDED_FILE = "added_tokens.json"
 
 # Names of a rule in tokenizer_config.json, in tokenizer.json, and in `Rules`.
 RULES = (
@@ -39,11 +43,11 @@ _CLASSES = (
   "TokenizersBackend",
 )
 _SPECIALS = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")
-_ADDED = (
-  "additional_special_tokens",
-  "extra_special_tokens",
-  "added_tokens_decoder",
-)
+# Lists of special tokens beside those: in transformers before 5, and in 5.
+LISTS = ("additional_special_tokens", "extra_special_tokens")
+_ADDED = (*LISTS, "added_tokens_decoder")
+# Whether special tokens in a text are cut as words are.
+SPLIT = "split_special_tokens"
 
 # Part of a file → key → the values that it may have. None and an absent key
 # are always allowed.
@@ -83,7 +87,7 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
       *("full_tokenizer_file", "is_local", "legacy", "local_files_only"),
       *("max_len", "max_length", "model_max_length", "model_input_names"),
       *("name_or_path", "pad_to_multiple_of", "processor_class"),
-      *("special_tokens_map_file", "split_special_tokens", "stride"),
+      *("special_tokens_map_file", "stride"),
       *("tokenizer_file", "truncation_strategy", "use_fast", "vocab_file"),
       *("errors", "spaces_between_special_tokens", "verbose", "vocab_size"),
     }
@@ -103,7 +107,7 @@ HONORED: Mapping[str, frozenset[str]] = {
   CONFIG_FILE: frozenset(
     {
       *(left for left, _, _ in RULES),
-      *(NORMALIZATION, LIMIT),
+      *(NORMALIZATION, LIMIT, SPLIT),
       *(f"{name}_token" for name in _SPECIALS),
       *_ADDED,
     }
@@ -119,10 +123,6 @@ HONORED: Mapping[str, frozenset[str]] = {
   "truncation": frozenset(),
   "padding": frozenset(),
 }
-
-
-class AddedTokens(ValueError):
-  """A tokenizer has tokens that are matched before words are cut."""
 
 
 def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
@@ -153,19 +153,14 @@ def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
 
 
 def check_special_tokens(
-  values: Mapping[str, Any],
-  names: Mapping[str, str],
-  origin: str,
-  *,
-  drop_added: bool = False,
+  values: Mapping[str, Any], names: Mapping[str, str], origin: str
 ) -> None:
-  """Refuse special tokens with other names, and tokens beside them.
+  """Refuse special tokens with other names.
 
   Args:
     values: the content of tokenizer_config.json or special_tokens_map.json.
     names: "cls_token" and so on → the token.
     origin: the file, for messages.
-    drop_added: whether tokens beside them do not count.
 
   Raises:
     ValueError: names the token and what it should be.
@@ -178,23 +173,34 @@ def check_special_tokens(
         f"{origin}: {key} is {found}; the special token of this vocabulary is "
         f"{ours}"
       )
-  if not drop_added:
-    check_added(_added(values), names.values(), origin)
 
 
 def check_added(
-  added: Iterable[str], specials: Iterable[str], origin: str
+  files: Mapping[str, Mapping[str, Any]], specials: Iterable[str], origin: str
 ) -> None:
-  """Refuse added tokens: they are matched before words are cut.
+  """Refuse added tokens, where they cannot be matched before words are cut.
+
+  Args:
+    files: name of a file → its content.
+    specials: names of special tokens, which do not count.
+    origin: the folder, for messages.
 
   Raises:
-    AddedTokens: names the tokens.
+    AddedTokensError: names the tokens.
   """
-  others = sorted(set(added) - set(specials))
+  added = {*files[ADDED_FILE]}
+  added |= {
+    str(_content(token))
+    for token in files[TOKENIZER_FILE].get("added_tokens") or ()
+  }
+  for values in files.values():
+    added |= {*_added(values)}
+  others = sorted(added - set(specials))
   if others:
-    raise AddedTokens(
+    raise AddedTokensError(
       f"the tokenizer of {origin} matches {' '.join(others)} before it splits "
-      "words, which is not supported; remove them from its added tokens"
+      "words, which is not supported for SentencePiece; remove them from its "
+      "added tokens"
     )
 
 

@@ -3,6 +3,7 @@
 """The interface of all tokenizers: text to token ids and back."""
 
 import abc
+import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -12,10 +13,11 @@ import numpy as np
 
 from bertjax.batch import Vocabulary
 from data_pipelines.tokenizers import scripts
+from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.special_tokens import is_unused
 
 # Halves of a character, which a broken command line can contain.
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
+SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 class EncodedText(NamedTuple):
@@ -32,11 +34,12 @@ class EncodedText(NamedTuple):
 
 
 class Tokenizer(abc.ABC):
-  """Text to ids and back; special tokens are neither added nor recognized.
+  """Text to ids and back; [CLS] and so on are neither added nor recognized.
 
   Attributes:
     name: "wordpiece" or "sentencepiece".
     tokens: text of each token, by id.
+    added: tokens that are matched in a text before it is cut into words.
     lowercase: whether case is folded before tokens are looked up.
     strip_accents: whether accents and other marks are removed before that.
     normalization: Unicode form that text gets first: "none", "nfc" or "nfkc".
@@ -47,6 +50,7 @@ class Tokenizer(abc.ABC):
   """
 
   name: str
+  added: tuple[AddedToken, ...] = ()
   lowercase: bool
   strip_accents: bool = False
   normalization: str = "none"
@@ -101,7 +105,7 @@ class Tokenizer(abc.ABC):
 
     It takes longer than `encode`.
     """
-    kept = [_SURROGATES.sub("", text) for text in texts]
+    kept = [SURROGATES.sub("", text) for text in texts]
     found = self._encode_with_offsets(kept)
     return [
       each if len(plain) == len(text) else _as_in(text, each)
@@ -126,7 +130,11 @@ class Tokenizer(abc.ABC):
 
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""
-    return id_ in self.special_ids.values()
+    return id_ in self.special_ids.values() or id_ in self._added_specials
+
+  @functools.cached_property
+  def _added_specials(self) -> frozenset[int]:
+    return frozenset(token.id for token in self.added if token.special)
 
   def words_version(self, token_counts: np.ndarray) -> int:
     """Return the version of `continues`, as far as it concerns a text.
@@ -164,6 +172,7 @@ class Tokenizer(abc.ABC):
     """
     special_V = np.array([self.is_special(i) for i in range(self.vocab_size)])
     unused_V = np.array([is_unused(token) for token in self.tokens])
+    unused_V[[token.id for token in self.added]] = False
     continues_V = np.array([self.continues(token) for token in self.tokens])
     return Vocabulary(
       pad_id=self.pad_id,
@@ -192,7 +201,7 @@ class Tokenizer(abc.ABC):
 def _as_in(text: str, encoded: EncodedText) -> EncodedText:
   """Return offsets into a text instead of into its part without surrogates."""
   places_T = np.asarray(
-    [place for place, c in enumerate(text) if not _SURROGATES.match(c)]
+    [place for place, c in enumerate(text) if not SURROGATES.match(c)]
     + [len(text)],
     np.int64,
   )

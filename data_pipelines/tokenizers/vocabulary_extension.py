@@ -105,6 +105,13 @@ def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
     )
   if count < 1:
     raise ValueError(f"extend_vocab={count}; give at least 1")
+  room = len(_unused(tokenizer))
+  if count > room and tokenizer.vocab_size > len(tokenizer.words):
+    raise ValueError(
+      f"extend_vocab={count}, but tokens were added behind the vocabulary, and "
+      f"only its {room} [unusedN] tokens can become others; give at most {room}"
+      ", or import the tokenizer with --drop_added_tokens"
+    )
   return tokenizer
 
 
@@ -131,20 +138,21 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
       f"extend_vocab={count}, but the corpus has no words; give another corpus"
     )
   chosen = choose_tokens(
-    tokenizer.tokens, counts, count, tokenizer.rules.max_word
+    tokenizer.words, counts, count, tokenizer.rules.max_word
   )
+  chosen = [token for token in chosen if token not in tokenizer.tokens]
   if not chosen:
     raise ValueError(
       f"extend_vocab={count}, but no new token shortens this corpus beyond the "
       f"{tokenizer.vocab_size} tokens that exist; leave extend_vocab out"
     )
-  tokens, ids = _placed(tokenizer.tokens, chosen)
+  tokens, ids = _placed(tokenizer, chosen)
   old, new = (
     WordTokenizer(vocabulary, tokenizer.rules.max_word)
-    for vocabulary in (tokenizer.tokens, tokens)
+    for vocabulary in (tokenizer.words, tokens)
   )
   extension = Extension(
-    tokenizer=WordPiece(tokens, rules=tokenizer.rules),
+    tokenizer=WordPiece(tokens, rules=tokenizer.rules, added=tokenizer.added),
     parent_sha256=tokenizer.sha256,
     parts={
       id_: tuple(old.ids(token)) for id_, token in zip(ids, chosen, strict=True)
@@ -158,12 +166,21 @@ def extend(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Extension:
   return extension
 
 
+def _unused(tokenizer: WordPiece) -> list[int]:
+  """Return the ids that are reserved for new tokens."""
+  added = {token.content for token in tokenizer.added}
+  return [
+    id_
+    for id_, token in enumerate(tokenizer.words)
+    if is_unused(token) and token not in added
+  ]
+
+
 def _placed(
-  tokens: list[str], chosen: list[str]
+  tokenizer: WordPiece, chosen: list[str]
 ) -> tuple[list[str], list[int]]:
   """Return the vocabulary with the chosen tokens, and their ids."""
-  placed = list(tokens)
-  unused = [id_ for id_, token in enumerate(tokens) if is_unused(token)]
+  placed, unused = list(tokenizer.words), _unused(tokenizer)
   ids = unused[: len(chosen)]
   for id_, token in zip(ids, chosen, strict=False):
     placed[id_] = token

@@ -11,6 +11,7 @@ second that gives).
 import array
 import functools
 import hashlib
+import json
 import os
 import pathlib
 import sys
@@ -21,6 +22,11 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import models
 
 from bertjax.files import write_bytes
+from data_pipelines.tokenizers.added_tokens import (
+  AddedToken,
+  Matcher,
+  all_tokens,
+)
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.huggingface_keys import LIMIT
 from data_pipelines.tokenizers.special_tokens import (
@@ -28,7 +34,11 @@ from data_pipelines.tokenizers.special_tokens import (
   UNK,
   find_special_ids,
 )
-from data_pipelines.tokenizers.tokenizer import EncodedText, Tokenizer
+from data_pipelines.tokenizers.tokenizer import (
+  SURROGATES,
+  EncodedText,
+  Tokenizer,
+)
 from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 VOCAB_FILE = "vocab.txt"
@@ -47,11 +57,17 @@ class WordPiece(Tokenizer):
   tokenization.py makes their word unknown; the ideographs U+2B820 to U+2B91F
   are not words of their own; and punctuation that is newer than Unicode 8 is
   not treated as punctuation. Other `rules` give the ids of the library's
-  BertNormalizer.
+  BertNormalizer. Texts with added tokens are the library's altogether.
+
+  Attributes:
+    rules: how text is cleaned and cut.
+    words: the vocabulary, which words are cut into. `tokens` has the tokens
+      that were added to it as well.
   """
 
   name = "wordpiece"
   rules: Rules
+  words: list[str]
 
   def __init__(
     self,
@@ -59,6 +75,7 @@ class WordPiece(Tokenizer):
     *,
     lowercase: bool = True,
     rules: Rules | None = None,
+    added: Sequence[AddedToken] = (),
     origin: str = "the vocabulary",
   ) -> None:
     """Make a tokenizer from the lines of a vocab.txt.
@@ -68,28 +85,42 @@ class WordPiece(Tokenizer):
       lowercase: whether to fold case.
       rules: how text is cleaned and cut, if not as google-research/bert does;
         then `lowercase` does not count.
+      added: tokens that are matched before words are cut: each is in the
+        vocabulary, or its id continues those of the vocabulary.
       origin: where the vocabulary comes from, for messages.
 
     Raises:
-      ValueError: a special token is missing, or a token occurs twice.
+      ValueError: a special token is missing, a token occurs twice, or the ids
+        of added tokens are others (an AddedTokensError).
     """
     specials = find_special_ids(tokens, [[name] for name in SPECIALS], origin)
-    super().__init__(tokens, specials, origin)
+    super().__init__(all_tokens(tokens, added, origin), specials, origin)
+    self.words = list(tokens)
+    self._beside = frozenset(self.tokens[len(tokens) :])
+    self.added = tuple(sorted(added, key=lambda token: token.id))
     self.rules = rules or Rules(lowercase)
     self.lowercase = self.rules.lowercase
     self.strip_accents = bool(self.rules.strip_accents)
     self.normalization = self.rules.normalization
     self._find_words = self.rules.words().findall
-    self._file = "".join(f"{token}\n" for token in self.tokens).encode()
+    self._file = "".join(f"{token}\n" for token in self.words).encode()
     self.sha256 = hashlib.sha256(
-      f"wordpiece {self.rules}\n".encode() + self._file
+      f"wordpiece {self.rules}\n".encode() + self._file + self._added_bytes()
     ).hexdigest()
     self._backend = self.make_backend()
     self._words = _Words(self._backend, self.rules)
+    self._matcher = None
+    if self.added:
+      self._matcher = Matcher(self.make_backend(), self.added, origin)
+
+  def _added_bytes(self) -> bytes:
+    if not self.added:
+      return b""  # as before there were any
+    return json.dumps([[t.id, t.fields()] for t in self.added]).encode()
 
   def make_backend(self) -> Backend:
-    """Return the library's tokenizer, which gives the same ids."""
-    vocabulary = {token: id_ for id_, token in enumerate(self.tokens)}
+    """Return the library's tokenizer, which knows no added tokens yet."""
+    vocabulary = {token: id_ for id_, token in enumerate(self.words)}
     return self.rules.make_backend(
       models.WordPiece(
         vocabulary, unk_token=UNK, max_input_chars_per_word=self.rules.max_word
@@ -98,6 +129,25 @@ class WordPiece(Tokenizer):
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the concatenated ids of all texts, and the length of each."""
+    if self._matcher is None:
+      return self._encode_plain(texts)
+    found = [n for n, text in enumerate(texts) if self._matcher.occurs(text)]
+    if not found:
+      return self._encode_plain(texts)
+    kept = [SURROGATES.sub("", texts[number]) for number in found]
+    whole = dict(zip(found, self._matcher.encode(kept), strict=True))
+    ids, lengths = self._encode_plain(
+      ["" if number in whole else text for number, text in enumerate(texts)]
+    )
+    parts = np.split(ids, np.cumsum(lengths)[:-1])
+    for number, encoding in whole.items():
+      parts[number] = np.asarray(encoding.ids, np.int32)
+    return np.concatenate(parts), np.asarray([*map(len, parts)], np.int64)
+
+  def _encode_plain(
+    self, texts: Sequence[str]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `encode_flat` does, of texts without added tokens."""
     parts = [self._encode_joined(part) for part in _portions(texts)]
     if not parts:
       return np.zeros(0, np.int32), np.zeros(0, np.int64)
@@ -116,22 +166,31 @@ class WordPiece(Tokenizer):
     return np.frombuffer(b"".join(ids), np.int32)
 
   def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    if self._matcher is not None:
+      found = self._matcher.encode(texts)
+    else:
+      found = self._backend.encode_batch(list(texts), add_special_tokens=False)
     return [
       EncodedText(
         np.asarray(each.ids, np.int32),
-        np.asarray(each.offsets, np.int64).reshape(-1, 2),
+        _without_spaces(text, each.offsets)
+        if self.added
+        else _pairs(each.offsets),
       )
-      for each in self._backend.encode_batch(texts, add_special_tokens=False)
+      for text, each in zip(texts, found, strict=True)
     ]
 
   def decode(self, ids: Iterable[int]) -> str:
     """Return the text of `ids`; special tokens appear by their names."""
-    return self._backend.decode(
-      [int(id_) for id_ in ids], skip_special_tokens=False
-    )
+    numbers = [int(id_) for id_ in ids]
+    if self._matcher is not None:
+      return self._matcher.decode(numbers)
+    return self._backend.decode(numbers, skip_special_tokens=False)
 
   def continues(self, token: str) -> bool:
     """Return whether a token continues the word before it."""
+    if token in self._beside:
+      return False
     return token.startswith(PREFIX) and token != PREFIX
 
   def save(self, folder: str | os.PathLike[str]) -> None:
@@ -144,7 +203,24 @@ class WordPiece(Tokenizer):
     save_huggingface(target, self, self.make_backend(), more)
 
   def __reduce__(self) -> tuple[object, ...]:
-    return functools.partial(WordPiece, rules=self.rules), (self.tokens,)
+    make = functools.partial(WordPiece, rules=self.rules, added=self.added)
+    return make, (self.words,)
+
+
+def _pairs(offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+  return np.asarray(offsets, np.int64).reshape(-1, 2)
+
+
+def _without_spaces(
+  text: str, offsets: Sequence[tuple[int, int]]
+) -> np.ndarray:
+  """Return offsets without the spaces that an added token takes with it."""
+  kept: list[tuple[int, int]] = []
+  for start, stop in offsets:
+    covered = text[start:stop]
+    left = len(covered) - len(covered.lstrip())
+    kept.append((start + left, start + left + len(covered.strip())))
+  return _pairs(kept)
 
 
 class _Words(dict[str, bytes]):

@@ -11,7 +11,7 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
-from launch import export, import_weights
+from launch import export, import_weights, predict
 from launch.tasks import TASKS
 from tests.testing.exports import HEADS, make_head
 
@@ -130,20 +130,22 @@ def test_names_inside_of_a_wrapper_are_read(tmp_path):
   assert "\n" not in str(told.value)
 
 
-def test_tokens_that_were_added_are_named_or_left_out(tmp_path, caplog):
+def test_tokens_that_were_added_are_left_out_where_it_is_asked(
+  tmp_path, caplog
+):
   bundle = make_head(tmp_path / "bundle", "tokens")
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  with pytest.raises(ValueError, match=r"has no added tokens; leave the flag"):
+    import_weights.run(
+      source=folder, output=tmp_path / "back", drop_added_tokens=True
+    )
   path = folder / "tokenizer_config.json"
   change(path, additional_special_tokens=["[E1]", "[E2]"])
-  with pytest.raises(ValueError, match=r"matches \[E1\] \[E2\] before") as told:
-    import_weights.run(source=folder, output=tmp_path / "back")
-  assert str(told.value).endswith("leave them out with --drop_added_tokens")
-  assert "\n" not in str(told.value)
   with caplog.at_level("WARNING"):
     made = import_weights.run(
       source=folder, output=tmp_path / "back", drop_added_tokens=True
     )
-  assert "left out: the tokenizer of" in caplog.text
+  assert "left out: the added tokens [E1] [E2] of" in caplog.text
   ours, theirs = map(bundles.read_bundle_info, (bundle, made))
   assert ours.leaves == theirs.leaves
   hashes = [
@@ -152,7 +154,36 @@ def test_tokens_that_were_added_are_named_or_left_out(tmp_path, caplog):
   assert hashes[0] == hashes[1]
 
 
-def test_tokens_that_transformers_added_widen_the_table(tmp_path):
+def test_tokens_that_do_not_fit_are_named_or_left_out(tmp_path, caplog):
+  bundle = make_head(tmp_path / "bundle", "tokens")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  (folder / "tokenizer.json").unlink()
+  (folder / "added_tokens.json").write_text('{"[E1]": 30}')
+  with pytest.raises(ValueError, match=r"'\[E1\]' has id 30.* id 22;") as told:
+    import_weights.run(source=folder, output=tmp_path / "back")
+  assert str(told.value).endswith("leave them out with --drop_added_tokens")
+  assert "\n" not in str(told.value)
+  with caplog.at_level("WARNING"):
+    made = import_weights.run(
+      source=folder, output=tmp_path / "back", drop_added_tokens=True
+    )
+  assert "left out: added tokens, of which this is known: " in caplog.text
+  info = bundles.read_bundle_info(made)
+  assert tokenizers.load(info.tokenizer_path).added == ()
+  numbers = {f"[E{number}]": 22 + number for number in range(11)}
+  (folder / "added_tokens.json").write_text(json.dumps(numbers))
+  with pytest.raises(
+    ValueError,
+    match=r"33 tokens and the word table 32 rows;"
+    ".*resize_token_embeddings",
+  ) as told:
+    import_weights.run(source=folder, output=tmp_path / "other")
+  assert "\n" not in str(told.value)
+
+
+@pytest.fixture(name="widened")
+def _widened(tmp_path):
+  """A classifier of transformers, with a special and an ordinary token more."""
   torch = pytest.importorskip("torch")
   transformers = pytest.importorskip("transformers")
   bundle = make_head(tmp_path / "bundle", "single_label")
@@ -161,18 +192,36 @@ def test_tokens_that_transformers_added_widen_the_table(tmp_path):
   model = transformers.AutoModelForSequenceClassification.from_pretrained(
     folder
   )
-  tokenizer.add_tokens(["[E1]", "newword"], special_tokens=True)
+  tokenizer.add_special_tokens({"additional_special_tokens": ["[E1]"]})
+  tokenizer.add_tokens(["newword"])
   torch.manual_seed(0)
-  model.resize_token_embeddings(
-    len(model.bert.embeddings.word_embeddings.weight) + 2
-  )
+  model.resize_token_embeddings(len(tokenizer))
   model.save_pretrained(tmp_path / "wide")
   tokenizer.save_pretrained(tmp_path / "wide")
-  with pytest.raises(ValueError, match=r"\[E1\] newword before.*--drop_added"):
-    import_weights.run(source=tmp_path / "wide", output=tmp_path / "back")
-  made = import_weights.run(
-    source=tmp_path / "wide", output=tmp_path / "back", drop_added_tokens=True
-  )
+  return tmp_path / "wide"
+
+
+def test_tokens_that_transformers_added_are_read_as_it_reads_them(
+  widened, tmp_path
+):
+  transformers = pytest.importorskip("transformers")
+  texts = ["[E1] the cod", "the newword[E1]", "NEWWORDs, [E1][E1]", "the cod"]
+  made = import_weights.run(source=widened, output=tmp_path / "back")
   info = bundles.read_bundle_info(made)
-  assert info.model.vocab_size == 34
-  assert "[E1]" not in tokenizers.load(info.tokenizer_path).tokens
+  assert info.model.vocab_size == 24
+  tokenizer = tokenizers.load(info.tokenizer_path)
+  assert tokenizer.tokens[22:] == ["[E1]", "newword"]
+  assert tokenizer.vocabulary().special_V[22:].tolist() == [True, False]
+  out = export.run(bundle=made, output=tmp_path / "out")
+  ours = predict.answer(str(made), texts, top_k=9)
+  for folder in (widened, out):
+    read = transformers.AutoTokenizer.from_pretrained(folder)
+    expected = read(texts, add_special_tokens=False)["input_ids"]
+    found = tokenizer.encode(texts)
+    assert [ids.tolist() for ids in found] == expected
+    pipeline = transformers.pipeline("text-classification", model=str(folder))
+    for text, answers in zip(texts, ours, strict=True):
+      scores = {x["label"]: x["score"] for x in pipeline(text, top_k=9)}
+      assert len(scores) == len(answers)
+      for answer in answers:
+        assert scores[answer[0]] == pytest.approx(answer[1], abs=1e-5)

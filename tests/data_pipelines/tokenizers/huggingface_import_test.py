@@ -84,13 +84,13 @@ def test_all_missing_special_pieces_are_named(kept, tmp_path):
     ),
     (
       "tokenizer.json",
-      {"added_tokens": [{"id": 14, "content": "[ENT]"}]},
-      r"matches \[ENT\] before it splits words",
+      {"added_tokens": [{"id": 15, "content": "[ENT]"}]},
+      r"added token '\[ENT\]' has id 15, and tokenizers would give it id 14",
     ),
     (
       "tokenizer.json",
-      {"added_tokens": [{"id": 6, "content": "cod"}]},
-      "matches cod before it splits words",
+      {"added_tokens": [{"id": 7, "content": "cod"}]},
+      "added token 'cod' has id 7, and tokenizers would give it id 6",
     ),
     (
       "tokenizer.json",
@@ -115,11 +115,13 @@ def test_what_would_give_other_ids_is_refused(file, fields, message, tmp_path):
   assert "\n" not in str(caught.value)
 
 
-def test_pieces_added_beside_a_vocabulary_are_refused(tmp_path):
+def test_tokens_added_beside_a_vocabulary_have_ids(tmp_path):
   folder = write(tmp_path / "t")
   (folder / "tokenizer.json").unlink()
   (folder / "added_tokens.json").write_text('{"[ENT]": 14}')
-  with pytest.raises(ValueError, match=r"matches \[ENT\] before"):
+  assert load_huggingface(folder).encode(["a[ENT]"])[0].tolist() == [1, 14]
+  (folder / "added_tokens.json").write_text('{"[ENT]": "14"}')
+  with pytest.raises(ValueError, match=r"'\[ENT\]': '14'; give a number"):
     load_huggingface(folder)
 
 

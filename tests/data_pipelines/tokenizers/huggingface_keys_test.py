@@ -48,13 +48,13 @@ def test_a_key_is_in_one_table():
     (CONFIG, {"normalization": "nfd"}, "normalization=nfd and tokenizer.json"),
     (
       CONFIG,
-      {"additional_special_tokens": ["[ENT]"]},
-      r"matches \[ENT\] before it splits words",
+      {"additional_special_tokens": ["[ENT]"], "split_special_tokens": True},
+      r"split_special_tokens=True, which makes plain text of \[ENT\]",
     ),
     (
       CONFIG,
-      {"added_tokens_decoder": {"14": {"content": "[ENT]"}}},
-      r"matches \[ENT\] before it splits words",
+      {"added_tokens_decoder": {"15": {"content": "[ENT]"}}},
+      r"'\[ENT\]' has id 15, and tokenizers would give it id 14",
     ),
     (FAST, {"model__max_input_chars_per_word": 50}, "per_word=200 and tok"),
     (FAST, {"model__continuing_subword_prefix": "@"}, "prefix is @; only ##"),
