@@ -7,10 +7,11 @@ r"""Pre-train on a prepared store; run the same command again to resume.
 
 The workdir gets `config.json` (the resolved config), `checkpoints/`,
 `metrics.jsonl`, `timing.jsonl`, `tensorboard/`, `tokenizer/`, and at the end
-`bundle/`. --config.wandb.project=NAME writes the metrics to Weights & Biases as
-well, with --config.wandb.mode=offline into the workdir. With
-JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on the same machine
-compiles nothing again.
+`bundle/`. --config.checkpoint.bundles_at=0.25,0.5 writes bundles on the way,
+too, as `bundles/step_N`. --config.wandb.project=NAME writes the metrics to
+Weights & Biases as well, with --config.wandb.mode=offline into the workdir.
+With JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on the same
+machine compiles nothing again.
 
 On several hosts, run the same command on each, with a workdir that all of them
 share. On Cloud TPU, GKE, Slurm and under Open MPI the processes find each
@@ -27,7 +28,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from bertjax.checkpoints.bundle import Details, check_target, write_bundle
+from bertjax.checkpoints.bundle import Details, check_target
 from bertjax.config import PretrainConfig, flatten_fields, from_mapping
 from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
@@ -115,7 +116,7 @@ def run(
       active.close(exit_code=1)
       signals.leave(_stopped(step, spec.config.steps, folder))
     details = active.details(step)
-    _write(active, spec, state.params, target, details)
+    active.write_bundle(target, state.params, details)
     train = multihost.broadcast_from_first(
       "metrics", lambda: writers.read(folder / writers.METRICS, "train")
     )
@@ -141,25 +142,6 @@ def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:
   past = Past(*fields)
   return multihost.run_on_all(
     "run", lambda: assemble(config, past), facts=lambda spec: spec.identity
-  )
-
-
-def _write(
-  active: Run,
-  spec: RunSpec,
-  params: Any,
-  target: pathlib.Path,
-  details: Details,
-) -> None:
-  """Write the bundle, if the workdir is still this run's."""
-  active.check_owner()
-  write_bundle(
-    target,
-    params,
-    spec.config.model,
-    active.tokenizer_path,
-    details,
-    active.tokenizer_files,
   )
 
 

@@ -27,7 +27,7 @@ from bertjax.config.run import (
   ProfileConfig,
   WandbConfig,
 )
-from bertjax.config.sweep import SweepConfig
+from bertjax.config.sweep import ProbesConfig, SweepConfig
 
 __all__ = [
   "PAIR_CLASSES",
@@ -47,6 +47,7 @@ __all__ = [
   "OptimizerConfig",
   "PhaseConfig",
   "PretrainConfig",
+  "ProbesConfig",
   "ProfileConfig",
   "SweepConfig",
   "TaskConfig",

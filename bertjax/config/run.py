@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 from bertjax.config.data import DataConfig, Length
-from bertjax.config.fields import AtLeast, ReadWhen, Seed
+from bertjax.config.fields import Above, AtLeast, Below, ReadWhen, Seed
 from bertjax.config.model import ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import MaskRate, ObjectiveConfig
 from bertjax.config.optimizer import OptimizerConfig
@@ -49,6 +49,9 @@ class CheckpointConfig:
   keep_last: Annotated[int, AtLeast(1)] = 3
   # Checkpoints at multiples of this are never deleted; 0 turns this off.
   keep_every_steps: Period = 0
+  # Shares of the steps after which a bundle is written as well, below `bundles`
+  # of the workdir, with an evaluation of its own.
+  bundles_at: tuple[Annotated[float, Above(0), Below(1)], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from bertjax.config.fields import AtLeast, ReadWhen, Seed
+from bertjax.config.fields import Above, AtLeast, AtMost, ReadWhen, Seed
 from bertjax.config.finetune import FinetuneConfig
 from bertjax.config.run import PretrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbesConfig:
+  """What is measured of every pre-trained trial, beside its own validation."""
+
+  # Shares of a trial's steps after which it is probed; 1 is the end, which
+  # arms are compared at. Earlier ones make a curve.
+  at: tuple[Annotated[float, Above(0), AtMost(1)], ...] = (1.0,)
+  # Name → the fields of `finetune` that a task changes; its `task` begins with
+  # the defaults. With none, `finetune` itself is the only task.
+  tasks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,4 +62,6 @@ class SweepConfig:
     str, ReadWhen("trains=finetune", lambda own, _: own.trains == "finetune")
   ] = ""
   pretrain: PretrainConfig = PretrainConfig()
-  finetune: FinetuneConfig = FinetuneConfig()  # the probe of every trial
+  # How every trial is probed by fine-tuning.
+  finetune: FinetuneConfig = FinetuneConfig()
+  probes: ProbesConfig = ProbesConfig()

@@ -3,13 +3,16 @@
 """Trials of a sweep, and the config of each."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from bertjax.config import (
   FinetuneConfig,
   PretrainConfig,
+  ProbesConfig,
   SweepConfig,
+  TaskConfig,
   check_read,
   check_types,
   flatten_fields,
@@ -18,7 +21,7 @@ from bertjax.config import (
 )
 from bertjax.config.fields import ReadWhen, drop_unread, extras, unread, walk
 from bertjax.config.phases import split_phases
-from bertjax.sweep.axes import expand, merge
+from bertjax.sweep.axes import expand, flat_to_nested, merge
 from bertjax.sweep.margins import read_margins
 from bertjax.trials.store import Trial
 
@@ -42,6 +45,7 @@ def make_trials(config: SweepConfig) -> list[Trial]:
   check_types(config)
   check_read(config, among=("bundle", "match"))
   read_margins(config.margins)
+  _check_probes(config)
   given = config
   config = expand(config)
   if len(config.chosen) < 2 or config.baseline not in config.arms:
@@ -94,20 +98,52 @@ def pretrain_config(config: SweepConfig, arm: str, seed: int) -> PretrainConfig:
   return from_mapping(PretrainConfig, merge(to_mapping(base), changes))
 
 
-def finetune_config(config: SweepConfig, arm: str, seed: int) -> FinetuneConfig:
-  """Return how an arm is fine-tuned: as the probe, or as the whole trial.
+def probe_tasks(config: SweepConfig) -> tuple[str, ...]:
+  """Return the names of the tasks that trials are probed by.
+
+  The only one is "", `finetune` itself, where none is named.
+  """
+  return tuple(config.probes.tasks) or ("",)
+
+
+def finetune_config(
+  config: SweepConfig, arm: str, seed: int, task: str = ""
+) -> FinetuneConfig:
+  """Return how an arm is fine-tuned: as a probe, or as the whole trial.
 
   As a whole trial it has one seed, because the sweep counts them up.
 
+  Args:
+    config: an expanded config.
+    arm: name of the arm.
+    seed: seed of the trial.
+    task: one of `probe_tasks`.
+
   Raises:
-    ValueError: the arm changes an unknown field.
+    ValueError: the arm or the task changes an unknown field.
   """
   changes = _changes(config, arm, _PROBE)
   if config.trains != _PROBE:
-    return from_mapping(
-      FinetuneConfig, merge(to_mapping(config.finetune), changes)
-    )
+    base = to_mapping(_task_config(config, task))
+    return from_mapping(FinetuneConfig, merge(base, changes))
   return dataclasses.replace(_with(config.finetune, changes, seed), seeds=1)
+
+
+def _task_config(config: SweepConfig, task: str) -> FinetuneConfig:
+  """Return how a task that probes is fine-tuned, without changes of an arm."""
+  if not task:
+    return config.finetune
+  # Nothing of the data of another task, nor its score.
+  base = {
+    **to_mapping(config.finetune),
+    "task": to_mapping(TaskConfig()),
+    "metric": "",
+  }
+  try:
+    own = flat_to_nested(flatten_fields(config.probes.tasks[task]))
+    return from_mapping(FinetuneConfig, merge(base, own))
+  except ValueError as error:
+    raise ValueError(f"probes.tasks.{task}: {error}") from error
 
 
 def equal_rows(config: SweepConfig) -> list[list[str]]:
@@ -134,6 +170,40 @@ def without_effect(run: PretrainConfig) -> list[str]:
     for rule in extras(type(group), field.name, ReadWhen)
     if not rule.holds(group, run)
   ]
+
+
+def _check_probes(config: SweepConfig) -> None:
+  """Refuse probes that cannot be made or named, or that nothing reads."""
+  probes = config.probes
+  if config.trains == _PROBE:
+    if probes != ProbesConfig():
+      raise ValueError(
+        "probes have no effect with trains=finetune: its trials are scored on "
+        "their task alone; leave config.probes as it is"
+      )
+    return
+  if (
+    not probes.at
+    or probes.at[-1] != 1
+    or list(probes.at) != sorted(set(probes.at))
+  ):
+    shown = ",".join(f"{share:g}" for share in probes.at)
+    raise ValueError(
+      f"probes.at={shown}; give ascending shares of the steps that end with "
+      "the whole run, as 0.25,0.5,1"
+    )
+  for name, own in probes.tasks.items():
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+      raise ValueError(
+        f"probes.tasks has the name {name!r}, which is to name a folder and a "
+        "score; give letters, digits, _ and -"
+      )
+    if not isinstance(own, Mapping):
+      raise ValueError(
+        f"probes.tasks.{name}={own!r}; give the fields of finetune that it "
+        'changes, as {"task": {"kind": "table", "train": "train.csv"}}'
+      )
+    _task_config(config, name)
 
 
 def _check_unread(config: SweepConfig) -> None:

@@ -8,7 +8,7 @@ evaluation at step t is done (docs/design.md, law 6).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from bertjax.config import CheckpointConfig
@@ -151,6 +151,7 @@ class Evaluate(Hook):
       nothing is reported then, and a resumed run evaluates again.
     report: takes the step and the values.
     every_steps: the period; 0 evaluates at the end only.
+    also: steps after which it evaluates as well.
     settings: everything but the parameters that the values depend on,
       JSON-able. A finished run that is started again with the same settings
       reuses its values.
@@ -163,12 +164,14 @@ class Evaluate(Hook):
     report: Callable[[int, Mapping[str, float]], None],
     *,
     every_steps: int,
+    also: Container[int] = (),
     settings: Any = None,
     name: str = "evaluate",
   ) -> None:
     self._evaluate = evaluate
     self._report = report
     self._every_steps = every_steps
+    self._also = also
     self._settings = settings
     self._name = name
     self.step = -1
@@ -182,11 +185,8 @@ class Evaluate(Hook):
   def wants(self, info: StepInfo) -> bool:
     """Return whether an evaluation is due."""
     # A run that must stop now saves first; it evaluates when it is resumed.
-    return (
-      info.every(self._every_steps)
-      and not info.stopping
-      and self.step != info.step
-    )
+    due = info.every(self._every_steps) or info.step in self._also
+    return due and not info.stopping and self.step != info.step
 
   def run(self, state: TrainState, info: StepInfo) -> None:
     """Evaluate, and report the values.
@@ -213,6 +213,34 @@ class Evaluate(Hook):
     """Restore the last values if they have the same settings."""
     if snapshot["settings"] == self._settings:
       self.step, self.values = snapshot["step"], snapshot["values"]
+
+
+class AtSteps(Hook):
+  """Act on the state after some steps, also when a run is resumed there.
+
+  Args:
+    act: takes the state and the step.
+    steps: the steps.
+  """
+
+  def __init__(
+    self, act: Callable[[TrainState, int], None], steps: Container[int]
+  ) -> None:
+    self._act = act
+    self._steps = steps
+
+  def wants(self, info: StepInfo) -> bool:
+    """Return whether this is one of the steps; a run that stops comes back."""
+    return info.step in self._steps and not info.stopping
+
+  def run(self, state: TrainState, info: StepInfo) -> None:
+    """Act.
+
+    Raises:
+      Diverged: the state has a value of nan or infinity.
+    """
+    finite.check_state(state, info.step)
+    self._act(state, info.step)
 
 
 class Checkpoint(Hook):

@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +26,7 @@ from launch.preflight.rows import judge_pairs
 from launch.preflight.settle import settle, write_record
 from launch.preflight.store import judge_store, measure_store
 from launch.run.assembly import RunSpec
+from launch.run.bundles import bundle_steps
 from launch.run.origin import CHECKPOINTS
 from launch.run.phase import PhaseRun
 
@@ -201,15 +203,18 @@ def judge_disk(spec: RunSpec, folder: pathlib.Path, policy: Policy) -> Finding:
   kept = config.checkpoint.keep_last
   if config.checkpoint.keep_every_steps:
     kept += config.steps // config.checkpoint.keep_every_steps
+  on_the_way = len(bundle_steps(config))
   # One more is written before the oldest is deleted.
-  needed = size * (kept + 1)
+  needed = size * (kept + 1) + _params_bytes(spec) * on_the_way
+  bundles = f" and {on_the_way} bundles" * (on_the_way > 0)
   # What a run has saved already is among them.
   free = free_bytes(folder) + _bytes_below(folder / CHECKPOINTS)
   return judge(
     "disk_space",
     needed / max(free, 1),
-    f"{kept + 1} checkpoints of {size / 1e9:.2f} GB need {needed / 1e9:.2f} GB,"
-    f" and the disk of {folder} has {free / 1e9:.2f} GB for them",
+    f"{kept + 1} checkpoints of {size / 1e9:.2f} GB{bundles} need "
+    f"{needed / 1e9:.2f} GB, and the disk of {folder} has {free / 1e9:.2f} GB "
+    "for them",
     "give another --workdir, or a smaller --config.checkpoint.keep_last",
     policy,
   )
@@ -234,7 +239,15 @@ def _bytes_below(folder: pathlib.Path) -> int:
 
 
 def _state_bytes(spec: RunSpec) -> int:
-  leaves = jax.tree.leaves(spec.program.abstract_state())
+  return _tree_bytes(spec.program.abstract_state())
+
+
+def _params_bytes(spec: RunSpec) -> int:
+  return _tree_bytes(spec.program.abstract_state().params)
+
+
+def _tree_bytes(tree: Any) -> int:
+  leaves = jax.tree.leaves(tree)
   return sum(
     int(np.prod(leaf.shape)) * _item_size(leaf.dtype) for leaf in leaves
   )

@@ -5,13 +5,13 @@
 import contextlib
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import jax
 
 from bertjax.batch import Batch
-from bertjax.checkpoints.bundle import Details
+from bertjax.checkpoints.bundle import Details, write_bundle
 from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import phases, to_mapping
 from bertjax.parallel import feeding, multihost, shared_folder
@@ -22,6 +22,7 @@ from data_pipelines.rows.pipeline import train_iterator
 from launch.hosts.watchdog import Watchdog
 from launch.run import console
 from launch.run.assembly import RunSpec
+from launch.run.bundles import bundle_path, bundle_steps, has_bundle
 from launch.run.origin import CHECKPOINTS
 from launch.run.ownership import Ownership
 from launch.run.phase import PhaseRun
@@ -124,16 +125,6 @@ class Run:
       place = multihost.broadcast_from_first("wandb", self._writer.connect)
       self._say([f"wandb: {place}"] if place else [])
 
-  @property
-  def tokenizer_path(self) -> pathlib.Path:
-    """Folder of the tokenizer in the workdir."""
-    return self._folder / TOKENIZER
-
-  @property
-  def tokenizer_files(self) -> Mapping[str, str]:
-    """The sha256 of each file of the tokenizer, when the run was started."""
-    return self._start.tokenizer_files
-
   def check_owner(self) -> None:
     """Check that the workdir is still this run's; see `Ownership.check`."""
     self._owner.check()
@@ -191,6 +182,20 @@ class Run:
       origin=self._start.origin or None,
     )
 
+  def write_bundle(
+    self, target: pathlib.Path, params: Any, details: Details
+  ) -> None:
+    """Write a bundle, if the workdir is still this run's."""
+    self.check_owner()
+    write_bundle(
+      target,
+      params,
+      self._spec.config.model,
+      self._folder / TOKENIZER,
+      details,
+      self._start.tokenizer_files,
+    )
+
   def describe_start(self) -> None:
     """Print config, mesh and notes before the first step."""
     spec, step = self._spec, int(jax.device_get(self.state.step))
@@ -204,6 +209,9 @@ class Run:
     made.append(self._watchdog)
     if self._spec.phases[0].evaluates:
       made.append(self._validation.hook)
+    # Before the checkpoint, so that a run that goes on from there has it.
+    if steps := bundle_steps(config):
+      made.append(hooks.AtSteps(self._write_on_the_way, steps.values()))
     made.append(hooks.Checkpoint(self._save, config.checkpoint, start=start))
     if config.profile.start_step and multihost.is_first():
       folder = self._folder / PROFILE
@@ -225,6 +233,12 @@ class Run:
       "hooks": hooks.take_snapshots(self.hooks),
     }
     self._checkpoints.save(state, step, record)
+
+  def _write_on_the_way(self, state: TrainState, step: int) -> None:
+    """Write the bundle of a step, unless an earlier call has written it."""
+    if not has_bundle(self._folder, step):
+      target = bundle_path(self._folder, step)
+      self.write_bundle(target, state.params, self.details(step))
 
   def _memo(self, step: int) -> dict[str, Any]:
     # Each process knows only its own rows; process 0 saves the facts of all.

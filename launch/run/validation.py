@@ -15,6 +15,7 @@ from bertjax.train.writers import MetricsWriter
 from data_pipelines.rows.evaluation import EvaluationBatches
 from launch.run import console
 from launch.run.assembly import RunSpec
+from launch.run.bundles import bundle_steps
 from launch.run.phase import PhaseRun
 from launch.run.stores import VALIDATION
 
@@ -53,6 +54,7 @@ class Validation:
       self._run,
       self._report,
       every_steps=settings.every_steps,
+      also=bundle_steps(spec.config).values(),
       settings=_settings(spec),
     )
 

@@ -211,11 +211,34 @@ def _check_tasks(
   config = dataclasses.replace(
     config, finetune=checks.with_metric(config.finetune, task)
   )
+  examples: dict[str, str] = {}
+  steps = dict.fromkeys(config.chosen, 0)
+  for name in study.probe_tasks(config):
+    try:
+      found, more = _check_task(config, name, encoders, policy)
+    except ValueError as error:
+      if not name:
+        raise
+      raise ValueError(f"probe {name}: {error}") from error
+    examples |= {
+      f"{name}.{each}" if name else each: found[each] for each in found
+    }
+    steps = {arm: steps[arm] + more[arm] for arm in steps}
+  return config, examples, steps
+
+
+def _check_task(
+  config: SweepConfig,
+  name: str,
+  encoders: Mapping[str, _Encoder],
+  policy: Policy,
+) -> tuple[dict[str, str], dict[str, int]]:
+  """Check how every arm is fine-tuned for a task of `study.probe_tasks`."""
   read: dict[Any, TaskData] = {}
   steps: dict[str, int] = {}
   first = study.compared_with(config)
   for arm in sorted(config.chosen, key=lambda arm: arm != first):
-    tuned = study.finetune_config(config, arm, config.seed)
+    tuned = study.finetune_config(config, arm, config.seed, name)
     encoder = encoders[arm]
     key = (tuned.task, tuned.seq_length, tuned.pack, encoder.tokenizer_path)
     if key not in read:
@@ -227,11 +250,11 @@ def _check_tasks(
     _check_effect(config, tuned)
     steps[arm] = checks.num_steps(tuned, read[key].splits["train"].num_drawn)
   data = next(iter(read.values()))
-  examples = {name: split.sha256() for name, split in data.splits.items()}
+  examples = {split: each.sha256() for split, each in data.splits.items()}
   if data.first_bias:
     # Trials on scores that lack it began at 0, and are other trials.
     examples["first_bias"] = str(list(data.first_bias))
-  return config, examples, steps
+  return examples, steps
 
 
 def _read_task(

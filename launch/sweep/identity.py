@@ -69,8 +69,23 @@ def make_identity(
     },
     # The result of a trial depends on the seeds and rates of its probe.
     "finetune": tuned,
+    **({"probes": _probes(config)} if own else {}),
     **({} if task_is_free else {"examples": dict(examples)}),
   }
+
+
+def _probes(config: SweepConfig) -> dict[str, Any]:
+  """Return what is measured of every trial, without where it runs."""
+  digits_ = {f"compute.{name}" for name in DIGITS}
+  tasks = {
+    name: {
+      field: value
+      for field, value in flatten_fields(own).items()
+      if field.partition(".")[0] not in COMPUTE_FIELDS or field in digits_
+    }
+    for name, own in config.probes.tasks.items()
+  }
+  return {**to_mapping(config.probes), "tasks": tasks}
 
 
 def _own_values(config: SweepConfig) -> list[str]:

@@ -34,8 +34,15 @@ from bertjax.sweep.matching import TOLERANCE
 from bertjax.trials.store import Trial, TrialStore
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
+from launch.sweep.points import compare_points, describe_points
 from launch.sweep.published import find_published
-from launch.sweep.trials import COST, Outcome, read_seconds, shared_seeds
+from launch.sweep.trials import (
+  COST,
+  POINTS,
+  Outcome,
+  read_seconds,
+  shared_seeds,
+)
 
 REPORT = "report.json"
 TIMING = "timing.json"
@@ -70,6 +77,7 @@ def write_report(
   groups = None if tuned else study.equal_rows(config)
   comparisons = verdicts(result, groups or (), margins)
   metric = next(iter(result.arms[result.baseline]))
+  points = {} if tuned else compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
   notes = _notes(config, outcome, result, seen)
   trials = study.make_trials(config)
@@ -85,12 +93,14 @@ def write_report(
     "choice": choice and choice.to_json(),
     "failed": sorted(outcome.failed),
     "trials": [_describe(outcome, result, each) for each in trials],
+    "points": {share: each.to_json() for share, each in points.items()},
     "curves": read_curves(store, done, config.trains),
     "identity": json.loads((store.folder / "identity.json").read_text()),
     "command": command,
   }
   parts = [table(result, groups, margins)]
   parts += [str(choice)] if choice else []
+  parts += describe_points(points)
   text = "\n".join([*parts, *notes]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
   print(text, flush=True)
@@ -107,6 +117,7 @@ def _of_config(
     "margins": read_margins(config.margins),
     "trains": config.trains,
     "match": config.match,
+    "probes": to_mapping(config.probes),
     "changes": {arm: dict(config.arms[arm]) for arm in config.chosen},
     "base": to_mapping(config.finetune if tuned else config.pretrain),
     "finetune": to_mapping(config.finetune),
@@ -185,6 +196,7 @@ def _describe(
   found = _result(outcome, trial)
   values = {} if found is None else dict(found)
   cost = values.pop(COST, {})
+  values.pop(POINTS, None)
   measures = next(iter(result.arms.values()))
   if all(name.startswith("dev_") for name in measures):
     # Test is for the arm that dev chose.

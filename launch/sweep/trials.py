@@ -18,18 +18,20 @@ from bertjax.files import first_line, write_json, write_text
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.trials.store import Trial, TrialStore
-from launch import finetune, pretrain, tasks
-from launch.preflight.policy import DEFAULT, Policy
+from launch import finetune, pretrain
+from launch.preflight.policy import Policy
 from launch.run.ownership import TakenOver
 from launch.sweep.board import Board
 from launch.sweep.comparability import note_code
+from launch.sweep.probes import Probing, points, share_name, with_bundles
 
 # The traceback of a trial that failed, in its folder.
 ERROR = "error.txt"
 # Its seconds, which are in no result.
 TIMING = "timing.json"
-# What a result has beside its metrics: tokens and steps of pre-training.
-COST = "cost"
+# What a result has beside its metrics: tokens and steps of pre-training, and
+# the metrics after the earlier shares of its steps.
+COST, POINTS = "cost", "points"
 
 
 class Outcome(NamedTuple):
@@ -53,11 +55,23 @@ class Outcome(NamedTuple):
     """The metrics of the trials that are done."""
     return {
       arm: {
-        seed: {name: result[name] for name in result if name != COST}
+        seed: {
+          name: result[name] for name in result if name not in (COST, POINTS)
+        }
         for seed, result in by_seed.items()
       }
       for arm, by_seed in self.results.items()
     }
+
+  def at(self, share: str) -> "Outcome":
+    """Return the metrics after an earlier share of the steps."""
+    return Outcome(
+      {
+        arm: {seed: each[POINTS][share] for seed, each in by_seed.items()}
+        for arm, by_seed in self.results.items()
+      },
+      self.failed,
+    )
 
 
 def run_trials(
@@ -73,6 +87,7 @@ def run_trials(
     TakenOver: another process has the folder now.
   """
   outcome = Outcome({}, {})
+  probing = Probing(config, policy, store.guard)
   for trial in trials:
     arm, seed = trial.settings["arm"], trial.settings["seed"]
     folder = store.path(trial)
@@ -80,9 +95,7 @@ def run_trials(
       with board.trial(trial.name):
         result = store.run(
           trial,
-          functools.partial(
-            _timed, config, trial, policy=policy, guard=store.guard
-          ),
+          functools.partial(_timed, probing, trial, guard=store.guard),
         )
     except TakenOver:
       raise
@@ -105,10 +118,9 @@ def read_seconds(folder: pathlib.Path) -> float:
 
 
 def _timed(
-  config: SweepConfig,
+  probing: Probing,
   trial: Trial,
   folder: pathlib.Path,
-  policy: Policy,
   guard: Callable[[], None],
 ) -> dict[str, Any]:
   """Run a trial, and add its seconds to those of earlier calls."""
@@ -116,7 +128,7 @@ def _timed(
   note_code(folder)
   before, began = read_seconds(folder), time.monotonic()
   try:
-    return run_trial(config, trial, folder, policy)
+    return run_trial(probing, trial, folder)
   finally:
     seconds = before + time.monotonic() - began
     guard()
@@ -124,45 +136,45 @@ def _timed(
 
 
 def run_trial(
-  config: SweepConfig,
-  trial: Trial,
-  folder: pathlib.Path,
-  policy: Policy = DEFAULT,
+  probing: Probing, trial: Trial, folder: pathlib.Path
 ) -> dict[str, Any]:
   """Run a trial; resume it if `folder` has a part of it.
 
   Returns:
     The metrics, and the cost of pre-training.
   """
-  if config.trains == "finetune":
-    return _tune(config, trial, folder, policy)
-  return _pretrain_and_probe(config, trial, folder, policy)
+  if probing.config.trains == "finetune":
+    return _tune(probing.config, trial, folder, probing.policy)
+  return _pretrain_and_probe(probing, trial, folder)
 
 
 def _pretrain_and_probe(
-  config: SweepConfig, trial: Trial, folder: pathlib.Path, policy: Policy
+  probing: Probing, trial: Trial, folder: pathlib.Path
 ) -> dict[str, Any]:
-  """Return the probe's score on test, which compares arms, and validation.
-
-  Each arm has the latter on rows of its own objective.
-  """
-  arm, seed = trial.settings["arm"], trial.settings["seed"]
-  trained = pretrain.run(
-    study.pretrain_config(config, arm, seed),
-    str(folder / "pretrain"),
-    policy=policy,
+  """Return what the probes find at the end, and at earlier points."""
+  config, arm, seed = (
+    probing.config,
+    trial.settings["arm"],
+    trial.settings["seed"],
   )
-  tuned = study.finetune_config(config, arm, seed)
-  probe = finetune.run(
-    tuned, trained.bundle, str(folder / "finetune"), policy=policy
-  )
-  validation = trained.validation
-  metric = tasks.find(tuned.task).metrics[0]
+  run = with_bundles(study.pretrain_config(config, arm, seed), config.probes.at)
+  trained = pretrain.run(run, str(folder / "pretrain"), policy=probing.policy)
+  *earlier, end = points(run, trained.workdir, trained.bundle)
+  found = {
+    share_name(point.share): probing.measure(trial, folder, point)
+    for point in (*earlier, end)
+  }
+  *shares, last = found
+  early = {POINTS: {share: found[share] for share in shares}} if shares else {}
+  validation = {
+    name: trained.validation[name]
+    for name in SUMMARY_METRICS
+    if name in trained.validation
+  }
   return {
-    f"probe_{metric}": probe.scores.test[metric].mean,
-    **{
-      name: validation[name] for name in SUMMARY_METRICS if name in validation
-    },
+    **found[last],
+    **validation,
+    **early,
     COST: {"steps": trained.step, "tokens": trained.tokens},
   }
 

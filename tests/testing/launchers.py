@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins for the commands that a study calls."""
 
+from types import SimpleNamespace
+
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from launch import finetune, pretrain
+from launch.sweep import probes
 
 
 def make_arm_result(accuracy, dev=0.5):
@@ -29,6 +32,7 @@ class Launchers:
     self.fail_at = -1
     patch.setattr(pretrain, "run", self.pretrain)
     patch.setattr(finetune, "run", self.finetune)
+    patch.setattr(probes, "read_bundle_info", self.read)
 
   def pretrain(self, config, workdir, policy):
     del policy
@@ -48,6 +52,11 @@ class Launchers:
       bundle=f"{workdir}/bundle",
       workdir=workdir,
     )
+
+  def read(self, bundle):
+    """Validate a bundle on the way: its loss is 10 above its step."""
+    values = {"mlm_loss": 10.0 + int(bundle.rpartition("_")[2])}
+    return SimpleNamespace(details=SimpleNamespace(evaluation=values))
 
   def finetune(self, config, bundle, workdir, policy):
     del config, policy

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Probe the trials of a study: measure bundles, and change none.
+
+A trial is probed when it is trained, at its end and at the bundles that it has
+kept on the way. What a probe has found is written at once, so that a trial that
+was killed measures nothing twice.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bertjax.checkpoints.bundle import read_bundle_info
+from bertjax.config import PretrainConfig, SweepConfig
+from bertjax.files import write_json
+from bertjax.objectives.pretraining import SUMMARY_METRICS
+from bertjax.sweep import study
+from bertjax.trials.store import Trial
+from launch import finetune, tasks
+from launch.preflight.policy import Policy
+from launch.run.bundles import bundle_path, bundle_steps
+
+# In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
+PROBES_FOLDER = "probes"
+# The folder of the only task, at the end of a run.
+_ONLY = "finetune"
+
+
+class Point(NamedTuple):
+  """A bundle of a trial that is probed.
+
+  Attributes:
+    share: of the steps of the trial.
+    step: the step.
+    bundle: folder of the bundle.
+    last: whether it is the end of the run.
+  """
+
+  share: float
+  step: int
+  bundle: str
+  last: bool
+
+
+class Measured(NamedTuple):
+  """What a probe measures.
+
+  Attributes:
+    trial: the trial.
+    point: the bundle.
+    folder: a folder for what the probe has to keep.
+  """
+
+  trial: Trial
+  point: Point
+  folder: pathlib.Path
+
+
+def with_bundles(run: PretrainConfig, at: Sequence[float]) -> PretrainConfig:
+  """Return a run that keeps a bundle for each share that it is probed at."""
+  earlier = tuple(share for share in at if share < 1)
+  if not earlier:
+    return run
+  checkpoint = dataclasses.replace(run.checkpoint, bundles_at=earlier)
+  return dataclasses.replace(run, checkpoint=checkpoint)
+
+
+def points(run: PretrainConfig, workdir: str, bundle: str) -> list[Point]:
+  """Return the bundles of a run that are probed; the last is that of its end.
+
+  Args:
+    run: a run of `with_bundles`.
+    workdir: its folder.
+    bundle: the bundle of its end.
+  """
+  earlier = [
+    Point(share, step, str(bundle_path(workdir, step)), last=False)
+    for share, step in bundle_steps(run).items()
+  ]
+  return [*earlier, Point(1.0, run.steps, bundle, last=True)]
+
+
+def share_name(share: float) -> str:
+  """Return a share of the steps as results name it."""
+  return f"{share:g}"
+
+
+class Probing:
+  """The probes of a study; programs that they compile serve all trials.
+
+  Args:
+    config: the config that runs.
+    policy: limits of the checks, and which may fail.
+    guard: raises where the folder of the study is another process's now.
+  """
+
+  def __init__(
+    self,
+    config: SweepConfig,
+    policy: Policy,
+    guard: Callable[[], None] = lambda: None,
+  ) -> None:
+    self.config = config
+    self.policy = policy
+    self._guard = guard
+
+  def measure(
+    self, trial: Trial, folder: pathlib.Path, point: Point
+  ) -> dict[str, float]:
+    """Return {metric: value} of a bundle; what is measured is not repeated.
+
+    Args:
+      trial: the trial.
+      folder: its folder.
+      point: one of its bundles.
+    """
+    found: dict[str, float] = {}
+    place = folder / PROBES_FOLDER / f"step_{point.step}"
+    for name, run in self._probes():
+      path = place / f"{name or _ONLY}.json"
+      if not path.is_file():
+        own = place / (name or _ONLY)
+        if not name and point.last:
+          own = folder / _ONLY
+        values = run(Measured(trial, point, own))
+        self._guard()
+        write_json(path, dict(values), allow_nan=False)
+      found |= json.loads(path.read_text())
+    if not point.last:
+      found |= _validation(point)
+    return found
+
+  def _probes(
+    self,
+  ) -> Iterator[tuple[str, Callable[[Measured], Mapping[str, float]]]]:
+    """Yield the name of each probe, and what runs it."""
+    for name in study.probe_tasks(self.config):
+      yield name, lambda measured, name=name: self._tune(name, measured)
+
+  def _tune(self, name: str, measured: Measured) -> Mapping[str, float]:
+    """Return the score of a task on test, over the seeds of fine-tuning."""
+    arm, seed = (measured.trial.settings[each] for each in ("arm", "seed"))
+    tuned = study.finetune_config(self.config, arm, seed, name)
+    found = finetune.run(
+      tuned, measured.point.bundle, str(measured.folder), policy=self.policy
+    )
+    metric = tasks.find(tuned.task).metrics[0]
+    if not name:
+      return {f"probe_{metric}": found.scores.test[metric].mean}
+    metric = tuned.metric or metric
+    return {f"probe_{name}_{metric}": found.scores.test[metric].mean}
+
+
+def _validation(point: Point) -> dict[str, float]:
+  """Return the validation of a bundle on rows of its own kind."""
+  values = read_bundle_info(point.bundle).details.evaluation
+  return {name: values[name] for name in SUMMARY_METRICS if name in values}

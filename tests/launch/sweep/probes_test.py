@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+
+import pytest
+
+from bertjax.config import ProbesConfig
+from bertjax.sweep import study
+from bertjax.sweep.axes import expand
+from launch.sweep import __main__ as sweep
+
+
+def with_probes(config, **fields):
+  return dataclasses.replace(
+    config,
+    probes=ProbesConfig(**fields),
+    chosen=("mlm_nsp", "mlm"),
+    seeds=1,
+  )
+
+
+@pytest.fixture
+def tasks(place):
+  table = {"kind": "table", "train": str(place / "table.jsonl")}
+  return {
+    "few": {"task": {**table, "labels_per_class": 5}},
+    "all": {"task": table},
+  }
+
+
+def test_a_trial_is_probed_on_every_task_at_every_point(
+  config, launchers, tasks, tmp_path
+):
+  config = with_probes(config, tasks=tasks, at=(0.5, 1.0))
+  result = sweep.run(config, str(tmp_path / "work"))
+  run, folder = launchers.pretrained[0]
+  assert run.checkpoint.bundles_at == (0.5,)
+  points = [f"{folder}/bundles/step_2"] * 2 + [f"{folder}/bundle"] * 2
+  assert [bundle for bundle, _ in launchers.probed[:4]] == points
+  assert len({workdir for _, workdir in launchers.probed}) == 8
+  probed = {"probe_few_accuracy", "probe_all_accuracy"}
+  assert probed < set(result.arms["mlm"])
+  report = json.loads((tmp_path / "work/report.json").read_text())
+  (half,) = report["points"].values()
+  assert {*report["points"]} == {"0.5"}
+  assert {*half["arms"]["mlm"]} == {*probed, "mlm_loss"}
+  # A point has a validation of its own, and arms are compared there, too.
+  assert half["arms"]["mlm"]["mlm_loss"]["mean"] == 12.0
+  assert half["differences"]["mlm"]["probe_few_accuracy"]["mean"] == (
+    pytest.approx(0.4)
+  )
+
+
+def test_a_kill_between_probes_redoes_none(config, launchers, tasks, tmp_path):
+  config = with_probes(config, tasks=tasks, at=(0.5, 1.0))
+  whole = sweep.run(config, str(tmp_path / "whole"))
+  text = (tmp_path / "whole/report.json").read_bytes()
+  launchers.probed.clear()
+  killed = 0
+  for stop in (1, 6, -1):
+    launchers.fail_at = stop
+    try:
+      again = sweep.run(config, str(tmp_path / "work"))
+    except KeyboardInterrupt:
+      killed += 1
+  assert killed == 2
+  assert len(launchers.probed) == 8
+  assert again == whole
+  assert (tmp_path / "work/report.json").read_bytes() == text
+
+
+@pytest.mark.parametrize(
+  ("fields", "words"),
+  [
+    ({"at": (0.5,)}, "probes.at=0.5; give ascending shares .* end with"),
+    ({"at": (0.5, 0.5, 1.0)}, "probes.at=0.5,0.5,1"),
+    ({"at": (1.5,)}, r"probes.at\[0\]=1.5; give"),
+    ({"tasks": {"a b": {}}}, "the name 'a b'"),
+    ({"tasks": {"a": 3}}, "probes.tasks.a=3; give the fields"),
+    ({"tasks": {"a": {"step": 3}}}, "probes.tasks.a: step is no field"),
+    (
+      {"tasks": {"a": {"task": {"kind": "table", "train": "no.csv"}}}},
+      "probe a: .*no.csv",
+    ),
+  ],
+)
+def test_a_probe_that_cannot_be_made_is_told_before_the_first_trial(
+  config, launchers, tmp_path, fields, words
+):
+  with pytest.raises(ValueError, match=words):
+    sweep.run(with_probes(config, **fields), str(tmp_path / "work"))
+  assert launchers.pretrained == []
+  assert not (tmp_path / "work").exists()
+
+
+def test_probes_are_of_the_studys_identity(config, launchers, tasks, tmp_path):
+  sweep.run(with_probes(config, tasks=tasks), str(tmp_path / "work"))
+  done = len(launchers.probed)
+  for fields, words in (
+    (
+      {"at": (0.5, 1.0), "tasks": tasks},
+      r"probes.at=\[1.0\], not \[0.5, 1.0\]",
+    ),
+    ({"tasks": {"few": tasks["few"]}}, "probes.tasks.all.task.kind='table'"),
+  ):
+    with pytest.raises(ValueError, match=words):
+      sweep.run(with_probes(config, **fields), str(tmp_path / "work"))
+  assert len(launchers.probed) == done
+
+
+def test_a_named_task_takes_no_data_of_another(config, tasks):
+  base = dataclasses.replace(
+    config.finetune,
+    metric="macro_f1",
+    task=dataclasses.replace(config.finetune.task, labels_per_class=3),
+  )
+  config = dataclasses.replace(with_probes(config, tasks=tasks), finetune=base)
+  tuned = study.finetune_config(expand(config), "mlm", 0, "all")
+  assert (tuned.task.labels_per_class, tuned.metric) == (0, "")
+  assert tuned.steps == base.steps
+
+
+def test_probes_of_a_study_of_fine_tuning_are_refused(config, tmp_path):
+  config = dataclasses.replace(
+    with_probes(config, at=(0.5, 1.0)), trains="finetune", match="steps"
+  )
+  with pytest.raises(ValueError, match="probes have no effect"):
+    sweep.run(config, str(tmp_path / "work"))
