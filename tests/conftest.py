@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 from importlib import metadata
 from typing import Any
 
@@ -46,6 +48,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     help="Folder of real text and tasks (see tests/data/README.md); tests "
     "that need it are deselected without it.",
   )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+  """Compile each program once for all tests, workers and child processes.
+
+  Where nobody names a folder for programs, they end with the session: no run
+  depends on the one before. Workers and children are told by the environment.
+  """
+  if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    return
+  folder = tempfile.mkdtemp(prefix="bertjax-programs-")
+  config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+  for name, value in (
+    ("jax_compilation_cache_dir", folder),
+    # Small programs are the most, and each process would compile its own.
+    ("jax_persistent_cache_min_compile_time_secs", 0),
+    ("jax_persistent_cache_min_entry_size_bytes", 0),
+  ):
+    os.environ[name.upper()] = str(value)
+    jax.config.update(name, value)
 
 
 def pytest_report_header() -> str:

@@ -54,7 +54,14 @@ _LARGE, _BASE = (
   dataclasses.replace(SIZES[name], vocab_size=30592)
   for name in ("large", "base")
 )
-_SMALLEST = dataclasses.replace(SIZES["tiny"], vocab_size=128)
+_SMALLEST = ModelConfig(
+  num_layers=1,
+  hidden_size=64,
+  num_heads=2,
+  intermediate_size=128,
+  vocab_size=32,
+  max_positions=32,
+)
 SCALES = {
   "card": Scale(
     matrix=8192,
@@ -74,11 +81,11 @@ SCALES = {
   "tiny": Scale(
     matrix=64,
     copied=2**16,
-    workloads=(Workload("tiny-32", _SMALLEST, 32, 32),),
+    workloads=(Workload("tiny-32", _SMALLEST, 32, 8),),
     lengths=(32,),
-    learning_steps=60,
-    learning_rate=1e-3,
-    largest=64,
+    learning_steps=80,
+    learning_rate=2e-3,
+    largest=16,
     budget=0.02,
   ),
 }

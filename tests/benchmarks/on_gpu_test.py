@@ -81,7 +81,7 @@ def test_a_run_learns(found):
 def test_steps_are_counted_in_real_tokens(found):
   _, jobs = found
   sizes = [each["rows"] for each in jobs["batches"]]
-  assert sizes == [32, 64]
+  assert sizes == [8, 16]
   for each in jobs["batches"]:
     tokens = each["rows"] * TINY.workloads[0].seq_length
     assert each["packing"] == 1
