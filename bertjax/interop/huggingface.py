@@ -29,9 +29,14 @@ Params = dict[str, Any]
 # Prefix of the names of encoder and pooler in every class but `BertModel`.
 _PREFIX = "bert."
 _BARE = ("embeddings.", "encoder.", "pooler.")
-# Prefixes of all names of a model that was saved inside of a wrapper: torch's
-# DataParallel and torch.compile, and a Lightning module.
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
+# What torch's wrappers (DataParallel, torch.compile, FSDP and checkpointing)
+# put into names, of a whole model or of a part of it.
+_WRAPPERS = re.compile(
+  r"(?<![^.])(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module"
+  r")\."
+)
+# Prefix of all names in a Lightning module.
+_MODEL = "model."
 # Names that a message lists before it counts the others.
 _LISTED = 6
 # Dtypes whose values float32 holds exactly.
@@ -85,8 +90,8 @@ def from_huggingface(
 
   Float16 and bfloat16 are widened, which is exact. Tied copies are compared
   and dropped. `BertModel`'s names, without a prefix, TensorFlow's names of
-  layer norms (gamma, beta) and the names inside of torch's wrappers (`module.`)
-  are understood.
+  layer norms (gamma, beta), the names inside of torch's wrappers (`module.`,
+  `_orig_mod.`) and `bert.` twice are understood.
 
   Args:
     tensors: tensors by name.
@@ -178,13 +183,31 @@ def _renamed(tensors: Mapping[str, np.ndarray]) -> Tensors:
   return renamed
 
 
-def _unwrapped(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-  for wrapper in _WRAPPERS * 2:  # one may be inside of another
-    if all(name.startswith(wrapper) for name in tensors):
-      tensors = {
-        name.removeprefix(wrapper): array for name, array in tensors.items()
-      }
-  return tensors
+def _unwrapped(tensors: Mapping[str, np.ndarray]) -> Tensors:
+  """Return the tensors under the names that the model inside gives them.
+
+  Raises:
+    ValueError: two tensors get the same name.
+  """
+  names = {name: _WRAPPERS.sub("", name) for name in tensors}
+  if all(inner.startswith(_MODEL) for inner in names.values()):
+    names = {name: inner[len(_MODEL) :] for name, inner in names.items()}
+  # A module of a user that calls its BERT `bert`. It has the head inside, too,
+  # if all names are longer.
+  if any(inner.startswith(_PREFIX * 2) for inner in names.values()):
+    inside = all(inner.startswith(_PREFIX) for inner in names.values())
+    longer = _PREFIX if inside else _PREFIX * 2
+    names = {
+      name: inner[len(_PREFIX) :] if inner.startswith(longer) else inner
+      for name, inner in names.items()
+    }
+  given: dict[str, str] = {}
+  for name, inner in names.items():
+    if given.setdefault(inner, name) != name:
+      raise ValueError(
+        f"{given[inner]} and {name} are both {inner}; remove one of them"
+      )
+  return {inner: tensors[name] for inner, name in given.items()}
 
 
 def _without_copies(tensors: Tensors) -> Tensors:
@@ -234,12 +257,29 @@ def _check_same(
   if missing or unknown:
     raise ValueError(
       f"{what} missing: {_listed(missing)}; unknown: {_listed(unknown)}"
+      f"{_prefix_hint(unknown, wanted)}"
     )
   for name, shape in wanted.items():
     if given[name] != shape:
       raise ValueError(
         f"{what}: {name} has shape {given[name]}; the model has {shape}"
       )
+
+
+def _prefix_hint(unknown: list[str], wanted: Collection[str]) -> str:
+  """Return what to do if the unknown names are known ones behind a prefix."""
+  for inner in wanted:
+    prefix = unknown[0].removesuffix(inner) if unknown else ""
+    if prefix.endswith(".") and unknown[0] == prefix + inner:
+      break
+  else:
+    return ""
+  if not all(
+    name.startswith(prefix) and name[len(prefix) :] in wanted
+    for name in unknown
+  ):
+    return ""
+  return f"; take {prefix!r} off the names: save the model that is inside of it"
 
 
 def _listed(names: list[str]) -> str:

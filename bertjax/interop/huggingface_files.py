@@ -35,6 +35,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 # Says in which of several files each tensor is.
 INDEX = "model.safetensors.index.json"
+_PICKLE = "pytorch_model.bin"  # of transformers before 4.35
 # Where earlier exports have the heads; their root holds the bare encoder.
 _WITH_HEADS = "pretraining"
 DTYPES = ("float32", "bfloat16")
@@ -137,10 +138,13 @@ def load_model(
     lacking = [
       part for part in lacking_parts(tensors, architecture) if part not in new
     ]
-    if architecture == PRETRAINING and lacking:
+    inside = "; take " in str(error)  # then nothing is lacking
+    if architecture == PRETRAINING and lacking and not inside:
       hint = f"; --new={','.join([*new, *lacking])} initializes these parts"
       if (root / _WITH_HEADS / WEIGHTS).is_file():
         hint += f", {root / _WITH_HEADS} has them"
+    if not hint and not inside and "; unknown: [" in str(error):
+      hint = f"; save the folder again with {architecture}.save_pretrained"
     raise ValueError(f"{root}: {error}{hint}") from error
   return Loaded(architecture, config, outputs, params)
 
@@ -154,6 +158,11 @@ def load_tensors(folder: pathlib.Path) -> Tensors:
   if (folder / WEIGHTS).is_file():
     return _load_file(folder / WEIGHTS)
   if not (folder / INDEX).is_file():
+    if (folder / _PICKLE).is_file():
+      raise ValueError(
+        f"{folder} has {_PICKLE}, which can run code when it is read, and no "
+        f"{WEIGHTS}; load it with transformers and save_pretrained it again"
+      )
     raise ValueError(
       f"{folder} has no {WEIGHTS}; give a folder that transformers' "
       "save_pretrained or launch.export has written"

@@ -288,7 +288,8 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
       lambda f: change_weights(
         f, lambda t: t.update(more=t.pop("cls.predictions.bias"))
       ),
-      r"missing: \['cls.predictions.bias'\]; unknown: \['more'\]$",
+      r"missing: \['cls.predictions.bias'\]; unknown: \['more'\]; save the "
+      r"folder again with BertForPreTraining.save_pretrained$",
     ),
     (
       lambda f: [
@@ -308,10 +309,15 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
     ),
     (lambda f: (f / "config.json").unlink(), "has no config.json"),
     (
+      lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+      "has pytorch_model.bin, which can run code .* save_pretrained it again",
+    ),
+    (
       lambda f: change(
         f / "config.json", architectures=["BertForTokenClassification"]
       ),
-      r"missing: \['classifier.bias', 'classifier.weight'\]; unknown: \['bert",
+      r"missing: \['classifier.bias', 'classifier.weight'\]; unknown: \['bert.*"
+      r"; save the folder again with BertForTokenClassification.save_pretr",
     ),
   ],
 )
