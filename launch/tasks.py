@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bertjax import config as configs
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
 from bertjax.finetune import checks
+from bertjax.finetune.choice_windows import pool_choices
 from bertjax.finetune.classification import TASK as CLASSIFICATION
 from bertjax.finetune.multi_label import TASK as MULTI_LABEL
 from bertjax.finetune.multiple_choice import TASK as MULTIPLE_CHOICE
@@ -92,9 +93,10 @@ def find(config: TaskConfig) -> FinetuneTask:
     ValueError: there is no such kind of data.
   """
   task = TASKS[_find_kind(config).task(config)]
-  is_text = task.pools and not task.compares
-  if config.long_texts == "attention" and is_text:
+  if config.long_texts == "attention" and task.pools:
     return pool_by_attention(task)
+  if config.long_texts != "cut" and task.compares:
+    return pool_choices(largest=config.long_texts == "max")
   return task
 
 

@@ -62,10 +62,6 @@ _OfClasses = ReadWhen(
 _OfStdlib = ReadWhen("{}kind=stdlib", lambda own, _: own.kind == "stdlib")
 
 
-def _is_labeled(task: Any, _: Any) -> bool:
-  return not (_is_table(task) and task.target == "choice")
-
-
 _OfChoices = ReadWhen(
   "{0}kind=table and {0}target=choice",
   lambda own, _: _is_table(own) and own.target == "choice",
@@ -130,14 +126,15 @@ class TaskConfig:
   # ("max"). Training takes each window with the label of its text and an equal
   # share of its weight. "attention" learns which windows count: their logits
   # are averaged with weights, in training, too. All windows of a text, at most
-  # 32, then stand in one row, which is longer: that needs more memory. Files of
-  # CoNLL and of SQuAD always have windows.
+  # 32, then stand in one row, which is longer: that needs more memory. The
+  # windows of a choice are pooled in training with every value, so that those
+  # of all choices of an example stand in one row. Files of CoNLL and of SQuAD
+  # always have windows.
   long_texts: Annotated[
     Literal["cut", "mean", "max", "attention"],
     ReadWhen(
-      "another {0}target than choice, and not with {0}kind=conll or "
-      "{0}kind=squad",
-      lambda own, whole: _is_labeled(own, whole) and not _has_spans(own),
+      "another {0}kind than conll or squad",
+      lambda own, _: not _has_spans(own),
     ),
   ] = "cut"
   # Tokens from the start of a window to that of the next one.

@@ -7,8 +7,13 @@ vector gives each choice a score, and a softmax is over the choices of an
 example (Devlin et al., 2018, section 4.4), which stand in one row. An example
 may have fewer choices than another; what it lacks is padding and counts
 nothing.
+
+A choice that is longer than a row with its context may have several windows,
+whose logits are pooled before the softmax: in training by `choice_windows`, for
+scores and answers by `windows.pool`.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -26,7 +31,7 @@ from bertjax.finetune.error_analysis import (
   find_worst,
 )
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
-from bertjax.finetune.windows import Windows
+from bertjax.finetune.windows import Windows, pool
 from bertjax.interop.architectures import MULTIPLE_CHOICE
 from bertjax.objectives.metrics import Metrics
 
@@ -57,15 +62,18 @@ def losses(
 ) -> Metrics:
   """Return the cross-entropy over the choices as `loss`, and `accuracy`.
 
-  With a smoothing ε the target is 1 − ε for the right choice, and ε divided by
-  all choices of its example.
+  The logit of a choice is that of its first window. With a smoothing ε the
+  target is 1 − ε for the right choice, and ε divided by all choices of its
+  example.
   """
   logits_BR = outputs["logits_BRC"][..., 0]
+  first_BR = batch["first_BR"]
   # Choices of an example follow each other, and the first one is marked.
-  example_BR = jnp.cumsum(batch["first_BR"], axis=1)
+  example_BR = jnp.cumsum(jnp.maximum(first_BR, 0), axis=1)
   # Q is the choice that a choice is compared with.
   compared_BRQ = example_BR[:, :, None] == example_BR[:, None, :]
-  compared_BRQ &= batch["weight_BR"][:, None, :] > 0
+  is_choice_BR = (batch["weight_BR"] > 0) & (first_BR >= 0)
+  compared_BRQ &= is_choice_BR[:, None, :]
   others_BRQ = jnp.where(compared_BRQ, logits_BR[:, None, :], _NEVER)
   loss_BR = jax.nn.logsumexp(others_BRQ, axis=2) - logits_BR
   if label_smoothing:
@@ -103,6 +111,7 @@ def class_logits(
 
   A choice that an example lacks has −infinity.
   """
+  outputs, windows = _by_choice(outputs, windows)
   owner_N = windows.owner_N
   return (
     _by_example(outputs["logits_NC"][:, 0], owner_N, -np.inf),
@@ -128,8 +137,10 @@ def answers(
 
   `windows.examples` has them as `Choices`. An empty text is a choice
   that the example lacks: it has no window, and others keep their numbers.
+  The array `first_N` tells the windows of a choice from each other.
   """
   del labels, tokens
+  outputs, windows = _by_choice(outputs, windows)
   logits_EK = _by_example(outputs["logits_NC"][:, 0], windows.owner_N, -np.inf)
   found = []
   examples: Sequence[Choices] = windows.examples
@@ -176,6 +187,21 @@ def analyze(outputs: Batch, windows: Windows) -> ErrorAnalysis:
   )
 
 
+def _by_choice(outputs: Batch, windows: Windows) -> tuple[Batch, Windows]:
+  """Return outputs and targets by choice; a long one has several windows.
+
+  Without an array `first_N`, each choice has one.
+  """
+  if "first_N" not in windows.arrays:
+    return outputs, windows
+  begins_N = windows["first_N"] >= 0
+  pooled, choices = pool(
+    outputs,
+    dataclasses.replace(windows, owner_N=np.cumsum(begins_N) - 1),
+  )
+  return pooled, dataclasses.replace(choices, owner_N=windows.owner_N[begins_N])
+
+
 def _by_example(
   values_N: np.ndarray, owner_N: np.ndarray, missing: float
 ) -> np.ndarray:
@@ -194,9 +220,12 @@ TASK = FinetuneTask(
   pools=True,
   compares=True,
   targets={
-    "label_BR": Feature("BR", "float32"),  # 1 for the right choice, else 0
-    "first_BR": Feature("BR", "int32"),  # 1 for the first choice of an example
-    "weight_BR": Feature("BR", "float32"),  # 1 for a choice, 0 for padding
+    # 1 for the right choice, in its first window; else 0.
+    "label_BR": Feature("BR", "float32"),
+    # 1 for the first choice of an example, 0 for another one, −1 for a further
+    # window of the choice before it.
+    "first_BR": Feature("BR", "int32"),
+    "weight_BR": Feature("BR", "float32"),  # 1 for a window, 0 for padding
   },
   make_model=regression.make_model,
   coefficients={"loss": 1.0},

@@ -58,7 +58,10 @@ def pool_by_attention(task: FinetuneTask) -> FinetuneTask:
   def losses(
     outputs: Mapping[str, Array], batch: Mapping[str, Array], **options: Any
   ) -> Metrics:
-    pooled = {"logits_BRC": pool_rows(outputs, batch)}
+    marked = batch
+    if task.compares:
+      marked = {**batch, "first_BR": (batch["first_BR"] >= 0).astype(jnp.int32)}
+    pooled = {"logits_BRC": pool_rows(outputs, marked)}
     return task.losses({**outputs, **pooled}, batch, **options)
 
   return dataclasses.replace(
@@ -78,10 +81,7 @@ def pool_rows(
     outputs: `logits_BRC` and `attention_BR`.
     batch: with `first_BR` and `weight_BR`, which is 0 for padding alone.
   """
-  text_BR = jnp.cumsum(batch["first_BR"], axis=1)
-  # Q is a window of the same text.
-  same_BRQ = text_BR[:, :, None] == text_BR[:, None, :]
-  same_BRQ &= batch["weight_BR"][:, None, :] > 0
+  same_BRQ = find_same(batch["first_BR"], batch["weight_BR"])
   score_BRQ = jnp.where(same_BRQ, outputs["attention_BR"][:, None, :], _NEVER)
   share_BRQ = jax.nn.softmax(score_BRQ, axis=2)
   return jnp.einsum(
@@ -90,3 +90,15 @@ def pool_rows(
     outputs["logits_BRC"],
     precision=jax.lax.Precision.HIGHEST,
   )
+
+
+def find_same(first_BR: Array, weight_BR: Array) -> Array:
+  """Return bool `same_BRQ`: whether Q is a window of the text of R.
+
+  Args:
+    first_BR: 1 for the first window of each text, else 0.
+    weight_BR: 0 for padding, which is of no text.
+  """
+  text_BR = jnp.cumsum(first_BR, axis=1)
+  same_BRQ = text_BR[:, :, None] == text_BR[:, None, :]
+  return same_BRQ & (weight_BR[:, None, :] > 0)

@@ -15,14 +15,17 @@ import numpy as np
 from bertjax.config import TaskConfig
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.choice_rows import (
+  choice_names,
   encode_choices,
   given_choices,
   join_start,
   list_choices,
-  split_names,
+  make_targets,
+  most_together,
 )
 from data_pipelines.tasks.features import Tokenizer
 from data_pipelines.tasks.figures import SplitFigures, TableFigures, TaskFigures
+from data_pipelines.tasks.sliding import pooling_settings
 from data_pipelines.tasks.splits import (
   count_shared,
   data_name,
@@ -50,14 +53,24 @@ class Question(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Questions:
-  """The questions of a table, and what was wrong with the other rows."""
+  """The questions of a table, and what was wrong with the other rows.
+
+  Attributes:
+    questions: the questions.
+    skipped: what was wrong with each other row.
+    places: path and line of each question.
+  """
 
   questions: tuple[Question, ...]
   skipped: tuple[str, ...] = ()
+  places: tuple[str, ...] = ()
 
   def take(self, indices: Sequence[int] | np.ndarray) -> "Questions":
     """Return the questions at `indices`."""
-    return Questions(tuple(self.questions[int(i)] for i in indices))
+    return Questions(
+      tuple(self.questions[int(i)] for i in indices),
+      places=tuple(self.places[int(i)] for i in indices),
+    )
 
 
 def read_questions(
@@ -77,7 +90,7 @@ def read_questions(
     ValueError: the file cannot be read or has no usable row; a row is bad and
       is not to be skipped; there are more choices than configured.
   """
-  names = _choice_names(config)
+  names = choice_names(config)
   columns = Columns(
     config.text,
     config.label,
@@ -114,6 +127,7 @@ def read_questions(
   return Questions(
     tuple(question for _, question in found),
     tuple(f"{path}:{line} {wrong}" for line, wrong in bad),
+    tuple(f"{path}:{line}" for line, _ in found),
   )
 
 
@@ -123,7 +137,8 @@ def read(
   """Read the tables of a task, and hold out the splits that have no table.
 
   Raises:
-    ValueError: as `read_questions`; too few rows to hold some out.
+    ValueError: as `read_questions`; too few rows to hold some out; a training
+      example has more windows than a row.
   """
   is_alone = rows.labels is not None
   if not config.train and not is_alone:
@@ -140,15 +155,8 @@ def read(
   }
   made = tables if is_alone else dict(_splits(config, tables))
   splits = {name: made[name] for name in paths if name in made}
-  unscored = ""
-  if "test" not in splits:
-    unscored = (
-      f"{config.test} has no right choices"
-      if config.test
-      else "task.test_rate is 0"
-    )
   encoded = {
-    name: _encode(split, config, tokenizer, rows)
+    name: _encode(name, split, config, tokenizer, rows)
     for name, split in splits.items()
   }
   keys = _keys(splits["train"]) if "train" in splits else []
@@ -157,15 +165,12 @@ def read(
     labels=(),
     pair=True,
     splits={name: batches for name, (batches, _) in encoded.items()},
+    settings=pooling_settings(config),
     figures=TaskFigures(
       labels=(),
       alike_labels=(),
       numeric_labels=0,
-      table=TableFigures(
-        rows=sum(len(t.questions) + len(t.skipped) for t in tables.values()),
-        skipped=tuple(line for t in tables.values() for line in t.skipped),
-        unscored_test=unscored,
-      ),
+      table=_table_figures(config, tables, is_scored="test" in splits),
       splits={
         name: dataclasses.replace(
           figures,
@@ -176,6 +181,19 @@ def read(
         for name, (_, figures) in encoded.items()
       },
     ),
+  )
+
+
+def _table_figures(
+  config: TaskConfig, tables: dict[str, Questions], *, is_scored: bool
+) -> TableFigures:
+  unscored = "task.test_rate is 0"
+  if config.test:
+    unscored = f"{config.test} has no right choices"
+  return TableFigures(
+    rows=sum(len(t.questions) + len(t.skipped) for t in tables.values()),
+    skipped=tuple(line for t in tables.values() for line in t.skipped),
+    unscored_test="" if is_scored else unscored,
   )
 
 
@@ -213,33 +231,33 @@ def _keys(questions: Questions) -> list[Any]:
 
 
 def _encode(
-  split: Questions, config: TaskConfig, tokenizer: Tokenizer, rows: RowOptions
+  name: str,
+  split: Questions,
+  config: TaskConfig,
+  tokenizer: Tokenizer,
+  rows: RowOptions,
 ) -> tuple[TaskBatches, SplitFigures]:
   questions = split.questions
-  count_E = np.asarray([len(each.choices) for each in questions])
-  owners_N = np.repeat(np.arange(len(questions)), count_E)
-  first_N = np.zeros(len(owners_N), np.int32)
-  first_N[np.cumsum(count_E) - count_E] = 1
-  label_N = np.zeros(len(owners_N), np.float32)
-  right_E = np.asarray([each.right for each in questions])
-  label_N[np.cumsum(count_E) - count_E + right_E] = 1
+  stride = int(pooling_settings(config).get("stride", 0))
   encoded = encode_choices(
     tokenizer,
     [each.context for each in questions],
     [each.choices for each in questions],
     rows.seq_length,
+    stride,
   )
   batches = TaskBatches(
     encoded.features,
-    {
-      "label_BR": label_N[:, None],
-      "first_BR": first_N[:, None],
-      "weight_BR": np.ones((len(owners_N), 1), np.float32),
-    },
-    owners_N=owners_N,
+    make_targets(encoded, [each.right for each in questions]),
+    owners_N=encoded.owner_N,
     examples=questions,
     pack=rows.pack,
-    together=config.num_choices,
+    together=most_together(
+      encoded.owner_N,
+      config.num_choices,
+      # Other splits are pooled after all of their outputs are known.
+      split.places if name == "train" else (),
+    ),
   )
   return batches, SplitFigures(
     examples=len(questions),
@@ -251,22 +269,8 @@ def _encode(
     unknown=encoded.unknown,
     words=encoded.words,
     by_class=(),
+    windows=len(encoded.owner_N) if stride else 0,
   )
-
-
-def _choice_names(config: TaskConfig) -> tuple[str, ...]:
-  names = split_names(config.choices)
-  if not names:
-    raise ValueError(
-      f"task.choices={config.choices!r}; give the columns of the choices, as "
-      "ending0,ending1,ending2,ending3, or the column of a list"
-    )
-  if len(names) > config.num_choices:
-    raise ValueError(
-      f"task.choices names {len(names)} columns, and task.num_choices is "
-      f"{config.num_choices}; give --config.task.num_choices={len(names)}"
-    )
-  return names
 
 
 def _question(

@@ -29,6 +29,7 @@ from data_pipelines.tasks.figures import (
   measure_scores,
 )
 from data_pipelines.tasks.packing import MAX_PACKS
+from data_pipelines.tasks.sliding import pooling_settings
 from data_pipelines.tasks.splits import (
   TextKey,
   count_contradicting,
@@ -121,7 +122,7 @@ def make_reader(
       loaded.train.labels_N, config.labels_per_class, config.seed
     )
     loaded = dataclasses.replace(loaded, train=loaded.train.take(chosen))
-    settings = _settings(config)
+    settings = pooling_settings(config)
     stride = int(settings.get("stride", 0))
     attends = config.long_texts == "attention"
     encoded = {
@@ -160,17 +161,6 @@ def make_reader(
     )
 
   return read
-
-
-def _settings(config: TaskConfig) -> dict[str, float]:
-  if config.long_texts == "cut":
-    return {}
-  if config.long_texts == "attention":
-    return {"stride": config.stride, "pool_attention": 1.0}
-  return {
-    "stride": config.stride,
-    "pool_max": float(config.long_texts == "max"),
-  }
 
 
 def _first_bias(labels_N: np.ndarray) -> tuple[float, ...]:

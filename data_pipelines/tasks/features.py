@@ -52,6 +52,8 @@ class EncodedTexts:
     words: how many of them begin a word.
     owner_N: int64, the example of each row, ascending. A long text may have
       several rows, and an example several texts.
+    text_N: int64, the text of each row, ascending; empty where only examples
+      are told apart.
   """
 
   features: Batch
@@ -61,6 +63,9 @@ class EncodedTexts:
   unknown: int
   words: int
   owner_N: np.ndarray = dataclasses.field(
+    default_factory=lambda: np.zeros(0, np.int64)
+  )
+  text_N: np.ndarray = dataclasses.field(
     default_factory=lambda: np.zeros(0, np.int64)
   )
 
@@ -152,6 +157,7 @@ def _count(
     unknown=int(counts_V[vocabulary.unk_id]),
     words=int(counts_V[~vocabulary.continues_V].sum()),
     owner_N=np.repeat(example_N, count_N),
+    text_N=np.repeat(np.arange(len(count_N)), count_N),
   )
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bertjax.config import TaskConfig
+
 
 class Window(NamedTuple):
   """A part of a text: its first token, and the token after its last one."""
@@ -56,3 +58,19 @@ def most_context(windows: Sequence[Window], length: int) -> np.ndarray:
     most_T[here] = np.where(is_more_S, context_S, most_T[here])
     found_T[here] = np.where(is_more_S, number, found_T[here])
   return found_T
+
+
+def pooling_settings(config: TaskConfig) -> dict[str, float]:
+  """Return how long texts are divided, and how their windows are pooled.
+
+  They are settings of the data, which the record of a head keeps; nothing for
+  texts that are cut.
+  """
+  if config.long_texts == "cut":
+    return {}
+  if config.long_texts == "attention":
+    return {"stride": config.stride, "pool_attention": 1.0}
+  return {
+    "stride": config.stride,
+    "pool_max": float(config.long_texts == "max"),
+  }

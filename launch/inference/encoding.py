@@ -19,6 +19,7 @@ from data_pipelines.tasks.choice_rows import (
   encode_choices,
   given_choices,
   join_start,
+  mark_first,
 )
 from data_pipelines.tasks.features import EncodedTexts, encode_texts
 from data_pipelines.tasks.squad import Question
@@ -52,12 +53,14 @@ class Encoded:
     owner_N: the example of each window, ascending.
     examples: what answers need of each example beyond arrays.
     settings: those of the head.
+    targets: arrays of the target record that answers read, with the same rows.
   """
 
   encoded: EncodedTexts
   owner_N: np.ndarray
   examples: Sequence[Any] = ()
   settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  targets: Batch = dataclasses.field(default_factory=dict)
 
   @property
   def features(self) -> Batch:
@@ -72,7 +75,7 @@ class Encoded:
       rows["packs_BS"], rows["starts_BR"], number_N[:, None]
     )
     return Windows(
-      windows.by_window(rows, places),
+      windows.by_window({**rows, **self.targets}, places),
       places.length_N,
       self.owner_N,
       self.examples,
@@ -159,19 +162,32 @@ def encode_questions(
 def encode_choosing(
   tokenizer: TextTokenizer, head: Head, texts: Texts
 ) -> Encoded:
-  """Encode each choice as a window: its context, and the choice as a pair."""
+  """Encode each choice as a window: its context, and the choice as a pair.
+
+  One that is too long has several windows, or is cut where the model was
+  trained on cut ones.
+  """
   assert texts.choices is not None  # the task compares them
   starts = texts.pairs or [""] * len(texts)
   given = [
     join_start(start, [choices[number] for number in given_choices(choices)])
     for start, choices in zip(starts, texts.choices, strict=True)
   ]
-  encoded = encode_choices(tokenizer, texts.texts, given, head.seq_length)
+  stride = int(head.settings.get("stride", 0))
+  encoded = encode_choices(
+    tokenizer, texts.texts, given, head.seq_length, stride
+  )
   examples = [
     choices_reader.Question(context, tuple(choices), -1)
     for context, choices in zip(texts.texts, texts.choices, strict=True)
   ]
-  return Encoded(encoded, encoded.owner_N, examples, head.settings)
+  return Encoded(
+    encoded,
+    encoded.owner_N,
+    examples,
+    head.settings,
+    {"first_BR": mark_first(encoded)},
+  )
 
 
 # By the name of the task; the others have `encode_rows`.

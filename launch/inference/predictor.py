@@ -85,7 +85,8 @@ class Predictor:
     Warns of texts that are cut, and of unknown tokens.
 
     Args:
-      texts: texts to read; a text that is too long for the model loses its end.
+      texts: texts to read; one that is too long for the model is read in
+        windows, or loses its end where the model was trained on cut ones.
       pairs: the second text of each, for a model that reads pairs; for one that
         chooses, what all choices of a text begin with.
       choices: the choices of each text, for a model that chooses.

@@ -110,7 +110,7 @@ def with_head(config: FinetuneConfig, head: Head) -> FinetuneConfig:
     for name in _OF_HEAD
     if name in head.settings and _reads(task, name)
   }
-  if task.kind not in {"conll", "squad"} and task.target != "choice":
+  if task.kind not in {"conll", "squad"}:
     changes["long_texts"] = _long_texts(head.settings)
   return dataclasses.replace(
     config,

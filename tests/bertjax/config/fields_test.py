@@ -159,7 +159,11 @@ FINETUNING = {
   "task.separator": (";", TABLE, {**TABLE, "task.target": "labels"}),
   "task.choices": ("a,b", TABLE, {**TABLE, "task.target": "choice"}),
   "task.num_choices": (5, TABLE, {**TABLE, "task.target": "choice"}),
-  "task.long_texts": ("mean", {**TABLE, "task.target": "choice"}, TABLE),
+  "task.long_texts": (
+    "mean",
+    {"task.kind": "squad"},
+    {**TABLE, "task.target": "choice"},
+  ),
   "task.stride": (32, TABLE, {**TABLE, "task.long_texts": "max"}),
   "task.labels_per_class": (5, {**TABLE, "task.target": "score"}, TABLE),
   "task.class_weights": ("balanced", {**TABLE, "task.target": "score"}, TABLE),

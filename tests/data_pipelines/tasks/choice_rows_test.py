@@ -34,3 +34,15 @@ def test_examples_are_counted_and_not_choices():
   )
   assert encoded.owner_N.tolist() == [0, 0, 1, 2, 2]
   assert (encoded.cut, encoded.empty) == (1, 1)
+
+
+def test_further_windows_of_a_choice_are_marked():
+  long = " ".join(["10"] * 5)
+  encoded = choice_rows.encode_choices(
+    NumberTokenizer(), ["11", "12"], [[long, "2"], ["3", long]], 7, 2
+  )
+  assert encoded.owner_N.tolist() == [0, 0, 0, 1, 1, 1]
+  assert encoded.text_N.tolist() == [0, 0, 1, 2, 3, 3]
+  assert encoded.cut == 0
+  marks = choice_rows.mark_first(encoded)[:, 0].tolist()
+  assert marks == [1, -1, 0, 1, 0, -1]

@@ -156,3 +156,86 @@ def test_one_table_is_read_for_a_model(tmp_path):
   config = dataclasses.replace(config, test=unlabeled)
   with pytest.raises(ValueError, match="has no right choice"):
     choices.read(config, NumberTokenizer(), RowOptions(9, labels=()))
+
+
+LONG = ("v", "10 11", "", "20 21 22 23 24 25 26", "30", "", "", "0")
+
+
+def read_long(path, *, seq_length=9, **fields):
+  return choices.read(
+    config_of(path, dev=path, **{"long_texts": "mean", "stride": 2, **fields}),
+    NumberTokenizer(),
+    RowOptions(seq_length),
+  )
+
+
+def test_a_long_choice_has_windows(tmp_path):
+  """A row of 9 has 4 tokens of a choice beside the context and 3 others."""
+  path = write(tmp_path / "a.csv", LONG, row(endings="1 2 3 4"))
+  data = read_long(path)
+  figures = data.figures.splits["train"]
+  assert (figures.examples, figures.cut, figures.windows) == (2, 0, 3 + 1 + 4)
+  assert data.settings == {"stride": 2, "pool_max": 0.0}
+  (batch,) = data.splits["dev"].evaluation(12)
+  found = {
+    name: batch.arrays[name][batch.window_BR >= 0]
+    for name in ("first_BR", "label_BR", "weight_BR")
+  }
+  order = np.argsort(batch.window_BR[batch.window_BR >= 0])
+  marks = [1, -1, -1, 0, 1, 0, 0, 0]
+  assert found["first_BR"][order].tolist() == marks
+  assert found["label_BR"][order].tolist() == [1, 0, 0, 0, 0, 0, 1, 0]
+  assert (found["weight_BR"] == 1).all()
+  tokens_BS = batch.arrays["tokens_BS"]
+  assert {20, 21, 22, 23, 24, 25, 26} <= set(tokens_BS.ravel().tolist())
+
+
+def test_all_windows_of_a_training_example_stand_in_one_row(tmp_path):
+  many = ("v", "10 11", "", *[LONG[3]] * 3, "30", "3")
+  path = write(tmp_path / "a.csv", many, *[row()] * 5)
+  data = read_long(path)
+  train, dev = data.splits["train"], data.splits["dev"]
+  assert (train.num_drawn, train.num_windows) == (6, 10 + 5 * 4)
+  batch = train.training(seed=0, step=0, batch_size=6)
+  assert batch["tokens_BS"].shape == (6, 10 * 9)
+  assert (batch["first_BR"] == 1).sum(axis=1).tolist() == [1] * 6
+  assert (batch["label_BR"] * batch["weight_BR"]).sum() == 6
+  # Nothing is compared before all outputs of dev are known.
+  assert (dev.num_drawn, dev.num_windows) == (30, 30)
+
+
+def test_short_choices_are_the_same_data_cut_or_in_windows(tmp_path):
+  path = write(
+    tmp_path / "a.csv", *[row(context=str(20 + n)) for n in range(9)]
+  )
+  divided, cut = (
+    read_long(path, **fields).splits
+    for fields in ({}, {"long_texts": "cut", "stride": 64})
+  )
+  for name, batches in divided.items():
+    assert batches.sha256() == cut[name].sha256()
+    for found, wanted in zip(
+      batches.evaluation(4), cut[name].evaluation(4), strict=True
+    ):
+      for array in wanted.arrays:
+        np.testing.assert_array_equal(found.arrays[array], wanted.arrays[array])
+
+
+def test_more_windows_than_a_row_has_is_one_line(tmp_path):
+  long = " ".join(["20"] * 40)
+  path = write(tmp_path / "a.csv", row(), ("v", "10", "", long, "3", "", "", 0))
+  with pytest.raises(
+    ValueError, match=r"a.csv:3: the choices have 37 windows, and 32 at most"
+  ) as caught:
+    read_long(path, stride=1)
+  assert "\n" not in str(caught.value)
+  assert "--config.task.long_texts=cut" in str(caught.value)
+  short = write(tmp_path / "b.csv", row(), row())
+  # Dev has no limit: its windows stand alone.
+  data = choices.read(
+    config_of(short, dev=path, long_texts="max", stride=1),
+    NumberTokenizer(),
+    RowOptions(9),
+  )
+  assert data.splits["dev"].num_windows == 4 + 37
+  assert data.splits["train"].num_drawn == 2
