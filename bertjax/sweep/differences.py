@@ -73,7 +73,7 @@ class Differences(JsonResult):
       ("validation rows and masks", self.validation),
     ):
       if groups:
-        lines.append(f"  {name}: {_groups(groups)}")
+        lines.append(f"  {name}: {describe_groups(groups)}")
     return "\n".join(lines)
 
 
@@ -145,7 +145,8 @@ def group(keys: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
   return tuple(tuple(arms) for arms in groups.values())
 
 
-def _groups(groups: Sequence[Sequence[str]]) -> str:
+def describe_groups(groups: Sequence[Sequence[str]]) -> str:
+  """Return in words which arms share something."""
   if len(groups) == 1:
     return "the same in all arms"
   shared = [", ".join(arms) for arms in groups if len(arms) > 1]

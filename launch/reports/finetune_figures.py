@@ -9,7 +9,7 @@ import numpy as np
 from bertjax.finetune.scores.calibration import Reliability
 from bertjax.finetune.task import Scores
 from bertjax.trials.statistics import Summary
-from launch.reports.page import Ink, draw
+from launch.reports.page import Ink, draw, literal
 
 # A page of more points is slow to open.
 _POINTS = 2000
@@ -158,8 +158,9 @@ def draw_confusion(matrix_CC: np.ndarray, labels: Sequence[str]) -> str:
         )
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
-    axes.set_xticks(range(size), labels, rotation=90)
-    axes.set_yticks(range(size), labels)
+    shown = [literal(label) for label in labels]
+    axes.set_xticks(range(size), shown, rotation=90)
+    axes.set_yticks(range(size), shown)
     axes.set_xlabel("given")
     axes.set_ylabel("wanted")
   return drawing.svg

@@ -144,6 +144,11 @@ def render(template: str, content: Mapping[str, Any]) -> str:
   return environment.get_template(template).render(content) + "\n"
 
 
+def literal(text: str) -> str:
+  """Return a text for a figure, where dollar signs would begin a formula."""
+  return text.replace("$", r"\$")
+
+
 def format_count(value: float) -> str:
   """Format a whole number with thousands separators."""
   return f"{value:,.0f}"

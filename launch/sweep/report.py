@@ -32,6 +32,7 @@ from bertjax.sweep.differences import Differences
 from bertjax.sweep.margins import read_margins
 from bertjax.sweep.matching import TOLERANCE
 from bertjax.trials.store import Trial, TrialStore
+from launch.reports import sweep_report
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
 from launch.sweep.points import compare_points, describe_points
@@ -46,8 +47,12 @@ from launch.sweep.trials import (
 
 REPORT = "report.json"
 TIMING = "timing.json"
+PAGE = "report.html"
 CSV = "results.csv"
-_COLUMNS = ("trial", "arm", "seed", "state", "compared", "measure", "value")
+_COLUMNS = (
+  *("trial", "arm", "seed", "state", "compared"),
+  *("share_of_steps", "measure", "value"),
+)
 
 
 def write_report(
@@ -79,12 +84,14 @@ def write_report(
   metric = next(iter(result.arms[result.baseline]))
   points = {} if tuned else compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
-  notes = _notes(config, outcome, result, seen)
+  read, *beyond = describe_tokens(config, seen) or [""]
+  notes = beyond + _notes(config, outcome, result)
   trials = study.make_trials(config)
   done = [each for each in trials if _result(outcome, each) is not None]
   report = {
     "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
     "notes": notes,
+    "tokens_read": read,
     **result.to_json(),
     "comparisons": [each.to_json() for each in comparisons],
     **_of_config(config, costs),
@@ -101,9 +108,9 @@ def write_report(
   parts = [table(result, groups, margins)]
   parts += [str(choice)] if choice else []
   parts += describe_points(points)
-  text = "\n".join([*parts, *notes]) + "\n"
+  text = "\n".join([*parts, *filter(None, [read]), *notes]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
-  print(text, flush=True)
+  print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)
   return result
 
 
@@ -152,10 +159,9 @@ def _notes(
   config: SweepConfig,
   outcome: Outcome,
   result: SweepResult,
-  seen: Mapping[str, Mapping[str, int]],
 ) -> list[str]:
   """Return what a reader has to know beside the numbers, in sentences."""
-  notes = describe_tokens(config, seen)
+  notes = []
   if len(result.seeds) == 1:
     notes.append(
       "One seed: no difference here has a spread to compare it with."
@@ -174,12 +180,12 @@ def _notes(
       f"{', '.join(sorted(outcome.failed))}. The same command tries them again."
     )
   measured = {name for values in result.arms.values() for name in values}
-  for metric in read_margins(config.margins):
-    if metric not in measured:
-      notes.append(
-        f"The margin of {metric} has no effect: the study measures "
-        f"{', '.join(sorted(measured))}."
-      )
+  notes += [
+    f"The margin of {metric} has no effect: the study measures "
+    f"{', '.join(sorted(measured))}."
+    for metric in read_margins(config.margins)
+    if metric not in measured
+  ]
   return notes
 
 
@@ -196,7 +202,7 @@ def _describe(
   found = _result(outcome, trial)
   values = {} if found is None else dict(found)
   cost = values.pop(COST, {})
-  values.pop(POINTS, None)
+  earlier = values.pop(POINTS, {})
   measures = next(iter(result.arms.values()))
   if all(name.startswith("dev_") for name in measures):
     # Test is for the arm that dev chose.
@@ -209,6 +215,7 @@ def _describe(
     "compared": found is not None and seed in result.seeds,
     "cost": cost,
     "values": values,
+    "points": earlier,
   }
 
 
@@ -223,8 +230,10 @@ def to_csv(trials: Sequence[Mapping[str, Any]]) -> str:
   for trial in trials:
     about = [trial[name] for name in _COLUMNS[:4]]
     about.append("yes" if trial["compared"] else "no")
-    for name, value in trial["values"].items() or [("", "")]:
-      writer.writerow([*about, name, value])
+    places = {**trial["points"], "1": trial["values"]}
+    for share, values in places.items():
+      for name, value in values.items() or [("", "")]:
+        writer.writerow([*about, share, name, value])
   return file.getvalue()
 
 
@@ -237,6 +246,7 @@ def _write(
   files.write_json(folder / REPORT, report, allow_nan=False)
   files.write_text(folder / CSV, to_csv(report["trials"]))
   files.write_text(folder / "results.md", text)
+  sweep_report.write(folder / PAGE, folder / REPORT, folder / TIMING)
 
 
 def _on_dev(scores: Mapping[str, Scores]) -> dict[str, Scores]:

@@ -19,9 +19,6 @@ parent.document.title = "wide " + document.documentElement.scrollWidth;
 
 def measure_page(path, width, folder):
   """The width that a page needs in a window, and what its console says."""
-  program = next(filter(None, map(shutil.which, NAMES)), None)
-  if program is None:
-    pytest.skip("Chromium is not installed")
   source = path.read_text(encoding="utf-8")
   framed = html.escape(source.replace("</body>", f"{SCRIPT}</body>"))
   copy = folder / f"{path.stem}-{width}.html"
@@ -29,18 +26,37 @@ def measure_page(path, width, folder):
     f'<title></title><iframe width="{width}" height="800" srcdoc="{framed}">'
     "</iframe>"
   )
-  got = subprocess.run(
+  got = _run(folder, "--dump-dom", copy.as_uri())
+  (needed,) = re.findall(r"<title>wide (\d+)</title>", got.stdout)
+  return int(needed), _said(got)
+
+
+def print_page(path, folder):
+  """The PDF of a page, and what its console says."""
+  target = folder / f"{path.stem}.pdf"
+  got = _run(
+    folder, f"--print-to-pdf={target}", "--no-pdf-header-footer", path.as_uri()
+  )
+  return target.read_bytes(), _said(got)
+
+
+def _run(folder, *arguments):
+  program = next(filter(None, map(shutil.which, NAMES)), None)
+  if program is None:
+    pytest.skip("Chromium is not installed")
+  return subprocess.run(
     [
       program,
       *("--headless", "--no-sandbox", "--disable-gpu"),
       *("--enable-logging=stderr", "--window-size=1600,900"),
-      *(f"--user-data-dir={folder / 'profile'}", "--dump-dom"),
-      copy.as_uri(),
+      f"--user-data-dir={folder / 'profile'}",
+      *arguments,
     ],
     capture_output=True,
     text=True,
     check=True,
   )
-  (needed,) = re.findall(r"<title>wide (\d+)</title>", got.stdout)
-  said = [line for line in got.stderr.splitlines() if "CONSOLE" in line]
-  return int(needed), said
+
+
+def _said(got):
+  return [line for line in got.stderr.splitlines() if "CONSOLE" in line]

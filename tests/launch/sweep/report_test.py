@@ -116,6 +116,7 @@ def test_the_table_of_results_has_a_line_for_each_trial_and_measure(
     for line in lines
     if line["measure"]
   }
+  assert {line["share_of_steps"] for line in lines} == {"1"}
   compared = {line["trial"] for line in lines if line["compared"] == "yes"}
   assert compared == {"mlm_nsp-seed0", "mlm-seed0", "nsp_rows-seed0"}
 
