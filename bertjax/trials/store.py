@@ -101,7 +101,7 @@ class TrialStore:
     if path.is_file():
       saved = json.loads(path.read_text())
       saved = {name: saved[name] for name in saved if name not in gone}
-      _refuse_change(self.folder, saved, identity, before, newer)
+      refuse_change(self.folder, saved, identity, before, newer)
     else:
       files.write_json(path, identity, allow_nan=False)
 
@@ -121,7 +121,7 @@ class TrialStore:
       return None
     saved = json.loads(path.read_text())
     check_version(path, saved)
-    _refuse_change(
+    refuse_change(
       self.path(trial),
       saved["settings"],
       trial.settings,
@@ -154,13 +154,25 @@ class TrialStore:
     )
 
 
-def _refuse_change(
+def refuse_change(
   folder: pathlib.Path,
   old: Mapping[str, Any],
   new: Mapping[str, Any],
   before_: Callable[[str], Any],
   newer: Sequence[str] = (),
 ) -> None:
+  """Refuse a folder whose values are others (law 10).
+
+  Args:
+    folder: where the old values were found, for the error.
+    old: values as JSON has them.
+    new: values now.
+    before_: dotted name → what a field was before it existed.
+    newer: as in `TrialStore`.
+
+  Raises:
+    ValueError: names the folder, the fields that differ, and both values.
+  """
   # JSON turns the tuples of a config into lists.
   old = flatten_fields(renamed.current(old))
   new = flatten_fields(json.loads(json.dumps(new)))

@@ -14,6 +14,10 @@ its last checkpoint, and tries again those that failed. `WORKDIR/report.html`
 shows how the arms compare, seed by seed; `results.csv`, `results.md`,
 `results.json` and `report.json` are the same to read by programs, and
 `timing.json` has the seconds. `--dry_run` prints what the trials would cost.
+
+Trials may run anywhere: `--backend=commands` or `--backend=jobset` writes the
+study and what starts each of its trials, and `--workdir=DIR --collect` gathers
+their results.
 """
 
 import dataclasses
@@ -35,9 +39,11 @@ from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
+from launch.sweep import backends
 from launch.sweep.board import Board
 from launch.sweep.comparability import judge_code
-from launch.sweep.identity import NEWER, before_field
+from launch.sweep.elsewhere import collect, run_one, write_study
+from launch.sweep.identity import open_store
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
 from launch.sweep.trials import run_trials
@@ -70,15 +76,7 @@ def run(
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)
     with ownership.locked(pathlib.Path(workdir)) as owner:
-      # Folders of earlier versions took no other arms.
-      store = TrialStore(
-        workdir,
-        plan.identity,
-        NEWER,
-        owner.check_alone,
-        gone=("arms",),
-        before=before_field,
-      )
+      store = open_store(workdir, plan.identity, owner.check_alone)
       settle(judge_code(store, plan.trials, policy), policy)
       return _run(plan, store, policy, command)
 
@@ -184,7 +182,19 @@ def define_flags() -> None:
     "the trials in --workdir.",
     lower_bound=0.0,
   )
-  flags.mark_flag_as_required("config")
+  flags.DEFINE_string(
+    "trial",
+    None,
+    "Run one trial of the study that --backend=commands or jobset wrote into "
+    "--workdir, by its name.",
+  )
+  flags.DEFINE_bool(
+    "collect",
+    False,
+    "Compare the trials of the study that --backend=commands or jobset wrote "
+    "into --workdir; run none.",
+  )
+  backends.define_flags()
   start_up.define_flags()
   policies.define_flags()
 
@@ -209,6 +219,36 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
   )
 
 
+def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+  """Refuse flags that are missing, or that have no effect beside others.
+
+  Raises:
+    ValueError: names the flag.
+  """
+  backends.check_flags(values)
+  modes = {
+    "collect": values.collect,
+    "trial": bool(values.trial),
+    "dry_run": values.dry_run,
+    "backend": values.backend != "here",
+  }
+  given = [name for name, is_given in modes.items() if is_given]
+  if len(given) > 1:
+    raise ValueError(
+      f"--{given[1]} has no effect with --{given[0]}; leave it out"
+    )
+  if not values.collect and not values.trial:
+    if values.config is None:
+      raise ValueError("give --config=…; --help explains the flags")
+    return
+  for name in (*_STUDY, "allow", "strict", "thresholds"):
+    if values[name].present:
+      raise ValueError(
+        f"--{name} has no effect with --{given[0]}, which reads the study in "
+        "--workdir; leave it out"
+      )
+
+
 def rerun_command(arguments: Sequence[str]) -> str:
   """Return the command line of a study, in a folder that is to be named.
 
@@ -229,12 +269,23 @@ def rerun_command(arguments: Sequence[str]) -> str:
 def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
   start_up.start({}, several=False)
-  values, policy = flags.FLAGS, policies.from_flags()
-  config = from_flags(values)
+  values = flags.FLAGS
+  check_flags(values)
+  if values.collect:
+    collect(values.workdir)
+    return
+  if values.trial:
+    run_one(values.workdir, values.trial)
+    return
+  policy, config = policies.from_flags(), from_flags(values)
+  command = rerun_command(sys.argv[1:])
   if values.dry_run:
     dry_run(config, values.workdir, policy, values.flops_per_second)
+  elif values.backend != "here":
+    make_files = backends.make_files(values.workdir, values)
+    write_study(config, values.workdir, policy, command, make_files)
   else:
-    run(config, values.workdir, policy, rerun_command(sys.argv[1:]))
+    run(config, values.workdir, policy, command)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all trials of a study share, so that no folder mixes two studies."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bertjax.config import SweepConfig, flatten_fields, to_mapping
@@ -11,6 +12,7 @@ from bertjax.config.identity import VERSIONS
 from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes
+from bertjax.trials.store import TrialStore
 
 # What identities of earlier versions lack.
 NEWER = (
@@ -24,6 +26,27 @@ NEWER = (
   "pretrain.objective",
   "finetune.compute",
 )
+
+
+def open_store(
+  folder: str | os.PathLike[str],
+  identity: Mapping[str, Any],
+  guard: Callable[[], None] = lambda: None,
+) -> TrialStore:
+  """Open the folder of a study.
+
+  Raises:
+    ValueError: it is the folder of another study.
+  """
+  # Folders of earlier versions took no other arms.
+  return TrialStore(
+    os.fspath(folder),
+    identity,
+    NEWER,
+    guard,
+    gone=("arms",),
+    before=before_field,
+  )
 
 
 def make_identity(

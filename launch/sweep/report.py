@@ -211,12 +211,18 @@ def _describe(
     "trial": trial.name,
     "arm": arm,
     "seed": seed,
-    "state": "failed" if found is None else "done",
+    "state": _state(outcome, trial),
     "compared": found is not None and seed in result.seeds,
     "cost": cost,
     "values": values,
     "points": earlier,
   }
+
+
+def _state(outcome: Outcome, trial: Trial) -> str:
+  if _result(outcome, trial) is not None:
+    return "done"
+  return "failed" if trial.name in outcome.failed else "not done"
 
 
 def to_csv(trials: Sequence[Mapping[str, Any]]) -> str:
