@@ -280,7 +280,7 @@ def main(_: Sequence[str]) -> None:
   config, changes = None, {}
   if values.config is not None:
     changes = config_flags.get_override_values(values["config"])
-    if values["config"].config_filename != _NO_CONFIG:
+    if config_flags.get_config_filename(values["config"]) != _NO_CONFIG:
       config = from_mapping(FinetuneConfig, values.config.to_dict())
       if values.task:
         raise ValueError(

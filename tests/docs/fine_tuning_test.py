@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page on fine-tuning names fields, tasks and commands that exist."""
+"""The pages on fine-tuning name fields, tasks and commands that exist."""
 
 import dataclasses
 import pathlib
@@ -11,8 +11,10 @@ from bertjax.config.fields import walk
 from configs.finetune import GLUE, OVERLAYS
 from launch.commands.table import COMMANDS
 
-ROOT = pathlib.Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "fine_tuning.md").read_text(encoding="utf-8")
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+INDEX = DOCS / "fine_tuning.md"
+TASKS = sorted((DOCS / "tasks").glob("*.md"))
+PAGE = "\n".join(path.read_text(encoding="utf-8") for path in (INDEX, *TASKS))
 
 
 def test_every_field_exists():
@@ -45,3 +47,16 @@ def test_every_command_exists():
   named = set(re.findall(r"bertjax (\w+)", PAGE))
   assert named
   assert not named - {*COMMANDS}
+
+
+def test_the_index_links_every_page_and_every_link_leads_somewhere():
+  linked = set(re.findall(r"\]\(tasks/(\w+)\.md\)", INDEX.read_text()))
+  assert linked == {path.stem for path in TASKS}
+  for path in (INDEX, *TASKS):
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8")):
+      name, _, anchor = target.partition("#")
+      other = (path.parent / name).resolve() if name else path
+      assert other.is_file(), f"{path.name}: {target}"
+      if anchor:
+        headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.M)
+        assert anchor in {h.lower().replace(" ", "-") for h in headings}
