@@ -7,6 +7,7 @@ examples, and `SMALL` has dropout. Training steps use `tiny`.
 """
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -97,22 +98,25 @@ def ragged(count, seq_length, seed=0):
 def init_params(config=SMALL, seed=0, scale=3.0):
   """Parameters with no zeros in them: biases and scales are perturbed.
 
-  `scale` enlarges the kernels, so that attention is not nearly uniform.
+  `scale` enlarges the kernels, so that attention is not nearly uniform. They
+  are drawn by numpy, for which nothing is compiled.
   """
   batch = rows([[example(8, 0)]], 8, 1)
   positions_BP = np.zeros((1, 2), np.int32)
-  model = BertForPreTraining(config)
-  params = nn.unbox(
-    model.init(jax.random.key(seed), batch, positions_BP, deterministic=True)
-  )["params"]
+  init = functools.partial(BertForPreTraining(config).init, deterministic=True)
+  shapes = jax.eval_shape(init, jax.random.key(seed), batch, positions_BP)
   draw = np.random.default_rng(seed)
-  return jax.tree.map(
-    lambda leaf: (
-      np.asarray(leaf) * (scale if leaf.std() else 1)
-      + 0.1 * draw.standard_normal(leaf.shape)
-    ).astype(np.float32),
-    params,
-  )
+
+  def make(path, leaf):
+    if path[-1].key in ("bias", "scale"):
+      mean = float(path[-1].key == "scale")
+    else:
+      deviation = scale * config.initializer_std
+      mean = deviation * draw.standard_normal(leaf.shape)
+    made = mean + 0.1 * draw.standard_normal(leaf.shape)
+    return made.astype(np.float32)
+
+  return jax.tree.map_with_path(make, nn.unbox(shapes)["params"])
 
 
 def equations(jaxpr):

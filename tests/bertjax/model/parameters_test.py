@@ -75,6 +75,19 @@ EVERY = {name: box for model in BOXES.values() for name, box in model.items()}
 LOGITS = {"pair_head", "classifier", "span_head", "window_scorer"}
 
 
+def drawn(boxes):
+  """Parameters as a model begins with; nothing is compiled for them."""
+  draw = np.random.default_rng(0)
+  return nest(
+    {
+      leaf: np.full(shape, leaf.endswith("/scale"), np.float32)
+      if leaf.endswith(("bias", "scale"))
+      else (0.02 * draw.standard_normal(shape)).astype(np.float32)
+      for leaf, (shape, _) in boxes.items()
+    }
+  )
+
+
 def tree_of(name):
   return nest(
     {leaf: jnp.ones(shape) for leaf, (shape, _) in BOXES[name].items()}
@@ -134,7 +147,7 @@ def test_every_reader_decides_as_the_table_says(name):
     ),
     tree,
   )
-  scaled = by_name(ratio.update(tree, ratio.init(grown), grown)[0])
+  scaled = by_name(jax.jit(ratio.update)(tree, ratio.init(grown), grown)[0])
   for leaf, array in scaled.items():
     by_layer = len({float(layer.max()) for layer in array}) > 1
     assert by_layer == (rows[leaf].is_stacked), leaf
@@ -185,12 +198,11 @@ def test_an_unknown_parameter_is_named_by_every_reader(read):
 def test_the_copy_is_what_the_model_reads_to_the_bit(name):
   """And every kernel of the encoder is in the compute dtype."""
   model, rest = MODELS[name]
-  made = model.init(jax.random.key(0), BATCH, *rest, deterministic=True)
   params = jax.tree.map(
     lambda leaf: (
       leaf + 0.1 * np.float32(np.sin(np.arange(leaf.size)).reshape(leaf.shape))
     ),
-    nn.unbox(made)["params"],
+    drawn(BOXES[name]),
   )
   copy = compute_copy(params, NARROW.dtype)
   run = jax.jit(
@@ -206,9 +218,7 @@ def test_the_copy_is_what_the_model_reads_to_the_bit(name):
 
 
 def test_a_copy_in_float32_is_the_parameters():
-  model, rest = MODELS["pretraining"]
-  made = model.init(jax.random.key(0), BATCH, *rest, deterministic=True)
-  params = nn.unbox(made)["params"]
+  params = tree_of("pretraining")
   copy = compute_copy(params, "float32")
   assert all(
     ours is theirs
@@ -233,10 +243,7 @@ def test_no_gradient_of_bfloat16_is_lost_in_a_sum_over_many_positions():
   }
   targets_BS = draw.integers(0, SMALL.vocab_size, (rows, length))
   all_BS = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
-  made = BertForPreTraining(SMALL).init(
-    jax.random.key(0), batch, all_BS, deterministic=True
-  )
-  params = nn.unbox(made)["params"]
+  params = drawn(BOXES["pretraining"])
 
   def gradients(dtype):
     model = BertForPreTraining(SMALL, ComputeConfig(dtype=dtype))
