@@ -179,14 +179,12 @@ def _write_report(
   review: Review,
 ) -> None:
   """Write `report.html`."""
-  split, length = figures.splits[result.scored], arm.config.seq_length
-  finetune_report.write(
-    folder / REPORT,
-    result,
-    review,
-    arm.task,
-    f"{split.cut:,} of {split.examples:,} are cut at {length} tokens.",
+  cut = finetune_report.tell_cut(
+    figures.splits[result.scored],
+    arm.config.seq_length,
+    arm.config.task.max_question_length,
   )
+  finetune_report.write(folder / REPORT, result, review, arm.task, cut)
   print(f"report: {folder / REPORT}", flush=True)
 
 

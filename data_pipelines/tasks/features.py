@@ -54,6 +54,8 @@ class EncodedTexts:
       several rows, and an example several texts.
     text_N: int64, the text of each row, ascending; empty where only examples
       are told apart.
+    cut_questions: number of questions that lost tokens, because they are longer
+      than `max_question_length`. They are not among `cut`.
   """
 
   features: Batch
@@ -68,6 +70,7 @@ class EncodedTexts:
   text_N: np.ndarray = dataclasses.field(
     default_factory=lambda: np.zeros(0, np.int64)
   )
+  cut_questions: int = 0
 
 
 def encode_texts(

@@ -122,7 +122,7 @@ def encode_questions(
     np.asarray(owners, np.int64),
   )
   cut = sum(len(ids_T) > longest for ids_T in asked)
-  counted = dataclasses.replace(counted, cut=cut)
+  counted = dataclasses.replace(counted, cut_questions=cut)
   return EncodedQuestions(counted, tuple(examples), tuple(parts))
 
 
@@ -297,7 +297,7 @@ def _measure(
       words=rows.words,
       by_class=(answered, len(questions) - answered) if null_answers else (),
       windows=len(rows.owner_N),
-      cut_questions=rows.cut,
+      cut_questions=rows.cut_questions,
       lost_answers=lost[name],
     )
   return found

@@ -39,9 +39,12 @@ def check_texts(
 
 def total(parts: Iterable[EncodedTexts]) -> EncodedTexts:
   """Return what was counted in all parts, without their features."""
-  cut = empty = tokens = unknown = words = 0
+  cut = empty = tokens = unknown = words = questions = 0
   for part in parts:
     cut, empty = cut + part.cut, empty + part.empty
     tokens, unknown = tokens + part.tokens, unknown + part.unknown
     words += part.words
-  return EncodedTexts({}, cut, empty, tokens, unknown, words)
+    questions += part.cut_questions
+  return EncodedTexts(
+    {}, cut, empty, tokens, unknown, words, cut_questions=questions
+  )

@@ -35,7 +35,7 @@ ROWS = 64
 # Characters of a part for each row of the shortest bucket: a part of long texts
 # has fewer rows, so that a kill loses a minute and not an hour.
 _CHARACTERS = 4096
-_COUNTS = ("cut", "empty", "tokens", "unknown")
+_COUNTS = ("cut", "empty", "tokens", "unknown", "cut_questions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,8 +229,9 @@ def _count(counts: dict[str, int], encoded: Encoded) -> None:
 
 def _counted(counts: Mapping[str, int]) -> EncodedTexts:
   """Return what was counted in all rows, without their features."""
-  cut, empty, tokens, unknown = (counts.get(name, 0) for name in _COUNTS)
-  return EncodedTexts({}, cut, empty, tokens, unknown, words=0)
+  # A journal of an earlier version may lack some of them.
+  found = {name: counts.get(name, 0) for name in _COUNTS}
+  return EncodedTexts({}, words=0, **found)
 
 
 def _encode_next(

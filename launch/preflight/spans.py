@@ -27,6 +27,27 @@ def judge_spans(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
       yield _judge_answers(name, split, split.lost_answers, policy)
 
 
+def judge_cut_questions(cut: int, texts: int, policy: Policy) -> Finding:
+  """Judge the questions that a model does not read to their end.
+
+  Their contexts are read in windows, whatever their length.
+
+  Args:
+    cut: number of them.
+    texts: number of all texts to answer.
+    policy: limits and levels that the user set.
+  """
+  return judge(
+    "cut_questions",
+    cut / max(texts, 1),
+    f"{cut:,} of {texts:,} questions have more tokens than "
+    "max_question_length and lose their end",
+    "give shorter questions, or fine-tune with a larger "
+    "--config.task.max_question_length",
+    policy,
+  )
+
+
 def _judge_tags(
   name: str, split: SplitFigures, invalid: int, policy: Policy
 ) -> Finding:

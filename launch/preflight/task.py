@@ -10,7 +10,7 @@ from data_pipelines.tasks.figures import TaskFigures
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.labels import judge_labels, judge_scored, listed
 from launch.preflight.policy import Policy
-from launch.preflight.spans import judge_spans
+from launch.preflight.spans import judge_cut_questions, judge_spans
 
 # What can be done where a fine-tuned model cuts texts.
 FINETUNE_LONGER = (
@@ -69,6 +69,7 @@ def judge_texts(
       fix,
       policy,
     ),
+    judge_cut_questions(encoded.cut_questions, texts, policy),
     judge_unknown(encoded.unknown, encoded.tokens, policy),
   ]
 

@@ -20,6 +20,7 @@ from bertjax.finetune.review import Review
 from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.task import FinetuneTask
 from bertjax.trials.statistics import Summary
+from data_pipelines.tasks.figures import SplitFigures
 from launch.reports import finetune_figures, page
 
 # A larger matrix is a table of its largest cells instead.
@@ -51,6 +52,25 @@ def write(
   """
   view = {**make_view(result, review, task), "cut": cut}
   files.write_text(path, page.render("finetune_report.html", view))
+
+
+def tell_cut(
+  split: SplitFigures, seq_length: int, max_question_length: int
+) -> str:
+  """Return a sentence on what the examples of a split lose.
+
+  Args:
+    split: what was counted in the split.
+    seq_length: tokens of a row.
+    max_question_length: tokens that questions are cut to.
+  """
+  if split.cut_questions is not None:
+    return (
+      f"{split.cut_questions:,} of {split.examples:,} questions are cut at "
+      f"{max_question_length} tokens; contexts are read in {split.windows:,} "
+      f"windows of at most {seq_length} tokens."
+    )
+  return f"{split.cut:,} of {split.examples:,} are cut at {seq_length} tokens."
 
 
 def make_view(

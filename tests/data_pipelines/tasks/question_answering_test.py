@@ -109,6 +109,7 @@ def test_questions_without_an_answer_are_classes_of_their_own(
   assert figures.labels == ("answer", "no answer")
   assert figures.splits["train"].by_class == (1, 1)
   assert figures.splits["train"].cut_questions == 1
+  assert figures.splits["train"].cut == 0
   split = data.splits["train"]
   silent = split.owners_N == 1
   assert (arrays(split)["start_BR"][silent] == 0).all()
@@ -154,3 +155,10 @@ def test_one_file_is_read_for_a_model(tmp_path, tokenizer):
   data = question_answering.read(config, tokenizer, ROWS._replace(labels=()))
   assert [*data.splits] == [*data.figures.splits] == ["test"]
   assert data.figures.splits["test"].shared == 0
+
+
+def test_a_question_that_is_cut_is_no_text_that_loses_its_end(tokenizer):
+  settings = {"max_question_length": 2, "stride": 4}
+  asked = [Question("the cod by the hill", "the elm"), Question("a", "the elm")]
+  encoded = question_answering.encode_questions(tokenizer, asked, 9, settings)
+  assert (encoded.rows.cut, encoded.rows.cut_questions) == (0, 1)

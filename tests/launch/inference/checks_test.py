@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model does not read is told, however little it is."""
 
+import dataclasses
+
 import pytest
 
 from data_pipelines.tasks.features import EncodedTexts
@@ -44,3 +46,18 @@ def test_parts_are_counted_together():
   assert (found.cut, found.empty, found.tokens) == (4, 2, 10000)
   assert (found.unknown, found.words) == (6, 18)
   assert total([]).tokens == 0
+
+
+def test_questions_that_are_cut_have_a_fix_of_their_own(caplog):
+  (told,) = messages(caplog, questions_cut(2), 10, 16, DEFAULT)
+  assert told.startswith("2 of 10 questions have more tokens than max_question")
+  assert told.endswith("larger --config.task.max_question_length")
+  assert "seq_length" not in told
+  strict = Policy(strict=frozenset(["cut_questions"]))
+  with pytest.raises(ValueError, match="2 of 10 questions have more tokens"):
+    check_texts(questions_cut(2), 10, 16, strict)
+  assert total([questions_cut(2), questions_cut(1)]).cut_questions == 3
+
+
+def questions_cut(count):
+  return dataclasses.replace(counted(), cut_questions=count)

@@ -13,6 +13,7 @@ from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
+from data_pipelines.tasks.figures import SplitFigures
 from launch.reports import finetune_report
 from tests.testing import wrong_answers
 from tests.testing.browser import measure_page
@@ -188,3 +189,15 @@ def test_a_browser_shows_the_page_without_errors(kind, tmp_path, width):
   needed, said = measure_page(tmp_path / "report.html", width, tmp_path)
   assert not said
   assert needed <= width
+
+
+def test_questions_that_are_cut_are_told_apart_from_texts():
+  texts = SplitFigures(20, 3, 0, 0, 0, 90, 0, 80, ())
+  assert finetune_report.tell_cut(texts, 16, 4) == (
+    "3 of 20 are cut at 16 tokens."
+  )
+  questions = dataclasses.replace(texts, cut=0, cut_questions=2, windows=31)
+  assert finetune_report.tell_cut(questions, 16, 4) == (
+    "2 of 20 questions are cut at 4 tokens; contexts are read in 31 windows of "
+    "at most 16 tokens."
+  )
