@@ -17,7 +17,7 @@ from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder
 from launch.exports.calibration import read_texts
 from launch.exports.formats import Format, Options
-from launch.exports.onnx_card_kinds import LONG_TEXTS
+from launch.exports.onnx_card_kinds import pooling_of_windows
 from launch.exports.trained import Trained
 from launch.reports import model_card
 
@@ -76,11 +76,6 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
 
   kind = onnx_measures.kind_of(trained)
   heads.find_head(*kind)
-  if trained.head is not None and "pool_attention" in trained.head.settings:
-    raise ValueError(
-      "this model weighs the windows of long texts by attention, which no "
-      "graph has; fine-tune with --config.task.long_texts=mean or max"
-    )
   tokenizer = tokenizers.load(trained.tokenizer_path)
   longest = folder.longest_text(trained)
   texts = None
@@ -134,8 +129,8 @@ def _write_config(
   settings = {} if trained.head is None else trained.head.settings
   if "stride" in settings:
     mapping["stride"] = int(settings["stride"])
-  if "pool_max" in settings:
-    mapping["long_texts"] = LONG_TEXTS[settings["pool_max"]]
+  if pooled := pooling_of_windows(settings):
+    mapping["long_texts"] = pooled
   files.write_json(partial / CONFIG, mapping, sort_keys=True)
 
 

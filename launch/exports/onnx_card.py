@@ -12,7 +12,12 @@ from bertjax.interop.outputs import NONE
 from bertjax.trials.markdown import markdown
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
-from launch.exports.onnx_card_kinds import KINDS, LOGITS, LONG_TEXTS, Kind
+from launch.exports.onnx_card_kinds import (
+  KINDS,
+  LOGITS,
+  Kind,
+  pooling_of_windows,
+)
 from launch.exports.onnx_measures import Loss, Parity
 from launch.exports.trained import Trained
 from launch.reports import model_card
@@ -76,7 +81,7 @@ rows = tokenizer.encode_batch([{texts}])
 """
 # Windows overlap so that each begins `stride` tokens after the one before.
 _WINDOWS = """\
-# A long text is several windows, and its logits are their {pool}.
+# A long text is several windows, and its logits are {pool}.
 windows = [[row, *row.overflowing] for row in rows]
 rows = [window for parts in windows for window in parts]
 """
@@ -84,6 +89,19 @@ _POOL = """\
 ends = np.cumsum([len(parts) for parts in windows])
 logits = np.array([w.{pool}(axis=0) for w in np.split(logits, ends[:-1])])
 """
+_WEIGH = """\
+logits, scores = session.run(["logits", "attention"], inputs)
+ends = np.cumsum([len(parts) for parts in windows])
+shares = [np.exp(s - s.max()) for s in np.split(scores, ends[:-1])]
+shares = [share / share.sum() for share in shares]
+pairs = zip(shares, np.split(logits, ends[:-1]))
+logits = np.array([share @ parts for share, parts in pairs])
+"""
+_POOLED = {
+  "mean": "their mean",
+  "max": "their max",
+  "attention": "weighed by attention",
+}
 _NO_TOKENIZER = """\
 # This tokenizer has no form in tokenizer.json; encode texts with bertjax:
 # data_pipelines.tokenizers.tokenizers.load(".").
@@ -146,7 +164,8 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
           count=count,
           pooling=_POOLING.get(pooling, pooling),
           pooler=" and `pooler_output`" if pooling else "",
-        ),
+        )
+        + _scores(trained),
       ),
       80,
     ),
@@ -185,11 +204,12 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   windows = overlap = ""
   usage = kind.usage
   if _slides(trained) and head is not None:
-    pool = LONG_TEXTS[head.settings["pool_max"]]
-    windows = _WINDOWS.format(pool=pool)
+    pool = pooling_of_windows(head.settings)
+    windows = _WINDOWS.format(pool=_POOLED[pool])
     # Two tokens of each window are special.
     overlap = f", stride={page.longest - 2 - int(head.settings['stride'])}"
-    usage = usage.replace(LOGITS, LOGITS + _POOL.format(pool=pool))
+    lines = LOGITS + _POOL.format(pool=pool)
+    usage = usage.replace(LOGITS, _WEIGH if pool == "attention" else lines)
   return (
     _USAGE.format(
       file=page.file.name,
@@ -207,7 +227,22 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
 def _slides(trained: Trained) -> bool:
   """Return whether the lines of the card read long texts in windows."""
   head = trained.head
-  return head is not None and "pool_max" in head.settings and not head.pair
+  return (
+    head is not None
+    and bool(pooling_of_windows(head.settings))
+    and not head.pair
+  )
+
+
+def _scores(trained: Trained) -> str:
+  """Name the output that weighs windows."""
+  settings = {} if trained.head is None else trained.head.settings
+  if pooling_of_windows(settings) != "attention":
+    return ""
+  return (
+    ", and `attention`, a score whose softmax over the windows of a long text "
+    "weighs their logits"
+  )
 
 
 def _length(page: Page, trained: Trained) -> str:

@@ -14,8 +14,18 @@ from bertjax.interop.architectures import (
 )
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
-# How logits of the windows of a long text are pooled, by a head's `pool_max`.
-LONG_TEXTS: Mapping[float, str] = {0.0: "mean", 1.0: "max"}
+
+def pooling_of_windows(settings: Mapping[str, float]) -> str:
+  """Return how the windows of a long text are pooled: mean, max or attention.
+
+  Args:
+    settings: those of a head; "" if it pools no windows.
+  """
+  if settings.get("pool_attention"):
+    return "attention"
+  if "pool_max" not in settings:
+    return ""
+  return "max" if settings["pool_max"] else "mean"
 
 
 class Kind(NamedTuple):

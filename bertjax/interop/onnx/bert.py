@@ -13,8 +13,8 @@ from bertjax.config import ModelConfig
 from bertjax.interop.bert import pairs
 from bertjax.interop.onnx.encoder import INPUTS, ROWS, encode
 from bertjax.interop.onnx.graph import Graph
-from bertjax.interop.onnx.heads import find_head
-from bertjax.model.parameters import by_name
+from bertjax.interop.onnx.heads import SCORER, find_head, parts_of
+from bertjax.model.parameters import WINDOW_SCORER, by_name
 
 
 def make_model(
@@ -39,7 +39,8 @@ def make_model(
     ValueError: no such graph is known, or a parameter is missing.
   """
   head = find_head(architecture, pooling)
-  graph = Graph(_tensors(params, config, head.parts))
+  parts = parts_of(architecture, pooling, params)
+  graph = Graph(_tensors(params, config, parts))
   rows = {name: name for name in INPUTS}
   if head.axes != ROWS:
     rows = {
@@ -70,4 +71,6 @@ def _tensors(
     elif name.endswith(".bias"):
       array = array.reshape(-1)
     tensors[name] = array
+  if WINDOW_SCORER in parts:
+    tensors[SCORER] = np.asarray(ours[f"{WINDOW_SCORER}/dense/kernel"])
   return tensors

@@ -14,7 +14,7 @@ import numpy as np
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION, ENCODER
 from bertjax.interop.onnx.encoder import HIDDEN
-from bertjax.interop.onnx.heads import END, LOGITS, POOLED, START, find_head
+from bertjax.interop.onnx.heads import END, LOGITS, POOLED, START, parts_of
 from bertjax.model import parameters
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import Pooler
@@ -39,7 +39,7 @@ def compute(
     pooling: how an example becomes one vector; the two are a key of HEADS.
     features: rows of one example each.
   """
-  parts = find_head(architecture, pooling).parts
+  parts = parts_of(architecture, pooling, params)
   read = {part: params[part] for part in parts}
   apply = _encode if architecture == ENCODER else _apply_head
 
@@ -78,7 +78,8 @@ def _apply_head(
     (count,) = params[parameters.CLASSIFIER]["dense"]["bias"].shape
   model: Any = ARCHITECTURES[architecture].make(config, count)
   if architecture == CLASSIFICATION:
-    model = model.clone(pooling=pooling)
+    scores = parameters.WINDOW_SCORER in params
+    model = model.clone(pooling=pooling, scores_windows=scores)
   outputs = model.apply({"params": params}, features, deterministic=True)
   return dict(_without_axes(*each) for each in outputs.items())
 

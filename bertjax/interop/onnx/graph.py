@@ -58,6 +58,10 @@ class Graph:
     self._constants[name] = array
     return name
 
+  def has(self, name: str) -> bool:
+    """Return whether there is a parameter of this name."""
+    return name in self._parameters
+
   def width(self, name: str) -> int:
     """Return the size of the last axis of a parameter."""
     return self._parameters[name].shape[-1]

@@ -5,7 +5,7 @@
 Outputs have the names that transformers and optimum give them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from bertjax.config import ModelConfig
@@ -19,9 +19,14 @@ from bertjax.interop.architectures import (
 from bertjax.interop.onnx.encoder import ROWS, TOKENS, dense
 from bertjax.interop.onnx.graph import Axes, Graph
 from bertjax.model import parameters
+from bertjax.model.parameters import WINDOW_SCORER
 
 POOLED, LOGITS = "pooler_output", "logits"
+# The score of a window, whose softmax over the windows of a text weighs them.
+ATTENTION = "attention"
 START, END = "start_logits", "end_logits"
+# The parameter that gives it, which no class of transformers has.
+SCORER = "window_scorer.weight"
 _CHOICES: Axes = ("batch_size", "num_choices", "sequence_length")
 
 Outputs = Mapping[str, Axes]
@@ -54,6 +59,19 @@ def find_head(architecture: str, pooling: str) -> Head:
       f"{known}"
     )
   return HEADS[architecture, pooling]
+
+
+def parts_of(
+  architecture: str, pooling: str, params: Collection[str]
+) -> tuple[str, ...]:
+  """Return the parts of `params` that a graph reads.
+
+  Raises:
+    ValueError: no such graph is known.
+  """
+  parts = find_head(architecture, pooling).parts
+  scores = architecture == CLASSIFICATION and WINDOW_SCORER in params
+  return (*parts, WINDOW_SCORER) if scores else parts
 
 
 def _first(graph: Graph, hidden: str) -> str:
@@ -102,8 +120,14 @@ def _classifier(
   def build(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
     del config
     batch, _ = ROWS
-    logits = dense(graph, "classifier", pool(graph, hidden), LOGITS)
-    return {logits: (batch, graph.width("classifier.bias"))}
+    pooled = pool(graph, hidden)
+    logits = dense(graph, "classifier", pooled, LOGITS)
+    outputs = {logits: (batch, graph.width("classifier.bias"))}
+    if graph.has(SCORER):
+      score = graph.add("MatMul", "attention_B1", pooled, SCORER)
+      last = graph.constant([1], "int64")
+      outputs[graph.add("Squeeze", ATTENTION, score, last)] = (batch,)
+    return outputs
 
   return build
 

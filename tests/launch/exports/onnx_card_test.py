@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
+from bertjax.interop.onnx import running
+from bertjax.interop.onnx.encoder import INPUTS
 from bertjax.interop.outputs import SINGLE_LABEL
 from launch import export, predict
+from launch.exports.formats import Options
 from launch.exports.onnx_card import _lost, _texts
 from launch.exports.onnx_card_kinds import KINDS
 from launch.exports.onnx_measures import Loss
@@ -54,13 +57,13 @@ def test_the_lines_of_a_card_of_pairs_run(tmp_path, monkeypatch):
   assert len(names["logits"]) == 1
 
 
-def change_head(folder, bundle, **fields):
-  """Write a bundle again with other fields in the record of its head."""
+def change_head(folder, bundle, more=(), **fields):
+  """Write a bundle with more parameters, and other fields of its head."""
   info = bundles.read_bundle_info(bundle)
   task = {**(info.details.task or {}), **fields}
   bundles.write_bundle(
     folder,
-    bundles.load_params(info),
+    {**bundles.load_params(info), **dict(more)},
     info.model,
     info.tokenizer_path,
     dataclasses.replace(info.details, task=task),
@@ -77,13 +80,25 @@ def test_the_temperature_of_dev_is_told(tmp_path):
     assert ("divided by 1.235 give calibrated" in card) == told
 
 
-@pytest.mark.parametrize("pool", ["mean", "max"])
-def test_long_texts_are_read_in_windows_as_we_do(pool, tmp_path, monkeypatch):
-  bundle = change_head(
-    tmp_path / "sliding",
-    make_head(tmp_path / "bundle", "single_label"),
-    settings={"stride": 4, "pool_max": float(pool == "max")},
+def make_sliding(folder, pool, name="single_label"):
+  """Write a model that reads long texts in windows; return its path."""
+  settings = {"stride": 4, "pool_max": float(pool == "max")}
+  more = {}
+  if pool == "attention":
+    settings = {"stride": 4, "pool_attention": 1.0}
+    kernel_D1 = np.random.default_rng(3).standard_normal((32, 1), np.float32)
+    more = {"window_scorer": {"dense": {"kernel": kernel_D1}}}
+  return change_head(
+    folder / "sliding",
+    make_head(folder / "bundle", name),
+    more,
+    settings=settings,
   )
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
+def test_long_texts_are_read_in_windows_as_we_do(pool, tmp_path, monkeypatch):
+  bundle = make_sliding(tmp_path, pool)
   texts = ["the cod and the eel by the river. " * 4, "an elm by the hill."]
   out = export.run(bundle=bundle, output=tmp_path / "out", format="onnx")
   monkeypatch.chdir(out)
@@ -97,6 +112,38 @@ def test_long_texts_are_read_in_windows_as_we_do(pool, tmp_path, monkeypatch):
     np.testing.assert_allclose(row, expected, atol=1e-5, rtol=0)
   settings = json.loads((out / "config.json").read_text())
   assert (settings["long_texts"], settings["stride"]) == (pool, 4)
+  assert ("`attention`" in (out / "README.md").read_text()) == (
+    pool == "attention"
+  )
+
+
+@pytest.mark.parametrize("name", ["multi_label", "score"])
+def test_windows_that_attention_weighs_have_scores(name, tmp_path):
+  """For each kind of label, and in a quantized graph as well."""
+  out = export.run(
+    bundle=make_sliding(tmp_path, "attention", name),
+    output=tmp_path / "out",
+    format="onnx",
+    options=Options(quantize="dynamic"),
+  )
+  row = {name: np.ones((2, 9), np.int64) for name in INPUTS}
+  for file in ("model.onnx", "model_quantized.onnx"):
+    session = running.open_session(out / file)
+    assert [each.name for each in session.get_outputs()] == [
+      "logits",
+      "attention",
+    ]
+    logits, scores = session.run(None, row)
+    assert (len(logits), scores.shape) == (2, (2,))
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
+def test_windows_are_no_class_of_transformers(pool, tmp_path):
+  bundle = make_sliding(tmp_path, pool)
+  with pytest.raises(ValueError, match=r"pools the windows of.*onnx") as told:
+    export.run(bundle=bundle, output=tmp_path / "out")
+  assert "\n" not in str(told.value)
+  assert not (tmp_path / "out").exists()
 
 
 def test_losses_are_phrases():
