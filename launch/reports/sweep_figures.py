@@ -78,6 +78,8 @@ def draw_curves(
     limits: lowest and highest value of all panels.
     over: what the places of the points are.
   """
+  from matplotlib.ticker import EngFormatter
+
   with draw(name, width=3.3, height=2.1) as drawing:
     axes = drawing.axes
     styles = ((Ink.FIRST, "-"), (Ink.SECOND, (0, (4, 1.5))))
@@ -89,6 +91,8 @@ def draw_curves(
     axes.set_ylim(limits[0] - room, limits[1] + room)
     axes.set_xlim(left=0)
     axes.locator_params(axis="x", nbins=4)
+    if max(_all(curves, "at")) >= 1_000:  # 50 k
+      axes.xaxis.set_major_formatter(EngFormatter(sep="\u00a0"))
     axes.set_xlabel(over)
     axes.legend(fontsize=7, loc="best")
   return drawing.svg
@@ -96,13 +100,17 @@ def draw_curves(
 
 def limits_of(curves: Mapping[str, Curve]) -> tuple[float, float]:
   """Return the lowest and the highest value of curves of all arms."""
-  values = [
+  values = _all(curves, "values")
+  return min(values), max(values)
+
+
+def _all(curves: Mapping[str, Curve], what: str) -> list[float]:
+  return [
     value
     for curve in curves.values()
     for points in curve.values()
-    for value in points["values"]
+    for value in points[what]
   ]
-  return min(values), max(values)
 
 
 def _plot(axes: "Axes", arm: str, curve: Curve, ink: str, dashes: Any) -> None:

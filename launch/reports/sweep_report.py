@@ -5,6 +5,7 @@
 import hashlib
 import json
 import pathlib
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ def make_view(
     "measures": [sweep_tables.words(name) for name in measures],
     "arms": [
       (arm, *(cell(values.get(name)) for name in measures))
-      for arm, values in report["arms"].items()
+      for arm, values in sweep_tables.baseline_first(report, report["arms"])
     ],
     "own_rows": _own_rows(report),
     "published": [
@@ -83,7 +84,7 @@ def make_view(
     ],
     **_view_comparisons(report),
     "one_seed": len(report["seeds"]) == 1,
-    "curves": [*_draw_curves(report)],
+    **_view_curves(report),
     "cost_columns": sweep_tables.cost_columns(report),
     "costs": sweep_tables.costs(report, timing),
     "pretrained": report["trains"] == "pretrain",
@@ -91,7 +92,7 @@ def make_view(
     "seconds": f"{timing['seconds']:,.0f}",
     **_view_trials(report, measures),
     **_view_differences(differences),
-    "command": report["command"],
+    "command": _in_lines(report["command"]),
     "changes": [
       (arm, [(name, str(value)) for name, value in flatten_fields(own).items()])
       for arm, own in report["changes"].items()
@@ -165,7 +166,7 @@ def _own_rows(report: Mapping[str, Any]) -> str:
     return ""
   return (
     "Validation rows and masks are "
-    f"{describe_groups(groups)}: losses of other arms do not compare."
+    f"{describe_groups(groups)}: losses on other rows do not compare."
   )
 
 
@@ -211,6 +212,23 @@ def _draw_curves(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if each
       ],
     }
+
+
+def _in_lines(command: str) -> str:
+  """Return a command with a line for each of its flags."""
+  return " ".join(
+    f"\\\n  {shlex.quote(word)}" if word.startswith("--") else shlex.quote(word)
+    for word in shlex.split(command)
+  )
+
+
+def _view_curves(report: Mapping[str, Any]) -> dict[str, Any]:
+  """Return the panels, and whether each metric has one alone."""
+  curves = [*_draw_curves(report)]
+  return {
+    "curves": curves,
+    "single_panels": all(len(each["panels"]) == 1 for each in curves),
+  }
 
 
 def _probe_curves(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

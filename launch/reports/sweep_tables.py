@@ -27,6 +27,13 @@ def measures(report: Mapping[str, Any]) -> list[str]:
   return list(dict.fromkeys(names))
 
 
+def baseline_first(
+  report: Mapping[str, Any], by_arm: Mapping[str, Any]
+) -> list[tuple[str, Any]]:
+  """Return (arm, value) of all arms, that of the baseline first."""
+  return sorted(by_arm.items(), key=lambda item: item[0] != report["baseline"])
+
+
 def view_published(
   report: Mapping[str, Any], table: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def costs(
 ) -> list[list[str]]:
   """Return what a trial of each arm costs; measured values are means."""
   rows = []
-  for arm in report["changes"]:
+  for arm, _ in baseline_first(report, report["changes"]):
     trials = [
       each
       for each in report["trials"]

@@ -84,14 +84,17 @@ def write_report(
   metric = next(iter(result.arms[result.baseline]))
   points = {} if tuned else compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
-  read, *beyond = describe_tokens(config, seen) or [""]
-  notes = beyond + _notes(config, outcome, result)
+  read = describe_tokens(config, seen)
+  notes = _notes(config, outcome, result)
+  if len(read) > 1:  # more than matching allows
+    notes.insert(0, " ".join(read))
+    read = []
   trials = study.make_trials(config)
   done = [each for each in trials if _result(outcome, each) is not None]
   report = {
     "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
     "notes": notes,
-    "tokens_read": read,
+    "tokens_read": " ".join(read),
     **result.to_json(),
     "comparisons": [each.to_json() for each in comparisons],
     **_of_config(config, costs),
@@ -108,7 +111,7 @@ def write_report(
   parts = [table(result, groups, margins)]
   parts += [str(choice)] if choice else []
   parts += describe_points(points)
-  text = "\n".join([*parts, *filter(None, [read]), *notes]) + "\n"
+  text = "\n".join([*parts, *read, *notes]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
   print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)
   return result

@@ -33,7 +33,9 @@ def make_config(arms=ARMS, seeds=3, **fields):
   return expand(from_mapping(SweepConfig, {**given, "seeds": seeds, **fields}))
 
 
-def write_study(folder, config, *, failed=(), curves=True, without=()):
+def write_study(
+  folder, config, *, failed=(), curves=True, without=(), more_tokens=1
+):
   """Write the files of a study; return its folder.
 
   Args:
@@ -42,6 +44,7 @@ def write_study(folder, config, *, failed=(), curves=True, without=()):
     failed: names of trials that fail.
     curves: whether trials have files with their metrics.
     without: names of trials whose files are missing nevertheless.
+    more_tokens: that each trial has read than the one before.
   """
   trials = study.make_trials(config)
   store = TrialStore(folder, {"pretrain": {"store": "a" * 64}})
@@ -66,7 +69,7 @@ def write_study(folder, config, *, failed=(), curves=True, without=()):
         share_name(share): {"probe_accuracy": result["probe_accuracy"] * share}
         for share in earlier
       }
-    result[COST] = {"steps": 40, "tokens": 32_000 + number}
+    result[COST] = {"steps": 40, "tokens": 32_000 + more_tokens * number}
     outcome.results.setdefault(arm, {})[seed] = result
     if curves and trial.name not in without:
       write_pretrain(store.path(trial) / "pretrain", loss=loss)

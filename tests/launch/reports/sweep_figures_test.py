@@ -61,6 +61,7 @@ def test_a_band_reaches_from_the_lowest_to_the_highest_seed():
     "one", {"a": curve, "b": one}, limits, "tokens seen"
   )
   assert ">tokens seen</text>" in drawn
+  assert ">20</text>" in drawn
   assert drawn.count("fill-opacity: 0.2") == 1
   assert "var(--second)" in drawn
 
@@ -70,3 +71,9 @@ def test_a_curve_of_one_point_is_drawn(value):
   curve = {"0": {"at": [10], "values": [value]}}
   drawn = sweep_figures.draw_curves("one", {"a": curve}, (value, value), "x")
   assert drawn.startswith("<svg")
+
+
+def test_many_tokens_are_counted_in_thousands_and_millions():
+  curve = {"0": {"at": [0, 2_000_000], "values": [3.0, 2.0]}}
+  drawn = sweep_figures.draw_curves("one", {"a": curve}, (2.0, 3.0), "tokens")
+  assert ">2\u00a0M</text>" in drawn

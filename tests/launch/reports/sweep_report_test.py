@@ -5,6 +5,7 @@
 import html
 import json
 import re
+import shlex
 
 import pytest
 
@@ -193,3 +194,26 @@ def test_the_page_prints(study, tmp_path):
   assert said == []
   assert printed.startswith(b"%PDF")
   assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
+
+
+def test_a_command_has_a_line_for_each_flag_and_stays_that_command(study):
+  report, timing = read(study)
+  command = "bertjax sweep --arms mlm,sop '--grid=a=1;b --c=2' --workdir=DIR"
+  shown = sweep_report.make_view({**report, "command": command}, timing)[
+    "command"
+  ]
+  assert shown.splitlines() == [
+    "bertjax sweep \\",
+    "  --arms mlm,sop \\",
+    "  '--grid=a=1;b --c=2' \\",
+    "  --workdir=DIR",
+  ]
+  assert shlex.split(shown.replace("\\\n", "")) == shlex.split(command)
+
+
+def test_the_baseline_is_the_first_arm_of_tables(tmp_path):
+  config = studies.make_config(arms=("mlm", "mlm_nsp"), seeds=1)
+  studies.write_study(tmp_path, config, curves=False)
+  view = sweep_report.make_view(*read(tmp_path))
+  for table in ("arms", "costs"):
+    assert [row[0] for row in view[table]] == ["mlm_nsp", "mlm"]

@@ -65,6 +65,7 @@ def test_costs_are_planned_ones_and_means_of_what_was_measured():
   ]
   trials.append({"trial": "a2", "arm": "a", "state": "failed", "cost": {}})
   report = {
+    "baseline": "a",
     "changes": {"a": {}, "lost": {}},
     "trials": trials,
     "planned_costs": {

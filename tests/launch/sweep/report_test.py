@@ -17,6 +17,7 @@ from launch.sweep.report import (
   describe_tokens,
   measured_rate,
 )
+from tests.testing import studies
 from tests.testing.launchers import make_arm_result
 
 
@@ -119,6 +120,19 @@ def test_the_table_of_results_has_a_line_for_each_trial_and_measure(
   assert {line["share_of_steps"] for line in lines} == {"1"}
   compared = {line["trial"] for line in lines if line["compared"] == "yes"}
   assert compared == {"mlm_nsp-seed0", "mlm-seed0", "nsp_rows-seed0"}
+
+
+def test_a_page_warns_of_tokens_that_do_not_match(tmp_path):
+  config = studies.make_config(arms=("mlm_nsp", "mlm"), seeds=1)
+  for more, count in ((10, 0), (1_000, 1)):
+    folder = tmp_path / str(more)
+    folder.mkdir()
+    studies.write_study(folder, config, curves=False, more_tokens=more)
+    report = json.loads((folder / REPORT).read_text())
+    warned = [n for n in report["notes"] if "Do not compare that arm" in n]
+    assert len(warned) == count
+    told = warned[0] if warned else report["tokens_read"]
+    assert told.startswith("Tokens that the runs have read: within")
 
 
 def test_speed_is_that_of_the_trials_that_ran(config, tmp_path):
