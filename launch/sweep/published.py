@@ -60,7 +60,7 @@ class Published(JsonResult):
 
 
 def _pairs(form: str, next_sentence: str) -> dict[str, Any]:
-  fields = {
+  fields: dict[str, Any] = {
     "objective.input_format": form,
     "objective.next_sentence": next_sentence,
   }
