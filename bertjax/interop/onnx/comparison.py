@@ -12,7 +12,12 @@ import jax
 import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.interop.architectures import ARCHITECTURES, CLASSIFICATION, ENCODER
+from bertjax.interop.architectures import (
+  ARCHITECTURES,
+  CLASSIFICATION,
+  ENCODER,
+  MULTIPLE_CHOICE,
+)
 from bertjax.interop.onnx.encoder import HIDDEN
 from bertjax.interop.onnx.heads import END, LOGITS, POOLED, START, parts_of
 from bertjax.model import parameters
@@ -77,7 +82,7 @@ def _apply_head(
   if parameters.CLASSIFIER in params:
     (count,) = params[parameters.CLASSIFIER]["dense"]["bias"].shape
   model: Any = ARCHITECTURES[architecture].make(config, count)
-  if architecture == CLASSIFICATION:
+  if architecture in (CLASSIFICATION, MULTIPLE_CHOICE):
     scores = parameters.WINDOW_SCORER in params
     model = model.clone(pooling=pooling, scores_windows=scores)
   outputs = model.apply({"params": params}, features, deterministic=True)

@@ -27,6 +27,8 @@ ATTENTION = "attention"
 START, END = "start_logits", "end_logits"
 # The parameter that gives it, which no class of transformers has.
 SCORER = "window_scorer.weight"
+# Classes whose windows may have that score.
+_SCORING = (CLASSIFICATION, MULTIPLE_CHOICE)
 _CHOICES: Axes = ("batch_size", "num_choices", "sequence_length")
 
 Outputs = Mapping[str, Axes]
@@ -70,7 +72,7 @@ def parts_of(
     ValueError: no such graph is known.
   """
   parts = find_head(architecture, pooling).parts
-  scores = architecture == CLASSIFICATION and WINDOW_SCORER in params
+  scores = architecture in _SCORING and WINDOW_SCORER in params
   return (*parts, WINDOW_SCORER) if scores else parts
 
 
@@ -151,9 +153,15 @@ def _spans(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
 
 def _choice(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
   del config
-  scores = dense(graph, "classifier", _pool(graph, hidden))
+  pooled = _pool(graph, hidden)
+  named = {LOGITS: dense(graph, "classifier", pooled)}
+  if graph.has(SCORER):
+    named[ATTENTION] = graph.add("MatMul", "attention_B1", pooled, SCORER)
   shape = graph.add("Shape", "examples_and_choices", TOKENS, start=0, end=2)
-  return {graph.add("Reshape", LOGITS, scores, shape): _CHOICES[:2]}
+  return {
+    graph.add("Reshape", name, values, shape): _CHOICES[:2]
+    for name, values in named.items()
+  }
 
 
 _ON_ENCODER = (parameters.ENCODER, parameters.CLASSIFIER)

@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 
 from bertjax.interop.onnx.encoder import INPUTS, MASK, TOKENS, TYPES
+from bertjax.interop.onnx.heads import LOGITS
 
 # A protobuf message ends here; the tensors of a larger model stand in a file
 # beside it.
@@ -88,5 +89,8 @@ def run(
     inputs = {name: array[None] for name, array in inputs.items()}
   arrays: Any = session.run(names, inputs)
   if chooses:
-    arrays = [array.reshape(-1, 1) for array in arrays]
+    arrays = [
+      array.reshape((-1, 1) if name == LOGITS else -1)
+      for name, array in zip(names, arrays, strict=True)
+    ]
   return dict(zip(names, arrays, strict=True))
