@@ -124,7 +124,7 @@ def _classifier(
     batch, _ = ROWS
     pooled = pool(graph, hidden)
     logits = dense(graph, "classifier", pooled, LOGITS)
-    outputs = {logits: (batch, graph.width("classifier.bias"))}
+    outputs: dict[str, Axes] = {logits: (batch, graph.width("classifier.bias"))}
     if graph.has(SCORER):
       score = graph.add("MatMul", "attention_B1", pooled, SCORER)
       last = graph.constant([1], "int64")

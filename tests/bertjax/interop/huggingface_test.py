@@ -104,7 +104,9 @@ def test_names_of_another_model_are_one_line():
   assert len(str(told.value)) < 1000
   assert "; take 'teacher.' off the names" in str(told.value)
   with pytest.raises(ValueError, match=r"'more'\]$"):  # no prefix of a name
-    from_huggingface({**to_huggingface(PARAMS, SMALL), "more": WORD}, SMALL)
+    from_huggingface(
+      {**to_huggingface(PARAMS, SMALL), "more": np.ones(3)}, SMALL
+    )
 
 
 def test_a_matrix_is_output_by_input_and_heads_are_flattened():

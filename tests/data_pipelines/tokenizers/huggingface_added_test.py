@@ -166,7 +166,7 @@ def added(content, id_, **flags):
       {"added_tokens": [added("x", 14), added("x", 15)]},
       "describe the added token 'x' differently, as id 14 .normalized. and id",
     ),
-    (FAST, {"added_tokens": [added("\u0007", 14)]}, "is empty when it is clea"),
+    (FAST, {"added_tokens": [added("\u0007", 14)]}, "is empty when it is"),
     (FAST, {"added_tokens": [{"content": "x"}]}, "with id None is not underst"),
     (FAST, {"added_tokens": [{**added("x", 14), "y": 1}]}, "is not understood"),
     (
