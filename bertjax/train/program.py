@@ -73,6 +73,11 @@ class Program:
 
   def abstract_state(self) -> TrainState:
     """Return the state as shapes, dtypes and shardings."""
+    return self._abstract_state
+
+  # Traced once: a start asks for it in each phase, and in each check of memory.
+  @functools.cached_property
+  def _abstract_state(self) -> TrainState:
     return abstract_state(
       self.init_params, self.optimizer, self.mesh, zero1=self.config.mesh.zero1
     )

@@ -15,6 +15,7 @@ from bertjax.config import (
   PhaseConfig,
 )
 from bertjax.parallel.mesh import make_mesh
+from bertjax.train.program import sharing
 from launch import export
 from launch.exports.formats import Options
 from tests.testing import corpus
@@ -27,6 +28,13 @@ def one_device():
   with pytest.MonkeyPatch.context() as patch:
     one = lambda *_: make_mesh(MeshConfig(), jax.devices()[:1])
     patch.setattr("bertjax.train.program.make_mesh", one)
+    yield
+
+
+@pytest.fixture(scope="module")
+def shared_programs():
+  """Have the runs of a file trace and compile a program once for all."""
+  with sharing():
     yield
 
 

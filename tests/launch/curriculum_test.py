@@ -24,7 +24,7 @@ def config(two_phases):
 
 
 @pytest.fixture(scope="module")
-def finished(config, tmp_path_factory):
+def finished(config, shared_programs, tmp_path_factory):
   """A run that nothing stopped, and the shapes that it was traced for."""
   shapes = []
   real = masking.mask_tokens

@@ -27,7 +27,7 @@ STEPS = 5
 PHASE2 = PhaseConfig(steps=2, seq_length=32, batch_size=8)
 
 
-pytestmark = pytest.mark.usefixtures("one_device")
+pytestmark = pytest.mark.usefixtures("one_device", "shared_programs")
 
 
 @pytest.fixture(scope="module")

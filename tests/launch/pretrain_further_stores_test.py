@@ -14,7 +14,7 @@ from bertjax.train import writers
 from launch import pretrain
 from launch.run import assembly, resumable
 
-pytestmark = pytest.mark.usefixtures("one_device")
+pytestmark = pytest.mark.usefixtures("one_device", "shared_programs")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from launch import pretrain
 from launch.run import origin
 from tests.testing import corpus
 
-pytestmark = pytest.mark.usefixtures("one_device")
+pytestmark = pytest.mark.usefixtures("one_device", "shared_programs")
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def config(store):
 
 
 @pytest.fixture(scope="module")
-def bundles(config, one_device, tmp_path_factory):
+def bundles(config, one_device, shared_programs, tmp_path_factory):
   """Two bundles with other parameters."""
-  del one_device
+  del one_device, shared_programs
   return [
     pretrain.run(
       dataclasses.replace(config, seed=seed),

@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_there_is_not_held(tmp_path):
   assert ownership.read_owner(tmp_path) == {}
 
 
-@pytest.mark.usefixtures("one_device")
+@pytest.mark.usefixtures("one_device", "shared_programs")
 def test_a_second_run_is_refused_while_the_first_lives(config, tmp_path):
   spec = assembly.assemble(config)
   with resumable.open_run(spec, tmp_path / "w"):
@@ -93,7 +93,7 @@ def test_a_second_run_is_refused_while_the_first_lives(config, tmp_path):
   assert pretrain.run(config, str(tmp_path / "w")).step == STEPS
 
 
-@pytest.mark.usefixtures("one_device", "no_locks")
+@pytest.mark.usefixtures("one_device", "shared_programs", "no_locks")
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_run_that_was_taken_over_ends_and_destroys_nothing(
   config, tmp_path, monkeypatch, at
@@ -120,7 +120,7 @@ def test_a_run_that_was_taken_over_ends_and_destroys_nothing(
   assert len(lines) == STEPS + 1
 
 
-@pytest.mark.usefixtures("one_device")
+@pytest.mark.usefixtures("one_device", "shared_programs")
 def test_a_start_that_is_refused_takes_nothing_over(config, tmp_path):
   workdir = tmp_path / "w"
   pretrain.run(config, str(workdir))
@@ -137,7 +137,7 @@ def test_a_start_that_is_refused_takes_nothing_over(config, tmp_path):
     assert contents(workdir) == before
 
 
-@pytest.mark.usefixtures("one_device")
+@pytest.mark.usefixtures("one_device", "shared_programs")
 def test_lost_metrics_are_told_and_end_no_run(config, tmp_path, caplog):
   workdir = tmp_path / "w"
   pretrain.run(config, str(workdir))
