@@ -18,6 +18,13 @@ class ProbesConfig:
   # Shares of a trial's steps after which it is probed; 1 is the end, which
   # arms are compared at. Earlier ones make a curve.
   at: tuple[Annotated[float, Above(0), AtMost(1)], ...] = (1.0,)
+  # Rows of the validation split that the masked-LM loss of all arms is measured
+  # on, whatever rows they train on; 0 measures none.
+  shared_rows: Annotated[int, AtLeast(0)] = 0
+  # Pairs of texts of the validation split from which a linear classifier of the
+  # vectors of the frozen encoder learns which B follows its A: once with others
+  # from other documents, once with others from the same one. 0 tries none.
+  pairs: Annotated[int, AtLeast(0)] = 0
   # Name → the fields of `finetune` that a task changes; its `task` begins with
   # the defaults. With none, `finetune` itself is the only task.
   tasks: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -46,9 +46,8 @@ def embed_in_fixed_shapes(
     batch_size: as `FixedShapes` takes it.
     compute: how to compute; None is float32.
   """
-  compute, params = compute or ComputeConfig(), params["encoder"]
+  compute, params = compute or ComputeConfig(), encoder_params(params)
   if separate_layers.helps():
-    params = separate_layers.separate(params)
     compute = separate_layers.unrolled(compute, encoder.num_layers)
   model = Encoder(encoder, compute)
 
@@ -64,6 +63,12 @@ def embed_in_fixed_shapes(
     return vectors
 
   return FixedShapes(outputs, params, seq_length, batch_size)
+
+
+def encoder_params(params: Any) -> Any:
+  """Return what `FixedShapes.with_params` takes of a model's parameters."""
+  own = params["encoder"]
+  return separate_layers.separate(own) if separate_layers.helps() else own
 
 
 def hidden_by_layer(

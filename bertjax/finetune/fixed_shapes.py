@@ -8,6 +8,7 @@ each bucket is compiled once, and in float32 the outputs of a window have the
 same bits whatever stands beside it.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -107,6 +108,12 @@ class FixedShapes:
         return outputs(params, rows)
 
     self._outputs = jax.jit(apply, out_shardings=replicated)
+
+  def with_params(self, params: Any) -> "FixedShapes":
+    """Return the same programs, compiled once, for other parameters."""
+    other = copy.copy(self)
+    other._params = jax.device_put(params, sharding.replicated(self._mesh))
+    return other
 
   @property
   def batch_size(self) -> int:

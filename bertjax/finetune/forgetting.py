@@ -8,55 +8,32 @@ of dev texts have turned, layer by layer.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bertjax.batch import Batch, Vocabulary
 from bertjax.checkpoints.bundle import BundleInfo, load_params
-from bertjax.config import ComputeConfig, ModelConfig, ObjectiveConfig
+from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.checks import kernels
 from bertjax.config.names import FINETUNING
 from bertjax.finetune.embeddings import hidden_by_layer
-from bertjax.finetune.programs import Programs, local_part
+from bertjax.finetune.programs import Programs
+from bertjax.finetune.reference import Reference, make_masked_lm
 from bertjax.finetune.splits import Split
 from bertjax.model.encoder import Encoder
 from bertjax.model.parameters import ENCODER
-from bertjax.objectives import masking, pretraining
-from bertjax.objectives.metrics import MetricSums
 from bertjax.objectives.task import Features
-from bertjax.parallel import feeding, sharding
-from bertjax.parallel.feeding import batch_shards
-from bertjax.train.step import make_eval_step
+from bertjax.parallel import sharding
 from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.results import JsonResult
 from bertjax.trials.statistics import Summary, summarize
 
-# Rows of a batch of the reference, or a few more where a mesh needs them.
-_BATCH_SIZE = 32
 # Batches of dev that hidden states are compared on, evenly drawn.
 _DEV_BATCHES = 16
 Array = jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Reference:
-  """Text of pre-training on which forgetting is measured.
-
-  Attributes:
-    identity: what makes the rows and their masks, JSON-able.
-    objective: how they are masked.
-    vocabulary: tables over the tokenizer's vocabulary.
-    batches: rows of a batch → the same rows in global batches of one shape.
-  """
-
-  identity: Mapping[str, Any]
-  objective: ObjectiveConfig
-  vocabulary: Vocabulary
-  batches: Callable[[int], Sequence[Batch]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +121,11 @@ def make_measure(
   shape = dataclasses.replace(
     info.model, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
   )
-  mlm_loss = _make_mlm_loss(reference, shape, programs, compute)
+  masked_lm = make_masked_lm(reference, shape, programs.mesh, compute)
+
+  def mlm_loss(params: Any) -> float:
+    return masked_lm(params)["mlm_loss"]
+
   cosines = _make_cosines(shape, programs, dev, compute)
   before: list[float] = []
 
@@ -171,37 +152,6 @@ def _load(info: BundleInfo, programs: Programs) -> Any:
     else jax.device_put(jax.device_get(leaves), whole)
     for part, leaves in params.items()
   }
-
-
-def _make_mlm_loss(
-  reference: Reference,
-  shape: ModelConfig,
-  programs: Programs,
-  compute: ComputeConfig,
-) -> Callable[[Any], float]:
-  mesh, objective = programs.mesh, reference.objective
-  shards = batch_shards(mesh)
-  batches = reference.batches(-(-_BATCH_SIZE // shards) * shards)
-  _, seq_length = batches[0]["tokens_BS"].shape
-  slots = masking.num_slots(
-    seq_length, batches[0]["starts_BR"].shape[1], objective.mask_rate
-  )
-  compute = _resolve(compute, shape, programs, seq_length)
-  model = pretraining.make_model(shape, compute, objective)
-  task = pretraining.pretraining_task(
-    model, objective, reference.vocabulary, slots=slots
-  )
-  name = pretraining.token_objective(objective).loss
-  eval_step = make_eval_step(task, mesh)
-
-  def mlm_loss(params: Any) -> float:
-    sums = MetricSums()
-    for batch in batches:
-      placed = feeding.put_batch(local_part(batch, mesh), mesh)
-      sums.add(jax.device_get(eval_step(params, placed)))
-    return sums.means()[name]
-
-  return mlm_loss
 
 
 def _make_cosines(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from bertjax.batch import Batch
 from bertjax.checkpoints.bundle import BundleInfo
 from bertjax.config import DataConfig, ObjectiveConfig
-from bertjax.finetune.forgetting import Reference
+from bertjax.finetune.reference import Reference
 from bertjax.model.parameters import MLM_HEAD
 from data_pipelines.rows.evaluation import evaluation_batches
 from data_pipelines.rows.planner import ROWS_VERSION
@@ -47,28 +47,48 @@ def open_reference(path: str, info: BundleInfo, init: str) -> Reference:
     store=path, seq_length=min(SEQ_LENGTH, info.model.max_positions)
   )
 
+  return make_reference(store, data, ROWS)
+
+
+def make_reference(
+  store: Store, data: DataConfig, rows: int, mask_rate: float = 0.0
+) -> Reference:
+  """Return full rows of plain text of the validation split.
+
+  Args:
+    store: a prepared store with this split.
+    data: has the length of the rows.
+    rows: rows at most, evenly drawn.
+    mask_rate: share of the tokens that are masked; 0 is BERT's.
+  """
+  objective = _OBJECTIVE
+  if mask_rate:
+    objective = dataclasses.replace(objective, mask_rate=mask_rate)
+
   def batches(batch_size: int) -> Sequence[Batch]:
     return list(
       evaluation_batches(
         store,
         VALIDATION,
-        objective=_OBJECTIVE,
+        objective=objective,
         data=data,
         batch_size=batch_size,
-        rows=ROWS,
+        rows=rows,
       )
     )
 
   return Reference(
     identity={
       "store_sha256": store.sha256,
-      "rows": ROWS,
+      "rows": rows,
       "seq_length": data.seq_length,
       "rows_version": ROWS_VERSION,
-      "objective": dataclasses.asdict(_OBJECTIVE),
+      "objective": dataclasses.asdict(objective),
     },
-    objective=_OBJECTIVE,
-    vocabulary=ours.vocabulary(store.token_counts()),
+    objective=objective,
+    vocabulary=tokenizers.load(store.tokenizer_path).vocabulary(
+      store.token_counts()
+    ),
     batches=batches,
   )
 

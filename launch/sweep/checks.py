@@ -26,6 +26,7 @@ from launch.preflight.run import judge_recipe
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
+from launch.sweep.frozen import make_probes, probe_store_sha256
 from launch.sweep.identity import digits, evaluation, make_identity
 
 
@@ -79,6 +80,7 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     for arm, part in parts.items()
   }
   config, examples, steps = _check_tasks(config, encoders, policy)
+  make_probes(config)  # it has all text that they need
   for arm in config.chosen:
     settle(_failures(arm, parts[arm], policy), policy)
   shared = {
@@ -86,7 +88,9 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     "evaluation": evaluation(config),
     **digits(to_mapping(config.pretrain)),
   }
-  return Checked(config, make_identity(config, shared, examples), parts, steps)
+  identity = make_identity(config, shared, examples)
+  identity["probes"] |= probe_store_sha256(config)
+  return Checked(config, identity, parts, steps)
 
 
 def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:

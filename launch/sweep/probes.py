@@ -8,6 +8,7 @@ was killed measures nothing twice.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from bertjax.trials.store import Trial
 from launch import finetune, tasks
 from launch.preflight.policy import Policy
 from launch.run.bundles import bundle_path, bundle_steps
+from launch.sweep.frozen import Measure, make_probes
 
 # In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
 PROBES_FOLDER = "probes"
@@ -106,6 +108,7 @@ class Probing:
     self.config = config
     self.policy = policy
     self._guard = guard
+    self._frozen: dict[str, Measure] | None = None
 
   def measure(
     self, trial: Trial, folder: pathlib.Path, point: Point
@@ -138,7 +141,12 @@ class Probing:
   ) -> Iterator[tuple[str, Callable[[Measured], Mapping[str, float]]]]:
     """Yield the name of each probe, and what runs it."""
     for name in study.probe_tasks(self.config):
-      yield name, lambda measured, name=name: self._tune(name, measured)
+      yield name, functools.partial(self._tune, name)
+    if self._frozen is None:
+      self._frozen = make_probes(self.config)
+    for name, measure in self._frozen.items():
+      # A dot is in no name of a task.
+      yield f"frozen.{name}", functools.partial(_measure_frozen, measure)
 
   def _tune(self, name: str, measured: Measured) -> Mapping[str, float]:
     """Return the score of a task on test, over the seeds of fine-tuning."""
@@ -152,6 +160,12 @@ class Probing:
       return {f"probe_{metric}": found.scores.test[metric].mean}
     metric = tuned.metric or metric
     return {f"probe_{name}_{metric}": found.scores.test[metric].mean}
+
+
+def _measure_frozen(
+  measure: Measure, measured: Measured
+) -> Mapping[str, float]:
+  return measure(read_bundle_info(measured.point.bundle))
 
 
 def _validation(point: Point) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pytest
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
+  ProbesConfig,
   SweepConfig,
   from_mapping,
 )
@@ -82,6 +83,7 @@ def config(place):
     seeds=2,
     pretrain=pretrain,
     finetune=finetune,
+    probes=ProbesConfig(),  # bundles of the stand-ins have no parameters
   )
 
 

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Probes that train no encoder: the same held-out text for all arms.
+
+Rows and pairs are of the validation split of the study's own store, whatever
+store or length an arm trains with, and are computed in float32.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from bertjax.checkpoints.bundle import BundleInfo, load_params
+from bertjax.config import (
+  ComputeConfig,
+  DataConfig,
+  MeshConfig,
+  ModelConfig,
+  ProbesConfig,
+  SweepConfig,
+)
+from bertjax.config.phases import split_phases
+from bertjax.finetune.embeddings import embed_in_fixed_shapes, encoder_params
+from bertjax.finetune.reference import make_masked_lm
+from bertjax.parallel.mesh import make_mesh
+from bertjax.parallel.sharding import replicated
+from bertjax.sweep import study
+from bertjax.sweep.linear_probe import score_linear
+from data_pipelines.rows.following import NEGATIVES, plan_pairs_that_follow
+from data_pipelines.store.store import Store
+from launch.run.reference_rows import SEQ_LENGTH, make_reference
+from launch.run.stores import VALIDATION, open_stores
+
+# Tokens of a pair at most.
+_PAIR_LENGTH = 64
+# The vectors that a linear classifier reads, side by side.
+_POOLINGS = ("cls", "mean")
+Measure = Callable[[BundleInfo], Mapping[str, float]]
+
+
+class FrozenProbe(NamedTuple):
+  """What is measured of a frozen encoder.
+
+  Attributes:
+    wanted: whether a study asks for it.
+    make: makes what measures a bundle; nothing is compiled before the first.
+  """
+
+  wanted: Callable[[ProbesConfig], bool]
+  make: Callable[[SweepConfig, Store], Measure]
+
+
+def open_probe_store(config: SweepConfig) -> Store:
+  """Open the store whose validation split all arms are probed on.
+
+  Raises:
+    ValueError: the store has no such split.
+  """
+  store = open_stores(config.pretrain).first
+  if not (VALIDATION in store.splits and store.splits[VALIDATION].num_tokens):
+    raise ValueError(
+      f"{store.path} has no validation split for the probes; prepare it again "
+      "with --validation=0.05, or leave them out with "
+      "--config.probes.shared_rows=0 --config.probes.pairs=0"
+    )
+  return store
+
+
+def probe_store_sha256(config: SweepConfig) -> dict[str, str]:
+  """Return the hash of the text of the probes, by name, if there are any."""
+  if not any(probe.wanted(config.probes) for probe in PROBES.values()):
+    return {}
+  return {"store": open_probe_store(config).sha256}
+
+
+def shortest_rows(config: SweepConfig) -> int:
+  """Return the length of rows that every arm of a study ends with."""
+  return min(
+    split_phases(study.pretrain_config(config, arm, config.seed))[
+      -1
+    ].config.data.seq_length
+    for arm in config.arms
+  )
+
+
+def make_shared_rows(config: SweepConfig, store: Store) -> Measure:
+  """Make the masked-LM loss and accuracy on rows of plain text.
+
+  Such rows have no second segment: arms that were trained on pairs read them
+  as they read a first one.
+  """
+  data = DataConfig(
+    store=str(store.path), seq_length=min(SEQ_LENGTH, shortest_rows(config))
+  )
+  reference = make_reference(
+    store,
+    data,
+    config.probes.shared_rows,
+    config.pretrain.evaluation.mask_rate,
+  )
+  mesh = make_mesh(MeshConfig(), jax.local_devices())
+  programs: dict[ModelConfig, Callable[[Any], Mapping[str, float]]] = {}
+
+  def measure(info: BundleInfo) -> Mapping[str, float]:
+    shape = _without_dropout(info.model)
+    if shape not in programs:
+      programs[shape] = make_masked_lm(reference, shape, mesh, ComputeConfig())
+    params = jax.device_put(load_params(info), replicated(mesh))
+    values = programs[shape](params)
+    return {
+      f"shared_{name}": values[name] for name in ("mlm_loss", "mlm_accuracy")
+    }
+
+  return measure
+
+
+def make_pairs(config: SweepConfig, store: Store) -> Measure:
+  """Make the linear probe: does B follow A?
+
+  Raises:
+    ValueError: the validation split has too few documents.
+  """
+  length = min(_PAIR_LENGTH, shortest_rows(config))
+  pairs = plan_pairs_that_follow(
+    store, VALIDATION, pairs=config.probes.pairs, seq_length=length
+  )
+  programs: dict[ModelConfig, Any] = {}
+
+  def measure(info: BundleInfo) -> Mapping[str, float]:
+    shape, params = _without_dropout(info.model), load_params(info)
+    if shape not in programs:
+      programs[shape] = embed_in_fixed_shapes(
+        params, shape, _POOLINGS, seq_length=length
+      )
+    forward = programs[shape].with_params(encoder_params(params))
+    found = forward.start(pairs.features).read()
+    vectors_ND = np.concatenate([found[f"{p}_ND"] for p in _POOLINGS], axis=1)
+    scores = {}
+    for negative in NEGATIVES:
+      rows_N, label_N, part_N = pairs.rows(negative)
+      score = score_linear(vectors_ND[rows_N], label_N, part_N)
+      scores[f"follows_{negative}_accuracy"] = score.accuracy
+    return scores
+
+  return measure
+
+
+# The name of a field of `probes` → what it measures.
+PROBES: Mapping[str, FrozenProbe] = {
+  "shared_rows": FrozenProbe(lambda own: own.shared_rows > 0, make_shared_rows),
+  "pairs": FrozenProbe(lambda own: own.pairs > 0, make_pairs),
+}
+
+
+def make_probes(config: SweepConfig) -> dict[str, Measure]:
+  """Make the probes that a study asks for, by their names.
+
+  Raises:
+    ValueError: the store has not the text for one.
+  """
+  wanted = {
+    name: probe for name, probe in PROBES.items() if probe.wanted(config.probes)
+  }
+  store = open_probe_store(config) if wanted else None
+  return {
+    name: probe.make(config, store)
+    for name, probe in wanted.items()
+    if store is not None
+  }
+
+
+def _without_dropout(model: ModelConfig) -> ModelConfig:
+  """Return a shape that rules out no kernel: dropout is never applied."""
+  return dataclasses.replace(
+    model, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
+  )
