@@ -102,7 +102,7 @@ def answers(
   del tokens
   outputs, _ = pool(outputs, windows)
   return [
-    scores.guesses(probabilities_C, labels)
+    scores.Guesses(probabilities_C, labels)
     for probabilities_C in scores.probabilities(outputs["logits_NC"])
   ]
 

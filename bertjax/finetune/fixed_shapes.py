@@ -11,6 +11,7 @@ same bits whatever stands beside it.
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -32,6 +33,12 @@ SHORTEST = 12
 _COUNTED = 16
 _ROWS_ON_CPU = 16
 _ROWS_ON_CHIP = 1024
+# Batches that a CPU computes at once: while one is in an operation that a
+# single thread runs, and while Python prepares one, the other has the cores.
+_AT_ONCE_ON_CPU = 2
+
+
+Outputs = Mapping[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Pending:
     count: number of windows.
   """
 
-  parts: tuple[tuple[np.ndarray, windows.Places, Mapping[str, jax.Array]], ...]
+  parts: tuple[tuple[np.ndarray, windows.Places, Future[Outputs]], ...]
   count: int
 
   def read(self) -> Batch:
@@ -52,7 +59,7 @@ class Pending:
 
     What is past the length of a window is zeros.
     """
-    outputs = jax.device_get([part[2] for part in self.parts])
+    outputs = jax.device_get([part[2].result() for part in self.parts])
     longest = max(int(places.length_N.max()) for _, places, _ in self.parts)
     found: Batch = {}
     for (number_N, places, _), each in zip(self.parts, outputs, strict=True):
@@ -77,7 +84,7 @@ class FixedShapes:
 
   def __init__(
     self,
-    outputs: Callable[[Any, Features], Mapping[str, jax.Array]],
+    outputs: Callable[[Any, Features], Outputs],
     params: Any,
     seq_length: int,
     batch_size: int = 0,
@@ -100,10 +107,16 @@ class FixedShapes:
     )
     self.seq_length = seq_length
     self.compiled: dict[int, int] = {}
+    # Programs of several devices wait for each other, so they take turns.
+    self._threads = (
+      ThreadPoolExecutor(_AT_ONCE_ON_CPU)
+      if on_cpu and len(devices) == 1
+      else None
+    )
     replicated = sharding.replicated(self._mesh)
     self._params = jax.device_put(params, replicated)
 
-    def apply(params: Any, rows: Features) -> Mapping[str, jax.Array]:
+    def apply(params: Any, rows: Features) -> Outputs:
       with sharding.activate(self._mesh):
         return outputs(params, rows)
 
@@ -146,10 +159,19 @@ class FixedShapes:
       for first in range(0, len(number_N), rows):
         some_N = number_N[first : first + rows]
         batch = _rows_of(features, some_N, rows, buckets[bucket])
-        parts.append((some_N, _places(batch, len(some_N)), self.apply(batch)))
+        places = _places(batch, len(some_N))
+        parts.append((some_N, places, self._submit(batch)))
     return Pending(tuple(parts), len(length_N))
 
-  def apply(self, batch: Batch) -> Mapping[str, jax.Array]:
+  def _submit(self, batch: Batch) -> Future[Outputs]:
+    # What is not compiled yet is compiled once, and not by two threads.
+    if self._threads and batch["packs_BS"].shape[1] in self.compiled:
+      return self._threads.submit(self.apply, batch)
+    future: Future[Outputs] = Future()
+    future.set_result(self.apply(batch))
+    return future
+
+  def apply(self, batch: Batch) -> Outputs:
     """Begin to compute the outputs of a batch of rows."""
     rows, length = batch["packs_BS"].shape
     self.compiled[length] = rows

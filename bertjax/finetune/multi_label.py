@@ -22,7 +22,7 @@ from bertjax.finetune.error_analysis import (
   find_worst,
   texts_of,
 )
-from bertjax.finetune.scores import ClassCounts, guesses
+from bertjax.finetune.scores import ClassCounts, Guesses
 from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.scores.multi_label import (
   binary_cross_entropy,
@@ -111,7 +111,7 @@ def answers(
   return [
     [
       (*guess, guess.probability >= THRESHOLD)
-      for guess in guesses(probabilities_C, labels)
+      for guess in Guesses(probabilities_C, labels)
     ]
     for probabilities_C in sigmoid(outputs["logits_NC"])
   ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, empty_batch
 from bertjax.checkpoints import bundle as bundles
-from bertjax.finetune.scores import Guess, guesses, probabilities
+from bertjax.finetune.scores import Guess, Guesses, probabilities
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.inference.labeling import check_top_k
@@ -60,7 +60,7 @@ def fill_mask(
   ordinary_W = tokenizer.vocabulary().ordinary_W
   names = [tokenizer.tokens[i] for i in ordinary_W]
   return [
-    guesses(probabilities_V[ordinary_W], names)[:top_k]
+    Guesses(probabilities_V[ordinary_W], names)[:top_k]
     for probabilities_V in probabilities(logits_PV)
   ]
 

@@ -17,20 +17,20 @@ from bertjax.finetune.scores.classes import (
 from bertjax.finetune.scores.correlations import pearson, spearman
 from bertjax.finetune.scores.logits import (
   Guess,
+  Guesses,
   cross_entropy,
-  guesses,
   probabilities,
 )
 
 __all__ = [
   "ClassCounts",
   "Guess",
+  "Guesses",
   "accuracy",
   "binary_f1",
   "confusion_matrix",
   "count_classes",
   "cross_entropy",
-  "guesses",
   "macro_f1",
   "matthews",
   "pearson",

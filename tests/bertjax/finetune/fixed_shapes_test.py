@@ -14,17 +14,38 @@ from tests.testing.windows import features_of
 MODEL = dataclasses.replace(examples.SMALL, max_positions=512)
 
 
+def compute(params, rows):
+  hidden_BSD, pooled_BRD = BertForPreTraining(MODEL).apply(
+    {"params": params}, rows, method="encode", deterministic=True
+  )
+  return {"pooled_BRD": pooled_BRD, "hidden_BSD": hidden_BSD}
+
+
 @pytest.fixture(scope="module")
 def forward():
-  model, params = BertForPreTraining(MODEL), examples.init_params(MODEL)
+  return FixedShapes(compute, examples.init_params(MODEL), 512)
 
-  def outputs(params, rows):
-    hidden_BSD, pooled_BRD = model.apply(
-      {"params": params}, rows, method="encode", deterministic=True
-    )
-    return {"pooled_BRD": pooled_BRD, "hidden_BSD": hidden_BSD}
 
-  return FixedShapes(outputs, params, 512)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_batches_that_are_computed_at_once_keep_their_order_and_bits(
+  forward, monkeypatch, devices
+):
+  """On one device, two threads compute; several devices take turns."""
+  monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:devices])
+  here = FixedShapes(compute, jax.device_get(forward._params), 512)
+  assert (here._threads is not None) == (devices == 1)
+  lengths = np.random.default_rng(2).integers(2, 20, 90).tolist()
+  features = features_of(lengths)
+  at_once = here.start(features).read()["pooled_ND"]
+  again = here.start(features).read()["pooled_ND"]
+  one_by_one = [
+    here.start({name: each[[row]] for name, each in features.items()}).read()
+    for row in range(len(lengths))
+  ]
+  np.testing.assert_array_equal(again, at_once)
+  np.testing.assert_array_equal(
+    np.concatenate([each["pooled_ND"] for each in one_by_one]), at_once
+  )
 
 
 def test_neighbors_do_not_change_a_bit(forward):
@@ -56,7 +77,7 @@ def test_a_bucket_is_compiled_once_and_has_one_number_of_rows(forward):
 
 def test_each_bucket_takes_the_lengths_above_the_one_before(forward):
   started = forward.start(features_of([1, 12, 13, 16, 17, 24, 25, 512]))
-  shapes = [part[2]["hidden_BSD"].shape[:2] for part in started.parts]
+  shapes = [part[2].result()["hidden_BSD"].shape[:2] for part in started.parts]
   assert shapes == [(forward.rows(n), n) for n in (12, 16, 24, 32, 512)]
   assert [part[0].tolist() for part in started.parts] == [
     *([0, 1], [2, 3], [4, 5], [6], [7])

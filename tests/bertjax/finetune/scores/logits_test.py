@@ -26,9 +26,13 @@ def test_large_logits_stay_finite():
 
 
 def test_guesses_are_sorted_by_probability():
-  found = scores.guesses(np.asarray([0.2, 0.5, 0.3]), ("a", "b", "c"))
+  found = scores.Guesses(np.asarray([0.2, 0.5, 0.3]), ("a", "b", "c"))
   assert [guess.text for guess in found] == ["b", "c", "a"]
   assert found[0] == ("b", 0.5)
+  assert found[-1] == ("a", 0.2)
+  assert found[1:] == [("c", 0.3), ("a", 0.2)]
+  assert list(found) == found[:None]
+  assert len(found) == 3
 
 
 def test_no_example_is_refused():
