@@ -93,6 +93,7 @@ def run(
   report = functools.partial(_report, init, arm.config.metric, watch)
   result = _run_trials(arm, figures, workdir, findings, policy, report)
   _say(results.table([result], arm.task))
+  _say(f"model: {pathlib.Path(workdir) / 'model'}")
   _settle(judge_results(result, policy), policy)
   return result
 

@@ -90,6 +90,11 @@ def load_finetuned(
     ValueError: `path` is not a bundle, is damaged, or has a task that is not
       in `tasks`.
   """
+  if not pathlib.Path(path).exists():
+    raise ValueError(
+      f"there is no model at {path}; give WORKDIR/model of launch.finetune, "
+      "which is there once a run is done"
+    )
   info = read_bundle_info(path)
   if info.details.task is None:
     raise ValueError(

@@ -145,6 +145,7 @@ def test_from_scratch_is_another_start_of_the_same_run(place, results, capsys):
   said = capsys.readouterr().out
   assert f"rate 0.01, seed 0: dev macro_f1 {score:.4f}, test macro_f1 " in said
   assert " dev macro F1 |" in said
+  assert f"model: {place}/scratch/model\n" in said
   assert scratch.init == "scratch"
   for name in ("task", "labels", "examples", "steps"):
     assert vars(scratch)[name] == vars(results)[name]

@@ -55,3 +55,8 @@ def test_a_pretrained_bundle_is_no_fine_tuned_model(tmp_path):
   path = small.make_bundle(tmp_path / "bundle")
   with pytest.raises(ValueError, match="is not fine-tuned; give WORKDIR/model"):
     load_finetuned(path, TASKS)
+
+
+def test_a_model_that_is_not_there_is_looked_for_in_a_workdir(tmp_path):
+  with pytest.raises(ValueError, match="there is no model at"):
+    load_finetuned(tmp_path / "model", TASKS)
