@@ -127,3 +127,33 @@ def test_probes_of_a_study_of_fine_tuning_are_refused(config, tmp_path):
   )
   with pytest.raises(ValueError, match="probes have no effect"):
     sweep.run(config, str(tmp_path / "work"))
+
+
+@pytest.mark.full
+def test_a_study_is_probed_through_the_launchers(config, tasks, tmp_path):
+  config = with_probes(
+    config, at=(0.5, 1.0), shared_rows=8, pairs=40, tasks={"all": tasks["all"]}
+  )
+  sweep.run(config, str(tmp_path / "work"))
+  path = tmp_path / "work/report.json"
+  text = path.read_bytes()
+  report = json.loads(text)
+  for arms in (report["arms"], report["points"]["0.5"]["arms"]):
+    assert {*arms["mlm"]} == {
+      "probe_all_accuracy",
+      "shared_mlm_loss",
+      "shared_mlm_accuracy",
+      "follows_same_document_accuracy",
+      "follows_other_document_accuracy",
+      "mlm_loss",
+      "mlm_accuracy",
+    }
+    # Where it is trained.
+    assert "nsp_accuracy" in arms["mlm_nsp"]
+  losses = [
+    arms["mlm"]["shared_mlm_loss"]["mean"]
+    for arms in (report["points"]["0.5"]["arms"], report["arms"])
+  ]
+  assert losses[0] != losses[1]
+  sweep.run(config, str(tmp_path / "work"))
+  assert path.read_bytes() == text
