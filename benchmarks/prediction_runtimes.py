@@ -103,14 +103,14 @@ def _make_pipeline(folder: pathlib.Path) -> Labeler:
   return label
 
 
-def _make_ours(folder: pathlib.Path) -> Labeler:
+def _make_ours(folder: pathlib.Path, *, pack: bool = False) -> Labeler:
   from launch.inference.encoding import Texts
   from launch.inference.predictor import load_predictor
 
   # A row for texts that come one by one. For more, the number of rows that
   # suits the devices: a user has no reason to give another one.
   make = functools.cache(
-    lambda batch_size: load_predictor(folder, batch_size=batch_size)
+    lambda batch_size: load_predictor(folder, batch_size=batch_size, pack=pack)
   )
 
   def label(texts: Sequence[str], batch_size: int) -> np.ndarray:
@@ -124,6 +124,7 @@ def _make_ours(folder: pathlib.Path) -> Labeler:
 
 RUNTIMES: Mapping[str, Callable[[pathlib.Path], Labeler]] = {
   "bertjax, float32": lambda root: _make_ours(root / BUNDLE),
+  "bertjax, float32, packed": lambda root: _make_ours(root / BUNDLE, pack=True),
   "transformers pipeline, float32": lambda root: _make_pipeline(
     root / TRANSFORMERS
   ),

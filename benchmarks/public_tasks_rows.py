@@ -65,8 +65,7 @@ _SIMILARITY = {
 # Rates of an encoder that begins further away (benchmarks/books.py).
 _FAST = {"learning_rates": (1e-3,)}
 
-# In the order in which they are run.
-ROWS: Mapping[str, Row] = {
+_ROWS: Mapping[str, Row] = {
   "banking77_20": Row(
     "banking77, 20 labels a class",
     "table",
@@ -135,29 +134,31 @@ ROWS: Mapping[str, Row] = {
     {"batch_size": 16, "learning_rates": (5e-4,), "epochs": 4.0},
     {"EM": "exact", "F1": "f1"},
   ),
-  **{
-    f"banking77_{start}": Row(
-      f"banking77, all labels, {words}",
-      "table",
-      _BANKING77,
-      {**_INTENTS, **_FAST, "epochs": 2.5},
-      _ACCURACY,
+}
+# Those that are run from other starts, too, before all others are.
+_FIRST = ("banking77", "sts_b")
+_STARTS = {"books": "from books", "scratch": "from scratch"}
+
+
+def _rows_from(start: str, *, first: bool) -> dict[str, Row]:
+  """Return the rows of another start, for the first data sets or the others."""
+  return {
+    f"{name}_{start}": row._replace(
+      title=f"{row.title}, {_STARTS[start]}",
+      settings={**row.settings, **_FAST},
       start=start,
     )
-    for start, words in (("books", "from books"), ("scratch", "from scratch"))
-  },
-  **{
-    f"sts_b_{start}": Row(
-      f"STS-B, {words}",
-      "glue/stsb",
-      _STS_B,
-      {**_SIMILARITY, **_FAST},
-      _SPEARMAN,
-      split="dev",
-      start=start,
-    )
-    for start, words in (("books", "from books"), ("scratch", "from scratch"))
-  },
+    for name, row in _ROWS.items()
+    if (name in _FIRST) == first
+  }
+
+
+# In the order in which they are run.
+ROWS: Mapping[str, Row] = _ROWS | {
+  name: row
+  for first in (True, False)
+  for start in _STARTS
+  for name, row in _rows_from(start, first=first).items()
 }
 
 

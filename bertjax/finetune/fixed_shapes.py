@@ -160,10 +160,11 @@ class FixedShapes:
         some_N = number_N[first : first + rows]
         batch = _rows_of(features, some_N, rows, buckets[bucket])
         places = _places(batch, len(some_N))
-        parts.append((some_N, places, self._submit(batch)))
+        parts.append((some_N, places, self.submit(batch)))
     return Pending(tuple(parts), len(length_N))
 
-  def _submit(self, batch: Batch) -> Future[Outputs]:
+  def submit(self, batch: Batch) -> Future[Outputs]:
+    """Begin to compute the outputs of a batch, beside another on a CPU."""
     # What is not compiled yet is compiled once, and not by two threads.
     if self._threads and batch["packs_BS"].shape[1] in self.compiled:
       return self._threads.submit(self.apply, batch)

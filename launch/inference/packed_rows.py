@@ -3,14 +3,14 @@
 """Several short windows in a row, so that no padding is paid for."""
 
 import dataclasses
-from collections.abc import Mapping
+from concurrent.futures import Future
 
 import jax
 import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.finetune import windows
-from bertjax.finetune.fixed_shapes import FixedShapes
+from bertjax.finetune.fixed_shapes import FixedShapes, Outputs
 from data_pipelines.tasks import packing
 from data_pipelines.tasks.batches import TaskBatches
 
@@ -20,11 +20,11 @@ class PackedOutputs:
   """Outputs of packed rows that devices are computing."""
 
   places: windows.Places
-  parts: tuple[Mapping[str, jax.Array], ...]
+  parts: tuple[Future[Outputs], ...]
 
   def read(self) -> Batch:
     """Wait for the outputs; return them by window, in order."""
-    parts = jax.device_get(self.parts)
+    parts = jax.device_get([part.result() for part in self.parts])
     whole = {
       name: np.concatenate([part[name] for part in parts]) for name in parts[0]
     }
@@ -55,7 +55,7 @@ class PackedRows:
       np.concatenate([window_BR for _, window_BR in batches]),
     )
     return PackedOutputs(
-      places, tuple(self._forward.apply(arrays) for arrays, _ in batches)
+      places, tuple(self._forward.submit(arrays) for arrays, _ in batches)
     )
 
 

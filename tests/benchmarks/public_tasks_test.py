@@ -180,6 +180,16 @@ def test_every_row_has_a_config_and_one_rate(tmp_path):
       assert fields[field.removeprefix("task.")] == str(tmp_path / path)
 
 
+def test_every_data_set_has_a_row_for_each_start():
+  names = [name for name, row in ROWS.items() if row.start == "bundle"]
+  assert list(ROWS)[: len(names)] == names
+  for start in ("books", "scratch"):
+    found = {name for name, row in ROWS.items() if row.start == start}
+    assert found == {f"{name}_{start}" for name in names}
+  titles = [row.title for row in ROWS.values()]
+  assert len(set(titles)) == len(titles)
+
+
 def test_the_data_of_every_row_are_found(real_data):
   assert choose(ROWS, [], real_data, "books") == list(ROWS)
 
