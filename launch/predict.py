@@ -11,21 +11,27 @@
       --text="Return a new [MASK] object."
 
 --input takes a table, tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "-" for lines
-of JSON on standard input. --output gets a line of JSON for each of its rows, in
-order; a rerun after a kill goes on where it was. --text may be given several
-times, each with its --text_pair where a model reads pairs: a question and its
-context, a premise and a hypothesis. A model that chooses reads --choice, which
-is given for each choice, beside one --text.
+of JSON on standard input. A model reads the files of its task, too: the columns
+of CoNLL, whose tags are not read, the JSON of SQuAD, the original files of
+GLUE, and the JSON of CLINC150, of which --split=test is read. --format=NAME
+reads a file in one of these forms, whatever its name and the model. --output
+gets a line of JSON for each row, in order: words have their tags, and a
+question its id; --output=FILE.json of SQuAD is {id: answer}, as the official
+script takes it. A rerun after a kill goes on where it was. --text may be given
+several times, each with its --text_pair where a model reads pairs: a question
+and its context, a premise and a hypothesis. A model that chooses reads
+--choice, which is given for each choice, beside one --text.
 """
 
 from collections.abc import Sequence
 
 from absl import flags
 
+from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
 from launch import cli, tasks
-from launch.inference import input_flags
+from launch.inference import forms, input_flags
 from launch.inference.checks import check_texts
 from launch.inference.encoding import Texts
 from launch.inference.labeling import (
@@ -243,6 +249,14 @@ def main(_: Sequence[str]) -> None:
       raise ValueError(f"--{name} and --input are both given; give one of them")
   if values.task == FILL_MASK:
     raise ValueError(f"--task={FILL_MASK} reads no --input; give --text")
+  columns = ("text_column", "text_pair_column", "choice_columns")
+  source = forms.fit(
+    source,
+    read_bundle_info(values.bundle).details,
+    values.format,
+    values.split,
+    next((name for name in columns if values[name].present), ""),
+  )
   label_file(
     values.bundle,
     source,

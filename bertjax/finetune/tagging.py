@@ -174,6 +174,17 @@ def answers(
   return found
 
 
+def predict_tags(
+  outputs: Batch, windows: Windows, labels: Sequence[str]
+) -> list[list[str]]:
+  """Return the likeliest label of each word of each example."""
+  places = _find(windows)
+  logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
+  names = [labels[int(tag)] for tag in logits_WC.argmax(axis=1)]
+  bounds = itertools.pairwise((0, *places.stop_E))
+  return [names[start:stop] for start, stop in bounds]
+
+
 def _answers_of(
   example: Words, tags: Sequence[str], chances_W: np.ndarray
 ) -> Iterator[Answer]:

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from bertjax.files import describe_json, first_line
-from data_pipelines.tasks.table_files import listed
+from data_pipelines.tasks.table_files import BadRow, Row, listed
 from data_pipelines.tasks.tables import Table
 
-_SPLITS = {"train": "train", "dev": "val", "test": "test"}
+# The list of each split.
+SPLITS = {"train": "train", "dev": "val", "test": "test"}
 _OUT_OF_SCOPE = "oos_"
 # The file that is taken from a folder with several ones.
 _FULL = "data_full.json"
@@ -41,10 +42,38 @@ def read_tables(place: str, *, skip_bad_rows: bool = False) -> dict[str, Table]:
   path = _find(place)
   lists = _load(path)
   tables = {}
-  for split, name in _SPLITS.items():
-    names = [n for n in (name, _OUT_OF_SCOPE + name) if n in lists]
+  for split in SPLITS:
+    names = _names_of(split, lists)
     tables[split] = _read(path, names, lists, skip_bad_rows)
   return tables
+
+
+def read_texts(path: str, split: str) -> Iterator[Row | BadRow]:
+  """Yield the texts of a split, whose intents are not read.
+
+  Args:
+    path: path of the file.
+    split: "train", "dev" or "test"; its texts out of scope come last.
+
+  Returns:
+    Rows with `text`; lines are those of `read_tables`.
+
+  Raises:
+    ValueError: the file is missing or is no such file, or has no such split.
+  """
+  if split not in SPLITS:
+    raise ValueError(f"split={split!r}; give one of {', '.join(SPLITS)}")
+  lists = _load(_find(path))
+  for line, place, item in _items(_names_of(split, lists), lists):
+    if isinstance(item, list) and item:
+      yield Row(line, {"text": item[0]})
+    else:
+      yield BadRow(line, f"({place}) is not [text, intent]")
+
+
+def _names_of(split: str, lists: dict[str, list[Any]]) -> list[str]:
+  name = SPLITS[split]
+  return [each for each in (name, _OUT_OF_SCOPE + name) if each in lists]
 
 
 def _find(place: str) -> pathlib.Path:
@@ -70,8 +99,8 @@ def _load(path: pathlib.Path) -> dict[str, list[Any]]:
     raise ValueError(
       f"{path} is not JSON ({first_line(error)}); fetch it again"
     ) from None
-  needed = ", ".join(_SPLITS.values())
-  if not isinstance(lists, dict) or not {*_SPLITS.values()} <= {*lists}:
+  needed = ", ".join(SPLITS.values())
+  if not isinstance(lists, dict) or not {*SPLITS.values()} <= {*lists}:
     found = listed(tuple(lists)) if isinstance(lists, dict) else "no names"
     raise ValueError(
       f"{path} has {found}; a file of CLINC150 has the lists {needed}"

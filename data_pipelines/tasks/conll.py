@@ -7,12 +7,13 @@ them. Columns are divided by tabs, or by spaces in a file without a tab. A
 blank line ends a sentence, and a line that begins with -DOCSTART- a document.
 """
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from data_pipelines.tasks.file_splits import ExampleFile
-from data_pipelines.tasks.table_files import decode
+from data_pipelines.tasks.table_files import BadRow, Row, read_lines
 
 _DOCUMENT = "-DOCSTART-"
 # O, or B, I, E or S with a type (IO, BIO, BIOES).
@@ -64,7 +65,7 @@ def read_file(
   """
   sentences, skipped = [], []
   width = 0
-  for lines in _sentences(decode(path)):
+  for lines in _sentences(path):
     if not width:
       width = len(lines[0].fields)
       _check_columns(path, lines[0], columns)
@@ -88,10 +89,50 @@ def read_file(
   return ExampleFile(tuple(sentences), tuple(skipped))
 
 
-def _sentences(text: str) -> Iterator[list[_Line]]:
-  separator = "\t" if "\t" in text else None
+def read_words(path: str, word_column: int = 0) -> Iterator[Row | BadRow]:
+  """Yield the words of each sentence of a file, whose tags are not read.
+
+  A line may have a word and nothing else. The file is read sentence by
+  sentence.
+
+  Args:
+    path: path of the file.
+    word_column: the column of words, from 0, or −1 for the last one.
+
+  Returns:
+    Rows with `words` and, with a space between words, `text`; a row's line is
+    that of its first word. A sentence with a line that has no word is bad.
+
+  Raises:
+    ValueError: the file cannot be read.
+  """
+  for lines in _sentences(path):
+    first = lines[0].number
+    wrong = next((e for e in lines if not _word_of(e, word_column)), None)
+    if wrong is not None:
+      yield BadRow(
+        first, f"has no word in column {word_column} of line {wrong.number}"
+      )
+      continue
+    words = tuple(_word_of(line, word_column) for line in lines)
+    yield Row(first, {"words": words, "text": " ".join(words)})
+
+
+def _word_of(line: _Line, column: int) -> str:
+  width = len(line.fields)
+  return line.fields[column] if -width <= column < width else ""
+
+
+def _sentences(path: str) -> Iterator[list[_Line]]:
+  is_tabbed = any("\t" in line for line in read_lines(path))
+  return _divide(read_lines(path), "\t" if is_tabbed else None)
+
+
+def _divide(
+  source: Iterable[str], separator: str | None
+) -> Iterator[list[_Line]]:
   lines: list[_Line] = []
-  for number, line in enumerate((*text.split("\n"), ""), 1):
+  for number, line in enumerate(itertools.chain(source, ("",)), 1):
     is_document = line.startswith(_DOCUMENT)
     if line.strip() and not is_document:
       fields = line.strip("\r\n").split(separator)

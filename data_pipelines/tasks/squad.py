@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bertjax.files import describe_json
 from data_pipelines.tasks.file_splits import ExampleFile
-from data_pipelines.tasks.table_files import decode
+from data_pipelines.tasks.table_files import BadRow, Row, decode
 
 # What a field is, for messages.
 _KINDS = {str: "a string", list: "a list", int: "a whole number"}
@@ -49,6 +49,35 @@ def read_file(path: str) -> ExampleFile[Question]:
     ValueError: the file cannot be read, is not JSON of this form, or has no
       question. The message is one line.
   """
+  questions = tuple(
+    _question(asked, context, at) for asked, context, at in _asked(path)
+  )
+  if not questions:
+    raise ValueError(f"{path} has no questions; give a file of SQuAD")
+  return ExampleFile(questions, ())
+
+
+def read_unanswered(path: str) -> Iterator[Row | BadRow]:
+  """Yield the questions of a file, whose answers are not read.
+
+  Returns:
+    Rows with what they have of `question`, `context` and `id`; a row's line is
+    the number of the question in the file, from 1.
+
+  Raises:
+    ValueError: the file cannot be read, or is not JSON of this form.
+  """
+  for number, (asked, context, _) in enumerate(_asked(path), 1):
+    if isinstance(asked, Mapping):
+      names = [name for name in ("question", "id") if name in asked]
+      fields = {name: asked[name] for name in names}
+      yield Row(number, {**fields, "context": context})
+    else:
+      yield BadRow(number, f"is {describe_json(asked)}; give an object")
+
+
+def _asked(path: str) -> Iterator[tuple[Any, str, str]]:
+  """Yield each question as it stands, its context, and its place."""
   text = decode(path)
   try:
     whole = json.loads(text)
@@ -58,18 +87,11 @@ def read_file(path: str) -> ExampleFile[Question]:
       f"{path}:{line} is not JSON ({getattr(error, 'msg', error)}); give a "
       "file of SQuAD"
     ) from None
-  questions = tuple(_questions(path, whole))
-  if not questions:
-    raise ValueError(f"{path} has no questions; give a file of SQuAD")
-  return ExampleFile(questions, ())
-
-
-def _questions(path: str, whole: Any) -> Iterator[Question]:
   for article, article_place in _each(whole, "data", path):
     for paragraph, place in _each(article, "paragraphs", article_place):
       context = _get(paragraph, "context", str, place)
       for asked, at in _each(paragraph, "qas", place):
-        yield _question(asked, context, at)
+        yield asked, context, at
 
 
 def _question(asked: Any, context: str, place: str) -> Question:

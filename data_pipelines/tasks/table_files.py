@@ -126,8 +126,17 @@ def decode(path: str) -> str:
   Raises:
     ValueError: the file is missing, or has bytes that are not UTF-8.
   """
+  return "".join(read_lines(path))
+
+
+def read_lines(path: str) -> Iterator[str]:
+  """Return the lines of a file with their ends, one after the other.
+
+  Raises:
+    ValueError: as `decode`; what is not UTF-8 is found on the way.
+  """
   _check_file(path)
-  return "".join(_lines(path))
+  return _lines(path)
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -54,6 +54,7 @@ class Encoded:
     examples: what answers need of each example beyond arrays.
     settings: those of the head.
     targets: arrays of the target record that answers read, with the same rows.
+    ids: what the file calls each example; empty where it calls none anything.
   """
 
   encoded: EncodedTexts
@@ -61,6 +62,7 @@ class Encoded:
   examples: Sequence[Any] = ()
   settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
   targets: Batch = dataclasses.field(default_factory=dict)
+  ids: Sequence[str] = ()
 
   @property
   def features(self) -> Batch:
@@ -93,11 +95,15 @@ class Texts:
       where there are none.
     choices: the choices of each, "" for one that it lacks; None where nothing
       is chosen.
+    words: the words of each, where others have divided it; None divides it.
+    ids: what the file calls each; empty where it calls none anything.
   """
 
   texts: Sequence[str]
   pairs: Sequence[str] | None = None
   choices: Sequence[Sequence[str]] | None = None
+  words: Sequence[Sequence[str]] | None = None
+  ids: Sequence[str] = ()
 
   def __len__(self) -> int:
     return len(self.texts)
@@ -108,6 +114,8 @@ class Texts:
       self.texts[part],
       None if self.pairs is None else self.pairs[part],
       None if self.choices is None else self.choices[part],
+      None if self.words is None else self.words[part],
+      self.ids[part],
     )
 
 
@@ -130,7 +138,12 @@ def encode_rows(tokenizer: TextTokenizer, head: Head, texts: Texts) -> Encoded:
 def encode_words(tokenizer: TextTokenizer, head: Head, texts: Texts) -> Encoded:
   """Split texts into words, and encode these; nothing is cut."""
   stride = int(head.settings.get("stride", TaskConfig.stride))
-  encoded = tagging.encode_raw(tokenizer, texts.texts, head.seq_length, stride)
+  length = head.seq_length
+  if texts.words is None:
+    encoded = tagging.encode_raw(tokenizer, texts.texts, length, stride)
+  else:
+    divided = [(*tagging.join_words(words), words) for words in texts.words]
+    encoded = tagging.encode_words(tokenizer, divided, length, stride)
   return Encoded(
     encoded.rows, encoded.rows.owner_N, encoded.examples, head.settings
   )

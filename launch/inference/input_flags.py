@@ -5,13 +5,15 @@
 from absl import flags
 
 from data_pipelines.tasks.choice_rows import split_names
+from data_pipelines.tasks.clinc_files import SPLITS
 from data_pipelines.tasks.table_files import SUFFIXES, Columns
+from launch.inference.forms import FORMATS
 from launch.inference.inputs import STDIN, Source
 
 # What only a file of texts is read with.
 _OF_INPUT = (
   *("output", "text_column", "text_pair_column", "skip_bad_rows"),
-  *("choice_columns", "batch_size", "pack"),
+  *("choice_columns", "batch_size", "pack", "format", "split"),
 )
 
 
@@ -47,6 +49,16 @@ def define(output: str, *, answers: bool = True) -> None:
     lower_bound=0,
   )
   if answers:
+    flags.DEFINE_enum(
+      "format",
+      None,
+      FORMATS,
+      "How --input is read. By default a .conll file is words, and what the "
+      "model was fine-tuned on decides for .json, .tsv and .txt.",
+    )
+    flags.DEFINE_enum(
+      "split", None, tuple(SPLITS), "Split of a file of CLINC150; else test."
+    )
     flags.DEFINE_string(
       "choice_columns",
       "",

@@ -4,7 +4,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from bertjax.files import describe_json, sha256_of
@@ -35,11 +35,15 @@ class Example(NamedTuple):
     texts: its text, or two texts.
     choices: the choices among which one is to be found, "" for one that the
       row lacks; empty where nothing is chosen.
+    words: the words of its text, where the file has divided it.
+    id: what the file calls it; "" for nothing.
   """
 
   line: int
   texts: tuple[str, ...]
   choices: tuple[str, ...] = ()
+  words: tuple[str, ...] = ()
+  id: str = ""
 
   @property
   def windows(self) -> int:
@@ -54,6 +58,25 @@ class Example(NamedTuple):
     )
 
 
+class Form(NamedTuple):
+  """How a file is read that is no table.
+
+  Attributes:
+    name: its name, which determines how it is read.
+    read: path → rows with the columns of `columns`, and with `words` and `id`
+      where the form has them.
+    columns: the columns of the texts.
+    words: whether rows have `words`.
+    ids: whether rows may have an `id`.
+  """
+
+  name: str
+  read: Callable[[str], Iterator[Row | BadRow]]
+  columns: Columns
+  words: bool = False
+  ids: bool = False
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """Where texts come from.
@@ -63,11 +86,13 @@ class Source:
       input.
     columns: the columns of the texts; `others` are those of choices.
     skip_bad_rows: whether rows that cannot be used are left out and counted.
+    form: how a file is read that is no table; its columns are `columns`.
   """
 
   path: str
   columns: Columns
   skip_bad_rows: bool = False
+  form: Form | None = None
 
   @property
   def is_stdin(self) -> bool:
@@ -80,13 +105,25 @@ class Source:
     Raises:
       ValueError: the source cannot be read.
     """
-    if self.is_stdin:
+    if self.form is not None:
+      rows = self.form.read(self.path)
+    elif self.is_stdin:
       rows = json_rows(decode_lines(sys.stdin.buffer, "standard input"))
     else:
       wanted = (*self.columns.texts, *self.columns.others)
       rows = read_rows(self.path, self.columns, wanted)
     for row in rows:
-      yield _example(row, self.columns) if isinstance(row, Row) else row
+      yield self._example(row) if isinstance(row, Row) else row
+
+  def _example(self, row: Row) -> Example | BadRow:
+    example = _example(row, self.columns)
+    if self.form is None or isinstance(example, BadRow):
+      return example
+    name = row.fields.get("id", "")
+    return example._replace(
+      words=row.fields.get("words", ()),
+      id=name if isinstance(name, str) else str(name),
+    )
 
   def describe(self, row: BadRow) -> str:
     """Return where a bad row is, and what is wrong with it."""
@@ -156,8 +193,9 @@ def examine(source: Source) -> Examined:
   if not rows:
     few = f" that can be used; {bad}" if bad.count else ""
     raise ValueError(f"{source.path} has no rows{few}; give a file with texts")
+  columns = ",".join((*source.columns.texts, *source.columns.others))
   identity = {
-    "columns": ",".join((*source.columns.texts, *source.columns.others)),
+    "columns": columns if source.form is None else source.form.name,
     # What is behind the name of a data set is taken to stay.
     "input": source.path if is_name(source.path) else sha256_of(source.path),
   }

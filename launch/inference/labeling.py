@@ -11,6 +11,7 @@ from typing import Any
 from bertjax.checkpoints.bundle import RECORD
 from bertjax.files import sha256_of
 from launch.inference import stream
+from launch.inference.answers_by_id import check_ids, is_by_id, write_by_id
 from launch.inference.checks import check_texts
 from launch.inference.inputs import Source, examine
 from launch.inference.outputs import Journal, JsonLines, Output, to_line
@@ -77,6 +78,14 @@ def label_file(
   """
   options = options or Options()
   top_k = check_top_k(options.top_k)
+  by_id = is_by_id(source, path)
+  if by_id:
+    check_ids(source, path)
+    if options.top_k is not None:
+      raise ValueError(
+        f"top_k={top_k} has no effect: {path} has one answer for each id; "
+        "leave --top_k out, or give an --output that ends in .jsonl"
+      )
   if source.is_stdin:
     stream.tell("standard input is read once, so that this cannot be resumed")
   examined = None if source.is_stdin else examine(source)
@@ -91,7 +100,8 @@ def label_file(
   predictor.check_form(
     pairs=bool(source.columns.text_pair), choices=bool(source.columns.others)
   )
-  worker = _make_worker(predictor, top_k)
+  words = source.form is not None and source.form.words
+  worker = _make_worker(predictor, top_k, words=words)
   job = stream.Job(
     worker,
     source,
@@ -112,7 +122,13 @@ def label_file(
     "pack": options.pack,
     "calibrate": options.calibrate,
   }
-  job.make_file(Output(pathlib.Path(path), identity), JsonLines)
+  output = Output(pathlib.Path(path), identity)
+
+  def complete(rows: pathlib.Path) -> None:
+    if by_id:
+      write_by_id(rows, output.complete)
+
+  job.make_file(output, JsonLines, complete)
 
 
 def check_top_k(top_k: int | None) -> int:
@@ -151,20 +167,35 @@ def check_verb(bundle: str, predictor: Predictor, verb: str | None) -> None:
     raise ValueError(f"{bundle} cannot {verb}; give --task={known}")
 
 
-def _make_worker(predictor: Predictor, top_k: int) -> stream.Worker:
+def _make_worker(
+  predictor: Predictor, top_k: int, *, words: bool
+) -> stream.Worker:
   task = predictor.model.task
 
   def finish(started: Started, lines: list[int]) -> list[Record]:
     answers = predictor.finish(started)
+    ids = started.inputs.ids
+    names = [{"id": each} for each in ids] if ids else [{}] * len(lines)
     return [
-      {"line": line, **make_record(task, each, top_k)}
-      for line, each in zip(lines, answers, strict=True)
+      {"line": line, **name, **make_record(task, each, top_k)}
+      for line, name, each in zip(lines, names, answers, strict=True)
+    ]
+
+  def finish_words(started: Started, lines: list[int]) -> list[Record]:
+    return [
+      {
+        "line": line,
+        "words": each.words,
+        "tags": each.tags,
+        **make_record(task, each.answers),
+      }
+      for line, each in zip(lines, predictor.finish_words(started), strict=True)
     ]
 
   return stream.Worker(
     predictor.encode,
     predictor.start,
-    finish,
+    finish_words if words else finish,
     predictor.forward.batch_size,
     lambda: predictor.forward.compiled,
   )

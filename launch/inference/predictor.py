@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fine-tuned model as a function of texts."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -13,6 +14,7 @@ from bertjax.config import ComputeConfig
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.classifier import apply_in_fixed_shapes
 from bertjax.finetune.fixed_shapes import bucket_lengths
+from bertjax.finetune.tagging import predict_tags
 from bertjax.finetune.task import Answer
 from data_pipelines.tasks.choice_rows import given_choices
 from data_pipelines.tokenizers import tokenizers
@@ -45,6 +47,14 @@ class Started(NamedTuple):
 
   inputs: Encoded
   outputs: Outputs
+
+
+class Tagged(NamedTuple):
+  """The answers to an example, its words, and their tags."""
+
+  answers: Sequence[Answer]
+  words: tuple[str, ...]
+  tags: tuple[str, ...]
 
 
 class Predictor:
@@ -170,7 +180,8 @@ class Predictor:
 
   def encode(self, texts: Texts) -> Encoded:
     """Return the windows of texts."""
-    return self._encode(self._tokenizer, self.model.head, texts)
+    encoded = self._encode(self._tokenizer, self.model.head, texts)
+    return dataclasses.replace(encoded, ids=texts.ids)
 
   def start(self, inputs: Encoded) -> Started:
     """Begin to compute."""
@@ -179,19 +190,20 @@ class Predictor:
 
   def finish(self, started: Started) -> Sequence[Sequence[Answer]]:
     """Wait for outputs; return the answers to each example."""
-    outputs = started.outputs.read()
-    if self._temperature != 1:
-      divisor = np.float64(self._temperature)
-      outputs = {  # the weights of windows stay as they are
-        name: array if name == "attention_N" else array / divisor
-        for name, array in outputs.items()
-      }
-    return self.model.task.answers(
-      outputs,
-      started.inputs.windows(),
-      self.model.head.labels,
-      self._tokenizer.tokens,
-    )
+    return _answers(self, started, _read(started, self._temperature))
+
+  def finish_words(self, started: Started) -> list[Tagged]:
+    """Wait for the outputs of a tagger; return the tag of each word, too."""
+    outputs = _read(started, self._temperature)
+    inputs, labels = started.inputs, self.model.head.labels
+    tags = predict_tags(outputs, inputs.windows(), labels)
+    answers = _answers(self, started, outputs)
+    return [
+      Tagged(each, tuple(example.words), tuple(names))
+      for each, example, names in zip(
+        answers, inputs.examples, tags, strict=True
+      )
+    ]
 
   def describe_shapes(self) -> str:
     """Return which rows texts are computed in."""
@@ -206,6 +218,28 @@ class Predictor:
       "texts are computed in buckets of tokens x rows, each compiled when the "
       f"first text needs it: {', '.join(shapes)}"
     )
+
+
+def _read(started: Started, temperature: float) -> Batch:
+  outputs = started.outputs.read()
+  if temperature == 1:
+    return outputs
+  divisor = np.float64(temperature)
+  return {  # the weights of windows stay as they are
+    name: array if name == "attention_N" else array / divisor
+    for name, array in outputs.items()
+  }
+
+
+def _answers(
+  predictor: Predictor, started: Started, outputs: Batch
+) -> Sequence[Sequence[Answer]]:
+  return predictor.model.task.answers(
+    outputs,
+    started.inputs.windows(),
+    predictor.model.head.labels,
+    predictor._tokenizer.tokens,
+  )
 
 
 def _temperature(model: FinetunedModel) -> float:

@@ -245,6 +245,14 @@ def _encode_next(
   columns = zip(*(example.texts for example in part.examples), strict=True)
   texts, *pairs = map(list, columns)
   choices = [example.choices for example in part.examples]
+  words = [example.words for example in part.examples]
+  ids = [example.id for example in part.examples]
   return part, worker.encode(
-    Texts(texts, pairs[0] if pairs else None, choices if choices[0] else None)
+    Texts(
+      texts,
+      pairs[0] if pairs else None,
+      choices if choices[0] else None,
+      words if words[0] else None,
+      ids if any(ids) else (),
+    )
   )

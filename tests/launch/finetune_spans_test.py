@@ -3,6 +3,7 @@
 """Tagging and question answering, from their files to their scores."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -18,7 +19,12 @@ from bertjax.finetune import splits
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.programs import make_programs
 from bertjax.parallel.mesh import make_mesh
+from data_pipelines.tasks import conll
+from data_pipelines.tasks.table_files import Columns
 from launch import evaluate, finetune, tasks
+from launch.inference import forms
+from launch.inference.inputs import Source
+from launch.inference.labeling import Options, label_file
 from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
 from tests.testing import small, squad_files
@@ -203,3 +209,69 @@ def test_answers_are_parts_of_the_context_that_is_given(answered):
   assert known["alternatives"]
   with pytest.raises(ValueError, match="reads pairs of texts; give the second"):
     predictor(["a ."])
+
+
+def label(path, model, output, **options):
+  """Label a file as `launch.predict` does; return the bytes that it writes."""
+  source = Source(str(path), Columns())
+  details = read_bundle_info(model).details
+  source = forms.fit(source, details, None, None, "")
+  label_file(str(model), source, str(output), Options(**options))
+  return output.read_bytes()
+
+
+def test_the_words_of_a_file_are_tagged_as_they_are_divided(tagged, tmp_path):
+  _, config, model = tagged
+  written = label(config.task.test, model, tmp_path / "out.jsonl")
+  found = [json.loads(line) for line in written.splitlines()]
+  wanted = conll.read_file(config.task.test, conll.Columns(0, -1), False)
+  assert [tuple(each["words"]) for each in found] == [
+    sentence.words for sentence in wanted.examples
+  ]
+  pairs = [
+    (given, tag)
+    for each, sentence in zip(found, wanted.examples, strict=True)
+    for given, tag in zip(each["tags"], sentence.tags, strict=True)
+  ]
+  assert sum(given == tag for given, tag in pairs) > 0.95 * len(pairs)
+  for each in found:
+    assert each["entities"] == [
+      {**entity, "entity": " ".join(each["words"][slice(*words)])}
+      for entity in each["entities"]
+      for words in [(entity["first_word"], entity["last_word"] + 1)]
+    ]
+  # Words alone, and a mark inside of a word that nobody divides again.
+  bare = tmp_path / "bare.conll"
+  bare.write_text("the\nco.d,\n\nthe\ncod\n")
+  first, second = label(bare, model, tmp_path / "bare").splitlines()
+  assert json.loads(first)["words"] == ["the", "co.d,"]
+  assert json.loads(second)["tags"] == ["O", "B-fish"]
+
+
+def test_questions_of_a_file_are_answered_by_their_id(answered, tmp_path):
+  model = answered[2]
+  path = tmp_path / "questions.json"
+  context = "by the river Eel elm and a hill"
+  silent = context.replace("Eel", "oak")
+  asked = [("a .", None)]
+  squad_files.write(path, (context, asked), (silent, asked), ids=True)
+  lines = label(path, model, tmp_path / "out.jsonl").splitlines()
+  records = [json.loads(line) for line in lines]
+  assert [(each["line"], each["id"]) for each in records] == [
+    (1, "q0"),
+    (2, "q1"),
+  ]
+  whole = json.loads(label(path, model, tmp_path / "out.json"))
+  assert whole == {each["id"]: each["answer"] for each in records}
+  assert whole == {"q0": "Eel", "q1": ""}
+  with pytest.raises(ValueError, match=r"top_k=2 has no effect: .*out\.json"):
+    label(path, model, tmp_path / "out.json", top_k=2)
+
+
+def test_a_question_that_is_cut_is_told_as_one(answered, tmp_path, caplog):
+  path = tmp_path / "questions.json"
+  squad_files.write(path, ("the cod", [("a . by the river", None)]))
+  label(path, answered[2], tmp_path / "out.jsonl")
+  (told,) = [m for m in caplog.messages if "lose their end" in m]
+  assert "1 of 1 questions have more tokens than max_question_length" in told
+  assert "seq_length" not in told

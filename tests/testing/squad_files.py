@@ -5,10 +5,11 @@
 import json
 
 
-def write(path, *paragraphs, version="1.1"):
+def write(path, *paragraphs, version="1.1", ids=False):
   """Write a file of (context, [(question, answer or None), …]); return it.
 
-  An answer is a text that the context has, or (text, answer_start).
+  An answer is a text that the context has, or (text, answer_start). With `ids`,
+  each question has an id: q0, q1 and so on.
   """
   data = [
     {
@@ -19,6 +20,9 @@ def write(path, *paragraphs, version="1.1"):
     }
     for context, questions in paragraphs
   ]
+  if ids:
+    for number, asked in enumerate(a for each in data for a in each["qas"]):
+      asked["id"] = f"q{number}"
   whole = {"version": version, "data": [{"title": "t", "paragraphs": data}]}
   path.write_text(json.dumps(whole))
   return str(path)
