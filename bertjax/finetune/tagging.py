@@ -6,9 +6,7 @@ The tag of a word is read at its first token, in the window of the text where
 that token has most context. Tags of no scheme are read as seqeval does.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +26,7 @@ from bertjax.finetune.error_analysis import (
 from bertjax.finetune.scores import ClassCounts, entities
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
+from bertjax.finetune.words import Words, divide_labels, find_words
 from bertjax.model import BertForTokenClassification
 from bertjax.objectives.losses import classification_losses
 from bertjax.objectives.metrics import Metrics
@@ -35,38 +34,6 @@ from bertjax.objectives.metrics import Metrics
 Array = jax.Array
 # What stands where a text has no entity.
 _NOTHING = "nothing"
-
-
-class Words(Protocol):
-  """What is asked of an example.
-
-  Attributes:
-    text: the text.
-    words: its words.
-    offsets_W2: the first character of each word, and the one after its last.
-    window_W: the window of the text in which each word counts.
-    place_W: the position of its first token in that window.
-  """
-
-  text: str
-  words: Sequence[str]
-  offsets_W2: np.ndarray
-  window_W: np.ndarray
-  place_W: np.ndarray
-
-
-class _Places(NamedTuple):
-  """Where the words of all examples are read, one after the other.
-
-  Attributes:
-    window_W: numbers of windows.
-    place_W: positions in them.
-    stop_E: the word after the last one of each example.
-  """
-
-  window_W: np.ndarray
-  place_W: np.ndarray
-  stop_E: np.ndarray
 
 
 def make_model(
@@ -107,7 +74,7 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   the right tag, and `invalid` that of predicted entities which the scheme of
   the labels does not allow.
   """
-  places = _find(windows)
+  places = find_words(windows)
   logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
   tags_W = windows["tags_NS"][places.window_W, places.place_W]
   predicted, true = _sequences(outputs, windows)
@@ -162,27 +129,15 @@ def answers(
   word.
   """
   del tokens
-  places = _find(windows)
+  places = find_words(windows)
   logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
-  best_W = logits_WC.argmax(axis=1)
+  tags = divide_labels(logits_WC.argmax(axis=1), places, labels)
   chances_W = scores.probabilities(logits_WC).max(axis=1)
-  found, start = [], 0
-  for example, stop in zip(windows.examples, places.stop_E, strict=True):
-    tags = [labels[int(tag)] for tag in best_W[start:stop]]
-    found.append(list(_answers_of(example, tags, chances_W[start:stop])))
-    start = stop
-  return found
-
-
-def predict_tags(
-  outputs: Batch, windows: Windows, labels: Sequence[str]
-) -> list[list[str]]:
-  """Return the likeliest label of each word of each example."""
-  places = _find(windows)
-  logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
-  names = [labels[int(tag)] for tag in logits_WC.argmax(axis=1)]
-  bounds = itertools.pairwise((0, *places.stop_E))
-  return [names[start:stop] for start, stop in bounds]
+  chances = np.split(chances_W, places.stop_E[:-1])
+  return [
+    list(_answers_of(*each))
+    for each in zip(windows.examples, tags, chances, strict=True)
+  ]
 
 
 def _answers_of(
@@ -267,29 +222,15 @@ def _confuse(
   )
 
 
-def _find(windows: Windows) -> _Places:
-  examples: Sequence[Words] = windows.examples
-  first_E = np.searchsorted(windows.owner_N, np.arange(len(examples)))
-  return _Places(
-    np.concatenate(
-      [each.window_W + n for n, each in zip(first_E, examples, strict=True)]
-    ),
-    np.concatenate([each.place_W for each in examples]),
-    np.cumsum([len(each.words) for each in examples]),
-  )
-
-
 def _sequences(
   outputs: Batch, windows: Windows
 ) -> tuple[list[list[str]], list[list[str]]]:
   """Return the predicted and the true tags of each example."""
-  places = _find(windows)
+  places = find_words(windows)
   at = places.window_W, places.place_W
   ids = outputs["logits_NSC"][at].argmax(axis=1), windows["tags_NS"][at]
-  bounds = list(itertools.pairwise((0, *places.stop_E)))
   predicted, true = (
-    [[windows.labels[int(tag)] for tag in ids_W[a:b]] for a, b in bounds]
-    for ids_W in ids
+    divide_labels(ids_W, places, windows.labels) for ids_W in ids
   )
   return predicted, true
 

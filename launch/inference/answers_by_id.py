@@ -19,13 +19,23 @@ def is_by_id(source: Source, path: str) -> bool:
   return has_ids and path.lower().endswith(".json")
 
 
-def check_ids(source: Source, path: str) -> None:
+def check_ids(source: Source, path: str, top_k: int | None = None) -> None:
   """Refuse a file whose questions cannot be told apart.
 
+  Args:
+    source: the file.
+    path: the output.
+    top_k: number of alternatives that is asked for.
+
   Raises:
-    ValueError: a question has no id, or that of another one; the file cannot be
-      read.
+    ValueError: a question has no id, or that of another one; `top_k` is given;
+      the file cannot be read.
   """
+  if top_k is not None:
+    raise ValueError(
+      f"top_k={top_k} has no effect: {path} has one answer for each id; leave "
+      "--top_k out, or give an --output that ends in .jsonl"
+    )
   lines: dict[str, int] = {}
   for row in source.rows():
     if isinstance(row, BadRow):

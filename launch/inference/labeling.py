@@ -13,7 +13,7 @@ from bertjax.files import sha256_of
 from launch.inference import stream
 from launch.inference.answers_by_id import check_ids, is_by_id, write_by_id
 from launch.inference.checks import check_texts
-from launch.inference.inputs import Source, examine
+from launch.inference.inputs import Examined, Source, examine
 from launch.inference.outputs import Journal, JsonLines, Output, to_line
 from launch.inference.predictor import Predictor, Started, load_predictor
 from launch.inference.records import Record, has_alternatives, make_record
@@ -78,14 +78,8 @@ def label_file(
   """
   options = options or Options()
   top_k = check_top_k(options.top_k)
-  by_id = is_by_id(source, path)
-  if by_id:
-    check_ids(source, path)
-    if options.top_k is not None:
-      raise ValueError(
-        f"top_k={top_k} has no effect: {path} has one answer for each id; "
-        "leave --top_k out, or give an --output that ends in .jsonl"
-      )
+  if by_id := is_by_id(source, path):
+    check_ids(source, path, options.top_k)
   if source.is_stdin:
     stream.tell("standard input is read once, so that this cannot be resumed")
   examined = None if source.is_stdin else examine(source)
@@ -100,16 +94,7 @@ def label_file(
   predictor.check_form(
     pairs=bool(source.columns.text_pair), choices=bool(source.columns.others)
   )
-  words = source.form is not None and source.form.words
-  worker = _make_worker(predictor, top_k, words=words)
-  job = stream.Job(
-    worker,
-    source,
-    examined,
-    check=lambda counts, rows: check_texts(
-      counts, rows, predictor.model.head.seq_length, options.policy
-    ),
-  )
+  job = _make_job(predictor, source, examined, options)
   _tell_shapes(predictor, options)
   if not path:
     job.write(Journal({}), _Printed())
@@ -123,12 +108,11 @@ def label_file(
     "calibrate": options.calibrate,
   }
   output = Output(pathlib.Path(path), identity)
-
-  def complete(rows: pathlib.Path) -> None:
-    if by_id:
-      write_by_id(rows, output.complete)
-
-  job.make_file(output, JsonLines, complete)
+  job.make_file(
+    output,
+    JsonLines,
+    lambda rows: write_by_id(rows, output.complete) if by_id else None,
+  )
 
 
 def check_top_k(top_k: int | None) -> int:
@@ -165,6 +149,23 @@ def check_verb(bundle: str, predictor: Predictor, verb: str | None) -> None:
   known = predictor.model.task.verb
   if verb not in {None, known}:
     raise ValueError(f"{bundle} cannot {verb}; give --task={known}")
+
+
+def _make_job(
+  predictor: Predictor,
+  source: Source,
+  examined: Examined | None,
+  options: Options,
+) -> stream.Job:
+  words = source.form is not None and source.form.words
+  return stream.Job(
+    _make_worker(predictor, check_top_k(options.top_k), words=words),
+    source,
+    examined,
+    check=lambda counts, rows: check_texts(
+      counts, rows, predictor.model.head.seq_length, options.policy
+    ),
+  )
 
 
 def _make_worker(

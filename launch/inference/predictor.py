@@ -14,8 +14,8 @@ from bertjax.config import ComputeConfig
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.classifier import apply_in_fixed_shapes
 from bertjax.finetune.fixed_shapes import bucket_lengths
-from bertjax.finetune.tagging import predict_tags
 from bertjax.finetune.task import Answer
+from bertjax.finetune.words import predict_tags
 from data_pipelines.tasks.choice_rows import given_choices
 from data_pipelines.tokenizers import tokenizers
 from launch import tasks
