@@ -3,6 +3,7 @@
 """The files of data sets are read as the model's task reads them."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,10 @@ def write(path, text):
   return path
 
 
+def rows_of(path, model, form=None, split=None) -> list[Any]:
+  return [*fit(path, model, form, split).rows()]
+
+
 def texts(source):
   return [row.texts for row in source.rows()]
 
@@ -44,14 +49,14 @@ def test_words_are_those_of_the_columns_with_tags_or_without(tmp_path):
     tmp_path / "a.conll", "-DOCSTART-\n\nNew York\tO\n,\tO\n\ncod\tB-fish\n"
   )
   without = write(tmp_path / "words", "New\n,\n\ncod\n")
-  found = [[*fit(p, details(TAGGER)).rows()] for p in (with_tags, without)]
+  found = [rows_of(p, details(TAGGER)) for p in (with_tags, without)]
   assert [row.words for row in found[0]] == [("New York", ","), ("cod",)]
   assert [row.texts for row in found[0]] == [("New York ,",), ("cod",)]
   assert [row.line for row in found[0]] == [3, 6]
   assert [row.words for row in found[1]] == [("New", ","), ("cod",)]
   third = write(tmp_path / "b.txt", "1 the O\n2 cod B-fish\n")
   model = details(TAGGER, kind="conll", word_column=1)
-  (row,) = fit(third, model).rows()
+  (row,) = rows_of(third, model)
   assert row.words == ("the", "cod")
 
 
@@ -74,7 +79,7 @@ def test_questions_have_their_context_and_id(tmp_path):
     ("An elm.", [("What?", ("elsewhere", 7))]),
     ids=True,
   )
-  first, bad, last = fit(path, details(READER)).rows()
+  first, bad, last = rows_of(path, details(READER))
   assert (first.texts, first.id) == (("Who?", "The cod swims."), "q0")
   assert (last.line, last.id) == (3, "q2")
   assert bad.wrong.startswith("has no text in the column 'question'")
@@ -83,7 +88,7 @@ def test_questions_have_their_context_and_id(tmp_path):
     for asked in paragraph["qas"]:
       del asked["answers"]
   path = write(tmp_path / "b.json", json.dumps(whole))
-  assert next(fit(path, details(READER)).rows()).texts == first.texts
+  assert rows_of(path, details(READER))[0].texts == first.texts
 
 
 def test_the_original_files_of_glue_have_their_own_columns(tmp_path):
@@ -124,7 +129,7 @@ def test_a_split_of_clinc_is_read_with_its_texts_out_of_scope(tmp_path):
   }
   path = write(tmp_path / "data_full.json", json.dumps(lists))
   model = details(CLASSIFIER, kind="clinc150")
-  first, empty, wrong, last = fit(path, model).rows()
+  first, empty, wrong, last = rows_of(path, model)
   assert (first.texts, last.texts, last.line) == (("c",), ("e",), 3)
   assert empty.wrong.startswith("has no text")
   assert wrong == BadRow(2, "(test[2]) is not [text, intent]")
