@@ -7,6 +7,7 @@ both names are optimum's. The card says how far they are from the model.
 """
 
 import importlib.util
+import logging
 import pathlib
 
 from bertjax import files
@@ -95,6 +96,12 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       loss = onnx_measures.quantize(
         way, path, partial / QUANTIZED, texts, several=_has_several(trained)
       )
+      if loss is None:
+        logging.warning(
+          "what %s loses is not measured; give --calibration=FILE, a table of "
+          "texts, to measure it",
+          QUANTIZED,
+        )
       quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
     _write_config(trained, kind, tokenizer.pad_id, partial)
     folder.write_beside(trained, path, tokenizer, "")

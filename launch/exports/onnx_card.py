@@ -279,7 +279,10 @@ def _closeness(page: Page, kind: Kind) -> Iterator[str]:
     return
   name, loss = page.quantized.file.name, page.quantized.loss
   if loss is None:
-    yield (f"What {name} loses was not measured: --calibration names no texts.")
+    yield (
+      f"What {name} loses was not measured; --calibration=FILE of "
+      "launch.export, a table of texts, measures it."
+    )
   else:
     yield f"{name}, against {page.file.name}: {_lost(loss, kind)}."
     yield f"It was measured on {_texts(loss)}, each alone."

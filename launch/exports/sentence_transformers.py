@@ -14,6 +14,7 @@ import numpy as np
 
 from bertjax import files
 from bertjax.config import ModelConfig
+from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import ENCODER
 from bertjax.interop.sentence_transformers import (
@@ -60,6 +61,8 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       "give --format=huggingface, whose tokenizer other programs can read"
     )
   longest = folder.longest_text(trained)
+  if trained.head is not None:
+    _warn_of_loss(trained.head, longest)
   params = dict(trained.params)
   if parameters.POOLER not in params:
     params[parameters.POOLER] = _initial_pooler(trained.model)
@@ -111,6 +114,21 @@ def _pooling(trained: Trained, options: Options) -> Pooling:
     DEFAULT,
   )
   return Pooling(DEFAULT, normalize=normalize)
+
+
+def _warn_of_loss(head: Head, longest: int) -> None:
+  """Say what of a fine-tuned model the folder does not hold."""
+  logging.warning(
+    "the folder gives vectors and drops the head fine-tuned for %s; "
+    "--format=onnx keeps it",
+    head.name,
+  )
+  if "stride" in head.settings:
+    logging.warning(
+      "the model reads long texts in windows, and the folder reads the first "
+      "%d tokens alone; --format=onnx gives the outputs of each window",
+      longest,
+    )
 
 
 def _initial_pooler(config: ModelConfig) -> dict[str, Any]:

@@ -151,17 +151,22 @@ def _spans(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
   return {START: ROWS, END: ROWS}
 
 
-def _choice(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
-  del config
-  pooled = _pool(graph, hidden)
-  named = {LOGITS: dense(graph, "classifier", pooled)}
-  if graph.has(SCORER):
-    named[ATTENTION] = graph.add("MatMul", "attention_B1", pooled, SCORER)
-  shape = graph.add("Shape", "examples_and_choices", TOKENS, start=0, end=2)
-  return {
-    graph.add("Reshape", name, values, shape): _CHOICES[:2]
-    for name, values in named.items()
-  }
+def _choice(
+  pool: Callable[[Graph, str], str],
+) -> Callable[[Graph, ModelConfig, str], Outputs]:
+  def build(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
+    del config
+    pooled = pool(graph, hidden)
+    named = {LOGITS: dense(graph, "classifier", pooled)}
+    if graph.has(SCORER):
+      named[ATTENTION] = graph.add("MatMul", "attention_B1", pooled, SCORER)
+    shape = graph.add("Shape", "examples_and_choices", TOKENS, start=0, end=2)
+    return {
+      graph.add("Reshape", name, values, shape): _CHOICES[:2]
+      for name, values in named.items()
+    }
+
+  return build
 
 
 _ON_ENCODER = (parameters.ENCODER, parameters.CLASSIFIER)
@@ -178,9 +183,10 @@ HEADS: Mapping[tuple[str, str], Head] = {
   (CLASSIFICATION, "mean"): Head(_ON_ENCODER, _classifier(_average)),
   (MULTIPLE_CHOICE, "cls"): Head(
     (parameters.ENCODER, parameters.POOLER, parameters.CLASSIFIER),
-    _choice,
+    _choice(_pool),
     _CHOICES,
   ),
+  (MULTIPLE_CHOICE, "mean"): Head(_ON_ENCODER, _choice(_average), _CHOICES),
   (TOKEN_CLASSIFICATION, ""): Head(_ON_ENCODER, _token_classifier),
   (QUESTION_ANSWERING, ""): Head(
     (parameters.ENCODER, parameters.SPAN_HEAD), _spans

@@ -11,8 +11,10 @@ import pytest
 from bertjax.checkpoints import bundle as bundles
 from bertjax.interop.architectures import ARCHITECTURES
 from bertjax.interop.outputs import PROBLEM_TYPES
+from bertjax.interop.sentence_transformers import POOLINGS
 from launch import export, predict
 from launch.exports.formats import Options
+from launch.exports.huggingface import check_head
 from launch.tasks import TASKS
 from tests.testing.exports import DETAILS, HEADS, make_classifier, make_head
 from tests.testing.huggingface_models import LABELS
@@ -150,3 +152,23 @@ def test_a_run_without_dropout_says_so(
 def test_dropout_of_a_run_is_exported_as_it_is(exported, caplog):
   assert written_rates(exported) == (0.1, 0.1)
   assert "dropout" not in caplog.text
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 4, "pool_max": 1}])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize(
+  "name", [name for name, head in HEADS.items() if head.pooling]
+)
+def test_the_formats_that_a_refusal_advises_have_the_head(
+  name, pooling, settings
+):
+  heads = pytest.importorskip("bertjax.interop.onnx.heads")
+  head = dataclasses.replace(HEADS[name], pooling=pooling, settings=settings)
+  if pooling == "cls" and not settings:
+    check_head(head)
+    return
+  with pytest.raises(ValueError, match="onnx") as refusal:
+    check_head(head)
+  assert heads.find_head(head.architecture, pooling)
+  if "sentence_transformers" in str(refusal.value):
+    assert pooling in POOLINGS

@@ -100,7 +100,7 @@ def test_the_card_says_what_a_quantized_graph_loses(
   assert (out / "model_quantized.onnx").stat().st_size < float32.stat().st_size
 
 
-def test_without_texts_nothing_is_claimed(bundle, tmp_path):
+def test_without_texts_nothing_is_claimed(bundle, tmp_path, caplog):
   out = export.run(
     bundle=bundle,
     output=tmp_path / "out",
@@ -109,6 +109,8 @@ def test_without_texts_nothing_is_claimed(bundle, tmp_path):
   )
   card = (out / "README.md").read_text()
   assert "What model_quantized.onnx loses was not measured" in card
+  assert "--calibration=FILE" in card
+  assert "give --calibration=FILE" in caplog.text
 
 
 def test_the_tokenizer_beside_it_is_ours(bundle, tmp_path):

@@ -125,6 +125,17 @@ def test_without_a_pooling_the_mean_is_said(bundle, tmp_path, caplog):
   assert config["pooling_mode_mean_tokens"]
 
 
+def test_what_the_folder_drops_is_a_warning(bundle, tmp_path, caplog):
+  export.run(bundle=bundle, output=tmp_path / "bare", format=FORMAT)
+  assert "drops the head" not in caplog.text
+  for name, reads_windows in (("tokens", False), ("answers", True)):
+    caplog.clear()
+    head = make_head(tmp_path / name, name)
+    export.run(bundle=head, output=tmp_path / f"{name}-out", format=FORMAT)
+    assert "drops the head fine-tuned for words" in caplog.text
+    assert ("the first 12 tokens alone" in caplog.text) == reads_windows
+
+
 def test_a_pooling_of_no_module_is_refused(bundle, tmp_path):
   with pytest.raises(ValueError, match="--pooling=last4; give one of cls, m"):
     export.run(

@@ -72,12 +72,13 @@ def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
     assert np.std(expected) > 0.1  # weights that tell rows apart
 
 
-def test_choices_are_an_axis_of_the_inputs():
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_choices_are_an_axis_of_the_inputs(pooling):
   params = make_params(CHOICE)
-  model = make_model(params, SMALL, CHOICE, "cls")
+  model = make_model(params, SMALL, CHOICE, pooling)
   session = open_session(model)
   batch = ragged(6, 23)
-  ours = compute(params, SMALL, CHOICE, "cls", batch)
+  ours = compute(params, SMALL, CHOICE, pooling, batch)
   feed = {
     name: batch[ours].astype(np.int64).reshape(2, 3, 23)
     for name, ours in FEATURES.items()
