@@ -43,6 +43,4 @@ def make(
   config = common.from_dataclass(SweepConfig(**fields))
   config.pretrain = run
   config.finetune = finetune.get_config("task=stdlib")
-  # Cheap, and comparable where the rows of arms differ.
-  config.probes.update({"shared_rows": 1_024, "pairs": 2_000})
   return config

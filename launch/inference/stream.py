@@ -230,7 +230,7 @@ def _count(counts: dict[str, int], encoded: Encoded) -> None:
 def _counted(counts: Mapping[str, int]) -> EncodedTexts:
   """Return what was counted in all rows, without their features."""
   # A journal of an earlier version may lack some of them.
-  found = {name: counts.get(name, 0) for name in _COUNTS}
+  found: dict[str, Any] = {name: counts.get(name, 0) for name in _COUNTS}
   return EncodedTexts({}, words=0, **found)
 
 

@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -140,7 +142,7 @@ def windows_of(batch):
 
 def shapes_of(packed, **changes):
   """Shapes of 20 steps of three seeds; compiling is free."""
-  settings = {"batch_size": 5, "seeds": range(3), "steps": 20}
+  settings: dict[str, Any] = {"batch_size": 5, "seeds": range(3), "steps": 20}
   settings |= {"multiple": 1, "compile_steps": 0}
   return packed.shapes(**settings | changes)
 
@@ -168,7 +170,7 @@ def test_a_batch_has_the_smallest_shape_that_holds_it():
   assert sizes == sorted(set(sizes))
   seen = set()
   for step in range(20):
-    choice = {"seed": 1, "step": step, "batch_size": 12}
+    choice: dict[str, Any] = {"seed": 1, "step": step, "batch_size": 12}
     needed = int(
       np.ceil(np.count_nonzero(data.training(**choice)["packs_BS"]) / 16)
     )

@@ -57,7 +57,7 @@ def test_a_kill_between_probes_redoes_none(config, launchers, tasks, tmp_path):
   whole = sweep.run(config, str(tmp_path / "whole"))
   text = (tmp_path / "whole/report.json").read_bytes()
   launchers.probed.clear()
-  killed = 0
+  killed, again = 0, None
   for stop in (1, 6, -1):
     launchers.fail_at = stop
     try:
