@@ -23,7 +23,14 @@ def load_task(config: TaskConfig) -> Classification:
   tables = read_tables(config.folder, skip_bad_rows=config.skip_bad_rows)
   # Every split has a table.
   nothing = HeldOut(0.0, 0.0, 0)
-  return make_data("clinc150", tables, class_target(), nothing, "")
+  return make_data(
+    "clinc150",
+    tables,
+    class_target(),
+    nothing,
+    "",
+    skip_bad_rows=config.skip_bad_rows,
+  )
 
 
 read = make_reader(load_task)

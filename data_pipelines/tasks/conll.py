@@ -9,11 +9,23 @@ blank line ends a sentence, and a line that begins with -DOCSTART- a document.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from data_pipelines.tasks.file_splits import ExampleFile
-from data_pipelines.tasks.table_files import BadRow, Row, read_lines
+from bertjax.config import TaskConfig
+from data_pipelines.tasks.file_splits import (
+  ExampleFile,
+  Splits,
+  leave_out,
+  load_splits,
+)
+from data_pipelines.tasks.splits import TextKey
+from data_pipelines.tasks.table_files import (
+  BadRow,
+  Row,
+  listed,
+  read_lines,
+)
 
 _DOCUMENT = "-DOCSTART-"
 # O, or B, I, E or S with a type (IO, BIO, BIOES).
@@ -156,6 +168,48 @@ def _check_columns(path: str, line: _Line, columns: Columns) -> None:
       f"{columns.word} and task.tag_column={columns.tag} are the same one; "
       "give lines of a word and its tag"
     )
+
+
+def load_sentences(
+  config: TaskConfig, labels: tuple[str, ...] | None
+) -> tuple[Splits[Sentence], tuple[str, ...]]:
+  """Return the sentences, and the tags: those given, or those of train.
+
+  Args:
+    config: names the files, the columns and the shares to hold out.
+    labels: the tags that there are, where only the test file is read.
+
+  Raises:
+    ValueError: as `read_file`, `load_splits` and `leave_out`.
+  """
+  columns = Columns(config.word_column, config.tag_column)
+  loaded = load_splits(
+    config,
+    lambda path: read_file(path, columns, config.skip_bad_rows),
+    text_key,
+    alone=labels is not None,
+  )
+  train = loaded.examples.get("train", ())
+  found = labels or tuple(sorted({tag for s in train for tag in s.tags}))
+  if config.skip_bad_rows:
+    loaded = leave_out(loaded, lambda s: unknown_tag(s, found))
+  return loaded, found
+
+
+def text_key(sentence: Sentence) -> TextKey:
+  """Return the key of a sentence: copies of it are in one split."""
+  return " ".join(sentence.words).casefold()
+
+
+def unknown_tag(sentence: Sentence, labels: Collection[str]) -> str:
+  """Return what is wrong with a sentence that has a tag beside `labels`."""
+  unknown = next((tag for tag in sentence.tags if tag not in labels), None)
+  if unknown is None:
+    return ""
+  return (
+    f"{sentence.place}: a word has the tag {unknown!r}, and task.train has "
+    f"{listed(tuple(labels))}"
+  )
 
 
 def _wrong(line: _Line, columns: Columns, width: int) -> str:

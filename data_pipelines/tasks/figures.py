@@ -31,6 +31,7 @@ class TableFigures:
     unscored_test: why there is no test split; "" if there is one.
     unscored_fix: what the user can do; "" for what helps with tables.
     notes: what else to know of the splits.
+    first_label: the place and the label of the first row; "" for none.
   """
 
   rows: int = 0
@@ -39,6 +40,7 @@ class TableFigures:
   unscored_test: str = ""
   unscored_fix: str = ""
   notes: tuple[str, ...] = ()
+  first_label: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

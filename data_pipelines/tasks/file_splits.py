@@ -5,6 +5,7 @@
 It serves tasks whose examples have no single label to stratify by.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -82,6 +83,36 @@ def load_splits(
         )
   unscored = "" if "test" in splits else "task.test_rate is 0"
   return Splits(splits, _figures(files, unscored))
+
+
+def leave_out(
+  splits: Splits[Example], wrong: Callable[[Example], str]
+) -> Splits[Example]:
+  """Return splits without the examples that are wrong, which are counted.
+
+  Args:
+    splits: the splits.
+    wrong: example → what is wrong with it, and its place; "" for nothing.
+
+  Raises:
+    ValueError: nothing is left of a split.
+  """
+  kept: dict[str, Sequence[Example]] = {}
+  skipped = []
+  for name, examples in splits.examples.items():
+    found = [(example, wrong(example)) for example in examples]
+    kept[name] = [example for example, why in found if not why]
+    skipped += [why for _, why in found if why]
+    if not kept[name]:
+      raise ValueError(
+        f"{name} has no examples that can be used; {skipped[-1]}; give others "
+        f"in task.{name}"
+      )
+  figures = splits.figures
+  return Splits(
+    kept,
+    dataclasses.replace(figures, skipped=(*figures.skipped, *skipped)),
+  )
 
 
 def _figures(

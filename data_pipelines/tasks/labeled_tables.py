@@ -9,7 +9,12 @@ from data_pipelines.tasks.classification import Classification, LabeledTexts
 from data_pipelines.tasks.figures import TableFigures
 from data_pipelines.tasks.splits import hold_out, text_keys
 from data_pipelines.tasks.tables import Table
-from data_pipelines.tasks.targets import Target, strata
+from data_pipelines.tasks.targets import (
+  MODEL,
+  Target,
+  leave_out_unknown,
+  strata,
+)
 
 
 class HeldOut(NamedTuple):
@@ -32,6 +37,8 @@ def make_data(
   target: Target,
   held_out: HeldOut,
   unscored: str,
+  *,
+  skip_bad_rows: bool = False,
 ) -> Classification:
   """Return the labeled texts of tables.
 
@@ -43,6 +50,8 @@ def make_data(
     target: how labels are read.
     held_out: how the other splits are made.
     unscored: why there is no test split, if there is no table of it.
+    skip_bad_rows: whether rows of dev and test with a label that the training
+      table lacks are left out and counted; otherwise the first is an error.
 
   Raises:
     ValueError: the training table has a single label; dev or test has a label
@@ -50,6 +59,8 @@ def make_data(
   """
   source = tables["train"]
   names = target.names(source)
+  if skip_bad_rows:
+    tables = _leave_out(tables, target, names)
   train = _label(source, target, names, source.path)
   splits: dict[str, LabeledTexts | None] = {}
   # One seed for both would hold out the same ranks. Test is held out first.
@@ -81,21 +92,36 @@ def make_data(
   return Classification(name, names, train, dev, splits["test"], figures)
 
 
-def make_test(table: Table, target: Target, name: str) -> Classification:
+def make_test(
+  table: Table, target: Target, name: str, *, skip_bad_rows: bool = False
+) -> Classification:
   """Return the labeled texts of a table that is only scored.
 
   Args:
     table: the table, all rows of which have labels.
     target: how labels are read; it names the classes.
     name: name of the data.
+    skip_bad_rows: as of `make_data`.
 
   Raises:
     ValueError: a row has a label that the target does not name.
   """
   names = target.names(table)
-  test = _label(table, target, names, "the model")
+  if skip_bad_rows:
+    table = leave_out_unknown(table, target, names, MODEL)
+  test = _label(table, target, names, MODEL)
   figures = _figures({"test": table}, "")
   return Classification(name, names, test, test, test, figures, alone=True)
+
+
+def _leave_out(
+  tables: Mapping[str, Table], target: Target, names: tuple[str, ...]
+) -> dict[str, Table]:
+  source = tables["train"].path
+  return {
+    split: leave_out_unknown(table, target, names, source)
+    for split, table in tables.items()
+  }
 
 
 def _figures(tables: Mapping[str, Table], unscored: str) -> TableFigures:
@@ -107,7 +133,14 @@ def _figures(tables: Mapping[str, Table], unscored: str) -> TableFigures:
     skipped=tuple(line for table in each for line in table.skipped),
     stripped_labels=sum(table.stripped_labels for table in each),
     unscored_test=unscored,
+    first_label=_first_label(next(iter(each))),
   )
+
+
+def _first_label(table: Table) -> str:
+  if not table.labels:
+    return ""
+  return f"{table.path}:{table.lines[0]} has {table.labels[0]!r}"
 
 
 def _label(

@@ -36,7 +36,12 @@ def load_task(
   if labels is not None:
     target = find_target(config, labels)
     table = _read_table(config, target, config.test, needs_labels=True)
-    return make_test(table, target, data_name(config.test))
+    return make_test(
+      table,
+      target,
+      data_name(config.test),
+      skip_bad_rows=config.skip_bad_rows,
+    )
   if not config.train:
     raise ValueError("task.train is empty; give the path of the training table")
   target = find_target(config)
@@ -47,6 +52,7 @@ def load_task(
     target,
     HeldOut(config.test_rate, config.dev_rate, config.seed),
     "task.test_rate is 0",
+    skip_bad_rows=config.skip_bad_rows,
   )
 
 

@@ -26,14 +26,11 @@ from data_pipelines.tasks.figures import (
   TaskFigures,
   alike_labels,
 )
-from data_pipelines.tasks.file_splits import load_splits
 from data_pipelines.tasks.splits import (
-  TextKey,
   count_contradicting,
   count_shared,
   data_name,
 )
-from data_pipelines.tasks.table_files import listed
 
 OUTSIDE = "O"
 
@@ -188,15 +185,8 @@ def read(
   Raises:
     ValueError: as `conll.read_file`, `load_splits` and `make_targets`.
   """
-  columns = conll.Columns(config.word_column, config.tag_column)
-  loaded = load_splits(
-    config,
-    lambda path: conll.read_file(path, columns, config.skip_bad_rows),
-    _key,
-    alone=rows.labels is not None,
-  )
+  loaded, labels = conll.load_sentences(config, rows.labels)
   train = loaded.examples.get("train", ())
-  labels = rows.labels or tuple(sorted({t for s in train for t in s.tags}))
   types = tuple(sorted({type_of(label) for label in labels} - {OUTSIDE}))
   encoded = {
     name: encode_words(
@@ -263,12 +253,10 @@ def make_targets(
   for first, words, sentence in zip(
     first_E, encoded.examples, sentences, strict=True
   ):
-    unknown = next((tag for tag in sentence.tags if tag not in ids), None)
-    if unknown is not None:
+    if wrong := conll.unknown_tag(sentence, ids):
       raise ValueError(
-        f"{sentence.place}: a word has the tag {unknown!r}, and task.train has "
-        f"{listed(tuple(labels))}; give examples of it in task.train, or "
-        "correct it"
+        f"{wrong}; correct it, add examples of it to task.train, or skip such "
+        "sentences with --config.task.skip_bad_rows"
       )
     at = first + words.window_W, words.place_W
     tags_BS[at] = [ids[tag] for tag in sentence.tags]
@@ -301,17 +289,13 @@ def type_of(tag: str) -> str:
   return tag.partition("-")[2] or tag
 
 
-def _key(sentence: Sentence) -> TextKey:
-  return " ".join(sentence.words).casefold()
-
-
 def _measure(
   sentences: Sequence[Sentence],
   encoded: EncodedWords,
   train: Sequence[Sentence],
   types: Sequence[str],
 ) -> SplitFigures:
-  keys = [_key(sentence) for sentence in sentences]
+  keys = [conll.text_key(sentence) for sentence in sentences]
   every = {tags: n for n, tags in enumerate({s.tags for s in sentences})}
   is_io = not any(tag[0] in "BS" for s in sentences for tag in s.tags)
   starts = collections.Counter(
@@ -324,7 +308,7 @@ def _measure(
     examples=len(sentences),
     cut=0,
     empty=0,
-    shared=count_shared(keys, [_key(each) for each in train]),
+    shared=count_shared(keys, [conll.text_key(each) for each in train]),
     contradicting=count_contradicting(
       keys, np.asarray([every[sentence.tags] for sentence in sentences])
     ),

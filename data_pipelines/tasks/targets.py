@@ -19,6 +19,9 @@ from data_pipelines.tasks.figures import count_numeric
 from data_pipelines.tasks.table_files import listed
 from data_pipelines.tasks.tables import ANY_SCORE, Table
 
+# What has named the classes where no training table is read.
+MODEL = "the model"
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -30,11 +33,13 @@ class Target:
     values: (table, names, path of the training table) → the value of each row.
       It raises a ValueError for a label that the training table lacks.
     rules: fields of `tables.Rules` for these labels.
+    classes: a label of the table → the classes that it names; None for scores.
   """
 
   names: Callable[[Table], tuple[str, ...]]
   values: Callable[[Table, tuple[str, ...], str], np.ndarray]
   rules: Mapping[str, Any]
+  classes: Callable[[str], list[str]] | None = None
 
 
 def find_target(
@@ -62,6 +67,7 @@ def find_target(
       names=lambda table: labels or _names_of_several(table, separator),
       values=functools.partial(_several, separator=separator),
       rules={"separator": separator},
+      classes=functools.partial(split_labels, separator=separator),
     )
   return class_target(labels or ())
 
@@ -76,7 +82,10 @@ def class_target(names: tuple[str, ...] = (), **rules: Any) -> Target:
   if names:
     rules |= {"labels": names}
   return Target(
-    names=(lambda _: names) if names else _names, values=_classes, rules=rules
+    names=(lambda _: names) if names else _names,
+    values=_classes,
+    rules=rules,
+    classes=lambda label: [label],
   )
 
 
@@ -92,6 +101,44 @@ def score_target(
   """
   return Target(
     names=lambda _: (name,), values=_scores, rules={"scores": scores, **rules}
+  )
+
+
+def leave_out_unknown(
+  table: Table, target: Target, names: tuple[str, ...], source: str
+) -> Table:
+  """Return a table without the rows of other classes, which are counted.
+
+  Args:
+    table: the table.
+    target: how its labels are read.
+    names: names of the classes.
+    source: what has named the classes, for messages.
+
+  Raises:
+    ValueError: no row is left.
+  """
+  if table.labels is None or target.classes is None:
+    return table
+  kept, wrong = [], []
+  for row, label in enumerate(table.labels):
+    new = [each for each in target.classes(label) if each not in names]
+    if new:
+      place = f"{table.path}:{table.lines[row]}"
+      wrong.append(f"{place} has the label {new[0]!r}, which {source} lacks")
+    else:
+      kept.append(row)
+  if not kept:
+    raise ValueError(
+      f"{table.path} has no rows that can be used; {wrong[0]}; give a table "
+      f"whose labels {source} has"
+    )
+  if not wrong:
+    return table
+  return dataclasses.replace(
+    table.take(kept),
+    skipped=(*table.skipped, *wrong),
+    stripped_labels=table.stripped_labels,
   )
 
 
@@ -194,11 +241,18 @@ def _scores(table: Table, names: tuple[str, ...], source: str) -> np.ndarray:
 def _check(label: str, ids: Mapping[str, int], place: str, source: str) -> None:
   if label in ids:
     return
-  numeric = count_numeric(ids) and (
-    "; these labels look like scores, not classes: give "
-    "--config.task.target=score"
+  fix = (
+    f"correct it, add examples of it to {source}, or skip such rows with "
+    "--config.task.skip_bad_rows"
   )
+  if source == MODEL:
+    fix = "correct it, or skip such rows with --config.task.skip_bad_rows"
+  if count_numeric(ids):
+    fix = (
+      "these labels look like scores, not classes: give "
+      "--config.task.target=score"
+    )
   raise ValueError(
     f"{place}: label {label!r} is not in {source}, which has "
-    f"{listed(tuple(ids))}{numeric or ''}"
+    f"{listed(tuple(ids))}; {fix}"
   )

@@ -56,3 +56,21 @@ def test_a_label_beyond_those_of_train_names_its_line():
   }
   with pytest.raises(ValueError, match=r"b.tsv:3: label 'c' is not in a.tsv"):
     make_data("x", tables, class_target(), NOTHING, "")
+
+
+def test_rows_with_a_label_beyond_those_of_train_are_skipped_if_asked():
+  tables = {
+    "train": table("a.tsv", ("a", "b", "a")),
+    "dev": table("b.tsv", ("a", "c", "a")),
+  }
+  with pytest.raises(ValueError, match=r"add examples of it to a.tsv, or skip"):
+    make_data("x", tables, class_target(), NOTHING, "")
+  data = make_data("x", tables, class_target(), NOTHING, "", skip_bad_rows=True)
+  assert data.dev.labels_N.tolist() == [0, 0]
+  (skipped,) = data.table.skipped
+  assert skipped.startswith("b.tsv:3 has the label 'c', which a.tsv lacks")
+  assert data.table.rows == 6
+  assert data.table.first_label == "a.tsv:2 has 'a'"
+  tables["dev"] = table("b.tsv", ("c", "c", "c"))
+  with pytest.raises(ValueError, match=r"b.tsv has no rows that can be used"):
+    make_data("x", tables, class_target(), NOTHING, "", skip_bad_rows=True)

@@ -173,3 +173,17 @@ def test_one_file_is_read_for_a_model_that_has_tags(tmp_path, tokenizer):
   assert data.labels == labels
   with pytest.raises(ValueError, match=r"new:1: a word has the tag 'I-tree'"):
     tagging.read(config, tokenizer, ROWS._replace(labels=labels[::2]))
+
+
+def test_sentences_with_a_tag_that_train_lacks_are_skipped_if_asked(
+  tmp_path, tokenizer
+):
+  path = tmp_path / "new"
+  path.write_text("a O\n\nelm I-tree\n")
+  config = TaskConfig(kind="conll", test=str(path), skip_bad_rows=True)
+  rows = ROWS._replace(labels=("B-fish", "O"))
+  data = tagging.read(config, tokenizer, rows)
+  assert data.figures.splits["test"].examples == 1
+  (skipped,) = data.figures.table.skipped
+  assert "new:3: a word has the tag 'I-tree'" in skipped
+  assert data.figures.table.rows == 2
