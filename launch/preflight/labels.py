@@ -14,11 +14,13 @@ _SHOWN = 5
 
 def judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
   """Judge whether labels are what `task.target` says they are."""
+  first = figures.table.first_label
   yield judge(
     "numeric_labels",
     figures.numeric_labels,
-    f"the labels are numbers ({listed(figures.labels)}): this is regression, "
-    "and each number would be a class of its own",
+    f"the labels are numbers ({listed(figures.labels)}"
+    f"{first and f'; {first}'}): this is regression, and each "
+    "number would be a class of its own",
     "give --config.task.target=score, or round them to a few classes in the "
     "table",
     policy,

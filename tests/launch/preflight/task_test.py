@@ -210,3 +210,10 @@ def test_results_are_judged():
   assert (finding.name, finding.level) == ("degenerate_seeds", "warn")
   assert "1 of 2 seeds predict only one class, score" in finding.text
   assert "on dev (2), and the scores count them" in finding.text
+
+
+def test_labels_that_are_numbers_name_the_first_row():
+  table = dataclasses.replace(SOUND.table, first_label="a.csv:2 has '3.5'")
+  figures = dataclasses.replace(SOUND, numeric_labels=7, table=table)
+  (finding,) = judged(figures)
+  assert "a.csv:2 has '3.5'" in finding.text
