@@ -187,10 +187,12 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
     label = _joined(label, rules.separator)
   # JSON may have a number or a boolean, and null for none.
   if not isinstance(label, str | int | float | None):
+    several = isinstance(label, list) and not (rules.labels or rules.scores)
+    hint = ", or --config.task.target=labels for several" if several else ""
     return BadRow(
       row.line,
       f"has {describe_json(label)} as {columns.label!r}; give a string or a "
-      "number",
+      f"number{hint}",
     )
   # A table of pandas has NaN for none.
   label = "" if label is None or label != label else str(label)

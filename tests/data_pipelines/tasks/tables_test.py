@@ -186,3 +186,10 @@ def test_scores_are_numbers_in_their_range(tmp_path, label, words):
   path = write(tmp_path, "a.csv", f"text,category\na,3.8\nb,{label}\n")
   with pytest.raises(ValueError, match=f":3 has the {words}"):
     read_table(path, COLUMNS, Rules(unlabeled="", scores=(0, 5)))
+
+
+def test_a_list_for_a_label_names_the_target_of_several(tmp_path):
+  path = tmp_path / "a.jsonl"
+  path.write_text('{"text": "a", "label": ["x", "y"]}\n')
+  with pytest.raises(ValueError, match=r":1 .*--config.task.target=labels"):
+    read_table(str(path), Columns())
