@@ -77,6 +77,8 @@ def label_file(
       of another input.
   """
   options = options or Options()
+  if path and pathlib.Path(path).suffix != ".jsonl":
+    raise ValueError(f"--output={path} gets lines of JSON; give a .jsonl file")
   top_k = check_top_k(options.top_k)
   if by_id := is_by_id(source, path):
     check_ids(source, path, options.top_k)

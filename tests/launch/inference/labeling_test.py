@@ -40,7 +40,10 @@ def read_lines(path):
 
 def test_every_row_has_its_line_in_order(model, tmp_path, capsys):
   texts = random_texts(300, longest=40)
-  source, output = write_jsonl(tmp_path / "in.jsonl", texts), tmp_path / "out"
+  source, output = (
+    write_jsonl(tmp_path / "in.jsonl", texts),
+    tmp_path / "out.jsonl",
+  )
   # Parts of 64 rows, and batches of few.
   label_file(model, source, str(output), Options(batch_size=1, top_k=2))
   told = capsys.readouterr().err
@@ -56,7 +59,7 @@ def test_every_row_has_its_line_in_order(model, tmp_path, capsys):
     assert line["probability"] == record["probability"]
     assert list(line["probabilities"]) == list(record["probabilities"])[:2]
   label_file(model, source, str(output), Options(batch_size=1, top_k=2))
-  assert "out is done: 300 rows" in capsys.readouterr().err
+  assert "out.jsonl is done: 300 rows" in capsys.readouterr().err
 
 
 def test_formats_agree(model, tmp_path):
@@ -71,7 +74,7 @@ def test_formats_agree(model, tmp_path):
   tables += [Source(str(path), Columns()) for path in (tabbed, quoted)]
   found = []
   for number, source in enumerate(tables):
-    output = tmp_path / f"out{number}"
+    output = tmp_path / f"out{number}.jsonl"
     label_file(model, source, str(output))
     found.append([{**each, "line": 0} for each in read_lines(output)])
   assert found[0] == found[1] == found[2]
@@ -121,10 +124,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(model, tmp_path):
   label_file(
     model,
     Source(source.path, Columns(), skip_bad_rows=True),
-    str(tmp_path / "whole"),
+    str(tmp_path / "whole.jsonl"),
     Options(batch_size=1),
   )
-  assert output.read_bytes() == (tmp_path / "whole").read_bytes()
+  assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
   assert len(read_lines(output)) == 2499
   assert not (tmp_path / "out.jsonl.partial").exists()
 
@@ -132,19 +135,19 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(model, tmp_path):
 def test_an_output_of_something_else_is_refused(model, tmp_path):
   source = write_jsonl(tmp_path / "in.jsonl", random_texts(5))
   other = write_jsonl(tmp_path / "other.jsonl", random_texts(5, seed=1))
-  output = tmp_path / "out"
+  output = tmp_path / "out.jsonl"
   label_file(model, source, str(output))
   before = output.read_bytes()
-  with pytest.raises(ValueError, match="out is of another input"):
+  with pytest.raises(ValueError, match=r"out\.jsonl is of another input"):
     label_file(model, other, str(output))
   with pytest.raises(ValueError, match=r"of another top k \(5 there, 1 now\)"):
     label_file(model, source, str(output), Options(top_k=1))
-  (tmp_path / "mine").write_text("precious")
+  (tmp_path / "mine.jsonl").write_text("precious")
   with pytest.raises(ValueError, match="nothing says that it is of this input"):
-    label_file(model, source, str(tmp_path / "mine"))
+    label_file(model, source, str(tmp_path / "mine.jsonl"))
   assert output.read_bytes() == before
-  assert (tmp_path / "mine").read_text() == "precious"
-  assert not (tmp_path / "mine.partial").exists()
+  assert (tmp_path / "mine.jsonl").read_text() == "precious"
+  assert not (tmp_path / "mine.jsonl.partial").exists()
 
 
 def test_bad_rows_are_refused_before_anything_is_made(model, tmp_path):
@@ -152,11 +155,11 @@ def test_bad_rows_are_refused_before_anything_is_made(model, tmp_path):
   lines = ['{"text": "a cod"}', '{"text": null}', '{"text": " "}', "{", "[]"]
   path.write_text("\n".join([*lines, '{"txt": "a"}', '{"text": "\\ud800"}']))
   with pytest.raises(ValueError, match=r":2 has null as 'text'.*6 rows are"):
-    label_file(model, Source(str(path), Columns()), str(tmp_path / "out"))
+    label_file(model, Source(str(path), Columns()), str(tmp_path / "out.jsonl"))
   assert [each.name for each in tmp_path.iterdir()] == ["in.jsonl"]
   source = Source(str(path), Columns(), skip_bad_rows=True)
-  label_file(model, source, str(tmp_path / "out"))
-  (line,) = read_lines(tmp_path / "out")
+  label_file(model, source, str(tmp_path / "out.jsonl"))
+  (line,) = read_lines(tmp_path / "out.jsonl")
   assert line["line"] == 1
 
 
@@ -177,8 +180,17 @@ def test_standard_input_is_read_once(model, tmp_path):
 
 def test_cut_texts_are_told_and_may_be_refused(model, tmp_path, caplog):
   source = write_jsonl(tmp_path / "in.jsonl", ["the cod " * 9, "the cod"])
-  label_file(model, source, str(tmp_path / "out"))
+  label_file(model, source, str(tmp_path / "out.jsonl"))
   assert "1 of 2 texts are longer than 16 tokens" in caplog.text
   strict = Policy(strict=frozenset(["cut_texts"]))
   with pytest.raises(ValueError, match="longer than 16"):
-    label_file(model, source, str(tmp_path / "other"), Options(policy=strict))
+    label_file(
+      model, source, str(tmp_path / "other.jsonl"), Options(policy=strict)
+    )
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.parquet", "labels"])
+def test_a_file_that_is_not_of_lines_of_json_is_refused(tmp_path, name):
+  source = Source(str(tmp_path / "a.csv"), Columns())
+  with pytest.raises(ValueError, match=rf"{name} .*give a .jsonl file"):
+    label_file("no_bundle", source, str(tmp_path / name))
