@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tune a bundle for every task of GLUE, and compare with published scores.
 
-    python -m launch.glue --bundle=DIR --data=DIR --workdir=DIR \
+    python -m launch.glue --bundle=DIR --data=DIR [--workdir=DIR] \
       [--tasks=cola,rte] [--config.seeds=3] [--write_test]
 
 DIR of --data has the tasks' original folders (CoLA, SST-2, …), or some of them.
@@ -207,7 +207,7 @@ def define_flags() -> None:
     "data", None, "Folder of the original folders of GLUE.", required=True
   )
   flags.DEFINE_string(
-    "workdir", None, "Folder for the results and the models.", required=True
+    "workdir", "runs/glue", "Folder for the results and the models."
   )
   flags.DEFINE_list(
     "tasks", [], f"Some of {','.join(LEARNED)}; default: all that are found."

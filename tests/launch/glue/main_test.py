@@ -4,7 +4,11 @@
 
 import dataclasses
 import json
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -176,3 +180,19 @@ def test_tasks_that_are_not_there_are_one_line(place, tmp_path, tasks, words):
       tasks,
     )
   assert not (tmp_path / "work").exists()
+
+
+def test_the_documented_command_needs_no_workdir(tmp_path):
+  command = [sys.executable, "-m", "launch.glue", "--bundle=b", "--data=d"]
+  root = str(pathlib.Path(glue.__file__).parents[2])
+  done = subprocess.run(
+    command,
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": root},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode
+  assert done.stderr.startswith("error: b is not a bundle"), done.stderr
+  assert not (tmp_path / "runs").exists()
