@@ -77,11 +77,11 @@ def label_file(
       of another input.
   """
   options = options or Options()
-  if path and pathlib.Path(path).suffix != ".jsonl":
-    raise ValueError(f"--output={path} gets lines of JSON; give a .jsonl file")
   top_k = check_top_k(options.top_k)
   if by_id := is_by_id(source, path):
     check_ids(source, path, options.top_k)
+  elif path and pathlib.Path(path).suffix != ".jsonl":
+    raise ValueError(f"--output={path} gets lines of JSON; give a .jsonl file")
   if source.is_stdin:
     stream.tell("standard input is read once, so that this cannot be resumed")
   examined = None if source.is_stdin else examine(source)

@@ -243,7 +243,7 @@ def test_the_words_of_a_file_are_tagged_as_they_are_divided(tagged, tmp_path):
   # Words alone, and a mark inside of a word that nobody divides again.
   bare = tmp_path / "bare.conll"
   bare.write_text("the\nco.d,\n\nthe\ncod\n")
-  first, second = label(bare, model, tmp_path / "bare").splitlines()
+  first, second = label(bare, model, tmp_path / "bare.jsonl").splitlines()
   assert json.loads(first)["words"] == ["the", "co.d,"]
   assert json.loads(second)["tags"] == ["O", "B-fish"]
 
