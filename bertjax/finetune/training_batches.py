@@ -13,8 +13,9 @@ from bertjax.parallel.feeding import batch_shards
 # Seeds whose batches say how many rows batches have. They are the same for any
 # seeds of a run, so that more of them change no trial.
 _SEEDS_OF_SHAPES = range(5)
-# How many steps of a small encoder take as long as to compile one, shared by a
-# few trials: steps take a second on a CPU, some milliseconds elsewhere.
+# Estimates of how many steps of a small encoder take as long as to compile one,
+# shared by a few trials: a step takes about a second on a CPU, and some
+# milliseconds elsewhere.
 _COMPILE_STEPS_CPU, _COMPILE_STEPS = 5, 1000
 
 

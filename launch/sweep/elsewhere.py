@@ -28,7 +28,7 @@ from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import write_report, write_timing
 from launch.sweep.trials import ERROR, Outcome, run_trials
 
-# In the folder of the study: what its trials are told.
+# The file in the folder of the study that its trials read.
 STUDY = "study.json"
 # In the folder of a trial: what all trials of its study share.
 IDENTITY = "identity.json"
@@ -196,7 +196,7 @@ def collect(workdir: str) -> SweepResult:
 def gather(
   store: TrialStore, plan: Plan, study: Study
 ) -> tuple[Outcome, list[str]]:
-  """Return what became of the trials, and the names of those not done.
+  """Return the outcomes of the trials, and the names of unfinished trials.
 
   Raises:
     ValueError: a trial is of another study or of other code.
