@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of fine-tuning data, each with its reader and its task."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from bertjax.finetune.choice_windows import pool_choices
 from bertjax.finetune.classification import TASK as CLASSIFICATION
 from bertjax.finetune.multi_label import TASK as MULTI_LABEL
 from bertjax.finetune.multiple_choice import TASK as MULTIPLE_CHOICE
+from bertjax.finetune.question_answering import FOR_EXACT
 from bertjax.finetune.question_answering import TASK as QUESTION_ANSWERING
 from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.tagging import TASK as TAGGING
@@ -142,4 +144,7 @@ def load_data(
   if task.name == CLASSIFICATION.name:  # other tasks have another "f1"
     checks.check_metric(config.metric, data.labels)
   checks.check_pairs(data.pair, encoder)
+  if config.metric == "exact" and data.settings.get("null_answers"):
+    settings = {**data.settings, FOR_EXACT: 1}
+    data = dataclasses.replace(data, settings=settings)
   return data, tokenizer.sha256

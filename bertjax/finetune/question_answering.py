@@ -6,7 +6,7 @@ An answer is a span of the context: the likeliest pair of a start and an end.
 Of a context in several windows, a span counts in the window where its first
 token has most context (run_squad.py of google-research/bert). "No answer" is
 the span of [CLS] alone; it wins where it is likelier than the best span by more
-than a threshold, which dev tunes.
+than a threshold, which dev tunes for the score that chooses the checkpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,8 @@ from bertjax.model import BertForQuestionAnswering
 from bertjax.objectives.metrics import Metrics
 
 Array = jax.Array
+# Setting of a run whose metric is the exact match; without it that is F1.
+FOR_EXACT = "tuned_for_exact"
 
 
 def make_model(
@@ -94,7 +96,8 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   """Return the official scores as shares, and the loss of the windows.
 
   Where questions may have no answer, `null_threshold` is that of the settings;
-  a split without one tunes it for F1.
+  a split without one tunes it, for the exact match if the settings have
+  `FOR_EXACT` and for F1 otherwise.
   """
   found = find_candidates(outputs, windows)
   texts = _texts(found, windows)
@@ -107,8 +110,9 @@ def score(outputs: Batch, windows: Windows) -> Scores:
     threshold = windows.settings.get("null_threshold")
     if threshold is None:
       answered = squad.score_answers(texts, answers_E, null_answers=True)
+      metric = "exact" if windows.settings.get(FOR_EXACT) else "f1"
       threshold = squad.best_null_threshold(
-        answered["f1"], has_answer_N, odds_N
+        answered[metric], has_answer_N, odds_N
       ).value
     texts = [
       "" if odds > threshold else text

@@ -152,6 +152,15 @@ def test_the_model_keeps_what_prediction_needs(tagged, answered):
   assert test["null_threshold"] == dev["null_threshold"]
 
 
+@pytest.mark.parametrize(("metric", "found"), [("exact", 1), ("f1", None)])
+def test_the_threshold_is_tuned_for_the_metric(answered, bundle, metric, found):
+  _, config, _ = answered
+  changed = dataclasses.replace(config, metric=metric)
+  info = read_bundle_info(bundle)
+  data, _ = tasks.load_data(changed, info.model, info.tokenizer_path)
+  assert data.settings.get("tuned_for_exact") == found
+
+
 @pytest.mark.parametrize("name", ["tagged", "answered"])
 def test_packed_scores_equal_unpacked_ones(name, request, bundle):
   """Whatever the number of rows in a batch, the last one is padded."""

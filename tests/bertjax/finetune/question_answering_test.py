@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from bertjax.finetune import answer_spans
-from bertjax.finetune.question_answering import TASK, find_candidates
+from bertjax.finetune.question_answering import (
+  FOR_EXACT,
+  TASK,
+  find_candidates,
+)
 from data_pipelines.tasks import sliding
 from data_pipelines.tasks.question_answering import ReadQuestion
 from tests.testing.windows import make_windows
@@ -148,6 +152,25 @@ def test_dev_tunes_the_threshold_and_test_takes_it():
   tuned = windows.tuned({"null_threshold": -2.0})
   assert TASK.scores(outputs, tuned)["null_threshold"] == -2.0
   assert TASK.scores(outputs, tuned)["exact"] == 1 / 2  # both are silent
+
+
+def test_the_threshold_is_best_for_the_score_that_chooses():
+  """Answers that are half right are worth F1, and no exact match."""
+  # Odds of no answer: half right twice, without an answer, and right.
+  odds = (0.0, 1.0, 2.0, -1.0)
+  start_NS = [row(odd / 2, -5.0, 0.0, -5.0, -5.0) for odd in odds]
+  outputs, windows = make_case(
+    start_NS,
+    start_NS,
+    (
+      *(make_question(("aa bb",)), make_question(("bb cc",))),
+      *(make_question(()), make_question()),
+    ),
+    null_answers=1,
+  )
+  assert TASK.scores(outputs, windows)["null_threshold"] == 1.0
+  exact = windows.tuned({FOR_EXACT: 1})
+  assert TASK.scores(outputs, exact)["null_threshold"] == -1.0
 
 
 def test_answers_begin_with_the_one_that_the_threshold_chooses():
