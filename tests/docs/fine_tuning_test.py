@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages on fine-tuning name fields, tasks and commands that exist."""
 
+import ast
 import dataclasses
 import pathlib
 import re
 
-from bertjax.config import FinetuneConfig
+from bertjax.config import FinetuneConfig, from_mapping
 from bertjax.config.fields import walk
-from configs.finetune import GLUE, OVERLAYS
+from configs.finetune import GLUE, OVERLAYS, get_config
 from launch.commands.table import COMMANDS
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 INDEX = DOCS / "fine_tuning.md"
+PREDICTING = DOCS / "predicting.md"
 TASKS = sorted((DOCS / "tasks").glob("*.md"))
 PAGE = "\n".join(path.read_text(encoding="utf-8") for path in (INDEX, *TASKS))
 
@@ -35,6 +37,35 @@ def test_every_field_exists():
   assert not named - known
 
 
+def fields_of_the_table():
+  """{field: (default, when to set it)} of the tables of every field."""
+  part = INDEX.read_text(encoding="utf-8").partition("## Every field")[2]
+  found = re.findall(r"^\| `([\w.]+)` \| (.+?) \| (.+) \|$", part, re.MULTILINE)
+  return {name: (default, purpose) for name, default, purpose in found}
+
+
+def read_default(text):
+  if text in {"true", "false"}:
+    return text == "true"
+  try:
+    return ast.literal_eval(text)
+  except (SyntaxError, ValueError):
+    return text
+
+
+def test_every_field_has_a_row_with_its_default():
+  config = from_mapping(FinetuneConfig, get_config().to_dict())
+  fields = {
+    path: getattr(group, field.name) for group, path, field in walk(config)
+  }
+  table = fields_of_the_table()
+  assert table.keys() == fields.keys()
+  for path, (shown, _) in table.items():
+    value = fields[path]
+    known = read_default(shown) if not isinstance(value, str) else shown
+    assert known == (value if value != "" else '""'), path
+
+
 def test_every_task_is_on_the_page():
   for name in OVERLAYS["task"]:
     shown = "task=glue/NAME" if name.startswith("glue/") else f"task={name}"
@@ -52,7 +83,7 @@ def test_every_command_exists():
 def test_the_index_links_every_page_and_every_link_leads_somewhere():
   linked = set(re.findall(r"\]\(tasks/(\w+)\.md\)", INDEX.read_text()))
   assert linked == {path.stem for path in TASKS}
-  for path in (INDEX, *TASKS):
+  for path in (INDEX, PREDICTING, *TASKS):
     for target in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8")):
       name, _, anchor = target.partition("#")
       other = (path.parent / name).resolve() if name else path
