@@ -96,27 +96,6 @@ def set_exit_hook(hook: ExitHook) -> None:
   _exit_hook[:] = [hook]
 
 
-def check_local_folder(flag: str, value: str | os.PathLike[str] | None) -> None:
-  """Refuse an address: pathlib would make a folder named `gs:` of gs://….
-
-  Args:
-    flag: name of the flag that `value` was given by, for the error.
-    value: None if the flag was not given.
-
-  Raises:
-    ValueError: `value` has a scheme.
-  """
-  text = os.fspath(value or "")
-  scheme, mark, rest = text.partition("://")
-  if mark:
-    raise ValueError(
-      f"--{flag}={text}: a run writes plain files, which {scheme}:// cannot "
-      "hold; mount it and give the folder, for example "
-      f"/buckets/{rest.strip('/') or 'NAME'} (a pod that launch.pods describes "
-      "mounts its bucket)"
-    )
-
-
 class StopSync(Protocol):
   """Makes several processes stop at one step; see `launch.hosts.preemption`."""
 

@@ -43,6 +43,7 @@ from launch import (
   prepare,
   pretrain,
 )
+from launch.commands import output_paths
 from launch.preflight.settle import each_once
 
 ARMS = ("bundle", "scratch")
@@ -107,6 +108,7 @@ def run(output: str, *, smoke: bool = False) -> dict[str, Any]:
   Raises:
     ValueError: `output` has the demo of another version or interpreter.
   """
+  output_paths.check_folder("output", output)
   try:
     with each_once():
       return _run(pathlib.Path(output), smoke)

@@ -30,6 +30,7 @@ from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import ANY_SCORE, Rules, Table, read_table
 from launch import cli
+from launch.commands import output_paths
 from launch.inference import input_flags, stream
 from launch.inference.embedder import Embedder, Options
 from launch.inference.inputs import BadRows, Source, examine
@@ -58,6 +59,7 @@ def embed_file(
       of another input.
   """
   options = options or Options()
+  output_paths.check_file("output", path)
   output_path = pathlib.Path(path)
   _check_file(source, output_path)
   examined = examine(source)

@@ -47,7 +47,7 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
 from launch import cli, tasks
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.inference import stored_task
 from launch.inference.stored_task import NAMES, SPLITS, Asked
 from launch.inference.stream import tell
@@ -277,6 +277,7 @@ def define_flags() -> None:
 def main(_: Sequence[str]) -> None:
   """Evaluate as the flags say."""
   values = flags.FLAGS
+  output_paths.check_file("output", values.output)
   config, changes = None, {}
   if values.config is not None:
     changes = config_flags.get_override_values(values["config"])

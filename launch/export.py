@@ -41,6 +41,7 @@ from bertjax.interop import huggingface_files
 from bertjax.interop.sentence_transformers import POOLINGS
 from data_pipelines.tasks.table_files import SUFFIXES
 from launch import cli
+from launch.commands import output_paths
 from launch.exports import bundle as bundle_format
 from launch.exports import huggingface, onnx, sentence_transformers
 from launch.exports.formats import Format, Options, check_reads
@@ -89,6 +90,7 @@ def run(
     raise ValueError("give either --bundle=DIR or --workdir=DIR")
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
+  output_paths.check_folder("output", output)
   target = pathlib.Path(output)
   FORMATS[format].check(target, options)
   if bundle is not None:

@@ -37,7 +37,7 @@ from bertjax.parallel import multihost, shared_folder
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
 from launch import cli, host_memory, tasks
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
 from launch.preflight.findings import Finding
@@ -79,7 +79,7 @@ def run(
       be used, or a check fails.
     SystemExit: a signal stopped a trial; its state is saved.
   """
-  cli.check_local_folder("workdir", workdir)
+  output_paths.check_folder("workdir", workdir)
   arm, figures = multihost.run_on_all(
     "arm",
     lambda: _make_arm(config, bundle, init, reference_store),

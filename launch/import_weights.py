@@ -51,6 +51,7 @@ from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
+from launch.commands import output_paths
 
 Path = str | os.PathLike[str]
 
@@ -88,6 +89,7 @@ def run(
     ValueError: there is no such model, it does not fit its config or its
       tokenizer, or it lacks parts that `new` does not name.
   """
+  output_paths.check_folder("output", output)
   root, target = pathlib.Path(source), pathlib.Path(output)
   bundles.check_target(target)
   checks.check_seed(seed)

@@ -34,7 +34,7 @@ from bertjax.plan.hardware import topologies
 from bertjax.plan.results import Plan, Search
 from bertjax.plan.vocabulary import TOKENS
 from launch import cli
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
@@ -251,13 +251,11 @@ def _check_output(value: str | None) -> None:
 
   Nothing is created yet, since the compile may fail.
   """
-  cli.check_local_folder("output", value)
+  output_paths.check_folder("output", value)
   if not value:
     return
   folder = pathlib.Path(value).absolute()
   there = next(path for path in (folder, *folder.parents) if path.exists())
-  if not there.is_dir():
-    raise ValueError(f"--output={value}: {there} is a file; give a folder")
   if not os.access(there, os.W_OK | os.X_OK):
     raise ValueError(f"--output={value}: {there} cannot be written to")
 

@@ -35,7 +35,7 @@ from bertjax.parallel import multihost
 from bertjax.train import loop, writers
 from bertjax.train.state import TrainState
 from launch import cli, host_memory
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
 from launch.preflight import results
@@ -96,8 +96,8 @@ def run(
     SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()
-  cli.check_local_folder("workdir", workdir)
-  cli.check_local_folder("bundle", bundle)
+  output_paths.check_folder("workdir", workdir)
+  output_paths.check_folder("bundle", bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)

@@ -18,6 +18,7 @@ from absl import flags
 
 from bertjax import files
 from launch import cli
+from launch.commands import output_paths
 from launch.compare.differences import find_differences
 from launch.compare.figures import MOST_RUNS
 from launch.compare.report import to_page, to_text
@@ -57,10 +58,11 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
   """Compare the runs of the command line."""
+  output = flags.FLAGS.output
+  output_paths.check_file("output", output)
   runs = read_runs(argv[1:])
   found = find_differences(runs)
   print(to_text(runs, found), flush=True)
-  output = flags.FLAGS.output
   if not output:
     print("\n--output=compare.html writes a page with the curves", flush=True)
     return

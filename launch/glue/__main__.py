@@ -28,7 +28,7 @@ from configs.finetune import get_config
 from data_pipelines.tasks.glue_files import find_folder
 from data_pipelines.tasks.glue_tasks import GLUE, LEARNED
 from launch import cli, finetune, host_memory
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.glue import scores, submission
 from launch.hosts import start_up
 from launch.preflight import policy as policies
@@ -63,7 +63,7 @@ def run(
     ValueError: an argument cannot be used, or a task failed; then the other
       ones are done.
   """
-  cli.check_local_folder("workdir", workdir)
+  output_paths.check_folder("workdir", workdir)
   _check_tasks(tasks)
   bundles.read_pretrained(bundle)
   folders = _find(data, tasks)

@@ -10,6 +10,7 @@ from typing import Any
 
 from bertjax.checkpoints.bundle import RECORD
 from bertjax.files import sha256_of
+from launch.commands import output_paths
 from launch.inference import stream
 from launch.inference.answers_by_id import check_ids, is_by_id, write_by_id
 from launch.inference.checks import check_texts
@@ -78,6 +79,7 @@ def label_file(
   """
   options = options or Options()
   top_k = check_top_k(options.top_k)
+  output_paths.check_file("output", path)
   if by_id := is_by_id(source, path):
     check_ids(source, path, options.top_k)
   elif path and pathlib.Path(path).suffix != ".jsonl":

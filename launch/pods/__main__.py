@@ -19,6 +19,7 @@ from absl import flags
 
 from bertjax import files
 from launch import cli
+from launch.commands import output_paths
 from launch.pods import buckets, jobset, skypilot, topologies, tpu_vm
 from launch.pods.workload import GRACE_SECONDS, Workload, make_command
 
@@ -102,6 +103,7 @@ def write_file(path: str | os.PathLike[str], content: str) -> str:
   Raises:
     ValueError: the file exists with other content.
   """
+  output_paths.check_file("output", path)
   target = pathlib.Path(path)
   if target.exists():
     if target.is_file() and target.read_text(encoding="utf-8") == content:

@@ -33,7 +33,7 @@ from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
 from bertjax.trials.store import TrialStore
 from launch import cli, host_memory
-from launch.commands import shipped_configs
+from launch.commands import output_paths, shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
@@ -71,7 +71,7 @@ def run(
       of its data fails: no trial has started. Or a trial failed: the others
       are done.
   """
-  cli.check_local_folder("workdir", workdir)
+  output_paths.check_folder("workdir", workdir)
   with each_once():
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)

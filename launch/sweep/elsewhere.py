@@ -16,7 +16,7 @@ from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep.comparison import SweepResult
 from bertjax.trials.store import Trial, TrialStore, refuse_change
-from launch import cli
+from launch.commands import output_paths
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
 from launch.preflight.settle import each_once, settle
@@ -72,7 +72,7 @@ def write_study(
   Raises:
     ValueError: see `make_plan`, or from `make_files`; nothing is written.
   """
-  cli.check_local_folder("workdir", workdir)
+  output_paths.check_folder("workdir", workdir)
   with each_once():
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)

@@ -38,8 +38,8 @@ def rows(module):
   part = PAGE.partition(PARTS[module])[2].partition("\n## ")[0]
   found = {}
   for line in re.findall(r"^\| `--.*$", part, re.MULTILINE):
-    names, default, purpose = line.strip("| ").split(" | ", 2)
-    assert purpose
+    names, default, purpose = line[1:-1].split("|", 2)
+    assert purpose.strip()
     for name in re.findall(r"--(\w+)", names):
       found[name] = default.strip("`| ")
   return found

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A launcher disables a missing TPU only, and refuses addresses as folders."""
+"""A launcher disables a missing TPU only, and says a mistake in one line."""
 
 import fnmatch
 import glob
@@ -10,20 +10,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
-from launch import cli, finetune, pretrain
-from launch.sweep import __main__ as sweep
+from launch import cli
 
 ROOT = pathlib.Path(__file__).parents[2]
-UNREAD: Any = None  # a config; the folder is looked at before it
-RUNS = {
-  "pretrain": lambda folder: pretrain.run(UNREAD, folder),
-  "finetune": lambda folder: finetune.run(UNREAD, "nowhere", folder),
-  "sweep": lambda folder: sweep.run(UNREAD, folder),
-}
 
 
 @pytest.mark.parametrize(
@@ -47,32 +39,6 @@ def test_a_device_of_any_maker_is_left_to_jax(monkeypatch, device, disabled):
   monkeypatch.delitem(sys.modules, "jax", raising=False)
   cli._disable_missing_tpu()
   assert (os.environ.get("JAX_PLATFORMS") == "cpu") == disabled
-
-
-@pytest.mark.parametrize("launcher", RUNS)
-@pytest.mark.parametrize("address", ["gs://b/run", "s3://b", "file:///run"])
-def test_no_run_takes_an_address_for_a_folder(
-  launcher, address, tmp_path, monkeypatch
-):
-  monkeypatch.chdir(tmp_path)
-  with pytest.raises(ValueError, match="mount it") as error:
-    RUNS[launcher](address)
-  assert f"--workdir={address}" in str(error.value)
-  assert "\n" not in str(error.value)
-  assert list(tmp_path.iterdir()) == []
-
-
-def test_no_bundle_takes_an_address_for_a_folder(tmp_path):
-  with pytest.raises(ValueError, match="--bundle=gs://b/bundle"):
-    pretrain.run(UNREAD, str(tmp_path / "run"), "gs://b/bundle")
-  assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-  "folder", ["run", "/buckets/b/run", "a:b/c", "gs:/b", pathlib.Path("x"), None]
-)
-def test_paths_are_accepted(folder):
-  cli.check_local_folder("workdir", folder)
 
 
 def test_an_address_is_refused_in_one_line_before_anything_is_written(tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from launch import cli
+from launch.commands import output_paths
 from launch.pods import buckets
 from tests.testing.pod_documents import container, make_workload, write_all
 
@@ -25,7 +25,7 @@ def test_a_workdir_is_below_the_mount_point_of_its_bucket(
   place = buckets.parse(workdir)
   assert (place.bucket, place.folder) == (bucket, folder)
   assert f"{folder}/".startswith(f"{buckets.mount_point(bucket)}/")
-  cli.check_local_folder("workdir", place.folder)
+  output_paths.check_folder("workdir", place.folder)
 
 
 @pytest.mark.parametrize(

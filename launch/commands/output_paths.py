@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Paths that a command will write, checked before it works for hours."""
+
+import os
+import pathlib
+
+Path = str | os.PathLike[str]
+
+
+def check_folder(flag: str, value: Path | None) -> None:
+  """Refuse a folder that cannot be made.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given.
+
+  Raises:
+    ValueError: `value` is an address, a file, or inside of a file.
+  """
+  if not value:
+    return
+  _check_local(flag, value)
+  _check_above(flag, value, pathlib.Path(value).absolute())
+
+
+def check_file(flag: str, value: Path | None) -> None:
+  """Refuse a file that cannot be made.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given.
+
+  Raises:
+    ValueError: `value` is an address, a folder, or inside of a file.
+  """
+  if not value:
+    return
+  _check_local(flag, value)
+  path = pathlib.Path(value).absolute()
+  if path.is_dir():
+    raise ValueError(
+      f"--{flag}={os.fspath(value)} is a folder; give the path of a file"
+    )
+  _check_above(flag, value, path.parent)
+
+
+def _check_local(flag: str, value: Path) -> None:
+  """Refuse an address: pathlib would make a folder named `gs:` of gs://…."""
+  text = os.fspath(value)
+  scheme, mark, rest = text.partition("://")
+  if mark:
+    raise ValueError(
+      f"--{flag}={text}: a run writes plain files, which {scheme}:// cannot "
+      "hold; mount it and give the folder, for example "
+      f"/buckets/{rest.strip('/') or 'NAME'} (a pod that launch.pods describes "
+      "mounts its bucket)"
+    )
+
+
+def _check_above(flag: str, value: Path, folder: pathlib.Path) -> None:
+  there = next(path for path in (folder, *folder.parents) if path.exists())
+  if not there.is_dir():
+    raise ValueError(
+      f"--{flag}={os.fspath(value)}: {there} is a file; give a folder"
+    )

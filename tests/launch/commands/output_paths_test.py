@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a command cannot write is refused before anything is read."""
+
+import pathlib
+import types
+from typing import Any
+
+import pytest
+
+from data_pipelines.tasks.table_files import Columns
+from launch import (
+  demo,
+  embed,
+  evaluate,
+  export,
+  finetune,
+  import_weights,
+  pretrain,
+)
+from launch.commands import output_paths
+from launch.compare import __main__ as compare
+from launch.glue import __main__ as glue
+from launch.inference.inputs import Source
+from launch.inference.labeling import label_file
+from launch.pods import __main__ as pods
+from launch.sweep import __main__ as sweep
+
+UNREAD: Any = None  # a config; the path is looked at before it
+SOURCE = Source("nowhere.jsonl", Columns())
+# Name of the flag, and what writes a folder.
+FOLDERS = {
+  "pretrain": ("workdir", lambda path: pretrain.run(UNREAD, path)),
+  "bundle": ("bundle", lambda path: pretrain.run(UNREAD, "run", path)),
+  "finetune": ("workdir", lambda path: finetune.run(UNREAD, "nowhere", path)),
+  "sweep": ("workdir", lambda path: sweep.run(UNREAD, path)),
+  "glue": ("workdir", lambda path: glue.run(UNREAD, "nowhere", "data", path)),
+  "export": ("output", lambda path: export.run(output=path, bundle="nowhere")),
+  "import": (
+    "output",
+    lambda path: import_weights.run(source="nowhere", output=path),
+  ),
+  "demo": ("output", demo.run),
+}
+# What writes a file to --output.
+FILES = {
+  "predict": lambda path: label_file("nowhere", SOURCE, f"{path}.jsonl"),
+  "embed": lambda path: embed.embed_file("nowhere", SOURCE, f"{path}.npy"),
+  "pods": lambda path: pods.write_file(path, ""),
+}
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path, monkeypatch):
+  """Nothing is written to the working folder."""
+  (tmp_path / "work").mkdir()
+  monkeypatch.chdir(tmp_path / "work")
+  yield
+  assert not [*(tmp_path / "work").iterdir()]
+
+
+@pytest.mark.parametrize("launcher", FOLDERS)
+@pytest.mark.parametrize("address", ["gs://b/run", "s3://b", "file:///run"])
+def test_no_folder_is_made_of_an_address(launcher, address):
+  flag, run = FOLDERS[launcher]
+  with pytest.raises(ValueError, match="mount it") as error:
+    run(address)
+  assert f"--{flag}={address}" in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("launcher", FILES)
+def test_no_file_is_made_of_an_address(launcher):
+  with pytest.raises(ValueError, match=r"--output=gs://b/new.*mount it"):
+    FILES[launcher]("gs://b/new")
+
+
+@pytest.mark.parametrize("inside", ["", "/run"])
+@pytest.mark.parametrize("launcher", FOLDERS)
+def test_no_folder_is_made_of_a_file(launcher, inside, tmp_path):
+  file = tmp_path / "notes.txt"
+  file.write_text("kept")
+  _, run = FOLDERS[launcher]
+  with pytest.raises(ValueError, match=r"notes\.txt is a file; give a folder"):
+    run(f"{file}{inside}")
+  assert file.read_text() == "kept"
+
+
+@pytest.mark.parametrize("launcher", FILES)
+def test_no_file_is_made_inside_of_a_file(launcher, tmp_path):
+  (tmp_path / "notes.txt").write_text("kept")
+  with pytest.raises(ValueError, match=r"notes\.txt is a file; give a folder"):
+    FILES[launcher](f"{tmp_path}/notes.txt/new")
+
+
+@pytest.mark.parametrize("launcher", FILES)
+def test_no_file_takes_the_place_of_a_folder(launcher, tmp_path):
+  for suffix in ("", ".jsonl", ".npy"):
+    (tmp_path / f"new{suffix}").mkdir()
+  with pytest.raises(ValueError, match="is a folder; give the path of a file"):
+    FILES[launcher](f"{tmp_path}/new")
+
+
+@pytest.mark.parametrize("module", [evaluate, compare])
+def test_a_page_or_scores_take_no_place_of_a_folder(
+  module, tmp_path, monkeypatch
+):
+  values = types.SimpleNamespace(output=str(tmp_path))
+  monkeypatch.setattr(module, "flags", types.SimpleNamespace(FLAGS=values))
+  with pytest.raises(ValueError, match="is a folder; give the path of a file"):
+    module.main([])
+
+
+@pytest.mark.parametrize(
+  "folder", ["run", "/buckets/b/run", "a:b/c", "gs:/b", pathlib.Path("x"), None]
+)
+def test_other_paths_are_accepted(folder):
+  output_paths.check_folder("workdir", folder)
+  output_paths.check_file("output", folder)
