@@ -23,6 +23,7 @@ SHIPPED: Mapping[str, pathlib.Path] = {
     name: _FOLDER / "sweeps" / f"{name}.py"
     for name in (
       "nsp",
+      "nsp_books",
       "mask_rate",
       "masking",
       "size",

@@ -23,6 +23,7 @@ TRIALS = {
   "mask_rate": 15,
   "masking": 24,
   "nsp": 30,
+  "nsp_books": 30,
   "packing": 12,
   "size": 12,
 }
