@@ -3,7 +3,7 @@
 """Tasks are written as task=table reads them, and words are told for words."""
 
 import json
-import pathlib
+import random
 
 import pytest
 
@@ -12,14 +12,36 @@ from bertjax.config import TaskConfig
 from data_pipelines.tasks import choices, tabular
 from data_pipelines.tasks.book_pairs import SPLITS, TASKS, Made, SplitCounts
 
-BOOKS = pathlib.Path(__file__).parents[1] / "data" / "books.jsonl"
 SIZES = {"train": 60, "dev": 20, "test": 20}
+
+
+WORDS = ("cats", "dogs", "rain", "snow", "ships", "roads", "songs", "bread")
+
+
+def write_books(path):
+  """Eight books of five authors, with paragraphs of eight sentences."""
+  rng = random.Random(0)
+  lines = []
+  for book in range(8):
+    paragraphs = [
+      " ".join(
+        f"The {n} {' '.join(rng.choices(WORDS, k=6))} are here."
+        for n in range(8)
+      )
+      for _ in range(20)
+    ]
+    text = "\n\n".join(paragraphs)
+    book_of = {"author": f"A{book % 5}", "title": f"T{book}", "text": text}
+    lines.append(json.dumps(book_of))
+  path.write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
   folder = tmp_path_factory.mktemp("pairs")
-  return folder, write_tasks(str(BOOKS), folder, SIZES, seed=0)
+  books = folder / "books.jsonl"
+  write_books(books)
+  return folder, write_tasks(str(books), folder, SIZES, seed=0)
 
 
 def test_tables_are_read_as_tasks(written):
