@@ -49,13 +49,14 @@ class _Feed:
   Attributes:
     name: name of the file.
     number: number of the line that was taken last.
-    held: characters taken since the reader's last row.
+    first: number of the first line since the reader's last row.
+    held: characters taken since then.
   """
 
   def __init__(
     self, file: File, options: ReadOptions, counts: ReadCounts
   ) -> None:
-    self.number = self.held = 0
+    self.number = self.first = self.held = 0
     self.name = file.name
     self._lines = self._split(lines.byte_lines(file, options, counts))
 
@@ -78,11 +79,14 @@ class _Feed:
 
   def __next__(self) -> str:
     line = next(self._lines)
+    if not self.held:
+      self.first = self.number
     self.held += len(line)
     if self.held > lines.MAX_LINE_BYTES:
       raise ValueError(
         f"{self.name}:{self.number}: a row of over {lines.MAX_LINE_BYTES:,} "
-        "bytes ends here; is a quote before it never closed?"
+        "bytes ends here; is a quote before it never closed? The row begins on "
+        f"line {self.first}"
       )
     return line
 
@@ -105,8 +109,11 @@ def _rows(
     try:
       fields = next(reader, None)
     except csv.Error as error:
-      reason = f"not well-formed CSV ({error})"
-      options.skip_or_raise(counts, f"{feed.name}:{feed.number}", reason)
+      reason = (
+        f"not well-formed CSV ({error}) in the row that begins here: close its "
+        'quotes, and write one that is part of the text twice ("")'
+      )
+      options.skip_or_raise(counts, f"{feed.name}:{feed.first}", reason)
       fields = []
     if fields is None:
       return

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.files import describe_json, first_line
-from data_pipelines.tasks import typed_rows
+from data_pipelines.tasks import csv_quotes, typed_rows
 
 SUFFIXES = ".csv, .tsv, .txt, .jsonl and .parquet"
 # How many names an error message lists before it counts the others.
@@ -235,11 +235,7 @@ def _widths(rows: _Split) -> set[int]:
 def _quoted(path: str, delimiter: str) -> _Split:
   # Fields of any length: csv refuses more than 131,072 characters else.
   csv.field_size_limit(sys.maxsize)
-  # A lone carriage return ends a line, too.
-  lines = (
-    part for line in _lines(path) for part in io.StringIO(line, newline="")
-  )
-  reader = csv.reader(lines, strict=True, delimiter=delimiter)
+  reader = csv.reader(_csv_lines(path), strict=True, delimiter=delimiter)
   start = 1
   try:
     for fields in reader:
@@ -247,9 +243,20 @@ def _quoted(path: str, delimiter: str) -> _Split:
         yield start, fields
       start = reader.line_num + 1
   except csv.Error as error:
+    lines = itertools.islice(_csv_lines(path), start - 1, None)
+    found = csv_quotes.find(lines, start, delimiter)
+    line, wrong = start, f"{error}; correct that row"
+    if found:
+      line, wrong = found.line, str(found)
     raise ValueError(
-      f"{path}:{start} is not well-formed CSV ({error}); correct that row"
+      f"{path}:{line} is not well-formed CSV: {wrong}"
     ) from error
+
+
+def _csv_lines(path: str) -> Iterator[str]:
+  """Yield lines with their ends; a lone carriage return ends one, too."""
+  for line in _lines(path):
+    yield from io.StringIO(line, newline="")
 
 
 def _named(
@@ -272,10 +279,12 @@ def _with_names(
   line: int, fields: Sequence[str], header: tuple[str, ...]
 ) -> Row | BadRow:
   if len(fields) != len(header):
+    last = line + sum(field.count("\n") for field in fields)
+    open_quote = f"; it ends on line {last}: is a quote open?"
     return BadRow(
       line,
       f"has {len(fields)} fields; the file has {len(header)} columns: "
-      f"{listed(header)}",
+      f"{listed(header)}{open_quote if last > line else ''}",
     )
   return Row(line, dict(zip(header, fields, strict=True)))
 

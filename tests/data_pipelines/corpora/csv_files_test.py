@@ -77,6 +77,13 @@ def test_bad_rows_name_file_and_line_or_are_counted(row, tmp_path):
   assert corpus.counts.skipped == 1
 
 
+def test_a_quote_that_is_open_is_named_where_its_row_begins(tmp_path):
+  path = tmp_path / "a.csv"
+  path.write_bytes(b'id,text\n0,zero\n1,"one\n2,two\n3,three\n')
+  with pytest.raises(ValueError, match=r"a.csv:3: not well-formed .*twice"):
+    texts(path)
+
+
 def test_a_missing_column_lists_the_columns(tmp_path):
   path = tmp_path / "a.csv"
   path.write_bytes(b"id,body\n0,zero\n")
@@ -98,7 +105,9 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(
   path.write_bytes(b'text\n"one\n' + b"two and more words\n" * (1 << 19))
   tracemalloc.start()
   try:
-    with pytest.raises(ValueError, match="is a quote before it never closed"):
+    with pytest.raises(
+      ValueError, match=r"is a quote before it never closed.* on line 2$"
+    ):
       texts(path)
     peak = tracemalloc.get_traced_memory()[1]
   finally:
