@@ -34,19 +34,24 @@ texts out of scope are a class:
   bertjax finetune --config=finetune:task=glue/cola \
     --config.task.folder=glue_data --bundle=DIR --workdir=DIR
 
-`task.target` says what the label column of a table holds: `label`, one class;
-`labels`, any number of classes with `task.separator` between them; `score`, a
-number to predict (STS-B); `choice`, which of the texts in the columns
-`task.choices` goes with the text (SWAG: text=sent1, text_pair=sent2,
-choices=ending0,ending1,ending2,ending3). Texts that are longer than a row lose
-their end; `task.long_texts=mean`, `max` or `attention` reads them in windows
-that begin `task.stride` tokens after each other, and pools their logits.
+Three overlays are tables with another `task.target`. In `task=multi_label` a
+text has any number of classes, with `task.separator` between them; in
+`task=regression` it has a number (STS-B); and in `task=multiple_choice` one of
+several texts goes with it, in the columns of SWAG: `task.text=sent1`,
+`task.text_pair=sent2`, with which all choices begin, and
+`task.choices=ending0,ending1,ending2,ending3`. Texts that are longer than a row
+lose their end; `task.long_texts=mean`, `max` or `attention` reads them in
+windows that begin `task.stride` tokens after each other, and pools their
+logits.
 
 `task=ner` tags words in the columns of CoNLL (`task.word_column`,
 `task.tag_column`), and `task=squad` answers questions in the JSON of SQuAD 1.1
-or 2.0. Without `task.dev` or `task.test` a share of the sentences, or of the
-contexts, is held out. Texts that are longer than `seq_length` are read in
-windows that begin `task.stride` tokens after each other:
+or 2.0. Both read rows, too, of .jsonl and .parquet files, tfds:NAME:SPLIT and
+hf:NAME[:CONFIG]:SPLIT: lists of words and of tags (`task.words`, `task.tags`),
+or a question, its context and its answers. Without `task.dev` or `task.test` a
+share of the sentences, or of the contexts, is held out. Texts that are longer
+than `seq_length` are read in windows that begin `task.stride` tokens after
+each other:
 
   bertjax finetune --config=finetune:task=ner \
     --config.task.train=wnut17/train.conll \
@@ -59,7 +64,7 @@ windows that begin `task.stride` tokens after each other:
 
 Every learning rate is tried with the first seed, and dev chooses one; then
 `seeds` runs with that rate give mean ± std (n − 1) on test, each with its best
-checkpoint on dev. A run that diverges is counted and left out. `task=table`,
+checkpoint on dev. A run that diverges is counted and left out. Tables,
 `task=clinc150` and the small tasks of GLUE train for 10 epochs;
 `--config.steps=N` replaces the epochs.
 
@@ -89,6 +94,7 @@ from configs import common
 GLUE = tuple(name for name in choices(TaskConfig, "name") if name)
 # Tasks with under 10,000 examples, which need more epochs.
 _SMALL = {"cola", "mrpc", "stsb", "rte", "wnli"}
+_TABLE = {"task.kind": "table", "epochs": 10.0}
 
 
 def _glue(name: str) -> dict[str, Any]:
@@ -114,7 +120,7 @@ OVERLAYS: common.Overlays = {
         "steps": 150,
       }
     ),
-    "table": common.fields({"task.kind": "table", "epochs": 10.0}),
+    "table": common.fields(_TABLE),
     "clinc150": common.fields({"task.kind": "clinc150", "epochs": 10.0}),
     # All tasks, for launch.glue: epochs=0 are those of each task.
     "glue": common.fields(
@@ -129,6 +135,18 @@ OVERLAYS: common.Overlays = {
         "task.stride": 128,
         "seq_length": 384,
         "epochs": 3.0,
+      }
+    ),
+    "multi_label": common.fields({**_TABLE, "task.target": "labels"}),
+    "regression": common.fields({**_TABLE, "task.target": "score"}),
+    # The columns of SWAG.
+    "multiple_choice": common.fields(
+      {
+        **_TABLE,
+        "task.target": "choice",
+        "task.text": "sent1",
+        "task.text_pair": "sent2",
+        "task.choices": "ending0,ending1,ending2,ending3",
       }
     ),
   },

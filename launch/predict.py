@@ -12,9 +12,10 @@
 
 --input takes a table, tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "-" for lines
 of JSON on standard input. A model reads the files of its task, too: the columns
-of CoNLL, whose tags are not read, the JSON of SQuAD, the original files of
-GLUE, and the JSON of CLINC150, of which --split=test is read. --format=NAME
-reads a file in one of these forms, whatever its name and the model. --output
+of CoNLL, whose tags are not read, or rows with a list of words; the JSON of
+SQuAD, or rows with a question and its context; the original files of GLUE; and
+the JSON of CLINC150, of which --split=test is read. --format=NAME reads a file
+in one of these forms, whatever its name and the model. --output
 gets a line of JSON for each row, in order: words have their tags, and a
 question its id; --output=FILE.json of SQuAD is {id: answer}, as the official
 script takes it. A rerun after a kill goes on where it was. --text may be given

@@ -27,6 +27,20 @@ GlueName = Literal[
 ]
 
 
+# How a path begins or ends that is read row by row, with named columns.
+_HUBS = ("tfds:", "hf:")
+_ROWS = (".jsonl", ".parquet")
+
+
+def is_rows(path: str) -> bool:
+  """Return whether words with tags, or questions, are rows behind a path.
+
+  Otherwise they are in the files of the tasks that they come from: columns of
+  CoNLL, and the JSON of SQuAD.
+  """
+  return path.startswith(_HUBS) or path.lower().endswith(_ROWS)
+
+
 def _is_table(task: Any) -> bool:
   return task.kind == "table"
 
@@ -46,10 +60,24 @@ _OfFolder = ReadWhen(
   lambda own, _: own.kind in {"glue", "clinc150"},
 )
 _OfFiles = ReadWhen(
-  "{0}kind=table, {0}kind=glue, {0}kind=clinc150 or {0}kind=conll",
-  lambda own, _: own.kind in {"table", "glue", "clinc150", "conll"},
+  "another {0}kind than stdlib", lambda own, _: own.kind != "stdlib"
 )
-_OfConll = ReadWhen("{}kind=conll", lambda own, _: own.kind == "conll")
+
+
+def _paths(task: Any) -> list[str]:
+  return [path for path in (task.train, task.dev, task.test) if path]
+
+
+_OfColumns = ReadWhen(
+  "{0}kind=conll, and a file that is neither .jsonl nor .parquet",
+  lambda own, _: (
+    own.kind == "conll" and not all(map(is_rows, _paths(own) or [""]))
+  ),
+)
+_OfTaggedRows = ReadWhen(
+  "{0}kind=conll, and a file in .jsonl or .parquet, or tfds:… or hf:…",
+  lambda own, _: own.kind == "conll" and any(map(is_rows, _paths(own))),
+)
 _OfSquad = ReadWhen("{}kind=squad", lambda own, _: own.kind == "squad")
 _OfPaths = ReadWhen(
   "{0}kind=table, {0}kind=conll or {0}kind=squad",
@@ -94,7 +122,7 @@ class TaskConfig:
   # tfds:NAME:SPLIT and hf:NAME[:CONFIG]:SPLIT. Without `dev` or `test`, a share
   # of the texts of every label (`dev_rate`, `test_rate`) is held out of train.
   # So is a share of the sentences of a file of CoNLL, and of the contexts of
-  # SQuAD's JSON.
+  # SQuAD's JSON; both are read from rows (.jsonl, .parquet, tfds:, hf:), too.
   train: Annotated[str, _OfPaths] = ""
   dev: Annotated[str, _OfPaths] = ""
   test: Annotated[str, _OfPaths] = ""
@@ -176,8 +204,11 @@ class TaskConfig:
   # is an error.
   skip_bad_rows: Annotated[bool, _OfFiles] = False
   # Files of CoNLL: the columns of words and tags, from 0; -1 is the last one.
-  word_column: Annotated[int, AtLeast(-1), _OfConll] = 0
-  tag_column: Annotated[int, AtLeast(-1), _OfConll] = -1
+  word_column: Annotated[int, AtLeast(-1), _OfColumns] = 0
+  tag_column: Annotated[int, AtLeast(-1), _OfColumns] = -1
+  # Rows with a list of words and a list of their tags: names of the columns.
+  words: Annotated[str, _OfTaggedRows] = "tokens"
+  tags: Annotated[str, _OfTaggedRows] = "ner_tags"
   # Tokens that a question is cut to, and the most tokens of an answer.
   max_question_length: Annotated[int, AtLeast(1), _OfSquad] = 64
   max_answer_length: Annotated[int, AtLeast(1), _OfSquad] = 30

@@ -168,5 +168,11 @@ def open_examples(folder: str, split: str, chosen: Sequence[str]) -> Any:
   """Return random access to the examples, decoding only `chosen` features."""
   builder = tfds_builders.load_builder(folder)
   skip = tfds_builders.load_tfds().decode.SkipDecoding()
-  others = {name: skip for name in builder.info.features if name not in chosen}
+  # TFDS cannot skip sequences, nor features that have some of their own.
+  others = {
+    name: skip
+    for name, feature in builder.info.features.items()
+    if name not in chosen
+    and not (hasattr(feature, "feature") or hasattr(feature, "keys"))
+  }
   return builder.as_data_source(split, decoders=others or None)

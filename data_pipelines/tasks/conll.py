@@ -8,28 +8,14 @@ blank line ends a sentence, and a line that begins with -DOCSTART- a document.
 """
 
 import itertools
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from bertjax.config import TaskConfig
-from data_pipelines.tasks.file_splits import (
-  ExampleFile,
-  Splits,
-  leave_out,
-  load_splits,
-)
-from data_pipelines.tasks.splits import TextKey
-from data_pipelines.tasks.table_files import (
-  BadRow,
-  Row,
-  listed,
-  read_lines,
-)
+from data_pipelines.tasks.file_splits import ExampleFile
+from data_pipelines.tasks.sentences import Sentence, TagForm
+from data_pipelines.tasks.table_files import BadRow, Row, read_lines
 
 _DOCUMENT = "-DOCSTART-"
-# O, or B, I, E or S with a type (IO, BIO, BIOES).
-_TAG = re.compile(r"O|[BIES]-\S.*")
 
 
 class Columns(NamedTuple):
@@ -37,20 +23,6 @@ class Columns(NamedTuple):
 
   word: int
   tag: int
-
-
-class Sentence(NamedTuple):
-  """Words of a sentence.
-
-  Attributes:
-    words: the words.
-    tags: the tag of each word.
-    place: path of the file, and number of the first line.
-  """
-
-  words: tuple[str, ...]
-  tags: tuple[str, ...]
-  place: str
 
 
 class _Line(NamedTuple):
@@ -64,7 +36,8 @@ def read_file(
   """Read the sentences of a file.
 
   A sentence is bad if a line has another number of columns than the first
-  line of the file, no word, no tag, or a tag of another form.
+  line of the file, no word, no tag, or a tag of another form than the others
+  of the file (`TagForm`).
 
   Args:
     path: path of the file.
@@ -77,14 +50,17 @@ def read_file(
   """
   sentences, skipped = [], []
   width = 0
+  form = TagForm.find(_tags(path, columns.tag))
   for lines in _sentences(path):
     if not width:
       width = len(lines[0].fields)
       _check_columns(path, lines[0], columns)
-    wrong = next(filter(None, (_wrong(e, columns, width) for e in lines)), "")
+    wrong = next(
+      filter(None, (_wrong(e, columns, width, form) for e in lines)), ""
+    )
     if not wrong:
       words = tuple(line.fields[columns.word] for line in lines)
-      tags = tuple(line.fields[columns.tag] for line in lines)
+      tags = tuple(form.complete(line.fields[columns.tag]) for line in lines)
       sentences.append(Sentence(words, tags, f"{path}:{lines[0].number}"))
     elif skip_bad_rows:
       skipped.append(f"{path}:{wrong}")
@@ -120,17 +96,28 @@ def read_words(path: str, word_column: int = 0) -> Iterator[Row | BadRow]:
   """
   for lines in _sentences(path):
     first = lines[0].number
-    wrong = next((e for e in lines if not _word_of(e, word_column)), None)
+    wrong = next((e for e in lines if not _field(e, word_column)), None)
     if wrong is not None:
       yield BadRow(
         first, f"has no word in column {word_column} of line {wrong.number}"
       )
       continue
-    words = tuple(_word_of(line, word_column) for line in lines)
+    words = tuple(_field(line, word_column) for line in lines)
     yield Row(first, {"words": words, "text": " ".join(words)})
 
 
-def _word_of(line: _Line, column: int) -> str:
+def _tags(path: str, column: int) -> Iterator[str]:
+  """Yield the tags of the lines that have as many columns as the first one."""
+  lines = itertools.chain.from_iterable(_sentences(path))
+  width = 0
+  for line in lines:
+    width = width or len(line.fields)
+    if len(line.fields) == width:
+      yield _field(line, column)
+
+
+def _field(line: _Line, column: int) -> str:
+  """Return a field, "" where the line lacks the column."""
   width = len(line.fields)
   return line.fields[column] if -width <= column < width else ""
 
@@ -170,49 +157,7 @@ def _check_columns(path: str, line: _Line, columns: Columns) -> None:
     )
 
 
-def load_sentences(
-  config: TaskConfig, labels: tuple[str, ...] | None
-) -> tuple[Splits[Sentence], tuple[str, ...]]:
-  """Return the sentences, and the tags: those given, or those of train.
-
-  Args:
-    config: names the files, the columns and the shares to hold out.
-    labels: the tags that there are, where only the test file is read.
-
-  Raises:
-    ValueError: as `read_file`, `load_splits` and `leave_out`.
-  """
-  columns = Columns(config.word_column, config.tag_column)
-  loaded = load_splits(
-    config,
-    lambda path: read_file(path, columns, config.skip_bad_rows),
-    text_key,
-    alone=labels is not None,
-  )
-  train = loaded.examples.get("train", ())
-  found = labels or tuple(sorted({tag for s in train for tag in s.tags}))
-  if config.skip_bad_rows:
-    loaded = leave_out(loaded, lambda s: unknown_tag(s, found))
-  return loaded, found
-
-
-def text_key(sentence: Sentence) -> TextKey:
-  """Return the key of a sentence: copies of it are in one split."""
-  return " ".join(sentence.words).casefold()
-
-
-def unknown_tag(sentence: Sentence, labels: Collection[str]) -> str:
-  """Return what is wrong with a sentence that has a tag beside `labels`."""
-  unknown = next((tag for tag in sentence.tags if tag not in labels), None)
-  if unknown is None:
-    return ""
-  return (
-    f"{sentence.place}: a word has the tag {unknown!r}, and task.train has "
-    f"{listed(tuple(labels))}"
-  )
-
-
-def _wrong(line: _Line, columns: Columns, width: int) -> str:
+def _wrong(line: _Line, columns: Columns, width: int, form: TagForm) -> str:
   """Return what is wrong with a line, with its number; "" if nothing is."""
   if len(line.fields) != width:
     return (
@@ -224,9 +169,6 @@ def _wrong(line: _Line, columns: Columns, width: int) -> str:
     return f"{line.number} has the tag {tag!r} and no word"
   if not tag:
     return f"{line.number} has the word {word!r} and no tag"
-  if not _TAG.fullmatch(tag):
-    return (
-      f"{line.number} has the tag {tag!r}; give O, or B-, I-, E- or S- with a "
-      "type, such as B-PER, or another --config.task.tag_column"
-    )
+  if wrong := form.wrong(tag):
+    return f"{line.number} {wrong}, or another --config.task.tag_column"
   return ""

@@ -179,6 +179,8 @@ def read(
 ) -> MeasuredData:
   """Read files of SQuAD; all questions of a context are in one split.
 
+  Files are its JSON, or rows; see `squad`.
+
   A question of train whose answer is not in its context is left out and
   counted. Dev and test keep such questions: they are part of the score.
 
@@ -234,7 +236,7 @@ def read(
 def _load(config: TaskConfig, rows: RowOptions) -> Splits[Question]:
   return load_splits(
     config,
-    squad.read_file,
+    lambda path: squad.read_file(path, config.skip_bad_rows),
     lambda each: each.context,
     alone=rows.labels is not None,
   )

@@ -16,23 +16,27 @@ import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.config import TaskConfig
-from data_pipelines.tasks import conll, sliding
+from data_pipelines.tasks import sliding
 from data_pipelines.tasks.batches import MeasuredData, RowOptions, TaskBatches
 from data_pipelines.tasks.classification import balance
-from data_pipelines.tasks.conll import Sentence
 from data_pipelines.tasks.features import EncodedTexts, Tokenizer, make_rows
 from data_pipelines.tasks.figures import (
   SplitFigures,
   TaskFigures,
   alike_labels,
 )
+from data_pipelines.tasks.sentences import (
+  OUTSIDE,
+  Sentence,
+  text_key,
+  unknown_tag,
+)
 from data_pipelines.tasks.splits import (
   count_contradicting,
   count_shared,
   data_name,
 )
-
-OUTSIDE = "O"
+from data_pipelines.tasks.tagged_files import load_sentences
 
 # Marks that begin a word of social media instead of standing before it.
 _KEPT = "@#"
@@ -183,9 +187,9 @@ def read(
   """Read tagged words; the classes are the tags of train, sorted.
 
   Raises:
-    ValueError: as `conll.read_file`, `load_splits` and `make_targets`.
+    ValueError: as `load_sentences` and `make_targets`.
   """
-  loaded, labels = conll.load_sentences(config, rows.labels)
+  loaded, labels = load_sentences(config, rows.labels)
   train = loaded.examples.get("train", ())
   types = tuple(sorted({type_of(label) for label in labels} - {OUTSIDE}))
   encoded = {
@@ -253,7 +257,7 @@ def make_targets(
   for first, words, sentence in zip(
     first_E, encoded.examples, sentences, strict=True
   ):
-    if wrong := conll.unknown_tag(sentence, ids):
+    if wrong := unknown_tag(sentence, ids):
       raise ValueError(
         f"{wrong}; correct it, add examples of it to task.train, or skip such "
         "sentences with --config.task.skip_bad_rows"
@@ -295,7 +299,7 @@ def _measure(
   train: Sequence[Sentence],
   types: Sequence[str],
 ) -> SplitFigures:
-  keys = [conll.text_key(sentence) for sentence in sentences]
+  keys = [text_key(sentence) for sentence in sentences]
   every = {tags: n for n, tags in enumerate({s.tags for s in sentences})}
   is_io = not any(tag[0] in "BS" for s in sentences for tag in s.tags)
   starts = collections.Counter(
@@ -308,7 +312,7 @@ def _measure(
     examples=len(sentences),
     cut=0,
     empty=0,
-    shared=count_shared(keys, [conll.text_key(each) for each in train]),
+    shared=count_shared(keys, [text_key(each) for each in train]),
     contradicting=count_contradicting(
       keys, np.asarray([every[sentence.tags] for sentence in sentences])
     ),

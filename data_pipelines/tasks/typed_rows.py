@@ -3,9 +3,11 @@
 """Rows of tables whose columns have types: parquet, and named data sets.
 
 A label that the source stores as the number of a class comes back as the name
-of the class, and as None where it is −1, which stands for no label.
+of the class, and as None where it is −1, which stands for no label. So does
+each number of a sequence. Sequences are lists, and structs are mappings.
 """
 
+import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,15 +81,41 @@ def _open_parquet(path: str, columns: Sequence[str]) -> TypedTable:
     raise _damaged(path, error) from None
   names = tuple(table.schema_arrow.names)
   chosen = [name for name in columns if name in names]
+  classes = _noted_classes(table.schema_arrow.metadata or {})
 
   def rows() -> Iterator[Mapping[str, Any]]:
     try:
       for batch in table.iter_batches(_ROWS_AT_ONCE, columns=chosen):
-        yield from _rows_of(batch)
+        for row in _rows_of(batch):
+          yield {name: _named(v, classes.get(name)) for name, v in row.items()}
     except (arrow.ArrowException, OSError) as error:
       raise _damaged(path, error) from None
 
   return TypedTable(names, 1, rows())
+
+
+def _noted_classes(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+  """Return the names of classes of each column that is a sequence of them.
+
+  They are what `datasets` notes in a file that it writes. The number of a class
+  that stands alone is a label of its own in such a file, as in any other.
+  """
+  try:
+    features = json.loads(metadata[b"huggingface"])["info"]["features"].items()
+  except (KeyError, ValueError, TypeError, AttributeError):
+    return {}
+  columns = {name: _names_inside(feature) for name, feature in features}
+  return {name: names for name, names in columns.items() if names}
+
+
+def _names_inside(feature: Any) -> list[str] | None:
+  """Return the names of the classes that a noted sequence has."""
+  inner = None
+  if isinstance(feature, list):  # a sequence in older releases of `datasets`
+    inner = feature[0]
+  elif isinstance(feature, Mapping):
+    inner = feature.get("feature")
+  return inner.get("names") if isinstance(inner, Mapping) else None
 
 
 def _damaged(path: str, error: Exception) -> ValueError:
@@ -101,10 +129,7 @@ def _open_hf(path: str, columns: Sequence[str]) -> TypedTable:
   _, _, dataset = hf_corpus.load_split(path, path)
   names = tuple(dataset.column_names)
   chosen = [name for name in columns if name in names]
-  # A feature that is a class has names.
-  classes = {
-    name: getattr(dataset.features[name], "names", None) for name in chosen
-  }
+  classes = {name: _class_names(dataset.features[name]) for name in chosen}
   arrow = dataset.select_columns(chosen).with_format("arrow")
 
   def rows() -> Iterator[Mapping[str, Any]]:
@@ -131,9 +156,7 @@ def _open_tfds(path: str, columns: Sequence[str]) -> TypedTable:
   tfds_builders.check_files(instructions)
   names = tuple(tfds_builders.feature_names(builder))
   chosen = [name for name in columns if name in names]
-  classes = {
-    name: getattr(builder.info.features[name], "names", None) for name in chosen
-  }
+  classes = {name: _class_names(builder.info.features[name]) for name in chosen}
 
   def rows() -> Iterator[Mapping[str, Any]]:
     examples = tfds_corpus.open_examples(str(builder.data_dir), split, chosen)
@@ -147,8 +170,20 @@ def _open_tfds(path: str, columns: Sequence[str]) -> TypedTable:
   return TypedTable(names, 0, rows())
 
 
+def _class_names(feature: Any) -> Sequence[str] | None:
+  """Return the names of a class, or of a sequence of it; None for others."""
+  if isinstance(feature, list):  # a sequence in older releases of `datasets`
+    feature = feature[0]
+  inner = getattr(feature, "feature", None)
+  return getattr(feature, "names", None) or getattr(inner, "names", None)
+
+
 def _plain(value: Any) -> Any:
   """Return a value of TFDS as Python has it; bytes are text."""
+  if isinstance(value, Mapping):
+    return {name: _plain(each) for name, each in value.items()}
+  if isinstance(value, np.ndarray | list):
+    return [_plain(each) for each in value]
   if isinstance(value, bytes):
     try:
       return value.decode()
@@ -160,6 +195,10 @@ def _plain(value: Any) -> Any:
 
 
 def _named(value: Any, classes: Sequence[str] | None) -> Any:
-  if classes is None or not isinstance(value, int):
+  if classes is None:
+    return value
+  if isinstance(value, list):
+    return [_named(each, classes) for each in value]
+  if not isinstance(value, int):
     return value
   return classes[value] if value >= 0 else None

@@ -9,13 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bertjax.checkpoints.bundle import Details
+from bertjax.config import TaskConfig
+from bertjax.config.finetune import is_rows
 from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
 )
-from data_pipelines.tasks import clinc_files, conll, squad
+from data_pipelines.tasks import clinc_files, conll, squad, tagged_rows
 from data_pipelines.tasks.glue_tasks import GLUE
-from data_pipelines.tasks.table_files import Columns, read_lines
+from data_pipelines.tasks.table_files import (
+  Columns,
+  Row,
+  read_lines,
+  read_rows,
+)
 from data_pipelines.tasks.typed_rows import is_name
 from launch.inference.inputs import STDIN, Form, Source
 from launch.inference.stream import tell
@@ -23,7 +30,9 @@ from launch.inference.stream import tell
 TABLE = "table"
 # Suffixes of files that may be tables as well.
 _TABBED = (".tsv", ".txt")
-_TABLES = (".csv", ".jsonl", ".parquet")
+# Forms whose files may be rows with columns.
+_WORDS = "words"
+_ROWS = frozenset({_WORDS, "squad"})
 
 
 class _Asked(NamedTuple):
@@ -33,15 +42,23 @@ class _Asked(NamedTuple):
     source: the file.
     task: fields of the config that the model was fine-tuned with; empty if
       nobody knows it.
+    words: the column of words, where a file has rows of them.
     split: name of a split; "" for the only one.
   """
 
   source: Source
   task: Mapping[str, Any]
+  words: str
   split: str
 
 
 def _words(asked: _Asked) -> Source:
+  read = functools.partial(tagged_rows.read_words, column=asked.words)
+  form = Form(f"{_WORDS}:{asked.words}", read, Columns(), words=True)
+  return _with_form(asked.source, form)
+
+
+def _tagged_lines(asked: _Asked) -> Source:
   column = int(asked.task.get("word_column", 0))
   read = functools.partial(conll.read_words, word_column=column)
   form = Form(f"conll:{column}", read, Columns(), words=True)
@@ -75,14 +92,19 @@ def _glue(name: str, asked: _Asked) -> Source:
 # By --format.
 _FORMS: Mapping[str, Callable[[_Asked], Source]] = {
   TABLE: lambda asked: asked.source,
-  "conll": _words,
+  "conll": _tagged_lines,
+  _WORDS: _words,
   "squad": _questions,
   "clinc150": _intents,
   **{f"glue/{name}": functools.partial(_glue, name) for name in GLUE},
 }
 FORMATS = tuple(_FORMS)
 # The architecture that a form is for; the others are for any texts.
-_OF_FORM = {"conll": TOKEN_CLASSIFICATION, "squad": QUESTION_ANSWERING}
+_OF_FORM = {
+  "conll": TOKEN_CLASSIFICATION,
+  _WORDS: TOKEN_CLASSIFICATION,
+  "squad": QUESTION_ANSWERING,
+}
 
 
 def fit(
@@ -107,21 +129,33 @@ def fit(
   """
   task = (details.config or {}).get("task", {}) if details.task else {}
   architecture = (details.task or {}).get("architecture", "")
-  if given and given != TABLE and columns_flag:
+  words = str(task.get("words", TaskConfig.words))
+  names_words = columns_flag == "text_column" and not _has_more(source)
+  if names_words:
+    words = source.columns.text
+  is_free = given in {None, TABLE} or (given == _WORDS and names_words)
+  if columns_flag and not is_free:
     raise ValueError(
       f"--format={given} has columns of its own, and --{columns_flag} is "
       "given, too; give one of them"
     )
-  name = given or _find(source, task, architecture, columns_flag)
+  name = given or _find(source, task, architecture, columns_flag, words)
   if split and name != "clinc150":
     raise ValueError(
       f"--split={split} is of files with several splits, and {source.path} is "
       f"read as --format={name}; leave --split out"
     )
-  if name != TABLE and (source.is_stdin or is_name(source.path)):
+  is_file = not source.is_stdin and not is_name(source.path)
+  has_rows = name in _ROWS and is_rows(source.path)
+  if name != TABLE and not is_file and not has_rows:
     raise ValueError(
       f"--format={name} reads files, and --input={source.path} is none; leave "
       "--format out"
+    )
+  if name == _WORDS and not has_rows:
+    raise ValueError(
+      f"--format={name} reads .jsonl, .parquet, tfds:NAME:SPLIT and hf:NAME:"
+      f"SPLIT, and --input={source.path} is none; give --format=conll"
     )
   needed = _OF_FORM.get(name, architecture)
   if needed != architecture:
@@ -132,17 +166,34 @@ def fit(
     )
   if name not in {given, TABLE}:
     tell(f"{source.path} is read as --format={name}")
-  return _FORMS[name](_Asked(source, task, split or ""))
+  return _FORMS[name](_Asked(source, task, words, split or ""))
+
+
+def _has_more(source: Source) -> bool:
+  """Return whether columns beside the text are named."""
+  return bool(source.columns.text_pair or source.columns.others)
 
 
 def _find(
-  source: Source, task: Mapping[str, Any], architecture: str, columns_flag: str
+  source: Source,
+  task: Mapping[str, Any],
+  architecture: str,
+  columns_flag: str,
+  words: str,
 ) -> str:
   """Return how a file is read whose form nobody gives."""
   path = source.path
   suffix = pathlib.Path(path).suffix.lower()
-  if path == STDIN or is_name(path) or columns_flag or suffix in _TABLES:
+  if is_rows(path) and architecture == TOKEN_CLASSIFICATION:
+    first = {} if _has_more(source) else _first_row(path, words, "")
+    return _WORDS if isinstance(first.get(words), list) else TABLE
+  if path == STDIN or columns_flag or suffix == ".csv":
     return TABLE
+  if is_rows(path):
+    names = ("question", "context")
+    asks = architecture == QUESTION_ANSWERING
+    asks = asks and {*names} <= {*_first_row(path, *names)}
+    return "squad" if asks else TABLE
   if suffix == ".conll":
     return "conll"
   if suffix in _TABBED and _is_table(source):
@@ -157,6 +208,15 @@ def _find(
   if suffix in _TABBED and kind == "glue":
     return f"glue/{task['name']}"
   return TABLE
+
+
+def _first_row(path: str, text: str, text_pair: str) -> Mapping[str, Any]:
+  """Return the first row that can be read; {} if a reader will refuse all."""
+  try:
+    rows = read_rows(path, Columns(text, "", text_pair), ())
+    return next((row.fields for row in rows if isinstance(row, Row)), {})
+  except ValueError:
+    return {}
 
 
 def _is_table(source: Source) -> bool:

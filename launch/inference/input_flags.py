@@ -54,7 +54,8 @@ def define(output: str, *, answers: bool = True) -> None:
       None,
       FORMATS,
       "How --input is read. By default a .conll file is words, and what the "
-      "model was fine-tuned on decides for .json, .tsv and .txt.",
+      "model was fine-tuned on decides for .json, .tsv and .txt; so it does for"
+      " rows that have a list of words, or a question and its context.",
     )
     flags.DEFINE_enum(
       "split", None, tuple(SPLITS), "Split of a file of CLINC150; else test."

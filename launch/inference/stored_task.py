@@ -28,6 +28,12 @@ SPLITS = ("test", "dev", "train")
 # "glue" is all of its tasks, for launch.glue.
 NAMES = tuple(name for name in OVERLAYS["task"] if name != "glue")
 _OF_KIND = {"conll": "ner"}
+# Tables by `TaskConfig.target`; those of classes are "table".
+_OF_TARGET = {
+  "labels": "multi_label",
+  "score": "regression",
+  "choice": "multiple_choice",
+}
 _HUBS = ("tfds:", "hf:")
 # Kinds whose examples are in files that a user names.
 _WITH_FILES = ("table", "conll", "squad")
@@ -50,8 +56,11 @@ class Asked(NamedTuple):
 
 def overlay_name(task: TaskConfig) -> str:
   """Return the value of --task for a config."""
-  name = f"glue/{task.name}" if task.kind == "glue" else task.kind
-  return _OF_KIND.get(name, name)
+  if task.kind == "glue":
+    return f"glue/{task.name}"
+  if task.kind == "table":
+    return _OF_TARGET.get(task.target, "table")
+  return _OF_KIND.get(task.kind, task.kind)
 
 
 def make_config(
@@ -79,8 +88,9 @@ def make_config(
     own = from_mapping(FinetuneConfig, renamed.current(stored))
   config = _fit_machine(_named(bundle, model, own, asked.task))
   check_task(bundle, config.task, model, f"--task={asked.task}", own)
-  config = _changed(config, asked.changes)
-  if is_file(asked.split):
+  is_alone = is_file(asked.split)
+  config = _changed(config, asked.changes, asked.split if is_alone else "")
+  if is_alone:
     return _alone(bundle, config, asked)
   _check_paths(bundle, config.task, asked.changes)
   return config
@@ -175,9 +185,10 @@ def _named(
       )
     return own
   named = from_mapping(FinetuneConfig, get_config(f"task={task}").to_dict())
-  if own is not None and overlay_name(own.task) == task:
+  # A table is one whatever its labels are, which the model knows.
+  if own is not None and task in {overlay_name(own.task), own.task.kind}:
     return own
-  if named.task.kind != "table":
+  if task != "table":
     return named
   target = tasks.target_of(model.task)
   return dataclasses.replace(
@@ -186,8 +197,9 @@ def _named(
 
 
 def _changed(
-  config: FinetuneConfig, changes: Mapping[str, Any]
+  config: FinetuneConfig, changes: Mapping[str, Any], alone: str
 ) -> FinetuneConfig:
+  """Return a config with other values; `alone` is the one file that is read."""
   mapping = to_mapping(config)
   for path, value in changes.items():
     *groups, name = path.split(".")
@@ -198,6 +210,9 @@ def _changed(
       )
     group = mapping["task"] if groups else mapping
     group[name] = value
+  if alone and mapping["task"]["kind"] in _WITH_FILES:
+    # Which fields are read depends on the file.
+    mapping["task"] |= {"train": alone, "dev": "", "test": alone}
   config = from_mapping(FinetuneConfig, mapping)
   check_read(config, set(changes))
   # Fields of fine-tuning may be read no longer, such as the share of a split

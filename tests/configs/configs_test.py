@@ -115,8 +115,9 @@ def test_hardware_chooses_no_generator_where_nothing_drops(name):
 @pytest.mark.parametrize(
   "config",
   [
-    finetune.get_config("task=stdlib"),
-    finetune.get_config("task=table"),
+    *(
+      finetune.get_config(f"task={name}") for name in finetune.OVERLAYS["task"]
+    ),
     demo.finetune(),
     demo.finetune_all_labels(),
     nsp.get_config().finetune,

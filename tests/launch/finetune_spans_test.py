@@ -19,7 +19,7 @@ from bertjax.finetune import splits
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.finetune.programs import make_programs
 from bertjax.parallel.mesh import make_mesh
-from data_pipelines.tasks import conll
+from data_pipelines.tasks import conll, squad
 from data_pipelines.tasks.table_files import Columns
 from launch import evaluate, finetune, tasks
 from launch.inference import forms
@@ -27,7 +27,7 @@ from launch.inference.inputs import Source
 from launch.inference.labeling import Options, label_file
 from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
-from tests.testing import small, squad_files
+from tests.testing import hub_rows, small, squad_files
 
 CONFIG = FinetuneConfig(
   steps=60,
@@ -220,11 +220,12 @@ def test_answers_are_parts_of_the_context_that_is_given(answered):
     predictor(["a ."])
 
 
-def label(path, model, output, **options):
+def label(path, model, output, column="", **options):
   """Label a file as `launch.predict` does; return the bytes that it writes."""
-  source = Source(str(path), Columns())
+  source = Source(str(path), Columns(column or "text"))
   details = read_bundle_info(model).details
-  source = forms.fit(source, details, None, None, "")
+  flag = "text_column" if column else ""
+  source = forms.fit(source, details, None, None, flag)
   label_file(str(model), source, str(output), Options(**options))
   return output.read_bytes()
 
@@ -255,6 +256,56 @@ def test_the_words_of_a_file_are_tagged_as_they_are_divided(tagged, tmp_path):
   first, second = label(bare, model, tmp_path / "bare.jsonl").splitlines()
   assert json.loads(first)["words"] == ["the", "co.d,"]
   assert json.loads(second)["tags"] == ["O", "B-fish"]
+
+
+def test_rows_of_words_are_scored_and_tagged_as_the_columns_are(
+  tagged, tmp_path
+):
+  _, config, model = tagged
+  path = config.task.test
+  sentences = conll.read_file(path, conll.Columns(0, -1), False).examples
+  named = [zip(each.words, each.tags, strict=True) for each in sentences]
+  rows = hub_rows.write(tmp_path / "a.jsonl", *map(list, named), words="w")
+  changes = {"task.words": "w"}
+  found = evaluate.evaluate(str(model), split=rows, changes=changes)
+  assert found.scores == evaluate.evaluate(str(model), split=path).scores
+  with pytest.raises(
+    ValueError, match=r"task.words=w is read only with .*conll"
+  ):
+    evaluate.evaluate(str(model), split=path, changes=changes)
+  columns = label(path, model, tmp_path / "columns.jsonl").splitlines()
+  written = label(rows, model, tmp_path / "rows.jsonl", "w").splitlines()
+  for number, (row, other) in enumerate(zip(written, columns, strict=True), 1):
+    assert json.loads(row) == {**json.loads(other), "line": number}
+
+
+def test_rows_of_questions_are_scored_and_answered_as_the_json_is(
+  answered, tmp_path
+):
+  _, config, model = answered
+  path = config.task.test
+  questions = squad.read_file(path).examples
+  rows = hub_rows.write_lines(
+    tmp_path / "a.jsonl",
+    [
+      {
+        "id": f"q{number}",
+        "question": each.question,
+        "context": each.context,
+        "answers": {
+          "text": [answer.text for answer in each.answers],
+          "answer_start": [answer.start for answer in each.answers],
+        },
+      }
+      for number, each in enumerate(questions)
+    ],
+  )
+  found = evaluate.evaluate(str(model), split=rows)
+  assert found.scores == evaluate.evaluate(str(model), split=path).scores
+  whole = json.loads(label(rows, model, tmp_path / "out.json"))
+  assert [*whole] == [f"q{number}" for number in range(len(questions))]
+  right = [whole[f"q{n}"] for n, each in enumerate(questions) if each.answers]
+  assert sum(map(bool, right)) > 0.9 * len(right)
 
 
 def test_questions_of_a_file_are_answered_by_their_id(answered, tmp_path):

@@ -7,9 +7,10 @@ from typing import Any, cast
 import pytest
 
 from bertjax.batch import ENCODER_FEATURES
-from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.config import FinetuneConfig, TaskConfig, from_mapping
 from bertjax.finetune import checks
 from bertjax.interop.architectures import ARCHITECTURES
+from configs.finetune import get_config
 from launch import tasks
 
 
@@ -31,6 +32,14 @@ def test_a_task_declares_what_the_others_read(task):
   assert checks.with_metric(FinetuneConfig(), task).metric in task.metrics
   scores = {score for _, score in task.columns.values()}
   assert scores <= {*task.metrics, "loss"}
+
+
+@pytest.mark.parametrize(
+  "name", ["multi_label", "regression", "multiple_choice"]
+)
+def test_a_task_of_tables_has_an_overlay_of_its_name(name):
+  config = from_mapping(FinetuneConfig, get_config(f"task={name}").to_dict())
+  assert tasks.find(config.task).name == name
 
 
 def test_an_unknown_kind_is_refused():

@@ -11,15 +11,21 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-  """The types of columns; a class has the names of its values."""
+  """The types of columns; a class has the names of its values.
+
+  In a column of lists it is the feature of a sequence.
+  """
 
   arrow_schema: Any
   classes: Mapping[str, Sequence[str]]
 
   def __getitem__(self, name):
-    return types.SimpleNamespace(
-      **({"names": self.classes[name]} if name in self.classes else {})
-    )
+    if name not in self.classes:
+      return types.SimpleNamespace()
+    label = types.SimpleNamespace(names=self.classes[name])
+    if self.arrow_schema.field(name).type.num_fields:
+      return types.SimpleNamespace(feature=label)
+    return label
 
 
 @dataclasses.dataclass(frozen=True)

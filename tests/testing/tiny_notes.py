@@ -23,6 +23,13 @@ class TinyNotes(tfds.core.GeneratorBasedBuilder):
       "text": tfds.features.Text(),
       "title": tfds.features.Text(),
       "kind": tfds.features.ClassLabel(names=["even", "odd"]),
+      "words": tfds.features.Sequence(tfds.features.Text()),
+      "tags": tfds.features.Sequence(
+        tfds.features.ClassLabel(names=["O", "B-number"])
+      ),
+      "answers": tfds.features.Sequence(
+        {"text": tfds.features.Text(), "answer_start": np.int32}
+      ),
     }
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features)
@@ -44,6 +51,9 @@ class TinyNotes(tfds.core.GeneratorBasedBuilder):
         "text": text,
         "title": f"t{number}",
         "kind": number % 2 if is_labeled else -1,
+        "words": ["t", str(number)],
+        "tags": [0, 1],
+        "answers": {"text": [str(number)], "answer_start": [1]},
       }
 """
 

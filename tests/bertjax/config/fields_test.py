@@ -146,6 +146,7 @@ PRETRAINING = {
   "wandb.mode": ("offline", {}, {"wandb.project": "bert"}),
 }
 TABLE = {"task.kind": "table", "task.train": "a.csv"}
+TAGGED_ROWS = {"task.kind": "conll", "task.train": "a.JSONL"}
 FINETUNING = {
   "task.name": ("cola", TABLE, {"task.kind": "glue"}),
   "task.folder": ("a", TABLE, {"task.kind": "clinc150"}),
@@ -171,8 +172,14 @@ FINETUNING = {
   "task.header": ("a,b", {**TABLE, "task.train": "a.jsonl"}, TABLE),
   "task.unlabeled": ("none", {}, TABLE),
   "task.skip_bad_rows": (True, {}, {"task.kind": "glue"}),
-  "task.word_column": (1, TABLE, {"task.kind": "conll"}),
+  "task.word_column": (1, TAGGED_ROWS, {"task.kind": "conll"}),
   "task.tag_column": (1, TABLE, {"task.kind": "conll"}),
+  "task.words": ("a", {"task.kind": "conll"}, TAGGED_ROWS),
+  "task.tags": (
+    "a",
+    TABLE,
+    {**TAGGED_ROWS, "task.train": "a.conll", "task.dev": "hf:a:dev"},
+  ),
   "task.max_question_length": (
     5,
     {"task.kind": "conll"},

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from data_pipelines.tasks.conll import Columns, Sentence, read_file
+from data_pipelines.tasks.conll import Columns, read_file
+from data_pipelines.tasks.sentences import Sentence
 
 LAST = Columns(0, -1)
 
@@ -46,7 +47,10 @@ def test_columns_are_chosen(tmp_path):
     ("a O\nb\n", r":2 has 1 columns, and the first line 2: every word needs"),
     ("a\tO\n\tO\n", r":2 has the tag 'O' and no word"),
     ("a\tO\nb\t\n", r":2 has the word 'b' and no tag"),
-    ("a O\n\nb NN\n", r":3 has the tag 'NN'; give O, or B-, .*task.tag_column"),
+    (
+      "a B-X\n\nb NN\n",
+      r":3 has the tag 'NN', and other tags .* give I-NN, .*task.tag_column",
+    ),
     ("a B-\n", r":1 has the tag 'B-'; give O"),
   ],
 )
@@ -76,6 +80,25 @@ def test_a_file_without_words_and_tags_is_refused(
 ):
   with pytest.raises(ValueError, match=message):
     read(write(tmp_path, text), columns)
+
+
+def test_types_without_a_prefix_are_inside_tags_in_the_whole_file(tmp_path):
+  path = write(tmp_path, "a O\n\nEU ORG\nhere O\n\nAda PER\nL. PER\n")
+  assert [s.tags for s in read(path).examples] == [
+    *(("O",), ("I-ORG", "O"), ("I-PER", "I-PER"))
+  ]
+
+
+def test_a_line_without_a_tag_does_not_decide_how_tags_are_written(tmp_path):
+  path = write(tmp_path, "a O\nAda PER\n\nB-2\n")
+  (sentence,) = read(path, skip=True).examples
+  assert sentence.tags == ("O", "I-PER")
+
+
+def test_part_of_speech_tags_are_refused(tmp_path):
+  path = write(tmp_path, "a DT\n\nb NN\n")
+  with pytest.raises(ValueError, match=r":1 has the tag 'DT'; give O, or B-"):
+    read(path)
 
 
 def test_a_file_of_bad_sentences_names_the_first(tmp_path):

@@ -11,7 +11,7 @@ from data_pipelines.tasks import question_answering
 from data_pipelines.tasks.batches import RowOptions
 from data_pipelines.tasks.squad import Question
 from data_pipelines.tokenizers import tokenizers
-from tests.testing import small, squad_files
+from tests.testing import hub_rows, small, squad_files
 
 ROWS = RowOptions(12)
 CONTEXT = "The  cod and a elm by the river and oak by the hill."
@@ -162,3 +162,26 @@ def test_a_question_that_is_cut_is_no_text_that_loses_its_end(tokenizer):
   asked = [Question("the cod by the hill", "the elm"), Question("a", "the elm")]
   encoded = question_answering.encode_questions(tokenizer, asked, 9, settings)
   assert (encoded.rows.cut, encoded.rows.cut_questions) == (0, 1)
+
+
+def test_bad_questions_are_left_out_and_counted(tmp_path, tokenizer):
+  asked = ("oak", "cod"), (" ", "cod")
+  with pytest.raises(ValueError, match="an empty question"):
+    question_answering.read(config_of(tmp_path, *asked), tokenizer, ROWS)
+  config = config_of(tmp_path, *asked, skip_bad_rows=True)
+  data = question_answering.read(config, tokenizer, ROWS)
+  assert len(data.splits["train"]) == 1
+  assert data.figures.table.rows == 3
+  (skipped,) = data.figures.table.skipped
+  assert "qas[1] has an empty question" in skipped
+
+
+def test_rows_are_the_data_of_their_json(tmp_path, tokenizer):
+  config = config_of(tmp_path, ("the oak", "river and oak"))
+  rows = [hub_rows.question("the oak", CONTEXT, "river and oak")]
+  path = hub_rows.write_lines(tmp_path / "train.jsonl", rows)
+  found = [
+    question_answering.read(each, tokenizer, ROWS).splits["train"].sha256()
+    for each in (config, dataclasses.replace(config, train=path))
+  ]
+  assert found[0] == found[1]

@@ -9,7 +9,7 @@ from bertjax.config import TaskConfig
 from data_pipelines.tasks import tagging
 from data_pipelines.tasks.batches import RowOptions
 from data_pipelines.tokenizers import tokenizers
-from tests.testing import small
+from tests.testing import hub_rows, small
 
 ROWS = RowOptions(8)
 
@@ -187,3 +187,44 @@ def test_sentences_with_a_tag_that_train_lacks_are_skipped_if_asked(
   (skipped,) = data.figures.table.skipped
   assert "new:3: a word has the tag 'I-tree'" in skipped
   assert data.figures.table.rows == 2
+
+
+def test_rows_are_the_data_of_their_columns(tmp_path, tokenizer):
+  sentences = [("a", "O"), ("elm", "I-tree")], [("cods", "B-fish")] * 5
+  columns = write(tmp_path / "train", *sentences)
+  rows = hub_rows.write(tmp_path / "train.jsonl", *sentences)
+  named = hub_rows.write(
+    tmp_path / "named.jsonl", *sentences, words="w", tags="t"
+  )
+  found = []
+  for path, words, tags in (
+    (columns, "tokens", "ner_tags"),
+    (rows, "tokens", "ner_tags"),
+    (named, "w", "t"),
+  ):
+    config = TaskConfig(
+      kind="conll",
+      train=path,
+      dev=columns,
+      test_rate=0.0,
+      stride=3,
+      words=words,
+      tags=tags,
+    )
+    data = tagging.read(config, tokenizer, ROWS)
+    found.append((data.labels, data.splits["train"].sha256()))
+  assert found[0] == found[1] == found[2]
+
+
+def test_tags_of_io_may_lack_their_prefix_in_each_file(tmp_path, tokenizer):
+  config = TaskConfig(
+    kind="conll",
+    train=write(tmp_path / "train", [("a", "O"), ("elm", "I-tree")]),
+    dev=write(tmp_path / "dev", [("a", "O"), ("oak", "tree")]),
+    test=hub_rows.write(tmp_path / "a.jsonl", [("a", "O"), ("ash", "tree")]),
+  )
+  data = tagging.read(config, tokenizer, ROWS)
+  assert data.labels == ("I-tree", "O")
+  for split in data.figures.splits.values():
+    assert split.by_class == (1, 1)
+    assert split.invalid_tags == 0

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables whose columns have types: parquet, TFDS and the hub."""
 
+import json
 import sys
 
 import pytest
 
-from data_pipelines.tasks.table_files import Columns
+from data_pipelines.tasks import squad, tagged_rows, typed_rows
+from data_pipelines.tasks.table_files import Columns, Row
 from data_pipelines.tasks.tables import Rules, read_table
-from tests.testing import hub_datasets
+from tests.testing import hub_datasets, hub_rows
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -93,6 +95,82 @@ def test_labels_of_tfds_have_the_names_of_classes(prepared, monkeypatch):
     read_table("tfds:tiny_notes", columns)
   with pytest.raises(ValueError, match=r"no column 'body'; it has .*title"):
     read_table("tfds:tiny_notes:train", Columns("body", "kind"))
+
+
+def test_sequences_and_structs_of_tfds_are_plain(prepared, monkeypatch):
+  folder, _ = prepared
+  monkeypatch.setattr(
+    "tensorflow_datasets.core.constants.DATA_DIR", str(folder)
+  )
+  table = typed_rows.open_table(
+    "tfds:tiny_notes/en:test", ("words", "tags", "answers")
+  )
+  rows = {row["words"][1]: row for row in table.rows}
+  assert rows["3"] == {
+    "words": ["t", "3"],
+    "tags": ["O", "B-number"],
+    "answers": {"text": ["3"], "answer_start": [1]},
+  }
+  file = tagged_rows.read_file(
+    "tfds:tiny_notes/en:test", "words", "tags", False
+  )
+  assert (("t", "3"), ("O", "B-number")) in [e[:2] for e in file.examples]
+  # What is not chosen may be a struct.
+  assert "answers" not in next(
+    typed_rows.open_table("tfds:tiny_notes/en:test", ("title",)).rows
+  )
+
+
+TAGS = ["O", "B-LOC", "I-LOC"]
+TAGGED = {"tokens": [["New", "York"], ["a"]], "ner_tags": [[1, 2], [0]]}
+WANTED = [(("New", "York"), ("B-LOC", "I-LOC")), (("a",), ("O",))]
+
+
+def test_numbers_of_tags_of_the_hub_have_their_names(tmp_path, monkeypatch):
+  file = tmp_path / "notes.arrow"
+  file.write_bytes(bytes(4000))
+  module = hub_datasets.package(
+    "owner/tags", {"train": pa.table(TAGGED)}, str(file), {"ner_tags": TAGS}
+  )
+  monkeypatch.setitem(sys.modules, "datasets", module)
+  read = tagged_rows.read_file(
+    "hf:owner/tags:train", "tokens", "ner_tags", False
+  )
+  assert [each[:2] for each in read.examples] == WANTED
+  assert read.examples[1].place == "hf:owner/tags:train:1"
+
+
+@pytest.mark.parametrize(
+  "sequence",
+  [
+    {"feature": {"names": TAGS, "_type": "ClassLabel"}, "_type": "List"},
+    [{"names": TAGS, "_type": "ClassLabel"}],
+  ],
+)
+def test_parquet_of_the_hub_notes_the_names_of_tags(tmp_path, sequence):
+  noted = {"info": {"features": {"ner_tags": sequence, "tokens": 3}}}
+  table = pa.table(TAGGED).replace_schema_metadata(
+    {"huggingface": json.dumps(noted)}
+  )
+  path = str(tmp_path / "a.parquet")
+  parquet.write_table(table, path)
+  read = tagged_rows.read_file(path, "tokens", "ner_tags", False)
+  assert [each[:2] for each in read.examples] == WANTED
+  with pytest.raises(
+    ValueError, match=r"a.parquet:1 has a number for the word"
+  ):
+    tagged_rows.read_file(write(tmp_path, TAGGED), "tokens", "ner_tags", False)
+
+
+def test_questions_of_parquet_are_those_of_rows(tmp_path):
+  row = hub_rows.question("Who?", "The cod.", "cod")
+  path = write(tmp_path, {name: [value] for name, value in row.items()})
+  (found,) = squad.read_file(path).examples
+  assert found == squad.Question(
+    "Who?", "The cod.", (squad.Answer("cod", 4),), f"{path}:1"
+  )
+  (asked,) = squad.read_unanswered(path)
+  assert asked == Row(1, {"question": "Who?", "context": "The cod.", "id": "q"})
 
 
 @pytest.fixture

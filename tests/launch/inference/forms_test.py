@@ -10,8 +10,8 @@ import pytest
 from bertjax.checkpoints.bundle import Details
 from data_pipelines.tasks.table_files import BadRow, Columns
 from launch.inference import forms
-from launch.inference.inputs import Source, examine
-from tests.testing import glue_folders, squad_files
+from launch.inference.inputs import Example, Source, examine
+from tests.testing import glue_folders, hub_rows, squad_files
 
 TAGGER = "BertForTokenClassification"
 READER = "BertForQuestionAnswering"
@@ -120,6 +120,54 @@ def test_a_table_is_a_table_for_every_model(tmp_path):
   assert named.columns == Columns()
 
 
+def test_rows_of_words_are_read_for_a_tagger(tmp_path):
+  rows = [{"tokens": ["New York", ","], "ner_tags": [3, 0]}, {"tokens": []}]
+  path = hub_rows.write_lines(tmp_path / "a.jsonl", rows)
+  source = fit(path, details(TAGGER))
+  first, bad = rows_of(path, details(TAGGER))
+  assert (first.words, first.texts) == (("New York", ","), ("New York ,",))
+  assert bad == BadRow(2, "has no words in the column 'tokens'")
+  assert source.form
+  assert source.form.name == "words:tokens"
+  # The column is that of fine-tuning, or that of a flag.
+  path = hub_rows.write_lines(tmp_path / "b.jsonl", [{"w": ["cod"]}])
+  for source in (
+    fit(path, details(TAGGER, kind="conll", words="w")),
+    forms.fit(
+      Source(path, Columns("w")), details(TAGGER), None, None, "text_column"
+    ),
+    forms.fit(
+      Source(path, Columns("w")), details(TAGGER), "words", None, "text_column"
+    ),
+  ):
+    (example,) = source.rows()
+    assert isinstance(example, Example)
+    assert example.words == ("cod",)
+  # Texts that nobody has divided are a table.
+  path = hub_rows.write_lines(tmp_path / "c.jsonl", [{"text": "the cod"}])
+  assert texts(fit(path, details(TAGGER))) == [("the cod",)]
+  assert fit(path, details(CLASSIFIER)).form is None
+
+
+def test_rows_of_questions_are_read_for_a_model_that_answers(tmp_path):
+  asked = hub_rows.question("Who?", "The cod.", "cod", id="q7")
+  path = hub_rows.write_lines(
+    tmp_path / "a.jsonl", [asked, {"question": "Why"}]
+  )
+  first, bad = rows_of(path, details(READER))
+  assert (first.texts, first.id) == (("Who?", "The cod."), "q7")
+  assert bad.wrong.startswith("has no column 'context'")
+  named = forms.fit(
+    Source(path, Columns("question", "", "context")),
+    details(READER),
+    None,
+    None,
+    "text_column",
+  )
+  assert named.form is None
+  assert fit(path, details(CLASSIFIER)).form is None
+
+
 def test_a_split_of_clinc_is_read_with_its_texts_out_of_scope(tmp_path):
   lists = {
     "train": [["a", "x"]],
@@ -148,6 +196,15 @@ def test_a_split_of_clinc_is_read_with_its_texts_out_of_scope(tmp_path):
     ("a.x", TAGGER, {"form": "squad"}, "a model of BertForQuestionAnswering"),
     ("a.csv", CLASSIFIER, {"split": "dev"}, "--split=dev .*leave --split out"),
     ("-", TAGGER, {"form": "conll"}, "--input=- is none; leave --format out"),
+    ("-", TAGGER, {"form": "words"}, "--input=- is none; leave --format out"),
+    ("a", TAGGER, {"form": "words"}, "reads .jsonl, .* give --format=conll"),
+    ("a.jsonl", CLASSIFIER, {"form": "words"}, "a model of BertForTokenCl"),
+    (
+      "hf:NAME:test",
+      TAGGER,
+      {"form": "words", "columns_flag": "choice_columns"},
+      "--format=words has columns .*--choice_columns is given, too; give one",
+    ),
     (
       "a.tsv",
       CLASSIFIER,

@@ -7,9 +7,10 @@ import json
 import jax
 import pytest
 
-from bertjax.config import FinetuneConfig, TaskConfig
+from bertjax.config import FinetuneConfig, TaskConfig, from_mapping
 from bertjax.finetune.artifact import load_finetuned
 from bertjax.parallel.mesh import make_mesh
+from configs.finetune import get_config
 from launch import evaluate, finetune, tasks
 from launch.inference import stored_task
 from launch.inference.stored_task import Asked, overlay_name
@@ -124,6 +125,11 @@ def test_an_unknown_label_is_one_line_with_its_row(model, place):
       "is a model of classification, and --task=squad is of question_answering;"
       " it was fine-tuned with --task=table",
     ),
+    (
+      {"task": "regression"},
+      "is a model of classification, and --task=regression is of regression;"
+      " it was fine-tuned with --task=table",
+    ),
     ({"split": "tset"}, "--split=tset is neither a file nor one of test, dev"),
     (
       {"task": "glue/rte", "split": "HERE/test.csv"},
@@ -172,6 +178,9 @@ def test_a_config_has_the_name_of_its_overlay():
   assert overlay_name(TaskConfig(kind="conll")) == "ner"
   assert overlay_name(TaskConfig(kind="glue", name="rte")) == "glue/rte"
   assert overlay_name(TaskConfig(kind="table")) == "table"
+  for name in ("multi_label", "regression", "multiple_choice"):
+    config = get_config(f"task={name}").to_dict()["task"]
+    assert overlay_name(from_mapping(TaskConfig, config)) == name
 
 
 def test_fields_of_the_config_need_no_config():
