@@ -47,8 +47,10 @@ class SweepConfig:
   # More axes, as "FIELD=VALUE,VALUE;FIELD=VALUE": every arm with every
   # combination of their values. A value of several elements has + between them.
   grid: str = ""
-  # The names of the arms that run; () is all.
+  # The names of the arms that run, or short names of them; () is all.
   chosen: tuple[str, ...] = ()
+  # Short name → name of an arm. Folders and results have the arm's own name.
+  aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
   # What all arms have as much of as the baseline: steps, as the config gives
   # them; real tokens, special ones included and padding not; or model FLOPs.
   # An arm of other rows then has its own number of steps, and its schedule over

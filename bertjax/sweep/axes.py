@@ -42,7 +42,7 @@ def expand(config: SweepConfig) -> SweepConfig:
     for arm, changes in named.items()
     for cell in cells
   }
-  baseline = config.baseline
+  baseline = _arm_of(config, config.baseline)
   if baseline and baseline in named and config.grid:
     baseline = next(arm for arm in arms if arm.startswith(f"{baseline},"))
   return dataclasses.replace(
@@ -81,6 +81,33 @@ def flat_to_nested(flat: Mapping[str, Any]) -> dict[str, Any]:
   return nested
 
 
+def parse_task(text: str) -> tuple[str, dict[str, Any]]:
+  """Return "NAME:FIELD=VALUE;FIELD=VALUE" as a task that probes.
+
+  Returns:
+    Its name, and the fields of `finetune` that it changes, nested.
+
+  Raises:
+    ValueError: there is no name, no such field, or a value that it does not
+      take.
+  """
+  name, _, rest = text.partition(":")
+  parts = [part.strip() for part in rest.split(";") if part.strip()]
+  if not name or not parts or not all("=" in part for part in parts):
+    raise ValueError(
+      f"probe={text!r}; give NAME:FIELD=VALUE;FIELD=VALUE, as "
+      "'rte:task.kind=glue;task.name=rte;task.folder=DIR'"
+    )
+  fields = {}
+  for part in parts:
+    field, _, value = part.partition("=")
+    path = f"finetune.{field.strip().removeprefix('finetune.')}"
+    path = _checked(SweepConfig(), path, f"probe {name}")
+    parsed = _parse(SweepConfig(), path, value.strip(), f"probe {name}")
+    fields[path.removeprefix("finetune.")] = parsed
+  return name, flat_to_nested(fields)
+
+
 def _fields(config: SweepConfig, arm: str) -> dict[str, Any]:
   """Return the fields of an arm by the dotted names of its own group."""
   changed = flatten_fields(config.arms.get(arm, {}))
@@ -105,7 +132,7 @@ def _cells(config: SweepConfig) -> dict[str, Changes]:
     if path in axes_:
       raise ValueError(f"grid gives {path} twice; give all of its values once")
     texts = [text.strip() for text in values.split(",")]
-    axes_[path] = [_parse(config, path, text) for text in texts]
+    axes_[path] = [_parse(config, path, text, "grid") for text in texts]
     if len({*map(repr, axes_[path])}) < len(texts):
       raise ValueError(f"grid={part!r} has a value twice; give each once")
   names = _short(list(axes_))
@@ -120,19 +147,36 @@ def _cells(config: SweepConfig) -> dict[str, Changes]:
 
 def _choose(config: SweepConfig, arms: Sequence[str]) -> tuple[str, ...]:
   """Return the arms that run: those of the names in `chosen`, in order."""
-  for name in config.chosen:
+  chosen = [_arm_of(config, name) for name in config.chosen]
+  for name, arm in zip(config.chosen, chosen, strict=True):
     known = dict.fromkeys((*config.arms, *arms))
-    if name not in known:
+    if arm not in known:
+      known |= {
+        short: None
+        for short, own in config.aliases.items()
+        if own in config.arms
+      }
       raise ValueError(
         f"arms={name}: there is no such arm; {_closest(name, list(known))}"
       )
-  if not config.chosen:
+  if not chosen:
     return tuple(arms)
   return tuple(
     arm
     for arm in arms
-    if any(arm == name or arm.startswith(f"{name},") for name in config.chosen)
+    if any(arm == name or arm.startswith(f"{name},") for name in chosen)
   )
+
+
+def _arm_of(config: SweepConfig, name: str) -> str:
+  """Return the name of an arm that may be given by its short name.
+
+  Of a cell, as "nsp,steps=3", the first part is the arm.
+  """
+  if name in config.arms:
+    return name
+  first, comma, cell = name.partition(",")
+  return f"{config.aliases.get(first, first)}{comma}{cell}"
 
 
 def _checked(config: SweepConfig, name: str, where: str) -> str:
@@ -171,7 +215,7 @@ def _split(own: str, name: str) -> tuple[str, str]:
   return (group, path) if group in _GROUPS else (own, name)
 
 
-def _parse(config: SweepConfig, name: str, text: str) -> Any:
+def _parse(config: SweepConfig, name: str, text: str, where: str) -> Any:
   group, path = _split(config.trains, name)
   kind: Any = _GROUPS[group]
   for part in path.split("."):
@@ -180,7 +224,7 @@ def _parse(config: SweepConfig, name: str, text: str) -> Any:
     return _value(kind, text)
   except ValueError:
     what = getattr(kind, "__name__", str(kind))
-    raise ValueError(f"grid: {name}={text} is no {what}; give one") from None
+    raise ValueError(f"{where}: {name}={text} is no {what}; give one") from None
 
 
 def _value(kind: Any, text: str) -> Any:

@@ -15,8 +15,8 @@ format apart. For each pair format, `segment_pair` and `sentence_pair`:
   sop        sentence order instead (Lan et al., 2020)
 
 (`sentence_…` for the second format), and `full_sentences` and `doc_sentences`,
-which have no pairs. `--arms=mlm_nsp,nsp_rows,mlm` is the smallest study that
-tells the rows from the loss.
+which have no pairs. `--arms=nsp,nsp_rows,mlm` is the smallest study that tells
+the rows from the loss: `nsp` is short for `mlm_nsp`, and `off` for `mlm`.
 
 Equal are store, order of documents, stream of masks, seeds and everything else,
 and the real tokens within 0.5 %: every arm has its own number of steps, and its
@@ -64,6 +64,13 @@ ARMS = {
     for name in ("full_sentences", "doc_sentences")
   },
 }
+# Short names that `--arms` takes, too.
+ALIASES = {
+  "nsp": "mlm_nsp",
+  "off": "mlm",
+  "sentence_nsp": "sentence_mlm_nsp",
+  "sentence_off": "sentence_mlm",
+}
 
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
@@ -73,6 +80,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
     question=QUESTION,
     without=("objective",),
     arms=ARMS,
+    aliases=ALIASES,
     baseline="mlm_nsp",
     match="tokens",
   )

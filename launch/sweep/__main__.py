@@ -4,9 +4,11 @@ r"""Compare arms that differ in a few fields: equal runs, by seed.
 
     python -m launch.sweep --config=nsp \
       --config.pretrain.data.store=DIR --workdir=DIR
-    python -m launch.sweep --config=nsp --arms=mlm_nsp,mlm --seeds=5 …
+    python -m launch.sweep --config=nsp --arms=nsp,mlm --seeds=5 …
     python -m launch.sweep --config=nsp --arms=mlm \
       --grid='optimizer.learning_rate=1e-3,2e-3;model.hidden_dropout_rate=0,0.1'
+    python -m launch.sweep --config=nsp \
+      --probe='rte:task.kind=glue;task.name=rte;task.folder=tfds:glue/rte' …
 
 Trials run one after another, each through `launch.pretrain` and then
 `launch.finetune`. A rerun continues with the first trial that is not done, from
@@ -29,6 +31,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from bertjax.config import SweepConfig, from_mapping
+from bertjax.sweep.axes import parse_task
 from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
 from bertjax.trials.store import TrialStore
@@ -49,7 +52,7 @@ from launch.sweep.report import measured_rate, write_report, write_timing
 from launch.sweep.trials import run_trials
 
 # Flags that say which study runs.
-_STUDY = ("config", "grid", "arms", "seeds", "match", "bundle")
+_STUDY = ("config", "grid", "arms", "seeds", "match", "bundle", "probe")
 
 
 def run(
@@ -145,30 +148,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     "workdir", None, "Folder for the trials and the results.", required=True
   )
-  flags.DEFINE_string(
-    "grid",
-    None,
-    "More axes of any fields: 'FIELD=VALUE,VALUE;FIELD=VALUE'; every arm runs "
-    "with every combination. Instead of --config.grid.",
-  )
-  flags.DEFINE_list(
-    "arms", None, "Names of the arms that run. Instead of --config.chosen."
-  )
-  flags.DEFINE_integer(
-    "seeds", None, "Seeds of every arm. Instead of --config.seeds."
-  )
-  flags.DEFINE_string(
-    "match",
-    None,
-    "What every arm has as much of as the baseline: steps, tokens or flops. "
-    "Instead of --config.match.",
-  )
-  flags.DEFINE_string(
-    "bundle",
-    None,
-    "Folder of the bundle that a study of fine-tuning starts from. Instead of "
-    "--config.bundle.",
-  )
+  _define_study_flags()
   flags.DEFINE_bool(
     "dry_run",
     False,
@@ -199,6 +179,44 @@ def define_flags() -> None:
   policies.define_flags()
 
 
+def _define_study_flags() -> None:
+  """Define the flags that take the place of fields of the config."""
+  flags.DEFINE_string(
+    "grid",
+    None,
+    "More axes of any fields: 'FIELD=VALUE,VALUE;FIELD=VALUE'; every arm runs "
+    "with every combination. Instead of --config.grid.",
+  )
+  flags.DEFINE_list(
+    "arms",
+    None,
+    "Names of the arms that run, or short ones, as nsp for mlm_nsp. Instead of "
+    "--config.chosen.",
+  )
+  flags.DEFINE_integer(
+    "seeds", None, "Seeds of every arm. Instead of --config.seeds."
+  )
+  flags.DEFINE_string(
+    "match",
+    None,
+    "What every arm has as much of as the baseline: steps, tokens or flops. "
+    "Instead of --config.match.",
+  )
+  flags.DEFINE_string(
+    "bundle",
+    None,
+    "Folder of the bundle that a study of fine-tuning starts from. Instead of "
+    "--config.bundle.",
+  )
+  flags.DEFINE_multi_string(
+    "probe",
+    [],
+    "A task that every pre-trained trial is fine-tuned for, as "
+    "'NAME:FIELD=VALUE;FIELD=VALUE' of fine-tuning, such as "
+    "'rte:task.kind=glue;task.name=rte;task.folder=DIR'; may be given again.",
+  )
+
+
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
   """Return the config of the flags.
 
@@ -213,6 +231,16 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
     "match": values.match,
     "bundle": values.bundle,
   }
+  tasks = dict(map(parse_task, values.probe))
+  if len(tasks) < len(values.probe):
+    raise ValueError(
+      f"--probe names {', '.join(tasks)}, and one of them twice; give each a "
+      "name of its own"
+    )
+  if tasks:
+    tasks = {**config.probes.tasks, **tasks}
+    probes = dataclasses.replace(config.probes, tasks=tasks)
+    config = dataclasses.replace(config, probes=probes)
   return dataclasses.replace(
     config,
     **{name: value for name, value in given.items() if value is not None},

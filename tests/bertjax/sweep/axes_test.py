@@ -50,6 +50,26 @@ def test_every_arm_has_every_cell():
   }
 
 
+def test_short_names_choose_arms_that_keep_their_own():
+  aliases = {"nsp": "mlm_nsp", "off": "mlm", "gone": "none"}
+  config = axes.expand(
+    sweep(arms=ARMS, aliases=aliases, baseline="nsp", chosen=("off", "nsp"))
+  )
+  assert config.chosen == ("mlm_nsp", "mlm")
+  assert config.baseline == "mlm_nsp"
+  assert axes.expand(config) == config
+  cells = sweep(
+    arms=ARMS,
+    aliases=aliases,
+    grid="steps=4,8",
+    chosen=("nsp,steps=8", "off,steps=8"),
+  )
+  assert axes.expand(cells).chosen == ("mlm_nsp,steps=8", "mlm,steps=8")
+  for name, near in (("ofF", "off"), ("gone", "mlm")):
+    with pytest.raises(ValueError, match=f"there is no such arm.*{near}"):
+      axes.expand(sweep(arms=ARMS, aliases=aliases, chosen=(name,)))
+
+
 @pytest.mark.parametrize(
   ("axis", "value"),
   [
@@ -123,3 +143,31 @@ def test_a_value_that_a_field_does_not_take_is_refused_before_any_trial():
   config = dataclasses.replace(config, grid="optimizer.beta2=0.9,2")
   with pytest.raises(ValueError, match=r"beta2=2.0; give 0 or more"):
     study.make_trials(config)
+
+
+def test_a_task_that_probes_is_read_from_a_flag():
+  name, fields = axes.parse_task(
+    "rte: task.kind=glue; task.folder=tfds:glue/rte; seeds=3; learning_rates="
+    "1e-4+3e-4"
+  )
+  assert name == "rte"
+  assert fields == {
+    "task": {"kind": "glue", "folder": "tfds:glue/rte"},
+    "seeds": 3,
+    "learning_rates": (1e-4, 3e-4),
+  }
+
+
+@pytest.mark.parametrize(
+  ("text", "words"),
+  [
+    ("rte", "give NAME:FIELD=VALUE"),
+    ("rte:", "give NAME:FIELD=VALUE"),
+    ("rte:task.kind", "give NAME:FIELD=VALUE"),
+    ("rte:task.kin=glue", "probe rte: finetune.task.kin is no field"),
+    ("rte:seeds=x", "^probe rte: finetune.seeds=x is no int"),
+  ],
+)
+def test_a_flag_that_names_no_task_is_told(text, words):
+  with pytest.raises(ValueError, match=words):
+    axes.parse_task(text)

@@ -287,6 +287,8 @@ def test_a_store_that_is_not_there_is_one_line(tmp_path):
 def test_the_config_is_the_ten_arms_of_the_question():
   config = from_mapping(SweepConfig, nsp.get_config("size=mini").to_dict())
   assert len(config.arms) == 10
+  assert {*config.aliases.values()} < {*config.arms}
+  assert config.aliases["nsp"] == "mlm_nsp"
   assert set(ARMS) < set(config.arms)
   assert (config.baseline, config.match) == ("mlm_nsp", "tokens")
   assert config.pretrain.model.num_layers == 4
