@@ -76,6 +76,11 @@ class ObjectiveConfig:
       lambda own, _: own.input_format != "sentence_pair",
     ),
   ] = 0.1
+  # Static masking: the corpus is taken in so many copies, and epochs cycle over
+  # them, so that examples and masks repeat (`dupe_factor` of google-research/
+  # bert; BERT and RoBERTa's table 1 have 10). 0 is dynamic: every epoch has
+  # examples and masks of its own.
+  static_copies: Annotated[int, AtLeast(0)] = 0
 
 
 assert set(PAIR_CLASSES) == set(choices(ObjectiveConfig, "next_sentence"))

@@ -50,8 +50,9 @@ class Planner:
   Args:
     store: the prepared corpus.
     split: name of the split.
-    objective: `input_format`, `next_sentence` and `short_rate` decide which
-      rows there are; the masking fields do not.
+    objective: `input_format`, `next_sentence`, `short_rate` and
+      `static_copies` decide which rows there are; the other fields of masking
+      do not.
     seq_length: length of a row in tokens.
     max_packs: most examples in a row; 0 chooses a number from the lengths.
     seed: seed of the run.
@@ -105,6 +106,8 @@ class Planner:
       objective.short_rate,
       self.seq_length,
       self.num_packs,
+      # Rows that were planned before the field existed have no such part.
+      *((objective.static_copies,) if objective.static_copies else ()),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -116,6 +119,11 @@ class Planner:
   def rng(self, epoch: int, block: int) -> HostRng:
     """Return the random numbers of a block in an epoch."""
     return HostRng(*self._identity, epoch, block)
+
+  def _rng_of_copy(self, epoch: int, block: int) -> HostRng:
+    """Return those that its examples and their masks are drawn with."""
+    copies = self._objective.static_copies
+    return self.rng(epoch % copies if copies else epoch, block)
 
   def block_order(self, epoch: int) -> np.ndarray:
     """Return the blocks in the order in which an epoch visits them."""
@@ -129,28 +137,32 @@ class Planner:
       block,
       self._objective,
       self.seq_length,
-      self.rng(epoch, block),
+      self._rng_of_copy(epoch, block),
     )
 
   def rows(self, epoch: int, block: int) -> Rows:
     """Plan the rows of a block, in the order in which they are taken."""
-    return self._pack(self.examples(epoch, block), self.rng(epoch, block))
+    return self._pack(epoch, block, self.examples(epoch, block))
 
   def count_rows(self, epoch: int, block: int) -> int:
     """Count the rows of a block, which is cheaper than to plan them."""
     lengths = self.examples(epoch, block).lengths()
     return count_rows(lengths, self.seq_length, self.num_packs)
 
-  def _pack(self, examples: Examples, rng: HostRng) -> Rows:
+  def _pack(self, epoch: int, block: int, examples: Examples) -> Rows:
     order_E, examples_N = pack_examples(
-      examples.lengths(), self.seq_length, self.num_packs, rng
+      examples.lengths(),
+      self.seq_length,
+      self.num_packs,
+      self.rng(epoch, block),
     )
+    keys = self._rng_of_copy(epoch, block).keys
     first_E = np.cumsum(examples.segments_E) - examples.segments_E
     segments_E = examples.segments_E[order_E]
     order_K = flatten_ranges(first_E[order_E], segments_E)
     return Rows(
       examples_N=examples_N,
-      keys_E2=rng.keys("masks", examples.ids_E)[order_E],
+      keys_E2=keys("masks", examples.ids_E)[order_E],
       labels_E=examples.labels_E[order_E],
       segments_E=segments_E,
       address_K=examples.address_K[order_K],
@@ -181,7 +193,7 @@ class Planner:
     blocks, sample = self._sample.keys(), self._sample.values()
     lengths = np.concatenate([examples.lengths() for examples in sample])
     rows = sum(
-      len(self._pack(examples, self.rng(0, block)))
+      len(self._pack(0, block, examples))
       for examples, block in zip(sample, blocks, strict=True)
     )
     starts = self.split.blocks[:, 3]

@@ -122,6 +122,17 @@ def _judge_phases(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
     "and validation loss",
     policy,
   )
+  copies = spec.config.objective.static_copies
+  if copies:
+    yield judge(
+      "repeated_masks",
+      epochs / copies,
+      f"the run reads its text {epochs:.1f} times and has {copies} copies of "
+      "it, so that no mask is seen twice: its masks are as those of dynamic "
+      "masking",
+      "give more --config.steps, or fewer --config.objective.static_copies",
+      policy,
+    )
 
 
 def _epochs(phase: PhaseRun) -> float:

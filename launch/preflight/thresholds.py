@@ -209,6 +209,12 @@ CHECKS: Mapping[str, Check] = {
   ),
   # BERT reads its text 40 times (Devlin et al., 2019, appendix A.2).
   "epochs": Check("times that a run reads its text", 40, unit="ratio"),
+  "repeated_masks": Check(
+    "times that a run reads its text, over the copies of static masking",
+    1,
+    worse="below",
+    unit="ratio",
+  ),
   "learning_rate": Check(
     "peak learning rate over a bound well above the recipes of its optimizer",
     warn=1,

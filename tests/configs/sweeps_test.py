@@ -21,7 +21,7 @@ TRIALS = {
   "batch_and_lr": 27,
   "finetune": 27,
   "mask_rate": 15,
-  "masking": 24,
+  "masking": 30,
   "nsp": 30,
   "nsp_books": 30,
   "packing": 12,

@@ -113,3 +113,57 @@ def test_impossible_rows_are_refused_in_one_line(
   with pytest.raises(ValueError, match=message) as raised:
     make_planner(made, ObjectiveConfig(**changes), seq_length)
   assert "\n" not in str(raised.value)
+
+
+def masks_of(planner, epoch, block):
+  """The first token of each example's own text, its length, and its key."""
+  rows = planner.rows(epoch, block)
+  first_E = np.cumsum(rows.segments_E) - rows.segments_E
+  return {
+    (int(rows.address_K[first]), int(length)): tuple(key)
+    for first, length, key in zip(
+      first_E, rows.lengths(), rows.keys_E2.tolist(), strict=True
+    )
+  }
+
+
+@pytest.mark.parametrize(("form", "task"), CELLS)
+def test_static_copies_repeat_examples_and_masks(form, task, made):
+  dynamic = objective(form, task)
+  static = dataclasses.replace(dynamic, static_copies=2)
+  planner, other = (
+    make_planner(made, chosen, 64) for chosen in (static, dynamic)
+  )
+  for block in range(made.split("train").num_blocks):
+    epochs = [masks_of(planner, epoch, block) for epoch in range(4)]
+    assert epochs[2] == epochs[0]
+    assert epochs[3] == epochs[1]
+    # Two copies are masked in two ways.
+    assert not {*epochs[0].values()} & {*epochs[1].values()}
+    # Until a copy repeats, it is what dynamic masking draws.
+    assert [masks_of(other, epoch, block) for epoch in (0, 1)] == epochs[:2]
+    assert masks_of(other, 2, block) != epochs[2]
+    assert planner.count_rows(2, block) == len(planner.rows(2, block))
+  assert not np.array_equal(planner.block_order(0), planner.block_order(2))
+
+
+def test_masks_alone_differ_where_every_epoch_has_the_same_examples(made):
+  chosen = objective("doc_sentences", "off", short_rate=0.0)
+  static = dataclasses.replace(chosen, static_copies=1)
+  ours, theirs = (
+    masks_of(make_planner(made, each, 64), 3, 0) for each in (static, chosen)
+  )
+  assert ours.keys() == theirs.keys()
+  assert not {*ours.values()} & {*theirs.values()}
+
+
+def test_rows_of_dynamic_masking_have_the_identity_that_they_had(made):
+  chosen = objective("segment_pair", "off")
+  identities = {
+    copies: make_planner(
+      made, dataclasses.replace(chosen, static_copies=copies), 64
+    ).identity
+    for copies in (0, 1, 2)
+  }
+  assert len({*identities.values()}) == 3
+  assert identities[0] == make_planner(made, chosen, 64).identity

@@ -56,6 +56,25 @@ def test_a_rate_is_judged_by_its_optimizer(spec, tmp_path, name, rate, level):
   assert levels(found)["learning_rate"] == level
 
 
+def test_static_masks_that_never_repeat_are_said_to_be_dynamic(spec, tmp_path):
+  def judged(copies):
+    objective = dataclasses.replace(spec.config.objective, static_copies=copies)
+    changed = with_fields(spec, objective=objective)
+    return {
+      each.name: each
+      for each in preflight.judge_run(changed, tmp_path, DEFAULT)
+    }
+
+  assert "repeated_masks" not in judged(0)
+  epochs = judged(0)["epochs"].figure
+  found = judged(int(epochs) + 2)["repeated_masks"]
+  assert found.level == "warn"
+  assert "no mask is seen twice" in str(found)
+  # A run that reads its text more often repeats them.
+  repeats = judged(1)["repeated_masks"]
+  assert repeats.level == ("pass" if epochs >= 1 else "warn")
+
+
 @pytest.mark.parametrize(
   ("rows", "level"), [(0, "pass"), (1_024, "pass"), (4_096, "warn")]
 )
