@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
@@ -28,7 +29,7 @@ from bertjax.finetune.splits import (
   evaluate,
   split_outputs,
 )
-from bertjax.finetune.task import Scores
+from bertjax.finetune.task import FinetuneTask, Scores
 from bertjax.train import loop
 from bertjax.train.hooks import (
   CheckFinite,
@@ -82,6 +83,8 @@ class TrialResult(JsonResult):
     is_degenerate: whether the answers on dev say nothing of the texts; None
       where the task does not declare it, and in results of earlier versions.
     forgetting: what they have forgotten; None where that is not measured.
+    right: {"test": a digit for each example, 1 where the answer is right};
+      empty where outputs are not classes, and in results of earlier versions.
   """
 
   best_step: int
@@ -93,6 +96,7 @@ class TrialResult(JsonResult):
   calibration: Calibration | None = None
   is_degenerate: bool | None = None
   forgetting: Forgetting | None = None
+  right: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +227,7 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
     tuned = {name: best.found.scores[name] for name in programs.task.tuned}
     found["test"] = evaluate(programs, best.params, inputs.test, tuned)
     check_scores("test", best.step, found["test"].scores)
+  logits = _class_logits(inputs, best.params, found)
   result = TrialResult(
     best_step=best.step,
     dev=best.found.scores,
@@ -232,19 +237,21 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
     classes={
       name: each.classes for name, each in found.items() if each.classes
     },
-    calibration=_calibrate(inputs, best.params, found),
+    calibration=calibrate(logits) if logits else None,
     is_degenerate=best.found.is_degenerate,
     forgetting=inputs.forgetting and inputs.forgetting(best.params),
+    right=_find_right(inputs.programs.task, logits),
   )
   return TrialRun(result, best.params)
 
 
-def _calibrate(
+def _class_logits(
   inputs: TrialInputs, params: Any, found: Mapping[str, Evaluation]
-) -> Calibration | None:
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Return logits and labels of each split; nothing without classes."""
   class_logits = inputs.programs.task.class_logits
   if class_logits is None:
-    return None
+    return {}
   splits = {"dev": inputs.dev, "test": inputs.test}
   logits = {}
   for name, each in found.items():
@@ -252,4 +259,15 @@ def _calibrate(
     assert split is not None
     outputs = each.outputs or split_outputs(inputs.programs, params, split)
     logits[name] = class_logits(outputs, split.windows)
-  return calibrate(logits)
+  return logits
+
+
+def _find_right(
+  task: FinetuneTask, logits: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, str]:
+  """Return whether each answer on test is right, where accuracy counts that."""
+  if "accuracy" not in task.metrics or "test" not in logits:
+    return {}
+  logits_NC, labels_N = logits["test"]
+  right_N = logits_NC.argmax(axis=1) == labels_N
+  return {"test": "".join(np.where(right_N, "1", "0"))}

@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.trials.comparison import Comparison, correct
 from bertjax.trials.comparison import compare as compare_runs
@@ -18,6 +21,8 @@ from bertjax.trials.statistics import Summary, paired, summarize
 Scores = Mapping[int, Mapping[str, float]]
 # Arm → metric → summary over the seeds.
 Summaries = Mapping[str, Mapping[str, Summary]]
+# (arm, metric) → differences to the baseline, [seeds, test examples].
+ByExample = Mapping[tuple[str, str], NDArray[np.float64]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +83,33 @@ def verdicts(
   result: SweepResult,
   groups: Sequence[Sequence[str]] = (),
   margins: Mapping[str, float] | None = None,
+  by_example: ByExample | None = None,
 ) -> tuple[Comparison, ...]:
   """Say whether each arm differs from the baseline, corrected for their number.
+
+  Args:
+    result: the comparison.
+    groups: as `compare_with_baseline` has them.
+    margins: {metric: the largest difference that does not matter}.
+    by_example: as `compare_with_baseline` has them.
+  """
+  return correct(compare_with_baseline(result, groups, margins, by_example))
+
+
+def compare_with_baseline(
+  result: SweepResult,
+  groups: Sequence[Sequence[str]] = (),
+  margins: Mapping[str, float] | None = None,
+  by_example: ByExample | None = None,
+) -> list[Comparison]:
+  """Compare each arm with the baseline in each metric, as if it were alone.
 
   Args:
     result: the comparison.
     groups: the result of `equal_rows`; values on validation rows are compared
       only where an arm has those of the baseline.
     margins: {metric: the largest difference that does not matter}.
+    by_example: differences of single test examples, where they are known.
   """
   same = {arm for group in groups if result.baseline in group for arm in group}
 
@@ -93,21 +117,20 @@ def verdicts(
     values = result.arms[arm][metric].values
     return dict(zip(result.seeds, values, strict=True))
 
-  return correct(
-    [
-      compare_runs(
-        by_seed(arm, metric),
-        by_seed(result.baseline, metric),
-        name=arm,
-        baseline_name=result.baseline,
-        metric=metric,
-        margin=(margins or {}).get(metric),
-      )
-      for arm, by_metric in result.differences.items()
-      for metric in by_metric
-      if metric not in SUMMARY_METRICS or arm in same
-    ]
-  )
+  return [
+    compare_runs(
+      by_seed(arm, metric),
+      by_seed(result.baseline, metric),
+      name=arm,
+      baseline_name=result.baseline,
+      metric=metric,
+      margin=(margins or {}).get(metric),
+      by_example=(by_example or {}).get((arm, metric)),
+    )
+    for arm, by_metric in result.differences.items()
+    for metric in by_metric
+    if metric not in SUMMARY_METRICS or arm in same
+  ]
 
 
 def table(

@@ -23,11 +23,13 @@ class LinearScore:
 
   Attributes:
     accuracy: its accuracy on test.
+    right_N: bool, which examples of test it gets right.
     dev_accuracy: that on dev.
     penalty: the one of `PENALTIES`.
   """
 
   accuracy: float
+  right_N: np.ndarray
   dev_accuracy: float
   penalty: float
 
@@ -60,9 +62,11 @@ def score_linear(
       for part, (vectors, labels) in parts.items()
     }
   best = min(found, key=lambda penalty: _loss(*found[penalty][1]))
+  right_N = _is_right(*found[best][2])
   return LinearScore(
-    accuracy=_accuracy(*found[best][2]),
-    dev_accuracy=_accuracy(*found[best][1]),
+    accuracy=float(np.mean(right_N)),
+    right_N=right_N,
+    dev_accuracy=float(np.mean(_is_right(*found[best][1]))),
     penalty=best,
   )
 
@@ -105,5 +109,5 @@ def _loss(logits_N: np.ndarray, label_N: np.ndarray) -> float:
   return float(np.mean(np.logaddexp(0.0, logits_N) - label_N * logits_N))
 
 
-def _accuracy(logits_N: np.ndarray, label_N: np.ndarray) -> float:
-  return float(np.mean((logits_N > 0) == (label_N == 1)))
+def _is_right(logits_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+  return (logits_N > 0) == (label_N == 1)

@@ -24,6 +24,8 @@ from bertjax.trials.statistics import paired, summarize
 
 Conclusion = Literal["different", "equivalent", "undecided", "no spread"]
 _ALPHA = 1 - LEVEL
+# Resampled studies of a bootstrap over examples; a study has many comparisons.
+_DRAWS = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _bootstrap(by_example: ArrayLike) -> dict[str, Interval]:
   several = len(np.asarray(by_example)) > 1
   kinds: tuple[Over, ...] = ("seeds", "examples", "both")
   return {
-    over: bootstrap(by_example, over)
+    over: bootstrap(by_example, over, draws=_DRAWS)
     for over in (kinds if several else kinds[1:2])
   }
 

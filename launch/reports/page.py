@@ -10,7 +10,7 @@ style sheet, so that figures follow a light or a dark color scheme.
 import io
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -63,16 +63,20 @@ _STYLE: Any = {
 
 
 class Drawing:
-  """A figure with one pair of axes.
+  """A figure with one pair of axes, or with several below each other.
 
   Attributes:
-    axes: the axes to draw on.
+    axes: the axes to draw on, the upper ones of several.
+    panels: all axes, from the top; they share their x axis.
     svg: the SVG element for the page; set when the block of `draw` ends.
   """
 
-  def __init__(self, figure: "Figure") -> None:
+  def __init__(self, figure: "Figure", heights: Sequence[float]) -> None:
     self._figure = figure
-    self.axes: Axes = figure.subplots()
+    self.panels: Sequence[Axes] = figure.subplots(
+      len(heights), sharex=True, squeeze=False, height_ratios=heights
+    )[:, 0].tolist()
+    self.axes: Axes = self.panels[0]
     self.svg = ""
 
   def finish(self) -> None:
@@ -85,7 +89,10 @@ class Drawing:
 
 @contextmanager
 def draw(
-  name: str, width: float = 4.6, height: float = 2.3
+  name: str,
+  width: float = 4.6,
+  height: float = 2.3,
+  heights: Sequence[float] = (1,),
 ) -> Iterator[Drawing]:
   """Yield a drawing; draw on its `axes` in the block, use its `svg` after it.
 
@@ -93,6 +100,7 @@ def draw(
     name: name of the figure, unique on its page.
     width: inches; the page scales the figure to its own width.
     height: inches.
+    heights: relative heights of the axes below each other.
   """
   import matplotlib
   from matplotlib.figure import Figure
@@ -102,7 +110,8 @@ def draw(
     matplotlib.rcParams.update(_STYLE)
     # Matplotlib hashes this into its ids, which would be random otherwise.
     matplotlib.rcParams["svg.hashsalt"] = name
-    drawing = Drawing(Figure(figsize=(width, height), layout="constrained"))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    drawing = Drawing(figure, heights)
     yield drawing
     drawing.finish()
 

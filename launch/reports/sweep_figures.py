@@ -82,20 +82,84 @@ def draw_curves(
 
   with draw(name, width=3.3, height=2.1) as drawing:
     axes = drawing.axes
-    styles = ((Ink.FIRST, "-"), (Ink.SECOND, (0, (4, 1.5))))
-    for (arm, curve), (ink, dashes) in zip(
-      curves.items(), styles, strict=False
-    ):
-      _plot(axes, arm, curve, ink, dashes)
-    room = 0.05 * (limits[1] - limits[0]) or 0.05
-    axes.set_ylim(limits[0] - room, limits[1] + room)
+    _plot_two(axes, curves)
+    _set_limits(axes, limits)
     axes.set_xlim(left=0)
     axes.locator_params(axis="x", nbins=4)
     if max(_all(curves, "at")) >= 1_000:  # 50 k
       axes.xaxis.set_major_formatter(EngFormatter(sep="\u00a0"))
     axes.set_xlabel(over)
-    axes.legend(fontsize=7, loc="best")
   return drawing.svg
+
+
+def draw_points(
+  name: str,
+  curves: Mapping[str, Curve],
+  limits: tuple[float, float],
+  comparisons: Mapping[str, Mapping[str, Any]],
+  spread: tuple[float, float],
+) -> str:
+  """Draw what probes find along the runs of two arms, and the difference below.
+
+  A stroke is the interval of a mean difference, and small dots are the seeds. A
+  filled dot is a difference that stands after the correction.
+
+  Args:
+    name: name of the figure, unique on its page.
+    curves: those of the baseline and of another arm, by their names.
+    limits: lowest and highest value of all panels.
+    comparisons: {share of the steps: `Comparison` as JSON}; with none, as where
+      losses are of other rows, only the curves are drawn.
+    spread: lowest and highest difference of all panels.
+  """
+  heights = (3, 2) if comparisons else (1,)
+  height = 2.9 if comparisons else 2.1
+  with draw(name, width=3.3, height=height, heights=heights) as drawing:
+    _plot_two(drawing.axes, curves, marker="o")
+    _set_limits(drawing.axes, limits)
+    below = drawing.panels[-1]
+    if comparisons:
+      below.axhline(0, color=Ink.MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+      for share, each in comparisons.items():
+        _plot_difference(below, float(share), each)
+      _set_limits(below, spread)
+      below.locator_params(axis="y", nbins=4)
+      below.set_ylabel("difference")
+    below.set_xlim(0, 1.03)
+    below.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
+    below.set_xlabel("share of the steps")
+  return drawing.svg
+
+
+def _plot_difference(
+  axes: "Axes", place: float, each: Mapping[str, Any]
+) -> None:
+  seeds = each["differences"]
+  if len(seeds) > 1:
+    beside = [place - 0.02] * len(seeds)
+    axes.plot(beside, seeds, "o", color=Ink.MUTED, markersize=2, alpha=0.8)
+  if each["interval"]:
+    ends = [each["interval"]["low"], each["interval"]["high"]]
+    axes.plot([place, place], ends, color=Ink.SECOND, linewidth=1.4)
+    axes.plot([place, place], ends, "_", color=Ink.SECOND, markersize=5)
+  axes.plot(
+    [place],
+    [each["mean"]],
+    "o",
+    color=Ink.SECOND,
+    markersize=4,
+    fillstyle="full" if each["conclusion"] == "different" else "none",
+  )
+
+
+def spread_of(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+  """Return the lowest and highest of differences, intervals and 0."""
+  values = [0.0]
+  for each in comparisons:
+    values += each["differences"]
+    if each["interval"]:
+      values += [each["interval"]["low"], each["interval"]["high"]]
+  return min(values), max(values)
 
 
 def limits_of(curves: Mapping[str, Curve]) -> tuple[float, float]:
@@ -113,19 +177,39 @@ def _all(curves: Mapping[str, Curve], what: str) -> list[float]:
   ]
 
 
-def _plot(axes: "Axes", arm: str, curve: Curve, ink: str, dashes: Any) -> None:
+def _set_limits(axes: "Axes", limits: tuple[float, float]) -> None:
+  room = 0.05 * (limits[1] - limits[0]) or 0.05
+  axes.set_ylim(limits[0] - room, limits[1] + room)
+
+
+def _plot_two(
+  axes: "Axes", curves: Mapping[str, Curve], marker: str = ""
+) -> None:
+  """Plot the curves of the baseline and of another arm, with a legend."""
+  styles = ((Ink.FIRST, "-"), (Ink.SECOND, (0, (4, 1.5))))
+  for (arm, curve), (ink, dashes) in zip(curves.items(), styles, strict=False):
+    _plot(axes, arm, curve, {"color": ink, "linestyle": dashes}, marker)
+  axes.legend(fontsize=7, loc="best")
+
+
+def _plot(
+  axes: "Axes", arm: str, curve: Curve, style: Mapping[str, Any], marker: str
+) -> None:
   length = min(len(points["at"]) for points in curve.values())
   at_SP = np.array([points["at"][:length] for points in curve.values()])
   values_SP = np.array([points["values"][:length] for points in curve.values()])
   at_P = at_SP.mean(axis=0)
   low_P, high_P = values_SP.min(axis=0), values_SP.max(axis=0)
   if len(values_SP) > 1:
-    axes.fill_between(at_P, low_P, high_P, color=ink, alpha=0.2, linewidth=0)
+    axes.fill_between(
+      at_P, low_P, high_P, color=style["color"], alpha=0.2, linewidth=0
+    )
   axes.plot(
     at_P,
     values_SP.mean(axis=0),
-    color=ink,
-    linestyle=dashes,
+    **style,
+    marker=marker,
+    markersize=3,
     linewidth=1.4,
     label=_short(arm),
   )

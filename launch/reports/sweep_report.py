@@ -14,7 +14,7 @@ from bertjax.config import flatten_fields
 from bertjax.sweep.choice import Choice
 from bertjax.sweep.differences import Differences, describe_groups
 from bertjax.trials.markdown import cell
-from launch.reports import page, sweep_figures, sweep_tables
+from launch.reports import page, sweep_figures, sweep_points, sweep_tables
 
 TEMPLATE = "sweep_report.html"
 # Panels of curves of one metric; a page of more is slow to draw and to read.
@@ -22,6 +22,7 @@ MOST_PANELS = 12
 _FOLDER = pathlib.Path(__file__).parent
 _SOURCES = (
   *("sweep_report.py", "sweep_figures.py", "sweep_tables.py", "page.py"),
+  "sweep_points.py",
   *("templates/page.html", f"templates/{TEMPLATE}"),
 )
 
@@ -85,6 +86,7 @@ def make_view(
     **_view_comparisons(report),
     "one_seed": len(report["seeds"]) == 1,
     **_view_curves(report),
+    **sweep_points.view_points(report, MOST_PANELS),
     "cost_columns": sweep_tables.cost_columns(report),
     "costs": sweep_tables.costs(report, timing),
     "pretrained": report["trains"] == "pretrain",
@@ -127,10 +129,9 @@ def _view_comparisons(report: Mapping[str, Any]) -> dict[str, Any]:
   """Return what the arms differ in, and how sure that is."""
   return {
     "forests": [*_draw_forests(report)],
-    "comparison_columns": sweep_tables.COMPARED,
-    "comparisons": [
-      sweep_tables.compared(each) for each in report["comparisons"]
-    ],
+    "comparison_columns": sweep_tables.comparison_columns(report),
+    "comparisons": sweep_tables.comparisons(report),
+    "resampled": sweep_tables.is_resampled(report),
     "sentences": [f"{each['sentence']}." for each in report["comparisons"]],
     "number_of_comparisons": max(
       (each["comparisons"] for each in report["comparisons"]), default=0
@@ -184,14 +185,7 @@ def _draw_curves(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
   """Yield the panels of each metric: the baseline's curves and an arm's."""
   baseline = report["baseline"]
   over = "steps" if report["trains"] == "finetune" else "tokens seen"
-  drawn = [
-    *((metric, found, over) for metric, found in report["curves"].items()),
-    *(
-      (metric, found, "share of the steps")
-      for metric, found in _probe_curves(report).items()
-    ),
-  ]
-  for metric, by_arm, over in drawn:
+  for metric, by_arm in report["curves"].items():
     others = [arm for arm in report["arms"] if arm in by_arm]
     if baseline in others:
       others.remove(baseline)
@@ -228,23 +222,6 @@ def _view_curves(report: Mapping[str, Any]) -> dict[str, Any]:
   return {
     "curves": curves,
     "single_panels": all(len(each["panels"]) == 1 for each in curves),
-  }
-
-
-def _probe_curves(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-  """Return metric → arm → seed → curve over the points that were probed."""
-  places = {**report["points"], "1": report} if report["points"] else {}
-  found: dict[str, dict[str, Any]] = {}
-  for share, result in places.items():
-    for arm, by_metric in result["arms"].items():
-      for metric, summary in by_metric.items():
-        curves = found.setdefault(metric, {}).setdefault(arm, {})
-        for seed, value in zip(result["seeds"], summary["values"], strict=True):
-          curve = curves.setdefault(str(seed), {"at": [], "values": []})
-          curve["at"].append(float(share))
-          curve["values"].append(value)
-  return {
-    metric: arms for metric, arms in found.items() if metric.startswith("probe")
   }
 
 

@@ -13,6 +13,8 @@ COMPARED = (
   *("arm", "measure", "difference", "95 % interval", "p, corrected"),
   *("effect", "seeds needed", "conclusion"),
 )
+# Of a comparison whose test examples were drawn from as well.
+_RESAMPLED = "95 %, other examples too"
 _CONCLUSIONS = {
   "different": "different",
   "equivalent": "equivalent",
@@ -61,14 +63,43 @@ def view_published(
   }
 
 
+def is_resampled(report: Mapping[str, Any]) -> bool:
+  """Return whether the test examples of a comparison were drawn from."""
+  return any(each["bootstrap"] for each in report["comparisons"])
+
+
+def comparison_columns(report: Mapping[str, Any]) -> list[str]:
+  """Return the columns of `comparisons`."""
+  after = COMPARED.index("95 % interval") + 1
+  more = [_RESAMPLED] if is_resampled(report) else []
+  return [*COMPARED[:after], *more, *COMPARED[after:]]
+
+
+def comparisons(report: Mapping[str, Any]) -> list[list[str]]:
+  """Return a row for each comparison of the ends of the runs."""
+  after = COMPARED.index("95 % interval") + 1
+  rows = []
+  for each in report["comparisons"]:
+    row, found = compared(each), each["bootstrap"]
+    if is_resampled(report):
+      row.insert(after, _interval(found.get("both", found.get("examples"))))
+    rows.append(row)
+  return rows
+
+
+def _interval(interval: Mapping[str, float] | None) -> str:
+  if not interval:
+    return _NONE
+  return f"{interval['low']:+.4f} to {interval['high']:+.4f}"
+
+
 def compared(each: Mapping[str, Any]) -> list[str]:
-  """Return the row of a comparison."""
-  interval = each["interval"]
+  """Return the row of a comparison, as `COMPARED` names its columns."""
   return [
     each["name"],
     words(each["metric"]),
     f"{each['mean']:+.4f}",
-    f"{interval['low']:+.4f} to {interval['high']:+.4f}" if interval else _NONE,
+    _interval(each["interval"]),
     _p(each["corrected_p"]),
     _NONE if each["effect"] is None else f"{each['effect']:+.2f}",
     _seeds_needed(each),

@@ -33,12 +33,13 @@ from data_pipelines.rows.following import NEGATIVES, plan_pairs_that_follow
 from data_pipelines.store.store import Store
 from launch.run.reference_rows import SEQ_LENGTH, make_reference
 from launch.run.stores import VALIDATION, open_stores
+from launch.sweep.examples import Found, digits
 
 # Tokens of a pair at most.
 _PAIR_LENGTH = 64
 # The vectors that a linear classifier reads, side by side.
 _POOLINGS = ("cls", "mean")
-Measure = Callable[[BundleInfo], Mapping[str, float]]
+Measure = Callable[[BundleInfo], Found]
 
 
 class FrozenProbe(NamedTuple):
@@ -104,15 +105,15 @@ def make_shared_rows(config: SweepConfig, store: Store) -> Measure:
   mesh = make_mesh(MeshConfig(), jax.local_devices())
   programs: dict[ModelConfig, Callable[[Any], Mapping[str, float]]] = {}
 
-  def measure(info: BundleInfo) -> Mapping[str, float]:
+  def measure(info: BundleInfo) -> Found:
     shape = _without_dropout(info.model)
     if shape not in programs:
       programs[shape] = make_masked_lm(reference, shape, mesh, ComputeConfig())
     params = jax.device_put(load_params(info), replicated(mesh))
     values = programs[shape](params)
-    return {
-      f"shared_{name}": values[name] for name in ("mlm_loss", "mlm_accuracy")
-    }
+    return Found(
+      {f"shared_{name}": values[name] for name in ("mlm_loss", "mlm_accuracy")}
+    )
 
   return measure
 
@@ -129,7 +130,7 @@ def make_pairs(config: SweepConfig, store: Store) -> Measure:
   )
   programs: dict[ModelConfig, Any] = {}
 
-  def measure(info: BundleInfo) -> Mapping[str, float]:
+  def measure(info: BundleInfo) -> Found:
     shape, params = _without_dropout(info.model), load_params(info)
     if shape not in programs:
       programs[shape] = embed_in_fixed_shapes(
@@ -138,12 +139,16 @@ def make_pairs(config: SweepConfig, store: Store) -> Measure:
     forward = programs[shape].with_params(encoder_params(params))
     found = forward.start(pairs.features).read()
     vectors_ND = np.concatenate([found[f"{p}_ND"] for p in _POOLINGS], axis=1)
-    scores = {}
+    scores, right = {}, {}
     for negative in NEGATIVES:
       rows_N, label_N, part_N = pairs.rows(negative)
       score = score_linear(vectors_ND[rows_N], label_N, part_N)
-      scores[f"follows_{negative}_accuracy"] = score.accuracy
-    return scores
+      name = f"follows_{negative}_accuracy"
+      scores[name] = score.accuracy
+      # The pairs that follow, then the same with another second text: another
+      # test set has other ones of both.
+      right[name] = [*map(digits, np.split(score.right_N, 2))]
+    return Found(scores, right)
 
   return measure
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bertjax.checkpoints.bundle import read_bundle_info
@@ -23,10 +23,9 @@ from bertjax.trials.store import Trial
 from launch import finetune, tasks
 from launch.preflight.policy import Policy
 from launch.run.bundles import bundle_path, bundle_steps
+from launch.sweep.examples import SUFFIX, Found, read_tuned, step_folder
 from launch.sweep.frozen import Measure, make_probes
 
-# In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
-PROBES_FOLDER = "probes"
 # The folder of the only task, at the end of a run.
 _ONLY = "finetune"
 
@@ -121,15 +120,17 @@ class Probing:
       point: one of its bundles.
     """
     found: dict[str, float] = {}
-    place = folder / PROBES_FOLDER / f"step_{point.step}"
+    place = step_folder(folder, point.step)
     for name, run in self._probes():
       path = place / f"{name or _ONLY}.json"
       if not path.is_file():
         own = place / (name or _ONLY)
         if not name and point.last:
           own = folder / _ONLY
-        values = run(Measured(trial, point, own))
+        values, right = run(Measured(trial, point, own))
         self._guard()
+        if right:
+          write_json(path.with_suffix(SUFFIX), dict(right), allow_nan=False)
         write_json(path, dict(values), allow_nan=False)
       found |= json.loads(path.read_text())
     if not point.last:
@@ -138,7 +139,7 @@ class Probing:
 
   def _probes(
     self,
-  ) -> Iterator[tuple[str, Callable[[Measured], Mapping[str, float]]]]:
+  ) -> Iterator[tuple[str, Callable[[Measured], Found]]]:
     """Yield the name of each probe, and what runs it."""
     for name in study.probe_tasks(self.config):
       yield name, functools.partial(self._tune, name)
@@ -148,7 +149,7 @@ class Probing:
       # A dot is in no name of a task.
       yield f"frozen.{name}", functools.partial(_measure_frozen, measure)
 
-  def _tune(self, name: str, measured: Measured) -> Mapping[str, float]:
+  def _tune(self, name: str, measured: Measured) -> Found:
     """Return the score of a task on test, over the seeds of fine-tuning."""
     arm, seed = (measured.trial.settings[each] for each in ("arm", "seed"))
     tuned = study.finetune_config(self.config, arm, seed, name)
@@ -156,15 +157,16 @@ class Probing:
       tuned, measured.point.bundle, str(measured.folder), policy=self.policy
     )
     metric = tasks.find(tuned.task).metrics[0]
-    if not name:
-      return {f"probe_{metric}": found.scores.test[metric].mean}
-    metric = tuned.metric or metric
-    return {f"probe_{name}_{metric}": found.scores.test[metric].mean}
+    if name:
+      metric = tuned.metric or metric
+    right = read_tuned(measured.folder, found, metric)
+    score = "_".join(filter(None, ("probe", name, metric)))
+    return Found(
+      {score: found.scores.test[metric].mean}, {score: right} if right else {}
+    )
 
 
-def _measure_frozen(
-  measure: Measure, measured: Measured
-) -> Mapping[str, float]:
+def _measure_frozen(measure: Measure, measured: Measured) -> Found:
   return measure(read_bundle_info(measured.point.bundle))
 
 

@@ -35,6 +35,7 @@ from bertjax.trials.store import Trial, TrialStore
 from launch.reports import sweep_report
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
+from launch.sweep.examples import read_differences
 from launch.sweep.points import compare_points, describe_points
 from launch.sweep.published import find_published
 from launch.sweep.trials import (
@@ -78,18 +79,19 @@ def write_report(
   """
   result, choice = _compare(config, outcome)
   margins = read_margins(config.margins)
-  tuned = config.trains == "finetune"
-  groups = None if tuned else study.equal_rows(config)
-  comparisons = verdicts(result, groups or (), margins)
+  pretrained = config.trains == "pretrain"
+  groups = study.equal_rows(config) if pretrained else None
+  trials = study.make_trials(config)
+  by_example = read_differences(config, store, trials, result)
+  comparisons = verdicts(result, groups or (), margins, by_example)
   metric = next(iter(result.arms[result.baseline]))
-  points = {} if tuned else compare_points(config, outcome, result.baseline)
+  points = compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
   read = describe_tokens(config, seen)
   notes = _notes(config, outcome, result)
   if len(read) > 1:  # more than matching allows
     notes.insert(0, " ".join(read))
     read = []
-  trials = study.make_trials(config)
   done = [each for each in trials if _result(outcome, each) is not None]
   report = {
     "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
@@ -108,9 +110,8 @@ def write_report(
     "identity": json.loads((store.folder / "identity.json").read_text()),
     "command": command,
   }
-  parts = [table(result, groups, margins)]
-  parts += [str(choice)] if choice else []
-  parts += describe_points(points)
+  chosen = [str(choice)] if choice else []
+  parts = [table(result, groups, margins), *chosen, *describe_points(points)]
   text = "\n".join([*parts, *read, *notes]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
   print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)

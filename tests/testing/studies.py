@@ -66,7 +66,10 @@ def write_study(
     earlier = config.probes.at[:-1]
     if earlier:
       result[POINTS] = {
-        share_name(share): {"probe_accuracy": result["probe_accuracy"] * share}
+        share_name(share): {
+          "probe_accuracy": result["probe_accuracy"] * share,
+          "mlm_loss": loss + 1 - share,
+        }
         for share in earlier
       }
     result[COST] = {"steps": 40, "tokens": 32_000 + more_tokens * number}

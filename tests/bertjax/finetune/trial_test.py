@@ -98,6 +98,20 @@ def test_what_is_kept_scores_as_it_did(inputs, outcome):
     assert sum(result.classes[name].labels) == 30
 
 
+def test_it_is_kept_which_examples_of_test_are_answered_rightly(
+  inputs, outcome
+):
+  logits_NC = split_outputs(inputs.programs, outcome.params, inputs.test)[
+    "logits_NC"
+  ]
+  right_N = logits_NC.argmax(axis=1) == inputs.test.windows["label_N"]
+  (kept,) = outcome.result.right.values()
+  assert [digit == "1" for digit in kept] == right_N.tolist()
+  assert kept.count("1") / len(kept) == pytest.approx(
+    outcome.result.test["accuracy"]
+  )
+
+
 def test_a_temperature_is_fitted_on_dev_and_reported_on_both(inputs, outcome):
   programs, params = inputs.programs, outcome.params
   logits_NC, test_NC = (

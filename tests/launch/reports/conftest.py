@@ -7,7 +7,7 @@ import json
 import pytest
 
 from launch.reports import store_report
-from tests.testing import report_texts
+from tests.testing import report_texts, studies
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +27,17 @@ def store(tmp_path_factory):
 @pytest.fixture
 def report(store):
   return json.loads((store.path / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def probed(tmp_path_factory):
+  """Three arms with three seeds that were probed three times."""
+  return studies.write_study(
+    tmp_path_factory.mktemp("probed"),
+    studies.make_config(
+      arms=("mlm_nsp", "nsp_rows", "mlm"),
+      seeds=3,
+      probes={"at": (0.25, 0.5, 1.0)},
+    ),
+    curves=False,
+  )

@@ -77,3 +77,26 @@ def test_many_tokens_are_counted_in_thousands_and_millions():
   curve = {"0": {"at": [0, 2_000_000], "values": [3.0, 2.0]}}
   drawn = sweep_figures.draw_curves("one", {"a": curve}, (2.0, 3.0), "tokens")
   assert ">2\u00a0M</text>" in drawn
+
+
+def test_points_show_the_difference_with_its_interval_below_the_curves():
+  curve = {
+    "0": {"at": [0.5, 1.0], "values": [1.0, 2.0]},
+    "1": {"at": [0.5, 1.0], "values": [1.5, 2.5]},
+  }
+  curves = {"mlm_nsp": curve, "mlm": curve}
+  found = {"0.5": comparison(), "1": comparison(conclusion="different")}
+  spread = sweep_figures.spread_of([*found.values()])
+  assert spread == (-0.1, 0.14)
+  drawn = sweep_figures.draw_points("one", curves, (1.0, 2.5), found, spread)
+  for words in ("difference", "share of the steps", "½", "mlm_nsp"):
+    assert f">{words}</text>" in drawn
+  alone = {
+    share: comparison(differences=[0.02], interval=None) for share in found
+  }
+  spread = sweep_figures.spread_of([*alone.values()])
+  assert spread == (0.0, 0.02)
+  bare = sweep_figures.draw_points("one", curves, (1.0, 2.5), alone, spread)
+  assert bare.count("var(--second)") < drawn.count("var(--second)")
+  without = sweep_figures.draw_points("one", curves, (1.0, 2.5), {}, (0, 0))
+  assert ">difference</text>" not in without

@@ -65,7 +65,9 @@ def is_shown(text, numbers):
   return any(abs(abs(each) - value) <= half for each in numbers)
 
 
-def test_every_number_on_the_page_is_in_the_report(study):
+@pytest.mark.parametrize("which", ["study", "probed"])
+def test_every_number_on_the_page_is_in_the_report(which, request):
+  study = request.getfixturevalue(which)
   report, timing = read(study)
   trials = report["trials"]
   known = numbers_of(report) | numbers_of(timing)
@@ -130,7 +132,7 @@ def test_probes_on_the_way_are_curves_to_the_end(tmp_path):
   config = studies.make_config(arms, seeds=2, probes={"at": (0.5, 1.0)})
   studies.write_study(tmp_path, config, curves=False)
   view = sweep_report.make_view(*read(tmp_path))
-  (curve,) = view["curves"]
+  curve, _ = view["points"]
   assert curve["metric"] == "probe accuracy"
   assert ">share of the steps</text>" in curve["panels"][0][0]
   table = (tmp_path / CSV).read_text()
@@ -182,7 +184,11 @@ def test_a_study_without_a_question_or_comparisons_has_a_page(study):
 
 @pytest.mark.full
 @pytest.mark.parametrize("width", [360, 1400])
-def test_a_browser_shows_the_page_without_errors(study, width, tmp_path):
+@pytest.mark.parametrize("which", ["study", "probed"])
+def test_a_browser_shows_the_page_without_errors(
+  which, width, tmp_path, request
+):
+  study = request.getfixturevalue(which)
   needed, said = measure_page(study / PAGE, width, tmp_path)
   assert said == []
   assert needed <= width

@@ -62,7 +62,7 @@ def test_probes_measure_a_bundle_and_change_none(probed, tmp_path):
     {
       name: value
       for each in probes.values()
-      for name, value in each(info).items()
+      for name, value in each(info).values.items()
     }
     for _ in range(2)
   )
