@@ -18,6 +18,7 @@ from bertjax.config import FinetuneConfig, from_mapping
 from bertjax.parallel.mesh import make_mesh
 from launch import evaluate, tasks
 from launch.commands.table import COMMANDS
+from launch.inference import forms
 from tests.testing import glue_folders, small, squad_files
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -192,6 +193,26 @@ def test_each_data_set_is_trained_scored_and_predicted():
       found[pathlib.Path(folder).name] = [each[0] for each in words]
   for name in DATA_SETS:
     assert found[name][:3] == ["finetune", "evaluate", "predict"], name
+
+
+def test_original_files_are_predicted_as_they_are():
+  predicted = {
+    named(words, "bundle").split("/")[-2]: words
+    for page in PAGES
+    for words in commands(page)
+    if words[0] == "predict"
+  }
+  for name in ("clinc150", "cola", "rte", "sts_b"):
+    words = predicted[name]
+    assert named(words, "input").startswith(f"DATA/{name}/"), name
+    assert not named(words, "text_column"), name
+
+
+def test_every_format_of_predict_is_on_the_page():
+  text = (ROOT / "docs/tasks/shared.md").read_text(encoding="utf-8")
+  for name in forms.FORMATS:
+    shown = "glue/NAME" if name.startswith("glue/") else name
+    assert f"\n| `{shown}` |" in text, name
 
 
 def test_each_page_of_a_task_has_its_parts_in_order():

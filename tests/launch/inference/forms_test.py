@@ -3,6 +3,7 @@
 """The files of data sets are read as the model's task reads them."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bertjax.checkpoints.bundle import Details
 from data_pipelines.tasks.table_files import BadRow, Columns
 from launch.inference import forms
 from launch.inference.inputs import Example, Source, examine
-from tests.testing import glue_folders, hub_rows, squad_files
+from tests.testing import glue_folders, hub_datasets, hub_rows, squad_files
 
 TAGGER = "BertForTokenClassification"
 READER = "BertForQuestionAnswering"
@@ -147,6 +148,20 @@ def test_rows_of_words_are_read_for_a_tagger(tmp_path):
   path = hub_rows.write_lines(tmp_path / "c.jsonl", [{"text": "the cod"}])
   assert texts(fit(path, details(TAGGER))) == [("the cod",)]
   assert fit(path, details(CLASSIFIER)).form is None
+
+
+def test_rows_of_a_data_set_that_has_a_name_are_read(tmp_path, monkeypatch):
+  pa = pytest.importorskip("pyarrow")
+  asked = hub_rows.question("Who?", "The cod.", "cod")
+  table = pa.table(
+    {"tokens": [["cod"]], **{name: [value] for name, value in asked.items()}}
+  )
+  module = hub_datasets.package("owner/rows", {"test": table}, str(tmp_path))
+  monkeypatch.setitem(sys.modules, "datasets", module)
+  (tagged,) = rows_of("hf:owner/rows:test", details(TAGGER))
+  assert (tagged.line, tagged.words) == (0, ("cod",))
+  (answered,) = rows_of("hf:owner/rows:test", details(READER))
+  assert (answered.texts, answered.id) == (("Who?", "The cod."), "q")
 
 
 def test_rows_of_questions_are_read_for_a_model_that_answers(tmp_path):
