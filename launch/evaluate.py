@@ -14,8 +14,10 @@ how long texts are read are always those of the model. Devices are all of this
 machine; a whole --config says otherwise.
 
 It warns of what is wrong with the data, as launch.finetune does, and prints
-the scores, a table of the classes, and which classes are mistaken for which;
---output=FILE.json has the whole confusion matrix.
+the scores, how far probabilities can be trusted, a table of the classes, and
+which classes are mistaken for which. --output=FILE.json has the whole confusion
+matrix; it replaces scores of the same model on the same data, and no other
+file.
 """
 
 import dataclasses
@@ -28,27 +30,29 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from bertjax.checkpoints.bundle import read_bundle_info
+from bertjax.checkpoints.bundle import RECORD, read_bundle_info
 from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
   from_mapping,
 )
-from bertjax.files import write_json
+from bertjax.files import sha256_of, write_json
 from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.programs import make_programs
-from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.scores import ClassCounts, confusion_matrix
-from bertjax.finetune.task import FinetuneTask, Scores
-from bertjax.finetune.windows import Windows
+from bertjax.finetune.scores.calibration import (
+  CalibrationErrors,
+  calibration_errors,
+)
+from bertjax.finetune.task import Scores
 from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
 from launch import cli, tasks
 from launch.commands import output_paths, shipped_configs
-from launch.inference import stored_task
+from launch.inference import score_file, stored_task
 from launch.inference.stored_task import NAMES, SPLITS, Asked
 from launch.inference.stream import tell
 from launch.preflight import policy as policies
@@ -75,6 +79,9 @@ class Evaluated:
     confusion: how often each label (row) is predicted as each class; None where
       an example has not one class.
     findings: what is wrong with the data, and whether it was allowed.
+    calibration: how far probabilities can be trusted; None where outputs are
+      not classes.
+    identity: what determines the scores: model, split and data.
   """
 
   split: str
@@ -84,13 +91,16 @@ class Evaluated:
   classes: ClassCounts | None
   confusion: np.ndarray | None
   findings: Sequence[Mapping[str, Any]] = ()
+  calibration: CalibrationErrors | None = None
+  identity: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def to_json(self) -> dict[str, Any]:
     """Return the fields as JSON values."""
-    confusion = self.confusion
+    confusion, calibration = self.confusion, self.calibration
     return {
       **vars(self),
       "scores": dict(self.scores),
+      "calibration": calibration and calibration.to_json(),
       "classes": self.classes and self.classes.to_json(),
       "confusion": None if confusion is None else confusion.tolist(),
     }
@@ -104,6 +114,7 @@ def evaluate(
   *,
   task: str = "",
   changes: Mapping[str, Any] | None = None,
+  output: str = "",
 ) -> Evaluated:
   """Score a fine-tuned model on a split.
 
@@ -117,10 +128,11 @@ def evaluate(
     task: where `config` is None, the name of a task in configs/finetune.py; ""
       is that of the model.
     changes: where `config` is None, {dotted field: value} that differ.
+    output: file that will hold the scores, as JSON; "" is none.
 
   Raises:
     ValueError: the bundle has another task or other classes, the data cannot be
-      read, or a check of them fails.
+      read, a check of them fails, or `output` is another file.
   """
   model = load_finetuned(bundle, tasks.TASKS)
   info = read_bundle_info(bundle)
@@ -141,8 +153,15 @@ def evaluate(
     info.tokenizer_path,
     model.head.labels if is_alone else None,
   )
-  _check_data(bundle, model, data)
+  stored_task.check_data(bundle, model, data)
   scored = _find_split(data, "" if is_alone else split)
+  identity = {
+    "model": sha256_of(pathlib.Path(bundle) / RECORD),
+    "split": split or scored,
+    "data": data.splits[scored].sha256(),
+  }
+  if output:
+    score_file.check(pathlib.Path(output), identity)
   findings = judge_task(
     data.figures, config.seq_length, info.details.tokens_per_word, policy
   )
@@ -151,7 +170,10 @@ def evaluate(
   settle(findings, policy)
   found = _score(model, info.model, config, data, scored)
   return dataclasses.replace(
-    found, split=split or scored, findings=to_json(findings, policy)
+    found,
+    split=split or scored,
+    findings=to_json(findings, policy),
+    identity=identity,
   )
 
 
@@ -190,48 +212,21 @@ def _score(
     {**data.settings, **model.head.settings},
   )
   found = splits.evaluate(programs, programs.place(model.params), placed)
+  confusion = calibration = None
+  if model.task.class_logits is not None:
+    assert found.outputs is not None
+    answers = model.task.class_logits(found.outputs, placed.windows)
+    calibration = calibration_errors(*answers, model.head.temperature)
+    if model.task.problem_type == SINGLE_LABEL:
+      confusion = confusion_matrix(*answers)
   return Evaluated(
     split,
     len(data.splits[split]),
     model.task.class_names(data.labels),
     found.scores,
     found.classes,
-    _confusion(model.task, found, placed.windows),
-  )
-
-
-def _confusion(
-  task: FinetuneTask, found: splits.Evaluation, windows: Windows
-) -> np.ndarray | None:
-  if task.problem_type != SINGLE_LABEL:
-    return None
-  assert task.class_logits is not None
-  assert found.outputs is not None
-  return confusion_matrix(*task.class_logits(found.outputs, windows))
-
-
-def _check_data(bundle: str, model: FinetunedModel, data: MeasuredData) -> None:
-  known, pair = model.head.labels, model.head.pair
-  if data.pair != pair:
-    forms = ("single texts", "pairs of texts")
-    raise ValueError(
-      f"{bundle} reads {forms[pair]}, and {data.name} has {forms[data.pair]}; "
-      "give the second column with --config.task.text_pair, or none if the "
-      "model reads single texts"
-    )
-  # The name of a score is that of its column.
-  if model.task is REGRESSION or tuple(data.labels) == known:
-    return
-  new = [label for label in data.labels if label not in known]
-  gone = [label for label in known if label not in data.labels]
-  found = (
-    f"the label {new[0]!r}, which it never saw"
-    if new
-    else (f"no {gone[0]!r}" if gone else "them in another order")
-  )
-  raise ValueError(
-    f"{bundle} knows {len(known)} labels, and {data.name} has {found}; give "
-    "task.train of its fine-tuning, which names the labels"
+    confusion,
+    calibration=calibration,
   )
 
 
@@ -244,6 +239,8 @@ def show(found: Evaluated) -> str:
       [[name, f"{value:.4f}"] for name, value in found.scores.items()],
     ),
   ]
+  if found.calibration is not None:
+    parts.append(str(found.calibration))
   if found.classes is not None:
     parts.append(class_tables.class_table(found.labels, found.classes))
   if found.confusion is not None:
@@ -294,6 +291,7 @@ def main(_: Sequence[str]) -> None:
     policies.from_flags(),
     task=values.task or "",
     changes=changes,
+    output=values.output,
   )
   print(show(found), flush=True)
   if values.output:

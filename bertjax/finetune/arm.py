@@ -214,7 +214,8 @@ class Arm:
     seed = trial.settings["seed"]
     runs = experiment.finished(trial.settings["learning_rate"])
     outputs = split_outputs(inputs.programs, best.params, split)
-    return Review(runs, seed, outputs, split.windows.tuned(best.tuned))
+    windows = split.windows.tuned(best.tuned)
+    return Review(runs, seed, outputs, windows, best.temperature)
 
   def make_inputs(self) -> TrialInputs:
     """Make the programs, and put dev and test on the devices."""

@@ -19,9 +19,12 @@ class Review:
     best: the seed whose model is saved.
     outputs: outputs of that model by window, on the split that is scored.
     windows: the windows of that split.
+    temperature: what that model's logits are divided by for calibrated
+      probabilities; None where outputs are not classes.
   """
 
   runs: Mapping[int, TrialResult]
   best: int
   outputs: Batch
   windows: Windows
+  temperature: float | None = None

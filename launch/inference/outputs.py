@@ -150,9 +150,9 @@ class Output:
       if old != new:
         there = self.path if self.path.exists() else self.partial
         raise ValueError(
-          f"{there} is of another {name.replace('_', ' ')} ({_short(old)} there"
-          f", {_short(new)} now); give another --output, or delete it"
-          f" and {self.journal}"
+          f"{there} is of another {name.replace('_', ' ')} "
+          f"({shorten_hash(old)} there, {shorten_hash(new)} now); give another "
+          f"--output, or delete it and {self.journal}"
         )
 
   def commit(self, journal: Journal, rows: Rows) -> None:
@@ -175,7 +175,8 @@ class Output:
     self.partial.unlink(missing_ok=True)
 
 
-def _short(value: Any) -> str:
+def shorten_hash(value: Any) -> str:
+  """Return a value for a message, of a hash its beginning."""
   text = str(value)
   return text[:12] if len(text) == 64 else text  # a SHA-256
 

@@ -18,10 +18,12 @@ from bertjax.config import (
 )
 from bertjax.config.fields import drop_unread
 from bertjax.finetune.artifact import FinetunedModel
+from bertjax.finetune.regression import TASK as REGRESSION
 from bertjax.finetune.task import Head
 from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from configs.finetune import OVERLAYS, get_config
+from data_pipelines.tasks.batches import MeasuredData
 from launch import tasks
 
 SPLITS = ("test", "dev", "train")
@@ -83,9 +85,7 @@ def make_config(
     ValueError: the model has another task, or its own is not known; a field
       that is changed has no effect; a file is not there.
   """
-  own = None
-  if stored is not None:
-    own = from_mapping(FinetuneConfig, renamed.current(stored))
+  own = read_config(stored)
   config = _fit_machine(_named(bundle, model, own, asked.task))
   check_task(bundle, config.task, model, f"--task={asked.task}", own)
   is_alone = is_file(asked.split)
@@ -96,6 +96,18 @@ def make_config(
   return config
 
 
+def read_config(stored: Mapping[str, Any] | None) -> FinetuneConfig | None:
+  """Return the config of a bundle that fine-tuning wrote, None without one."""
+  if stored is None:
+    return None
+  return from_mapping(FinetuneConfig, renamed.current(stored))
+
+
+def is_source(path: str) -> bool:
+  """Return whether there is a file, or the name of a data set."""
+  return path.startswith(_HUBS) or pathlib.Path(path).exists()
+
+
 def is_file(split: str) -> bool:
   """Return whether a value of --split is a file, and no name of a split.
 
@@ -104,7 +116,7 @@ def is_file(split: str) -> bool:
   """
   if not split or split in SPLITS:
     return False
-  if split.startswith(_HUBS) or pathlib.Path(split).exists():
+  if is_source(split):
     return True
   raise ValueError(
     f"--split={split} is neither a file nor one of {', '.join(SPLITS)}; give "
@@ -158,6 +170,42 @@ def check_task(
   raise ValueError(
     f"{bundle} is a model of {model.task.name}, and {given} is of {found}; "
     f"{fix}"
+  )
+
+
+def check_data(bundle: str, model: FinetunedModel, data: MeasuredData) -> None:
+  """Refuse data that a model does not read, or whose labels it does not know.
+
+  Args:
+    bundle: folder of the model, for messages.
+    model: the model.
+    data: the data.
+
+  Raises:
+    ValueError: texts are pairs and the model reads single ones, or the other
+      way around; or the labels are not those of the model.
+  """
+  known, pair = model.head.labels, model.head.pair
+  if data.pair != pair:
+    forms = ("single texts", "pairs of texts")
+    raise ValueError(
+      f"{bundle} reads {forms[pair]}, and {data.name} has {forms[data.pair]}; "
+      "give the second column with --config.task.text_pair, or none if the "
+      "model reads single texts"
+    )
+  # The name of a score is that of its column.
+  if model.task is REGRESSION or tuple(data.labels) == known:
+    return
+  new = [label for label in data.labels if label not in known]
+  gone = [label for label in known if label not in data.labels]
+  found = (
+    f"the label {new[0]!r}, which it never saw"
+    if new
+    else (f"no {gone[0]!r}" if gone else "them in another order")
+  )
+  raise ValueError(
+    f"{bundle} knows {len(known)} labels, and {data.name} has {found}; give "
+    "task.train of its fine-tuning, which names the labels"
   )
 
 

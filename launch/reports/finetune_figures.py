@@ -13,6 +13,8 @@ from launch.reports.page import Ink, draw, literal
 
 # A page of more points is slow to open.
 _POINTS = 2000
+# Area of a dot, in square points.
+_LARGEST_DOT = 40.0
 
 
 def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
@@ -66,22 +68,32 @@ def draw_cosines(cosines: Sequence[Summary]) -> str:
   return drawing.svg
 
 
-def draw_reliability(reliability: Reliability) -> str:
-  """Draw the share that is right against the probability of the answers."""
-  bins = len(reliability.examples)
-  edges = np.arange(bins + 1) / bins
+def draw_reliability(curves: Mapping[str, Reliability]) -> str:
+  """Draw the share that is right against the probability of the answers.
+
+  Args:
+    curves: {what the probabilities are: their reliability}, at most two.
+  """
   with draw("reliability") as drawing:
     axes = drawing.axes
-    for left, count, accuracy in zip(
-      edges, reliability.examples, reliability.accuracies, strict=False
-    ):
-      if count:
-        axes.bar(
-          left, accuracy, 1 / bins, align="edge", color=Ink.FIRST, alpha=0.7
-        )
     axes.plot([0, 1], [0, 1], color=Ink.MUTED, linestyle=(0, (3, 2)))
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    for (name, found), (ink, mark) in zip(
+      curves.items(), ((Ink.FIRST, "o"), (Ink.SECOND, "s")), strict=False
+    ):
+      count_B = np.asarray(found.examples)
+      some_B = count_B > 0  # an empty bin has no share
+      x, y = (
+        np.asarray(each)[some_B]
+        for each in (found.confidences, found.accuracies)
+      )
+      label = f"{name}: error {found.error:.3f}"
+      axes.plot(x, y, color=ink, linewidth=1.2, label=label, marker=mark, ms=2)
+      # The area of a dot grows with its examples.
+      sizes = _LARGEST_DOT * count_B[some_B] / count_B.max()
+      axes.scatter(x, y, sizes, color=ink, alpha=0.5, linewidths=0, marker=mark)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.04)
+    axes.legend(fontsize=7, loc="best")
     axes.set_xlabel("probability of the answer")
     axes.set_ylabel("share that is right")
   return drawing.svg

@@ -199,11 +199,13 @@ def _answers(review: Review, task: FinetuneTask) -> dict[str, Any]:
   )
   view["class_errors"] = ()
   if task.class_logits:
-    reliability = class_reliability(
-      *task.class_logits(review.outputs, review.windows)
-    )
-    view["reliability"] = finetune_figures.draw_reliability(reliability)
-    view["calibration_error"] = f"{reliability.error:.3f}"
+    answers = task.class_logits(review.outputs, review.windows)
+    curves = {"as they are": class_reliability(*answers)}
+    if (divisor := review.temperature) is not None:
+      name = f"with logits divided by {divisor:.3g}"
+      curves[name] = class_reliability(*answers, divisor)
+    view["reliability"] = finetune_figures.draw_reliability(curves)
+    view["calibrated"] = divisor is not None
   if not task.analyze:
     return view
   found = task.analyze(review.outputs, review.windows)

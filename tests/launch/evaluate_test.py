@@ -80,6 +80,45 @@ def test_scores_are_those_that_training_stored(model):
   assert found.confusion.trace() == sum(found.classes.right)
 
 
+def test_calibration_is_that_of_training(model, place):
+  results = json.loads((place / "work/results.json").read_text())["calibration"]
+  for split in ("dev", "test"):
+    found = evaluate.evaluate(model, split=split)
+    saved = found.to_json()["calibration"]
+    (temperature,) = results["temperature"]["values"]
+    assert [saved["error"]] == results["before"][split]["values"]
+    assert [saved["error_with_temperature"]] == (
+      results["after"][split]["values"]
+    )
+    assert saved["temperature"] == temperature
+    assert (
+      f"Expected calibration error: {saved['error']:.4f} as probabilities are, "
+      f"{saved['error_with_temperature']:.4f} with all logits divided by "
+      f"{temperature:.4g}"
+    ) in evaluate.show(found)
+  report = (place / "work/report.html").read_text()
+  assert f"with logits divided by {temperature:.3g}: error" in report
+
+
+def test_a_file_of_other_scores_is_kept(model, place):
+  path = place / "scores.json"
+  asked = {"split": "dev", "output": str(path)}
+  found = evaluate.evaluate(model, **asked)
+  path.write_text(json.dumps(found.to_json()))
+  assert evaluate.evaluate(model, **asked).identity == found.identity
+  with pytest.raises(
+    ValueError, match=r"has scores of another split \(dev there, test now\); g"
+  ):
+    evaluate.evaluate(model, split="test", output=str(path))
+  for text in ("{}", "[1]", "my notes", json.dumps({"identity": "mine"})):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"scores\.json exists, and nothing"):
+      evaluate.evaluate(model, **asked)
+    assert path.read_text() == text
+  with pytest.raises(ValueError, match="is a folder; give the path of a file"):
+    evaluate.evaluate(model, split="dev", output=str(place))
+
+
 def test_another_table_is_scored_by_its_config(model, place, config):
   path = small.write_table(place / "new.jsonl", small.make_texts(10, 5))
   task = dataclasses.replace(config.task, test=path)

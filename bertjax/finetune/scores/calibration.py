@@ -64,6 +64,31 @@ class Calibration(JsonResult):
   after: Mapping[str, Reliability]
 
 
+@dataclasses.dataclass(frozen=True)
+class CalibrationErrors(JsonResult):
+  """How far the probabilities of a model can be trusted.
+
+  Attributes:
+    error: the expected calibration error of probabilities as they are.
+    temperature: what all logits are divided by; None where it is not known.
+    error_with_temperature: the error with the temperature.
+  """
+
+  error: float
+  temperature: float | None = None
+  error_with_temperature: float | None = None
+
+  def __str__(self) -> str:
+    """Return a sentence."""
+    text = f"Expected calibration error: {self.error:.4f} as probabilities are"
+    if self.error_with_temperature is None:
+      return f"{text}."
+    return (
+      f"{text}, {self.error_with_temperature:.4f} with all logits divided by "
+      f"{self.temperature:.4g}, which was fitted on dev."
+    )
+
+
 def calibrate(
   logits: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> Calibration:
@@ -127,6 +152,21 @@ def class_reliability(
   return measure_reliability(
     probabilities(scaled_NC).max(axis=1), scaled_NC.argmax(axis=1) == labels_N
   )
+
+
+def calibration_errors(
+  logits_NC: np.ndarray, labels_N: np.ndarray, temperature: float | None
+) -> CalibrationErrors:
+  """Return the errors without a temperature and with one, if it is known.
+
+  Raises:
+    ValueError: there is no example, or the lengths differ.
+  """
+  error = class_reliability(logits_NC, labels_N).error
+  if temperature is None:
+    return CalibrationErrors(error)
+  scaled = class_reliability(logits_NC, labels_N, temperature)
+  return CalibrationErrors(error, temperature, scaled.error)
 
 
 def fit_temperature(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from bertjax.finetune.forgetting import Forgetting, score_forgetting
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
+from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
 from data_pipelines.tasks.figures import SplitFigures
@@ -72,12 +73,13 @@ def result():
   )
 
 
-def write(path, result, task=TASK, outputs=OUTPUTS, windows=WINDOWS):
+def write(path, result, task=TASK, outputs=OUTPUTS, windows=WINDOWS, **fields):
   review = Review(
     runs={seed: run(seed, task, outputs, windows) for seed in (0, 1)},
     best=1,
     outputs=outputs,
     windows=windows,
+    **fields,
   )
   finetune_report.write(
     path, result, review, task, "1 of 5 is cut at 7 tokens."
@@ -85,15 +87,14 @@ def write(path, result, task=TASK, outputs=OUTPUTS, windows=WINDOWS):
   return HtmlPage(path)
 
 
-def write_kind(kind, path, change=lambda result: result):
+def write_kind(kind, path, change=lambda result: result, **fields):
   task, outputs, windows = wrong_answers.KINDS[kind]()
   tokens_NS = np.zeros((len(windows.length_N), 7), np.int32)
   windows = dataclasses.replace(
     windows, arrays={**windows.arrays, "tokens_NS": tokens_NS}
   )
-  return write(
-    path, change(make_result(task, outputs, windows)), task, outputs, windows
-  )
+  result = change(make_result(task, outputs, windows))
+  return write(path, result, task, outputs, windows, **fields)
 
 
 def test_the_page_is_whole_and_needs_nothing_else(result, tmp_path):
@@ -134,6 +135,24 @@ def test_each_kind_has_its_mistakes(kind, figures, words, tmp_path):
   assert page.tags["svg"] == figures
   assert page.tags["mark"] > 0
   assert words in " ".join(" ".join(page.text).split())
+
+
+@pytest.mark.parametrize("kind", ["classes", "several_labels", "choices"])
+def test_calibration_is_shown_without_the_temperature_and_with_it(
+  kind, tmp_path
+):
+  plain = write_kind(kind, tmp_path / "plain.html")
+  scaled = write_kind(kind, tmp_path / "scaled.html", temperature=2.5)
+  task, outputs, windows = wrong_answers.KINDS[kind]()
+  answers = task.class_logits(outputs, windows)
+  errors = [class_reliability(*answers, each).error for each in (1.0, 2.5)]
+  assert abs(errors[0] - errors[1]) > 0.001
+  before, after = (f"{error:.3f}" for error in errors)
+  for page in (plain, scaled):
+    assert f"as they are: error {before}" in page.text
+  assert f"with logits divided by 2.5: error {after}" in scaled.text
+  assert "fitted on dev" in scaled.source
+  assert "divided by" not in plain.source
 
 
 def test_equal_results_make_equal_bytes(result, tmp_path):
@@ -185,7 +204,7 @@ def test_a_reader_that_keeps_no_texts_has_mistakes_without(result, tmp_path):
 @pytest.mark.parametrize("kind", wrong_answers.KINDS)
 @pytest.mark.parametrize("width", [360, 1400])
 def test_a_browser_shows_the_page_without_errors(kind, tmp_path, width):
-  write_kind(kind, tmp_path / "report.html", forgetful)
+  write_kind(kind, tmp_path / "report.html", forgetful, temperature=2.5)
   needed, said = measure_page(tmp_path / "report.html", width, tmp_path)
   assert not said
   assert needed <= width

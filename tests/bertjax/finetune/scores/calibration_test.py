@@ -85,3 +85,19 @@ def test_a_class_that_an_example_lacks_changes_nothing():
 def test_no_example_is_refused(score):
   with pytest.raises(ValueError, match="no examples"):
     score(np.zeros((0, 3)), np.zeros(0, np.int64))
+
+
+def test_errors_are_told_with_the_temperature_that_is_known():
+  logits_NC, labels_N = drawn_logits(3)
+  alone = calibration.calibration_errors(logits_NC, labels_N, None)
+  both = calibration.calibration_errors(logits_NC, labels_N, 3.0)
+  assert (
+    alone.error == both.error == class_reliability(logits_NC, labels_N).error
+  )
+  assert str(alone) == (
+    f"Expected calibration error: {alone.error:.4f} as probabilities are."
+  )
+  assert both.error_with_temperature == (
+    class_reliability(logits_NC, labels_N, 3.0).error
+  )
+  assert "with all logits divided by 3, which was fitted on dev" in str(both)
