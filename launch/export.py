@@ -24,7 +24,10 @@ was trained with a classifier (for "cls" with the pooler and its tanh), or from
 
 An ONNX folder holds model.onnx and all that one needs to run it elsewhere.
 --quantize adds model_quantized.onnx, with integers of 8 bits. What it loses is
-measured on the texts of --calibration, and said in README.md.
+measured on the texts of --calibration, printed, and said in README.md. A
+fine-tuned model gets the scores of its task there: the file is read as
+launch.evaluate reads --split=FILE, whatever the kind of task, unless it has no
+labels.
 
 A run without dropout is exported with the rates of BERT, 0.1, unless the model
 is fine-tuned already: transformers takes the rates of fine-tuning from
@@ -46,6 +49,7 @@ from launch.exports import bundle as bundle_format
 from launch.exports import huggingface, onnx, sentence_transformers
 from launch.exports.formats import Format, Options, check_reads
 from launch.exports.trained import Path, read_bundle, read_workdir
+from launch.preflight import policy as policies
 
 # One module of launch/exports each.
 FORMATS: Mapping[str, Format] = {
@@ -54,6 +58,8 @@ FORMATS: Mapping[str, Format] = {
   "onnx": onnx.FORMAT,
   "bundle": bundle_format.FORMAT,
 }
+# The fields of `Options` that have a flag of their own.
+_FLAGS = tuple(f.name for f in fields(Options) if f.name != "policy")
 
 
 def run(
@@ -116,7 +122,8 @@ def define_flags() -> None:
 
 
 def _define_options() -> None:
-  """Define a flag for each field of `Options`."""
+  """Define a flag for each of _FLAGS, and those of the policy."""
+  policies.define_flags()
   flags.DEFINE_string(
     "license",
     None,
@@ -153,25 +160,31 @@ def _define_options() -> None:
   flags.DEFINE_string(
     "calibration",
     None,
-    "Table of texts on which a graph with integers of 8 bits is measured "
-    f"({SUFFIXES}).",
+    "File on which a graph with integers of 8 bits is measured: of the form "
+    f"that the model was fine-tuned on, or a table of texts ({SUFFIXES}).",
   )
   flags.DEFINE_string(
-    "text_column", None, "Its column of the texts; text if not given."
+    "text_column",
+    None,
+    "Its column of the texts; that of fine-tuning, or else text, if not given.",
   )
   flags.DEFINE_string(
-    "text_pair_column", None, "Its column of the second texts of pairs."
+    "text_pair_column",
+    None,
+    "Its column of the second texts of pairs; that of fine-tuning if not "
+    "given.",
   )
   flags.DEFINE_string(
     "label_column",
     None,
-    "Its column of the labels, to measure accuracy as well.",
+    "Its column of the labels, for the scores of the task; that of fine-tuning "
+    "if not given.",
   )
 
 
 def main(_: Sequence[str]) -> None:
   """Export what the flags say."""
-  given = flags.FLAGS
+  given, policy = flags.FLAGS, policies.from_flags()
   target = run(
     output=given.output,
     format=given.format,
@@ -179,7 +192,8 @@ def main(_: Sequence[str]) -> None:
     workdir=given.workdir,
     step=given.step,
     options=Options(
-      **{field.name: given[field.name].value for field in fields(Options)}
+      **{name: given[name].value for name in _FLAGS},
+      policy=None if policy == policies.DEFAULT else policy,
     ),
   )
   print(f"wrote {target}")

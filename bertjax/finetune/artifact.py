@@ -102,15 +102,7 @@ def load_finetuned(
     )
   head = Head(**info.details.task)
   head = dataclasses.replace(head, labels=tuple(head.labels))
-  task = _find(head, tasks)
-  if task is not None and head.settings.get(window_attention.SETTING):
-    task = window_attention.pool_by_attention(task)
-  if task is None:
-    kind = " ".join((head.architecture, head.outputs.problem_type)).strip()
-    raise ValueError(
-      f"{path} is a {kind} of task {head.task!r}; known here are "
-      f"{', '.join(tasks)}. launch.export converts it for transformers"
-    )
+  task = find_task(str(path), head, tasks)
   model = task.make_model(
     info.model,
     compute or ComputeConfig(),
@@ -120,6 +112,31 @@ def load_finetuned(
   return FinetunedModel(
     task, head, model, load_params(info), info.tokenizer_path
   )
+
+
+def find_task(
+  path: str, head: Head, tasks: Mapping[str, FinetuneTask]
+) -> FinetuneTask:
+  """Return the task of a head.
+
+  Args:
+    path: folder of its bundle, for messages.
+    head: the record.
+    tasks: {name: task}.
+
+  Raises:
+    ValueError: it is none of `tasks`.
+  """
+  task = _find(head, tasks)
+  if task is None:
+    kind = " ".join((head.architecture, head.outputs.problem_type)).strip()
+    raise ValueError(
+      f"{path} is a {kind} of task {head.task!r}; known here are "
+      f"{', '.join(tasks)}. launch.export converts it for transformers"
+    )
+  if head.settings.get(window_attention.SETTING):
+    return window_attention.pool_by_attention(task)
+  return task
 
 
 def _find(head: Head, tasks: Mapping[str, FinetuneTask]) -> FinetuneTask | None:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bertjax.batch import Batch, SplitData, check_batch
+from bertjax.batch import Batch, EvaluationBatch, SplitData, check_batch
 from bertjax.finetune import windows as by_windows
 from bertjax.finetune.programs import Programs, local_part
 from bertjax.finetune.scores import ClassCounts
@@ -75,6 +75,31 @@ def make_split(
   """
   batches = list(data.evaluation(batch_size, batch_shards(programs.mesh)))
   check_batch(batches[0].arrays, programs.task.features)
+  places, windows = find_windows(data, batches, labels, settings)
+  return Split(
+    placed=tuple(
+      feeding.put_batch(local_part(batch.arrays, programs.mesh), programs.mesh)
+      for batch in batches
+    ),
+    places=places,
+    windows=windows,
+  )
+
+
+def find_windows(
+  data: SplitData,
+  batches: Sequence[EvaluationBatch],
+  labels: Sequence[str] = (),
+  settings: Mapping[str, float] | None = None,
+) -> tuple[Places, Windows]:
+  """Return where the windows of a split stand in its batches, and these.
+
+  Args:
+    data: the split.
+    batches: what its `evaluation` yields.
+    labels: as `Windows` has them.
+    settings: as `Windows` has them.
+  """
   whole = {
     name: np.concatenate([batch.arrays[name] for batch in batches])
     for name in batches[0].arrays
@@ -84,20 +109,13 @@ def make_split(
     whole["starts_BR"],
     np.concatenate([batch.window_BR for batch in batches]),
   )
-  return Split(
-    placed=tuple(
-      feeding.put_batch(local_part(batch.arrays, programs.mesh), programs.mesh)
-      for batch in batches
-    ),
-    places=places,
-    windows=Windows(
-      by_windows.by_window(whole, places),
-      places.length_N,
-      data.owners_N,
-      data.examples,
-      labels,
-      settings or {},
-    ),
+  return places, Windows(
+    by_windows.by_window(whole, places),
+    places.length_N,
+    data.owners_N,
+    data.examples,
+    labels,
+    settings or {},
   )
 
 

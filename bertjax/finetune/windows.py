@@ -54,6 +54,25 @@ class Windows:
     """Return an array by its name, such as `label_N`."""
     return self.arrays[name]
 
+  def take(self, examples: np.ndarray) -> "Windows":
+    """Return the windows of some examples, in the order of these."""
+    first_E, stop_E = (
+      np.searchsorted(self.owner_N, examples, side)
+      for side in ("left", "right")
+    )
+    chosen_N = np.concatenate(
+      [np.arange(*each) for each in zip(first_E, stop_E, strict=True)]
+    )
+    return dataclasses.replace(
+      self,
+      arrays={name: array[chosen_N] for name, array in self.arrays.items()},
+      length_N=self.length_N[chosen_N],
+      owner_N=np.repeat(np.arange(len(examples)), stop_E - first_E),
+      examples=[self.examples[i] for i in examples]
+      if len(self.examples)
+      else (),
+    )
+
   def tuned(self, settings: Mapping[str, float]) -> "Windows":
     """Return the windows with more settings."""
     return dataclasses.replace(self, settings={**self.settings, **settings})

@@ -11,12 +11,12 @@ import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.finetune.task import Head
-from bertjax.interop.outputs import SINGLE_LABEL
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tasks.table_files import Columns
-from data_pipelines.tasks.tables import Rules, Table, read_table
+from data_pipelines.tasks.tables import Rules, read_table
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.formats import Options
+from launch.exports.onnx_scores import Labeled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +24,18 @@ class Texts:
   """Texts as the encoder reads them.
 
   Attributes:
-    rows: `ENCODER_FEATURES` of each text alone, without padding.
-    labels: id of each text's label; None if they are not known.
+    rows: `ENCODER_FEATURES` of each text alone, without padding, or only what
+      rows of one text need.
     total: number of texts of the table.
     cut: how many of these texts lost tokens at their end.
+    labeled: what is wanted of the texts; None if that is not known. A text may
+      have several rows then: its windows, or its choices.
   """
 
   rows: Sequence[Batch]
-  labels: np.ndarray | None
   total: int
   cut: int
+  labeled: Labeled | None = None
 
   def __len__(self) -> int:
     """Return the number of texts."""
@@ -41,9 +43,9 @@ class Texts:
 
   def take(self, indices: np.ndarray) -> Self:
     """Return some of the texts."""
-    labels = None if self.labels is None else self.labels[indices]
+    labeled = self.labeled and self.labeled.take(indices)
     rows = [self.rows[index] for index in indices]
-    return dataclasses.replace(self, rows=rows, labels=labels)
+    return dataclasses.replace(self, rows=rows, labeled=labeled)
 
   def spread(self, count: int) -> np.ndarray:
     """Return the indices of at most `count` texts, evenly over the table."""
@@ -54,7 +56,7 @@ class Texts:
 def read_texts(
   options: Options, head: Head | None, tokenizer: Tokenizer, longest: int
 ) -> Texts:
-  """Read the table that `options.calibration` names.
+  """Read the texts of the table that `options.calibration` names.
 
   Args:
     options: the table and its columns.
@@ -63,8 +65,8 @@ def read_texts(
     longest: tokens to which a text is cut.
 
   Raises:
-    ValueError: the table cannot be read, has pairs for a model of single texts
-      or the other way around, or labels that the model does not have.
+    ValueError: the table cannot be read, or has pairs for a model of single
+      texts or the other way around.
   """
   path = options.calibration or ""
   reads_pairs = head is not None and head.pair
@@ -74,23 +76,12 @@ def read_texts(
       f"the model reads {'pairs of ' if reads_pairs else 'single '}texts; "
       f"{fix} --text_pair_column"
     )
-  label = options.label_column
-  if label is not None and (
-    head is None or head.outputs.problem_type != SINGLE_LABEL
-  ):
-    raise ValueError(
-      f"--label_column={label} is for models that give a text one label; leave "
-      "it out"
-    )
   table = read_table(
     path,
-    Columns(
-      options.text_column or "text", label or "", options.text_pair_column or ""
-    ),
+    Columns(options.text_column or "text", "", options.text_pair_column or ""),
     Rules(
       unlabeled="",
-      needs_labels=label is not None,
-      labels=tuple(head.labels) if head is not None and label else (),
+      needs_labels=False,
       bad_row_fix="give --calibration a table without such rows",
     ),
   )
@@ -105,7 +96,6 @@ def read_texts(
     )
   return Texts(
     rows=[alone(encoded.features, i) for i in range(len(table.texts))],
-    labels=None if label is None or head is None else _ids(table, head),
     total=len(table.texts),
     cut=encoded.cut,
   )
@@ -118,8 +108,3 @@ def alone(features: Batch, row: int) -> Batch:
     name: array[row : row + 1, : length if name.endswith("S") else None]
     for name, array in features.items()
   }
-
-
-def _ids(table: Table, head: Head) -> np.ndarray:
-  ids = {name: number for number, name in enumerate(head.labels)}
-  return np.array([ids[label] for label in table.labels or ()])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from launch.exports.trained import Trained
+from launch.preflight.policy import Policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Options:
     text_column: its column of the texts.
     text_pair_column: its column of the second texts of pairs.
     label_column: its column of the labels.
+    policy: limits of the checks, and which may fail; None is `DEFAULT`.
   """
 
   license: str | None = None
@@ -40,6 +42,7 @@ class Options:
   text_column: str | None = None
   text_pair_column: str | None = None
   label_column: str | None = None
+  policy: Policy | None = None
 
 
 class Format(NamedTuple):
@@ -67,12 +70,15 @@ def check_reads(
   Raises:
     ValueError: there is such an option.
   """
-  for field, value in dataclasses.asdict(options).items():
+  for field, value in vars(options).items():
     if value is not None and field not in formats[name].reads:
       readers = [
         other for other, form in formats.items() if field in form.reads
       ]
+      given = f"--{field}={value} is"
+      if field == "policy":
+        given = "--allow, --strict and --thresholds are"
       raise ValueError(
-        f"--{field}={value} is for --format={' or '.join(readers)}; leave it "
-        f"out with --format={name}"
+        f"{given} for --format={' or '.join(readers)}; leave it out with "
+        f"--format={name}"
       )

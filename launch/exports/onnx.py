@@ -15,11 +15,14 @@ from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.interop.huggingface_files import CONFIG
 from bertjax.interop.outputs import MULTI_LABEL, NONE
 from data_pipelines.tokenizers import tokenizers
-from launch.exports import folder
-from launch.exports.calibration import read_texts
+from launch.exports import folder, onnx_texts
 from launch.exports.formats import Format, Options
 from launch.exports.onnx_card_kinds import pooling_of_windows
+from launch.exports.onnx_scores import GraphScores
 from launch.exports.trained import Trained
+from launch.preflight.policy import DEFAULT, Policy
+from launch.preflight.settle import settle
+from launch.preflight.task import judge_quantized
 from launch.reports import model_card
 
 MODEL, QUANTIZED = "model.onnx", "model_quantized.onnx"
@@ -60,6 +63,11 @@ def check(target: pathlib.Path, options: Options) -> None:
       raise ValueError(
         f"--{name} is read only with --calibration; give that, too"
       )
+  if options.policy is not None and options.calibration is None:
+    raise ValueError(
+      "--allow, --strict and --thresholds judge the texts of --calibration; "
+      "give that, too"
+    )
   folder.check_license(options)
   folder.check_target(target)
 
@@ -79,9 +87,9 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   heads.find_head(*kind)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   longest = folder.longest_text(trained)
-  texts = None
+  texts, policy = None, options.policy or DEFAULT
   if options.calibration is not None:
-    texts = read_texts(options, trained.head, tokenizer, longest)
+    texts = onnx_texts.read(options, trained, tokenizer, longest, policy)
   with files.replace_folder(target) as partial:
     path = partial / MODEL
     model = bert.make_model(trained.params, trained.model, *kind)
@@ -102,6 +110,10 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
           "texts, to measure it",
           QUANTIZED,
         )
+      elif loss.scores:
+        print(f"scores on {loss.texts:,} texts of {options.calibration}:")
+        print(loss.scores.table(), flush=True)
+        _judge(loss.scores, way, policy)
       quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
     _write_config(trained, kind, tokenizer.pad_id, partial)
     folder.write_beside(trained, path, tokenizer, "")
@@ -117,6 +129,17 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     )
     card = onnx_card.make_card(page, trained, tokenizer)
     files.write_text(partial / folder.CARD, card)
+
+
+def _judge(scores: GraphScores, way: str, policy: Policy) -> None:
+  other = next(each for each in QUANTIZE[1:] if each != way)
+  finding = judge_quantized(
+    scores.metric,
+    *scores.judged,
+    f"use {MODEL}, or try --quantize={other}",
+    policy,
+  )
+  settle([finding], policy)
 
 
 def _has_several(trained: Trained) -> bool:
@@ -143,7 +166,7 @@ def _write_config(
 
 FORMAT = Format(
   "a folder for ONNX Runtime",
-  frozenset({"license", "quantize", "calibration", *_COLUMNS}),
+  frozenset({"license", "quantize", "calibration", "policy", *_COLUMNS}),
   check,
   write,
 )

@@ -174,7 +174,8 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
     length=textwrap.fill(
       f"{_length(page, trained)} {_INPUTS}{_temperature(trained)}", 80
     ),
-    closeness="\n".join(f"- {line}" for line in _closeness(page, kind)),
+    closeness="\n".join(f"- {line}" for line in _closeness(page, kind))
+    + _scores_of_task(page),
     origin=model_card.make_origin(trained.model, trained.details),
   )
 
@@ -305,10 +306,15 @@ def _lost(loss: Loss, kind: Kind) -> str:
     found.insert(
       0, f"the mean cosine of the hidden states of tokens is {loss.cosine:.4f}"
     )
-  if loss.accuracy is not None:
-    exact, narrow = loss.accuracy
-    found.insert(0, f"accuracy is {narrow:.2%} and was {exact:.2%}")
+  if loss.scores is not None:
+    exact, narrow = loss.scores.judged
+    found.insert(0, f"{loss.scores.metric} is {narrow:.4f} and was {exact:.4f}")
   return ", ".join(found)
+
+
+def _scores_of_task(page: Page) -> str:
+  loss = page.quantized and page.quantized.loss
+  return f"\n\n{loss.scores.table()}" if loss and loss.scores else ""
 
 
 def _texts(loss: Loss) -> str:

@@ -4,13 +4,16 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Vocabulary, empty_batch
 from bertjax.interop.architectures import ENCODER
 from bertjax.interop.onnx import comparison, quantization, running
+from bertjax.interop.onnx.heads import LOGITS
 from launch.exports.calibration import Texts, alone
+from launch.exports.onnx_scores import GraphScores, Labeled
 from launch.exports.trained import Trained
 
 # Rows of random tokens that a float32 graph is compared on. Their lengths are
@@ -51,7 +54,8 @@ class Loss:
     calibrated: how many other texts the activations were calibrated on.
     equal: share of equal labels, of texts or tokens, or of equal spans.
     cosine: mean cosine of the hidden states of an encoder.
-    accuracy: accuracy of the float32 graph and of this one.
+    scores: scores of the model's task by both graphs, where it is known what
+      is wanted of the texts.
   """
 
   texts: int
@@ -61,7 +65,7 @@ class Loss:
   calibrated: int = 0
   equal: float | None = None
   cosine: float | None = None
-  accuracy: tuple[float, float] | None = None
+  scores: GraphScores | None = None
 
 
 def kind_of(trained: Trained) -> tuple[str, str]:
@@ -147,7 +151,12 @@ def quantize(
       )
     calibrated = min(quantization.CALIBRATION_ROWS, len(texts) // 2)
     chosen = texts.spread(calibrated)
-    quantization.quantize_static(source, target, texts.take(chosen).rows)
+    rows = [
+      alone(each, row) if len(each["packs_BS"]) > 1 else each
+      for each in texts.take(chosen).rows
+      for row in range(len(each["packs_BS"]))
+    ]
+    quantization.quantize_static(source, target, rows)
     texts = texts.take(np.setdiff1d(np.arange(len(texts)), chosen))
   if texts is None:
     return None
@@ -161,9 +170,12 @@ def _measure(
 ) -> Loss:
   sessions = [running.open_session(path) for path in (source, target)]
   difference, decisions, cosines = 0.0, [], []
+  found: list[tuple[comparison.Outputs, comparison.Outputs]] = []
   for row in texts.rows:
     is_real_BS = row["packs_BS"] > 0
     exact, narrow = (running.run(session, row) for session in sessions)
+    if texts.labeled:
+      found.append((exact, narrow))
     difference = max(
       difference, comparison.largest_difference(exact, narrow, is_real_BS)
     )
@@ -175,16 +187,37 @@ def _measure(
       ]
     )
   loss = Loss(len(texts), texts.total, texts.cut, difference)
+  if texts.labeled:
+    loss, decided = _score(loss, texts.labeled, found, several=several)
+    decisions = decided or decisions
   if cosines[0] is not None:
     loss = dataclasses.replace(loss, cosine=float(np.mean(cosines)))
   if decisions[0][0] is None:
     return loss
   ours, theirs = (np.concatenate(each) for each in zip(*decisions, strict=True))
-  loss = dataclasses.replace(loss, equal=comparison.share_equal(ours, theirs))
-  if texts.labels is None:
-    return loss
-  exact, narrow = ((each == texts.labels).mean() for each in (ours, theirs))
-  return dataclasses.replace(loss, accuracy=(float(exact), float(narrow)))
+  return dataclasses.replace(loss, equal=comparison.share_equal(ours, theirs))
+
+
+def _score(
+  loss: Loss,
+  labeled: Labeled,
+  found: Sequence[tuple[comparison.Outputs, comparison.Outputs]],
+  *,
+  several: bool,
+) -> tuple[Loss, list[list[np.ndarray | None]]]:
+  """Return the loss with scores, and the decisions on whole texts, if any."""
+  both = [labeled.by_window(each) for each in zip(*found, strict=True)]
+  exact, narrow = (labeled.score(each) for each in both)
+  scores = GraphScores(labeled.metric, exact, narrow)
+  decided = []
+  for outputs in both:
+    logits_EC = labeled.pooled(outputs)
+    if logits_EC is not None:
+      is_real_E1 = np.ones((len(logits_EC), 1), bool)
+      decided.append(
+        comparison.decide({LOGITS: logits_EC}, is_real_E1, several=several)
+      )
+  return dataclasses.replace(loss, scores=scores), [decided] if decided else []
 
 
 def _random_rows(

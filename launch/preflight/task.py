@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge the data of a fine-tuning task, before anything is compiled."""
 
+import math
 from collections.abc import Iterator
 
 from bertjax.finetune.results import ArmResult
@@ -122,6 +123,28 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
       policy,
     ),
   ]
+
+
+def judge_quantized(
+  metric: str, exact: float, narrow: float, fix: str, policy: Policy
+) -> Finding:
+  """Judge what a model scores with integers of 8 bits.
+
+  Args:
+    metric: name of a score; larger is better.
+    exact: the score in float32.
+    narrow: the score with integers.
+    fix: what the user can do.
+    policy: limits and levels that the user set.
+  """
+  fall = exact - narrow
+  return judge(
+    "quantized_score",
+    1.0 if math.isnan(fall) else fall,  # outputs that are no numbers
+    f"{metric} falls from {exact:.4f} to {narrow:.4f} with integers of 8 bits",
+    fix,
+    policy,
+  )
 
 
 def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:

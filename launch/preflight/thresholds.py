@@ -190,6 +190,9 @@ CHECKS: Mapping[str, Check] = {
   "never_predicted": Check(
     "classes that have examples and are never predicted", 0, unit="count"
   ),
+  "quantized_score": Check(
+    "how far the score of a task falls with integers of 8 bits", 0.005
+  ),
   "diverged_seeds": Check(
     "seeds of the chosen learning rate that diverged", 0, unit="count"
   ),

@@ -66,7 +66,7 @@ def quantize_static(
     quantization.quantize_static(
       source,
       target,
-      _Reader(rows),
+      _Reader(rows, _rank(source)),
       quant_format=quantization.QuantFormat.QDQ,
       op_types_to_quantize=_KINDS,
       per_channel=True,
@@ -82,11 +82,17 @@ def quantize_static(
 
 
 class _Reader(quantization.CalibrationDataReader):
-  def __init__(self, rows: Iterable[Features]) -> None:
-    self._feeds = map(feed, rows)
+  def __init__(self, rows: Iterable[Features], rank: int) -> None:
+    self._feeds = (feed(each, rank) for each in rows)
 
   def get_next(self) -> Any:
     return next(self._feeds, None)
+
+
+def _rank(source: pathlib.Path) -> int:
+  """Return the number of axes of each input of a graph."""
+  graph = onnx.load(source, load_external_data=False).graph
+  return len(graph.input[0].type.tensor_type.shape.dim)
 
 
 def _kept(source: pathlib.Path) -> list[str]:

@@ -62,15 +62,26 @@ def open_session(
   )
 
 
-def feed(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Return the inputs of a graph from rows of one example each."""
+def feed(
+  features: Mapping[str, np.ndarray], rank: int = 2
+) -> dict[str, np.ndarray]:
+  """Return the inputs of a graph from rows of one example each.
+
+  Args:
+    features: the rows.
+    rank: axes of each input of the graph; one that chooses has 3, and rows are
+      the choices of one example.
+  """
   inputs = {
     TOKENS: features["tokens_BS"],
     MASK: features["packs_BS"] > 0,
     TYPES: features["types_BS"],
   }
   assert inputs.keys() == INPUTS.keys()
-  return {name: array.astype(np.int64) for name, array in inputs.items()}
+  return {
+    name: array.astype(np.int64)[(None,) * (rank - array.ndim)]
+    for name, array in inputs.items()
+  }
 
 
 def run(
@@ -81,14 +92,9 @@ def run(
   Rows are the choices of one example, if the graph chooses.
   """
   names = [output.name for output in session.get_outputs()]
-  inputs = feed(features)
-  chooses = len(session.get_inputs()[0].shape) > len(
-    features["tokens_BS"].shape
-  )
-  if chooses:
-    inputs = {name: array[None] for name, array in inputs.items()}
-  arrays: Any = session.run(names, inputs)
-  if chooses:
+  rank = len(session.get_inputs()[0].shape)
+  arrays: Any = session.run(names, feed(features, rank))
+  if rank > features["tokens_BS"].ndim:  # it chooses
     arrays = [
       array.reshape((-1, 1) if name == LOGITS else -1)
       for name, array in zip(names, arrays, strict=True)

@@ -61,3 +61,19 @@ def test_outputs_of_a_long_text_are_pooled(settings, pooled):
   again, same = windows.pool(found, examples)
   assert again is found
   assert same is examples
+
+
+def test_some_examples_have_their_windows_and_no_others():
+  whole = windows.Windows(
+    {"tag_NS": np.arange(8).reshape(4, 2)},
+    np.asarray([2, 1, 2, 1]),
+    np.asarray([0, 0, 1, 2]),
+    ("long", "short", "last"),
+    settings={"stride": 1},
+  )
+  some = whole.take(np.asarray([2, 0]))
+  assert some["tag_NS"].tolist() == [[6, 7], [0, 1], [2, 3]]
+  assert some.length_N.tolist() == [1, 2, 1]
+  assert some.owner_N.tolist() == [0, 1, 1]
+  assert list(some.examples) == ["last", "long"]
+  assert some.settings == whole.settings

@@ -48,14 +48,7 @@ def test_rows_have_the_length_of_their_texts(table, tokenizer, caplog):
   assert texts.rows[0]["starts_BR"].shape == (1, 1)
   assert (len(texts), texts.total, texts.cut) == (3, 3, 1)
   assert "1 of 3 texts are cut to 7 tokens" in caplog.text
-  assert texts.labels is None
-
-
-def test_labels_are_ids_of_the_model(table, tokenizer):
-  texts = read(table, tokenizer, label_column="label")
-  np.testing.assert_array_equal(texts.labels, [0, 1, 1])
   some = texts.take(np.array([2, 0]))
-  np.testing.assert_array_equal(some.labels, [1, 0])
   assert some.total == 3
   assert some.rows[1] is texts.rows[0]
 
@@ -72,23 +65,17 @@ def test_pairs_are_read_by_a_model_of_pairs(table, tokenizer):
     read(table, tokenizer, text_pair_column="other")
 
 
-def test_labels_that_the_model_does_not_have_are_named(table, tokenizer):
-  with pytest.raises(ValueError, match=r"texts.csv:2 .*'a hill'"):
-    read(table, tokenizer, label_column="other")
-  with pytest.raises(ValueError, match=r"; give --calibration a table without"):
-    read(table, tokenizer, label_column="other")
-  tagger = Head(
-    "tags", ("O", "B"), "", 7, pair=False, architecture="BertForTokenClass"
-  )
-  for head in (None, tagger):
-    with pytest.raises(
-      ValueError, match="label is for models that give a text"
-    ):
-      read(table, tokenizer, head, label_column="label")
+def test_a_bad_row_is_one_line(table, tokenizer):
+  with open(table, "a") as file:
+    file.write(",a hill,fish\n")
+  with pytest.raises(
+    ValueError, match=r"texts.csv:5 .*; give --calibration a table without"
+  ):
+    read(table, tokenizer)
 
 
 def test_a_spread_is_even():
-  texts = Texts([{}] * 10, None, 10, 0)
+  texts = Texts([{}] * 10, 10, 0)
   assert texts.spread(3).tolist() == [0, 3, 6]
   assert texts.spread(99).tolist() == list(range(10))
 

@@ -5,12 +5,14 @@
 import pytest
 
 from launch.exports.formats import Format, Options, check_reads
+from launch.preflight.policy import DEFAULT
 
 IGNORE = lambda *_: None
 FORMATS = {
   "one": Format("", frozenset({"license", "dtype"}), IGNORE, IGNORE),
   "two": Format("", frozenset({"license"}), IGNORE, IGNORE),
 }
+READER = Format("", frozenset({"policy"}), IGNORE, IGNORE)
 
 
 def test_an_option_that_is_ignored_is_refused():
@@ -20,3 +22,7 @@ def test_an_option_that_is_ignored_is_refused():
     ValueError, match="--dtype=bfloat16 is for --format=one; leave it out with"
   ):
     check_reads("two", FORMATS, Options(dtype="bfloat16"))
+  with pytest.raises(
+    ValueError, match="--strict and --thresholds are for --fo"
+  ):
+    check_reads("two", {**FORMATS, "three": READER}, Options(policy=DEFAULT))

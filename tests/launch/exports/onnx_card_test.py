@@ -19,6 +19,7 @@ from launch.exports.formats import Options
 from launch.exports.onnx_card import _lost, _texts
 from launch.exports.onnx_card_kinds import KINDS
 from launch.exports.onnx_measures import Loss
+from launch.exports.onnx_scores import GraphScores
 from tests.testing.exports import HEADS, make_classifier, make_head, snippet
 from tests.testing.huggingface_models import LABELS
 
@@ -156,12 +157,12 @@ def test_losses_are_phrases():
     difference=0.25,
     calibrated=256,
     equal=0.98,
-    accuracy=(0.9, 0.895),
+    scores=GraphScores("f1", {"f1": 0.9}, {"f1": 0.895}),
   )
   kind = KINDS["BertForSequenceClassification", SINGLE_LABEL]
   assert _lost(loss, kind) == (
-    "accuracy is 89.50% and was 90.00%, 98.00% of the labels of texts are "
-    "equal, outputs differ by at most 0.25"
+    "f1 is 0.8950 and was 0.9000, 98.00% of the labels of texts are equal, "
+    "outputs differ by at most 0.25"
   )
   assert _texts(loss) == (
     "90 of 1,200 texts, and calibrated on 256 others (3 of all were cut)"

@@ -6,12 +6,15 @@ import jax
 import numpy as np
 import pytest
 
+from bertjax.finetune.classification import TASK
 from bertjax.interop.onnx import bert, running
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import onnx_measures
 from launch.exports.calibration import Texts, alone
+from launch.exports.onnx_scores import Labeled
 from launch.exports.trained import read_bundle
 from tests.testing.examples import ragged
+from tests.testing.windows import make_windows
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,8 @@ def test_what_is_calibrated_is_not_measured(trained, tmp_path, monkeypatch):
   rows = [alone(batch, row) for row in range(30)]
   logits = [running.run(running.open_session(source), row) for row in rows]
   labels = np.array([each["logits"].argmax() for each in logits])
-  texts = Texts(rows, labels, 30, 0)
+  windows = make_windows({"label_N": labels}, 30)
+  texts = Texts(rows, 30, 0, Labeled(TASK, "accuracy", windows))
   seen = []
   monkeypatch.setattr(
     onnx_measures.quantization,
@@ -60,6 +64,9 @@ def test_what_is_calibrated_is_not_measured(trained, tmp_path, monkeypatch):
     "static", source, tmp_path / "narrow.onnx", texts
   )
   assert seen == [id(rows[index]) for index in (0, 6, 12, 18, 24)]
+  assert loss is not None
+  assert loss.scores is not None
+  assert loss.scores.judged == (1.0, 1.0)
   assert loss == onnx_measures.Loss(
     texts=10,
     total=30,
@@ -67,5 +74,5 @@ def test_what_is_calibrated_is_not_measured(trained, tmp_path, monkeypatch):
     difference=0.0,
     calibrated=5,
     equal=1.0,
-    accuracy=(1.0, 1.0),
+    scores=loss.scores,
   )

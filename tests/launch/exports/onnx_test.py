@@ -13,6 +13,7 @@ import pytest
 from data_pipelines.tokenizers import tokenizers
 from launch import export, predict
 from launch.exports.formats import Options
+from launch.preflight.policy import DEFAULT
 from tests.testing import small
 from tests.testing.exports import make_bundle, make_classifier, snippet
 from tests.testing.huggingface_models import LABELS
@@ -94,6 +95,7 @@ def test_the_card_says_what_a_quantized_graph_loses(
   assert ("calibrated on 12 others" in card) == (way == "static")
   assert " of the labels of texts are equal" in card
   assert "accuracy is " in card
+  assert "| macro_f1 | " in card
   assert ("depend slightly on the texts beside" in card) == (way == "dynamic")
   assert " cores, " in card
   float32 = out / "model.onnx"
@@ -130,6 +132,7 @@ def test_the_tokenizer_beside_it_is_ours(bundle, tmp_path):
     ({"quantize": "static"}, "texts; give a table of them as --calibration"),
     ({"calibration": "x.csv"}, "x.csv is read only with --quantize; give --q"),
     ({"quantize": "dynamic", "text_column": "a"}, "--text_column is read only"),
+    ({"quantize": "dynamic", "policy": DEFAULT}, "judge the texts of --calib"),
     ({"dtype": "bfloat16"}, "--dtype=bfloat16 is for --format=huggingface"),
   ],
 )

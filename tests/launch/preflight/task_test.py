@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import math
 
 import pytest
 
@@ -13,7 +14,12 @@ from data_pipelines.tasks.figures import (
   TaskFigures,
 )
 from launch.preflight.policy import DEFAULT
-from launch.preflight.task import describe, judge_results, judge_task
+from launch.preflight.task import (
+  describe,
+  judge_quantized,
+  judge_results,
+  judge_task,
+)
 
 SPLIT = SplitFigures(
   examples=100,
@@ -217,3 +223,14 @@ def test_labels_that_are_numbers_name_the_first_row():
   figures = dataclasses.replace(SOUND, numeric_labels=7, table=table)
   (finding,) = judged(figures)
   assert "a.csv:2 has '3.5'" in finding.text
+
+
+@pytest.mark.parametrize(
+  ("narrow", "level"),
+  [(0.9, "pass"), (0.896, "pass"), (0.894, "warn"), (math.nan, "warn")],
+)
+def test_a_score_that_falls_with_integers_warns(narrow, level):
+  found = judge_quantized("f1", 0.9, narrow, "use model.onnx", DEFAULT)
+  assert found.level == level
+  assert f"f1 falls from 0.9000 to {narrow:.4f} with integers" in str(found)
+  assert "limit 0.5%" in str(found)
