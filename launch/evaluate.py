@@ -30,6 +30,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
+from bertjax.batch import SplitData
 from bertjax.checkpoints.bundle import RECORD, read_bundle_info
 from bertjax.config import (
   FinetuneConfig,
@@ -138,8 +139,8 @@ def evaluate(
   info = read_bundle_info(bundle)
   is_alone = config is None and stored_task.is_file(split)
   if config is None:
-    asked = Asked(task, changes or {}, split)
-    config = stored_task.make_config(bundle, model, info.details.config, asked)
+    stored, asked = info.details.config, Asked(task, changes or {}, split)
+    config = stored_task.make_config(bundle, model, stored, asked)
     if not task:
       name = stored_task.overlay_name(config.task)
       print(f"--task={name}, as {bundle} was fine-tuned", flush=True)
@@ -147,19 +148,11 @@ def evaluate(
     stored_task.check_task(bundle, config.task, model, "--config")
   config = stored_task.with_head(config, model.head)
   config = checks.with_metric(config, tasks.find(config.task))
-  data, _ = tasks.load_data(
-    config,
-    info.model,
-    info.tokenizer_path,
-    model.head.labels if is_alone else None,
-  )
+  labels = model.head.labels if is_alone else None
+  data, _ = tasks.load_data(config, info.model, info.tokenizer_path, labels)
   stored_task.check_data(bundle, model, data)
   scored = _find_split(data, "" if is_alone else split)
-  identity = {
-    "model": sha256_of(pathlib.Path(bundle) / RECORD),
-    "split": split or scored,
-    "data": data.splits[scored].sha256(),
-  }
+  identity = _identity(bundle, split or scored, data.splits[scored])
   if output:
     score_file.check(pathlib.Path(output), identity)
   findings = judge_task(
@@ -168,13 +161,20 @@ def evaluate(
   for line in describe(data.figures, config.seq_length):
     print(line, flush=True)
   settle(findings, policy)
-  found = _score(model, info.model, config, data, scored)
   return dataclasses.replace(
-    found,
+    _score(model, info.model, config, data, scored),
     split=split or scored,
     findings=to_json(findings, policy),
     identity=identity,
   )
+
+
+def _identity(bundle: str, name: str, split: SplitData) -> dict[str, str]:
+  return {
+    "model": sha256_of(pathlib.Path(bundle) / RECORD),
+    "split": name,
+    "data": split.sha256(),
+  }
 
 
 def _find_split(data: MeasuredData, split: str) -> str:
