@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of checkpoints, read as JSON: no devices, and no barriers."""
 
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,25 @@ def committed_steps(folder: pathlib.Path) -> list[int]:
     for each in folder.glob(f"*/{_COMMITTED}")
     if each.parent.name.isdecimal()
   )
+
+
+def newest_write(folder: pathlib.Path) -> float:
+  """Return when a checkpoint that is not committed was last written to.
+
+  Args:
+    folder: that of `checkpoint.Checkpoints`; it need not exist.
+
+  Returns:
+    Seconds since the epoch, by the file system's clock; 0 without such a one.
+  """
+  done = {str(step) for step in committed_steps(folder)}
+  times = [0.0]
+  for step in folder.glob("[0-9]*"):
+    if step.name not in done:
+      for path in (step, *step.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+          times.append(path.stat().st_mtime)
+  return max(times)
 
 
 def read_newest_record(

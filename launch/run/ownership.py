@@ -6,7 +6,9 @@ A lock keeps a second run out as long as the first one lives. It does not reach
 everywhere: a mounted bucket has none between hosts, and a host that hangs while
 its replacement starts may come back. So each run also writes an id of its own
 into the folder, and reads it again before it changes anything. A run that finds
-another id ends, and leaves everything to the run that has the folder now.
+another id ends, and leaves everything to the run that has the folder now. What
+it may still write is the checkpoint that it began before: the run that has
+taken the folder waits for that one.
 """
 
 import contextlib
@@ -23,6 +25,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from bertjax import files
+from bertjax.checkpoints import records
 from bertjax.parallel import multihost
 
 LOCK = ".lock"
@@ -30,6 +33,9 @@ OWNER = "owner.json"
 # A run that was killed may hold its lock for a moment longer.
 _LOCK_SECONDS = 5.0
 _POLL_SECONDS = 0.2
+# A checkpoint that was not written to for so long is one of a run that is dead.
+_QUIET_SECONDS = 5.0
+_SAVE_SECONDS = 45.0
 # What file systems without locks say.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL))
 
@@ -62,9 +68,31 @@ class Ownership:
   def __exit__(self, *_: object) -> None:
     self.close()
 
+  def __getstate__(self) -> dict[str, Any]:
+    """Return what another process of this run checks; it holds no lock."""
+    return {**vars(self), "_lock": None}
+
   def take(self) -> None:
     """Write the id of this run; from now on `check` finds other runs."""
     multihost.broadcast_from_first("owner", self._write)
+
+  def wait_for_save(self, checkpoints: pathlib.Path) -> bool:
+    """Wait until the run before this one writes no checkpoint any more.
+
+    Call it after `take`, from which on the other begins no new one.
+
+    Args:
+      checkpoints: folder of the checkpoints.
+
+    Returns:
+      Whether there was something to wait for.
+
+    Raises:
+      TimeoutError: the other is still writing.
+    """
+    return multihost.broadcast_from_first(
+      "save of the run before", lambda: self._wait(checkpoints)
+    )
 
   def check(self) -> None:
     """Check on all processes that no other run has taken the folder.
@@ -98,6 +126,26 @@ class Ownership:
 
   def _acquire(self) -> None:
     self._lock = _locked(self._folder)
+
+  def _wait(self, checkpoints: pathlib.Path) -> bool:
+    # Both times are by the file system's clock.
+    newest = records.newest_write(checkpoints)
+    age = (self._folder / OWNER).stat().st_mtime - newest
+    began = time.monotonic()
+    seen, since = newest, began - max(0.0, age)
+    waits = False
+    while newest and time.monotonic() - since < _QUIET_SECONDS:
+      waits = True
+      if time.monotonic() - began > _SAVE_SECONDS:
+        raise TimeoutError(
+          f"another run still writes a checkpoint in {checkpoints}; wait until "
+          "it ends, and run the same command again"
+        )
+      time.sleep(_POLL_SECONDS)
+      newest = records.newest_write(checkpoints)
+      if newest != seen:
+        seen, since = newest, time.monotonic()
+    return waits
 
   def _write(self) -> None:
     self._id = uuid.uuid4().hex

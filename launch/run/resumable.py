@@ -265,6 +265,8 @@ def open_run(spec: RunSpec, folder: pathlib.Path) -> Run:
     # Before the folder is taken: a start that is refused stops no other run.
     check_record(spec, folder)
     owner.take()
+    if owner.wait_for_save(folder / CHECKPOINTS):
+      check_record(spec, folder)  # of the checkpoint that is new
     checkpoints = Checkpoints(folder / CHECKPOINTS, spec.config.checkpoint)
     on_error.callback(checkpoints.close)
     start = restore(spec, folder, checkpoints)

@@ -3,6 +3,7 @@
 """The newest record is that of the newest committed step that is whole."""
 
 import json
+import os
 
 import pytest
 
@@ -41,3 +42,14 @@ def test_what_the_system_lacks_is_no_older_record(folder, monkeypatch):
   monkeypatch.setattr("pathlib.Path.read_text", fail)
   with pytest.raises(PermissionError):
     records.read_newest_record(folder)
+
+
+def test_the_newest_write_is_that_of_a_checkpoint_in_the_making(folder):
+  assert records.newest_write(folder) == 0
+  assert records.newest_write(folder / "nothing") == 0
+  (folder / "10" / "commit_success.txt").unlink()
+  for path in ((folder / "10"), *(folder / "10").rglob("*")):
+    os.utime(path, (1e9, 1e9))
+  assert records.newest_write(folder) == 1e9
+  os.utime(folder / "10" / records.RECORD / "metadata", (2e9, 2e9))
+  assert records.newest_write(folder) == 2e9

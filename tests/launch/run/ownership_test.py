@@ -6,6 +6,8 @@ import dataclasses
 import errno
 import fcntl
 import pathlib
+import pickle
+import threading
 import time
 
 import pytest
@@ -94,9 +96,56 @@ def test_a_second_run_is_refused_while_the_first_lives(config, tmp_path):
   assert pretrain.run(config, str(tmp_path / "w")).step == STEPS
 
 
-# The second run compiles its own programs: that gives the first one's save in
-# the background the time to end that a run which hangs for long has had.
-@pytest.mark.usefixtures("one_device", "no_locks")
+def test_a_process_of_the_run_checks_and_holds_nothing(tmp_path):
+  with ownership.Ownership(tmp_path) as owner:
+    owner.take()
+    check = pickle.loads(pickle.dumps(owner.check_alone))
+    check()
+  assert not ownership.is_held(tmp_path)
+  with ownership.Ownership(tmp_path) as owner:
+    owner.take()
+    with pytest.raises(ownership.TakenOver, match="another run took"):
+      check()
+
+
+def test_a_taken_folder_is_left_alone_until_its_save_has_ended(
+  tmp_path, monkeypatch
+):
+  """What is quiet was left by a run that is dead, and is not waited for."""
+  monkeypatch.setattr(ownership, "_QUIET_SECONDS", 1.0)
+  monkeypatch.setattr(ownership, "_POLL_SECONDS", 0.02)
+  saves = tmp_path / "checkpoints"
+  step = saves / "8"
+  step.mkdir(parents=True)
+
+  def save():
+    for number in range(12):  # longer than is quiet
+      (step / f"part{number}").touch()
+      time.sleep(0.15)
+    (step / "commit_success.txt").touch()
+
+  with ownership.Ownership(tmp_path) as owner:
+    owner.take()
+    writer = threading.Thread(target=save)
+    writer.start()
+    assert owner.wait_for_save(saves)
+    assert (step / "commit_success.txt").exists()
+    writer.join()
+    assert not owner.wait_for_save(saves)
+    (step / "commit_success.txt").unlink()
+    began = time.monotonic()
+    assert owner.wait_for_save(saves)
+    assert time.monotonic() - began > 0.5
+    time.sleep(0.1)  # the clocks of files are coarse
+    owner.take()
+    assert not owner.wait_for_save(saves)
+    (step / "part0").touch()
+    monkeypatch.setattr(ownership, "_SAVE_SECONDS", 0.0)
+    with pytest.raises(TimeoutError, match="still writes a checkpoint in"):
+      owner.wait_for_save(saves)
+
+
+@pytest.mark.usefixtures("one_device", "no_locks", "shared_programs")
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_run_that_was_taken_over_ends_and_destroys_nothing(
   config, tmp_path, monkeypatch, at
@@ -109,7 +158,6 @@ def test_a_run_that_was_taken_over_ends_and_destroys_nothing(
     def record(self, record):
       if record.step == at and not kept:
         kept.append({})  # the second run does not hang
-        time.sleep(2)  # as long as a save takes, at most
         pretrain.run(config, str(workdir))
         kept[0] |= contents(workdir)
 
