@@ -77,6 +77,17 @@ def fail(error: BaseException | str, code: int = 1) -> NoReturn:
   _exit(error, code)
 
 
+def quiet_libraries() -> None:
+  """Have warnings of the root logger logged, and errors alone of libraries."""
+  # absl would raise it to INFO, where libraries are noisy, as they are in
+  # their warnings; bertjax logs through the root logger.
+  flags.FLAGS.verbosity = logging.WARNING
+  logging.get_absl_logger().setLevel(standard_logging.ERROR)
+  logging.get_absl_handler().setFormatter(
+    standard_logging.Formatter("warning: %(message)s")
+  )
+
+
 def set_log_prefix(process_index: int) -> None:
   """Put the process index in front of errors.
 
@@ -217,13 +228,7 @@ def _parse(
     text = _unwrap_message(error)
     fail(f"the config has no field {text}{_fix(argv, text)}")
   if flags.FLAGS["verbosity"].using_default_value:
-    # absl would raise it to INFO, where libraries are noisy, as they are in
-    # their warnings; bertjax logs through the root logger.
-    flags.FLAGS.verbosity = logging.WARNING
-    logging.get_absl_logger().setLevel(standard_logging.ERROR)
-    logging.get_absl_handler().setFormatter(
-      standard_logging.Formatter("warning: %(message)s")
-    )
+    quiet_libraries()
   taken = takes == "folders" or (takes == "rest" and "--" in argv)
   if len(rest) > 1 and not foreign and not taken:
     fail(f"{rest[1]!r} is no flag; a flag is given as --name=value")

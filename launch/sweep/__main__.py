@@ -11,7 +11,8 @@ r"""Compare arms that differ in a few fields: equal runs, by seed.
       --probe='rte:task.kind=glue;task.name=rte;task.folder=tfds:glue/rte' …
 
 Trials run one after another, each through `launch.pretrain` and then
-`launch.finetune`. A rerun continues with the first trial that is not done, from
+`launch.finetune`; `--trials_at_once=2` runs two at a time, each with half of
+the devices. A rerun continues with the first trial that is not done, from
 its last checkpoint, and tries again those that failed. `WORKDIR/report.html`
 shows how the arms compare, seed by seed; `results.csv`, `results.md`,
 `results.json` and `report.json` are the same to read by programs, and
@@ -42,7 +43,8 @@ from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
-from launch.sweep import backends
+from launch.sweep import backends, shares
+from launch.sweep.at_once import run_trials_at_once
 from launch.sweep.board import Board
 from launch.sweep.comparability import judge_code
 from launch.sweep.elsewhere import collect, run_one, write_study
@@ -60,6 +62,7 @@ def run(
   workdir: str,
   policy: Policy = DEFAULT,
   command: str = "",
+  trials_at_once: int = 1,
 ) -> SweepResult:
   """Run the trials that are not done; return the comparison.
 
@@ -68,20 +71,22 @@ def run(
     workdir: folder of the trials and the results.
     policy: limits of the checks, and which may fail.
     command: the command line, for the report; "" where there was none.
+    trials_at_once: trials that run at the same time, in processes of their own.
 
   Raises:
-    ValueError: a field of the config cannot be used, or a check of an arm or
-      of its data fails: no trial has started. Or a trial failed: the others
-      are done.
+    ValueError: this machine has fewer devices than trials at once, a field of
+      the config cannot be used, or a check of an arm or of its data fails: no
+      trial has started. Or a trial failed: the others are done.
   """
   output_paths.check_folder("workdir", workdir)
+  devices = shares.share_devices(trials_at_once)
   with each_once():
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)
     with ownership.locked(pathlib.Path(workdir)) as owner:
       store = open_store(workdir, plan.identity, owner.check_alone)
       settle(judge_code(store, plan.trials, policy), policy)
-      return _run(plan, store, policy, command)
+      return _run(plan, store, policy, command, devices)
 
 
 def dry_run(
@@ -121,14 +126,22 @@ def dry_run(
 
 
 def _run(
-  plan: Plan, store: TrialStore, policy: Policy, command: str
+  plan: Plan,
+  store: TrialStore,
+  policy: Policy,
+  command: str,
+  devices: Sequence[shares.Share],
 ) -> SweepResult:
   trials = plan.trials
-  names = [trial.name for trial in trials]
-  board = Board(names, [plan.work(trial) for trial in trials])
+  work = {trial.name: plan.work(trial) for trial in trials}
+  board = Board([*work], [*work.values()], at_once=max(1, len(devices)))
   try:
     with board.shown(), sharing():
-      outcome = run_trials(plan.config, trials, store, policy, board)
+      given = (plan.config, trials, store, policy, board)
+      if devices:
+        outcome = run_trials_at_once(*given, devices)
+      else:
+        outcome = run_trials(*given)
   finally:
     write_timing(store, trials)
   result = write_report(
@@ -174,6 +187,7 @@ def define_flags() -> None:
     "Compare the trials of the study that --backend=commands or jobset wrote "
     "into --workdir; run none.",
   )
+  shares.define_flags()
   backends.define_flags()
   start_up.define_flags()
   policies.define_flags()
@@ -259,6 +273,7 @@ def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     "trial": bool(values.trial),
     "dry_run": values.dry_run,
     "backend": values.backend != "here",
+    "trials_at_once": values.trials_at_once > 1,
   }
   given = [name for name, is_given in modes.items() if is_given]
   if len(given) > 1:
@@ -296,9 +311,11 @@ def rerun_command(arguments: Sequence[str]) -> str:
 
 def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
-  start_up.start({}, several=False)
   values = flags.FLAGS
   check_flags(values)
+  if values.trials_at_once > 1:
+    shares.leave_devices()
+  start_up.start({}, several=False)
   if values.collect:
     collect(values.workdir)
     return
@@ -313,7 +330,7 @@ def main(_: Sequence[str]) -> None:
     make_files = backends.make_files(values.workdir, values)
     write_study(config, values.workdir, policy, command, make_files)
   else:
-    run(config, values.workdir, policy, command)
+    run(config, values.workdir, policy, command, values.trials_at_once)
 
 
 if __name__ == "__main__":

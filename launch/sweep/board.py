@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live table of a study: trials, their states and scores, and what is left.
 
-The line of the trial that runs (step, losses, tokens a second) stands below it.
-Without a terminal, each trial has a line when it starts and when it ends.
+The line of the trial that runs (step, losses, tokens a second) stands below it;
+where several run, each has its own in the table. Without a terminal, each trial
+has a line when it starts and when it ends.
 """
 
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import rich.box
 from rich.console import Console
@@ -18,9 +19,23 @@ from rich.table import Table
 
 from bertjax.train import progress
 
-# Trials that are shown before and after the one that runs.
+# Trials that are shown before and after one that runs.
 _AROUND = 4
 _METRICS = 3
+
+
+class Watcher(Protocol):
+  """Is told what becomes of trials."""
+
+  def trial(self, name: str) -> contextlib.AbstractContextManager[None]:
+    """Return a context that is open while a trial runs."""
+    ...
+
+  def done(self, name: str, result: Mapping[str, Any]) -> None:
+    """Take the result of a trial that is done."""
+
+  def failed(self, name: str, why: str) -> None:
+    """Take why a trial failed."""
 
 
 class Board:
@@ -30,6 +45,7 @@ class Board:
     names: names of the trials, in order.
     work: what each trial costs, in one unit, to reckon what is left.
     console: where it is shown; None is standard output.
+    at_once: trials that run at the same time.
   """
 
   def __init__(
@@ -37,7 +53,9 @@ class Board:
     names: Sequence[str],
     work: Sequence[float],
     console: Console | None = None,
+    at_once: int = 1,
   ) -> None:
+    self._at_once = at_once
     self._console = console or Console(highlight=False)
     self._work = dict(zip(names, work, strict=True))
     self._states = dict.fromkeys(names, "to run")
@@ -70,6 +88,16 @@ class Board:
     finally:
       self._seconds[name] = time.monotonic() - began
 
+  def note(self, name: str, text: str) -> None:
+    """Show how far a trial is that runs in another process."""
+    if text and self._scores.get(name) != text:
+      self._scores[name] = text
+      self._set(name, "runs")
+
+  def say(self, text: str) -> None:
+    """Print a line above the table."""
+    self._console.print(text, soft_wrap=True, markup=False)
+
   def done(self, name: str, result: Mapping[str, Any]) -> None:
     """Show the scores of a trial that is done."""
     shown = [
@@ -79,14 +107,15 @@ class Board:
     ]
     self._scores[name] = "  ".join(shown[:_METRICS])
     self._set(name, "done")
-    self._say(f"  {self._scores[name]}; {self.left()}")
+    whose = f"{name}: " if self._at_once > 1 else "  "
+    self._say(f"{whose}{self._scores[name]}; {self.left()}")
 
   def failed(self, name: str, why: str) -> None:
     """Show a trial that failed."""
     self._scores[name] = why
     self._set(name, "failed")
     # In any case, because the table may not have room for all trials.
-    self._console.print(f"{name} failed: {why}", soft_wrap=True, markup=False)
+    self.say(f"{name} failed: {why}")
 
   def left(self) -> str:
     """Return what is done, and about how long the rest takes."""
@@ -110,7 +139,7 @@ class Board:
     )
     work = sum(self._work[name] for name in timed)
     if rest and work:
-      hours = sum(timed.values()) / work * rest / 3600
+      hours = sum(timed.values()) / work * rest / self._at_once / 3600
       text += f", about {hours:.2f} h left"
     return text
 
@@ -121,14 +150,19 @@ class Board:
 
   def _say(self, text: str) -> None:
     if self._live is None:
-      self._console.print(text, soft_wrap=True, markup=False)
+      self.say(text)
 
   def _table(self, current: str) -> Table:
     table = Table(box=rich.box.SIMPLE_HEAD, caption=self.left())
     for column in ("trial", "state", "scores"):
       table.add_column(column)
-    place = list(self._states).index(current)
+    places = [
+      number
+      for number, (name, state) in enumerate(self._states.items())
+      if name == current or state == "runs"
+    ]
     for number, (name, state) in enumerate(self._states.items()):
-      if abs(number - place) <= _AROUND or state == "failed":
+      near = any(abs(number - place) <= _AROUND for place in places)
+      if near or state == "failed":
         table.add_row(name, state, self._scores.get(name, ""))
     return table

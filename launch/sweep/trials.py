@@ -10,7 +10,7 @@ import json
 import pathlib
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertjax.config import SweepConfig
@@ -21,7 +21,7 @@ from bertjax.trials.store import Trial, TrialStore
 from launch import finetune, pretrain
 from launch.preflight.policy import Policy
 from launch.run.ownership import TakenOver
-from launch.sweep.board import Board
+from launch.sweep.board import Watcher
 from launch.sweep.comparability import note_code
 from launch.sweep.probes import Probing, points, share_name, with_bundles
 
@@ -76,12 +76,19 @@ class Outcome(NamedTuple):
 
 def run_trials(
   config: SweepConfig,
-  trials: Sequence[Trial],
+  trials: Iterable[Trial],
   store: TrialStore,
   policy: Policy,
-  board: Board,
+  board: Watcher,
 ) -> Outcome:
   """Run the trials that are not done, and try again those that failed.
+
+  Args:
+    config: the config that runs.
+    trials: the next is asked for when the one before it has ended.
+    store: the folder of the study.
+    policy: limits of the checks, and which may fail.
+    board: is told what becomes of them.
 
   Raises:
     TakenOver: another process has the folder now.

@@ -2,13 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins for the commands that a study calls."""
 
+import json
+import os
+import pathlib
 from types import SimpleNamespace
+
+import pytest
 
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from launch import finetune, pretrain
-from launch.sweep import probes
+from launch.sweep import probes, trial_process
+
+# In the folder of a study: {name of a trial: how it fails}.
+FAILS = "fails.json"
+RAISES, DIES = "raises", "dies"
 
 
 def make_arm_result(accuracy, dev=0.5):
@@ -64,3 +73,37 @@ class Launchers:
       raise KeyboardInterrupt
     self.probed.append((bundle, workdir))
     return make_arm_result(0.1 * len(self.probed))
+
+
+class SteadyLaunchers(Launchers):
+  """Stand-ins whose results follow from the trial, in whatever order they run.
+
+  The folder of the study says which trials fail.
+  """
+
+  def pretrain(self, config, workdir, policy):
+    folder = pathlib.Path(workdir)
+    path = folder.parents[2] / FAILS
+    fails = json.loads(path.read_text()) if path.is_file() else {}
+    how = fails.get(folder.parent.name)
+    if how == RAISES:
+      raise RuntimeError("out of memory")
+    if how == DIES:
+      os._exit(9)
+    return super().pretrain(config, workdir, policy)
+
+  def finetune(self, config, bundle, workdir, policy):
+    del config, policy
+    self.probed.append((bundle, workdir))
+    name = pathlib.Path(bundle).parents[1].name
+    return make_arm_result(sum(name.encode()) % 97 / 97)
+
+
+_serve_trials = trial_process.serve_trials
+
+
+def serve_steadily(pipe, study, share, log):
+  """Run trials in a process of their own, and train nothing."""
+  with pytest.MonkeyPatch.context() as patch:
+    SteadyLaunchers(patch)
+    _serve_trials(pipe, study, share, log)

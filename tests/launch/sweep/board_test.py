@@ -8,12 +8,13 @@ from bertjax.train.progress import Meter, Progress
 from launch.sweep.board import Board
 
 
-def make(terminal):
+def make(terminal, at_once=1):
   screen = io.StringIO()
   console = Console(
     file=screen, force_terminal=terminal, width=100, highlight=False
   )
-  return screen, Board(["a-seed0", "b-seed0", "c-seed0"], [1, 1, 2], console)
+  names = ["a-seed0", "b-seed0", "c-seed0"]
+  return screen, Board(names, [1, 1, 2], console, at_once)
 
 
 def walk(board, seconds=None):
@@ -59,3 +60,26 @@ def test_a_terminal_has_a_table_and_the_line_of_the_run():
     "a line of the run",
   ):
     assert part in text
+
+
+def test_several_trials_that_run_have_a_line_each():
+  screen, board = make(True, at_once=2)
+  with (
+    board.shown(),
+    board.trial("a-seed0"),
+    board.trial("c-seed0"),
+  ):
+    board.note("a-seed0", "step 3  loss 2.5000  90 tokens/s")
+    screen.truncate(0)
+    board.note("c-seed0", "step 8  loss 2.0000")
+  rows = [line.split() for line in screen.getvalue().splitlines()]
+  assert ["a-seed0", "runs", "step", "3", "loss"] in [row[:5] for row in rows]
+  assert ["c-seed0", "runs", "step", "8", "loss"] in [row[:5] for row in rows]
+  assert ["b-seed0", "to", "run"] in rows
+
+
+def test_trials_at_once_are_named_and_share_the_time():
+  screen, board = make(False, at_once=2)
+  walk(board, seconds=3600)
+  assert "a-seed0: mlm loss 2.5000; 1 of 3 done" in screen.getvalue()
+  assert board.left() == "1 of 3 done, 1 failed, about 1.00 h left"

@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several trials of a study at once on this machine, in processes of their own.
+
+Each process has an equal share of the devices, and asks this one for its next
+trial until none is left. This process computes on no GPU: it shows what becomes
+of the trials.
+"""
+
+import collections
+import contextlib
+import json
+import multiprocessing
+import pathlib
+from collections.abc import Sequence
+from multiprocessing import connection
+from typing import Any
+
+from bertjax import files
+from bertjax.config import SweepConfig
+from bertjax.trials.store import Trial, TrialStore
+from launch import cli
+from launch.preflight.policy import Policy
+from launch.sweep.board import Board
+from launch.sweep.shares import Share
+from launch.sweep.trial_process import StudyRun, serve_trials
+from launch.sweep.trials import ERROR, Outcome
+
+# In the folder of the study: what the processes print.
+LOGS = "logs"
+_POLL_SECONDS = 1.0
+_TAIL_BYTES = 4096
+_SPAWN = multiprocessing.get_context("spawn")  # a fork of JAX may deadlock
+
+
+def run_trials_at_once(
+  config: SweepConfig,
+  trials: Sequence[Trial],
+  store: TrialStore,
+  policy: Policy,
+  board: Board,
+  shares: Sequence[Share],
+) -> Outcome:
+  """Run the trials that are not done, as many at a time as there are shares.
+
+  A process that dies fails the trial that it ran, and another takes its place.
+
+  Args:
+    config: the config that runs.
+    trials: all of them, in order.
+    store: the folder of the study.
+    policy: limits of the checks, and which may fail.
+    board: shows the trials.
+    shares: devices of each process.
+
+  Raises:
+    TakenOver: another process has the folder now.
+    SystemExit: a signal stopped them; what ran is saved.
+  """
+  dispatcher = _Dispatcher(StudyRun(config, trials, store, policy), board)
+  with cli.Signals() as signals:
+    failed = dispatcher.run(shares, signals)
+    if signals.requested():
+      signals.leave(
+        f"stopped, and what ran is saved in {store.folder}; run the same "
+        "command again to resume"
+      )
+  outcome = Outcome({}, {})
+  for trial in trials:
+    if trial.name in failed:
+      outcome.failed[trial.name] = failed[trial.name]
+    if (result := store.result(trial)) is not None:
+      arm, seed = trial.settings["arm"], trial.settings["seed"]
+      outcome.results.setdefault(arm, {})[seed] = result
+  return outcome
+
+
+class _Process:
+  """A process that runs trials.
+
+  Attributes:
+    share: its devices.
+    log: where it prints.
+    pipe: to it.
+    process: handle of it.
+    trial: the trial that it runs, or None.
+    shown: open as long as the board shows that trial as running.
+  """
+
+  def __init__(self, study: StudyRun, share: Share, log: pathlib.Path) -> None:
+    self.share = share
+    self.log = log
+    self.trial: Trial | None = None
+    self.shown = contextlib.ExitStack()
+    self.pipe, theirs = _SPAWN.Pipe()
+    # No daemon: a run may have worker processes.
+    self.process = _SPAWN.Process(
+      target=serve_trials, args=(theirs, study, share, log)
+    )
+    self.process.start()
+    theirs.close()  # so that its end is heard
+
+
+class _Dispatcher:
+  """Hands trials to processes, and hears what becomes of them."""
+
+  def __init__(self, study: StudyRun, board: Board) -> None:
+    self._study = study
+    self._board = board
+    self._waiting: collections.deque[Trial] = collections.deque()
+    self._failed: dict[str, str] = {}
+    self._warned: set[str] = set()
+    self._processes: dict[Any, _Process] = {}
+    self._stops = False
+
+  def run(
+    self, shares: Sequence[Share], signals: cli.Signals
+  ) -> dict[str, str]:
+    """Run until no trial is left; return {trial that failed: why}."""
+    store = self._study.store
+    for trial in self._study.trials:
+      result = store.result(trial)
+      if result is None:
+        self._waiting.append(trial)
+      else:
+        self._board.done(trial.name, result)
+    try:
+      for number, share in enumerate(shares[: len(self._waiting)]):
+        log = store.folder / LOGS / f"process-{number}.log"
+        log.parent.mkdir(exist_ok=True)
+        self._board.say(
+          f"process {number} has {share.text}; it prints to {log}"
+        )
+        self._start(share, log)
+      while self._processes:
+        for pipe in connection.wait([*self._processes], _POLL_SECONDS):
+          self._hear(self._processes[pipe])
+        store.guard()
+        self._note_progress()
+        if signals.requested() and not self._stops:
+          self._stops = True
+          for each in self._processes.values():
+            each.process.terminate()  # it saves and ends
+    finally:
+      for each in self._processes.values():
+        each.process.kill()
+        each.process.join()
+    for trial in self._waiting if not self._stops else ():
+      self._fail(trial, f"no process ran it; see {store.folder / LOGS}")
+    return self._failed
+
+  def _start(self, share: Share, log: pathlib.Path) -> None:
+    process = _Process(self._study, share, log)
+    self._processes[process.pipe] = process
+
+  def _hear(self, process: _Process) -> None:
+    """Act on one message of a process, or on its end."""
+    try:
+      kind, *values = process.pipe.recv()
+    except (EOFError, ConnectionResetError):
+      self._end(process)
+      return
+    if kind == "next":
+      self._hand_out(process)
+    elif kind == "warning":
+      if values[0] not in self._warned:
+        self._warned.add(values[0])
+        whose = process.trial.name if process.trial else process.log.stem
+        self._board.say(f"warning: {whose}: {values[0]}")
+    else:
+      name, found = values
+      process.shown.close()
+      process.trial = None
+      if kind == "done":
+        self._board.done(name, found)
+      else:
+        self._failed[name] = found
+        self._board.failed(name, found)
+
+  def _hand_out(self, process: _Process) -> None:
+    """Give a process its next trial, or tell it that none is left."""
+    ends = self._stops or not self._waiting
+    process.trial = None if ends else self._waiting.popleft()
+    if process.trial is not None:
+      process.shown.enter_context(self._board.trial(process.trial.name))
+    with contextlib.suppress(BrokenPipeError):  # its end is heard next
+      process.pipe.send(process.trial and process.trial.name)
+
+  def _end(self, process: _Process) -> None:
+    """Take note that a process has ended."""
+    process.process.join()
+    del self._processes[process.pipe]
+    process.pipe.close()
+    process.shown.close()
+    if process.trial is None or self._stops:
+      return
+    code = process.process.exitcode
+    self._fail(
+      process.trial, f"its process ended with code {code}; see {process.log}"
+    )
+    if self._waiting:
+      self._start(process.share, process.log)
+
+  def _fail(self, trial: Trial, why: str) -> None:
+    """Fail a trial that could not say itself why."""
+    store = self._study.store
+    store.guard()
+    store.path(trial).mkdir(parents=True, exist_ok=True)
+    files.write_text(store.path(trial) / ERROR, f"{why}\n")
+    self._failed[trial.name] = why
+    self._board.failed(trial.name, why)
+
+  def _note_progress(self) -> None:
+    for each in self._processes.values():
+      if each.trial is not None:
+        folder = self._study.store.path(each.trial)
+        self._board.note(each.trial.name, describe_progress(folder))
+
+
+def describe_progress(folder: pathlib.Path) -> str:
+  """Return step, loss and speed of the pre-training of a trial, or ""."""
+  step = _last_line(folder / "pretrain" / "metrics.jsonl")
+  speed = _last_line(folder / "pretrain" / "timing.jsonl")
+  if "step" not in step or "loss" not in step:
+    return ""
+  text = f"step {step['step']:,}  loss {step['loss']:.4f}"
+  rate = speed.get("tokens_per_second")
+  return f"{text}  {rate:,.0f} tokens/s" if rate else text
+
+
+def _last_line(path: pathlib.Path) -> dict[str, Any]:
+  """Return the last whole line of a growing file of JSON lines, or {}."""
+  with (
+    contextlib.suppress(OSError, json.JSONDecodeError, IndexError),
+    path.open("rb") as file,
+  ):
+    file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+    return json.loads(file.read().rpartition(b"\n")[0].splitlines()[-1])
+  return {}
