@@ -23,7 +23,7 @@ import pathlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -170,7 +170,9 @@ def write_tasks(
 ) -> str:
   """Write all tasks; return a table of them as Markdown."""
   read = list(read_books(books))
-  lines, counts = [], {}
+  lines: list[list[str]] = []
+  counts: dict[str, Any] = {}
+  words: dict[str, float] = {}
   for name in TASKS:
     made = make_task(name, read, sizes, seed)
     for split, examples in made.examples.items():
@@ -215,13 +217,13 @@ def define_flags() -> None:
 def main(_: Sequence[str]) -> None:
   """Write the tasks, and print what they hold."""
   values = flags.FLAGS
-  try:
-    sizes = dict(zip(SPLITS, map(int, values.examples), strict=True))
-  except ValueError as error:
+  given = values.examples
+  if len(given) != len(SPLITS) or not all(map(str.isdecimal, given)):
     raise ValueError(
-      f"--examples={','.join(values.examples)}; give three numbers, those of "
-      "train, dev and test"
-    ) from error
+      f"--examples={','.join(given)}; give three numbers, those of train, dev "
+      "and test"
+    )
+  sizes = {split: int(n) for split, n in zip(SPLITS, given, strict=True)}
   output = pathlib.Path(values.output)
   print(write_tasks(values.books, output, sizes, values.seed))
 

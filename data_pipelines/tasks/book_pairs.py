@@ -242,9 +242,9 @@ def _which_follows(book: Book, rng: HostRng) -> Iterator[Twins]:
       continue
     right = coins[index]
     choices = [first[2], second[2]] if not right else [second[2], first[2]]
-    yield tuple(
-      {"context": " ".join(own[:2]), "choices": choices, "label": label}
-      for own, label in ((first, right), (second, 1 - right))
+    yield (
+      _question(first, choices, right),
+      _question(second, choices, 1 - right),
     )
 
 
@@ -292,7 +292,7 @@ def _windows(
   book: Book, rng: HostRng, name: str, size: int
 ) -> Iterator[tuple[int, Sequence[str]]]:
   """Yield sentences of prose that stand together, once a paragraph at most."""
-  found = {}
+  found: dict[int, list[int]] = {}
   for number, paragraph in enumerate(book.paragraphs):
     prose = [_is_prose(sentence) for sentence in paragraph]
     starts = [
@@ -316,6 +316,10 @@ def _is_prose(sentence: str) -> bool:
     and sentence.lstrip(OPENING)[:1].isupper()
     and not sentence.isupper()
   )
+
+
+def _question(texts: Sequence[str], choices: list[str], right: int) -> Example:
+  return {"context": " ".join(texts[:2]), "choices": choices, "label": right}
 
 
 def _pair(texts: Sequence[str], label: str) -> Example:

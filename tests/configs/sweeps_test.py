@@ -9,6 +9,7 @@ import configs.sweeps
 from bertjax.config import SweepConfig, check_read, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from configs.sweeps import nsp_books
 from launch.commands.shipped_configs import SHIPPED
 
 FOLDER = pathlib.Path(configs.sweeps.__file__).parent
@@ -57,3 +58,19 @@ def test_a_study_says_what_it_asks_and_costs(name):
   assert text.partition("\n")[0].endswith("?")
   for part in ("Equal are ", f"Cost: {TRIALS[name]} trials", "Anchors"):
     assert part in text
+
+
+def test_the_study_of_books_finds_its_tasks_in_the_folders_of_its_argument():
+  made = nsp_books.get_config("data=D,size=mini,pairs=P/Q")
+  config = expand(from_mapping(SweepConfig, made.to_dict()))
+  assert config.pretrain.model.num_layers == 4
+  names = study.probe_tasks(config)
+  assert names[0] == "which_follows"  # the answer is of the first
+  for name in names:
+    tuned = study.finetune_config(config, "mlm", 0, name)
+    check_read(tuned)
+    folder = "P/Q/" if name == "which_follows" else "D/"
+    paths = (tuned.task.train, tuned.task.test)
+    assert all(path.startswith(folder) for path in paths)
+  with pytest.raises(ValueError, match="overlay 'data=' is not known"):
+    nsp_books.get_config("data=")
