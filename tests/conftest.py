@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
@@ -97,6 +98,24 @@ def pytest_collection_modifyitems(
   ]
   config.hook.pytest_deselected(items=needs)
   items[:] = [item for item in items if item not in needs]
+
+
+@pytest.fixture(scope="module")
+def small_programs() -> Iterator[None]:
+  """Fine-tune with little to compile."""
+  from tests.testing import finetuned
+
+  with finetuned.small_programs():
+    yield
+
+
+@pytest.fixture(scope="session")
+def finetuned_place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Tables for each split, a bundle, and `work/model` that learned them."""
+  from tests.testing import finetuned
+  from tests.testing.once import make_once
+
+  return make_once(tmp_path_factory, "finetuned", finetuned.make)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ BATCH = 8
 
 
 @pytest.fixture(scope="module")
-def ways(tmp_path_factory, one_device):
-  del one_device
+def ways(tmp_path_factory, small_programs):
+  del small_programs
   folder = tmp_path_factory.mktemp("ways")
   rows = [
     (f"{text} {number}", label)

@@ -52,9 +52,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def output(place, one_device):
+def output(place, small_programs):
   """The folder of one row that is done; another row has failed."""
-  del one_device
+  del small_programs
   bundles = {"bundle": str(place / "bundle")}
   with pytest.raises(ValueError, match="1 of 2 data sets failed"):
     run(TINY, ["lost", "fish"], place, bundles, place / "output", 2)

@@ -9,17 +9,17 @@ import pathlib
 import re
 import shlex
 
-import jax
 import pytest
 from absl import flags
 
 from bertjax.checkpoints.bundle import read_pretrained
 from bertjax.config import FinetuneConfig, from_mapping
-from bertjax.parallel.mesh import make_mesh
 from launch import evaluate, tasks
 from launch.commands.table import COMMANDS
 from launch.inference import forms
 from tests.testing import glue_folders, small, squad_files
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "tasks").glob("*.md"))
@@ -133,21 +133,6 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
   return small.make_bundle(tmp_path_factory.mktemp("tasks") / "bundle")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in (
-      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
-      "bertjax.finetune.arm",
-    ):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import importlib.util
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from launch import cli
+from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -42,18 +42,12 @@ def test_a_device_of_any_maker_is_left_to_jax(monkeypatch, device, disabled):
 
 
 def test_an_address_is_refused_in_one_line_before_anything_is_written(tmp_path):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.pretrain"),
-      f"--config={ROOT}/configs/pretrain.py:size=tiny",
-      "--config.data.store=nowhere",
-      "--workdir=gs://bucket/run",
-    ],
+  done = run_command(
+    "launch.pretrain",
+    f"--config={ROOT}/configs/pretrain.py:size=tiny",
+    "--config.data.store=nowhere",
+    "--workdir=gs://bucket/run",
     cwd=tmp_path,
-    env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-    capture_output=True,
-    text=True,
-    check=False,
   )
   assert done.returncode == 1
   (line,) = done.stderr.splitlines()
@@ -83,25 +77,13 @@ def test_a_tilde_behind_a_flag_is_the_home_folder(monkeypatch):
   ],
 )
 def test_a_missing_flag_is_named_and_nothing_else(arguments, line):
-  done = subprocess.run(
-    [sys.executable, "-m", "launch.prepare", *arguments],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = run_command("launch.prepare", *arguments)
   assert done.returncode == 1
   assert done.stderr == f"{line}\n"
 
 
 def test_help_lists_the_flags_that_all_commands_share():
-  done = subprocess.run(
-    [sys.executable, "-m", "launch.prepare", "--help"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = run_command("launch.prepare", "--help")
   for flag in ("--allow:", "--[no]strict:", "--thresholds:", "--corpus:"):
     assert f"  {flag}" in done.stdout, flag
 

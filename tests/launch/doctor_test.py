@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import rich.console
@@ -15,6 +14,7 @@ from launch import doctor
 from launch.preflight.examine import Row
 from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
+from tests.testing.commands import run_command
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,7 @@ def store(made, tmp_path):
   return tmp_path / "store"
 
 
-def command(*arguments):
-  return subprocess.run(
-    [sys.executable, "-m", "launch.doctor", *map(str, arguments)],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+command = functools.partial(run_command, "launch.doctor")
 
 
 def test_the_command_prints_a_table_and_exits_with_1_if_anything_fails(store):

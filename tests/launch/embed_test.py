@@ -15,6 +15,7 @@ from launch.inference.inputs import Source
 from launch.preflight.policy import Policy
 from tests.testing import small
 from tests.testing.classifiers import make_classifier, random_texts
+from tests.testing.commands import run_command
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +153,7 @@ def test_rows_and_texts_that_a_comparison_leaves_out_are_told(
   ],
 )
 def test_flags_without_effect_are_refused(arguments, words):
-  done = subprocess.run(
-    [sys.executable, "-m", "launch.embed", "--bundle=nowhere", *arguments],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = run_command("launch.embed", "--bundle=nowhere", *arguments)
   assert done.returncode == 1
   (line,) = done.stderr.splitlines()
   assert line.startswith("error: ")

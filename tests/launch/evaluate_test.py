@@ -9,64 +9,25 @@ import jax
 import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
-from bertjax.config import FinetuneConfig, MeshConfig, TaskConfig, to_mapping
+from bertjax.config import MeshConfig, TaskConfig, to_mapping
 from bertjax.parallel.mesh import make_mesh
-from launch import evaluate, finetune, tasks
+from launch import evaluate, tasks
 from launch.inference import stored_task
 from launch.preflight.policy import Policy
 from tests.testing import small
+from tests.testing.finetuned import make_config, write_table
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in (
-      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
-      "bertjax.finetune.arm",
-    ):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
+@pytest.fixture
+def config(finetuned_place):
+  return make_config(finetuned_place)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-  """A folder with a table for each split."""
-  folder = tmp_path_factory.mktemp("evaluate")
-  for seed, name in enumerate(("train", "dev", "test")):
-    small.write_table(folder / f"{name}.jsonl", small.make_texts(24, seed))
-  return folder
-
-
-@pytest.fixture(scope="module")
-def config(place):
-  return FinetuneConfig(
-    steps=12,
-    batch_size=8,
-    evaluation_batch_size=16,
-    evaluations=2,
-    seq_length=8,  # less than a text has
-    learning_rates=(1e-2,),
-    seeds=1,
-    task=TaskConfig(
-      kind="table",
-      long_texts="mean",
-      stride=4,
-      train=f"{place}/train.jsonl",
-      dev=f"{place}/dev.jsonl",
-      test=f"{place}/test.jsonl",
-    ),
-  )
-
-
-@pytest.fixture(scope="module")
-def model(place, config):
-  bundle = small.make_bundle(place / "bundle")
-  finetune.run(config, bundle, str(place / "work"))
-  return str(place / "work/model")
+@pytest.fixture
+def model(finetuned_place):
+  return str(finetuned_place / "work/model")
 
 
 def test_scores_are_those_that_training_stored(model):
@@ -80,7 +41,8 @@ def test_scores_are_those_that_training_stored(model):
   assert found.confusion.trace() == sum(found.classes.right)
 
 
-def test_calibration_is_that_of_training(model, place):
+def test_calibration_is_that_of_training(model, finetuned_place):
+  place = finetuned_place
   results = json.loads((place / "work/results.json").read_text())["calibration"]
   for split in ("dev", "test"):
     found = evaluate.evaluate(model, split=split)
@@ -100,8 +62,8 @@ def test_calibration_is_that_of_training(model, place):
   assert f"with logits divided by {temperature:.3g}: error" in report
 
 
-def test_a_file_of_other_scores_is_kept(model, place):
-  path = place / "scores.json"
+def test_a_file_of_other_scores_is_kept(model, tmp_path):
+  path = tmp_path / "scores.json"
   asked = {"split": "dev", "output": str(path)}
   found = evaluate.evaluate(model, **asked)
   path.write_text(json.dumps(found.to_json()))
@@ -116,11 +78,11 @@ def test_a_file_of_other_scores_is_kept(model, place):
       evaluate.evaluate(model, **asked)
     assert path.read_text() == text
   with pytest.raises(ValueError, match="is a folder; give the path of a file"):
-    evaluate.evaluate(model, split="dev", output=str(place))
+    evaluate.evaluate(model, split="dev", output=str(tmp_path))
 
 
-def test_another_table_is_scored_by_its_config(model, place, config):
-  path = small.write_table(place / "new.jsonl", small.make_texts(10, 5))
+def test_another_table_is_scored_by_its_config(model, config, tmp_path):
+  path = write_table(tmp_path / "new.jsonl", small.make_texts(10, 5))
   task = dataclasses.replace(config.task, test=path)
   # The length of rows is the model's.
   other = dataclasses.replace(config, task=task, seq_length=16)
@@ -128,12 +90,10 @@ def test_another_table_is_scored_by_its_config(model, place, config):
 
 
 def test_what_is_wrong_with_the_data_is_told(
-  model, place, config, caplog, capsys
+  model, config, tmp_path, caplog, capsys
 ):
-  path = small.write_table(place / "poor.jsonl", [("", "fish")] * 2)
-  with open(path, "a") as file:
-    for text, label in [("the zebra and a yak", "fish"), ("an elm", "tree")]:
-      file.write(json.dumps({"text": f"{text} again", "label": label}) + "\n")
+  others = [("the zebra and a yak again", "fish"), ("an elm again", "tree")]
+  path = write_table(tmp_path / "poor.jsonl", [("", "fish")] * 2 + others)
   task = dataclasses.replace(config.task, test=path, skip_bad_rows=True)
   poor = dataclasses.replace(config, task=task)
   found = evaluate.evaluate(model, poor)
@@ -200,11 +160,10 @@ def test_several_devices_give_the_same_scores(model, monkeypatch):
     ({"test": "unseen"}, "label 'ship' is not in"),
   ],
 )
-def test_other_labels_are_one_line(model, place, config, changes, words):
+def test_other_labels_are_one_line(model, config, tmp_path, changes, words):
   rows = [*small.make_texts(24, 0), *[("a cod ship", "ship")] * 9]
-  unseen = small.write_table(
-    place / "unseen.jsonl", [(f"{t} {n}", c) for n, (t, c) in enumerate(rows)]
-  )
+  rows = [(f"{text} {n}", label) for n, (text, label) in enumerate(rows)]
+  unseen = write_table(tmp_path / "unseen.jsonl", rows)
   changes = {k: unseen if v == "unseen" else v for k, v in changes.items()}
   task = dataclasses.replace(config.task, **changes)
   with pytest.raises(ValueError, match=words) as caught:
@@ -212,8 +171,8 @@ def test_other_labels_are_one_line(model, place, config, changes, words):
   assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_another_task_is_one_line(model, place, config):
-  table = small.write_scores(place / "scores.csv")
+def test_a_model_of_another_task_is_one_line(model, config, tmp_path):
+  table = small.write_scores(tmp_path / "scores.csv")
   task = TaskConfig(kind="table", train=table, target="score")
   with pytest.raises(
     ValueError, match="is a model of classification, and --config is of regres"

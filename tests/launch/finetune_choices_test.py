@@ -7,19 +7,19 @@ import dataclasses
 import json
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 
 from bertjax.config import FinetuneConfig, FinetuneOptimizerConfig, TaskConfig
 from bertjax.finetune.artifact import load_finetuned
-from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
 from launch import evaluate, export, finetune, predict, tasks
 from launch.exports.huggingface import check_head
 from launch.inference.inputs import Source
 from launch.inference.labeling import label_file
 from tests.testing import small
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 ENDINGS = ("ending0", "ending1")
 CONFIG = FinetuneConfig(
@@ -34,20 +34,6 @@ CONFIG = FinetuneConfig(
   attention_dropout_rate=0.0,
   optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  with pytest.MonkeyPatch.context() as patch:
-    for module in (
-      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
-      "bertjax.finetune.arm",
-    ):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@
 import json
 import shutil
 
-import jax
 import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
@@ -16,20 +15,11 @@ from bertjax.config import (
   TaskConfig,
 )
 from bertjax.finetune import experiment
-from bertjax.parallel.mesh import make_mesh
 from launch import finetune
 from launch.run import ownership
 from tests.testing import small
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    one = lambda config: make_mesh(config, jax.devices()[:1])
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
-      patch.setattr(f"{module}.make_mesh", one)
-    yield
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 
 @pytest.fixture(scope="module")

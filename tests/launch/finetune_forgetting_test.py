@@ -5,7 +5,6 @@
 import dataclasses
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -18,9 +17,10 @@ from bertjax.config import (
 )
 from bertjax.finetune import experiment
 from bertjax.finetune.results import ArmResult
-from bertjax.parallel.mesh import make_mesh
 from launch import finetune
 from tests.testing import small, small_stores
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 CONFIG = FinetuneConfig(
   steps=6,
@@ -32,16 +32,6 @@ CONFIG = FinetuneConfig(
   seeds=2,
   optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    one = lambda config: make_mesh(config, jax.devices()[:1])
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
-      patch.setattr(f"{module}.make_mesh", one)
-    yield
 
 
 @pytest.fixture(scope="module")

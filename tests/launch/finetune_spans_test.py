@@ -29,6 +29,8 @@ from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
 from tests.testing import hub_rows, small, squad_files
 
+pytestmark = pytest.mark.usefixtures("small_programs")
+
 CONFIG = FinetuneConfig(
   steps=60,
   batch_size=16,
@@ -41,19 +43,6 @@ CONFIG = FinetuneConfig(
   optimizer=FinetuneOptimizerConfig(name="adamw_corrected"),
 )
 KINDS = {word: kind for kind, words in small.WORDS.items() for word in words}
-
-
-def make_small_mesh(config):
-  return make_mesh(config, jax.devices()[:1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
-      patch.setattr(f"{module}.make_mesh", make_small_mesh)
-    yield
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,12 @@ import csv
 import dataclasses
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.config import FinetuneConfig, FinetuneOptimizerConfig, TaskConfig
 from bertjax.finetune.artifact import load_finetuned
-from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import Rules, read_table
 from launch import evaluate, export, finetune, predict, tasks
@@ -24,18 +22,9 @@ from launch.inference.labeling import label_file
 from launch.inference.predictor import Predictor
 from tests.testing import small
 
+pytestmark = pytest.mark.usefixtures("small_programs")
+
 TEXTS = ("the cod cod and cod", "a cod oak cod oak", "by the hill hill")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "launch.evaluate", "bertjax.finetune.arm"):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
-import pathlib
-import subprocess
-import sys
 
-import jax
 import numpy as np
 import pytest
 
@@ -21,11 +17,13 @@ from bertjax.config import (
 )
 from bertjax.finetune import experiment
 from bertjax.finetune.results import ArmResult
-from bertjax.parallel.mesh import make_mesh
 from launch import finetune, predict, tasks
 from launch.preflight.policy import Policy
 from launch.run import ownership
 from tests.testing import small
+from tests.testing.commands import run_command
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 CONFIG = FinetuneConfig(
   steps=40,
@@ -39,17 +37,8 @@ CONFIG = FinetuneConfig(
 )
 
 
-def make_small_mesh(config):
-  return make_mesh(config, jax.devices()[:1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
-      patch.setattr(f"{module}.make_mesh", make_small_mesh)
-    yield
+# What is compiled once for all runs that train nothing.
+ONE_STEP = {"steps": 1, "warmup_rate": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +147,9 @@ def test_without_test_labels_dev_alone_is_scored(place, tmp_path):
   task = dataclasses.replace(
     config_of(place).task, test=str(tmp_path / "test.csv")
   )
-  config = config_of(place, task=task, steps=2, seeds=1, learning_rates=(1e-3,))
+  config = config_of(
+    place, task=task, **ONE_STEP, seeds=1, learning_rates=(1e-3,)
+  )
   work = tmp_path / "work"
   result = finetune.run(config, str(place / "bundle"), str(work))
   assert result.examples == {"train": 32, "dev": 16}
@@ -173,7 +164,7 @@ def test_each_class_is_scored_and_an_absent_one_is_told(
   place, tmp_path, caplog
 ):
   # Without a step in the right direction one class is predicted everywhere.
-  config = config_of(place, steps=1, seeds=2, learning_rates=(1e-9,))
+  config = config_of(place, **ONE_STEP, seeds=2, learning_rates=(1e-9,))
   work = tmp_path / "work"
   result = finetune.run(config, str(place / "bundle"), str(work))
   saved = json.loads((work / "results.json").read_text())
@@ -186,9 +177,7 @@ def test_each_class_is_scored_and_an_absent_one_is_told(
 
 
 def test_a_rate_that_diverges_at_once_is_passed_over(place, tmp_path):
-  config = config_of(
-    place, steps=1, warmup_rate=0.0, seeds=1, learning_rates=(1e-3, 1e38)
-  )
+  config = config_of(place, **ONE_STEP, seeds=1, learning_rates=(1e-3, 1e38))
   work = tmp_path / "work"
   result = finetune.run(config, str(place / "bundle"), str(work))
   assert result.scores.learning_rate == 1e-3
@@ -374,20 +363,14 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
 def test_a_mistake_on_the_command_line_is_one_line(
   place, tmp_path, arguments, words
 ):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.finetune"),
-      "--config=configs/finetune.py:task=table",
-      f"--config.task.train={place}/train.jsonl",
-      "--config.seq_length=16",
-      f"--bundle={place}/bundle",
-      f"--workdir={tmp_path}/work",
-      *arguments,
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
-    cwd=pathlib.Path(__file__).parents[2],
+  done = run_command(
+    "launch.finetune",
+    "--config=configs/finetune.py:task=table",
+    f"--config.task.train={place}/train.jsonl",
+    "--config.seq_length=16",
+    f"--bundle={place}/bundle",
+    f"--workdir={tmp_path}/work",
+    *arguments,
   )
   assert done.returncode == 1
   lines = [line for line in done.stderr.splitlines() if line]

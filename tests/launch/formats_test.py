@@ -7,8 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -18,6 +16,7 @@ from safetensors import numpy as safetensors
 import bertjax
 from bertjax.model.parameters import by_name
 from launch import predict
+from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -64,16 +63,9 @@ def run(folder, module, *arguments):
 
 def attempt(folder, module, *arguments):
   """Return the exit status as well; what is printed ends with errors."""
-  environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-  environment.pop("XLA_FLAGS", None)
-  got = subprocess.run(
-    [sys.executable, "-m", f"launch.{module}", *arguments],
-    cwd=folder,
-    env=environment,
-    capture_output=True,
-    text=True,
-    check=False,
-    timeout=300,
+  environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+  got = run_command(
+    *(f"launch.{module}", *arguments), cwd=folder, environment=environment
   )
   return got.returncode, got.stdout + got.stderr
 

@@ -5,8 +5,6 @@
 import dataclasses
 import functools
 import json
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -20,6 +18,7 @@ from bertjax.interop.huggingface import from_huggingface
 from launch import export, finetune, import_weights, predict
 from launch.tasks import TASKS
 from tests.testing import small
+from tests.testing.commands import run_command
 from tests.testing.exports import make_bundle, make_classifier, snippet
 from tests.testing.huggingface_models import LABELS
 
@@ -365,18 +364,10 @@ def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
 
 
 def test_the_command_makes_a_bundle_or_says_why_not(foreign, tmp_path):
-  def command(*arguments):
-    return subprocess.run(
-      [
-        *(sys.executable, "-m", "launch.import_weights"),
-        f"--source={foreign}",
-        f"--output={tmp_path / 'made'}",
-        *arguments,
-      ],
-      capture_output=True,
-      text=True,
-      check=False,
-    )
+  command = functools.partial(
+    *(run_command, "launch.import_weights", f"--source={foreign}"),
+    f"--output={tmp_path / 'made'}",
+  )
 
   done = command("--new=decoder")
   assert done.returncode == 1

@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from launch.inference.inputs import Source
 from launch.inference.labeling import Options, label_file
 from launch.preflight.policy import Policy
 from tests.testing import small
+from tests.testing.commands import run_command
 
 MASKED = "the [MASK] by the [MASK]."
 
@@ -169,13 +169,7 @@ def test_flags_of_a_file_are_checked(classifier, arguments, words):
   assert words in line
 
 
-def command(*arguments):
-  return subprocess.run(
-    [sys.executable, "-m", "launch.predict", *arguments],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+command = functools.partial(run_command, "launch.predict")
 
 
 def test_the_command_shows_a_table_for_every_mask(bundle):

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 import sentencepiece
@@ -14,6 +13,7 @@ from data_pipelines.rows import format_report
 from data_pipelines.store.store import open_store
 from launch import prepare
 from launch.preflight import settle, text
+from tests.testing.commands import run_command
 
 TEXTS = [f"Tale {i}. The old man fished. He caught {i} fish." for i in range(9)]
 
@@ -26,13 +26,7 @@ def corpus(tmp_path):
   return path
 
 
-def command(*arguments):
-  return subprocess.run(
-    [sys.executable, "-m", "launch.prepare", *map(str, arguments)],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+command = functools.partial(run_command, "launch.prepare")
 
 
 def test_command_prepares_and_sums_up(corpus, tmp_path):

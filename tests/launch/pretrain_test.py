@@ -5,8 +5,6 @@
 import dataclasses
 import json
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -24,8 +22,7 @@ from bertjax.config import (
 from launch import export, pretrain
 from launch.run import assembly, restoring, resumable
 from tests.testing import corpus
-
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.testing.commands import run_command
 
 
 @pytest.fixture(scope="module")
@@ -266,18 +263,12 @@ def test_a_checkpoint_knows_its_leaves(finished):
   ],
 )
 def test_a_misspelt_flag_is_one_line_and_exit_1(store, tmp_path, flag, message):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.pretrain"),
-      "--config=configs/pretrain.py:size=tiny",
-      f"--workdir={tmp_path / 'w'}",
-      f"--config.data.store={store}",
-      flag,
-    ],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
+  done = run_command(
+    "launch.pretrain",
+    "--config=configs/pretrain.py:size=tiny",
+    f"--workdir={tmp_path / 'w'}",
+    f"--config.data.store={store}",
+    flag,
   )
   assert done.returncode == 1
   assert done.stderr.startswith("error: ")

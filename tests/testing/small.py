@@ -6,6 +6,7 @@ For commands that read a tokenizer: its vocabulary is words. Models without
 text are `examples.SMALL` and `tiny.CONFIG`.
 """
 
+import functools
 import json
 
 import flax.linen as nn
@@ -45,6 +46,18 @@ def make_tokenizer(folder):
 
 def make_bundle(folder, *, seed=0, pooler_trained=True):
   """Write a bundle of fresh weights; return its path."""
+  bundle.write_bundle(
+    folder,
+    _make_params(seed),
+    MODEL,
+    make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
+    bundle.Details(pooler_trained=pooler_trained, step=0),
+  )
+  return str(folder)
+
+
+@functools.cache
+def _make_params(seed):
   model = BertForPreTraining(MODEL)
   features = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
 
@@ -53,14 +66,7 @@ def make_bundle(folder, *, seed=0, pooler_trained=True):
     made = model.init(key, features, slots_BP, deterministic=True)
     return nn.meta.unbox(made["params"])
 
-  bundle.write_bundle(
-    folder,
-    jax.jit(init)(jax.random.key(seed)),
-    MODEL,
-    make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    bundle.Details(pooler_trained=pooler_trained, step=0),
-  )
-  return str(folder)
+  return jax.jit(init)(jax.random.key(seed))
 
 
 def make_texts(count, seed):

@@ -2,24 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command: folders anywhere among the flags, and one line otherwise."""
 
-import subprocess
-import sys
-
 import pytest
 
 from launch.compare.__main__ import read_runs
+from tests.testing.commands import run_command
 from tests.testing.compared import write_finetune, write_pretrain
 
 
 def test_flags_may_follow_the_folders(tmp_path):
   folders = [str(write_pretrain(tmp_path / name)) for name in "ab"]
   page = tmp_path / "compare.html"
-  got = subprocess.run(
-    [sys.executable, "-m", "launch.compare", *folders, f"--output={page}"],
-    capture_output=True,
-    text=True,
-    check=True,
-  )
+  got = run_command("launch.compare", *folders, f"--output={page}")
+  assert got.returncode == 0, got.stderr
   assert "| validation mlm loss" in got.stdout
   assert got.stdout.endswith(f"the page is {page}\n")
   assert page.read_text().startswith("<!doctype html>")

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import logging
 
-import jax
 import numpy as np
 import pytest
 
@@ -14,7 +13,6 @@ from bertjax.config import FinetuneConfig, TaskConfig, to_mapping
 from bertjax.finetune.artifact import save_finetuned
 from bertjax.finetune.task import Head
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION
-from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tokenizers import tokenizers
 from launch import evaluate, export
 from launch.exports import onnx_card, onnx_texts
@@ -25,23 +23,11 @@ from tests.testing import small, squad_files
 from tests.testing.exports import make_bundle
 from tests.testing.huggingface_models import make_params
 
+pytestmark = pytest.mark.usefixtures("small_programs")
+
 NAMES = ("fish", "tree")
 TAGS = ("O", "B-fish", "I-fish", "B-tree")
 WINDOWS = {"stride": 4, "pool_max": 0.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in (
-      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
-    ):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
 
 
 def texts(count=24, repeat=1):

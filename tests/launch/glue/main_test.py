@@ -4,23 +4,20 @@
 
 import dataclasses
 import json
-import os
-import pathlib
 import shutil
-import subprocess
-import sys
 
-import jax
 import pytest
 
 from bertjax.config import FinetuneConfig, from_mapping
 from bertjax.finetune import experiment
-from bertjax.parallel.mesh import make_mesh
 from configs.finetune import get_config
 from data_pipelines.tasks.glue_tasks import GLUE
 from launch.glue import __main__ as glue
 from launch.preflight.policy import Policy
 from tests.testing import glue_folders, small
+from tests.testing.commands import run_command
+
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 ROWS = 24
 CONFIG = dataclasses.replace(
@@ -40,18 +37,6 @@ POLICY = Policy(allow=frozenset(["shared_texts", "contradicting_texts"]))
 def make_text(name, row):
   del name
   return small.make_texts(row + 1, row)[row][0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in ("launch.tasks", "bertjax.finetune.arm"):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
 
 
 @pytest.fixture(scope="module")
@@ -183,16 +168,7 @@ def test_tasks_that_are_not_there_are_one_line(place, tmp_path, tasks, words):
 
 
 def test_the_documented_command_needs_no_workdir(tmp_path):
-  command = [sys.executable, "-m", "launch.glue", "--bundle=b", "--data=d"]
-  root = str(pathlib.Path(glue.__file__).parents[2])
-  done = subprocess.run(
-    command,
-    cwd=tmp_path,
-    env={**os.environ, "PYTHONPATH": root},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = run_command("launch.glue", "--bundle=b", "--data=d", cwd=tmp_path)
   assert done.returncode
   assert done.stderr.startswith("error: b is not a bundle"), done.stderr
   assert not (tmp_path / "runs").exists()

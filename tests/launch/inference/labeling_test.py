@@ -3,6 +3,7 @@
 """Files are labeled row by row, whatever happens on the way."""
 
 import csv
+import functools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from launch.inference.labeling import Options, label_file
 from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
 from tests.testing.classifiers import make_classifier, random_texts
+from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -80,18 +82,7 @@ def test_formats_agree(model, tmp_path):
   assert found[0] == found[1] == found[2]
 
 
-COMMAND = [sys.executable, "-m", "launch.predict"]
-
-
-def command(*arguments, stdin=None):
-  return subprocess.run(
-    [*COMMAND, *arguments],
-    input=stdin,
-    capture_output=True,
-    text=True,
-    check=False,
-    cwd=ROOT,
-  )
+command = functools.partial(run_command, "launch.predict")
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(model, tmp_path):
@@ -105,7 +96,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(model, tmp_path):
   output = tmp_path / "out.jsonl"
   journal = tmp_path / "out.jsonl.run.json"
   process = subprocess.Popen(
-    [*COMMAND, *arguments, f"--output={output}"],
+    [
+      *(sys.executable, "-m", "launch.predict"),
+      *(*arguments, f"--output={output}"),
+    ],
     stderr=subprocess.DEVNULL,
     cwd=ROOT,
   )

@@ -3,96 +3,50 @@
 """A model is scored on what is asked for, read as it was trained to."""
 
 import json
+import shutil
 
-import jax
 import pytest
 
-from bertjax.config import FinetuneConfig, TaskConfig, from_mapping
+from bertjax.config import TaskConfig, from_mapping
 from bertjax.finetune.artifact import load_finetuned
-from bertjax.parallel.mesh import make_mesh
 from configs.finetune import get_config
-from launch import evaluate, finetune, tasks
+from launch import evaluate, tasks
 from launch.inference import stored_task
 from launch.inference.stored_task import Asked, overlay_name
-from tests.testing import glue_folders, small
+from tests.testing import finetuned, glue_folders, small
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-  """Compiling for eight takes three times as long."""
-  with pytest.MonkeyPatch.context() as patch:
-    for module in (
-      *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
-      "bertjax.finetune.arm",
-    ):
-      patch.setattr(
-        f"{module}.make_mesh",
-        lambda config: make_mesh(config, jax.devices()[:1]),
-      )
-    yield
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-  """A folder with a table for each split, and a model of 12 steps."""
-  folder = tmp_path_factory.mktemp("stored")
-  for seed, name in enumerate(("train", "dev", "test")):
-    rows = small.make_texts(24, seed)
-    path = folder / f"{name}.csv"
-    lines = "".join(f"{text},{label}\n" for text, label in rows)
-    path.write_text(f"question,kind\n{lines}")
-  config = FinetuneConfig(
-    steps=12,
-    batch_size=8,
-    evaluation_batch_size=16,
-    evaluations=2,
-    seq_length=8,
-    learning_rates=(1e-2,),
-    seeds=1,
-    task=TaskConfig(
-      kind="table",
-      text="question",
-      label="kind",
-      long_texts="max",
-      stride=4,
-      train=f"{folder}/train.csv",
-      dev=f"{folder}/dev.csv",
-    ),
-  )
-  bundle = small.make_bundle(folder / "bundle")
-  finetune.run(config, bundle, str(folder / "work"))
-  return folder
+pytestmark = pytest.mark.usefixtures("small_programs")
 
 
 @pytest.fixture
-def model(place):
-  return str(place / "work/model")
+def model(finetuned_place):
+  return str(finetuned_place / "work/model")
 
 
 def test_a_file_is_scored_with_the_classes_of_the_model(
-  model, place, monkeypatch, capsys
+  model, finetuned_place, tmp_path, capsys
 ):
-  whole = evaluate.evaluate(model, changes={"task.test": f"{place}/test.csv"})
-  (place / "train.csv").rename(place / "elsewhere.csv")
-  try:
-    alone = evaluate.evaluate(model, split=f"{place}/test.csv")
-    again = evaluate.evaluate(model, task="table", split=f"{place}/test.csv")
-    with pytest.raises(ValueError, match=r"task.train=.*is not here; give --c"):
-      evaluate.evaluate(model)
-  finally:
-    (place / "elsewhere.csv").rename(place / "train.csv")
-  assert alone.split == f"{place}/test.csv"
+  path = finetuned.write_table(tmp_path / "new.jsonl", small.make_texts(24, 7))
+  whole = evaluate.evaluate(model, changes={"task.test": path})
+  # As on another machine, which has nothing that the model was trained on.
+  moved = shutil.copytree(model, tmp_path / "model")
+  finetuned.move_data(moved, finetuned_place, tmp_path)
+  alone = evaluate.evaluate(str(moved), split=path)
+  again = evaluate.evaluate(str(moved), task="table", split=path)
+  with pytest.raises(ValueError, match=r"task.train=.*is not here; give --c"):
+    evaluate.evaluate(str(moved))
+  assert alone.split == path
   assert alone.scores == again.scores == whole.scores
   assert alone.to_json()["confusion"] == whole.to_json()["confusion"]
   said = capsys.readouterr().out
   assert said.count("--task=table, as") == 2
   assert "train" not in said.rpartition("--task=table, as")[2].replace(
-    str(place), ""
+    str(tmp_path), ""
   )
 
 
-def test_a_file_may_have_one_class_of_the_model(model, place, caplog):
-  path = place / "one.csv"
+def test_a_file_may_have_one_class_of_the_model(model, tmp_path, caplog):
+  path = tmp_path / "one.csv"
   path.write_text("question,kind\nan oak by the river,tree\nthe elm,tree\n")
   found = evaluate.evaluate(model, split=str(path))
   assert found.labels == ("fish", "tree")
@@ -101,8 +55,8 @@ def test_a_file_may_have_one_class_of_the_model(model, place, caplog):
   assert "have one label" in caplog.text
 
 
-def test_an_unknown_label_is_one_line_with_its_row(model, place):
-  path = place / "unknown.csv"
+def test_an_unknown_label_is_one_line_with_its_row(model, tmp_path):
+  path = tmp_path / "unknown.csv"
   known = "the cod by the river,fish\n" * 9
   path.write_text(f"question,kind\n{known}a ship,ship\n")
   with pytest.raises(ValueError, match="ship") as caught:
@@ -132,11 +86,11 @@ def test_an_unknown_label_is_one_line_with_its_row(model, place):
     ),
     ({"split": "tset"}, "--split=tset is neither a file nor one of test, dev"),
     (
-      {"task": "glue/rte", "split": "HERE/test.csv"},
+      {"task": "glue/rte", "split": "HERE/test.jsonl"},
       "which reads no single files; give --task=table",
     ),
     (
-      {"split": "HERE/test.csv", "changes": {"task.test": "other.csv"}},
+      {"split": "HERE/test.jsonl", "changes": {"task.test": "other.csv"}},
       "is a file, and --config.task.test is given",
     ),
     ({"changes": {"steps": 3}}, "--config.steps=3 changes nothing here"),
@@ -144,17 +98,18 @@ def test_an_unknown_label_is_one_line_with_its_row(model, place):
     ({"changes": {"task.text_pair": "kind"}}, "reads single texts, and"),
   ],
 )
-def test_what_cannot_be_scored_is_one_line(model, place, asked, words):
-  text = json.dumps(asked).replace("HERE", str(place))
+def test_what_cannot_be_scored_is_one_line(
+  model, finetuned_place, asked, words
+):
+  text = json.dumps(asked).replace("HERE", str(finetuned_place))
   with pytest.raises(ValueError, match=words) as caught:
     evaluate.evaluate(model, **json.loads(text))
   assert "\n" not in str(caught.value)
 
 
 def test_another_reader_has_the_length_and_windows_of_the_model(
-  model, place, tmp_path
+  model, tmp_path
 ):
-
   found = load_finetuned(model, tasks.TASKS)
   folder = glue_folders.make(tmp_path / "glue")
   asked = Asked("glue/cola", {"task.folder": str(folder)})
@@ -168,7 +123,6 @@ def test_another_reader_has_the_length_and_windows_of_the_model(
 
 
 def test_a_model_without_a_record_needs_a_task(model):
-
   found = load_finetuned(model, tasks.TASKS)
   with pytest.raises(ValueError, match="give --task, one of stdlib, table, cl"):
     stored_task.make_config(model, found, None, Asked())

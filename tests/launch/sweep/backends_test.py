@@ -1,7 +1,5 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -10,6 +8,7 @@ from absl import flags
 from launch.pods import buckets
 from launch.preflight.policy import DEFAULT
 from launch.sweep import backends, elsewhere
+from tests.testing.commands import run_command
 from tests.testing.pod_documents import IMAGE, complaints, container
 
 JOBSET = (
@@ -97,14 +96,8 @@ def test_flags_of_other_backends_are_refused(arguments, words):
 
 
 def test_a_study_is_read_and_not_given_again(tmp_path):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.sweep", "--collect", "--seeds=3"),
-      f"--workdir={tmp_path}/work",
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
+  done = run_command(
+    *("launch.sweep", "--collect", "--seeds=3", f"--workdir={tmp_path}/work")
   )
   assert done.returncode == 1
   assert done.stderr == (

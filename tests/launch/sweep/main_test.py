@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from launch.preflight.policy import Policy
 from launch.run import ownership
 from launch.sweep import __main__ as sweep
 from tests.testing import small
+from tests.testing.commands import run_command
 
 ARMS = ("mlm_nsp", "mlm", "nsp_rows")
 
@@ -267,16 +266,11 @@ def test_an_arm_that_fails_a_check_is_found_before_the_first_trial(
 
 
 def test_a_store_that_is_not_there_is_one_line(tmp_path):
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.sweep"),
-      "--config=configs/sweeps/nsp.py:size=tiny",
-      "--config.pretrain.data.store=nowhere",
-      f"--workdir={tmp_path}/work",
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
+  done = run_command(
+    "launch.sweep",
+    "--config=configs/sweeps/nsp.py:size=tiny",
+    "--config.pretrain.data.store=nowhere",
+    f"--workdir={tmp_path}/work",
   )
   assert done.returncode == 1
   (line,) = done.stderr.splitlines()
