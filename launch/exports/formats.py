@@ -75,10 +75,10 @@ def check_reads(
       readers = [
         other for other, form in formats.items() if field in form.reads
       ]
-      given = f"--{field}={value} is"
+      given, it = f"--{field}={value} is", "it"
       if field == "policy":
-        given = "--allow, --strict and --thresholds are"
+        given, it = "--allow, --strict and --thresholds are", "them"
       raise ValueError(
-        f"{given} for --format={' or '.join(readers)}; leave it out with "
+        f"{given} for --format={' or '.join(readers)}; leave {it} out with "
         f"--format={name}"
       )

@@ -113,7 +113,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       elif loss.scores:
         print(f"scores on {loss.texts:,} texts of {options.calibration}:")
         print(loss.scores.table(), flush=True)
-        _judge(loss.scores, way, policy)
+        _judge(loss.scores, loss.texts, way, policy)
       quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
     _write_config(trained, kind, tokenizer.pad_id, partial)
     folder.write_beside(trained, path, tokenizer, "")
@@ -131,11 +131,12 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     files.write_text(partial / folder.CARD, card)
 
 
-def _judge(scores: GraphScores, way: str, policy: Policy) -> None:
+def _judge(scores: GraphScores, texts: int, way: str, policy: Policy) -> None:
   other = next(each for each in QUANTIZE[1:] if each != way)
   finding = judge_quantized(
     scores.metric,
-    *scores.judged,
+    scores.judged,
+    texts,
     f"use {MODEL}, or try --quantize={other}",
     policy,
   )

@@ -126,22 +126,24 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
 
 
 def judge_quantized(
-  metric: str, exact: float, narrow: float, fix: str, policy: Policy
+  metric: str, both: tuple[float, float], texts: int, fix: str, policy: Policy
 ) -> Finding:
   """Judge what a model scores with integers of 8 bits.
 
   Args:
     metric: name of a score; larger is better.
-    exact: the score in float32.
-    narrow: the score with integers.
+    both: the score in float32, and with integers.
+    texts: number of texts that are scored.
     fix: what the user can do.
     policy: limits and levels that the user set.
   """
+  exact, narrow = both
   fall = exact - narrow
   return judge(
     "quantized_score",
     1.0 if math.isnan(fall) else fall,  # outputs that are no numbers
-    f"{metric} falls from {exact:.4f} to {narrow:.4f} with integers of 8 bits",
+    f"{metric} falls from {exact:.4f} to {narrow:.4f} with integers of 8 bits, "
+    f"on {texts:,} texts",
     fix,
     policy,
   )

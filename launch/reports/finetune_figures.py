@@ -13,8 +13,8 @@ from launch.reports.page import Ink, draw, literal
 
 # A page of more points is slow to open.
 _POINTS = 2000
-# Area of a dot, in square points.
-_LARGEST_DOT = 40.0
+# Areas of dots, in square points.
+_SMALLEST_DOT, _LARGEST_DOT = 2.0, 60.0
 
 
 def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
@@ -87,10 +87,11 @@ def draw_reliability(curves: Mapping[str, Reliability]) -> str:
         for each in (found.confidences, found.accuracies)
       )
       label = f"{name}: error {found.error:.3f}"
-      axes.plot(x, y, color=ink, linewidth=1.2, label=label, marker=mark, ms=2)
+      axes.plot(x, y, color=ink, linewidth=1, alpha=0.6)
       # The area of a dot grows with its examples.
-      sizes = _LARGEST_DOT * count_B[some_B] / count_B.max()
-      axes.scatter(x, y, sizes, color=ink, alpha=0.5, linewidths=0, marker=mark)
+      sizes = _SMALLEST_DOT + _LARGEST_DOT * count_B[some_B] / count_B.max()
+      axes.scatter(x, y, sizes, color=ink, linewidths=0, marker=mark)
+      axes.plot([], [], mark, color=ink, markersize=4, label=label)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.04)
     axes.legend(fontsize=7, loc="best")

@@ -23,6 +23,6 @@ def test_an_option_that_is_ignored_is_refused():
   ):
     check_reads("two", FORMATS, Options(dtype="bfloat16"))
   with pytest.raises(
-    ValueError, match="--strict and --thresholds are for --fo"
+    ValueError, match="are for --format=three; leave them out"
   ):
     check_reads("two", {**FORMATS, "three": READER}, Options(policy=DEFAULT))

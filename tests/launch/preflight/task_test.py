@@ -230,7 +230,8 @@ def test_labels_that_are_numbers_name_the_first_row():
   [(0.9, "pass"), (0.896, "pass"), (0.894, "warn"), (math.nan, "warn")],
 )
 def test_a_score_that_falls_with_integers_warns(narrow, level):
-  found = judge_quantized("f1", 0.9, narrow, "use model.onnx", DEFAULT)
+  found = judge_quantized("f1", (0.9, narrow), 1200, "use model.onnx", DEFAULT)
   assert found.level == level
   assert f"f1 falls from 0.9000 to {narrow:.4f} with integers" in str(found)
+  assert "on 1,200 texts (" in str(found)
   assert "limit 0.5%" in str(found)
