@@ -213,7 +213,10 @@ def main(_: Sequence[str]) -> None:
   if values.compare_poolings:
     _refuse(values, _OF_VECTORS, "is not read with --compare_poolings")
     columns = Columns(
-      values.text_column, values.score_column, values.text_pair_column
+      values.text_column,
+      values.score_column,
+      values.text_pair_column,
+      flags={**input_flags.COLUMN_FLAGS, "label": "--score_column"},
     )
     found = compare_poolings(
       values.bundle,

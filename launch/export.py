@@ -40,6 +40,7 @@ from dataclasses import fields
 
 from absl import flags
 
+from bertjax.files import naming
 from bertjax.interop import huggingface_files
 from bertjax.interop.sentence_transformers import POOLINGS
 from data_pipelines.tasks.table_files import SUFFIXES
@@ -103,7 +104,8 @@ def run(
     trained = read_bundle(bundle)
   else:
     trained = read_workdir(pathlib.Path(workdir or ""), step)
-  FORMATS[format].write(trained, target, options)
+  with naming(target):  # libraries do not, where a disk is full
+    FORMATS[format].write(trained, target, options)
   return target
 
 

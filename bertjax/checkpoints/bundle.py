@@ -233,13 +233,14 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
         f"rename {aside} to {folder}"
       )
     fix = (
-      "give the bundle that launch.pretrain writes, or make one from a workdir "
-      "with launch.export"
+      "give WORKDIR/bundle of launch.pretrain or WORKDIR/model of "
+      "launch.finetune, or make one from a workdir with launch.export"
     )
-    inside = folder / "bundle"  # of a workdir
-    if (inside / RECORD).is_file():
-      fix = f"give {inside}"
-    raise ValueError(f"{folder} is not a bundle: it has no {RECORD}; {fix}")
+    for inside in (folder / "bundle", folder / "model"):  # of a workdir
+      if (inside / RECORD).is_file():
+        fix = f"give {inside}"
+    why = f"it has no {RECORD}" if folder.exists() else "it does not exist"
+    raise ValueError(f"{folder} is not a bundle: {why}; {fix}")
   try:
     record = json.loads((folder / RECORD).read_text())
     version = record["format_version"]

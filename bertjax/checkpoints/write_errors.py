@@ -53,6 +53,9 @@ def _kind(error: BaseException) -> type[OSError] | None:
   kind = digest.kind_of(error)
   if kind is not None and issubclass(kind, OSError):
     return kind
+  # Such as OUT_OF_RANGE of a file that is larger than a limit.
+  if isinstance(error, ValueError) and _NUMBER.search(str(error)):
+    return OSError
   return OSError if isinstance(error, OSError) and error.errno else None
 
 

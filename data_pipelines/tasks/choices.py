@@ -97,6 +97,10 @@ def read_questions(
     config.text_pair,
     tuple(config.header.split(",")) if config.header else (),
     others=names,
+    flags={
+      "others": "task.choices",
+      **{name: f"task.{name}" for name in ("text", "label", "text_pair")},
+    },
   )
   labels = (config.label,) if needs_labels else ()
   wanted = (*columns.texts, *names, *labels)

@@ -37,6 +37,7 @@ class Columns:
     quotes: whether a file that is divided by tabs may have quoted fields.
       Those of GLUE never have them.
     others: other columns to read.
+    flags: {text, label, text_pair or others: what names it}, for errors.
   """
 
   text: str = "text"
@@ -45,6 +46,21 @@ class Columns:
   header: tuple[str, ...] = ()
   quotes: bool = True
   others: tuple[str, ...] = ()
+  flags: Mapping[str, str] = dataclasses.field(
+    default_factory=dict, compare=False
+  )
+
+  def lacking(self, name: str, names: tuple[str, ...]) -> str:
+    """Return what is wrong where the column `name` is not among `names`."""
+    of_flag = {
+      **dict.fromkeys(self.others, "others"),
+      self.label: "label",
+      self.text_pair: "text_pair",
+      self.text: "text",
+    }
+    flag = self.flags.get(of_flag.get(name, ""))
+    fix = f"; give {flag}=NAME" if flag else ""
+    return f"has no column {name!r}; it has {listed(names)}{fix}"
 
   @property
   def texts(self) -> tuple[str, ...]:
@@ -166,11 +182,17 @@ def decode_lines(stream: Iterable[bytes], path: str) -> Iterator[str]:
     yield line.removeprefix("\ufeff") if number == 1 else line
 
 
-def _check_file(path: str) -> pathlib.Path:
+def _check_file(path: str) -> None:
   file = pathlib.Path(path)
+  if file.is_dir():
+    raise ValueError(f"{path!r} is a folder; give a file")
+  if not file.exists():
+    raise ValueError(f"there is no file {path!r}; give the path of one")
   if not file.is_file():
-    raise ValueError(f"{path!r} is not a file; give a table of labeled texts")
-  return file
+    raise ValueError(
+      f"{path!r} is a pipe or a device, and files are read more than once; "
+      "give a file"
+    )
 
 
 def _typed(
@@ -180,17 +202,20 @@ def _typed(
     _check_file(path)
   chosen = dict.fromkeys((*columns.texts, *columns.others, columns.label))
   table = typed_rows.open_table(path, tuple(chosen))
-  _check_names(path, table.names, wanted)
+  _check_names(path, columns, table.names, wanted)
   for number, fields in enumerate(table.rows, table.first):
     yield Row(number, fields)
 
 
 def _check_names(
-  path: str, names: tuple[str, ...], wanted: tuple[str, ...]
+  path: str,
+  columns: Columns,
+  names: tuple[str, ...],
+  wanted: tuple[str, ...],
 ) -> None:
   for name in wanted:
     if name not in names:
-      raise ValueError(f"{path} has no column {name!r}; it has {listed(names)}")
+      raise ValueError(f"{path} {columns.lacking(name, names)}")
     if names.count(name) > 1:
       raise ValueError(
         f"{path} has {names.count(name)} columns {name!r}; rename all but one"
@@ -268,7 +293,7 @@ def _named(
   names = tuple(name.strip() for name in first)
   is_header = not columns.header or {*columns.texts} <= {*names}
   header = names if is_header else columns.header
-  _check_names(path, header, wanted)
+  _check_names(path, columns, header, wanted)
   if not is_header:
     yield _with_names(line, first, header)
   for line, fields in rows:

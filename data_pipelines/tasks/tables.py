@@ -168,9 +168,7 @@ def _example(row: Row, columns: Columns, rules: Rules) -> _Example | BadRow:
   labels = (columns.label,) if rules.needs_labels else ()
   for name in (*columns.texts, *labels):
     if name not in row.fields:
-      return BadRow(
-        row.line, f"has no column {name!r}; it has {listed(tuple(row.fields))}"
-      )
+      return BadRow(row.line, columns.lacking(name, tuple(row.fields)))
   for name in columns.texts:
     text = row.fields[name]
     if not isinstance(text, str):

@@ -85,6 +85,7 @@ def _read_table(
     config.label,
     config.text_pair,
     tuple(config.header.split(",")) if config.header else (),
+    flags={name: f"task.{name}" for name in ("text", "label", "text_pair")},
   )
   rules = Rules(unlabeled, config.skip_bad_rows, needs_labels, **target.rules)
   return read_table(path, columns, rules)

@@ -18,6 +18,12 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.formats import Options
 from launch.exports.onnx_scores import Labeled
 
+# Of `Columns`.
+COLUMN_FLAGS = {
+  "text": "--text_column",
+  "text_pair": "--text_pair_column",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
@@ -78,7 +84,12 @@ def read_texts(
     )
   table = read_table(
     path,
-    Columns(options.text_column or "text", "", options.text_pair_column or ""),
+    Columns(
+      options.text_column or "text",
+      "",
+      options.text_pair_column or "",
+      flags=COLUMN_FLAGS,
+    ),
     Rules(
       unlabeled="",
       needs_labels=False,

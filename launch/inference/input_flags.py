@@ -10,6 +10,12 @@ from data_pipelines.tasks.table_files import SUFFIXES, Columns
 from launch.inference.forms import FORMATS
 from launch.inference.inputs import STDIN, Source
 
+# Of `Columns`.
+COLUMN_FLAGS = {
+  "text": "--text_column",
+  "text_pair": "--text_pair_column",
+  "others": "--choice_columns",
+}
 # What only a file of texts is read with.
 _OF_INPUT = (
   *("output", "text_column", "text_pair_column", "skip_bad_rows"),
@@ -93,6 +99,12 @@ def read_source(values: flags.FlagValues) -> Source | None:
     )
   return Source(
     values.input,
-    Columns(values.text_column, "", values.text_pair_column, others=names),
+    Columns(
+      values.text_column,
+      "",
+      values.text_pair_column,
+      others=names,
+      flags=COLUMN_FLAGS,
+    ),
     values.skip_bad_rows,
   )

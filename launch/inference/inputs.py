@@ -206,9 +206,7 @@ def _example(row: Row, columns: Columns) -> Example | BadRow:
   texts = []
   for name in columns.texts:
     if name not in row.fields:
-      return BadRow(
-        row.line, f"has no column {name!r}; it has {listed(tuple(row.fields))}"
-      )
+      return BadRow(row.line, columns.lacking(name, tuple(row.fields)))
     text = row.fields[name]
     if not isinstance(text, str):
       return BadRow(

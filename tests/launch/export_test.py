@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One table of formats, and one command for all of them."""
 
+import errno
+import os
+
 import pytest
 
 from launch import export
@@ -32,3 +35,15 @@ def test_an_option_of_another_format_is_refused(tmp_path):
       format="bundle",
       options=Options(for_finetuning=True),
     )
+
+
+def test_a_full_disk_names_the_folder(tmp_path, monkeypatch):
+  def write(*_):  # as onnx does, which names no file
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  form = export.FORMATS["onnx"]._replace(write=write)
+  monkeypatch.setattr(export, "FORMATS", {"onnx": form})
+  monkeypatch.setattr(export, "read_bundle", lambda _: None)
+  target = tmp_path / "graph"
+  with pytest.raises(OSError, match=r"No space left on device: '.*graph'"):
+    export.run(output=target, format="onnx", bundle="b")

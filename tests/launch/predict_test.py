@@ -157,7 +157,7 @@ def test_pairs_are_read_from_the_command_line(classifier_of_pairs, capsys):
     (["--text=a", "--choice_columns=c"], "--choice_columns is read only with"),
     (["--text=a", "--skip_bad_rows"], "--skip_bad_rows is read only with"),
     (["--text=a", "--output=b"], "--output is read only with --input"),
-    (["--input=nowhere.csv"], "'nowhere.csv' is not a file"),
+    (["--input=nowhere.csv"], "there is no file 'nowhere.csv'"),
     (["--table=nowhere.csv"], "--table is now --input; give that"),
   ],
 )

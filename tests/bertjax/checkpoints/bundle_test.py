@@ -94,11 +94,17 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(
   assert (other / "thesis.tex").read_text() == "x"
 
 
-def test_a_workdir_names_the_bundle_in_it(tmp_path):
-  (tmp_path / "bundle").mkdir()
-  (tmp_path / "bundle" / bundle.RECORD).write_text("{}")
-  with pytest.raises(ValueError, match=f"give {tmp_path / 'bundle'}$"):
+@pytest.mark.parametrize("name", ["bundle", "model"])
+def test_a_workdir_names_the_bundle_in_it(tmp_path, name):
+  (tmp_path / name).mkdir()
+  (tmp_path / name / bundle.RECORD).write_text("{}")
+  with pytest.raises(ValueError, match=f"give {tmp_path / name}$"):
     bundle.read_bundle_info(tmp_path)
+
+
+def test_a_bundle_that_is_not_there_is_said_so(tmp_path):
+  with pytest.raises(ValueError, match="it does not exist; give WORKDIR/"):
+    bundle.read_bundle_info(tmp_path / "none")
 
 
 def test_no_bundle_and_a_damaged_one_are_refused(tmp_path, params, tokenizer):

@@ -22,12 +22,14 @@ FULL = (
   'file "/x/": Failed to write 1 bytes: No space left on device '
   "[os_error_code='28']"
 )
+LIMIT = "OUT_OF_RANGE: Failed to write 9 bytes [os_error_code='27']"
 
 
 @pytest.mark.parametrize(
   ("error", "kind", "reason"),
   [
     (ValueError(FULL), OSError, "No space left on device"),
+    (ValueError(LIMIT), OSError, "File too large"),
     (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), OSError, "Disk quota"),
     (FileNotFoundError(errno.ENOENT, "gone"), OSError, "No such file"),
     (OSError(errno.ESTALE, "stale"), digest.Unavailable, "Stale file handle"),

@@ -96,6 +96,20 @@ def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
     assert word in line
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_what_names_a_column_is_told_where_it_is_missing(tmp_path, name):
+  text = '{"text": "a"}\n' if name == "a.jsonl" else "text\na\n"
+  path = write(tmp_path, name, text)
+  flags = {"text": "--body", "label": "--about", "text_pair": "--other"}
+  for columns, flag in (
+    (Columns("x", "text", flags=flags), "--body"),
+    (Columns("text", "x", flags=flags), "--about"),
+    (Columns("text", "text", "x", flags=flags), "--other"),
+  ):
+    with pytest.raises(ValueError, match=f"'x'; it has text; give {flag}=NAME"):
+      read_table(path, columns)
+
+
 def test_a_missing_table_is_named(tmp_path):
   assert "nowhere.csv" in message(str(tmp_path / "nowhere.csv"))
 

@@ -35,8 +35,10 @@ def test_a_source_without_a_usable_row_is_one_line(tmp_path):
     examine(Source(str(path), Columns()))
   with pytest.raises(ValueError, match=r"has no rows that can be used; .*:1"):
     examine(Source(str(path), Columns(), skip_bad_rows=True))
-  with pytest.raises(ValueError, match="is not a file"):
+  with pytest.raises(ValueError, match=r"there is no file '.*none\.csv'"):
     examine(Source(str(tmp_path / "none.csv"), Columns()))
+  with pytest.raises(ValueError, match="is a folder; give a file"):
+    examine(Source(str(tmp_path), Columns()))
 
 
 def test_many_bad_rows_are_counted():
