@@ -16,7 +16,12 @@ PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "export.md").read_text()
 def test_the_page_has_every_format_with_the_flags_that_it_reads():
   lines = re.findall(r"^\| `(\w+)` \| a .+? \|(.*)\|$", PAGE, re.MULTILINE)
   flags = {name: set(re.findall(r"`--(\w+)`", cell)) for name, cell in lines}
-  assert flags == {name: form.reads for name, form in export.FORMATS.items()}
+  of_checks = {"allow", "strict", "thresholds"}
+  reads = {name: set(form.reads) for name, form in export.FORMATS.items()}
+  for name, read in reads.items():
+    if "policy" in read:
+      reads[name] = read - {"policy"} | of_checks
+  assert flags == reads
 
 
 def test_the_page_has_every_class_and_what_its_outputs_mean():
