@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/nsp_study.md describes the study that its commands run."""
+
+import pathlib
+import re
+
+from bertjax.config import SweepConfig, from_mapping
+from bertjax.sweep import study
+from configs.sweeps import nsp, nsp_books
+from data_pipelines.tasks.book_pairs import TASKS
+from launch.commands.shipped_configs import SHIPPED
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "nsp_study.md").read_text(encoding="utf-8")
+(COMMANDS,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def first_cells(section):
+  """The names in the first column of the tables of a section."""
+  text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+  return re.findall(r"^\| `([\w…]+)`", text, re.MULTILINE)
+
+
+def test_every_arm_is_described():
+  pairs = [name for name in nsp.PAIRS if f"sentence_{name}" in nsp.ARMS]
+  single = [name for name in nsp.ARMS if name.endswith("_sentences")]
+  assert len(nsp.ARMS) == 2 * len(pairs) + len(single)
+  assert first_cells("Arms") == [*pairs, "sentence_…", *single]
+
+
+def test_every_probe_and_every_task_of_pairs_is_described():
+  made = nsp_books.get_config().to_dict()
+  names = study.probe_tasks(from_mapping(SweepConfig, made))
+  text = PAGE.partition("\n## Probes\n")[2].lower()
+  assert all(f"| `{name}` |" in text or f"| {name}" in text for name in names)
+  assert {*TASKS} < {*first_cells("Probes")}
+
+
+def test_the_commands_use_the_folders_of_the_config():
+  name = re.findall(r"sweep --config=(\w+):", COMMANDS)
+  assert name == ["nsp_books"]
+  assert name[0] in SHIPPED
+  outputs = re.findall(r"--output=(\S+)", COMMANDS)
+  assert outputs == [nsp_books.STORE, nsp_books.FOLDERS["pairs"]]
