@@ -127,7 +127,10 @@ def _add_and_normalize(
   graph: Graph, config: ModelConfig, prefix: str, update: str, hidden: str
 ) -> str:
   update = dense(graph, f"{prefix}.dense", update)
-  total = graph.add("Add", f"{prefix}.residual", update, hidden)
+  # ONNX Runtime joins an Add and the norm after it into an operator that takes
+  # 2.9 times as long on CPUs as both (benchmarks.prediction's model). It leaves
+  # a Sum alone.
+  total = graph.add("Sum", f"{prefix}.residual", update, hidden)
   return _normalize(graph, config, prefix, total)
 
 

@@ -7,6 +7,7 @@ import logging
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
@@ -109,3 +110,18 @@ def test_the_advice_of_the_runtime_is_not_repeated(graphs, tmp_path, caplog):
     quantization.quantize_dynamic(graphs / "model.onnx", tmp_path / "q.onnx")
     logging.warning("ours")
   assert [record.getMessage() for record in caplog.records] == ["ours"]
+
+
+@pytest.mark.parametrize("way", ["model", *WAYS])
+def test_the_slow_operator_for_a_residual_and_its_norm_is_not_taken(
+  way, graphs, tmp_path
+):
+  options = onnxruntime.SessionOptions()
+  options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+  onnxruntime.InferenceSession(
+    graphs / f"{way}.onnx", options, providers=["CPUExecutionProvider"]
+  )
+  nodes = onnx.load(tmp_path / "optimized.onnx").graph.node
+  norms = [each.op_type for each in nodes if "LayerNorm" in each.op_type]
+  # One of the embeddings, two of each layer.
+  assert norms == ["LayerNormalization"] * (1 + 2 * CONFIG.num_layers)
