@@ -12,6 +12,7 @@ import os
 import pathlib
 
 from bertjax.config import ComputeConfig, FinetuneConfig, TaskConfig
+from bertjax.config.finetune import is_rows
 from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, find_task
 from bertjax.finetune.task import Head
@@ -36,9 +37,9 @@ _COLUMNS = {
   "text_pair_column": "text_pair",
   "label_column": "label",
 }
-# Kinds with files of their own form, and suffixes that such files never have.
-_OTHER_FORMS = {"conll": "CoNLL", "squad": "SQuAD"}
-_TABLES = {".csv", ".jsonl", ".parquet"}
+# Kinds with files of their own form, and a suffix that such files never have.
+_OTHER_FORMS = {"conll": "words with tags", "squad": "questions"}
+_TABLE = ".csv"
 
 
 def read(
@@ -97,15 +98,16 @@ def _why_alone(options: Options, head: Head, own: FinetuneConfig | None) -> str:
     )
     if not form:
       return f"{_MODEL} does not say how its data were read"
-    columns = options.text_column, options.text_pair_column
-    if any(columns) or pathlib.Path(path).suffix in _TABLES:
-      return f"{path} is a table of texts; give a file of {form}"
+    assert own is not None
+    given = options.text_column or options.text_pair_column
+    if given or not _is_of_form(path, own.task):
+      return f"{path} is a table of texts; give a file as for fine-tuning"
     return ""
   if options.label_column is not None:
     return ""
   if own is None or kind != "table":
     return "give the column of labels as --label_column"
-  if not _has_column(path, own.task):
+  if not _is_labeled(path, own.task):
     return (
       f"{path} has no column {own.task.label!r}; give the column of labels as "
       "--label_column"
@@ -113,12 +115,26 @@ def _why_alone(options: Options, head: Head, own: FinetuneConfig | None) -> str:
   return ""
 
 
-def _has_column(path: str, task: TaskConfig) -> bool:
+def _is_of_form(path: str, task: TaskConfig) -> bool:
+  """Return whether a file has tags of words, or answers to questions."""
+  if not is_rows(path):
+    return pathlib.Path(path).suffix.lower() != _TABLE
+  wanted = task.tags if task.kind == "conll" else "answers"
+  return _has_column(path, Columns(label=wanted))
+
+
+def _is_labeled(path: str, task: TaskConfig) -> bool:
   """Return whether a table has the column of labels of a task."""
   header = tuple(task.header.split(",")) if task.header else ()
-  columns = Columns(task.text, task.label, task.text_pair, header)
+  return _has_column(
+    path, Columns(task.text, task.label, task.text_pair, header)
+  )
+
+
+def _has_column(path: str, columns: Columns) -> bool:
+  """Return whether a table has the column of labels; bad rows are not told."""
   row = next(read_rows(path, columns, ()), None)
-  return not isinstance(row, Row) or task.label in row.fields
+  return not isinstance(row, Row) or columns.label in row.fields
 
 
 def _with_columns(options: Options, own: FinetuneConfig | None) -> Options:
@@ -197,10 +213,8 @@ def _config(
   config = dataclasses.replace(
     config,
     pack=False,
-    # They are counted, and many of them are a failure. SQuAD has none.
-    task=dataclasses.replace(
-      config.task, skip_bad_rows=config.task.kind != "squad"
-    ),
+    # They are counted, and many of them are a failure.
+    task=dataclasses.replace(config.task, skip_bad_rows=True),
   )
   return checks.with_metric(config, model.task)
 

@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import json
 import logging
 
 import numpy as np
@@ -293,8 +294,12 @@ def test_rows_that_cannot_be_used_are_told(tmp_path, caplog):
 @pytest.mark.parametrize(
   ("name", "options", "words"),
   [
-    ("tags", {"label_column": "kind"}, "the model reads files of CoNLL; leave"),
-    ("answers", {"label_column": "a"}, "the model reads files of SQuAD; leave"),
+    ("tags", {"label_column": "kind"}, "reads files of words with tags; leave"),
+    (
+      "answers",
+      {"label_column": "a"},
+      "the model reads files of questions; leave",
+    ),
     (
       "one_label",
       {"text_pair_column": "said"},
@@ -326,4 +331,31 @@ def test_a_table_of_texts_is_read_alone_by_a_model_of_other_files(
   write_rows(tmp_path / "a.csv", ("text", "pair"), [("the cod", "the elm")] * 3)
   pair = {"text_pair_column": "pair"} if name == "answers" else {}
   assert read(bundle, str(tmp_path / "a.csv"), **pair).labeled is None
-  assert "is a table of texts; give a file of" in caplog.text
+  assert "is a table of texts; give a file as for" in caplog.text
+
+
+@pytest.mark.parametrize(
+  ("name", "row"),
+  [
+    ("tags", {"tokens": ["the", "cod"], "ner_tags": ["O", "B-fish"]}),
+    (
+      "answers",
+      {
+        "question": "a the",
+        "context": "the cod by the river",
+        "answers": {"text": ["cod"], "answer_start": [4]},
+      },
+    ),
+  ],
+)
+def test_rows_of_a_data_set_are_labeled_if_they_have_the_column(
+  name, row, tmp_path, caplog
+):
+  bundle, path = make_model(tmp_path, name), tmp_path / "rows.jsonl"
+  path.write_text(f"{json.dumps(row)}\n" * 3)
+  found = read(bundle, str(path))
+  assert found.labeled is not None
+  assert len(found) == 3
+  path.write_text(json.dumps({"text": "the cod", "pair": "an elm"}) + "\n")
+  pair = {"text_pair_column": "pair"} if name == "answers" else {}
+  assert read(bundle, str(path), **pair).labeled is None
