@@ -15,7 +15,6 @@ narrow with few seeds, because they know no value beyond those that were seen.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -109,68 +108,21 @@ def bootstrap(
     )
   _check(values_SN.shape[0], values_SN.shape[1], over)
   rng = np.random.default_rng(seed)
-  if over != "both":
-    axis = 1 if over == "seeds" else 0
-    return _percentiles(values_SN.mean(axis=axis), level, draws, rng)
+  if over == "seeds":
+    return _percentiles(values_SN.mean(axis=1), level, draws, rng)
   seeds, examples = values_SN.shape
+  # Examples with equal values in all seeds are drawn together: right and wrong
+  # answers of a few seeds have few such kinds.
+  values_SK, count_K = np.unique(values_SN, axis=1, return_counts=True)
   means = []
-  for count in _blocks(draws, examples):
-    # How often a draw takes each seed and each example.
-    seeds_DS = rng.multinomial(seeds, np.full(seeds, 1 / seeds), count)
-    examples_DN = rng.multinomial(
-      examples, np.full(examples, 1 / examples), count
-    )
-    means.append(np.sum((seeds_DS @ values_SN) * examples_DN, axis=1))
-  return _interval(np.concatenate(means) / (seeds * examples), level)
-
-
-def bootstrap_score(
-  score: Callable[[int, NDArray[np.int64]], float],
-  shape: Sequence[int],
-  over: Over,
-  *,
-  level: float = LEVEL,
-  draws: int = 1_000,
-  seed: int = 0,
-) -> Interval:
-  """Return the percentile interval of a score that is no mean over examples.
-
-  For F1, correlations and the like, whose value on drawn examples has to be
-  computed anew.
-
-  Args:
-    score: (number of a seed, indices of examples, some of them repeated) → the
-      score of that seed's run on those examples; for paired runs, the
-      difference of two scores.
-    shape: number of seeds, and of examples.
-    over: what is drawn with replacement; the other is taken as given.
-    level: share of studies whose interval should cover the true score.
-    draws: number of resampled studies.
-    seed: seed of the draws.
-
-  Raises:
-    ValueError: too few seeds or examples to draw from.
-  """
-  seeds, examples = shape
-  _check(seeds, examples, over)
-  rng = np.random.default_rng(seed)
-  every_N = np.arange(examples)
-  if over == "seeds":  # every seed's examples stay, and so does its score
-    values_S = np.asarray([score(each, every_N) for each in range(seeds)])
-    return _percentiles(values_S, level, draws, rng)
-  found = np.empty(draws)
-  for draw in range(draws):
-    counts_S = np.ones(seeds, np.int64)
+  for count in _blocks(draws, len(count_K)):
+    # How often a draw takes each seed and each kind of example.
+    seeds_DS = np.ones((count, seeds), np.int64)
     if over == "both":
-      counts_S = rng.multinomial(seeds, np.full(seeds, 1 / seeds))
-    chosen_N = rng.integers(examples, size=examples)
-    total = sum(
-      int(count) * score(number, chosen_N)
-      for number, count in enumerate(counts_S)
-      if count
-    )
-    found[draw] = total / seeds
-  return _interval(found, level)
+      seeds_DS = rng.multinomial(seeds, np.full(seeds, 1 / seeds), count)
+    kinds_DK = rng.multinomial(examples, count_K / examples, count)
+    means.append(np.sum((seeds_DS @ values_SK) * kinds_DK, axis=1))
+  return _interval(np.concatenate(means) / (seeds * examples), level)
 
 
 def _percentiles(
