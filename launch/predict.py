@@ -171,6 +171,9 @@ def _read_texts(values: flags.FlagValues) -> Texts:
       f"--choice is of one text, and --text is given {len(texts)} times; give "
       "one --text, or a table by --input and --choice_columns"
     )
+  for flag, given in (("text", texts), ("text_pair", pairs)):
+    if any(not text.strip() for text in given):
+      raise ValueError(f"--{flag} is given without a text; give one")
   return Texts(texts, pairs or None, [choices] if choices else None)
 
 

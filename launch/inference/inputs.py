@@ -21,6 +21,7 @@ from data_pipelines.tasks.table_files import (
 from data_pipelines.tasks.typed_rows import is_name
 
 STDIN = "-"
+_STDIN_NAME = "standard input"
 # A model is trained on no more (`TaskConfig.num_choices`).
 MOST_CHOICES = 32
 # How many bad rows a message shows before it counts the others.
@@ -99,6 +100,11 @@ class Source:
     """Whether the rows can be read only once."""
     return self.path == STDIN
 
+  @property
+  def name(self) -> str:
+    """What messages call it."""
+    return _STDIN_NAME if self.is_stdin else self.path
+
   def rows(self) -> Iterator[Example | BadRow]:
     """Yield every row, in order.
 
@@ -108,7 +114,7 @@ class Source:
     if self.form is not None:
       rows = self.form.read(self.path)
     elif self.is_stdin:
-      rows = json_rows(decode_lines(sys.stdin.buffer, "standard input"))
+      rows = json_rows(decode_lines(sys.stdin.buffer, self.name))
     else:
       wanted = (*self.columns.texts, *self.columns.others)
       rows = read_rows(self.path, self.columns, wanted)
@@ -127,7 +133,7 @@ class Source:
 
   def describe(self, row: BadRow) -> str:
     """Return where a bad row is, and what is wrong with it."""
-    return f"{self.path}:{row.line} {row.wrong}"
+    return f"{self.name}:{row.line} {row.wrong}"
 
   def check(self, bad: "BadRows") -> None:
     """Refuse bad rows that are not to be skipped.

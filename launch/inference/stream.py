@@ -187,11 +187,12 @@ class Job:
             rows.sync()
           else:
             output.commit(journal, rows)
-      tell(f"{progress.summary()}{self._compiled()}")
+      if journal.written:
+        tell(f"{progress.summary()}{self._compiled()}")
     if bad.count:
       logging.warning("%s rows are left out: %s", f"{bad.count:,}", bad)
     if not journal.written:
-      raise ValueError(f"{self.source.path} has no rows; give some")
+      raise ValueError(f"{self.source.name} has no rows; give some")
     self.check(_counted(journal.counts), journal.written)
 
   def _started(

@@ -153,6 +153,8 @@ def test_pairs_are_read_from_the_command_line(classifier_of_pairs, capsys):
       "--text_pair is given 1 times, and --text 2 times; give a --text_pair",
     ),
     (["--text=a", "--text=b", "--choice=c"], "--choice is of one text"),
+    (["--text= "], "--text is given without a text; give one"),
+    (["--text=a", "--text_pair="], "--text_pair is given without a text"),
     (["--text=a", "--choice=c"], "chooses nothing; leave out --choice"),
     (["--text=a", "--choice_columns=c"], "--choice_columns is read only with"),
     (["--text=a", "--skip_bad_rows"], "--skip_bad_rows is read only with"),

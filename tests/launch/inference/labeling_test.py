@@ -4,6 +4,7 @@
 
 import csv
 import functools
+import io
 import json
 import os
 import pathlib
@@ -11,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
 from data_pipelines.tasks.table_files import Columns
-from launch.inference.inputs import Source
+from launch.inference.inputs import STDIN, Source
 from launch.inference.labeling import Options, label_file
 from launch.inference.predictor import load_predictor
 from launch.preflight.policy import Policy
@@ -170,6 +172,23 @@ def test_standard_input_is_read_once(model, tmp_path):
   assert [each["probability"] for each in found] == [
     each["probability"] for each in wanted
   ]
+
+
+@pytest.mark.parametrize(
+  ("lines", "wrong"),
+  [
+    (b"", "^standard input has no rows"),
+    (b'{"text": null}\n', "^standard input:1 has null as 'text'"),
+  ],
+)
+def test_a_mistake_on_standard_input_says_so(
+  model, monkeypatch, capsys, lines, wrong
+):
+  stdin = types.SimpleNamespace(buffer=io.BytesIO(lines))
+  monkeypatch.setattr(sys, "stdin", stdin)
+  with pytest.raises(ValueError, match=wrong):
+    label_file(model, Source(STDIN, Columns()), "")
+  assert "0 rows" not in capsys.readouterr().err
 
 
 def test_cut_texts_are_told_and_may_be_refused(model, tmp_path, caplog):
