@@ -245,11 +245,16 @@ def _shared(
 
 
 def _without_inputs(config: PretrainConfig) -> PretrainConfig:
-  """Return a config without the fields that the functions take as inputs."""
+  """Return a config without the fields that the functions take as inputs.
+
+  Nor those that only say which rows there are: static masks follow from the
+  keys of their examples.
+  """
   return dataclasses.replace(
     config,
     seed=0,
     steps=1,
+    objective=dataclasses.replace(config.objective, static_copies=0),
     optimizer=dataclasses.replace(
       config.optimizer, learning_rate=1.0, warmup_steps=0, decay_rate=1.0
     ),

@@ -119,6 +119,24 @@ def test_runs_of_other_seeds_share_what_is_compiled():
     jax.tree.map(np.testing.assert_array_equal, params, wanted)
 
 
+def test_static_and_dynamic_masks_are_of_one_program():
+  """They differ in the keys of examples, which a batch brings."""
+  configs = [
+    dataclasses.replace(
+      RUN,
+      objective=dataclasses.replace(RUN.objective, static_copies=copies),
+    )
+    for copies in (0, 10)
+  ]
+
+  def step_of(config):
+    return make_program(config, tiny.VOCABULARY).for_phase(config).train_step
+
+  with sharing():
+    dynamic, static = map(step_of, configs)
+  assert dynamic.jitted is static.jitted
+
+
 def test_a_sweep_of_schedules_compiles_one_step(caplog):
   """Also where a run has two schedules, each with numbers of its own."""
   runs = [
