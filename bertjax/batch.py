@@ -161,7 +161,7 @@ class SplitData(Protocol):
     seeds: Sequence[int],
     steps: int,
     multiple: int,
-    compile_steps: int,
+    compile_rows: float,
   ) -> tuple[Shape, ...]:
     """Return the few sizes of the training batches of these seeds, ascending.
 
@@ -170,8 +170,8 @@ class SplitData(Protocol):
       seeds: seeds of the runs.
       steps: number of steps of a run.
       multiple: the number of rows is a multiple of this.
-      compile_steps: how many steps take as long as to compile one: a further
-        size must save more than that.
+      compile_rows: how many full rows take as long to train on as a step takes
+        to compile: a further size must save more of them in a run.
     """
     ...
 

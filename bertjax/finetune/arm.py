@@ -246,7 +246,11 @@ class Arm:
       programs=programs,
       start=with_first_bias(start, self.data.first_bias),
       train=training_batches(
-        self.data.splits["train"], config, self.steps, programs.mesh
+        self.data.splits["train"],
+        self.info.model,
+        config,
+        self.steps,
+        programs.mesh,
       ),
       dev=splits["dev"],
       test=splits.get("test"),

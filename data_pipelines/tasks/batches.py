@@ -113,7 +113,7 @@ class TaskBatches:
     seeds: Sequence[int],
     steps: int,
     multiple: int,
-    compile_steps: int,
+    compile_rows: float,
   ) -> tuple[Shape, ...]:
     """Return the few sizes of the training batches of these seeds, ascending.
 
@@ -130,7 +130,7 @@ class TaskBatches:
     ]
     packs = max(layout.shape.packs for layout in layouts)
     rows = [-(-layout.shape.rows // multiple) * multiple for layout in layouts]
-    price = compile_steps * len(rows) / steps
+    price = compile_rows * len(rows) / steps
     return tuple(
       Shape(size, packs, multiple)
       for size in packing.few_sizes(rows, price, _MOST_SHAPES)

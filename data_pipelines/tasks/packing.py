@@ -77,7 +77,7 @@ def few_sizes(
 
   Args:
     needed_N: the size that each needs.
-    price: price of a size, in units of the largest one.
+    price: price of a size, in the same unit.
     most: most sizes.
   """
   size_K, count_K = np.unique(needed_N, return_counts=True)
@@ -94,7 +94,7 @@ def few_sizes(
       if size not in chosen
     )
     best = min(further, key=total)
-    if total(chosen) - total(best) <= price * chosen[-1]:
+    if total(chosen) - total(best) <= price:
       break
     chosen = best
   return chosen

@@ -214,7 +214,7 @@ def test_evaluation_has_the_loss_of_training(
   data = batches(asked, pack=pack)
   assert data.num_windows > 60
   shapes = data.shapes(
-    batch_size=24, seeds=[0], steps=1, multiple=1, compile_steps=0
+    batch_size=24, seeds=[0], steps=1, multiple=1, compile_rows=0
   )
   batch = data.training(seed=0, step=0, batch_size=24, shapes=shapes)
   check_batch(batch, task.features)

@@ -140,7 +140,7 @@ def test_the_right_choice_is_learned(programs):
     seeds=range(1),
     steps=trials.STEPS,
     multiple=1,
-    compile_steps=0,
+    compile_rows=0,
   )
   inputs = TrialInputs(
     programs=programs,

@@ -145,7 +145,7 @@ def test_evaluation_has_the_loss_of_training(programs, pack):
   count = len(train)
   assert (train.num_drawn, train.num_windows > 2 * count) == (count, True)
   shapes = train.shapes(
-    batch_size=count, seeds=[0], steps=1, multiple=1, compile_steps=0
+    batch_size=count, seeds=[0], steps=1, multiple=1, compile_rows=0
   )
   batch = train.training(seed=0, step=0, batch_size=count, shapes=shapes)
   check_batch(batch, TASK.features)
@@ -171,7 +171,7 @@ def learn(programs, long_texts):
     seeds=[0],
     steps=trials.STEPS,
     multiple=1,
-    compile_steps=0,
+    compile_rows=0,
   )
   dev, test = (
     make_split(data.splits[name], programs, 24, data.labels, data.settings)

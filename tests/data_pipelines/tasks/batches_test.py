@@ -143,7 +143,7 @@ def windows_of(batch):
 def shapes_of(packed, **changes):
   """Shapes of 20 steps of three seeds; compiling is free."""
   settings: dict[str, Any] = {"batch_size": 5, "seeds": range(3), "steps": 20}
-  settings |= {"multiple": 1, "compile_steps": 0}
+  settings |= {"multiple": 1, "compile_rows": 0}
   return packed.shapes(**settings | changes)
 
 
@@ -181,7 +181,7 @@ def test_a_batch_has_the_smallest_shape_that_holds_it():
     smaller = [size for size in sizes if size < found]
     assert not smaller or smaller[-1] <= needed
   assert len(seen) > 1
-  (only,) = shapes_of(data, batch_size=12, compile_steps=1000)
+  (only,) = shapes_of(data, batch_size=12, compile_rows=1000)
   assert only.rows == sizes[-1]
 
 

@@ -86,6 +86,6 @@ def test_few_sizes_hold_all_and_cost_no_more_than_they_save():
   assert packing.few_sizes(needed, 0, 1) == (12,)
   # With 5 for most, 12 saves 7 × 90 positions.
   assert packing.few_sizes(needed, 0, 2) == (5, 12)
-  assert packing.few_sizes(needed, 90 * 7 / 12 - 0.1, 9) == (5, 12)
-  assert packing.few_sizes(needed, 90 * 7 / 12, 9) == (12,)
+  assert packing.few_sizes(needed, 90 * 7 - 1, 9) == (5, 12)
+  assert packing.few_sizes(needed, 90 * 7, 9) == (12,)
   assert packing.few_sizes([3], 0, 4) == (3,)
