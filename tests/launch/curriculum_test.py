@@ -15,6 +15,9 @@ from bertjax.train import hooks, writers
 from launch import cli, pretrain
 from launch.run import assembly, resumable
 
+# Phases are of rows and of time; launch/preflight/memory_test.py compiles the
+# same steps for a mesh.
+pytestmark = pytest.mark.usefixtures("one_device")
 STEPS, BORDER = 9, 5
 
 
@@ -24,8 +27,9 @@ def config(two_phases):
 
 
 @pytest.fixture(scope="module")
-def finished(config, shared_programs, tmp_path_factory):
+def finished(config, one_device, shared_programs, tmp_path_factory):
   """A run that nothing stopped, and the shapes that it was traced for."""
+  del one_device, shared_programs
   shapes = []
   real = masking.mask_tokens
 

@@ -21,6 +21,8 @@ from tests.testing.trials import CONFIG, STEPS, make_inputs
 
 EVERY = dataclasses.replace(CONFIG, checkpoint_steps=7)
 CHOICES = (Choice(3e-3, 1), Choice(1e-3, 2), Choice(3e-3, 3))
+# As many: a step of another number of runs is compiled.
+RATES = (1e-3, 2e-3, 3e-3)
 DIVERGING = (CHOICES[0], Choice(1e30, 2), CHOICES[2])
 
 
@@ -152,9 +154,9 @@ def test_a_signal_saves_all_of_them(inputs, whole, tmp_path):
 
 
 def test_one_whose_scores_no_longer_rise_is_looked_at_no_more(inputs):
-  """At the first rate nothing is learned; the second goes on."""
+  """At the first rate nothing is learned; the others go on."""
   config = dataclasses.replace(CONFIG, evaluations=6, patience=2)
-  choices = (Choice(1e-12, 0), Choice(3e-3, 1))
+  choices = (Choice(1e-12, 0), Choice(3e-3, 1), Choice(3e-3, 2))
   lengths = []
   for choice, run in zip(
     choices, run_trials(inputs, config, choices), strict=True
@@ -164,7 +166,7 @@ def test_one_whose_scores_no_longer_rise_is_looked_at_no_more(inputs):
     alone = run_trial(inputs, config, **choice._asdict()).result
     assert len(run.result.curve) == len(alone.curve)
     assert run.result.train_loss == pytest.approx(alone.train_loss, rel=1e-3)
-  assert lengths[0] < lengths[1]
+  assert lengths[0] < min(lengths[1:])
 
 
 def test_a_batch_with_more_rows_is_no_other_batch(inputs):
@@ -189,9 +191,7 @@ def test_a_batch_with_more_rows_is_no_other_batch(inputs):
 
 
 def run_experiment(inputs, folder, reports, **fields):
-  config = dataclasses.replace(
-    CONFIG, learning_rates=(1e-3, 3e-3), seeds=3, **fields
-  )
+  config = dataclasses.replace(CONFIG, learning_rates=RATES, seeds=4, **fields)
   return Experiment(
     lambda: dataclasses.replace(inputs, steps=4),
     config,
@@ -213,8 +213,11 @@ def test_an_experiment_stores_each_and_trains_the_rest(
   reports = []
   found = run_experiment(inputs, tmp_path, reports, runs_at_once=8)
   rate = found.learning_rate
-  assert groups == [[(1e-3, 0), (3e-3, 0)], [(rate, 1), (rate, 2)]]
-  assert len(reports) == 4
+  assert groups == [
+    [(each, 0) for each in RATES],
+    [(rate, seed) for seed in (1, 2, 3)],
+  ]
+  assert len(reports) == 6
   assert all(trained for _, trained in reports)
   assert not [*tmp_path.glob("trials/*/checkpoints*")]
   # As one after another, but for rounding.
@@ -244,7 +247,7 @@ def test_what_is_taken_out_of_a_stack_is_kept_without_another_copy(
 
   monkeypatch.setattr(joint, "make_taker", watching)
   short = dataclasses.replace(inputs, steps=2)
-  runs = run_trials(short, CONFIG, CHOICES[:2])
+  runs = run_trials(short, CONFIG, CHOICES)
   for run in runs:
     assert isinstance(run, TrialRun)
     assert any(run.params is each for each in taken)
