@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 # Of the squared weights of standardized features, beside the mean loss.
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
@@ -83,6 +83,8 @@ def fit_logistic(
     label_N: 0 or 1.
     penalty: factor of the penalty.
   """
+  from scipy import optimize  # half a second, which a finished study saves
+
   size, width = vectors_ND.shape
 
   def value_and_gradient(theta: np.ndarray) -> tuple[float, np.ndarray]:

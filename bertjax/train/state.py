@@ -46,7 +46,9 @@ def abstract_state(
   Raises:
     ValueError: a mesh axis that does not divide a parameter.
   """
-  boxed = jax.eval_shape(init_params, jax.random.key(0))
+  # The key as a shape too: to make one is compiled.
+  key = jax.eval_shape(jax.random.key, 0)
+  boxed = jax.eval_shape(init_params, key)
   params = nn.meta.unbox(boxed)
   opt_state = jax.eval_shape(optimizer.init, params)
   param_shardings = sharding.param_shardings(boxed, mesh, zero1=zero1)

@@ -92,14 +92,27 @@ def match_arms(
         if phase_steps(run) != steps[arm]
       },
     )
+  parameters = _count_parameters(parts)
   return config, {
     arm: ArmCost(
-      parameters=count_parameters(part.program.abstract_state().params),
+      parameters=parameters[arm],
       steps=sum(steps[arm]),
       work=total(steps[arm], means[arm]),
     )
     for arm, part in parts.items()
   }
+
+
+def _count_parameters(parts: Mapping[str, RunSpec]) -> dict[str, int]:
+  """Return the number of parameters of each arm; each model is traced once."""
+  programs = {arm: part.program for arm, part in parts.items()}
+  counts = {
+    model: count_parameters(program.abstract_state().params)
+    for model, program in {
+      program.model: program for program in programs.values()
+    }.items()
+  }
+  return {arm: counts[program.model] for arm, program in programs.items()}
 
 
 def _check_axes(config: SweepConfig, parts: Mapping[str, RunSpec]) -> None:

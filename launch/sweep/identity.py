@@ -75,10 +75,11 @@ def make_identity(
     for name, value in flatten_fields(tuned).items()
     if own + name not in free
   }
+  own_values = {*axes(config), *_own_values(config)}
   base = {
     name if name.startswith("finetune.") else f"{config.trains}.{name}": value
     for name, value in study.base_fields(config).items()
-    if name in {*axes(config), *_own_values(config)}
+    if name in own_values
   }
   task_is_free = any(f".{name}".count(".task.") for name in free)
   return {

@@ -7,6 +7,7 @@ import pytest
 from bertjax.config import SweepConfig, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from bertjax.train.program import Program
 from configs.sweeps import nsp
 from launch.preflight.policy import Policy
 from launch.sweep.checks import check
@@ -99,3 +100,15 @@ def test_the_warm_up_is_matched_as_well(config):
   checked = check(expand(config), POLICY)
   with pytest.raises(ValueError, match="warmup_steps is an axis, and match"):
     match_arms(checked.config, checked.parts)
+
+
+def test_arms_of_one_model_are_traced_once(config, monkeypatch):
+  checked = check(expand(config), POLICY)
+  traced = []
+  make = Program.abstract_state
+  monkeypatch.setattr(
+    Program, "abstract_state", lambda self: traced.append(self) or make(self)
+  )
+  _, costs = match_arms(checked.config, checked.parts)
+  assert len({cost.parameters for cost in costs.values()}) == 1
+  assert len(traced) == 1

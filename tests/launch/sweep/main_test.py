@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -21,6 +23,27 @@ from tests.testing import small
 from tests.testing.commands import run_command
 
 ARMS = ("mlm_nsp", "mlm", "nsp_rows")
+# Runs the study of its first argument in the folder of its second, and prints
+# what was compiled and imported.
+RERUN = """
+import json, sys
+import jax
+from bertjax.config import SweepConfig, from_mapping
+from launch.sweep import __main__ as sweep
+
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(
+  lambda name, *_, **__: compiled.append(name)
+)
+sweep.run(from_mapping(SweepConfig, json.loads(sys.argv[1])), sys.argv[2])
+names = [name for name in compiled if "backend_compile" in name]
+print(json.dumps([names, sorted(sys.modules)]))
+"""
+# What takes long to import, and only a trial or a page that is drawn needs.
+HEAVY = {
+  *("torch", "tensorflow", "tensorflow_datasets", "transformers", "datasets"),
+  *("matplotlib", "onnx", "pandas", "sklearn", "scipy.optimize", "scipy.stats"),
+}
 
 
 def flat(mapping, prefix=""):
@@ -125,6 +148,26 @@ def test_an_interrupted_study_goes_on_with_the_next_trial(
   assert folders[3] == folders[2]
   sweep.run(config, str(tmp_path / "work"))
   assert len(launchers.pretrained) == 7
+
+
+def test_a_rerun_of_a_finished_study_compiles_and_imports_little(
+  config, launchers, tmp_path
+):
+  del launchers
+  sweep.run(config, str(tmp_path / "work"))
+  before = (tmp_path / "work/report.json").read_bytes()
+  given = (json.dumps(to_mapping(config)), str(tmp_path / "work"))
+  done = subprocess.run(
+    [sys.executable, "-c", RERUN, *given],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  compiled, imported = json.loads(done.stdout.splitlines()[-1])
+  assert compiled == []
+  assert HEAVY & {*imported} == set()
+  assert (tmp_path / "work/report.json").read_bytes() == before
 
 
 def test_a_study_that_was_taken_over_writes_nothing_more(
