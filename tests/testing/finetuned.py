@@ -11,7 +11,6 @@ import pytest
 from bertjax.checkpoints.bundle import RECORD
 from bertjax.checkpoints.digest import seal, unseal
 from bertjax.config import FinetuneConfig, TaskConfig
-from bertjax.finetune import training_batches
 from bertjax.parallel.mesh import make_mesh
 from launch import finetune
 from tests.testing import small
@@ -24,18 +23,13 @@ MODULES = (
 
 @contextlib.contextmanager
 def small_programs():
-  """Fine-tune on one device, in batches of one size.
-
-  Compiling for eight devices takes three times as long, and each size of a
-  batch is compiled, though all steps of a test take less than that.
-  """
+  """Fine-tune on one device: to compile for eight takes three times as long."""
   with pytest.MonkeyPatch.context() as patch:
     for module in MODULES:
       patch.setattr(
         f"{module}.make_mesh",
         lambda config: make_mesh(config, jax.devices()[:1]),
       )
-    patch.setattr(training_batches, "_COMPILE_STEPS_CPU", 10**6)
     yield
 
 
