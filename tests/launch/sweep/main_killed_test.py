@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A study that was killed ends as one that was not, byte for byte.
+
+Each run is a process of its own, started by the command a user would type.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[3]
+FILES = ("report.json", "results.csv", "results.json", "results.md")
+
+
+@pytest.fixture(scope="module")
+def start(place, tmp_path_factory):
+  """Start a study of four trials in a workdir."""
+  folder = tmp_path_factory.mktemp("programs")
+  environment = {
+    **os.environ,
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "JAX_COMPILATION_CACHE_DIR": str(folder),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+  }
+  values = {
+    "pretrain.data.store": place / "store",
+    "pretrain.data.seq_length": 16,
+    "pretrain.steps": 150,
+    "pretrain.batch_size": 8,
+    "pretrain.log_every_steps": 7,
+    "pretrain.checkpoint.every_steps": 20,
+    "pretrain.optimizer.warmup_steps": 10,
+    "pretrain.model.num_layers": 1,
+    "pretrain.model.hidden_size": 32,
+    "pretrain.model.intermediate_size": 64,
+    "pretrain.model.num_heads": 2,
+    "finetune.task.kind": "table",
+    "finetune.task.train": place / "table.jsonl",
+    "finetune.steps": 20,
+    "finetune.batch_size": 8,
+    "finetune.seq_length": 16,
+    "finetune.seeds": 1,
+    "finetune.learning_rates": "(1e-3,)",
+  }
+
+  def begin(workdir, *more):
+    return subprocess.Popen(
+      [
+        *(sys.executable, "-m", "launch.sweep", "--config=nsp:size=tiny"),
+        *("--arms=mlm_nsp,nsp_rows", "--seeds=2", "--match=steps"),
+        *(f"--config.{name}={value}" for name, value in values.items()),
+        f"--workdir={workdir}",
+        *more,
+      ],
+      cwd=ROOT,
+      env=environment,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+    )
+
+  return begin
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=600)
+  assert process.returncode == 0, output
+
+
+@pytest.fixture(scope="module")
+def unbroken(start, tmp_path_factory):
+  """A study that nothing stopped, one trial after another."""
+  workdir = tmp_path_factory.mktemp("unbroken") / "w"
+  finish(start(workdir))
+  return workdir
+
+
+def check_same(workdir, whole):
+  for name in FILES:
+    assert (workdir / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def descendants(pid):
+  """Return the processes below a process."""
+  path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+  found = [int(each) for each in path.read_text().split()]
+  return [*found, *(below for each in found for below in descendants(each))]
+
+
+def is_alive(pid):
+  try:
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+  except FileNotFoundError:
+    return False
+  return text.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.full
+def test_trials_at_once_end_with_their_study_and_go_on_with_it(
+  start, unbroken, tmp_path
+):
+  workdir = tmp_path / "w"
+  process = start(workdir, "--trials_at_once=2")
+  deadline = time.monotonic() + 240
+  while len([*workdir.glob("trials/*/pretrain/metrics.jsonl")]) < 2:
+    assert process.poll() is None, process.communicate()[0]
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+  below = descendants(process.pid)
+  assert len(below) >= 2
+  process.kill()
+  process.communicate()
+  deadline = time.monotonic() + 10
+  while any(map(is_alive, below)) and time.monotonic() < deadline:
+    time.sleep(0.05)
+  assert not any(map(is_alive, below))
+
+  process = start(workdir, "--trials_at_once=2")
+  while not [*workdir.glob("trials/*/result.json")]:
+    assert process.poll() is None, process.communicate()[0]
+    time.sleep(0.05)
+  process.send_signal(signal.SIGTERM)
+  output, _ = process.communicate(timeout=240)
+  assert process.returncode == 42, output
+  assert "run the same command again to resume" in output
+  finish(start(workdir, "--trials_at_once=2"))
+  check_same(workdir, unbroken)
