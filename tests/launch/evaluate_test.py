@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
 import pytest
@@ -64,7 +65,7 @@ def test_calibration_is_that_of_training(model, finetuned_place):
 
 def test_a_file_of_other_scores_is_kept(model, tmp_path):
   path = tmp_path / "scores.json"
-  asked = {"split": "dev", "output": str(path)}
+  asked: dict[str, Any] = {"split": "dev", "output": str(path)}
   found = evaluate.evaluate(model, **asked)
   path.write_text(json.dumps(found.to_json()))
   assert evaluate.evaluate(model, **asked).identity == found.identity
