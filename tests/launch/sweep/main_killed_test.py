@@ -7,6 +7,7 @@ Each run is a process of its own, started by the command a user would type.
 
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -15,6 +16,10 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[3]
+KILLS = 10
+# The longest time until a kill, as a part of what the study takes: a start may
+# take half of it.
+LONGEST = 0.6
 FILES = ("report.json", "results.csv", "results.json", "results.md")
 
 
@@ -76,10 +81,11 @@ def finish(process):
 
 @pytest.fixture(scope="module")
 def unbroken(start, tmp_path_factory):
-  """A study that nothing stopped, one trial after another."""
+  """A study that nothing stopped, one trial after another, and its seconds."""
   workdir = tmp_path_factory.mktemp("unbroken") / "w"
+  began = time.monotonic()
   finish(start(workdir))
-  return workdir
+  return workdir, time.monotonic() - began
 
 
 def check_same(workdir, whole):
@@ -100,6 +106,30 @@ def is_alive(pid):
   except FileNotFoundError:
     return False
   return text.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.full
+def test_killing_a_study_ten_times_changes_no_byte(start, unbroken, tmp_path):
+  """At any moment: while it starts, compiles, trains, probes or reports."""
+  whole, seconds = unbroken
+  seed = int.from_bytes(os.urandom(4))
+  print(f"seed {seed}")
+  draw = random.Random(seed)
+  killed = 0
+  while killed < KILLS:
+    process = start(tmp_path / "w")
+    try:
+      output, _ = process.communicate(
+        timeout=draw.uniform(0, LONGEST * seconds)
+      )
+    except subprocess.TimeoutExpired:
+      process.kill()
+      process.communicate()
+      killed += 1
+    else:
+      assert process.returncode == 0, output
+  finish(start(tmp_path / "w"))
+  check_same(tmp_path / "w", whole)
 
 
 @pytest.mark.full
@@ -131,4 +161,4 @@ def test_trials_at_once_end_with_their_study_and_go_on_with_it(
   assert process.returncode == 42, output
   assert "run the same command again to resume" in output
   finish(start(workdir, "--trials_at_once=2"))
-  check_same(workdir, unbroken)
+  check_same(workdir, unbroken[0])
