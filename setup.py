@@ -91,9 +91,9 @@ EXTRAS = {
 
 setup(
   name="bertjax",
-  version=re.search(
+  version=re.findall(
     r'__version__ = "(.+)"', (ROOT / "bertjax/__init__.py").read_text()
-  )[1],
+  )[0],
   description="Pre-train BERT-family encoders in JAX, from CPU to TPU pod",
   long_description=(ROOT / "README.md").read_text(),
   long_description_content_type="text/markdown",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from data_pipelines.tasks.classification import Classification, LabeledTexts
-from data_pipelines.tasks.figures import TableFigures
+from data_pipelines.tasks.figures import TableFigures, count_numeric
 from data_pipelines.tasks.splits import hold_out, text_keys
 from data_pipelines.tasks.tables import Table
 from data_pipelines.tasks.targets import (
@@ -81,15 +81,24 @@ def make_data(
         held_out.seed + offset,
       )
       if not len(held):
-        raise ValueError(
-          f"no label of {source.path} has two rows of other texts, so no "
-          f"{split} rows can be held out; give task.{split}"
-        )
+        raise ValueError(_too_few(source, names, split))
       splits[split], train = train.take(held), train.take(kept)
   dev = splits["dev"]
   assert dev is not None
   figures = _figures(tables, "" if splits["test"] else unscored)
   return Classification(name, names, train, dev, splits["test"], figures)
+
+
+def _too_few(table: Table, names: tuple[str, ...], split: str) -> str:
+  scores = (
+    ", or task.target=score if the labels, which are numbers, are scores"
+    if count_numeric(names)
+    else ""
+  )
+  return (
+    f"no label of {table.path} has two rows of other texts, so no {split} rows "
+    f"can be held out; give task.{split}{scores}"
+  )
 
 
 def make_test(

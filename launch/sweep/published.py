@@ -74,6 +74,8 @@ def _masks(mask: int, random: int) -> dict[str, Any]:
     "objective.mask_unit": "token",
     "objective.mask_token_rate": mask / 100,
     "objective.random_token_rate": random / 100,
+    # Arms with static masks differ in those, too.
+    "objective.static_copies": 0,
   }
 
 

@@ -4,6 +4,7 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,9 @@ def written(tmp_path_factory):
 def test_tables_are_read_as_tasks(written):
   folder, _ = written
   for name in TASKS:
-    paths = {split: str(folder / name / f"{split}.jsonl") for split in SPLITS}
+    paths: dict[str, Any] = {
+      split: str(folder / name / f"{split}.jsonl") for split in SPLITS
+    }
     if name == "which_follows":
       config = TaskConfig(
         kind="table",

@@ -49,6 +49,7 @@ def found(tmp_path_factory):
   return folder, results["jobs"]
 
 
+@pytest.mark.full
 def test_a_job_that_fails_leaves_the_others(found):
   _, jobs = found
   assert jobs["broken"]["error"].startswith("IndexError: ")
@@ -56,6 +57,7 @@ def test_a_job_that_fails_leaves_the_others(found):
   assert jobs["limits"]["copy_gbytes_per_s"] > 0
 
 
+@pytest.mark.full
 def test_results_are_written(found):
   folder, jobs = found
   assert json.loads((folder / "cpu.json").read_text())["jobs"].keys() == (
@@ -65,6 +67,7 @@ def test_results_are_written(found):
   assert all(f"{name}:" in page for name in jobs if name != "batches")
 
 
+@pytest.mark.full
 def test_kernels_are_compared_with_float32(found):
   _, jobs = found
   plain = jobs["attention"]["32"]["plain"]
@@ -73,11 +76,13 @@ def test_kernels_are_compared_with_float32(found):
   assert all(0 < error < 0.03 for error in errors)
 
 
+@pytest.mark.full
 def test_a_run_learns(found):
   _, jobs = found
   assert jobs["learning"]["learns"], jobs["learning"]
 
 
+@pytest.mark.full
 def test_steps_are_counted_in_real_tokens(found):
   _, jobs = found
   sizes = [each["rows"] for each in jobs["batches"]]
@@ -91,6 +96,7 @@ def test_steps_are_counted_in_real_tokens(found):
     )
 
 
+@pytest.mark.full
 def test_optimizers_are_counted_in_bytes(found):
   _, jobs = found
   assert {"adamw", "lamb", "muon"} <= jobs["optimizers"].keys()

@@ -56,6 +56,10 @@ def test_an_unknown_label_names_file_line_and_labels(tmp_path):
   [
     ("text,label\na,x\nb,x\n", "only the label x"),
     ("text,label\na,x\nb,y\n", "no label of .* has two rows"),
+    (
+      "text,label\na,1.75\nb,2.75\n",
+      "has two rows .*, or task.target=score if the labels",
+    ),
     ("text,label\na,x\nb,y\nA,x\n", "no label of .* has two rows of other"),
   ],
 )

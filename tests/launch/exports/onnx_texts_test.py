@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,6 +236,7 @@ def test_a_score_that_falls_is_a_finding_of_the_policy(tmp_path, caplog):
   export.run(bundle=bundle, output=out, format="onnx", options=options)
   assert "accuracy falls from 0." in caplog.text
   assert "fix: use model.onnx, or try --quantize=static" in caplog.text
+  assert options.policy is not None
   strict = dataclasses.replace(
     options.policy, strict=frozenset(["quantized_score"])
   )
@@ -329,7 +331,9 @@ def test_a_table_of_texts_is_read_alone_by_a_model_of_other_files(
 ):
   bundle = make_model(tmp_path, name)
   write_rows(tmp_path / "a.csv", ("text", "pair"), [("the cod", "the elm")] * 3)
-  pair = {"text_pair_column": "pair"} if name == "answers" else {}
+  pair: dict[str, Any] = (
+    {"text_pair_column": "pair"} if name == "answers" else {}
+  )
   assert read(bundle, str(tmp_path / "a.csv"), **pair).labeled is None
   assert "is a table of texts; give a file as for" in caplog.text
 
@@ -357,5 +361,7 @@ def test_rows_of_a_data_set_are_labeled_if_they_have_the_column(
   assert found.labeled is not None
   assert len(found) == 3
   path.write_text(json.dumps({"text": "the cod", "pair": "an elm"}) + "\n")
-  pair = {"text_pair_column": "pair"} if name == "answers" else {}
+  pair: dict[str, Any] = (
+    {"text_pair_column": "pair"} if name == "answers" else {}
+  )
   assert read(bundle, str(path), **pair).labeled is None

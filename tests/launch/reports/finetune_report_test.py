@@ -144,6 +144,7 @@ def test_calibration_is_shown_without_the_temperature_and_with_it(
   plain = write_kind(kind, tmp_path / "plain.html")
   scaled = write_kind(kind, tmp_path / "scaled.html", temperature=2.5)
   task, outputs, windows = wrong_answers.KINDS[kind]()
+  assert task.class_logits is not None
   answers = task.class_logits(outputs, windows)
   errors = [class_reliability(*answers, each).error for each in (1.0, 2.5)]
   assert abs(errors[0] - errors[1]) > 0.001

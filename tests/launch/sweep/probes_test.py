@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -178,9 +179,8 @@ def test_a_study_is_probed_through_the_launchers(config, tasks, tmp_path):
 def from_flags(config, **given):
   values = dict.fromkeys(("grid", "arms", "seeds", "match", "bundle"))
   whole = SimpleNamespace(to_dict=lambda: to_mapping(config))
-  return sweep.from_flags(
-    SimpleNamespace(config=whole, **{**values, "probe": [], **given})
-  )
+  flags: Any = SimpleNamespace(config=whole, **{**values, "probe": [], **given})
+  return sweep.from_flags(flags)
 
 
 def test_flags_alone_name_arms_and_the_tasks_that_probe_them(

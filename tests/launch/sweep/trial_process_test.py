@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
 import multiprocessing
+from typing import Any
 
 from bertjax.trials.store import Trial
 from launch.sweep.trial_process import _Reporter
 
 
 def test_a_process_runs_what_is_named_and_tells_of_it(capsys):
-  ours, theirs = multiprocessing.Pipe()
+  pipe: Any = multiprocessing.Pipe()
+  ours, theirs = pipe
   trials = [Trial(name, {"arm": name}) for name in ("a", "b", "c")]
   reporter = _Reporter(theirs, trials)
   for name in ("c", "a", None):
