@@ -198,7 +198,7 @@ def main(argv: Sequence[str]) -> None:
   _check_minutes(values.search_minutes, values.search)
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
-  _check_output(values.output)
+  output_paths.check_folder("output", values.output)
   if os.environ.get(_COMPILES) != "1":
     _run_in_child(topology)
   result = (
@@ -244,20 +244,6 @@ def _check_minutes(minutes: float | None, search: bool) -> None:
       f"--search_minutes={minutes} has no effect without --search; give both "
       "or neither"
     )
-
-
-def _check_output(value: str | None) -> None:
-  """Refuse a folder that cannot be written, before minutes of compiling.
-
-  Nothing is created yet, since the compile may fail.
-  """
-  output_paths.check_folder("output", value)
-  if not value:
-    return
-  folder = pathlib.Path(value).absolute()
-  there = next(path for path in (folder, *folder.parents) if path.exists())
-  if not os.access(there, os.W_OK | os.X_OK):
-    raise ValueError(f"--output={value}: {there} cannot be written to")
 
 
 def _run_in_child(topology: topologies.Topology) -> None:

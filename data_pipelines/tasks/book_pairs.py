@@ -107,7 +107,9 @@ def read_books(corpus: str) -> Iterator[Book]:
 def _parse(line: str, place: str) -> Book:
   try:
     book = json.loads(line)
-    author, title, text = (str(book[n]) for n in ("author", "title", "text"))
+    author, title, text = (book[name] for name in ("author", "title", "text"))
+    if not all(isinstance(each, str) for each in (author, title, text)):
+      raise TypeError("one of them is no text")
   except (ValueError, TypeError, KeyError) as error:
     raise ValueError(
       f"{place} is no object with author, title and text ({error!r}); give "

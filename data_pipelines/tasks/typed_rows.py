@@ -87,7 +87,7 @@ def _open_parquet(path: str, columns: Sequence[str]) -> TypedTable:
     try:
       for batch in table.iter_batches(_ROWS_AT_ONCE, columns=chosen):
         for row in _rows_of(batch):
-          yield {name: _named(v, classes.get(name)) for name, v in row.items()}
+          yield _named_row(path, row, classes)
     except (arrow.ArrowException, OSError) as error:
       raise _damaged(path, error) from None
 
@@ -112,7 +112,7 @@ def _names_inside(feature: Any) -> list[str] | None:
   """Return the names of the classes that a noted sequence has."""
   inner = None
   if isinstance(feature, list):  # a sequence in older releases of `datasets`
-    inner = feature[0]
+    inner = feature[0] if feature else None
   elif isinstance(feature, Mapping):
     inner = feature.get("feature")
   return inner.get("names") if isinstance(inner, Mapping) else None
@@ -136,7 +136,7 @@ def _open_hf(path: str, columns: Sequence[str]) -> TypedTable:
     for start in range(0, len(dataset), _ROWS_AT_ONCE):
       stop = min(start + _ROWS_AT_ONCE, len(dataset))
       for row in _rows_of(arrow[start:stop]):
-        yield {name: _named(v, classes[name]) for name, v in row.items()}
+        yield _named_row(path, row, classes)
 
   return TypedTable(names, 0, rows())
 
@@ -163,9 +163,8 @@ def _open_tfds(path: str, columns: Sequence[str]) -> TypedTable:
     for start in range(0, len(examples), _ROWS_AT_ONCE):
       stop = min(start + _ROWS_AT_ONCE, len(examples))
       for example in examples.__getitems__(range(start, stop)):
-        yield {
-          name: _named(_plain(example[name]), classes[name]) for name in chosen
-        }
+        row = {name: _plain(example[name]) for name in chosen}
+        yield _named_row(path, row, classes)
 
   return TypedTable(names, 0, rows())
 
@@ -194,6 +193,18 @@ def _plain(value: Any) -> Any:
   return value
 
 
+def _named_row(
+  path: str,
+  row: Mapping[str, Any],
+  classes: Mapping[str, Sequence[str] | None],
+) -> dict[str, Any]:
+  """Return a row with the names of classes for their numbers."""
+  try:
+    return {name: _named(v, classes.get(name)) for name, v in row.items()}
+  except ValueError as error:
+    raise ValueError(f"{path} {error}") from None
+
+
 def _named(value: Any, classes: Sequence[str] | None) -> Any:
   if classes is None:
     return value
@@ -201,4 +212,9 @@ def _named(value: Any, classes: Sequence[str] | None) -> Any:
     return [_named(each, classes) for each in value]
   if not isinstance(value, int):
     return value
+  if value >= len(classes):
+    raise ValueError(
+      f"has the class number {value} in a column with the names of "
+      f"{len(classes)} classes; write it again, with names as text"
+    )
   return classes[value] if value >= 0 else None

@@ -32,7 +32,8 @@ def check_file(flag: str, value: Path | None) -> None:
     value: None or "" if the flag was not given.
 
   Raises:
-    ValueError: `value` is an address, a folder, or inside of a file.
+    ValueError: `value` is an address, a folder, or inside of a file, or of a
+      folder that cannot be written to.
   """
   if not value:
     return
@@ -63,4 +64,9 @@ def _check_above(flag: str, value: Path, folder: pathlib.Path) -> None:
   if not there.is_dir():
     raise ValueError(
       f"--{flag}={os.fspath(value)}: {there} is a file; give a folder"
+    )
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise ValueError(
+      f"--{flag}={os.fspath(value)}: {there} cannot be written to; give "
+      "another folder"
     )

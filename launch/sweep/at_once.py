@@ -123,6 +123,7 @@ class _Dispatcher:
       if result is None:
         self._waiting.append(trial)
       else:
+        (store.path(trial) / ERROR).unlink(missing_ok=True)
         self._board.done(trial.name, result)
     try:
       for number, share in enumerate(shares[: len(self._waiting)]):
@@ -133,14 +134,17 @@ class _Dispatcher:
         )
         self._start(share, log)
       while self._processes:
-        for pipe in connection.wait([*self._processes], _POLL_SECONDS):
-          self._hear(self._processes[pipe])
-        store.guard()
-        self._note_progress()
+        ready = connection.wait([*self._processes], _POLL_SECONDS)
+        # Asked before they are heard: Ctrl-C ends all processes of a terminal,
+        # and a trial that was stopped has not failed.
         if signals.requested() and not self._stops:
           self._stops = True
           for each in self._processes.values():
             each.process.terminate()  # it saves and ends
+        for pipe in ready:
+          self._hear(self._processes[pipe])
+        store.guard()
+        self._note_progress()
     finally:
       for each in self._processes.values():
         each.process.kill()
@@ -157,7 +161,7 @@ class _Dispatcher:
     """Act on one message of a process, or on its end."""
     try:
       kind, *values = process.pipe.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):  # also in the middle of a message
       self._end(process)
       return
     if kind == "next":
@@ -194,10 +198,14 @@ class _Dispatcher:
     process.shown.close()
     if process.trial is None or self._stops:
       return
-    code = process.process.exitcode
-    self._fail(
-      process.trial, f"its process ended with code {code}; see {process.log}"
-    )
+    result = self._study.store.result(process.trial)
+    if result is None:
+      code = process.process.exitcode
+      self._fail(
+        process.trial, f"its process ended with code {code}; see {process.log}"
+      )
+    else:  # it ended before it could say so
+      self._board.done(process.trial.name, result)
     if self._waiting:
       self._start(process.share, process.log)
 

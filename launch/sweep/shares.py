@@ -100,10 +100,7 @@ def find_gpus(variables: Mapping[str, str], root: str = "/dev") -> list[str]:
   """
   if variables.get("JAX_PLATFORMS", "").startswith("cpu"):
     return []
-  found = [
-    path.removeprefix(f"{root}/nvidia")
-    for path in sorted(glob.glob(f"{root}/nvidia[0-9]*"))
-  ]
+  found = glob.glob(f"{root}/nvidia[0-9]*")
   others = [name for name in _INDIVISIBLE if glob.glob(f"{root}/{name}")]
   if others and not found:
     raise ValueError(
@@ -112,8 +109,12 @@ def find_gpus(variables: Mapping[str, str], root: str = "/dev") -> list[str]:
       "--backend=commands or --backend=jobset"
     )
   visible = variables.get("CUDA_VISIBLE_DEVICES")
-  if visible is None or not found:
-    return found
+  if not found:
+    return []
+  if visible is None:
+    # CUDA counts the GPUs that it sees from 0, whatever their files are called:
+    # a container may have the third and the fourth alone.
+    return [str(number) for number in range(len(found))]
   return [name for name in visible.split(",") if name not in ("", "-1")]
 
 

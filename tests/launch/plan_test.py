@@ -192,31 +192,6 @@ def test_mistakes_are_refused_before_any_compile(changes, words):
     plan.plan_run(dataclasses.replace(TINY, **changes), V5E)
 
 
-@pytest.mark.parametrize(
-  ("output", "words"),
-  [
-    ("gs://bucket/plan", "mount it"),
-    ("{}/file", "/file is a file"),
-    ("{}/file/plan", "/file is a file"),
-    ("{}/locked/plan", "locked cannot be written to"),
-  ],
-)
-def test_an_output_that_cannot_be_written_is_refused_before_any_compile(
-  tmp_path, monkeypatch, output, words
-):
-  (tmp_path / "file").touch()
-  (tmp_path / "locked").mkdir()
-  monkeypatch.setattr(  # root may write anywhere
-    plan.os, "access", lambda path, _: path.name != "locked"
-  )
-  with pytest.raises(ValueError, match="--output=") as error:
-    plan._check_output(output.format(tmp_path))
-  assert words in str(error.value)
-  plan._check_output(str(tmp_path / "new" / "plan"))
-  plan._check_output(None)
-  assert not (tmp_path / "new").exists()
-
-
 def test_a_crash_of_the_compiler_is_one_line(tmp_path, monkeypatch, capsys):
   script = tmp_path / "python"
   script.write_text(

@@ -166,3 +166,6 @@ def test_books_are_read_with_their_paragraphs(tmp_path):
   path.write_text(line + '\n{"title": "T", "text": ""}\n')
   with pytest.raises(ValueError, match=r"books.jsonl:2 is no object.*'author'"):
     list(read_books(str(path)))
+  path.write_text('{"author": null, "title": "T", "text": "It rained."}\n')
+  with pytest.raises(ValueError, match=r"books.jsonl:1 is no object.*no text"):
+    list(read_books(str(path)))

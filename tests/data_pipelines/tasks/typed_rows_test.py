@@ -162,6 +162,24 @@ def test_parquet_of_the_hub_notes_the_names_of_tags(tmp_path, sequence):
     tagged_rows.read_file(write(tmp_path, TAGGED), "tokens", "ner_tags", False)
 
 
+@pytest.mark.parametrize(
+  ("sequence", "words"),
+  [
+    ([{"names": TAGS[:1], "_type": "ClassLabel"}], "a.parquet has the class"),
+    ([], "a.parquet:1 has a number"),
+  ],
+)
+def test_names_that_parquet_notes_amiss_are_an_error(tmp_path, sequence, words):
+  noted = {"info": {"features": {"ner_tags": sequence}}}
+  table = pa.table(
+    {"tokens": [["a", "b"]], "ner_tags": [[0, 1]]}
+  ).replace_schema_metadata({"huggingface": json.dumps(noted)})
+  path = str(tmp_path / "a.parquet")
+  parquet.write_table(table, path)
+  with pytest.raises(ValueError, match=words):
+    tagged_rows.read_file(path, "tokens", "ner_tags", False)
+
+
 def test_questions_of_parquet_are_those_of_rows(tmp_path):
   row = hub_rows.question("Who?", "The cod.", "cod")
   path = write(tmp_path, {name: [value] for name, value in row.items()})

@@ -101,6 +101,20 @@ def test_no_file_takes_the_place_of_a_folder(launcher, tmp_path):
     FILES[launcher](f"{tmp_path}/new")
 
 
+@pytest.mark.parametrize("launcher", [*FOLDERS, *FILES])
+def test_nothing_is_begun_that_cannot_be_written(
+  launcher, tmp_path, monkeypatch
+):
+  (tmp_path / "locked").mkdir()
+  monkeypatch.setattr(  # root may write anywhere
+    output_paths.os, "access", lambda path, _: path.name != "locked"
+  )
+  run = FILES[launcher] if launcher in FILES else FOLDERS[launcher][1]
+  with pytest.raises(ValueError, match=r"^--.*/locked cannot be written to;"):
+    run(f"{tmp_path}/locked/new/folder")
+  assert not [*(tmp_path / "locked").iterdir()]
+
+
 @pytest.mark.parametrize("module", [evaluate, compare])
 def test_a_page_or_scores_take_no_place_of_a_folder(
   module, tmp_path, monkeypatch

@@ -28,7 +28,7 @@ def test_more_trials_than_devices_are_refused():
 
 
 def test_gpus_are_those_that_are_visible(tmp_path):
-  for name in ("nvidia0", "nvidia1", "nvidiactl", "dxg"):
+  for name in ("nvidia2", "nvidia10", "nvidiactl", "dxg"):
     (tmp_path / name).touch()
 
   def find(**variables):
