@@ -17,7 +17,7 @@ from launch.sweep import probes, trial_process
 
 # In the folder of a study: {name of a trial: how it fails}.
 FAILS = "fails.json"
-RAISES, DIES = "raises", "dies"
+RAISES, DIES, DIES_LATE = "raises", "dies", "dies late"
 
 
 def make_arm_result(accuracy, dev=0.5):
@@ -106,4 +106,14 @@ def serve_steadily(pipe, study, share, log):
   """Run trials in a process of their own, and train nothing."""
   with pytest.MonkeyPatch.context() as patch:
     SteadyLaunchers(patch)
+    path = study.store.folder / FAILS
+    fails = json.loads(path.read_text()) if path.is_file() else {}
+    tell = trial_process._Reporter.done
+
+    def done(reporter, name, result):
+      if fails.get(name) == DIES_LATE:  # its result is written
+        os._exit(9)
+      tell(reporter, name, result)
+
+    patch.setattr(trial_process._Reporter, "done", done)
     _serve_trials(pipe, study, share, log)

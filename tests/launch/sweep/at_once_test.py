@@ -31,13 +31,14 @@ def two_processes(monkeypatch):
 def test_trials_at_once_make_the_report_of_one_after_another(
   config, tmp_path, monkeypatch, capfd
 ):
-  """Also where one trial fails, and another ends its process."""
+  """Also where one trial fails, and others end their processes."""
   alone, both = tmp_path / "alone", tmp_path / "both"
   stand_ins.SteadyLaunchers(monkeypatch)
   sweep.run(config, str(alone))
   both.mkdir()
   fails = {"mlm-seed1": stand_ins.RAISES, "mlm_nsp-seed1": stand_ins.DIES}
-  (both / stand_ins.FAILS).write_text(json.dumps(fails))
+  late = {"mlm-seed0": stand_ins.DIES_LATE}
+  (both / stand_ins.FAILS).write_text(json.dumps(fails | late))
   with pytest.raises(
     ValueError,
     match=r"2 of 6 trials failed.*mlm_nsp-seed1: its process ended with code 9;"
