@@ -15,6 +15,7 @@ from bertjax.finetune.scores import ClassCounts
 from bertjax.finetune.splits import Evaluation, Split, evaluate
 from bertjax.finetune.task import Scores, rank
 from bertjax.model.parameters import by_name
+from bertjax.train.finite import are_finite
 from bertjax.train.hooks import Diverged, Hook, StepInfo, StepRecord
 from bertjax.train.state import TrainState
 
@@ -128,9 +129,7 @@ def check_scores(split: str, step: int, scores: Scores) -> None:
 
 def check_parameters(params: Any, step: int) -> None:
   """Raise `Diverged` if a parameter is nan or infinite."""
-  finite = jax.device_get(
-    {name: jnp.isfinite(leaf).all() for name, leaf in by_name(params).items()}
-  )
+  finite = jax.device_get(are_finite(by_name(params)))
   for name, is_finite in finite.items():
     if not is_finite:
       raise Diverged(

@@ -43,7 +43,7 @@ def check_state(state: TrainState, step: int) -> None:
     Diverged: an array has a value of nan or infinity, with its name.
   """
   flags = jax.device_get(
-    _are_finite({"params": state.params, "opt_state": state.opt_state})
+    are_finite({"params": state.params, "opt_state": state.opt_state})
   )
   broken = [
     jax.tree_util.keystr(path, simple=True, separator="/")
@@ -58,6 +58,11 @@ def check_state(state: TrainState, step: int) -> None:
 
 
 @jax.jit
-def _are_finite(tree: Any) -> Any:
-  """Return one flag for each array."""
+def are_finite(tree: Any) -> Any:
+  """Return one flag for each array.
+
+  They come from one program: on virtual CPU devices, programs with collectives
+  that run at the same time can wait for each other's threads until they are
+  ended.
+  """
   return jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), tree)
