@@ -6,8 +6,8 @@ r"""Time a study whose trials run one after another, and two at once.
 
 Both run the same four trials, of two arms and two seeds, from start to report,
 on what cores there are. Prints JSON: the seconds of both and of a rerun of a
-finished study, the share of time that two at once take, and the seconds of a
-study over the sum of those of its trials.
+finished study, the share of time that two at once take, and the ratio of a
+study's seconds to the summed seconds of its trials.
 """
 
 import json

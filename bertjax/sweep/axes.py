@@ -104,7 +104,10 @@ def parse_task(text: str) -> tuple[str, dict[str, Any]]:
     path = f"finetune.{field.strip().removeprefix('finetune.')}"
     path = _checked(SweepConfig(), path, f"probe {name}")
     parsed = _parse(SweepConfig(), path, value.strip(), f"probe {name}")
-    fields[path.removeprefix("finetune.")] = parsed
+    short = path.removeprefix("finetune.")
+    if short in fields:
+      raise ValueError(f"probe {name} gives {short} twice; give it once")
+    fields[short] = parsed
   return name, flat_to_nested(fields)
 
 

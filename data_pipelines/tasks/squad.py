@@ -119,7 +119,7 @@ def read_unanswered(path: str) -> Iterator[Row | BadRow]:
   """
   for each in _asked(path):
     if isinstance(each, BadRow):
-      # Whoever reads rows says which file and line it is.
+      # The reader of rows puts the file and the line before it.
       wrong = each.wrong.removeprefix(path).removeprefix(f":{each.line}")
       yield BadRow(each.line, wrong.strip())
     elif isinstance(each.question, Mapping):

@@ -51,8 +51,8 @@ def read(
 ) -> Texts:
   """Read the file that `options.calibration` names, with labels if it has them.
 
-  Where it has none, or nothing says how they are read, a warning says so, and
-  the texts alone are read.
+  If the file has no labels, or the model does not record how they are read, a
+  warning says so, and the texts alone are read.
 
   Args:
     options: the file and its columns.

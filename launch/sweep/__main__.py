@@ -245,14 +245,15 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
     "match": values.match,
     "bundle": values.bundle,
   }
-  tasks = dict(map(parse_task, values.probe))
-  if len(tasks) < len(values.probe):
-    raise ValueError(
-      f"--probe names {', '.join(tasks)}, and one of them twice; give each a "
-      "name of its own"
-    )
-  if tasks:
-    tasks = {**config.probes.tasks, **tasks}
+  tasks = {**config.probes.tasks}
+  for name, task in map(parse_task, values.probe):
+    if name in tasks:
+      raise ValueError(
+        f"--probe names {name}, which the study has already; give each a name "
+        "of its own"
+      )
+    tasks[name] = task
+  if values.probe:
     probes = dataclasses.replace(config.probes, tasks=tasks)
     config = dataclasses.replace(config, probes=probes)
   return dataclasses.replace(

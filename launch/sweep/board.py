@@ -25,7 +25,7 @@ _METRICS = 3
 
 
 class Watcher(Protocol):
-  """Is told what becomes of trials."""
+  """Hears when trials begin, end and fail."""
 
   def trial(self, name: str) -> contextlib.AbstractContextManager[None]:
     """Return a context that is open while a trial runs."""

@@ -208,7 +208,11 @@ def test_flags_alone_name_arms_and_the_tasks_that_probe_them(
     (["rte"], "probe='rte'; give NAME:FIELD=VALUE"),
     (["rte:task.kin=glue"], "probe rte: finetune.task.kin is no field"),
     (["a:steps=x"], "probe a: finetune.steps=x is no int"),
-    (["a:steps=1", "a:steps=2"], "--probe names a, and one of them twice"),
+    (["a:steps=1;steps=2"], "probe a gives steps twice"),
+    (
+      ["a:steps=1", "a:steps=2"],
+      "--probe names a, which the study has already",
+    ),
   ],
 )
 def test_a_probe_of_the_flags_that_is_none_is_told(config, probe, words):
