@@ -36,6 +36,7 @@ from bertjax.train.hooks import (
   Hook,
 )
 from bertjax.train.state import TrainState
+from bertjax.trials.answers import write_right
 from bertjax.trials.results import JsonResult
 
 
@@ -270,4 +271,4 @@ def _find_right(
     return {}
   logits_NC, labels_N = logits["test"]
   right_N = logits_NC.argmax(axis=1) == labels_N
-  return {"test": "".join(np.where(right_N, "1", "0"))}
+  return {"test": write_right(right_N)}

@@ -51,7 +51,7 @@ from launch.sweep.elsewhere import collect, run_one, write_study
 from launch.sweep.identity import open_store
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
-from launch.sweep.trials import run_trials
+from launch.sweep.trials import describe_problems, run_trials
 
 # Flags that say which study runs.
 _STUDY = ("config", "grid", "arms", "seeds", "match", "bundle", "probe")
@@ -76,10 +76,12 @@ def run(
   Raises:
     ValueError: this machine has fewer devices than trials at once, a field of
       the config cannot be used, or a check of an arm or of its data fails: no
-      trial has started. Or a trial failed: the others are done.
+      trial has started. Or a trial failed, or a process that was to run some
+      ended: the others are done.
   """
   output_paths.check_folder("workdir", workdir)
   devices = shares.share_devices(trials_at_once)
+  shares.leave_devices(devices)
   with each_once():
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)
@@ -147,11 +149,8 @@ def _run(
   result = write_report(
     plan.config, store, outcome, plan.differences, plan.costs, command
   )
-  if outcome.failed:
-    raise ValueError(
-      f"{len(outcome.failed)} of {len(trials)} trials failed, and the others "
-      f"are done: {outcome.failures}; the same command tries them again"
-    )
+  if problems := describe_problems(outcome, len(trials)):
+    raise ValueError(problems)
   return result
 
 
@@ -314,8 +313,6 @@ def main(_: Sequence[str]) -> None:
   """Run the sweep of the flags."""
   values = flags.FLAGS
   check_flags(values)
-  if values.trials_at_once > 1:
-    shares.leave_devices()
   start_up.start({}, several=False)
   if values.collect:
     collect(values.workdir)

@@ -12,8 +12,9 @@ import contextlib
 import json
 import multiprocessing
 import pathlib
-from collections.abc import Sequence
-from multiprocessing import connection
+import signal
+from collections.abc import Iterator, Sequence
+from multiprocessing import connection, resource_tracker
 from typing import Any
 
 from bertjax import files
@@ -43,7 +44,8 @@ def run_trials_at_once(
 ) -> Outcome:
   """Run the trials that are not done, as many at a time as there are shares.
 
-  A process that dies fails the trial that it ran, and another takes its place.
+  A process that dies fails the trial that it ran, and another takes its place;
+  none takes that of one that dies before its first trial, as it would, too.
 
   Args:
     config: the config that runs.
@@ -65,7 +67,7 @@ def run_trials_at_once(
         f"stopped, and what ran is saved in {store.folder}; run the same "
         "command again to resume"
       )
-  outcome = Outcome({}, {})
+  outcome = Outcome({}, {}, dispatcher.lost)
   for trial in trials:
     if trial.name in failed:
       outcome.failed[trial.name] = failed[trial.name]
@@ -84,6 +86,8 @@ class _Process:
     pipe: to it.
     process: handle of it.
     trial: the trial that it runs, or None.
+    has_run: whether it has been given a trial.
+    is_dismissed: whether it has been told that no trial is left.
     shown: open as long as the board shows that trial as running.
   """
 
@@ -91,20 +95,55 @@ class _Process:
     self.share = share
     self.log = log
     self.trial: Trial | None = None
+    self.has_run = self.is_dismissed = False
+    self._logged = _size(log)
     self.shown = contextlib.ExitStack()
     self.pipe, theirs = _SPAWN.Pipe()
     # No daemon: a run may have worker processes.
     self.process = _SPAWN.Process(
       target=serve_trials, args=(theirs, study, share, log)
     )
-    self.process.start()
+    with _unheard_interrupts():
+      self.process.start()
     theirs.close()  # so that its end is heard
+
+  def describe_end(self) -> str:
+    """Return how it ended, and where it printed; it has ended."""
+    code = self.process.exitcode
+    text = f"ended with code {code}"
+    if code and code < 0:
+      text = f"was ended by {signal.Signals(-code).name}"
+      if -code == signal.SIGKILL:
+        text += ", as the system does where memory is short"
+    if _size(self.log) > self._logged:
+      return f"{text}; see {self.log}"
+    # Python prints to this terminal what fails before the process begins.
+    return f"{text}; see above, because it printed nothing to {self.log}"
+
+
+@contextlib.contextmanager
+def _unheard_interrupts() -> Iterator[None]:
+  """Start processes that Ctrl-C does not reach: this one ends them.
+
+  It would interrupt their imports with a traceback.
+  """
+  resource_tracker.ensure_running()  # its start would unblock the signal
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Dispatcher:
-  """Hands trials to processes, and hears what becomes of them."""
+  """Hands trials to processes, and hears what becomes of them.
+
+  Attributes:
+    lost: processes that ended though trials were left, and how.
+  """
 
   def __init__(self, study: StudyRun, board: Board) -> None:
+    self.lost: list[str] = []
     self._study = study
     self._board = board
     self._waiting: collections.deque[Trial] = collections.deque()
@@ -126,13 +165,7 @@ class _Dispatcher:
         (store.path(trial) / ERROR).unlink(missing_ok=True)
         self._board.done(trial.name, result)
     try:
-      for number, share in enumerate(shares[: len(self._waiting)]):
-        log = store.folder / LOGS / f"process-{number}.log"
-        log.parent.mkdir(exist_ok=True)
-        self._board.say(
-          f"process {number} has {share.text}; it prints to {log}"
-        )
-        self._start(share, log)
+      self._start_all(shares)
       while self._processes:
         ready = connection.wait([*self._processes], _POLL_SECONDS)
         # Asked before they are heard: Ctrl-C ends all processes of a terminal,
@@ -150,8 +183,17 @@ class _Dispatcher:
         each.process.kill()
         each.process.join()
     for trial in self._waiting if not self._stops else ():
-      self._fail(trial, f"no process ran it; see {store.folder / LOGS}")
+      self._fail(trial, f"no process ran it: {'; '.join(self.lost)}")
     return self._failed
+
+  def _start_all(self, shares: Sequence[Share]) -> None:
+    if self._waiting and shares[0].idle:
+      self._board.say(shares[0].idle)
+    for number, share in enumerate(shares[: len(self._waiting)]):
+      log = self._study.store.folder / LOGS / f"process-{number}.log"
+      log.parent.mkdir(exist_ok=True)
+      self._board.say(f"process {number} has {share.text}; it prints to {log}")
+      self._start(share, log)
 
   def _start(self, share: Share, log: pathlib.Path) -> None:
     process = _Process(self._study, share, log)
@@ -185,7 +227,9 @@ class _Dispatcher:
     """Give a process its next trial, or tell it that none is left."""
     ends = self._stops or not self._waiting
     process.trial = None if ends else self._waiting.popleft()
+    process.is_dismissed = ends
     if process.trial is not None:
+      process.has_run = True
       process.shown.enter_context(self._board.trial(process.trial.name))
     with contextlib.suppress(BrokenPipeError):  # its end is heard next
       process.pipe.send(process.trial and process.trial.name)
@@ -196,18 +240,23 @@ class _Dispatcher:
     del self._processes[process.pipe]
     process.pipe.close()
     process.shown.close()
-    if process.trial is None or self._stops:
+    if process.is_dismissed or self._stops:
       return
-    result = self._study.store.result(process.trial)
-    if result is None:
-      code = process.process.exitcode
-      self._fail(
-        process.trial, f"its process ended with code {code}; see {process.log}"
-      )
+    if process.trial is None:
+      self._lose(process)
+    elif (result := self._study.store.result(process.trial)) is None:
+      self._fail(process.trial, f"its process {process.describe_end()}")
     else:  # it ended before it could say so
       self._board.done(process.trial.name, result)
-    if self._waiting:
+    if self._waiting and process.has_run:
       self._start(process.share, process.log)
+
+  def _lose(self, process: _Process) -> None:
+    """Tell of a process that ended while it ran no trial."""
+    when = "after a trial" if process.has_run else "before its first trial"
+    name = process.log.stem.replace("-", " ")
+    self.lost.append(f"{name} died {when}: it {process.describe_end()}")
+    self._board.say(f"warning: {self.lost[-1]}")
 
   def _fail(self, trial: Trial, why: str) -> None:
     """Fail a trial that could not say itself why."""
@@ -234,6 +283,10 @@ def describe_progress(folder: pathlib.Path) -> str:
   text = f"step {step['step']:,}  loss {step['loss']:.4f}"
   rate = speed.get("tokens_per_second")
   return f"{text}  {rate:,.0f} tokens/s" if rate else text
+
+
+def _size(path: pathlib.Path) -> int:
+  return path.stat().st_size if path.is_file() else 0
 
 
 def _last_line(path: pathlib.Path) -> dict[str, Any]:

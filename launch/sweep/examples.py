@@ -21,6 +21,7 @@ from bertjax.finetune.results import ArmResult
 from bertjax.finetune.trial import TrialResult, read_result
 from bertjax.sweep import study
 from bertjax.sweep.comparison import SweepResult
+from bertjax.trials.answers import read_right
 from bertjax.trials.store import Trial, TrialStore
 
 # In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
@@ -43,11 +44,6 @@ class Found(NamedTuple):
 
   values: Mapping[str, float]
   right: Mapping[str, Sequence[str]] = {}
-
-
-def digits(right_N: NDArray[np.bool_]) -> str:
-  """Return a text with 1 where an answer is right, and 0 elsewhere."""
-  return "".join(np.where(right_N, "1", "0"))
 
 
 def step_folder(trial: pathlib.Path, step: int) -> pathlib.Path:
@@ -142,6 +138,6 @@ def _read(
   for path in sorted(folder.glob(f"*{SUFFIX}")):
     for metric, answers in json.loads(path.read_text()).items():
       if answers and len({*map(len, answers)}) == 1:
-        right_AN = np.array([[*each] for each in answers]) == "1"
+        right_AN = np.array([*map(read_right, answers)])
         found[metric] = right_AN.mean(axis=0)
   return found

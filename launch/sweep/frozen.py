@@ -29,11 +29,12 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.parallel.sharding import replicated
 from bertjax.sweep import study
 from bertjax.sweep.linear_probe import score_linear
+from bertjax.trials.answers import write_right
 from data_pipelines.rows.following import NEGATIVES, plan_pairs_that_follow
 from data_pipelines.store.store import Store
 from launch.run.reference_rows import SEQ_LENGTH, make_reference
 from launch.run.stores import VALIDATION, open_stores
-from launch.sweep.examples import Found, digits
+from launch.sweep.examples import Found
 
 # Tokens of a pair at most.
 _PAIR_LENGTH = 64
@@ -147,7 +148,7 @@ def make_pairs(config: SweepConfig, store: Store) -> Measure:
       scores[name] = score.accuracy
       # The pairs that follow, then the same with another second text: another
       # test set has other ones of both.
-      right[name] = [*map(digits, np.split(score.right_N, 2))]
+      right[name] = [*map(write_right, np.split(score.right_N, 2))]
     return Found(scores, right)
 
   return measure

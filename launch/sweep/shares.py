@@ -21,11 +21,15 @@ class Share(NamedTuple):
     text: what they are, for the user.
     cores: CPU cores that it may use; () where this system has no such limit.
     variables: what it has in its environment.
+    gpus: number of GPUs; 0 where there are none.
+    idle: which devices no process has, for the user; "" for none.
   """
 
   text: str
   cores: Sequence[int]
   variables: Mapping[str, str]
+  gpus: int = 0
+  idle: str = ""
 
 
 def define_flags() -> None:
@@ -75,17 +79,29 @@ def split_devices(
     each = len(all_) // count
     return all_[number * each : (number + 1) * each] if each else all_
 
+  idle = ""
+  if left := devices[len(devices) // count * count :]:
+    idle = (
+      f"{_named(kind, left)} {'stays' if len(left) == 1 else 'stay'} idle: "
+      f"{len(devices)} {kind}s are not shared equally by {count} trials at once"
+    )
   shares = []
   for number in range(count):
-    mine = [str(device) for device in part(devices, number)]
+    mine = part(devices, number)
     shares.append(
       Share(
-        f"{kind}{'s' * (len(mine) > 1)} {', '.join(mine)}",
+        _named(kind, mine),
         tuple(part(cores, number)),
         {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if gpus else {},
+        len(mine) if gpus else 0,
+        idle,
       )
     )
   return shares
+
+
+def _named(kind: str, devices: Sequence[Any]) -> str:
+  return f"{kind}{'s' * (len(devices) > 1)} {', '.join(map(str, devices))}"
 
 
 def find_gpus(variables: Mapping[str, str], root: str = "/dev") -> list[str]:
@@ -118,6 +134,27 @@ def find_gpus(variables: Mapping[str, str], root: str = "/dev") -> list[str]:
   return [name for name in visible.split(",") if name not in ("", "-1")]
 
 
-def leave_devices() -> None:
-  """Have this process ask for no GPU; call it before JAX is asked for one."""
+def leave_devices(shares: Sequence[Share]) -> None:
+  """Have this process leave the GPUs to others, and compute on CPU devices.
+
+  They are as many as the GPUs of a share, so that a run is checked here for the
+  number of devices that it will have. Nothing changes without GPUs.
+
+  Args:
+    shares: those of `share_devices`, which have equally many GPUs.
+
+  Raises:
+    ValueError: this process has asked JAX for its devices before.
+  """
+  gpus = max((each.gpus for each in shares), default=0)
+  if not gpus:
+    return
+  try:
+    jax.config.update("jax_num_cpu_devices", gpus)
+  except RuntimeError as error:
+    raise ValueError(
+      f"trials_at_once={len(shares)}: this process has asked JAX for its "
+      "devices, and may hold memory of GPUs that the trials need; start the "
+      "study in a process that has not, as the command does"
+    ) from error
   jax.config.update("jax_platforms", "cpu")

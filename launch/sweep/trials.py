@@ -40,10 +40,12 @@ class Outcome(NamedTuple):
   Attributes:
     results: {arm: {seed: result}} of the trials that are done.
     failed: {name of a trial: why it failed}.
+    lost: processes that ended though trials were left, and how.
   """
 
   results: dict[str, dict[int, dict[str, Any]]]
   failed: dict[str, str]
+  lost: Sequence[str] = ()
 
   @property
   def failures(self) -> str:
@@ -116,6 +118,21 @@ def run_trials(
       board.done(trial.name, result)
       outcome.results.setdefault(arm, {})[seed] = result
   return outcome
+
+
+def describe_problems(outcome: Outcome, trials: int) -> str:
+  """Return what went wrong in a study of so many trials; "" for nothing."""
+  parts = []
+  if outcome.failed:
+    parts.append(
+      f"{len(outcome.failed)} of {trials} trials failed, and the others are "
+      f"done: {outcome.failures}; the same command tries them again"
+    )
+  if outcome.lost:
+    parts.append(
+      f"{'; '.join(outcome.lost)}; other processes ran what trials they could"
+    )
+  return "; ".join(parts)
 
 
 def read_seconds(folder: pathlib.Path) -> float:

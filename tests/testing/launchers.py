@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,8 @@ from launch.sweep import probes, trial_process
 # In the folder of a study: {name of a trial: how it fails}.
 FAILS = "fails.json"
 RAISES, DIES, DIES_LATE = "raises", "dies", "dies late"
+# How a process fails before its first trial, by the name of its log.
+KILLED = "killed"
 
 
 def make_arm_result(accuracy, dev=0.5):
@@ -108,6 +111,11 @@ def serve_steadily(pipe, study, share, log):
     SteadyLaunchers(patch)
     path = study.store.folder / FAILS
     fails = json.loads(path.read_text()) if path.is_file() else {}
+    how = fails.get(log.stem)
+    if how == DIES:
+      os._exit(9)
+    if how == KILLED:
+      os.kill(os.getpid(), signal.SIGKILL)
     tell = trial_process._Reporter.done
 
     def done(reporter, name, result):

@@ -69,6 +69,41 @@ def test_trials_at_once_make_the_report_of_one_after_another(
   sweep.run(config, str(both), trials_at_once=2)
 
 
+@pytest.mark.usefixtures("two_processes")
+def test_a_process_that_dies_before_its_first_trial_is_told(
+  config, tmp_path, capfd
+):
+  """The other one runs all trials, and the command fails nevertheless."""
+  (tmp_path / stand_ins.FAILS).write_text(
+    json.dumps({"process-1": stand_ins.KILLED})
+  )
+  told = (
+    r"process 1 died before its first trial: it was ended by SIGKILL, as the "
+    r"system does where memory is short; see above.* to .*process-1\.log"
+  )
+  with pytest.raises(ValueError, match=told):
+    sweep.run(config, str(tmp_path), trials_at_once=2)
+  assert len([*tmp_path.glob("trials/*/result.json")]) == 6
+  assert (tmp_path / "report.json").is_file()
+  assert "warning: process 1 died before" in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("two_processes")
+def test_trials_that_no_process_runs_say_what_became_of_the_processes(
+  config, tmp_path
+):
+  (tmp_path / stand_ins.FAILS).write_text(
+    json.dumps({f"process-{number}": stand_ins.DIES for number in range(2)})
+  )
+  with pytest.raises(ValueError, match=r"no process ran it: process \d died"):
+    sweep.run(config, str(tmp_path), trials_at_once=2)
+  errors = [path.read_text() for path in tmp_path.glob(f"trials/*/{ERROR}")]
+  assert len(errors) == 6
+  for number in range(2):
+    text = f"process {number} died before its first trial: it ended with code 9"
+    assert all(text in error for error in errors)
+
+
 def test_how_far_a_trial_is_stands_in_its_folder(tmp_path):
   assert at_once.describe_progress(tmp_path) == ""
   folder = tmp_path / "pretrain"

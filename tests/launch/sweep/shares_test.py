@@ -1,5 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+import subprocess
+import sys
+
+import jax
 import pytest
 
 from launch.sweep import shares
@@ -16,6 +21,54 @@ def test_devices_are_shared_equally():
   assert two.variables == {"CUDA_VISIBLE_DEVICES": "5"}
   assert two.cores == (4, 5, 6, 7)
   assert two.text == "GPU 5"
+
+
+def test_devices_that_no_trial_has_are_told():
+  one, two = shares.split_devices(2, ["4", "5", "6"], range(8))
+  assert one.idle == two.idle
+  assert one.idle == (
+    "GPU 6 stays idle: 3 GPUs are not shared equally by 2 trials at once"
+  )
+  (one, *_) = shares.split_devices(3, [], range(8))
+  assert one.idle.startswith("CPU cores 6, 7 stay idle: 8 CPU cores are not")
+  assert not any(each.idle for each in shares.split_devices(2, ["0", "1"], []))
+
+
+# Plans a study of two trials at once where there are four GPUs.
+PLANS = """
+import jax
+from launch.sweep import __main__ as sweep, shares
+
+def plan(*_):
+  print(jax.default_backend(), jax.device_count())
+  raise SystemExit
+
+shares.find_gpus = lambda *_: ["0", "1", "2", "3"]
+sweep.make_plan = plan
+sweep.run(None, "work", trials_at_once=2)
+"""
+
+
+def test_a_study_is_checked_for_the_devices_that_a_trial_has(tmp_path):
+  """This process leaves the GPUs to the trials, and has as many devices."""
+  done = subprocess.run(
+    [sys.executable, "-c", PLANS],
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.stdout.split() == ["cpu", "2"], done.stderr
+
+
+def test_a_process_that_has_devices_cannot_leave_them():
+  jax.devices()
+  shares.leave_devices([shares.Share("CPU core 0", (0,), {})])
+  with pytest.raises(
+    ValueError, match="trials_at_once=2: this process has asked JAX for its"
+  ):
+    shares.leave_devices([shares.Share("GPUs 0, 1", (), {}, gpus=2)] * 2)
 
 
 def test_more_trials_than_devices_are_refused():
