@@ -162,12 +162,7 @@ def _write(
     source["letters"] = json.loads((work.path / LETTERS).read_text("utf-8"))
   store = work.path / "store"
   shutil.copytree(work.path / TOKENIZER, store / TOKENIZER)
-  entry = TokenizerEntry(
-    tokenizer.name,
-    tokenizer.sha256,
-    tokenizer.vocab_size,
-    {**tokenizer.special_ids},
-  )
+  entry = TokenizerEntry.of(tokenizer)
   rules = None
   if (work.path / SENTENCES).is_file():
     shutil.copy(work.path / SENTENCES, store)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bertjax.batch import PRETRAINING_FEATURES, Batch, empty_batch
+from data_pipelines.rows.examples import count_specials
 from data_pipelines.rows.planner import Planner
 from data_pipelines.rows.rows import Rows, join_rows
 from data_pipelines.store.ranges import count_up, flatten_ranges
@@ -97,11 +98,11 @@ def _write_segments(
   """Write `tokens_BS` and `types_BS`, with arbitrary padding."""
   last_K = np.cumsum(rows.segments_E) - 1
   first_K = last_K - rows.segments_E + 1
-  # Places around each segment: [CLS] before the first segment of an example,
-  # [SEP] after every segment, padding after the last.
-  before_K = np.zeros_like(rows.length_K)
-  before_K[first_K] = 1
-  after_K = np.ones_like(rows.length_K)
+  # Places around each segment: its special tokens, and padding after the last
+  # segment of an example.
+  template = planner.template
+  before_K, specials_K = count_specials(template, rows.segments_E, rows.type_K)
+  after_K = specials_K.copy()
   after_K[last_K] += padding_E
   room_K = before_K + rows.length_K + after_K
   end_K = np.cumsum(room_K) - after_K
@@ -115,7 +116,14 @@ def _write_segments(
     passing_K=second_K & (label_K >= 0) & (label_K == planner.random_label),
   )
   start_K = end_K - rows.length_K
-  flat["tokens_BS"][start_K[first_K] - 1] = planner.special_ids["cls"]
-  flat["tokens_BS"][end_K] = planner.special_ids["sep"]
-  if second_K.any():
-    flat["types_BS"][:] = np.repeat(rows.type_K.astype(np.int32), room_K)
+  between_K = np.append(second_K[1:], False)
+  for at, ids in (
+    (start_K[first_K] - len(template.first), template.first),
+    (end_K[between_K], template.between),
+    (end_K[~between_K], template.last),
+  ):
+    for place, id_ in enumerate(ids):
+      flat["tokens_BS"][at + place] = id_
+  if template.second_type and second_K.any():
+    type_K = (template.second_type * rows.type_K).astype(np.int32)
+    flat["types_BS"][:] = np.repeat(type_K, room_K)

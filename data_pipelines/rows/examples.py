@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Examples, and the steps of planning that all input formats share.
 
-An example is [CLS] followed by segments, each of which ends with [SEP]; a
+An example is segments with the special tokens of a template around them; a
 segment is a range of the tokens of a split.
 
 Suffixes: E examples of a block, K their segments, N sentences of the block.
@@ -16,6 +16,7 @@ from bertjax.config import ObjectiveConfig
 from data_pipelines.host_rng import HostRng
 from data_pipelines.store.layout import LENGTH
 from data_pipelines.store.store import Split
+from data_pipelines.tokenizers.template import Template
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Examples:
       block.
     labels_E: int64, as `pair_label_BR` of the batch.
     segments_E: int64, number of segments of each example.
+    specials_E: int64, number of special tokens of each example.
     address_K: int64, first token of each segment, counted in the split.
     length_K: int64, tokens of each segment.
     type_K: int64, 0 for segment A, 1 for B.
@@ -37,6 +39,7 @@ class Examples:
   ids_E: np.ndarray
   labels_E: np.ndarray
   segments_E: np.ndarray
+  specials_E: np.ndarray
   address_K: np.ndarray
   length_K: np.ndarray
   type_K: np.ndarray
@@ -45,16 +48,35 @@ class Examples:
   random_tokens: int
 
   def lengths(self) -> np.ndarray:
-    """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
-    return measure_examples(self.segments_E, self.length_K)
+    """Return the length of each example with its special tokens: int64 [E]."""
+    return self.specials_E + sum_segments(self.segments_E, self.length_K)
 
 
-def measure_examples(
-  segments_E: np.ndarray, length_K: np.ndarray
-) -> np.ndarray:
-  """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
+def sum_segments(segments_E: np.ndarray, value_K: np.ndarray) -> np.ndarray:
+  """Return the sum over the segments of each example: int64 [E]."""
   first_E = np.cumsum(segments_E) - segments_E
-  return 1 + np.add.reduceat(length_K + 1, first_E)
+  return np.add.reduceat(value_K, first_E)
+
+
+def count_specials(
+  template: Template, segments_E: np.ndarray, type_K: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Count the special tokens around each segment.
+
+  Args:
+    template: the special tokens of an example.
+    segments_E: as in `Examples`.
+    type_K: as in `Examples`. A segment B never comes first.
+
+  Returns:
+    int64 [K], special tokens before each segment, which only the first segment
+    of an example has, and int64 [K], those behind each.
+  """
+  before_K = np.zeros_like(type_K)
+  before_K[np.cumsum(segments_E) - segments_E] = len(template.first)
+  after_K = np.full_like(type_K, len(template.last))
+  after_K[:-1][type_K[1:] == 1] = len(template.between)
+  return before_K, after_K
 
 
 @dataclasses.dataclass(frozen=True)

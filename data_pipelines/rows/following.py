@@ -75,7 +75,7 @@ def plan_pairs_that_follow(
     ValueError: fewer than six documents hold two pairs.
   """
   text, rng = store.split(split), HostRng("following", seed)
-  budget = (seq_length - 3) // 2
+  budget = (seq_length - store.template.count(pair=True)) // 2
   spans_D = _find_spans(text, rng, budget, wanted=pairs // 2)
   if len(spans_D) < _FEWEST:
     raise ValueError(
@@ -186,20 +186,20 @@ def _across_documents(count_D: np.ndarray, part_D: np.ndarray) -> np.ndarray:
 def _write(
   store: Store, split: Split, rows_N4: np.ndarray, seq_length: int
 ) -> Batch:
-  """Return [CLS] A [SEP] B [SEP] for each row of addresses and lengths."""
-  special = store.special_ids
+  """Return a pair with its special tokens for each row of addresses."""
+  template = store.template
   sizes = {"B": len(rows_N4), "S": seq_length, "R": 1}
   batch = empty_batch(ENCODER_FEATURES, sizes)
-  batch["tokens_BS"][...] = special["pad"]
+  batch["tokens_BS"][...] = store.special_ids["pad"]
   address_K = rows_N4[:, 0::2].reshape(-1)
   length_K = rows_N4[:, 1::2].reshape(-1)
   texts = np.split(
     TokenReader(split).gather(address_K, length_K), np.cumsum(length_K)[:-1]
   )
   for row, (a, b) in enumerate(zip(texts[::2], texts[1::2], strict=True)):
-    tokens = [special["cls"], *a, special["sep"], *b, special["sep"]]
+    tokens = template.join(a, b)
     batch["tokens_BS"][row, : len(tokens)] = tokens
-    batch["types_BS"][row, len(a) + 2 : len(tokens)] = 1
+    batch["types_BS"][row, : len(tokens)] = template.types(len(a), len(b))
     batch["positions_BS"][row, : len(tokens)] = np.arange(len(tokens))
     batch["packs_BS"][row, : len(tokens)] = 1
   return batch

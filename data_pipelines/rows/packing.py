@@ -26,7 +26,9 @@ _ENOUGH = (0.995, 0.99)
 _LITTLE = 0.001
 
 
-def choose_packs(seq_length: int, lengths: Sequence[np.ndarray]) -> int:
+def choose_packs(
+  seq_length: int, lengths: Sequence[np.ndarray], shortest: int
+) -> int:
   """Choose the packs of a row where `data.max_packs` is 0; see `_ENOUGH`.
 
   At least twice the examples that fit on average; more where the short examples
@@ -35,11 +37,11 @@ def choose_packs(seq_length: int, lengths: Sequence[np.ndarray]) -> int:
   Args:
     seq_length: length of a row.
     lengths: lengths of the examples of some blocks.
+    shortest: no example is shorter.
   """
   tokens = sum(int(length_E.sum()) for length_E in lengths)
   mean = tokens / sum(map(len, lengths))
-  # No example is shorter than three tokens.
-  most = max(1, min(MAX_PACKS, seq_length // 3))
+  most = max(1, min(MAX_PACKS, seq_length // shortest))
   least = min(most, math.ceil(2 * seq_length / mean))
 
   def efficiency(packs: int) -> float:

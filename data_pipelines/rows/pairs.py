@@ -21,6 +21,7 @@ from data_pipelines.rows.examples import (
 )
 from data_pipelines.store.layout import LENGTH
 from data_pipelines.store.store import Split
+from data_pipelines.tokenizers.template import Template
 
 _STRETCH = 2048  # tokens of a document that share a target length
 
@@ -74,8 +75,9 @@ def plan_pairs(
   split: Split,
   text: BlockText,
   objective: ObjectiveConfig,
-  budget: int,
+  seq_length: int,
   rng: HostRng,
+  template: Template,
 ) -> Examples:
   """Plan segments A and B (google-research/bert, create_pretraining_data.py).
 
@@ -86,9 +88,11 @@ def plan_pairs(
     split: where random partners are drawn from.
     text: sentences of a block of this split.
     objective: `next_sentence`, `input_format` and `short_rate` decide.
-    budget: tokens that A and B hold together.
+    seq_length: tokens of an example, special tokens included.
     rng: keyed by seed, epoch and block.
+    template: the special tokens of an example.
   """
+  budget = seq_length - template.count(pair=True)
   pair = PAIR_OBJECTIVES[objective.next_sentence]
   spans = _choose_spans(text, objective, budget, rng)
   ends_E3 = text.ends_N1[np.stack((spans.first, spans.middle, spans.stop), 1)]
@@ -114,10 +118,12 @@ def plan_pairs(
     address_E2[swapped] = address_E2[swapped][:, ::-1]
     length_E2[swapped] = length_E2[swapped][:, ::-1]
   used_E2 = length_E2 > 0
+  counts = np.array([template.count(pair=pair) for pair in (False, True)])
   return Examples(
     ids_E=text.id_N[spans.first],
     labels_E=labels_E,
     segments_E=used_E2.sum(axis=1),
+    specials_E=counts[used_E2.sum(axis=1) - 1],
     address_K=address_E2[used_E2],
     length_K=length_E2[used_E2],
     type_K=np.nonzero(used_E2)[1],

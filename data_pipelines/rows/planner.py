@@ -30,6 +30,7 @@ from data_pipelines.rows.rows import Rows
 from data_pipelines.rows.singles import plan_singles
 from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.store import Split, Store
+from data_pipelines.tokenizers.template import Template
 
 # Raise it with any change of which rows a step has: of examples, packing or
 # lanes. A run goes on only with rows of its own version (law 10).
@@ -75,23 +76,28 @@ class Planner:
     self.split: Split = store.split(split)
     self.seq_length = seq_length
     self.special_ids = store.special_ids
+    self.template = store.template
     checks.check_objective(objective)
     check_partners(objective, self.split)
     if seq_length < MIN_SEQ_LENGTH:
       raise ValueError(
         f"data.seq_length={seq_length}; give at least {MIN_SEQ_LENGTH}"
       )
-    if not 0 <= max_packs <= seq_length // 3:
+    shortest = self.template.count(pair=False) + 1
+    if not 0 <= max_packs <= seq_length // shortest:
       raise ValueError(
-        f"data.max_packs={max_packs}; give 1 to {seq_length // 3}, a third of "
-        "data.seq_length, or 0 to have it chosen"
+        f"data.max_packs={max_packs}; give 1 to {seq_length // shortest}, "
+        f"because data.seq_length={seq_length} has no room for more examples "
+        f"of {shortest} tokens, or 0 to have it chosen"
       )
     self._objective = objective
     # Random streams are not keyed by objective or length, so that the arms of
     # an ablation share their draws.
     self._identity = (store.sha256, split, seed)
     self.num_packs = max_packs or choose_packs(
-      seq_length, [examples.lengths() for examples in self._sample.values()]
+      seq_length,
+      [examples.lengths() for examples in self._sample.values()],
+      shortest,
     )
 
   @property
@@ -138,6 +144,7 @@ class Planner:
       self._objective,
       self.seq_length,
       self._rng_of_copy(epoch, block),
+      self.template,
     )
 
   def rows(self, epoch: int, block: int) -> Rows:
@@ -165,6 +172,7 @@ class Planner:
       keys_E2=keys("masks", examples.ids_E)[order_E],
       labels_E=examples.labels_E[order_E],
       segments_E=segments_E,
+      specials_E=examples.specials_E[order_E],
       address_K=examples.address_K[order_K],
       length_K=examples.length_K[order_K],
       type_K=examples.type_K[order_K],
@@ -222,14 +230,15 @@ def plan_examples(
   objective: ObjectiveConfig,
   seq_length: int,
   rng: HostRng,
+  template: Template,
 ) -> Examples:
   """Plan every example of one block; reads no tokens.
 
   `rng` must be keyed by seed, epoch and block, and not by the objective, so
-  that the arms of an ablation share their draws.
+  that the arms of an ablation share their draws. The special tokens of
+  `template` take their part of `seq_length`.
   """
   text = read_text(split, block)
   if objective.input_format in PAIR_FORMATS:
-    budget = seq_length - 3  # [CLS] A [SEP] B [SEP]
-    return plan_pairs(split, text, objective, budget, rng)
-  return plan_singles(text, objective, seq_length - 2, rng)
+    return plan_pairs(split, text, objective, seq_length, rng, template)
+  return plan_singles(text, objective, seq_length, rng, template)

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from data_pipelines.rows.examples import measure_examples
+from data_pipelines.rows.examples import sum_segments
 from data_pipelines.store.ranges import flatten_ranges
 
 Index = slice | np.ndarray
@@ -24,6 +24,7 @@ class Rows:
     keys_E2: uint32, masking key of each example.
     labels_E: int64, as `pair_label_BR`.
     segments_E: int64, number of segments of each example.
+    specials_E: int64, number of special tokens of each example.
     address_K, length_K, type_K: int64, the segments of all examples.
   """
 
@@ -31,6 +32,7 @@ class Rows:
   keys_E2: np.ndarray
   labels_E: np.ndarray
   segments_E: np.ndarray
+  specials_E: np.ndarray
   address_K: np.ndarray
   length_K: np.ndarray
   type_K: np.ndarray
@@ -46,8 +48,8 @@ class Rows:
     return example_N1, segment_E1[example_N1]
 
   def lengths(self) -> np.ndarray:
-    """Return the length of each example with [CLS] and [SEP]s: int64 [E]."""
-    return measure_examples(self.segments_E, self.length_K)
+    """Return the length of each example with its special tokens: int64 [E]."""
+    return self.specials_E + sum_segments(self.segments_E, self.length_K)
 
   def cut(self, first: int, count: Sized) -> Self:
     """Return `len(count)` rows from `first` on, as views."""
@@ -74,6 +76,7 @@ class Rows:
       keys_E2=self.keys_E2[examples],
       labels_E=self.labels_E[examples],
       segments_E=self.segments_E[examples],
+      specials_E=self.specials_E[examples],
       address_K=self.address_K[segments],
       length_K=self.length_K[segments],
       type_K=self.type_K[segments],

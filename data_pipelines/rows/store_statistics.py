@@ -245,7 +245,7 @@ def _count_lone(
   fills_E = np.zeros_like(is_last_E)
   if objective.input_format == "segment_pair":
     rng = planner.rng(0, block)
-    budget = planner.seq_length - 3
+    budget = planner.seq_length - planner.template.count(pair=True)
     target_N = draw_document_targets(objective, text, budget, rng)
     fills_E = text.length_N[first_E] >= target_N[first_E]
   kinds = (is_short_E, is_last_E & ~is_short_E, fills_E & ~is_last_E)

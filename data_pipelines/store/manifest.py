@@ -16,6 +16,8 @@ from typing import Any, Self
 
 from bertjax import files
 from data_pipelines.store.layout import FORMAT, MANIFEST, READABLE, VERSION
+from data_pipelines.tokenizers.template import Template
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +78,39 @@ class TokenizerEntry:
     sha256: identity of the tokenizer.
     vocab_size: number of token ids.
     special_ids: the ids of pad, unk, cls, sep and mask.
+    template: the special tokens around texts as `Template.to_json` gives them;
+      None where they are BERT's, as they are in all stores that were made
+      before there were others.
   """
 
   name: str
   sha256: str
   vocab_size: int
   special_ids: Mapping[str, int]
+  template: Mapping[str, Any] | None = None
+
+  @classmethod
+  def of(cls, tokenizer: Tokenizer) -> Self:
+    """Describe a tokenizer."""
+    ids = tokenizer.special_ids
+    usual = Template.of_bert(ids["cls"], ids["sep"])
+    return cls(
+      tokenizer.name,
+      tokenizer.sha256,
+      tokenizer.vocab_size,
+      {**ids},
+      None if tokenizer.template == usual else tokenizer.template.to_json(),
+    )
+
+  def read_template(self) -> Template:
+    """Return the special tokens around texts.
+
+    Raises:
+      KeyError, TypeError: a part is missing or unknown.
+    """
+    if self.template is not None:
+      return Template.from_json(self.template)
+    return Template.of_bert(self.special_ids["cls"], self.special_ids["sep"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +171,8 @@ class Manifest:
     value = {"format": FORMAT, **dataclasses.asdict(self)}
     if not self.sentences:
       del value["sentences"]
+    if self.tokenizer.template is None:
+      del value["tokenizer"]["template"]
     return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
   @classmethod

@@ -38,6 +38,7 @@ from data_pipelines.store.manifest import (
 )
 from data_pipelines.store.ranges import flatten_ranges
 from data_pipelines.store.remote_store import fetch, is_remote
+from data_pipelines.tokenizers.template import Template
 
 # Without readahead a random record costs half (18 against 36 µs measured).
 _READ = "readahead_buffer_size:0,max_parallelism:1"
@@ -242,6 +243,11 @@ class Store:
   def special_ids(self) -> Mapping[str, int]:
     """Ids of the special tokens: pad, unk, cls, sep, mask."""
     return self.manifest.tokenizer.special_ids
+
+  @property
+  def template(self) -> Template:
+    """The special tokens around the texts of an example."""
+    return self.manifest.tokenizer.read_template()
 
   def split(self, name: str) -> Split:
     """Return the split called `name`.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From texts to the encoder's features.
 
-A row is one example, as in BERT: `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]`
-where b has type 1 (Devlin et al., 2018, figure 2).
+A row is one example: a text, or two, with the special tokens of the tokenizer's
+template around them, as `[CLS] a [SEP] b [SEP]`.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ import numpy as np
 
 from bertjax.batch import ENCODER_FEATURES, Batch, Vocabulary, empty_batch
 from data_pipelines.tasks.sliding import slide
+from data_pipelines.tokenizers.template import Template
 
 
 class Tokenizer(Protocol):
   """What a reader needs of a tokenizer."""
 
   pad_id: int
-  cls_id: int
-  sep_id: int
+  template: Template
 
   def encode(self, texts: Sequence[str]) -> Sequence[np.ndarray]:
     """Return the token ids of each text, without special tokens."""
@@ -98,11 +98,12 @@ def encode_texts(
     ValueError: `seq_length` has no room for a token of every text, or `pairs`
       and `texts` have different lengths.
   """
-  specials = 2 if pairs is None else 3
-  if seq_length < 2 * specials - 1:
+  specials = tokenizer.template.count(pair=pairs is not None)
+  least = specials + (1 if pairs is None else 2)
+  if seq_length < least:
     raise ValueError(
       f"seq_length={seq_length} leaves no room for text beside {specials} "
-      f"special tokens; give {2 * specials - 1} or more"
+      f"special tokens; give {least} or more"
     )
   _check_pairs(texts, pairs)
   first = tokenizer.encode(texts)
@@ -182,12 +183,11 @@ def make_rows(
   )
   rows["tokens_BS"][...] = tokenizer.pad_id
   for row, (a, b) in enumerate(windows):
-    parts = [[tokenizer.cls_id], a, [tokenizer.sep_id]]
-    if b is not None:
-      parts += [b, [tokenizer.sep_id]]
-    ids = np.concatenate([np.asarray(part, np.int32) for part in parts])
+    ids = tokenizer.template.join(a, b)
     rows["tokens_BS"][row, : len(ids)] = ids
-    rows["types_BS"][row, len(a) + 2 : len(ids)] = 1
+    if b is not None:
+      types = tokenizer.template.types(len(a), len(b))
+      rows["types_BS"][row, : len(ids)] = types
     rows["positions_BS"][row, : len(ids)] = np.arange(len(ids))
     rows["packs_BS"][row, : len(ids)] = 1
   return rows

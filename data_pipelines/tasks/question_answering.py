@@ -22,8 +22,6 @@ from data_pipelines.tasks.file_splits import Splits, load_splits
 from data_pipelines.tasks.splits import TextKey, count_shared, data_name
 from data_pipelines.tasks.squad import Question
 
-_SPECIALS = 3  # [CLS] question [SEP] context [SEP]
-
 
 @dataclasses.dataclass(frozen=True)
 class ReadQuestion:
@@ -84,10 +82,11 @@ def encode_questions(
     ValueError: `seq_length` has no room for a context.
   """
   longest, stride = settings["max_question_length"], int(settings["stride"])
-  if seq_length <= longest + _SPECIALS:
+  specials = tokenizer.template.count(pair=True)
+  if seq_length <= longest + specials:
     raise ValueError(
       f"seq_length={seq_length} leaves no room for a context beside "
-      f"{_SPECIALS} special tokens and a question of max_question_length="
+      f"{specials} special tokens and a question of max_question_length="
       f"{longest:g}; give a larger seq_length"
     )
   asked = tokenizer.encode([each.question for each in questions])
@@ -98,7 +97,7 @@ def encode_questions(
   for number, each in enumerate(questions):
     ids_T, offsets_T2 = read[contexts[each.context]]
     question_T = asked[number][: int(longest)]
-    size = seq_length - len(question_T) - _SPECIALS
+    size = seq_length - len(question_T) - specials
     windows = sliding.slide(len(ids_T), size, stride)
     rows += [(question_T, ids_T[slice(*window)]) for window in windows]
     owners += [number] * len(windows)
@@ -111,7 +110,7 @@ def encode_questions(
         offsets_T2,
         sliding.most_context(windows, len(ids_T)),
         np.asarray([window.start for window in windows]),
-        len(question_T) + 2,
+        tokenizer.template.second_start(len(question_T)),
       )
     )
   counted = _count(

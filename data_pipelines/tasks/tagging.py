@@ -136,10 +136,11 @@ def encode_words(
   Raises:
     ValueError: `seq_length` has no room for a token.
   """
-  if seq_length < 3:
+  specials = tokenizer.template.count(pair=False)
+  if seq_length <= specials:
     raise ValueError(
-      f"seq_length={seq_length} leaves no room for text beside 2 special "
-      "tokens; give 3 or more"
+      f"seq_length={seq_length} leaves no room for text beside {specials} "
+      f"special tokens; give {specials + 1} or more"
     )
   every = [word for _, _, words in texts for word in words]
   encoded = iter(tokenizer.encode(every))
@@ -155,12 +156,12 @@ def encode_words(
     tokens += len(ids_T)
     unknowns += int((ids_T == unknown).sum())
     first_W = np.cumsum([0, *map(len, found)])[:-1]
-    windows = sliding.slide(len(ids_T), seq_length - 2, stride)
+    windows = sliding.slide(len(ids_T), seq_length - specials, stride)
     window_W = sliding.most_context(windows, len(ids_T))[first_W]
     starts = np.asarray([window.start for window in windows])
     parts += [(ids_T[slice(*window)], None) for window in windows]
     owners += [number] * len(windows)
-    place_W = first_W - starts[window_W] + 1
+    place_W = first_W - starts[window_W] + tokenizer.template.start
     examples.append(Words(text, tuple(words), offsets_W2, window_W, place_W))
   rows = make_rows(tokenizer, parts, seq_length)
   owner_N = np.asarray(owners, np.int64)

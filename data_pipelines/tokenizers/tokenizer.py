@@ -15,6 +15,7 @@ from bertjax.batch import Vocabulary
 from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.special_tokens import is_unused
+from data_pipelines.tokenizers.template import Template
 
 # Halves of a character, which a broken command line can contain.
 SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -47,6 +48,8 @@ class Tokenizer(abc.ABC):
     export_obstacle: why `save` writes no tokenizer.json; empty if it does.
     special_ids: ids of the special tokens: pad, unk, cls, sep, mask.
     pad_id, unk_id, cls_id, sep_id, mask_id: the same ids, one by one.
+    template: the special tokens around texts; BERT's unless a subclass has
+      others.
   """
 
   name: str
@@ -74,6 +77,7 @@ class Tokenizer(abc.ABC):
     self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = specials
     names = ("pad", "unk", "cls", "sep", "mask")
     self.special_ids = dict(zip(names, specials, strict=True))
+    self.template = Template.of_bert(self.cls_id, self.sep_id)
     first: dict[str, int] = {}
     for id_, token in enumerate(self.tokens):
       if first.setdefault(token, id_) != id_:

@@ -207,8 +207,9 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
   if _slides(trained) and head is not None:
     pool = pooling_of_windows(head.settings)
     windows = _WINDOWS.format(pool=_POOLED[pool])
-    # Two tokens of each window are special.
-    overlap = f", stride={page.longest - 2 - int(head.settings['stride'])}"
+    specials = tokenizer.template.count(pair=False)
+    shared = page.longest - specials - int(head.settings["stride"])
+    overlap = f", stride={shared}"
     lines = LOGITS + _POOL.format(pool=pool)
     usage = usage.replace(LOGITS, _WEIGH if pool == "attention" else lines)
   return (

@@ -33,8 +33,8 @@ class TextTokenizer:
   """
 
   def __init__(self, tokenizer: Tokenizer) -> None:
-    self.pad_id, self.cls_id = tokenizer.pad_id, tokenizer.cls_id
-    self.sep_id, self.tokens = tokenizer.sep_id, tokenizer.tokens
+    self.pad_id, self.tokens = tokenizer.pad_id, tokenizer.tokens
+    self.template = tokenizer.template
     self.encode = tokenizer.encode
     self.encode_with_offsets = tokenizer.encode_with_offsets
     self._vocabulary = tokenizer.vocabulary()

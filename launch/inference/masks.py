@@ -42,7 +42,7 @@ def fill_mask(
       f"the text has {len(ids)} tokens, and this model reads "
       f"{info.model.max_positions}; give a shorter one"
     )
-  words = len(ids) - len(places) - 2  # without [CLS], [SEP] and [MASK]
+  words = len(ids) - len(places) - tokenizer.template.count(pair=False)
   settle([judge_unknown(ids.count(tokenizer.unk_id), words, policy)], policy)
   model, params = bundles.load_bundle(bundle)
   outputs: Any = jax.jit(
@@ -66,19 +66,19 @@ def fill_mask(
 
 
 def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
-  """Return the ids of `[CLS] text [SEP]`, and the positions of its masks."""
+  """Return the ids of a text as a row, and the positions of its masks."""
   parts = text.split(MASK)
   if len(parts) == 1:
     raise ValueError(
       f"the text has no {MASK}; write one for each token to fill in: {text!r}"
     )
-  ids, places = [tokenizer.cls_id], []
+  ids, places = list[int](), list[int]()
   for number, part_ids in enumerate(tokenizer.encode(parts)):
     if number:
-      places.append(len(ids))
+      places.append(tokenizer.template.start + len(ids))
       ids.append(tokenizer.mask_id)
     ids += part_ids.tolist()
-  return [*ids, tokenizer.sep_id], places
+  return tokenizer.template.join(ids).tolist(), places
 
 
 def _row(ids: Sequence[int]) -> Batch:

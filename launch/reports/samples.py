@@ -83,9 +83,9 @@ def draw(store: Store) -> Samples:
     JSON values: `input_format`, `next_sentence`, `seq_length`, `seed`,
     `mask_rate` and `rows`. Each row has `padding` and `examples`. Each example
     has `label` ("next", "random" or "" for none), `pieces` (tokens after
-    masking), `types` (0 for A, 1 for B), `specials` (positions of [CLS] and
-    [SEP]) and `chosen`, the tokens to predict: `position`, `was` and `becomes`
-    ("mask", "random" or "kept").
+    masking), `types` (0 for A, 1 for B), `specials` (positions of the special
+    tokens around texts) and `chosen`, the tokens to predict: `position`, `was`
+    and `becomes` ("mask", "random" or "kept").
   """
   nsp = store.split("train").num_documents > 1
   objective = ObjectiveConfig(next_sentence="nsp" if nsp else "off")
@@ -136,7 +136,7 @@ def _row(
   classes: Sequence[str],
 ) -> Mapping[str, Any]:
   tokens, packs_S = tokenizer.tokens, batch["packs_BS"][row]
-  ends = (tokenizer.cls_id, tokenizer.sep_id)
+  ends = tokenizer.template.ids
   filled_P = masked.weights_BP[row] > 0
   slots = [
     values[row][filled_P].tolist()

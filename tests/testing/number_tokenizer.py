@@ -5,6 +5,7 @@
 import numpy as np
 
 from bertjax.batch import Vocabulary
+from data_pipelines.tokenizers.template import Template
 
 PAD, CLS, SEP = 3, 1, 2
 UNK, MASK = 4, 5
@@ -15,7 +16,7 @@ CONTINUES = 90
 class NumberTokenizer:
   """Encodes "10 11" as [10, 11]."""
 
-  pad_id, cls_id, sep_id = PAD, CLS, SEP
+  pad_id, template = PAD, Template.of_bert(CLS, SEP)
 
   def encode(self, texts):
     return [np.asarray(text.split(), np.int32) for text in texts]

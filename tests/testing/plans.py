@@ -7,6 +7,7 @@ import numpy as np
 from bertjax.config import ObjectiveConfig
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.planner import Planner, plan_examples
+from tests.testing.synthetic import BERT
 
 CELLS = [
   ("segment_pair", "nsp"),
@@ -29,9 +30,9 @@ def objective(form, task, short_rate=0.1):
   )
 
 
-def plan(split, block, chosen, seq_length, seed=0, epoch=0):
+def plan(split, block, chosen, seq_length, seed=0, epoch=0, template=BERT):
   return plan_examples(
-    split, block, chosen, seq_length, HostRng("a", seed, epoch, block)
+    split, block, chosen, seq_length, HostRng("a", seed, epoch, block), template
   )
 
 

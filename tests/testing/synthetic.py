@@ -18,9 +18,12 @@ from data_pipelines.store.manifest import (
 )
 from data_pipelines.store.store import open_store
 from data_pipelines.store.store_writer import SplitWriter
+from data_pipelines.tokenizers.template import Template
 
 FIRST = 10
 SPECIALS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+BERT = Template.of_bert(SPECIALS["cls"], SPECIALS["sep"])
+ROBERTA = Template.of_roberta(SPECIALS["cls"], SPECIALS["sep"])
 TOKENIZER = TokenizerEntry("places", "0" * 64, 200_000, SPECIALS)
 
 
@@ -51,7 +54,7 @@ def write_split(folder, name, documents, **sizes):
   return writer.finish()
 
 
-def make_store(folder, splits, **sizes):
+def make_store(folder, splits, template=BERT, **sizes):
   """Open a store of the given sentence lengths, by split and document."""
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True)
@@ -59,12 +62,18 @@ def make_store(folder, splits, **sizes):
     name: write_split(folder, name, documents, **sizes)
     for name, documents in splits.items()
   }
-  return finish_store(folder, entries)
+  return finish_store(folder, entries, template=template)
 
 
-def finish_store(folder, splits, vocab_size=TOKENIZER.vocab_size):
+def finish_store(
+  folder, splits, vocab_size=TOKENIZER.vocab_size, template=BERT
+):
   """Write the manifest of the given splits, and open the store."""
-  tokenizer = dataclasses.replace(TOKENIZER, vocab_size=vocab_size)
+  tokenizer = dataclasses.replace(
+    TOKENIZER,
+    vocab_size=vocab_size,
+    template=None if template == BERT else template.to_json(),
+  )
   write_manifest(folder, Manifest({"made": "up"}, tokenizer, splits))
   return open_store(folder)
 

@@ -22,6 +22,18 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def roberta(tmp_path_factory):
+  """The text of `made`, with RoBERTa's special tokens around it."""
+  return synthetic.make_store(
+    tmp_path_factory.mktemp("pretraining") / "roberta",
+    {"train": synthetic.draw_documents(200)},
+    synthetic.ROBERTA,
+    block_tokens=2_000,
+    record_tokens=300,
+  )
+
+
+@pytest.fixture(scope="module")
 def small(tmp_path_factory):
   """A store of one block, as the embedded corpus is."""
   return synthetic.make_store(

@@ -1,10 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import numpy as np
 import pytest
 
 from data_pipelines.rows.following import NEGATIVES, plan_pairs_that_follow
-from data_pipelines.store.store import open_store
+from data_pipelines.store.store import Store, open_store
+from data_pipelines.tokenizers.template import Template
 from tests.testing import corpus
 
 LENGTH = 17
@@ -40,6 +43,24 @@ def documents(store):
   tokens = np.concatenate(split.read_records(range(split.num_records)))
   begins = split.addresses(split.documents[:-1])
   return [tuple(each) for each in np.split(tokens, begins[1:])]
+
+
+def test_a_pair_has_the_special_tokens_of_its_store(store):
+  cls, sep = (store.special_ids[name] for name in ("cls", "sep"))
+  entry = dataclasses.replace(
+    store.manifest.tokenizer, template=Template.of_roberta(cls, sep).to_json()
+  )
+  manifest = dataclasses.replace(store.manifest, tokenizer=entry)
+  other = Store(store.path, manifest, store.sha256)
+  pairs = plan_pairs_that_follow(other, "train", pairs=20, seq_length=LENGTH)
+  assert not pairs.features["types_BS"].any()
+  full = pairs.features["packs_BS"].sum(axis=1)
+  # As many tokens of text as fit beside four special ones.
+  assert full.max() in (LENGTH, LENGTH - 1)
+  for tokens, size in zip(pairs.features["tokens_BS"], full, strict=True):
+    assert tokens[0] == cls
+    ends = np.flatnonzero(tokens[:size] == sep)
+    assert ends.tolist() == [ends[0], ends[0] + 1, size - 1]
 
 
 def occurs(part, whole):

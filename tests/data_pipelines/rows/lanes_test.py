@@ -95,7 +95,7 @@ class SomeBlocks:
     size = self.size(epoch, block)
     one = np.ones(size, np.int64)
     keys = np.stack((one * (epoch << 16 | block), np.arange(size)), axis=1)
-    return Rows(one, keys, one, one, one, one, one)
+    return Rows(one, keys, one, one, one, one, one, one)
 
   def epoch(self, epoch):
     """Every row of an epoch."""

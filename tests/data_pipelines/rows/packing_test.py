@@ -46,7 +46,7 @@ def test_sentences_of_any_length_fill_rows(seq_length):
   """Where the mean length times the packs is twice a row or more."""
   rng = np.random.default_rng(seq_length)
   pairs = np.minimum(5 + rng.poisson(rng.gamma(6, 5, 30_000)), 128)
-  packs = packing.choose_packs(seq_length, [pairs])
+  packs = packing.choose_packs(seq_length, [pairs], 3)
   assert packs * pairs.mean() >= 2 * seq_length
   rows = packing.count_rows(pairs, seq_length, packs)
   assert pairs.sum() / rows / seq_length >= 0.995
@@ -68,7 +68,7 @@ def test_neighbours_and_order_of_rows_are_random(lengths):
 
 def test_packs_are_twice_what_fits_on_average_within_bounds():
   choose = lambda seq_length, *lengths: packing.choose_packs(
-    seq_length, [np.array(lengths)]
+    seq_length, [np.array(lengths)], 3
   )
   assert choose(128, *[128] * 50) == 2
   assert choose(128, *[100] * 50) == 3
@@ -85,12 +85,12 @@ def test_more_packs_are_chosen_as_long_as_rows_get_fuller():
     rows = sum(packing.count_rows(lengths, 512, packs) for lengths in blocks)
     return sum(map(np.sum, blocks)) / rows / 512
 
-  packs = packing.choose_packs(512, blocks)
+  packs = packing.choose_packs(512, blocks, 3)
   tokens, count = sum(map(np.sum, blocks)), sum(map(len, blocks))
   assert 2 * 512 * count / tokens < packs < packing.MAX_PACKS
   assert efficiency(packs) >= 0.995 > efficiency(packs - 1)
   # Where no example leaves room for another, more packs would be for nothing.
-  assert packing.choose_packs(512, [np.full(100, 400)]) == 3
+  assert packing.choose_packs(512, [np.full(100, 400)], 3) == 3
 
 
 @pytest.mark.parametrize("max_packs", [1, 2, 5, 32])

@@ -83,7 +83,12 @@ def plan(split, seq_length, epochs):
     pairs = []
     for block in range(split.num_blocks):
       examples = plan_examples(
-        split, block, NSP, seq_length, HostRng("pairs", epoch, block)
+        split,
+        block,
+        NSP,
+        seq_length,
+        HostRng("pairs", epoch, block),
+        synthetic.BERT,
       )
       assert (examples.segments_E == 2).all()
       columns = (

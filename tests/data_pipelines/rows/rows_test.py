@@ -21,6 +21,7 @@ def make_rows(count, seed=0):
     keys_E2=np.arange(2 * len(segments_E), dtype=np.uint32).reshape(-1, 2),
     labels_E=np.arange(len(segments_E)),
     segments_E=segments_E,
+    specials_E=1 + segments_E,
     address_K=place_K,
     length_K=place_K + 1000,
     type_K=place_K + 2000,

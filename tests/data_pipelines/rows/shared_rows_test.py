@@ -17,7 +17,7 @@ from data_pipelines.rows.shared_rows import (
 def plan(size, block):
   one = np.ones(size, np.int64)
   keys = np.stack((block * one, np.arange(size)), axis=1)
-  return Rows(one, keys, one, one, one, one, one)
+  return Rows(one, keys, one, one, one, one, one, one)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 17, 100])

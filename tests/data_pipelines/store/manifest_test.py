@@ -140,3 +140,13 @@ def test_a_damaged_manifest_is_refused_in_one_line(damage, tmp_path):
   with pytest.raises(ValueError, match="damaged") as raised:
     read_manifest(tmp_path)
   assert "\n" not in str(raised.value)
+
+
+def test_special_tokens_that_are_not_berts_are_kept(manifest, tmp_path):
+  assert manifest.tokenizer.read_template() == synthetic.BERT
+  entry = dataclasses.replace(
+    manifest.tokenizer, template=synthetic.ROBERTA.to_json()
+  )
+  write_manifest(tmp_path, dataclasses.replace(manifest, tokenizer=entry))
+  read, _ = read_manifest(tmp_path)
+  assert read.tokenizer.read_template() == synthetic.ROBERTA

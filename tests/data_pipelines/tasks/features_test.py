@@ -5,6 +5,7 @@ import pytest
 
 from bertjax.batch import ENCODER_FEATURES, check_batch
 from data_pipelines.tasks.features import encode_texts, fit
+from data_pipelines.tokenizers.template import Template
 from tests.testing.number_tokenizer import CLS, PAD, SEP, NumberTokenizer
 
 
@@ -101,3 +102,24 @@ def test_texts_that_fit_have_the_rows_that_they_have_without_windows():
   assert divided.owner_N.tolist() == [0, 1, 2]
   for name, rows in plain.features.items():
     np.testing.assert_array_equal(divided.features[name], rows)
+
+
+class RobertaTokenizer(NumberTokenizer):
+  template = Template.of_roberta(CLS, SEP)
+
+
+def test_rows_have_the_special_tokens_of_the_tokenizer():
+  rows = encode_texts(RobertaTokenizer(), ["10 11"], ["20 21"], 9).features
+  assert rows["tokens_BS"].tolist() == [
+    [CLS, 10, 11, SEP, SEP, 20, 21, SEP, PAD]
+  ]
+  assert not rows["types_BS"].any()
+  # Four special tokens leave five of nine tokens.
+  long = encode_texts(RobertaTokenizer(), ["10 11 12 13"], ["20 21"], 9)
+  assert long.features["tokens_BS"].tolist() == [
+    [CLS, 10, 11, 12, SEP, SEP, 20, 21, SEP]
+  ]
+  assert long.cut == 1
+  with pytest.raises(ValueError, match="5 leaves no room for text beside 4 s"):
+    encode_texts(RobertaTokenizer(), ["10"], ["20"], 5)
+  encode_texts(RobertaTokenizer(), ["10"], ["20"], 6)

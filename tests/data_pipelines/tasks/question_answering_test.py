@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import copy
 import dataclasses
 from typing import Any
 
@@ -11,6 +12,7 @@ from data_pipelines.tasks import question_answering
 from data_pipelines.tasks.batches import RowOptions
 from data_pipelines.tasks.squad import Question
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.template import Template
 from tests.testing import hub_rows, small, squad_files
 
 ROWS = RowOptions(12)
@@ -185,3 +187,19 @@ def test_rows_are_the_data_of_their_json(tmp_path, tokenizer):
     for each in (config, dataclasses.replace(config, train=path))
   ]
   assert found[0] == found[1]
+
+
+def test_answers_stand_behind_the_special_tokens_of_the_tokenizer(
+  tmp_path, tokenizer
+):
+  other = copy.copy(tokenizer)
+  other.template = Template.of_roberta(tokenizer.cls_id, tokenizer.sep_id)
+  config = config_of(tmp_path, ("the oak", "cod"))
+  # One more special token in a longer row leaves the context the same windows.
+  data = question_answering.read(config, other, RowOptions(13))
+  usual = question_answering.read(config, tokenizer, ROWS)
+  ours, theirs = data.splits["train"], usual.splits["train"]
+  assert [words_of(ours, n) for n in range(ours.num_windows)] == [
+    words_of(theirs, n) for n in range(theirs.num_windows)
+  ]
+  assert ours.examples[0].shift == theirs.examples[0].shift + 1
