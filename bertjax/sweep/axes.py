@@ -111,6 +111,23 @@ def parse_task(text: str) -> tuple[str, dict[str, Any]]:
   return name, flat_to_nested(fields)
 
 
+def format_task(name: str, fields: Mapping[str, Any]) -> str:
+  """Return a task that probes as `parse_task` reads it.
+
+  Args:
+    name: its name.
+    fields: {dotted name of a field of `finetune`: value}.
+  """
+
+  def text(value: Any) -> str:
+    if isinstance(value, tuple):
+      return "+".join(map(text, value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+  parts = [f"{field}={text(value)}" for field, value in fields.items()]
+  return f"{name}:{';'.join(parts)}"
+
+
 def _fields(config: SweepConfig, arm: str) -> dict[str, Any]:
   """Return the fields of an arm by the dotted names of its own group."""
   changed = flatten_fields(config.arms.get(arm, {}))

@@ -18,12 +18,15 @@ shows how the arms compare, seed by seed; `results.csv`, `results.md`,
 `results.json` and `report.json` are the same to read by programs, and
 `timing.json` has the seconds. `--dry_run` prints what the trials would cost.
 
+The tasks of `--probe` are added to those that the config names, as `nsp_books`
+does. A config that names none, as `nsp`, has `--config.finetune.task` alone,
+which `--probe` replaces: a line says so, and how to keep both.
+
 Trials may run anywhere: `--backend=commands` or `--backend=jobset` writes the
 study and what starts each of its trials, and `--workdir=DIR --collect` gathers
 their results.
 """
 
-import dataclasses
 import pathlib
 import shlex
 import sys
@@ -31,8 +34,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from bertjax.config import SweepConfig, from_mapping
-from bertjax.sweep.axes import parse_task
+from bertjax.config import SweepConfig
 from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
 from bertjax.trials.store import TrialStore
@@ -43,7 +45,7 @@ from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
-from launch.sweep import backends, shares
+from launch.sweep import backends, shares, study_flags
 from launch.sweep.at_once import run_trials_at_once
 from launch.sweep.board import Board
 from launch.sweep.comparability import judge_code
@@ -51,10 +53,8 @@ from launch.sweep.elsewhere import collect, run_one, write_study
 from launch.sweep.identity import open_store
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import measured_rate, write_report, write_timing
+from launch.sweep.study_flags import STUDY, from_flags
 from launch.sweep.trials import describe_problems, run_trials
-
-# Flags that say which study runs.
-_STUDY = ("config", "grid", "arms", "seeds", "match", "bundle", "probe")
 
 
 def run(
@@ -160,7 +160,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     "workdir", None, "Folder for the trials and the results.", required=True
   )
-  _define_study_flags()
+  study_flags.define_flags()
   flags.DEFINE_bool(
     "dry_run",
     False,
@@ -192,75 +192,6 @@ def define_flags() -> None:
   policies.define_flags()
 
 
-def _define_study_flags() -> None:
-  """Define the flags that take the place of fields of the config."""
-  flags.DEFINE_string(
-    "grid",
-    None,
-    "More axes of any fields: 'FIELD=VALUE,VALUE;FIELD=VALUE'; every arm runs "
-    "with every combination. Instead of --config.grid.",
-  )
-  flags.DEFINE_list(
-    "arms",
-    None,
-    "Names of the arms that run, or short ones, as nsp for mlm_nsp. Instead of "
-    "--config.chosen.",
-  )
-  flags.DEFINE_integer(
-    "seeds", None, "Seeds of every arm. Instead of --config.seeds."
-  )
-  flags.DEFINE_string(
-    "match",
-    None,
-    "What every arm has as much of as the baseline: steps, tokens or flops. "
-    "Instead of --config.match.",
-  )
-  flags.DEFINE_string(
-    "bundle",
-    None,
-    "Folder of the bundle that a study of fine-tuning starts from. Instead of "
-    "--config.bundle.",
-  )
-  flags.DEFINE_multi_string(
-    "probe",
-    [],
-    "A task that every pre-trained trial is fine-tuned for, as "
-    "'NAME:FIELD=VALUE;FIELD=VALUE' of fine-tuning, such as "
-    "'rte:task.kind=glue;task.name=rte;task.folder=DIR'; may be given again.",
-  )
-
-
-def from_flags(values: flags.FlagValues = flags.FLAGS) -> SweepConfig:
-  """Return the config of the flags.
-
-  Raises:
-    ValueError: a field does not take its value.
-  """
-  config = from_mapping(SweepConfig, values.config.to_dict())
-  given = {
-    "grid": values.grid,
-    "chosen": values.arms and tuple(name.strip() for name in values.arms),
-    "seeds": values.seeds,
-    "match": values.match,
-    "bundle": values.bundle,
-  }
-  tasks = {**config.probes.tasks}
-  for name, task in map(parse_task, values.probe):
-    if name in tasks:
-      raise ValueError(
-        f"--probe names {name}, which the study has already; give each a name "
-        "of its own"
-      )
-    tasks[name] = task
-  if values.probe:
-    probes = dataclasses.replace(config.probes, tasks=tasks)
-    config = dataclasses.replace(config, probes=probes)
-  return dataclasses.replace(
-    config,
-    **{name: value for name, value in given.items() if value is not None},
-  )
-
-
 def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   """Refuse flags that are missing, or that have no effect beside others.
 
@@ -284,7 +215,7 @@ def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     if values.config is None:
       raise ValueError("give --config=…; --help explains the flags")
     return
-  for name in (*_STUDY, "allow", "strict", "thresholds"):
+  for name in (*STUDY, "allow", "strict", "thresholds"):
     if values[name].present:
       raise ValueError(
         f"--{name} has no effect with --{given[0]}, which reads the study in "
@@ -303,7 +234,7 @@ def rerun_command(arguments: Sequence[str]) -> str:
   kept = []
   for number, word in enumerate(arguments):
     name, equals, _ = word.lstrip("-").partition("=")
-    if word.startswith("-") and name.partition(".")[0] in _STUDY:
+    if word.startswith("-") and name.partition(".")[0] in STUDY:
       # The value may be a word of its own.
       kept += arguments[number : number + (1 if equals else 2)]
   return shlex.join(["bertjax", "sweep", *kept, "--workdir=DIR"])

@@ -4,16 +4,20 @@
 
 import pathlib
 import re
+import subprocess
 
-from bertjax.config import SweepConfig, from_mapping
+from bertjax.config import SweepConfig, check_read, from_mapping
 from bertjax.sweep import study
+from bertjax.sweep.axes import expand, parse_task
 from configs.sweeps import nsp, nsp_books
-from data_pipelines.tasks.book_pairs import TASKS
+from data_pipelines.tasks.book_pairs import SPLITS, TASKS
 from launch.commands.shipped_configs import SHIPPED
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "nsp_study.md").read_text(encoding="utf-8")
-(COMMANDS,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+COMMANDS, WITH_PAIRS = re.findall(
+  r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+)
 
 
 def first_cells(section):
@@ -43,3 +47,35 @@ def test_the_commands_use_the_folders_of_the_config():
   assert name[0] in SHIPPED
   outputs = re.findall(r"--output=(\S+)", COMMANDS)
   assert outputs == [nsp_books.STORE, nsp_books.FOLDERS["pairs"]]
+
+
+def test_flags_add_the_other_tasks_of_pairs():
+  show = 'bertjax() { printf "%s\\n" "$@"; }\nDATA=D\n'
+  words = subprocess.run(
+    ["bash", "-c", show + WITH_PAIRS],
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.splitlines()
+  (argument,) = (
+    w.partition(":")[2] for w in words if w.startswith("--config=")
+  )
+  probes = dict(
+    parse_task(w.removeprefix("--probe="))
+    for w in words
+    if w.startswith("--probe=")
+  )
+  made = nsp_books.get_config(argument).to_dict()
+  names = {*made["probes"]["tasks"]}
+  assert {*TASKS} <= {*probes} | names
+  assert not {*probes} & names
+  made["probes"]["tasks"] |= probes
+  config = expand(from_mapping(SweepConfig, made))
+  for name in probes:
+    tuned = study.finetune_config(config, "mlm", 0, name)
+    check_read(tuned)
+    folder = f"{nsp_books.FOLDERS['pairs']}/{name}"
+    assert [tuned.task.train, tuned.task.dev, tuned.task.test] == [
+      f"{folder}/{split}.jsonl" for split in SPLITS
+    ]
+    assert (tuned.task.text, tuned.task.text_pair) == ("sentence1", "sentence2")
