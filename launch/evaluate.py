@@ -51,6 +51,7 @@ from bertjax.interop.outputs import SINGLE_LABEL
 from bertjax.parallel.mesh import make_mesh
 from bertjax.trials.markdown import markdown
 from data_pipelines.tasks.batches import MeasuredData
+from data_pipelines.tasks.typed_rows import is_name
 from launch import cli, tasks
 from launch.commands import output_paths, shipped_configs
 from launch.inference import score_file, stored_task
@@ -80,8 +81,8 @@ class Evaluated:
     confusion: how often each label (row) is predicted as each class; None where
       an example has not one class.
     findings: what is wrong with the data, and whether it was allowed.
-    calibration: how far probabilities can be trusted; None where outputs are
-      not classes.
+    calibration: how far probabilities can be trusted; None where answers have
+      none.
     identity: what determines the scores: model, split and data.
   """
 
@@ -170,6 +171,9 @@ def evaluate(
 
 
 def _identity(bundle: str, name: str, split: SplitData) -> dict[str, str]:
+  if name not in SPLITS and not is_name(name):
+    # A file is the same however its path is spelled.
+    name = str(pathlib.Path(name).resolve())
   return {
     "model": sha256_of(pathlib.Path(bundle) / RECORD),
     "split": name,
@@ -212,13 +216,14 @@ def _score(
     {**data.settings, **model.head.settings},
   )
   found = splits.evaluate(programs, programs.place(model.params), placed)
+  assert found.outputs is not None
   confusion = calibration = None
-  if model.task.class_logits is not None:
-    assert found.outputs is not None
-    answers = model.task.class_logits(found.outputs, placed.windows)
-    calibration = calibration_errors(*answers, model.head.temperature)
+  answered = model.task.answered(found.outputs, placed.windows)
+  if answered is not None:
+    calibration = calibration_errors(answered, model.head.temperature)
     if model.task.problem_type == SINGLE_LABEL:
-      confusion = confusion_matrix(*answers)
+      assert answered.labels_N is not None
+      confusion = confusion_matrix(answered.logits_NC, answered.labels_N)
   return Evaluated(
     split,
     len(data.splits[split]),

@@ -33,6 +33,7 @@ from bertjax.finetune.error_analysis import (
   find_worst,
 )
 from bertjax.finetune.scores import probabilities, squad
+from bertjax.finetune.scores.calibration import Answered
 from bertjax.finetune.task import Answer, FinetuneTask, Scores
 from bertjax.finetune.windows import Windows
 from bertjax.model import BertForQuestionAnswering
@@ -162,20 +163,10 @@ def answers(
   candidates; the threshold decides whether "no answer" is the first one.
   """
   del labels, tokens
-  threshold = windows.settings.get("null_threshold", 0.0)
-  null_answers = bool(windows.settings.get("null_answers"))
   found = []
-  for example, each in zip(
-    windows.examples, find_candidates(outputs, windows), strict=True
+  for example, spans in zip(
+    windows.examples, _rank(outputs, windows), strict=True
   ):
-    spans = each.spans
-    if null_answers:
-      # Behind the best span, or before it.
-      null = Span(each.null, 0, 0)
-      rest = [span for span in spans if span.stop]
-      is_silent = not rest or each.null_odds > threshold
-      later = sorted([null, *rest[1:]], key=lambda span: -span.score)
-      spans = [null, *rest] if is_silent else [rest[0], *later]
     chances = probabilities(np.asarray([[span.score for span in spans]]))[0]
     found.append(
       [
@@ -183,6 +174,46 @@ def answers(
         for span, chance in zip(spans, chances, strict=True)
       ]
     )
+  return found
+
+
+def candidates(outputs: Batch, windows: Windows) -> Answered:
+  """Return the answers among the candidates that `answers` returns.
+
+  One is right where it matches a true answer exactly. A true answer may be
+  none of the candidates.
+  """
+  ranked = _rank(outputs, windows)
+  logits_EC = np.full((len(ranked), max(map(len, ranked))), -np.inf)
+  for row_C, spans in zip(logits_EC, ranked, strict=True):
+    row_C[: len(spans)] = [span.score for span in spans]
+  examples: Sequence[ReadQuestion] = windows.examples
+  scored = squad.score_answers(
+    [
+      example.context[spans[0].start : spans[0].stop]
+      for example, spans in zip(examples, ranked, strict=True)
+    ],
+    [example.answers for example in examples],
+    null_answers=bool(windows.settings.get("null_answers")),
+  )
+  first_E = np.zeros(len(ranked), np.int64)
+  return Answered(logits_EC, first_E, scored["exact"] == 1)
+
+
+def _rank(outputs: Batch, windows: Windows) -> list[list[Span]]:
+  """Return the candidates of each question: its answer, then by their score."""
+  threshold = windows.settings.get("null_threshold", 0.0)
+  found = []
+  for each in find_candidates(outputs, windows):
+    spans = each.spans
+    if windows.settings.get("null_answers"):
+      # Behind the best span, or before it.
+      null = Span(each.null, 0, 0)
+      rest = [span for span in spans if span.stop]
+      is_silent = not rest or each.null_odds > threshold
+      later = sorted([null, *rest[1:]], key=lambda span: -span.score)
+      spans = [null, *rest] if is_silent else [rest[0], *later]
+    found.append(spans)
   return found
 
 
@@ -283,6 +314,7 @@ TASK = FinetuneTask(
   },
   answer_columns=("answer", "probability", "start", "stop"),
   answers=answers,
+  candidates=candidates,
   analyze=analyze,
   tuned=("null_threshold",),
   loss_options=("label_smoothing",),

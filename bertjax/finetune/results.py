@@ -73,8 +73,8 @@ class ArmResult(JsonResult):
     classes: scores of each class; empty where outputs are not classes, or a
       run is of an earlier version.
     never_predicted: classes with examples that no seed predicts.
-    calibration: how far probabilities can be trusted; None where outputs are
-      not classes, or a run is of an earlier version.
+    calibration: how far probabilities can be trusted; None where answers have
+      none, or a run is of an earlier version.
     degenerate_seeds: seeds that give every example of dev one answer, or none.
       All scores count them.
     forgetting: what was forgotten; None where that is not measured.

@@ -20,7 +20,7 @@ class Review:
     outputs: outputs of that model by window, on the split that is scored.
     windows: the windows of that split.
     temperature: what that model's logits are divided by for calibrated
-      probabilities; None where outputs are not classes.
+      probabilities; None where answers have none.
   """
 
   runs: Mapping[int, TrialResult]

@@ -74,9 +74,7 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   the right tag, and `invalid` that of predicted entities which the scheme of
   the labels does not allow.
   """
-  places = find_words(windows)
-  logits_WC = outputs["logits_NSC"][places.window_W, places.place_W]
-  tags_W = windows["tags_NS"][places.window_W, places.place_W]
+  logits_WC, tags_W = class_logits(outputs, windows)
   predicted, true = _sequences(outputs, windows)
   found = entities.entity_scores(entities.count_entities(predicted, true))
   return {
@@ -114,6 +112,15 @@ def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
       )
     )
   )
+
+
+def class_logits(
+  outputs: Batch, windows: Windows
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return the logits and the true tag of each word of all examples."""
+  places = find_words(windows)
+  at = places.window_W, places.place_W
+  return outputs["logits_NSC"][at], windows["tags_NS"][at]
 
 
 def answers(
@@ -227,10 +234,10 @@ def _sequences(
 ) -> tuple[list[list[str]], list[list[str]]]:
   """Return the predicted and the true tags of each example."""
   places = find_words(windows)
-  at = places.window_W, places.place_W
-  ids = outputs["logits_NSC"][at].argmax(axis=1), windows["tags_NS"][at]
+  logits_WC, tags_W = class_logits(outputs, windows)
   predicted, true = (
-    divide_labels(ids_W, places, windows.labels) for ids_W in ids
+    divide_labels(ids_W, places, windows.labels)
+    for ids_W in (logits_WC.argmax(axis=1), tags_W)
   )
   return predicted, true
 
@@ -286,6 +293,7 @@ TASK = FinetuneTask(
     "stop",
   ),
   answers=answers,
+  class_logits=class_logits,
   analyze=analyze,
   loss_options=("label_smoothing", "focal_exponent"),
 )

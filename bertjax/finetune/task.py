@@ -27,6 +27,7 @@ import numpy as np
 from bertjax.batch import ENCODER_FEATURES, Batch, Feature
 from bertjax.finetune.error_analysis import ErrorAnalysis
 from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.scores.calibration import Answered
 from bertjax.finetune.windows import Windows
 from bertjax.interop.architectures import CLASSIFICATION
 from bertjax.interop.outputs import SINGLE_LABEL, Outputs
@@ -69,6 +70,9 @@ class FinetuneTask:
       are not classes.
     class_logits: (outputs, windows) → `logits_NC` and `labels_N`, whose
       probabilities may be calibrated; None where there are none.
+    candidates: (outputs, windows) → the answers and what they were chosen
+      among, whose probabilities may be calibrated; None where `class_logits`
+      has them, or there are none.
     metrics: the scores that may select parameters on dev. Larger is better.
       Studies report the first one.
     columns: {header of a result table: (split, score)}.
@@ -78,7 +82,8 @@ class FinetuneTask:
     analyze: (outputs, windows) → the worst answers and what a report draws of
       all of them; None where a report has nothing but scores.
     tuned: scores of dev that scores of test and answers depend on, as
-      `Windows.settings`; the record of the head keeps them.
+      `Windows.settings`; the record of the head keeps them. They are compared
+      with logits: what divides logits divides them, too.
     class_names: labels → names of what `count_classes` counts.
     is_degenerate: (scores, outputs, windows) of dev → whether the answers say
       nothing of the texts, though they are finite. None where counts of classes
@@ -108,6 +113,7 @@ class FinetuneTask:
   class_logits: (
     Callable[[Batch, Windows], tuple[np.ndarray, np.ndarray]] | None
   ) = None
+  candidates: Callable[[Batch, Windows], Answered] | None = None
   analyze: Callable[[Batch, Windows], ErrorAnalysis] | None = None
   tuned: tuple[str, ...] = ()
   class_names: Callable[[Sequence[str]], tuple[str, ...]] = tuple
@@ -117,6 +123,12 @@ class FinetuneTask:
   def features(self) -> Mapping[str, Feature]:
     """The arrays of a batch: the encoder's features and the target record."""
     return {**ENCODER_FEATURES, **self.targets}
+
+  def answered(self, outputs: Batch, windows: Windows) -> Answered | None:
+    """Return what may be calibrated; None where nothing has a probability."""
+    if self.class_logits is not None:
+      return Answered.of_classes(*self.class_logits(outputs, windows))
+    return self.candidates and self.candidates(outputs, windows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +148,8 @@ class Head:
     problem_type: as of the task. It is "" for other architectures than that of
       classification, and in older records of a single label.
     temperature: what to divide logits by for calibrated probabilities, as dev
-      has it; None where outputs are not classes, and in older records. Nothing
-      divides by it unless it is asked to.
+      has it; None where answers have no probabilities, and in older records.
+      Nothing divides by it unless it is asked to.
     settings: numbers that answers depend on, such as the stride of windows;
       those of the data, and those that dev has tuned.
   """

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.config import FinetuneConfig
@@ -22,14 +21,18 @@ from bertjax.finetune.keeping import (
 from bertjax.finetune.programs import Programs, local_part, set_learning_rate
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.scores import ClassCounts
-from bertjax.finetune.scores.calibration import Calibration, calibrate
+from bertjax.finetune.scores.calibration import (
+  Answered,
+  Calibration,
+  calibrate,
+)
 from bertjax.finetune.splits import (
   Evaluation,
   Split,
   evaluate,
   split_outputs,
 )
-from bertjax.finetune.task import FinetuneTask, Scores
+from bertjax.finetune.task import Scores
 from bertjax.train import loop
 from bertjax.train.hooks import (
   CheckFinite,
@@ -79,13 +82,14 @@ class TrialResult(JsonResult):
     curve: the `step` of every evaluation, with its scores on dev.
     classes: counts of each class by split; empty where outputs are not
       classes, and in results of earlier versions.
-    calibration: how far probabilities can be trusted; None where outputs are
-      not classes, and in results of earlier versions.
+    calibration: how far probabilities can be trusted; None where answers have
+      none, and in results of earlier versions.
     is_degenerate: whether the answers on dev say nothing of the texts; None
       where the task does not declare it, and in results of earlier versions.
     forgetting: what they have forgotten; None where that is not measured.
     right: {"test": a digit for each example, 1 where the answer is right};
-      empty where outputs are not classes, and in results of earlier versions.
+      empty where an example has not one class, and in results of earlier
+      versions.
   """
 
   best_step: int
@@ -222,13 +226,13 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
   """
   assert best.found is not None  # the last step is always evaluated
   check_parameters(best.params, best.step)
+  programs = inputs.programs
+  tuned = {name: best.found.scores[name] for name in programs.task.tuned}
   found = {"dev": best.found}
   if inputs.test is not None:
-    programs = inputs.programs
-    tuned = {name: best.found.scores[name] for name in programs.task.tuned}
     found["test"] = evaluate(programs, best.params, inputs.test, tuned)
     check_scores("test", best.step, found["test"].scores)
-  logits = _class_logits(inputs, best.params, found)
+  answered = _find_answered(inputs, best.params, found, tuned)
   result = TrialResult(
     best_step=best.step,
     dev=best.found.scores,
@@ -238,37 +242,44 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
     classes={
       name: each.classes for name, each in found.items() if each.classes
     },
-    calibration=calibrate(logits) if logits else None,
+    calibration=calibrate(answered) if answered else None,
     is_degenerate=best.found.is_degenerate,
     forgetting=inputs.forgetting and inputs.forgetting(best.params),
-    right=_find_right(inputs.programs.task, logits),
+    right=_find_right(inputs, answered),
   )
   return TrialRun(result, best.params)
 
 
-def _class_logits(
-  inputs: TrialInputs, params: Any, found: Mapping[str, Evaluation]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Return logits and labels of each split; nothing without classes."""
-  class_logits = inputs.programs.task.class_logits
-  if class_logits is None:
+def _find_answered(
+  inputs: TrialInputs,
+  params: Any,
+  found: Mapping[str, Evaluation],
+  tuned: Mapping[str, float],
+) -> dict[str, Answered]:
+  """Return the answers of each split; nothing where they are not chosen."""
+  task = inputs.programs.task
+  if task.class_logits is None and task.candidates is None:
     return {}
   splits = {"dev": inputs.dev, "test": inputs.test}
-  logits = {}
+  answered = {}
   for name, each in found.items():
     split = splits[name]
     assert split is not None
     outputs = each.outputs or split_outputs(inputs.programs, params, split)
-    logits[name] = class_logits(outputs, split.windows)
-  return logits
+    chosen = task.answered(outputs, split.windows.tuned(tuned))
+    assert chosen is not None
+    answered[name] = chosen
+  return answered
 
 
 def _find_right(
-  task: FinetuneTask, logits: Mapping[str, tuple[np.ndarray, np.ndarray]]
+  inputs: TrialInputs, answered: Mapping[str, Answered]
 ) -> dict[str, str]:
   """Return whether each answer on test is right, where accuracy counts that."""
-  if "accuracy" not in task.metrics or "test" not in logits:
+  if "accuracy" not in inputs.programs.task.metrics or "test" not in answered:
     return {}
-  logits_NC, labels_N = logits["test"]
-  right_N = logits_NC.argmax(axis=1) == labels_N
+  assert inputs.test is not None
+  right_N = answered["test"].is_right_N
+  if len(right_N) != inputs.test.windows.owner_N[-1] + 1:
+    return {}  # an example has several answers, such as the tags of its words
   return {"test": write_right(right_N)}

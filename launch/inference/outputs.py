@@ -14,12 +14,14 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self
 
 from bertjax import files
 
 _VERSION = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -176,9 +178,9 @@ class Output:
 
 
 def shorten_hash(value: Any) -> str:
-  """Return a value for a message, of a hash its beginning."""
+  """Return a value for a message, of a SHA-256 its beginning."""
   text = str(value)
-  return text[:12] if len(text) == 64 else text  # a SHA-256
+  return text[:12] if _SHA256.fullmatch(text) else text
 
 
 @contextlib.contextmanager

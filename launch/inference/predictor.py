@@ -234,9 +234,20 @@ def _read(started: Started, temperature: float) -> Batch:
 def _answers(
   predictor: Predictor, started: Started, outputs: Batch
 ) -> Sequence[Sequence[Answer]]:
-  return predictor.model.task.answers(
+  windows, task = started.inputs.windows(), predictor.model.task
+  if predictor._temperature != 1 and task.tuned:
+    # What answers compare with logits is divided as these are.
+    settings = windows.settings
+    windows = windows.tuned(
+      {
+        name: settings[name] / predictor._temperature
+        for name in task.tuned
+        if name in settings
+      }
+    )
+  return task.answers(
     outputs,
-    started.inputs.windows(),
+    windows,
     predictor.model.head.labels,
     predictor._tokenizer.tokens,
   )
@@ -246,7 +257,7 @@ def _temperature(model: FinetunedModel) -> float:
   if model.head.temperature is None:
     raise ValueError(
       f"the model of {model.head.name} has no temperature, which fine-tuning "
-      "finds on dev for classes; leave --calibrate out"
+      "finds on dev where answers have probabilities; leave --calibrate out"
     )
   return model.head.temperature
 

@@ -17,7 +17,6 @@ from bertjax.finetune.results import (
   splits,
 )
 from bertjax.finetune.review import Review
-from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.task import FinetuneTask
 from bertjax.trials.statistics import Summary
 from data_pipelines.tasks.figures import SplitFigures
@@ -198,12 +197,12 @@ def _answers(review: Review, task: FinetuneTask) -> dict[str, Any]:
     "",
   )
   view["class_errors"] = ()
-  if task.class_logits:
-    answers = task.class_logits(review.outputs, review.windows)
-    curves = {"as they are": class_reliability(*answers)}
+  answered = task.answered(review.outputs, review.windows)
+  if answered is not None:
+    curves = {"as they are": answered.reliability()}
     if (divisor := review.temperature) is not None:
       name = f"with logits divided by {divisor:.3g}"
-      curves[name] = class_reliability(*answers, divisor)
+      curves[name] = answered.reliability(divisor)
     view["reliability"] = finetune_figures.draw_reliability(curves)
     view["calibrated"] = divisor is not None
   if not task.analyze:

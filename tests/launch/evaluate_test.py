@@ -82,6 +82,27 @@ def test_a_file_of_other_scores_is_kept(model, tmp_path):
     evaluate.evaluate(model, split="dev", output=str(tmp_path))
 
 
+def test_a_file_is_the_same_split_however_it_is_spelled(
+  model, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  write_table(tmp_path / "new.jsonl", small.make_texts(6, 5))
+  (tmp_path / "copy.jsonl").write_bytes((tmp_path / "new.jsonl").read_bytes())
+  output = tmp_path / "scores.json"
+  found = evaluate.evaluate(model, split="new.jsonl", output=str(output))
+  output.write_text(json.dumps(found.to_json()))
+  for same in ("./new.jsonl", str(tmp_path / "new.jsonl")):
+    again = evaluate.evaluate(model, split=same, output=str(output))
+    assert again.identity == found.identity
+    assert again.split == same
+  with pytest.raises(ValueError, match="has scores of another split") as caught:
+    evaluate.evaluate(model, split="copy.jsonl", output=str(output))
+  # A path is said whole, however long its parts are.
+  assert f"({tmp_path}/new.jsonl there, {tmp_path}/copy.jsonl now)" in str(
+    caught.value
+  )
+
+
 def test_another_table_is_scored_by_its_config(model, config, tmp_path):
   path = write_table(tmp_path / "new.jsonl", small.make_texts(10, 5))
   task = dataclasses.replace(config.task, test=path)

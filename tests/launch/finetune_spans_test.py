@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -139,6 +140,23 @@ def test_the_model_keeps_what_prediction_needs(tagged, answered):
     "null_threshold": dev["null_threshold"].values[0],
   }
   assert test["null_threshold"] == dev["null_threshold"]
+
+
+@pytest.mark.parametrize("kind", ["tagged", "answered"])
+def test_tags_and_answers_are_calibrated(kind, request):
+  result, _, model = request.getfixturevalue(kind)
+  (temperature,) = result.calibration.temperature.values
+  head = load_finetuned(model, tasks.TASKS).head
+  assert head.temperature == temperature
+  for split in ("dev", "test"):
+    found = evaluate.evaluate(str(model), split=split).calibration
+    assert found.temperature == temperature
+    for name, error in (
+      ("before", found.error),
+      ("after", found.error_with_temperature),
+    ):
+      stored = getattr(result.calibration, name)[split].values
+      assert stored == pytest.approx((error,), abs=1e-6)
 
 
 @pytest.mark.parametrize(("metric", "found"), [("exact", 1), ("f1", None)])
@@ -295,6 +313,27 @@ def test_rows_of_questions_are_scored_and_answered_as_the_json_is(
   assert [*whole] == [f"q{number}" for number in range(len(questions))]
   right = [whole[f"q{n}"] for n, each in enumerate(questions) if each.answers]
   assert sum(map(bool, right)) > 0.9 * len(right)
+
+
+def test_a_temperature_leaves_every_answer_as_it_was(answered, tmp_path):
+  """It changes how sure an answer is; the threshold is divided with logits."""
+  _, config, model = answered
+  path = shutil.copy(config.task.test, tmp_path / "test.json")
+  plain, sure = (
+    [
+      json.loads(line)
+      for line in label(
+        path,
+        model,
+        tmp_path / f"{calibrate}.jsonl",
+        calibrate=calibrate,
+      ).splitlines()
+    ]
+    for calibrate in (False, True)
+  )
+  assert [each["answer"] for each in plain] == [each["answer"] for each in sure]
+  assert plain != sure
+  assert {"", "cod"} <= {each["answer"] for each in plain}
 
 
 def test_questions_of_a_file_are_answered_by_their_id(answered, tmp_path):

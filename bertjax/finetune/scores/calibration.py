@@ -7,7 +7,9 @@ calibration error, and the temperature that divides all logits.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -21,6 +23,10 @@ NUM_BINS = 15
 # than chance an infinite one.
 MIN_TEMPERATURE = 0.01
 MAX_TEMPERATURE = 100.0
+# Temperatures between these two that are tried before the best one is refined.
+_TRIED = 65
+# Probabilities are this far from 0 and 1 in a cross-entropy.
+_LEAST = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +55,60 @@ class Reliability(JsonResult):
     return sum(gaps) / sum(self.examples)
 
 
+class Answered(NamedTuple):
+  """What answers were chosen among, and whether they are right.
+
+  Attributes:
+    logits_NC: float, the logit of each candidate; −infinity is one that an
+      example lacks.
+    chosen_N: int, the candidate that is the answer.
+    is_right_N: bool, whether the answer is right.
+    labels_N: int, the right candidate; None where it may be none of them.
+  """
+
+  logits_NC: np.ndarray
+  chosen_N: np.ndarray
+  is_right_N: np.ndarray
+  labels_N: np.ndarray | None = None
+
+  @classmethod
+  def of_classes(cls, logits_NC: np.ndarray, labels_N: np.ndarray) -> Self:
+    """Return the likeliest classes as answers.
+
+    Raises:
+      ValueError: there is no example, or the lengths differ.
+    """
+    check_examples(logits_NC, labels_N)
+    chosen_N = np.asarray(logits_NC).argmax(axis=1)
+    return cls(logits_NC, chosen_N, chosen_N == labels_N, labels_N)
+
+  def confidences(self, temperature: float = 1.0) -> np.ndarray:
+    """Return the probability of each answer, logits divided by a number."""
+    scaled_NC = np.asarray(self.logits_NC, np.float64) / temperature
+    chosen_N1 = self.chosen_N[:, None]
+    return np.take_along_axis(probabilities(scaled_NC), chosen_N1, axis=1)[:, 0]
+
+  def reliability(self, temperature: float = 1.0) -> Reliability:
+    """Count answers by their probability."""
+    return measure_reliability(self.confidences(temperature), self.is_right_N)
+
+  def fit_temperature(self) -> float:
+    """Return the temperature of the least cross-entropy.
+
+    It is that of the right candidate. Where this may be none of the candidates,
+    it is that of whether the answer is right.
+    """
+    if self.labels_N is None:
+      return _fit_rightness(self)
+    return fit_temperature(self.logits_NC, self.labels_N)
+
+
 @dataclasses.dataclass(frozen=True)
 class Calibration(JsonResult):
   """What dividing the logits by a temperature changes.
 
   Attributes:
-    temperature: the one that `fit_temperature` finds on dev.
+    temperature: the one that `Answered.fit_temperature` finds on dev.
     before: {split: reliability of the probabilities as they are}.
     after: {split: reliability of those with the temperature}.
   """
@@ -89,25 +143,20 @@ class CalibrationErrors(JsonResult):
     )
 
 
-def calibrate(
-  logits: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> Calibration:
+def calibrate(answered: Mapping[str, Answered]) -> Calibration:
   """Fit a temperature on dev, and measure what it changes on each split.
 
   Args:
-    logits: {split: (float logits_NC, int labels_N)}, with "dev".
+    answered: {split: its answers}, with "dev".
 
   Raises:
     ValueError: a split has no example.
   """
-  temperature = fit_temperature(*logits["dev"])
+  temperature = answered["dev"].fit_temperature()
   return Calibration(
     temperature,
-    {name: class_reliability(*each) for name, each in logits.items()},
-    {
-      name: class_reliability(*each, temperature)
-      for name, each in logits.items()
-    },
+    {name: each.reliability() for name, each in answered.items()},
+    {name: each.reliability(temperature) for name, each in answered.items()},
   )
 
 
@@ -147,25 +196,21 @@ def class_reliability(
   Raises:
     ValueError: there is no example, or the lengths differ.
   """
-  check_examples(logits_NC, labels_N)
-  scaled_NC = np.asarray(logits_NC, np.float64) / temperature
-  return measure_reliability(
-    probabilities(scaled_NC).max(axis=1), scaled_NC.argmax(axis=1) == labels_N
-  )
+  return Answered.of_classes(logits_NC, labels_N).reliability(temperature)
 
 
 def calibration_errors(
-  logits_NC: np.ndarray, labels_N: np.ndarray, temperature: float | None
+  answered: Answered, temperature: float | None
 ) -> CalibrationErrors:
   """Return the errors without a temperature and with one, if it is known.
 
   Raises:
-    ValueError: there is no example, or the lengths differ.
+    ValueError: there is no example.
   """
-  error = class_reliability(logits_NC, labels_N).error
+  error = answered.reliability().error
   if temperature is None:
     return CalibrationErrors(error)
-  scaled = class_reliability(logits_NC, labels_N, temperature)
+  scaled = answered.reliability(temperature)
   return CalibrationErrors(error, temperature, scaled.error)
 
 
@@ -205,3 +250,31 @@ def fit_temperature(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
   from scipy import optimize
 
   return 1 / optimize.root_scalar(slope, bracket=(low, high)).root
+
+
+def _fit_rightness(answered: Answered) -> float:
+  """Return the temperature whose probabilities tell best what is right.
+
+  The cross-entropy of right and wrong answers is not convex, so that
+  temperatures over the whole range are tried first.
+  """
+  check_examples(answered.chosen_N, answered.is_right_N)
+
+  def loss(log_temperature: float) -> float:
+    chance_N = answered.confidences(math.exp(log_temperature))
+    is_so_N = np.where(answered.is_right_N, chance_N, 1 - chance_N)
+    return float(-np.log(np.maximum(is_so_N, _LEAST)).mean())
+
+  ends = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+  tried = np.linspace(*ends, _TRIED).tolist()
+  losses = [loss(each) for each in tried]
+  if max(losses) == min(losses):  # every answer has no other candidate
+    return 1.0
+  best = int(np.argmin(losses))
+  if best in {0, _TRIED - 1}:
+    return (MIN_TEMPERATURE, MAX_TEMPERATURE)[best > 0]
+  from scipy import optimize
+
+  around = tried[best - 1], tried[best + 1]
+  found = optimize.minimize_scalar(loss, bounds=around, method="bounded")
+  return math.exp(found.x)

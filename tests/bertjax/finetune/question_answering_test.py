@@ -193,6 +193,37 @@ def test_answers_begin_with_the_one_that_the_threshold_chooses():
   assert "" not in [answer[0] for answer in (best, *rest)]
 
 
+def test_what_is_calibrated_is_the_answer_that_is_given():
+  start_NS = [row(1.0, 0.0, 0.5, 0.0, 0.0), row(-1.0, 2.0, 0.5, 0.0, 0.0)]
+  questions = (make_question(), make_question(("Bb.", "zz")))
+  outputs, windows = make_case(start_NS, start_NS, questions, null_answers=1)
+  for threshold, first, is_right in (
+    (0.5, ("", "aa"), [False, False]),
+    (1.5, ("bb", "aa"), [True, False]),
+  ):
+    tuned = windows.tuned({"null_threshold": threshold})
+    given = TASK.answers(outputs, tuned, (), ())
+    answered = TASK.answered(outputs, tuned)
+    assert answered is not None
+    assert tuple(each[0][0] for each in given) == first
+    np.testing.assert_array_equal(
+      answered.confidences(), [each[0][1] for each in given]
+    )
+    assert answered.is_right_N.tolist() == is_right
+    assert answered.labels_N is None  # "zz" is nowhere
+  # Dividing logits and threshold changes no answer.
+  halved = {name: array / 2 for name, array in outputs.items()}
+  half = windows.tuned({"null_threshold": 0.75})
+  for before, after in zip(
+    given, TASK.answers(halved, half, (), ()), strict=True
+  ):
+    assert before[0][0] == after[0][0]
+  wide = answered.confidences(2.0)
+  np.testing.assert_allclose(
+    wide, [each[0][1] for each in TASK.answers(halved, half, (), ())]
+  )
+
+
 def judge(start_NS, places=(2, 3), scores=None):
   outputs, windows = make_case(start_NS, start_NS, (make_question(),) * 2)
   for name in ("start", "end"):

@@ -93,6 +93,20 @@ def test_answers_are_the_entities_of_each_text(case):
   assert len(second[0]) == len(TASK.answer_columns)
 
 
+def test_the_tag_of_each_word_is_calibrated(case):
+  assert TASK.class_logits is not None
+  logits_WC, tags_W = TASK.class_logits(*case)
+  # Words in their order, each in the window where it counts.
+  assert logits_WC.argmax(axis=1).tolist() == [0, 1, 3, 1]
+  assert [LABELS[tag] for tag in tags_W] == ["B-a", "I-a", "O", "B-a"]
+  answered = TASK.answered(*case)
+  assert answered is not None
+  assert answered.is_right_N.tolist() == [True, True, True, False]
+  of_tag = math.exp(4) / (math.exp(4) + 3)
+  np.testing.assert_allclose(answered.confidences(), of_tag)
+  assert answered.reliability().error == pytest.approx(of_tag - 3 / 4)
+
+
 def test_labels_of_no_entities_are_the_answers_of_words(case):
   outputs, windows = case
   first, second = TASK.answers(outputs, windows, ("DT", "NN", "VB", "X"), ())

@@ -11,6 +11,7 @@ from bertjax.config import MeshConfig
 from bertjax.finetune import keeping, trial
 from bertjax.finetune.scores import cross_entropy
 from bertjax.finetune.scores.calibration import (
+  Answered,
   class_reliability,
   fit_temperature,
 )
@@ -110,6 +111,15 @@ def test_it_is_kept_which_examples_of_test_are_answered_rightly(
   assert kept.count("1") / len(kept) == pytest.approx(
     outcome.result.test["accuracy"]
   )
+
+
+def test_answers_to_parts_of_examples_are_no_answers_to_examples(inputs):
+  """Such as tags: words of a text are no independent examples."""
+  count = len(inputs.test.windows["label_N"])
+  for several, kept in ((1, ["test"]), (2, [])):
+    ids_N = np.zeros(count * several, np.int64)
+    answered = Answered(np.zeros((len(ids_N), 1)), ids_N, ids_N == 0)
+    assert [*trial._find_right(inputs, {"test": answered})] == kept
 
 
 def test_a_temperature_is_fitted_on_dev_and_reported_on_both(inputs, outcome):

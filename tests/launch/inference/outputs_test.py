@@ -4,7 +4,14 @@
 
 import pytest
 
-from launch.inference.outputs import Journal, JsonLines, Output, locked, to_line
+from launch.inference.outputs import (
+  Journal,
+  JsonLines,
+  Output,
+  locked,
+  shorten_hash,
+  to_line,
+)
 
 
 def write(output, results, *, commit=True):
@@ -19,6 +26,20 @@ def write(output, results, *, commit=True):
       output.commit(journal, rows)
     rows.close()
   return journal
+
+
+@pytest.mark.parametrize(
+  ("value", "said"),
+  [
+    ("0f" * 32, "0f0f0f0f0f0f"),
+    ("x" * 64, "x" * 64),  # the name of a file may be as long
+    (f"/tmp/{'0' * 59}", f"/tmp/{'0' * 59}"),
+    ("0f" * 31, "0f" * 31),
+    (5, "5"),
+  ],
+)
+def test_only_hashes_are_shortened(value, said):
+  assert shorten_hash(value) == said
 
 
 def test_what_was_not_committed_is_written_again(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from launch.inference.predictor import Predictor, load_predictor
 from launch.predict import load_predictor as public
 from tests.testing.classifiers import LABELS, make_classifier, random_texts
+from tests.testing.windows import make_windows
 
 LONG = "the cod and an oak by a hill. " * 80
 
@@ -102,6 +103,28 @@ def test_calibration_divides_logits_by_the_temperature(tmp_path):
     load_predictor(without, calibrate=True)
 
 
+def test_what_is_compared_with_logits_is_divided_as_they_are():
+  task = types.SimpleNamespace(
+    answers=lambda outputs, windows, *_: windows.settings, tuned=("threshold",)
+  )
+  windows = make_windows({}, 1, settings={"threshold": 3.0, "stride": 5.0})
+  model = types.SimpleNamespace(
+    task=task, head=types.SimpleNamespace(labels=())
+  )
+  started: Any = types.SimpleNamespace(
+    outputs=types.SimpleNamespace(read=dict),
+    inputs=types.SimpleNamespace(windows=lambda: windows),
+  )
+  for temperature, threshold in ((1.0, 3.0), (2.0, 1.5)):
+    predictor: Any = types.SimpleNamespace(
+      _temperature=temperature,
+      _tokenizer=types.SimpleNamespace(tokens=()),
+      model=model,
+    )
+    found: Any = Predictor.finish(predictor, started)
+    assert found == {"threshold": threshold, "stride": 5.0}
+
+
 def test_what_is_not_read_is_told(tmp_path, caplog):
   predictor = load_predictor(make_classifier(tmp_path / "model"))
   predictor(["the cod"] * 3)
@@ -135,7 +158,7 @@ def test_a_temperature_divides_logits_and_not_the_weights_of_windows():
     "logits_NC": np.asarray([[4.0, 0], [0, 2]]),
     "attention_N": np.asarray([0.0, 1]),
   }
-  task = types.SimpleNamespace(answers=lambda outputs, *_: outputs)
+  task = types.SimpleNamespace(answers=lambda outputs, *_: outputs, tuned=())
   model = types.SimpleNamespace(
     task=task, head=types.SimpleNamespace(labels=())
   )

@@ -11,7 +11,6 @@ from bertjax.finetune.forgetting import Forgetting, score_forgetting
 from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import ArmResult, score_classes
 from bertjax.finetune.review import Review
-from bertjax.finetune.scores.calibration import class_reliability
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
 from data_pipelines.tasks.figures import SplitFigures
@@ -126,8 +125,8 @@ def test_the_surest_mistake_comes_first_with_its_text(result, tmp_path):
     ("several_labels", 3, "calibration error"),
     ("scores", 4, "of 3 texts by the best seed"),
     ("choices", 3, "• a stone"),
-    ("tags", 3, "York Road (LOC)"),
-    ("questions", 2, "Elms grow here"),
+    ("tags", 4, "York Road (LOC)"),
+    ("questions", 3, "Elms grow here"),
   ],
 )
 def test_each_kind_has_its_mistakes(kind, figures, words, tmp_path):
@@ -137,16 +136,18 @@ def test_each_kind_has_its_mistakes(kind, figures, words, tmp_path):
   assert words in " ".join(" ".join(page.text).split())
 
 
-@pytest.mark.parametrize("kind", ["classes", "several_labels", "choices"])
+@pytest.mark.parametrize(
+  "kind", ["classes", "several_labels", "choices", "tags", "questions"]
+)
 def test_calibration_is_shown_without_the_temperature_and_with_it(
   kind, tmp_path
 ):
   plain = write_kind(kind, tmp_path / "plain.html")
   scaled = write_kind(kind, tmp_path / "scaled.html", temperature=2.5)
   task, outputs, windows = wrong_answers.KINDS[kind]()
-  assert task.class_logits is not None
-  answers = task.class_logits(outputs, windows)
-  errors = [class_reliability(*answers, each).error for each in (1.0, 2.5)]
+  answered = task.answered(outputs, windows)
+  assert answered is not None
+  errors = [answered.reliability(each).error for each in (1.0, 2.5)]
   assert abs(errors[0] - errors[1]) > 0.001
   before, after = (f"{error:.3f}" for error in errors)
   for page in (plain, scaled):

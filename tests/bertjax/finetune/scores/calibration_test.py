@@ -11,6 +11,7 @@ from bertjax.finetune.scores import calibration
 from bertjax.finetune.scores.calibration import (
   MAX_TEMPERATURE,
   MIN_TEMPERATURE,
+  Answered,
   class_reliability,
   fit_temperature,
   measure_reliability,
@@ -89,8 +90,9 @@ def test_no_example_is_refused(score):
 
 def test_errors_are_told_with_the_temperature_that_is_known():
   logits_NC, labels_N = drawn_logits(3)
-  alone = calibration.calibration_errors(logits_NC, labels_N, None)
-  both = calibration.calibration_errors(logits_NC, labels_N, 3.0)
+  answered = Answered.of_classes(logits_NC, labels_N)
+  alone = calibration.calibration_errors(answered, None)
+  both = calibration.calibration_errors(answered, 3.0)
   assert (
     alone.error == both.error == class_reliability(logits_NC, labels_N).error
   )
@@ -101,3 +103,40 @@ def test_errors_are_told_with_the_temperature_that_is_known():
     class_reliability(logits_NC, labels_N, 3.0).error
   )
   assert "with all logits divided by 3, which was fitted on dev" in str(both)
+
+
+def test_answers_need_not_be_the_likeliest_nor_the_right_one_there():
+  logits_NC = np.asarray([[0.25, 0.75, 1], [0.2, 0.2, 0.6]])
+  logits_NC = np.log(logits_NC)
+  logits_NC[0, 2] = -np.inf  # an example may have fewer candidates
+  answered = Answered(logits_NC, np.asarray([0, 2]), np.asarray([True, False]))
+  np.testing.assert_allclose(answered.confidences(), [0.25, 0.6])
+  assert answered.reliability().error == pytest.approx((0.75 + 0.6) / 2)
+  half = answered.confidences(0.5)
+  np.testing.assert_allclose(half, [1 / 10, 0.36 / 0.44])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3])
+def test_what_is_right_is_enough_for_a_temperature(temperature):
+  """Also where the right answer is not among the candidates."""
+  logits_NC, labels_N = drawn_logits(temperature)
+  whole = Answered.of_classes(logits_NC, labels_N)
+  fitted = whole._replace(labels_N=None).fit_temperature()
+  assert fitted == pytest.approx(temperature, rel=0.1)
+  # Half of the right answers are lost: the answers are half as often right.
+  is_right_N = whole.is_right_N & (np.arange(len(labels_N)) % 2 > 0)
+  lost = Answered(whole.logits_NC, whole.chosen_N, is_right_N)
+  found = lost.fit_temperature()
+  assert found > fitted
+  assert lost.reliability(found).error < lost.reliability().error
+
+
+def test_answers_that_are_all_right_or_wrong_have_the_last_temperature():
+  logits_NC, chosen_N = np.eye(3), np.arange(3)
+  for is_right, wanted in ((True, MIN_TEMPERATURE), (False, MAX_TEMPERATURE)):
+    answered = Answered(logits_NC, chosen_N, np.full(3, is_right))
+    assert answered.fit_temperature() == wanted
+  alone = Answered(
+    np.zeros((2, 1)), np.zeros(2, int), np.asarray([True, False])
+  )
+  assert alone.fit_temperature() == 1
