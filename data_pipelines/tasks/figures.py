@@ -168,6 +168,11 @@ def measure_scores(values_N: np.ndarray) -> ScoreFigures | None:
   )
 
 
+def are_numbers(labels: Iterable[str]) -> bool:
+  """Return whether all labels are numbers."""
+  return all(_NUMBER.fullmatch(label) for label in labels)
+
+
 def count_numeric(labels: Iterable[str]) -> int:
   """Return the number of labels if they look like measured numbers; else 0.
 
@@ -175,7 +180,7 @@ def count_numeric(labels: Iterable[str]) -> int:
   many integers that do not count up from 0 or 1, as the points of a test do.
   """
   labels = set(labels)
-  if not all(_NUMBER.fullmatch(label) for label in labels):
+  if not are_numbers(labels):
     return 0
   values = sorted({float(label) for label in labels})
   if any(value % 1 for value in values):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from data_pipelines.tasks.classification import Classification, LabeledTexts
-from data_pipelines.tasks.figures import TableFigures, count_numeric
+from data_pipelines.tasks.figures import TableFigures, are_numbers
 from data_pipelines.tasks.splits import hold_out, text_keys
+from data_pipelines.tasks.table_files import listed
 from data_pipelines.tasks.tables import Table
 from data_pipelines.tasks.targets import (
   MODEL,
@@ -81,7 +82,8 @@ def make_data(
         held_out.seed + offset,
       )
       if not len(held):
-        raise ValueError(_too_few(source, names, split))
+        several = train.labels_N.ndim > 1
+        raise ValueError(_too_few(source, names, split, several=several))
       splits[split], train = train.take(held), train.take(kept)
   dev = splits["dev"]
   assert dev is not None
@@ -89,15 +91,20 @@ def make_data(
   return Classification(name, names, train, dev, splits["test"], figures)
 
 
-def _too_few(table: Table, names: tuple[str, ...], split: str) -> str:
-  scores = (
-    ", or task.target=score if the labels, which are numbers, are scores"
-    if count_numeric(names)
-    else ""
-  )
+def _too_few(
+  table: Table, names: tuple[str, ...], split: str, *, several: bool
+) -> str:
+  """Return why no rows can be held out: each label has one text."""
+  if are_numbers(names) and not several:
+    return (
+      f"the labels of {table.path} are numbers, and no two texts share one "
+      f"({listed(names)}; {_first_label(table)}), so this looks like "
+      "regression: give --config.task.target=score, or, if each number is a "
+      f"class, --config.task.{split}"
+    )
   return (
     f"no label of {table.path} has two rows of other texts, so no {split} rows "
-    f"can be held out; give task.{split}{scores}"
+    f"can be held out; give --config.task.{split}"
   )
 
 

@@ -188,7 +188,7 @@ def split_labels(label: str, separator: str) -> list[str]:
 
 
 def _names(table: Table) -> tuple[str, ...]:
-  return _at_least_two(sort_labels(table.labels or ()), table.path, "")
+  return _at_least_two(sort_labels(table.labels or ()), table, "")
 
 
 def _names_of_several(table: Table, separator: str) -> tuple[str, ...]:
@@ -198,18 +198,27 @@ def _names_of_several(table: Table, separator: str) -> tuple[str, ...]:
     for each in split_labels(label, separator)
   )
   hint = f", read with --config.task.separator={separator!r}"
-  return _at_least_two(names, table.path, hint)
+  return _at_least_two(names, table, hint)
 
 
 def _at_least_two(
-  names: tuple[str, ...], path: str, hint: str
+  names: tuple[str, ...], table: Table, hint: str
 ) -> tuple[str, ...]:
-  if len(names) < 2:
-    raise ValueError(
-      f"{path} has only the label {listed(names)}{hint}; give a table with two "
-      "or more"
+  if len(names) > 1:
+    return names
+  found = f"{table.path} has no label{hint}"
+  if names:
+    lines = [
+      line
+      for line, label in zip(table.lines, table.labels or (), strict=True)
+      if label
+    ]
+    more = f" and {len(lines) - 1:,} more rows" if len(lines) > 1 else ""
+    found = (
+      f"{table.path} has only the label {names[0]}{hint}: at "
+      f"{table.path}:{lines[0]}{more}"
     )
-  return names
+  raise ValueError(f"{found}; give a table with two labels or more")
 
 
 def _classes(table: Table, names: tuple[str, ...], source: str) -> np.ndarray:

@@ -54,11 +54,17 @@ def test_an_unknown_label_names_file_line_and_labels(tmp_path):
 @pytest.mark.parametrize(
   ("text", "word"),
   [
-    ("text,label\na,x\nb,x\n", "only the label x"),
+    (
+      "text,label\na,x\nb,x\nc,x\n",
+      r"a.csv has only the label x: at .*a.csv:2 and 2 more rows; give a table",
+    ),
+    # Integers that count up may be the numbers of classes, but not alone.
+    ("text,label\na,0\nb,1\nc,2\n", r"this looks like regression: give --c"),
     ("text,label\na,x\nb,y\n", "no label of .* has two rows"),
     (
       "text,label\na,1.75\nb,2.75\n",
-      "has two rows .*, or task.target=score if the labels",
+      r"numbers, and no two .* \(1.75, 2.75; .*a.csv:2 has '1.75'\), so this "
+      "looks like regression: give --config.task.target=score, or",
     ),
     ("text,label\na,x\nb,y\nA,x\n", "no label of .* has two rows of other"),
   ],

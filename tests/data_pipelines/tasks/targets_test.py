@@ -50,8 +50,13 @@ def test_another_separator(tmp_path):
   rows = ["a,x|y", "b,y", "c,x"]
   config = make_config(tmp_path, rows, target="labels", separator="|")
   assert load_task(config).labels == ("x", "y")
-  with pytest.raises(ValueError, match="only the label x, read with --config"):
-    load_task(make_config(tmp_path, ["a,x", "b,x"], target="labels"))
+  with pytest.raises(
+    ValueError,
+    match=r"only the label x, read with --config.*: at .*table.csv:3",
+  ):
+    load_task(make_config(tmp_path, ["a,", "b,x"], target="labels"))
+  with pytest.raises(ValueError, match="has no label, read with --config"):
+    load_task(make_config(tmp_path, [",".join("a ")] * 2, target="labels"))
   with pytest.raises(ValueError, match=r"task.separator is empty"):
     load_task(make_config(tmp_path, rows, target="labels", separator=""))
 
