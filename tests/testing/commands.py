@@ -10,15 +10,19 @@ on it needs `subprocess`.
 """
 
 import contextlib
+import faulthandler
 import functools
 import importlib
+import io
 import json
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).parents[2]
 # In the order in which commands import them; those that are absent are skipped.
@@ -29,10 +33,18 @@ _LIBRARIES = (
   *("rich.progress", "sentencepiece", "scipy.optimize", "scipy.special"),
   "charset_normalizer",
 )
+# Seconds after which a command hangs: several times those of the longest one.
+_LIMIT = 300
+_HANGS = "hangs"
 
 
 def run_command(
-  module, *arguments, cwd=ROOT, environment=None, stdin=""
+  module,
+  *arguments,
+  cwd=ROOT,
+  environment=None,
+  stdin="",
+  limit: float = _LIMIT,
 ) -> subprocess.CompletedProcess[str]:
   """Run `python -m MODULE ARGUMENTS`, as `subprocess.run` does.
 
@@ -43,6 +55,11 @@ def run_command(
     environment: variables that it has; None: those of this process. JAX has
       read its own (JAX_…) before, so they must be the same.
     stdin: what it reads.
+    limit: seconds after which it is killed.
+
+  Raises:
+    AssertionError: it has not ended by then. The message has all that it said,
+      and where each of its threads was.
   """
   given = os.environ if environment is None else environment
   environment = {**given, "PYTHONPATH": str(ROOT)}
@@ -54,15 +71,21 @@ def run_command(
       "cwd": str(cwd),
       "environment": environment,
       "files": paths,
+      "limit": limit,
     }
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write(json.dumps(asked) + "\n")
     server.stdin.flush()
-    code = int(server.stdout.readline())
+    ended = server.stdout.readline().strip()
     said = [pathlib.Path(path).read_text("utf-8") for path in paths[1:]]
-  return subprocess.CompletedProcess(asked["words"], code, *said)
+  if ended == _HANGS:
+    command = " ".join(asked["words"])
+    raise AssertionError(
+      f"{command} was killed after {limit} s. It had said:\n" + "\n".join(said)
+    )
+  return subprocess.CompletedProcess(asked["words"], int(ended), *said)
 
 
 @functools.cache
@@ -83,12 +106,27 @@ def _serve() -> None:
     with contextlib.suppress(ImportError):
       importlib.import_module(name)
   while line := sys.stdin.readline():
+    asked = json.loads(line)
     child = os.fork()
     if not child:
-      return _become(json.loads(line))
-    _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
+      return _become(asked)
+    print(_wait(child, asked["limit"]), flush=True)
   return None
+
+
+def _wait(child: int, limit: float) -> int | str:
+  """Return the exit code of a process; kill one that hangs."""
+  # It says where it is at the limit, which takes a moment.
+  deadline = time.monotonic() + limit + 1
+  while True:
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if ended:
+      return os.waitstatus_to_exitcode(status)
+    if time.monotonic() > deadline:
+      os.kill(child, signal.SIGKILL)
+      os.waitpid(child, 0)
+      return _HANGS
+    time.sleep(0.01)
 
 
 def _become(asked) -> None:
@@ -103,6 +141,10 @@ def _become(asked) -> None:
   sys.path[:] = [asked["cwd"], str(ROOT), *sys.path[1:]]
   module, *arguments = asked["words"]
   sys.argv = [module, *arguments]
+  # What is said must be in the file when the process is killed.
+  assert isinstance(sys.stdout, io.TextIOWrapper)
+  sys.stdout.reconfigure(line_buffering=True)
+  faulthandler.dump_traceback_later(asked["limit"])
   runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
