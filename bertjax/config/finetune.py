@@ -27,8 +27,9 @@ GlueName = Literal[
 ]
 
 
-# How a path begins or ends that is read row by row, with named columns.
-_HUBS = ("tfds:", "hf:")
+# How a path begins that is the name of a data set of TFDS or of the hub.
+HUBS = ("tfds:", "hf:")
+# How else a path ends that is read row by row, with named columns.
 _ROWS = (".jsonl", ".parquet")
 
 
@@ -38,7 +39,7 @@ def is_rows(path: str) -> bool:
   Otherwise they are in the files of the tasks that they come from: columns of
   CoNLL, and the JSON of SQuAD.
   """
-  return path.startswith(_HUBS) or path.lower().endswith(_ROWS)
+  return path.startswith(HUBS) or path.lower().endswith(_ROWS)
 
 
 def _is_table(task: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bertjax.config.finetune import HUBS
 from bertjax.files import first_line
 from data_pipelines.corpora import (
   arrow_columns,
@@ -22,8 +23,6 @@ from data_pipelines.corpora import (
   tfds_corpus,
 )
 
-# What a path may begin with instead of being one, and how it goes on.
-NAMES = {"tfds:": tfds_corpus.USAGE, "hf:": hf_corpus.USAGE}
 _ROWS_AT_ONCE = 1024
 
 
@@ -49,7 +48,7 @@ def is_typed(path: str) -> bool:
 
 def is_name(path: str) -> bool:
   """Return whether a path is the name of a data set."""
-  return path.startswith(tuple(NAMES))
+  return path.startswith(HUBS)
 
 
 def open_table(path: str, columns: Sequence[str]) -> TypedTable:

@@ -17,12 +17,7 @@ from data_pipelines.tasks.tables import Rules, read_table
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.formats import Options
 from launch.exports.onnx_scores import Labeled
-
-# Of `Columns`.
-COLUMN_FLAGS = {
-  "text": "--text_column",
-  "text_pair": "--text_pair_column",
-}
+from launch.inference.input_flags import COLUMN_FLAGS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -187,9 +186,13 @@ def _measure(
       ]
     )
   loss = Loss(len(texts), texts.total, texts.cut, difference)
-  if texts.labeled:
-    loss, decided = _score(loss, texts.labeled, found, several=several)
-    decisions = decided or decisions
+  if labeled := texts.labeled:
+    both = [labeled.by_window(each) for each in zip(*found, strict=True)]
+    scores = GraphScores(labeled.metric, *map(labeled.score, both))
+    loss = dataclasses.replace(loss, scores=scores)
+    decided = [_decide_texts(labeled, each, several=several) for each in both]
+    if decided[0] is not None:
+      decisions = [decided]
   if cosines[0] is not None:
     loss = dataclasses.replace(loss, cosine=float(np.mean(cosines)))
   if decisions[0][0] is None:
@@ -198,26 +201,15 @@ def _measure(
   return dataclasses.replace(loss, equal=comparison.share_equal(ours, theirs))
 
 
-def _score(
-  loss: Loss,
-  labeled: Labeled,
-  found: Sequence[tuple[comparison.Outputs, comparison.Outputs]],
-  *,
-  several: bool,
-) -> tuple[Loss, list[list[np.ndarray | None]]]:
-  """Return the loss with scores, and the decisions on whole texts, if any."""
-  both = [labeled.by_window(each) for each in zip(*found, strict=True)]
-  exact, narrow = (labeled.score(each) for each in both)
-  scores = GraphScores(labeled.metric, exact, narrow)
-  decided = []
-  for outputs in both:
-    logits_EC = labeled.pooled(outputs)
-    if logits_EC is not None:
-      is_real_E1 = np.ones((len(logits_EC), 1), bool)
-      decided.append(
-        comparison.decide({LOGITS: logits_EC}, is_real_E1, several=several)
-      )
-  return dataclasses.replace(loss, scores=scores), [decided] if decided else []
+def _decide_texts(
+  labeled: Labeled, outputs: Batch, *, several: bool
+) -> np.ndarray | None:
+  """Return the decision on each whole text; None if it has no logits."""
+  logits_EC = labeled.pooled(outputs)
+  if logits_EC is None:
+    return None
+  is_real_E1 = np.ones((len(logits_EC), 1), bool)
+  return comparison.decide({LOGITS: logits_EC}, is_real_E1, several=several)
 
 
 def _random_rows(

@@ -24,6 +24,7 @@ from bertjax.parallel.feeding import batch_shards
 from bertjax.parallel.mesh import make_mesh
 from configs.finetune import OVERLAYS, get_config
 from data_pipelines.tasks.batches import MeasuredData
+from data_pipelines.tasks.typed_rows import is_name
 from launch import tasks
 
 SPLITS = ("test", "dev", "train")
@@ -36,7 +37,6 @@ _OF_TARGET = {
   "score": "regression",
   "choice": "multiple_choice",
 }
-_HUBS = ("tfds:", "hf:")
 # Kinds whose examples are in files that a user names.
 _WITH_FILES = ("table", "conll", "squad")
 _OF_HEAD = ("stride", "max_question_length", "max_answer_length")
@@ -91,8 +91,9 @@ def make_config(
   is_alone = is_file(asked.split)
   config = _changed(config, asked.changes, asked.split if is_alone else "")
   if is_alone:
-    return _alone(bundle, config, asked)
-  _check_paths(bundle, config.task, asked.changes)
+    _check_alone(bundle, config.task, asked)
+  else:
+    _check_paths(bundle, config.task, asked.changes)
   return config
 
 
@@ -105,7 +106,7 @@ def read_config(stored: Mapping[str, Any] | None) -> FinetuneConfig | None:
 
 def is_source(path: str) -> bool:
   """Return whether there is a file, or the name of a data set."""
-  return path.startswith(_HUBS) or pathlib.Path(path).exists()
+  return is_name(path) or pathlib.Path(path).exists()
 
 
 def is_file(split: str) -> bool:
@@ -268,9 +269,8 @@ def _changed(
   return drop_unread(config)
 
 
-def _alone(bundle: str, config: FinetuneConfig, asked: Asked) -> FinetuneConfig:
-  """Return a config that reads one file, as test."""
-  task = config.task
+def _check_alone(bundle: str, task: TaskConfig, asked: Asked) -> None:
+  """Refuse a file beside others, or of data that have no single files."""
   if task.kind not in _WITH_FILES:
     raise ValueError(
       f"--split={asked.split} is a file, and {bundle} was fine-tuned with "
@@ -284,8 +284,6 @@ def _alone(bundle: str, config: FinetuneConfig, asked: Asked) -> FinetuneConfig:
         f"--split={asked.split} is a file, and --config.task.{name} is given, "
         "too; give one of them"
       )
-  task = dataclasses.replace(task, train=asked.split, dev="", test=asked.split)
-  return drop_unread(dataclasses.replace(config, task=task))
 
 
 def _check_paths(
@@ -295,7 +293,7 @@ def _check_paths(
   names = ("train", "dev", "test") if task.kind in _WITH_FILES else ("folder",)
   for name in names:
     path = getattr(task, name)
-    if not path or path.startswith(_HUBS) or f"task.{name}" in changes:
+    if not path or is_name(path) or f"task.{name}" in changes:
       continue
     if not pathlib.Path(path).exists():
       other = "--config.task.folder"
