@@ -6,36 +6,45 @@
 
 The step of `benchmarks.train_step`, which masks its rows, takes turns with the
 same step on rows that were masked before. Masking alone is measured as a share
-of that step: its time, the operations that XLA counts (the body of a loop
-once), and the instructions of its compiled program.
+of that step: its time, also as a multiple of that of masking tokens, the
+operations that XLA counts (the body of a loop once), and the instructions of
+its compiled program.
+
+With --alone no step is compiled or run, and masking alone is all that is timed.
 """
 
 import dataclasses
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
-from absl import app
+from absl import app, flags
 
 from benchmarks import train_step
 from bertjax.batch import Feature
-from bertjax.config import SIZES, ObjectiveConfig, choices
+from bertjax.config import SIZES, ModelConfig, ObjectiveConfig, choices
 from bertjax.objectives.masking import Masked
 from bertjax.objectives.task import Features, Task
 from launch import host_memory
 
-ALONE = 30  # runs of masking alone
+ALONE = flags.DEFINE_bool("alone", False, "Time masking without a step.")
+TURNS = 30  # of masking alone
 
 
-def measure_alone(compiled: Any, batch: Any) -> float:
-  """Return the median seconds of a run, without compile time."""
-  spent = []
-  for _ in range(ALONE):
-    begin = time.perf_counter()
-    jax.block_until_ready(compiled(batch))
-    spent.append(time.perf_counter() - begin)
-  return statistics.median(spent)
+def measure_alone(
+  compiled: Mapping[str, Any], batch: Any
+) -> dict[str, list[float]]:
+  """Return the seconds of each program in turn, without compile time."""
+  spent: dict[str, list[float]] = {name: [] for name in compiled}
+  for turn in range(TURNS + 2):
+    for name, run in compiled.items():
+      begin = time.perf_counter()
+      jax.block_until_ready(run(batch))
+      if turn >= 2:
+        spent[name].append(time.perf_counter() - begin)
+  return spent
 
 
 def premask(task: Task) -> Task:
@@ -63,6 +72,28 @@ def count(compiled: Any) -> tuple[float, int]:
   return costs.get("flops", 0.0), text.count(" = ")
 
 
+def measure_step(
+  config: ModelConfig, task: Task, batch: Features, masked: Features
+) -> tuple[float, list[float]]:
+  """Return the seconds of a step on masked rows, and ratios of ours, by turn.
+
+  Args:
+    config: shape of the model.
+    task: masks its rows.
+    batch: rows.
+    masked: the same rows, masked.
+  """
+  steps = {
+    "masks": train_step.make_ours(config, task, jax.device_get(batch))[0],
+    "premasked": train_step.make_ours(config, premask(task), masked)[0],
+  }
+  seconds = train_step.interleave(steps)
+  ratios = [
+    mine[0] / theirs[0] for mine, theirs in zip(*seconds.values(), strict=True)
+  ]
+  return statistics.median(each[0] for each in seconds["premasked"]), ratios
+
+
 def main(_: object) -> None:
   """Print a line for each unit that is masked."""
   host_memory.retain()
@@ -70,33 +101,40 @@ def main(_: object) -> None:
     SIZES[train_step.SIZE.value], vocab_size=train_step.VOCAB_SIZE.value
   )
   batch = jax.device_put(train_step.make_batch(config.vocab_size))
-  for unit in choices(ObjectiveConfig, "mask_unit"):
-    task = train_step.make_task(
+  units = {
+    unit: train_step.make_task(
       config, dataclasses.replace(ObjectiveConfig(), mask_unit=unit)
     )
-    compiled = jax.jit(task.prepare).lower(batch).compile()
-    masked = jax.device_get(compiled(batch))
-    masked |= masked.pop("masked")._asdict()
-    premasked = premask(task)
-    steps = {
-      "masks": train_step.make_ours(config, task, jax.device_get(batch))[0],
-      "premasked": train_step.make_ours(config, premasked, masked)[0],
-    }
-    seconds = train_step.interleave(steps)
-    ratios = [
-      mine[0] / theirs[0]
-      for mine, theirs in zip(*seconds.values(), strict=True)
-    ]
-    base = statistics.median(spent[0] for spent in seconds["premasked"])
-    alone = measure_alone(compiled, batch)
-    operations, instructions = count(compiled)
-    print(
-      f"{unit:5s}: step {base:.3f} s pre-masked; masking it inside takes "
-      f"{statistics.median(ratios):.3f} of that (median of {len(ratios)} "
-      f"turns, {min(ratios):.3f} to {max(ratios):.3f}); alone "
-      f"{1e3 * alone:.2f} ms, {alone / base:.2%} of the step; "
-      f"{operations:.3g} operations, {instructions} instructions"
+    for unit in choices(ObjectiveConfig, "mask_unit")
+  }
+  compiled = {
+    unit: jax.jit(task.prepare).lower(batch).compile()
+    for unit, task in units.items()
+  }
+  spent = measure_alone(compiled, batch)
+  for unit, task in units.items():
+    alone = statistics.median(spent[unit])
+    times = statistics.median(
+      mine / token
+      for mine, token in zip(spent[unit], spent["token"], strict=True)
     )
+    operations, instructions = count(compiled[unit])
+    text = (
+      f"{unit:5s}: alone {1e3 * alone:.2f} ms, {times:.2f} of masking tokens "
+      f"(median of {TURNS} turns); {operations:.3g} operations, "
+      f"{instructions} instructions"
+    )
+    if not ALONE.value:
+      masked = jax.device_get(compiled[unit](batch))
+      masked |= masked.pop("masked")._asdict()
+      base, ratios = measure_step(config, task, batch, masked)
+      text += (
+        f"; {alone / base:.2%} of a step of {base:.3f} s on masked rows; "
+        f"masking them inside takes {statistics.median(ratios):.3f} of that "
+        f"(median of {len(ratios)} turns, {min(ratios):.3f} to "
+        f"{max(ratios):.3f})"
+      )
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

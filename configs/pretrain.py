@@ -14,7 +14,12 @@ at 1,000,000, batches of 256.
 Overlays:
 
   size=       tiny mini small medium base large
-  objective=  mlm (B is always the true continuation) or mlm_nsp
+  objective=  mlm (B is always the true continuation), mlm_nsp or mlm_sop, or
+              another family's: albert (mlm_sop with n-gram masks) or roberta
+              (masked LM alone, on full sentences across documents)
+  masks=      token word span ngram: what is masked as one; mask_only: all that
+              is masked becomes [MASK]
+  mask_rate=  15 20 25 30 40 50: percent of the tokens that are masked
   seq=        128 or 512; one store serves both
   mesh=       data, fsdp or tensor: the axis that takes all devices
   hardware=   chip v5e-8 v5e-256 v5e-2x256 v5p-128 v6e-256: the chips to use
@@ -47,7 +52,7 @@ import dataclasses
 
 import ml_collections
 
-from bertjax.config import SIZES, PretrainConfig
+from bertjax.config import SIZES, ObjectiveConfig, PretrainConfig, choices
 from configs import common, hardware
 from configs.recipes import RECIPES
 
@@ -64,6 +69,41 @@ OVERLAYS: common.Overlays = {
   "objective": {
     "mlm": common.fields({"objective.next_sentence": "off"}),
     "mlm_nsp": common.fields({"objective.next_sentence": "nsp"}),
+    "mlm_sop": common.fields({"objective.next_sentence": "sop"}),
+    # Lan et al., 2020, section 3.1 and google-research/albert.
+    "albert": common.fields(
+      {
+        "objective.next_sentence": "sop",
+        "objective.mask_unit": "ngram",
+        "objective.max_ngram": 3,
+      }
+    ),
+    # Liu et al., 2019, sections 4.1 and 4.2.
+    "roberta": common.fields(
+      {
+        "objective.next_sentence": "off",
+        "objective.input_format": "full_sentences",
+        "objective.short_rate": 0.0,
+        "objective.mask_unit": "token",
+        "objective.static_copies": 0,
+      }
+    ),
+  },
+  "masks": {
+    **{
+      unit: common.fields({"objective.mask_unit": unit})
+      for unit in choices(ObjectiveConfig, "mask_unit")
+    },
+    "mask_only": common.fields(
+      {
+        "objective.mask_token_rate": 1.0,
+        "objective.random_token_rate": 0.0,
+      }
+    ),
+  },
+  "mask_rate": {
+    str(percent): common.fields({"objective.mask_rate": percent / 100})
+    for percent in (15, 20, 25, 30, 40, 50)
   },
   "seq": {
     str(length): common.fields({"data.seq_length": length})

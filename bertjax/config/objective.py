@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from bertjax.config.fields import (
   Above,
   AtLeast,
+  AtMost,
   Below,
   ReadWhen,
   Share,
@@ -53,8 +54,15 @@ class ObjectiveConfig:
   mask_rate: MaskRate = 0.15
   # The unit of masking: a token; a word (whole-word masking,
   # google-research/bert of 2019-05-31); a span of words (SpanBERT, Joshi et
-  # al., 2020).
-  mask_unit: Literal["token", "word", "span"] = "token"
+  # al., 2020); an n-gram of words (ALBERT, Lan et al., 2020).
+  mask_unit: Literal["token", "word", "span", "ngram"] = "token"
+  # The most words of an n-gram; n words are 1/n as likely as one.
+  max_ngram: Annotated[
+    int,
+    AtLeast(1),
+    AtMost(10),
+    ReadWhen("{}mask_unit=ngram", lambda own, _: own.mask_unit == "ngram"),
+  ] = 3
   # Shares of the chosen positions that become [MASK] or a random token; the
   # others keep their token.
   mask_token_rate: Share = 0.8

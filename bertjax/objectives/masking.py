@@ -8,11 +8,11 @@ key of the example and the position inside it. A packed row and the same
 examples in rows of their own therefore get the same masks, anywhere in the
 batch (docs/design.md, law 3).
 
-`objective.mask_unit` chooses tokens, whole words, or spans of whole words.
-Tokens reach the count exactly. Words are taken whole and never exceed it; the
-shortfall is reported. In a span, one draw decides between [MASK], random tokens
-and the original ones (SpanBERT); elsewhere each token has its own draw
-(google-research/bert).
+`objective.mask_unit` chooses tokens, whole words, or spans or n-grams of whole
+words. Tokens reach the count exactly. Words are taken whole and never exceed
+it; the shortfall is reported. In a span, one draw decides between [MASK],
+random tokens and the original ones (SpanBERT); elsewhere each token has its own
+draw (google-research/bert and google-research/albert).
 
 Unlike google-research/bert, which passes over [CLS] and [SEP] only, [UNK] is
 never chosen and never a target: to predict it teaches nothing about the word
@@ -30,9 +30,11 @@ from bertjax.batch import Vocabulary
 from bertjax.config import ObjectiveConfig
 from bertjax.model.ops.random_bits import threefry
 from bertjax.objectives.units import (
+  SPANBERT,
   choose_words,
   find_spans,
   find_words,
+  ngram_lengths,
   precedes,
 )
 
@@ -96,6 +98,32 @@ def num_slots(seq_length: int, max_packs: int, rate: float) -> int:
   return int(most[-1])
 
 
+def check_words(
+  objective: ObjectiveConfig, vocabulary: Vocabulary, counts_V: np.ndarray
+) -> None:
+  """Check that a text has the words that the unit of masking is made of.
+
+  Args:
+    objective: `mask_unit` decides.
+    vocabulary: tells where words begin.
+    counts_V: how often each token occurs in the text.
+
+  Raises:
+    ValueError: no token begins a word, so that all text between two special
+      tokens is one, and none is ever taken.
+  """
+  unit = objective.mask_unit
+  used_V = (counts_V > 0) & ~vocabulary.special_V
+  if unit == "token" or not used_V.any():
+    return
+  if vocabulary.continues_V[used_V].all():
+    raise ValueError(
+      f"objective.mask_unit={unit} takes whole words, and no token of the "
+      "store's text begins a word; prepare it with another --tokenizer, or "
+      "give objective.mask_unit=token"
+    )
+
+
 def mask_tokens(
   features: Mapping[str, Array],
   vocabulary: Vocabulary,
@@ -110,7 +138,7 @@ def mask_tokens(
       batch contract.
     vocabulary: special tokens are never chosen, and are random tokens only
       with `random_tokens="all"`.
-    objective: `mask_rate`, `mask_unit`, `mask_token_rate`,
+    objective: `mask_rate`, `mask_unit`, `max_ngram`, `mask_token_rate`,
       `random_token_rate`, `random_tokens`.
     slots: P; `num_slots` gives one that always suffices.
   """
@@ -126,7 +154,7 @@ def mask_tokens(
   wanted_BR = counts[jnp.sum(is_mine_BSR, axis=1, dtype=jnp.int32)]
   wanted_BS = jnp.take_along_axis(wanted_BR, _owner(packs_BS), axis=1)
   chosen_BS, kinds_BS = _choose(
-    features, maskable_BS, wanted_BS, bits, vocabulary, objective.mask_unit
+    features, maskable_BS, wanted_BS, bits, vocabulary, objective
   )
   kind_BS = jnp.where(chosen_BS, _kinds(kinds_BS, objective), NONE)
   drawn_BS = _draw(bits[_TOKEN], vocabulary, objective.random_tokens)
@@ -147,10 +175,10 @@ def _choose(
   wanted_BS: Array,
   bits: Array,
   vocabulary: Vocabulary,
-  unit: str,
+  objective: ObjectiveConfig,
 ) -> tuple[Array, Array]:
   """Return which tokens are chosen, and the bits that decide their kinds."""
-  packs_BS = features["packs_BS"]
+  packs_BS, unit = features["packs_BS"], objective.mask_unit
   scores_BS, kinds_BS, ends_BS = bits[_ORDER], bits[_KIND], bits[_SPAN_END]
   if unit == "token":
     before_BST = precedes(scores_BS, maskable_BS, packs_BS)
@@ -158,14 +186,18 @@ def _choose(
     return maskable_BS & (rank_BS < wanted_BS), kinds_BS
   continues_BS = jnp.asarray(vocabulary.continues_V)[features["tokens_BS"]]
   words = find_words(maskable_BS, continues_BS, packs_BS)
-  if unit == "span":
+  if unit in ("span", "ngram"):
     # The words of a span are taken in their order, and the last span that is
-    # begun ends where the count is reached (as in fairseq's code of SpanBERT).
-    spans = find_spans(words, maskable_BS, packs_BS, ends_BS)
+    # begun ends where the count is reached (as in fairseq's code of SpanBERT;
+    # google-research/albert tries shorter n-grams).
+    lengths = SPANBERT if unit == "span" else ngram_lengths(objective.max_ngram)
+    spans = find_spans(words, maskable_BS, packs_BS, ends_BS, lengths)
     at_span = lambda bits_BS: jnp.take_along_axis(
       bits_BS, spans.first_BS, axis=1
     )
-    scores_BS, kinds_BS = at_span(scores_BS), at_span(kinds_BS)
+    scores_BS = at_span(scores_BS)
+    if unit == "span":
+      kinds_BS = at_span(kinds_BS)
   taken_BS = choose_words(words, scores_BS, packs_BS, wanted_BS)
   chosen_BS = jnp.take_along_axis(taken_BS, words.first_BS, axis=1)
   return maskable_BS & chosen_BS, kinds_BS

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The units that are masked as one: whole words, spans of words. Inside jit.
+"""The units that are masked as one: words, spans and n-grams. Inside jit.
 
 A unit never crosses [CLS], [SEP] or padding. Everything here is a function of
 one row, so that no collective is needed.
@@ -18,6 +18,12 @@ Array = jax.Array
 # geometric distribution with this p, truncated at 10; their mean is 3.8.
 SPAN_RATE = 0.2
 SPAN_WORDS = 10
+# Share of the spans that have n = 1 … N words.
+Lengths = tuple[float, ...]
+SPANBERT: Lengths = tuple(
+  SPAN_RATE * (1 - SPAN_RATE) ** n / (1 - (1 - SPAN_RATE) ** SPAN_WORDS)
+  for n in range(SPAN_WORDS)
+)
 
 
 class Units(NamedTuple):
@@ -48,27 +54,40 @@ def find_words(
   return _units(starts_BS, maskable_BS)
 
 
+def ngram_lengths(longest: int) -> Lengths:
+  """Return ALBERT's p(n) ∝ 1/n for n = 1 … `longest` (section 3.1)."""
+  total = sum(1 / n for n in range(1, longest + 1))
+  return tuple(1 / n / total for n in range(1, longest + 1))
+
+
 def find_spans(
-  words: Units, maskable_BS: Array, packs_BS: Array, bits_BS: Array
+  words: Units,
+  maskable_BS: Array,
+  packs_BS: Array,
+  bits_BS: Array,
+  lengths: Lengths = SPANBERT,
 ) -> Units:
   """Split every segment, from its front, into spans of whole words.
 
-  The length of each span has SpanBERT's distribution; the end of the segment
-  truncates the last one. Taking whole spans in a random order then keeps this
-  distribution.
+  The end of the segment truncates the last span. Taking whole spans in a random
+  order then keeps the distribution of their lengths, and every place is as
+  likely. (google-research/albert draws where each n-gram starts, and drops
+  those that meet one before, so that long ones are rarer there than p(n) says.)
 
   Args:
     words: from `find_words`.
     maskable_BS: bool, whether a token may be chosen.
     packs_BS: `packs_BS` of the batch.
     bits_BS: uint32, a draw for each token.
+    lengths: share of the spans that have n words.
   """
   # At a word, a span of n words either ends or grows to n + 1. That is a
-  # function of n = 1 … SPAN_WORDS, and composing functions is associative: a
-  # scan takes log₂ S steps instead of S.
+  # function of n = 1 … N, and composing functions is associative: a scan takes
+  # log₂ S steps instead of S.
   drawn_BS1 = (bits_BS >> 8).astype(jnp.int32)[:, :, None]
-  words_N = np.arange(SPAN_WORDS, dtype=np.int32)
-  grown_BSN = jnp.where(drawn_BS1 < _END_BITS[None, None], 0, words_N + 1)
+  words_N = np.arange(len(lengths), dtype=np.int32)
+  ends_N = _end_bits(lengths)
+  grown_BSN = jnp.where(drawn_BS1 < ends_N[None, None], 0, words_N + 1)
   first_BS = segment_starts(maskable_BS, packs_BS)
   grown_BSN = jnp.where(first_BS[:, :, None], 0, grown_BSN)
   grown_BSN = jnp.where(words.starts_BS[:, :, None], grown_BSN, words_N)
@@ -160,11 +179,8 @@ def _units(starts_BS: Array, maskable_BS: Array) -> Units:
   return Units(starts_BS, first_BS, jnp.where(starts_BS, size_BS, 0))
 
 
-def _end_bits() -> np.ndarray:
-  """Return P(length = n | length ≥ n) for n = 1 … SPAN_WORDS, in 24 bits."""
-  shares = (1 - SPAN_RATE) ** np.arange(SPAN_WORDS)
+def _end_bits(lengths: Lengths) -> np.ndarray:
+  """Return P(length = n | length ≥ n) for n = 1 … N, in 24 bits."""
+  shares = np.array(lengths)
   at_least = np.cumsum(shares[::-1])[::-1]
   return np.round(shares / at_least * 2**24).astype(np.int32)
-
-
-_END_BITS = _end_bits()

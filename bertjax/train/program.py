@@ -35,6 +35,7 @@ from bertjax.train.state import TrainState, abstract_state, make_initializer
 _MASK_FIELDS = (
   "mask_rate",
   "mask_unit",
+  "max_ngram",
   "mask_token_rate",
   "random_token_rate",
   "random_tokens",

@@ -32,7 +32,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
   return study.make(
     argument,
     question=QUESTION,
-    without=("objective",),
+    without=("objective", "mask_rate"),
     base={"objective.next_sentence": "off"},
     grid="objective.mask_rate=0.15,0.2,0.3,0.4,0.5",
   )

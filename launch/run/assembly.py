@@ -14,6 +14,7 @@ import jax
 
 from bertjax.checkpoints import bundle
 from bertjax.config import ModelConfig, PretrainConfig, identity, to_mapping
+from bertjax.objectives.masking import check_words
 from bertjax.train.events import check_installed
 from bertjax.train.program import Program, make_program
 from data_pipelines.rows.planner import ROWS_VERSION
@@ -101,7 +102,9 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
     _check_origin(origin.info, config.model, stores.first)
   resolved = resolve(config, stores, origin.model, jax.devices())
   counts_V = stores.mixture.token_counts(config.batch_size)
-  program = make_program(resolved.config, tokenizer.vocabulary(counts_V))
+  vocabulary = tokenizer.vocabulary(counts_V)
+  check_words(config.objective, vocabulary, counts_V)
+  program = make_program(resolved.config, vocabulary)
   phases = tuple(
     make_phase(phase, stores, program) for phase in resolved.phases
   )

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all trials of a study share, so that no folder mixes two studies."""
 
+import functools
+import json
 import os
-from collections.abc import Callable, Mapping
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bertjax.config import SweepConfig, flatten_fields, to_mapping
+from bertjax.config import SweepConfig, flatten_fields, renamed, to_mapping
 from bertjax.config.fields import before_path
 from bertjax.config.identity import VERSIONS
 from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
@@ -26,6 +29,8 @@ NEWER = (
   "pretrain.objective",
   "finetune.compute",
 )
+# Where the identity has fields that arms change.
+_BASE = "base."
 
 
 def open_store(
@@ -38,6 +43,9 @@ def open_store(
   Raises:
     ValueError: it is the folder of another study.
   """
+  path = pathlib.Path(folder) / "identity.json"
+  saved = json.loads(path.read_text()) if path.is_file() else {}
+  sides = [flatten_fields(renamed.current(each)) for each in (saved, identity)]
   # Folders of earlier versions took no other arms.
   return TrialStore(
     os.fspath(folder),
@@ -45,7 +53,7 @@ def open_store(
     NEWER,
     guard,
     gone=("arms",),
-    before=before_field,
+    before=functools.partial(before_field, sides=sides),
   )
 
 
@@ -127,9 +135,22 @@ def _own_values(config: SweepConfig) -> list[str]:
   ]
 
 
-def before_field(name: str) -> Any:
-  """Return what the trials of a study had before a field existed (law 10)."""
-  return before_path(SweepConfig, name.removeprefix("base."))
+def before_field(name: str, sides: Sequence[Mapping[str, Any]] = ()) -> Any:
+  """Return what trials had that an identity does not name (law 10).
+
+  A field that all arms shared stands in `base` once an arm that is added
+  changes it: there, and not at its default, is what the others have. Only a
+  field that no side has is newer than the trials.
+
+  Args:
+    name: dotted name of the field.
+    sides: the identity of the folder and that of now, flat.
+  """
+  other = name.removeprefix(_BASE) if name.startswith(_BASE) else _BASE + name
+  for side in sides:
+    if other in side:
+      return side[other]
+  return before_path(SweepConfig, name.removeprefix(_BASE))
 
 
 def evaluation(config: SweepConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from bertjax.config import (
   SIZES,
   FinetuneConfig,
+  ObjectiveConfig,
   PretrainConfig,
   accumulation,
   check_read,
@@ -43,9 +44,17 @@ def test_every_config_builds_locked(path):
 # Overlays that a recipe undoes, and so refuses.
 UNDONE = {
   **dict.fromkeys(["original", "two_phase", "lamb"], ("seq=512",)),
-  "roberta": ("objective=mlm_nsp", "seq=128"),
-  "mosaicbert": ("objective=mlm_nsp", "seq=512"),
+  "roberta": (
+    *(f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")),
+    "seq=128",
+  ),
+  "mosaicbert": (
+    *(f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")),
+    *("objective=roberta", "seq=512"),
+  ),
 }
+# Those of masks are tested by themselves: no size or mesh concerns them.
+APART = ("hardware", "masks", "mask_rate")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,7 @@ UNDONE = {
       *(
         [(name, value) for value in values]
         for name, values in pretrain.OVERLAYS.items()
-        if name != "hardware"
+        if name not in APART
       )
     )
   ],
@@ -82,6 +91,57 @@ def test_every_overlay_makes_a_run_or_is_refused(argument):
   check_read(config)
   # The store decides the size of the vocabulary.
   assert config.model.vocab_size == 0
+
+
+def objective_of(argument):
+  made = pretrain.get_config(argument)
+  config = from_mapping(PretrainConfig, made.to_dict())
+  check_read(config)
+  checks.check_objective(config.objective)
+  return config.objective
+
+
+@pytest.mark.parametrize("masks", pretrain.OVERLAYS["masks"])
+@pytest.mark.parametrize("objective", pretrain.OVERLAYS["objective"])
+def test_masks_go_with_every_objective_that_has_none_of_its_own(
+  objective, masks
+):
+  argument = f"objective={objective},masks={masks}"
+  own = {"albert": "ngram", "roberta": "token"}.get(objective, "")
+  if own not in ("", masks) and masks != "mask_only":
+    with pytest.raises(ValueError, match=f"'objective={objective}' sets obj"):
+      pretrain.get_config(argument)
+    return
+  made = objective_of(argument)
+  if masks == "mask_only":
+    assert (made.mask_token_rate, made.random_token_rate) == (1, 0)
+    assert made.mask_unit == (own or "token")
+  else:
+    assert made.mask_unit == masks
+    assert (made.mask_token_rate, made.random_token_rate) == (0.8, 0.1)
+  for rate in pretrain.OVERLAYS["mask_rate"]:
+    again = objective_of(f"{argument},mask_rate={rate}")
+    assert again == dataclasses.replace(made, mask_rate=int(rate) / 100)
+
+
+def test_objectives_of_families_are_theirs():
+  """And all else is BERT's; a recipe may give another rate."""
+  bert = ObjectiveConfig()
+  albert = dataclasses.replace(bert, next_sentence="sop", mask_unit="ngram")
+  assert objective_of("objective=albert") == albert
+  assert (albert.mask_rate, albert.max_ngram) == (0.15, 3)
+  roberta = dataclasses.replace(
+    bert,
+    next_sentence="off",
+    input_format="full_sentences",
+    short_rate=0.0,
+  )
+  assert objective_of("objective=roberta") == roberta
+  assert objective_of("objective=roberta,recipe=roberta") == roberta
+  short = objective_of("objective=albert,recipe=short")
+  assert short == dataclasses.replace(albert, mask_rate=0.4)
+  with pytest.raises(ValueError, match=r"'mask_rate=15' sets .* to 0.4; leave"):
+    pretrain.get_config("mask_rate=15,recipe=short")
 
 
 @pytest.mark.parametrize("name", hardware.KINDS)

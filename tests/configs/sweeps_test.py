@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import importlib
 import pathlib
 
@@ -58,6 +59,59 @@ def test_a_study_says_what_it_asks_and_costs(name):
   assert text.partition("\n")[0].endswith("?")
   for part in ("Equal are ", f"Cost: {TRIALS[name]} trials", "Anchors"):
     assert part in text
+
+
+# The trials of `masking` before it had more arms, by their settings.
+MASKING = {
+  "token": {"mask_unit": "token"},
+  "word": {"mask_unit": "word"},
+  "span": {"mask_unit": "span"},
+  "static": {"static_copies": 1},
+  "static_10": {"static_copies": 10},
+  **{
+    name: {"mask_token_rate": mask, "random_token_rate": random}
+    for name, mask, random in (
+      ("mask100_same0_random0", 1.0, 0.0),
+      ("mask80_same0_random20", 0.8, 0.2),
+      ("mask80_same20_random0", 0.8, 0.0),
+      ("mask0_same20_random80", 0.0, 0.8),
+      ("mask0_same0_random100", 0.0, 1.0),
+    )
+  },
+}
+
+
+def test_a_study_of_masks_that_is_done_stays_done():
+  config = config_of("masking")
+  trials = {trial.name: trial.settings for trial in study.make_trials(config)}
+  assert trials == {
+    f"{arm}-seed{seed}": {"arm": arm, "seed": seed, "objective": changes}
+    for arm, changes in MASKING.items()
+    for seed in range(3)
+  }
+  assert expand(config).baseline == "token"
+  assert config.pretrain.objective.mask_rate == 0.4
+
+
+def test_more_arms_of_the_study_of_masks_run_where_they_are_named():
+  names = ("token", "ngram", "rate15", "rate50")
+  config = dataclasses.replace(config_of("masking"), chosen=names)
+  assert len(study.make_trials(config)) == 3 * len(names)
+  made = {
+    arm: study.pretrain_config(expand(config), arm, 0).objective
+    for arm in names
+  }
+  assert made["ngram"].mask_unit == "ngram"
+  assert [made[arm].mask_rate for arm in names] == [0.4, 0.4, 0.15, 0.5]
+  grid = dataclasses.replace(
+    config_of("masking"),
+    chosen=("token", "ngram"),
+    grid="objective.next_sentence=off,sop",
+  )
+  arms = [trial.settings["objective"] for trial in study.make_trials(grid)]
+  assert {"mask_unit": "ngram", "next_sentence": "sop"} in arms
+  assert len(arms) == 12
+  assert len(study.equal_rows(grid)) == 2
 
 
 def test_the_study_of_books_finds_its_tasks_in_the_folders_of_its_argument():

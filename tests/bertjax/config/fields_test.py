@@ -76,7 +76,9 @@ def test_bounds_hold_at_their_limits():
 
 def test_choices_are_those_of_the_declaration():
   assert choices(Inner, "kind") == ("a", "b")
-  assert choices(ObjectiveConfig, "mask_unit") == ("token", "word", "span")
+  assert choices(ObjectiveConfig, "mask_unit") == (
+    *("token", "word", "span", "ngram"),
+  )
 
 
 def test_a_field_says_what_runs_did_before_it_was_there():
@@ -91,6 +93,11 @@ PRETRAINING = {
     0.5,
     {"objective.next_sentence": "off"},
     {"objective.next_sentence": "sop"},
+  ),
+  "objective.max_ngram": (
+    5,
+    {"objective.mask_unit": "span"},
+    {"objective.mask_unit": "ngram"},
   ),
   "objective.random_tokens": ("all", {"objective.random_token_rate": 0.0}, {}),
   "objective.short_rate": (

@@ -165,7 +165,7 @@ def test_rows_of_another_version_are_refused_and_can_be_accepted(caplog):
     check_identity(new, packs, allow_changes="rows_version")
 
 
-@pytest.mark.parametrize("unit", ["word", "span"])
+@pytest.mark.parametrize("unit", ["word", "span", "ngram"])
 def test_words_that_begin_otherwise_are_refused_where_words_are_masked(unit):
   config = changed("objective.mask_unit", unit)
   new = of(config, words_version=2)

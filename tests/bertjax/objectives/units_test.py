@@ -34,7 +34,7 @@ SEQ = 64
 VOCABULARY = dataclasses.replace(
   vocabulary(), continues_V=(np.arange(120) % 3 == 0) & ~vocabulary().special_V
 )
-UNITS = ("word", "span")
+UNITS = ("word", "span", "ngram")
 
 
 def objective(unit, **fields):

@@ -9,6 +9,7 @@ import pytest
 
 from bertjax.config import PhaseConfig, identity
 from data_pipelines.tokenizers.tokenizer import Tokenizer
+from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import pretrain
 from launch.run import assembly
 
@@ -59,3 +60,14 @@ def test_a_run_that_masks_words_knows_where_they_begin(two_phases, monkeypatch):
   monkeypatch.setattr(Tokenizer, "words_version", lambda self, counts_V: 2)
   assert assembly.assemble(words).identity["words_version"] == 2
   assert "words_version" not in assembly.assemble(two_phases).identity
+
+
+def test_words_that_a_text_does_not_have_are_refused_before_any_compile(
+  two_phases, monkeypatch
+):
+  monkeypatch.setattr(WordPiece, "continues", lambda self, token: True)
+  monkeypatch.setattr(assembly, "make_program", None)
+  for unit in ("word", "span", "ngram"):
+    objective = dataclasses.replace(two_phases.objective, mask_unit=unit)
+    with pytest.raises(ValueError, match=f"mask_unit={unit} takes whole words"):
+      assembly.assemble(dataclasses.replace(two_phases, objective=objective))

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
+import pytest
+
 from bertjax.sweep.axes import expand
+from bertjax.sweep.study import make_trials
+from configs.sweeps import masking
 from launch.preflight.policy import Policy
 from launch.sweep.checks import check
+from launch.sweep.identity import open_store
 
 POLICY = Policy(allow=frozenset(["random_pairs"]))
 
@@ -36,3 +41,40 @@ def test_what_an_arm_takes_from_the_base_is_shared(config):
   lighter = checked(with_base(config, next_sentence_weight=0.5)).identity
   assert lighter != one, "the arm `nsp` alone reads it"
   assert one["match"] == "steps"
+
+
+def test_an_arm_that_is_added_may_change_what_all_arms_shared(config, tmp_path):
+  """The rate of the base is no default, and not what runs once had."""
+  base = with_base(config, mask_rate=0.4)
+  old, folder = checked(base).identity, str(tmp_path)
+  more = {"rate15": {"objective": {"mask_rate": 0.15}}}
+  added = dataclasses.replace(
+    base, arms={**base.arms, **more}, chosen=tuple(base.arms)
+  )
+  new = checked(added).identity
+  assert old["pretrain"]["objective.mask_rate"] == 0.4
+  assert new["base"]["pretrain.objective.mask_rate"] == 0.4
+  for first, then in ((old, new), (new, old)):
+    place = f"{folder}/{'rate' * (first is new)}"
+    open_store(place, first)
+    open_store(place, then)
+  run = with_base(config, mask_rate=0.3).pretrain
+  other = checked(dataclasses.replace(added, pretrain=run)).identity
+  with pytest.raises(
+    ValueError, match=r"base\.pretrain\..*rate=0\.4, not 0\.3"
+  ):
+    open_store(f"{folder}/", other)
+
+
+def test_more_arms_of_masks_change_nothing_of_a_study_that_is_done(
+  config, tmp_path
+):
+  def study(arms):
+    made = with_base(config, mask_rate=0.4)
+    return dataclasses.replace(made, arms=arms, chosen=tuple(masking.ARMS))
+
+  before = checked(study(masking.ARMS))
+  after = checked(study({**masking.ARMS, **masking.MORE_ARMS}))
+  open_store(tmp_path, before.identity)
+  open_store(tmp_path, after.identity)
+  assert make_trials(after.config) == make_trials(before.config)

@@ -16,6 +16,13 @@ SECOND = {"phase2.steps": 5, "phase2.learning_rate": 1e-3}
   [
     ({"objective.mask_rate": 0.0}, "mask_rate=0.0"),
     ({"objective.mask_rate": 15.0}, "mask_rate=15.0.* such as 0.15"),
+    ({"objective.mask_rate": 1.0}, "mask_rate=1.0; give more than 0 and less"),
+    (
+      {"objective.mask_unit": "ngram", "objective.max_ngram": 0},
+      r"^objective\.max_ngram=0; give 1 to 10$",
+    ),
+    ({"objective.max_ngram": 2}, "only with objective.mask_unit=ngram; give"),
+    ({"objective.mask_unit": "gram"}, "'gram'; give one of .*span, ngram"),
     ({"objective.random_token_rate": 0.3}, "add up to at most 1"),
     ({"objective.random_token_rate": -0.1}, "random_token_rate=-0.1; give 0"),
     ({"objective.next_sentence": "yes"}, "'yes'; give one of off, nsp, sop"),
