@@ -17,10 +17,10 @@ Overlays:
   objective=  mlm (B is always the true continuation), mlm_nsp or mlm_sop, or
               another family's: albert (mlm_sop with n-gram masks) or roberta
               (masked LM alone, on full sentences across documents)
+  seq=        128 or 512; one store serves both
   masks=      token word span ngram: what is masked as one; mask_only: all that
               is masked becomes [MASK]
   mask_rate=  15 20 25 30 40 50: percent of the tokens that are masked
-  seq=        128 or 512; one store serves both
   mesh=       data, fsdp or tensor: the axis that takes all devices
   hardware=   chip v5e-8 v5e-256 v5e-2x256 v5p-128 v6e-256: the chips to use
               (for splash attention add --config.model.attention_dropout_rate=0)
@@ -89,6 +89,10 @@ OVERLAYS: common.Overlays = {
       }
     ),
   },
+  "seq": {
+    str(length): common.fields({"data.seq_length": length})
+    for length in (128, 512)
+  },
   "masks": {
     **{
       unit: common.fields({"objective.mask_unit": unit})
@@ -104,10 +108,6 @@ OVERLAYS: common.Overlays = {
   "mask_rate": {
     str(percent): common.fields({"objective.mask_rate": percent / 100})
     for percent in (15, 20, 25, 30, 40, 50)
-  },
-  "seq": {
-    str(length): common.fields({"data.seq_length": length})
-    for length in (128, 512)
   },
   "recipe": {
     name: common.fields(recipe.fields) for name, recipe in RECIPES.items()
