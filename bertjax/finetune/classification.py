@@ -92,6 +92,12 @@ def class_logits(
   return outputs["logits_NC"], windows["label_N"]
 
 
+def by_example(outputs: Batch, windows: Windows) -> dict[str, np.ndarray]:
+  """Return the label of each example, and the class that is predicted."""
+  logits_NC, labels_N = class_logits(outputs, windows)
+  return {"label": labels_N, "predicted": logits_NC.argmax(axis=1)}
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -163,6 +169,7 @@ TASK = FinetuneTask(
   answer_columns=("label", "probability"),
   answers=answers,
   class_logits=class_logits,
+  by_example=by_example,
   analyze=analyze,
   loss_options=("label_smoothing", "focal_exponent"),
 )

@@ -100,6 +100,23 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   a split without one tunes it, for the exact match if the settings have
   `FOR_EXACT` and for F1 otherwise.
   """
+  scored, has_answer_N, threshold = _score_questions(outputs, windows)
+  return {
+    **squad.mean_scores(scored, has_answer_N),
+    "null_threshold": threshold,
+    "loss": _loss(outputs, windows),
+  }
+
+
+def by_example(outputs: Batch, windows: Windows) -> dict[str, np.ndarray]:
+  """Return the exact match and the F1 of each question."""
+  return _score_questions(outputs, windows)[0]
+
+
+def _score_questions(
+  outputs: Batch, windows: Windows
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
+  """Return the scores of each question, which have answers, the threshold."""
   found = find_candidates(outputs, windows)
   texts = _texts(found, windows)
   answers_E = [example.answers for example in windows.examples]
@@ -120,11 +137,7 @@ def score(outputs: Batch, windows: Windows) -> Scores:
       for text, odds in zip(texts, odds_N, strict=True)
     ]
   scored = squad.score_answers(texts, answers_E, null_answers=null_answers)
-  return {
-    **squad.mean_scores(scored, has_answer_N),
-    "null_threshold": threshold,
-    "loss": _loss(outputs, windows),
-  }
+  return scored, has_answer_N, threshold
 
 
 def is_degenerate(scored: Scores, outputs: Batch, windows: Windows) -> bool:
@@ -315,6 +328,7 @@ TASK = FinetuneTask(
   answer_columns=("answer", "probability", "start", "stop"),
   answers=answers,
   candidates=candidates,
+  by_example=by_example,
   analyze=analyze,
   tuned=("null_threshold",),
   loss_options=("label_smoothing",),

@@ -60,6 +60,12 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   }
 
 
+def by_example(outputs: Batch, windows: Windows) -> dict[str, np.ndarray]:
+  """Return the true score of each example, and the one that is predicted."""
+  outputs, windows = pool(outputs, windows)
+  return {"true": windows["score_N"], "predicted": _predicted(outputs)}
+
+
 def answers(
   outputs: Batch,
   windows: Windows,
@@ -125,5 +131,6 @@ TASK = FinetuneTask(
   },
   answer_columns=("score",),
   answers=answers,
+  by_example=by_example,
   analyze=analyze,
 )

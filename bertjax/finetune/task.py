@@ -85,6 +85,9 @@ class FinetuneTask:
       `Windows.settings`; the record of the head keeps them. They are compared
       with logits: what divides logits divides them, too.
     class_names: labels → names of what `count_classes` counts.
+    by_example: (outputs, windows) → columns of one value for each example, from
+      which scores of resampled examples follow (`trials/resampling.py`); None
+      where no score but accuracy does.
     is_degenerate: (scores, outputs, windows) of dev → whether the answers say
       nothing of the texts, though they are finite. None where counts of classes
       or correlations tell, as `degenerate_seeds` reads them.
@@ -117,6 +120,7 @@ class FinetuneTask:
   analyze: Callable[[Batch, Windows], ErrorAnalysis] | None = None
   tuned: tuple[str, ...] = ()
   class_names: Callable[[Sequence[str]], tuple[str, ...]] = tuple
+  by_example: Callable[[Batch, Windows], Mapping[str, np.ndarray]] | None = None
   is_degenerate: Callable[[Scores, Batch, Windows], bool] | None = None
 
   @property

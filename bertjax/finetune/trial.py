@@ -90,6 +90,8 @@ class TrialResult(JsonResult):
     right: {"test": a digit for each example, 1 where the answer is right};
       empty where an example has not one class, and in results of earlier
       versions.
+    by_example: of test, what `FinetuneTask.by_example` says of each example;
+      empty where the task says nothing, and in results of earlier versions.
   """
 
   best_step: int
@@ -102,6 +104,9 @@ class TrialResult(JsonResult):
   is_degenerate: bool | None = None
   forgetting: Forgetting | None = None
   right: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  by_example: Mapping[str, tuple[float, ...]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,6 +251,7 @@ def finish(inputs: TrialInputs, best: KeepBest, tail: TailLoss) -> TrialRun:
     is_degenerate=best.found.is_degenerate,
     forgetting=inputs.forgetting and inputs.forgetting(best.params),
     right=_find_right(inputs, answered),
+    by_example=_by_example(inputs, found, tuned),
   )
   return TrialRun(result, best.params)
 
@@ -270,6 +276,20 @@ def _find_answered(
     assert chosen is not None
     answered[name] = chosen
   return answered
+
+
+def _by_example(
+  inputs: TrialInputs,
+  found: Mapping[str, Evaluation],
+  tuned: Mapping[str, float],
+) -> dict[str, tuple[float, ...]]:
+  """Return what is kept of each example of test, if the task keeps any."""
+  task = inputs.programs.task
+  outputs = found["test"].outputs if "test" in found else None
+  if inputs.test is None or task.by_example is None or outputs is None:
+    return {}
+  columns = task.by_example(outputs, inputs.test.windows.tuned(tuned))
+  return {name: tuple(each.tolist()) for name, each in columns.items()}
 
 
 def _find_right(

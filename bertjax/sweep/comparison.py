@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.trials.comparison import Comparison, correct
 from bertjax.trials.comparison import compare as compare_runs
+from bertjax.trials.intervals import Scored
 from bertjax.trials.markdown import cell, markdown
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.statistics import Summary, paired, summarize
@@ -21,8 +22,9 @@ from bertjax.trials.statistics import Summary, paired, summarize
 Scores = Mapping[int, Mapping[str, float]]
 # Arm → metric → summary over the seeds.
 Summaries = Mapping[str, Mapping[str, Summary]]
-# (arm, metric) → differences to the baseline, [seeds, test examples].
-ByExample = Mapping[tuple[str, str], NDArray[np.float64]]
+# (arm, metric) → differences to the baseline, [seeds, test examples], or what
+# computes them for a draw of examples.
+ByExample = Mapping[tuple[str, str], NDArray[np.float64] | Scored]
 
 
 @dataclasses.dataclass(frozen=True)

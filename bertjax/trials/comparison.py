@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from bertjax.trials.intervals import LEVEL, Interval, Over, bootstrap, student
+from bertjax.trials.intervals import (
+  LEVEL,
+  Interval,
+  Over,
+  Scored,
+  bootstrap,
+  bootstrap_score,
+  student,
+)
 from bertjax.trials.power import MOST_SEEDS, POWER, seeds_needed
 from bertjax.trials.results import JsonResult
 from bertjax.trials.significance import (
@@ -109,7 +117,7 @@ def compare(
   baseline_name: str,
   metric: str,
   margin: float | None = None,
-  by_example: ArrayLike | None = None,
+  by_example: ArrayLike | Scored | None = None,
 ) -> Comparison:
   """Compare runs with a baseline by seed, as the only comparison.
 
@@ -123,7 +131,8 @@ def compare(
       results are known; None judges no equivalence.
     by_example: differences of single test examples for a bootstrap, of shape
       [seeds, examples], in the order of the seeds; their means by seed are
-      those of the metric.
+      those of the metric. Or what computes the differences of the metric for
+      any draw of examples.
 
   Raises:
     ValueError: the two have different seeds, or the margin is not positive.
@@ -176,11 +185,16 @@ def correct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
   )
 
 
-def _bootstrap(by_example: ArrayLike) -> dict[str, Interval]:
-  several = len(np.asarray(by_example)) > 1
+def _bootstrap(by_example: ArrayLike | Scored) -> dict[str, Interval]:
+  if isinstance(by_example, Scored):
+    several = by_example.seeds > 1
+  else:
+    several = len(np.asarray(by_example)) > 1
   kinds: tuple[Over, ...] = ("seeds", "examples", "both")
   return {
-    over: bootstrap(by_example, over, draws=_DRAWS)
+    over: bootstrap_score(by_example, over, draws=_DRAWS)
+    if isinstance(by_example, Scored)
+    else bootstrap(by_example, over, draws=_DRAWS)
     for over in (kinds if several else kinds[1:2])
   }
 

@@ -15,7 +15,8 @@ narrow with few seeds, because they know no value beyond those that were seen.
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,6 +124,59 @@ def bootstrap(
     kinds_DK = rng.multinomial(examples, count_K / examples, count)
     means.append(np.sum((seeds_DS @ values_SK) * kinds_DK, axis=1))
   return _interval(np.concatenate(means) / (seeds * examples), level)
+
+
+class Scored(NamedTuple):
+  """A score by seed that is computed anew for every draw of test examples.
+
+  Attributes:
+    seeds: number of seeds.
+    examples: number of test examples.
+    values: how often each draw takes each example, of shape [draws, examples] →
+      the score by draw and seed.
+  """
+
+  seeds: int
+  examples: int
+  values: Callable[[NDArray[Any]], NDArray[np.float64]]
+
+
+def bootstrap_score(
+  scored: Scored,
+  over: Over,
+  *,
+  level: float = LEVEL,
+  draws: int = DRAWS,
+  seed: int = 0,
+) -> Interval:
+  """Return what `bootstrap` does for a score that is no mean over examples.
+
+  Args:
+    scored: the score.
+    over: as in `bootstrap`.
+    level: as in `bootstrap`.
+    draws: as in `bootstrap`.
+    seed: as in `bootstrap`.
+
+  Raises:
+    ValueError: there are too few seeds or examples to draw from.
+  """
+  seeds, examples = scored.seeds, scored.examples
+  _check(seeds, examples, over)
+  rng = np.random.default_rng(seed)
+  if over == "seeds":
+    (values_S,) = scored.values(np.ones((1, examples), np.int64))
+    return _percentiles(values_S, level, draws, rng)
+  means = []
+  for count in _blocks(draws, examples):
+    counts_DN = rng.multinomial(
+      examples, np.full(examples, 1 / examples), count
+    )
+    seeds_DS = np.ones((count, seeds), np.int64)
+    if over == "both":
+      seeds_DS = rng.multinomial(seeds, np.full(seeds, 1 / seeds), count)
+    means.append(np.sum(scored.values(counts_DN) * seeds_DS, axis=1) / seeds)
+  return _interval(np.concatenate(means), level)
 
 
 def _percentiles(

@@ -1,36 +1,49 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which test examples the probes of a study get right.
+"""What the probes of a study answer to each test example.
 
-They are kept beside what a probe has found, so that differences can be
-bootstrapped over test examples: what would another test set have said? Of
-scores that are no mean over examples, such as F1, nothing is kept.
+It is kept beside what a probe has found, so that differences can be
+bootstrapped over test examples: what would another test set have said? Where
+that cannot be told, the report says why.
 """
 
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertjax.config import SweepConfig
+from bertjax.config import FinetuneConfig, SweepConfig
 from bertjax.finetune.experiment import make_trial
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.trial import TrialResult, read_result
 from bertjax.sweep import study
-from bertjax.sweep.comparison import SweepResult
-from bertjax.trials.answers import read_right
+from bertjax.sweep.comparison import ByExample, SweepResult
+from bertjax.trials.resampling import can_score
 from bertjax.trials.store import Trial, TrialStore
+from data_pipelines.rows.following import NEGATIVES
+from launch import tasks
+from launch.sweep.kept import (
+  ONLY,
+  PROBES_FOLDER,
+  RIGHT,
+  Kept,
+  describe_missing,
+  find_problem,
+  parse_answers,
+  subtract,
+)
 
-# In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
-PROBES_FOLDER = "probes"
 # probes/STEP/NAME.examples.json has the answers of a probe.
 SUFFIX = ".examples.json"
-# The score that is a mean over examples.
-_MEAN = "accuracy"
-_ROUNDING = 1e-6
+# Metrics of the linear probe of pairs.
+_FOLLOWS = tuple(f"follows_{each}_accuracy" for each in NEGATIVES)
+
+
+# (arm, seed) of a trial.
+_Key = tuple[str, int]
 
 
 class Found(NamedTuple):
@@ -38,12 +51,25 @@ class Found(NamedTuple):
 
   Attributes:
     values: {metric: value}.
-    right: {metric: answers}. Each of the answers is a text of a digit for each
-      test example, 1 where it is right; the value is the mean of them all.
+    examples: {metric: answers}, whose scores have the value as their mean. Each
+      is a text of a digit for each test example, 1 where it is right; or
+      {"score": its name, "columns": what `FinetuneTask.by_example` says}.
   """
 
   values: Mapping[str, float]
-  right: Mapping[str, Sequence[str]] = {}
+  examples: Mapping[str, Sequence[Any]] = {}
+
+
+class Examples(NamedTuple):
+  """What is known of single test examples.
+
+  Attributes:
+    differences: (arm, metric) → its differences to the baseline.
+    missing: of which comparisons there are none, and why, in sentences.
+  """
+
+  differences: ByExample
+  missing: Sequence[str]
 
 
 def step_folder(trial: pathlib.Path, step: int) -> pathlib.Path:
@@ -51,21 +77,32 @@ def step_folder(trial: pathlib.Path, step: int) -> pathlib.Path:
   return trial / PROBES_FOLDER / f"step_{step}"
 
 
-def read_tuned(
-  folder: pathlib.Path, result: ArmResult, metric: str
-) -> list[str]:
-  """Return the answers on test of each seed of a fine-tuning run.
+def probe_metric(tuned: FinetuneConfig, name: str) -> tuple[str, str]:
+  """Return the score that is compared of a task, and the name of the metric.
 
   Args:
-    folder: its workdir.
+    tuned: how it is fine-tuned.
+    name: one of `study.probe_tasks`.
+  """
+  metric = tasks.find(tuned.task).metrics[0]
+  if name:
+    metric = tuned.metric or metric
+  return metric, "_".join(filter(None, ("probe", name, metric)))
+
+
+def read_tuned(
+  folder: pathlib.Path, result: ArmResult, metric: str
+) -> list[Any]:
+  """Return the answers on test of each seed, as `Found.examples` has them.
+
+  Args:
+    folder: workdir of a fine-tuning run.
     result: its scores.
     metric: the score that is compared.
 
   Returns:
-    Nothing where the score is no mean over examples.
+    Nothing where the score does not follow from what is kept of each example.
   """
-  if metric != _MEAN:
-    return []
   found = []
   for seed in result.scores.seeds:
     trial = make_trial(result.scores.learning_rate, seed)
@@ -73,23 +110,28 @@ def read_tuned(
     if not path.is_file():
       return []
     run = read_result(json.loads(path.read_text())["result"])
-    if not isinstance(run, TrialResult) or "test" not in run.right:
+    if not isinstance(run, TrialResult):
       return []
-    found.append(run.right["test"])
+    if metric == RIGHT and "test" in run.right:
+      found.append(run.right["test"])
+    elif can_score(metric, _arrays(run.by_example)):
+      columns = {name: [*each] for name, each in run.by_example.items()}
+      found.append({"score": metric, "columns": columns})
+    else:
+      return []
   return found
 
 
-def read_differences(
+def read_examples(
   config: SweepConfig,
   store: TrialStore,
   trials: Sequence[Trial],
   result: SweepResult,
-) -> dict[tuple[str, str], NDArray[np.float64]]:
-  """Return {(arm, metric): its answers minus those of the baseline}.
+) -> Examples:
+  """Return how the answers of arms differ from those of the baseline.
 
-  They are of the end of the runs, of shape [seeds, test examples]. Metrics of
-  which a trial has no answers, or others than its value is of, are left out. A
-  study of fine-tuning has no probes.
+  Of the end of the runs. Losses are of masked tokens and not of test examples,
+  and a study of fine-tuning has no probes: of those nothing is said.
 
   Args:
     config: the config that ran.
@@ -98,46 +140,96 @@ def read_differences(
     result: the comparison of arms, whose seeds are read.
   """
   if config.trains == "finetune":
-    return {}
-  by_trial = {
-    (each.settings["arm"], each.settings["seed"]): _read(config, store, each)
+    return Examples({}, ())
+  kept = {
+    (arm, seed): _read(config, store, each)
     for each in trials
-    if each.settings["seed"] in result.seeds
+    for arm, seed in [(each.settings["arm"], each.settings["seed"])]
+    if arm in result.arms and seed in result.seeds
   }
+  names = {
+    (each.settings["arm"], each.settings["seed"]): each.name for each in trials
+  }
+  differences: dict[tuple[str, str], Any] = {}
+  missing = []
+  for metric, probe in _probes(config).items():
+    answers = {
+      key: found.get(metric, "kept no answers")
+      for key, found in kept.items()
+      if metric in result.arms[key[0]]
+    }
+    usable, wrong = _sort_out(answers, metric, result)
+    if wrong:
+      whose = {names[key]: why for key, why in wrong.items()}
+      missing.append(describe_missing(metric, probe, whose, len(answers)))
+    bad = {arm for arm, _ in wrong}
+    for arm, by_metric in result.differences.items():
+      if metric in by_metric and not bad & {arm, result.baseline}:
+        ours, theirs = (
+          [usable[each, seed] for seed in result.seeds]
+          for each in (arm, result.baseline)
+        )
+        differences[arm, metric] = subtract(ours, theirs)
+  return Examples(differences, missing)
 
-  def rows_of(arm: str, metric: str) -> NDArray[np.float64] | None:
-    found = [by_trial[arm, seed].get(metric) for seed in result.seeds]
-    rows = [row for row in found if row is not None]
-    sizes = {len(row) for row in rows}
-    if len(rows) < len(found) or len(sizes) != 1:
-      return None
-    values_SN = np.asarray(rows)
-    expected_S = result.arms[arm][metric].values
-    same = np.allclose(values_SN.mean(axis=1), expected_S, atol=_ROUNDING)
-    return values_SN if same else None
 
-  differences = {}
-  for arm, by_metric in result.differences.items():
-    for metric in by_metric:
-      ours, theirs = rows_of(arm, metric), rows_of(result.baseline, metric)
-      if ours is None or theirs is None or ours.shape != theirs.shape:
-        continue
-      if ours.shape[1] > 1:
-        differences[arm, metric] = ours - theirs
-  return differences
+def _sort_out(
+  answers: Mapping[_Key, Kept | str], metric: str, result: SweepResult
+) -> tuple[dict[_Key, Kept], dict[_Key, str]]:
+  """Return the answers that are of use, and why the others are of none."""
+  values = {
+    (arm, seed): result.arms[arm][metric].values[result.seeds.index(seed)]
+    for arm, seed in answers
+  }
+  kept = {k: each for k, each in answers.items() if isinstance(each, Kept)}
+  wrong = {k: each for k, each in answers.items() if isinstance(each, str)}
+  scored = (k for k in kept if not find_problem(kept[k], values[k]))
+  first = kept.get(next(scored, ("", 0)))
+  wrong |= {
+    key: why
+    for key, each in kept.items()
+    if (why := find_problem(each, values[key], first))
+  }
+  return {k: kept[k] for k in kept if k not in wrong}, wrong
+
+
+def _probes(config: SweepConfig) -> dict[str, str]:
+  """Return {metric of test examples: beginning of its probe's files}.
+
+  It is "" where the score does not follow from single answers.
+  """
+  arm = study.compared_with(config)
+  found = {}
+  for name in study.probe_tasks(config):
+    tuned = study.finetune_config(config, arm, config.seed, name)
+    score, metric = probe_metric(tuned, name)
+    task = tasks.find(tuned.task)
+    is_kept = task.by_example or (score == RIGHT and task.class_logits)
+    found[metric] = (name or ONLY) if is_kept else ""
+  if config.probes.pairs:
+    found |= dict.fromkeys(_FOLLOWS, "frozen.pairs")
+  return found
 
 
 def _read(
   config: SweepConfig, store: TrialStore, trial: Trial
-) -> dict[str, NDArray[np.float64]]:
-  """Return {metric: share of its answers that is right, by example}."""
+) -> dict[str, Kept | str]:
+  """Return {metric: what a trial keeps of it, or why that is of no use}."""
   arm, seed = trial.settings["arm"], trial.settings["seed"]
   steps = study.pretrain_config(config, arm, seed).steps
   folder = step_folder(store.path(trial), steps)
-  found = {}
+  found: dict[str, Kept | str] = {}
   for path in sorted(folder.glob(f"*{SUFFIX}")):
     for metric, answers in json.loads(path.read_text()).items():
-      if answers and len({*map(len, answers)}) == 1:
-        right_AN = np.array([*map(read_right, answers)])
-        found[metric] = right_AN.mean(axis=0)
+      try:
+        if answers:
+          found[metric] = parse_answers(answers)
+      except ValueError as error:
+        found[metric] = str(error)
   return found
+
+
+def _arrays(
+  columns: Mapping[str, Sequence[float]],
+) -> dict[str, NDArray[np.float64]]:
+  return {name: np.asarray(each) for name, each in columns.items()}

@@ -20,14 +20,18 @@ from bertjax.files import write_json
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
 from bertjax.trials.store import Trial
-from launch import finetune, tasks
+from launch import finetune
 from launch.preflight.policy import Policy
 from launch.run.bundles import bundle_path, bundle_steps
-from launch.sweep.examples import SUFFIX, Found, read_tuned, step_folder
+from launch.sweep.examples import (
+  SUFFIX,
+  Found,
+  probe_metric,
+  read_tuned,
+  step_folder,
+)
 from launch.sweep.frozen import Measure, make_probes
-
-# The folder of the only task, at the end of a run.
-_ONLY = "finetune"
+from launch.sweep.kept import ONLY
 
 
 class Point(NamedTuple):
@@ -122,15 +126,15 @@ class Probing:
     found: dict[str, float] = {}
     place = step_folder(folder, point.step)
     for name, run in self._probes():
-      path = place / f"{name or _ONLY}.json"
+      path = place / f"{name or ONLY}.json"
       if not path.is_file():
-        own = place / (name or _ONLY)
+        own = place / (name or ONLY)
         if not name and point.last:
-          own = folder / _ONLY
-        values, right = run(Measured(trial, point, own))
+          own = folder / ONLY
+        values, examples = run(Measured(trial, point, own))
         self._guard()
-        if right:
-          write_json(path.with_suffix(SUFFIX), dict(right), allow_nan=False)
+        if examples:
+          write_json(path.with_suffix(SUFFIX), dict(examples), allow_nan=False)
         write_json(path, dict(values), allow_nan=False)
       found |= json.loads(path.read_text())
     if not point.last:
@@ -156,13 +160,10 @@ class Probing:
     found = finetune.run(
       tuned, measured.point.bundle, str(measured.folder), policy=self.policy
     )
-    metric = tasks.find(tuned.task).metrics[0]
-    if name:
-      metric = tuned.metric or metric
-    right = read_tuned(measured.folder, found, metric)
-    score = "_".join(filter(None, ("probe", name, metric)))
+    score, metric = probe_metric(tuned, name)
+    kept = read_tuned(measured.folder, found, score)
     return Found(
-      {score: found.scores.test[metric].mean}, {score: right} if right else {}
+      {metric: found.scores.test[score].mean}, {metric: kept} if kept else {}
     )
 
 

@@ -35,7 +35,7 @@ from bertjax.trials.store import Trial, TrialStore
 from launch.reports import sweep_report
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
-from launch.sweep.examples import read_differences
+from launch.sweep.examples import read_examples
 from launch.sweep.points import compare_points, describe_points
 from launch.sweep.published import find_published
 from launch.sweep.trials import (
@@ -82,13 +82,13 @@ def write_report(
   pretrained = config.trains == "pretrain"
   groups = study.equal_rows(config) if pretrained else None
   trials = study.make_trials(config)
-  by_example = read_differences(config, store, trials, result)
-  comparisons = verdicts(result, groups or (), margins, by_example)
+  examples = read_examples(config, store, trials, result)
+  comparisons = verdicts(result, groups or (), margins, examples.differences)
   metric = next(iter(result.arms[result.baseline]))
   points = compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
   read = describe_tokens(config, seen)
-  notes = _notes(config, outcome, result)
+  notes = [*_notes(config, outcome, result), *examples.missing]
   if len(read) > 1:  # more than matching allows
     notes.insert(0, " ".join(read))
     read = []

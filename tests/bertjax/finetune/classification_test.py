@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.finetune.classification import TASK
+from bertjax.trials.resampling import score_draws
 from tests.testing.windows import make_windows
 
 
@@ -52,3 +53,15 @@ def test_answers_are_labels_for_each_example():
   assert [label for label, _ in first] == ["b", "a"]
   assert math.isclose(second[0][1], 1 / (1 + math.exp(-2)))
   assert all(len(each) == len(TASK.answer_columns) for each in first)
+
+
+def test_scores_follow_from_what_is_kept_of_each_example():
+  rng = np.random.default_rng(0)
+  labels_N = rng.integers(0, 2, 30)
+  outputs = {"logits_NC": rng.normal(size=(30, 2))}
+  windows = make_windows({"label_N": labels_N}, 30)
+  assert TASK.by_example is not None
+  columns = TASK.by_example(outputs, windows)
+  for metric in ("matthews", "macro_f1", "f1"):
+    (found,) = score_draws(metric, columns, np.ones((1, 30)))
+    assert math.isclose(found, TASK.scores(outputs, windows)[metric])

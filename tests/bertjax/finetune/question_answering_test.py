@@ -154,6 +154,20 @@ def test_dev_tunes_the_threshold_and_test_takes_it():
   assert TASK.scores(outputs, tuned)["exact"] == 1 / 2  # both are silent
 
 
+def test_the_scores_are_means_of_those_of_each_question():
+  examples = [make_question(("bb",)), make_question(("bb cc",))]
+  outputs, windows = make_case(
+    [row(0, 0, 5, 0, 0)] * 2, [row(0, 0, 5, 0, 0)] * 2, examples
+  )
+  assert TASK.by_example is not None
+  columns = TASK.by_example(outputs, windows)
+  assert {*columns} == {*TASK.metrics}
+  scores = TASK.scores(outputs, windows)
+  assert 0 < scores["exact"] < scores["f1"] < 1
+  for name, each_N in columns.items():
+    assert each_N.mean() == scores[name]
+
+
 def test_the_threshold_is_best_for_the_score_that_chooses():
   """Answers that are half right are worth F1, and no exact match."""
   # Odds of no answer: half right twice, without an answer, and right.

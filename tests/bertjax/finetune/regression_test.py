@@ -8,6 +8,7 @@ import pytest
 
 from bertjax.finetune.regression import TASK
 from bertjax.finetune.trial import run_trial
+from bertjax.trials.resampling import score_draws
 from tests.testing.trials import CONFIG, make_inputs
 from tests.testing.windows import make_windows
 
@@ -46,3 +47,14 @@ def test_scores_are_learned():
   assert result.test["pearson"] > 0.9
   assert result.test["loss"] < 0.3
   assert not result.classes
+
+
+def test_scores_follow_from_what_is_kept_of_each_example():
+  rng = np.random.default_rng(0)
+  windows = make_windows({"score_N": rng.normal(size=30)}, 30)
+  outputs = {"logits_NC": rng.normal(size=(30, 1))}
+  assert TASK.by_example is not None
+  columns = TASK.by_example(outputs, windows)
+  for metric in TASK.metrics:
+    (found,) = score_draws(metric, columns, np.ones((1, 30)))
+    assert found == pytest.approx(TASK.scores(outputs, windows)[metric])

@@ -16,11 +16,12 @@ from bertjax.finetune.scores.calibration import (
   fit_temperature,
 )
 from bertjax.finetune.splits import Evaluation, evaluate, split_outputs
-from bertjax.finetune.trial import run_trial
+from bertjax.finetune.trial import TrialResult, run_trial
 from bertjax.model.parameters import leaf_name
 from bertjax.parallel import feeding
 from bertjax.train.hooks import Diverged
 from bertjax.train.state import TrainState
+from bertjax.trials.resampling import score_draws
 from tests.testing.trials import CONFIG, STEPS, make_inputs
 
 WORDS = "encoder/embeddings/word/embedding"
@@ -120,6 +121,16 @@ def test_answers_to_parts_of_examples_are_no_answers_to_examples(inputs):
     ids_N = np.zeros(count * several, np.int64)
     answered = Answered(np.zeros((len(ids_N), 1)), ids_N, ids_N == 0)
     assert [*trial._find_right(inputs, {"test": answered})] == kept
+
+
+def test_it_is_kept_what_is_predicted_of_each_example_of_test(outcome):
+  result = outcome.result
+  columns = {name: np.asarray(e) for name, e in result.by_example.items()}
+  assert {*columns} == {"label", "predicted"}
+  for score in ("matthews", "macro_f1"):
+    (found,) = score_draws(score, columns, np.ones((1, 30)))
+    assert found == pytest.approx(result.test[score])
+  assert TrialResult.from_json(result.to_json()) == result
 
 
 def test_a_temperature_is_fitted_on_dev_and_reported_on_both(inputs, outcome):
