@@ -171,13 +171,19 @@ def _define_tokenizer_flags() -> None:
     "tokenizer",
     "wordpiece",
     f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
-    "vocab.txt, a tokenizer.json, a spiece.model, a folder with one, a store "
-    "or a bundle.",
+    "vocab.txt, a tokenizer.json, a spiece.model, a vocab.json beside a "
+    "merges.txt, a folder with one, a store or a bundle. roberta and "
+    "modernbert are byte-level BPE with the special tokens of these models.",
   )
   flags.DEFINE_integer(
     "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
   )
-  flags.DEFINE_bool("cased", False, "Learn a tokenizer that keeps upper case.")
+  flags.DEFINE_bool(
+    "cased",
+    False,
+    "Learn a tokenizer that keeps upper case, as roberta and modernbert always "
+    "do.",
+  )
   flags.DEFINE_bool(
     "strip_accents",
     None,
@@ -189,7 +195,8 @@ def _define_tokenizer_flags() -> None:
     "",
     config.choices(Options, "normalization"),
     "Unicode form of the text of a new tokenizer; by default none for "
-    "WordPiece, as BERT, and nfkc for SentencePiece.",
+    "WordPiece, as BERT, and for roberta, nfc for modernbert, and nfkc for "
+    "SentencePiece.",
   )
   flags.DEFINE_integer(
     "extend_vocab",

@@ -18,6 +18,7 @@ _ENCODES = (
   "prepare.beam_steps",
   "tokenizers.wordpiece",
   "tokenizers.sentencepiece_model",
+  "tokenizers.byte_bpe",
 )
 _IMPORT = re.compile(
   r"^ *from data_pipelines\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE

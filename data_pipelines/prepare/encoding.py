@@ -76,12 +76,7 @@ class Encoder:
       for document in batch
     ]
     ids, lengths = self.tokenizer.encode_flat(
-      [
-        sentence
-        for document in texts
-        for paragraph in document
-        for sentence in paragraph
-      ]
+      [sentence for document in texts for sentence in self._behind(document)]
     )
     sentence_ends = np.cumsum([sum(map(len, document)) for document in texts])
     token_ends = np.concatenate(([0], np.cumsum(lengths)))[sentence_ends]
@@ -96,6 +91,12 @@ class Encoder:
     )
     parts = (digests, _split(ids, token_ends), _split(lengths, sentence_ends))
     return list(map(Encoded, *parts, hashes))
+
+  def _behind(self, document: list[list[str]]) -> Iterator[str]:
+    """Yield sentences, with a space before each but the first if it counts."""
+    found = itertools.chain.from_iterable(document)
+    yield from itertools.islice(found, 1)
+    yield from map(self.tokenizer.after_space, found)
 
 
 def _hash_paragraphs(document: list[list[str]]) -> np.ndarray:

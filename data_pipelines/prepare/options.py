@@ -33,10 +33,11 @@ class Options:
     sentences: how sentences are found, "segment" or "lines".
     validation: share of the documents, chosen by hash, or another corpus.
     tokenizer: one of `tokenizers.KINDS` to learn a tokenizer, or the path of a
-      vocab.txt, of a tokenizer.json, of a spiece.model, or of a folder with one
-      of them.
+      vocab.txt, of a tokenizer.json, of a spiece.model, of a vocab.json beside
+      a merges.txt, or of a folder with one of them.
     vocab_size: tokens of a new vocabulary; 0 takes 30,522.
-    cased: whether a new tokenizer keeps upper and lower case apart.
+    cased: whether a new tokenizer keeps upper and lower case apart; those of
+      RoBERTa and ModernBERT always do.
     strip_accents: whether a new WordPiece removes accents, vowel signs and
       other marks; None does so if case is folded, as BERT does.
     normalization: Unicode form of a new tokenizer's text; "" takes the usual
@@ -211,6 +212,11 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
     strip_accents=options.strip_accents,
     normalization=options.normalization,
   )
+  if options.cased and options.tokenizer not in tokenizers.FOLDING:
+    raise ValueError(
+      f"cased=True with {options.tokenizer}, which never folds case; leave "
+      "cased out"
+    )
   vocab_size = options.vocab_size or DEFAULT_VOCAB_SIZE
   learn: dict[str, Any] = {"learn": options.tokenizer, "size": vocab_size}
   if options.cased:
@@ -218,7 +224,7 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
   # Rules that are the usual ones are not named, as in older recipes.
   if options.strip_accents not in (None, not options.cased):
     learn["strip_accents"] = options.strip_accents
-  usual = "none" if options.tokenizer == "wordpiece" else "nfkc"
+  usual = tokenizers.usual_normalization(options.tokenizer)
   if options.normalization not in ("", usual):
     learn["normalization"] = options.normalization
   return None, vocab_size, learn

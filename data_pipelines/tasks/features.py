@@ -34,6 +34,10 @@ class Tokenizer(Protocol):
     """Return the token ids of each text, and the characters of each token."""
     ...
 
+  def after_space(self, text: str) -> str:
+    """Return a text as it is encoded where a space stands before it."""
+    ...
+
   def vocabulary(self) -> Vocabulary:
     """Return tables over the vocabulary."""
     ...

@@ -142,7 +142,11 @@ def encode_words(
       f"seq_length={seq_length} leaves no room for text beside {specials} "
       f"special tokens; give {specials + 1} or more"
     )
-  every = [word for _, _, words in texts for word in words]
+  every = [
+    tokenizer.after_space(word) if text[start - 1 : start].isspace() else word
+    for text, offsets_W2, words in texts
+    for word, (start, _) in zip(words, offsets_W2.tolist(), strict=True)
+  ]
   encoded = iter(tokenizer.encode(every))
   unknown = np.asarray([tokenizer.vocabulary().unk_id], np.int32)
   parts, owners, examples = [], [], []

@@ -6,12 +6,15 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from tokenizers import AddedToken
+
 from bertjax.files import write_json, write_text
-from data_pipelines.tokenizers.added_tokens import add_tokens
+from data_pipelines.tokenizers import added_tokens
 from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
   TOKENIZER_FILE,
 )
+from data_pipelines.tokenizers.huggingface_template import make_processor
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 
@@ -20,7 +23,9 @@ def save_huggingface(
   tokenizer: Tokenizer,
   backend: Any,
   more: Mapping[str, Any] | None = None,
-) -> None:
+  *,
+  prefix_space: bool = False,
+) -> dict[str, Any]:
   """Write the files from which transformers' AutoTokenizer gives equal ids.
 
   Args:
@@ -29,21 +34,22 @@ def save_huggingface(
     backend: a `tokenizers.Tokenizer` of Hugging Face that gives equal ids to
       texts without added tokens; it gets them.
     more: more keys of tokenizer_config.json.
-  """
-  from tokenizers import processors
+    prefix_space: whether a text that begins without a space gets one.
 
+  Returns:
+    "cls_token" and so on → the token, as special_tokens_map.json has them.
+  """
   tokens = tokenizer.tokens
-  cls, sep = tokens[tokenizer.cls_id], tokens[tokenizer.sep_id]
-  backend.post_processor = processors.TemplateProcessing(
-    single=f"{cls} $A {sep}",
-    pair=f"{cls} $A {sep} $B:1 {sep}:1",
-    special_tokens=[(cls, tokenizer.cls_id), (sep, tokenizer.sep_id)],
+  backend.post_processor = make_processor(
+    tokenizer.template, tokens, prefix_space=prefix_space
   )
   names = {
     f"{name}_token": tokens[id_] for name, id_ in tokenizer.special_ids.items()
   }
-  backend.add_special_tokens(list(names.values()))
-  add_tokens(backend, tokenizer.added)
+  mask = _mask(tokenizer)
+  others = [name for name in names.values() if name != mask.content]
+  backend.add_special_tokens([*others, AddedToken(**mask.fields())])
+  added_tokens.add_tokens(backend, tokenizer.added)
   write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")
   config = {
     # "BertTokenizer" of transformers 5 would read only the vocabulary of
@@ -56,15 +62,27 @@ def save_huggingface(
     **(more or {}),
   }
   write_json(folder / CONFIG_FILE, config, sort_keys=True)
+  return {**names, "mask_token": mask.fields()}
+
+
+def _mask(tokenizer: Tokenizer) -> added_tokens.AddedToken:
+  return added_tokens.AddedToken(
+    tokenizer.mask_id,
+    tokenizer.tokens[tokenizer.mask_id],
+    special=True,
+    normalized=False,
+    lstrip=tokenizer.mask_takes_space,
+  )
 
 
 def _added(tokenizer: Tokenizer) -> dict[str, Any]:
   """Return the keys of tokenizer_config.json about added tokens."""
-  if not tokenizer.added:
+  masks = [_mask(tokenizer)] if tokenizer.mask_takes_space else []
+  if not tokenizer.added and not masks:
     return {}
   return {
     "added_tokens_decoder": {
-      str(token.id): token.fields() for token in tokenizer.added
+      str(token.id): token.fields() for token in (*masks, *tokenizer.added)
     },
     # Its name in transformers before 5, which 5 reads, too.
     "additional_special_tokens": [

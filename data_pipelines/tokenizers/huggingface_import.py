@@ -2,21 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read tokenizers that Hugging Face transformers, or bertjax, has written."""
 
-import json
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
+from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
 from data_pipelines.tokenizers.huggingface_added import read_added
+from data_pipelines.tokenizers.huggingface_byte_bpe import (
+  is_byte_bpe,
+  load_byte_bpe,
+)
+from data_pipelines.tokenizers.huggingface_files import (
+  list_tokens,
+  read_contents,
+  read_object,
+)
 from data_pipelines.tokenizers.huggingface_keys import (
-  ADDED_FILE,
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,
   check_keys,
 )
+from data_pipelines.tokenizers.huggingface_template import read_template
 from data_pipelines.tokenizers.sentencepiece_model import (
   MODEL_FILE,
   SentencePiece,
@@ -32,6 +41,8 @@ from data_pipelines.tokenizers.wordpiece import (
 )
 from data_pipelines.tokenizers.wordpiece_rules import FORMS, Rules
 
+# Files of tokenizers, in the order in which they are looked for.
+FILES = (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE, VOCAB_JSON)
 # Files that tell a folder of transformers from one of google-research/bert, and
 # the longest word that transformers splits if nothing else is said.
 _THEIR_FILES = (CONFIG_FILE, "config.json")
@@ -42,7 +53,7 @@ _FORMS = {form.__name__: name for name, form in FORMS.items()}
 def load_huggingface(
   folder: str | os.PathLike[str], *, drop_added: bool = False
 ) -> Tokenizer:
-  """Read a folder with vocab.txt, tokenizer.json or spiece.model.
+  """Read a folder with the files of a tokenizer.
 
   Every key of its JSON files is honored, or without effect, or refused: see
   `huggingface_keys`. The longest word that is split into tokens has as many
@@ -60,12 +71,12 @@ def load_huggingface(
       contradict each other, or they ask for something that is not done here.
   """
   root = pathlib.Path(folder)
-  for name in (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE):
+  for name in FILES:
     if (root / name).is_file():
       return load_file(root / name, drop_added=drop_added)
   raise ValueError(
-    f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE} or "
-    f"{MODEL_FILE} beside the weights"
+    f"{root} has no tokenizer; give {VOCAB_FILE}, {TOKENIZER_FILE}, "
+    f"{MODEL_FILE}, or {VOCAB_JSON} and {MERGES_FILE} beside the weights"
   )
 
 
@@ -77,6 +88,8 @@ def load_file(path: pathlib.Path, *, drop_added: bool = False) -> Tokenizer:
   """
   if path.suffix == ".model":
     return _load_sentencepiece(path, drop_added)
+  if is_byte_bpe(path):
+    return load_byte_bpe(path, drop_added=drop_added)
   return load_wordpiece(path, drop_added=drop_added)
 
 
@@ -95,7 +108,7 @@ def load_wordpiece(
   """
   root, file = path.parent, path.with_name(TOKENIZER_FILE)
   settings = _read_settings(root)
-  model = _read(file) if path.name in (VOCAB_FILE, TOKENIZER_FILE) else {}
+  model = read_object(file) if path.name in (VOCAB_FILE, TOKENIZER_FILE) else {}
   if not model:
     tokens = read_vocab(path)
   else:
@@ -107,7 +120,7 @@ def load_wordpiece(
         "file"
       )
   rules = _rules(settings, _normalizer(model, file), root, tokens)
-  contents = {**_contents(root), TOKENIZER_FILE: model}
+  contents = {**read_contents(root), TOKENIZER_FILE: model}
   added = (
     [] if drop_added else read_added(contents, tokens, SPECIALS, str(root))
   )
@@ -130,34 +143,15 @@ def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
       )
   _check_special_tokens(tokenizer, path.parent)
   if not drop_added:
-    contents = _contents(path.parent)
+    contents = read_contents(path.parent)
     names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
     keys.check_added(contents, names, str(path.parent))
   return tokenizer
 
 
-def _contents(root: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Return the content of each file that can name added tokens."""
-  names = (TOKENIZER_FILE, CONFIG_FILE, SPECIALS_FILE, ADDED_FILE)
-  return {name: _read(root / name) for name in names}
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-  """Return the JSON object in a file, empty if the file does not exist."""
-  if not path.is_file():
-    return {}
-  try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except ValueError:
-    value = None
-  if not isinstance(value, dict):
-    raise ValueError(f"{path} is not a JSON object; correct or remove it")
-  return value
-
-
 def _read_settings(root: pathlib.Path) -> dict[str, Any]:
   """Return the content of tokenizer_config.json, whose keys are known."""
-  settings = _read(root / CONFIG_FILE)
+  settings = read_object(root / CONFIG_FILE)
   check_keys(CONFIG_FILE, settings, str(root / CONFIG_FILE))
   return settings
 
@@ -171,12 +165,7 @@ def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
     check_keys(part, values, str(path))
   for part in ("truncation", "padding"):
     check_keys(part, model.get(part) or {}, str(path))
-  ids = model["model"].get("vocab")
-  if not isinstance(ids, dict) or set(map(repr, ids.values())) != set(
-    map(repr, range(len(ids)))
-  ):
-    raise ValueError(f"{path}: its tokens are not numbered 0, 1, 2, …")
-  return sorted(ids, key=ids.__getitem__)
+  return list_tokens(model["model"].get("vocab"), str(path))
 
 
 def _normalizer(model: Mapping[str, Any], path: pathlib.Path) -> dict[str, Any]:
@@ -247,7 +236,7 @@ def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
     for name, id_ in tokenizer.special_ids.items()
   }
   for name in (CONFIG_FILE, SPECIALS_FILE):
-    values = _read(root / name)
+    values = read_object(root / name)
     if name == SPECIALS_FILE:
       check_keys(name, values, str(root / name))
     keys.check_special_tokens(values, names, str(root / name))
@@ -260,25 +249,10 @@ def _check_frame(
   if processor is None:
     return
   cls, sep = (tokenizer.tokens[i] for i in (tokenizer.cls_id, tokenizer.sep_id))
-  kind = processor.get("type")
-  if kind == "BertProcessing":
-    found = processor.get("cls"), processor.get("sep")
-    fits = found == ([cls, tokenizer.cls_id], [sep, tokenizer.sep_id])
-  else:
-    found = _frame(processor.get("single")), _frame(processor.get("pair"))
-    single = [(cls, 0), ("A", 0), (sep, 0)]
-    pair = [*single, ("B", 1), (sep, 1)]
-    fits = kind == "TemplateProcessing" and found == (single, pair)
-  if not fits:
+  ids = {token: id_ for id_, token in enumerate(tokenizer.tokens)}
+  if read_template(processor, ids) != tokenizer.template:
     raise ValueError(
-      f"{path}: its post_processor {kind} does not make {cls} A {sep} B {sep} "
-      "with types 0 and 1, as BERT's rows are; correct or remove it"
+      f"{path}: its post_processor {processor.get('type')} does not make {cls} "
+      f"A {sep} B {sep} with types 0 and 1, as BERT's rows are; correct or "
+      "remove it"
     )
-
-
-def _frame(template: Any) -> list[tuple[str, int]]:
-  return [
-    (part[kind]["id"], part[kind]["type_id"])
-    for part in template or ()
-    for kind in part
-  ]

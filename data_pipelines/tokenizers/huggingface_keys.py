@@ -17,6 +17,8 @@ from data_pipelines.tokenizers.added_tokens import AddedTokensError
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
+# The same file beside a byte-level BPE.
+BYTE_CONFIG = f"byte-level {CONFIG_FILE}"
 # Tokens that were added to a vocabulary, as transformers before 5 wrote them.
 ADDED_FILE = "added_tokens.json"
 
@@ -49,6 +51,18 @@ _ADDED = (*LISTS, "added_tokens_decoder")
 # Whether special tokens in a text are cut as words are.
 SPLIT = "split_special_tokens"
 
+# Keys of tokenizer_config.json that change no id.
+_IDLE = frozenset(
+  {
+    *("backend", "chat_template", "clean_up_tokenization_spaces"),
+    *("full_tokenizer_file", "is_local", "legacy", "local_files_only"),
+    *("max_len", "max_length", "model_max_length", "model_input_names"),
+    *("name_or_path", "pad_to_multiple_of", "processor_class"),
+    *("special_tokens_map_file", "stride"),
+    *("tokenizer_file", "truncation_strategy", "use_fast", "vocab_file"),
+    *("errors", "spaces_between_special_tokens", "verbose", "vocab_size"),
+  }
+)
 # Part of a file → key → the values that it may have. None and an absent key
 # are always allowed.
 FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
@@ -75,28 +89,42 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
   },
   "normalizer": {"type": ("BertNormalizer",)},
   "pre_tokenizer": {"type": ("BertPreTokenizer",)},
+  BYTE_CONFIG: {
+    "tokenizer_class": (
+      *("RobertaTokenizer", "RobertaTokenizerFast", "TokenizersBackend"),
+      "PreTrainedTokenizerFast",
+    ),
+    "do_lower_case": (False,),
+    "padding_side": ("right",),
+    "truncation_side": ("right",),
+    "pad_token_type_id": (0,),
+  },
+  "BPE model": {
+    "type": ("BPE",),
+    "dropout": (0.0,),
+    "continuing_subword_prefix": ("",),
+    "end_of_word_suffix": ("",),
+    "ignore_merges": (False,),
+  },
+  "byte-level normalizer": {"type": ("NFC", "NFKC", "None")},
+  "byte-level pre_tokenizer": {"type": ("ByteLevel",), "use_regex": (True,)},
   "truncation": {"direction": ("Right",)},
   "padding": {"direction": ("Right",), "pad_type_id": (0,)},
 }
 # Part of a file → keys that change no id: they are about decoding, special
 # tokens within a text, lengths, which commands set, or files and versions.
 WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
-  CONFIG_FILE: frozenset(
-    {
-      *("backend", "chat_template", "clean_up_tokenization_spaces"),
-      *("full_tokenizer_file", "is_local", "legacy", "local_files_only"),
-      *("max_len", "max_length", "model_max_length", "model_input_names"),
-      *("name_or_path", "pad_to_multiple_of", "processor_class"),
-      *("special_tokens_map_file", "stride"),
-      *("tokenizer_file", "truncation_strategy", "use_fast", "vocab_file"),
-      *("errors", "spaces_between_special_tokens", "verbose", "vocab_size"),
-    }
-  ),
+  CONFIG_FILE: _IDLE,
+  BYTE_CONFIG: _IDLE | {"trim_offsets"},
   SPECIALS_FILE: frozenset(),
   TOKENIZER_FILE: frozenset({"version", "decoder"}),
   "model": frozenset(),
   "normalizer": frozenset(),
   "pre_tokenizer": frozenset(),
+  # All bytes are known, so that no token is unknown.
+  "BPE model": frozenset({"unk_token", "fuse_unk", "byte_fallback"}),
+  "byte-level normalizer": frozenset(),
+  "byte-level pre_tokenizer": frozenset({"trim_offsets"}),
   "truncation": frozenset({"max_length", "strategy", "stride"}),
   "padding": frozenset(
     {"strategy", "pad_to_multiple_of", "pad_id", "pad_token"}
@@ -120,6 +148,16 @@ HONORED: Mapping[str, frozenset[str]] = {
   "model": frozenset({"vocab", LIMIT}),
   "normalizer": frozenset(right for _, right, _ in RULES),
   "pre_tokenizer": frozenset(),
+  BYTE_CONFIG: frozenset(
+    {
+      *("add_prefix_space", SPLIT),
+      *(f"{name}_token" for name in _SPECIALS),
+      *_ADDED,
+    }
+  ),
+  "BPE model": frozenset({"vocab", "merges"}),
+  "byte-level normalizer": frozenset(),
+  "byte-level pre_tokenizer": frozenset({"add_prefix_space"}),
   "truncation": frozenset(),
   "padding": frozenset(),
 }
@@ -136,7 +174,7 @@ def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
   Raises:
     ValueError: names the key, its value, and what is allowed.
   """
-  fixed = FIXED[part]
+  fixed, idle = FIXED[part], WITHOUT_EFFECT[part]
   for key in values:
     value = values[key]
     if key in fixed:
@@ -145,7 +183,7 @@ def check_keys(part: str, values: Mapping[str, Any], origin: str) -> None:
           f"{origin}: {_name(part, key)} is {value}; only "
           f"{_listed(fixed[key])} can be read"
         )
-    elif key not in HONORED[part] | WITHOUT_EFFECT[part]:
+    elif key not in HONORED[part] | idle:
       raise ValueError(
         f"{origin}: nothing is known about {_name(part, key)}={value!r}; "
         "remove the key if it changes no token"

@@ -38,7 +38,7 @@ class Tokenizer(abc.ABC):
   """Text to ids and back; [CLS] and so on are neither added nor recognized.
 
   Attributes:
-    name: "wordpiece" or "sentencepiece".
+    name: "wordpiece", "sentencepiece" or "byte_bpe".
     tokens: text of each token, by id.
     added: tokens that are matched in a text before it is cut into words.
     lowercase: whether case is folded before tokens are looked up.
@@ -50,6 +50,7 @@ class Tokenizer(abc.ABC):
     pad_id, unk_id, cls_id, sep_id, mask_id: the same ids, one by one.
     template: the special tokens around texts; BERT's unless a subclass has
       others.
+    mask_takes_space: whether the space before a mask in a text is its own.
   """
 
   name: str
@@ -59,6 +60,7 @@ class Tokenizer(abc.ABC):
   normalization: str = "none"
   sha256: str
   export_obstacle: str = ""
+  mask_takes_space: bool = False
 
   def __init__(
     self, tokens: Sequence[str], specials: Sequence[int], origin: str
@@ -132,6 +134,17 @@ class Tokenizer(abc.ABC):
   def continues(self, token: str) -> bool:
     """Return whether an ordinary token continues the word before it."""
 
+  def after_space(self, text: str) -> str:
+    """Return a text as it is encoded where a space stands before it.
+
+    Most tokenizers cut a text as they do behind a space.
+    """
+    return text
+
+  def letters(self, token: str) -> str:
+    """Return the text of a token, maybe with marks of where words begin."""
+    return token
+
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""
     return id_ in self.special_ids.values() or id_ in self._added_specials
@@ -161,7 +174,7 @@ class Tokenizer(abc.ABC):
       token_counts: how often each id occurs: int [V].
     """
     unspaced_V = np.array(
-      [any(map(scripts.is_unspaced, token)) for token in self.tokens]
+      [any(map(scripts.is_unspaced, self.letters(t))) for t in self.tokens]
     )
     return float(token_counts[unspaced_V].sum() / max(token_counts.sum(), 1))
 
@@ -200,6 +213,24 @@ class Tokenizer(abc.ABC):
       )
     smoothed_V = counts_V.astype(np.float64) + 1
     return np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
+
+
+def trim_spaces(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+  """Return the characters of tokens without the white space around them.
+
+  Args:
+    text: the text.
+    offsets: the first character of each token, and the one after its last.
+
+  Returns:
+    int64 [T, 2].
+  """
+  kept: list[tuple[int, int]] = []
+  for start, stop in offsets:
+    covered = text[start:stop]
+    left = len(covered) - len(covered.lstrip())
+    kept.append((start + left, start + left + len(covered.strip())))
+  return np.asarray(kept, np.int64).reshape(-1, 2)
 
 
 def _as_in(text: str, encoded: EncodedText) -> EncodedText:

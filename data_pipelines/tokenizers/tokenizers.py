@@ -7,7 +7,12 @@ import pathlib
 from collections.abc import Iterable
 from typing import cast
 
-from data_pipelines.tokenizers.huggingface_import import load_file
+from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
+from data_pipelines.tokenizers.byte_bpe_training import (
+  FAMILIES,
+  train_byte_bpe,
+)
+from data_pipelines.tokenizers.huggingface_import import FILES, load_file
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.sentencepiece_model import (
   MODEL_FILE,
@@ -23,13 +28,16 @@ from data_pipelines.tokenizers.wordpiece_rules import (
 from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
 _MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
-KINDS = ("wordpiece", *_MODEL_TYPES)
+# Kinds that fold case unless they are told not to, and those that never do.
+FOLDING = ("wordpiece", *_MODEL_TYPES)
+KINDS = (*FOLDING, *FAMILIES)
 # Characters of text to learn from, which keep memory below 800 MB, the text
 # included. More text changes few tokens.
 SAMPLE_CHARACTERS = {
   "wordpiece": 50_000_000,
   "sentencepiece": 25_000_000,
   "sentencepiece_bpe": 50_000_000,
+  **dict.fromkeys(FAMILIES, 50_000_000),
 }
 
 
@@ -38,8 +46,9 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 
   Args:
     path: a vocab.txt, a tokenizer.json, a .model file of SentencePiece, a
-      folder that has one, or a store or a bundle, which have a folder
-      `tokenizer`. The files beside it count, too: see `load_huggingface`.
+      vocab.json beside a merges.txt, a folder that has one, or a store or a
+      bundle, which have a folder `tokenizer`. The files beside it count, too:
+      see `load_huggingface`.
 
   Raises:
     ValueError: no tokenizer is found, it lacks a special token, or the files
@@ -53,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
       what = "does not exist; give a folder with"
     raise ValueError(
       f"tokenizer {given} {what} {VOCAB_FILE} or {MODEL_FILE} or "
-      f"{TOKENIZER_FILE}"
+      f"{TOKENIZER_FILE}, or {VOCAB_JSON} and {MERGES_FILE}"
     )
   return load_file(file)
 
@@ -61,10 +70,10 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 def find_vocabulary(path: pathlib.Path) -> pathlib.Path | None:
   """Return the file that `load` reads for a path; None if there is none."""
   if path.is_file():
-    known = path.suffix in (".txt", ".model") or path.name == TOKENIZER_FILE
+    known = path.suffix in (".txt", ".model") or path.name in FILES
     return path if known else None
   for folder in (path, path / "tokenizer"):
-    for name in (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE):
+    for name in FILES:
       if (folder / name).is_file():
         return folder / name
   return None
@@ -84,13 +93,13 @@ def train(
   Args:
     texts: documents to learn from; read once.
     kind: one of `KINDS`.
-    vocab_size: number of tokens, special tokens included. A WordPiece
-      vocabulary is smaller if no pair of tokens occurs twice any more.
-    lowercase: whether to fold case.
+    vocab_size: number of tokens, special tokens included. A vocabulary that is
+      not SentencePiece's is smaller if no pair of tokens occurs twice any more.
+    lowercase: whether to fold case, which only those of `FOLDING` do.
     strip_accents: whether WordPiece removes accents; None does so if case is
       folded.
     normalization: Unicode form of the text: "nfc", "nfkc" or "none"; "" is
-      "none" for WordPiece and "nfkc" for SentencePiece.
+      "nfkc" for SentencePiece, "nfc" for ModernBERT's, and "none" for others.
 
   Raises:
     ValueError: an unknown kind, rules that the kind does not have, or a
@@ -106,6 +115,8 @@ def train(
     form = cast("Normalization", normalization or "none")
     rules = Rules(lowercase, strip_accents, normalization=form)
     return train_wordpiece(texts, vocab_size, rules)
+  if kind in FAMILIES:
+    return train_byte_bpe(texts, vocab_size, kind, normalization)
   return train_sentencepiece(
     texts,
     vocab_size,
@@ -113,6 +124,13 @@ def train(
     lowercase=lowercase,
     normalize=normalization != "none",
   )
+
+
+def usual_normalization(kind: str) -> str:
+  """Return the Unicode form that a kind learns with unless told otherwise."""
+  if kind in FAMILIES:
+    return FAMILIES[kind].normalization
+  return "none" if kind == "wordpiece" else "nfkc"
 
 
 def check_rules(
@@ -136,6 +154,8 @@ def check_rules(
       f"strip_accents={strip_accents} with {kind}, which never removes "
       "accents; leave it out"
     )
+  if kind in FAMILIES:
+    return
   if normalization == "nfc" or (normalization == "none" and lowercase):
     raise ValueError(
       f"normalization={normalization} with {kind}, which has nfkc, or none "

@@ -29,6 +29,9 @@ from data_pipelines.tokenizers.wordpiece_training import plain_words
 
 RECORD = "extension.json"
 _VERSION = 1
+# Kinds that cannot be extended, and what learns one of them.
+_CALLED = {"sentencepiece": "SentencePiece model", "byte_bpe": "byte-level BPE"}
+_LEARNED = {"sentencepiece": "sentencepiece", "byte_bpe": "roberta"}
 # Names of the fields of `Coverage` in the file.
 _COVERAGE_KEYS = {"words": "words", "tokens": "pieces", "unknown": "unknown"}
 
@@ -99,9 +102,9 @@ def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
   """
   if not isinstance(tokenizer, WordPiece):
     raise ValueError(
-      f"extend_vocab={count} with a SentencePiece model, which cannot be "
-      "extended; give a WordPiece vocabulary, or learn a new model with "
-      "--tokenizer=sentencepiece"
+      f"extend_vocab={count} with a {_CALLED[tokenizer.name]}, which cannot be "
+      "extended; give a WordPiece vocabulary, or learn a new one with "
+      f"--tokenizer={_LEARNED[tokenizer.name]}"
     )
   if count < 1:
     raise ValueError(f"extend_vocab={count}; give at least 1")

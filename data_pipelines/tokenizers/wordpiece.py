@@ -38,6 +38,7 @@ from data_pipelines.tokenizers.tokenizer import (
   SURROGATES,
   EncodedText,
   Tokenizer,
+  trim_spaces,
 )
 from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
@@ -173,9 +174,8 @@ class WordPiece(Tokenizer):
     return [
       EncodedText(
         np.asarray(each.ids, np.int32),
-        _without_spaces(text, each.offsets)
-        if self.added
-        else _pairs(each.offsets),
+        # An added token may take spaces with it.
+        trim_spaces(text, each.offsets) if self.added else _pairs(each.offsets),
       )
       for text, each in zip(texts, found, strict=True)
     ]
@@ -209,18 +209,6 @@ class WordPiece(Tokenizer):
 
 def _pairs(offsets: Sequence[tuple[int, int]]) -> np.ndarray:
   return np.asarray(offsets, np.int64).reshape(-1, 2)
-
-
-def _without_spaces(
-  text: str, offsets: Sequence[tuple[int, int]]
-) -> np.ndarray:
-  """Return offsets without the spaces that an added token takes with it."""
-  kept: list[tuple[int, int]] = []
-  for start, stop in offsets:
-    covered = text[start:stop]
-    left = len(covered) - len(covered.lstrip())
-    kept.append((start + left, start + left + len(covered.strip())))
-  return _pairs(kept)
 
 
 class _Words(dict[str, bytes]):

@@ -35,7 +35,7 @@ class TextTokenizer:
   def __init__(self, tokenizer: Tokenizer) -> None:
     self.pad_id, self.tokens = tokenizer.pad_id, tokenizer.tokens
     self.template = tokenizer.template
-    self.encode = tokenizer.encode
+    self.encode, self.after_space = tokenizer.encode, tokenizer.after_space
     self.encode_with_offsets = tokenizer.encode_with_offsets
     self._vocabulary = tokenizer.vocabulary()
 

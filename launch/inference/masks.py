@@ -24,19 +24,21 @@ MASK = "[MASK]"
 def fill_mask(
   bundle: str, text: str, *, top_k: int | None = None, policy: Policy = DEFAULT
 ) -> list[list[Guess]]:
-  """Return the likeliest tokens for every [MASK] of `text`, in order.
+  """Return the likeliest tokens for every mask of `text`, in order.
+
+  A mask is written [MASK], or as the tokenizer writes it.
 
   Probabilities are over the whole vocabulary; special and unused tokens are
   not returned.
 
   Raises:
-    ValueError: `bundle` is not a pre-trained bundle, or `text` has no [MASK]
+    ValueError: `bundle` is not a pre-trained bundle, or `text` has no mask
       or too many tokens.
   """
   top_k = check_top_k(top_k)
   info = bundles.read_pretrained(bundle)
   tokenizer = tokenizers.load(info.tokenizer_path)
-  ids, places = _with_masks(tokenizer, text)
+  ids, places = with_masks(tokenizer, text)
   if len(ids) > info.model.max_positions:
     raise ValueError(
       f"the text has {len(ids)} tokens, and this model reads "
@@ -65,13 +67,20 @@ def fill_mask(
   ]
 
 
-def _with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
-  """Return the ids of a text as a row, and the positions of its masks."""
-  parts = text.split(MASK)
+def with_masks(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
+  """Return the ids of a text as a row, and the positions of its masks.
+
+  Raises:
+    ValueError: the text has no mask.
+  """
+  mask = tokenizer.tokens[tokenizer.mask_id]
+  parts = text.split(mask if mask in text else MASK)
   if len(parts) == 1:
     raise ValueError(
-      f"the text has no {MASK}; write one for each token to fill in: {text!r}"
+      f"the text has no {mask}; write one for each token to fill in: {text!r}"
     )
+  if tokenizer.mask_takes_space:
+    parts = [*(part.rstrip() for part in parts[:-1]), parts[-1]]
   ids, places = list[int](), list[int]()
   for number, part_ids in enumerate(tokenizer.encode(parts)):
     if number:

@@ -135,7 +135,8 @@ def _row(
   tokenizer: Tokenizer,
   classes: Sequence[str],
 ) -> Mapping[str, Any]:
-  tokens, packs_S = tokenizer.tokens, batch["packs_BS"][row]
+  show = lambda id_: tokenizer.letters(tokenizer.tokens[id_])
+  packs_S = batch["packs_BS"][row]
   ends = tokenizer.template.ids
   filled_P = masked.weights_BP[row] > 0
   slots = [
@@ -143,7 +144,7 @@ def _row(
     for values in (masked.positions_BP, masked.targets_BP, masked.kind_BP)
   ]
   chosen = {
-    place: (tokens[target], _BECOMES[kind])
+    place: (show(target), _BECOMES[kind])
     for place, target, kind in zip(*slots, strict=True)
   }
   examples = []
@@ -153,7 +154,7 @@ def _row(
     examples.append(
       {
         "label": classes[label] if label >= 0 else "",
-        "pieces": [tokens[masked.tokens_BS[row, place]] for place in places],
+        "pieces": [show(masked.tokens_BS[row, place]) for place in places],
         "types": batch["types_BS"][row][places].tolist(),
         "specials": [
           position

@@ -53,7 +53,7 @@ def collect(store: Store, formats: Iterable[FormatReport]) -> dict[str, Any]:
       "coverage": _coverage(counts_V, usage),
       "commonest": [
         {
-          "piece": tokenizer.tokens[id_],
+          "piece": tokenizer.letters(tokenizer.tokens[id_]),
           "count": int(counts_V[id_]),
           "share": counts_V[id_] / usage.tokens,
         }

@@ -125,5 +125,7 @@ def _read(token: str, tokenizer: str) -> tuple[bool, str]:
   """Return whether a token begins a word, and its text without the prefix."""
   if tokenizer == "sentencepiece":
     return token.startswith(SPACE), token.removeprefix(SPACE)
+  if tokenizer == "byte_bpe":
+    return token.startswith(" "), token.removeprefix(" ")
   continues = token.startswith(PREFIX) and token != PREFIX
   return not continues, token.removeprefix(PREFIX) if continues else token

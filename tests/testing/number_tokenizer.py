@@ -24,6 +24,9 @@ class NumberTokenizer:
   def encode_with_offsets(self, texts):
     raise NotImplementedError
 
+  def after_space(self, text):
+    return text
+
   def vocabulary(self):
     ids_V = np.arange(100)
     return Vocabulary(

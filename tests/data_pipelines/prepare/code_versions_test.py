@@ -12,7 +12,7 @@ import pytest
 
 import data_pipelines
 from data_pipelines.prepare import code_versions
-from data_pipelines.tokenizers import sentencepiece_model, wordpiece
+from data_pipelines.tokenizers import byte_bpe, sentencepiece_model, wordpiece
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 PACKAGE = pathlib.Path(data_pipelines.__file__).parent
@@ -87,7 +87,7 @@ def test_every_tokenizer_is_hashed():
   hashed = code_versions.encoding_modules(PACKAGE)
   kinds = [
     kind
-    for module in (wordpiece, sentencepiece_model)
+    for module in (wordpiece, sentencepiece_model, byte_bpe)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Tokenizer)
   ]

@@ -14,7 +14,7 @@ from data_pipelines.corpora import documents
 from data_pipelines.corpora.sentence_rules import PRIOR, SentenceRules
 from data_pipelines.corpora.sentences import split
 from data_pipelines.prepare import encoding
-from data_pipelines.tokenizers import wordpiece
+from data_pipelines.tokenizers import tokenizers, wordpiece
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 
 TOKENS = [*SPECIALS, *"abcdefgh.", *(f"##{c}" for c in "abcdefgh")]
@@ -152,3 +152,15 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
   while any(map(alive, children)) and time.monotonic() < deadline:
     time.sleep(0.1)
   assert not any(map(alive, children))
+
+
+def test_sentences_are_cut_as_they_are_in_their_document():
+  """The space before a sentence belongs to its first word."""
+  text = "The fox is quick. The fox is lazy, too.\n\nThe dog is lazy."
+  tokenizer = tokenizers.train([text] * 4, "roberta", 300)
+  (document,) = encoding.Encoder(tokenizer, "segment")([*hashed([text])])
+  assert len(document.lengths) == 3
+  assert tokenizer.decode(document.ids) == text.replace("\n\n", " ")
+  continues_V = tokenizer.vocabulary().continues_V
+  # But the first word, which has a special token before it.
+  assert (~continues_V[document.ids]).sum() == len(text.split()) - 1

@@ -33,6 +33,14 @@ from data_pipelines.prepare.options import make_plan
       "strip_accents=False with sentencepiece, which never removes",
     ),
     (
+      {"tokenizer": "roberta", "strip_accents": True},
+      "strip_accents=True with roberta, which never removes",
+    ),
+    (
+      {"tokenizer": "modernbert", "cased": True},
+      "cased=True with modernbert, which never folds case; leave cased out",
+    ),
+    (
       {"tokenizer": "sentencepiece_bpe", "normalization": "nfc"},
       "normalization=nfc with sentencepiece_bpe, which has nfkc, or none",
     ),

@@ -311,3 +311,16 @@ def test_garbage_is_collected_as_before_afterwards(options):
   prepare.prepare(options, lambda *_: inside.add(gc.get_threshold()[0]))
   assert inside == {100_000}
   assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("kind", tokenizers.FAMILIES)
+def test_a_store_keeps_the_special_tokens_of_its_tokenizer(kind, options):
+  prepare.prepare(dataclasses.replace(options, tokenizer=kind, vocab_size=300))
+  store, tokenizer = open_store(options.output), tokenizers.load(options.output)
+  assert store.manifest.tokenizer.name == tokenizer.name == "byte_bpe"
+  assert store.template == tokenizer.template
+  text = (store.path / "manifest.json").read_text(encoding="utf-8")
+  assert ('"template"' in text) == (kind == "roberta")
+  for document in stored(store.split("validation")):
+    ids = [id_ for sentence in document for id_ in sentence]
+    assert tokenizer.decode(ids) in {" ".join(t.split()) for t in TEXTS}

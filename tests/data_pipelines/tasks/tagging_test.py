@@ -228,3 +228,12 @@ def test_tags_of_io_may_lack_their_prefix_in_each_file(tmp_path, tokenizer):
   for split in data.figures.splits.values():
     assert split.by_class == (1, 1)
     assert split.invalid_tags == 0
+
+
+def test_words_are_cut_as_they_are_in_their_text():
+  text = "(the fox) is the fox"
+  learned = tokenizers.train([text] * 4, "roberta", 300)
+  encoded = tagging.encode_raw(learned, [text], 32, 16)
+  (row,) = encoded.rows.features["tokens_BS"]
+  (ids,) = learned.encode([text])
+  assert row[: len(ids) + 2].tolist() == learned.template.join(ids).tolist()

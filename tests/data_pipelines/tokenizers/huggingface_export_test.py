@@ -7,7 +7,7 @@ from tests.testing.sentencepiece_models import learn_sentencepiece
 from tests.testing.tokenizer_texts import ODD, TEXTS
 
 
-@pytest.mark.parametrize("kind", [*tokenizers.KINDS, "bpe"])
+@pytest.mark.parametrize("kind", [*tokenizers.FOLDING, "bpe"])
 def test_transformers_gives_the_same_ids(kind, learned, tmp_path):
   transformers = pytest.importorskip(
     "transformers", reason="transformers (extra hf) is not installed"

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints.bundle import load_bundle
+from data_pipelines.tokenizers import tokenizers
 from launch import predict
+from launch.inference import masks
 from tests.testing import small
 
 MASKED = "the [MASK] by the [MASK]."
@@ -79,3 +81,20 @@ def test_a_text_that_cannot_be_filled_in_is_one_line(
   with pytest.raises(ValueError, match=words) as caught:
     predict.fill_mask(bundle, text, top_k=top_k)
   assert "\n" not in str(caught.value)
+
+
+def test_a_mask_stands_where_the_tokenizer_would_put_it():
+  text = "the fox sees the lazy dog"
+  tokenizer = tokenizers.train([text] * 4, "roberta", 300)
+  whole = " ".join(["<mask>" if w == "lazy" else w for w in text.split()])
+  ids, (place,) = masks.with_masks(tokenizer, whole)
+  a, b = tokenizer.encode(["the fox sees the", " dog"])
+  expected = tokenizer.template.join([*a, tokenizer.mask_id, *b])
+  assert ids == expected.tolist()
+  assert ids[place] == tokenizer.mask_id
+  assert masks.with_masks(tokenizer, whole.replace("<mask>", "[MASK]")) == (
+    ids,
+    [place],
+  )
+  with pytest.raises(ValueError, match="the text has no <mask>; write one"):
+    masks.with_masks(tokenizer, text)

@@ -13,10 +13,16 @@ TOKENS = {
     *("<cls>", "▁the", "▁cod", "s", "▁", "swim", "<sep>"),
     *("▁a", "▁pike", "<sep>"),
   ],
+  # As `letters` of the tokenizer gives them.
+  "byte_bpe": [
+    *("<s>", " the", " cod", "s", " ", "swim", "</s>"),
+    *(" a", " pike", "</s>"),
+  ],
 }
 TEXT = {
   "wordpiece": ["the cods ## swim", "a pike"],
   "sentencepiece": ["the cods swim", "a pike"],
+  "byte_bpe": ["the cods swim", "a pike"],
 }
 
 

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read the JSON files of a tokenizer in Hugging Face's format."""
+
+import json
+import pathlib
+from typing import Any
+
+from data_pipelines.tokenizers.huggingface_keys import (
+  ADDED_FILE,
+  CONFIG_FILE,
+  SPECIALS_FILE,
+  TOKENIZER_FILE,
+)
+
+
+def read_object(path: pathlib.Path) -> dict[str, Any]:
+  """Return the JSON object in a file, empty if the file does not exist.
+
+  Raises:
+    ValueError: the file holds something else.
+  """
+  if not path.is_file():
+    return {}
+  try:
+    value = json.loads(path.read_text(encoding="utf-8"))
+  except ValueError:
+    value = None
+  if not isinstance(value, dict):
+    raise ValueError(f"{path} is not a JSON object; correct or remove it")
+  return value
+
+
+def read_contents(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+  """Return the content of each file that can name added tokens.
+
+  Raises:
+    ValueError: as `read_object`.
+  """
+  names = (TOKENIZER_FILE, CONFIG_FILE, SPECIALS_FILE, ADDED_FILE)
+  return {name: read_object(root / name) for name in names}
+
+
+def list_tokens(ids: Any, origin: str) -> list[str]:
+  """Return tokens by id.
+
+  Args:
+    ids: token → id.
+    origin: the file, for messages.
+
+  Raises:
+    ValueError: the ids are not 0, 1, 2 and so on.
+  """
+  if not isinstance(ids, dict) or set(map(repr, ids.values())) != set(
+    map(repr, range(len(ids)))
+  ):
+    raise ValueError(f"{origin}: its tokens are not numbered 0, 1, 2, …")
+  return sorted(ids, key=ids.__getitem__)
