@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hostile session: eight devices, strict promotion, no rank promotion."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -12,18 +13,14 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
+from tests.testing import compiling
+
 # Before JAX starts a backend. Eight virtual devices stand in for a slice.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "")
   + " --xla_force_host_platform_device_count=8"
-  # The suite compiles far more than it computes: a third of the time. The long
-  # tier runs the numeric laws again at the level that users have.
-  + (
-    ""
-    if os.environ.get("XLA_LEVEL") == "default"
-    else " --xla_backend_optimization_level=0"
-  )
+  + ("" if os.environ.get("XLA_LEVEL") == "default" else f" {compiling.FLAGS}")
   # Eight devices share what cores there are: a collective whose last device
   # waits for a core is slow, not stuck, and must not end the process.
   + " --xla_cpu_collective_call_terminate_timeout_seconds=180"
@@ -69,6 +66,22 @@ def pytest_configure(config: pytest.Config) -> None:
   ):
     os.environ[name.upper()] = str(value)
     jax.config.update(name, value)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+  """Have the collector of garbage pass over what is imported, and run less.
+
+  What is imported stays, and tracing makes so many objects that the collector
+  would visit all of it hundreds of times.
+  """
+  gc.disable()
+  try:
+    return (yield)
+  finally:
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_report_header() -> str:

@@ -18,7 +18,7 @@ import pytest
 
 from bertjax.checkpoints import bundle
 from bertjax.config import CheckpointConfig, EvaluationConfig
-from tests.testing import corpus
+from tests.testing import compiling, corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 240
@@ -45,7 +45,7 @@ def environment(tmp_path_factory):
   """One device, and programs compiled once for all these processes."""
   return {
     **os.environ,
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": compiling.FLAGS,
     "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("programs")),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
   }

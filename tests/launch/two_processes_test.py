@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.testing import corpus, processes
+from tests.testing import compiling, corpus, processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -36,8 +36,7 @@ def apart(store, tmp_path_factory):
   environment = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2 "
-    "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2 " + compiling.FLAGS,
   }
   outputs = [folder / f"{number}.json" for number in range(2)]
   port = free_port()

@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import sys
 
+from tests.testing import compiling
+
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 240
 
@@ -14,7 +16,7 @@ SECONDS = 240
 def start(*command, processes=2, devices=4, **settings):
   environment = {
     **os.environ,
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": compiling.FLAGS,
   }
   return subprocess.Popen(
     [

@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from tests.testing import compiling
+
 ROOT = pathlib.Path(__file__).parents[3]
 KILLS = 10
 # The longest time until a kill, as a part of what the study takes: a start may
@@ -29,7 +31,7 @@ def start(place, tmp_path_factory):
   folder = tmp_path_factory.mktemp("programs")
   environment = {
     **os.environ,
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": compiling.FLAGS,
     "JAX_COMPILATION_CACHE_DIR": str(folder),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
