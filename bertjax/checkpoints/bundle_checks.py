@@ -17,9 +17,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import (
   CLASSIFIER,
   ENCODER,
-  MLM_HEAD,
   PAIR_HEAD,
-  POOLER,
   SPAN_HEAD,
   WINDOW_SCORER,
   by_name,
@@ -28,7 +26,6 @@ from bertjax.objectives.pretraining import init_params
 
 Path = str | pathlib.Path
 _Leaf = tuple[str, tuple[int, ...]]  # dtype and shape
-_PRETRAINED = {ENCODER, POOLER, MLM_HEAD, PAIR_HEAD}
 _LINEAR = (PAIR_HEAD, CLASSIFIER, SPAN_HEAD)
 _SHOWN = 3  # parameters that an error message names
 
@@ -80,7 +77,11 @@ def check_shapes(
   """
   expected = _expected(model, leaves)
   parts = {name.partition("/")[0] for name in leaves}
-  parts |= _PRETRAINED if pretrained else {ENCODER}
+  parts |= (
+    {name.partition("/")[0] for name in _pretraining_leaves(model)}
+    if pretrained
+    else {ENCODER}
+  )
   wanted = {
     name: leaf
     for name, leaf in expected.items()

@@ -114,12 +114,15 @@ def check_types(config: Any, prefix: str = "") -> None:
       _check(hint, value, prefix + field.name, field.default)
 
 
-def check_read(config: Any, among: Container[str] | None = None) -> None:
+def check_read(
+  config: Any, among: Container[str] | None = None, prefix: str = ""
+) -> None:
   """Refuse a value that was chosen for a field that this run does not read.
 
   Args:
-    config: config of the run.
+    config: config of the run, or a group of it.
     among: dotted names of the fields to look at; None looks at all.
+    prefix: dotted name of the group that `config` is, with its dot.
 
   Raises:
     ValueError: the first such field, its value, and when it is read.
@@ -127,12 +130,12 @@ def check_read(config: Any, among: Container[str] | None = None) -> None:
   for path, field, rule in unread(config):
     if among is not None and path not in among:
       continue
-    *groups, _ = path.split(".")
     value = functools.reduce(getattr, path.split("."), config)
-    condition = rule.condition.format("".join(f"{name}." for name in groups))
+    name = prefix + path
+    condition = rule.condition.format(name[: name.rfind(".") + 1])
     raise ValueError(
-      f"{path}={value} is read only with {condition}; give that, or leave "
-      f"{path} at {field.default!r}"
+      f"{name}={value} is read only with {condition}; give that, or leave "
+      f"{name} at {field.default!r}"
     )
 
 

@@ -6,39 +6,130 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from bertjax.config.fields import AtLeast, Positive, Rate, ReadWhen
+from bertjax.config.fields import Above, AtLeast, Positive, Rate, ReadWhen
 
 Count = Annotated[int, AtLeast(1)]
 
 
+def has_windows(model: Any) -> bool:
+  """Whether some layers attend within a window only."""
+  return model.attention_pattern == "window"
+
+
+_LEARNED = ("{}positions=learned", lambda own, _: own.positions == "learned")
+_WINDOWED = ("{}attention_pattern=window", lambda own, _: has_windows(own))
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-  """Shape of an encoder; the defaults are BERT-base (Devlin et al., 2018)."""
+  """Shape of an encoder and its choices; the defaults are BERT-base.
+
+  Every choice is a field of its own, and a family is a record of such fields
+  (`configs/families.py`). `checks.check_model` refuses choices that exclude
+  each other. BERT is of Devlin et al. (2018).
+  """
 
   num_layers: Count = 12
   hidden_size: Count = 768
   num_heads: Count = 12
+  # The width between the two products of a feed-forward: of each half, where
+  # it is gated.
   intermediate_size: Count = 3072
   # 0 follows the store's vocabulary, padded to a multiple of 128: matrix units
   # work in tiles, and ragged ones cost more (MaxText pads the same way).
   vocab_size: Annotated[int, AtLeast(0)] = 30522
+  # Positions of the longest row; a table has `position_offset` rows more.
   max_positions: Count = 512
-  type_vocab_size: Count = 2
+  # 0 has no table of types. With fewer than 2, types of a batch are not read.
+  type_vocab_size: Annotated[int, AtLeast(0)] = 2
+  # Whether pre-training has a pooler, and on it the head of pairs.
+  pooler: bool = True
+  # The width of embeddings, if a projection widens them to `hidden_size` (Lan
+  # et al., 2020, section 3.1); 0 has no projection.
+  embedding_size: Annotated[int, AtLeast(0)] = 0
+  # Groups of neighboring layers that share all of their weights (Lan et al.,
+  # 2020, section 3.1); 0 gives each layer weights of its own.
+  layer_groups: Annotated[int, AtLeast(0)] = 0
   # "gelu" is the erf form of the first release and of Hugging Face;
   # "gelu_tanh" is Google's since 2019-02-07 (commit bee6030) and NVIDIA's.
-  activation: Literal["gelu", "gelu_tanh"] = "gelu"
-  hidden_dropout_rate: Rate = 0.1
-  attention_dropout_rate: Rate = 0.1
+  activation: Literal["gelu", "gelu_tanh", "silu", "relu"] = "gelu"
+  # "gated" multiplies the activation of one product by another one (Shazeer,
+  # 2020).
+  feed_forward: Literal["mlp", "gated"] = "mlp"
+  # Whether projections have a bias. Those to logits always have.
+  use_bias: bool = True
+  # Norms after each residual sum, or before each branch and after the last
+  # layer (Xiong et al., 2020).
+  norm_position: Literal["post", "pre"] = "post"
+  # "rms" neither subtracts the mean nor has a bias (Zhang and Sennrich, 2019).
+  norm: Literal["layer", "layer_without_bias", "rms"] = "layer"
+  # The ε of any norm.
   layer_norm_epsilon: Positive = 1e-12
-  initializer_std: Positive = 0.02
+  # Whether the sum of embeddings is normalized.
+  embedding_norm: bool = True
+  # Whether the first layer has a norm before its attention. The embeddings are
+  # normalized already; in ModernBERT it has none.
+  first_attention_norm: Annotated[
+    bool,
+    ReadWhen(
+      "{0}norm_position=pre and {0}embedding_norm=True",
+      lambda own, _: own.norm_position == "pre" and own.embedding_norm,
+    ),
+  ] = True
+  # A learned table; sines and cosines that are not learned (Vaswani et al.,
+  # 2017, section 3.5); or queries and keys that are turned (Su et al., 2021).
+  positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
   # How the learned position table starts: "normal" as published; "sinusoid"
   # learns to attend to neighbors in fewer steps.
-  position_init: Literal["normal", "sinusoid"] = "normal"
+  position_init: Annotated[
+    Literal["normal", "sinusoid"], ReadWhen(*_LEARNED)
+  ] = "normal"
+  # The row of the table that the first position has; fairseq keeps the first
+  # ones for padding.
+  position_offset: Annotated[int, AtLeast(0), ReadWhen(*_LEARNED)] = 0
+  # Wavelengths go from 2π positions to 2π · base.
+  rotary_base: Annotated[
+    float,
+    Above(1),
+    ReadWhen("{}positions=rotary", lambda own, _: own.positions == "rotary"),
+  ] = 10_000.0
+  # The base in layers that attend within a window; 0 takes `rotary_base`.
+  rotary_local_base: Annotated[
+    float,
+    AtLeast(0),
+    ReadWhen(
+      "{0}positions=rotary and {0}attention_pattern=window",
+      lambda own, _: own.positions == "rotary" and has_windows(own),
+    ),
+  ] = 0.0
+  # "window" lets a position attend to its neighbors only, but in every
+  # `global_every`-th layer, from the first one (Beltagy et al., 2020; Warner et
+  # al., 2024).
+  attention_pattern: Literal["full", "window"] = "full"
+  # Neighbors in a window, half on either side.
+  attention_window: Annotated[int, ReadWhen(*_WINDOWED)] = 128
+  global_every: Annotated[int, AtLeast(1), ReadWhen(*_WINDOWED)] = 3
+  hidden_dropout_rate: Rate = 0.1
+  attention_dropout_rate: Rate = 0.1
+  # Where `hidden_dropout_rate` drops in a feed-forward: its output, or its
+  # inner states. A model without dropout may be fine-tuned with it.
+  mlp_dropout_place: Literal["output", "inner"] = "output"
+  initializer_std: Positive = 0.02
 
   @property
   def head_size(self) -> int:
     """Width of one attention head."""
     return self.hidden_size // self.num_heads
+
+  @property
+  def embedding_width(self) -> int:
+    """Columns of the embedding tables."""
+    return self.embedding_size or self.hidden_size
+
+  @property
+  def num_stacked(self) -> int:
+    """Layers that have weights of their own: the stack of parameters."""
+    return self.layer_groups or self.num_layers
 
 
 def _size(layers: int, hidden: int) -> ModelConfig:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bertjax.config import (
   FinetuneConfig,
+  LayersConfig,
   ModelConfig,
   OptimizerConfig,
   check_read,
@@ -180,6 +181,17 @@ def _check_at_once(config: FinetuneConfig) -> None:
 
 
 def _check_layers(config: FinetuneConfig, encoder: ModelConfig) -> None:
+  usual = LayersConfig(frozen_embeddings=config.layers.frozen_embeddings)
+  if encoder.layer_groups and config.layers != usual:
+    name, value = next(
+      (name, value)
+      for name, value in vars(config.layers).items()
+      if value != vars(usual)[name]
+    )
+    raise ValueError(
+      f"layers.{name}={value!r} tells layers apart, and those of this encoder "
+      f"share their weights; give {vars(usual)[name]!r}"
+    )
   for name in ("frozen", "reinitialized"):
     count = vars(config.layers)[name]
     if count > encoder.num_layers:

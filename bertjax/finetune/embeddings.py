@@ -80,7 +80,8 @@ def hidden_by_layer(
   )
   hidden_BSD, kept = found
   (layers_LBSD,) = kept["intermediates"]["layers"]["hidden_BSD"]
-  return hidden_BSD, layers_LBSD
+  # Groups of layers that share weights have an axis of their own.
+  return hidden_BSD, layers_LBSD.reshape(-1, *hidden_BSD.shape)
 
 
 def _hidden(

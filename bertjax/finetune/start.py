@@ -35,7 +35,9 @@ def make_start(
   source = load_params(info, programs.abstract.params)
   skip = heads(programs.abstract.params, source)
   keeps_pooler = info.details.pooler_trained and not reinitialized
-  if not (keeps_pooler and POOLER in programs.abstract.params):
+  if POOLER not in programs.abstract.params:
+    keeps_pooler = POOLER not in source
+  if not keeps_pooler:
     skip += (POOLER,)
 
   def start(seed: int) -> TrainState:

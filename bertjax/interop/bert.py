@@ -160,6 +160,32 @@ READ = frozenset(
 )
 
 
+# Fields that are in no file: how a table starts, and where dropout acts.
+_UNWRITTEN = frozenset({"position_init", "mlp_dropout_place"})
+
+
+def check_is_bert(config: ModelConfig) -> None:
+  """Refuse an encoder that differs from BERT in more than its sizes.
+
+  Raises:
+    ValueError: the first choice that BERT has otherwise.
+  """
+  sizes = {*SIZES, *RATES, *_UNWRITTEN}
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if field.name == "activation":
+      is_bert = value in ACTIVATIONS
+    elif field.name == "type_vocab_size":
+      is_bert = value > 0
+    else:
+      is_bert = field.name in sizes or value == field.default
+    if not is_bert:
+      raise ValueError(
+        f"model.{field.name}={value} is not of BERT, and BERT's layout has no "
+        "place for it; give --format=bundle"
+      )
+
+
 def pairs(
   config: ModelConfig, parts: Collection[str]
 ) -> Iterator[tuple[Entry, Any, str]]:

@@ -21,7 +21,14 @@ from bertjax.interop.architectures import (
   PRETRAINING,
   shapes,
 )
-from bertjax.interop.bert import BUFFERS, TABLE, TIED, Entry, pairs
+from bertjax.interop.bert import (
+  BUFFERS,
+  TABLE,
+  TIED,
+  Entry,
+  check_is_bert,
+  pairs,
+)
 from bertjax.model.parameters import MLM_HEAD, by_name, find
 
 Tensors = dict[str, np.ndarray]
@@ -61,6 +68,7 @@ def to_huggingface(
   Raises:
     ValueError: a parameter is missing, unknown or of another shape.
   """
+  check_is_bert(config)
   ours = by_name(meta.unbox(params))
   wanted = shapes(architecture, config, num_classes)
   _check_same(

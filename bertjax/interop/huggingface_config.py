@@ -16,6 +16,7 @@ from bertjax.interop.bert import (
   READ,
   SIZES,
   WITHOUT_EFFECT,
+  check_is_bert,
 )
 from bertjax.interop.outputs import NONE, Outputs
 from bertjax.interop.outputs import to_mapping as outputs_to_mapping
@@ -27,7 +28,12 @@ def config_to_huggingface(
   pad_id: int,
   outputs: Outputs = NONE,
 ) -> dict[str, Any]:
-  """Return the content of `config.json`."""
+  """Return the content of `config.json`.
+
+  Raises:
+    ValueError: the encoder is not a BERT.
+  """
+  check_is_bert(config)
   values = to_mapping(config)
   return {
     "architectures": [architecture],

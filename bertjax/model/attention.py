@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Self-attention that stays inside packed examples."""
+"""Self-attention that stays inside packed examples, and inside windows."""
 
 import functools
 from collections.abc import Mapping
@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config.model import has_windows
 from bertjax.model.layers import Dense
 from bertjax.model.ops.dot_product import CONTEXT, attend
 from bertjax.model.ops.fused_attention import KERNELS
 from bertjax.model.ops.random_bits import bits16, row_numbers
+from bertjax.model.positions import Rotation, rotate, rotation_at
 
 Array = jax.Array
 SAVE_CONTEXT = jax.checkpoint_policies.save_only_these_names(CONTEXT)
@@ -27,15 +31,62 @@ class LayerInputs(NamedTuple):
     packs_BS: number of the packed example, 0 for padding; a position attends
       to the positions of the same number.
     rows_B: uint32, each row's number in the global batch, for dropout.
+    rotation: of queries and keys; None if positions are not rotary.
+    local_rotation: of layers with a window, where it is another one.
+    near_ST: bool, the pairs of a row that a window holds, where there are any.
   """
 
   packs_BS: Array
   rows_B: Array
+  rotation: Rotation | None = None
+  local_rotation: Rotation | None = None
+  near_ST: Array | None = None
 
 
-def layer_inputs(features: Mapping[str, Array]) -> LayerInputs:
-  """Select the inputs of the layers from the features of a batch."""
-  return LayerInputs(features["packs_BS"], row_numbers(features))
+class LayerChoice(NamedTuple):
+  """What tells one layer from others; stacked, of all layers.
+
+  Attributes:
+    is_global: bool, whether it attends to the whole example.
+    is_first: bool, whether it is the first layer.
+  """
+
+  is_global: Any
+  is_first: Any
+
+
+def layer_inputs(
+  features: Mapping[str, Array], config: ModelConfig
+) -> LayerInputs:
+  """Return the inputs of the layers, from the features of a batch."""
+  rotation, local_rotation, near_ST = None, None, None
+  turn = functools.partial(
+    rotation_at, features["positions_BS"], config.head_size
+  )
+  if config.positions == "rotary":
+    rotation = turn(config.rotary_base)
+  if has_windows(config):
+    places_S = jnp.arange(features["packs_BS"].shape[1])
+    # A pack is in one piece: a distance in the row is one in the example.
+    distance_ST = jnp.abs(places_S[:, None] - places_S[None, :])
+    near_ST = distance_ST <= config.attention_window // 2
+    if rotation is not None and config.rotary_local_base:
+      local_rotation = turn(config.rotary_local_base)
+  return LayerInputs(
+    features["packs_BS"],
+    row_numbers(features),
+    rotation,
+    local_rotation,
+    near_ST,
+  )
+
+
+def layer_choices(config: ModelConfig) -> LayerChoice | None:
+  """Return what tells the layers apart, stacked; None if nothing does."""
+  if not has_windows(config) and config.first_attention_norm:
+    return None
+  layers_L = np.arange(config.num_layers)
+  return LayerChoice(layers_L % config.global_every == 0, layers_L == 0)
 
 
 class SelfAttention(nn.Module):
@@ -46,13 +97,26 @@ class SelfAttention(nn.Module):
   deterministic: bool
 
   @nn.compact
-  def __call__(self, hidden_BSD: Array, inputs: LayerInputs) -> Array:
-    """Return the attended `hidden_BSD`."""
+  def __call__(
+    self,
+    hidden_BSD: Array,
+    inputs: LayerInputs,
+    choice: LayerChoice | None = None,
+  ) -> Array:
+    """Return the attended `hidden_BSD`; `choice` is that of one layer."""
     query_BSHK = self._project("query", hidden_BSD)
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
+    rotation, near_TS = _of_layer(inputs, choice)
+    if rotation is not None:
+      query_BSHK = rotate(query_BSHK, rotation)
+      key_BTHK = rotate(key_BTHK, rotation)
     context_BSHK = self._attend(
-      query_BSHK * self.config.head_size**-0.5, key_BTHK, value_BTHK, inputs
+      query_BSHK * self.config.head_size**-0.5,
+      key_BTHK,
+      value_BTHK,
+      inputs,
+      near_TS,
     )
     return Dense(
       self.config,
@@ -68,13 +132,15 @@ class SelfAttention(nn.Module):
     key_BTHK: Array,
     value_BTHK: Array,
     inputs: LayerInputs,
+    near_TS: Array | None,
   ) -> Array:
     """Call the kernel that `compute.attention` names, else the plain path.
 
     Raises:
-      ValueError: the model drops attention weights, and the kernel cannot.
+      ValueError: the model drops attention weights or has windows, and the
+        kernel cannot.
     """
-    states = (query_BSHK, key_BTHK, value_BTHK, inputs.packs_BS)
+    states = (query_BSHK, key_BTHK, value_BTHK)
     rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
     name = self.compute.attention
     # Initialization runs on one row, which the mesh does not divide.
@@ -85,14 +151,22 @@ class SelfAttention(nn.Module):
           f"model.attention_dropout_rate={rate}; set the rate to 0, or "
           "compute.attention=xla"
         )
-      return KERNELS[name](*states)
+      if near_TS is not None:
+        raise ValueError(
+          f"compute.attention={name} has no windows, and model."
+          f"attention_pattern={self.config.attention_pattern}; give "
+          "compute.attention=xla"
+        )
+      return KERNELS[name](*states, inputs.packs_BS)
     attend_plainly = functools.partial(_attend_plainly, rate=rate)
     if self.compute.remat == "attention":
       attend_plainly = jax.checkpoint(
         attend_plainly, prevent_cse=False, policy=SAVE_CONTEXT
       )
     key = self.make_rng("dropout") if rate else None
-    return attend_plainly(*states, inputs.rows_B, key)
+    return attend_plainly(
+      *states, LayerInputs(inputs.packs_BS, inputs.rows_B), key, near_TS
+    )
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = Dense(
@@ -107,13 +181,31 @@ class SelfAttention(nn.Module):
     )
 
 
+def _of_layer(
+  inputs: LayerInputs, choice: LayerChoice | None
+) -> tuple[Rotation | None, Array | None]:
+  """Return the rotation of one layer, and the pairs that may attend."""
+  if choice is None:
+    return inputs.rotation, None
+  rotation, near_ST = inputs.rotation, inputs.near_ST
+  if inputs.local_rotation is not None:
+    rotation = jax.tree.map(
+      lambda whole, local: jnp.where(choice.is_global, whole, local),
+      inputs.rotation,
+      inputs.local_rotation,
+    )
+  if near_ST is not None:
+    near_ST = near_ST | choice.is_global
+  return rotation, near_ST  # a distance has no direction: ST is TS
+
+
 def _attend_plainly(
   query_BSHK: Array,
   key_BTHK: Array,
   value_BTHK: Array,
-  packs_BS: Array,
-  rows_B: Array,
+  inputs: LayerInputs,
   key: Array | None,
+  near_TS: Array | None,
   *,
   rate: float,
 ) -> Array:
@@ -122,10 +214,16 @@ def _attend_plainly(
   if key is not None:
     rows, length, heads, _ = query_BSHK.shape
     bits_BHTS = with_logical_constraint(
-      bits16(key, (rows, heads, length, length), rows_B),
+      bits16(key, (rows, heads, length, length), inputs.rows_B),
       ("batch", "heads", None, "length"),
     )
   context_BSHK: Any = attend(
-    query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHTS, rate
+    query_BSHK,
+    key_BTHK,
+    value_BTHK,
+    inputs.packs_BS,
+    bits_BHTS,
+    rate,
+    near_TS,
   )
   return context_BSHK

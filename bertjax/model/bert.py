@@ -48,7 +48,8 @@ class _Bert(nn.Module):
 class BertForPreTraining(_Bert, kw_only=True):
   """Masked language model and sentence-pair head (Devlin et al., 2018).
 
-  The pooler and the pair head exist under every objective.
+  The pooler and the pair head exist under every objective, unless
+  `config.pooler` is false.
   """
 
   num_pair_classes: int = 2
@@ -56,30 +57,35 @@ class BertForPreTraining(_Bert, kw_only=True):
   def setup(self) -> None:
     """Make the encoder, the pooler and both heads."""
     super().setup()
-    self.pooler = Pooler(self.config, self.compute)
+    if self.config.pooler:
+      self.pooler = Pooler(self.config, self.compute)
+      self.pair_head = Classifier(self.config, self.num_pair_classes)
     self.mlm_head = MaskedLMHead(self.config, self.compute)
-    self.pair_head = Classifier(self.config, self.num_pair_classes)
 
   def encode(
     self, features: Features, *, deterministic: bool
-  ) -> tuple[Array, Array]:
-    """Return `hidden_BSD` and `pooled_BRD`."""
+  ) -> tuple[Array, Array | None]:
+    """Return `hidden_BSD`, and `pooled_BRD` if there is a pooler."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
+    if not self.config.pooler:
+      return hidden_BSD, None
     return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])
 
   def __call__(
     self, features: Features, masked_positions_BP: Array, *, deterministic: bool
   ) -> dict[str, Array]:
-    """Return `mlm_logits_BPV` and `pair_logits_BRC`.
+    """Return `mlm_logits_BPV` and, with a pooler, `pair_logits_BRC`.
 
     Only the P masked positions of a row reach the vocabulary projection.
     """
     hidden_BSD, pooled_BRD = self.encode(features, deterministic=deterministic)
     hidden_BPD = gather_positions(hidden_BSD, masked_positions_BP)
-    return {
-      "mlm_logits_BPV": self.mlm_head(hidden_BPD, self.encoder.word_table()),
-      "pair_logits_BRC": self.pair_head(pooled_BRD),
+    outputs = {
+      "mlm_logits_BPV": self.mlm_head(hidden_BPD, self.encoder.word_table())
     }
+    if pooled_BRD is not None:
+      outputs["pair_logits_BRC"] = self.pair_head(pooled_BRD)
+    return outputs
 
 
 class _BertClassifier(_Bert, kw_only=True):

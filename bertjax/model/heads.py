@@ -12,7 +12,7 @@ from flax.linen.spmd import with_logical_constraint
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.model.layers import (
   Dense,
-  LayerNorm,
+  Norm,
   activation,
   kernel_init,
   zeros,
@@ -75,9 +75,7 @@ class MaskedLMHead(nn.Module):
     config, compute = self.config, self.compute
     width = table_VD.shape[-1]
     dense = Dense(config, compute, ("embed", None), (width,), name="dense")
-    layer_norm = LayerNorm(
-      config.layer_norm_epsilon, compute.dtype, name="layer_norm"
-    )
+    layer_norm = Norm(config, compute, name="layer_norm")
     hidden_BPD = layer_norm(activation(config)(dense(hidden_BPD)))
     logits_BPV = jnp.einsum(
       "BPD,VD->BPV",

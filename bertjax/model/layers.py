@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Initializers and small layers, which every part of the model uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -15,6 +15,8 @@ from bertjax.model.ops.gelu import gelu, gelu_tanh
 from bertjax.model.ops.layer_norm import layer_norm
 from bertjax.model.ops.projection import project
 from bertjax.model.ops.random_bits import bits16, dropped_below, kept_scale
+from bertjax.model.ops.rms_norm import rms_norm
+from bertjax.model.ops.silu import silu
 
 Array = jax.Array
 Axes = tuple[str | None, ...]
@@ -80,13 +82,14 @@ class UnconstrainedPartitioned(nn.LogicallyPartitioned):
 
 
 class Dense(nn.Module):
-  """A projection of the last axes of the input, and a bias.
+  """A projection of the last axes of the input, and a bias if there are any.
 
   The product is in the dtype of `compute`. The bias is added in float32, so
   that its gradient, a sum over all positions, is summed in float32.
 
   Attributes:
-    config: gives the kernel's initializer its standard deviation.
+    config: says whether there are biases, and gives the kernel's initializer
+      its standard deviation.
     compute: gives the dtype of product and output.
     axes: logical names of the kernel's axes, the input's axes first.
     features: sizes of the output's axes.
@@ -104,32 +107,41 @@ class Dense(nn.Module):
     contracted = len(self.axes) - len(self.features)
     shape = (*inputs.shape[inputs.ndim - contracted :], *self.features)
     kernel = self.param("kernel", kernel_init(self.config, self.axes), shape)
+    if not self.config.use_bias:
+      return project(inputs.astype(dtype), kernel.astype(dtype), contracted)
     bias = self.param("bias", zeros(*self.axes[contracted:]), self.features)
     output = project(inputs.astype(dtype), kernel.astype(dtype), contracted)
     bias = bias.reshape((1,) * (output.ndim - bias.ndim) + bias.shape)
     return (output.astype(jnp.float32) + bias).astype(dtype)
 
 
-class LayerNorm(nn.Module):
-  """Layer normalization over the last axis, with statistics in float32.
+class Norm(nn.Module):
+  """The normalization of the last axis that `config.norm` names.
 
-  `nn.LayerNorm` promotes dtypes implicitly when it computes in bfloat16.
+  Its statistics are in float32. `nn.LayerNorm` promotes dtypes implicitly when
+  it computes in bfloat16.
   """
 
-  epsilon: float
-  dtype: str
+  config: ModelConfig
+  compute: ComputeConfig
 
   @nn.compact
   def __call__(self, hidden: Array) -> Array:
-    """Return `hidden` normalized, in `dtype`; any rank."""
-    width = hidden.shape[-1]
+    """Return `hidden` normalized, in the dtype of `compute`; any rank."""
+    width, epsilon = hidden.shape[-1], self.config.layer_norm_epsilon
     ones = nn.initializers.ones_init()
     scale_D = self.param(
       "scale", _with_logical_axes(ones, ("embed",)), (width,)
     )
-    bias_D = self.param("bias", zeros("embed"), (width,))
-    output: Array = layer_norm(hidden, scale_D, bias_D, self.epsilon)
-    return output.astype(self.dtype)
+    output: Array
+    if self.config.norm == "rms":
+      output = rms_norm(hidden, scale_D, epsilon)
+    else:
+      bias_D = None
+      if self.config.norm == "layer":
+        bias_D = self.param("bias", zeros("embed"), (width,))
+      output = layer_norm(hidden, scale_D, bias_D, epsilon)
+    return output.astype(self.compute.dtype)
 
 
 class Dropout(nn.Module):
@@ -160,5 +172,10 @@ def activation(config: ModelConfig) -> Callable[[Array], Array]:
   return ACTIVATIONS[config.activation]
 
 
-ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh}
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+  "gelu": gelu,
+  "gelu_tanh": gelu_tanh,
+  "silu": silu,
+  "relu": jax.nn.relu,
+}
 assert set(ACTIVATIONS) == set(choices(ModelConfig, "activation"))

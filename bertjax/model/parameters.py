@@ -36,8 +36,9 @@ class Parameter:
 
   Attributes:
     name: its path, such as "encoder/layers/mlp_up/kernel".
-    is_stacked: whether axis 0 is the layers of the encoder's scan. The other
-      properties then hold for each slice and not for the whole array.
+    is_stacked: whether axis 0 is the layers of the encoder's scan, or groups of
+      layers that share their weights. The other properties then hold for each
+      slice and not for the whole array.
     decays: whether weight decay applies to it. LAMB scales the update of
       exactly these by a ratio of norms, one for each layer.
     inputs: axes of a kernel that are contracted with its input; they come
@@ -126,6 +127,7 @@ def _layers(name: str = f"{ENCODER}/{LAYERS}") -> list[Parameter]:
     *_dense(f"{name}/attention/out", inputs=2, is_stacked=True),
     *_norm(f"{name}/attention_layer_norm", is_stacked=True),
     *_dense(f"{name}/mlp_up", is_stacked=True),
+    *_dense(f"{name}/mlp_gate", is_stacked=True),
     *_dense(f"{name}/mlp_down", is_stacked=True),
     *_norm(f"{name}/mlp_layer_norm", is_stacked=True),
   ]
@@ -138,7 +140,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     _table("position"),
     _table("type"),
     *_norm(f"{EMBEDDINGS}/layer_norm"),
+    *_dense(f"{EMBEDDINGS}/projection"),
     *_layers(),
+    *_norm(f"{ENCODER}/final_layer_norm"),
     *_dense(f"{POOLER}/dense"),
     *_dense(f"{MLM_HEAD}/dense"),
     *_norm(f"{MLM_HEAD}/layer_norm"),

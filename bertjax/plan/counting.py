@@ -82,7 +82,12 @@ def _compile_layers(
   small = dataclasses.replace(
     config,
     batch_size=config.batch_size // parts,
-    model=dataclasses.replace(config.model, num_layers=layers),
+    # Layers that share weights are all alike, in whatever groups.
+    model=dataclasses.replace(
+      config.model,
+      num_layers=layers,
+      layer_groups=min(config.model.layer_groups, 1),
+    ),
     compute=dataclasses.replace(config.compute, unroll=layers),
     optimizer=dataclasses.replace(config.optimizer, accumulation=1),
   )

@@ -9,7 +9,11 @@ counts:
   F_fwd = L·(24·s·h² + 4·Σsᵢ²·h) + m·(2h² + 2hV) + 2h² an example (pooler)
 
 for s tokens in examples of sᵢ tokens and m predictions; 24h² is 8h² + 4hf if
-the feed-forward width f is not 4h.
+the feed-forward width f is not 4h, and 8h² + 6hf if it is gated. With
+embeddings of a width e, s·2eh is added for their projection, and a prediction
+is 2he + 2eV. Layers that share weights count each. Attention with windows
+counts as without: without a kernel, every pair of an example is computed, and
+those outside of a window are masked.
 """
 
 from collections.abc import Mapping
@@ -55,13 +59,16 @@ def train_flops(
     counts: the values of `count`, as numbers.
     predictions: number of positions that reached the vocabulary projection.
   """
-  hidden = model.hidden_size
-  layer = 8 * hidden**2 + 4 * hidden * model.intermediate_size
+  hidden, width = model.hidden_size, model.embedding_width
+  kernels = 3 if model.feed_forward == "gated" else 2
+  layer = 8 * hidden**2 + 2 * kernels * hidden * model.intermediate_size
   layer *= counts["tokens"]
   layer += 4 * hidden * counts["attended"]
-  head = predictions * (2 * hidden**2 + 2 * hidden * model.vocab_size)
-  pooler = counts["examples"] * 2 * hidden**2
-  return 3 * (model.num_layers * layer + head + pooler)
+  head = predictions * (2 * hidden * width + 2 * width * model.vocab_size)
+  pooler = counts["examples"] * 2 * hidden**2 if model.pooler else 0.0
+  projection = counts["tokens"] * 2 * width * hidden
+  below = projection if model.embedding_size else 0.0
+  return 3 * (model.num_layers * layer + head + pooler + below)
 
 
 def full_counts(

@@ -24,6 +24,7 @@ from bertjax import optim
 from bertjax.batch import Vocabulary, empty_batch
 from bertjax.config import ObjectiveConfig, PretrainConfig
 from bertjax.config.accumulation import micro_batch_size
+from bertjax.model.parameters import PAIR_HEAD, POOLER
 from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
@@ -306,6 +307,13 @@ def make_program(
     optimizer=optim.make_optimizer(
       config.optimizer,
       schedule,
-      inactive=pretraining.inactive_parts(config.objective),
+      inactive=_inactive_parts(config),
     ),
   )
+
+
+def _inactive_parts(config: PretrainConfig) -> tuple[str, ...]:
+  """Return the parts of the model's parameters that no loss reaches."""
+  absent = () if config.model.pooler else (POOLER, PAIR_HEAD)
+  parts = pretraining.inactive_parts(config.objective)
+  return tuple(part for part in parts if part not in absent)

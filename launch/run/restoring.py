@@ -160,6 +160,8 @@ def _make_state(spec: RunSpec) -> TrainState:
 
 
 def _is_pooler_trained(spec: RunSpec, record: Mapping[str, Any]) -> bool:
+  if not spec.config.model.pooler:
+    return False
   if POOLER not in pretraining.inactive_parts(spec.config.objective):
     return True
   if record:

@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from bertjax.config import ComputeConfig, ModelConfig, choices
+from bertjax.config.model import has_windows
 from bertjax.config.names import PRETRAINING, FieldNames
 
 _LOG = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ def _choose(
   fast = [name for name, home in _PLATFORMS.items() if home == platform]
   if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
     return "xla", ""
+  if has_windows(model):  # a trait of the model, which no one would change
+    return "xla", ""
   obstacle = _obstacle(fast[0], compute, model, seq_length, names)
   if fast[0] in _UNTRIED:
     return "xla", "" if obstacle else (
@@ -147,6 +150,11 @@ def _obstacle(
   names: FieldNames,
 ) -> str:
   """Return why kernel `name` cannot run here, and the fix; "" if it can."""
+  if has_windows(model):
+    return (
+      "attends to whole examples only, and model.attention_pattern="
+      f"{model.attention_pattern}; give compute.attention=auto"
+    )
   rate = model.attention_dropout_rate
   if rate:
     return (

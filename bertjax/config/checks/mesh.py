@@ -142,6 +142,8 @@ def _dimensions(
   yield "tensor", tensor, "model.intermediate_size", model.intermediate_size
   yield "tensor", tensor, "model.vocab_size", model.vocab_size
   yield "fsdp", fsdp, "model.hidden_size", model.hidden_size
+  if model.embedding_size:
+    yield "fsdp", fsdp, "model.embedding_size", model.embedding_size
 
 
 def _nearest_mesh(sizes: tuple[int, ...], num_devices: int, rest: _Rest) -> str:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a model beyond the types of its fields."""
 
-from bertjax.config import ModelConfig, check_types
+from bertjax.config import ModelConfig, check_read, check_types
+from bertjax.config.model import has_windows
 from bertjax.config.names import PRETRAINING, FieldNames
 
 
@@ -22,14 +23,14 @@ def check_model(
     names: names of the fields in messages.
 
   Raises:
-    ValueError: sizes that do not fit each other, the rows or the vocabulary.
+    ValueError: sizes that do not fit each other, the rows or the vocabulary,
+      or choices that exclude each other.
   """
   check_types(model, "model.")
-  if model.hidden_size % model.num_heads:
-    raise ValueError(
-      f"model.num_heads={model.num_heads} does not divide "
-      f"model.hidden_size={model.hidden_size}; give a divisor of it"
-    )
+  check_read(model, prefix="model.")
+  _check_heads(model)
+  _check_windows(model)
+  _check_groups(model)
   if seq_length > model.max_positions:
     raise ValueError(
       f"{names.seq_length}={seq_length} is beyond the position table; give "
@@ -41,6 +42,64 @@ def check_model(
       f"vocabulary of {vocab_size}; give at least that, or 0 to follow the "
       "store"
     )
+
+
+def _check_heads(model: ModelConfig) -> None:
+  if model.hidden_size % model.num_heads:
+    raise ValueError(
+      f"model.num_heads={model.num_heads} does not divide "
+      f"model.hidden_size={model.hidden_size}; give a divisor of it"
+    )
+  if model.positions == "rotary" and model.head_size % 2:
+    raise ValueError(
+      "model.positions=rotary turns pairs of columns, and model.hidden_size / "
+      f"model.num_heads = {model.head_size}; give another model.num_heads, "
+      "such that heads have an even width"
+    )
+
+
+def _check_windows(model: ModelConfig) -> None:
+  if not has_windows(model):
+    return
+  window = model.attention_window
+  if window < 2 or window % 2:
+    raise ValueError(
+      f"model.attention_window={window}; a window has half of its positions on "
+      "either side: give an even number from 2, such as 128, or "
+      "model.attention_pattern=full"
+    )
+  if model.global_every == 1:
+    raise ValueError(
+      "model.global_every=1 leaves no layer with a window; give 2 or more, or "
+      "model.attention_pattern=full"
+    )
+  if 0 < model.rotary_local_base <= 1:
+    raise ValueError(
+      f"model.rotary_local_base={model.rotary_local_base}; give more than 1, "
+      f"or 0 for that of model.rotary_base={model.rotary_base}"
+    )
+
+
+def _check_groups(model: ModelConfig) -> None:
+  groups = model.layer_groups
+  if not groups:
+    return
+  if model.num_layers % groups:
+    raise ValueError(
+      f"model.layer_groups={groups} does not divide model.num_layers="
+      f"{model.num_layers}; give a divisor of it, or 0 to share no weights"
+    )
+  for name, usual in (
+    ("attention_pattern", "full"),
+    ("first_attention_norm", True),
+  ):
+    value = getattr(model, name)
+    if value != usual:
+      raise ValueError(
+        f"model.{name}={value} makes layers differ, and model.layer_groups="
+        f"{groups} makes them the same; give model.{name}={usual}, or "
+        "model.layer_groups=0"
+      )
 
 
 def padded_vocab_size(vocab_size: int) -> int:

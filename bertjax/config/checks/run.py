@@ -37,6 +37,12 @@ def check_pretrain(
       f"model.type_vocab_size={config.model.type_vocab_size}; "
       f"{config.objective.input_format} tells two segments apart: give 2"
     )
+  if config.objective.next_sentence != "off" and not config.model.pooler:
+    raise ValueError(
+      f"objective.next_sentence={config.objective.next_sentence} has its head "
+      "on the pooler, and model.pooler=False; give model.pooler=True, or "
+      "objective.next_sentence=off"
+    )
   start = config.profile.start_step
   if start > config.steps:
     raise ValueError(

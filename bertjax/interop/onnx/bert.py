@@ -10,7 +10,7 @@ import onnx
 from flax.core import meta
 
 from bertjax.config import ModelConfig
-from bertjax.interop.bert import pairs
+from bertjax.interop.bert import check_is_bert, pairs
 from bertjax.interop.onnx.encoder import INPUTS, ROWS, encode
 from bertjax.interop.onnx.graph import Graph
 from bertjax.interop.onnx.heads import SCORER, find_head, parts_of
@@ -36,8 +36,10 @@ def make_model(
       two are a key of HEADS.
 
   Raises:
-    ValueError: no such graph is known, or a parameter is missing.
+    ValueError: no such graph is known, a parameter is missing, or the encoder
+      is not a BERT.
   """
+  check_is_bert(config)
   head = find_head(architecture, pooling)
   parts = parts_of(architecture, pooling, params)
   graph = Graph(_tensors(params, config, parts))

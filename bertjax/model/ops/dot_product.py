@@ -41,6 +41,7 @@ def attend(
   packs_BS: Array,
   bits_BHTS: Array | None,
   rate: float,
+  near_TS: Array | None = None,
 ) -> Array:
   """Return softmax(query · key) · value within each pack, `context_BSHK`.
 
@@ -53,10 +54,12 @@ def attend(
     bits_BHTS: uniform uint16 for the dropout of attention weights, or None
       for no dropout.
     rate: share of the attention weights that is dropped.
+    near_TS: bool, the pairs of a row that may attend; None allows all. Every
+      position attends to itself.
   """
-  return _forward(query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHTS, rate)[
-    0
-  ]
+  return _forward(
+    query_BSHK, key_BTHK, value_BTHK, packs_BS, bits_BHTS, rate, near_TS
+  )[0]
 
 
 def _forward(
@@ -66,11 +69,14 @@ def _forward(
   packs_BS: Array,
   bits_BHTS: Array | None,
   rate: float,
+  near_TS: Array | None = None,
 ) -> tuple[Array, Any]:
   scores_BHTS = jnp.einsum(
     "BTHK,BSHK->BHTS", key_BTHK, query_BSHK, preferred_element_type=jnp.float32
   )
   inside_B1TS = packs_BS[:, None, :, None] == packs_BS[:, None, None, :]
+  if near_TS is not None:
+    inside_B1TS = inside_B1TS & near_TS[None, None]
   scores_BHTS = jnp.where(inside_B1TS, scores_BHTS, OUTSIDE)
   weights_BHTS = jnp.exp(scores_BHTS - scores_BHTS.max(axis=-2, keepdims=True))
   sums_BSH1 = weights_BHTS.sum(axis=-2).swapaxes(1, 2)[..., None]
@@ -98,7 +104,7 @@ def _forward(
 
 def _backward(
   rate: float, saved: Any, gradient_BSHK: Array
-) -> tuple[Array, Array, Array, None, None]:
+) -> tuple[Array, Array, Array, None, None, None]:
   query_BSHK, key_BTHK, value_BTHK, weights_BHTS, sums_BSH1, context_BSHK = (
     saved
   )
@@ -128,6 +134,7 @@ def _backward(
     jnp.einsum("BHTS,BTHK->BSHK", slope_BHTS, key_BTHK),
     jnp.einsum("BHTS,BSHK->BTHK", slope_BHTS, query_BSHK),
     jnp.einsum("BHTS,BSHK->BTHK", _kept(weights_BHTS, rate), gradient_BSHK),
+    None,
     None,
     None,
   )

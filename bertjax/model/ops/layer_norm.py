@@ -17,7 +17,7 @@ Array = jax.Array
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def layer_norm(
-  hidden: Array, scale_D: Array, bias_D: Array, epsilon: float
+  hidden: Array, scale_D: Array, bias_D: Array | None, epsilon: float
 ) -> Array:
   """Normalize the last axis of `hidden`; return float32.
 
@@ -28,25 +28,27 @@ def layer_norm(
 
 
 def _layer_norm_forward(
-  hidden: Array, scale_D: Array, bias_D: Array, epsilon: float
+  hidden: Array, scale_D: Array, bias_D: Array | None, epsilon: float
 ) -> tuple[Array, Any]:
   exact = hidden.astype(jnp.float32)
   centered = exact - jnp.mean(exact, axis=-1, keepdims=True)
   variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
   inverse = jax.lax.rsqrt(variance + epsilon)
   normal = centered * inverse
-  output = normal * _broadcast_to(scale_D, hidden) + _broadcast_to(
-    bias_D, hidden
-  )
-  # Saved in the dtype of the input, half as large in bfloat16.
-  return output, (normal.astype(hidden.dtype), inverse, scale_D)
+  output = normal * _broadcast_to(scale_D, hidden)
+  if bias_D is not None:
+    output = output + _broadcast_to(bias_D, hidden)
+  # Saved in the dtype of the input, half as large in bfloat16. The last entry
+  # has no arrays and says whether there is a bias.
+  marker = None if bias_D is None else ()
+  return output, (normal.astype(hidden.dtype), inverse, scale_D, marker)
 
 
 def _layer_norm_backward(
   epsilon: float, saved: Any, gradient: Array
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array | None]:
   del epsilon
-  narrow, inverse, scale_D = saved
+  narrow, inverse, scale_D, marker = saved
   normal = narrow.astype(jnp.float32)
   rows = tuple(range(gradient.ndim - 1))
   scaled = gradient * _broadcast_to(scale_D, gradient)
@@ -55,7 +57,7 @@ def _layer_norm_backward(
   return (
     (inverse * (scaled - mean - normal * slope)).astype(narrow.dtype),
     jnp.sum(gradient * normal, axis=rows),
-    jnp.sum(gradient, axis=rows),
+    None if marker is None else jnp.sum(gradient, axis=rows),
   )
 
 

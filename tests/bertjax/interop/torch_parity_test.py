@@ -87,7 +87,7 @@ def layer_states(config, params, features):
   layer = Layer(config, ComputeConfig(), deterministic=True)
   step = jax.jit(
     lambda params, state_BSD: layer.apply(
-      {"params": params}, state_BSD, layer_inputs(features)
+      {"params": params}, state_BSD, layer_inputs(features, config)
     )[0]
   )
   state_BSD: Any = embeddings.apply(

@@ -75,7 +75,7 @@ def test_the_scan_equals_a_loop_over_slices_of_its_parameters():
       state_BSD, _ = layer.apply(
         {"params": part},
         state_BSD,
-        layer_inputs(jax.tree.map(jnp.asarray, BATCH)),
+        layer_inputs(jax.tree.map(jnp.asarray, BATCH), SMALL),
       )
     return state_BSD
 

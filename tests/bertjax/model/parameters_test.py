@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of parameters against the models, and all that read it."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -39,6 +40,15 @@ BATCH = ragged(3, 16)
 POSITIONS_BP = (np.array([[1, 2]] * 3, np.int32),)
 MODELS = {
   "pretraining": (BertForPreTraining(SMALL, NARROW), POSITIONS_BP),
+  "other choices": (
+    BertForPreTraining(
+      dataclasses.replace(
+        SMALL, embedding_size=16, feed_forward="gated", norm_position="pre"
+      ),
+      NARROW,
+    ),
+    POSITIONS_BP,
+  ),
   "classifier": (
     BertForSequenceClassification(SMALL, NARROW, num_classes=3),
     (),
@@ -71,6 +81,8 @@ def boxes(model, rest):
 
 BOXES = {name: boxes(*MODELS[name]) for name in MODELS}
 EVERY = {name: box for model in BOXES.values() for name, box in model.items()}
+# Dense layers that BERT does not have.
+DENSE = ("embeddings/projection", "layers/mlp_gate")
 # Heads whose outputs are logits and not hidden states.
 LOGITS = {"pair_head", "classifier", "span_head", "window_scorer"}
 
@@ -97,9 +109,16 @@ def tree_of(name):
 def test_the_table_has_every_parameter_of_every_model_and_no_other():
   assert PARAMETERS.keys() == EVERY.keys()
   assert {find(name).part for name in EVERY} == PARTS.keys()
-  # No other library weighs windows.
+  # No other library weighs windows, and BERT's layout has BERT's parameters.
+  others = {
+    f"encoder/{name}"
+    for name in (
+      *(f"{part}/{leaf}" for part in DENSE for leaf in ("kernel", "bias")),
+      *(f"final_layer_norm/{leaf}" for leaf in ("scale", "bias")),
+    )
+  }
   named = [*(entry.ours for entry in TABLE), "window_scorer/dense/kernel"]
-  assert sorted(named) == sorted(PARAMETERS)
+  assert sorted([*named, *others]) == sorted(PARAMETERS)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -161,7 +180,8 @@ def test_logits_of_every_head_go_by_adam():
       f"{layer}attention/{name}/kernel"
       for name in ("query", "key", "value", "out")
     ),
-    *(f"{layer}{name}/kernel" for name in ("mlp_up", "mlp_down")),
+    *(f"{layer}{name}/kernel" for name in ("mlp_up", "mlp_gate", "mlp_down")),
+    "encoder/embeddings/projection/kernel",
     "mlm_head/dense/kernel",
     "pooler/dense/kernel",
   }

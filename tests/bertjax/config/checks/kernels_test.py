@@ -62,6 +62,19 @@ def test_auto_falls_back_and_says_what_to_set(platform, length, changes, fix):
   assert "\n" not in reason
 
 
+@pytest.mark.parametrize("platform", ["tpu", "gpu"])
+def test_windows_are_left_to_the_plain_path(platform):
+  model = dataclasses.replace(NO_DROPOUT, attention_pattern="window")
+  assert choose(platform, model=model) == ("xla", "")
+  name = {"tpu": "splash", "gpu": "cudnn"}[platform]
+  with pytest.raises(
+    ValueError,
+    match=f"^compute.attention={name} attends to whole examples only, and "
+    "model.attention_pattern=window; give compute.attention=auto, or",
+  ):
+    choose(platform, model=model, attention=name)
+
+
 def test_auto_leaves_a_kernel_that_was_never_run_to_be_asked_for():
   for length in (128, 512):
     name, reason = choose("gpu", length)

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Encoder families: records of the choices that each makes, and of its sizes.
+
+A family is fields of `ModelConfig`, and what it leaves out is as in BERT. The
+vocabulary follows the store.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from bertjax.config import SIZES
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+  """A family of encoders.
+
+  Attributes:
+    choices: fields of `ModelConfig`, but for the sizes.
+    sizes: {name of a size: its fields of `ModelConfig`}.
+  """
+
+  choices: Mapping[str, Any]
+  sizes: Mapping[str, Mapping[str, Any]]
+
+
+# What sizes differ in.
+_SHAPE = ("num_layers", "hidden_size", "num_heads", "intermediate_size")
+
+
+def _size(*numbers: int) -> Mapping[str, int]:
+  return dict(zip(_SHAPE, numbers, strict=True))
+
+
+_BERT = {
+  name: {field: getattr(size, field) for field in _SHAPE}
+  for name, size in SIZES.items()
+}
+
+FAMILIES: Mapping[str, Family] = {
+  "bert": Family({}, _BERT),
+  # Liu et al. (2019); fairseq, examples/roberta. Its tables keep the first two
+  # rows of positions for padding.
+  "roberta": Family(
+    {
+      "max_positions": 512,
+      "position_offset": 2,
+      "type_vocab_size": 1,
+      "pooler": False,
+      "layer_norm_epsilon": 1e-5,
+    },
+    {name: _BERT[name] for name in ("base", "large")},
+  ),
+  # Sanh et al. (2019); transformers, research project "distillation",
+  # training_configs/distilbert-base-uncased.json.
+  "distilbert": Family(
+    {
+      "max_positions": 512,
+      "positions": "sinusoidal",
+      "type_vocab_size": 0,
+      "pooler": False,
+    },
+    {"base": _size(6, 768, 12, 3072)},
+  ),
+  # Lan et al. (2020); google-research/albert, modeling.py and version 2 of its
+  # weights, which was trained without dropout.
+  "albert": Family(
+    {
+      "max_positions": 512,
+      "embedding_size": 128,
+      "layer_groups": 1,
+      "activation": "gelu_tanh",
+      "hidden_dropout_rate": 0.0,
+      "attention_dropout_rate": 0.0,
+    },
+    {
+      "base": _size(12, 768, 12, 3072),
+      "large": _size(24, 1024, 16, 4096),
+      "xlarge": _size(24, 2048, 16, 8192),
+      "xxlarge": _size(12, 4096, 64, 16384),
+    },
+  ),
+  # Warner et al. (2024), with the sizes of Ettin (Weller et al., 2025) in
+  # millions of parameters; transformers, configuration_modernbert.py.
+  "modernbert": Family(
+    {
+      "max_positions": 8192,
+      "positions": "rotary",
+      "rotary_base": 160_000.0,
+      "rotary_local_base": 10_000.0,
+      "attention_pattern": "window",
+      "attention_window": 128,
+      "global_every": 3,
+      "type_vocab_size": 0,
+      "pooler": False,
+      "feed_forward": "gated",
+      "use_bias": False,
+      "norm": "layer_without_bias",
+      "norm_position": "pre",
+      "first_attention_norm": False,
+      "layer_norm_epsilon": 1e-5,
+      "mlp_dropout_place": "inner",
+      "hidden_dropout_rate": 0.0,
+      "attention_dropout_rate": 0.0,
+    },
+    {
+      "17m": _size(7, 256, 4, 384),
+      "32m": _size(10, 384, 6, 576),
+      "68m": _size(19, 512, 8, 768),
+      "base": _size(22, 768, 12, 1152),
+      "large": _size(28, 1024, 16, 2624),
+      "1b": _size(28, 1792, 28, 3840),
+    },
+  ),
+}
