@@ -306,6 +306,7 @@ def _run_main(
     # A process that did not answer in time may do so after a restart.
     fail(error, RESTART if isinstance(error, TimeoutError) else 1)
   except KeyboardInterrupt as error:
+    interrupt.end()
     line = "; ".join(filter(None, (interrupt.TEXT, when_interrupted)))
     print(line, file=sys.stderr)
     if _exit_hook:

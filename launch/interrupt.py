@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Ctrl-C does before a command begins, and when it ends a command."""
 
+import _thread
 import os
 import signal
 import sys
+import threading
+import time
 from typing import NoReturn
 
 CODE = 130
 TEXT = "stopped by Ctrl-C"
+# Seconds after which a KeyboardInterrupt that nobody handles is raised again.
+_SECONDS = 1.0
 
 
 def stop_imports() -> None:
@@ -23,8 +28,18 @@ def stop_imports() -> None:
 
 
 def begin() -> None:
-  """Have Ctrl-C raise KeyboardInterrupt again."""
+  """Have Ctrl-C raise KeyboardInterrupt, until `end`.
+
+  It is raised again if it is lost, as it is where Python or a library calls
+  back what may not raise: JAX does at each collection of garbage.
+  """
   if signal.getsignal(signal.SIGINT) is _stop:
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def end() -> None:
+  """Raise no KeyboardInterrupt again: one of them has ended the command."""
+  if signal.getsignal(signal.SIGINT) is _interrupt:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -42,3 +57,32 @@ def leave() -> NoReturn:
 def _stop(*_: object) -> NoReturn:
   os.write(2, f"{TEXT}\n".encode())
   os._exit(CODE)
+
+
+def _interrupt(*_: object) -> NoReturn:
+  # `threading` takes locks, which the interrupted code may hold.
+  _thread.start_new_thread(_repeat, ())
+  raise KeyboardInterrupt
+
+
+def _repeat() -> None:
+  time.sleep(_SECONDS)
+  while _is_handled():  # what is open is being closed
+    time.sleep(_SECONDS)
+  # Training has a handler of its own, which stops at the next step.
+  if signal.getsignal(signal.SIGINT) is _interrupt:
+    # `_thread.interrupt_main` does not wake a thread that sleeps.
+    signal.pthread_kill(_main(), signal.SIGINT)
+
+
+def _main() -> int:
+  number = threading.main_thread().ident
+  assert number is not None  # it has begun
+  return number
+
+
+def _is_handled() -> bool:
+  """Return whether the main thread is in a `finally` or `except` of Ctrl-C."""
+  found = sys._current_exceptions().get(_main())
+  kind = found[0] if isinstance(found, tuple) else type(found)  # Python 3.11
+  return kind is KeyboardInterrupt

@@ -45,10 +45,40 @@ cli.run(main, when_interrupted="do this")
 """
 
 
+# An interrupt in what is called back is lost, and comes again; what is closed
+# because of one is not interrupted.
+LOSING = f"""
+{HEARING}
+import sys, time
+sys.argv = ["-m"]
+import launch
+from launch import cli, interrupt
+interrupt._SECONDS = 0.2
+class Loses:
+  def __del__(self):
+    {WAIT}
+sys.unraisablehook = lambda _: None
+def main(argv):
+  lost = Loses()
+  del lost
+  try:
+    time.sleep(60)
+  finally:
+    time.sleep(1)
+    print("closed", file=sys.stderr)
+sys.argv = ["command"]
+cli.run(main)
+"""
+
+
 @pytest.mark.parametrize(
   ("program", "line"),
-  [(IMPORTING, interrupt.TEXT), (RUNNING, f"{interrupt.TEXT}; do this")],
-  ids=["importing", "running"],
+  [
+    (IMPORTING, interrupt.TEXT),
+    (RUNNING, f"{interrupt.TEXT}; do this"),
+    (LOSING, f"closed\n{interrupt.TEXT}"),
+  ],
+  ids=["importing", "running", "losing"],
 )
 def test_an_interrupt_is_one_line(program, line):
   with subprocess.Popen(
