@@ -35,6 +35,7 @@ from launch.inference import input_flags, stream
 from launch.inference.embedder import Embedder, Options
 from launch.inference.inputs import BadRows, Source, examine
 from launch.inference.outputs import Output
+from launch.inference.progress import rows_are
 from launch.inference.vectors import SUFFIXES, ArrayRows, write_parquet
 from launch.preflight import policy as policies
 
@@ -144,7 +145,7 @@ def compare_poolings(
   table = read_table(path, columns, rules)
   if table.skipped:
     logging.warning(
-      "%s rows are left out: %s", f"{len(table.skipped):,}", _some(table)
+      "%s left out: %s", rows_are(len(table.skipped)), _some(table)
     )
   assert table.pairs is not None
   assert table.labels is not None

@@ -55,6 +55,7 @@ from data_pipelines.tasks.typed_rows import is_name
 from launch import cli, tasks
 from launch.commands import output_paths, shipped_configs
 from launch.inference import score_file, stored_task
+from launch.inference.outputs import writing
 from launch.inference.stored_task import NAMES, SPLITS, Asked
 from launch.inference.stream import tell
 from launch.preflight import policy as policies
@@ -300,7 +301,9 @@ def main(_: Sequence[str]) -> None:
   )
   print(show(found), flush=True)
   if values.output:
-    write_json(pathlib.Path(values.output), found.to_json(), allow_nan=False)
+    path = pathlib.Path(values.output)
+    with writing(path):
+      write_json(path, found.to_json(), allow_nan=False)
     tell(f"the scores are in {values.output}")
 
 

@@ -99,7 +99,6 @@ def label_file(
     pairs=bool(source.columns.text_pair), choices=bool(source.columns.others)
   )
   job = _make_job(predictor, source, examined, options)
-  _tell_shapes(predictor, options)
   if not path:
     job.write(Journal({}), _Printed())
     return
@@ -169,6 +168,7 @@ def _make_job(
     check=lambda counts, rows: check_texts(
       counts, rows, predictor.model.head.seq_length, options.policy
     ),
+    tell_how=lambda: _tell_shapes(predictor, options),
   )
 
 

@@ -190,10 +190,12 @@ def locked(path: pathlib.Path) -> Iterator[bool]:
   A new one that nothing is written to is deleted.
 
   Raises:
+    OSError: it cannot be written.
     ValueError: another process holds it.
   """
-  path.parent.mkdir(parents=True, exist_ok=True)
-  descriptor, is_new = _open_locked(path)
+  with writing(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, is_new = _open_locked(path)
   try:
     yield is_new
   finally:
@@ -230,20 +232,21 @@ def _is_at(descriptor: int, path: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[None]:
-  """Name the file that the disk has no room for.
+  """Name the file that cannot be written, and what to do.
 
   Raises:
-    OSError: there is no room.
+    OSError: there is no room for it, or no permission.
   """
   try:
     yield
   except OSError as error:
-    if error.errno not in _NO_ROOM:
-      raise
-    raise OSError(
-      f"cannot write {path}: {os.strerror(error.errno)}; make room, and run "
-      "the same command again to continue"
-    ) from error
+    if error.errno is None:
+      raise  # somebody has said it better
+    fix = "give another --output"
+    if error.errno in _NO_ROOM:
+      fix = "make room, and run the same command again to continue"
+    reason = os.strerror(error.errno)
+    raise OSError(f"cannot write {path}: {reason}; {fix}") from error
 
 
 class JsonLines:

@@ -213,10 +213,13 @@ class Predictor:
         f"texts share rows of {seq_length} tokens, {forward.rows(seq_length)} "
         "at once, compiled once"
       )
-    shapes = (f"{n}x{forward.rows(n)}" for n in bucket_lengths(seq_length))
+    shapes = (
+      f"{n} tokens, {forward.rows(n)} at once"
+      for n in bucket_lengths(seq_length)
+    )
     return (
-      "texts are computed in buckets of tokens x rows, each compiled when the "
-      f"first text needs it: {', '.join(shapes)}"
+      "each text is padded to the next of these lengths, which is compiled "
+      f"when the first text needs it: {'; '.join(shapes)}"
     )
 
 

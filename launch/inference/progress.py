@@ -12,6 +12,11 @@ import rich.progress
 _LINE_SECONDS = 10.0  # between two lines in a log
 
 
+def rows_are(count: int) -> str:
+  """Return a number of rows and the verb, the subject of a sentence."""
+  return "1 row is" if count == 1 else f"{count:,} rows are"
+
+
 class Progress:
   """Shows rows and rows a second on standard error.
 
@@ -57,4 +62,5 @@ class Progress:
     """Return the number of rows, and rows a second since the start."""
     seconds = max(time.monotonic() - self._begun, 1e-9)
     rate = (self._done - self._before) / seconds
-    return f"{self._done:,} rows, {rate:,.0f} rows/s"
+    noun = "row" if self._done == 1 else "rows"
+    return f"{self._done:,} {noun}, {rate:,.0f} rows/s"

@@ -27,7 +27,7 @@ from launch.inference.outputs import (
   locked,
   writing,
 )
-from launch.inference.progress import Progress
+from launch.inference.progress import Progress, rows_are
 
 # Rows of a part for each row of the shortest bucket. Each length ends in a
 # batch that is not full, so that there must be many.
@@ -114,12 +114,14 @@ class Job:
     examined: what is known of them; None where they can be read only once.
     check: (what was counted in all rows, their number) → None. It warns, or
       raises a ValueError.
+    tell_how: says how texts are computed, before the first one is.
   """
 
   worker: Worker
   source: Source
   examined: Examined | None
   check: Callable[[EncodedTexts, int], None]
+  tell_how: Callable[[], None] = lambda: None
 
   def make_file(
     self,
@@ -142,10 +144,11 @@ class Job:
     with locked(output.partial) as is_new:
       journal = output.begin(is_new=is_new)
       if journal.done:
-        tell(f"{output.path} is done: {journal.written:,} rows")
+        tell(f"{rows_are(journal.written)} in {output.path} already")
         return
       if journal.read:
-        tell(f"{output.path} goes on after {journal.written:,} rows")
+        before = rows_are(journal.written)
+        tell(f"{before} done; {output.path} goes on after them")
       with writing(output.partial):
         rows = open_rows(output.partial, journal.extent)
       try:
@@ -156,7 +159,7 @@ class Job:
       with writing(output.path):
         close(output.partial)
         output.finish(journal)
-    tell(f"{journal.written:,} rows are in {output.path}")
+    tell(f"{rows_are(journal.written)} in {output.path}")
 
   def write(
     self, journal: Journal, rows: Rows, output: Output | None = None
@@ -171,6 +174,7 @@ class Job:
     Raises:
       ValueError: a row or the source cannot be used.
     """
+    self.tell_how()
     bad = BadRows()
     total = self.examined and self.examined.rows
     with Progress(total, journal.written) as progress:
@@ -190,7 +194,7 @@ class Job:
       if journal.written:
         tell(f"{progress.summary()}{self._compiled()}")
     if bad.count:
-      logging.warning("%s rows are left out: %s", f"{bad.count:,}", bad)
+      logging.warning("%s left out: %s", rows_are(bad.count), bad)
     if not journal.written:
       raise ValueError(f"{self.source.name} has no rows; give some")
     self.check(_counted(journal.counts), journal.written)
@@ -215,7 +219,7 @@ class Job:
 
   def _compiled(self) -> str:
     lengths = sorted(self.worker.compiled())
-    return f"; compiled for rows of {', '.join(map(str, lengths))} tokens"
+    return f"; compiled for lengths of {', '.join(map(str, lengths))} tokens"
 
 
 def tell(text: str) -> None:

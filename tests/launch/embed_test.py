@@ -138,7 +138,7 @@ def test_rows_and_texts_that_a_comparison_leaves_out_are_told(
     embed.compare_poolings(bundle, str(path), columns)
   assert "--config" not in str(caught.value)
   embed.compare_poolings(bundle, str(path), columns, skip_bad_rows=True)
-  assert "1 rows are left out: " in caplog.text
+  assert "1 row is left out: " in caplog.text
   assert "pairs.tsv:3 has the label 'high'; give a number" in caplog.text
   assert "1 of 2 texts are longer than 16 tokens" in caplog.text
   assert "--config" not in caplog.text

@@ -28,6 +28,16 @@ def write(output, results, *, commit=True):
   return journal
 
 
+def test_what_cannot_be_written_is_one_line_with_the_way_out(tmp_path):
+  (tmp_path / "notes").write_text("kept")
+  path = tmp_path / "notes" / "out.jsonl.partial"
+  with pytest.raises(OSError, match="cannot write") as caught, locked(path):
+    pass
+  assert str(caught.value) == (
+    f"cannot write {path}: File exists; give another --output"
+  )
+
+
 @pytest.mark.parametrize(
   ("value", "said"),
   [

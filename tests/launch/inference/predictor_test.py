@@ -73,8 +73,9 @@ def test_records_have_every_class(predictor):
     assert record["probability"] == record["probabilities"][best]
   shapes = predictor.describe_shapes()
   rows = predictor.forward.rows
-  assert f": 12x{rows(12)}, 16x{rows(16)}, 24x{rows(24)}, " in shapes
-  assert shapes.endswith(f", 512x{rows(512)}")
+  told = [f"{length} tokens, {rows(length)} at once" for length in (12, 16, 24)]
+  assert f": {'; '.join(told)}; 32" in shapes
+  assert shapes.endswith(f"; 512 tokens, {rows(512)} at once")
 
 
 def test_a_long_text_is_answered_from_all_of_its_windows(tmp_path):

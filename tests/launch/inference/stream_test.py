@@ -72,7 +72,10 @@ def test_a_job_that_fails_goes_on(tmp_path, capsys):
   with pytest.raises(KeyboardInterrupt):
     make_job(source, finish).make_file(output, JsonLines)
   make_job(source).make_file(output, JsonLines)
-  assert "out goes on after 320 rows" in capsys.readouterr().err
+  assert (
+    f"320 rows are done; {output.path} goes on after them"
+    in capsys.readouterr().err
+  )
   rows = [json.loads(line) for line in output.path.read_text().splitlines()]
   assert rows == [
     {"line": number + 1, "n": len(text)} for number, text in enumerate(texts)
