@@ -98,6 +98,18 @@ def num_slots(seq_length: int, max_packs: int, rate: float) -> int:
   return int(most[-1])
 
 
+def continued_share(vocabulary: Vocabulary, counts_V: np.ndarray) -> float:
+  """Return the share of a text's ordinary tokens that continue a word.
+
+  Args:
+    vocabulary: tells where words begin.
+    counts_V: how often each token occurs in the text.
+  """
+  ordinary_V = np.where(vocabulary.special_V, 0, counts_V)
+  continued = ordinary_V[vocabulary.continues_V].sum()
+  return float(continued / max(ordinary_V.sum(), 1))
+
+
 def check_words(
   objective: ObjectiveConfig, vocabulary: Vocabulary, counts_V: np.ndarray
 ) -> None:
@@ -113,10 +125,7 @@ def check_words(
       tokens is one, and none is ever taken.
   """
   unit = objective.mask_unit
-  used_V = (counts_V > 0) & ~vocabulary.special_V
-  if unit == "token" or not used_V.any():
-    return
-  if vocabulary.continues_V[used_V].all():
+  if unit != "token" and continued_share(vocabulary, counts_V) == 1:
     raise ValueError(
       f"objective.mask_unit={unit} takes whole words, and no token of the "
       "store's text begins a word; prepare it with another --tokenizer, or "

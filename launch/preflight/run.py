@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from bertjax.config import OptimizerConfig, choices
+from bertjax.objectives.masking import continued_share
 from bertjax.parallel import multihost
 from launch.hosts.clocks import measure_skew
 from launch.preflight.findings import Finding, judge
@@ -90,6 +91,7 @@ def judge_recipe(spec: RunSpec, policy: Policy) -> list[Finding]:
   return [
     *_judge_stores(spec, policy),
     *_judge_phases(spec, policy),
+    *_judge_words(spec, policy),
     *_judge_schedule(spec.config.optimizer, spec.config.steps, policy),
   ]
 
@@ -133,6 +135,23 @@ def _judge_phases(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
       "give more --config.steps, or fewer --config.objective.static_copies",
       policy,
     )
+
+
+def _judge_words(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
+  # Spans and n-grams of words that are tokens are still units of several.
+  if spec.config.objective.mask_unit != "word":
+    return
+  counts_V = spec.stores.mixture.token_counts(spec.config.batch_size)
+  share = continued_share(spec.program.vocabulary, counts_V)
+  yield judge(
+    "continued_words",
+    share,
+    f"{share:.2%} of the tokens of the text continue a word, so that "
+    "objective.mask_unit=word masks what token masks",
+    "set --config.objective.mask_unit=token, or =ngram for several words, or "
+    "prepare the text with a --tokenizer that cuts words",
+    policy,
+  )
 
 
 def _epochs(phase: PhaseRun) -> float:

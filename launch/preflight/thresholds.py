@@ -218,6 +218,11 @@ CHECKS: Mapping[str, Check] = {
     worse="below",
     unit="ratio",
   ),
+  "continued_words": Check(
+    "tokens of the text that continue a word, of a run that masks words",
+    0.01,
+    worse="below",
+  ),
   "learning_rate": Check(
     "peak learning rate over a bound well above the recipes of its optimizer",
     warn=1,

@@ -15,6 +15,7 @@ from bertjax.config import ObjectiveConfig
 from bertjax.objectives.masking import (
   MASK,
   check_words,
+  continued_share,
   mask_tokens,
   num_slots,
   prediction_counts,
@@ -248,6 +249,9 @@ def test_text_in_which_no_word_begins_is_refused(unit):
   counts_V = np.where(THIRDS.continues_V, 3, 0)
   counts_V[:SPECIALS] = 9
   objective = ObjectiveConfig(mask_unit=unit)
+  assert continued_share(THIRDS, counts_V) == 1
+  assert continued_share(THIRDS, np.ones(120)) == pytest.approx(1 / 3, abs=0.01)
+  assert continued_share(THIRDS, np.zeros(120)) == 0
   check_words(objective, THIRDS, np.ones(120))
   check_words(ObjectiveConfig(), THIRDS, counts_V)
   with pytest.raises(ValueError, match=r"no token .* begins a word") as caught:

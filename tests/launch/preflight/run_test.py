@@ -5,6 +5,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from launch import pretrain
@@ -54,6 +55,31 @@ def test_a_rate_is_judged_by_its_optimizer(spec, tmp_path, name, rate, level):
     with_fields(spec, optimizer=optimizer), tmp_path, DEFAULT
   )
   assert levels(found)["learning_rate"] == level
+
+
+def test_words_that_are_tokens_are_said_to_be(spec, tmp_path):
+  def judged(unit, continues):
+    objective = dataclasses.replace(spec.config.objective, mask_unit=unit)
+    known = spec.program.vocabulary
+    continues_V = ~known.special_V & (
+      np.arange(known.size) < continues * known.size
+    )
+    vocabulary = dataclasses.replace(known, continues_V=continues_V)
+    program = dataclasses.replace(spec.program, vocabulary=vocabulary)
+    changed = dataclasses.replace(spec, program=program)
+    return {
+      each.name: each
+      for each in preflight.judge_run(
+        with_fields(changed, objective=objective), tmp_path, DEFAULT
+      )
+    }
+
+  found = judged("word", 0)["continued_words"]
+  assert found.level == "warn"
+  assert "0.00% of the tokens of the text continue a word" in str(found)
+  assert judged("word", 0.5)["continued_words"].level == "pass"
+  for unit in ("token", "span", "ngram"):
+    assert "continued_words" not in judged(unit, 0)
 
 
 def test_static_masks_that_never_repeat_are_said_to_be_dynamic(spec, tmp_path):
