@@ -173,7 +173,8 @@ def _define_tokenizer_flags() -> None:
     f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
     "vocab.txt, a tokenizer.json, a spiece.model, a vocab.json beside a "
     "merges.txt, a folder with one, a store or a bundle. roberta and "
-    "modernbert are byte-level BPE with the special tokens of these models.",
+    "modernbert are byte-level BPE with the special tokens of these models, "
+    "albert is SentencePiece behind ALBERT's cleaning.",
   )
   flags.DEFINE_integer(
     "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
@@ -188,7 +189,7 @@ def _define_tokenizer_flags() -> None:
     "strip_accents",
     None,
     "Learn a WordPiece that removes accents, vowel signs and other marks; by "
-    "default one that folds case does, as BERT.",
+    "default one that folds case does, as BERT, and albert always does.",
   )
   flags.DEFINE_enum(
     "normalization",

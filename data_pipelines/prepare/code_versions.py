@@ -19,6 +19,7 @@ _ENCODES = (
   "tokenizers.wordpiece",
   "tokenizers.sentencepiece_model",
   "tokenizers.byte_bpe",
+  "tokenizers.albert",
 )
 _IMPORT = re.compile(
   r"^ *from data_pipelines\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE

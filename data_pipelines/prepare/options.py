@@ -38,8 +38,9 @@ class Options:
     vocab_size: tokens of a new vocabulary; 0 takes 30,522.
     cased: whether a new tokenizer keeps upper and lower case apart; those of
       RoBERTa and ModernBERT always do.
-    strip_accents: whether a new WordPiece removes accents, vowel signs and
-      other marks; None does so if case is folded, as BERT does.
+    strip_accents: whether a new WordPiece or ALBERT tokenizer removes accents,
+      vowel signs and other marks; None does so in ALBERT's, and in WordPiece if
+      case is folded, as BERT does.
     normalization: Unicode form of a new tokenizer's text; "" takes the usual
       one of its kind.
     extend_vocab: tokens of this corpus to add to the WordPiece vocabulary that
@@ -212,7 +213,7 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
     strip_accents=options.strip_accents,
     normalization=options.normalization,
   )
-  if options.cased and options.tokenizer not in tokenizers.FOLDING:
+  if options.cased and options.tokenizer in tokenizers.FAMILIES:
     raise ValueError(
       f"cased=True with {options.tokenizer}, which never folds case; leave "
       "cased out"
@@ -222,7 +223,8 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
   if options.cased:
     learn["cased"] = True
   # Rules that are the usual ones are not named, as in older recipes.
-  if options.strip_accents not in (None, not options.cased):
+  strips = options.tokenizer == tokenizers.ALBERT or not options.cased
+  if options.strip_accents not in (None, strips):
     learn["strip_accents"] = options.strip_accents
   usual = tokenizers.usual_normalization(options.tokenizer)
   if options.normalization not in ("", usual):

@@ -48,18 +48,22 @@ class AddedToken:
     del values["id"]
     return values
 
+  def for_library(self) -> tokenizers.AddedToken:
+    """Return the token as the library has it, which numbers it itself."""
+    return tokenizers.AddedToken(
+      self.content,
+      single_word=self.single_word,
+      lstrip=self.lstrip,
+      rstrip=self.rstrip,
+      normalized=self.normalized,
+      special=self.special,
+    )
+
 
 def add_tokens(backend: Backend, added: Iterable[AddedToken]) -> None:
   """Add tokens to a tokenizer of the library, which numbers them itself."""
   for token in sorted(added, key=lambda token: token.id):
-    theirs = tokenizers.AddedToken(
-      token.content,
-      single_word=token.single_word,
-      lstrip=token.lstrip,
-      rstrip=token.rstrip,
-      normalized=token.normalized,
-      special=token.special,
-    )
+    theirs = token.for_library()
     if token.special:
       backend.add_special_tokens([theirs])
     else:

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tokenizers import AddedToken
-
 from bertjax.files import write_json, write_text
 from data_pipelines.tokenizers import added_tokens
 from data_pipelines.tokenizers.huggingface_keys import (
@@ -48,7 +46,7 @@ def save_huggingface(
   }
   mask = _mask(tokenizer)
   others = [name for name in names.values() if name != mask.content]
-  backend.add_special_tokens([*others, AddedToken(**mask.fields())])
+  backend.add_special_tokens([*others, mask.for_library()])
   added_tokens.add_tokens(backend, tokenizer.added)
   write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")
   config = {

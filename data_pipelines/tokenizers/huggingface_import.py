@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
+from data_pipelines.tokenizers.albert import CLASS as ALBERT_CLASS
+from data_pipelines.tokenizers.albert import Albert, Cleaning
 from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
 from data_pipelines.tokenizers.huggingface_added import read_added
 from data_pipelines.tokenizers.huggingface_byte_bpe import (
@@ -131,12 +133,23 @@ def load_wordpiece(
 
 
 def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
-  tokenizer = load_sentencepiece(path)
   settings = _read_settings(path.parent)
-  for key, _, rule in keys.RULES:
+  tokenizer: SentencePiece
+  if _is_albert(settings, path.parent):
+    cleaning = Cleaning(
+      settings.get("do_lower_case") is not False,
+      not settings.get(keys.ACCENTS),
+    )
+    tokenizer = Albert(path.read_bytes(), cleaning, origin=str(path))
+  else:
+    tokenizer = load_sentencepiece(path)
+  done = {"lowercase": tokenizer.lowercase, keys.ACCENTS: True}
+  if isinstance(tokenizer, Albert):
+    done[keys.ACCENTS] = not tokenizer.strip_accents
+  rules = [(key, rule) for key, _, rule in keys.RULES]
+  for key, rule in (*rules, (keys.ACCENTS, keys.ACCENTS)):
     value = settings.get(key)
-    ours = tokenizer.lowercase if rule == "lowercase" else None
-    if value is not None and value != ours:
+    if value is not None and value != done.get(rule):
       raise ValueError(
         f"{path.parent}: {CONFIG_FILE} says {key}={value}, which "
         f"{path.name} does not do; remove the key to use the model as it is"
@@ -147,6 +160,14 @@ def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
     names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
     keys.check_added(contents, names, str(path.parent))
   return tokenizer
+
+
+def _is_albert(settings: Mapping[str, Any], root: pathlib.Path) -> bool:
+  """Return whether transformers reads a folder with ALBERT's class."""
+  named = settings.get("tokenizer_class")
+  if named is not None:
+    return named.removesuffix("Fast") == ALBERT_CLASS
+  return read_object(root / "config.json").get("model_type") == "albert"
 
 
 def _read_settings(root: pathlib.Path) -> dict[str, Any]:

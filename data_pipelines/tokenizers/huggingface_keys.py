@@ -30,6 +30,7 @@ RULES = (
   ("clean_text", "clean_text", "clean"),
 )
 NORMALIZATION = "normalization"  # only bertjax writes it
+ACCENTS = "keep_accents"  # of SentencePiece
 # Of the model in tokenizer.json; only bertjax also writes it beside the rules.
 LIMIT = "max_input_chars_per_word"
 
@@ -75,7 +76,6 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "truncation_side": ("right",),
     "pad_token_type_id": (0,),
     # As SentencePiece models have them.
-    "keep_accents": (True,),
     "remove_space": (True,),
     "add_prefix_space": (True,),
     "sp_model_kwargs": ({},),
@@ -135,7 +135,7 @@ HONORED: Mapping[str, frozenset[str]] = {
   CONFIG_FILE: frozenset(
     {
       *(left for left, _, _ in RULES),
-      *(NORMALIZATION, LIMIT, SPLIT),
+      *(NORMALIZATION, LIMIT, SPLIT, ACCENTS),
       *(f"{name}_token" for name in _SPECIALS),
       *_ADDED,
     }

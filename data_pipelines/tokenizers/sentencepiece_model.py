@@ -165,6 +165,11 @@ class SentencePiece(Tokenizer):
     if not self.export_obstacle:
       save_huggingface(target, self, self.make_backend())
 
+  @property
+  def model(self) -> bytes:
+    """The bytes of its spiece.model."""
+    return self._model
+
   def make_backend(self) -> Backend:
     """Return a Hugging Face backend; see `sentencepiece_backend`."""
     return make_backend(self._parsed, self.unk_id)

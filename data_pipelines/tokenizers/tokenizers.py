@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import cast
 
+from data_pipelines.tokenizers.albert import Cleaning, train_albert
 from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
 from data_pipelines.tokenizers.byte_bpe_training import (
   FAMILIES,
@@ -28,15 +29,18 @@ from data_pipelines.tokenizers.wordpiece_rules import (
 from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
 _MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
-# Kinds that fold case unless they are told not to, and those that never do.
+# Kinds that fold case unless they are told not to; ALBERT's does so, too, and
+# byte-level BPE never does.
 FOLDING = ("wordpiece", *_MODEL_TYPES)
-KINDS = (*FOLDING, *FAMILIES)
+ALBERT = "albert"
+KINDS = (*FOLDING, ALBERT, *FAMILIES)
 # Characters of text to learn from, which keep memory below 800 MB, the text
 # included. More text changes few tokens.
 SAMPLE_CHARACTERS = {
   "wordpiece": 50_000_000,
   "sentencepiece": 25_000_000,
   "sentencepiece_bpe": 50_000_000,
+  ALBERT: 25_000_000,
   **dict.fromkeys(FAMILIES, 50_000_000),
 }
 
@@ -95,9 +99,9 @@ def train(
     kind: one of `KINDS`.
     vocab_size: number of tokens, special tokens included. A vocabulary that is
       not SentencePiece's is smaller if no pair of tokens occurs twice any more.
-    lowercase: whether to fold case, which only those of `FOLDING` do.
-    strip_accents: whether WordPiece removes accents; None does so if case is
-      folded.
+    lowercase: whether to fold case, which byte-level BPE never does.
+    strip_accents: whether WordPiece or ALBERT's tokenizer removes accents; None
+      does so in ALBERT's, and in WordPiece if case is folded.
     normalization: Unicode form of the text: "nfc", "nfkc" or "none"; "" is
       "nfkc" for SentencePiece, "nfc" for ModernBERT's, and "none" for others.
 
@@ -115,6 +119,9 @@ def train(
     form = cast("Normalization", normalization or "none")
     rules = Rules(lowercase, strip_accents, normalization=form)
     return train_wordpiece(texts, vocab_size, rules)
+  if kind == ALBERT:
+    cleaning = Cleaning(lowercase, strip_accents is not False)
+    return train_albert(texts, vocab_size, cleaning)
   if kind in FAMILIES:
     return train_byte_bpe(texts, vocab_size, kind, normalization)
   return train_sentencepiece(
@@ -149,13 +156,19 @@ def check_rules(
     )
   if kind == "wordpiece":
     return
-  if strip_accents is not None:
+  if kind == ALBERT and normalization in ("", "nfkc"):
+    return
+  if kind != ALBERT and strip_accents is not None:
     raise ValueError(
       f"strip_accents={strip_accents} with {kind}, which never removes "
       "accents; leave it out"
     )
   if kind in FAMILIES:
     return
+  if kind == ALBERT:
+    raise ValueError(
+      f"normalization={normalization} with {kind}, which has nfkc; leave it out"
+    )
   if normalization == "nfc" or (normalization == "none" and lowercase):
     raise ValueError(
       f"normalization={normalization} with {kind}, which has nfkc, or none "

@@ -12,7 +12,12 @@ import pytest
 
 import data_pipelines
 from data_pipelines.prepare import code_versions
-from data_pipelines.tokenizers import byte_bpe, sentencepiece_model, wordpiece
+from data_pipelines.tokenizers import (
+  albert,
+  byte_bpe,
+  sentencepiece_model,
+  wordpiece,
+)
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 PACKAGE = pathlib.Path(data_pipelines.__file__).parent
@@ -83,14 +88,21 @@ def test_every_module_that_the_encode_pass_imports_is_hashed():
   assert imported <= set(code_versions.encoding_modules(PACKAGE))
 
 
+def subclasses(kind):
+  """Yield a class and all that come from it."""
+  yield kind
+  for each in kind.__subclasses__():
+    yield from subclasses(each)
+
+
 def test_every_tokenizer_is_hashed():
   hashed = code_versions.encoding_modules(PACKAGE)
   kinds = [
     kind
-    for module in (wordpiece, sentencepiece_model, byte_bpe)
+    for module in (wordpiece, sentencepiece_model, byte_bpe, albert)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Tokenizer)
   ]
-  assert {Tokenizer, *Tokenizer.__subclasses__()} <= set(kinds)
+  assert {*subclasses(Tokenizer)} <= set(kinds)
   for kind in kinds:
     assert pathlib.Path(inspect.getfile(kind)) in hashed

@@ -33,6 +33,10 @@ from data_pipelines.prepare.options import make_plan
       "strip_accents=False with sentencepiece, which never removes",
     ),
     (
+      {"tokenizer": "albert", "normalization": "none"},
+      "normalization=none with albert, which has nfkc; leave it out",
+    ),
+    (
       {"tokenizer": "roberta", "strip_accents": True},
       "strip_accents=True with roberta, which never removes",
     ),

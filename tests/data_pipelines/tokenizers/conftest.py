@@ -27,6 +27,10 @@ def learned(trained, spm):
   for kind in tokenizers.FAMILIES:
     tokenizer = tokenizers.train(TEXTS, kind, 400)
     made.update(dict.fromkeys([(kind, True), (kind, False)], tokenizer))
+  for lowercase in (True, False):
+    made[tokenizers.ALBERT, lowercase] = tokenizers.train(
+      TEXTS, tokenizers.ALBERT, 58, lowercase=lowercase
+    )
   for kind in tokenizers.FOLDING:
     for lowercase in (True, False):
       if (kind, lowercase) not in made:

@@ -101,7 +101,7 @@ def test_training_is_reproducible_across_processes():
     for _ in range(3)
   }
   assert len(runs) == 1
-  number = 2 * len(tokenizers.FOLDING) + len(tokenizers.FAMILIES)
+  number = 2 * len(tokenizers.KINDS) - len(tokenizers.FAMILIES)
   assert len(set(runs.pop().split())) == number
 
 

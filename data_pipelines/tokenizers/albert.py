@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""SentencePiece as ALBERT has it: text is cleaned, then cut word by word.
+
+ALBERT's code cleans a text before its model of SentencePiece sees it
+(google-research/albert, tokenization.py, `preprocess_text`), and transformers
+cuts it at white space first. The library `tokenizers` does both here, as it
+does in transformers' `AlbertTokenizer`.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, normalizers, pre_tokenizers
+
+from bertjax.files import write_bytes
+from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.sentencepiece_backend import PROTOS, SPACE
+from data_pipelines.tokenizers.sentencepiece_model import (
+  MODEL_FILE,
+  SentencePiece,
+  train_sentencepiece,
+)
+from data_pipelines.tokenizers.tokenizer import (
+  SURROGATES,
+  EncodedText,
+  trim_spaces,
+)
+
+CLASS = "AlbertTokenizer"  # of transformers
+# What ALBERT calls the two special tokens that are no [NAME], which have the
+# first two ids.
+_PAD, _UNK = "<pad>", "<unk>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cleaning:
+  """How a text is cleaned before it is cut.
+
+  Attributes:
+    lowercase: whether to fold case.
+    strip_accents: whether to remove accents and other marks.
+  """
+
+  lowercase: bool = True
+  strip_accents: bool = True
+
+  def steps(self) -> list[normalizers.Normalizer]:
+    """Return the steps of the library."""
+    found: list[normalizers.Normalizer] = [
+      normalizers.Replace("``", '"'),
+      normalizers.Replace("''", '"'),
+    ]
+    if self.strip_accents:
+      found += [normalizers.NFKD(), normalizers.StripAccents()]
+    if self.lowercase:
+      found.append(normalizers.Lowercase())
+    return found
+
+
+class Albert(SentencePiece):
+  """A unigram model of SentencePiece behind ALBERT's cleaning.
+
+  The ids are those of transformers' `AlbertTokenizer`.
+
+  Attributes:
+    cleaning: how a text is cleaned.
+  """
+
+  mask_takes_space = True
+
+  def __init__(
+    self,
+    model: bytes,
+    cleaning: Cleaning | None = None,
+    *,
+    origin: str = "the model",
+  ) -> None:
+    """Make a tokenizer from the bytes of a spiece.model.
+
+    Args:
+      model: the bytes.
+      cleaning: how a text is cleaned; None folds case and removes accents.
+      origin: where the model comes from, for messages.
+
+    Raises:
+      ValueError: not a unigram model as ALBERT has it.
+    """
+    super().__init__(model, origin=origin)
+    spec = self._parsed.trainer_spec
+    if spec.model_type != PROTOS.TrainerSpec.UNIGRAM or spec.byte_fallback:
+      raise ValueError(
+        f"{origin} is not a unigram model without byte pieces, as {CLASS} "
+        "needs it; give its spiece.model, or another tokenizer_class"
+      )
+    if self.unk_id != 1:
+      raise ValueError(
+        f"{origin} has its unknown piece at id {self.unk_id}, and {CLASS} has "
+        "it at 1; give its spiece.model, or another tokenizer_class"
+      )
+    self.cleaning = cleaning or Cleaning()
+    self.lowercase = self.cleaning.lowercase
+    self.strip_accents = self.cleaning.strip_accents
+    parts = f"albert {self.cleaning}\n".encode() + model
+    self.sha256 = hashlib.sha256(parts).hexdigest()
+    self.export_obstacle = ""
+    self._backend = self._make(hide_specials=True)
+
+  def make_backend(self) -> Backend:
+    """Return the library's tokenizer, as `AlbertTokenizer` makes it."""
+    return self._make(hide_specials=False)
+
+  def _make(self, *, hide_specials: bool) -> Backend:
+    """Make a backend; hidden special tokens do not match "[MASK]" in a text."""
+    scores = [
+      # No word has a space in it.
+      (f" {entry.piece}" if hidden else entry.piece, entry.score)
+      for id_, entry in enumerate(self._parsed.pieces)
+      for hidden in [hide_specials and self.is_special(id_)]
+    ]
+    backend = Backend(models.Unigram(scores, self.unk_id, byte_fallback=False))
+    steps = self.cleaning.steps()
+    if charsmap := self._parsed.normalizer_spec.precompiled_charsmap:
+      steps.append(normalizers.Precompiled(charsmap))
+    backend.normalizer = normalizers.Sequence(steps)
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+      [
+        pre_tokenizers.WhitespaceSplit(),
+        pre_tokenizers.Metaspace(SPACE, prepend_scheme="always"),
+      ]
+    )
+    backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
+    return backend
+
+  def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the concatenated ids of all texts, and the length of each."""
+    kept = [SURROGATES.sub("", text) for text in texts]
+    found = self._backend.encode_batch_fast(kept, add_special_tokens=False)
+    parts = [np.asarray(each.ids, np.int32) for each in found]
+    lengths = np.asarray([*map(len, parts)], np.int64)
+    return np.concatenate([np.zeros(0, np.int32), *parts]), lengths
+
+  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+    found = self._backend.encode_batch(list(texts), add_special_tokens=False)
+    return [
+      EncodedText(
+        np.asarray(each.ids, np.int32), trim_spaces(text, each.offsets)
+      )
+      for text, each in zip(texts, found, strict=True)
+    ]
+
+  def save(self, folder: str | os.PathLike[str]) -> None:
+    """Write spiece.model, tokenizer.json and tokenizer_config.json."""
+    target = pathlib.Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    write_bytes(target / MODEL_FILE, self._model)
+    more = {
+      "tokenizer_class": CLASS,
+      "keep_accents": not self.strip_accents,
+    }
+    save_huggingface(target, self, self.make_backend(), more)
+
+  def __reduce__(self) -> tuple[object, ...]:
+    return Albert, (self._model, self.cleaning)
+
+
+def train_albert(
+  texts: Iterable[str], vocab_size: int, cleaning: Cleaning
+) -> Albert:
+  """Learn a unigram model of cleaned text.
+
+  Args:
+    texts: documents to learn from; read once.
+    vocab_size: number of tokens, special tokens included.
+    cleaning: how a text is cleaned.
+
+  Raises:
+    ValueError: the text is too small for `vocab_size`, or has too many letters.
+  """
+  clean = normalizers.Sequence(cleaning.steps()).normalize_str
+  learned = train_sentencepiece(
+    (clean(SURROGATES.sub("", text)) for text in texts),
+    vocab_size,
+    lowercase=False,
+  )
+  parsed = PROTOS.ModelProto()
+  parsed.ParseFromString(learned.model)
+  parsed.pieces[0].piece = parsed.trainer_spec.pad_piece = _PAD
+  parsed.pieces[1].piece = parsed.trainer_spec.unk_piece = _UNK
+  return Albert(parsed.SerializeToString(deterministic=True), cleaning)
