@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertjax.config import SIZES
+from configs import common
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,9 @@ _BERT = {
   name: {field: getattr(size, field) for field in _SHAPE}
   for name, size in SIZES.items()
 }
+
+# The size of a family that a run has where none is named.
+DEFAULT_SIZE = "base"
 
 FAMILIES: Mapping[str, Family] = {
   "bert": Family({}, _BERT),
@@ -115,3 +119,20 @@ FAMILIES: Mapping[str, Family] = {
     },
   ),
 }
+
+
+def overlay(family: Family) -> common.Overlay:
+  """Return what makes a run of this family, of any size."""
+  return common.fields(
+    {f"model.{name}": value for name, value in family.choices.items()}
+  )
+
+
+def size_overlays(family: Family) -> Mapping[str, common.Overlay]:
+  """Return what makes each size of a family, by its name."""
+  return {
+    name: common.fields(
+      {f"model.{field}": value for field, value in size.items()}
+    )
+    for name, size in family.sizes.items()
+  }

@@ -13,7 +13,9 @@ at 1,000,000, batches of 256.
 
 Overlays:
 
-  size=       tiny mini small medium base large
+  family=     bert roberta distilbert albert modernbert: the encoder's choices,
+              in configs/families.py
+  size=       tiny mini small medium base large; of another family, its own
   objective=  mlm (B is always the true continuation), mlm_nsp or mlm_sop, or
               another family's: albert (mlm_sop with n-gram masks) or roberta
               (masked LM alone, on full sentences across documents)
@@ -52,20 +54,16 @@ import dataclasses
 
 import ml_collections
 
-from bertjax.config import SIZES, ObjectiveConfig, PretrainConfig, choices
-from configs import common, hardware
+from bertjax.config import ObjectiveConfig, PretrainConfig, choices
+from configs import common, families, hardware
 from configs.recipes import RECIPES
 
-# What the sizes differ in. The vocabulary follows the store.
-_SHAPE = ("num_layers", "hidden_size", "num_heads", "intermediate_size")
-
 OVERLAYS: common.Overlays = {
-  "size": {
-    name: common.fields(
-      {f"model.{field}": getattr(size, field) for field in _SHAPE}
-    )
-    for name, size in SIZES.items()
+  "family": {
+    name: families.overlay(family) for name, family in families.FAMILIES.items()
   },
+  # BERT's; those of another family take their place.
+  "size": families.size_overlays(families.FAMILIES["bert"]),
   "objective": {
     "mlm": common.fields({"objective.next_sentence": "off"}),
     "mlm_nsp": common.fields({"objective.next_sentence": "nsp"}),
@@ -135,4 +133,14 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
       defaults, model=dataclasses.replace(defaults.model, vocab_size=0)
     )
   )
-  return common.apply_overlays(config, argument, OVERLAYS)
+  if "family=" in argument and "size=" not in argument:
+    argument += f",size={families.DEFAULT_SIZE}"
+  return common.apply_overlays(config, argument, overlays_of(argument))
+
+
+def overlays_of(argument: str) -> common.Overlays:
+  """Return the overlays that an argument chooses from: sizes of its family."""
+  for name, family in families.FAMILIES.items():
+    if f"family={name}" in argument.split(","):
+      return {**OVERLAYS, "size": families.size_overlays(family)}
+  return OVERLAYS

@@ -33,7 +33,7 @@ def make(
   """
   overlays = {
     name: values
-    for name, values in pretrain.OVERLAYS.items()
+    for name, values in pretrain.overlays_of(argument).items()
     if name not in without
   }
   run = pretrain.get_config("size=tiny,recipe=short")

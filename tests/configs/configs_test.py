@@ -54,7 +54,7 @@ UNDONE = {
   ),
 }
 # Those of masks are tested by themselves: no size or mesh concerns them.
-APART = ("hardware", "masks", "mask_rate")
+APART = ("family", "hardware", "masks", "mask_rate")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def check_pretrain(
   ):
     raise ValueError(
       f"model.type_vocab_size={config.model.type_vocab_size}; "
-      f"{config.objective.input_format} tells two segments apart: give 2"
+      f"{config.objective.input_format} tells two segments apart: give 2, or "
+      "objective.input_format=full_sentences"
     )
   if config.objective.next_sentence != "off" and not config.model.pooler:
     raise ValueError(
