@@ -52,6 +52,12 @@ UNDONE = {
     *(f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")),
     *("objective=roberta", "seq=512"),
   ),
+  "roberta_hour": tuple(
+    f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")
+  ),
+  "albert_hour": tuple(
+    f"objective={name}" for name in ("mlm", "mlm_nsp", "roberta")
+  ),
 }
 # Those of masks are tested by themselves: no size or mesh concerns them.
 APART = ("family", "hardware", "masks", "mask_rate")

@@ -113,6 +113,17 @@ def test_mosaicberts_decay_is_composers():
   assert optimizer.warmup_steps == 0.06 * config_of("mosaicbert").steps
 
 
+@pytest.mark.parametrize("family", ["roberta", "albert"])
+def test_an_hour_of_a_family_is_short_with_its_objective(family):
+  short, hour = config_of("short", "mini"), config_of(f"{family}_hour")
+  made = pretrain.get_config(f"objective={family},recipe=short")
+  objective = from_mapping(PretrainConfig, made.to_dict()).objective
+  optimizer = dataclasses.replace(short.optimizer, learning_rate=1e-3)
+  assert hour == dataclasses.replace(
+    short, steps=4_000, objective=objective, optimizer=optimizer
+  )
+
+
 @pytest.mark.parametrize("recipe", ["roberta", "mosaicbert"])
 def test_recipes_of_others_reach_their_rate_and_keep_every_sequence(recipe):
   config = config_of(recipe)
