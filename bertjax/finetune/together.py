@@ -25,7 +25,7 @@ from bertjax.finetune.programs import (
 )
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
 from bertjax.finetune.trial import TrialInputs, TrialRun, finish, keep_best
-from bertjax.train import joint, loop
+from bertjax.train import joint, loop, progress
 from bertjax.train.hooks import (
   CheckFinite,
   Diverged,
@@ -112,7 +112,7 @@ def _train(
     batches=batches,
     steps=inputs.steps,
     mesh=programs.mesh,
-    hooks=hooks,
+    hooks=(*hooks, *progress.make_tellers(inputs.steps)),
     stop=lambda _: lanes.are_done or session.stop(),
   )
   return int(jax.device_get(state.step))

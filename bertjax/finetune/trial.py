@@ -33,7 +33,7 @@ from bertjax.finetune.splits import (
   split_outputs,
 )
 from bertjax.finetune.task import Scores
-from bertjax.train import loop
+from bertjax.train import loop, progress
 from bertjax.train.hooks import (
   CheckFinite,
   Hook,
@@ -212,7 +212,7 @@ def _train(
     batches=batches,
     steps=inputs.steps,
     mesh=programs.mesh,
-    hooks=hooks,
+    hooks=(*hooks, *progress.make_tellers(inputs.steps)),
     stop=lambda _: stop(),
   )
   return int(jax.device_get(state.step))

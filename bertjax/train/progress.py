@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -26,6 +27,14 @@ _console: contextvars.ContextVar[Console | None] = contextvars.ContextVar(
 )
 
 
+# Takes a line of each run that prints none; None where nobody shows them.
+_listener: contextvars.ContextVar[Callable[[str], None] | None] = (
+  contextvars.ContextVar("listener", default=None)
+)
+# Time between two lines that a listener takes.
+_TELLS_EVERY = 1.0
+
+
 @contextlib.contextmanager
 def on_console(console: Console) -> Iterator[None]:
   """Have the runs inside of this context print to one console.
@@ -37,6 +46,22 @@ def on_console(console: Console) -> Iterator[None]:
     yield
   finally:
     _console.reset(token)
+
+
+@contextlib.contextmanager
+def told_to(listener: Callable[[str], None]) -> Iterator[None]:
+  """Have fine-tuning inside of this context tell how far it is, in lines."""
+  token = _listener.set(listener)
+  try:
+    yield
+  finally:
+    _listener.reset(token)
+
+
+def make_tellers(steps: int) -> tuple[Hook, ...]:
+  """Return hooks that tell the listener of a run of so many steps, if any."""
+  listener = _listener.get()
+  return () if listener is None else (Teller(steps, listener),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +206,40 @@ class Progress(Hook):
     if now - self._printed >= self._every_seconds or record.finished:
       self._console.print(line, soft_wrap=True)
       self._printed = now
+
+
+class Teller(Hook):
+  """Tells a listener step, loss and tokens a second, about once a second.
+
+  Of several runs that are trained at once it tells the mean loss, and the
+  tokens of all.
+
+  Args:
+    steps: number of steps of the run.
+    listener: takes a line.
+  """
+
+  def __init__(self, steps: int, listener: Callable[[str], None]) -> None:
+    self._steps = steps
+    self._listener = listener
+    self._told = -math.inf
+    self._tokens = 0.0
+    self._seconds = 0.0
+
+  def record(self, record: StepRecord) -> None:
+    """Take a step, and tell it if it is time."""
+    if not record.first:  # its time is mostly compile time
+      self._tokens += float(np.sum(record.metrics["tokens"][0]))
+      self._seconds += record.seconds
+    now = time.monotonic()
+    if now - self._told < _TELLS_EVERY and not record.finished:
+      return
+    total, weight = (float(np.sum(each)) for each in record.metrics["loss"])
+    text = f"step {record.step:,}/{self._steps:,}  loss {total / weight:.4f}"
+    if self._seconds:
+      text += f"  {self._tokens / self._seconds:,.0f} tokens/s"
+    self._listener(text)
+    self._told, self._tokens, self._seconds = now, 0.0, 0.0
 
 
 def _scaled(value: float) -> str:

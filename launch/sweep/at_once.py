@@ -25,7 +25,7 @@ from launch.preflight.policy import Policy
 from launch.sweep.board import Board
 from launch.sweep.shares import Share
 from launch.sweep.trial_process import StudyRun, serve_trials
-from launch.sweep.trials import ERROR, Outcome
+from launch.sweep.trials import ERROR, PRETRAINS, Outcome
 
 # In the folder of the study: what the processes print.
 LOGS = "logs"
@@ -87,6 +87,7 @@ class _Process:
     process: handle of it.
     trial: the trial that it runs, or None.
     has_run: whether it has been given a trial.
+    note: what it told last of that trial; "" for nothing.
     is_dismissed: whether it has been told that no trial is left.
     shown: open as long as the board shows that trial as running.
   """
@@ -95,6 +96,7 @@ class _Process:
     self.share = share
     self.log = log
     self.trial: Trial | None = None
+    self.note = ""
     self.has_run = self.is_dismissed = False
     self._logged = _size(log)
     self.shown = contextlib.ExitStack()
@@ -213,6 +215,9 @@ class _Dispatcher:
         self._warned.add(values[0])
         whose = process.trial.name if process.trial else process.log.stem
         self._board.say(f"warning: {whose}: {values[0]}")
+    elif kind == "note":
+      name, process.note = values
+      self._board.note(name, process.note)
     else:
       name, found = values
       process.shown.close()
@@ -228,6 +233,7 @@ class _Dispatcher:
     ends = self._stops or not self._waiting
     process.trial = None if ends else self._waiting.popleft()
     process.is_dismissed = ends
+    process.note = ""
     if process.trial is not None:
       process.has_run = True
       process.shown.enter_context(self._board.trial(process.trial.name))
@@ -269,7 +275,7 @@ class _Dispatcher:
 
   def _note_progress(self) -> None:
     for each in self._processes.values():
-      if each.trial is not None:
+      if each.trial is not None and each.note in ("", PRETRAINS):
         folder = self._study.store.path(each.trial)
         self._board.note(each.trial.name, describe_progress(folder))
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live table of a study: trials, their states and scores, and what is left.
 
-The line of the trial that runs (step, losses, tokens a second) stands below it;
-where several run, each has its own in the table. Without a terminal, each trial
+The line of the trial that is pre-trained (step, losses, tokens a second) stands
+below it; where several run, each has its own in the table. There, too, stands
+which probe of a trial runs and how far it is. Without a terminal, each trial
 has a line when it starts and when it ends.
 """
 
@@ -30,6 +31,9 @@ class Watcher(Protocol):
   def trial(self, name: str) -> contextlib.AbstractContextManager[None]:
     """Return a context that is open while a trial runs."""
     ...
+
+  def note(self, name: str, text: str) -> None:
+    """Take how far a trial is that runs."""
 
   def done(self, name: str, result: Mapping[str, Any]) -> None:
     """Take the result of a trial that is done."""
@@ -61,6 +65,7 @@ class Board:
     self._states = dict.fromkeys(names, "to run")
     self._scores: dict[str, str] = {}
     self._seconds: dict[str, float] = {}
+    self._began: dict[str, float] = {}
     self._live: Live | None = None
 
   @contextlib.contextmanager
@@ -82,14 +87,14 @@ class Board:
     number = list(self._states).index(name) + 1
     self._say(f"trial {number} of {len(self._states)}: {name}")
     self._set(name, "runs")
-    began = time.monotonic()
+    self._began[name] = time.monotonic()
     try:
       yield
     finally:
-      self._seconds[name] = time.monotonic() - began
+      self._seconds[name] = time.monotonic() - self._began.pop(name)
 
   def note(self, name: str, text: str) -> None:
-    """Show how far a trial is that runs in another process."""
+    """Show how far a trial is that runs."""
     if text and self._scores.get(name) != text:
       self._scores[name] = text
       self._set(name, "runs")
@@ -132,15 +137,16 @@ class Board:
       for name, seconds in self._seconds.items()
       if self._states[name] == "done" and seconds > 1
     }
-    rest = sum(
-      self._work[name]
-      for name, state in self._states.items()
-      if state in ("to run", "runs")
-    )
+    rest = [n for n, s in self._states.items() if s in ("to run", "runs")]
     work = sum(self._work[name] for name in timed)
     if rest and work:
-      hours = sum(timed.values()) / work * rest / self._at_once / 3600
-      text += f", about {hours:.2f} h left"
+      pace, now = sum(timed.values()) / work, time.monotonic()
+      spent = {name: now - began for name, began in self._began.items()}
+      seconds = sum(
+        max(0.0, pace * self._work[name] - spent.get(name, 0.0))
+        for name in rest
+      )
+      text += f", about {seconds / self._at_once / 3600:.2f} h left"
     return text
 
   def _set(self, name: str, state: str) -> None:

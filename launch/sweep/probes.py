@@ -7,6 +7,7 @@ kept on the way. What a probe has found is written at once, so that a trial that
 was killed measures nothing twice.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -19,6 +20,7 @@ from bertjax.config import PretrainConfig, SweepConfig
 from bertjax.files import write_json
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
+from bertjax.train import progress
 from bertjax.trials.store import Trial
 from launch import finetune
 from launch.preflight.policy import Policy
@@ -100,6 +102,7 @@ class Probing:
     config: the config that runs.
     policy: limits of the checks, and which may fail.
     guard: raises where the folder of the study is another process's now.
+    tell: takes the name of a trial, and how far it is.
   """
 
   def __init__(
@@ -107,9 +110,11 @@ class Probing:
     config: SweepConfig,
     policy: Policy,
     guard: Callable[[], None] = lambda: None,
+    tell: Callable[[str, str], None] = lambda *_: None,
   ) -> None:
     self.config = config
     self.policy = policy
+    self.tell = tell
     self._guard = guard
     self._frozen: dict[str, Measure] | None = None
 
@@ -131,7 +136,8 @@ class Probing:
         own = place / (name or ONLY)
         if not name and point.last:
           own = folder / ONLY
-        values, examples = run(Measured(trial, point, own))
+        with self._telling(trial, name or ONLY, point):
+          values, examples = run(Measured(trial, point, own))
         self._guard()
         if examples:
           write_json(path.with_suffix(SUFFIX), dict(examples), allow_nan=False)
@@ -140,6 +146,16 @@ class Probing:
     if not point.last:
       found |= _validation(point)
     return found
+
+  @contextlib.contextmanager
+  def _telling(self, trial: Trial, name: str, point: Point) -> Iterator[None]:
+    """Tell that a probe runs, and how far its fine-tuning is."""
+    what = f"probe {name}" + ("" if point.last else f" at step {point.step:,}")
+    self.tell(trial.name, what)
+    with progress.told_to(
+      lambda line: self.tell(trial.name, f"{what}  {line}")
+    ):
+      yield
 
   def _probes(
     self,

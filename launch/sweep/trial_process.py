@@ -90,6 +90,10 @@ class _Reporter(logging.Handler):
     del name
     return contextlib.nullcontext()
 
+  def note(self, name: str, text: str) -> None:
+    """Tell how far a trial is."""
+    self._send("note", name, text)
+
   def done(self, name: str, result: Mapping[str, Any]) -> None:
     """Tell the scores of a trial."""
     self._send("done", name, result)

@@ -17,6 +17,7 @@ from bertjax.config import SweepConfig
 from bertjax.files import first_line, write_json, write_text
 from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.sweep import study
+from bertjax.train import progress
 from bertjax.trials.store import Trial, TrialStore
 from launch import finetune, pretrain
 from launch.preflight.policy import Policy
@@ -32,6 +33,8 @@ TIMING = "timing.json"
 # What a result has beside its metrics: tokens and steps of pre-training, and
 # the metrics after the earlier shares of its steps.
 COST, POINTS = "cost", "points"
+# What a trial does before its probes.
+PRETRAINS = "pre-trains"
 
 
 class Outcome(NamedTuple):
@@ -96,7 +99,7 @@ def run_trials(
     TakenOver: another process has the folder now.
   """
   outcome = Outcome({}, {})
-  probing = Probing(config, policy, store.guard)
+  probing = Probing(config, policy, store.guard, board.note)
   for trial in trials:
     arm, seed = trial.settings["arm"], trial.settings["seed"]
     folder = store.path(trial)
@@ -168,7 +171,8 @@ def run_trial(
     The metrics, and the cost of pre-training.
   """
   if probing.config.trains == "finetune":
-    return _tune(probing.config, trial, folder, probing.policy)
+    with progress.told_to(functools.partial(probing.tell, trial.name)):
+      return _tune(probing.config, trial, folder, probing.policy)
   return _pretrain_and_probe(probing, trial, folder)
 
 
@@ -181,6 +185,7 @@ def _pretrain_and_probe(
     trial.settings["arm"],
     trial.settings["seed"],
   )
+  probing.tell(trial.name, PRETRAINS)
   run = with_bundles(study.pretrain_config(config, arm, seed), config.probes.at)
   trained = pretrain.run(run, str(folder / "pretrain"), policy=probing.policy)
   *earlier, end = points(run, trained.workdir, trained.bundle)

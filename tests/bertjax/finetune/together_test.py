@@ -14,7 +14,7 @@ from bertjax.finetune.experiment import Experiment
 from bertjax.finetune.resuming import Session, Stopped
 from bertjax.finetune.together import Choice, run_trials
 from bertjax.finetune.trial import TrialRun, run_trial
-from bertjax.train import joint
+from bertjax.train import joint, progress
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
 from tests.testing.trials import CONFIG, STEPS, make_inputs
@@ -34,6 +34,13 @@ def inputs():
 @pytest.fixture(scope="module")
 def whole(inputs):
   return run_trials(inputs, CONFIG, CHOICES)
+
+
+def test_runs_that_are_trained_at_once_tell_a_listener_of_their_steps(inputs):
+  short, told = dataclasses.replace(inputs, steps=10), []
+  with progress.told_to(told.append):
+    run_trials(short, CONFIG, CHOICES)
+  assert told[-1].startswith("step 10/10  loss ")
 
 
 class Killed(Exception):

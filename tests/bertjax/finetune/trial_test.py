@@ -19,6 +19,7 @@ from bertjax.finetune.splits import Evaluation, evaluate, split_outputs
 from bertjax.finetune.trial import TrialResult, run_trial
 from bertjax.model.parameters import leaf_name
 from bertjax.parallel import feeding
+from bertjax.train import progress
 from bertjax.train.hooks import Diverged
 from bertjax.train.state import TrainState
 from bertjax.trials.resampling import score_draws
@@ -51,6 +52,15 @@ def test_a_run_is_a_pure_function_of_rate_and_seed(inputs, outcome):
   for rate, seed in ((3e-3, 1), (2e-3, 0)):
     other = run_trial(inputs, CONFIG, learning_rate=rate, seed=seed)
     assert other.result != outcome.result
+
+
+def test_a_run_tells_a_listener_of_its_steps(inputs, outcome):
+  told = []
+  with progress.told_to(told.append):
+    again = run_trial(inputs, CONFIG, learning_rate=3e-3, seed=0)
+  assert again.result == outcome.result
+  assert told[-1].startswith(f"step {STEPS}/{STEPS}  loss ")
+  assert told[-1].endswith(" tokens/s")
 
 
 def test_rates_seeds_and_arms_share_one_compiled_step(inputs, outcome):

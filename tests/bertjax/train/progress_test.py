@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The progress line, on a terminal and in a file."""
 
+import dataclasses
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -59,3 +61,30 @@ def test_speed_spans_restarts():
   second.record(step_records.make(6, seconds=50.0, first=True))
   second.record(step_records.make(7))
   assert second.tokens_per_second == pytest.approx(200)
+
+
+def test_a_listener_is_told_how_far_a_run_is():
+  assert progress.make_tellers(10) == ()
+  told = []
+  with progress.told_to(told.append):
+    (teller,) = progress.make_tellers(10)
+  for step in range(1, 11):
+    teller.record(step_records.make(step))
+  # The first step and the last; those between came within a second.
+  assert told == [
+    "step 1/10  loss 1.0000",
+    "step 10/10  loss 0.1000  200 tokens/s",
+  ]
+
+
+def test_a_listener_is_told_of_several_runs_as_of_one():
+  told = []
+  record = step_records.make(10)
+  two = {
+    "loss": (np.asarray([1.0, 5.0]), np.asarray([1.0, 1.0])),
+    "tokens": (np.asarray([100.0, 300.0]), np.asarray([1.0, 1.0])),
+  }
+  progress.Teller(10, told.append).record(
+    dataclasses.replace(record, metrics=two)
+  )
+  assert told == ["step 10/10  loss 3.0000  800 tokens/s"]

@@ -83,3 +83,14 @@ def test_trials_at_once_are_named_and_share_the_time():
   walk(board, seconds=3600)
   assert "a-seed0: mlm loss 2.5000; 1 of 3 done" in screen.getvalue()
   assert board.left() == "1 of 3 done, 1 failed, about 1.00 h left"
+
+
+def test_the_time_of_a_trial_that_runs_is_not_left():
+  _, board = make(False)
+  walk(board, seconds=3600)
+  with board.trial("c-seed0"):
+    assert board.left().endswith("about 2.00 h left")
+    board._began["c-seed0"] -= 1800
+    assert board.left().endswith("about 1.50 h left")
+    board._began["c-seed0"] -= 9 * 3600  # longer than was thought
+    assert board.left().endswith("about 0.00 h left")

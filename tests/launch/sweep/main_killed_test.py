@@ -57,7 +57,7 @@ def start(place, tmp_path_factory):
     "finetune.learning_rates": "(1e-3,)",
   }
 
-  def begin(workdir, *more):
+  def begin(workdir, *more, **variables):
     return subprocess.Popen(
       [
         *(sys.executable, "-m", "launch.sweep", "--config=nsp:size=tiny"),
@@ -67,7 +67,8 @@ def start(place, tmp_path_factory):
         *more,
       ],
       cwd=ROOT,
-      env=environment,
+      env={**environment, **variables},
+      start_new_session=True,  # as in a terminal of its own
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,
@@ -95,6 +96,22 @@ def check_same(workdir, whole):
     assert (workdir / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def wait_until(process, is_so):
+  """Wait for something that a study that runs brings about."""
+  deadline = time.monotonic() + 240
+  while not is_so():
+    assert process.poll() is None, process.communicate()[0]
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+
+
+def check_ended(pids):
+  deadline = time.monotonic() + 10
+  while any(map(is_alive, pids)) and time.monotonic() < deadline:
+    time.sleep(0.05)
+  assert not any(map(is_alive, pids))
+
+
 def descendants(pid):
   """Return the processes below a process."""
   path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
@@ -108,6 +125,24 @@ def is_alive(pid):
   except FileNotFoundError:
     return False
   return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def count_training(workdir):
+  """The number of trials that have taken steps."""
+  return len([*workdir.glob("trials/*/pretrain/metrics.jsonl")])
+
+
+@pytest.mark.full
+def test_a_rerun_of_a_finished_study_compiles_nothing(
+  start, unbroken, tmp_path
+):
+  workdir, seconds = unbroken
+  before = {name: (workdir / name).read_bytes() for name in FILES}
+  began = time.monotonic()
+  finish(start(workdir, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "programs")))
+  assert time.monotonic() - began < seconds / 2
+  assert not [*(tmp_path / "programs").glob("*")]
+  assert before == {name: (workdir / name).read_bytes() for name in FILES}
 
 
 @pytest.mark.full
@@ -140,27 +175,45 @@ def test_trials_at_once_end_with_their_study_and_go_on_with_it(
 ):
   workdir = tmp_path / "w"
   process = start(workdir, "--trials_at_once=2")
-  deadline = time.monotonic() + 240
-  while len([*workdir.glob("trials/*/pretrain/metrics.jsonl")]) < 2:
-    assert process.poll() is None, process.communicate()[0]
-    assert time.monotonic() < deadline
-    time.sleep(0.05)
+  wait_until(process, lambda: count_training(workdir) == 2)
   below = descendants(process.pid)
   assert len(below) >= 2
   process.kill()
   process.communicate()
-  deadline = time.monotonic() + 10
-  while any(map(is_alive, below)) and time.monotonic() < deadline:
-    time.sleep(0.05)
-  assert not any(map(is_alive, below))
+  check_ended(below)
 
   process = start(workdir, "--trials_at_once=2")
-  while not [*workdir.glob("trials/*/result.json")]:
-    assert process.poll() is None, process.communicate()[0]
-    time.sleep(0.05)
+  wait_until(process, lambda: [*workdir.glob("trials/*/result.json")])
   process.send_signal(signal.SIGTERM)
   output, _ = process.communicate(timeout=240)
   assert process.returncode == 42, output
   assert "run the same command again to resume" in output
+  finish(start(workdir, "--trials_at_once=2"))
+  check_same(workdir, unbroken[0])
+
+
+@pytest.mark.full
+def test_ctrl_c_in_a_terminal_ends_trials_at_once_and_a_rerun_goes_on(
+  start, unbroken, tmp_path
+):
+  """It reaches all processes: while they are imported, and while they train."""
+  workdir = tmp_path / "w"
+  for trains in (0, 2):
+    process = start(workdir, "--trials_at_once=2")
+    wait_until(
+      process,
+      lambda p=process, n=trains: (
+        len(descendants(p.pid)) > 1 and count_training(workdir) >= n
+      ),
+    )
+    below = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 130, output
+    assert "run the same command again to resume" in output
+    assert "Traceback" not in output
+    assert " failed: " not in output
+    check_ended(below)
+    assert count_training(workdir) == trains
   finish(start(workdir, "--trials_at_once=2"))
   check_same(workdir, unbroken[0])

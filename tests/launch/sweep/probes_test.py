@@ -8,7 +8,10 @@ import pytest
 from bertjax.config import ProbesConfig
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from bertjax.train.progress import make_tellers
 from launch.sweep import __main__ as sweep
+from launch.sweep.board import Board
+from tests.testing import step_records
 
 
 def with_probes(config, **fields):
@@ -72,6 +75,30 @@ def test_a_kill_between_probes_redoes_none(config, launchers, tasks, tmp_path):
   assert len(launchers.probed) == 8
   assert again == whole
   assert (tmp_path / "work/report.json").read_bytes() == text
+
+
+def test_a_trial_tells_which_probe_runs_and_how_far_it_is(
+  config, launchers, tasks, tmp_path, monkeypatch
+):
+  tune, noted = launchers.finetune, []
+
+  def finetune(*given, **named):
+    for hook in make_tellers(4):
+      hook.record(step_records.make(2))
+    return tune(*given, **named)
+
+  monkeypatch.setattr("launch.finetune.run", finetune)
+  monkeypatch.setattr(Board, "note", lambda _, *given: noted.append(given))
+  config = with_probes(config, tasks=tasks, at=(0.5, 1.0))
+  sweep.run(config, str(tmp_path / "work"))
+  told = [text for name, text in noted if name == "mlm-seed0"]
+  assert told[0] == "pre-trains"
+  assert [text.partition("  ")[0] for text in told[1::2]] == [
+    *("probe few at step 2", "probe all at step 2", "probe few", "probe all")
+  ]
+  assert told[4].startswith("probe all at step 2  step 2/4  loss 0.5000")
+  sweep.run(config, str(tmp_path / "work"))
+  assert len(noted) == 2 * len(told)  # what is measured is not told again
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def test_a_process_runs_what_is_named_and_tells_of_it(capsys):
   for trial in reporter.trials():
     with reporter.trial(trial.name):
       ran.append(trial)
+    reporter.note(trial.name, "probe rte")
     reporter.done(trial.name, {"loss": 1.0})
   assert ran == [trials[2], trials[0]]
   reporter.failed("b", "no")
@@ -31,8 +32,10 @@ def test_a_process_runs_what_is_named_and_tells_of_it(capsys):
     heard.append(ours.recv())
   assert heard == [
     ("next",),
+    ("note", "c", "probe rte"),
     ("done", "c", {"loss": 1.0}),
     ("next",),
+    ("note", "a", "probe rte"),
     ("done", "a", {"loss": 1.0}),
     ("next",),
     ("failed", "b", "no"),
