@@ -241,7 +241,7 @@ def show(found: Evaluated) -> str:
   parts = [
     f"{found.split}: {found.examples:,} examples",
     markdown(
-      ["score", found.split],
+      ["score", pathlib.PurePath(found.split).name],  # a path is long
       [[name, f"{value:.4f}"] for name, value in found.scores.items()],
     ),
   ]

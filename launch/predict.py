@@ -179,6 +179,9 @@ def _read_texts(values: flags.FlagValues) -> Texts:
 
 def _show(text: str, columns: Sequence[str], answers: Sequence[Answer]) -> None:
   print(text)
+  if not answers:  # a text may have no entity
+    print(f"no {columns[0]} is found", flush=True)
+    return
   print(
     markdown(
       columns,

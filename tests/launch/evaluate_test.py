@@ -95,6 +95,7 @@ def test_a_file_is_the_same_split_however_it_is_spelled(
     again = evaluate.evaluate(model, split=same, output=str(output))
     assert again.identity == found.identity
     assert again.split == same
+    assert "| score    | new.jsonl |" in evaluate.show(again)
   with pytest.raises(ValueError, match="has scores of another split") as caught:
     evaluate.evaluate(model, split="copy.jsonl", output=str(output))
   # A path is said whole, however long its parts are.

@@ -22,8 +22,9 @@ from bertjax.finetune.programs import make_programs
 from bertjax.parallel.mesh import make_mesh
 from data_pipelines.tasks import conll, squad
 from data_pipelines.tasks.table_files import Columns
-from launch import evaluate, finetune, tasks
+from launch import evaluate, finetune, predict, tasks
 from launch.inference import forms
+from launch.inference.encoding import Texts
 from launch.inference.inputs import Source
 from launch.inference.labeling import Options, label_file
 from launch.inference.predictor import load_predictor
@@ -212,6 +213,11 @@ def test_entities_of_raw_text_are_predicted(tagged):
     assert text[each["start"] : each["stop"]] == each["entity"]
     assert 0 < each["probability"] <= 1
   assert predictor([""]) == [{"entities": []}]
+
+
+def test_a_text_without_an_entity_says_so(tagged, capsys):
+  predict.run(None, str(tagged[2]), Texts(["the the"]))
+  assert capsys.readouterr().out == "the the\nno entity is found\n"
 
 
 def test_answers_are_parts_of_the_context_that_is_given(answered):
