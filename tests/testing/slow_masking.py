@@ -3,6 +3,7 @@
 """Masks of one row after another, word by word, from the draws of the step."""
 
 from fractions import Fraction
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from bertjax.objectives.units import SPAN_RATE, SPAN_WORDS
 
 def draw(key, length):
   """Return an example's draws: order, kind, token, span end; uint32 [4, S]."""
-  places = np.arange(length, dtype=np.uint32)
+  places: Any = np.arange(length, dtype=np.uint32)
   blocks = [
     threefry(
       (np.full_like(places, key[0]), np.full_like(places, key[1])),
