@@ -208,10 +208,9 @@ class ByteBPE(Tokenizer):
     """
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    more: dict[str, object] = {
-      "add_prefix_space": self.pairs.prefix_space,
-      "model_input_names": ["input_ids", "attention_mask"],
-    }
+    more: dict[str, object] = {"add_prefix_space": self.pairs.prefix_space}
+    if not self.template.second_type:
+      more["model_input_names"] = ["input_ids", "attention_mask"]
     if self._is_plain():
       more["tokenizer_class"] = "RobertaTokenizer"
       ids = {token: id_ for id_, token in enumerate(self.tokens)}

@@ -58,18 +58,33 @@ def write_beside(
     card: text of the model card.
   """
   folder = weights.parent
-  write_tokenizer(tokenizer, folder, longest_text(trained))
+  write_tokenizer(
+    tokenizer,
+    folder,
+    longest_text(trained),
+    has_types=trained.model.type_vocab_size > 1,
+  )
   write_provenance(weights, trained.details)
   files.write_text(folder / CARD, card)
 
 
 def write_tokenizer(
-  tokenizer: Tokenizer, folder: pathlib.Path, longest: int
+  tokenizer: Tokenizer, folder: pathlib.Path, longest: int, *, has_types: bool
 ) -> None:
-  """Write a tokenizer's files, with `longest` as the default truncation."""
+  """Write a tokenizer's files.
+
+  Args:
+    tokenizer: the tokenizer.
+    folder: where to write.
+    longest: tokens to which a text is truncated by default.
+    has_types: whether the model tells the two texts of a pair apart by types.
+  """
   tokenizer.save(folder)
   path = folder / CONFIG_FILE
   if path.is_file():  # otherwise transformers cannot read this tokenizer
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["model_max_length"] = longest
+    if not has_types:
+      # Models without types of tokens have no such argument.
+      settings["model_input_names"] = ["input_ids", "attention_mask"]
     files.write_json(path, settings, sort_keys=True)

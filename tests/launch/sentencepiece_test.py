@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path from text to export with SentencePiece."""
+"""The whole path from text to export with SentencePiece and byte-level BPE."""
 
 import io
 import json
@@ -24,7 +24,12 @@ TEXT = "the cod sees a pike."
 SPECIAL_TOKENS = {
   "unigram": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
   "bpe": ("<pad>", "<unk>", "<cls>", "<sep>", "<mask>"),
+  "albert": ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"),
+  "roberta": ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
+  "modernbert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
 }
+# What a token that begins a word starts with.
+SPACES = {"roberta": "Ġ", "modernbert": "Ġ"}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +43,8 @@ def make_tokenizer(kind, text, folder):
   """Values of --tokenizer: learn a model, or the path of a published one."""
   if kind == "unigram":
     return "sentencepiece", 36
+  if kind in tokenizers.KINDS:
+    return kind, 36 if kind == "albert" else 300
   model = io.BytesIO()
   sentencepiece.SentencePieceTrainer.train(
     sentence_iterator=iter(text.read_text().split("\n")),
@@ -57,8 +64,8 @@ def make_tokenizer(kind, text, folder):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_sentencepiece_from_text_to_export(kind, text, tmp_path):
+@pytest.mark.parametrize("kind", SPECIAL_TOKENS)
+def test_tokens_from_text_to_export(kind, text, tmp_path):
   given, size = make_tokenizer(kind, text, tmp_path)
   prepare.run(
     Options(
@@ -86,7 +93,8 @@ def test_sentencepiece_from_text_to_export(kind, text, tmp_path):
   check_masks(tmp_path / "run")
   (guesses,) = predict.fill_mask(bundle, "the [MASK] sees a pike.", top_k=99)
   assert not set(SPECIAL_TOKENS[kind]) & {guess.text for guess in guesses}
-  assert any(guess.text.startswith("▁") for guess in guesses)
+  space = SPACES.get(kind, "▁")
+  assert any(guess.text.startswith(space) for guess in guesses)
   check_finetuning(bundle, tmp_path)
   check_export(bundle, tokenizer, tmp_path / "export")
 
@@ -139,6 +147,11 @@ def check_export(bundle, tokenizer, folder):
   (ids,) = tokenizer.encode([TEXT])
   cls, sep = tokenizer.cls_id, tokenizer.sep_id
   assert theirs(TEXT)["input_ids"] == [cls, *ids.tolist(), sep]
+  pair = theirs(TEXT, TEXT)
+  assert pair["input_ids"] == tokenizer.template.join(ids, ids).tolist()
+  # The encoder has types, and gets those that it was trained with.
+  types = pair.get("token_type_ids", [0] * len(pair["input_ids"]))
+  assert types == tokenizer.template.types(len(ids), len(ids)).tolist()
   assert theirs.mask_token_id == tokenizer.mask_id
   model, report = transformers.AutoModelForMaskedLM.from_pretrained(
     folder, output_loading_info=True

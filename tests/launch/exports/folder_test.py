@@ -8,6 +8,7 @@ from bertjax.checkpoints import bundle as bundles
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import export
+from launch.exports import folder
 from launch.exports.formats import Options
 from tests.testing import small
 from tests.testing.exports import DETAILS
@@ -34,11 +35,11 @@ def test_weights_that_are_no_export_are_not_replaced(
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_auto_tokenizer_gives_our_ids(lowercase, exported, bundle, tmp_path):
   transformers = pytest.importorskip("transformers")
-  folder = tmp_path / "tokenizer"
-  WordPiece((*small.TOKENS, "River"), lowercase=lowercase).save(folder)
+  source = tmp_path / "tokenizer"
+  WordPiece((*small.TOKENS, "River"), lowercase=lowercase).save(source)
   info = bundles.read_bundle_info(bundle)
   bundles.write_bundle(
-    tmp_path / "bundle", bundles.load_params(info), info.model, folder, DETAILS
+    tmp_path / "bundle", bundles.load_params(info), info.model, source, DETAILS
   )
   out = export.run(bundle=tmp_path / "bundle", output=tmp_path / "out")
   ours = tokenizers.load(out)
@@ -49,6 +50,20 @@ def test_auto_tokenizer_gives_our_ids(lowercase, exported, bundle, tmp_path):
     assert theirs(text)["input_ids"] == expected, text
   assert theirs.mask_token_id == ours.mask_id
   assert theirs.model_max_length == small.MODEL.max_positions
+
+
+@pytest.mark.parametrize("has_types", [True, False])
+def test_a_model_gets_types_of_tokens_only_if_it_has_any(has_types, tmp_path):
+  transformers = pytest.importorskip("transformers")
+  tokenizer = tokenizers.train(TEXTS, "modernbert", 270)
+  folder.write_tokenizer(tokenizer, tmp_path, 9, has_types=has_types)
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  found = theirs("cod", "oak")
+  assert ("token_type_ids" in found) == has_types
+  a, b = tokenizer.encode(["cod", "oak"])
+  if has_types:
+    expected = tokenizer.template.types(len(a), len(b)).tolist()
+    assert found["token_type_ids"] == expected
 
 
 def test_a_tokenizer_that_transformers_cannot_read_is_said(tmp_path, caplog):
