@@ -155,6 +155,8 @@ def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
         f"{path.name} does not do; remove the key to use the model as it is"
       )
   _check_special_tokens(tokenizer, path.parent)
+  file = path.with_name(TOKENIZER_FILE)
+  _check_frame(read_object(file).get("post_processor"), tokenizer, file)
   if not drop_added:
     contents = read_contents(path.parent)
     names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
