@@ -65,7 +65,8 @@ $(VENV)-beam/.installed: setup.py launch/beam-constraints.txt
 pretrain: $(VENV)/.installed-core
 	$(BIN)/python -m launch.demo --output=$(RUN)
 
-PYTEST = $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --max-worker-restart=0
+# Files in the order of tests/conftest.py, and not those with most tests first.
+PYTEST = $(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
 
 test: install torch
 	$(PYTEST) -m 'not full' $(ARGS)

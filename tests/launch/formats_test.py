@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 import bertjax
 from bertjax.model.parameters import by_name
 from launch import predict
+from tests.testing import compiling
 from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def run(folder, module, *arguments):
 
 def attempt(folder, module, *arguments):
   """Return the exit status as well; what is printed ends with errors."""
-  environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+  environment = {**os.environ, "XLA_FLAGS": compiling.FLAGS}
   got = run_command(
     *(f"launch.{module}", *arguments), cwd=folder, environment=environment
   )

@@ -5,6 +5,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import MeshConfig, OptimizerConfig
 from bertjax.model.parameters import PARAMETERS, by_name
+from bertjax.parallel.mesh import make_mesh
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from data_pipelines.store.store import open_store
@@ -134,8 +136,10 @@ def test_old_rows_are_kept_and_new_rows_are_means_of_their_parts(
 
 
 def test_a_run_with_new_tokens_goes_from_store_to_export(
-  store, parent, tmp_path
+  store, parent, tmp_path, monkeypatch
 ):
+  one = lambda *_: make_mesh(MeshConfig(), jax.devices()[:1])
+  monkeypatch.setattr("bertjax.train.program.make_mesh", one)
   config = make_config(store, parent)
   bundle = pretrain.run(config, str(tmp_path / "w")).bundle
   info = bundles.read_bundle_info(bundle)

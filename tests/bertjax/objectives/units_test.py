@@ -234,7 +234,9 @@ def test_what_is_chosen_are_spans_of_these_lengths(length, mean):
   one_piece = dataclasses.replace(
     VOCABULARY, continues_V=np.zeros(VOCABULARY.size, bool)
   )
-  batch = rows([[example(length, seed)] for seed in range(200)], length, 1)
+  # As many tokens at any length: the spans of 26 000 of them.
+  count = 25_600 // length
+  batch = rows([[example(length, seed)] for seed in range(count)], length, 1)
   arrays = jax.tree.map(jnp.asarray, batch)
   slots = num_slots(length, 1, 0.15)
   run = jax.jit(
