@@ -114,6 +114,30 @@ def test_a_config_that_cannot_be_is_one_line(changes, words):
   assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  "changes",
+  [
+    {"learning_rate_decay": 0.9},
+    {"frozen": 1},
+    {"reinitialized": 1},
+    {"unfreezing_rate": 0.5},
+  ],
+)
+def test_layers_that_share_weights_cannot_move_apart(changes):
+  shared = dataclasses.replace(small.MODEL, layer_groups=1)
+  ((name, value),) = changes.items()
+  for layers in (LayersConfig(), LayersConfig(frozen_embeddings=True)):
+    checks.check_config(
+      dataclasses.replace(CONFIG, layers=layers), TASK, shared, VOCABULARY
+    )
+  config = dataclasses.replace(CONFIG, layers=LayersConfig(**changes))
+  checks.check_config(config, TASK, small.MODEL, VOCABULARY)
+  with pytest.raises(
+    ValueError, match=f"^layers.{name}={value} tells layers apart, and those of"
+  ):
+    checks.check_config(config, TASK, shared, VOCABULARY)
+
+
 def test_a_vocabulary_beyond_the_table_is_refused():
   with pytest.raises(ValueError, match="33 tokens and the encoder's table 32"):
     checks.check_config(CONFIG, TASK, small.MODEL, VOCABULARY + 1)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each pooling is what its name says."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune.embeddings import POOLINGS, embed_in_fixed_shapes
 from bertjax.model.encoder import Encoder
 from tests.testing import examples
+from tests.testing.choices import CONFIGS
 from tests.testing.windows import features_of
 
 MODEL = ModelConfig(
@@ -75,3 +78,21 @@ def test_normalized_vectors_have_the_length_one(params):
   )
   lengths_N1 = np.linalg.norm(plain, axis=1, keepdims=True)
   np.testing.assert_allclose(normal, plain / lengths_N1, rtol=1e-5)
+
+
+def test_layers_that_share_weights_are_told_apart():
+  """The mean of the last four is that of as many layers of their own."""
+  shared = CONFIGS["groups"]
+  own = dataclasses.replace(shared, layer_groups=0)
+  params = examples.init_params(shared)
+  repeated = jax.tree.map(
+    lambda leaf: np.repeat(leaf, 2, axis=0), params["encoder"]["layers"]
+  )
+  unshared = {**params, "encoder": {**params["encoder"], "layers": repeated}}
+  found = [
+    embed_in_fixed_shapes(each, config, ["last4"], seq_length=16)
+    .start(features_of([3, LENGTH], 16))
+    .read()["last4_ND"]
+    for each, config in ((params, shared), (unshared, own))
+  ]
+  np.testing.assert_allclose(*found, atol=1e-5)

@@ -5,9 +5,11 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bertjax.checkpoints import bundle
 from bertjax.checkpoints.bundle import load_params, read_pretrained
 from bertjax.config import FinetuneConfig
 from bertjax.finetune import regression
@@ -19,6 +21,8 @@ from bertjax.finetune.trial import run_trial
 from bertjax.model.parameters import by_name
 from bertjax.parallel.mesh import make_mesh
 from tests.testing import small
+from tests.testing.choices import CONFIGS
+from tests.testing.examples import init_params
 from tests.testing.trials import CONFIG as FINETUNE
 from tests.testing.trials import make_inputs
 
@@ -92,3 +96,27 @@ def test_few_steps_find_the_scale_of_scores():
     result = run_trial(begun, config, learning_rate=1e-3, seed=0).result
     losses[bool(bias)] = result.dev["loss"]
   assert losses[True] < losses[False] / 4
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("name", ["modernbert", "albert"])
+def test_encoders_of_other_families_start_with_their_weights(
+  tmp_path, name, pooling
+):
+  """Also where pre-training has no pooler, which is then made with the head."""
+  config = CONFIGS[name]
+  path = tmp_path / "bundle"
+  bundle.write_bundle(
+    path,
+    jax.tree.map(jnp.asarray, init_params(config)),
+    config,
+    small.make_tokenizer(tmp_path / "tokenizer"),
+    bundle.Details(pooler_trained=config.pooler),
+  )
+  source, made, started = starting_params(str(path), 5, pooling)
+  assert any(name.startswith("pooler/") for name in started) == (
+    pooling == "cls"
+  )
+  for leaf, value in started.items():
+    assert leaf in source or not leaf.startswith("encoder/"), leaf
+    assert same(value, source.get(leaf, made[leaf])), leaf

@@ -2,11 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of transformers' names, whole and true."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from bertjax.interop.architectures import ARCHITECTURES, shapes
-from bertjax.interop.bert import ACTIVATIONS, ACTIVATIONS_BACK, TABLE, pairs
+from bertjax.interop.bert import (
+  ACTIVATIONS,
+  ACTIVATIONS_BACK,
+  TABLE,
+  check_is_bert,
+  pairs,
+)
+from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL
 
 
@@ -37,3 +46,29 @@ def test_activations_are_what_transformers_means(name):
   x = torch.linspace(-6, 6, 1001, dtype=torch.float64)
   one, other = (activations.ACT2FN[each](x) for each in (name, ours))
   np.testing.assert_allclose(one, other, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_other_encoders_have_no_place_in_berts_layout(name):
+  """Or the fields that differ would be dropped from its files."""
+  check_is_bert(SMALL)
+  if name == "bert":
+    check_is_bert(CONFIGS[name])
+    return
+  with pytest.raises(
+    ValueError, match=r"^model\.\w+=\S+ is not of BERT, .* --format=bundle$"
+  ):
+    check_is_bert(CONFIGS[name])
+
+
+@pytest.mark.parametrize(
+  ("changes", "name"),
+  [
+    ({"activation": "silu"}, "activation=silu"),
+    ({"type_vocab_size": 0}, "type_vocab_size=0"),
+    ({"pooler": False}, "pooler=False"),
+  ],
+)
+def test_the_choice_that_bert_does_not_have_is_named(changes, name):
+  with pytest.raises(ValueError, match=rf"^model\.{name} is not of BERT"):
+    check_is_bert(dataclasses.replace(SMALL, **changes))
