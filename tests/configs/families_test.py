@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Families as overlays: choices that go together, and published counts."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -27,8 +29,9 @@ PUBLISHED = {
 }
 
 
-def config_of(argument):
-  return from_mapping(PretrainConfig, pretrain.get_config(argument).to_dict())
+def config_of(argument) -> PretrainConfig:
+  made: Any = pretrain.get_config(argument).to_dict()
+  return from_mapping(PretrainConfig, made)
 
 
 @pytest.mark.parametrize(("name", "size"), EVERY)
@@ -66,7 +69,7 @@ def test_a_family_or_size_that_does_not_exist_is_refused(argument, message):
 
 
 def test_a_study_takes_a_family_and_its_sizes():
-  config = size_study.get_config("family=albert")
+  config: Any = size_study.get_config("family=albert")
   assert config.pretrain.model.layer_groups == 1
 
 

@@ -248,8 +248,9 @@ def _albert(config: ModelConfig) -> Any:
 
 def _modernbert(config: ModelConfig) -> Any:
   windows = config.attention_pattern == "window"
+  make: Any = transformers.ModernBertConfig  # some names are older than it
   return transformers.ModernBertForMaskedLM(
-    transformers.ModernBertConfig(
+    make(
       **_shape(config),
       hidden_activation=_activation(config),
       max_position_embeddings=config.max_positions,

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The value and the derivative of root-mean-square normalization."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,8 @@ def test_it_equals_the_plain_formula_in_value_and_gradients():
 
 def test_statistics_are_in_float32_and_the_gradient_in_the_dtype_of_the_input():
   narrow = jnp.asarray(100 * HIDDEN, jnp.bfloat16)
-  output, back = jax.vjp(lambda hidden: rms_norm(hidden, SCALE_D, 1e-6), narrow)
+  found: Any = jax.vjp(lambda hidden: rms_norm(hidden, SCALE_D, 1e-6), narrow)
+  output, back = found
   assert output.dtype == jnp.float32
   exact = np.asarray(narrow, np.float64)
   exact /= np.sqrt((exact**2).mean(axis=-1, keepdims=True))
