@@ -13,6 +13,7 @@ BERT's own arithmetic writes it anew in the same commit and says why.
 import hashlib
 import json
 import pathlib
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -68,7 +69,7 @@ def train_step(rate):
   schedule = optim.make_schedule(training.OPTIMIZER, training.STEPS)
   optimizer = optim.make_optimizer(training.OPTIMIZER, schedule)
   abstract = state.abstract_state(tiny.init_params, optimizer, mesh)
-  made = step.make_train_step(
+  made: Any = step.make_train_step(
     tiny.task(dropout_rate=rate),
     optimizer,
     mesh,
