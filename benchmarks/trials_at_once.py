@@ -25,10 +25,16 @@ STORE = flags.DEFINE_string(
   "store", None, "Folder that launch.prepare wrote.", required=True
 )
 STEPS = flags.DEFINE_integer("steps", 200, "Steps of pre-training.")
+ROWS = flags.DEFINE_integer(
+  "batch_size",
+  None,
+  "Rows of a batch of pre-training; by default the recipe's.",
+)
 
 
 def measure(at_once: int, workdir: pathlib.Path) -> float:
   """Return the seconds of a study."""
+  rows = ROWS.value and [f"--config.pretrain.batch_size={ROWS.value}"]
   began = time.monotonic()
   subprocess.run(
     [
@@ -38,6 +44,7 @@ def measure(at_once: int, workdir: pathlib.Path) -> float:
       f"--config.pretrain.steps={STEPS.value}",
       f"--config.pretrain.optimizer.warmup_steps={STEPS.value // 10}",
       *("--config.finetune.steps=20", "--config.finetune.seeds=1"),
+      *(rows or ()),
       f"--workdir={workdir}",
       f"--trials_at_once={at_once}",
     ],

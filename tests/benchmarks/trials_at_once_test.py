@@ -32,7 +32,7 @@ def store(tmp_path):
 def test_trials_at_once_are_timed(store):
   command = (
     *(sys.executable, "-m", "benchmarks.trials_at_once"),
-    *(f"--store={store}", "--steps=20"),
+    *(f"--store={store}", "--steps=20", "--batch_size=8"),
   )
   said = subprocess.check_output(command, cwd=ROOT, text=True)
   found = json.loads(said)
