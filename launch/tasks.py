@@ -143,7 +143,6 @@ def load_data(
   data = _find_kind(config.task).read(config.task, tokenizer, rows)
   if task.name == CLASSIFICATION.name:  # other tasks have another "f1"
     checks.check_metric(config.metric, data.labels)
-  checks.check_pairs(data.pair, encoder)
   if config.metric == "exact" and data.settings.get("null_answers"):
     settings = {**data.settings, FOR_EXACT: 1}
     data = dataclasses.replace(data, settings=settings)

@@ -95,20 +95,6 @@ def check_metric(metric: str, labels: Sequence[str]) -> None:
     )
 
 
-def check_pairs(pair: bool, encoder: ModelConfig) -> None:
-  """Refuse pairs of texts for an encoder that cannot tell them apart.
-
-  Raises:
-    ValueError: the table of types has no row for the second text.
-  """
-  if pair and encoder.type_vocab_size < 2:
-    raise ValueError(
-      f"the task has pairs of texts, and this encoder has type_vocab_size="
-      f"{encoder.type_vocab_size}; give a bundle with 2, or single texts "
-      "(task.text_pair='')"
-    )
-
-
 def check_shards(config: FinetuneConfig, shards: int) -> None:
   """Refuse batches that a mesh cannot divide into equal parts.
 

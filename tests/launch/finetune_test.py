@@ -258,12 +258,16 @@ def test_texts_that_are_cut_are_told(place, tmp_path):
     )
 
 
-def test_pairs_for_an_encoder_of_one_type_are_refused(place, tmp_path):
+@pytest.mark.parametrize("types", [0, 1])
+def test_pairs_are_read_for_encoders_without_types(place, types):
+  """RoBERTa, DistilBERT and ModernBERT have the separator alone."""
   task = dataclasses.replace(config_of(place).task, text_pair="text")
   info = read_bundle_info(place / "bundle")
-  one = dataclasses.replace(info.model, type_vocab_size=1)
-  with pytest.raises(ValueError, match="type_vocab_size=1"):
-    tasks.load_data(config_of(place, task=task), one, info.tokenizer_path)
+  few = dataclasses.replace(info.model, type_vocab_size=types)
+  data, _ = tasks.load_data(
+    config_of(place, task=task), few, info.tokenizer_path
+  )
+  assert data.pair
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,13 @@ def _embed(graph: Graph, config: ModelConfig, rows: Mapping[str, str]) -> str:
     length,
     zero,
   )
+  type_ids = rows[TYPES]
+  if config.type_vocab_size == 1:  # both texts of a pair have the only type
+    type_ids = graph.add(
+      "Mul", "only_type", type_ids, graph.constant(0, "int64")
+    )
   types = graph.add(
-    "Gather", "types", f"{prefix}.token_type_embeddings.weight", rows[TYPES]
+    "Gather", "types", f"{prefix}.token_type_embeddings.weight", type_ids
   )
   total = graph.add("Add", "words_and_positions", words, positions)
   total = graph.add("Add", "words_positions_types", total, types)

@@ -46,14 +46,6 @@ def test_a_loss_that_a_task_does_not_have_is_refused(task, known):
     checks.check_config(config, task, small.MODEL, VOCABULARY)
 
 
-def test_pairs_need_two_types():
-  one = dataclasses.replace(small.MODEL, type_vocab_size=1)
-  with pytest.raises(ValueError, match=r"type_vocab_size=1; give a bundle"):
-    checks.check_pairs(True, one)
-  checks.check_pairs(False, one)
-  checks.check_pairs(True, small.MODEL)
-
-
 @pytest.mark.parametrize(
   ("changes", "words"),
   [

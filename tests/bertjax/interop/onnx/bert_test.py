@@ -22,6 +22,7 @@ from tests.testing.huggingface_models import make_params
 ENCODER, SEQUENCES = "BertModel", "BertForSequenceClassification"
 CHOICE = "BertForMultipleChoice"
 TANH = dataclasses.replace(SMALL, activation="gelu_tanh")
+ONE_TYPE = dataclasses.replace(SMALL, type_vocab_size=1)
 FEATURES = {
   "input_ids": "tokens_BS",
   "attention_mask": "packs_BS",
@@ -46,7 +47,7 @@ def run(session, batch, length=None):
 @pytest.mark.parametrize(
   ("architecture", "pooling", "config"),
   [(*each, SMALL) for each in HEADS if each[0] != CHOICE]
-  + [(SEQUENCES, "cls", TANH)],
+  + [(SEQUENCES, "cls", config) for config in (TANH, ONE_TYPE)],
 )
 def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
   """Of rows with padding, of single rows without it, and of odd lengths."""
