@@ -82,7 +82,13 @@ def _main() -> int:
 
 
 def _is_handled() -> bool:
-  """Return whether the main thread is in a `finally` or `except` of Ctrl-C."""
+  """Return whether the main thread is in a `finally` or `except` of Ctrl-C.
+
+  What is closed there may raise and handle other exceptions, whose context is
+  the interrupt.
+  """
   found = sys._current_exceptions().get(_main())
-  kind = found[0] if isinstance(found, tuple) else type(found)  # Python 3.11
-  return kind is KeyboardInterrupt
+  error = found[1] if isinstance(found, tuple) else found  # Python 3.11
+  while error is not None and not isinstance(error, KeyboardInterrupt):
+    error = error.__context__
+  return error is not None

@@ -46,7 +46,7 @@ cli.run(main, when_interrupted="do this")
 
 
 # An interrupt in what is called back is lost, and comes again; what is closed
-# because of one is not interrupted.
+# because of one is not interrupted, though it handles an error of its own.
 LOSING = f"""
 {HEARING}
 import sys, time
@@ -64,7 +64,10 @@ def main(argv):
   try:
     time.sleep(60)
   finally:
-    time.sleep(1)
+    try:
+      raise OSError
+    except OSError:
+      time.sleep(1)
     print("closed", file=sys.stderr)
 sys.argv = ["command"]
 cli.run(main)
