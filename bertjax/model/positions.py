@@ -28,7 +28,8 @@ class Rotation(NamedTuple):
 def sinusoids_at(positions_BS: Array, width: int) -> Array:
   """Return float32 `states_BSD`: sines in even columns, cosines in odd ones.
 
-  Vaswani et al. (2017, section 3.5), as DistilBERT and fairseq have it.
+  Vaswani et al. (2017, section 3.5), as DistilBERT has it; fairseq has all
+  sines before all cosines.
   """
   angle_BSK = _angles(positions_BS, -(-width // 2), width, _BASE)
   both_BSK2 = jnp.stack([jnp.sin(angle_BSK), jnp.cos(angle_BSK)], axis=-1)
