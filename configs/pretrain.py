@@ -52,6 +52,8 @@ to the unigram entropy of the corpus, which every evaluation prints beside it.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
@@ -140,8 +142,31 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
 
 
 def overlays_of(argument: str) -> common.Overlays:
-  """Return the overlays that an argument chooses from: sizes of its family."""
+  """Return the overlays that an argument chooses from, those of its family."""
   for name, family in families.FAMILIES.items():
     if f"family={name}" in argument.split(","):
-      return {**OVERLAYS, "size": families.size_overlays(family)}
+      return {
+        **OVERLAYS,
+        "size": families.size_overlays(family),
+        "recipe": {
+          each: common.fields(_leave_positions(recipe.fields, family))
+          for each, recipe in RECIPES.items()
+        },
+      }
   return OVERLAYS
+
+
+def _leave_positions(
+  fields: Mapping[str, Any], family: families.Family
+) -> Mapping[str, Any]:
+  """Return the fields of a recipe but the start of a table that is not there.
+
+  Sinusoids are where a learned table starts; other positions have no table.
+  """
+  if family.choices.get("positions", "learned") == "learned":
+    return fields
+  return {
+    name: value
+    for name, value in fields.items()
+    if name != "model.position_init"
+  }

@@ -14,6 +14,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import count_parameters
 from configs import pretrain
 from configs.families import FAMILIES
+from configs.recipes import RECIPES
 from configs.sweeps import size as size_study
 from tests.testing.configs import replaced
 
@@ -44,6 +45,23 @@ def test_every_family_and_size_makes_a_run(name, size):
   checks.check_pretrain(vocab, num_devices=1, vocab_size=1000)
   for field, value in FAMILIES[name].choices.items():
     assert getattr(config.model, field) == value
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_takes_every_recipe(name, recipe):
+  argument = f"family={name},recipe={recipe}"
+  has_types = FAMILIES[name].choices.get("type_vocab_size", 2) > 1
+  own = "objective.next_sentence" in RECIPES[recipe].fields
+  if not own:
+    argument += ",objective=mlm" if has_types else ",objective=roberta"
+  config = config_of(argument)
+  known = replaced(config, {"model.vocab_size": 1024})
+  if own and known.objective.next_sentence != "off" and not has_types:
+    with pytest.raises(ValueError, match=r"model\.type_vocab_size=|pooler"):
+      checks.check_pretrain(known, num_devices=1, vocab_size=1000)
+  else:
+    checks.check_pretrain(known, num_devices=1, vocab_size=1000)
 
 
 def test_without_a_size_a_family_is_its_base():
