@@ -183,9 +183,11 @@ class Manifest:
       KeyError, TypeError: an entry is missing or unknown.
     """
     sentences = value.get("sentences")
+    tokenizer = TokenizerEntry(**value["tokenizer"])
+    tokenizer.read_template()  # or it would be missed amid a run
     return cls(
       value["source"],
-      TokenizerEntry(**value["tokenizer"]),
+      tokenizer,
       {name: _split_entry(**split) for name, split in value["splits"].items()},
       FileEntry(**sentences) if sentences else None,
       value["version"],

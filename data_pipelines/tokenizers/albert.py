@@ -36,6 +36,10 @@ CLASS = "AlbertTokenizer"  # of transformers
 # What ALBERT calls the two special tokens that are no [NAME], which have the
 # first two ids.
 _PAD, _UNK = "<pad>", "<unk>"
+_FIX = (
+  "give the spiece.model of an ALBERT, or another tokenizer_class in "
+  "tokenizer_config.json"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +99,13 @@ class Albert(SentencePiece):
     spec = self._parsed.trainer_spec
     if spec.model_type != PROTOS.TrainerSpec.UNIGRAM or spec.byte_fallback:
       raise ValueError(
-        f"{origin} is not a unigram model without byte pieces, as {CLASS} "
-        "needs it; give its spiece.model, or another tokenizer_class"
+        f"{origin} is no unigram model, or has tokens of single bytes, and "
+        f"{CLASS} reads only unigram models without them; {_FIX}"
       )
     if self.unk_id != 1:
       raise ValueError(
-        f"{origin} has its unknown piece at id {self.unk_id}, and {CLASS} has "
-        "it at 1; give its spiece.model, or another tokenizer_class"
+        f"{origin} has its unknown token at id {self.unk_id}, and {CLASS} has "
+        f"it at 1; {_FIX}"
       )
     self.cleaning = cleaning or Cleaning()
     self.lowercase = self.cleaning.lowercase

@@ -131,6 +131,8 @@ def test_a_manifest_tells_its_recipe_from_its_counts(manifest):
     lambda value: value["splits"]["train"].pop("tokens"),
     lambda value: value["splits"].update(train=3),
     lambda value: value["tokenizer"].update(color="red"),
+    lambda value: value["tokenizer"].update(template={"first": [0]}),
+    lambda value: value["tokenizer"]["special_ids"].pop("sep"),
   ],
 )
 def test_a_damaged_manifest_is_refused_in_one_line(damage, tmp_path):

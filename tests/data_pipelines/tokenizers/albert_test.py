@@ -102,8 +102,8 @@ def test_a_word_begins_behind_a_space(tokenizer):
 
 def test_a_model_that_is_not_alberts_is_refused():
   for options, message in (
-    ({"model_type": "bpe"}, "is not a unigram model without byte pieces"),
-    ({"unk_id": 3, "pad_id": 0}, "has its unknown piece at id 3"),
+    ({"model_type": "bpe"}, "is no unigram model, or has tokens of"),
+    ({"unk_id": 3, "pad_id": 0}, "has its unknown token at id 3"),
   ):
     other = learn_sentencepiece(LEARNED, vocab_size=84, **options)
     with pytest.raises(ValueError, match=message):
