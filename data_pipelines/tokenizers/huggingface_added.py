@@ -43,7 +43,7 @@ def read_added(
       to be split.
   """
   found: dict[str, AddedToken] = {}
-  for file, token in _described(files, origin):
+  for file, token in describe_added(files, origin):
     other = found.setdefault(token.content, token)
     if other != token and token.content not in specials:
       raise AddedTokensError(
@@ -77,10 +77,18 @@ def read_added(
   return kept
 
 
-def _described(
+def describe_added(
   files: Mapping[str, Mapping[str, Any]], origin: str
 ) -> Iterator[tuple[str, AddedToken]]:
-  """Yield tokens with all their fields, and the files that have them."""
+  """Yield tokens with all their fields, and the files that have them.
+
+  Args:
+    files: as in `read_added`.
+    origin: the folder, for messages.
+
+  Raises:
+    AddedTokensError: a token is not understood.
+  """
   for values in files[TOKENIZER_FILE].get("added_tokens") or ():
     yield TOKENIZER_FILE, _checked(values, values.get("id"), origin)
   decoder = files[CONFIG_FILE].get("added_tokens_decoder") or {}

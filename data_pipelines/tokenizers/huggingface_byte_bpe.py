@@ -19,7 +19,10 @@ from data_pipelines.tokenizers.byte_bpe import (
   ByteBPE,
   BytePairs,
 )
-from data_pipelines.tokenizers.huggingface_added import read_added
+from data_pipelines.tokenizers.huggingface_added import (
+  describe_added,
+  read_added,
+)
 from data_pipelines.tokenizers.huggingface_files import (
   list_tokens,
   read_contents,
@@ -81,7 +84,7 @@ def load_byte_bpe(path: pathlib.Path, *, drop_added: bool = False) -> ByteBPE:
   keys.check_keys(
     SPECIALS_FILE, contents[SPECIALS_FILE], str(root / SPECIALS_FILE)
   )
-  described = _described(contents)
+  described = _described(contents, str(root))
   specials = _find_specials({*words, *described}, contents, origin)
   added = read_added(contents, words, specials, str(root))
   beside = [described[n] for n in specials if n not in ids]
@@ -148,17 +151,12 @@ def _pairs(
   return found
 
 
-def _described(contents: Contents) -> dict[str, AddedToken]:
+def _described(contents: Contents, origin: str) -> dict[str, AddedToken]:
   """Return all tokens that a file describes beside the vocabulary."""
-  listed = contents[TOKENIZER_FILE].get("added_tokens") or ()
-  decoder = contents[CONFIG_FILE].get("added_tokens_decoder") or {}
   found: dict[str, AddedToken] = {}
-  for values in (
-    *listed,
-    *({**values, "id": int(id_)} for id_, values in decoder.items()),
-  ):
-    content = str(values["content"])
-    found.setdefault(content, AddedToken(values["id"], content, special=True))
+  for _, token in describe_added(contents, origin):
+    special = AddedToken(token.id, token.content, special=True)
+    found.setdefault(token.content, special)
   return found
 
 

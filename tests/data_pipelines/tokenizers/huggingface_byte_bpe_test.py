@@ -142,6 +142,8 @@ def test_a_missing_special_token_is_named_with_the_fix(made, folder):
     (CONFIG, {"cls_token": "<cls>"}, "name cls_token as <cls> and <s>; make"),
     (CONFIG, {"tokenizer_class": "XTokenizer"}, "class is XTokenizer; only"),
     (CONFIG, {"do_lower_case": True}, "do_lower_case is True; only False"),
+    (CONFIG, {"added_tokens_decoder": {"x": {}}}, "id 'x' is not understood"),
+    (FAST, {"added_tokens": [{"content": "a"}]}, "id None is not understood"),
   ],
 )
 def test_what_is_not_done_here_is_refused(file, fields, message, folder):
