@@ -33,11 +33,19 @@ def check(path: pathlib.Path, identity: Mapping[str, str]) -> None:
       f"split; {_FIX}"
     )
   for name, new in identity.items():
-    if known[name] != new:
+    if known[name] != new and not _is_older_path(name, known[name], new):
       raise ValueError(
         f"{path} has scores of another {name} ({shorten_hash(known[name])} "
         f"there, {shorten_hash(new)} now); {_FIX}"
       )
+
+
+def _is_older_path(name: str, known: Any, new: str) -> bool:
+  """Return whether a split is a file that a user spelled as it is known.
+
+  Earlier versions kept the path as it was given, maybe a relative one.
+  """
+  return name == "split" and str(pathlib.Path(str(known)).resolve()) == new
 
 
 def _identity_of(path: pathlib.Path) -> Any:

@@ -25,6 +25,19 @@ def test_only_scores_of_the_same_may_be_replaced(tmp_path):
     )
 
 
+def test_a_file_of_a_version_that_kept_paths_as_given_is_known(
+  tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  path = tmp_path / "scores.json"
+  older = {**IDENTITY, "split": "data/test.csv"}
+  path.write_text(json.dumps({"scores": {}, "identity": older}))
+  now = str((tmp_path / "data" / "test.csv").resolve())
+  score_file.check(path, {**IDENTITY, "split": now})
+  with pytest.raises(ValueError, match="of another split"):
+    score_file.check(path, {**IDENTITY, "split": "test"})
+
+
 @pytest.mark.parametrize(
   "content",
   [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"identity": {"split": 1}}'],
