@@ -89,10 +89,10 @@ def test_layers_that_share_weights_are_told_apart():
     lambda leaf: np.repeat(leaf, 2, axis=0), params["encoder"]["layers"]
   )
   unshared = {**params, "encoder": {**params["encoder"], "layers": repeated}}
-  found = [
+  found, expected = (
     embed_in_fixed_shapes(each, config, ["last4"], seq_length=16)
     .start(features_of([3, LENGTH], 16))
     .read()["last4_ND"]
     for each, config in ((params, shared), (unshared, own))
-  ]
-  np.testing.assert_allclose(*found, atol=1e-5)
+  )
+  np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -8,6 +8,7 @@ import hashlib
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -104,10 +105,10 @@ def test_masks_are_those_of_the_slow_reference(objective):
 def test_n_words_are_one_nth_as_likely_as_one(longest):
   rows_, length = 100, 512
   draws = np.random.default_rng(longest)
-  maskable_BS = np.ones((rows_, length), bool)
-  packs_BS = np.ones((rows_, length), np.int32)
+  maskable_BS = jnp.ones((rows_, length), bool)
+  packs_BS = jnp.ones((rows_, length), jnp.int32)
   bits_BS = draws.integers(0, 2**32, (rows_, length), dtype=np.uint32)
-  words = find_words(maskable_BS, np.zeros_like(maskable_BS), packs_BS)
+  words = find_words(maskable_BS, jnp.zeros_like(maskable_BS), packs_BS)
   find = functools.partial(find_spans, lengths=ngram_lengths(longest))
   spans = jax.jit(find)(words, maskable_BS, packs_BS, bits_BS)
   starts_BS = np.asarray(spans.starts_BS)

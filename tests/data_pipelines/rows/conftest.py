@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores of made-up text."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,7 @@ def where(split):
 def folder(tmp_path_factory):
   """Three stores: long sentences, short ones, and a single block."""
   made = tmp_path_factory.mktemp("mixture")
-  sizes = {"block_tokens": 2_000, "record_tokens": 300}
+  sizes: dict[str, Any] = {"block_tokens": 2_000, "record_tokens": 300}
   for seed, (name, tokens) in enumerate(
     {"long": 14, "short": 3, "other": 9}.items()
   ):

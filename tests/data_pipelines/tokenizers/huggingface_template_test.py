@@ -40,9 +40,9 @@ def test_the_library_does_what_the_template_says(template):
   vocabulary = {**IDS, "a": 4, "b": 5}
   backend = Tokenizer(models.WordLevel(vocabulary, "[X]"))
   backend.post_processor = make_processor(template, TOKENS)
-  for texts in (("a",), ("a", "b")):
-    found = backend.encode(*texts)
-    ids = [[vocabulary[text]] for text in texts]
+  for pair in (None, "b"):
+    found = backend.encode("a", pair)
+    ids = [[vocabulary[text]] for text in ("a", pair) if text is not None]
     assert found.ids == template.join(*ids).tolist()
     assert found.type_ids == template.types(*map(len, ids)).tolist()
 

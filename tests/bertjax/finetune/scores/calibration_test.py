@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_the_temperature_undoes_a_factor_of_the_logits(temperature):
   logits_NC, labels_N = drawn_logits(temperature)
   fitted = fit_temperature(logits_NC.astype(np.float32), labels_N)
   assert fitted == pytest.approx(temperature, rel=0.05)
-  found = optimize.minimize_scalar(
+  found: Any = optimize.minimize_scalar(
     lambda log: scores.cross_entropy(logits_NC / math.exp(log), labels_N),
     bounds=(-3, 3),
     method="bounded",
