@@ -67,8 +67,8 @@ class ModelConfig:
   layer_norm_epsilon: Positive = 1e-12
   # Whether the sum of embeddings is normalized.
   embedding_norm: bool = True
-  # Whether the first layer has a norm before its attention. The embeddings are
-  # normalized already; in ModernBERT it has none.
+  # Whether the first layer has a norm before its attention. ModernBERT's first
+  # layer has none, because its embeddings are normalized already.
   first_attention_norm: Annotated[
     bool,
     ReadWhen(

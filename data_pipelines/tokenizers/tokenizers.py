@@ -29,8 +29,8 @@ from data_pipelines.tokenizers.wordpiece_rules import (
 from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
 _MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
-# Kinds that fold case unless they are told not to; ALBERT's does so, too, and
-# byte-level BPE never does.
+# Kinds that fold case unless `lowercase` is False. ALBERT's does so, too, and
+# byte-level BPE never folds it.
 FOLDING = ("wordpiece", *_MODEL_TYPES)
 ALBERT = "albert"
 KINDS = (*FOLDING, ALBERT, *FAMILIES)

@@ -241,7 +241,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     if error.errno is None:
-      raise  # somebody has said it better
+      raise  # its message is this project's own, with file and fix
     fix = "give another --output"
     if error.errno in _NO_ROOM:
       fix = "make room, and run the same command again to continue"

@@ -130,8 +130,9 @@ def read_examples(
 ) -> Examples:
   """Return how the answers of arms differ from those of the baseline.
 
-  Of the end of the runs. Losses are of masked tokens and not of test examples,
-  and a study of fine-tuning has no probes: of those nothing is said.
+  Answers are those at the end of the runs. Nothing is returned for losses,
+  which are of masked tokens and not of test examples, nor for a study of
+  fine-tuning, which has no probes.
 
   Args:
     config: the config that ran.

@@ -3,6 +3,7 @@
 """Flags that say which study runs, in place of fields of its config."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,5 +125,5 @@ def describe_replaced(config: SweepConfig, tasks: Mapping[str, Any]) -> str:
   return (
     f"Trials are fine-tuned for {', '.join(tasks)}, and not for {task.kind}, "
     "which probes a study that names no task; to keep it, add "
-    f"--probe='{format_task(name, fields)}'"
+    f"--probe={shlex.quote(format_task(name, fields))}"
   )

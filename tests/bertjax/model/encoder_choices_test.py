@@ -146,7 +146,7 @@ def test_frozen_layers_keep_their_windows_and_have_no_gradient():
 
 @pytest.mark.parametrize("name", ["albert", "groups"])
 def test_shared_layers_are_layers_with_equal_weights(name):
-  """In states; the gradient of a group is the sum of those of its layers."""
+  """States are equal; a group's gradient is the sum over its layers."""
   config, params = CONFIGS[name], params_of(name)
   own = dataclasses.replace(config, layer_groups=0)
   repeats = config.num_layers // config.layer_groups

@@ -73,7 +73,7 @@ def test_a_published_folder_says_albert_in_its_config(tokenizer, tmp_path):
   (tmp_path / "config.json").write_text(json.dumps({"model_type": "albert"}))
   again = tokenizers.load(tmp_path)
   assert isinstance(again, Albert)
-  # Its code folds case and removes accents unless it is told not to.
+  # Its code folds case and removes accents by default.
   assert again.cleaning == Cleaning()
 
 
