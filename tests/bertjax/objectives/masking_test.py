@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import ObjectiveConfig
+from bertjax.objectives import masking
 from bertjax.objectives.masking import (
   KEPT,
   MASK,
@@ -231,6 +232,41 @@ def test_nothing_is_clipped_in_the_worst_packing():
   roomy = mask(batch, objective, slots=SEQ + 3)
   assert roomy.positions_BP.shape == (1, SEQ + 3)
   assert roomy.weights_BP.sum() == masked.weights_BP.sum()
+
+
+@pytest.mark.parametrize("slots", [3, 12, SEQ, SEQ + 3])
+def test_slots_are_those_of_a_sort(slots):
+  """Too few for some rows, enough, and more than there are positions."""
+  draw = np.random.default_rng(0)
+  tokens_BS, corrupted_BS = draw.integers(5, 120, (2, 40, SEQ), dtype=np.int32)
+  rate_B1 = np.linspace(0, 1, 40)[:, None]  # no token to all of them
+  chosen_BS = draw.random((40, SEQ)) < rate_B1
+  kind_BS = chosen_BS * draw.integers(1, 4, (40, SEQ), dtype=np.int32)
+  got = jax.jit(masking._compact, static_argnums=3)(
+    tokens_BS, corrupted_BS, kind_BS, slots, np.zeros(40, np.int32)
+  )
+  for b in range(40):
+    places = np.sort(np.flatnonzero(chosen_BS[b]))[:slots]
+    filled = len(places)
+    np.testing.assert_array_equal(got.positions_BP[b, :filled], places)
+    np.testing.assert_array_equal(
+      got.targets_BP[b, :filled], tokens_BS[b, places]
+    )
+    np.testing.assert_array_equal(got.kind_BP[b, :filled], kind_BS[b, places])
+    for array in got[1:5]:  # positions, targets, weights and kinds
+      assert not np.asarray(array)[b, filled:].any()
+    assert got.weights_BP[b].sum() == filled
+  np.testing.assert_array_equal(got.tokens_BS, corrupted_BS)
+
+
+@pytest.mark.parametrize("unit", ["token", "word", "span", "ngram"])
+def test_no_program_sorts(unit):
+  """A sort is slow on vector units, and TPUs take seconds to compile it."""
+  objective = dataclasses.replace(OBJECTIVE, mask_unit=unit)
+  run = jax.jit(
+    lambda batch: mask_tokens(batch, vocabulary(), objective, slots=7)
+  )
+  assert "stablehlo.sort" not in run.lower(ragged(4, SEQ)).as_text()
 
 
 def test_masking_is_traced_once():
