@@ -20,6 +20,9 @@ INPUTS: Mapping[str, Axes] = {TOKENS: ROWS, MASK: ROWS, TYPES: ROWS}
 HIDDEN = "last_hidden_state"
 # Where an encoder's nodes and its largest table are.
 LAYERS, WORDS = "bert.encoder.", "bert.embeddings.word_embeddings.weight"
+# The node that makes the mask; where the number of heads is in the shape that
+# splits states.
+MASK_NODE, HEADS_AXIS = "real", 2
 # The attribute `approximate` of Gelu, by `ModelConfig.activation`.
 _GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 
@@ -33,7 +36,7 @@ def encode(graph: Graph, config: ModelConfig, rows: Mapping[str, str]) -> str:
     rows: {key of INPUTS: name of an array with an example in each row}.
   """
   hidden = _embed(graph, config, rows)
-  real = graph.add("Cast", "real", rows[MASK], to=onnx.TensorProto.FLOAT)
+  real = graph.add("Cast", MASK_NODE, rows[MASK], to=onnx.TensorProto.FLOAT)
   padding = graph.add("Sub", "padding", graph.constant(1, "float32"), real)
   padding = graph.add(
     "Unsqueeze", "padding_B11T", padding, graph.constant([1, 2], "int64")
