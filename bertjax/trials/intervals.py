@@ -131,13 +131,14 @@ class Scored(NamedTuple):
 
   Attributes:
     seeds: number of seeds.
-    examples: number of test examples.
-    values: how often each draw takes each example, of shape [draws, examples] →
-      the score by draw and seed.
+    count_K: number of test examples of each kind. Examples on which all answers
+      are equal are of one kind, and are drawn together.
+    values: how many examples of each kind a draw takes, of shape [draws, kinds]
+      → the score by draw and seed.
   """
 
   seeds: int
-  examples: int
+  count_K: NDArray[np.int64]
   values: Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
@@ -161,21 +162,20 @@ def bootstrap_score(
   Raises:
     ValueError: there are too few seeds or examples to draw from.
   """
-  seeds, examples = scored.seeds, scored.examples
+  seeds, count_K = scored.seeds, scored.count_K
+  examples = int(count_K.sum())
   _check(seeds, examples, over)
   rng = np.random.default_rng(seed)
   if over == "seeds":
-    (values_S,) = scored.values(np.ones((1, examples), np.int64))
+    (values_S,) = scored.values(count_K[None])
     return _percentiles(values_S, level, draws, rng)
   means = []
-  for count in _blocks(draws, examples):
-    counts_DN = rng.multinomial(
-      examples, np.full(examples, 1 / examples), count
-    )
+  for count in _blocks(draws, len(count_K)):
+    counts_DK = rng.multinomial(examples, count_K / examples, count)
     seeds_DS = np.ones((count, seeds), np.int64)
     if over == "both":
       seeds_DS = rng.multinomial(seeds, np.full(seeds, 1 / seeds), count)
-    means.append(np.sum(scored.values(counts_DN) * seeds_DS, axis=1) / seeds)
+    means.append(np.sum(scored.values(counts_DK) * seeds_DS, axis=1) / seeds)
   return _interval(np.concatenate(means), level)
 
 

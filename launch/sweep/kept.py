@@ -145,13 +145,40 @@ def subtract(
     )
     return ours_SN - theirs_SN
 
-  def differences(counts_DN: NDArray[Any]) -> NDArray[np.float64]:
-    return np.stack(
-      [
-        our.values(counts_DN) - their.values(counts_DN)
-        for our, their in zip(ours, theirs, strict=True)
-      ],
-      axis=1,
-    )
+  pairs, count_K = _by_kind(list(zip(ours, theirs, strict=True)))
 
-  return Scored(len(ours), ours[0].examples, differences)
+  def differences(counts_DK: NDArray[Any]) -> NDArray[np.float64]:
+    values = [
+      our.values(counts_DK) - their.values(counts_DK) for our, their in pairs
+    ]
+    return np.stack(values, axis=1)
+
+  return Scored(len(pairs), count_K, differences)
+
+
+def _by_kind(
+  pairs: Sequence[tuple[Kept, Kept]],
+) -> tuple[list[tuple[Kept, Kept]], NDArray[np.int64]]:
+  """Return one example for each kind, and the number of each.
+
+  Classes have few kinds, so that a draw of 40,000 examples is one of some
+  dozens of counts.
+  """
+  rows = [
+    each_AN
+    for pair in pairs
+    for kept in pair
+    for each_AN in kept.columns.values()
+  ]
+  _, firsts_K, count_K = np.unique(
+    np.concatenate(rows), axis=1, return_index=True, return_counts=True
+  )
+  reduced = [
+    (_take(our, firsts_K), _take(their, firsts_K)) for our, their in pairs
+  ]
+  return reduced, count_K
+
+
+def _take(kept: Kept, places: NDArray[np.int64]) -> Kept:
+  columns = {name: each[:, places] for name, each in kept.columns.items()}
+  return kept._replace(columns=columns)

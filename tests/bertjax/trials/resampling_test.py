@@ -74,7 +74,9 @@ def test_a_score_with_a_column_is_its_mean():
 @pytest.mark.parametrize("over", ["seeds", "examples", "both"])
 def test_a_mean_has_the_interval_that_it_has_as_a_score(over):
   values_SN = np.random.default_rng(0).normal(0.2, 1.0, (4, 60))
-  scored = Scored(4, 60, lambda counts_DN: counts_DN @ values_SN.T / 60)
+  scored = Scored(
+    4, np.ones(60, int), lambda counts_DN: counts_DN @ values_SN.T / 60
+  )
   found = bootstrap_score(scored, over, draws=4_000)
   expected = bootstrap(values_SN, over, draws=4_000)
   width = expected.high - expected.low
@@ -83,7 +85,7 @@ def test_a_mean_has_the_interval_that_it_has_as_a_score(over):
 
 
 def test_too_few_to_draw_from_are_refused():
-  scored = Scored(3, 1, lambda counts_DN: counts_DN)
+  scored = Scored(3, np.ones(1, int), lambda counts_DN: counts_DN)
   with pytest.raises(ValueError, match="1 of examples cannot be drawn from"):
     bootstrap_score(scored, "examples")
 
@@ -100,7 +102,7 @@ def test_the_interval_of_a_correlation_covers_it_as_often_as_it_says():
     }
     scored = Scored(
       1,
-      200,
+      np.ones(200, int),
       lambda counts_DN, c=columns: score_draws("pearson", c, counts_DN)[
         :, None
       ],

@@ -46,8 +46,9 @@ def test_means_are_subtracted_and_other_scores_are_drawn():
   kept = [of_classes((0, 1, 1, 0)), of_classes((0, 1, 0, 0))]
   scored = subtract(kept, kept[::-1])
   assert isinstance(scored, Scored)
-  assert (scored.seeds, scored.examples) == (2, 4)
-  values_DS = scored.values(np.ones((3, 4), np.int64))
+  # The first and the last example are alike in all four trials.
+  assert (scored.seeds, sorted(scored.count_K)) == (2, [1, 1, 2])
+  values_DS = scored.values(np.tile(scored.count_K, (3, 1)))
   assert values_DS.shape == (3, 2)
   np.testing.assert_allclose(values_DS.sum(axis=1), 0)
 
@@ -61,4 +62,25 @@ def test_what_is_missing_says_what_to_do_or_that_nothing_helps():
   assert told == (
     "No interval over other test examples for probe ner f1: the score does not "
     "follow from what is kept of an example."
+  )
+
+
+def test_examples_on_which_all_answers_are_equal_are_drawn_together():
+  """Scores by kind are those by example, and kinds of classes are few."""
+  draw = np.random.default_rng(0)
+  label = draw.integers(0, 2, 5_000)
+  kept = [of_classes(draw.integers(0, 2, 5_000), label=label) for _ in range(4)]
+  scored: Any = subtract(kept[:2], kept[2:])
+  assert len(scored.count_K) <= 2**5
+  assert scored.count_K.sum() == 5_000
+  ones = np.ones((1, 5_000), np.int64)
+  np.testing.assert_allclose(
+    scored.values(scored.count_K[None]),
+    [
+      [
+        a.values(ones)[0] - b.values(ones)[0]
+        for a, b in zip(kept[:2], kept[2:], strict=True)
+      ]
+    ],
+    atol=1e-12,
   )
