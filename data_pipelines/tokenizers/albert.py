@@ -12,25 +12,21 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from bertjax.files import write_bytes
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_backend import PROTOS, SPACE
 from data_pipelines.tokenizers.sentencepiece_model import (
   MODEL_FILE,
   SentencePiece,
   train_sentencepiece,
 )
-from data_pipelines.tokenizers.tokenizer import (
-  SURROGATES,
-  EncodedText,
-  trim_spaces,
-)
+from data_pipelines.tokenizers.tokenizer import SURROGATES
 
 CLASS = "AlbertTokenizer"  # of transformers
 # What ALBERT calls the two special tokens that are no [NAME], which have the
@@ -67,7 +63,7 @@ class Cleaning:
     return found
 
 
-class Albert(SentencePiece):
+class Albert(LibraryTokenizer, SentencePiece):
   """A unigram model of SentencePiece behind ALBERT's cleaning.
 
   The ids are those of transformers' `AlbertTokenizer`.
@@ -140,23 +136,6 @@ class Albert(SentencePiece):
     )
     backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
     return backend
-
-  def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the concatenated ids of all texts, and the length of each."""
-    kept = [SURROGATES.sub("", text) for text in texts]
-    found = self._backend.encode_batch_fast(kept, add_special_tokens=False)
-    parts = [np.asarray(each.ids, np.int32) for each in found]
-    lengths = np.asarray([*map(len, parts)], np.int64)
-    return np.concatenate([np.zeros(0, np.int32), *parts]), lengths
-
-  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
-    found = self._backend.encode_batch(list(texts), add_special_tokens=False)
-    return [
-      EncodedText(
-        np.asarray(each.ids, np.int32), trim_spaces(text, each.offsets)
-      )
-      for text, each in zip(texts, found, strict=True)
-    ]
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write spiece.model, tokenizer.json and tokenizer_config.json."""

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from tokenizers import Tokenizer as Backend
@@ -26,14 +26,9 @@ from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.added_tokens import AddedToken, add_tokens
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.huggingface_keys import SPECIALS_FILE
+from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.template import Template
-from data_pipelines.tokenizers.tokenizer import (
-  SURROGATES,
-  EncodedText,
-  Tokenizer,
-  trim_spaces,
-)
 
 VOCAB_JSON = "vocab.json"
 MERGES_FILE = "merges.txt"
@@ -57,8 +52,7 @@ class BytePairs:
     tokens: text of each token by id, all special and added ones included.
     merges: pairs of tokens that become one, the first pair first.
     specials: the special tokens pad, unk, cls, sep and mask, in this order.
-    is_roberta: whether an example is `<s> A </s> </s> B </s>`; `template` of
-      the tokenizer is BERT's otherwise.
+    template: the special tokens around texts.
     normalization: Unicode form that a text gets first: "none", "nfc" or "nfkc".
     prefix_space: whether a text that begins without a space gets one.
     mask_takes_space: whether the space before a mask in a text is its own.
@@ -68,14 +62,14 @@ class BytePairs:
   tokens: tuple[str, ...]
   merges: tuple[tuple[str, str], ...]
   specials: tuple[str, str, str, str, str]
-  is_roberta: bool = True
+  template: Template
   normalization: str = "none"
   prefix_space: bool = False
   mask_takes_space: bool = True
   added: tuple[AddedToken, ...] = ()
 
 
-class ByteBPE(Tokenizer):
+class ByteBPE(LibraryTokenizer):
   """Merged bytes of words; a space belongs to the word behind it.
 
   Attributes:
@@ -111,15 +105,30 @@ class ByteBPE(Tokenizer):
         f"{origin} has no token for {missing} of the 256 bytes, so that text "
         "would be lost; give a byte-level BPE that knows all of them"
       )
-    if pairs.is_roberta:
-      self.template = Template.of_roberta(self.cls_id, self.sep_id)
+    self.template = pairs.template
     self.pairs, self.added = pairs, pairs.added
     self.normalization = pairs.normalization
     self.mask_takes_space = pairs.mask_takes_space
-    parts = json.dumps(dataclasses.asdict(pairs), sort_keys=True)
-    self.sha256 = hashlib.sha256(f"byte_bpe\n{parts}".encode()).hexdigest()
+    self.sha256 = hashlib.sha256(self._identity().encode()).hexdigest()
     self._backend = self.make_backend()
     add_tokens(self._backend, self.added)
+
+  def _identity(self) -> str:
+    """Return everything that determines the ids, as text.
+
+    RoBERTa's template and BERT's are a flag, as they were when there were no
+    others.
+    """
+    parts = dataclasses.asdict(self.pairs)
+    del parts["template"]
+    parts["is_roberta"] = self._has_roberta_template()
+    usual = Template.of_bert(self.cls_id, self.sep_id)
+    if not parts["is_roberta"] and self.template != usual:
+      parts["template"] = self.template.to_json()
+    return f"byte_bpe\n{json.dumps(parts, sort_keys=True)}"
+
+  def _has_roberta_template(self) -> bool:
+    return self.template == Template.of_roberta(self.cls_id, self.sep_id)
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, without added and special tokens.
@@ -136,24 +145,6 @@ class ByteBPE(Tokenizer):
     )
     backend.decoder = decoders.ByteLevel()
     return backend
-
-  def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the concatenated ids of all texts, and the length of each."""
-    kept = [SURROGATES.sub("", text) for text in texts]
-    found = self._backend.encode_batch_fast(kept, add_special_tokens=False)
-    parts = [np.asarray(each.ids, np.int32) for each in found]
-    lengths = np.asarray([*map(len, parts)], np.int64)
-    return np.concatenate([np.zeros(0, np.int32), *parts]), lengths
-
-  def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
-    """Return ids and offsets; all tokens of a character have its offset."""
-    found = self._backend.encode_batch(list(texts), add_special_tokens=False)
-    return [
-      EncodedText(
-        np.asarray(each.ids, np.int32), trim_spaces(text, each.offsets)
-      )
-      for text, each in zip(texts, found, strict=True)
-    ]
 
   def after_space(self, text: str) -> str:
     """Return a text as it stands behind a space."""
@@ -209,8 +200,6 @@ class ByteBPE(Tokenizer):
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     more: dict[str, object] = {"add_prefix_space": self.pairs.prefix_space}
-    if not self.template.second_type:
-      more["model_input_names"] = ["input_ids", "attention_mask"]
     if self._is_plain():
       more["tokenizer_class"] = "RobertaTokenizer"
       ids = {token: id_ for id_, token in enumerate(self.tokens)}
@@ -228,7 +217,7 @@ class ByteBPE(Tokenizer):
 
   def _is_plain(self) -> bool:
     """Return whether transformers' RobertaTokenizer does the same."""
-    return self.pairs.is_roberta and self.normalization == "none"
+    return self._has_roberta_template() and self.normalization == "none"
 
   def __reduce__(self) -> tuple[object, ...]:
     return ByteBPE, (self.pairs,)

@@ -4,7 +4,7 @@
 
 import collections
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from tokenizers import Tokenizer as Backend
@@ -13,6 +13,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from data_pipelines.tokenizers import word_counts
 from data_pipelines.tokenizers.byte_bpe import ALPHABET, ByteBPE, BytePairs
 from data_pipelines.tokenizers.special_tokens import SPECIALS
+from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import SURROGATES
 from data_pipelines.tokenizers.wordpiece_rules import FORMS
 
@@ -29,14 +30,14 @@ class Family(NamedTuple):
     specials: the special tokens pad, unk, cls, sep and mask, in this order.
     first: special tokens with the first ids, in order.
     last: special tokens with the last ids, in order.
-    is_roberta: as `BytePairs.is_roberta`.
+    frame: the template of its cls and sep.
     normalization: Unicode form of a text if nothing else is asked for.
   """
 
   specials: tuple[str, str, str, str, str]
   first: tuple[str, ...]
   last: tuple[str, ...]
-  is_roberta: bool
+  frame: Callable[[int, int], Template]
   normalization: str
 
 
@@ -47,14 +48,14 @@ FAMILIES: Mapping[str, Family] = {
     ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
     ("<s>", "<pad>", "</s>", "<unk>"),
     ("<mask>",),
-    is_roberta=True,
+    frame=Template.of_roberta,
     normalization="none",
   ),
   "modernbert": Family(
     SPECIALS,
     (),
     ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"),
-    is_roberta=False,
+    frame=Template.of_bert,
     normalization="nfc",
   ),
 }
@@ -99,11 +100,12 @@ def train_byte_bpe(
   backend.train_from_iterator(word_counts.repeated(counts), trainer)
   model = json.loads(backend.to_str())["model"]
   ids = model["vocab"]
+  tokens = [*sorted(ids, key=ids.__getitem__), *own.last]
   learned = BytePairs(
-    tokens=(*sorted(ids, key=ids.__getitem__), *own.last),
+    tokens=tuple(tokens),
     merges=tuple((left, right) for left, right in model["merges"]),
     specials=own.specials,
-    is_roberta=own.is_roberta,
+    template=own.frame(*map(tokens.index, own.specials[2:4])),
     normalization=form,
   )
   return ByteBPE(learned)

@@ -3,26 +3,22 @@
 """Read byte-level BPE tokenizers that Hugging Face transformers has written.
 
 The tokenizer is a tokenizer.json, or vocab.json and merges.txt, which say the
-same of RoBERTa's. Their special tokens have the names that
-special_tokens_map.json, tokenizer_config.json or the families give them.
+same of RoBERTa's.
 """
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
-from data_pipelines.tokenizers.added_tokens import AddedToken, all_tokens
+from data_pipelines.tokenizers.added_tokens import all_tokens
 from data_pipelines.tokenizers.byte_bpe import (
   MERGES_FILE,
   VOCAB_JSON,
   ByteBPE,
   BytePairs,
 )
-from data_pipelines.tokenizers.huggingface_added import (
-  describe_added,
-  read_added,
-)
+from data_pipelines.tokenizers.huggingface_added import read_added
 from data_pipelines.tokenizers.huggingface_files import (
   list_tokens,
   read_contents,
@@ -33,19 +29,13 @@ from data_pipelines.tokenizers.huggingface_keys import (
   SPECIALS_FILE,
   TOKENIZER_FILE,
 )
-from data_pipelines.tokenizers.huggingface_template import read_template
-from data_pipelines.tokenizers.special_tokens import SPECIALS
-from data_pipelines.tokenizers.template import Template
-
-_ROLES = ("pad", "unk", "cls", "sep", "mask")
-_NAMES = (
-  ("<pad>", SPECIALS[0]),
-  ("<unk>", SPECIALS[1]),
-  ("<s>", SPECIALS[2]),
-  ("</s>", SPECIALS[3]),
-  ("<mask>", SPECIALS[4]),
+from data_pipelines.tokenizers.huggingface_specials import (
+  Contents,
+  describe_tokens,
+  find_specials,
+  mask_takes_space,
+  read_frame,
 )
-Contents = Mapping[str, Mapping[str, Any]]
 
 
 def is_byte_bpe(path: pathlib.Path) -> bool:
@@ -84,23 +74,21 @@ def load_byte_bpe(path: pathlib.Path, *, drop_added: bool = False) -> ByteBPE:
   keys.check_keys(
     SPECIALS_FILE, contents[SPECIALS_FILE], str(root / SPECIALS_FILE)
   )
-  described = _described(contents, str(root))
-  specials = _find_specials({*words, *described}, contents, origin)
+  described = describe_tokens(contents, str(root))
+  specials = find_specials({*words, *described}, contents, origin)
   added = read_added(contents, words, specials, str(root))
   beside = [described[n] for n in specials if n not in ids]
   tokens = all_tokens(words, [*beside, *added], origin)
   numbers = {token: id_ for id_, token in enumerate(tokens)}
-  template = _read_frame(contents[TOKENIZER_FILE], numbers, specials, origin)
-  mask = _mask_entry(contents, specials[4])
   return ByteBPE(
     BytePairs(
       tokens=tuple(tokens),
       merges=tuple(merges),
-      specials=cast("tuple[str, str, str, str, str]", tuple(specials)),
-      is_roberta=template.second_type == 0,
+      specials=specials,
+      template=read_frame(contents[TOKENIZER_FILE], numbers, specials, origin),
       normalization=_form(contents[TOKENIZER_FILE]),
       prefix_space=_prefix_space(contents, root),
-      mask_takes_space=mask.get("lstrip", True),
+      mask_takes_space=mask_takes_space(contents, specials[4], usual=True),
       added=() if drop_added else tuple(sorted(added, key=lambda t: t.id)),
     ),
     origin=origin,
@@ -149,87 +137,6 @@ def _pairs(
       )
     found.append((left, right[0]))
   return found
-
-
-def _described(contents: Contents, origin: str) -> dict[str, AddedToken]:
-  """Return all tokens that a file describes beside the vocabulary."""
-  found: dict[str, AddedToken] = {}
-  for _, token in describe_added(contents, origin):
-    special = AddedToken(token.id, token.content, special=True)
-    found.setdefault(token.content, special)
-  return found
-
-
-def _content(value: Any) -> str | None:
-  return value.get("content") if isinstance(value, Mapping) else value
-
-
-def _find_specials(
-  known: set[str], contents: Contents, origin: str
-) -> list[str]:
-  """Return the names of the special tokens, in the order of `_ROLES`."""
-  found: list[str] = []
-  missing: list[str] = []
-  for role, usual in zip(_ROLES, _NAMES, strict=True):
-    key = f"{role}_token"
-    named = {
-      name
-      for file in (SPECIALS_FILE, CONFIG_FILE)
-      if (name := _content(contents[file].get(key)))
-    }
-    if len(named) > 1:
-      raise ValueError(
-        f"{origin}: {SPECIALS_FILE} and {CONFIG_FILE} name {key} as "
-        f"{' and '.join(sorted(named))}; make them agree"
-      )
-    here = [name for name in (named or usual) if name in known]
-    found += here[:1]
-    if not here:
-      missing.append(" or ".join(sorted(named) or usual))
-  if missing:
-    raise ValueError(
-      f"{origin} has no {', '.join(missing)}; add what is missing in "
-      "transformers (tokenizer.add_special_tokens), or learn a tokenizer with "
-      "--tokenizer=roberta or --tokenizer=modernbert"
-    )
-  return found
-
-
-def _read_frame(
-  content: Mapping[str, Any],
-  ids: Mapping[str, int],
-  specials: Sequence[str],
-  origin: str,
-) -> Template:
-  """Return the special tokens around texts: RoBERTa's or BERT's."""
-  cls, sep = specials[2:4]
-  known = (
-    Template.of_roberta(ids[cls], ids[sep]),
-    Template.of_bert(ids[cls], ids[sep]),
-  )
-  processor = content.get("post_processor")
-  if processor is None:
-    return known[0] if cls == _NAMES[2][0] else known[1]
-  found = read_template(processor, ids)
-  if found not in known:
-    raise ValueError(
-      f"{origin}: its post_processor {processor.get('type')} makes neither "
-      f"{cls} A {sep} B {sep} with types 0 and 1, nor {cls} A {sep} {sep} B "
-      f"{sep} with type 0; correct or remove it"
-    )
-  return cast("Template", found)
-
-
-def _mask_entry(contents: Contents, mask: str) -> Mapping[str, Any]:
-  """Return what the files say about the mask token."""
-  for values in contents[TOKENIZER_FILE].get("added_tokens") or ():
-    if values.get("content") == mask:
-      return values
-  for file in (CONFIG_FILE, SPECIALS_FILE):
-    values = contents[file].get("mask_token")
-    if isinstance(values, Mapping):
-      return values
-  return {}
 
 
 def _form(content: Mapping[str, Any]) -> str:

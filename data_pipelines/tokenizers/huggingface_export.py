@@ -13,6 +13,7 @@ from data_pipelines.tokenizers.huggingface_keys import (
   TOKENIZER_FILE,
 )
 from data_pipelines.tokenizers.huggingface_template import make_processor
+from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 
@@ -45,15 +46,18 @@ def save_huggingface(
     f"{name}_token": tokens[id_] for name, id_ in tokenizer.special_ids.items()
   }
   mask = _mask(tokenizer)
-  others = [name for name in names.values() if name != mask.content]
-  backend.add_special_tokens([*others, mask.for_library()])
-  added_tokens.add_tokens(backend, tokenizer.added)
+  others = [
+    added_tokens.AddedToken(id_, tokens[id_], special=True, normalized=False)
+    for id_ in tokenizer.special_ids.values()
+    if id_ != mask.id
+  ]
+  added_tokens.add_tokens(backend, [*others, mask, *tokenizer.added])
   write_text(folder / TOKENIZER_FILE, backend.to_str(pretty=True) + "\n")
   config = {
     # "BertTokenizer" of transformers 5 would read only the vocabulary of
     # tokenizer.json and limit words to 100 characters again.
     "tokenizer_class": "PreTrainedTokenizerFast",
-    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    "model_input_names": _input_names(tokenizer.template),
     "do_lower_case": tokenizer.lowercase,
     **names,
     **_added(tokenizer),
@@ -61,6 +65,12 @@ def save_huggingface(
   }
   write_json(folder / CONFIG_FILE, config, sort_keys=True)
   return {**names, "mask_token": mask.fields()}
+
+
+def _input_names(template: Template) -> list[str]:
+  """Return the inputs of a model, types among them if a text has another."""
+  types = ["token_type_ids"] if template.second_type else []
+  return ["input_ids", *types, "attention_mask"]
 
 
 def _mask(tokenizer: Tokenizer) -> added_tokens.AddedToken:

@@ -35,8 +35,8 @@ def make_processor(
   kind = template.second_type
   second = [f"$B:{kind}", *(f"{token}:{kind}" for token in last)]
   return processors.TemplateProcessing(
-    single=" ".join([*first, "$A", *last]),
-    pair=" ".join([*first, "$A", *between, *second]),
+    single=[*first, "$A", *last],
+    pair=[*first, "$A", *between, *second],
     special_tokens=[
       (tokens[id_], id_)
       for id_ in dict.fromkeys(
@@ -69,6 +69,9 @@ def read_template(processor: Any, ids: Mapping[str, int]) -> Template | None:
     make = Template.of_bert if is_bert else Template.of_roberta
     return make(cls[1], sep[1])
   if kind != "TemplateProcessing":
+    return None
+  used = processor.get("special_tokens") or {}
+  if any(each.get("ids") != [ids.get(name)] for name, each in used.items()):
     return None
   return _from_parts(
     _parts(processor.get("single")), _parts(processor.get("pair")), ids

@@ -147,11 +147,12 @@ class Tokenizer(abc.ABC):
 
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""
-    return id_ in self.special_ids.values() or id_ in self._added_specials
+    return id_ in self._specials
 
   @functools.cached_property
-  def _added_specials(self) -> frozenset[int]:
-    return frozenset(token.id for token in self.added if token.special)
+  def _specials(self) -> frozenset[int]:
+    added = (token.id for token in self.added if token.special)
+    return self.template.ids.union(self.special_ids.values(), added)
 
   def words_version(self, token_counts: np.ndarray) -> int:
     """Return the version of `continues`, as far as it concerns a text.

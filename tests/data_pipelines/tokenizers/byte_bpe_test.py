@@ -12,8 +12,14 @@ import pytest
 
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.added_tokens import AddedToken
-from data_pipelines.tokenizers.byte_bpe import SPACE, ByteBPE
+from data_pipelines.tokenizers.byte_bpe import (
+  ALPHABET,
+  SPACE,
+  ByteBPE,
+  BytePairs,
+)
 from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
+from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.template import Template
 from tests.testing.byte_texts import ANY, LEARNED
 
@@ -228,6 +234,28 @@ def test_templates_are_those_of_the_families(made):
     ),
   ):
     assert made[kind].template == template
+
+
+@pytest.mark.parametrize(
+  ("specials", "make", "sha256"),
+  [
+    (
+      ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
+      Template.of_roberta,
+      "fbd23df8089e2718cbcfb05694a313a64c1adde783a3d224a89c823a51dfec4f",
+    ),
+    (
+      SPECIALS,
+      Template.of_bert,
+      "4d086e1d09b0cf4f7d93ec9496eb674c322ab1028ee786ad024d28c53a201bbd",
+    ),
+  ],
+)
+def test_stores_know_the_tokenizers_of_the_families(specials, make, sha256):
+  """Frozen: a store that was made with one names it by this hash."""
+  tokens = (*specials, *sorted(ALPHABET))
+  pairs = BytePairs(tokens, (), specials, make(2, 3))
+  assert ByteBPE(pairs).sha256 == sha256
 
 
 def test_files_name_the_class_of_transformers(made, tmp_path):

@@ -5,10 +5,13 @@
 import json
 
 import pytest
+from tokenizers import Tokenizer
 
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
+from data_pipelines.tokenizers.huggingface_template import make_processor
+from data_pipelines.tokenizers.template import Template
 from tests.testing.byte_texts import LEARNED
 from tests.testing.tokenizer_folders import change
 
@@ -105,6 +108,34 @@ def test_added_tokens_are_left_out_if_asked(made, tmp_path):
   assert len(left_out.encode(["<e1>"])[0]) > 1
 
 
+@pytest.mark.parametrize(
+  "template",
+  [
+    # One token between texts, and all of one type.
+    Template((0,), (2,), (2,), second_type=0),
+    Template((0,), (2, 2), (2,)),
+    Template((0, 3), (2, 3), (3, 2), second_type=0),
+  ],
+)
+def test_any_template_is_kept(made, template, folder, tmp_path_factory):
+  ours = made["roberta"]
+  processor = json.loads(make_processor(template, ours.tokens).__getstate__())
+  change(folder / FAST, post_processor=processor)
+  again = load_huggingface(folder)
+  assert again.template == template
+  assert again.sha256 != ours.sha256
+  back = tmp_path_factory.mktemp("back")
+  again.save(back)
+  assert load_huggingface(back).sha256 == again.sha256
+  assert not (back / "vocab.json").exists()
+  special_V = again.vocabulary().special_V
+  assert special_V[[*template.ids]].all()
+  theirs = Tokenizer.from_file(str(back / FAST)).encode("the fox", "a dog")
+  a, b = again.encode(["the fox", "a dog"])
+  assert theirs.ids == template.join(a, b).tolist()
+  assert theirs.type_ids == template.types(len(a), len(b)).tolist()
+
+
 def test_merges_of_older_files_are_read(made, folder):
   merges = [" ".join(pair) for pair in made["roberta"].pairs.merges]
   change(folder / FAST, model__merges=merges)
@@ -136,7 +167,7 @@ def test_a_missing_special_token_is_named_with_the_fix(made, folder):
     (
       FAST,
       {"post_processor": {"type": "ByteLevel"}},
-      "post_processor ByteLevel makes neither <s> A </s> B </s>",
+      "post_processor ByteLevel does not put tokens of the vocabulary before",
     ),
     (CONFIG, {"add_prefix_space": True}, "add_prefix_space=True and tokeni"),
     (CONFIG, {"cls_token": "<cls>"}, "name cls_token as <cls> and <s>; make"),

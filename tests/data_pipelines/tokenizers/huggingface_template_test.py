@@ -58,6 +58,8 @@ def test_berts_own_processor_is_read():
   [
     {"single": []},
     {"pair": []},
+    # Another id than the vocabulary has.
+    {"special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
     {"type": "ByteLevel"},
     # Nothing stands before the first text.
     {
