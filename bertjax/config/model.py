@@ -44,6 +44,11 @@ class ModelConfig:
   type_vocab_size: Annotated[int, AtLeast(0)] = 2
   # Whether pre-training has a pooler, and on it the head of pairs.
   pooler: bool = True
+  # What makes the pooled state of a sequence that a linear layer reads, after a
+  # product of its own: the tanh of BERT's pooler; DistilBERT's ReLU; or
+  # ModernBERT's `activation` and norm, which stand on the mean, tokens and
+  # spans as well.
+  sequence_head: Literal["pooler", "relu", "norm"] = "pooler"
   # The width of embeddings, if a projection widens them to `hidden_size` (Lan
   # et al., 2020, section 3.1); 0 has no projection.
   embedding_size: Annotated[int, AtLeast(0)] = 0
@@ -115,6 +120,10 @@ class ModelConfig:
   # inner states. A model without dropout may be fine-tuned with it.
   mlp_dropout_place: Literal["output", "inner"] = "output"
   initializer_std: Positive = 0.02
+  # "bert" draws every kernel with `initializer_std`. "scaled" divides it by
+  # √(2 · num_layers) where a branch ends and in heads, and takes
+  # hidden_size^-½ for linear layers to logits (Warner et al., 2024).
+  init: Literal["bert", "scaled"] = "bert"
 
   @property
   def head_size(self) -> int:

@@ -18,6 +18,7 @@ from bertjax.checkpoints.bundle import (
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.finetune import window_attention
 from bertjax.finetune.task import FinetuneTask, Head
+from bertjax.model.parameters import POOLER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def save_finetuned(
     details: other fields of `Details`.
   """
   details |= {
-    "pooler_trained": head.pooling == "cls",
+    "pooler_trained": POOLER in params,
     "task": dataclasses.asdict(head),
   }
   write_bundle(

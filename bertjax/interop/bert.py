@@ -161,7 +161,7 @@ READ = frozenset(
 
 
 # Fields that are in no file: how a table starts, and where dropout acts.
-_UNWRITTEN = frozenset({"position_init", "mlp_dropout_place"})
+_UNWRITTEN = frozenset({"init", "position_init", "mlp_dropout_place"})
 
 
 def check_is_bert(config: ModelConfig) -> None:

@@ -123,6 +123,7 @@ class SelfAttention(nn.Module):
       self.compute,
       ("heads", "kv", "embed"),
       (self.config.hidden_size,),
+      place="out",
       name="out",
     )(context_BSHK)
 

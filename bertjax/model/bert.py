@@ -24,6 +24,7 @@ from bertjax.model.heads import (
   MaskedLMHead,
   Pooler,
   gather_positions,
+  has_pooler,
   mean_of_packs,
 )
 from bertjax.model.layers import Dropout
@@ -111,7 +112,9 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   """One vector of logits for each packed example, from [CLS] or the mean.
 
   `pooling="cls"` is BERT's: pooler, dropout, classifier. `"mean"` averages
-  the last layer over the positions of the example and has no pooler.
+  the last layer over the positions of the example and has no pooler, but for
+  ModernBERT's. A tanh that pre-training has not made drops its input as well
+  (RoBERTa; fairseq, `RobertaClassificationHead`).
 
   With `scores_windows` each pack also has a score, whose softmax over the
   windows of a long text weighs them (`finetune.window_attention`). The score
@@ -122,22 +125,29 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
   scores_windows: bool = False
 
   def setup(self) -> None:
-    """Make the encoder, the classifier and, for `cls`, the pooler."""
+    """Make the encoder, the classifier and, if there is one, the pooler."""
     super().setup()
     if self.scores_windows:
       self.window_scorer = Classifier(self.config, 1, use_bias=False)
-    if self.pooling == "cls":
+    if has_pooler(self.config, self.pooling):
       self.pooler = Pooler(self.config, self.compute)
 
   def encode(
     self, features: Features, *, deterministic: bool
   ) -> tuple[Array, Array]:
     """Return `hidden_BSD` and `summary_BRD`, the input of the classifier."""
+    config = self.config
     hidden_BSD = self.encoder(features, deterministic=deterministic)
     if self.pooling == "cls":
-      return hidden_BSD, self.pooler(hidden_BSD, features["starts_BR"])
-    summary_BRD = mean_of_packs(hidden_BSD, features)
-    return hidden_BSD, summary_BRD.astype(self.compute.dtype)
+      summary_BRD = gather_positions(hidden_BSD, features["starts_BR"])
+      if config.sequence_head == "pooler" and not config.pooler:
+        summary_BRD = self._drop(summary_BRD, features, deterministic)
+    else:
+      summary_BRD = mean_of_packs(hidden_BSD, features)
+      summary_BRD = summary_BRD.astype(self.compute.dtype)
+    if has_pooler(config, self.pooling):
+      summary_BRD = self.pooler.transform(summary_BRD)
+    return hidden_BSD, summary_BRD
 
   def __call__(
     self, features: Features, *, deterministic: bool
@@ -157,14 +167,22 @@ class BertForSequenceClassification(_BertClassifier, kw_only=True):
 class BertForTokenClassification(_BertClassifier, kw_only=True):
   """One label a token, from the last layer (Devlin et al., 2018, section 5.3).
 
-  It has no pooler.
+  It has no pooler, but for ModernBERT's, which every token passes.
   """
+
+  def setup(self) -> None:
+    """Make the encoder, the classifier and, if there is one, the pooler."""
+    super().setup()
+    if has_pooler(self.config, ""):
+      self.pooler = Pooler(self.config, self.compute)
 
   def __call__(
     self, features: Features, *, deterministic: bool
   ) -> dict[str, Array]:
     """Return `logits_BSC`; the logits of padding are meaningless."""
     hidden_BSD = self.encoder(features, deterministic=deterministic)
+    if has_pooler(self.config, ""):
+      hidden_BSD = self.pooler.transform(hidden_BSD)
     hidden_BSD = self._drop(hidden_BSD, features, deterministic)
     return {"logits_BSC": self.classifier(hidden_BSD)}
 
@@ -173,13 +191,18 @@ class BertForQuestionAnswering(_Bert):
   """Where an answer starts and ends (Devlin et al., 2018, section 4.2).
 
   It has no pooler, and no dropout before the head (google-research/bert,
-  run_squad.py, `create_model`).
+  run_squad.py, `create_model`). DistilBERT has the dropout, and ModernBERT
+  both.
   """
 
   def setup(self) -> None:
-    """Make the encoder and the head."""
+    """Make the encoder, the head and, as far as there are, what precedes it."""
     super().setup()
     self.span_head = Classifier(self.config, 2)
+    if self.config.sequence_head != "pooler":
+      self.dropout = Dropout(self.config.hidden_dropout_rate)
+    if has_pooler(self.config, ""):
+      self.pooler = Pooler(self.config, self.compute)
 
   def __call__(
     self, features: Features, *, deterministic: bool
@@ -189,6 +212,12 @@ class BertForQuestionAnswering(_Bert):
     The loss masks the logits of padding.
     """
     hidden_BSD = self.encoder(features, deterministic=deterministic)
+    if has_pooler(self.config, ""):
+      hidden_BSD = self.pooler.transform(hidden_BSD)
+    if self.config.sequence_head != "pooler":
+      hidden_BSD = self.dropout(
+        hidden_BSD, row_numbers(features), deterministic=deterministic
+      )
     logits_BS2 = self.span_head(hidden_BSD)
     return {
       "start_logits_BS": logits_BS2[..., 0],

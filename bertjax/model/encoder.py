@@ -134,7 +134,9 @@ class Layer(nn.Module):
     widen = functools.partial(
       dense, ("embed", "mlp"), (config.intermediate_size,)
     )
-    down = dense(("mlp", "embed"), (config.hidden_size,), name="mlp_down")
+    down = dense(
+      ("mlp", "embed"), (config.hidden_size,), place="out", name="mlp_down"
+    )
     up, act = widen(name="mlp_up"), activation(config)
     if config.feed_forward == "gated":
       inner_BSF = act(widen(name="mlp_gate")(hidden_BSD)) * up(hidden_BSD)

@@ -41,23 +41,50 @@ def mean_of_packs(hidden_BSD: Array, features: Mapping[str, Array]) -> Array:
   )
 
 
+def has_pooler(config: ModelConfig, pooling: str) -> bool:
+  """Return whether fine-tuning has a `Pooler`, and not the states alone.
+
+  Args:
+    config: shape and choices.
+    pooling: "cls", "mean", or "" for tokens and spans.
+  """
+  return pooling == "cls" or config.sequence_head == "norm"
+
+
 class Pooler(nn.Module):
-  """The tanh of a projection of each packed example's [CLS]."""
+  """What stands between states of the encoder and a linear head.
+
+  `config.sequence_head` names it: the tanh of a product (BERT); its ReLU
+  (DistilBERT's `pre_classifier`); or the norm of its activation (ModernBERT's
+  prediction head).
+  """
 
   config: ModelConfig
   compute: ComputeConfig
 
-  @nn.compact
-  def __call__(self, hidden_BSD: Array, starts_BR: Array) -> Array:
-    """Return `pooled_BRD`."""
-    first_BRD = gather_positions(hidden_BSD, starts_BR)
+  def setup(self) -> None:
+    """Make the product and, for "norm", the norm."""
+    config, compute = self.config, self.compute
     # The output axis has no name: it is the width again, and one matrix cannot
     # shard both of its axes over `fsdp`.
-    width = self.config.hidden_size
-    dense = Dense(
-      self.config, self.compute, ("embed", None), (width,), name="dense"
+    self.dense = Dense(
+      config, compute, ("embed", None), (config.hidden_size,), place="out"
     )
-    return jnp.tanh(dense(first_BRD))
+    if config.sequence_head == "norm":
+      self.layer_norm = Norm(config, compute)
+
+  def __call__(self, hidden_BSD: Array, starts_BR: Array) -> Array:
+    """Return `pooled_BRD` of each packed example's [CLS]."""
+    return self.transform(gather_positions(hidden_BSD, starts_BR))
+
+  def transform(self, states: Array) -> Array:
+    """Return what becomes of each state; the last axis is the width."""
+    states = self.dense(states)
+    if self.config.sequence_head == "norm":
+      return self.layer_norm(activation(self.config)(states))
+    if self.config.sequence_head == "relu":
+      return jax.nn.relu(states)
+    return jnp.tanh(states)
 
 
 class MaskedLMHead(nn.Module):
@@ -74,7 +101,9 @@ class MaskedLMHead(nn.Module):
     """
     config, compute = self.config, self.compute
     width = table_VD.shape[-1]
-    dense = Dense(config, compute, ("embed", None), (width,), name="dense")
+    dense = Dense(
+      config, compute, ("embed", None), (width,), place="out", name="dense"
+    )
     layer_norm = Norm(config, compute, name="layer_norm")
     hidden_BPD = layer_norm(activation(config)(dense(hidden_BPD)))
     logits_BPV = jnp.einsum(
@@ -102,7 +131,7 @@ class Classifier(nn.Module):
       self.num_classes,
       use_bias=self.use_bias,
       dtype=jnp.float32,
-      kernel_init=kernel_init(self.config, ("embed", None)),
+      kernel_init=kernel_init(self.config, ("embed", None), "logits"),
       bias_init=zeros(None),
       name="dense",
     )(pooled.astype(jnp.float32))

@@ -3,7 +3,7 @@
 """Initializers and small layers, which every part of the model uses."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -22,17 +22,27 @@ Array = jax.Array
 Axes = tuple[str | None, ...]
 # (key, shape, dtype) → an array in a box with the logical names of its axes.
 Initializer = Callable[..., Any]
+# Where a kernel stands: before a branch's inner states or in a table; where a
+# branch ends, or in a head; or before logits of classes.
+Place = Literal["inner", "out", "logits"]
 
 
-def kernel_init(config: ModelConfig, axes: Axes) -> Initializer:
+def kernel_init(
+  config: ModelConfig, axes: Axes, place: Place = "inner"
+) -> Initializer:
   """Initialize a kernel or table whose axes have these logical names.
 
-  A normal distribution of `initializer_std`, truncated at two standard
-  deviations: the truncated distribution has a standard deviation of
-  0.88 · `initializer_std` (google-research/bert, modeling.py).
+  A normal distribution, truncated at two standard deviations: the truncated
+  distribution has 0.88 of its standard deviation (google-research/bert,
+  modeling.py), which is that of `config.init` at this place.
   """
-  init = nn.initializers.truncated_normal(config.initializer_std)
-  return _with_logical_axes(init, axes)
+  std = config.initializer_std
+  if config.init == "scaled":  # transformers, modeling_modernbert.py
+    if place == "out":
+      std /= (2 * config.num_layers) ** 0.5
+    elif place == "logits":
+      std = config.hidden_size**-0.5
+  return _with_logical_axes(nn.initializers.truncated_normal(std), axes)
 
 
 def sinusoids(config: ModelConfig, axes: Axes) -> Initializer:
@@ -93,12 +103,14 @@ class Dense(nn.Module):
     compute: gives the dtype of product and output.
     axes: logical names of the kernel's axes, the input's axes first.
     features: sizes of the output's axes.
+    place: where the kernel stands, for its initializer.
   """
 
   config: ModelConfig
   compute: ComputeConfig
   axes: Axes
   features: tuple[int, ...]
+  place: Place = "inner"
 
   @nn.compact
   def __call__(self, inputs: Array) -> Array:
@@ -106,7 +118,8 @@ class Dense(nn.Module):
     dtype = jnp.dtype(self.compute.dtype)
     contracted = len(self.axes) - len(self.features)
     shape = (*inputs.shape[inputs.ndim - contracted :], *self.features)
-    kernel = self.param("kernel", kernel_init(self.config, self.axes), shape)
+    init = kernel_init(self.config, self.axes, self.place)
+    kernel = self.param("kernel", init, shape)
     if not self.config.use_bias:
       return project(inputs.astype(dtype), kernel.astype(dtype), contracted)
     bias = self.param("bias", zeros(*self.axes[contracted:]), self.features)

@@ -144,6 +144,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     *_layers(),
     *_norm(f"{ENCODER}/final_layer_norm"),
     *_dense(f"{POOLER}/dense"),
+    *_norm(f"{POOLER}/layer_norm"),
     *_dense(f"{MLM_HEAD}/dense"),
     *_norm(f"{MLM_HEAD}/layer_norm"),
     Parameter(f"{MLM_HEAD}/bias", spare_token="min"),

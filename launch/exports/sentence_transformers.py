@@ -23,6 +23,7 @@ from bertjax.interop.sentence_transformers import (
   write_modules,
 )
 from bertjax.model import parameters
+from bertjax.model.heads import has_pooler
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder, huggingface
 from launch.exports.formats import Format, Options
@@ -98,6 +99,16 @@ def _pooling(trained: Trained, options: Options) -> Pooling:
   if options.pooling is not None:
     return Pooling(options.pooling, normalize=normalize)
   pooled = "" if trained.head is None else trained.head.pooling
+  if (
+    pooled
+    and trained.model.sequence_head != "pooler"
+    and has_pooler(trained.model, pooled)
+  ):
+    raise ValueError(
+      f"this model has pooling={pooled} below model.sequence_head="
+      f"{trained.model.sequence_head}, which no module of "
+      f"sentence-transformers computes; give --pooling={'|'.join(POOLINGS)}"
+    )
   if pooled == "cls":
     pooler = trained.params[parameters.POOLER]["dense"]
     return Pooling("cls", pooler, normalize)

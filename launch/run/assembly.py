@@ -34,6 +34,7 @@ _FREE_FIELDS = frozenset(
     "attention_dropout_rate",
     "initializer_std",
     "position_init",
+    "init",
   )
 )
 _NO_PAST = Past()
@@ -147,10 +148,10 @@ def _check_origin(
   grows = extended and ours["vocab_size"] > theirs["vocab_size"]
   if grows or not ours["vocab_size"]:
     del theirs["vocab_size"]
+  # Without a pooler, pre-training makes nothing of the head of sequences.
+  free = _FREE_FIELDS if model.pooler else {*_FREE_FIELDS, "sequence_head"}
   differ = [
-    name
-    for name in theirs
-    if theirs[name] != ours[name] and name not in _FREE_FIELDS
+    name for name in theirs if theirs[name] != ours[name] and name not in free
   ]
   if differ:
     raise ValueError(

@@ -43,7 +43,11 @@ MODELS = {
   "other choices": (
     BertForPreTraining(
       dataclasses.replace(
-        SMALL, embedding_size=16, feed_forward="gated", norm_position="pre"
+        SMALL,
+        embedding_size=16,
+        feed_forward="gated",
+        norm_position="pre",
+        sequence_head="norm",
       ),
       NARROW,
     ),
@@ -81,8 +85,10 @@ def boxes(model, rest):
 
 BOXES = {name: boxes(*MODELS[name]) for name in MODELS}
 EVERY = {name: box for model in BOXES.values() for name, box in model.items()}
-# Dense layers that BERT does not have.
-DENSE = ("embeddings/projection", "layers/mlp_gate")
+# Dense layers and norms that BERT does not have.
+DENSE = ("encoder/embeddings/projection", "encoder/layers/mlp_gate")
+NORMS = ("encoder/final_layer_norm", "pooler/layer_norm")
+NORM_LEAVES = ("scale", "bias")
 # Heads whose outputs are logits and not hidden states.
 LOGITS = {"pair_head", "classifier", "span_head", "window_scorer"}
 
@@ -111,11 +117,10 @@ def test_the_table_has_every_parameter_of_every_model_and_no_other():
   assert {find(name).part for name in EVERY} == PARTS.keys()
   # No other library weighs windows, and BERT's layout has BERT's parameters.
   others = {
-    f"encoder/{name}"
-    for name in (
-      *(f"{part}/{leaf}" for part in DENSE for leaf in ("kernel", "bias")),
-      *(f"final_layer_norm/{leaf}" for leaf in ("scale", "bias")),
-    )
+    f"{part}/{leaf}"
+    for parts, leaves in ((DENSE, ("kernel", "bias")), (NORMS, NORM_LEAVES))
+    for part in parts
+    for leaf in leaves
   }
   named = [*(entry.ours for entry in TABLE), "window_scorer/dense/kernel"]
   assert sorted([*named, *others]) == sorted(PARAMETERS)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """sentence-transformers gives the vectors that our model gives."""
 
+import dataclasses
 import importlib.util
 import json
 from typing import Any
@@ -16,7 +17,9 @@ from bertjax.model import BertForPreTraining
 from data_pipelines.tasks.features import encode_texts
 from data_pipelines.tokenizers import tokenizers
 from launch import export, import_weights
+from launch.exports import sentence_transformers
 from launch.exports.formats import Options
+from launch.exports.trained import read_bundle
 from tests.testing import small
 from tests.testing.exports import make_classifier, make_head, snippet
 
@@ -145,6 +148,20 @@ def test_a_pooling_of_no_module_is_refused(bundle, tmp_path):
       options=Options(pooling="last4"),
     )
   assert not list(tmp_path.iterdir())
+
+
+def test_a_head_of_no_module_is_refused(tmp_path):
+  """DistilBERT's has a ReLU, and the module of BERT's pooler a tanh."""
+  trained = read_bundle(make_classifier(tmp_path / "bundle"))
+  model = dataclasses.replace(trained.model, sequence_head="relu")
+  message = (
+    "pooling=cls below model.sequence_head=relu, which .*--pooling=cls|m"
+  )
+  with pytest.raises(ValueError, match=message):
+    sentence_transformers.write(
+      trained._replace(model=model), tmp_path / "out", Options()
+    )
+  assert not (tmp_path / "out").exists()
 
 
 def test_the_card_runs(library, bundle, tmp_path, monkeypatch, capsys):
