@@ -20,6 +20,7 @@ from bertjax.parallel import multihost
 from bertjax.train.state import TrainState
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.vocabulary_extension import find_parts
+from launch.run import ahead
 from launch.run.assembly import RunSpec
 from launch.run.origin import (
   CHECKPOINTS,
@@ -85,7 +86,8 @@ def restore(
     ValueError: no checkpoint in `folder` is whole, or no bundle can be read
       from `init_from`.
   """
-  restored = checkpoints.restore(spec.program.abstract_state())
+  with ahead.compiling(spec, checkpoints.steps()):
+    restored = checkpoints.restore(spec.program.abstract_state())
   if restored is None:
     start = Start(
       _make_state(spec),

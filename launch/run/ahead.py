@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compile the step of a resumed run while its checkpoint is read.
+
+Reading waits for a disk, and compiling for a processor; loading a program that
+`launch.hosts.compile_cache` kept still traces and lowers the step.
+"""
+
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from bertjax.train import memory
+from launch.run.assembly import RunSpec
+
+
+def compiling(
+  spec: RunSpec, steps: Sequence[int]
+) -> contextlib.AbstractContextManager[None]:
+  """Return a context in which the next train step is compiled.
+
+  JAX keeps it with the jitted function, so that the run does not compile it
+  again. A step that does not fit the memory of a device is no error here: the
+  run compiles and judges it afterwards.
+
+  Args:
+    spec: the run.
+    steps: steps of its checkpoints, ascending; without any, and at the last
+      step, nothing is compiled.
+  """
+  left = [phase for phase in spec.phases if steps and phase.stop > steps[-1]]
+  if not left:
+    return contextlib.nullcontext()
+  # What is made once and kept is made here, and not by two threads.
+  step, batch = left[0].program.train_step, left[0].program.abstract_batch()
+  state = spec.program.abstract_state()
+  return working(lambda: memory.step_bytes(step, state, batch))
+
+
+@contextlib.contextmanager
+def working(work: Callable[[], object]) -> Iterator[None]:
+  """Call `work` on a thread while the body runs, and wait for both.
+
+  The error of the body is raised, or else that of `work`. Ctrl-C in the body
+  waits for nothing.
+  """
+  failed: list[BaseException] = []
+
+  def run() -> None:
+    try:
+      work()
+    except BaseException as error:
+      failed.append(error)
+
+  thread = threading.Thread(
+    target=contextvars.copy_context().run, args=[run], name="ahead", daemon=True
+  )
+  thread.start()
+  try:
+    yield
+  except BaseException as error:
+    # Python would crash if it ended while XLA compiles; after Ctrl-C the
+    # command ends at once (`launch.interrupt`).
+    if not isinstance(error, KeyboardInterrupt):
+      thread.join()
+    raise
+  thread.join()
+  if failed:
+    raise failed[0]
