@@ -3,8 +3,7 @@
 """Run the whole path on the docstrings of the running Python: `make pretrain`.
 
 Text → store → masked pre-training → bundle → fine-tuning → export. Each stage
-runs through the command that a user would call, and resumes where an
-interrupted run stopped.
+runs as the command that a user would call, and resumes where it was stopped.
 """
 
 import contextlib
@@ -44,6 +43,7 @@ from launch import (
   pretrain,
 )
 from launch.commands import output_paths
+from launch.hosts import compile_cache
 from launch.preflight.settle import each_once
 
 ARMS = ("bundle", "scratch")
@@ -330,6 +330,7 @@ def define_flags() -> None:
 
 def main(_: Sequence[str]) -> None:
   """Run the demo."""
+  compile_cache.keep()
   run(flags.FLAGS.output, smoke=flags.FLAGS.smoke)
 
 

@@ -31,6 +31,7 @@ from data_pipelines.tasks.table_files import Columns
 from data_pipelines.tasks.tables import ANY_SCORE, Rules, Table, read_table
 from launch import cli
 from launch.commands import output_paths
+from launch.hosts import compile_cache
 from launch.inference import input_flags, stream
 from launch.inference.embedder import Embedder, Options
 from launch.inference.inputs import BadRows, Source, examine
@@ -203,6 +204,7 @@ def define_flags() -> None:
 
 def main(_: Sequence[str]) -> None:
   """Embed or compare as the flags say."""
+  compile_cache.keep(tells="new")
   values = flags.FLAGS
   options = Options(
     values.pooling,

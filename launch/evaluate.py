@@ -54,6 +54,7 @@ from data_pipelines.tasks.batches import MeasuredData
 from data_pipelines.tasks.typed_rows import is_name
 from launch import cli, tasks
 from launch.commands import output_paths, shipped_configs
+from launch.hosts import compile_cache
 from launch.inference import score_file, stored_task
 from launch.inference.outputs import writing
 from launch.inference.stored_task import NAMES, SPLITS, Asked
@@ -279,6 +280,7 @@ def define_flags() -> None:
 
 def main(_: Sequence[str]) -> None:
   """Evaluate as the flags say."""
+  compile_cache.keep(tells="new")
   values = flags.FLAGS
   output_paths.check_file("output", values.output)
   config, changes = None, {}

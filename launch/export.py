@@ -50,6 +50,7 @@ from launch.exports import bundle as bundle_format
 from launch.exports import huggingface, onnx, sentence_transformers
 from launch.exports.formats import Format, Options, check_reads
 from launch.exports.trained import Path, read_bundle, read_workdir
+from launch.hosts import compile_cache
 from launch.preflight import policy as policies
 
 # One module of launch/exports each.
@@ -186,6 +187,7 @@ def _define_options() -> None:
 
 def main(_: Sequence[str]) -> None:
   """Export what the flags say."""
+  compile_cache.keep(tells="new")
   given, policy = flags.FLAGS, policies.from_flags()
   target = run(
     output=given.output,

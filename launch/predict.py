@@ -32,6 +32,7 @@ from bertjax.checkpoints.bundle import read_bundle_info
 from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
 from launch import cli, tasks
+from launch.hosts import compile_cache
 from launch.inference import forms, input_flags
 from launch.inference.checks import check_texts
 from launch.inference.encoding import Texts
@@ -238,6 +239,7 @@ def define_flags() -> None:
 
 def main(_: Sequence[str]) -> None:
   """Answer the texts of the flags."""
+  compile_cache.keep(tells="new")
   values = flags.FLAGS
   policy = policies.from_flags()
   source = input_flags.read_source(values)

@@ -10,8 +10,8 @@ The workdir gets `config.json` (the resolved config), `checkpoints/`,
 `bundle/`. --config.checkpoint.bundles_at=0.25,0.5 writes bundles on the way,
 too, as `bundles/step_N`. --config.wandb.project=NAME writes the metrics to
 Weights & Biases as well, with --config.wandb.mode=offline into the workdir.
-With JAX_COMPILATION_CACHE_DIR=DIR in the environment, a restart on the same
-machine compiles nothing again.
+A restart on the same machine compiles nothing again: programs are kept in
+~/.cache/bertjax, or where JAX_COMPILATION_CACHE_DIR says.
 
 On several hosts, run the same command on each, with a workdir that all of them
 share. On Cloud TPU, GKE, Slurm and under Open MPI the processes find each

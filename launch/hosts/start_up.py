@@ -27,7 +27,7 @@ from absl import flags
 import bertjax
 from bertjax.parallel import multihost
 from launch import cli
-from launch.hosts import coordinator_port, failure, rendezvous
+from launch.hosts import compile_cache, coordinator_port, failure, rendezvous
 from launch.hosts.rendezvous import Place
 
 # The runtime finds a dead process by its heartbeat, and a process that fails
@@ -95,6 +95,7 @@ def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
   )
   if place.process_count == 1:
     _start_alone()
+    compile_cache.keep()
     return
   if not several:
     raise ValueError(
@@ -109,6 +110,10 @@ def start(facts: Mapping[str, Any], *, several: bool = True) -> None:
   # Start the backend now that all processes are here: later one host may ask
   # for a device long after another, or never if it misses a file.
   jax.devices()
+  # Process 0 alone writes what it compiles. Compilers of GPUs share the work of
+  # choosing kernels, and would wait for a process that has nothing to compile.
+  if jax.default_backend() != "gpu":
+    compile_cache.keep(tells="never" if place.process_index else "always")
 
 
 def find_place(

@@ -23,6 +23,7 @@ from bertjax.config import SweepConfig
 from bertjax.train.program import sharing
 from bertjax.trials.store import Trial, TrialStore
 from launch import cli, host_memory
+from launch.hosts import compile_cache
 from launch.preflight.policy import Policy
 from launch.preflight.settle import each_once
 from launch.sweep.shares import Share
@@ -59,6 +60,7 @@ def serve_trials(
       os.dup2(file.fileno(), stream.fileno())
       stream.reconfigure(line_buffering=True)
   host_memory.retain()
+  compile_cache.keep(tells="never")
   flags.FLAGS(sys.argv[:1])  # worker processes of a run read them
   cli.quiet_libraries()
   reporter = _Reporter(pipe, study.trials)
