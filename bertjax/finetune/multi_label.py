@@ -89,6 +89,21 @@ def count_classes(outputs: Batch, windows: Windows) -> ClassCounts:
   return count_labels(_is_predicted(outputs), windows["label_NC"])
 
 
+def by_example(outputs: Batch, windows: Windows) -> dict[str, np.ndarray]:
+  """Return how many labels each text has, is given, and rightly so.
+
+  `exact` is 1 where they are the same labels.
+  """
+  outputs, windows = pool(outputs, windows)
+  given_NC, wanted_NC = _is_predicted(outputs), windows["label_NC"] > 0
+  return {
+    "wanted": wanted_NC.sum(axis=1),
+    "given": given_NC.sum(axis=1),
+    "right": (wanted_NC & given_NC).sum(axis=1),
+    "exact": (wanted_NC == given_NC).all(axis=1).astype(int),
+  }
+
+
 def class_logits(
   outputs: Batch, windows: Windows
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -180,6 +195,7 @@ TASK = FinetuneTask(
   answer_columns=("label", "probability", "given"),
   answers=answers,
   class_logits=class_logits,
+  by_example=by_example,
   analyze=analyze,
   loss_options=("label_smoothing", "focal_exponent"),
 )

@@ -88,6 +88,19 @@ def score(outputs: Batch, windows: Windows) -> Scores:
   }
 
 
+def by_example(outputs: Batch, windows: Windows) -> dict[str, np.ndarray]:
+  """Return how many entities each text has, is given, and rightly so."""
+  found = [
+    ({*entities.find_entities(true)}, {*entities.find_entities(predicted)})
+    for predicted, true in zip(*_sequences(outputs, windows), strict=True)
+  ]
+  return {
+    "wanted": np.asarray([len(wanted) for wanted, _ in found]),
+    "given": np.asarray([len(given) for _, given in found]),
+    "right": np.asarray([len(wanted & given) for wanted, given in found]),
+  }
+
+
 def class_names(labels: Sequence[str]) -> tuple[str, ...]:
   """Return the types of entities, sorted."""
   tags = [entities.parse_tag(label) for label in labels]
@@ -294,6 +307,7 @@ TASK = FinetuneTask(
   ),
   answers=answers,
   class_logits=class_logits,
+  by_example=by_example,
   analyze=analyze,
   loss_options=("label_smoothing", "focal_exponent"),
 )

@@ -16,13 +16,18 @@ Array = NDArray[np.float64]
 # {name: value of each example}.
 Columns = Mapping[str, NDArray[Any]]
 _CLASSES, _NUMBERS = ("label", "predicted"), ("true", "predicted")
+# How many entities or labels an example has, how many are predicted, and how
+# many of these are right.
+_COUNTS = ("wanted", "given", "right")
 
 
 def can_score(metric: str, columns: Columns) -> bool:
   """Return whether a score follows from what is kept of each example."""
   if metric in columns:
     return True
-  return metric in _SCORES and {*_SCORES[metric][0]} <= {*columns}
+  return any(
+    name == metric and {*names} <= {*columns} for name, names in _SCORES
+  )
 
 
 def score_draws(
@@ -34,14 +39,19 @@ def score_draws(
     metric: a score with `can_score`. One that has a column is the mean of it;
       others are defined as in `finetune/scores`.
     columns: `label` and `predicted` are classes; `true` and `predicted` are
-      numbers.
+      numbers; `wanted`, `given` and `right` are counts.
     counts_DN: how often each draw takes each example.
+
+  Raises:
+    ValueError: the score does not follow from these columns.
   """
   counts_DN = np.asarray(counts_DN, np.float64)
   if metric in columns:
     return counts_DN @ columns[metric] / counts_DN.sum(axis=1)
-  names, score = _SCORES[metric]
-  return score(*(columns[name] for name in names), counts_DN)
+  for (name, names), score in _SCORES.items():
+    if name == metric and {*names} <= {*columns}:
+      return score(*(columns[each] for each in names), counts_DN)
+  raise ValueError(f"{metric} does not follow from {', '.join(columns)}")
 
 
 def _count_classes(
@@ -94,6 +104,15 @@ def _f1(label_N: Array, predicted_N: Array, counts_DN: Array) -> Array:
   return _f1_of_classes(*counted)[:, 1]
 
 
+def _f1_of_counts(
+  wanted_N: Array, given_N: Array, right_N: Array, counts_DN: Array
+) -> Array:
+  wanted_D, given_D, right_D = (
+    counts_DN @ each_N for each_N in (wanted_N, given_N, right_N)
+  )
+  return 2 * right_D / np.maximum(wanted_D + given_D, 1)
+
+
 def _pearson(true_N: Array, predicted_N: Array, counts_DN: Array) -> Array:
   shape = counts_DN.shape
   return _correlate(
@@ -133,11 +152,13 @@ def _correlate(x_DN: Array, y_DN: Array, counts_DN: Array) -> Array:
   return product_D / np.where(spread_D > 0, spread_D, np.inf)
 
 
-# Score → the columns that it needs, and (columns…, counts_DN) → its values.
-_SCORES: Mapping[str, tuple[tuple[str, str], Callable[..., Array]]] = {
-  "matthews": (_CLASSES, _matthews),
-  "macro_f1": (_CLASSES, _macro_f1),
-  "f1": (_CLASSES, _f1),
-  "pearson": (_NUMBERS, _pearson),
-  "spearman": (_NUMBERS, _spearman),
+# (score, the columns that it needs) → (columns…, counts_DN) → its values.
+_SCORES: Mapping[tuple[str, tuple[str, ...]], Callable[..., Array]] = {
+  ("matthews", _CLASSES): _matthews,
+  ("macro_f1", _CLASSES): _macro_f1,
+  ("f1", _CLASSES): _f1,
+  ("f1", _COUNTS): _f1_of_counts,
+  ("micro_f1", _COUNTS): _f1_of_counts,
+  ("pearson", _NUMBERS): _pearson,
+  ("spearman", _NUMBERS): _spearman,
 }

@@ -20,7 +20,7 @@ ONLY = "finetune"
 RIGHT = "accuracy"
 _ROUNDING = 1e-6
 # What true answers are called, in what is kept of examples.
-_TRUE = ("label", "true")
+_TRUE = ("label", "true", "wanted")
 _SHOWN = 4
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bertjax.finetune.multi_label import TASK
 from bertjax.finetune.trial import run_trial
+from bertjax.trials.resampling import score_draws
 from data_pipelines.tasks.classification import balance_answers, make_targets
 from tests.testing.trials import CONFIG, make_inputs
 from tests.testing.windows import make_windows
@@ -42,6 +43,19 @@ def test_scores_have_every_metric_column_and_the_loss():
   assert TASK.count_classes is not None
   counts = TASK.count_classes(outputs, windows)
   assert counts.labels == (2, 1)
+
+
+def test_scores_follow_from_what_is_kept_of_each_text():
+  draw = np.random.default_rng(0)
+  labels_NC = (draw.random((40, 3)) < 0.3).astype(np.float32)
+  outputs = {"logits_NC": draw.normal(size=(40, 3))}
+  windows = make_windows({"label_NC": labels_NC}, 40)
+  assert TASK.by_example is not None
+  columns = TASK.by_example(outputs, windows)
+  scores = TASK.scores(outputs, windows)
+  for name in ("micro_f1", "exact"):
+    (found,) = score_draws(name, columns, np.ones((1, 40)))
+    assert found == pytest.approx(scores[name])
 
 
 def test_answers_say_which_labels_are_given():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bertjax.finetune.tagging import TASK
+from bertjax.trials.resampling import score_draws
 from data_pipelines.tasks.tagging import Words, join_words
 from tests.testing.windows import make_windows
 
@@ -71,6 +72,23 @@ def test_each_word_counts_once_in_its_window(case):
   assert scores["macro_f1"] == 1
   columns = {score for _, score in TASK.columns.values()}
   assert {*TASK.metrics, *columns, "loss", "invalid"} == {*scores}
+
+
+def test_the_f1_of_entities_follows_from_what_is_kept_of_each_text(case):
+  outputs, windows = case
+  wrong, _ = make_outputs(
+    [["O", "B-a", "B-b"], ["O", "I-a", "B-b"], ["O", "O", "O"]]
+  )
+  assert TASK.by_example is not None
+  for each in (outputs, wrong):
+    columns = TASK.by_example(each, windows)
+    (found,) = score_draws("f1", columns, np.ones((1, 2)))
+    assert found == pytest.approx(TASK.scores(each, windows)["f1"])
+  assert {name: [*each] for name, each in columns.items()} == {
+    "wanted": [1, 1],
+    "given": [2, 0],
+    "right": [1, 0],
+  }
 
 
 def test_classes_are_types_of_entities(case):

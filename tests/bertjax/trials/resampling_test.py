@@ -60,6 +60,14 @@ def test_answers_that_are_all_equal_correlate_with_nothing(metric):
   assert score_draws(metric, columns, np.ones((1, 3))) == [0]
 
 
+def test_a_score_that_does_not_follow_is_named():
+  columns = {"wanted": np.ones(3), "given": np.ones(3), "right": np.ones(3)}
+  assert can_score("f1", columns)
+  assert not can_score("macro_f1", columns)
+  with pytest.raises(ValueError, match="macro_f1 does not follow from wanted"):
+    score_draws("macro_f1", columns, np.ones((1, 3)))
+
+
 def test_a_score_with_a_column_is_its_mean():
   columns = {
     "f1": np.asarray([0.5, 1.0, 0.0]),
