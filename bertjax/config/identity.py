@@ -22,6 +22,8 @@ WORDS = "words_version"
 VERSIONS = frozenset((ROWS, WORDS))
 _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
+# What says which elements are dropped.
+_OF_DROPOUT = ("compute.dropout_rng", "compute.dropout_draws")
 # How the global batch is split changes no result (law 4), except for the
 # dropout of rbg, whose bits are drawn for each micro-batch.
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
@@ -82,7 +84,8 @@ def identity(
     shared |= {
       f"{group}.{name}": value for name, value in values[group].items()
     }
-  shared["compute.dropout_rng"] = config.compute.dropout_rng
+  for name in _OF_DROPOUT:
+    shared[name] = values["compute"][name.removeprefix("compute.")]
   shared["store"] = store_sha256
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
     shared[f"{phase}.stores"] = dict(shares)
@@ -94,7 +97,7 @@ def identity(
     shared["init_from"] = init_from
   free = []
   if not drops(config):
-    free = ["compute.dropout_rng", *_OF_MICRO_BATCHES]
+    free = [*_OF_DROPOUT, *_OF_MICRO_BATCHES]
   elif config.compute.dropout_rng == "threefry":
     free = list(_OF_MICRO_BATCHES)
   for name in free:

@@ -54,7 +54,7 @@ COMPUTE_FIELDS = (
   "checkpoint_steps",
   "runs_at_once",
 )
-DIGITS = ("dtype", "gradient_dtype", "dropout_rng")
+DIGITS = ("dtype", "gradient_dtype", "dropout_rng", "dropout_draws")
 # What identities of earlier versions lack.
 _NEWER = ("compute.dtype", "compute.gradient_dtype")
 # Fields that choose the trials or name the data, whose hashes are compared.

@@ -42,6 +42,7 @@ def check_config(
   """
   check_types(config)
   check_read(config)
+  checks.check_dropout(config)
   _check_rates(config)
   _check_at_once(config)
   # `learning_rates` and `warmup_rate` take the place of these two fields.

@@ -13,11 +13,11 @@ import numpy as np
 from flax.linen.spmd import with_logical_constraint
 
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.config.model import has_windows
+from bertjax.config.model import given_rate, has_windows
 from bertjax.model.layers import Dense
 from bertjax.model.ops.dot_product import CONTEXT, attend
 from bertjax.model.ops.fused_attention import KERNELS
-from bertjax.model.ops.random_bits import bits16, row_numbers
+from bertjax.model.ops.random_bits import draw, row_numbers
 from bertjax.model.positions import Rotation, rotate, rotation_at
 
 Array = jax.Array
@@ -159,15 +159,16 @@ class SelfAttention(nn.Module):
           "compute.attention=xla"
         )
       return KERNELS[name](*states, inputs.packs_BS)
-    attend_plainly = functools.partial(_attend_plainly, rate=rate)
+    attend_plainly = functools.partial(
+      _attend_plainly, rate=rate, draws=self.compute.dropout_draws
+    )
     if self.compute.remat == "attention":
       attend_plainly = jax.checkpoint(
         attend_plainly, prevent_cse=False, policy=SAVE_CONTEXT
       )
     key = self.make_rng("dropout") if rate else None
-    return attend_plainly(
-      *states, LayerInputs(inputs.packs_BS, inputs.rows_B), key, near_TS
-    )
+    of_layer = LayerInputs(inputs.packs_BS, inputs.rows_B, near_ST=near_TS)
+    return attend_plainly(*states, of_layer, key)
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = Dense(
@@ -206,16 +207,19 @@ def _attend_plainly(
   value_BTHK: Array,
   inputs: LayerInputs,
   key: Array | None,
-  near_TS: Array | None,
   *,
   rate: float,
+  draws: str,
 ) -> Array:
-  """Attend without a kernel, with dropout if there is a `key`."""
+  """Attend without a kernel, with dropout if there is a `key`.
+
+  `inputs.near_ST` has the pairs of this layer's window.
+  """
   bits_BHTS = None
   if key is not None:
     rows, length, heads, _ = query_BSHK.shape
     bits_BHTS = with_logical_constraint(
-      bits16(key, (rows, heads, length, length), inputs.rows_B),
+      draw(key, (rows, heads, length, length), inputs.rows_B, draws),
       ("batch", "heads", None, "length"),
     )
   context_BSHK: Any = attend(
@@ -224,7 +228,7 @@ def _attend_plainly(
     value_BTHK,
     inputs.packs_BS,
     bits_BHTS,
-    rate,
-    near_TS,
+    given_rate(rate, draws),
+    inputs.near_ST,
   )
   return context_BSHK

@@ -97,7 +97,9 @@ class _BertClassifier(_Bert, kw_only=True):
   def setup(self) -> None:
     """Make the encoder, the dropout and the classifier."""
     super().setup()
-    self.dropout = Dropout(self.config.hidden_dropout_rate)
+    self.dropout = Dropout(
+      self.config.hidden_dropout_rate, self.compute.dropout_draws
+    )
     self.classifier = Classifier(self.config, self.num_classes)
 
   def _drop(

@@ -42,7 +42,9 @@ class Embeddings(nn.Module):
       self.type = self._table(config.type_vocab_size, None)
     if config.embedding_norm:
       self.layer_norm = Norm(config, self.compute)
-    self.dropout = Dropout(config.hidden_dropout_rate)
+    self.dropout = Dropout(
+      config.hidden_dropout_rate, self.compute.dropout_draws
+    )
     if config.embedding_size:
       # The output axis has no name, as in the pooler.
       self.projection = Dense(

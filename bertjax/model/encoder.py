@@ -124,9 +124,8 @@ class Layer(nn.Module):
     return hidden_BSD + update(normal_BSD)
 
   def _drop(self, states: Array, rows_B: Array) -> Array:
-    return Dropout(self.config.hidden_dropout_rate)(
-      states, rows_B, deterministic=self.deterministic
-    )
+    drop = Dropout(self.config.hidden_dropout_rate, self.compute.dropout_draws)
+    return drop(states, rows_B, deterministic=self.deterministic)
 
   def _feed_forward(self, rows_B: Array, hidden_BSD: Array) -> Array:
     config = self.config

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig, choices
+from bertjax.config.model import given_rate
 from bertjax.model.ops.gelu import gelu, gelu_tanh
 from bertjax.model.ops.layer_norm import layer_norm
 from bertjax.model.ops.projection import project
-from bertjax.model.ops.random_bits import bits16, dropped_below, kept_scale
+from bertjax.model.ops.random_bits import draw, is_dropped, kept_scale
 from bertjax.model.ops.rms_norm import rms_norm
 from bertjax.model.ops.silu import silu
 
@@ -158,26 +159,31 @@ class Norm(nn.Module):
 
 
 class Dropout(nn.Module):
-  """Dropout that draws from the flax rng `dropout`."""
+  """Dropout that draws from the flax rng `dropout`.
+
+  Attributes:
+    rate: the rate that is asked for; `given_rate` is what the draws give.
+    draws: as in `ComputeConfig.dropout_draws`.
+  """
 
   rate: float
+  draws: str = "uint16"
 
   @nn.compact
   def __call__(
     self, hidden: Array, rows_B: Array, *, deterministic: bool
   ) -> Array:
-    """Zero a share `rate` of `hidden` and scale the rest up.
+    """Zero a share of `hidden` and scale the rest up, so that means stay.
 
     `rows_B` is each row's number in the global batch: the same elements are
     dropped however the batch is sharded or cut into micro-batches.
     """
     if deterministic or self.rate == 0.0:
       return hidden
-    bits = bits16(self.make_rng("dropout"), hidden.shape, rows_B)
-    scaled = hidden * kept_scale(self.rate)
-    return jnp.where(
-      bits < dropped_below(self.rate), jnp.zeros_like(hidden), scaled
-    )
+    rate = given_rate(self.rate, self.draws)
+    bits = draw(self.make_rng("dropout"), hidden.shape, rows_B, self.draws)
+    scaled = hidden * kept_scale(rate)
+    return jnp.where(is_dropped(bits, rate), jnp.zeros_like(hidden), scaled)
 
 
 def activation(config: ModelConfig) -> Callable[[Array], Array]:

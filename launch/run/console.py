@@ -12,6 +12,8 @@ from bertjax.config import (
   flatten_fields,
   to_mapping,
 )
+from bertjax.config.checks.dropout import rates as dropout_rates
+from bertjax.config.model import given_rate
 from bertjax.model.parameters import count_parameters
 from bertjax.objectives import pretraining
 from bertjax.parallel import multihost, sharding
@@ -24,6 +26,8 @@ from launch.run.phase import PhaseRun
 # Below this share, parameters that ZeRO-1 does not divide are not worth a line:
 # they are biases and scales.
 _SMALL = 0.02
+# A dropout rate that draws round by less is as good as given.
+_ROUNDED = 1e-5
 
 
 def describe_config(spec: RunSpec, path: pathlib.Path) -> Iterator[str]:
@@ -71,6 +75,7 @@ def describe_mesh(program: Program, params: Any) -> Iterator[str]:
     )
   else:
     yield "dropout_rng=threefry: dropout is the same on any mesh and backend"
+  yield from _describe_draws(config)
   if not config.mesh.zero1:
     return
   whole = sharding.replicated_share(params)
@@ -78,6 +83,25 @@ def describe_mesh(program: Program, params: Any) -> Iterator[str]:
     yield (
       f"mesh.zero1: {whole:.0%} of the parameters are whole on every device, "
       f"since mesh.data={mesh.shape['data']} divides none of their axes"
+    )
+
+
+def _describe_draws(config: PretrainConfig) -> Iterator[str]:
+  """Yield a line where draws give another dropout rate than is asked for."""
+  draws = config.compute.dropout_draws
+  given = {
+    name: (rate, given_rate(rate, draws))
+    for name, rate in dropout_rates(config).items()
+  }
+  told = [
+    f"{name}={rate} is {real:.6g}"
+    for name, (rate, real) in given.items()
+    if abs(rate - real) > _ROUNDED
+  ]
+  if told:
+    yield (
+      f"dropout_draws={draws}: {' and '.join(told)}; what is kept is scaled "
+      "by the share that is really kept, so that means stay"
     )
 
 

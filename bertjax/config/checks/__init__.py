@@ -8,6 +8,7 @@ against devices and data. They do not import JAX, so that a launcher checks a
 config before it starts a device.
 """
 
+from bertjax.config.checks.dropout import check_dropout
 from bertjax.config.checks.learning import (
   check_objective,
   check_optimizer,
@@ -18,6 +19,7 @@ from bertjax.config.checks.model import check_model, padded_vocab_size
 from bertjax.config.checks.run import check_pretrain
 
 __all__ = [
+  "check_dropout",
   "check_mesh",
   "check_model",
   "check_objective",

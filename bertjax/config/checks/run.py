@@ -3,6 +3,7 @@
 """Checks of a whole pre-training run."""
 
 from bertjax.config import PAIR_FORMATS, PretrainConfig, check_read, check_types
+from bertjax.config.checks.dropout import check_dropout
 from bertjax.config.checks.learning import check_objective, check_optimizer
 from bertjax.config.checks.mesh import check_mesh
 from bertjax.config.checks.model import check_model
@@ -25,6 +26,7 @@ def check_pretrain(
   """
   check_types(config)
   check_read(config)
+  check_dropout(config)
   check_schedules(config)
   for phase in split_phases(config):
     _check_shape(phase, num_devices, vocab_size)

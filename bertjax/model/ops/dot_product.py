@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from bertjax.model.ops.random_bits import dropped_below, kept_scale
+from bertjax.model.ops.random_bits import is_dropped, kept_scale
 
 Array = jax.Array
 # The score of a pair that is not in one pack. The largest score of the pack is
@@ -51,9 +51,10 @@ def attend(
     value_BTHK: values, in the compute dtype.
     packs_BS: number of the packed example, 0 for padding; a position attends
       to the positions of the same number.
-    bits_BHTS: uniform uint16 for the dropout of attention weights, or None
-      for no dropout.
-    rate: share of the attention weights that is dropped.
+    bits_BHTS: draws for the dropout of attention weights, or None for no
+      dropout.
+    rate: share of the attention weights that is dropped: `given_rate` of the
+      draws, or any rate if they are uint16.
     near_TS: bool, the pairs of a row that may attend; None allows all. Every
       position attends to itself.
   """
@@ -82,7 +83,7 @@ def _forward(
   sums_BSH1 = weights_BHTS.sum(axis=-2).swapaxes(1, 2)[..., None]
   weights_BHTS = weights_BHTS.astype(query_BSHK.dtype)
   if bits_BHTS is not None:
-    dropped_BHTS = bits_BHTS < dropped_below(rate)
+    dropped_BHTS = is_dropped(bits_BHTS, rate)
     weights_BHTS = jnp.where(dropped_BHTS, -weights_BHTS, weights_BHTS)
   context_BSHK = jnp.einsum(
     "BHTS,BTHK->BSHK",

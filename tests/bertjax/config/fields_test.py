@@ -142,6 +142,11 @@ PRETRAINING = {
     {"model.hidden_dropout_rate": 0.0, "model.attention_dropout_rate": 0.0},
     {"model.attention_dropout_rate": 0.0},
   ),
+  "compute.dropout_draws": (
+    "uint8",
+    {"model.hidden_dropout_rate": 0.0, "model.attention_dropout_rate": 0.0},
+    {"model.hidden_dropout_rate": 0.0},
+  ),
   "compute.gradient_dtype": (
     "float32",
     {"compute.dtype": "float32"},
@@ -219,6 +224,11 @@ FINETUNING = {
   "mesh.zero1": PRETRAINING["mesh.zero1"],
   "compute.dropout_rng": (
     "rbg",
+    {"hidden_dropout_rate": 0.0, "attention_dropout_rate": 0.0},
+    {"hidden_dropout_rate": 0.0},
+  ),
+  "compute.dropout_draws": (
+    "uint8",
     {"hidden_dropout_rate": 0.0, "attention_dropout_rate": 0.0},
     {"hidden_dropout_rate": 0.0},
   ),

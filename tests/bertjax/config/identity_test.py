@@ -136,6 +136,18 @@ def test_rbg_draws_for_each_micro_batch_and_is_another_generator():
     )
 
 
+def test_draws_of_another_width_are_another_run_where_anything_is_dropped():
+  narrow = ComputeConfig(dropout_draws="uint8")
+  old, new = of(CONFIG), of(dataclasses.replace(CONFIG, compute=narrow))
+  # A checkpoint of the time before there was a choice goes on as it was.
+  older = {name: old[name] for name in old if name != "compute.dropout_draws"}
+  check_identity(older, old, allow_changes="")
+  for each in (old, older):
+    with pytest.raises(ValueError, match="draws: 'uint16' → 'uint8'"):
+      check_identity(each, new, allow_changes="")
+  assert "compute.dropout_draws" not in made(0.0, 1, "threefry")
+
+
 def test_an_allowed_change_is_logged_and_only_that_one(caplog):
   other = of(dataclasses.replace(CONFIG, steps=7, seed=3))
   with caplog.at_level(logging.WARNING):

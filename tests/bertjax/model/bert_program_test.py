@@ -127,6 +127,15 @@ def test_berts_program_is_that_of_before(name):
   assert sha256(PROGRAMS[name]()) == record["programs"][name], ADVICE
 
 
+@pytest.mark.parametrize(
+  ("draws", "bits", "other"), [("uint16", 16, 8), ("uint8", 8, 16)]
+)
+def test_all_dropout_of_a_model_draws_what_is_asked_for(draws, bits, other):
+  text = forward(ComputeConfig(dropout_draws=draws), False)
+  assert f"xui{bits}>" in text
+  assert f"xui{other}>" not in text
+
+
 def main():
   """Write the hashes of this version of JAX."""
   RECORD.parent.mkdir(parents=True, exist_ok=True)

@@ -26,11 +26,11 @@ from launch.run.console import (
 from tests.testing import tiny
 
 
-def lines(mesh, devices=8, rng="threefry"):
+def lines(mesh, devices=8, rng="threefry", draws="uint16", rate=0.0):
   config = PretrainConfig(
-    model=tiny.CONFIG,
+    model=dataclasses.replace(tiny.CONFIG, attention_dropout_rate=rate),
     mesh=mesh,
-    compute=dataclasses.replace(ComputeConfig(), dropout_rng=rng),
+    compute=ComputeConfig(dropout_rng=rng, dropout_draws=draws),
   )
   config = dataclasses.replace(
     config, data=dataclasses.replace(config.data, seq_length=tiny.LENGTH)
@@ -46,6 +46,15 @@ def test_mesh_and_dropout_are_described(rng, reproducible):
   first, second = lines(MeshConfig(data=4, tensor=2), rng=rng)
   assert "on 8 cpu (data 4 × fsdp 1 × tensor 2) of 1 process" in first
   assert reproducible in second
+
+
+def test_a_rate_that_draws_round_is_told():
+  (line,) = lines(MeshConfig(data=8), draws="uint8", rate=0.1)[2:]
+  assert line.startswith(
+    "dropout_draws=uint8: model.attention_dropout_rate=0.1 is 0.101562; what "
+  )
+  for draws, rate in (("uint16", 0.1), ("uint8", 0.25)):
+    assert len(lines(MeshConfig(data=8), draws=draws, rate=rate)) == 2
 
 
 def test_parameters_that_zero1_leaves_whole_are_counted():

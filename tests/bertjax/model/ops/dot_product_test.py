@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bertjax.config.model import given_rate
 from bertjax.model.ops.dot_product import attend
 
 PACKS_BS = np.array([[1, 1, 1, 2, 2, 0], [1, 1, 1, 1, 1, 1]], np.int32)
@@ -59,3 +60,21 @@ def test_one_number_a_pair_of_positions_is_kept_for_the_way_back():
     leaf.dtype for leaf in jax.tree.leaves(back) if leaf.size == 2 * 2 * 16 * 16
   ]
   assert pairs == [jnp.bfloat16]
+
+
+@pytest.mark.parametrize("draws", ["uint16", "uint8"])
+def test_dropout_keeps_the_mean_of_what_is_attended_to(draws):
+  """256 positions of equal weights, whose draws have each value once."""
+  length, rate = 256, given_rate(0.1, draws)
+  steps = 2 ** (8 * jnp.dtype(draws).itemsize) // length
+  bits_T = (jnp.arange(length) * steps).astype(draws)
+  bits_BHTS = jnp.broadcast_to(bits_T[:, None], (1, 1, length, length))
+  zeros = jnp.zeros((1, length, 1, 4))
+  context = attend(
+    zeros, zeros, zeros + 1, jnp.ones((1, length)), bits_BHTS, rate
+  )
+  # Of 256 values of 16 bits, 26 are below the bound as well.
+  kept = 230 / 256 / (1 - rate)
+  np.testing.assert_allclose(context, np.full(zeros.shape, kept), rtol=1e-5)
+  if draws == "uint8":
+    assert kept == 1
