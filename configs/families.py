@@ -21,10 +21,14 @@ class Family:
   Attributes:
     choices: fields of `ModelConfig`, but for the sizes.
     sizes: {name of a size: its fields of `ModelConfig`}.
+    tokenizer: the kind of tokenizer that `--tokenizer` learns for it.
+    vocab_size: tokens of the published vocabulary.
   """
 
   choices: Mapping[str, Any]
   sizes: Mapping[str, Mapping[str, Any]]
+  tokenizer: str = "wordpiece"
+  vocab_size: int = 30_522
 
 
 # What sizes differ in.
@@ -56,6 +60,8 @@ FAMILIES: Mapping[str, Family] = {
       "layer_norm_epsilon": 1e-5,
     },
     {name: _BERT[name] for name in ("base", "large")},
+    tokenizer="roberta",
+    vocab_size=50_265,
   ),
   # Sanh et al. (2019); transformers, research project "distillation",
   # training_configs/distilbert-base-uncased.json.
@@ -86,6 +92,8 @@ FAMILIES: Mapping[str, Family] = {
       "xlarge": _size(24, 2048, 16, 8192),
       "xxlarge": _size(12, 4096, 64, 16384),
     },
+    tokenizer="albert",
+    vocab_size=30_000,
   ),
   # Warner et al. (2024), with the sizes of Ettin (Weller et al., 2025) in
   # millions of parameters; transformers, configuration_modernbert.py.
@@ -120,6 +128,8 @@ FAMILIES: Mapping[str, Family] = {
       "large": _size(28, 1024, 16, 2624),
       "1b": _size(28, 1792, 28, 3840),
     },
+    tokenizer="modernbert",
+    vocab_size=50_368,
   ),
 }
 

@@ -26,10 +26,11 @@ Overlays:
   mesh=       data, fsdp or tensor: the axis that takes all devices
   hardware=   chip v5e-8 v5e-256 v5e-2x256 v5p-128 v6e-256: the chips to use
               (for splash attention add --config.model.attention_dropout_rate=0)
-  recipe=     published original two_phase lamb roberta mosaicbert short
-              roberta_hour albert_hour smoke: configs/recipes.py has the source,
-              the cost and the expected result of each, and `bertjax recipes`
-              prints them
+  recipe=     published original two_phase lamb mosaicbert short smoke, which
+              are BERT's; roberta roberta_fairseq roberta_500k roberta_hour;
+              albert_v1 albert_v2 albert_hour; modernbert ettin_17m_hours
+              ettin_32m_hours: configs/recipes has the source, the cost and the
+              expected result of each, and `bertjax recipes` prints them
 
 Any field is a flag: `--config.optimizer.learning_rate=2e-3`. A misspelled one
 is refused, and so is a value for a field that the run does not read, and an

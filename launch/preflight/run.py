@@ -31,7 +31,7 @@ from launch.run.bundles import bundle_steps
 from launch.run.origin import CHECKPOINTS
 from launch.run.phase import PhaseRun
 
-# At least three times the largest learning rates of configs/recipes.py: AdamW's
+# At least three times the largest learning rates of configs/recipes: AdamW's
 # is 7e-4, LAMB's 6e-3 at 64 k rows, and Muon's 4e-3 with updates scaled to
 # AdamW's size. Small models train with higher rates than large ones. These are
 # bounds of experience, which nothing here has measured.

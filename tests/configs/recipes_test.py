@@ -43,7 +43,9 @@ KINDS = {
 
 def config_of(recipe, size=None, **mesh):
   size = size or RECIPES[recipe].size
-  made = pretrain.get_config(f"size={size},recipe={recipe}")
+  made = pretrain.get_config(
+    f"family={RECIPES[recipe].family},size={size},recipe={recipe}"
+  )
   config = from_mapping(PretrainConfig, made.to_dict())
   return dataclasses.replace(
     config, mesh=dataclasses.replace(config.mesh, **mesh)
@@ -124,7 +126,53 @@ def test_an_hour_of_a_family_is_short_with_its_objective(family):
   )
 
 
-@pytest.mark.parametrize("recipe", ["roberta", "mosaicbert"])
+@pytest.mark.parametrize(
+  ("family", "recipe"),
+  [
+    ("roberta", "roberta"),
+    ("roberta", "roberta_500k"),
+    ("albert", "albert_v1"),
+    ("albert", "albert_v2"),
+  ],
+)
+def test_a_recipe_of_a_family_has_the_objective_of_its_overlay(family, recipe):
+  made = pretrain.get_config(f"family={family},objective={family}")
+  wanted = from_mapping(PretrainConfig, made.to_dict()).objective
+  assert config_of(recipe).objective == wanted
+
+
+def test_modernbert_counts_tokens_as_its_authors_do():
+  """yamls/modernbert/modernbert-base-pretrain.yaml, in tokens."""
+  config = config_of("modernbert")
+  first, second = phases.split_phases(config)
+  size = first.config.batch_size * first.config.data.seq_length
+  grown = second.config.batch_size * second.config.data.seq_length
+  assert grown == 4_608 * 1_024
+  ramp = (first.stop - first.start) * size
+  whole = ramp + (second.stop - second.start) * grown
+  warmup = config.optimizer.warmup_steps * size
+  close = lambda tokens: pytest.approx(tokens, rel=1e-3)
+  assert (warmup, ramp, whole) == (close(3e9), close(50e9), close(1.719e12))
+  decay = config.optimizer.weight_decay * config.optimizer.learning_rate
+  assert decay == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["ettin_17m_hours", "ettin_32m_hours"])
+def test_hours_of_ettin_have_its_objective_and_its_schedule(recipe):
+  config, source = config_of(recipe), config_of("modernbert")
+  assert config.objective == source.objective
+  assert config.optimizer.schedule == "warmup_stable_decay"
+  rate = schedules.make_schedule(config.optimizer, config.steps)
+  peak = config.optimizer.learning_rate
+  for step in (config.optimizer.warmup_steps, 0.9 * config.steps):
+    assert rate(int(step)) == pytest.approx(peak)
+  assert rate(config.steps) == 0
+
+
+@pytest.mark.parametrize(
+  "recipe",
+  ["roberta", "roberta_fairseq", "roberta_500k", "mosaicbert", "modernbert"],
+)
 def test_recipes_of_others_reach_their_rate_and_keep_every_sequence(recipe):
   config = config_of(recipe)
   rate = schedules.make_schedule(config.optimizer, config.steps)

@@ -1,42 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes of pre-training: what `recipe=` sets, and what comes of it.
+"""Recipes of BERT's encoder: the original, and other ways to train it."""
 
-`bertjax recipes` prints this table, which is also docs/recipes.md. Hours that
-are reckoned are the model FLOPs of `bertjax.train.flops` at 40 % of the peak of
-the named chips in bfloat16 (v5e 197 TFLOP/s).
-"""
+from configs.recipes.recipe import UNCLIPPED, Recipe
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
-
-# As good as no clipping, which the recipes of others go without.
-_UNCLIPPED = 1e6
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-  """What a run sets beside its size, and what is known about it.
-
-  Attributes:
-    about: what it is.
-    size: the size that cost and result are for.
-    source: where its numbers come from.
-    cost: hours on named hardware, by the source, reckoned or measured.
-    expected: the result, by the source or measured.
-    differs: what is not as in the source; "" is nothing.
-    fields: the fields that it sets; all others keep BERT's values.
-  """
-
-  about: str
-  size: str
-  source: str
-  cost: str
-  expected: str
-  differs: str = ""
-  fields: Mapping[str, Any]
-
+# The vocabularies of `make pretrain` and of `benchmarks.books`.
+PROSE_VOCAB, BOOKS_VOCAB = 4_096, 8_192
 
 PUBLISHED = Recipe(
   about="BERT's optimizer, schedule and batch, all steps at one length.",
@@ -136,40 +105,6 @@ LAMB = Recipe(
     "phase2.warmup_steps": 200,
   },
 )
-ROBERTA = Recipe(
-  about=(
-    "RoBERTa's training of a base model in BERT's compute: no next sentences, "
-    "full sentences across documents, batches of 2,048, all steps at 512."
-  ),
-  size="base",
-  source=(
-    "Liu et al., 2019 (arXiv 1907.11692), tables 2 and 3; warm-up, betas and "
-    "no clipping as in fairseq, examples/roberta/README.pretraining.md."
-  ),
-  cost="34 hours on v5e-8, reckoned.",
-  expected=(
-    "Held-out perplexity 3.68, so 1.30 nats, and MNLI-m 85.2 on books and "
-    "Wikipedia (table 3). It was not run here."
-  ),
-  differs=(
-    "There is no byte-level BPE: --tokenizer=sentencepiece_bpe is the nearest. "
-    "Biases and layer norms are not decayed. The released models took 500,000 "
-    "steps of 8,192 rows of ten times the text."
-  ),
-  fields={
-    "steps": 125_000,
-    "batch_size": 2_048,
-    "data.seq_length": 512,
-    "objective.next_sentence": "off",
-    "objective.input_format": "full_sentences",
-    "objective.short_rate": 0.0,
-    "optimizer.name": "adamw_corrected",
-    "optimizer.learning_rate": 7e-4,
-    "optimizer.schedule": "linear_joined",
-    "optimizer.beta2": 0.98,
-    "optimizer.clip_norm": _UNCLIPPED,
-  },
-)
 MOSAICBERT = Recipe(
   about=(
     "MosaicBERT's data, masking and optimizer with BERT's encoder: 128 tokens, "
@@ -211,7 +146,7 @@ MOSAICBERT = Recipe(
     "optimizer.warmup_steps": 4_200,
     "optimizer.beta2": 0.98,
     "optimizer.weight_decay": 0.02,
-    "optimizer.clip_norm": _UNCLIPPED,
+    "optimizer.clip_norm": UNCLIPPED,
     "compute.dtype": "bfloat16",
   },
 )
@@ -221,6 +156,7 @@ SHORT = Recipe(
     "sinusoids, 40 % of the tokens masked, no dropout."
   ),
   size="tiny",
+  vocab_size=PROSE_VOCAB,
   source=(
     "Found here; `python -m benchmarks.recipe` prints what each line changes."
   ),
@@ -254,53 +190,10 @@ SHORT = Recipe(
     "checkpoint.every_steps": 500,
   },
 )
-_HOUR = {
-  **SHORT.fields,
-  "steps": 4_000,
-  "optimizer.learning_rate": 1e-3,
-}
-ROBERTA_HOUR = Recipe(
-  about=(
-    "`short` with RoBERTa's objective: masked LM alone, on full sentences "
-    "across documents, masked anew in every epoch."
-  ),
-  size="mini",
-  source="Liu et al., 2019 (arXiv 1907.11692), sections 4.1 and 4.2; `short`.",
-  cost="About an hour on two cores of an Intel Xeon, as `short` took.",
-  expected=(
-    "It was not run here. With next sentences `short` has 4.030 nats on books, "
-    "2.60 below the unigram entropy, after as many steps of as many rows."
-  ),
-  differs=(
-    "Encoder, length, batch and optimizer are those of `short`, and 40 % of "
-    "the tokens are masked instead of 15 %."
-  ),
-  fields={
-    **_HOUR,
-    "objective.next_sentence": "off",
-    "objective.input_format": "full_sentences",
-    "objective.short_rate": 0.0,
-  },
-)
-ALBERT_HOUR = dataclasses.replace(
-  ROBERTA_HOUR,
-  about=(
-    "`short` with ALBERT's objective: n-grams of up to three words are masked, "
-    "and sentence order is predicted."
-  ),
-  source=(
-    "Lan et al., 2020 (arXiv 1909.11942), section 3.1; google-research/albert, "
-    "create_pretraining_data.py; `short`."
-  ),
-  fields={
-    **_HOUR,
-    "objective.next_sentence": "sop",
-    "objective.mask_unit": "ngram",
-  },
-)
 SMOKE = Recipe(
   about="20 steps of `short`, to see that everything works. It learns little.",
   size="tiny",
+  vocab_size=PROSE_VOCAB,
   source=(
     "google-research/bert, README.md, has 20 steps as well, from a trained "
     "model on a text that it learns by heart."
@@ -320,17 +213,9 @@ SMOKE = Recipe(
     "checkpoint.every_steps": 10,
   },
 )
-
-# By the value of `recipe=`, the most like BERT first.
-RECIPES: Mapping[str, Recipe] = {
-  "published": PUBLISHED,
-  "original": ORIGINAL,
-  "two_phase": TWO_PHASE,
-  "lamb": LAMB,
-  "roberta": ROBERTA,
-  "mosaicbert": MOSAICBERT,
-  "short": SHORT,
-  "roberta_hour": ROBERTA_HOUR,
-  "albert_hour": ALBERT_HOUR,
-  "smoke": SMOKE,
+# What an hour on two cores is, for an encoder of a few million weights.
+HOUR_FIELDS = {
+  **SHORT.fields,
+  "steps": 4_000,
+  "optimizer.learning_rate": 1e-3,
 }
