@@ -128,7 +128,8 @@ class TokenStatistics:
     tokens: number of tokens.
     unknown: number of unknown tokens.
     words: tokens that begin a word; a punctuation mark is a word in WordPiece,
-      and continues the word before it in SentencePiece.
+      and continues the word before it in SentencePiece and byte-level BPE, so
+      that the fertility of different kinds is not comparable.
     ordinary: vocabulary items that are neither special nor reserved.
     never: ordinary vocabulary items that do not occur.
     ranked_N: int64, ids of the tokens that occur, most frequent first.

@@ -9,15 +9,22 @@ does in transformers' `AlbertTokenizer`.
 """
 
 import dataclasses
+import functools
 import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from bertjax.files import write_bytes
+from data_pipelines.tokenizers.added_tokens import (
+  AddedToken,
+  add_tokens,
+  all_tokens,
+)
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_backend import PROTOS, SPACE
@@ -79,6 +86,7 @@ class Albert(LibraryTokenizer, SentencePiece):
     model: bytes,
     cleaning: Cleaning | None = None,
     *,
+    added: Sequence[AddedToken] = (),
     origin: str = "the model",
   ) -> None:
     """Make a tokenizer from the bytes of a spiece.model.
@@ -86,6 +94,8 @@ class Albert(LibraryTokenizer, SentencePiece):
     Args:
       model: the bytes.
       cleaning: how a text is cleaned; None folds case and removes accents.
+      added: tokens that are matched before words are cut: each is in the
+        vocabulary, or its id continues those of the vocabulary.
       origin: where the model comes from, for messages.
 
     Raises:
@@ -107,9 +117,16 @@ class Albert(LibraryTokenizer, SentencePiece):
     self.lowercase = self.cleaning.lowercase
     self.strip_accents = self.cleaning.strip_accents
     parts = f"albert {self.cleaning}\n".encode() + model
+    if added:
+      self.tokens = all_tokens(self.tokens, added, origin)
+      self.added = tuple(sorted(added, key=lambda token: token.id))
+      fields = [[token.id, token.fields()] for token in self.added]
+      parts += json.dumps(fields).encode()
+    self._beside = frozenset(token.content for token in added)
     self.sha256 = hashlib.sha256(parts).hexdigest()
     self.export_obstacle = ""
     self._backend = self._make(hide_specials=True)
+    add_tokens(self._backend, self.added)
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, as `AlbertTokenizer` makes it."""
@@ -121,7 +138,7 @@ class Albert(LibraryTokenizer, SentencePiece):
       # No word has a space in it.
       (f" {entry.piece}" if hidden else entry.piece, entry.score)
       for id_, entry in enumerate(self._parsed.pieces)
-      for hidden in [hide_specials and self.is_special(id_)]
+      for hidden in [hide_specials and self._is_hidden(id_)]
     ]
     backend = Backend(models.Unigram(scores, self.unk_id, byte_fallback=False))
     steps = self.cleaning.steps()
@@ -137,6 +154,16 @@ class Albert(LibraryTokenizer, SentencePiece):
     backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
     return backend
 
+  def _is_hidden(self, id_: int) -> bool:
+    return self.is_special(id_) and self.tokens[id_] not in self._beside
+
+  def continues(self, token: str) -> bool:
+    """Return whether a token continues the word before it.
+
+    A token that was added to the vocabulary begins one.
+    """
+    return token not in self._beside and super().continues(token)
+
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write spiece.model, tokenizer.json and tokenizer_config.json."""
     target = pathlib.Path(folder)
@@ -149,7 +176,8 @@ class Albert(LibraryTokenizer, SentencePiece):
     save_huggingface(target, self, self.make_backend(), more)
 
   def __reduce__(self) -> tuple[object, ...]:
-    return Albert, (self._model, self.cleaning)
+    make = functools.partial(Albert, added=self.added)
+    return make, (self._model, self.cleaning)
 
 
 def train_albert(

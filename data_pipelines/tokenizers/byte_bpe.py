@@ -16,18 +16,15 @@ import os
 import pathlib
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from bertjax.batch import Vocabulary
 from bertjax.files import write_json, write_text
 from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.added_tokens import AddedToken, add_tokens
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.huggingface_keys import SPECIALS_FILE
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
-from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.template import Template
 
 VOCAB_JSON = "vocab.json"
@@ -183,13 +180,6 @@ class ByteBPE(LibraryTokenizer):
     """Return the text of a token; parts of characters are "�"."""
     data = self._data(token)
     return data.decode(errors="replace") if data else token
-
-  def vocabulary(self, token_counts: np.ndarray | None = None) -> Vocabulary:
-    """Return tables; tokens that only reserve an id are added ones here."""
-    found = super().vocabulary(token_counts)
-    unused = [id_ for id_, token in enumerate(self.tokens) if is_unused(token)]
-    ordinary_W = np.setdiff1d(found.ordinary_W, unused).astype(np.int32)
-    return dataclasses.replace(found, ordinary_W=ordinary_W)
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write the files of transformers: all of them for RoBERTa's kind.

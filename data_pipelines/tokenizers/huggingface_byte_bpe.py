@@ -6,19 +6,19 @@ The tokenizer is a tokenizer.json, or vocab.json and merges.txt, which say the
 same of RoBERTa's.
 """
 
+import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
-from data_pipelines.tokenizers.added_tokens import all_tokens
 from data_pipelines.tokenizers.byte_bpe import (
+  ALPHABET,
   MERGES_FILE,
   VOCAB_JSON,
   ByteBPE,
   BytePairs,
 )
-from data_pipelines.tokenizers.huggingface_added import read_added
 from data_pipelines.tokenizers.huggingface_files import (
   list_tokens,
   read_contents,
@@ -31,21 +31,9 @@ from data_pipelines.tokenizers.huggingface_keys import (
 )
 from data_pipelines.tokenizers.huggingface_specials import (
   Contents,
-  describe_tokens,
-  find_specials,
   mask_takes_space,
-  read_frame,
+  read_named,
 )
-
-
-def is_byte_bpe(path: pathlib.Path) -> bool:
-  """Return whether a file is of a BPE tokenizer."""
-  if path.name == VOCAB_JSON:
-    return True
-  if path.name != TOKENIZER_FILE:
-    return False
-  model = read_object(path).get("model")
-  return isinstance(model, Mapping) and model.get("type") == "BPE"
 
 
 def load_byte_bpe(path: pathlib.Path, *, drop_added: bool = False) -> ByteBPE:
@@ -54,7 +42,8 @@ def load_byte_bpe(path: pathlib.Path, *, drop_added: bool = False) -> ByteBPE:
   Args:
     path: a tokenizer.json, or a vocab.json beside a merges.txt.
     drop_added: whether to leave out tokens that were added to the vocabulary:
-      where a text has one, it is cut like any other word. Their ids stay.
+      where a text has one, it is cut like any other word. Their ids stay,
+      as ids that nothing has.
 
   Raises:
     ValueError: a special token is missing, the files contradict each other, or
@@ -74,25 +63,40 @@ def load_byte_bpe(path: pathlib.Path, *, drop_added: bool = False) -> ByteBPE:
   keys.check_keys(
     SPECIALS_FILE, contents[SPECIALS_FILE], str(root / SPECIALS_FILE)
   )
-  described = describe_tokens(contents, str(root))
-  specials = find_specials({*words, *described}, contents, origin)
-  added = read_added(contents, words, specials, str(root))
-  beside = [described[n] for n in specials if n not in ids]
-  tokens = all_tokens(words, [*beside, *added], origin)
-  numbers = {token: id_ for id_, token in enumerate(tokens)}
+  named = read_named(contents, words, path)
+  dropped = [token.content for token in named.added] if drop_added else []
   return ByteBPE(
     BytePairs(
-      tokens=tuple(tokens),
+      tokens=_without(named.tokens, dropped, merges),
       merges=tuple(merges),
-      specials=specials,
-      template=read_frame(contents[TOKENIZER_FILE], numbers, specials, origin),
+      specials=named.specials,
+      template=named.template,
       normalization=_form(contents[TOKENIZER_FILE]),
       prefix_space=_prefix_space(contents, root),
-      mask_takes_space=mask_takes_space(contents, specials[4], usual=True),
-      added=() if drop_added else tuple(sorted(added, key=lambda t: t.id)),
+      mask_takes_space=mask_takes_space(
+        contents, named.specials[4], usual=True
+      ),
+      added=() if drop_added else named.added,
     ),
     origin=origin,
   )
+
+
+def _without(
+  tokens: Sequence[str],
+  dropped: Collection[str],
+  merges: Iterable[tuple[str, str]],
+) -> tuple[str, ...]:
+  """Return tokens in which others only reserve the ids of dropped ones.
+
+  Dropped tokens that words are cut into stay.
+  """
+  made = ALPHABET.union(left + right for left, right in merges)
+  gone = {token for token in dropped if token not in made}
+  kept = {token for token in tokens if token not in gone}
+  names = (f"[unused{n}]" for n in itertools.count())
+  free = (name for name in names if name not in kept)
+  return tuple(next(free) if token in gone else token for token in tokens)
 
 
 def _read_model(
@@ -109,7 +113,7 @@ def _read_model(
   for part in ("truncation", "padding"):
     keys.check_keys(part, content.get(part) or {}, origin)
   model = content["model"]
-  return model.get("vocab"), _pairs(model.get("merges") or (), origin)
+  return model.get("vocab"), split_merges(model.get("merges") or (), origin)
 
 
 def _read_merges(path: pathlib.Path) -> list[tuple[str, str]]:
@@ -121,12 +125,17 @@ def _read_merges(path: pathlib.Path) -> list[tuple[str, str]]:
   lines = path.read_text(encoding="utf-8").split("\n")
   found = [line.removesuffix("\r") for line in lines]
   start = 1 if found[0].startswith("#version") else 0
-  return _pairs([line for line in found[start:] if line], str(path))
+  return split_merges([line for line in found[start:] if line], str(path))
 
 
-def _pairs(
+def split_merges(
   merges: Sequence[str | Sequence[str]], origin: str
 ) -> list[tuple[str, str]]:
+  """Return merges as pairs of tokens.
+
+  Raises:
+    ValueError: one is something else.
+  """
   found: list[tuple[str, str]] = []
   for merge in merges:
     # Older files have one string with a space in it.

@@ -11,7 +11,10 @@ from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,
+  check_keys,
+  check_special_tokens,
 )
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:
@@ -39,6 +42,34 @@ def read_contents(root: pathlib.Path) -> dict[str, dict[str, Any]]:
   """
   names = (TOKENIZER_FILE, CONFIG_FILE, SPECIALS_FILE, ADDED_FILE)
   return {name: read_object(root / name) for name in names}
+
+
+def read_settings(root: pathlib.Path) -> dict[str, Any]:
+  """Return the content of tokenizer_config.json, whose keys are known.
+
+  Raises:
+    ValueError: a key is not known, or as `read_object`.
+  """
+  settings = read_object(root / CONFIG_FILE)
+  check_keys(CONFIG_FILE, settings, str(root / CONFIG_FILE))
+  return settings
+
+
+def check_special_names(tokenizer: Tokenizer, root: pathlib.Path) -> None:
+  """Compare the special tokens that two files name with the vocabulary's.
+
+  Raises:
+    ValueError: a file names another token.
+  """
+  names = {
+    f"{name}_token": tokenizer.tokens[id_]
+    for name, id_ in tokenizer.special_ids.items()
+  }
+  for name in (CONFIG_FILE, SPECIALS_FILE):
+    values = read_object(root / name)
+    if name == SPECIALS_FILE:
+      check_keys(name, values, str(root / name))
+    check_special_tokens(values, names, str(root / name))
 
 
 def list_tokens(ids: Any, origin: str) -> list[str]:

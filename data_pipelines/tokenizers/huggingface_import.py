@@ -8,31 +8,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
-from data_pipelines.tokenizers.albert import CLASS as ALBERT_CLASS
-from data_pipelines.tokenizers.albert import Albert, Cleaning
 from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
+from data_pipelines.tokenizers.fairseq import FAIRSEQ_FILE
+from data_pipelines.tokenizers.file_kinds import check_content, check_file
 from data_pipelines.tokenizers.huggingface_added import read_added
-from data_pipelines.tokenizers.huggingface_byte_bpe import (
-  is_byte_bpe,
-  load_byte_bpe,
-)
+from data_pipelines.tokenizers.huggingface_byte_bpe import load_byte_bpe
 from data_pipelines.tokenizers.huggingface_files import (
+  check_special_names,
   list_tokens,
   read_contents,
   read_object,
+  read_settings,
 )
 from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
-  SPECIALS_FILE,
   TOKENIZER_FILE,
   check_keys,
 )
-from data_pipelines.tokenizers.huggingface_template import read_template
-from data_pipelines.tokenizers.sentencepiece_model import (
-  MODEL_FILE,
-  SentencePiece,
+from data_pipelines.tokenizers.huggingface_metaspace import (
+  is_metaspace,
+  load_metaspace,
+)
+from data_pipelines.tokenizers.huggingface_sentencepiece import (
   load_sentencepiece,
 )
+from data_pipelines.tokenizers.huggingface_template import read_template
+from data_pipelines.tokenizers.sentencepiece_model import MODEL_FILE
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import (
@@ -44,7 +45,7 @@ from data_pipelines.tokenizers.wordpiece import (
 from data_pipelines.tokenizers.wordpiece_rules import FORMS, Rules
 
 # Files of tokenizers, in the order in which they are looked for.
-FILES = (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE, VOCAB_JSON)
+FILES = (VOCAB_FILE, MODEL_FILE, TOKENIZER_FILE, VOCAB_JSON, FAIRSEQ_FILE)
 # Files that tell a folder of transformers from one of google-research/bert, and
 # the longest word that transformers splits if nothing else is said.
 _THEIR_FILES = (CONFIG_FILE, "config.json")
@@ -88,10 +89,19 @@ def load_file(path: pathlib.Path, *, drop_added: bool = False) -> Tokenizer:
   Raises:
     ValueError: as `load_huggingface`.
   """
+  check_file(path)
+  if path.name == FAIRSEQ_FILE:
+    return load_metaspace(path, drop_added=drop_added)
   if path.suffix == ".model":
-    return _load_sentencepiece(path, drop_added)
-  if is_byte_bpe(path):
-    return load_byte_bpe(path, drop_added=drop_added)
+    return load_sentencepiece(path, drop_added=drop_added)
+  if path.suffix == ".json":
+    content = read_object(path)
+    check_content(path, content)
+    if is_metaspace(content):
+      return load_metaspace(path, drop_added=drop_added)
+    kind = (content.get("model") or {}).get("type")
+    if path.name == VOCAB_JSON or kind == "BPE":
+      return load_byte_bpe(path, drop_added=drop_added)
   return load_wordpiece(path, drop_added=drop_added)
 
 
@@ -109,7 +119,7 @@ def load_wordpiece(
     ValueError: as `load_huggingface`.
   """
   root, file = path.parent, path.with_name(TOKENIZER_FILE)
-  settings = _read_settings(root)
+  settings = read_settings(root)
   model = read_object(file) if path.name in (VOCAB_FILE, TOKENIZER_FILE) else {}
   if not model:
     tokens = read_vocab(path)
@@ -127,56 +137,9 @@ def load_wordpiece(
     [] if drop_added else read_added(contents, tokens, SPECIALS, str(root))
   )
   tokenizer = WordPiece(tokens, rules=rules, added=added, origin=str(path))
-  _check_special_tokens(tokenizer, root)
+  check_special_names(tokenizer, root)
   _check_frame(model.get("post_processor"), tokenizer, file)
   return tokenizer
-
-
-def _load_sentencepiece(path: pathlib.Path, drop_added: bool) -> SentencePiece:
-  settings = _read_settings(path.parent)
-  tokenizer: SentencePiece
-  if _is_albert(settings, path.parent):
-    cleaning = Cleaning(
-      settings.get("do_lower_case") is not False,
-      not settings.get(keys.ACCENTS),
-    )
-    tokenizer = Albert(path.read_bytes(), cleaning, origin=str(path))
-  else:
-    tokenizer = load_sentencepiece(path)
-  done = {"lowercase": tokenizer.lowercase, keys.ACCENTS: True}
-  if isinstance(tokenizer, Albert):
-    done[keys.ACCENTS] = not tokenizer.strip_accents
-  rules = [(key, rule) for key, _, rule in keys.RULES]
-  for key, rule in (*rules, (keys.ACCENTS, keys.ACCENTS)):
-    value = settings.get(key)
-    if value is not None and value != done.get(rule):
-      raise ValueError(
-        f"{path.parent}: {CONFIG_FILE} says {key}={value}, which "
-        f"{path.name} does not do; remove the key to use the model as it is"
-      )
-  _check_special_tokens(tokenizer, path.parent)
-  file = path.with_name(TOKENIZER_FILE)
-  _check_frame(read_object(file).get("post_processor"), tokenizer, file)
-  if not drop_added:
-    contents = read_contents(path.parent)
-    names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
-    keys.check_added(contents, names, str(path.parent))
-  return tokenizer
-
-
-def _is_albert(settings: Mapping[str, Any], root: pathlib.Path) -> bool:
-  """Return whether transformers reads a folder with ALBERT's class."""
-  named = settings.get("tokenizer_class")
-  if named is not None:
-    return named.removesuffix("Fast") == ALBERT_CLASS
-  return read_object(root / "config.json").get("model_type") == "albert"
-
-
-def _read_settings(root: pathlib.Path) -> dict[str, Any]:
-  """Return the content of tokenizer_config.json, whose keys are known."""
-  settings = read_object(root / CONFIG_FILE)
-  check_keys(CONFIG_FILE, settings, str(root / CONFIG_FILE))
-  return settings
 
 
 def _tokens(model: Mapping[str, Any], path: pathlib.Path) -> list[str]:
@@ -250,19 +213,6 @@ def _check_value(key: str, value: Any, root: pathlib.Path) -> None:
       f"{root}: {CONFIG_FILE} says {key}={value!r}; give "
       f"{' or '.join(map(str, allowed))}"
     )
-
-
-def _check_special_tokens(tokenizer: Tokenizer, root: pathlib.Path) -> None:
-  """Compare the special tokens that two files name with the vocabulary's."""
-  names = {
-    f"{name}_token": tokenizer.tokens[id_]
-    for name, id_ in tokenizer.special_ids.items()
-  }
-  for name in (CONFIG_FILE, SPECIALS_FILE):
-    values = read_object(root / name)
-    if name == SPECIALS_FILE:
-      check_keys(name, values, str(root / name))
-    keys.check_special_tokens(values, names, str(root / name))
 
 
 def _check_frame(

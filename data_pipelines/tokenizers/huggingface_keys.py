@@ -19,6 +19,8 @@ CONFIG_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
 # The same file beside a byte-level BPE.
 BYTE_CONFIG = f"byte-level {CONFIG_FILE}"
+# The same file beside a tokenizer that writes a space as "▁".
+METASPACE_CONFIG = f"metaspace {CONFIG_FILE}"
 # Tokens that were added to a vocabulary, as transformers before 5 wrote them.
 ADDED_FILE = "added_tokens.json"
 
@@ -99,6 +101,23 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "truncation_side": ("right",),
     "pad_token_type_id": (0,),
   },
+  METASPACE_CONFIG: {
+    "tokenizer_class": (
+      *("XLMRobertaTokenizer", "XLMRobertaTokenizerFast"),
+      *("CamembertTokenizer", "CamembertTokenizerFast"),
+      *("GemmaTokenizer", "GemmaTokenizerFast"),
+      *("TokenizersBackend", "PreTrainedTokenizerFast"),
+    ),
+    "do_lower_case": (False,),
+    "padding_side": ("right",),
+    "truncation_side": ("right",),
+    "pad_token_type_id": (0,),
+    "add_prefix_space": (True,),
+    "add_bos_token": (True,),
+    "add_eos_token": (True,),
+    "sp_model_kwargs": ({},),
+  },
+  "metaspace model": {"type": ("Unigram", "BPE"), "dropout": (0.0,)},
   "BPE model": {
     "type": ("BPE",),
     "dropout": (0.0,),
@@ -116,6 +135,8 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
 WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
   CONFIG_FILE: _IDLE,
   BYTE_CONFIG: _IDLE | {"trim_offsets"},
+  METASPACE_CONFIG: _IDLE | {"trim_offsets", "use_default_system_prompt"},
+  "metaspace model": frozenset(),
   SPECIALS_FILE: frozenset(),
   TOKENIZER_FILE: frozenset({"version", "decoder"}),
   "model": frozenset(),
@@ -141,6 +162,17 @@ HONORED: Mapping[str, frozenset[str]] = {
     }
   ),
   SPECIALS_FILE: frozenset({*(f"{name}_token" for name in _SPECIALS), *_ADDED}),
+  METASPACE_CONFIG: frozenset(
+    {SPLIT, *(f"{name}_token" for name in _SPECIALS), *_ADDED}
+  ),
+  # What a part of its tokenizer.json says, the library does.
+  "metaspace model": frozenset(
+    {
+      *("vocab", "unk_id", "byte_fallback", "merges", "unk_token"),
+      *("fuse_unk", "ignore_merges"),
+      *("continuing_subword_prefix", "end_of_word_suffix"),
+    }
+  ),
   TOKENIZER_FILE: frozenset(
     {"model", "normalizer", "pre_tokenizer", "post_processor"}
     | {"added_tokens", "truncation", "padding"}

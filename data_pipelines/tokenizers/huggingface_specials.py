@@ -6,11 +6,15 @@ special_tokens_map.json and tokenizer_config.json name them. Where they do not,
 they have the names that the published models give them.
 """
 
+import pathlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from data_pipelines.tokenizers.added_tokens import AddedToken
-from data_pipelines.tokenizers.huggingface_added import describe_added
+from data_pipelines.tokenizers.added_tokens import AddedToken, all_tokens
+from data_pipelines.tokenizers.huggingface_added import (
+  describe_added,
+  read_added,
+)
 from data_pipelines.tokenizers.huggingface_keys import (
   CONFIG_FILE,
   SPECIALS_FILE,
@@ -33,7 +37,57 @@ _USUAL = (
 )
 
 
-def describe_tokens(contents: Contents, origin: str) -> dict[str, AddedToken]:
+class Named(NamedTuple):
+  """Tokens that a folder says more of than their text.
+
+  Attributes:
+    tokens: text of each token by id, those beside the vocabulary included.
+    specials: the special tokens pad, unk, cls, sep and mask, in this order.
+    template: the special tokens around texts.
+    added: tokens that were added to the vocabulary, by id.
+  """
+
+  tokens: tuple[str, ...]
+  specials: Names
+  template: Template
+  added: tuple[AddedToken, ...]
+
+
+def read_named(
+  contents: Contents,
+  words: Sequence[str],
+  path: pathlib.Path,
+  *,
+  drop_added: bool = False,
+) -> Named:
+  """Read special and added tokens, which may be beside the vocabulary.
+
+  Args:
+    contents: name of a file → its content.
+    words: the vocabulary, by id.
+    path: the file that has it.
+    drop_added: whether to leave out added tokens.
+
+  Raises:
+    ValueError: a special token is missing, or ids have gaps.
+  """
+  root, origin = str(path.parent), str(path)
+  described = _describe(contents, root)
+  specials = find_specials({*words, *described}, contents, origin)
+  added = [] if drop_added else read_added(contents, words, specials, root)
+  known = set(words)
+  beside = [described[n] for n in dict.fromkeys(specials) if n not in known]
+  tokens = all_tokens(words, [*beside, *added], origin)
+  ids = {token: id_ for id_, token in enumerate(tokens)}
+  return Named(
+    tuple(tokens),
+    specials,
+    read_frame(contents[TOKENIZER_FILE], ids, specials, origin),
+    tuple(sorted(added, key=lambda token: token.id)),
+  )
+
+
+def _describe(contents: Contents, origin: str) -> dict[str, AddedToken]:
   """Return all tokens that a file describes, as special ones, by name."""
   found: dict[str, AddedToken] = {}
   for _, token in describe_added(contents, origin):

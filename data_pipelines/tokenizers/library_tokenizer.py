@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizers whose ids are those that the library `tokenizers` gives."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 from tokenizers import Tokenizer as Backend
 
+from bertjax.batch import Vocabulary
+from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.tokenizer import (
   SURROGATES,
   EncodedText,
@@ -40,3 +43,10 @@ class LibraryTokenizer(Tokenizer):
       )
       for text, each in zip(texts, found, strict=True)
     ]
+
+  def vocabulary(self, token_counts: np.ndarray | None = None) -> Vocabulary:
+    """Return tables; tokens that only reserve an id are added ones here."""
+    found = super().vocabulary(token_counts)
+    unused = [id_ for id_, token in enumerate(self.tokens) if is_unused(token)]
+    ordinary_W = np.setdiff1d(found.ordinary_W, unused).astype(np.int32)
+    return dataclasses.replace(found, ordinary_W=ordinary_W)

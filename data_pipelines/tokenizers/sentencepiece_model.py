@@ -3,8 +3,10 @@
 """SentencePiece tokenizers: load a model or learn one."""
 
 import collections
+import functools
 import hashlib
 import io
+import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +35,7 @@ from data_pipelines.tokenizers.special_tokens import (
   UNK,
   find_special_ids,
 )
+from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import EncodedText, Tokenizer
 
 MODEL_FILE = "spiece.model"
@@ -62,8 +65,19 @@ class SentencePiece(Tokenizer):
 
   name = "sentencepiece"
 
-  def __init__(self, model: bytes, *, origin: str = "the model") -> None:
+  def __init__(
+    self,
+    model: bytes,
+    *,
+    template: Template | None = None,
+    origin: str = "the model",
+  ) -> None:
     """Make a tokenizer from the bytes of a spiece.model.
+
+    Args:
+      model: the bytes.
+      template: the special tokens around texts; None has BERT's.
+      origin: where the model comes from, for messages.
 
     Raises:
       ValueError: not a model, or a model that lacks a special token.
@@ -88,10 +102,17 @@ class SentencePiece(Tokenizer):
     form = parsed.normalizer_spec.name
     self.lowercase = form in _FOLDING
     self.normalization = "nfkc" if "nfkc" in form else "none"
-    self.sha256 = hashlib.sha256(b"sentencepiece\n" + model).hexdigest()
+    parts = b"sentencepiece\n" + model
+    if template and template != self.template:
+      # Those of BERT's are known without it, as when there were no others.
+      self.template = template
+      parts += json.dumps(template.to_json(), sort_keys=True).encode()
+    self.sha256 = hashlib.sha256(parts).hexdigest()
     self.export_obstacle = find_obstacle(parsed)
 
   def _type(self, id_: int) -> int:
+    if id_ >= len(self._parsed.pieces):  # one beside the model
+      return PIECE_TYPES.NORMAL
     return self._parsed.pieces[id_].type
 
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -175,20 +196,12 @@ class SentencePiece(Tokenizer):
     return make_backend(self._parsed, self.unk_id)
 
   def __reduce__(self) -> tuple[object, ...]:
-    return SentencePiece, (self._model,)
+    make = functools.partial(SentencePiece, template=self.template)
+    return make, (self._model,)
 
 
 def _begins_unspaced(token: str) -> bool:
   return is_unspaced(token[:1] or SPACE)
-
-
-def load_sentencepiece(path: pathlib.Path) -> SentencePiece:
-  """Read a spiece.model.
-
-  Raises:
-    ValueError: not a model, or a model that lacks a special token.
-  """
-  return SentencePiece(path.read_bytes(), origin=str(path))
 
 
 def train_sentencepiece(

@@ -14,11 +14,14 @@ PAD, UNK, CLS, SEP, MASK = SPECIALS = (
   "[MASK]",
 )
 # Published vocabularies reserve ids with these names for their users.
-_UNUSED = re.compile(r"\[unused\d+\]")
+_UNUSED = re.compile(r"\[unused\d+\]|<unused\d+>")
 
 
 def is_unused(token: str) -> bool:
-  """Return whether the token only reserves an id, as "[unused7]"."""
+  """Return whether the token only reserves an id, as "[unused7]".
+
+  Gemma's have angle brackets.
+  """
   return bool(_UNUSED.fullmatch(token))
 
 

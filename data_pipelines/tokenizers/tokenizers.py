@@ -73,6 +73,10 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 
 def find_vocabulary(path: pathlib.Path) -> pathlib.Path | None:
   """Return the file that `load` reads for a path; None if there is none."""
+  if path.name == MERGES_FILE and path.is_file():
+    # A part of a tokenizer: whichever file has the rest.
+    beside = [path.with_name(name) for name in (VOCAB_JSON, TOKENIZER_FILE)]
+    return next((file for file in beside if file.is_file()), None)
   if path.is_file():
     known = path.suffix in (".txt", ".model") or path.name in FILES
     return path if known else None

@@ -11,6 +11,11 @@ from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
 
 def learn_sentencepiece(texts, **options):
   """Learn a model whose special tokens have names as published ones have."""
+  return SentencePiece(train_model(texts, **options))
+
+
+def train_model(texts, **options):
+  """Return the bytes of a model, which may lack special tokens."""
   model = io.BytesIO()
   settings = {
     **dict(normalization_rule_name="nmt_nfkc_cf", vocab_size=700),
@@ -22,4 +27,4 @@ def learn_sentencepiece(texts, **options):
   sentencepiece.SentencePieceTrainer.train(
     sentence_iterator=iter(texts), model_writer=model, **settings
   )
-  return SentencePiece(model.getvalue())
+  return model.getvalue()

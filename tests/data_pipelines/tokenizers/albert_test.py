@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.albert import Albert, Cleaning, train_albert
+from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from tests.testing.byte_texts import ANY, LEARNED
 from tests.testing.sentencepiece_models import learn_sentencepiece
 
@@ -98,6 +100,36 @@ def test_a_word_begins_behind_a_space(tokenizer):
   (ids,) = tokenizer.encode(["the quick dog, again"])
   continues_V = tokenizer.vocabulary().continues_V
   assert (~continues_V[ids]).sum() == 4
+
+
+def test_added_tokens_are_matched_before_words(tokenizer, tmp_path):
+  transformers = pytest.importorskip(
+    "transformers", reason="transformers (extra hf) is not installed"
+  )
+  size = tokenizer.vocab_size
+  added = (
+    AddedToken(size, "[E1]", special=True, normalized=False),
+    AddedToken(size + 1, "Fox"),
+  )
+  more = Albert(tokenizer.model, tokenizer.cleaning, added=added)
+  assert more.sha256 != tokenizer.sha256
+  (ids,) = more.encode(["the[E1] Fox, dog"])
+  assert {size, size + 1} <= set(ids.tolist())
+  assert not more.vocabulary().continues_V[size:].any()
+  assert more.decode([size]).strip() == "[E1]"
+  more.save(tmp_path)
+  for again in (
+    tokenizers.load(tmp_path),
+    pickle.loads(pickle.dumps(more)),
+  ):
+    assert again.sha256 == more.sha256
+    assert again.encode(["a [E1]"])[0].tolist()[-1] == size
+  dropped = load_huggingface(tmp_path, drop_added=True)
+  assert dropped.sha256 == tokenizer.sha256
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  for text in ("the[E1] Fox, dog", "fox [E1] b", "FOX"):
+    expected = theirs(text, add_special_tokens=False)["input_ids"]
+    assert more.encode([text])[0].tolist() == expected
 
 
 def test_a_model_that_is_not_alberts_is_refused():

@@ -106,6 +106,13 @@ def test_added_tokens_are_left_out_if_asked(made, tmp_path):
   left_out = load_huggingface(tmp_path, drop_added=True)
   assert kept.encode(["<e1>"])[0].tolist() == [ours.vocab_size]
   assert len(left_out.encode(["<e1>"])[0]) > 1
+  # Its id stays, and nothing has it.
+  assert left_out.vocab_size == kept.vocab_size
+  assert left_out.tokens[-1] == "[unused0]"
+  assert ours.vocab_size not in left_out.vocabulary().ordinary_W
+  kept.save(tmp_path / "kept")
+  again = load_huggingface(tmp_path / "kept", drop_added=True)
+  assert again.sha256 == left_out.sha256
 
 
 @pytest.mark.parametrize(

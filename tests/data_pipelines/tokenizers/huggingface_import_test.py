@@ -317,13 +317,3 @@ def test_two_files_agree_on_the_limit(tmp_path):
   change(folder / FAST, model__max_input_chars_per_word=100)
   with pytest.raises(ValueError, match=r"per_word=200 and tokenizer.json max"):
     load_huggingface(folder)
-
-
-def test_a_sentencepiece_model_with_another_frame_is_refused(spm, tmp_path):
-  """Its rows would have other special tokens than it was trained with."""
-  spm.save(tmp_path)
-  cls, sep = ([spm.tokens[id_], id_] for id_ in (spm.cls_id, spm.sep_id))
-  frame = {"type": "RobertaProcessing", "cls": cls, "sep": sep}
-  change(tmp_path / "tokenizer.json", post_processor=frame)
-  with pytest.raises(ValueError, match="RobertaProcessing does not make"):
-    load_huggingface(tmp_path)

@@ -124,6 +124,18 @@ def test_bad_paths_and_sizes_are_refused(tmp_path):
       tokenizers.train(TEXTS, "sentencepiece", size)
 
 
+def test_merges_are_a_part_of_a_tokenizer(learned, tmp_path):
+  ours = learned["roberta", True]
+  ours.save(tmp_path)
+  merges = tmp_path / "merges.txt"
+  assert tokenizers.load(merges).sha256 == ours.sha256
+  (tmp_path / "vocab.json").unlink()
+  assert tokenizers.load(merges).sha256 == ours.sha256
+  (tmp_path / "tokenizer.json").unlink()
+  with pytest.raises(ValueError, match=r"merges.txt is no vocab.txt or spiece"):
+    tokenizers.load(merges)
+
+
 def test_a_tokenizer_is_learned_with_other_rules():
   texts = [f"Ｃａｆé cafe\u0301 {word}" for word in TEXTS]
   asked = {"lowercase": False, "normalization": "none"}
