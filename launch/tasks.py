@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bertjax import config as configs
 from bertjax.config import FinetuneConfig, ModelConfig, TaskConfig
+from bertjax.config import checks as config_checks
 from bertjax.finetune import checks
 from bertjax.finetune.choice_windows import pool_choices
 from bertjax.finetune.classification import TASK as CLASSIFICATION
@@ -143,6 +144,14 @@ def load_data(
   data = _find_kind(config.task).read(config.task, tokenizer, rows)
   if task.name == CLASSIFICATION.name:  # other tasks have another "f1"
     checks.check_metric(config.metric, data.labels)
+  if data.pair:
+    config_checks.check_pairs(
+      encoder,
+      f"task.kind={config.task.kind}",
+      between=len(tokenizer.template.between),
+      second_type=tokenizer.template.second_type,
+      fix="a task of single texts",
+    )
   if config.metric == "exact" and data.settings.get("null_answers"):
     settings = {**data.settings, FOR_EXACT: 1}
     data = dataclasses.replace(data, settings=settings)

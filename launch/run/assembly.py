@@ -13,7 +13,13 @@ from typing import Any
 import jax
 
 from bertjax.checkpoints import bundle
-from bertjax.config import ModelConfig, PretrainConfig, identity, to_mapping
+from bertjax.config import (
+  ModelConfig,
+  PretrainConfig,
+  checks,
+  identity,
+  to_mapping,
+)
 from bertjax.objectives.masking import check_words
 from bertjax.train.events import check_installed
 from bertjax.train.program import Program, make_program
@@ -102,6 +108,12 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
   if origin.info is not None:
     _check_origin(origin.info, config.model, stores.first)
   resolved = resolve(config, stores, origin.model, jax.devices())
+  template = stores.first.template
+  checks.check_segments(
+    resolved.config,
+    between=len(template.between),
+    second_type=template.second_type,
+  )
   counts_V = stores.mixture.token_counts(config.batch_size)
   vocabulary = tokenizer.vocabulary(counts_V)
   check_words(config.objective, vocabulary, counts_V)

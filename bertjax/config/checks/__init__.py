@@ -15,8 +15,12 @@ from bertjax.config.checks.learning import (
   check_seed,
 )
 from bertjax.config.checks.mesh import check_mesh, mesh_shape, mesh_slices
-from bertjax.config.checks.model import check_model, padded_vocab_size
-from bertjax.config.checks.run import check_pretrain
+from bertjax.config.checks.model import (
+  check_model,
+  check_pairs,
+  padded_vocab_size,
+)
+from bertjax.config.checks.run import check_pretrain, check_segments
 
 __all__ = [
   "check_dropout",
@@ -24,8 +28,10 @@ __all__ = [
   "check_model",
   "check_objective",
   "check_optimizer",
+  "check_pairs",
   "check_pretrain",
   "check_seed",
+  "check_segments",
   "mesh_shape",
   "mesh_slices",
   "padded_vocab_size",

@@ -102,6 +102,36 @@ def _check_groups(model: ModelConfig) -> None:
       )
 
 
+def check_pairs(
+  model: ModelConfig, pairs: str, *, between: int, second_type: int, fix: str
+) -> None:
+  """Refuse pairs of texts that nothing tells apart.
+
+  RoBERTa, DistilBERT and ModernBERT have no types, or one: special tokens
+  between the texts do.
+
+  Args:
+    model: which has types or not.
+    pairs: what makes the pairs, for the message.
+    between: number of special tokens that the tokenizer puts between texts.
+    second_type: type that it gives to the second text.
+    fix: what makes no pairs, for the message.
+
+  Raises:
+    ValueError: neither special tokens nor types tell the texts apart.
+  """
+  if between or (second_type and model.type_vocab_size > 1):
+    return
+  types = f"model.type_vocab_size={model.type_vocab_size}"
+  if model.type_vocab_size > 1:
+    types += " and a tokenizer that gives both the type 0"
+  raise ValueError(
+    f"{pairs} makes pairs of texts, which nothing tells apart with {types}, "
+    f"and no special token between them; give {fix}, or a tokenizer that "
+    "separates texts, as [CLS] A [SEP] B [SEP]"
+  )
+
+
 def padded_vocab_size(vocab_size: int) -> int:
   """Return the rows of an embedding table for a vocabulary of this size.
 

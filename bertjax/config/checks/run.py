@@ -6,7 +6,7 @@ from bertjax.config import PAIR_FORMATS, PretrainConfig, check_read, check_types
 from bertjax.config.checks.dropout import check_dropout
 from bertjax.config.checks.learning import check_objective, check_optimizer
 from bertjax.config.checks.mesh import check_mesh
-from bertjax.config.checks.model import check_model
+from bertjax.config.checks.model import check_model, check_pairs
 from bertjax.config.names import PHASE2, PRETRAINING
 from bertjax.config.phases import Phase, split_optimizer, split_phases
 
@@ -31,15 +31,6 @@ def check_pretrain(
   for phase in split_phases(config):
     _check_shape(phase, num_devices, vocab_size)
   check_objective(config.objective)
-  if (
-    config.objective.input_format in PAIR_FORMATS
-    and config.model.type_vocab_size < 2
-  ):
-    raise ValueError(
-      f"model.type_vocab_size={config.model.type_vocab_size}; "
-      f"{config.objective.input_format} tells two segments apart: give 2, or "
-      "objective.input_format=full_sentences"
-    )
   if config.objective.next_sentence != "off" and not config.model.pooler:
     raise ValueError(
       f"objective.next_sentence={config.objective.next_sentence} has its head "
@@ -51,6 +42,31 @@ def check_pretrain(
     raise ValueError(
       f"profile.start_step={start} is after the last of steps={config.steps}; "
       f"give 1 to {config.steps}, or 0 to trace none"
+    )
+
+
+def check_segments(
+  config: PretrainConfig, *, between: int, second_type: int
+) -> None:
+  """Refuse pairs whose segments nothing tells apart.
+
+  Args:
+    config: config of the run.
+    between: special tokens that the store's tokenizer puts between segments.
+    second_type: type of the second segment.
+
+  Raises:
+    ValueError: the format makes pairs, and no token stands between segments
+      nor has the model a type for each.
+  """
+  form = config.objective.input_format
+  if form in PAIR_FORMATS:
+    check_pairs(
+      config.model,
+      f"objective.input_format={form}",
+      between=between,
+      second_type=second_type,
+      fix="objective.input_format=full_sentences",
     )
 
 

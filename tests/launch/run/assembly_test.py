@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 from bertjax.config import PhaseConfig, identity
+from data_pipelines.store.store import Store
+from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import pretrain
@@ -71,3 +73,17 @@ def test_words_that_a_text_does_not_have_are_refused_before_any_compile(
     objective = dataclasses.replace(two_phases.objective, mask_unit=unit)
     with pytest.raises(ValueError, match=f"mask_unit={unit} takes whole words"):
       assembly.assemble(dataclasses.replace(two_phases, objective=objective))
+
+
+def test_segments_that_nothing_tells_apart_are_refused_before_any_compile(
+  two_phases, monkeypatch
+):
+  """Before the weights of the model, whose template is that of the store."""
+  model = dataclasses.replace(two_phases.model, type_vocab_size=0)
+  config = dataclasses.replace(two_phases, model=model)
+  assembly.assemble(config)  # its tokenizer has [SEP] between segments
+  template = Template((2,), (), (3,))
+  monkeypatch.setattr(Store, "template", property(lambda _: template))
+  monkeypatch.setattr(assembly, "make_program", None)
+  with pytest.raises(ValueError, match="nothing tells apart with model"):
+    assembly.assemble(config)

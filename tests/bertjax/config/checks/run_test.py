@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.testing.configs import check_run
+from bertjax.config import PretrainConfig, checks
+from tests.testing.configs import check_run, replaced
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,6 @@ from tests.testing.configs import check_run
       r"phase2\.batch_size=8 is read only with phase2",
     ),
     ({"phase2.learning_rate": -1.0}, r"phase2\.learning_rate=-1\.0; give 0 or"),
-    ({"model.type_vocab_size": 1}, "type_vocab_size=1.*give 2"),
     ({"evaluation.mask_rate": 1.0}, r"evaluation\.mask_rate=1.0"),
     ({"profile.start_step": -1}, r"profile\.start_step=-1"),
     ({"profile.steps": 0}, r"profile\.steps=0"),
@@ -48,6 +48,42 @@ def test_a_mistake_is_one_line_with_its_value(changes, message):
   with pytest.raises(ValueError, match=message) as caught:
     check_run(changes)
   assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ("types", "between", "second_type"),
+  [
+    (2, 1, 1),  # BERT's
+    (1, 2, 0),  # RoBERTa's
+    (0, 1, 1),  # those of DistilBERT and ModernBERT
+    (2, 0, 1),
+  ],
+)
+def test_tokens_between_segments_or_types_tell_them_apart(
+  types, between, second_type
+):
+  check_run({"model.type_vocab_size": types})
+  config = replaced(PretrainConfig(), {"model.type_vocab_size": types})
+  checks.check_segments(config, between=between, second_type=second_type)
+
+
+@pytest.mark.parametrize(
+  ("types", "second_type", "words"),
+  [
+    (0, 1, "type_vocab_size=0, and no special token between them; give"),
+    (1, 1, "type_vocab_size=1, and no special token between them; give"),
+    (2, 0, "type_vocab_size=2 and a tokenizer that gives both the type 0, and"),
+  ],
+)
+def test_pairs_that_nothing_tells_apart_are_refused(types, second_type, words):
+  config = replaced(PretrainConfig(), {"model.type_vocab_size": types})
+  with pytest.raises(
+    ValueError, match=rf"input_format=segment_pair makes .*{words}"
+  ) as caught:
+    checks.check_segments(config, between=0, second_type=second_type)
+  assert "\n" not in str(caught.value)
+  single = replaced(config, {"objective.input_format": "full_sentences"})
+  checks.check_segments(single, between=0, second_type=second_type)
 
 
 def test_checking_needs_no_jax():
