@@ -5,12 +5,13 @@
   python -m launch.import_weights --source=DIR --output=BUNDLE \
     [--new=mlm_head,pair_head,pooler] [--drop_added_tokens]
 
-An encoder with all, some or none of the pre-training heads becomes a
-pre-trained bundle. --new names the parts to initialize; any other part that the
-directory lacks is an error. A model with a head of fine-tuning
-(`BertForSequenceClassification` of one label, of several labels or of a score,
-and those for tokens, for answers in a text and for multiple choice) becomes a
-fine-tuned bundle, which `launch.export` can export again.
+Its model is a BERT, RoBERTa, DistilBERT, ALBERT or ModernBERT. An encoder with
+all, some or none of the pre-training heads becomes a pre-trained bundle. --new
+names the parts to initialize; any other part that the directory lacks is an
+error. A model with a head of fine-tuning (`BertForSequenceClassification` of
+one label, of several labels or of a score, those for tokens, for answers in a
+text and for multiple choice, and other families') becomes a fine-tuned bundle,
+which `launch.export` can export again.
 
 Tokens that were added to a vocabulary, such as [E1], are matched before words
 are cut, as in transformers. Where that cannot be done, as with a SentencePiece
@@ -35,11 +36,10 @@ from bertjax.config import ModelConfig, checks
 from bertjax.finetune.task import Head
 from bertjax.interop import architectures
 from bertjax.interop.architectures import (
-  ARCHITECTURES,
-  CLASSIFICATION,
   MULTIPLE_CHOICE,
   PRETRAINING,
   QUESTION_ANSWERING,
+  parts_of,
 )
 from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
 from bertjax.interop.provenance import RECORD, read_provenance
@@ -72,8 +72,8 @@ def run(
     source: folder with config.json, model.safetensors (or its index and the
       files that it names) and a tokenizer's files.
     output: folder to make; a bundle there is replaced.
-    new: parts of `BertForPreTraining` to initialize, whether `source` has them
-      or not: pooler, mlm_head, pair_head.
+    new: parts of pre-training to initialize, whether `source` has them or not:
+      mlm_head and, where the family has them, pooler and pair_head.
     seed: seed of the initialization.
     seq_length: tokens to which a classifier truncates a text; None takes what
       the folder says, or all positions of the model.
@@ -159,7 +159,7 @@ def _details(
   before = read_provenance(root / WEIGHTS) or bundles.Details(
     pooler_trained=True
   )
-  has_pooler = POOLER in ARCHITECTURES[loaded.architecture].parts
+  has_pooler = POOLER in parts_of(loaded.architecture, loaded.config)
   return dataclasses.replace(
     before,
     pooler_trained=before.pooler_trained and has_pooler and POOLER not in new,
@@ -167,7 +167,7 @@ def _details(
     evaluation={} if new else before.evaluation,
     source={
       "folder": root.resolve().name,
-      "architecture": loaded.architecture,
+      "architecture": loaded.class_name,
       "sha256": {
         path.name: files.sha256_of(path)
         for path in sorted(root.glob("*.safetensors"))
@@ -195,13 +195,12 @@ def _head(
     "seq_length": _longest(root, loaded.config),
     "pair": loaded.architecture in (QUESTION_ANSWERING, MULTIPLE_CHOICE),
   }
-  pooled = (CLASSIFICATION, MULTIPLE_CHOICE)
   # The labels come from config.json, where users rename them.
   fields = {
     **before,
     **given,
     "labels": loaded.outputs.labels or before.get("labels", ()),
-    "pooling": "cls" if loaded.architecture in pooled else "",
+    "pooling": loaded.pooling,
     "architecture": loaded.architecture,
   }
   try:

@@ -97,6 +97,8 @@ TESTED_ELSEWHERE = {
   "bertjax/plan/counting.py": "bertjax/plan/planning_test.py",
   "bertjax/plan/environment.py": "bertjax/plan/hardware/topologies_test.py",
   "bertjax/plan/vocabulary.py": "bertjax/train/program_test.py",
+  # A family is a record, which is compared with transformers.
+  "bertjax/interop/families/bert.py": "bertjax/interop/torch_parity_test.py",
   # The parts of a graph, which is run whole.
   "bertjax/interop/onnx/encoder.py": "bertjax/interop/onnx/bert_test.py",
   "bertjax/interop/onnx/heads.py": "bertjax/interop/onnx/bert_test.py",

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model classes of transformers, and our models with the same parts."""
+"""The model classes of transformers, and our models with the same parts.
+
+They have the names of BERT's classes here; a family has its own for each
+(`family.py`).
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -19,10 +23,13 @@ from bertjax.model import (
   BertForTokenClassification,
   parameters,
 )
+from bertjax.model.heads import has_pooler
 from bertjax.model.parameters import by_name
 
 ENCODER = "BertModel"
 PRETRAINING = "BertForPreTraining"
+MASKED_LM = "BertForMaskedLM"
+NEXT_SENTENCE = "BertForNextSentencePrediction"
 CLASSIFICATION = "BertForSequenceClassification"
 TOKEN_CLASSIFICATION = "BertForTokenClassification"
 QUESTION_ANSWERING = "BertForQuestionAnswering"
@@ -65,8 +72,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     parameters.MLM_HEAD,
     parameters.PAIR_HEAD,
   ),
-  "BertForMaskedLM": _of_pretraining(parameters.ENCODER, parameters.MLM_HEAD),
-  "BertForNextSentencePrediction": _of_pretraining(
+  MASKED_LM: _of_pretraining(parameters.ENCODER, parameters.MLM_HEAD),
+  NEXT_SENTENCE: _of_pretraining(
     parameters.ENCODER, parameters.POOLER, parameters.PAIR_HEAD
   ),
   CLASSIFICATION: Architecture(
@@ -93,6 +100,24 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 
+def parts_of(architecture: str, config: ModelConfig) -> tuple[str, ...]:
+  """Return the parts of an architecture that a model of this shape has.
+
+  Pre-training has a pooler as the shape says. Heads for tokens and spans have
+  one that is ModernBERT's.
+  """
+  kind = ARCHITECTURES[architecture]
+  if kind.whole != PRETRAINING:
+    pooled = parameters.POOLER in kind.parts
+    if pooled or not has_pooler(config, ""):
+      return kind.parts
+    return (*kind.parts, parameters.POOLER)
+  if config.pooler:
+    return kind.parts
+  lacking = (parameters.POOLER, parameters.PAIR_HEAD)
+  return tuple(part for part in kind.parts if part not in lacking)
+
+
 def shapes(
   architecture: str, config: ModelConfig, num_classes: int
 ) -> dict[str, jax.ShapeDtypeStruct]:
@@ -108,7 +133,8 @@ def shapes(
     lambda key: init(kind.make(config, num_classes), key),
     jax.eval_shape(lambda: jax.random.key(0)),
   )
-  return by_name({part: variables[part] for part in kind.parts})
+  parts = parts_of(architecture, config)
+  return by_name({part: variables[part] for part in parts})
 
 
 def init(module: nn.Module, key: jax.Array) -> dict[str, Any]:

@@ -7,19 +7,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertjax.config import ModelConfig, checks, from_mapping, to_mapping
-from bertjax.interop.architectures import ARCHITECTURES
-from bertjax.interop.bert import (
-  ACTIVATIONS,
+from bertjax.interop.architectures import (
+  ARCHITECTURES,
+  CLASSIFICATION,
+  MULTIPLE_CHOICE,
+  PRETRAINING,
+)
+from bertjax.interop.config_fields import (
   ACTIVATIONS_BACK,
   FIXED,
-  RATES,
   READ,
-  SIZES,
   WITHOUT_EFFECT,
-  check_is_bert,
 )
+from bertjax.interop.families.registry import family_in, family_of
+from bertjax.interop.family import Family
 from bertjax.interop.outputs import NONE, Outputs
 from bertjax.interop.outputs import to_mapping as outputs_to_mapping
+
+# How a sequence is pooled, where a family has the choice.
+POOLINGS = ("cls", "mean")
 
 
 def config_to_huggingface(
@@ -31,17 +37,19 @@ def config_to_huggingface(
   """Return the content of `config.json`.
 
   Raises:
-    ValueError: the encoder is not a BERT.
+    ValueError: no family can express the encoder.
   """
-  check_is_bert(config)
+  family = family_of(config)
   values = to_mapping(config)
+  named = {**family.sizes, **family.rates}
   return {
-    "architectures": [architecture],
-    "model_type": FIXED["model_type"],
-    "hidden_act": ACTIVATIONS[config.activation],
+    "architectures": [family.class_of(architecture, config)],
+    "model_type": family.model_type,
+    family.activation: family.activations[config.activation],
     "pad_token_id": pad_id,
     "tie_word_embeddings": True,
-    **{theirs: values[ours] for ours, theirs in (SIZES | RATES).items()},
+    **{theirs: values[ours] for ours, theirs in named.items()},
+    **family.write(config, pad_id),
     **outputs_to_mapping(outputs),
   }
 
@@ -63,39 +71,53 @@ def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
     ValueError: another kind of model, a field of which nothing is known, an
       unknown activation, or sizes that are missing or do not fit each other.
   """
-  for name, ours in FIXED.items():
+  family = family_in(mapping)
+  for name, ours in {**FIXED, **family.fixed}.items():
     # The oldest files lack all of these fields.
     theirs = mapping.get(name)
     if theirs is not None and theirs != ours:
       raise ValueError(f"{name}={theirs!r}; only {ours} can be read")
-  _check_names(mapping)
-  activation = mapping.get("hidden_act")
-  if activation not in ACTIVATIONS_BACK:
-    raise ValueError(
-      f"hidden_act={activation!r}; give one of {sorted(ACTIVATIONS_BACK)}"
-    )
-  absent = sorted(set(SIZES.values()) - mapping.keys())
+  _check_names(mapping, family)
+  absent = sorted(set(family.sizes.values()) - mapping.keys())
   if absent:
     raise ValueError(f"config.json lacks {', '.join(absent)}")
+  named = {**family.sizes, **family.rates}
   values = {
-    ours: mapping[theirs]
-    for ours, theirs in (SIZES | RATES).items()
-    if theirs in mapping
+    ours: mapping[theirs] for ours, theirs in named.items() if theirs in mapping
   }
   config = from_mapping(
-    ModelConfig, {**values, "activation": ACTIVATIONS_BACK[activation]}
+    ModelConfig,
+    {
+      **family.choices,
+      **values,
+      "activation": _activation(mapping, family),
+      **family.read(mapping),
+    },
   )
   checks.check_model(config, seq_length=1, vocab_size=1)
   return config
 
 
-def _check_names(mapping: Mapping[str, Any]) -> None:
+def _activation(mapping: Mapping[str, Any], family: Family) -> str:
+  theirs = mapping.get(family.activation)
+  known = [
+    name
+    for name, ours in ACTIVATIONS_BACK.items()
+    if ours in family.activations
+  ]
+  if theirs not in known:
+    raise ValueError(
+      f"{family.activation}={theirs!r}; give one of {sorted(known)}"
+    )
+  return ACTIVATIONS_BACK[theirs]
+
+
+def _check_names(mapping: Mapping[str, Any], family: Family) -> None:
   """Refuse a field that may change the model in a way that is not known here.
 
   A guess would show in nothing but worse scores.
   """
-  known = {*SIZES.values(), *RATES.values(), *FIXED, *WITHOUT_EFFECT, *READ}
-  unknown = sorted(mapping.keys() - known)
+  unknown = sorted(mapping.keys() - known_fields(family))
   if unknown:
     raise ValueError(
       f"nothing is known about {unknown[0]}={mapping[unknown[0]]!r}; remove "
@@ -103,20 +125,63 @@ def _check_names(mapping: Mapping[str, Any]) -> None:
     )
 
 
-def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:
-  """Return the class whose parts the weights have, or some of them.
+def pooling_from_huggingface(
+  mapping: Mapping[str, Any], architecture: str
+) -> str:
+  """Return how a class pools a sequence: "cls", "mean", or "" for not at all.
 
-  It is `BertForPreTraining` for an encoder with any of its heads, or with none:
+  Raises:
+    ValueError: another pooling.
+  """
+  if architecture not in (CLASSIFICATION, MULTIPLE_CHOICE):
+    return ""
+  field = family_in(mapping).pooling
+  found = mapping.get(field) or POOLINGS[0] if field else POOLINGS[0]
+  if found not in POOLINGS:
+    raise ValueError(f"{field}={found!r}; give one of {', '.join(POOLINGS)}")
+  return found
+
+
+def known_fields(family: Family) -> set[str]:
+  """Return the fields of a family's config.json that are read, or ignored."""
+  return {
+    family.activation,
+    *({family.pooling} - {""}),
+    *family.sizes.values(),
+    *family.rates.values(),
+    *FIXED,
+    *family.fixed,
+    *WITHOUT_EFFECT,
+    *family.without_effect,
+    *READ,
+    *family.more,
+  }
+
+
+def architecture_from_huggingface(mapping: Mapping[str, Any]) -> str:
+  """Return the key of ARCHITECTURES whose parts the weights have, or some.
+
+  It is that of pre-training for an encoder with any of its heads, or with none:
   in published files, the class named in `architectures` often has other heads
   than the weights.
 
   Raises:
     ValueError: a class that cannot be read.
   """
-  # The oldest files lack the field.
-  named = mapping.get("architectures") or ["BertForPreTraining"]
-  if len(named) != 1 or named[0] not in ARCHITECTURES:
+  family = family_in(mapping)
+  found = family.architecture_of(class_in(mapping))
+  if found is None:
     raise ValueError(
-      f"architectures={named}; give one of {', '.join(ARCHITECTURES)}"
+      f"architectures={mapping.get('architectures')}; give one of "
+      f"{', '.join(dict.fromkeys(family.classes.values()))}"
     )
-  return ARCHITECTURES[named[0]].whole
+  return ARCHITECTURES[found].whole
+
+
+def class_in(mapping: Mapping[str, Any]) -> str:
+  """Return the class that a config.json names, "" if it names several."""
+  # The oldest files lack the field.
+  named = mapping.get("architectures") or [
+    family_in(mapping).classes[PRETRAINING]
+  ]
+  return str(named[0]) if len(named) == 1 else ""

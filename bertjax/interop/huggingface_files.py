@@ -11,24 +11,32 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax.core import meta
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from bertjax import files
 from bertjax.config import ModelConfig
-from bertjax.interop.architectures import ARCHITECTURES, PRETRAINING
+from bertjax.interop.architectures import (
+  ENCODER,
+  PRETRAINING,
+  parts_of,
+)
+from bertjax.interop.families.registry import family_in, family_of
+from bertjax.interop.family import Params, Tensors
 from bertjax.interop.huggingface import (
-  Params,
-  Tensors,
   from_huggingface,
   lacking_parts,
   to_huggingface,
 )
 from bertjax.interop.huggingface_config import (
   architecture_from_huggingface,
+  class_in,
   config_from_huggingface,
   config_to_huggingface,
+  pooling_from_huggingface,
 )
+from bertjax.interop.huggingface_names import renamed
 from bertjax.interop.outputs import NONE, Outputs, from_mapping
 
 CONFIG = "config.json"
@@ -46,16 +54,24 @@ class Loaded:
   """A model read from a folder.
 
   Attributes:
-    architecture: class of transformers whose parts `params` has.
+    architecture: key of ARCHITECTURES whose parts `params` has.
     config: shape of the encoder.
     outputs: what the outputs of a head mean.
     params: numpy arrays, without the parts that were left out.
+    pooling: how a sequence is pooled: "cls", "mean", or "" for not at all.
   """
 
   architecture: str
   config: ModelConfig
   outputs: Outputs
   params: Params
+  pooling: str = ""
+
+  @property
+  def class_name(self) -> str:
+    """The class of transformers."""
+    family = family_of(self.config)
+    return family.class_of(self.architecture, self.config)
 
 
 def export_model(
@@ -68,7 +84,9 @@ def export_model(
   outputs: Outputs = NONE,
   dtype: str = "float32",
 ) -> pathlib.Path:
-  """Write one model for the class of transformers called `architecture`.
+  """Write one model for a class of transformers.
+
+  The class is that of the model's family for `architecture`.
 
   Args:
     params: parameters of a model with the parts of the architecture; other
@@ -84,7 +102,10 @@ def export_model(
   Raises:
     ValueError: the parameters do not fit the architecture.
   """
-  parts = ARCHITECTURES[architecture].parts
+  family = family_of(config)
+  params, config = family.adapt(meta.unbox(params), config, pad_id)
+  is_base = architecture == ENCODER
+  parts = parts_of(architecture, family.base(config) if is_base else config)
   tensors = to_huggingface(
     {part: params[part] for part in parts if part in params},
     config,
@@ -100,13 +121,26 @@ def export_model(
   return root
 
 
+def write_pooling(
+  folder: os.PathLike[str], config: ModelConfig, pooling: str
+) -> None:
+  """Say in the config.json of an export how sequences are pooled.
+
+  Nothing is said where the family has no choice.
+  """
+  field, path = family_of(config).pooling, pathlib.Path(folder) / CONFIG
+  if field:
+    mapping = _read_json(path)
+    files.write_json(path, {**mapping, field: pooling}, sort_keys=True)
+
+
 def load_model(
   folder: os.PathLike[str], *, new: Collection[str] = ()
 ) -> Loaded:
   """Read a folder that `save_pretrained` or `export_model` has written.
 
   An encoder with any of the pre-training heads, or with none, is read as
-  `BertForPreTraining`.
+  the class of its family with all of these.
 
   Args:
     folder: has `config.json`, and `model.safetensors` or its index.
@@ -123,30 +157,54 @@ def load_model(
     config = config_from_huggingface(mapping)
     architecture = architecture_from_huggingface(mapping)
     outputs = from_mapping(mapping, architecture)
+    pooling = pooling_from_huggingface(mapping, architecture)
   except ValueError as error:
     raise ValueError(f"{root / CONFIG}: {error}") from error
-  _check_parts(new, architecture)
+  _check_parts(new, architecture, config)
   tensors = load_tensors(root)
+  family = family_in(mapping)
   try:
+    named = renamed(tensors, family)
+    settled = family.settle(config, named, class_in(mapping))
+    if {*new} <= {*parts_of(PRETRAINING, settled)}:
+      config = settled
     params = from_huggingface(
       tensors, config, architecture, num_classes=outputs.size, without=new
     )
   except ValueError as error:
-    hint = ""
-    if "classifier." in str(error) and "shape" in str(error):
-      hint = f"; {CONFIG} says the number of labels by id2label or num_labels"
-    lacking = [
-      part for part in lacking_parts(tensors, architecture) if part not in new
-    ]
-    inside = "; take " in str(error)  # then nothing is lacking
-    if architecture == PRETRAINING and lacking and not inside:
-      hint = f"; --new={','.join([*new, *lacking])} initializes these parts"
-      if (root / _WITH_HEADS / WEIGHTS).is_file():
-        hint += f", {root / _WITH_HEADS} has them"
-    if not hint and not inside and "; unknown: [" in str(error):
-      hint = f"; save the folder again with {architecture}.save_pretrained"
+    lacking = lacking_parts(tensors, config, architecture)
+    lacking = [part for part in lacking if part not in new]
+    if architecture != PRETRAINING:
+      lacking = []
+    hint = _hint(str(error), root, [*new, *lacking] if lacking else [])
+    if not hint and "; unknown: [" in str(error) and not _is_hinted(str(error)):
+      theirs = family.class_of(architecture, config)
+      hint = f"; save the folder again with {theirs}.save_pretrained"
     raise ValueError(f"{root}: {error}{hint}") from error
-  return Loaded(architecture, config, outputs, params)
+  return Loaded(architecture, config, outputs, params, pooling)
+
+
+def _is_hinted(error: str) -> bool:
+  """Whether a message says already what to do about names."""
+  return any(start in error for start in ("; take ", "; these are "))
+
+
+def _hint(error: str, root: pathlib.Path, new: list[str]) -> str:
+  """Return what to do about weights that do not fit.
+
+  Args:
+    error: the message.
+    root: the folder.
+    new: parts to initialize, if the weights lack some of them.
+  """
+  if new and not _is_hinted(error):
+    hint = f"; --new={','.join(new)} initializes these parts"
+    if (root / _WITH_HEADS / WEIGHTS).is_file():
+      hint += f", {root / _WITH_HEADS} has them"
+    return hint
+  if "classifier." in error and "shape" in error:
+    return f"; {CONFIG} says the number of labels by id2label or num_labels"
+  return ""
 
 
 def load_tensors(folder: pathlib.Path) -> Tensors:
@@ -182,8 +240,10 @@ def load_tensors(folder: pathlib.Path) -> Tensors:
   return tensors
 
 
-def _check_parts(new: Collection[str], architecture: str) -> None:
-  known = ARCHITECTURES[PRETRAINING].parts[1:]  # without the encoder
+def _check_parts(
+  new: Collection[str], architecture: str, config: ModelConfig
+) -> None:
+  known = parts_of(PRETRAINING, config)[1:]  # without the encoder
   for part in new:
     if architecture != PRETRAINING:
       raise ValueError(

@@ -4,7 +4,7 @@
 
 `PARAMETERS` has one row for each parameter of any model, and `PARTS` one for
 each tree at the top of a model's parameters. Optimizers, checkpoints, transfer
-and interop read them. Only `interop/bert.py` also names parameters: it maps
+and interop read them. Only `interop/families/` also names parameters: it maps
 them to the names of another library.
 """
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of a model on the Hugging Face hub, for transformers.
 
-A pre-trained model is `BertForPreTraining`: one folder with the encoder, the
-pooler and both heads, as the BERTs of the hub are. A fine-tuned model is the
-class of its head.
+A pre-trained model is one folder with the encoder and all heads of its family,
+as those of the hub are, such as `BertForPreTraining` with the pooler and both
+heads. A fine-tuned model is its family's class of its head.
 """
 
 import logging
@@ -15,6 +15,7 @@ from bertjax.config.model import drops
 from bertjax.finetune.task import Head
 from bertjax.interop import huggingface_files
 from bertjax.interop.architectures import PRETRAINING
+from bertjax.interop.families.registry import family_of
 from bertjax.interop.huggingface_config import with_dropout
 from bertjax.interop.outputs import NONE
 from data_pipelines.tokenizers import tokenizers
@@ -47,7 +48,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   """
   head = trained.head
   if head is not None:
-    check_head(head)
+    check_head(head, can_average=bool(family_of(trained.model).pooling))
   trained = with_rates(trained, options.for_finetuning)
   tokenizer = tokenizers.load(trained.tokenizer_path)
   if tokenizer.export_obstacle:
@@ -66,9 +67,11 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       outputs=NONE if head is None else head.outputs,
       dtype=options.dtype or huggingface_files.DTYPES[0],
     )
+    if head is not None and head.pooling:
+      huggingface_files.write_pooling(partial, trained.model, head.pooling)
     card = model_card.make_card(
       target.name,
-      of_transformers(head),
+      of_transformers(head, trained.model),
       trained.model,
       trained.details,
       options.license or model_card.UNKNOWN_LICENSE,
@@ -78,13 +81,18 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     )
 
 
-def check_head(head: Head) -> None:
+def check_head(head: Head, *, can_average: bool = False) -> None:
   """Refuse a head that no class of transformers has.
+
+  Args:
+    head: the head.
+    can_average: whether the family's class may average over tokens.
 
   Raises:
     ValueError: the head pools otherwise than transformers does, or windows.
   """
-  if head.pooling not in ("cls", ""):  # "" is of heads that pool nothing
+  # "" is of heads that pool nothing.
+  if head.pooling not in ("cls", "", *(("mean",) if can_average else ())):
     raise ValueError(
       f"this model has pooling={head.pooling}, which no class of transformers "
       "computes; give --format=sentence_transformers or onnx, or fine-tune "
@@ -101,6 +109,8 @@ def check_head(head: Head) -> None:
 def with_rates(trained: Trained, for_finetuning: bool | None) -> Trained:
   """Say that a run had no dropout; put BERT's rates in its place if asked.
 
+  A family that is published without dropout is left as it is.
+
   Args:
     trained: what is exported.
     for_finetuning: as of `Options`.
@@ -109,6 +119,8 @@ def with_rates(trained: Trained, for_finetuning: bool | None) -> Trained:
     return trained
   write = for_finetuning
   if write is None:
+    if not family_of(trained.model).drops:
+      return trained
     write = trained.details.task is None
   written = "says 0, so that fine-tuning uses no dropout (--nofor_finetuning)"
   if write:

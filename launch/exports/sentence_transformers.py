@@ -80,9 +80,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     )
     card = model_card.make_card(
       target.name,
-      model_card_kinds.of_sentences(
-        pooling, trained.model.hidden_size, longest
-      ),
+      model_card_kinds.of_sentences(pooling, trained.model, longest),
       trained.model,
       trained.details,
       options.license or model_card.UNKNOWN_LICENSE,

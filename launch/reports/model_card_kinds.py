@@ -4,6 +4,7 @@
 
 from typing import NamedTuple
 
+from bertjax.config import ModelConfig
 from bertjax.finetune.task import Head
 from bertjax.interop.architectures import (
   CLASSIFICATION,
@@ -11,6 +12,7 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
 )
+from bertjax.interop.families.registry import family_of
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from bertjax.interop.sentence_transformers import Pooling
 
@@ -31,10 +33,18 @@ class Kind(NamedTuple):
   usage: str
 
 
-def of_transformers(head: Head | None) -> Kind:
-  """Return the kind of a folder for transformers; None is pre-trained."""
+def of_transformers(head: Head | None, model: ModelConfig) -> Kind:
+  """Return the kind of a folder for transformers.
+
+  Args:
+    head: the head; None is pre-trained.
+    model: shape of the encoder, which tells its family.
+  """
+  name = _encoder(model)
   if head is None:
-    return _kind("fill-mask", "AutoModelForMaskedLM", _PRETRAINED, _FILL_MASK)
+    summary = _PRETRAINED if model.pooler else _MASKED_LM
+    summary = summary.format(encoder=name)
+    return _kind("fill-mask", "AutoModelForMaskedLM", summary, _FILL_MASK)
   pipeline, auto, summary, usage = _HEADS[
     head.architecture, head.outputs.problem_type
   ]
@@ -43,18 +53,18 @@ def of_transformers(head: Head | None) -> Kind:
   return _kind(
     pipeline,
     auto,
-    summary.format(count=len(head.labels), what=what),
+    summary.format(encoder=name, count=len(head.labels), what=what),
     # Not by `format`, because the code has braces.
     usage.replace("{text}", text),
   )
 
 
-def of_sentences(pooling: Pooling, width: int, longest: int) -> Kind:
+def of_sentences(pooling: Pooling, model: ModelConfig, longest: int) -> Kind:
   """Return the kind of a folder for sentence-transformers.
 
   Args:
     pooling: how a text becomes one vector.
-    width: number of its values.
+    model: shape of the encoder, whose width is the number of its values.
     longest: tokens to which a text is cut.
   """
   source = _VECTORS[pooling.name]
@@ -63,12 +73,17 @@ def of_sentences(pooling: Pooling, width: int, longest: int) -> Kind:
   if pooling.normalize:
     source += ", divided by its length"
   summary = (
-    f"A BERT encoder that gives a text {width} numbers: {source}. Texts are "
-    f"cut to {longest} tokens. It has no head."
+    f"{_encoder(model)} that gives a text {model.hidden_size} numbers: "
+    f"{source}. Texts are cut to {longest} tokens. It has no head."
   )
   return Kind(
     "sentence-similarity", "sentence-transformers", summary, _SENTENCES
   )
+
+
+def _encoder(model: ModelConfig) -> str:
+  title = family_of(model).title
+  return f"{'An' if title.startswith('A') else 'A'} {title} encoder"
 
 
 def _kind(pipeline: str, auto: str, summary: str, usage: str) -> Kind:
@@ -96,8 +111,10 @@ folder = "."  # the folder of this file
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder)
 """
+_MASKED_LM = """\
+{encoder} with its masked-LM head. `AutoModel` reads the encoder alone."""
 _PRETRAINED = """\
-A BERT encoder with its masked-LM and sentence-pair heads. `AutoModel` reads the
+{encoder} with its masked-LM and sentence-pair heads. `AutoModel` reads the
 encoder alone, and `AutoModelForPreTraining` both heads."""
 _FILL_MASK = """\
 text = f"Some {tokenizer.mask_token} text."
@@ -113,7 +130,7 @@ _SEQUENCES = "text-classification", "AutoModelForSequenceClassification"
 _HEADS = {
   (CLASSIFICATION, SINGLE_LABEL): (
     *_SEQUENCES,
-    "A BERT encoder that classifies {what} into {count} labels.",
+    "{encoder} that classifies {what} into {count} labels.",
     """\
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
 label = model(**inputs).logits.argmax(-1).item()
@@ -122,7 +139,7 @@ print(model.config.id2label[label])
   ),
   (CLASSIFICATION, MULTI_LABEL): (
     *_SEQUENCES,
-    "A BERT encoder that gives {what} any of {count} labels.",
+    "{encoder} that gives {what} any of {count} labels.",
     """\
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
 for label, chance in enumerate(model(**inputs).logits.sigmoid()[0].tolist()):
@@ -131,7 +148,7 @@ for label, chance in enumerate(model(**inputs).logits.sigmoid()[0].tolist()):
   ),
   (CLASSIFICATION, REGRESSION): (
     *_SEQUENCES,
-    "A BERT encoder that gives {what} a score.",
+    "{encoder} that gives {what} a score.",
     """\
 inputs = tokenizer({text}, truncation=True, return_tensors="pt")
 print(model(**inputs).logits.item())
@@ -140,7 +157,7 @@ print(model(**inputs).logits.item())
   (TOKEN_CLASSIFICATION, ""): (
     "token-classification",
     "AutoModelForTokenClassification",
-    "A BERT encoder that gives tokens {count} labels.",
+    "{encoder} that gives tokens {count} labels.",
     """\
 inputs = tokenizer("Some text.", truncation=True, return_tensors="pt")
 labels = model(**inputs).logits.argmax(-1)[0].tolist()
@@ -150,7 +167,7 @@ print([model.config.id2label[label] for label in labels])
   (QUESTION_ANSWERING, ""): (
     "question-answering",
     "AutoModelForQuestionAnswering",
-    "A BERT encoder that finds the answer in a text.",
+    "{encoder} that finds the answer in a text.",
     """\
 texts = "A question?", "A text with its answer."
 inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
@@ -163,7 +180,7 @@ print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
   (MULTIPLE_CHOICE, ""): (
     "multiple-choice",
     "AutoModelForMultipleChoice",
-    "A BERT encoder that chooses one of several endings of a text.",
+    "{encoder} that chooses one of several endings of a text.",
     """\
 choices = ["It rains.", "It snows."]
 inputs = tokenizer(

@@ -273,7 +273,7 @@ def test_a_pooler_that_is_made_anew_is_not_trained(foreign, tmp_path):
     ),
     (
       lambda f: change(f / "config.json", model_type="roberta"),
-      "model_type='roberta'; only bert",
+      "architectures=.'BertForPreTraining'.; give one of RobertaModel, ",
     ),
     (
       lambda f: change(f / "config.json", hidden_act="silu"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from bertjax.checkpoints.digest import nest
 from bertjax.interop.architectures import shapes
+from bertjax.interop.families.registry import family_of
 from bertjax.interop.outputs import Outputs
 from tests.testing.examples import SMALL
 
@@ -33,9 +34,12 @@ def make_params(architecture, config=SMALL, outputs=None):
     noise = draw.standard_normal(shape) * (0.3 if "kernel" in name else 0.1)
     return (noise + name.endswith("scale")).astype(np.float32)
 
-  return nest(
-    {
-      name: leaf(name, shape.shape)
-      for name, shape in shapes(architecture, config, count).items()
-    }
-  )
+  leaves = {
+    name: leaf(name, shape.shape)
+    for name, shape in shapes(architecture, config, count).items()
+  }
+  # What a layer never reads is as it began, in any model.
+  for entry in family_of(config).entries(architecture):
+    if entry.ours in leaves:
+      leaves[entry.ours][[*entry.lacking]] = entry.ours.endswith("scale")
+  return nest(leaves)

@@ -10,10 +10,11 @@ import onnx
 from flax.core import meta
 
 from bertjax.config import ModelConfig
-from bertjax.interop.bert import check_is_bert, pairs
+from bertjax.interop.families.bert import BERT
 from bertjax.interop.onnx.encoder import INPUTS, ROWS, encode
 from bertjax.interop.onnx.graph import Graph
 from bertjax.interop.onnx.heads import SCORER, find_head, parts_of
+from bertjax.interop.table import pairs
 from bertjax.model.parameters import WINDOW_SCORER, by_name
 
 
@@ -39,7 +40,7 @@ def make_model(
     ValueError: no such graph is known, a parameter is missing, or the encoder
       is not a BERT.
   """
-  check_is_bert(config)
+  BERT.check(config)
   head = find_head(architecture, pooling)
   parts = parts_of(architecture, pooling, params)
   graph = Graph(_tensors(params, config, parts))
@@ -66,7 +67,7 @@ def _tensors(
     raise ValueError(f"the parameters lack {', '.join(missing)}")
   ours = by_name(meta.unbox({part: params[part] for part in parts}))
   tensors = {}
-  for entry, index, name in pairs(config, parts):
+  for entry, index, name in pairs(BERT.table, config, parts):
     array = np.asarray(ours[entry.ours], np.float32)[index]
     if entry.row.inputs:
       array = array.reshape(np.prod(array.shape[: entry.row.inputs]), -1)

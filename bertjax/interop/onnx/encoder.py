@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """BERT's encoder in an ONNX graph.
 
-Nodes and tensors have the names of `interop/bert.py`. No position attends to
-padding. The outputs of padding itself mean nothing, here and in the model.
+Nodes and tensors have the names of `interop/families/bert.py`. No position
+attends to padding. The outputs of padding itself mean nothing, here and in the
+model.
 """
 
 from collections.abc import Mapping

@@ -5,12 +5,13 @@
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.interop import bert
+from bertjax.interop.families.registry import FAMILIES
 from bertjax.interop.huggingface_config import (
   architecture_from_huggingface,
   config_from_huggingface,
   config_to_huggingface,
 )
+from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL
 
 
@@ -24,7 +25,7 @@ def test_configs_go_there_and_back(activation):
 @pytest.mark.parametrize(
   ("field", "value", "message"),
   [
-    ("model_type", "roberta", "model_type='roberta'; only bert"),
+    ("model_type", "t5", "model_type='t5'; only bert, roberta, "),
     ("hidden_act", "relu", "hidden_act='relu'; give one of"),
     ("is_decoder", True, "is_decoder=True; only False"),
     ("position_embedding_type", "relative_key", "only absolute"),
@@ -58,18 +59,19 @@ def test_an_architecture_that_only_looks_alike_is_refused():
     architecture_from_huggingface({"architectures": ["BertLMHeadModel"]})
 
 
-def test_every_field_of_a_config_is_in_one_table():
-  tables = (
-    set(bert.SIZES.values()),
-    set(bert.RATES.values()),
-    set(bert.FIXED),
-    bert.WITHOUT_EFFECT,
-    bert.READ,
-  )
-  assert sum(map(len, tables)) == len(set().union(*tables))
-
-
-def test_all_that_transformers_writes_is_known():
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_all_that_transformers_writes_is_known(family):
   transformers = pytest.importorskip("transformers")
-  mapping = transformers.BertConfig().to_dict()
-  assert config_from_huggingface(mapping).hidden_size == 768
+  make = transformers.AutoConfig.for_model
+  mapping = make(family.model_type).to_dict()
+  config = config_from_huggingface(mapping)
+  assert config.hidden_size == mapping.get("hidden_size", mapping.get("dim"))
+  family.check(config)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_configs_of_every_family_go_there_and_back(name):
+  config = CONFIGS[name]
+  # RoBERTa's positions begin behind the id of padding.
+  mapping = config_to_huggingface(config, "BertModel", 1)
+  assert config_from_huggingface(mapping) == config

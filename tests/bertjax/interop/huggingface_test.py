@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mapping table, both ways."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bertjax.config import ModelConfig
-from bertjax.interop import bert
+from bertjax.interop import huggingface
 from bertjax.interop.architectures import (
   ARCHITECTURES,
   ENCODER,
   PRETRAINING,
 )
-from bertjax.interop.bert import TABLE
+from bertjax.interop.families.bert import BERT
 from bertjax.interop.huggingface import from_huggingface, to_huggingface
 from tests.testing.examples import SMALL
 from tests.testing.huggingface_models import make_params, outputs_of
@@ -26,9 +28,10 @@ DECODER = "cls.predictions.decoder.weight"
 
 def test_a_model_with_other_parameters_has_no_counterpart(monkeypatch):
   """Such as one whose positions are not a table."""
-  fewer = [row for row in TABLE if "/position/" not in row.ours]
+  fewer = [row for row in BERT.table if "/position/" not in row.ours]
   tensors = to_huggingface(PARAMS, SMALL)
-  monkeypatch.setattr(bert, "TABLE", fewer)
+  other = dataclasses.replace(BERT, table=tuple(fewer))
+  monkeypatch.setattr(huggingface, "family_of", lambda _: other)
   position = r"differ in \['encoder/embeddings/position/embedding'\]"
   with pytest.raises(ValueError, match=position):
     to_huggingface(PARAMS, SMALL)
@@ -44,69 +47,6 @@ def test_there_and_back_keeps_every_bit(architecture):
   jax.tree.map(np.testing.assert_array_equal, params, back)
   bare = not any(name.startswith("bert.") for name in tensors)
   assert bare == (architecture == ENCODER)
-
-
-@pytest.mark.parametrize(
-  "wrapper",
-  ["module.", "_orig_mod.module.", "model.", "model._orig_mod.", "bert.bert."],
-)
-def test_names_inside_of_a_wrapper_are_understood(wrapper):
-  for architecture in (PRETRAINING, ENCODER):
-    params = make_params(architecture)
-    tensors = to_huggingface(params, SMALL, architecture)
-    if architecture == PRETRAINING and wrapper == "bert.bert.":
-      wrapper = "bert."  # with the one of its own
-    wrapped = {wrapper + name: array for name, array in tensors.items()}
-    back = from_huggingface(wrapped, SMALL, architecture)
-    jax.tree.map(np.testing.assert_array_equal, params, back)
-
-
-@pytest.mark.parametrize(
-  ("part", "wrapped"),
-  [
-    ("bert.", "bert.bert."),
-    ("bert.", "module.bert.bert."),
-    ("bert.", "bert._orig_mod."),
-    ("bert.", "bert.module."),
-    ("layer.1.", "layer.1._orig_mod."),
-    ("layer.1.", "layer.1._checkpoint_wrapped_module."),
-    ("encoder.", "encoder._fsdp_wrapped_module."),
-  ],
-)
-def test_a_part_inside_of_a_wrapper_is_understood(part, wrapped):
-  tensors = to_huggingface(PARAMS, SMALL)
-  names = {
-    name: name.replace(part, wrapped) if part in name else name
-    for name in tensors
-  }
-  assert names != {name: name for name in tensors}
-  back = from_huggingface(
-    {names[name]: array for name, array in tensors.items()}, SMALL
-  )
-  jax.tree.map(np.testing.assert_array_equal, PARAMS, back)
-
-
-def test_two_tensors_of_one_name_are_refused():
-  tensors = dict(to_huggingface(PARAMS, SMALL))
-  tensors["bert.module.pooler.dense.bias"] = np.zeros(32, np.float32)
-  with pytest.raises(ValueError, match=r"are both bert.pooler.dense.bias; rem"):
-    from_huggingface(tensors, SMALL)
-
-
-def test_names_of_another_model_are_one_line():
-  other = {
-    f"teacher.{name}": a for name, a in to_huggingface(PARAMS, SMALL).items()
-  }
-  with pytest.raises(
-    ValueError, match=r"and \d+ more; unknown: \['teacher"
-  ) as told:
-    from_huggingface(other, SMALL)
-  assert len(str(told.value)) < 1000
-  assert "; take 'teacher.' off the names" in str(told.value)
-  with pytest.raises(ValueError, match=r"'more'\]$"):  # no prefix of a name
-    from_huggingface(
-      {**to_huggingface(PARAMS, SMALL), "more": np.ones(3)}, SMALL
-    )
 
 
 def test_a_matrix_is_output_by_input_and_heads_are_flattened():

@@ -135,7 +135,7 @@ def test_a_family_equals_transformers(name, changes):
   checks.check_model(config, seq_length=LENGTH, vocab_size=1)
   model = families.make_theirs(family, config)
   state = {key: value.numpy() for key, value in model.state_dict().items()}
-  params = families.to_ours(family, config, state, 1.0)
+  params = families.to_ours(config, state, 1.0)
   batch = make_batch(config)
   real_BS = batch["packs_BS"] > 0
   mixes = [
@@ -150,5 +150,5 @@ def test_a_family_equals_transformers(name, changes):
     np.testing.assert_allclose(
       np.asarray(left)[real_BS], right[real_BS], atol=1e-5, rtol=0
     )
-  expected = families.to_ours(family, config, found, 0.0)
+  expected = families.to_ours(config, found, 0.0)
   check_gradients(config, got, expected)

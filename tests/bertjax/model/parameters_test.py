@@ -15,7 +15,7 @@ import pytest
 from bertjax.checkpoints import resize
 from bertjax.checkpoints.digest import nest
 from bertjax.config import ComputeConfig
-from bertjax.interop.bert import TABLE
+from bertjax.interop.families.bert import BERT
 from bertjax.model import (
   BertForPreTraining,
   BertForQuestionAnswering,
@@ -122,7 +122,7 @@ def test_the_table_has_every_parameter_of_every_model_and_no_other():
     for part in parts
     for leaf in leaves
   }
-  named = [*(entry.ours for entry in TABLE), "window_scorer/dense/kernel"]
+  named = [*(entry.ours for entry in BERT.table), "window_scorer/dense/kernel"]
   assert sorted([*named, *others]) == sorted(PARAMETERS)
 
 

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names of BERT in transformers (Devlin et al., 2018)."""
+
+from bertjax.interop.architectures import NEXT_SENTENCE
+from bertjax.interop.family import Family, classes
+from bertjax.interop.table import Entry, dense, layers, norm, tables
+
+BERT = Family(
+  title="BERT",
+  model_type="bert",
+  classes={
+    **classes("Bert", "ForPreTraining"),
+    NEXT_SENTENCE: "BertForNextSentencePrediction",
+  },
+  prefix="bert.",
+  bare=("embeddings.", "encoder.", "pooler."),
+  table=(
+    *tables(
+      "bert.embeddings",
+      word="word_embeddings",
+      position="position_embeddings",
+      type="token_type_embeddings",
+    ),
+    *norm("encoder/embeddings/layer_norm", "bert.embeddings.LayerNorm"),
+    *layers(
+      "bert.encoder.layer",
+      attention__query="attention.self.query",
+      attention__key="attention.self.key",
+      attention__value="attention.self.value",
+      attention__out="attention.output.dense",
+      attention_layer_norm="attention.output.LayerNorm",
+      mlp_up="intermediate.dense",
+      mlp_down="output.dense",
+      mlp_layer_norm="output.LayerNorm",
+    ),
+    *dense("pooler/dense", "bert.pooler.dense"),
+    *dense("mlm_head/dense", "cls.predictions.transform.dense"),
+    *norm("mlm_head/layer_norm", "cls.predictions.transform.LayerNorm"),
+    Entry("mlm_head/bias", "cls.predictions.bias"),
+    *dense("pair_head/dense", "cls.seq_relationship"),
+    # The classifier of sequences and that of tokens have the same name.
+    *dense("classifier/dense", "classifier"),
+    *dense("span_head/dense", "qa_outputs"),
+  ),
+  tied={
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+  },
+  # Of transformers before 4.31.
+  buffers=("bert.embeddings.position_ids",),
+  has_pooler=True,
+  varies={"type_vocab_size": lambda value: value > 0},
+  activations={"gelu": "gelu", "gelu_tanh": "gelu_new"},
+)

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every family with its tokenizer: to a folder, back, and on from there."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from bertjax.checkpoints import bundle as bundles
+from bertjax.config import CheckpointConfig, EvaluationConfig, ObjectiveConfig
+from bertjax.finetune.artifact import load_finetuned, save_finetuned
+from bertjax.finetune.task import Head
+from bertjax.interop.families.registry import FAMILIES
+from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.albert import Cleaning, train_albert
+from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
+from data_pipelines.tokenizers.wordpiece import WordPiece
+from launch import export, import_weights, predict, pretrain
+from launch.tasks import TASKS
+from tests.testing import corpus, small
+from tests.testing.byte_texts import LEARNED
+from tests.testing.choices import CONFIGS
+from tests.testing.huggingface_models import LABELS, make_params
+
+PRETRAINING = "BertForPreTraining"
+TOKENIZERS = {
+  "bert": lambda: WordPiece(small.TOKENS),
+  "roberta": lambda: train_byte_bpe(LEARNED, 420, "roberta"),
+  "distilbert": lambda: WordPiece(small.TOKENS),
+  "albert": lambda: train_albert(LEARNED, 74, Cleaning()),
+  "modernbert": lambda: train_byte_bpe(LEARNED, 420, "modernbert"),
+}
+# With dropout, which a folder says.
+RATES = {"hidden_dropout_rate": 0.1, "attention_dropout_rate": 0.1}
+TEXT = "the cod by the river"
+
+
+def make_bundle(name, folder, head=None):
+  """A bundle of the family with random weights."""
+  tokenizer = TOKENIZERS[name]()
+  (folder / "tokenizer").mkdir(parents=True)
+  tokenizer.save(folder / "tokenizer")
+  config = dataclasses.replace(
+    CONFIGS[name],
+    vocab_size=tokenizer.vocab_size,
+    position_offset=tokenizer.pad_id + 1 if name == "roberta" else 0,
+    **RATES,
+  )
+  path = folder / "bundle"
+  if head is not None:
+    params = make_params(head.architecture, config, head.outputs)
+    save_finetuned(
+      *(path, params, config, folder / "tokenizer", head),
+      step=3,
+      evaluation={},
+    )
+    return path
+  bundles.write_bundle(
+    path,
+    make_params(PRETRAINING, config),
+    config,
+    folder / "tokenizer",
+    bundles.Details(
+      pooler_trained=config.pooler, tokenizer_sha256=tokenizer.sha256
+    ),
+  )
+  return path
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_goes_there_and_back_with_its_tokenizer(name, tmp_path):
+  bundle = make_bundle(name, tmp_path)
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  config = json.loads((folder / "config.json").read_text())
+  assert config["model_type"] == name
+  path = import_weights.run(source=folder, output=tmp_path / "back")
+  ours, theirs = map(bundles.read_bundle_info, (bundle, path))
+  assert ours.leaves == theirs.leaves  # the digests of every bit
+  assert ours.model == theirs.model
+  one, other = (
+    tokenizers.load(info.tokenizer_path).sha256 for info in (ours, theirs)
+  )
+  assert one == other
+  again = export.run(bundle=path, output=tmp_path / "again")
+  for file in ("model.safetensors", "config.json", "tokenizer.json"):
+    one, other = (root / file for root in (folder, again))
+    assert one.read_bytes() == other.read_bytes(), file
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_transformers_fills_masks_as_we_do(name, tmp_path):
+  torch = pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  bundle = make_bundle(name, tmp_path)
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  auto = transformers.AutoModelForMaskedLM
+  model, report = auto.from_pretrained(folder, output_loading_info=True)
+  if FAMILIES[name].has_pooler and CONFIGS[name].pooler:
+    report.pop("unexpected_keys")  # the pooler and the head of pairs
+  assert not any(report.values()), report
+  tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+  text = f"{TEXT} {tokenizer.mask_token}"
+  inputs = tokenizer(text, return_tensors="pt")
+  masked = inputs["input_ids"] == tokenizer.mask_token_id
+  with torch.no_grad():
+    chances = model.eval()(**inputs).logits[masked].softmax(-1)[0].numpy()
+  (ours,) = predict.fill_mask(str(bundle), text, top_k=3)
+  names = tokenizers.load(bundle / "tokenizer").tokens
+  # Ours are over the tokens that can be meant.
+  expected = np.array([chances[names.index(guess.text)] for guess in ours])
+  found = np.array([guess.probability for guess in ours])
+  np.testing.assert_allclose(
+    found / found[0], expected / expected[0], rtol=1e-4
+  )
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_modernbert_averages_where_its_config_says_so(pooling, tmp_path):
+  pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  head = Head("words", LABELS, pooling, seq_length=12, pair=False)
+  bundle = make_bundle("modernbert", tmp_path, head)
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  config = json.loads((folder / "config.json").read_text())
+  assert config["classifier_pooling"] == pooling
+  pipeline = transformers.pipeline("text-classification", model=str(folder))
+  theirs = {x["label"]: x["score"] for x in pipeline(TEXT, top_k=9)}
+  (folder / "bertjax.json").unlink()
+  back = import_weights.run(source=folder, output=tmp_path / "back")
+  assert load_finetuned(back, TASKS).head.pooling == pooling
+  for path in (bundle, back):
+    for answer in predict.answer(str(path), [TEXT], top_k=9)[0]:
+      assert theirs[answer[0]] == pytest.approx(answer[1], abs=1e-5)
+
+
+def test_pre_training_goes_on_from_a_folder_of_transformers(
+  tmp_path, one_device
+):
+  """Of DistilBERT: its first loss is that of the weights in the folder."""
+  torch = pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  del one_device
+  torch.manual_seed(0)
+  settings = transformers.DistilBertConfig(
+    vocab_size=len(corpus.TOKENS),
+    max_position_embeddings=32,
+    n_layers=2,
+    n_heads=2,
+    dim=32,
+    hidden_dim=64,
+  )
+  model = transformers.DistilBertForMaskedLM(settings)
+  model.save_pretrained(tmp_path / "hf")
+  WordPiece(corpus.TOKENS).save(tmp_path / "hf")
+  parent = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
+  info = bundles.read_bundle_info(parent)
+  config = corpus.make_config(
+    corpus.make_store(tmp_path / "data"),
+    steps=2,
+    model=dataclasses.replace(info.model, vocab_size=0),
+    objective=ObjectiveConfig(next_sentence="off"),
+    init_from=str(parent),
+    checkpoint=CheckpointConfig(every_steps=2),
+    evaluation=EvaluationConfig(every_steps=0),
+  )
+  made = pretrain.run(config, str(tmp_path / "run")).bundle
+  trained = bundles.read_bundle_info(made)
+  assert trained.model == info.model
+  folder = export.run(bundle=made, output=tmp_path / "on")
+  back = transformers.AutoModelForMaskedLM.from_pretrained(folder)
+  assert back.config.vocab_size == len(corpus.TOKENS)
+  moved = [
+    (ours - theirs).abs().max().item()
+    for ours, theirs in zip(back.parameters(), model.parameters(), strict=True)
+  ]
+  assert 0 < max(moved) < 0.1  # two steps away from where it began
