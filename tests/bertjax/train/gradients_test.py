@@ -12,6 +12,8 @@ import pytest
 
 from bertjax.batch import PRETRAINING_FEATURES, empty_batch
 from bertjax.config import MeshConfig, ObjectiveConfig
+from bertjax.plan.hlo import collectives as plan_collectives
+from bertjax.plan.hlo import parsing
 from bertjax.train import gradients
 from tests.testing import tiny
 from tests.testing.training import MESHES, check_same, train, train_alone
@@ -114,6 +116,12 @@ def test_gradients_of_all_micro_batches_and_layers_are_reduced_once(
   scatters = [kind for kind, _ in kinds if kind == "reduce-scatter"]
   gathers = [kind for kind, _ in kinds if kind == "all-gather"]
   leaves = len(jax.tree.leaves(got.params))
+  # Each number of each gradient once, and little else: losses and norms.
+  found = plan_collectives.find(parsing.parse(got.program), jax.device_count())
+  reductions = ("all-reduce", "reduce-scatter")
+  sent = sum(each.step_bytes for each in found if each.kind in reductions)
+  size = sum(leaf.nbytes for leaf in jax.tree.leaves(got.params))
+  assert size <= sent < size + 1024
   if name == "data":
     assert not scatters
     assert not gathers

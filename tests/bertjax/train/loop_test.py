@@ -108,6 +108,41 @@ def test_metrics_are_read_one_step_late(make, train_step):
   assert events == ["dispatch", "dispatch", 1, "dispatch", 2, "dispatch", 3, 4]
 
 
+def test_the_host_reads_the_metrics_of_the_step_before_and_nothing_else(
+  make, train_step, monkeypatch
+):
+  """Nothing else waits for the device, and each step is read once."""
+  events, sent, read = [], [], jax.device_get
+
+  def count(tree):
+    events.append(sent.index(tree) + 1 if tree in sent else "state.step")
+    return read(tree)
+
+  def refuse(*_):
+    raise AssertionError("the loop waits for the device")
+
+  def dispatch(state, batch):
+    state, metrics = train_step(state, batch)
+    sent.append(Same(metrics))
+    events.append("dispatch")
+    return state, sent[-1]
+
+  class Same(dict):
+    """Metrics that equal themselves alone: to compare arrays reads them."""
+
+    def __eq__(self, other):
+      return self is other
+
+    __hash__ = None
+
+  monkeypatch.setattr(jax, "device_get", count)
+  monkeypatch.setattr(jax, "block_until_ready", refuse)
+  make(train_step=dispatch, steps=4, hooks=[hooks.Hook()])
+  assert events == [
+    *("state.step", "dispatch", "dispatch", 1, "dispatch", 2, "dispatch", 3, 4)
+  ]
+
+
 def test_a_stop_that_a_slow_hook_hears_saves_at_the_same_step(make):
   """An evaluation that was cut short is not passed by with another step."""
   asked, events = [], []

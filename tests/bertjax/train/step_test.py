@@ -108,6 +108,30 @@ def test_a_seed_may_be_an_input_of_the_compiled_step(generator):
   assert any_seed._cache_size() == 1
 
 
+@pytest.mark.parametrize("zero1", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_writes_the_state_where_the_old_one_was(zero1, parts):
+  """Parameters and optimizer state are in memory once: all are donated."""
+  mesh = make_mesh(MeshConfig(data=2, zero1=zero1), jax.devices()[:2])
+  optimizer = optax.sgd(0.1, momentum=0.9)
+  start = state.make_initializer(toy.init_params, optimizer, mesh, zero1=zero1)(
+    0
+  )
+  train_step: Any = step.make_train_step(
+    toy.task(), optimizer, mesh, start, step.StepOptions(accumulation=parts)
+  )
+  batch = feeding.put_batch(toy.batch(0), mesh)
+  compiled = train_step.lower(start, batch).compile()
+  of_a_device = sum(
+    leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(start)
+  )
+  donated = compiled.memory_analysis().alias_size_in_bytes
+  assert donated == of_a_device
+  end, _ = compiled(start, batch)
+  assert all(leaf.is_deleted() for leaf in jax.tree.leaves(start))
+  assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(end))
+
+
 @pytest.mark.parametrize(
   ("change", "message"),
   [
