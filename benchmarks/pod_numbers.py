@@ -19,6 +19,7 @@ from benchmarks.ahead_of_time import (
   NotCompiledError,
   cache_path,
   measure,
+  most_rows,
 )
 from bertjax.plan.hardware.chips import CHIPS
 from bertjax.plan.hlo.collectives import CollectiveTotal
@@ -100,14 +101,7 @@ def work(cache: pathlib.Path | None) -> Iterator[Line]:
     f"{100 * time.mfu:.1f} %",
     "≥ 60 %",
   )
-  most = 0
-  for rows in (16, 18, 20, 22, 24, 26, 28):
-    try:
-      if not measure(Case(rows=rows), cache).memory.fits:
-        break
-    except NotCompiledError:
-      break
-    most = rows
+  most = most_rows(Case(), cache)
   yield "rows on a v5e chip without remat", str(most), "16"
 
 

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of figures, of plans that nothing was compiled for."""
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks import ahead_of_time
+from benchmarks.ahead_of_time import Case, NotCompiledError, figures, most_rows
+from tests.testing import tpu_plans
+
+
+@pytest.fixture
+def asked(monkeypatch):
+  """The cases that are compiled; up to 22 rows fit, and 24 are not answered."""
+  cases = []
+
+  def measure(case, cache=None):
+    cases.append(case)
+    if case.rows == 24:
+      raise NotCompiledError("the compiler crashed")
+    phase = tpu_plans.make_bounded_phase()
+    work = dataclasses.replace(phase.work, counted_ratio=1.01)
+    return dataclasses.replace(
+      phase, memory=tpu_plans.make_memory(case.rows <= 22), work=work
+    )
+
+  monkeypatch.setattr(ahead_of_time, "measure", measure)
+  return cases
+
+
+def test_figures_are_a_line_for_each_width_of_draws(asked):
+  head, rule, *lines = figures()
+  assert [line.split(" | ")[0] for line in lines] == ["| uint16", "| uint8"]
+  assert all(line.endswith("| 5.00 | 1.0000 | 1.0100 | 22 |") for line in lines)
+  counts = {line.count("|") for line in (head, rule, *lines)}
+  assert len(counts) == 1
+  assert {case.draws for case in asked if case.count} == {"uint16", "uint8"}
+
+
+def test_the_most_rows_are_the_first_that_fit_from_above(asked):
+  assert most_rows(Case(draws="uint8")) == 22
+  assert [case.rows for case in asked] == [26, 24, 22]
+  assert {case.draws for case in asked} == {"uint8"}
+
+
+def test_a_case_is_read_from_its_json():
+  case = Case(kind="v6e", rows=8, draws="uint8")
+  assert Case(**json.loads(json.dumps(dataclasses.asdict(case)))) == case
+  config = ahead_of_time.make_config(case, 16, 16)
+  assert config.compute.dropout_draws == "uint8"
+  assert config.batch_size == 8 * 16
