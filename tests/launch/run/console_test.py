@@ -30,7 +30,9 @@ def lines(mesh, devices=8, rng="threefry", draws="uint16", rate=0.0):
   config = PretrainConfig(
     model=dataclasses.replace(tiny.CONFIG, attention_dropout_rate=rate),
     mesh=mesh,
-    compute=ComputeConfig(dropout_rng=rng, dropout_draws=draws),
+    compute=dataclasses.replace(
+      ComputeConfig(), dropout_rng=rng, dropout_draws=draws
+    ),
   )
   config = dataclasses.replace(
     config, data=dataclasses.replace(config.data, seq_length=tiny.LENGTH)

@@ -4,7 +4,7 @@
 
 import pytest
 
-from bertjax.config import ComputeConfig, FinetuneConfig, PretrainConfig
+from bertjax.config import FinetuneConfig, PretrainConfig
 from bertjax.config.checks import check_dropout
 from tests.testing.configs import replaced
 
@@ -19,7 +19,7 @@ def test_rates_that_draws_cannot_give_are_refused(config):
       (0.999, "uint8", "everything", "0.996094, or compute"),
       (1e-6, "uint16", "nothing", "give 0, 1.52588e-05$"),
     ):
-      changes = {path: rate, "compute": ComputeConfig(dropout_draws=draws)}
+      changes = {path: rate, "compute.dropout_draws": draws}
       with pytest.raises(ValueError, match=fix) as caught:
         check_dropout(replaced(config, changes))
       assert f"{path}={rate}" in str(caught.value)
@@ -32,6 +32,6 @@ def test_rates_that_draws_cannot_give_are_refused(config):
 def test_usual_rates_are_given(draws, rate):
   changes = {
     "model.hidden_dropout_rate": rate,
-    "compute": ComputeConfig(dropout_draws=draws),
+    "compute.dropout_draws": draws,
   }
   check_dropout(replaced(PretrainConfig(), changes))

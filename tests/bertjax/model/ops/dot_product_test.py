@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention's derivative is that of autodiff, and keeps less."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,7 +72,7 @@ def test_dropout_keeps_the_mean_of_what_is_attended_to(draws):
   bits_T = (jnp.arange(length) * steps).astype(draws)
   bits_BHTS = jnp.broadcast_to(bits_T[:, None], (1, 1, length, length))
   zeros = jnp.zeros((1, length, 1, 4))
-  context = attend(
+  context: Any = attend(
     zeros, zeros, zeros + 1, jnp.ones((1, length)), bits_BHTS, rate
   )
   # Of 256 values of 16 bits, 26 are below the bound as well.
