@@ -95,9 +95,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     model = bert.make_model(trained.params, trained.model, *kind)
     running.write_model(model, path)
     del model  # as large as the parameters
-    parity = onnx_measures.compare(
-      trained, path, tokenizer.vocabulary(), longest
-    )
+    parity = onnx_measures.compare(trained, path, tokenizer, longest)
     way = options.quantize or "none"
     quantized = None
     if way != "none":

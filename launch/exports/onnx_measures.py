@@ -7,10 +7,11 @@ import pathlib
 
 import numpy as np
 
-from bertjax.batch import ENCODER_FEATURES, Batch, Vocabulary, empty_batch
+from bertjax.batch import Batch
 from bertjax.interop.architectures import ENCODER
 from bertjax.interop.onnx import comparison, quantization, running
 from bertjax.interop.onnx.heads import LOGITS
+from data_pipelines.tasks.features import Tokenizer, make_rows
 from launch.exports.calibration import Texts, alone
 from launch.exports.onnx_scores import GraphScores, Labeled
 from launch.exports.trained import Trained
@@ -79,21 +80,21 @@ def kind_of(trained: Trained) -> tuple[str, str]:
 
 
 def compare(
-  trained: Trained, path: pathlib.Path, vocabulary: Vocabulary, longest: int
+  trained: Trained, path: pathlib.Path, tokenizer: Tokenizer, longest: int
 ) -> Parity:
   """Compare a float32 graph with the model on random tokens.
 
   Args:
     trained: the model.
     path: file of the graph.
-    vocabulary: vocabulary of the model.
+    tokenizer: tokenizer of the model.
     longest: tokens of the longest row that the model reads.
 
   Raises:
     ValueError: they differ by more than rounding.
   """
   longest = min(longest, _LONGEST)
-  batch = _random_rows(trained, vocabulary, longest)
+  batch = _random_rows(tokenizer, longest)
   ours = comparison.compute(
     trained.params, trained.model, *kind_of(trained), batch
   )
@@ -212,20 +213,22 @@ def _decide_texts(
   return comparison.decide({LOGITS: logits_EC}, is_real_E1, several=several)
 
 
-def _random_rows(
-  trained: Trained, vocabulary: Vocabulary, longest: int
-) -> Batch:
-  """Return rows of ordinary tokens with lengths from 3 to `longest`."""
+def _random_rows(tokenizer: Tokenizer, longest: int) -> Batch:
+  """Return rows of ordinary tokens, as the tokenizer's template frames them.
+
+  Their lengths go up to `longest`. Every other row that has room is a pair.
+  """
   draw = np.random.default_rng(0)
-  sizes = {"B": _ROWS, "S": longest, "R": 1}
-  batch = empty_batch(ENCODER_FEATURES, sizes)
-  batch["tokens_BS"][...] = vocabulary.pad_id
-  for row, length in enumerate(np.linspace(3, longest, _ROWS, dtype=int)):
-    ids = draw.choice(vocabulary.ordinary_W, length)
-    ids[0], ids[-1] = vocabulary.cls_id, vocabulary.sep_id
-    batch["tokens_BS"][row, :length] = ids
-    batch["positions_BS"][row, :length] = np.arange(length)
-    batch["packs_BS"][row, :length] = 1
-    if trained.model.type_vocab_size > 1:
-      batch["types_BS"][row, length // 2 : length] = row % 2
-  return batch
+  template, ordinary_W = tokenizer.template, tokenizer.vocabulary().ordinary_W
+  single, pair = (template.count(pair=each) for each in (False, True))
+  windows: list[tuple[np.ndarray, np.ndarray | None]] = []
+  for row, length in enumerate(
+    np.linspace(single + 1, longest, _ROWS, dtype=int)
+  ):
+    if row % 2 and length > pair + 1:
+      ids = draw.choice(ordinary_W, length - pair)
+      middle = len(ids) // 2
+      windows.append((ids[:middle], ids[middle:]))
+    else:
+      windows.append((draw.choice(ordinary_W, length - single), None))
+  return make_rows(tokenizer, windows, longest)

@@ -9,6 +9,7 @@ import pytest
 from bertjax.finetune.classification import TASK
 from bertjax.interop.onnx import bert, running
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.template import Template
 from launch.exports import onnx_measures
 from launch.exports.calibration import Texts, alone
 from launch.exports.onnx_scores import Labeled
@@ -30,14 +31,36 @@ def write_graph(trained, path, change=0.0):
 
 
 def test_a_graph_of_other_weights_is_refused(trained, tmp_path):
-  vocabulary = tokenizers.load(trained.tokenizer_path).vocabulary()
+  tokenizer = tokenizers.load(trained.tokenizer_path)
   path = write_graph(trained, tmp_path / "same.onnx")
-  parity = onnx_measures.compare(trained, path, vocabulary, 12)
+  parity = onnx_measures.compare(trained, path, tokenizer, 12)
   assert 0 < parity.difference < 1e-5
   assert (parity.rows, parity.longest) == (16, 12)
   other = write_graph(trained, tmp_path / "other.onnx", 0.01)
   with pytest.raises(ValueError, match="which is more than rounding; nothing"):
-    onnx_measures.compare(trained, other, vocabulary, 12)
+    onnx_measures.compare(trained, other, tokenizer, 12)
+
+
+@pytest.mark.parametrize("frame", [Template.of_bert, Template.of_roberta])
+def test_random_rows_have_the_special_tokens_of_the_template(trained, frame):
+  tokenizer = tokenizers.load(trained.tokenizer_path)
+  tokenizer.template = template = frame(2, 3)
+  batch = onnx_measures._random_rows(tokenizer, 12)
+  counts = {False: 0, True: 0}
+  for ids, types, real in zip(
+    *(batch[name] for name in ("tokens_BS", "types_BS", "packs_BS")),
+    strict=True,
+  ):
+    ids, types = ids[real > 0], types[real > 0]
+    special = np.isin(ids, [2, 3])
+    is_pair = int(special.sum()) > template.count(pair=False)
+    size = len(ids) - template.count(pair=is_pair)
+    ends = (size // 2, size - size // 2) if is_pair else (size, None)
+    np.testing.assert_array_equal(types, template.types(*ends))
+    parts = np.split(ids[~special], [size // 2]) if is_pair else [ids[~special]]
+    np.testing.assert_array_equal(ids, template.join(*parts))
+    counts[is_pair] += 1
+  assert min(counts.values()) > 3
 
 
 def test_what_is_calibrated_is_not_measured(trained, tmp_path, monkeypatch):

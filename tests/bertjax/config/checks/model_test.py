@@ -30,6 +30,11 @@ def test_the_published_sizes_pass(size):
     ({"model.hidden_dropout_rate": 1.0}, "hidden_dropout_rate=1.0"),
     ({"model.activation": "elu"}, "'elu'; give one of gelu, gelu_tanh, silu"),
     ({"model.position_init": "zero"}, "zero.*normal, sinusoid"),
+    (
+      {"model.sequence_head": "tanh"},
+      "sequence_head='tanh'; give one of pooler, relu, norm",
+    ),
+    ({"model.init": "xavier"}, "init='xavier'; give one of bert, scaled"),
   ],
 )
 def test_a_model_that_does_not_fit_is_one_line(changes, message):
