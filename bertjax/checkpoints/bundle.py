@@ -328,8 +328,8 @@ def load_bundle(
     ValueError: no bundle, a damaged one, or the bundle of a fine-tuned model.
   """
   info = read_pretrained(path)
-  (num_pair_classes,) = info.leaves[PAIR_BIAS]["shape"]
-  model = BertForPreTraining(
-    info.model, compute or ComputeConfig(), num_pair_classes=num_pair_classes
-  )
+  sizes = {}
+  if PAIR_BIAS in info.leaves:  # a model without a pooler has no such head
+    (sizes["num_pair_classes"],) = info.leaves[PAIR_BIAS]["shape"]
+  model = BertForPreTraining(info.model, compute or ComputeConfig(), **sizes)
   return model, load_params(info)

@@ -21,6 +21,7 @@ from bertjax.config import MeshConfig
 from bertjax.parallel import multihost, sharding
 from bertjax.parallel.mesh import make_mesh
 from tests.testing import tiny
+from tests.testing.examples import init_params
 
 DETAILS = bundle.Details(
   pooler_trained=True, step=3, evaluation={"mlm_loss": 4.25}
@@ -64,6 +65,17 @@ def test_a_bundle_gives_back_what_went_in(written, params):
   hidden_BSD, pooled_BRD = outputs
   assert hidden_BSD.shape == (1, 8, 32)
   assert pooled_BRD.shape == (1, 1, 32)
+
+
+def test_a_model_without_a_pooler_is_read(tokenizer, tmp_path):
+  """It has no head of pairs, whose width a bundle tells otherwise."""
+  config = dataclasses.replace(tiny.CONFIG, pooler=False)
+  params = init_params(config)
+  path = tmp_path / "bundle"
+  bundle.write_bundle(path, params, config, tokenizer, DETAILS)
+  model, got = bertjax.load_bundle(path)
+  assert model.config == config
+  jax.tree.map(np.testing.assert_array_equal, params, got)
 
 
 def test_parameters_are_read_to_where_they_belong(written, params):
