@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle must be beyond whole: files and weights that fit each other."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping
@@ -75,6 +76,8 @@ def check_shapes(
     ValueError: parameters are missing, are none of the model, or have another
       shape or dtype; the message names them and both sides (law 9).
   """
+  if not pretrained:  # fine-tuning makes a pooler that pre-training lacked
+    model = dataclasses.replace(model, pooler=True)
   expected = _expected(model, leaves)
   parts = {name.partition("/")[0] for name in leaves}
   parts |= (

@@ -120,7 +120,7 @@ def test_transformers_fills_masks_as_we_do(name, tmp_path):
 def test_modernbert_averages_where_its_config_says_so(pooling, tmp_path):
   pytest.importorskip("torch")
   transformers = pytest.importorskip("transformers")
-  head = Head("words", LABELS, pooling, seq_length=12, pair=False)
+  head = Head("words", LABELS, pooling, seq_length=64, pair=False)
   bundle = make_bundle("modernbert", tmp_path, head)
   folder = export.run(bundle=bundle, output=tmp_path / "hf")
   config = json.loads((folder / "config.json").read_text())
@@ -160,7 +160,9 @@ def test_pre_training_goes_on_from_a_folder_of_transformers(
     corpus.make_store(tmp_path / "data"),
     steps=2,
     model=dataclasses.replace(info.model, vocab_size=0),
-    objective=ObjectiveConfig(next_sentence="off"),
+    objective=ObjectiveConfig(
+      next_sentence="off", input_format="full_sentences"
+    ),
     init_from=str(parent),
     checkpoint=CheckpointConfig(every_steps=2),
     evaluation=EvaluationConfig(every_steps=0),

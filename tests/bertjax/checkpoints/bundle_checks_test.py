@@ -3,6 +3,7 @@
 """Weights of a bundle fit its model and are numbers."""
 
 import contextlib
+import dataclasses
 import json
 import re
 
@@ -14,6 +15,7 @@ import pytest
 import bertjax
 from bertjax import files
 from bertjax.checkpoints import bundle, bundle_checks, digest
+from bertjax.interop.architectures import CLASSIFICATION, shapes
 from bertjax.model.parameters import by_name, leaf_name
 from tests.testing import tiny
 
@@ -106,6 +108,23 @@ def test_parameters_that_are_missing_or_too_many_are_refused(
   change(leaves)
   with pytest.raises(ValueError, match=message):
     bundle_checks.check_shapes(tiny.CONFIG, leaves, pretrained=True)
+
+
+@pytest.mark.parametrize("sequence_head", ["pooler", "relu", "norm"])
+def test_fine_tuning_makes_a_pooler_that_pre_training_lacks(sequence_head):
+  config = dataclasses.replace(
+    tiny.CONFIG, pooler=False, sequence_head=sequence_head
+  )
+  leaves = {
+    name: {"shape": list(leaf.shape), "dtype": "float32"}
+    for name, leaf in shapes(CLASSIFICATION, config, 3).items()
+  }
+  bundle_checks.check_shapes(config, leaves, pretrained=False)
+  leaves["pooler/dense/bias"]["shape"] = [3]
+  with pytest.raises(ValueError, match="pooler/dense/bias is float32"):
+    bundle_checks.check_shapes(config, leaves, pretrained=False)
+  with pytest.raises(ValueError, match="mlm_head/.* is absent"):
+    bundle_checks.check_shapes(config, leaves, pretrained=True)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def check_numbers(name, architecture, model, loaded):
     else:
       left, right = array[real_BS], theirs[output].numpy()[real_BS]
     np.testing.assert_allclose(left, right, atol=1e-5, rtol=0, err_msg=output)
-    assert right.std() > 0.05  # weights that tell rows apart
+    assert right.std() > 0.01  # weights that tell rows apart
 
 
 @pytest.mark.parametrize(("name", "architecture"), CASES)
