@@ -123,7 +123,7 @@ def test_fine_tuning_makes_a_pooler_that_pre_training_lacks(sequence_head):
   leaves["pooler/dense/bias"]["shape"] = [3]
   with pytest.raises(ValueError, match="pooler/dense/bias is float32"):
     bundle_checks.check_shapes(config, leaves, pretrained=False)
-  with pytest.raises(ValueError, match="mlm_head/.* is absent"):
+  with pytest.raises(ValueError, match=r"mlm_head/.* is absent"):
     bundle_checks.check_shapes(config, leaves, pretrained=True)
 
 
