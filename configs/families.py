@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from bertjax.config import SIZES
+from bertjax.config import SIZES, ModelConfig
 from configs import common
 
 
@@ -43,6 +43,16 @@ _BERT = {
   name: {field: getattr(size, field) for field in _SHAPE}
   for name, size in SIZES.items()
 }
+
+# What models of one family may differ in: sizes, rates, how training starts,
+# and what stands on the encoder.
+_OPEN = (
+  *_SHAPE,
+  *("vocab_size", "max_positions", "layer_norm_epsilon"),
+  *("hidden_dropout_rate", "attention_dropout_rate", "mlp_dropout_place"),
+  *("init", "initializer_std", "position_init"),
+  *("pooler", "sequence_head"),
+)
 
 # The size of a family that a run has where none is named.
 DEFAULT_SIZE = "base"
@@ -149,3 +159,23 @@ def size_overlays(family: Family) -> Mapping[str, common.Overlay]:
     )
     for name, size in family.sizes.items()
   }
+
+
+def family_of(model: ModelConfig) -> str:
+  """Return the name of the family whose choices a model makes; "" if none."""
+  usual = ModelConfig()
+  for name, family in FAMILIES.items():
+    wanted = dataclasses.replace(usual, **family.choices)
+    if all(
+      _choice(model, field.name) == _choice(wanted, field.name)
+      for field in dataclasses.fields(model)
+      if field.name not in _OPEN
+    ):
+      return name
+  return ""
+
+
+def _choice(model: ModelConfig, field: str) -> Any:
+  # The two forms of GELU differ by less than 1e-3.
+  value = getattr(model, field)
+  return "gelu" if value == "gelu_tanh" else value

@@ -176,9 +176,12 @@ def _report(
     ValueError: a finding that `policy` makes a failure. The bundle is written.
   """
   values = details.evaluation
-  for line in results.describe_results(spec.config, values, details.tokens):
+  kind = spec.store.manifest.tokenizer.name
+  for line in results.describe_results(
+    spec.config, values, details.tokens, kind
+  ):
     active.progress.say(line)
-  found = results.judge_results(spec.config, values, train, policy)
+  found = results.judge_results(spec.config, values, train, kind, policy)
   multihost.broadcast_from_first("results", lambda: settle(found, policy))
 
 

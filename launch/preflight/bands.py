@@ -9,10 +9,8 @@ and hardly better than one that was no smaller and saw no fewer.
 import dataclasses
 
 from bertjax.config import ModelConfig, ObjectiveConfig
-from launch.preflight.reference import REFERENCES, Objective, Reference
+from launch.preflight.reference import Kind, Objective, Reference, comparable
 
-# BERT's, which all references were measured with.
-MASK_RATE = 0.15
 # A model that reads its text more often than BERT did has seen little text, so
 # that others with as many tokens may well do better.
 _MOST_EPOCHS = 40
@@ -50,25 +48,28 @@ def objective_of(objective: ObjectiveConfig) -> Objective:
 def find_band(
   model: ModelConfig,
   objective: Objective,
+  kind: Kind,
   *,
   tokens: float,
   entropy: float | None = None,
 ) -> Band:
   """Return between which losses a run normally ends.
 
-  Results with the same objective come first, others where there are none. The
-  nearest edges count; a side that nothing is known of is None.
+  Only results of its kind count. Those with the same objective come first,
+  others where there are none. The nearest edges count; a side that nothing is
+  known of is None.
 
   Args:
     model: shape of the encoder; its weights are what counts as its size.
     objective: losses of the run.
+    kind: what results share with the run.
     tokens: tokens that the run has seen.
     entropy: the unigram entropy of its validation targets.
   """
   size = _weights(model.num_layers, model.hidden_size)
   low: list[tuple[float, Reference]] = []
   high: list[tuple[float, Reference]] = []
-  for each in REFERENCES:
+  for each in comparable(kind):
     loss = each.reached(entropy)
     if loss is None or not each.tokens:
       continue

@@ -3,8 +3,9 @@
 """Losses that others reached, by size, tokens seen and objective, with source.
 
 A size or a number of tokens that no source is known for is not here. Losses
-compare only for one vocabulary and similar text; how far a loss is below the
-unigram entropy of the same targets compares better, where a source tells it.
+compare only for one kind of encoder, of vocabulary and of masks, and for
+similar text; how far a loss is below the unigram entropy of the same targets
+compares better, where a source tells it.
 """
 
 import dataclasses
@@ -12,7 +13,8 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from bertjax.config import SIZES, ModelConfig
+from bertjax.config import SIZES, ModelConfig, PretrainConfig
+from configs.families import family_of
 
 Objective = Literal["mlm", "mlm_nsp", "mlm_sop"]
 _DEVLIN = "Devlin et al. (2019), table 6"
@@ -21,6 +23,54 @@ _BOOKS = "python -m benchmarks.books"
 # 1 M steps of 256 rows, 90 % of them at 128 tokens and 10 % at 512 (Devlin et
 # al., 2019, appendix A.2).
 _BERT_TOKENS = 1e6 * 256 * (0.9 * 128 + 0.1 * 512)
+
+
+# What all of them were evaluated with: BERT's.
+EVALUATED_RATE = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """What two runs share whose losses compare.
+
+  Attributes:
+    family: name of the family of the encoder in `configs.families`; "" is an
+      encoder of no family.
+    tokenizer: name of the kind of tokenizer, as in a store's manifest.
+    mask_unit: what is masked as one in training.
+    replaced: shares of [MASK] and of random tokens at masked positions.
+    mask_rate: share of the tokens that are masked in training.
+  """
+
+  family: str = "bert"
+  tokenizer: str = "wordpiece"
+  mask_unit: str = "token"
+  replaced: tuple[float, float] = (0.8, 0.1)
+  mask_rate: float = 0.15
+
+  @classmethod
+  def of(cls, config: PretrainConfig, tokenizer: str) -> "Kind":
+    """Return the kind of a run.
+
+    Args:
+      config: its config, resolved.
+      tokenizer: name of the kind of its tokenizer.
+    """
+    objective = config.objective
+    return cls(
+      family=family_of(config.model),
+      tokenizer=tokenizer,
+      mask_unit=objective.mask_unit,
+      replaced=(objective.mask_token_rate, objective.random_token_rate),
+      mask_rate=objective.mask_rate,
+    )
+
+
+# BERT, and its models of `recipe=short`, which masks more.
+BERT = Kind()
+SHORT = Kind(mask_rate=0.4)
+# With its vocabulary of bytes.
+ROBERTA = Kind(family="roberta", tokenizer="byte_bpe")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +86,7 @@ class Reference:
     of: what the loss is of.
     source: where this is said, or the command that measures it.
     objective: losses of the training.
+    kind: what a run shares that is compared with it.
     below: nats below the unigram entropy of the same targets.
     spread: standard deviation over seeds.
     text: words of the text, where the model read it more than 40 times.
@@ -50,6 +101,7 @@ class Reference:
   of: str
   source: str
   objective: Objective = "mlm_nsp"
+  kind: Kind = BERT
   below: float | None = None
   spread: float | None = None
   text: float | None = None
@@ -94,6 +146,7 @@ def _roberta(
   perplexity: float,
   source: str,
   text: float | None = None,
+  kind: Kind = ROBERTA,
 ) -> Reference:
   """Return a result of RoBERTa's training, all of it in rows of 512 tokens."""
   trained = f"{steps:,} steps of {rows:,} rows"
@@ -105,6 +158,7 @@ def _roberta(
     _ENGLISH,
     source,
     objective="mlm",
+    kind=kind,
     text=text,
   )
 
@@ -136,7 +190,9 @@ def _short(
   # Rows of 128 tokens, of which 99.6 % are no padding.
   tokens = steps * 16 * 128 * 0.996
   trained = f"{steps:,} steps of 16 rows"
-  return Reference(*shape, trained, tokens, loss, of, source, below=below)
+  return Reference(
+    *shape, trained, tokens, loss, of, source, kind=SHORT, below=below
+  )
 
 
 _BASE, _MED_SMALL = (12, 768), (6, 512)
@@ -161,8 +217,14 @@ REFERENCES: tuple[Reference, ...] = (
   _nyu(_BASE, "base-100M-2", 31_000, 1_024, 4.61),
   _nyu(_BASE, "base-1B-1", 100_000, 512, 3.93),
   _nyu(_BASE, "base-1B-3", 31_000, 4_096, 3.84),
+  # Before section 4.4, where RoBERTa's own vocabulary comes.
   _roberta(
-    _BASE, 125_000, 2_048, 3.68, "Liu et al. (2019), RoBERTa, section 4.3"
+    _BASE,
+    125_000,
+    2_048,
+    3.68,
+    "Liu et al. (2019), RoBERTa, section 4.3",
+    kind=BERT,
   ),
   Reference(
     12,
@@ -173,6 +235,7 @@ REFERENCES: tuple[Reference, ...] = (
     "held-out Norwegian text, RoBERTa's vocabulary",
     "huggingface/transformers, examples/flax/language-modeling",
     objective="mlm",
+    kind=ROBERTA,
   ),
   _perplexity(24, 1024, "1 M steps", 3.23, _DEVLIN),
   Reference(
@@ -189,14 +252,32 @@ REFERENCES: tuple[Reference, ...] = (
 )
 
 
-def find(model: ModelConfig) -> list[Reference]:
+def comparable(kind: Kind) -> tuple[Reference, ...]:
+  """Return the references that a run of this kind compares with.
+
+  Losses of one evaluation compare over rates of masks in training that were
+  tried; a rate that no reference of the kind has is not known to.
+  """
+  alike = tuple(
+    each
+    for each in REFERENCES
+    if dataclasses.replace(each.kind, mask_rate=kind.mask_rate) == kind
+  )
+  tried = {each.kind.mask_rate for each in alike}
+  return alike if kind.mask_rate in tried else ()
+
+
+def find(model: ModelConfig, kind: Kind) -> list[Reference]:
   """Return the references for the layers and width of a model."""
   shape = (model.num_layers, model.hidden_size)
-  return [each for each in REFERENCES if (each.layers, each.width) == shape]
+  return [
+    each for each in comparable(kind) if (each.layers, each.width) == shape
+  ]
 
 
 def describe(
   model: ModelConfig,
+  kind: Kind,
   *,
   tokens: float | None,
   loss: float,
@@ -204,25 +285,29 @@ def describe(
 ) -> Iterator[str]:
   """Yield what others reached with a model of this shape, beside this run.
 
+  Nothing is known of some kinds, and nothing is said of them.
+
   Args:
     model: shape of the encoder.
+    kind: what references share with the run.
     tokens: tokens that the run has seen.
     loss: its validation loss on masked tokens, in nats.
     entropy: the unigram entropy of the same targets.
   """
-  found = find(model)
+  found = find(model, kind)
   shape = f"{model.num_layers} layers of width {model.hidden_size}"
   if not found:
-    known = {(each.layers, each.width) for each in REFERENCES}
+    known = {(each.layers, each.width) for each in comparable(kind)}
     names = [
       name
       for name, size in SIZES.items()
       if (size.num_layers, size.hidden_size) in known
     ]
-    yield (
-      f"no published loss is known for {shape}; there are some for "
-      f"{', '.join(names)}"
-    )
+    if known:
+      yield (
+        f"no published loss is known for {shape}; there are some for "
+        f"{', '.join(names)}"
+      )
     return
   beside = ""
   if entropy is not None:

@@ -8,9 +8,10 @@ from typing import Any
 from bertjax.config import PretrainConfig
 from bertjax.objectives import pretraining
 from launch.preflight import reference
-from launch.preflight.bands import MASK_RATE, find_band, objective_of
+from launch.preflight.bands import find_band, objective_of
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
+from launch.preflight.reference import EVALUATED_RATE, Kind
 
 # Steps after the warm-up by which a loss has left the unigram entropy: BERT of
 # any size stays there for some hundred steps, longer at a low rate.
@@ -24,6 +25,7 @@ def judge_results(
   config: PretrainConfig,
   validation: Mapping[str, float],
   train: Sequence[Mapping[str, Any]],
+  tokenizer: str,
   policy: Policy,
 ) -> list[Finding]:
   """Judge the values of a finished run.
@@ -32,24 +34,29 @@ def judge_results(
     config: config of the run, resolved.
     validation: its last values on the validation rows; {} without a split.
     train: the lines of its training metrics, in order.
+    tokenizer: name of the kind of its tokenizer.
     policy: limits and levels that the user set.
   """
   return [
     *_judge_loss(config, validation, policy),
-    *_judge_band(config, validation, train, policy),
+    *_judge_band(config, validation, train, tokenizer, policy),
     *_judge_pairs(config, train, policy),
     *_judge_masking(config, train, policy),
   ]
 
 
 def describe_results(
-  config: PretrainConfig, validation: Mapping[str, float], tokens: int | None
+  config: PretrainConfig,
+  validation: Mapping[str, float],
+  tokens: int | None,
+  tokenizer: str,
 ) -> Iterator[str]:
-  """Yield what others reached with a model of this shape."""
+  """Yield what others reached with a model of this kind and shape, if any."""
   loss = validation.get(pretraining.token_objective(config.objective).loss)
-  if loss is not None:
+  if loss is not None and config.evaluation.mask_rate == EVALUATED_RATE:
     yield from reference.describe(
       config.model,
+      Kind.of(config, tokenizer),
       tokens=tokens,
       loss=loss,
       entropy=validation.get(_ENTROPY),
@@ -79,20 +86,24 @@ def _judge_band(
   config: PretrainConfig,
   validation: Mapping[str, float],
   train: Sequence[Mapping[str, Any]],
+  tokenizer: str,
   policy: Policy,
 ) -> Iterator[Finding]:
   loss = validation.get(pretraining.token_objective(config.objective).loss)
   tokens = train[-1].get("tokens") if train else None
   # What a bundle has seen before is not counted.
-  known = not config.init_from and config.evaluation.mask_rate == MASK_RATE
+  known = not config.init_from and config.evaluation.mask_rate == EVALUATED_RATE
   if loss is None or not tokens or not known or not _has_enough_steps(config):
     return
   band = find_band(
     config.model,
     objective_of(config.objective),
+    Kind.of(config, tokenizer),
     tokens=tokens,
     entropy=validation.get(_ENTROPY),
   )
+  if band.low is None and band.high is None:
+    return
   beyond = band.beyond(loss)
   distance, edge = beyond or (0.0, None)
   fix = (

@@ -9,11 +9,21 @@ import pytest
 
 from bertjax.config import SIZES, ObjectiveConfig
 from launch.preflight.bands import find_band, objective_of
-from launch.preflight.reference import REFERENCES, Objective
+from launch.preflight.reference import (
+  BERT,
+  REFERENCES,
+  ROBERTA,
+  Kind,
+  Objective,
+)
 
 
-def edges(size, tokens, objective: Objective = "mlm_nsp", entropy=6.5):
-  found = find_band(SIZES[size], objective, tokens=tokens, entropy=entropy)
+def edges(
+  size, tokens, objective: Objective = "mlm_nsp", entropy=6.5, kind=BERT
+):
+  found = find_band(
+    SIZES[size], objective, kind, tokens=tokens, entropy=entropy
+  )
   return [edge and round(edge[0], 2) for edge in (found.low, found.high)]
 
 
@@ -34,16 +44,18 @@ def test_a_larger_model_is_expected_to_reach_what_a_smaller_one_did(size):
 
 
 def test_results_of_the_same_objective_come_first():
-  assert edges("base", 30e9, "mlm")[1] == round(math.log(3.93), 2)
+  roberta = edges("base", 30e9, "mlm", kind=ROBERTA)
+  assert roberta[1] == round(math.log(3.93), 2)
   assert edges("base", 100e9, "mlm_nsp")[1] == 1.38
   # Of no pair loss, nothing smaller is known: others stand in.
   assert edges("mini", 10e6, "mlm")[1] == 3.9
-  assert edges("base", 100e9, "mlm_sop")[1] == 1.35
+  assert edges("base", 100e9, "mlm_sop")[1] == 1.38
+  assert edges("base", 100e9, "mlm_sop", kind=ROBERTA)[1] == 1.35
 
 
 def test_a_little_text_that_was_read_often_is_no_lower_edge():
   """134 is the perplexity of 1 M words, which more text goes far below."""
-  low, _ = edges("mini", 1e9, "mlm")
+  low, _ = edges("mini", 1e9, "mlm", kind=ROBERTA)
   assert low is not None
   assert low < 2
 
@@ -59,13 +71,15 @@ def test_every_reference_is_within_half_a_nat_of_the_band_of_others():
     model = shapes.get(shape) or dataclasses.replace(
       SIZES["base"], num_layers=each.layers, hidden_size=each.width
     )
-    band = find_band(model, each.objective, tokens=each.tokens, entropy=6.5)
+    band = find_band(
+      model, each.objective, each.kind, tokens=each.tokens, entropy=6.5
+    )
     beyond = band.beyond(loss)
     assert beyond is None or abs(beyond[0]) < 0.5, each
 
 
 def test_without_an_entropy_only_losses_are_edges():
-  found = find_band(SIZES["mini"], "mlm_nsp", tokens=1e9, entropy=None)
+  found = find_band(SIZES["mini"], "mlm_nsp", BERT, tokens=1e9, entropy=None)
   assert found.high is None
   assert found.low is not None
   assert found.beyond(9.0) is None
@@ -82,3 +96,21 @@ def test_without_an_entropy_only_losses_are_edges():
 )
 def test_the_losses_of_a_run_name_its_objective(fields, name):
   assert objective_of(ObjectiveConfig(**fields)) == name
+
+
+@pytest.mark.parametrize(
+  "kind",
+  [
+    Kind(family="modernbert", tokenizer="byte_bpe"),
+    Kind(family="albert", tokenizer="sentencepiece"),
+    Kind(family=""),
+    Kind(tokenizer="byte_bpe"),
+    Kind(mask_unit="ngram"),
+    Kind(mask_rate=0.3),
+    Kind(replaced=(1.0, 0.0)),
+  ],
+  ids=str,
+)
+def test_a_kind_of_which_nothing_is_known_has_no_edges(kind):
+  found = find_band(SIZES["base"], "mlm", kind, tokens=1e9, entropy=6.5)
+  assert (found.low, found.high, found.beyond(99.0)) == (None, None, None)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each warning about the results of a run, and runs that have none."""
 
+import functools
+
 import pytest
 
 from bertjax.config import SIZES, PretrainConfig
@@ -25,8 +27,8 @@ TRAIN = [
 ]
 
 
-def levels(config=CONFIG, validation=NORMAL, train=TRAIN):
-  found = results.judge_results(config, validation, train, DEFAULT)
+def levels(config=CONFIG, validation=NORMAL, train=TRAIN, kind="wordpiece"):
+  found = results.judge_results(config, validation, train, kind, DEFAULT)
   return {each.name: each.level for each in found}
 
 
@@ -60,7 +62,7 @@ def test_a_loss_far_from_what_others_reached_warns(loss, side, fix):
   far = {**NORMAL, "mlm_loss": loss}
   (found,) = (
     each
-    for each in results.judge_results(CONFIG, far, TRAIN, DEFAULT)
+    for each in results.judge_results(CONFIG, far, TRAIN, "wordpiece", DEFAULT)
     if each.name == "loss_outside_band"
   )
   assert found.level == "warn"
@@ -95,6 +97,46 @@ def test_a_mask_rate_that_is_not_reached_warns():
 
 
 def test_the_results_of_others_are_shown_beside_a_run():
-  lines = list(results.describe_results(CONFIG, NORMAL, 10**9))
+  describe = functools.partial(
+    results.describe_results, tokens=10**9, tokenizer="wordpiece"
+  )
+  lines = list(describe(CONFIG, NORMAL))
   assert "4.100 nats, 2.40 nats below the unigram entropy" in lines[0]
-  assert not list(results.describe_results(CONFIG, {}, 10**9))
+  assert not list(describe(CONFIG, {}))
+
+
+FAR = {**NORMAL, "mlm_loss": 0.5}
+
+
+@pytest.mark.parametrize(
+  ("changes", "kind"),
+  [
+    # Other words in the vocabulary, other masks in training or in evaluation.
+    ({}, "byte_bpe"),
+    ({}, "sentencepiece"),
+    ({"objective.mask_unit": "ngram"}, "wordpiece"),
+    ({"objective.mask_unit": "span"}, "wordpiece"),
+    ({"objective.mask_rate": 0.3}, "wordpiece"),
+    (
+      {"objective.mask_token_rate": 1.0, "objective.random_token_rate": 0.0},
+      "wordpiece",
+    ),
+    ({"evaluation.mask_rate": 0.3}, "wordpiece"),
+    # Other encoders.
+    ({"model.layer_groups": 1, "model.embedding_size": 128}, "wordpiece"),
+    ({"model.positions": "rotary"}, "wordpiece"),
+    ({"model.norm_position": "pre"}, "wordpiece"),
+    ({"model.feed_forward": "gated"}, "wordpiece"),
+  ],
+)
+def test_of_a_run_unlike_all_that_is_known_nothing_is_said(changes, kind):
+  config = replaced(CONFIG, changes)
+  assert "loss_outside_band" not in levels(config, FAR, kind=kind)
+  assert not list(results.describe_results(config, FAR, 10**9, kind))
+
+
+@pytest.mark.parametrize("rate", [0.15, 0.4])
+def test_of_a_run_like_others_it_is(rate):
+  config = replaced(CONFIG, {"objective.mask_rate": rate})
+  assert levels(config, FAR)["loss_outside_band"] == "warn"
+  assert list(results.describe_results(config, FAR, 10**9, "wordpiece"))
