@@ -10,6 +10,7 @@ from bertjax.checkpoints.bundle import Details
 from bertjax.config import ModelConfig
 from bertjax.interop.outputs import REGRESSION
 from bertjax.trials.markdown import cell, markdown
+from launch.reports.encoder_words import differences
 from launch.reports.model_card_kinds import Kind
 
 UNKNOWN_LICENSE = "unknown"
@@ -118,6 +119,8 @@ def _facts(model: ModelConfig, details: Details) -> Iterator[tuple[str, str]]:
     f"{model.num_heads} heads, a vocabulary of {model.vocab_size} rows, "
     f"{model.max_positions} positions",
   )
+  if found := list(differences(model)):
+    yield "unlike BERT's encoder", "; ".join(found)
   if details.source:
     yield "imported from", _shown(details.source)
   if details.task is not None:
