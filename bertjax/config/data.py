@@ -3,12 +3,36 @@
 """The prepared stores of a run, and how their text becomes rows."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from bertjax.config.fields import AtLeast
 
-# [CLS], two [SEP] and a few tokens of text.
-MIN_SEQ_LENGTH = 8
+
+class Frame(NamedTuple):
+  """How many special tokens stand around texts; the defaults are BERT's.
+
+  Attributes:
+    one: around one text.
+    two: around and between two.
+  """
+
+  one: int = 2
+  two: int = 3
+
+  @property
+  def shortest_example(self) -> int:
+    """Tokens of an example with one token of text."""
+    return self.one + 1
+
+  @property
+  def shortest_row(self) -> int:
+    """Tokens of the shortest row: two texts of a few tokens together."""
+    return self.two + 5
+
+
+BERT_FRAME = Frame()
+# Of a field alone; a tokenizer with more special tokens needs more.
+MIN_SEQ_LENGTH = BERT_FRAME.shortest_row
 Length = Annotated[int, AtLeast(MIN_SEQ_LENGTH)]
 
 

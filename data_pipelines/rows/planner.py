@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bertjax.config import PAIR_FORMATS, ObjectiveConfig, checks
-from bertjax.config.data import MIN_SEQ_LENGTH
+from bertjax.config.data import Frame
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows.examples import Examples, read_text
 from data_pipelines.rows.packing import (
@@ -79,11 +79,13 @@ class Planner:
     self.template = store.template
     checks.check_objective(objective)
     check_partners(objective, self.split)
-    if seq_length < MIN_SEQ_LENGTH:
+    count = self.template.count
+    frame = Frame(count(pair=False), count(pair=True))
+    if seq_length < frame.shortest_row:
       raise ValueError(
-        f"data.seq_length={seq_length}; give at least {MIN_SEQ_LENGTH}"
+        f"data.seq_length={seq_length}; give at least {frame.shortest_row}"
       )
-    shortest = self.template.count(pair=False) + 1
+    shortest = frame.shortest_example
     if not 0 <= max_packs <= seq_length // shortest:
       raise ValueError(
         f"data.max_packs={max_packs}; give 1 to {seq_length // shortest}, "

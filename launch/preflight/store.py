@@ -9,6 +9,8 @@ from data_pipelines.corpora.folders import count_unread, describe_passed_over
 from data_pipelines.rows.store_statistics import count_tokens
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers.byte_bpe import ALPHABET, ByteBPE
+from data_pipelines.tokenizers.special_tokens import SPECIALS
 from launch.preflight import text
 from launch.preflight.findings import Finding, at_most_warn, judge
 from launch.preflight.policy import Policy
@@ -35,6 +37,7 @@ class StoreFigures:
     unspaced: share of the tokens in scripts without spaces between words.
     asked: tokens that the vocabulary was to learn; 0 if it was given.
     learned: tokens of the vocabulary.
+    smallest: the fewest tokens that such a vocabulary can have.
     unknown_letters: share of a sample's characters that are unknown.
     unknown_commonest: the commonest of them.
     lost_marks: share of a sample's letters that lose a mark they need.
@@ -56,6 +59,7 @@ class StoreFigures:
   unspaced: float = 0.0
   asked: int = 0
   learned: int = 0
+  smallest: int = 0
   unknown_letters: float = 0.0
   unknown_commonest: str = ""
   lost_marks: float = 0.0
@@ -67,6 +71,12 @@ class StoreFigures:
   def used(self) -> int:
     """About how many tokens of the vocabulary occur in the training split."""
     return round((1 - self.unused_vocabulary) * self.learned)
+
+  @property
+  def fewer(self) -> str:
+    """The flag that learns about as many tokens as are used; "" if none can."""
+    size = max(self.used, self.smallest)
+    return f"--vocab_size={size}" if size < self.learned else ""
 
 
 def measure_store(store: Store) -> StoreFigures:
@@ -96,6 +106,10 @@ def measure_store(store: Store) -> StoreFigures:
     unspaced=tokenizer.unspaced_share(counts_V),
     asked=(store.manifest.recipe.get("tokenizer") or {}).get("size", 0),
     learned=tokenizer.vocab_size,
+    # Text is cut into bytes, each of which is a token.
+    smallest=(
+      len(ALPHABET) + len(SPECIALS) if isinstance(tokenizer, ByteBPE) else 0
+    ),
     unknown_letters=letters.get("unknown_share", 0.0),
     unknown_commonest=letters.get("unknown_commonest", ""),
     lost_marks=letters.get("lost_marks", 0.0),
@@ -171,11 +185,17 @@ def _judge_vocabulary(
     figures.unused_vocabulary,
     f"{figures.unused_vocabulary:.1%} of the tokens of the vocabulary never "
     "occur in the training text, so that their embeddings are not trained",
-    f"prepare more text, or learn fewer tokens with --vocab_size={figures.used}"
+    _more_text(figures, "or learn fewer tokens with")
     if figures.asked
     else "learn a vocabulary from this text with --tokenizer=wordpiece",
     policy,
   )
+
+
+def _more_text(figures: StoreFigures, or_fewer: str) -> str:
+  """Return the fix, with a smaller vocabulary where its kind has one."""
+  fewer = f", {or_fewer} {figures.fewer}" if figures.fewer else ""
+  return f"prepare more text{fewer}"
 
 
 def _judge_letters(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
@@ -186,8 +206,8 @@ def _judge_letters(figures: StoreFigures, policy: Policy) -> Iterator[Finding]:
       f"{figures.asked:,} tokens were to be learned, and the text gave "
       f"{figures.learned:,}",
       # Of all that a text gives, much is only ever a part of longer tokens.
-      f"prepare more text, or give --vocab_size={figures.used}; text without "
-      "spaces between words gives more with --tokenizer=sentencepiece",
+      f"{_more_text(figures, 'or give')}; text without spaces between words "
+      "gives more with --tokenizer=sentencepiece",
       policy,
     )
   yield judge(

@@ -18,6 +18,7 @@ from bertjax.config import (
   to_mapping,
 )
 from bertjax.config.checks import kernels
+from bertjax.config.data import BERT_FRAME, Frame
 from bertjax.config.phases import Phase, split_phases
 
 
@@ -27,6 +28,11 @@ class Stores(Protocol):
   @property
   def vocab_size(self) -> int:
     """Number of tokens of the tokenizer that all stores share."""
+    ...
+
+  @property
+  def frame(self) -> Frame:
+    """How many special tokens that tokenizer puts around texts."""
     ...
 
   def choose_packs(self, phase: Phase) -> int:
@@ -40,6 +46,7 @@ class MadeUpStores:
 
   vocab_size: int
   max_packs: int = 1
+  frame: Frame = BERT_FRAME
 
   def choose_packs(self, phase: Phase) -> int:
     """Return the same number for every phase."""
@@ -103,7 +110,10 @@ def resolve(
   config = dataclasses.replace(config, model=model)
   config = accumulation.fit_batches(config, len(devices))
   checks.check_pretrain(
-    config, num_devices=len(devices), vocab_size=stores.vocab_size
+    config,
+    num_devices=len(devices),
+    vocab_size=stores.vocab_size,
+    frame=stores.frame,
   )
   config = _fill_phases(config, stores)
   return Resolved(

@@ -10,6 +10,7 @@ import numpy as np
 
 from bertjax.config import PretrainConfig, phases
 from bertjax.config.accumulation import micro_batch_size
+from bertjax.config.data import Frame
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
 from data_pipelines.rows.further_stores import open_further_stores
 from data_pipelines.rows.mixture import Mixture, open_mixture
@@ -49,6 +50,12 @@ class OpenStores:
   def vocab_size(self) -> int:
     """Number of tokens of the tokenizer."""
     return self.first.vocab_size
+
+  @property
+  def frame(self) -> Frame:
+    """How many special tokens the tokenizer puts around texts."""
+    template = self.first.template
+    return Frame(template.count(pair=False), template.count(pair=True))
 
   def choose_packs(self, phase: phases.Phase) -> int:
     """Return the packed examples a row that the sentence lengths suggest."""

@@ -32,9 +32,12 @@ def check_model(
   _check_windows(model)
   _check_groups(model)
   if seq_length > model.max_positions:
+    where = "the position table"
+    if model.positions != "learned":
+      where = f"the positions of this encoder, which are {model.positions}"
     raise ValueError(
-      f"{names.seq_length}={seq_length} is beyond the position table; give "
-      f"at most model.max_positions={model.max_positions}, or raise that"
+      f"{names.seq_length}={seq_length} is beyond {where}; give at most "
+      f"model.max_positions={model.max_positions}, or raise that"
     )
   if vocab_size > model.vocab_size:
     raise ValueError(

@@ -7,12 +7,20 @@ from bertjax.config.checks.dropout import check_dropout
 from bertjax.config.checks.learning import check_objective, check_optimizer
 from bertjax.config.checks.mesh import check_mesh
 from bertjax.config.checks.model import check_model, check_pairs
+from bertjax.config.data import BERT_FRAME, Frame
 from bertjax.config.names import PHASE2, PRETRAINING
 from bertjax.config.phases import Phase, split_optimizer, split_phases
 
+# A row's share that is an example of one token of text, by its tokens.
+_SHARES = {2: "half", 3: "a third", 4: "a quarter"}
+
 
 def check_pretrain(
-  config: PretrainConfig, *, num_devices: int, vocab_size: int
+  config: PretrainConfig,
+  *,
+  num_devices: int,
+  vocab_size: int,
+  frame: Frame = BERT_FRAME,
 ) -> None:
   """Check a config against itself, the devices and the vocabulary.
 
@@ -20,6 +28,7 @@ def check_pretrain(
     config: with `model.vocab_size` and the accumulation filled in.
     num_devices: the devices of the mesh.
     vocab_size: tokens of the store's vocabulary.
+    frame: special tokens that the store's tokenizer puts around texts.
 
   Raises:
     ValueError: the first mistake found, with its value and the fix.
@@ -29,7 +38,7 @@ def check_pretrain(
   check_dropout(config)
   check_schedules(config)
   for phase in split_phases(config):
-    _check_shape(phase, num_devices, vocab_size)
+    _check_shape(phase, num_devices, vocab_size, frame)
   check_objective(config.objective)
   if config.objective.next_sentence != "off" and not config.model.pooler:
     raise ValueError(
@@ -90,16 +99,25 @@ def check_schedules(config: PretrainConfig) -> None:
     check_optimizer(optimizer, steps, names)
 
 
-def _check_shape(phase: Phase, num_devices: int, vocab_size: int) -> None:
-  """Check the rows of a phase against model, mesh and vocabulary."""
+def _check_shape(
+  phase: Phase, num_devices: int, vocab_size: int, frame: Frame
+) -> None:
+  """Check the rows of a phase against model, mesh and tokenizer."""
   config, names = phase.config, phase.names
   length, packs = config.data.seq_length, config.data.max_packs
   check_model(
     config.model, seq_length=length, vocab_size=vocab_size, names=names
   )
-  if packs > length // 3:
+  if length < frame.shortest_row:
     raise ValueError(
-      f"{names.max_packs}={packs}; give 1 to {length // 3}, a third of "
+      f"{names.seq_length}={length}; give {frame.shortest_row} or more, "
+      f"because this tokenizer puts {frame.two} special tokens around two texts"
+    )
+  least = frame.shortest_example
+  if packs > length // least:
+    share = _SHARES.get(least, f"1/{least}")
+    raise ValueError(
+      f"{names.max_packs}={packs}; give 1 to {length // least}, {share} of "
       f"{names.seq_length}, or 0 to have it chosen"
     )
   check_mesh(

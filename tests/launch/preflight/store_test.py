@@ -4,11 +4,16 @@ import dataclasses
 
 import pytest
 
+from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.prepare import prepare
+from data_pipelines.store.store import open_store
 from launch.preflight.policy import DEFAULT
 from launch.preflight.store import (
   StoreFigures,
   judge_store,
+  measure_store,
 )
+from tests.testing import prepared
 
 SOUND = StoreFigures(
   tokens=1_000_000,
@@ -58,6 +63,36 @@ def not_passed(findings):
 def test_only_what_is_beyond_a_limit_is_found(change, found):
   figures = dataclasses.replace(SOUND, **change)
   assert not_passed(judge_store(figures, DEFAULT)) == found
+
+
+def test_no_fix_proposes_a_vocabulary_that_its_kind_cannot_have():
+  """Bytes and special tokens are 261, of which a text may use less."""
+  change = {"asked": 30_000, "learned": 300, "unused_vocabulary": 0.4}
+  for smallest, wanted in ((0, "=180"), (261, "=261"), (300, "")):
+    figures = dataclasses.replace(SOUND, **change, smallest=smallest)
+    fixes = [
+      each.fix for each in judge_store(figures, DEFAULT) if each.level != "pass"
+    ]
+    assert len(fixes) == 2
+    for fix in fixes:
+      assert fix.startswith("prepare more text")
+      assert ("--vocab_size" in fix) == bool(wanted)
+      assert f"--vocab_size{wanted}" in fix or not wanted
+
+
+def test_a_vocabulary_of_bytes_has_a_smallest_size(tmp_path):
+  for kind, smallest in (("wordpiece", 0), ("roberta", 261)):
+    corpus = prepared.write_jsonl(tmp_path / "text.jsonl", prepared.TEXTS)
+    made = prepare(
+      Options(
+        corpus=corpus,
+        output=str(tmp_path / kind),
+        tokenizer=kind,
+        vocab_size=261,
+      )
+    )
+    figures = measure_store(open_store(made.path))
+    assert figures.smallest == smallest
 
 
 def test_what_a_text_gives_too_few_tokens_for_has_one_fix():

@@ -24,6 +24,10 @@ def test_the_published_sizes_pass(size):
       {"phase2.steps": 5, "phase2.seq_length": 1024},
       r"^phase2\.seq_length=1024 .*max_positions=512",
     ),
+    (
+      {"model.positions": "rotary", "data.seq_length": 513},
+      r"seq_length=513 is beyond .* are rotary; give at most .*=512, or raise",
+    ),
     ({"model.vocab_size": 30000}, r"vocab_size=30000 .* vocabulary of 30522"),
     ({"model.num_heads": 7}, "num_heads=7 does not divide"),
     ({"model.hidden_size": 0}, r"model\.hidden_size=0; give 1 or more"),

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mistake in a whole run is one line with its value and the fix."""
 
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 
-from bertjax.config import PretrainConfig, checks
+from bertjax.config import SIZES, PretrainConfig, checks
+from bertjax.config.data import Frame
 from tests.testing.configs import check_run, replaced
 
 
@@ -84,6 +86,33 @@ def test_pairs_that_nothing_tells_apart_are_refused(types, second_type, words):
   assert "\n" not in str(caught.value)
   single = replaced(config, {"objective.input_format": "full_sentences"})
   checks.check_segments(single, between=0, second_type=second_type)
+
+
+@pytest.mark.parametrize(
+  ("frame", "most", "share"),
+  [
+    (Frame(1, 2), 64, "half of data"),
+    (Frame(2, 3), 42, "a third of data"),
+    (Frame(2, 4), 42, "a third of data"),
+    (Frame(3, 5), 32, "a quarter of data"),
+    (Frame(4, 6), 25, "1/5 of data"),
+  ],
+)
+def test_packs_are_as_many_as_texts_with_their_special_tokens(
+  frame, most, share
+):
+  base = dataclasses.replace(PretrainConfig(), model=SIZES["base"])
+  check = lambda changes: checks.check_pretrain(
+    replaced(base, changes), num_devices=8, vocab_size=30522, frame=frame
+  )
+  check({"data.max_packs": most})
+  with pytest.raises(ValueError, match=f"give 1 to {most}, {share}"):
+    check({"data.max_packs": most + 1})
+  least = frame.two + 5
+  check({"data.seq_length": max(8, least)})
+  if least > 8:
+    with pytest.raises(ValueError, match=f"give {least} or more, because this"):
+      check({"data.seq_length": least - 1})
 
 
 def test_checking_needs_no_jax():
