@@ -23,6 +23,7 @@ from bertjax.config import (
 from bertjax.objectives.masking import check_words
 from bertjax.train.events import check_installed
 from bertjax.train.program import Program, make_program
+from configs.families import family_of
 from data_pipelines.rows.planner import ROWS_VERSION
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
@@ -146,6 +147,7 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
 def _check_origin(
   origin: bundle.BundleInfo, model: ModelConfig, store: Store
 ) -> None:
+  _check_family(origin, model)
   known = origin.details.tokenizer_sha256
   extended = bool(find_parts(store.tokenizer_path, known))
   found = store.manifest.tokenizer.sha256
@@ -162,6 +164,8 @@ def _check_origin(
     del theirs["vocab_size"]
   # Without a pooler, pre-training makes nothing of the head of sequences.
   free = _FREE_FIELDS if model.pooler else {*_FREE_FIELDS, "sequence_head"}
+  if model.positions != "learned":  # no table has a row for each of them
+    free = {*free, "max_positions"}
   differ = [
     name for name in theirs if theirs[name] != ours[name] and name not in free
   ]
@@ -170,4 +174,15 @@ def _check_origin(
       f"init_from={origin.path} does not have this run's model."
       f"{', model.'.join(f'{name}={ours[name]}' for name in differ)}; give "
       + " ".join(f"--config.model.{name}={theirs[name]}" for name in differ)
+    )
+
+
+def _check_family(origin: bundle.BundleInfo, model: ModelConfig) -> None:
+  """Refuse a bundle of another family by its name: they differ in much."""
+  theirs, ours = family_of(origin.model), family_of(model)
+  if theirs and ours and theirs != ours:
+    raise ValueError(
+      f"init_from={origin.path} is an encoder of family {theirs}, and this run "
+      f"is of family {ours}; give --config=pretrain:family={theirs} and its "
+      f"size, or a bundle of family {ours}"
     )
