@@ -49,6 +49,10 @@ class SweepConfig:
   grid: str = ""
   # The names of the arms that run, or short names of them; () is all.
   chosen: tuple[str, ...] = ()
+  # Arms that are as if they were not there unless they are chosen. What all
+  # arms share, such as the packs of a row, is then the same with and without
+  # them, and a study that was done without them is still done.
+  apart: tuple[str, ...] = ()
   # Short name → name of an arm. Folders and results have the arm's own name.
   aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
   # What all arms have as much of as the baseline: steps, as the config gives

@@ -26,8 +26,9 @@ _FLAGS = {"true": True, "false": False}
 def expand(config: SweepConfig) -> SweepConfig:
   """Return the config with every combination of its axes as an arm.
 
-  `grid` is then empty, `chosen` has the arms that run, and `baseline` is one of
-  all arms: to expand the result again changes nothing.
+  `grid` is then empty, `chosen` has the arms that run, those of `apart` that do
+  not run are gone, and `baseline` is one of all arms: to expand the result
+  again changes nothing.
 
   Raises:
     ValueError: an axis or an arm that does not exist, or a value that the
@@ -42,6 +43,12 @@ def expand(config: SweepConfig) -> SweepConfig:
     for arm, changes in named.items()
     for cell in cells
   }
+  chosen = _choose(config, tuple(arms))
+  arms = {
+    arm: changes
+    for arm, changes in arms.items()
+    if arm in chosen or arm.partition(",")[0] not in config.apart
+  }
   baseline = _arm_of(config, config.baseline)
   if baseline and baseline in named and config.grid:
     baseline = next(arm for arm in arms if arm.startswith(f"{baseline},"))
@@ -49,7 +56,7 @@ def expand(config: SweepConfig) -> SweepConfig:
     config,
     arms=arms,
     grid="",
-    chosen=_choose(config, tuple(arms)),
+    chosen=chosen,
     baseline=baseline or next(iter(arms)),
   )
 

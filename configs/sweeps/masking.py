@@ -25,10 +25,19 @@ masks of BERT, so that their masked-LM losses can be compared.
 Further arms run where `--arms` names them, so that a study that is done stays
 done: `ngram` (ALBERT: up to three words, n of them 1/n as likely as one),
 and `rate15` to `rate50`, the percent of the tokens that are masked (the others
-have the base's). RoBERTa's masks are `token`, NeoBERT's and EuroBERT's
-`mask100_same0_random0`. With `--arms=token,ngram
---grid=objective.next_sentence=off,sop` each has sentence order as well, which
-makes `ngram` ALBERT's objective; its rows are then others.
+have the base's). With `--arms=token,ngram
+--grid=objective.next_sentence=off,sop` each has sentence order as well.
+
+So do arms that have all of a family's objective, whatever the base has:
+`albert` (n-grams and sentence order), `roberta` (full sentences), `modernbert`
+(30 % of single documents), `neobert` (20 %, all [MASK]) and `eurobert` (50 %,
+all [MASK], as it begins). Rates and rows are theirs, so that they differ in
+more than masks, and in tokens: give `--match=tokens`. The encoder is the base's
+in all arms: `--config=masking:family=albert` has ALBERT's.
+
+  bertjax sweep --config=masking:family=albert \
+    --arms=token,ngram,albert,roberta --match=tokens \
+    --config.pretrain.data.store=DIR --workdir=DIR --dry_run
 
 Cost: 30 trials.
 
@@ -39,8 +48,12 @@ Anchors: RoBERTa's table 1 has 78.3 with static and 78.7 with dynamic masks
 83.6/94.9/94.6. There is none for n-grams: ALBERT masks nothing else.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import ml_collections
 
+from configs.recipes import albert, modernbert, roberta
 from configs.sweeps import study
 
 QUESTION = (
@@ -67,6 +80,28 @@ ARMS = {
     for mask, same, random in REPLACED
   },
 }
+_ALL_MASK = {
+  "objective.mask_token_rate": 1.0,
+  "objective.random_token_rate": 0.0,
+}
+# Whole objectives, by the field's dotted name. Those of the base are BERT's.
+_FAMILIES: Mapping[str, Mapping[str, Any]] = {
+  "albert": {**albert.OBJECTIVE, "objective.mask_rate": 0.15},
+  "roberta": {**roberta.OBJECTIVE, "objective.mask_rate": 0.15},
+  "modernbert": modernbert.OBJECTIVE,
+  # Le Breton et al. (2025), and Boizard et al. (2025), whose rate falls to 10 %
+  # at the end.
+  "neobert": {**_ALL_MASK, "objective.mask_rate": 0.2},
+  "eurobert": {**_ALL_MASK, "objective.mask_rate": 0.5},
+}
+FAMILIES = {
+  name: {
+    "objective": {
+      field.removeprefix("objective."): value for field, value in fields.items()
+    }
+  }
+  for name, fields in _FAMILIES.items()
+}
 # By `--arms` alone: a study that was done without them is then still done.
 MORE_ARMS = {
   "ngram": {"objective": {"mask_unit": "ngram"}},
@@ -81,7 +116,8 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
     question=QUESTION,
     without=("objective", "masks", "mask_rate"),
     base={"objective.next_sentence": "off"},
-    arms={**ARMS, **MORE_ARMS},
+    arms={**ARMS, **MORE_ARMS, **FAMILIES},
     chosen=tuple(ARMS),
+    apart=tuple(FAMILIES),
     baseline="token",
   )

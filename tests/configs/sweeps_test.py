@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 import configs.sweeps
-from bertjax.config import SweepConfig, check_read, from_mapping
+from bertjax.config import SweepConfig, check_read, checks, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
 from configs.sweeps import nsp_books
@@ -112,6 +112,35 @@ def test_more_arms_of_the_study_of_masks_run_where_they_are_named():
   assert {"mask_unit": "ngram", "next_sentence": "sop"} in arms
   assert len(arms) == 12
   assert len(study.equal_rows(grid)) == 2
+
+
+# What each objective masks, by its authors; see docs/objectives.md.
+FAMILIES = {
+  "albert": ("ngram", 0.15, 0.8, "sop", "segment_pair"),
+  "roberta": ("token", 0.15, 0.8, "off", "full_sentences"),
+  "modernbert": ("token", 0.3, 0.8, "off", "doc_sentences"),
+  "neobert": ("token", 0.2, 1.0, "off", "segment_pair"),
+  "eurobert": ("token", 0.5, 1.0, "off", "segment_pair"),
+}
+
+
+def test_each_family_has_its_objective_as_an_arm_of_the_study_of_masks():
+  names = ("token", *FAMILIES)
+  config = dataclasses.replace(config_of("masking"), chosen=names)
+  assert len(study.make_trials(config)) == 3 * len(names)
+  for arm, wanted in FAMILIES.items():
+    run = study.pretrain_config(expand(config), arm, 0)
+    check_read(run)
+    objective = run.objective
+    checks.check_objective(objective)
+    assert wanted == (
+      objective.mask_unit,
+      objective.mask_rate,
+      objective.mask_token_rate,
+      objective.next_sentence,
+      objective.input_format,
+    )
+  assert not {*FAMILIES} & {*expand(config_of("masking")).arms}
 
 
 def test_the_study_of_books_finds_its_tasks_in_the_folders_of_its_argument():

@@ -18,6 +18,21 @@ def sweep(**fields):
   return SweepConfig(**fields)
 
 
+def test_an_arm_that_is_apart_is_there_only_where_it_runs():
+  more = {**ARMS, "sop": {"objective": {"next_sentence": "sop"}}}
+  without = axes.expand(sweep(arms=ARMS, chosen=("mlm", "mlm_nsp")))
+  config = sweep(arms=more, apart=("sop",), chosen=("mlm", "mlm_nsp"))
+  expanded = axes.expand(config)
+  assert expanded == dataclasses.replace(without, apart=("sop",))
+  chosen = axes.expand(dataclasses.replace(config, chosen=("mlm", "sop")))
+  assert {*chosen.arms} == {*more}
+  assert axes.expand(chosen) == chosen
+  grid = dataclasses.replace(config, grid="steps=1,2")
+  assert not any("sop" in arm for arm in axes.expand(grid).arms)
+  ran = axes.expand(dataclasses.replace(grid, chosen=("mlm", "sop,steps=2")))
+  assert [arm for arm in ran.arms if "sop" in arm] == ["sop,steps=2"]
+
+
 def test_a_grid_is_every_combination_of_its_values():
   config = axes.expand(sweep(grid=GRID))
   assert list(config.arms) == [

@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 
+from bertjax.config import SweepConfig, from_mapping
 from bertjax.sweep.axes import expand
 from bertjax.sweep.study import make_trials
 from configs.sweeps import masking
 from launch.preflight.policy import Policy
+from launch.sweep import __main__ as sweep
 from launch.sweep.checks import check
 from launch.sweep.identity import open_store
 
@@ -41,6 +43,49 @@ def test_what_an_arm_takes_from_the_base_is_shared(config):
   lighter = checked(with_base(config, next_sentence_weight=0.5)).identity
   assert lighter != one, "the arm `nsp` alone reads it"
   assert one["match"] == "steps"
+
+
+def of_masks(config, **changes):
+  """The study of configs/sweeps/masking.py, in the small."""
+  given = from_mapping(SweepConfig, masking.get_config().to_dict())
+  objective = given.pretrain.objective
+  run = dataclasses.replace(config.pretrain, objective=objective)
+  small = dataclasses.replace(
+    given, pretrain=run, finetune=config.finetune, seeds=2
+  )
+  return dataclasses.replace(small, **changes)
+
+
+def test_objectives_of_families_leave_a_study_of_masks_as_it_is(config):
+  """Their rows would change the packs that all arms share."""
+  done = {**masking.ARMS, **masking.MORE_ARMS}
+  before = checked(of_masks(config, arms=done, apart=()))
+  after = checked(of_masks(config))
+  assert after.identity == before.identity
+  assert {arm: part.identity for arm, part in after.parts.items()} == {
+    arm: part.identity for arm, part in before.parts.items()
+  }
+  assert after.config.arms == before.config.arms
+
+
+def test_a_dry_run_shows_the_objective_of_every_family(
+  config, tmp_path, capsys
+):
+  names = ("token", "ngram", "rate15", *masking.FAMILIES)
+  study = of_masks(config, chosen=names, match="tokens")
+  run = dataclasses.replace(study.pretrain, steps=2_000)
+  study = dataclasses.replace(study, pretrain=run)
+  sweep.dry_run(study, str(tmp_path / "work"), POLICY)
+  text = capsys.readouterr().out
+  for name in names:
+    assert f"trial {name}-seed1" in text
+  for line in (
+    "objective.mask_unit",
+    "objective.mask_token_rate",
+    "objective.next_sentence",
+    "ngram: albert, ngram",
+  ):
+    assert line in text
 
 
 def test_an_arm_that_is_added_may_change_what_all_arms_shared(config, tmp_path):
