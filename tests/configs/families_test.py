@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Families as overlays: choices that go together, and published counts."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from bertjax.config import SIZES, PretrainConfig, checks, from_mapping
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import count_parameters
 from configs import pretrain
-from configs.families import FAMILIES
+from configs.families import FAMILIES, family_of
 from configs.recipes import RECIPES
 from configs.sweeps import size as size_study
 from tests.testing.configs import replaced
@@ -66,6 +67,16 @@ def test_every_family_takes_every_recipe(name, recipe):
       checks.check_pretrain(known, num_devices=1, vocab_size=1000)
   else:
     checks.check_pretrain(known, num_devices=1, vocab_size=1000)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_a_model_tells_its_family(name, size):
+  model = config_of(f"family={name},size={size}").model
+  assert family_of(model) == name
+  # What training alone reads, and sizes, are not of the family.
+  open_ = {"num_layers": 2, "hidden_dropout_rate": 0.3, "pooler": True}
+  assert family_of(dataclasses.replace(model, **open_)) == name
+  assert family_of(dataclasses.replace(model, norm="rms")) == ""
 
 
 def test_without_a_size_a_family_is_its_base():
