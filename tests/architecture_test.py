@@ -132,6 +132,7 @@ DECLARATIONS = {
   ),
   "bertjax/config/sweep.py",
   "bertjax/config/names.py",  # names of fields in messages
+  "bertjax/model/ops/flash_inputs.py",  # what two kernels are given
   "bertjax/finetune/review.py",  # what a report shows of an arm
   "bertjax/objectives/task.py",  # the protocol of what a step learns
 }

@@ -13,6 +13,8 @@ its place:
 - `dot_product`: attention inside packed examples, with dropout. Plain:
   `jax.nn.dot_product_attention` with a mask.
 - `fused_attention`: the same without dropout, in a TPU or GPU kernel.
+- `flash_attention`: the same with dropout, by two kernels for TPUs, which are
+  in `flash_kernels` and draw by `weight_draws`.
 - `random_bits`: the bits of dropout. Plain: `jax.random.bits`, whose draws
   depend on how a batch is cut into micro-batches.
 """

@@ -34,16 +34,25 @@ def threefry(key: tuple[Array, Array], count: tuple[Array, Array]) -> Array:
     key: two uint32 arrays.
     count: two uint32 arrays that broadcast with the key's.
   """
+  return jnp.stack(threefry_words(key, count))
+
+
+def threefry_words(
+  key: tuple[Array, Array], count: tuple[Array, Array], rounds: int = 20
+) -> tuple[Array, Array]:
+  """Return both words like `threefry`, each in an array of its own."""
   schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
   left, right = count[0] + schedule[0], count[1] + schedule[1]
-  for group in range(5):
-    for rotation in _ROTATIONS[group % 2]:
-      left = left + right
-      right = (right << rotation) | (right >> (32 - rotation))
-      right = right ^ left
-    left = left + schedule[(group + 1) % 3]
-    right = right + schedule[(group + 2) % 3] + np.uint32(group + 1)
-  return jnp.stack([left, right])
+  for done in range(rounds):
+    group, place = divmod(done, 4)
+    rotation = _ROTATIONS[group % 2][place]
+    left = left + right
+    right = (right << rotation) | (right >> (32 - rotation))
+    right = right ^ left
+    if place == 3:
+      left = left + schedule[(group + 1) % 3]
+      right = right + schedule[(group + 2) % 3] + np.uint32(group + 1)
+  return left, right
 
 
 def row_numbers(features: Mapping[str, Array]) -> Array:

@@ -14,6 +14,7 @@ from bertjax.model.ops.random_bits import (
   is_dropped,
   kept_scale,
   threefry,
+  threefry_words,
 )
 
 
@@ -31,6 +32,20 @@ def test_threefry_equals_the_published_vector():
   ones = jnp.full((), 0xFFFFFFFF, jnp.uint32)
   words = threefry((ones, ones), (ones, ones))
   assert [hex(word) for word in words.tolist()] == ["0x1cb996fc", "0xbb002be7"]
+
+
+@pytest.mark.parametrize(
+  ("word", "expected"),
+  [
+    (0, ["0x9d1c5ec6", "0x8bd50731"]),
+    (2**32 - 1, ["0xfd36d048", "0x2d17272c"]),
+  ],
+)
+def test_fewer_rounds_equal_the_published_vectors(word, expected):
+  # Random123, kat_vectors: threefry2x32, 13 rounds.
+  full = jnp.full((), word, jnp.uint32)
+  found = threefry_words((full, full), (full, full), 13)
+  assert [hex(int(each)) for each in found] == expected
 
 
 def rows(count):
