@@ -15,6 +15,9 @@ import pytest
 
 from bertjax.checkpoints.digest import nest
 from bertjax.config import checks
+from bertjax.interop.architectures import CLASSIFICATION as SEQUENCE
+from bertjax.interop.architectures import QUESTION_ANSWERING as SPAN
+from bertjax.interop.architectures import TOKEN_CLASSIFICATION as TOKEN
 from bertjax.model import (
   BertForQuestionAnswering,
   BertForSequenceClassification,
@@ -24,7 +27,7 @@ from bertjax.model.parameters import by_name
 from tests.testing.examples import PAD, example, rows
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 from tests.testing import families  # noqa: E402
 
 LENGTH, CLASSES = 24, 3
@@ -55,8 +58,6 @@ ODD = {
   "num_heads": 2,
   "intermediate_size": 40,
 }
-SEQUENCE = "ForSequenceClassification"
-TOKEN, SPAN = "ForTokenClassification", "ForQuestionAnswering"
 CASES: list[tuple[str, str, str, dict[str, Any]]] = [
   *((name, SEQUENCE, "cls", {}) for name in OF_SEQUENCES),
   ("modernbert", SEQUENCE, "mean", {}),
@@ -64,12 +65,6 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
   ("modernbert", TOKEN, "", {}),
   ("modernbert", SPAN, "", {}),
 ]
-PREFIX = {
-  "roberta": "Roberta",
-  "distilbert": "DistilBert",
-  "albert": "Albert",
-  "modernbert": "ModernBert",
-}
 
 
 def make_batch(config):
@@ -79,21 +74,14 @@ def make_batch(config):
   return rows([[one] for one in examples], LENGTH, 1)
 
 
-def make_theirs(name, of, pooling, config, masked):
-  """Their model with a head, of the config of `masked`, without zeros."""
-  settings: Any = masked.config
-  settings.num_labels = 2 if of == SPAN else CLASSES
+def make_theirs(name, of, pooling, config):
+  """Their model with a head, without zeros in its parameters."""
+  settings: dict[str, Any] = {"num_labels": 2 if of == SPAN else CLASSES}
   if name == "modernbert":
-    settings.classifier_pooling = pooling or "cls"
-  torch.manual_seed(1)
-  model = getattr(transformers, PREFIX[name] + of)(settings)
-  with torch.no_grad():
-    for each, parameter in model.named_parameters():
-      if parameter.ndim == 1:
-        parameter.add_(0.1 * torch.randn_like(parameter))
-      elif "position" not in each or config.positions == "learned":
-        parameter.normal_(std=0.1)
-  return model.eval()
+    settings["classifier_pooling"] = pooling or "cls"
+  return families.make_theirs(
+    families.FAMILIES[name], config, 1, of, **settings
+  )
 
 
 def heads_of(name, of):
@@ -107,10 +95,15 @@ def heads_of(name, of):
 
 def to_ours(name, of, config, masked, arrays, missing):
   """Their arrays, weights or gradients, as the tree of our model."""
-  # The table of names has a head of words, which is not read.
-  beside = {key: value.numpy() for key, value in masked.state_dict().items()}
-  family = families.FAMILIES[name]
-  whole = families.to_ours(family, config, {**beside, **arrays}, missing)
+  # The class that is read has a head of words.
+  whole = families.to_ours(
+    config,
+    {
+      key: arrays.get(key, value.detach().numpy())
+      for key, value in masked.named_parameters()
+    },
+    missing,
+  )
   ours = {}
   for place, theirs in heads_of(name, of).items():
     is_norm = place.endswith("norm")
@@ -186,7 +179,7 @@ def test_a_head_equals_transformers(name, of, pooling, changes):
   config = dataclasses.replace(family.config, **changes)
   checks.check_model(config, seq_length=LENGTH, vocab_size=1)
   masked = families.make_theirs(family, config)
-  theirs = make_theirs(name, of, pooling, config, masked)
+  theirs = make_theirs(name, of, pooling, config)
   state = {key: value.numpy() for key, value in theirs.state_dict().items()}
   params = to_ours(name, of, config, masked, state, 1.0)
   batch = make_batch(config)

@@ -40,7 +40,7 @@ def make_ours(model, *inputs):
 
 
 def settings_of_theirs():
-  settings = families.FAMILIES["modernbert"].make(CONFIG).config
+  settings = families.FAMILIES["modernbert"].make(CONFIG)
   settings.initializer_range = CONFIG.initializer_std
   settings.num_labels = CLASSES
   return settings
@@ -52,8 +52,7 @@ def test_modernbert_starts_with_the_spread_of_its_authors():
   torch.manual_seed(0)
   masked = transformers.ModernBertForMaskedLM(settings)
   state = {key: value.numpy() for key, value in masked.state_dict().items()}
-  family = families.FAMILIES["modernbert"]
-  theirs = by_name(families.to_ours(family, CONFIG, state, 1.0))
+  theirs = by_name(families.to_ours(CONFIG, state, 1.0))
   sequence = transformers.ModernBertForSequenceClassification(settings)
   theirs["pooler/dense/kernel"] = sequence.head.dense.weight.detach().numpy()
   theirs["classifier/dense/kernel"] = (
