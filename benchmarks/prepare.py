@@ -3,6 +3,7 @@
 """Measure preparing in tokens a second and core, beside the library's encoding.
 
     python -m benchmarks.prepare --books=FILE.jsonl.xz --vocabulary=vocab.txt
+    python -m benchmarks.prepare --books=FILE.jsonl.xz --vocabulary=STORE
 
 The first figure is the rate of one process on one core from the compressed
 file to the finished store: reading, sentence split, encoding, shuffle,
@@ -29,7 +30,7 @@ from data_pipelines.corpora import corpus, sentences
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.wordpiece import WordPiece
+from data_pipelines.tokenizers.tokenizer import Tokenizer
 
 _BOOKS = flags.DEFINE_string(
   "books",
@@ -40,7 +41,7 @@ _BOOKS = flags.DEFINE_string(
 _VOCABULARY = flags.DEFINE_string(
   "vocabulary",
   None,
-  "The vocab.txt to encode with.",
+  "The vocab.txt to encode with, or another tokenizer, as of a store.",
   required=True,
 )
 _RUNS = flags.DEFINE_integer(
@@ -72,7 +73,6 @@ def report(
 def main(_: Sequence[str]) -> None:
   """Print one line a figure."""
   tokenizer = tokenizers.load(_VOCABULARY.value)
-  assert isinstance(tokenizer, WordPiece)
   text = _texts(pathlib.Path(_BOOKS.value))
   cut = [sentences.split(document) for document in text]
   everything = [sentence for document in cut for sentence in document]
@@ -125,7 +125,7 @@ def _encode(vocabulary: str, cut: list[list[str]]) -> None:
     tokenizer.encode_flat(document)
 
 
-def _library(tokenizer: WordPiece, cut: list[list[str]], *, fast: bool) -> None:
+def _library(tokenizer: Tokenizer, cut: list[list[str]], *, fast: bool) -> None:
   backend = tokenizer.make_backend()
   encode = backend.encode_batch_fast if fast else backend.encode_batch
   for document in cut:

@@ -20,6 +20,7 @@ _ENCODES = (
   "tokenizers.sentencepiece_model",
   "tokenizers.byte_bpe",
   "tokenizers.albert",
+  "tokenizers.metaspace",
 )
 _IMPORT = re.compile(
   r"^ *from data_pipelines\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE

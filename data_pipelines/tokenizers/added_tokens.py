@@ -128,7 +128,7 @@ class Matcher:
       raise AddedTokensError(
         f"{origin}: an added token is empty when it is cleaned; remove it"
       )
-    self._raw, self._cleaned = _any_of(raw), _any_of(cleaned)
+    self._raw, self._cleaned = any_of(raw), any_of(cleaned)
 
   def _clean(self, text: str) -> str:
     assert self._normalizer is not None
@@ -149,5 +149,6 @@ class Matcher:
     return bool(self._cleaned and self._cleaned.search(self._clean(text)))
 
 
-def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
+def any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
+  """Return a pattern that finds any of some texts; None if there are none."""
   return re.compile("|".join(map(re.escape, texts))) if texts else None

@@ -14,17 +14,14 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from bertjax.files import write_bytes
-from data_pipelines.tokenizers.added_tokens import (
-  AddedToken,
-  add_tokens,
-  all_tokens,
-)
+from data_pipelines.tokenizers.added_tokens import AddedToken, all_tokens
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_backend import PROTOS, SPACE
@@ -39,6 +36,18 @@ CLASS = "AlbertTokenizer"  # of transformers
 # What ALBERT calls the two special tokens that are no [NAME], which have the
 # first two ids.
 _PAD, _UNK = "<pad>", "<unk>"
+_WORD = re.compile("[^ ]+")
+# Characters beside a space that may be of one grapheme with it: marks, joiners,
+# and signs that stand before others. All but letters, digits and punctuation
+# are taken for such, and of letters those with this property of Unicode.
+_LETTERS = (
+  "\u0d4e\uff9e\uff9f\U000111c2\U000111c3\U0001193f\U00011941\U00011a3a"
+  "\U00011a84-\U00011a89\U00011d46\U00011f02"
+)
+_PLAIN = "\\w\\s!-~«»¡¿‐-‧‹›、。，！？（）「」"
+_JOINS_SPACE = re.compile(
+  f"[^{_PLAIN}] | [^{_PLAIN}]|[{_LETTERS}] | [{_LETTERS}]"
+)
 _FIX = (
   "give the spiece.model of an ALBERT, or another tokenizer_class in "
   "tokenizer_config.json"
@@ -125,8 +134,7 @@ class Albert(LibraryTokenizer, SentencePiece):
     self._beside = frozenset(token.content for token in added)
     self.sha256 = hashlib.sha256(parts).hexdigest()
     self.export_obstacle = ""
-    self._backend = self._make(hide_specials=True)
-    add_tokens(self._backend, self.added)
+    self._use(self._make(hide_specials=True))
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, as `AlbertTokenizer` makes it."""
@@ -153,6 +161,15 @@ class Albert(LibraryTokenizer, SentencePiece):
     )
     backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
     return backend
+
+  def _split(self, text: str) -> list[str] | None:
+    """Return the words between spaces, unless one is cleaned with a space.
+
+    What is cleaned first may become an added token.
+    """
+    if self.added or (not text.isascii() and _JOINS_SPACE.search(text)):
+      return None
+    return _WORD.findall(text)
 
   def _is_hidden(self, id_: int) -> bool:
     return self.is_special(id_) and self.tokens[id_] not in self._beside

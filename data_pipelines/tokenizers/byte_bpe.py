@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 
 from tokenizers import Tokenizer as Backend
@@ -21,7 +22,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from bertjax.files import write_json, write_text
 from data_pipelines.tokenizers import scripts
-from data_pipelines.tokenizers.added_tokens import AddedToken, add_tokens
+from data_pipelines.tokenizers.added_tokens import AddedToken, any_of
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.huggingface_keys import SPECIALS_FILE
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
@@ -38,6 +39,9 @@ _FORMS = {
   "nfc": normalizers.NFC,
   "nfkc": normalizers.NFKC,
 }
+# White space that belongs to no word behind it.
+_OTHER_SPACE = re.compile(r"[^\S ]|  | $")
+_WORD = re.compile(" ?[^ ]+")
 _MERGES_HEAD = "#version: 0.2\n"
 
 
@@ -107,8 +111,8 @@ class ByteBPE(LibraryTokenizer):
     self.normalization = pairs.normalization
     self.mask_takes_space = pairs.mask_takes_space
     self.sha256 = hashlib.sha256(self._identity().encode()).hexdigest()
-    self._backend = self.make_backend()
-    add_tokens(self._backend, self.added)
+    self._use(self.make_backend())
+    self._added = any_of([token.content for token in self.added])
 
   def _identity(self) -> str:
     """Return everything that determines the ids, as text.
@@ -142,6 +146,18 @@ class ByteBPE(LibraryTokenizer):
     )
     backend.decoder = decoders.ByteLevel()
     return backend
+
+  def _split(self, text: str) -> list[str] | None:
+    """Return words with the space before each, where no others are.
+
+    GPT-2's pattern and the Unicode forms join nothing across a single space.
+    """
+    if not text or _OTHER_SPACE.search(text):
+      return None
+    # What is cleaned first may become an added token.
+    if self._added and (not text.isascii() or self._added.search(text)):
+      return None
+    return _WORD.findall(text)
 
   def after_space(self, text: str) -> str:
     """Return a text as it stands behind a space."""

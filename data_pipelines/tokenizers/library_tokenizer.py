@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer as Backend
 
 from bertjax.batch import Vocabulary
+from data_pipelines.tokenizers.added_tokens import add_tokens
 from data_pipelines.tokenizers.special_tokens import is_unused
 from data_pipelines.tokenizers.tokenizer import (
   SURROGATES,
@@ -16,23 +17,54 @@ from data_pipelines.tokenizers.tokenizer import (
   Tokenizer,
   trim_spaces,
 )
+from data_pipelines.tokenizers.word_cache import WordCache, as_bytes
 
 
 class LibraryTokenizer(Tokenizer):
   """Encodes with a tokenizer of the library, which a subclass makes.
 
-  Its `_backend` takes no text for a special token, and knows added tokens.
+  Attributes:
+    words: ids of words that were encoded before.
   """
 
   _backend: Backend
 
+  def _use(self, backend: Backend) -> None:
+    """Set the tokenizer that encodes, which gets the added tokens.
+
+    It takes no text for a special token.
+    """
+    add_tokens(backend, self.added)
+    self._backend = backend
+    self.words = WordCache(backend)
+
+  def _split(self, text: str) -> list[str] | None:
+    """Return parts of a text that have the ids of the text one by one.
+
+    None where the text has to be encoded as a whole, as some texts are in all
+    tokenizers, and all are unless a subclass says otherwise.
+    """
+    del text
+    return None
+
   def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the concatenated ids of all texts, and the length of each."""
     kept = [SURROGATES.sub("", text) for text in texts]
-    found = self._backend.encode_batch_fast(kept, add_special_tokens=False)
-    parts = [np.asarray(each.ids, np.int32) for each in found]
-    lengths = np.asarray([*map(len, parts)], np.int64)
-    return np.concatenate([np.zeros(0, np.int32), *parts]), lengths
+    self.words.trim()
+    parts, whole = list[bytes](), list[int]()
+    for number, text in enumerate(kept):
+      words = self._split(text)
+      parts.append(b"".join(map(self.words.__getitem__, words or ())))
+      if words is None:
+        whole.append(number)
+    if whole:
+      found = self._backend.encode_batch_fast(
+        [kept[number] for number in whole], add_special_tokens=False
+      )
+      for number, each in zip(whole, found, strict=True):
+        parts[number] = as_bytes(each.ids)
+    flat = np.frombuffer(bytearray().join(parts), np.int32)
+    return flat, np.asarray([len(part) // 4 for part in parts], np.int64)
 
   def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
     """Return ids and offsets; all tokens of a character have its offset."""

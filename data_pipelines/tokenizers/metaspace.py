@@ -19,7 +19,7 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 
 from bertjax.files import write_text
-from data_pipelines.tokenizers.added_tokens import AddedToken, add_tokens
+from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
@@ -85,13 +85,13 @@ class Metaspace(LibraryTokenizer):
     self.sha256 = hashlib.sha256(f"metaspace\n{parts}".encode()).hexdigest()
     self._beside = {*pieces.specials, *(t.content for t in pieces.added)}
     try:
-      self._backend = self._make(hide_specials=True)
+      backend = self._make(hide_specials=True)
     except Exception as error:  # the library has no class of its own
       raise ValueError(
         f"{origin}: `tokenizers` cannot read it ({error}); write it again with "
         "save_pretrained of transformers"
       ) from None
-    add_tokens(self._backend, self.added)
+    self._use(backend)
     self._prefixes = self._cut("b").startswith(SPACE)
     if f"{SPACE}b" not in self._cut("a b"):
       raise ValueError(

@@ -48,6 +48,7 @@ def find_special_ids(
   if missing:
     raise ValueError(
       f"{origin} has no {', '.join(missing)}; a vocabulary needs "
-      f"{' '.join(SPECIALS)}"
+      f"{' '.join(SPECIALS)}: add what is missing, or learn a tokenizer with "
+      "launch.prepare --tokenizer=wordpiece"
     )
   return [known[0] for known in found]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from tokenizers import Tokenizer as Backend
 
 from bertjax.batch import Vocabulary
 from data_pipelines.tokenizers import scripts
@@ -121,6 +122,10 @@ class Tokenizer(abc.ABC):
   @abc.abstractmethod
   def _encode_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
     """Return what `encode_with_offsets` does, of texts without surrogates."""
+
+  @abc.abstractmethod
+  def make_backend(self) -> Backend:
+    """Return the library's tokenizer without special and added tokens."""
 
   @abc.abstractmethod
   def decode(self, ids: Iterable[int]) -> str:

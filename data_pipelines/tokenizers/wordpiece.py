@@ -8,13 +8,11 @@ up in a dictionary afterwards (`benchmarks/prepare.py` prints how many tokens a
 second that gives).
 """
 
-import array
 import functools
 import hashlib
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -40,11 +38,11 @@ from data_pipelines.tokenizers.tokenizer import (
   Tokenizer,
   trim_spaces,
 )
+from data_pipelines.tokenizers.word_cache import WordCache, as_bytes
 from data_pipelines.tokenizers.wordpiece_rules import PREFIX, Rules
 
 VOCAB_FILE = "vocab.txt"
 
-_MAX_CACHE = 160_000_000  # bytes of words and their ids
 _MAX_CHARACTERS = 1 << 20  # characters of text that are encoded in one go
 _BREAK = -1  # marks the end of a text among the ids
 
@@ -161,8 +159,7 @@ class WordPiece(Tokenizer):
     joined = "\n".join(texts) + "\n"
     if joined.count("\n") != len(texts):
       joined = "".join(text.replace("\n", " ") + "\n" for text in texts)
-    if self._words.size > _MAX_CACHE:
-      self._words.clear()
+    self._words.trim()
     ids = map(self._words.__getitem__, self._find_words(joined))
     return np.frombuffer(b"".join(ids), np.int32)
 
@@ -211,26 +208,19 @@ def _pairs(offsets: Sequence[tuple[int, int]]) -> np.ndarray:
   return np.asarray(offsets, np.int64).reshape(-1, 2)
 
 
-class _Words(dict[str, bytes]):
-  """Word → its ids as int32, filled on demand.
+class _Words(WordCache):
+  """Words of BERT, half of which need no search.
 
-  Bytes are joined in a quarter of the time of tuples, and the collector of
-  garbage does not visit them. `size` estimates the bytes in memory.
+  A line break among them marks the end of a text.
   """
 
   def __init__(self, backend: Backend, rules: Rules) -> None:
-    super().__init__()
-    self._backend = backend
     self._lowercase = rules.lowercase
     self._max_word = rules.max_word
-    self.clear()
+    super().__init__(backend)
 
-  def __missing__(self, word: str) -> bytes:
-    ids = self[word] = self._encode(word)
-    self.size += 100 + sys.getsizeof(word) + sys.getsizeof(ids)
-    return ids
-
-  def _encode(self, word: str) -> bytes:
+  def encode(self, word: str) -> bytes:
+    """Return the ids of a word that is not known yet."""
     if word.isascii():
       # Half of the words of a text are known in lower case, or one token.
       if self._lowercase and (lower := word.lower()) != word:
@@ -238,19 +228,14 @@ class _Words(dict[str, bytes]):
       if word.isalnum() and len(word) <= self._max_word:
         id_ = self._backend.token_to_id(word)
         if id_ is not None:
-          return _as_bytes([id_])
+          return as_bytes([id_])
     # Drops lone surrogates, which a broken command line can contain.
-    plain = word.encode(errors="ignore").decode()
-    return _as_bytes(self._backend.encode(plain, add_special_tokens=False).ids)
+    return super().encode(word.encode(errors="ignore").decode())
 
   def clear(self) -> None:
+    """Forget all words but the end of a text."""
     super().clear()
-    self["\n"] = _as_bytes([_BREAK])
-    self.size = 0
-
-
-def _as_bytes(ids: Sequence[int]) -> bytes:
-  return array.array("i", ids).tobytes()
+    self["\n"] = as_bytes([_BREAK])
 
 
 def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -15,6 +15,7 @@ from data_pipelines.prepare import code_versions
 from data_pipelines.tokenizers import (
   albert,
   byte_bpe,
+  metaspace,
   sentencepiece_model,
   wordpiece,
 )
@@ -100,7 +101,10 @@ def test_every_tokenizer_is_hashed():
   hashed = code_versions.encoding_modules(PACKAGE)
   kinds = [
     kind
-    for module in (wordpiece, sentencepiece_model, byte_bpe, albert)
+    for module in (
+      *(wordpiece, sentencepiece_model, byte_bpe, albert),
+      metaspace,
+    )
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Tokenizer)
   ]

@@ -10,7 +10,7 @@ import unicodedata
 
 import pytest
 
-from data_pipelines.tokenizers import tokenizers, wordpiece
+from data_pipelines.tokenizers import tokenizers, word_cache, wordpiece
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from tests.testing import google_wordpiece
 from tests.testing.tokenizer_texts import (
@@ -239,7 +239,7 @@ def test_words_of_more_than_200_characters_are_unknown(trained):
 
 def test_small_caches_and_portions_give_the_same_ids(trained, monkeypatch):
   expected = [ids.tolist() for ids in trained.encode(ODD + TEXTS)]
-  monkeypatch.setattr(wordpiece, "_MAX_CACHE", 3)
+  monkeypatch.setattr(word_cache, "MAX_CACHE", 3)
   monkeypatch.setattr(wordpiece, "_MAX_CHARACTERS", 10)
   for _ in range(2):
     assert [ids.tolist() for ids in trained.encode(ODD + TEXTS)] == expected
