@@ -203,7 +203,9 @@ def _measure(
 def _rates(
   workload: Workload, batch: Batch, metrics: Any, seconds: float
 ) -> dict[str, Any]:
-  counts = {name: float(metrics[name][0]) for name in flops.COUNTS}
+  counts = {
+    name: float(metrics[name][0]) for name in flops.COUNTS if name in metrics
+  }
   predictions = float(metrics["mlm_loss"][1])
   done = flops.train_flops(workload.model, counts, predictions)
   peak = peak_flops(jax.devices()[0].device_kind)

@@ -16,7 +16,7 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.model import given_rate, has_windows
 from bertjax.model.layers import Dense
 from bertjax.model.ops.dot_product import CONTEXT, attend
-from bertjax.model.ops.fused_attention import KERNELS
+from bertjax.model.ops.fused_attention import KERNELS, Window
 from bertjax.model.ops.random_bits import draw, row_numbers
 from bertjax.model.positions import Rotation, rotate, rotation_at
 
@@ -33,7 +33,8 @@ class LayerInputs(NamedTuple):
     rows_B: uint32, each row's number in the global batch, for dropout.
     rotation: of queries and keys; None if positions are not rotary.
     local_rotation: of layers with a window, where it is another one.
-    near_ST: bool, the pairs of a row that a window holds, where there are any.
+    near_ST: bool, the pairs of a row that the layer's window holds; a distance
+      has no direction, so that this is near_TS as well.
   """
 
   packs_BS: Array
@@ -59,25 +60,16 @@ def layer_inputs(
   features: Mapping[str, Array], config: ModelConfig
 ) -> LayerInputs:
   """Return the inputs of the layers, from the features of a batch."""
-  rotation, local_rotation, near_ST = None, None, None
+  rotation, local_rotation = None, None
   turn = functools.partial(
     rotation_at, features["positions_BS"], config.head_size
   )
   if config.positions == "rotary":
     rotation = turn(config.rotary_base)
-  if has_windows(config):
-    places_S = jnp.arange(features["packs_BS"].shape[1])
-    # A pack is in one piece: a distance in the row is one in the example.
-    distance_ST = jnp.abs(places_S[:, None] - places_S[None, :])
-    near_ST = distance_ST <= config.attention_window // 2
-    if rotation is not None and config.rotary_local_base:
+    if has_windows(config) and config.rotary_local_base:
       local_rotation = turn(config.rotary_local_base)
   return LayerInputs(
-    features["packs_BS"],
-    row_numbers(features),
-    rotation,
-    local_rotation,
-    near_ST,
+    features["packs_BS"], row_numbers(features), rotation, local_rotation
   )
 
 
@@ -107,7 +99,7 @@ class SelfAttention(nn.Module):
     query_BSHK = self._project("query", hidden_BSD)
     key_BTHK = self._project("key", hidden_BSD)
     value_BTHK = self._project("value", hidden_BSD)
-    rotation, near_TS = _of_layer(inputs, choice)
+    rotation = _rotation(inputs, choice)
     if rotation is not None:
       query_BSHK = rotate(query_BSHK, rotation)
       key_BTHK = rotate(key_BTHK, rotation)
@@ -116,7 +108,7 @@ class SelfAttention(nn.Module):
       key_BTHK,
       value_BTHK,
       inputs,
-      near_TS,
+      self._window(choice),
     )
     return Dense(
       self.config,
@@ -127,19 +119,23 @@ class SelfAttention(nn.Module):
       name="out",
     )(context_BSHK)
 
+  def _window(self, choice: LayerChoice | None) -> Window | None:
+    if choice is None or not has_windows(self.config):
+      return None
+    return Window(self.config.attention_window // 2, choice.is_global)
+
   def _attend(
     self,
     query_BSHK: Array,
     key_BTHK: Array,
     value_BTHK: Array,
     inputs: LayerInputs,
-    near_TS: Array | None,
+    window: Window | None,
   ) -> Array:
     """Call the kernel that `compute.attention` names, else the plain path.
 
     Raises:
-      ValueError: the model drops attention weights or has windows, and the
-        kernel cannot.
+      ValueError: the model drops attention weights, and the kernel cannot.
     """
     states = (query_BSHK, key_BTHK, value_BTHK)
     rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
@@ -152,13 +148,8 @@ class SelfAttention(nn.Module):
           f"model.attention_dropout_rate={rate}; set the rate to 0, or "
           "compute.attention=xla"
         )
-      if near_TS is not None:
-        raise ValueError(
-          f"compute.attention={name} has no windows, and model."
-          f"attention_pattern={self.config.attention_pattern}; give "
-          "compute.attention=xla"
-        )
-      return KERNELS[name](*states, inputs.packs_BS)
+      more = () if window is None else (window,)
+      return KERNELS[name](*states, inputs.packs_BS, *more)
     attend_plainly = functools.partial(
       _attend_plainly, rate=rate, draws=self.compute.dropout_draws
     )
@@ -167,7 +158,10 @@ class SelfAttention(nn.Module):
         attend_plainly, prevent_cse=False, policy=SAVE_CONTEXT
       )
     key = self.make_rng("dropout") if rate else None
-    of_layer = LayerInputs(inputs.packs_BS, inputs.rows_B, near_ST=near_TS)
+    near_ST = None
+    if window is not None:
+      near_ST = _near(query_BSHK.shape[1], window.reach) | window.is_global
+    of_layer = LayerInputs(inputs.packs_BS, inputs.rows_B, near_ST=near_ST)
     return attend_plainly(*states, of_layer, key)
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
@@ -183,22 +177,27 @@ class SelfAttention(nn.Module):
     )
 
 
-def _of_layer(
+def _rotation(
   inputs: LayerInputs, choice: LayerChoice | None
-) -> tuple[Rotation | None, Array | None]:
-  """Return the rotation of one layer, and the pairs that may attend."""
-  if choice is None:
-    return inputs.rotation, None
-  rotation, near_ST = inputs.rotation, inputs.near_ST
-  if inputs.local_rotation is not None:
-    rotation = jax.tree.map(
-      lambda whole, local: jnp.where(choice.is_global, whole, local),
-      inputs.rotation,
-      inputs.local_rotation,
-    )
-  if near_ST is not None:
-    near_ST = near_ST | choice.is_global
-  return rotation, near_ST  # a distance has no direction: ST is TS
+) -> Rotation | None:
+  """Return the rotation of queries and keys of one layer."""
+  if choice is None or inputs.local_rotation is None:
+    return inputs.rotation
+  rotation: Rotation = jax.tree.map(
+    lambda whole, local: jnp.where(choice.is_global, whole, local),
+    inputs.rotation,
+    inputs.local_rotation,
+  )
+  return rotation
+
+
+def _near(length: int, reach: int) -> Array:
+  """Return which pairs of a row of this length are at most `reach` apart.
+
+  A pack is in one piece: a distance in the row is one in the example.
+  """
+  places_S = jnp.arange(length)
+  return jnp.abs(places_S[:, None] - places_S[None, :]) <= reach
 
 
 def _attend_plainly(

@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from bertjax.config import PretrainConfig
+from bertjax.model.ops.fused_attention import computed_pairs
 from bertjax.objectives import masking
 from bertjax.plan import compiling
 from bertjax.train import flops
 
 
 def formula_flops(config: PretrainConfig) -> float:
-  """Return the model FLOPs of one step of a phase, with full rows."""
+  """Return the model FLOPs of one step of a phase, with full rows.
+
+  The config has the kernel that was chosen for the devices.
+  """
   data = config.data
+  reach = flops.kernel_reach(config.model, config.compute)
   return flops.train_flops(
     config.model,
-    flops.full_counts(config.batch_size, data.seq_length, data.max_packs),
+    flops.full_counts(
+      config.batch_size, data.seq_length, data.max_packs, reach
+    ),
     config.batch_size * full_targets(config),
   )
 
@@ -38,11 +45,19 @@ def full_targets(config: PretrainConfig) -> int:
 
 
 def attention_flops(config: PretrainConfig) -> float:
-  """Return the part of `formula_flops` that is attention's own products."""
-  data, model = config.data, config.model
-  # A kernel computes all pairs of a row, whatever examples are packed into it.
-  pairs = config.batch_size * data.seq_length**2
-  return 12.0 * pairs * model.hidden_size * model.num_layers
+  """Return the FLOPs of attention's own products, of those that are computed.
+
+  A kernel computes all pairs of a row, whatever examples are packed into it;
+  of a layer with a window, those of the tiles that the window touches.
+  """
+  model, length = config.model, config.data.seq_length
+  reach = flops.kernel_reach(model, config.compute)
+  pairs = model.num_layers * length**2
+  if reach is not None:
+    everything = flops.global_layers(model)
+    pairs = everything * length**2
+    pairs += (model.num_layers - everything) * computed_pairs(length, reach)
+  return 12.0 * config.batch_size * pairs * model.hidden_size
 
 
 def count_unrolled(

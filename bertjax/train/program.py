@@ -29,7 +29,7 @@ from bertjax.objectives import masking, pretraining
 from bertjax.objectives.task import Task
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
-from bertjax.train import step
+from bertjax.train import flops, step
 from bertjax.train.state import TrainState, abstract_state, make_initializer
 
 # Fields of an objective that say what a masked row looks like.
@@ -204,6 +204,7 @@ class PhaseProgram:
         gradient_dtype=self.config.compute.gradient_dtype,
         schedule=self.program.schedule,
         scheduled=True,
+        reach=flops.kernel_reach(self.config.model, self.config.compute),
       ),
     )
 

@@ -84,6 +84,7 @@ class StepOptions:
     gradient_dtype: "float32" to add up the gradients of all devices along
       `data` in it, "compute" for the dtype of compute.
     joint: whether the step trains several runs at once (`train.joint`).
+    reach: how far the windows of a kernel reach (`flops.kernel_reach`).
   """
 
   seed: int | None = 0
@@ -94,6 +95,7 @@ class StepOptions:
   scheduled: bool = False
   gradient_dtype: str = "compute"
   joint: bool = False
+  reach: int | None = None
 
 
 def make_train_step(
@@ -146,7 +148,7 @@ def make_train_step(
       )
       params = optax.apply_updates(state.params, updates)
     values = {"loss": total, "grad_norm": optax.tree.norm(grads)}
-    metrics |= _step_metrics(batch, values)
+    metrics |= _step_metrics(batch, values, options.reach)
     if options.schedule is not None:
       metrics |= _rate_metric(options.schedule, state.step, numbers)
     return TrainState(state.step + 1, params, opt_state), metrics
@@ -187,9 +189,11 @@ def _rate_metric(schedule: Schedule, step: jax.Array, numbers: Any) -> Metrics:
   return {"learning_rate": (rate, jnp.ones((), jnp.float32))}
 
 
-def _step_metrics(batch: Features, values: dict[str, jax.Array]) -> Metrics:
+def _step_metrics(
+  batch: Features, values: dict[str, jax.Array], reach: int | None
+) -> Metrics:
   """Return `values` and the counts of a batch."""
-  counts = flops.count(batch)
+  counts = flops.count(batch, reach)
   one = jnp.ones((), jnp.float32)
   metrics = {name: (value, one) for name, value in {**values, **counts}.items()}
   positions = jnp.float32(batch["packs_BS"].size)

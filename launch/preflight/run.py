@@ -18,9 +18,11 @@ import jax
 import numpy as np
 
 from bertjax.config import OptimizerConfig, choices
+from bertjax.config.checks.kernels import platform_of
 from bertjax.objectives.masking import continued_share
 from bertjax.parallel import multihost
 from launch.hosts.clocks import measure_skew
+from launch.preflight.attention import judge_windows
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
 from launch.preflight.rows import judge_pairs
@@ -114,6 +116,8 @@ def _judge_phases(spec: RunSpec, policy: Policy) -> Iterator[Finding]:
     if phase.config.objective.next_sentence == "nsp":
       yield judge_pairs(report["random_share"], where, policy)
     yield from _judge_rows(report, where, policy)
+    platform = platform_of(spec.program.mesh.devices.flat[0])
+    yield from judge_windows(phase.config, platform, policy)
     epochs += _epochs(phase)
   yield judge(
     "epochs",

@@ -233,6 +233,12 @@ CHECKS: Mapping[str, Check] = {
   "device_memory": Check(
     "bytes that a step needs over the bytes of a device", warn=0.95, fail=1
   ),
+  # Half of a row's scores at 512 tokens, with the windows of ModernBERT.
+  "masked_pairs": Check(
+    "scores of attention outside of windows that are computed, of a model with "
+    "windows, where a kernel would skip them",
+    0.25,
+  ),
   # What a pre-training run came to.
   "loss_at_unigram_entropy": Check(
     "validation loss of masked tokens over the unigram entropy of the same",

@@ -165,7 +165,9 @@ def make_flops_meter(spec: RunSpec) -> progress.Meter:
   predicted = pretraining.token_objective(spec.config.objective).loss
 
   def step_flops(metrics: Mapping[str, tuple[float, float]]) -> float:
-    counts = {name: metrics[name][0] for name in flops.COUNTS}
+    counts = {
+      name: metrics[name][0] for name in flops.COUNTS if name in metrics
+    }
     return flops.train_flops(
       spec.config.model, counts, predictions=metrics[predicted][1]
     )

@@ -77,6 +77,15 @@ def choose_attention(
   return asked, ""
 
 
+def spares_pairs(model: ModelConfig, platform: str, seq_length: int) -> bool:
+  """Return whether a kernel of a platform would skip what no window holds.
+
+  Short rows are one tile of a kernel, which skips nothing.
+  """
+  fast = _PLATFORMS["splash"] == platform and seq_length >= SHORTEST_SPLASH
+  return has_windows(model) and fast
+
+
 def resolve(
   compute: ComputeConfig,
   model: ModelConfig,
@@ -125,8 +134,6 @@ def _choose(
   fast = [name for name, home in _PLATFORMS.items() if home == platform]
   if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
     return "xla", ""
-  if has_windows(model):  # a trait of the model, which no one would change
-    return "xla", ""
   obstacle = _obstacle(fast[0], compute, model, seq_length, names)
   if fast[0] in _UNTRIED:
     return "xla", "" if obstacle else (
@@ -150,11 +157,6 @@ def _obstacle(
   names: FieldNames,
 ) -> str:
   """Return why kernel `name` cannot run here, and the fix; "" if it can."""
-  if has_windows(model):
-    return (
-      "attends to whole examples only, and model.attention_pattern="
-      f"{model.attention_pattern}; give compute.attention=auto"
-    )
   rate = model.attention_dropout_rate
   if rate:
     return (
@@ -183,6 +185,12 @@ def _cudnn_obstacle(
     return (
       f"does not compute in compute.dtype={compute.dtype}; set "
       "--config.compute.dtype=bfloat16"
+    )
+  if has_windows(model):
+    # jax 0.10.2, nn.dot_product_attention: no right window unless causal.
+    return (
+      "has windows to the left only, and model.attention_pattern="
+      f"{model.attention_pattern}; give compute.attention=auto"
     )
   step, largest = _CUDNN_HEADS
   if model.head_size % step or model.head_size > largest:

@@ -6,13 +6,17 @@ They compute what `dot_product.attend` computes without dropout: attention
 inside packs with a softmax in float32. The backward pass computes the scores
 again, so that nothing is saved for every pair of positions.
 
+Splash also attends within windows, and then works on the tiles that a window
+touches. cuDNN has windows to the left only: JAX 0.10.2 refuses a right one
+without a causal mask.
+
 The compiler cannot partition a kernel. Each device runs it on its own rows and
 heads, by the logical axes `batch` and `heads`.
 """
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,11 +31,24 @@ _LARGEST_BLOCK = 512
 _LANES = 128
 
 
+class Window(NamedTuple):
+  """The window of a layer that may have one.
+
+  Attributes:
+    reach: the farthest position that one attends to, on either side.
+    is_global: bool, whether this layer attends to the whole example instead.
+  """
+
+  reach: int
+  is_global: Any
+
+
 def splash(
   query_BSHK: Array,
   key_BTHK: Array,
   value_BTHK: Array,
   packs_BS: Array,
+  window: Window | None = None,
   *,
   interpret: bool = False,
 ) -> Array:
@@ -42,14 +59,26 @@ def splash(
     key_BTHK: keys, in the dtype of the query.
     value_BTHK: values, in the dtype of the query.
     packs_BS: number of the packed example, 0 for padding.
+    window: of this layer; None attends to the whole example.
     interpret: run the kernel in Pallas's interpreter, on any platform.
   """
+  # Chosen by each device for itself, so that no conditional is partitioned.
+  flags = () if window is None else (jnp.asarray(window.is_global),)
 
-  def per_device(query: Array, key: Array, value: Array, packs: Array) -> Array:
-    kernel = _make_splash(query.shape[2], query.shape[1], interpret=interpret)
-    return _swap(jax.vmap(kernel)(*map(_swap, (query, key, value)), packs))
+  def per_device(
+    query: Array, key: Array, value: Array, packs: Array, *flags: Array
+  ) -> Array:
+    _, length, heads, _ = query.shape
+    make = functools.partial(_make_splash, heads, length, interpret=interpret)
+    arrays = (*map(_swap, (query, key, value)), packs)
+    whole = jax.vmap(make(None))
+    if window is None or window.reach >= length - 1:
+      return _swap(whole(*arrays))
+    local = jax.vmap(make(window.reach))
+    return _swap(jax.lax.cond(*flags, whole, local, *arrays))
 
-  return _on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
+  states = (query_BSHK, key_BTHK, value_BTHK)
+  return _on_each_device(per_device, flags)(*states, packs_BS, *flags)
 
 
 def cudnn(
@@ -90,8 +119,21 @@ def block_size(length: int) -> int:
   )
 
 
+def computed_pairs(length: int, reach: int | None = None) -> int:
+  """Return the pairs of a row that splash works on: whole tiles."""
+  block = block_size(length)
+  tiles = range(length // block)
+  touched = [
+    (i, j)
+    for i in tiles
+    for j in tiles
+    if reach is None or (abs(i - j) - 1) * block < reach
+  ]
+  return len(touched) * block**2
+
+
 def _make_splash(
-  num_heads: int, length: int, *, interpret: bool
+  num_heads: int, length: int, reach: int | None, *, interpret: bool
 ) -> Callable[..., Array]:
   """(`query_HSK`, `key_HTK`, `value_HTK`, `packs_S`) → `context_HSK`."""
   # Imported here, because it takes long and few runs need it.
@@ -110,8 +152,11 @@ def _make_splash(
   # tile of keys, to be summed: it is the better one for few tiles.
   fused = length // block <= 2
   separate = {} if fused else {"block_q_dq": block, "block_kv_dq": block}
+  mask: Any = masks.FullMask((length, length))
+  if reach is not None:
+    mask = masks.LocalMask((length, length), (reach, reach), offset=0)
   kernel: Any = kernels.make_splash_mha_single_device(
-    masks.MultiHeadMask([masks.FullMask((length, length))] * num_heads),
+    masks.MultiHeadMask([mask] * num_heads),
     block_sizes=kernels.BlockSizes(
       block_q=block,
       block_kv=block,
@@ -153,8 +198,12 @@ def _jax_attention(
   )
 
 
-def _on_each_device(per_device: Callable[..., Array]) -> Callable[..., Array]:
+def _on_each_device(
+  per_device: Callable[..., Array], flags: tuple[Array, ...] = ()
+) -> Callable[..., Array]:
   """Run `per_device` under shard_map, on the rows and heads of one device.
+
+  It also gets `flags`, whole.
 
   Mesh axes that are manual already, in a caller's shard_map, are left alone.
   """
@@ -166,7 +215,7 @@ def _on_each_device(per_device: Callable[..., Array]) -> Callable[..., Array]:
   states = jax.P(rows, None, heads, None)
   return jax.shard_map(
     per_device,
-    in_specs=(states, states, states, jax.P(rows, None)),
+    in_specs=(*[states] * 3, jax.P(rows, None), *[jax.P()] * len(flags)),
     out_specs=states,
     axis_names=automatic,
     check_vma=False,

@@ -73,3 +73,21 @@ def test_layers_that_share_weights_are_extrapolated_from_few(monkeypatch):
   found = counting.count_unrolled(config, jax.devices()[:1])
   assert seen == [(1, 1), (3, 1)]
   assert found == (10 + config.model.num_layers, config.model.num_layers)
+
+
+def test_windows_of_a_kernel_are_counted_by_the_formula():
+  """Model FLOPs are of windows, and what is computed is of their tiles."""
+  config = config_of("modernbert")
+  model = dataclasses.replace(config.model, attention_window=128)
+  data = dataclasses.replace(config.data, seq_length=2048)
+  plain = dataclasses.replace(config, model=model, data=data)
+  kernel = dataclasses.replace(plain, compute=ComputeConfig(attention="splash"))
+  row = 12 * config.batch_size * model.hidden_size
+  assert counting.attention_flops(plain) == row * 4 * 2048**2
+  # Layers 0 and 3 attend to everything; ten tiles of sixteen have a window.
+  assert counting.attention_flops(kernel) == row * (
+    2 * 2048**2 + 2 * 10 * 512**2
+  )
+  inside = 129 * 2048 - 64 * 65
+  spared = counting.formula_flops(plain) - counting.formula_flops(kernel)
+  assert spared == row * 2 * (2048**2 - inside)

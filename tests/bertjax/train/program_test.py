@@ -184,7 +184,11 @@ from bertjax.config import *
 from bertjax.plan.vocabulary import make_vocabulary
 from bertjax.train.program import make_program
 model = dataclasses.replace(
-  SIZES["base"], num_layers=2, vocab_size=30592, attention_dropout_rate=0.0
+  SIZES["base"],
+  num_layers=2,
+  vocab_size=30592,
+  attention_dropout_rate=0.0,
+  attention_pattern=sys.argv[2],
 )
 config = PretrainConfig(
   batch_size=16,
@@ -210,13 +214,19 @@ print(train.as_text(), "=====", evaluate.compile().as_text())
   reason="libtpu is not installed: pip install 'bertjax[plan]'",
 )
 @pytest.mark.parametrize(
-  "mesh", [{"zero1": True}, {"fsdp": 2, "tensor": 2}], ids=str
+  ("mesh", "pattern"),
+  [
+    ({"zero1": True}, "full"),
+    ({"fsdp": 2, "tensor": 2}, "full"),
+    ({"fsdp": 2}, "window"),
+  ],
+  ids=str,
 )
-def test_a_tpu_trains_and_evaluates_with_splash(mesh):
+def test_a_tpu_trains_and_evaluates_with_splash(mesh, pattern):
   hidden = ("XLA_FLAGS", "JAX_PLATFORMS")
   environment = {k: v for k, v in os.environ.items() if k not in hidden}
   done = subprocess.run(
-    [sys.executable, "-c", COMPILE, repr(mesh)],
+    [sys.executable, "-c", COMPILE, repr(mesh), pattern],
     cwd=ROOT,
     env=environment | {"ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
     capture_output=True,
@@ -231,3 +241,7 @@ def test_a_tpu_trains_and_evaluates_with_splash(mesh):
   for text, phase in ((train, "fwd"), (train, "dkv"), (evaluation, "fwd")):
     assert re.search(kernel.format(phase), text), phase
   assert "dkv" not in re.findall(r"splash_mha_(\w{3})", evaluation)
+  # One kernel for layers that attend to everything, and one for the others.
+  for text, phase in ((train, "fwd"), (train, "dkv"), (evaluation, "fwd")):
+    count = len(re.findall(kernel.format(phase), text))
+    assert count == (2 if pattern == "window" else 1), phase

@@ -62,17 +62,37 @@ def test_auto_falls_back_and_says_what_to_set(platform, length, changes, fix):
   assert "\n" not in reason
 
 
-@pytest.mark.parametrize("platform", ["tpu", "gpu"])
-def test_windows_are_left_to_the_plain_path(platform):
+def test_splash_has_windows_and_cudnn_refuses_them():
   model = dataclasses.replace(NO_DROPOUT, attention_pattern="window")
-  assert choose(platform, model=model) == ("xla", "")
-  name = {"tpu": "splash", "gpu": "cudnn"}[platform]
+  assert choose("tpu", model=model) == ("splash", "")
+  assert choose("tpu", model=model, attention="splash") == ("splash", "")
+  # Nobody would change the pattern of a model for its kernel.
+  assert choose("gpu", model=model) == ("xla", "")
   with pytest.raises(
     ValueError,
-    match=f"^compute.attention={name} attends to whole examples only, and "
-    "model.attention_pattern=window; give compute.attention=auto, or",
+    match=r"^compute\.attention=cudnn has windows to the left only, and "
+    r"model\.attention_pattern=window; give compute\.attention=auto, or",
   ):
-    choose(platform, model=model, attention=name)
+    choose("gpu", model=model, attention="cudnn")
+
+
+@pytest.mark.parametrize(
+  ("platform", "length", "pattern", "spared"),
+  [
+    ("tpu", 512, "window", True),
+    ("tpu", 8192, "window", True),
+    ("tpu", 384, "window", False),
+    ("tpu", 512, "full", False),
+    ("gpu", 512, "window", False),
+    ("cpu", 512, "window", False),
+    ("TPU v3", 512, "window", False),
+  ],
+)
+def test_a_kernel_spares_pairs_of_windows_in_long_rows(
+  platform, length, pattern, spared
+):
+  model = dataclasses.replace(NO_DROPOUT, attention_pattern=pattern)
+  assert kernels.spares_pairs(model, platform, length) == spared
 
 
 def test_auto_leaves_a_kernel_that_was_never_run_to_be_asked_for():

@@ -22,8 +22,12 @@ from tests.testing.examples import SMALL, equations
 splash = functools.partial(fused_attention.splash, interpret=True)
 
 
-def plain(query, key, value, packs):
-  return attend(query, key, value, packs, None, 0.0)
+def plain(query, key, value, packs, reach=None):
+  near_TS = None
+  if reach is not None:
+    places_S = np.arange(query.shape[1])
+    near_TS = np.abs(places_S[:, None] - places_S) <= reach
+  return attend(query, key, value, packs, None, 0.0, near_TS)
 
 
 def example(rows, length, heads=2, size=8, dtype=jnp.float32):
