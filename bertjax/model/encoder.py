@@ -21,6 +21,7 @@ from bertjax.model.attention import (
 )
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.layers import Dense, Dropout, Norm, activation
+from bertjax.model.ops.gated import gated
 from bertjax.model.ops.projection import PROJECTION
 
 Array = jax.Array
@@ -138,7 +139,8 @@ class Layer(nn.Module):
     )
     up, act = widen(name="mlp_up"), activation(config)
     if config.feed_forward == "gated":
-      inner_BSF = act(widen(name="mlp_gate")(hidden_BSD)) * up(hidden_BSD)
+      gate_BSF = widen(name="mlp_gate")(hidden_BSD)
+      inner_BSF = gated(act, gate_BSF, up(hidden_BSD))
     else:
       inner_BSF = act(up(hidden_BSD))
     inner_BSF = with_logical_constraint(inner_BSF, ("batch", "length", "mlp"))

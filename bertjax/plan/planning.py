@@ -20,6 +20,7 @@ from bertjax.plan.results import (
   TopologyFacts,
   Work,
 )
+from bertjax.train import flops
 from bertjax.train.program import Program
 
 _UNKNOWN = (
@@ -205,6 +206,12 @@ def _notes(
       "the compiler's count is too large: it has the optimizer and the "
       "reduction of gradients once for each of "
       f"{config.optimizer.accumulation} micro-batches instead of once a step"
+    )
+  windows = flops.kernel_reach(config.model, config.compute) is not None
+  if windows and (module is not None or counted is not None):
+    notes.append(
+      "traffic is too large: each layer runs one of two attention kernels, to "
+      "whole examples or within windows, and both are counted"
     )
   if module is not None and module.uncounted:
     notes.append(

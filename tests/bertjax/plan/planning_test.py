@@ -115,6 +115,18 @@ def test_a_note_says_that_a_count_of_micro_batches_is_too_large():
   assert not add_bounds(CONFIG, TEXT, count).notes
 
 
+def test_a_note_says_that_both_kernels_of_a_layer_with_windows_are_counted():
+  model = dataclasses.replace(
+    CONFIG.model, attention_pattern="window", attention_window=16
+  )
+  plain = dataclasses.replace(CONFIG, model=model)
+  compute = dataclasses.replace(CONFIG.compute, attention="splash")
+  kernel = dataclasses.replace(plain, compute=compute)
+  (note,) = add_bounds(kernel, TEXT, None).notes
+  assert "one of two attention kernels" in note
+  assert not add_bounds(plain, TEXT, None).notes
+
+
 def test_kernels_count_by_the_formula():
   kernel = (
     '  %k = f32[8]{0} custom-call(%a), custom_call_target="tpu_custom_call"\n'
