@@ -75,7 +75,8 @@ def splash(
     if window is None or window.reach >= length - 1:
       return _swap(whole(*arrays))
     local = jax.vmap(make(window.reach))
-    return _swap(jax.lax.cond(*flags, whole, local, *arrays))
+    (is_global,) = flags
+    return _swap(jax.lax.cond(is_global, whole, local, *arrays))
 
   states = (query_BSHK, key_BTHK, value_BTHK)
   return _on_each_device(per_device, flags)(*states, packs_BS, *flags)

@@ -3,6 +3,7 @@
 """Windows that the plain path computes in vain are said to be."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ MODERNBERT = ModelConfig(
 )
 
 
-def judged(platform="tpu", length=512, attention="xla", **choices):
+def judged(platform="tpu", length=512, attention: Any = "xla", **choices):
   config = PretrainConfig(
     model=dataclasses.replace(MODERNBERT, **choices),
     data=DataConfig(seq_length=length),

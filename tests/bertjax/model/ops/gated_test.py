@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gate is what autodiff makes of it, and keeps its inputs only."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +28,7 @@ def test_a_gate_and_its_gradients_are_those_of_autodiff(name, dtype):
   arrays = GATE.astype(dtype), INPUTS.astype(dtype)
 
   def run(form):
+    output: Any
     output, back = jax.vjp(
       lambda *each: form(ACTIVATIONS[name], *each), *arrays
     )

@@ -4,6 +4,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -143,7 +144,9 @@ def test_each_layer_of_a_model_has_its_own_pattern_by_the_kernel(
     def attend(hidden_BSD, packs_BS, rows_B, _):
       def layer(hidden_BSD, choice):
         read = LayerInputs(packs_BS, rows_B)
-        attended = module(name, window).apply(params, hidden_BSD, read, choice)
+        attended: Any = module(name, window).apply(
+          params, hidden_BSD, read, choice
+        )
         return hidden_BSD + attended, attended
 
       return jax.lax.scan(layer, hidden_BSD, choices_L)[1].swapaxes(0, 1)
@@ -161,16 +164,14 @@ def test_each_layer_of_a_model_has_its_own_pattern_by_the_kernel(
 
 def test_a_kernel_with_windows_keeps_no_pair_and_no_second_context():
   """Of two patterns, one runs: what one keeps has the place of the other's."""
-  arrays = example(2, 128)
+  *states, packs = example(2, 128)
 
-  def by_choice(is_global, *states):
-    return splash(*states, arrays[3], fused_attention.Window(8, is_global))
-
-  def kept(attention):
-    _, back = jax.vjp(attention, *arrays[:3])
+  def kept(window):
+    attend = functools.partial(splash, window=window)
+    _, back = jax.vjp(lambda q, k, v: attend(q, k, v, packs), *states)
     return sum(leaf.size for leaf in jax.tree.leaves(back))
 
-  whole = kept(lambda *states: splash(*states, arrays[3]))
-  either = kept(functools.partial(by_choice, jnp.array(True)))
+  whole = kept(None)
+  either = kept(fused_attention.Window(8, jnp.array(True)))
   # And a few numbers about tiles.
   assert either <= 1.1 * whole

@@ -35,6 +35,10 @@ def program_of(layers):
   return make_program(config, vocabulary, jax.devices()[:1]), config
 
 
+def computations_of(text):
+  return parsing.parse(text).computations.values()
+
+
 @functools.cache
 def compiled(layers):
   return compiling.compile_step(*program_of(layers))
@@ -57,7 +61,7 @@ def test_what_is_compiled_of_twelve_layers_is_what_is_of_one():
 def test_twelve_layers_are_compiled_to_the_instructions_of_two():
   """Of one, the compiler takes the loop away, and nothing else."""
   one, two, twelve = (
-    sum(map(len, parsing.parse(compiled(layers).text).computations.values()))
+    sum(map(len, computations_of(compiled(layers).text)))
     for layers in (1, 2, 12)
   )
   assert twelve == two
