@@ -22,7 +22,7 @@ SENTENCE_TRANSFORMERS ?= 6.2.0
 # `make dist DEMO=` runs the whole demo.
 DEMO ?= --smoke
 
-.PHONY: print-venv install torch weights beam pretrain test test-full dist lint format clean
+.PHONY: print-venv install torch weights beam pretrain test test-full bench bench-quick bench-tpu dist lint format clean
 
 print-venv:
 	@echo $(VENV)
@@ -78,6 +78,17 @@ NUMERIC := $(addprefix tests/bertjax/,model interop objectives optim train/step_
 test-full: install torch weights
 	$(PYTEST) $(if $(REAL_DATA),--real-data=$(REAL_DATA)) $(ARGS)
 	XLA_LEVEL=default $(PYTEST) $(NUMERIC) $(ARGS)
+
+# One table of what is measured without data of one's own, in 30 minutes on two
+# cores, in 3, and compiled for TPUs; ARGS='--only=base_step' picks rows.
+bench: install torch
+	$(BIN)/python -m benchmarks.suite $(ARGS)
+
+bench-quick: install torch
+	$(BIN)/python -m benchmarks.suite --tier=quick $(ARGS)
+
+bench-tpu: install
+	$(BIN)/python -m benchmarks.suite --tier=tpu $(ARGS)
 
 # The wheel as users get it: in an environment that has nothing else, and run
 # from a folder whose own configs/ and launch/ must not matter.

@@ -28,6 +28,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 from absl import app, flags
 
+from benchmarks import figures
 from benchmarks.made_up_store import make_store
 from benchmarks.steps import make_train_step, make_vocabulary
 from bertjax.batch import Batch
@@ -116,6 +117,13 @@ def measure(store: Store) -> None:
     f"{statistics.median(ratios):.4f} of that (median of {len(ratios)} turns); "
     f"waits {waited / sum(clock['pipeline']):.3%} of the time; a batch takes "
     f"{each * 1e3:.2f} ms of processor time, {each / base:.2%} of a step"
+  )
+  figures.record(
+    figures.Figure(
+      f"waiting for a batch, BERT-{SIZE.value} {rows} × {length}",
+      100 * waited / sum(clock["pipeline"]),
+      "%",
+    )
   )
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from benchmarks import other_pipelines
+from benchmarks import figures, other_pipelines
 from benchmarks.made_up_store import make_store
 from bertjax.config import DataConfig, ObjectiveConfig
 from data_pipelines.rows.pipeline import PretrainingPipeline
@@ -165,15 +165,28 @@ def compare(store: Store, seq_length: int, batch_size: int) -> None:
       tokens, processor, clock = spend(batches, max(2, wanted))
       if turn:
         rates.setdefault(name, []).append((tokens / processor, tokens / clock))
+  medians = {}
   for name, found in rates.items():
     processor, clock = (
       statistics.median(column) / 1e6 for column in zip(*found, strict=True)
     )
+    medians[name] = processor
     spread = [rate / 1e6 for rate, _ in found]
     print(
       f"  {name:28s} {processor:7.2f} M tokens/s/core ({min(spread):.2f} to "
       f"{max(spread):.2f}); {clock:.2f} M/s by the clock"
     )
+  others = {name: medians[name] for name in medians if "ours" not in name}
+  best = max(others, key=lambda name: others[name], default="")
+  figures.record(
+    figures.Figure(
+      f"store to batches of {batch_size} × {seq_length}",
+      medians["ours"],
+      "M tokens/s/core",
+      others.get(best),
+      best,
+    )
+  )
 
 
 def main(_: object) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import jax
 from absl import app, flags
 
-from benchmarks import train_step
+from benchmarks import figures, train_step
 from bertjax.batch import Feature
 from bertjax.config import SIZES, ModelConfig, ObjectiveConfig, choices
 from bertjax.objectives.masking import Masked
@@ -135,6 +135,7 @@ def main(_: object) -> None:
         f"{max(ratios):.3f})"
       )
     print(text, flush=True)
+    figures.record(figures.Figure(f"masking by {unit}", 1e3 * alone, "ms"))
 
 
 if __name__ == "__main__":

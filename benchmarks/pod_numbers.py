@@ -9,11 +9,13 @@ soon as it is known. Plans stay in the cache, so that the command can be stopped
 and started again.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Iterator
 
 from absl import app
 
+from benchmarks import figures
 from benchmarks.ahead_of_time import (
   Case,
   NotCompiledError,
@@ -153,6 +155,13 @@ def main(_: list[str]) -> None:
   for lines in (traffic, temporaries, work, compile_times):
     for what, value, goal in lines(cache):
       print(f"{what:58} {value:48} {goal}", flush=True)
+      number, *unit = value.split(" ", 1)
+      with contextlib.suppress(ValueError):  # a reason instead of a number
+        ours = float(number)
+        # A goal of one number is how many there should be at least.
+        goal = f"≥ {goal}" if goal.isdecimal() else goal
+        short = "".join(unit).partition(",")[0]
+        figures.record(figures.Figure(what, ours, short, goal=goal))
 
 
 if __name__ == "__main__":

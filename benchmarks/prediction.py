@@ -36,8 +36,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 from absl import flags
 
+from benchmarks import figures
 from benchmarks import prediction_runtimes as runtimes
-from benchmarks.prediction_goals import Measured, judge, table
+from benchmarks.prediction_goals import Measured, judge, ratios, table
 from bertjax.checkpoints.digest import nest
 from bertjax.config import ModelConfig
 from bertjax.finetune.artifact import save_finetuned
@@ -300,6 +301,7 @@ def main(_: object) -> None:
         connections, texts, sizes, flags.FLAGS.rounds, lambda: is_over(0.5)
       )
       print(table(found, sizes, expected), flush=True)
+      figures.record(*ratios(found, sizes))
       if flags.FLAGS.tickets:
         label_tickets(
           connections, found, texts, flags.FLAGS.tickets, lambda: is_over(1)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.figures import Figure
 from bertjax.trials.markdown import markdown
 
 OURS, BASELINE = "bertjax, float32", "PyTorch, float32"
@@ -75,6 +76,19 @@ def table(
       line.append(f"{_accuracy(measured, expected):.2%}")
     lines.append(line)
   return markdown(header, lines)
+
+
+def ratios(
+  found: Mapping[str, Measured], sizes: Sequence[int]
+) -> Iterator[Figure]:
+  """Yield our rates beside PyTorch's, in float32 and as int8."""
+  base = medians(found[BASELINE])
+  for name, measured in found.items():
+    if name == OURS or INT8 in name:
+      rates = medians(measured)
+      for size in sizes:
+        what = f"{name}, batches of {size}"
+        yield Figure(what, rates[size], "texts/s", base[size], BASELINE)
 
 
 def medians(measured: Measured) -> dict[int, float]:

@@ -26,6 +26,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from absl import app, flags
 
+from benchmarks import figures
 from data_pipelines.corpora import corpus, sentences
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
@@ -35,7 +36,7 @@ from data_pipelines.tokenizers.tokenizer import Tokenizer
 _BOOKS = flags.DEFINE_string(
   "books",
   None,
-  "JSON lines, compressed or not.",
+  "JSON lines, compressed or not, or another corpus of launch.prepare.",
   required=True,
 )
 _VOCABULARY = flags.DEFINE_string(
@@ -47,6 +48,7 @@ _VOCABULARY = flags.DEFINE_string(
 _RUNS = flags.DEFINE_integer(
   "runs", 3, "Runs of each figure, whose median is printed."
 )
+_LIBRARY = "tokenizers, encode_batch_fast"
 _LEARN = flags.DEFINE_bool("learn", True, "Time the training of a vocabulary.")
 
 
@@ -59,8 +61,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def report(
   what: str, tokens: int, times: Sequence[tuple[float, float]]
-) -> None:
-  """Print the medians of `times` as rates."""
+) -> float:
+  """Print the medians of `times` as rates; return tokens a second and core."""
   cpu, clock = (
     statistics.median(column) for column in zip(*times, strict=True)
   )
@@ -68,6 +70,7 @@ def report(
     f"{what:34} {tokens / cpu / 1e6:6.3f} M tokens/s/core (CPU)"
     f" {tokens / clock / 1e6:6.3f} (clock)  {cpu:6.2f} s"
   )
+  return tokens / cpu
 
 
 def main(_: Sequence[str]) -> None:
@@ -89,18 +92,27 @@ def main(_: Sequence[str]) -> None:
       timed(functools.partial(_prepare, f"{folder}/{run}", tokens))
       for run in range(_RUNS.value)
     ]
-  report("file to store", tokens, times)
+  ours = report("file to store", tokens, times)
   parts: dict[str, Callable[[], object]] = {
     "  reading": lambda: _texts(pathlib.Path(_BOOKS.value)),
     "  sentences": lambda: [sentences.split(document) for document in text],
     "  encoding, nothing remembered": lambda: _encode(_VOCABULARY.value, cut),
-    "tokenizers, encode_batch_fast": lambda: _library(
-      tokenizer, cut, fast=True
-    ),
+    _LIBRARY: lambda: _library(tokenizer, cut, fast=True),
     "tokenizers, encode_batch": lambda: _library(tokenizer, cut, fast=False),
   }
-  for what, work in parts.items():
-    report(what, tokens, [timed(work) for _ in range(_RUNS.value)])
+  rates = {
+    what: report(what, tokens, [timed(work) for _ in range(_RUNS.value)])
+    for what, work in parts.items()
+  }
+  figures.record(
+    figures.Figure(
+      "text to store",
+      ours / 1e6,
+      "M tokens/s/core",
+      rates[_LIBRARY] / 1e6,
+      "encoding alone, tokenizers",
+    )
+  )
   if _LEARN.value:
     for kind in tokenizers.KINDS:
       times = [timed(functools.partial(tokenizers.train, text, kind, 30_522))]

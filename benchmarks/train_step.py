@@ -12,11 +12,13 @@ the machine slows both. Medians of wall time and of the processor time of this
 process are compared.
 """
 
+import contextlib
 import dataclasses
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 # Before JAX starts a backend.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -25,9 +27,15 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import steps
+from benchmarks import figures, steps
 from bertjax.batch import Batch
-from bertjax.config import SIZES, ComputeConfig, ModelConfig, ObjectiveConfig
+from bertjax.config import (
+  SIZES,
+  ComputeConfig,
+  ModelConfig,
+  ObjectiveConfig,
+  choices,
+)
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
 from launch import host_memory
@@ -45,6 +53,12 @@ ROUNDS = flags.DEFINE_integer(
   "rounds", 7, "Timed steps of each, after two untimed."
 )
 DROPOUT = flags.DEFINE_bool("dropout", True, "Dropout of rate 0.1.")
+DTYPE = flags.DEFINE_enum(
+  "dtype",
+  "float32",
+  list(choices(ComputeConfig, "dtype")),
+  "Dtype of compute; PyTorch's is autocast to it.",
+)
 UNROLL = flags.DEFINE_integer(
   "unroll", 1, "Layers in an iteration of the scan."
 )
@@ -68,7 +82,9 @@ def num_slots() -> int:
 
 def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
   """Return the task of `launch.pretrain`."""
-  compute = ComputeConfig(unroll=UNROLL.value)
+  # The flag takes the values of the field alone.
+  dtype: Any = DTYPE.value
+  compute = ComputeConfig(unroll=UNROLL.value, dtype=dtype)
   return steps.make_task(config, compute, objective, num_slots())
 
 
@@ -123,9 +139,16 @@ def make_theirs(config: ModelConfig, batch: Batch) -> Step:
     for name, array in inputs.items()
   }
 
+  def cast() -> contextlib.AbstractContextManager[object]:
+    if DTYPE.value == "float32":
+      return contextlib.nullcontext()
+    return torch.autocast("cpu", getattr(torch, DTYPE.value))
+
   def run() -> None:
     optimizer.zero_grad(set_to_none=True)
-    model(**tensors).loss.backward()
+    with cast():
+      loss = model(**tensors).loss
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
 
@@ -149,6 +172,27 @@ def interleave(
   return seconds
 
 
+def _record(
+  seconds: Mapping[str, list[tuple[float, float]]], compile_seconds: float
+) -> None:
+  ours, *peer = (
+    statistics.median(clock for clock, _ in spent) for spent in seconds.values()
+  )
+  shape = (
+    f"BERT-{SIZE.value} {BATCH_SIZE.value} × {SEQ_LENGTH.value}, {DTYPE.value}"
+  )
+  figures.record(
+    figures.Figure(
+      f"train step, {shape}",
+      ours,
+      "s",
+      peer[0] if peer else None,
+      "PyTorch" if peer else "",
+    ),
+    figures.Figure(f"cold compile, {shape}", compile_seconds, "s"),
+  )
+
+
 def main(_: object) -> None:
   """Compile, run in turn, print medians and their ratio."""
   if RETAIN.value:
@@ -163,7 +207,7 @@ def main(_: object) -> None:
   ours, compile_seconds = make_ours(config, task, batch)
   print(
     f"BERT-{SIZE.value}, V={config.vocab_size} B={BATCH_SIZE.value} "
-    f"S={SEQ_LENGTH.value} P={num_slots()} float32, dropout "
+    f"S={SEQ_LENGTH.value} P={num_slots()} {DTYPE.value}, dropout "
     f"{config.hidden_dropout_rate}, {os.cpu_count()} cores; "
     f"cold compile {compile_seconds:.1f} s"
   )
@@ -180,6 +224,7 @@ def main(_: object) -> None:
       f"{name:8s} median {clock:.3f} s/step ({tokens / clock:.0f} tokens/s), "
       f"best {min(spent)[0]:.3f}; processor time {processor:.3f} s"
     )
+  _record(seconds, compile_seconds)
   if TORCH.value:
     for column, what in enumerate(("wall time", "processor time")):
       ratios = [

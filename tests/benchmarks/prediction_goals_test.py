@@ -2,7 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table has medians, and each goal is said to be met or missed."""
 
-from benchmarks.prediction_goals import BASELINE, OURS, Measured, judge, table
+from benchmarks.prediction_goals import (
+  BASELINE,
+  OURS,
+  Measured,
+  judge,
+  ratios,
+  table,
+)
 
 
 def test_the_table_has_medians_and_ratios():
@@ -43,3 +50,19 @@ def test_goals_are_met_or_missed():
   )
   unlabeled = "\n".join(judge(found, [1, 32], 0))
   assert "0.50% of the labels change" in unlabeled
+
+
+def test_our_rates_and_those_of_int8_stand_beside_pytorchs():
+  found = {
+    OURS: Measured({1: [50.0], 32: [90.0]}, [], [], []),
+    BASELINE: Measured({1: [40.0], 32: [100.0]}, [], [], []),
+    "int8 static": Measured({1: [100.0], 32: [240.0]}, [], [], []),
+    "another": Measured({1: [100.0], 32: [240.0]}, [], [], []),
+  }
+  made = list(ratios(found, [1, 32]))
+  assert [each.what for each in made] == [
+    f"{name}, batches of {size}"
+    for name in (OURS, "int8 static")
+    for size in (1, 32)
+  ]
+  assert [each.ratio for each in made] == [1.25, 0.9, 2.5, 2.4]

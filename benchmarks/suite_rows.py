@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of `benchmarks.suite`: what is run, for how long, and the goals."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+Tier = Literal["full", "quick", "tpu"]
+# Seconds that a tier takes at most on two cores; TPU compiles take an hour.
+BUDGETS: Mapping[Tier, int] = {
+  "full": 30 * 60,
+  "quick": 3 * 60,
+  "tpu": 2 * 3600,
+}
+_GOAL = re.compile(r"(ratio )?([≤≥]) ([\d.]+)( .*)?")
+
+
+class Goal(NamedTuple):
+  """What a figure should reach.
+
+  Attributes:
+    of_ratio: whether the ratio to the peer is meant, and not our value.
+    sign: "≤" or "≥".
+    bound: the value.
+  """
+
+  of_ratio: bool
+  sign: str
+  bound: float
+
+  def is_met(self, value: float) -> bool:
+    """Return whether a value or ratio reaches it."""
+    return value <= self.bound if self.sign == "≤" else value >= self.bound
+
+
+def parse_goal(text: str) -> Goal:
+  """Return the goal of "ratio ≤ 0.90" or of "≤ 6 s".
+
+  Raises:
+    ValueError: the text is no goal.
+  """
+  found = _GOAL.fullmatch(text)
+  if not found:
+    raise ValueError(
+      f"{text!r} is no goal; write it as 'ratio ≤ 0.90', '≤ 6 s'"
+    )
+  return Goal(bool(found[1]), found[2], float(found[3]))
+
+
+class Row(NamedTuple):
+  """A benchmark in a process of its own.
+
+  Attributes:
+    name: name of the row, for --only.
+    command: module below `benchmarks`, and its flags.
+    seconds: time after which the process is ended.
+    goals: {part of a figure's name: its goal}; the first that is in the name.
+    peers: packages that the peer needs.
+    without: flags where a peer is missing; None: the row needs it to run.
+    tiers: the tiers that it is part of.
+  """
+
+  name: str
+  command: Sequence[str]
+  seconds: int
+  goals: Mapping[str, str] = {}
+  peers: Sequence[str] = ()
+  without: Sequence[str] | None = ()
+  tiers: Sequence[Tier] = ("full",)
+
+
+_TORCH = ("torch", "transformers")
+# The shape of `make pretrain`: rows of 128 tokens, a vocabulary of 4,096.
+_DEMO = ("--batch_size=16", "--vocab_size=4096", "--slots=0")
+
+ROWS: Sequence[Row] = (
+  Row(
+    "tiny_step",
+    ("train_step", "--size=tiny", *_DEMO, "--rounds=15"),
+    35,
+    {"train step": "ratio ≤ 0.90"},
+    _TORCH,
+    ("--notorch",),
+    ("full", "quick"),
+  ),
+  Row(
+    "batches",
+    (
+      *("input_pipeline", "--batch_size=32", "--seq_length=128"),
+      *("--tokens=4000000", "--turn_tokens=500000", "--rounds=3"),
+    ),
+    45,
+    {"store to batches": "≥ 20 M tokens/s/core"},
+    _TORCH,
+    (),
+    ("full", "quick"),
+  ),
+  Row(
+    "prepare",
+    (
+      *("prepare", "--books=stdlib", "--vocabulary=tests/data/vocab.txt"),
+      *("--nolearn", "--runs=1"),
+    ),
+    40,
+    {"text to store": "≥ 2 M tokens/s/core"},
+    tiers=("full", "quick"),
+  ),
+  Row(
+    "tiny_restart",
+    ("restart", "--size=tiny", "--rounds=1"),
+    50,
+    {"beyond the longer": "≤ 1 s"},
+    tiers=("quick",),
+  ),
+  Row(
+    "base_step",
+    ("train_step", "--rounds=5"),
+    210,
+    {"train step": "ratio ≤ 0.90", "cold compile": "≤ 6 s"},
+    _TORCH,
+    ("--notorch",),
+  ),
+  Row(
+    "base_step_bfloat16",
+    ("train_step", "--dtype=bfloat16", "--rounds=3"),
+    210,
+    {"train step": "ratio ≤ 0.80"},
+    _TORCH,
+    ("--notorch",),
+  ),
+  Row(
+    "base_step_512",
+    (
+      *("train_step", "--batch_size=2", "--seq_length=512", "--slots=0"),
+      "--rounds=5",
+    ),
+    240,
+    {"train step": "ratio ≤ 0.90"},
+    _TORCH,
+    ("--notorch",),
+  ),
+  Row(
+    "mini_step",
+    ("train_step", "--size=mini", *_DEMO, "--rounds=7"),
+    90,
+    {"train step": "ratio ≤ 0.90"},
+    _TORCH,
+    ("--notorch",),
+  ),
+  Row(
+    "inference",
+    ("prediction", "--minutes=2", "--count=512"),
+    330,
+    {"int8": "ratio ≥ 2.5", "bertjax": "ratio ≥ 1.11"},
+    (*_TORCH, "onnx", "onnxruntime"),
+    None,
+  ),
+  Row(
+    "input_wait",
+    ("data_overhead", "--size=mini", "--steps=15"),
+    120,
+    {"waiting for a batch": "≤ 1 %"},
+  ),
+  Row("masking", ("masking", "--alone"), 90),
+  Row(
+    "restart",
+    ("restart", "--size=base"),
+    240,
+    {"beyond the longer": "≤ 1 s"},
+  ),
+  Row("pods", ("pod_numbers",), 2 * 3600, {}, ("libtpu",), None, ("tpu",)),
+)
+
+
+def of_tier(tier: Tier, only: Sequence[str] = ()) -> list[Row]:
+  """Return the rows of a tier, or those that are named.
+
+  Raises:
+    ValueError: there is no row of a name.
+  """
+  names = [row.name for row in ROWS]
+  for name in only:
+    if name not in names:
+      raise ValueError(f"--only={name} is no row; give some of {names}")
+  return [
+    row for row in ROWS if (row.name in only if only else tier in row.tiers)
+  ]
+
+
+def goal_of(row: Row, what: str, own: str = "") -> str:
+  """Return the goal of a figure of a row; `own` is the figure's own, or ""."""
+  found = (goal for part, goal in row.goals.items() if part in what)
+  return next(found, own)

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One table of benchmarks: within its time, whatever a row does."""
+
+import json
+import pathlib
+
+import pytest
+
+from benchmarks import suite, suite_rows
+from benchmarks.figures import Figure
+from benchmarks.suite import Ran
+from benchmarks.suite_rows import ROWS, Goal, Row
+
+FOLDER = pathlib.Path(suite.__file__).parent
+# A step of a moment, without a peer.
+TINY = (
+  *("train_step", "--size=tiny", "--notorch", "--rounds=1"),
+  *("--batch_size=2", "--seq_length=16", "--vocab_size=64", "--slots=0"),
+)
+
+
+@pytest.mark.parametrize("tier", suite_rows.BUDGETS)
+def test_a_tier_ends_within_its_time(tier):
+  rows = suite_rows.of_tier(tier)
+  assert rows
+  assert sum(row.seconds for row in rows) <= suite_rows.BUDGETS[tier]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_flags_of_a_row_are_those_of_its_benchmark(row):
+  module, *arguments = row.command
+  source = (FOLDER / f"{module}.py").read_text()
+  assert "figures.record(" in source
+  for argument in (*arguments, *(row.without or ())):
+    name = argument.removeprefix("--").partition("=")[0]
+    known = [f'"{each}"' in source for each in (name, name.removeprefix("no"))]
+    assert any(known), argument
+  for goal in row.goals.values():
+    suite_rows.parse_goal(goal)
+
+
+def test_rows_have_names_of_their_own():
+  names = [row.name for row in ROWS]
+  assert len({*names}) == len(names)
+  assert [row.name for row in suite_rows.of_tier("full", ["restart"])] == [
+    "restart"
+  ]
+  with pytest.raises(ValueError, match="--only=nothing is no row"):
+    suite_rows.of_tier("full", ["nothing"])
+
+
+def test_a_goal_is_of_the_ratio_or_of_our_value():
+  assert suite_rows.parse_goal("ratio ≤ 0.90") == Goal(True, "≤", 0.9)
+  assert suite_rows.parse_goal("≥ 20 M tokens/s/core") == Goal(False, "≥", 20)
+  with pytest.raises(ValueError, match="is no goal"):
+    suite_rows.parse_goal("fast")
+  row = Row("x", ("x",), 1, {"step": "ratio ≤ 0.90", "compile": "≤ 6 s"})
+  assert suite.is_met(row, Figure("a step", 0.9, "s", 1.0))
+  assert suite.is_met(row, Figure("a step", 0.95, "s", 1.0)) is False
+  assert suite.is_met(row, Figure("a step", 0.9, "s")) is None
+  assert suite.is_met(row, Figure("a compile", 7.0, "s")) is False
+  assert suite.is_met(row, Figure("another", 7.0, "s")) is None
+  assert suite.is_met(row, Figure("another", 7.0, "s", goal="≤ 8 s"))
+
+
+def test_the_table_has_what_was_found_and_what_is_missing():
+  row = Row("step", ("x",), 1, {"step": "ratio ≤ 0.90"})
+  ran = [
+    Ran(row, [Figure("a step", 3.0, "s", 4.0, "PyTorch")]),
+    Ran(row, [Figure("another step", 3.0, "s")], missing=["torch"]),
+    Ran(Row("late", ("y",), 1), error="it was ended after 1 s"),
+    Ran(Row("pods", ("z",), 1), missing=["libtpu"]),
+  ]
+  lines = suite.table(ran, "Xeon").splitlines()[2:]
+  cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+  assert cells == [
+    ["a step", "3 s", "4 s (PyTorch)", "0.75", "ratio ≤ 0.90", "yes", "Xeon"],
+    ["another step", "3 s", "no torch", "–", "ratio ≤ 0.90", "–", "Xeon"],
+    ["late", "–", "–", "–", "–", "–", "Xeon"],
+    ["pods", "–", "–", "–", "–", "–", "Xeon"],
+  ]
+  assert suite.remarks(ran) == [
+    "late failed: it was ended after 1 s",
+    "torch is not installed, which step compare with: make torch",
+    "libtpu is not installed, which pods compare with: "
+    "pip install 'bertjax[plan]'",
+  ]
+
+
+def test_what_is_known_is_written_after_each_row(tmp_path, monkeypatch):
+  path = tmp_path / "made" / "full.json"
+  first, second = Row("first", ("x",), 1), Row("second", ("y",), 1)
+
+  def run(row):
+    if row is second:
+      raise KeyboardInterrupt
+    return Ran(row, [Figure("a step", 3.0, "s", 4.0, "PyTorch")], 1.5)
+
+  monkeypatch.setattr(suite, "run_row", run)
+  with pytest.raises(KeyboardInterrupt):
+    suite.measure([first, second], path)
+  found = json.loads(path.read_text())
+  assert found["hardware"]["cores"] > 0
+  assert found["versions"]["jax"]
+  (row,) = found["rows"]
+  assert row["figures"][0]["ratio"] == 0.75
+
+
+def test_a_row_that_fails_or_hangs_is_told():
+  absent = suite.run_row(Row("a", ("no_such_module",), 60))
+  assert "No module named benchmarks.no_such_module" in absent.error
+  late = suite.run_row(Row("b", TINY, 0))
+  assert late.error == "it was ended after 0 s"
+  silent = suite.run_row(Row("c", ("figures",), 60))
+  assert silent.error == "it wrote no figures"
+
+
+def test_a_row_without_its_peer_runs_alone_or_not_at_all():
+  needs = Row("a", ("no_such_module",), 60, {}, ("no_such_package",), None)
+  assert suite.run_row(needs).missing == ["no_such_package"]
+  assert not suite.run_row(needs).error
+
+
+@pytest.mark.full
+def test_a_step_is_measured_without_its_peer():
+  row = Row("a", TINY[:2] + TINY[3:], 300, {}, ("no_such_package",), TINY[2:3])
+  ran = suite.run_row(row)
+  assert not ran.error
+  step, compiled = ran.figures
+  assert step.what == "train step, BERT-tiny 2 × 16, float32"
+  assert step.ours > 0
+  assert step.peer is None
+  assert compiled.what.startswith("cold compile")
+
+
+@pytest.mark.full
+def test_a_restart_is_measured():
+  small = ("restart", "--size=tiny", "--layers=1", "--rounds=1")
+  ran = suite.run_row(Row("a", small, 300))
+  assert not ran.error
+  assert [figure.unit for figure in ran.figures] == ["s"] * 4
+  cold, warm, both, beyond = ran.figures
+  assert warm.peer == cold.ours > 0
+  assert both.ours > beyond.ours
