@@ -22,6 +22,7 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Sequence
 
+import jax
 from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
@@ -46,7 +47,7 @@ from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
 from launch.preflight.task import describe, judge_results, judge_task
 from launch.reports import finetune_report
-from launch.run import ownership
+from launch.run import dtypes, ownership
 from launch.run.reference_rows import open_reference
 
 REPORT = "report.html"
@@ -85,6 +86,7 @@ def run(
     lambda: _make_arm(config, bundle, init, reference_store),
     facts=lambda made: flatten_fields(made[0].identity()),
   )
+  dtypes.warn_of(config.compute.dtype, jax.local_devices()[0])
   findings = judge_task(
     figures, config.seq_length, arm.info.details.tokens_per_word, policy
   )

@@ -43,6 +43,7 @@ from launch.preflight.memory import check_memory
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
+from launch.run import dtypes
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
 from launch.run.resumable import Run, open_run
@@ -102,6 +103,7 @@ def run(
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)
   spec = _assemble(config, folder)
+  dtypes.warn_of(spec.config.compute.dtype, jax.local_devices()[0])
   findings = check_run(spec, folder, policy)
   with (
     open_run(spec, folder) as active,

@@ -36,13 +36,14 @@ LARGEST = 2 << 30
 _LEAST_SECONDS = 0.1
 _LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 _PACKAGES = ("jax", "jaxlib", "libtpu")
-_CPUINFO = pathlib.Path("/proc/cpuinfo")
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 # Fields of /proc/cpuinfo that say what a processor executes: x86, then ARM.
 _FIELDS = (
   *("vendor_id", "cpu family", "model", "model name", "flags"),
   *("CPU implementer", "CPU architecture", "CPU variant", "CPU part"),
   "Features",
 )
+_LISTS = ("flags", "Features")
 # Variables by which XLA takes another number of threads than there are cores.
 _THREADS = ("PJRT_NPROC", "NPROC")
 _CHECKED = ".checked"
@@ -114,7 +115,7 @@ def default_folder() -> pathlib.Path:
 
 
 def key(
-  cpuinfo: pathlib.Path = _CPUINFO, environment: Mapping[str, str] = os.environ
+  cpuinfo: pathlib.Path = CPUINFO, environment: Mapping[str, str] = os.environ
 ) -> str:
   """Return the name of the folder of these compilers and this processor."""
   text = repr(describe_processor(cpuinfo, environment))
@@ -125,10 +126,10 @@ def key(
 
 def describe_processor(
   cpuinfo: pathlib.Path, environment: Mapping[str, str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
   """Return what a program for this processor depends on."""
   usable = getattr(os, "sched_getaffinity", None)
-  found: dict[str, object] = {
+  found: dict[str, Any] = {
     "machine": platform.machine(),
     "processor": platform.processor(),
     "cores": len(usable(0)) if usable else os.cpu_count(),
@@ -139,7 +140,7 @@ def describe_processor(
     for line in first.splitlines():
       name, _, value = (part.strip() for part in line.partition(":"))
       if name in _FIELDS:
-        found[name] = sorted(value.split())
+        found[name] = sorted(value.split()) if name in _LISTS else value
   return found
 
 

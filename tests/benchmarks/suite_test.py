@@ -124,7 +124,7 @@ def test_a_row_without_its_peer_runs_alone_or_not_at_all():
 
 @pytest.mark.full
 def test_a_step_is_measured_without_its_peer():
-  row = Row("a", TINY[:2] + TINY[3:], 300, {}, ("no_such_package",), TINY[2:3])
+  row = Row("a", TINY[:2] + TINY[3:], 1200, {}, ("no_such_package",), TINY[2:3])
   ran = suite.run_row(row)
   assert not ran.error
   step, compiled = ran.figures
@@ -137,7 +137,7 @@ def test_a_step_is_measured_without_its_peer():
 @pytest.mark.full
 def test_a_restart_is_measured():
   small = ("restart", "--size=tiny", "--layers=1", "--rounds=1")
-  ran = suite.run_row(Row("a", small, 300))
+  ran = suite.run_row(Row("a", small, 1200))
   assert not ran.error
   assert [figure.unit for figure in ran.figures] == ["s"] * 4
   cold, warm, both, beyond = ran.figures
