@@ -52,7 +52,7 @@ def _read(mapping: Mapping[str, Any]) -> dict[str, Any]:
       )
   inner = mapping.get("hidden_activation")
   head = mapping.get("classifier_activation", inner)
-  if ACTIVATIONS_BACK.get(head) != ACTIVATIONS_BACK.get(inner):
+  if ACTIVATIONS_BACK.get(str(head)) != ACTIVATIONS_BACK.get(str(inner)):
     raise ValueError(
       f"classifier_activation={head!r} and hidden_activation={inner!r}; heads "
       "have the activation of the layers: make them equal"

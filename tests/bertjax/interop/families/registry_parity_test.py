@@ -132,7 +132,7 @@ def check_numbers(name, architecture, model, loaded):
   if architecture == MULTIPLE_CHOICE:  # of two choices each
     inputs = {key: each.view(2, 2, LENGTH) for key, each in inputs.items()}
   with torch.no_grad():
-    theirs = model(**inputs)
+    theirs: Any = model(**inputs)
   if architecture in (CLASSIFICATION, MULTIPLE_CHOICE):
     theirs = {"pooled_logits": theirs.logits.view(4, -1)}
   if architecture == PRETRAINING:
