@@ -247,7 +247,8 @@ def _check_parts(
   for part in new:
     if architecture != PRETRAINING:
       raise ValueError(
-        f"--new={part} is for pre-trained models; {architecture} is read whole"
+        f"--new={part} is for pre-trained models; "
+        f"{family_of(config).class_of(architecture, config)} is read whole"
       )
     if part not in known:
       raise ValueError(f"--new={part}; give parts of {', '.join(known)}")

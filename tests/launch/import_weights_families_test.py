@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
-from bertjax.config import CheckpointConfig, EvaluationConfig, ObjectiveConfig
+from bertjax.config import (
+  CheckpointConfig,
+  EvaluationConfig,
+  FinetuneConfig,
+  ObjectiveConfig,
+  TaskConfig,
+)
 from bertjax.finetune.artifact import load_finetuned, save_finetuned
 from bertjax.finetune.task import Head
 from bertjax.interop.families.registry import FAMILIES
@@ -17,7 +23,8 @@ from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.albert import Cleaning, train_albert
 from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
 from data_pipelines.tokenizers.wordpiece import WordPiece
-from launch import export, import_weights, predict, pretrain
+from launch import export, finetune, import_weights, predict, pretrain
+from launch.exports.formats import Options
 from launch.tasks import TASKS
 from tests.testing import corpus, small
 from tests.testing.byte_texts import LEARNED
@@ -116,6 +123,28 @@ def test_transformers_fills_masks_as_we_do(name, tmp_path):
   )
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_folder_of_vectors_has_the_base_class_whole(name, tmp_path):
+  """With a pooler where the class has one, whether the model has it or not."""
+  pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  folder = export.run(
+    bundle=make_bundle(name, tmp_path),
+    output=tmp_path / "vectors",
+    format="sentence_transformers",
+    options=Options(pooling="mean"),
+  )
+  model, report = transformers.AutoModel.from_pretrained(
+    folder, output_loading_info=True
+  )
+  assert not any(report.values()), report
+  assert (getattr(model, "pooler", None) is not None) == (
+    FAMILIES[name].has_pooler
+  )
+  title = FAMILIES[name].title
+  assert f" {title} encoder that gives" in (folder / "README.md").read_text()
+
+
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_modernbert_averages_where_its_config_says_so(pooling, tmp_path):
   pytest.importorskip("torch")
@@ -133,6 +162,35 @@ def test_modernbert_averages_where_its_config_says_so(pooling, tmp_path):
   for path in (bundle, back):
     for answer in predict.answer(str(path), [TEXT], top_k=9)[0]:
       assert theirs[answer[0]] == pytest.approx(answer[1], abs=1e-5)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["roberta", "distilbert", "modernbert"])
+def test_a_fine_tuned_family_is_its_class(name, tmp_path):
+  pytest.importorskip("torch")
+  transformers = pytest.importorskip("transformers")
+  config = FinetuneConfig(
+    steps=2,
+    batch_size=8,
+    evaluation_batch_size=16,
+    evaluations=1,
+    seq_length=64,
+    learning_rates=(1e-3,),
+    seeds=1,
+    task=TaskConfig(
+      kind="table",
+      train=small.write_table(tmp_path / "t.jsonl", small.make_texts(40, 0)),
+    ),
+  )
+  finetune.run(config, str(make_bundle(name, tmp_path)), str(tmp_path / "run"))
+  model = tmp_path / "run" / "model"
+  folder = export.run(bundle=model, output=tmp_path / "hf")
+  pipeline = transformers.pipeline("text-classification", model=str(folder))
+  start = FAMILIES[name].classes["BertModel"].removesuffix("Model")
+  assert type(pipeline.model).__name__ == f"{start}ForSequenceClassification"
+  theirs = {x["label"]: x["score"] for x in pipeline(TEXT, top_k=9)}
+  for answer in predict.answer(str(model), [TEXT], top_k=9)[0]:
+    assert theirs[answer[0]] == pytest.approx(answer[1], abs=1e-5)
 
 
 def test_pre_training_goes_on_from_a_folder_of_transformers(
