@@ -62,9 +62,9 @@ def identity(
 ) -> dict[str, Any]:
   """Return the named fields that a resumed run must share.
 
-  Mesh, remat, kernels, logging, retention and the paths of store and
-  `init_from` may change; dtype of compute and evaluation as well, which
-  `log_changes` logs.
+  Mesh, remat, kernels that drop the same, logging, retention and the paths of
+  store and `init_from` may change; dtype of compute and evaluation as well,
+  which `log_changes` logs.
 
   Args:
     config: config of the run.
@@ -86,6 +86,9 @@ def identity(
     }
   for name in _OF_DROPOUT:
     shared[name] = values["compute"][name.removeprefix("compute.")]
+  if config.compute.attention == "flash" and _drops_weights(config):
+    # It has draws of its own; all others drop the same.
+    shared["compute.attention"] = "flash"
   shared["store"] = store_sha256
   for phase, shares in zip(("data", "phase2"), rows, strict=False):
     shared[f"{phase}.stores"] = dict(shares)
@@ -103,6 +106,10 @@ def identity(
   for name in free:
     shared.pop(name, None)
   return shared
+
+
+def _drops_weights(config: PretrainConfig) -> bool:
+  return config.model.attention_dropout_rate > 0
 
 
 def check_identity(

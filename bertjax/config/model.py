@@ -217,10 +217,12 @@ class ComputeConfig:
     Literal["compute", "float32"],
     ReadWhen("{}dtype=bfloat16", lambda own, _: own.dtype != "float32"),
   ] = "compute"
-  # The attention kernel; splash runs on TPUs, cudnn on GPUs. "auto" takes the
-  # fastest that has been tried on the platform and that the model's shape and
-  # dropout allow: splash or xla. cudnn has not been tried on a GPU.
-  attention: Literal["auto", "xla", "splash", "cudnn"] = "auto"
+  # The attention kernel; splash and flash run on TPUs, cudnn on GPUs. "auto"
+  # takes the fastest that has been tried on the platform and that the model's
+  # shape and dropout allow: splash or xla. cudnn and flash have been compiled
+  # only. flash drops attention weights inside the kernel, by draws of its own
+  # that are the same on any mesh, whatever `dropout_rng`.
+  attention: Literal["auto", "xla", "splash", "cudnn", "flash"] = "auto"
   # The activations that the backward pass recomputes instead of keeping: none;
   # attention weights; all but the outputs of dense layers (dots); all (full).
   remat: Literal["none", "attention", "dots", "full"] = "none"

@@ -16,8 +16,10 @@ from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.model import given_rate, has_windows
 from bertjax.model.layers import Dense
 from bertjax.model.ops.dot_product import CONTEXT, attend
+from bertjax.model.ops.flash_attention import flash
 from bertjax.model.ops.fused_attention import KERNELS, Window
 from bertjax.model.ops.random_bits import draw, row_numbers
+from bertjax.model.ops.weight_draws import WeightDropout, make_seeds
 from bertjax.model.positions import Rotation, rotate, rotation_at
 
 Array = jax.Array
@@ -141,6 +143,8 @@ class SelfAttention(nn.Module):
     rate = 0.0 if self.deterministic else self.config.attention_dropout_rate
     name = self.compute.attention
     # Initialization runs on one row, which the mesh does not divide.
+    if name == "flash" and not self.is_initializing():
+      return self._attend_by_flash(states, inputs, window, rate)
     if name in KERNELS and not self.is_initializing():
       if rate:
         raise ValueError(
@@ -163,6 +167,34 @@ class SelfAttention(nn.Module):
       near_ST = _near(query_BSHK.shape[1], window.reach) | window.is_global
     of_layer = LayerInputs(inputs.packs_BS, inputs.rows_B, near_ST=near_ST)
     return attend_plainly(*states, of_layer, key)
+
+  def _attend_by_flash(
+    self,
+    states: tuple[Array, Array, Array],
+    inputs: LayerInputs,
+    window: Window | None,
+    rate: float,
+  ) -> Array:
+    """Attend by the kernel that drops attention weights at `rate`."""
+    dropout, reach = None, None
+    if rate:
+      seeds_BH2 = make_seeds(
+        self.make_rng("dropout"), inputs.rows_B, self.config.num_heads
+      )
+      draws = self.compute.dropout_draws
+      dropout = WeightDropout(seeds_BH2, given_rate(rate, draws), draws)
+    if window is not None:
+      length = inputs.packs_BS.shape[1]
+      reach = jnp.where(window.is_global, length, window.reach)
+    query_BSHK, key_BTHK, value_BTHK = states
+    return flash(
+      query_BSHK,
+      key_BTHK,
+      value_BTHK,
+      inputs.packs_BS,
+      dropout=dropout,
+      reach=reach,
+    )
 
   def _project(self, name: str, hidden_BSD: Array) -> Array:
     heads_BSHK = Dense(

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertjax.config import PretrainConfig
 from bertjax.model.ops.fused_attention import computed_pairs
+from bertjax.model.ops.weight_draws import GROUP
 from bertjax.objectives import masking
 from bertjax.plan import compiling
 from bertjax.train import flops
@@ -50,13 +51,18 @@ def attention_flops(config: PretrainConfig) -> float:
   A kernel computes all pairs of a row, whatever examples are packed into it;
   of a layer with a window, those of the tiles that the window touches.
   """
-  model, length = config.model, config.data.seq_length
+  model, length, keys = config.model, config.data.seq_length, 0
+  if config.compute.attention == "flash":
+    keys = GROUP
+    length += -length % keys  # it fills rows up to whole tiles
   reach = flops.kernel_reach(model, config.compute)
   pairs = model.num_layers * length**2
   if reach is not None:
     everything = flops.global_layers(model)
     pairs = everything * length**2
-    pairs += (model.num_layers - everything) * computed_pairs(length, reach)
+    pairs += (model.num_layers - everything) * computed_pairs(
+      length, reach, keys
+    )
   return 12.0 * config.batch_size * pairs * model.hidden_size
 
 

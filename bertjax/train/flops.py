@@ -41,7 +41,7 @@ def kernel_reach(model: ModelConfig, compute: ComputeConfig) -> int | None:
   Returns:
     None if the pairs outside of windows, if any, are computed as well.
   """
-  if has_windows(model) and compute.attention == "splash":
+  if has_windows(model) and compute.attention in ("splash", "flash"):
     return model.attention_window // 2
   return None
 

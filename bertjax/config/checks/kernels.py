@@ -16,14 +16,16 @@ from bertjax.config.names import PRETRAINING, FieldNames
 
 _LOG = logging.getLogger(__name__)
 # Where each kernel runs; "xla" runs anywhere.
-_PLATFORMS = {"splash": "tpu", "cudnn": "gpu"}
+_PLATFORMS = {"splash": "tpu", "cudnn": "gpu", "flash": "tpu"}
 assert {"auto", "xla", *_PLATFORMS} == set(choices(ComputeConfig, "attention"))
 _PLATFORM_NAMES = {
   "tpu": "TPUs from v4 on",
   "gpu": "NVIDIA's GPUs from Ampere on",
 }
 # Kernels that no one has run on their platform: "auto" does not take them.
-_UNTRIED = ("cudnn",)
+_UNTRIED = ("cudnn", "flash")
+# What "auto" may take on a platform.
+_FASTEST = {"tpu": "splash", "gpu": "cudnn"}
 # Values of JAX's `device_kind`; splash does not compile for them.
 _OLD_TPUS = ("TPU v2", "TPU v3")
 # The compute capability of Ampere: cuDNN's fused attention needs it.
@@ -37,6 +39,11 @@ _SPLASH_LENGTHS = 128
 _CUDNN_DTYPES = ("bfloat16", "float16")
 # cuDNN goes to 256 on Hopper and later only.
 _CUDNN_HEADS = (8, 128)
+# flash keeps a head's states on the chip while it is worked on. The compiler
+# for v5e has room for 4,096 positions of 128 numbers of 16 bits.
+_FLASH_LENGTH = 4096
+_FLASH_BYTES = 2**20
+_BYTES = {"float32": 4, "bfloat16": 2}
 
 
 def choose_attention(
@@ -46,7 +53,7 @@ def choose_attention(
   seq_length: int,
   names: FieldNames = PRETRAINING,
 ) -> tuple[str, str]:
-  """Return xla, splash or cudnn, and why no faster kernel can run, or "".
+  """Return the kernel, or xla, and why no faster kernel can run, or "".
 
   Args:
     compute: its `attention` is the kernel that is asked for.
@@ -131,22 +138,22 @@ def _choose(
   seq_length: int,
   names: FieldNames,
 ) -> tuple[str, str]:
-  fast = [name for name, home in _PLATFORMS.items() if home == platform]
-  if not fast or (fast == ["splash"] and seq_length < SHORTEST_SPLASH):
+  fast = _FASTEST.get(platform, "")
+  if not fast or (fast == "splash" and seq_length < SHORTEST_SPLASH):
     return "xla", ""
-  obstacle = _obstacle(fast[0], compute, model, seq_length, names)
-  if fast[0] in _UNTRIED:
+  obstacle = _obstacle(fast, compute, model, seq_length, names)
+  if fast in _UNTRIED:
     return "xla", "" if obstacle else (
-      f"attention is left to the compiler (xla): {fast[0]}, which may be "
+      f"attention is left to the compiler (xla): {fast}, which may be "
       "faster, has not been tried on a GPU; --config.compute.attention="
-      f"{fast[0]} takes it"
+      f"{fast} takes it"
     )
   if obstacle:
     return "xla", (
-      f"attention is left to the compiler (xla): {fast[0]}, which is faster, "
+      f"attention is left to the compiler (xla): {fast}, which is faster, "
       f"{obstacle}"
     )
-  return fast[0], ""
+  return fast, ""
 
 
 def _obstacle(
@@ -157,11 +164,19 @@ def _obstacle(
   names: FieldNames,
 ) -> str:
   """Return why kernel `name` cannot run here, and the fix; "" if it can."""
+  if name == "flash":
+    return _flash_obstacle(compute, model, seq_length, names)
   rate = model.attention_dropout_rate
   if rate:
+    other = ""
+    if name == "splash":
+      other = (
+        ", or --config.compute.attention=flash, which drops them and has not "
+        "been tried on a TPU"
+      )
     return (
       f"drops no attention weights, and {names.dropout}={rate}; set "
-      f"--config.{names.dropout}=0"
+      f"--config.{names.dropout}=0{other}"
     )
   if name == "splash":
     return _splash_obstacle(seq_length, names)
@@ -175,6 +190,20 @@ def _splash_obstacle(seq_length: int, names: FieldNames) -> str:
   return (
     f"works on multiples of {_SPLASH_LENGTHS} positions, and "
     f"{names.seq_length}={seq_length}; give {near}"
+  )
+
+
+def _flash_obstacle(
+  compute: ComputeConfig, model: ModelConfig, seq_length: int, names: FieldNames
+) -> str:
+  head = model.head_size * _BYTES[compute.dtype]
+  longest = min(_FLASH_LENGTH, _FLASH_BYTES // head)
+  if seq_length <= longest:
+    return ""
+  return (
+    f"has room for {longest} positions of {model.head_size} numbers in "
+    f"{compute.dtype}, and {names.seq_length}={seq_length}; give "
+    "compute.attention=auto"
   )
 
 

@@ -8,15 +8,13 @@ for every pair of positions, neither scores nor random bits.
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax.linen.spmd import logical_to_mesh_axes
 
 from bertjax.model.ops.flash_inputs import Settings, Shared, States, Tile
-from bertjax.model.ops.fused_attention import block_size
+from bertjax.model.ops.fused_attention import block_size, on_each_device
 from bertjax.model.ops.weight_draws import GROUP, WeightDropout
 
 Array = jax.Array
@@ -69,37 +67,9 @@ def flash(
       interpret=interpret,
     )
 
-  run = _on_each_device(per_device, *(axes for _, axes in extra))
+  run = on_each_device(per_device, *(axes for _, axes in extra))
   arrays = (query_BSHK, key_BTHK, value_BTHK, packs_BS)
   return run(*arrays, *(array for array, _ in extra))
-
-
-def _on_each_device(
-  per_device: Callable[..., Array], *more: tuple[str | None, ...]
-) -> Callable[..., Array]:
-  """Run `per_device` under shard_map, on the rows and heads of one device.
-
-  Mesh axes that are manual already, in a caller's shard_map, are left alone.
-
-  Args:
-    per_device: query, key, value, packs and other arrays → context.
-    *more: logical axes of each of the other arrays; () gives it whole.
-  """
-  mesh = jax.sharding.get_abstract_mesh()
-  automatic = set(mesh.axis_names) - set(mesh.manual_axes)
-  if not automatic:
-    return per_device
-  rows, heads = logical_to_mesh_axes(("batch", "heads")) or (None, None)
-  of_axis = {"batch": rows, "heads": heads, None: None}
-  states = jax.P(rows, None, heads, None)
-  others = [jax.P(*(of_axis[axis] for axis in axes)) for axes in more]
-  return jax.shard_map(
-    per_device,
-    in_specs=(states, states, states, jax.P(rows, None), *others),
-    out_specs=states,
-    axis_names=automatic,
-    check_vma=False,
-  )
 
 
 def _on_one_device(

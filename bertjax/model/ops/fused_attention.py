@@ -79,7 +79,9 @@ def splash(
     return _swap(jax.lax.cond(is_global, whole, local, *arrays))
 
   states = (query_BSHK, key_BTHK, value_BTHK)
-  return _on_each_device(per_device, flags)(*states, packs_BS, *flags)
+  return on_each_device(per_device, *[()] * len(flags))(
+    *states, packs_BS, *flags
+  )
 
 
 def cudnn(
@@ -98,12 +100,14 @@ def cudnn(
     packs_BS: number of the packed example, 0 for padding.
   """
   per_device = functools.partial(_jax_attention, implementation="cudnn")
-  return _on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
+  return on_each_device(per_device)(query_BSHK, key_BTHK, value_BTHK, packs_BS)
 
 
-# By name, as in `ComputeConfig.attention`.
+# By name, as in `ComputeConfig.attention`; flash is in `flash_attention`.
 KERNELS: Mapping[str, Callable[..., Array]] = {"splash": splash, "cudnn": cudnn}
-assert {"auto", "xla", *KERNELS} == set(choices(ComputeConfig, "attention"))
+assert {"auto", "xla", "flash", *KERNELS} == set(
+  choices(ComputeConfig, "attention")
+)
 
 
 def block_size(length: int) -> int:
@@ -120,17 +124,23 @@ def block_size(length: int) -> int:
   )
 
 
-def computed_pairs(length: int, reach: int | None = None) -> int:
-  """Return the pairs of a row that splash works on: whole tiles."""
-  block = block_size(length)
-  tiles = range(length // block)
+def computed_pairs(length: int, reach: int | None = None, keys: int = 0) -> int:
+  """Return the pairs of a row that a kernel works on: whole tiles.
+
+  Args:
+    length: positions of a row, a multiple of 128.
+    reach: the farthest position that one attends to; None for any.
+    keys: of a tile; 0 for as many as queries, as splash has.
+  """
+  queries = block_size(length)
+  keys = keys or queries
   touched = [
     (i, j)
-    for i in tiles
-    for j in tiles
-    if reach is None or (abs(i - j) - 1) * block < reach
+    for i in range(0, length, queries)
+    for j in range(0, length, keys)
+    if reach is None or max(j - i - queries, i - j - keys) < reach
   ]
-  return len(touched) * block**2
+  return len(touched) * queries * keys
 
 
 def _make_splash(
@@ -199,24 +209,28 @@ def _jax_attention(
   )
 
 
-def _on_each_device(
-  per_device: Callable[..., Array], flags: tuple[Array, ...] = ()
+def on_each_device(
+  per_device: Callable[..., Array], *more: tuple[str | None, ...]
 ) -> Callable[..., Array]:
   """Run `per_device` under shard_map, on the rows and heads of one device.
 
-  It also gets `flags`, whole.
-
   Mesh axes that are manual already, in a caller's shard_map, are left alone.
+
+  Args:
+    per_device: query, key, value, packs and other arrays → context.
+    *more: logical axes of each of the other arrays; () gives it whole.
   """
   mesh = jax.sharding.get_abstract_mesh()
   automatic = set(mesh.axis_names) - set(mesh.manual_axes)
   if not automatic:
     return per_device
   rows, heads = logical_to_mesh_axes(("batch", "heads")) or (None, None)
+  of_axis = {"batch": rows, "heads": heads, None: None}
   states = jax.P(rows, None, heads, None)
+  others = [jax.P(*(of_axis[axis] for axis in axes)) for axes in more]
   return jax.shard_map(
     per_device,
-    in_specs=(*[states] * 3, jax.P(rows, None), *[jax.P()] * len(flags)),
+    in_specs=(states, states, states, jax.P(rows, None), *others),
     out_specs=states,
     axis_names=automatic,
     check_vma=False,

@@ -89,11 +89,8 @@ def draw_tile(
     seed, (count[0].astype(jnp.uint32), count[1].astype(jnp.uint32)), ROUNDS
   )
   parts = [
-    jax.lax.shift_right_logical(word, jnp.full_like(word, shift))
-    & jnp.int32(2**bits - 1)
-    for word in (
-      jax.lax.bitcast_convert_type(each, jnp.int32) for each in words
-    )
+    _cut_bits(jax.lax.bitcast_convert_type(word, jnp.int32), shift, bits)
+    for word in words
     for shift in range(0, 32, bits)
   ]
   rows = GROUP // draws
@@ -104,6 +101,13 @@ def draw_tile(
       for part in parts
     ]
   )
+
+
+def _cut_bits(word: Array, shift: int, count: int) -> Array:
+  """Return `count` bits of each word, from bit `shift` on."""
+  if shift:
+    word = jax.lax.shift_right_logical(word, jnp.full_like(word, shift))
+  return word & jnp.int32(2**count - 1) if shift + count < 32 else word
 
 
 def drop_tile(

@@ -101,6 +101,25 @@ def test_an_origin_that_one_side_does_not_know_is_logged(caplog):
   assert "this start does not know its own" in caplog.text
 
 
+def test_a_kernel_with_draws_of_its_own_is_another_run():
+  """Kernels change freely, unless others of the weights are dropped."""
+
+  def by(kernel, rate):
+    return of(
+      dataclasses.replace(
+        CONFIG,
+        model=dataclasses.replace(CONFIG.model, attention_dropout_rate=rate),
+        compute=ComputeConfig(attention=kernel),
+      )
+    )
+
+  check_identity(by("xla", 0.1), by("auto", 0.1), allow_changes="")
+  check_identity(by("xla", 0.0), by("flash", 0.0), allow_changes="")
+  for before, after in (("xla", "flash"), ("flash", "xla")):
+    with pytest.raises(ValueError, match=r"compute\.attention: 'auto'|'auto'"):
+      check_identity(by(before, 0.1), by(after, 0.1), allow_changes="")
+
+
 def made(rate, accumulation, dropout_rng):
   return of(
     dataclasses.replace(

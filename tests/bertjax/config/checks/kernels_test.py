@@ -118,6 +118,7 @@ def test_auto_says_nothing_of_what_would_be_no_faster():
   [
     ("splash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
     ("splash", "TPU v3", 512, {}, "v4 on only, and this is TPU v3; give auto"),
+    ("flash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give au"),
     (
       "cudnn",
       "tpu",
@@ -148,6 +149,29 @@ def test_a_named_kernel_refuses_dropout_of_attention(name, platform):
   with pytest.raises(ValueError, match=r"rate=0\.1; set .*rate=0, or .*=xla"):
     choose(platform, model=SIZES["base"], attention=name)
   assert choose(platform, attention=name) == (name, "")
+
+
+def test_flash_drops_has_windows_and_is_taken_only_by_name():
+  windows = dataclasses.replace(SIZES["base"], attention_pattern="window")
+  for length in (77, 512, 4096):
+    assert choose("tpu", length, windows, attention="flash") == ("flash", "")
+    assert choose("tpu", length, windows)[0] == "xla"
+
+
+@pytest.mark.parametrize(
+  ("length", "compute", "words"),
+  [
+    (4097, {}, "room for 4096 positions of 64 numbers in bfloat16"),
+    (5000, {"dtype": "float32"}, "for 4096 positions of 64 numbers in float32"),
+  ],
+)
+def test_flash_refuses_rows_that_a_chip_has_no_room_for(length, compute, words):
+  with pytest.raises(
+    ValueError, match=r"give compute\.attention=auto"
+  ) as caught:
+    choose("tpu", length, SIZES["base"], attention="flash", **compute)
+  assert words in str(caught.value)
+  assert f"data.seq_length={length}; give" in str(caught.value)
 
 
 def test_a_named_kernel_is_taken_where_auto_would_not():
@@ -192,5 +216,6 @@ def test_the_choice_is_logged_once_and_leaves_a_name(caplog):
   assert [record.getMessage() for record in caplog.records] == [
     "attention is left to the compiler (xla): splash, which is faster, drops "
     "no attention weights, and attention_dropout_rate=0.1; set "
-    "--config.attention_dropout_rate=0"
+    "--config.attention_dropout_rate=0, or --config.compute.attention=flash, "
+    "which drops them and has not been tried on a TPU"
   ]

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flash is the plain path under the same draws, and keeps no pairs."""
 
+import dataclasses
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertjax.config import MeshConfig
+from bertjax.config import ComputeConfig, MeshConfig
+from bertjax.model.attention import LayerChoice, LayerInputs, SelfAttention
 from bertjax.model.ops import flash_attention, fused_attention
 from bertjax.model.ops.dot_product import attend
 from bertjax.model.ops.weight_draws import WeightDropout, draw_all, make_seeds
@@ -22,6 +25,7 @@ from tests.bertjax.model.ops.fused_attention_test import (
   on_mesh,
   weigh,
 )
+from tests.testing.examples import SMALL
 
 flash = functools.partial(flash_attention.flash, interpret=True)
 
@@ -152,6 +156,44 @@ def test_a_device_drops_by_the_global_number_of_its_rows(mesh):
   arrays = jax.device_put(arrays, sharding.batch_sharding(mesh))
   got = jax.jit(weigh(inside_data(ours, mesh)))(*arrays)
   assert_close(got, expected, 1e-5)
+
+
+@pytest.mark.parametrize("draws", ["uint16", "uint8"])
+def test_the_model_drops_inside_the_kernel(monkeypatch, draws):
+  """What the plain path drops where it is given the kernel's draws."""
+  monkeypatch.setattr("bertjax.model.attention.flash", flash)
+  monkeypatch.setattr(
+    "bertjax.model.attention.draw",
+    lambda key, shape, rows_B, dtype: draw_all(
+      make_seeds(key, rows_B, shape[1]), shape[3], dtype
+    ),
+  )
+  config = dataclasses.replace(
+    SMALL, attention_pattern="window", attention_window=40
+  )
+  hidden = example(2, 100, heads=1, size=32)[0][:, :, 0]
+  inputs = LayerInputs(example(2, 100)[3], jnp.array([3, 1], jnp.uint32))
+  choice = LayerChoice(jnp.array(False), jnp.array(False))
+  module = lambda name: SelfAttention(
+    config, ComputeConfig(attention=name, dropout_draws=draws), False
+  )
+  params = module("flash").init(
+    dict.fromkeys(("params", "dropout"), jax.random.key(0)),
+    hidden,
+    inputs,
+    choice,
+  )
+  params = nn.unbox(jax.tree.map(lambda leaf: 10.0 * leaf, params))
+  run = lambda name: jax.jit(module(name).apply)(
+    params, hidden, inputs, choice, rngs={"dropout": jax.random.key(7)}
+  )
+  assert_close([run("flash")], [run("xla")], 1e-5)
+
+
+def test_tiles_beyond_a_window_are_not_computed():
+  # Two tiles of 512 queries; each touches 5 tiles of 128 keys.
+  assert fused_attention.computed_pairs(1024, 64, 128) == 10 * 128 * 512
+  assert fused_attention.computed_pairs(1024, None, 128) == 1024**2
 
 
 def test_nothing_is_kept_for_every_pair_of_positions():
