@@ -8,7 +8,8 @@
 Both train on the same full rows with the family's dropout, without a pooler's
 pair loss where it has none. They take turns, step by step, so that other load
 on the machine slows both; what is compared is the median of the ratios of
-turns, of seconds over the model FLOPs of `bertjax.train.flops`.
+turns, of seconds over the model FLOPs of `bertjax.train.flops`: of wall time,
+and of the processor time of this process.
 
 `--layers` cuts both down where a whole model is too much for the machine; the
 ratio of a layer to the head is then another one.
@@ -22,6 +23,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 # Before JAX starts a backend.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -83,7 +85,8 @@ class Contender:
     """Compile the step."""
     length, rows = SEQ_LENGTH.value, BATCH_SIZE.value
     slots = steps.slots_for(length, 1)
-    compute = ComputeConfig(DTYPE.value, attention=ATTENTION.value)
+    given: Any = DTYPE.value, ATTENTION.value
+    compute = ComputeConfig(given[0], attention=given[1])
     objective = ObjectiveConfig(next_sentence="nsp" if model.pooler else "off")
     task = steps.make_task(model, compute, objective, slots)
     self._state, jitted, mesh = steps.make_train_step(model, task, length)
@@ -101,12 +104,12 @@ class Contender:
       model, counting.full_counts(rows, length, reach=reach), rows * slots
     )
 
-  def run(self) -> float:
-    """Run one step; return its seconds."""
-    begin = time.perf_counter()
+  def run(self) -> tuple[float, float]:
+    """Run one step; return its seconds of wall and of processor time."""
+    begin = time.perf_counter(), time.process_time()
     self._state, metrics = self._step(self._state, self._batch)
     jax.block_until_ready((self._state, metrics))
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin[0], time.process_time() - begin[1]
 
 
 def compare_steps() -> None:
@@ -115,14 +118,14 @@ def compare_steps() -> None:
     name: Contender(make_model(name))
     for name in dict.fromkeys(("bert", FAMILY.value))
   }
-  seconds: dict[str, list[float]] = {name: [] for name in pair}
+  seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in pair}
   for turn in range(ROUNDS.value + 2):
     for name, contender in pair.items():
       spent = contender.run()
       if turn >= 2:
         seconds[name].append(spent)
   for name, contender in pair.items():
-    median = statistics.median(seconds[name])
+    median = statistics.median(wall for wall, _ in seconds[name])
     print(
       f"{name:10s} median {median:.3f} s/step, {contender.flops / 1e9:.1f} "
       f"GFLOP, {contender.flops / median / 1e9:.0f} GFLOP/s, compiled in "
@@ -130,11 +133,15 @@ def compare_steps() -> None:
     )
   ours, bert = seconds[FAMILY.value], seconds["bert"]
   work = pair["bert"].flops / pair[FAMILY.value].flops
-  ratios = [work * a / b for a, b in zip(ours, bert, strict=True)]
-  print(
-    f"{FAMILY.value} / bert, seconds per FLOP: median of {len(ratios)} turns "
-    f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-  )
+  for column, what in enumerate(("seconds", "processor seconds")):
+    ratios = [
+      work * a[column] / b[column] for a, b in zip(ours, bert, strict=True)
+    ]
+    print(
+      f"{FAMILY.value} / bert, {what} per FLOP: median of {len(ratios)} turns "
+      f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to "
+      f"{max(ratios):.3f})"
+    )
 
 
 def compare_compiles() -> None:
