@@ -41,23 +41,29 @@ def test_every_config_builds_locked(path):
     config.no_such_field = 1
 
 
+def objectives(*names):
+  return tuple(f"objective={name}" for name in names)
+
+
+_OF_PAIRS = objectives("mlm_nsp", "mlm_sop", "albert")
+_OF_ROBERTA = objectives("roberta")
 # Overlays that a recipe undoes, and so refuses.
 UNDONE = {
   **dict.fromkeys(["original", "two_phase", "lamb"], ("seq=512",)),
-  "roberta": (
-    *(f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")),
-    "seq=128",
+  **dict.fromkeys(
+    ["roberta", "roberta_fairseq", "roberta_500k"], (*_OF_PAIRS, "seq=128")
   ),
-  "mosaicbert": (
-    *(f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")),
-    *("objective=roberta", "seq=512"),
+  "mosaicbert": (*_OF_PAIRS, *_OF_ROBERTA, "seq=512"),
+  "modernbert": (*_OF_PAIRS, *_OF_ROBERTA, "seq=128", "seq=512"),
+  **dict.fromkeys(
+    ["ettin_17m_hours", "ettin_32m_hours"], (*_OF_PAIRS, *_OF_ROBERTA)
   ),
-  "roberta_hour": tuple(
-    f"objective={name}" for name in ("mlm_nsp", "mlm_sop", "albert")
+  "roberta_hour": _OF_PAIRS,
+  **dict.fromkeys(
+    ["albert_v1", "albert_v2"],
+    (*objectives("mlm", "mlm_nsp", "roberta"), "seq=128"),
   ),
-  "albert_hour": tuple(
-    f"objective={name}" for name in ("mlm", "mlm_nsp", "roberta")
-  ),
+  "albert_hour": objectives("mlm", "mlm_nsp", "roberta"),
 }
 # Those of masks are tested by themselves: no size or mesh concerns them.
 APART = ("family", "hardware", "masks", "mask_rate")
