@@ -31,6 +31,7 @@ def test_a_familys_activations_are_read_as_they_are_written(family):
 def test_every_field_of_a_config_is_in_one_table(family):
   tables = (
     {family.activation},
+    {family.pooling} - {""},
     set(family.sizes.values()),
     set(family.rates.values()),
     set(config_fields.FIXED),
