@@ -22,6 +22,7 @@ def asked(monkeypatch):
     if case.rows == 24:
       raise NotCompiledError("the compiler crashed")
     phase = tpu_plans.make_bounded_phase()
+    assert phase.work is not None
     work = dataclasses.replace(phase.work, counted_ratio=1.01)
     return dataclasses.replace(
       phase, memory=tpu_plans.make_memory(case.rows <= 22), work=work
