@@ -75,7 +75,13 @@ def test_every_recipe_passes_all_checks_on_text_of_its_tokenizer(name, stores):
   assert rate.level == "pass"
 
 
-@pytest.mark.parametrize("name", HOURS)
+@pytest.mark.parametrize(
+  "name",
+  [
+    HOURS[0],
+    *(pytest.param(each, marks=pytest.mark.full) for each in HOURS[1:]),
+  ],
+)
 def test_an_hour_takes_steps(name, stores, tmp_path, monkeypatch):
   """With fewer and narrower layers, of which one is global where it says so."""
   one = lambda *_: make_mesh(MeshConfig(), jax.devices()[:1])

@@ -58,7 +58,9 @@ def write(path, seed, count):
   return str(path)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
+@pytest.mark.parametrize(
+  "pooling", [pytest.param("mean", marks=pytest.mark.full), "attention"]
+)
 def test_long_choices_are_read_in_windows(bundle, tmp_path, capsys, pooling):
   path = write(tmp_path / "test.csv", 1, 14)
   task = TaskConfig(

@@ -203,7 +203,10 @@ def check_predicted_choices(model, folder, capsys):
   assert "an oak" not in shown
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+@pytest.mark.parametrize(
+  "pooling",
+  ["mean", pytest.param("max", marks=pytest.mark.full), "attention"],
+)
 def test_long_texts_are_read_in_windows(bundle, tmp_path, capsys, pooling):
   """The word that tells the class is beyond the first row."""
   path = tmp_path / "long.csv"

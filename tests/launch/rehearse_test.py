@@ -262,7 +262,9 @@ def test_a_failure_ends_the_others_and_gives_its_code(tmp_path):
   assert "a process exited with 7; 0 s later, killing process 0" in output
 
 
-@pytest.mark.parametrize("role", ["aloneV0", "aloneR1"])
+@pytest.mark.parametrize(
+  "role", ["aloneV0", pytest.param("aloneR1", marks=pytest.mark.full)]
+)
 def test_an_error_of_one_ends_all_with_its_code_and_message(tmp_path, role):
   """And not with an abort of the runtime, which waits for all at exit."""
   process = start(

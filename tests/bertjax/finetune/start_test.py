@@ -99,7 +99,9 @@ def test_few_steps_find_the_scale_of_scores():
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-@pytest.mark.parametrize("name", ["modernbert", "albert"])
+@pytest.mark.parametrize(
+  "name", ["modernbert", pytest.param("albert", marks=pytest.mark.full)]
+)
 def test_encoders_of_other_families_start_with_their_weights(
   tmp_path, name, pooling
 ):

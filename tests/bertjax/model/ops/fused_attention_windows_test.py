@@ -127,7 +127,12 @@ def init(name):
 
 
 @pytest.mark.parametrize(
-  ("placed", "window"), [(alone, 16), (on_mesh, 17), (inside_data, 16)]
+  ("placed", "window"),
+  [
+    (alone, 16),
+    (on_mesh, 17),
+    pytest.param(inside_data, 16, marks=pytest.mark.full),
+  ],
 )
 def test_each_layer_of_a_model_has_its_own_pattern_by_the_kernel(
   monkeypatch, mesh, placed, window
