@@ -97,6 +97,12 @@ class Arm:
     """Number of steps of a trial."""
     return checks.num_steps(self.config, self.data.splits["train"].num_drawn)
 
+  def _own_draws(self) -> dict[str, str]:
+    """Return the kernel that drops attention weights by draws of its own."""
+    kernel = self.config.compute.attention
+    drops = self.info.model.attention_dropout_rate > 0
+    return {"attention": kernel} if kernel == "flash" and drops else {}
+
   def identity(self) -> dict[str, Any]:
     """Return what must not change between runs in one folder (law 10)."""
     fields = to_mapping(self.config)
@@ -105,7 +111,10 @@ class Arm:
     digests = {name: leaf["digest"] for name, leaf in self.info.leaves.items()}
     return {
       **{name: fields[name] for name in fields if name not in _FREE_FIELDS},
-      "compute": {name: fields["compute"][name] for name in DIGITS},
+      "compute": {
+        **{name: fields["compute"][name] for name in DIGITS},
+        **self._own_draws(),
+      },
       "init": self.init,
       "encoder": to_mapping(self.info.model),
       "weights": digests if self.init == "bundle" else {},

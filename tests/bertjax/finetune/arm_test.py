@@ -9,7 +9,7 @@ import pytest
 
 from bertjax.batch import Vocabulary
 from bertjax.checkpoints.bundle import read_pretrained
-from bertjax.config import FinetuneConfig, ObjectiveConfig
+from bertjax.config import ComputeConfig, FinetuneConfig, ObjectiveConfig
 from bertjax.finetune.arm import _NEWER, Arm
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.forgetting import Reference
@@ -17,14 +17,15 @@ from bertjax.trials.store import TrialStore
 from tests.testing import small
 
 
-def identity_of(path, init="bundle", reference=None, first_bias=()):
+def identity_of(
+  path, init="bundle", reference=None, first_bias=(), attention: Any = "auto"
+):
   data: Any = types.SimpleNamespace(
     settings={}, labels=("fish", "tree"), splits={}, first_bias=first_bias
   )
   info = read_pretrained(path)
-  return Arm(
-    TASK, data, info, FinetuneConfig(), init, "tokenizer", reference
-  ).identity()
+  config = FinetuneConfig(compute=ComputeConfig(attention=attention))
+  return Arm(TASK, data, info, config, init, "tokenizer", reference).identity()
 
 
 def test_weights_make_an_arm_and_scratch_has_none(tmp_path):
@@ -61,3 +62,13 @@ def test_a_first_bias_makes_an_arm_and_none_leaves_it_as_it_was(tmp_path):
     ValueError, match=r"first_bias=None, not \[2.5\]: give ano"
   ):
     TrialStore(tmp_path / "run", with_bias, _NEWER)
+
+
+def test_a_kernel_with_draws_of_its_own_makes_an_arm(tmp_path):
+  path = small.make_bundle(tmp_path / "bundle")
+  assert read_pretrained(path).model.attention_dropout_rate > 0
+  by_rows = identity_of(path, attention="xla")
+  assert by_rows == identity_of(path, attention="splash")
+  by_flash = identity_of(path, attention="flash")
+  flash = {**by_rows["compute"], "attention": "flash"}
+  assert by_flash == {**by_rows, "compute": flash}
