@@ -29,6 +29,9 @@ NEWER = (
   "pretrain.objective",
   "finetune.compute",
 )
+# The kernel that drops attention weights by draws of its own; what others drop
+# is the same, so that no study has to name them.
+_OWN_DRAWS = ("compute.attention", "flash")
 # Where the identity has fields that arms change.
 _BASE = "base."
 
@@ -113,7 +116,9 @@ def _probes(config: SweepConfig) -> dict[str, Any]:
     name: {
       field: value
       for field, value in flatten_fields(own).items()
-      if field.partition(".")[0] not in COMPUTE_FIELDS or field in digits_
+      if field.partition(".")[0] not in COMPUTE_FIELDS
+      or field in digits_
+      or (field, value) == _OWN_DRAWS
     }
     for name, own in config.probes.tasks.items()
   }
@@ -163,5 +168,8 @@ def evaluation(config: SweepConfig) -> dict[str, Any]:
 
 
 def digits(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Return the number formats of a config."""
-  return {f"compute.{name}": config["compute"][name] for name in DIGITS}
+  """Return the number formats of a config, and the kernel with own draws."""
+  formats = {f"compute.{name}": config["compute"][name] for name in DIGITS}
+  name, kernel = _OWN_DRAWS
+  own = config["compute"]["attention"] == kernel
+  return {**formats, **({name: kernel} if own else {})}

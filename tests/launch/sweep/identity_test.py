@@ -4,14 +4,19 @@ import dataclasses
 
 import pytest
 
-from bertjax.config import SweepConfig, from_mapping
+from bertjax.config import (
+  ComputeConfig,
+  ProbesConfig,
+  SweepConfig,
+  from_mapping,
+)
 from bertjax.sweep.axes import expand
 from bertjax.sweep.study import make_trials
 from configs.sweeps import masking
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
 from launch.sweep.checks import check
-from launch.sweep.identity import open_store
+from launch.sweep.identity import make_identity, open_store
 
 POLICY = Policy(allow=frozenset(["random_pairs"]))
 
@@ -123,3 +128,23 @@ def test_more_arms_of_masks_change_nothing_of_a_study_that_is_done(
   open_store(tmp_path, before.identity)
   open_store(tmp_path, after.identity)
   assert make_trials(after.config) == make_trials(before.config)
+
+
+def test_only_the_kernel_with_draws_of_its_own_makes_another_study(config):
+  def identity(kernel):
+    compute = ComputeConfig(attention=kernel)
+    own = {"own": {"compute": {"attention": kernel}}}
+    return make_identity(
+      dataclasses.replace(
+        config,
+        finetune=dataclasses.replace(config.finetune, compute=compute),
+        probes=ProbesConfig(tasks=own),
+      ),
+      {},
+      {},
+    )
+
+  xla, splash, flash = map(identity, ("xla", "splash", "flash"))
+  assert xla == splash
+  assert flash["finetune"] == {**xla["finetune"], "compute.attention": "flash"}
+  assert flash["probes"] != xla["probes"]
