@@ -129,6 +129,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
     without=("objective",),
     base=BASE,
     arms=nsp.ARMS,
+    aliases=nsp.ALIASES,
     baseline="mlm_nsp",
     match="tokens",
     margins=MARGINS,
