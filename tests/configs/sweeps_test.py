@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import importlib
+import itertools
 import pathlib
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_study_has_trials_that_read_all_of_their_fields(name):
     if config.trains == "pretrain":
       check_read(study.pretrain_config(config, arm, 0))
     check_read(study.finetune_config(config, arm, 0))
+
+
+def test_an_arm_has_the_same_short_names_in_every_study():
+  """What one study takes, another with this arm takes, too."""
+  made = {name: config_of(name) for name in NAMES}
+  for one, other in itertools.permutations(made.values(), 2):
+    short = {
+      name: arm for name, arm in one.aliases.items() if arm in other.arms
+    }
+    assert short.items() <= dict(other.aliases).items()
 
 
 @pytest.mark.parametrize("name", NAMES)
