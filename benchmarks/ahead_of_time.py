@@ -4,8 +4,14 @@
 
     python -m benchmarks.ahead_of_time --case='{"kind": "v5e", "chips": 16}'
 
-prints the plan as JSON. Other benchmarks call `measure`, which reads a plan
-from `--cache` if the code and the compiler have not changed since.
+prints the plan as JSON, and its figures in a line on standard error. Other
+benchmarks call `measure`, which reads a plan from `--cache` if the code and the
+compiler have not changed since.
+
+    python -m benchmarks.ahead_of_time --attention=flash
+
+compiles the default case, BERT-large at 512 tokens on 16 chips of v5e, with the
+attention of `model/ops/flash_attention.py`, which drops weights in a kernel.
 
     python -m benchmarks.ahead_of_time --figures
 
@@ -13,7 +19,7 @@ prints a table for BERT-large at 512 tokens on 16 chips of v5e, with dropout
 from draws of 16 and of 8 bits: HBM traffic, temporaries, FLOPs against the
 formula, and the most rows a chip without recomputation. `benchmarks/log.md` has
 its figures, before and after. It compiles some ten steps, each in a minute or
-two of a quiet core.
+two of a quiet core; --attention holds for all of them.
 """
 
 import dataclasses
@@ -25,10 +31,11 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from absl import app, flags
 
+from bertjax.config import ComputeConfig, choices
 from bertjax.plan.results import PhasePlan
 
 if TYPE_CHECKING:
@@ -40,6 +47,12 @@ CACHE = flags.DEFINE_string(
   "cache",
   "runs/ahead_of_time.jsonl",
   "File that keeps the plans of earlier runs; empty keeps none.",
+)
+ATTENTION = flags.DEFINE_enum(
+  "attention",
+  None,
+  list(choices(ComputeConfig, "attention")),
+  "Attention kernel; without it, that of the case.",
 )
 FIGURES = flags.DEFINE_bool("figures", False, "Print the table of figures.")
 # Rows a chip to try, the most first.
@@ -64,6 +77,7 @@ class Case:
     remat: remat policy.
     count: also ask the compiler for its own count of FLOPs.
     draws: the draws of dropout.
+    attention: `compute.attention`.
   """
 
   kind: str = "v5e"
@@ -75,6 +89,7 @@ class Case:
   remat: Literal["none", "attention", "dots", "full"] = "none"
   count: bool = False
   draws: Literal["uint16", "uint8"] = "uint16"
+  attention: str = "auto"
 
 
 def measure(
@@ -132,7 +147,9 @@ def most_rows(case: Case, cache: pathlib.Path | None = None) -> int:
   return 0
 
 
-def figures(cache: pathlib.Path | None = None) -> Iterator[str]:
+def figures(
+  cache: pathlib.Path | None = None, attention: str = Case.attention
+) -> Iterator[str]:
   """Yield the lines of the table of figures, each as soon as it is known."""
   yield (
     "| dropout | HBM GB | HBM ms | temporaries GiB | products ÷ formula | "
@@ -140,7 +157,8 @@ def figures(cache: pathlib.Path | None = None) -> Iterator[str]:
   )
   yield "| --- " + "| ---: " * 6 + "|"
   for draws in ("uint16", "uint8"):
-    phase = measure(Case(draws=draws, count=True), cache)
+    case = Case(draws=draws, attention=attention)
+    phase = measure(dataclasses.replace(case, count=True), cache)
     work, time = phase.work, phase.time
     if work is None or time is None or work.hbm_bytes is None:
       raise NotCompiledError("; ".join(phase.notes))
@@ -148,8 +166,21 @@ def figures(cache: pathlib.Path | None = None) -> Iterator[str]:
       f"| {draws} | {work.hbm_bytes / 1e9:.1f} | {1e3 * time.memory:.1f} | "
       f"{phase.memory.by_kind['temporaries'] / 2**30:.2f} | "
       f"{work.products_ratio or 0:.4f} | {work.counted_ratio or 0:.4f} | "
-      f"{most_rows(Case(draws=draws), cache)} |"
+      f"{most_rows(case, cache)} |"
     )
+
+
+def summary(phase: PhasePlan) -> str:
+  """Return the figures of a plan in one line."""
+  work, time = phase.work, phase.time
+  if work is None or time is None or work.hbm_bytes is None:
+    return "; ".join(phase.notes)
+  return (
+    f"HBM traffic {work.hbm_bytes / 1e9:.1f} GB, {1e3 * time.memory:.1f} ms; "
+    f"temporaries {phase.memory.by_kind['temporaries'] / 2**30:.2f} GiB; "
+    f"products {work.products_ratio or 0:.4f} of the formula; compiled in "
+    f"{phase.compile_seconds:.0f} s"
+  )
 
 
 def cache_path() -> pathlib.Path | None:
@@ -185,6 +216,7 @@ def make_config(
   )
 
   fsdp = case.sharding == "fsdp"
+  attention: Any = case.attention  # one of the flag's values
   return PretrainConfig(
     batch_size=max(case.rows * num_chips, num_devices),
     model=dataclasses.replace(SIZES[case.size], vocab_size=0),
@@ -200,6 +232,7 @@ def make_config(
       dropout_rng="rbg",
       dropout_draws=case.draws,
       remat=case.remat,
+      attention=attention,
     ),
   )
 
@@ -207,7 +240,7 @@ def make_config(
 def main(_: list[str]) -> None:
   """Compile one case and print its plan, or print the table of figures."""
   if FIGURES.value:
-    for line in figures(cache_path()):
+    for line in figures(cache_path(), ATTENTION.value or Case.attention):
       print(line, flush=True)
     return
   from bertjax.plan import environment
@@ -218,6 +251,8 @@ def main(_: list[str]) -> None:
   from launch import plan
 
   case = Case(**json.loads(CASE.value or "{}"))
+  if ATTENTION.value:
+    case = dataclasses.replace(case, attention=ATTENTION.value)
   topology = topologies.of_size(case.kind, case.chips)
   if topology is None:
     raise ValueError(f"there is no {case.kind} of {case.chips} chips")
@@ -233,6 +268,7 @@ def main(_: list[str]) -> None:
     count=case.count,
     evaluation=False,
   )
+  print(summary(phase), file=sys.stderr)
   print(json.dumps(phase.to_json()))
 
 

@@ -8,7 +8,13 @@ import json
 import pytest
 
 from benchmarks import ahead_of_time
-from benchmarks.ahead_of_time import Case, NotCompiledError, figures, most_rows
+from benchmarks.ahead_of_time import (
+  Case,
+  NotCompiledError,
+  figures,
+  most_rows,
+  summary,
+)
 from tests.testing import tpu_plans
 
 
@@ -41,6 +47,19 @@ def test_figures_are_a_line_for_each_width_of_draws(asked):
   assert {case.draws for case in asked if case.count} == {"uint16", "uint8"}
 
 
+def test_all_steps_of_the_table_have_the_attention_that_is_asked_for(asked):
+  assert len([*figures(attention="flash")]) == 4
+  assert {case.attention for case in asked} == {"flash"}
+
+
+def test_a_plan_is_told_in_a_line():
+  bounded = tpu_plans.make_bounded_phase()
+  told = summary(bounded)
+  assert "HBM traffic 41.0 GB, 50.0 ms" in told
+  assert "temporaries 5.00 GiB; products 1.0000 of the formula" in told
+  assert summary(tpu_plans.make_phase(notes=("unknown",))) == "unknown"
+
+
 def test_the_most_rows_are_the_first_that_fit_from_above(asked):
   assert most_rows(Case(draws="uint8")) == 22
   assert [case.rows for case in asked] == [26, 24, 22]
@@ -48,8 +67,9 @@ def test_the_most_rows_are_the_first_that_fit_from_above(asked):
 
 
 def test_a_case_is_read_from_its_json():
-  case = Case(kind="v6e", rows=8, draws="uint8")
+  case = Case(kind="v6e", rows=8, draws="uint8", attention="flash")
   assert Case(**json.loads(json.dumps(dataclasses.asdict(case)))) == case
   config = ahead_of_time.make_config(case, 16, 16)
   assert config.compute.dropout_draws == "uint8"
+  assert config.compute.attention == "flash"
   assert config.batch_size == 8 * 16
