@@ -21,6 +21,7 @@ from typing import Literal, NoReturn, Protocol
 from absl import app, flags, logging
 
 from bertjax.config import renamed
+from bertjax.parallel import backend
 from launch import interrupt
 
 RESTART = 42
@@ -299,6 +300,8 @@ def _run_main(
 ) -> None:
   interrupt.begin()
   try:
+    if "jax" in sys.modules:
+      backend.check_flags()
     main(argv)
   except (ValueError, OSError) as error:
     if int(flags.FLAGS["verbosity"].value or 0) > 0:
@@ -313,6 +316,8 @@ def _run_main(
       _exit(error, INTERRUPTED)
     interrupt.leave()
   except Exception as error:
+    if reason := backend.explain(error):
+      fail(reason)
     if not _exit_hook:
       raise
     _exit(error, None)

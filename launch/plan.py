@@ -29,6 +29,7 @@ from absl import flags
 
 from bertjax.config import PretrainConfig, from_mapping, to_mapping
 from bertjax.config.phases import split_phases
+from bertjax.parallel import backend
 from bertjax.plan import environment
 from bertjax.plan.hardware import topologies
 from bertjax.plan.results import Plan, Search
@@ -200,6 +201,7 @@ def main(argv: Sequence[str]) -> None:
   topology = topologies.find(values.topology, values.num_slices)
   output_paths.check_folder("output", values.output)
   if os.environ.get(_COMPILES) != "1":
+    backend.check_flags()
     _run_in_child(topology)
   result = (
     search_batch(config, topology, values.search_minutes or _MINUTES)
