@@ -80,14 +80,6 @@ def test_every_command_exists():
   assert not named - {*COMMANDS}
 
 
-def test_the_index_links_every_page_and_every_link_leads_somewhere():
+def test_the_index_links_every_page():
   linked = set(re.findall(r"\]\(tasks/(\w+)\.md\)", INDEX.read_text()))
   assert linked == {path.stem for path in TASKS}
-  for path in (INDEX, PREDICTING, *TASKS):
-    for target in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8")):
-      name, _, anchor = target.partition("#")
-      other = (path.parent / name).resolve() if name else path
-      assert other.is_file(), f"{path.name}: {target}"
-      if anchor:
-        headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.M)
-        assert anchor in {h.lower().replace(" ", "-") for h in headings}
