@@ -100,8 +100,15 @@ TESTED_ELSEWHERE = {
   # A family is a record, which is compared with transformers.
   "bertjax/interop/families/bert.py": "bertjax/interop/torch_parity_test.py",
   # The parts of a graph, which is run whole.
-  "bertjax/interop/onnx/encoder.py": "bertjax/interop/onnx/bert_test.py",
-  "bertjax/interop/onnx/heads.py": "bertjax/interop/onnx/bert_test.py",
+  **dict.fromkeys(
+    (
+      f"bertjax/interop/onnx/{name}.py"
+      for name in (
+        *("attention", "encoder", "heads", "layers", "names", "positions"),
+      )
+    ),
+    "bertjax/interop/onnx/bert_test.py",
+  ),
   # Needs the environment of Apache Beam, which beam_test makes.
   "data_pipelines/prepare/beam_steps.py": "data_pipelines/prepare/beam_test.py",
   # What a trial keeps, with the trial.

@@ -9,6 +9,7 @@ both names are optimum's. The card says how far they are from the model.
 import importlib.util
 import logging
 import pathlib
+from typing import Any
 
 from bertjax import files
 from bertjax.interop.huggingface_config import config_to_huggingface
@@ -76,8 +77,8 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   """Write the folder.
 
   Raises:
-    ValueError: no graph is known for the head, or the texts of the calibration
-      cannot be used.
+    ValueError: no graph is known for the head, no family has the encoder's
+      choices, or the texts of the calibration cannot be used.
   """
   # These modules import packages that are optional.
   from bertjax.interop.onnx import bert, heads, processor, running
@@ -86,6 +87,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
   kind = onnx_measures.kind_of(trained)
   heads.find_head(*kind)
   tokenizer = tokenizers.load(trained.tokenizer_path)
+  config = _make_config(trained, kind, tokenizer.pad_id)
   longest = folder.longest_text(trained)
   texts, policy = None, options.policy or DEFAULT
   if options.calibration is not None:
@@ -113,7 +115,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
         print(loss.scores.table(), flush=True)
         _judge(loss.scores, loss.texts, way, policy)
       quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
-    _write_config(trained, kind, tokenizer.pad_id, partial)
+    files.write_json(partial / CONFIG, config, sort_keys=True)
     folder.write_beside(trained, path, tokenizer, "")
     page = onnx_card.Page(
       title=target.name,
@@ -146,10 +148,10 @@ def _has_several(trained: Trained) -> bool:
   return head is not None and head.outputs.problem_type == MULTI_LABEL
 
 
-def _write_config(
-  trained: Trained, kind: tuple[str, str], pad_id: int, partial: pathlib.Path
-) -> None:
-  """Write the config.json that programs over ONNX Runtime read."""
+def _make_config(
+  trained: Trained, kind: tuple[str, str], pad_id: int
+) -> dict[str, Any]:
+  """Return the config.json that programs over ONNX Runtime read."""
   architecture, pooling = kind
   outputs = NONE if trained.head is None else trained.head.outputs
   mapping = config_to_huggingface(trained.model, architecture, pad_id, outputs)
@@ -160,7 +162,7 @@ def _write_config(
     mapping["stride"] = int(settings["stride"])
   if pooled := pooling_of_windows(settings):
     mapping["long_texts"] = pooled
-  files.write_json(partial / CONFIG, mapping, sort_keys=True)
+  return mapping
 
 
 FORMAT = Format(

@@ -7,6 +7,7 @@ import pathlib
 import textwrap
 from collections.abc import Iterator
 
+from bertjax.interop.onnx.encoder import MASK, TOKENS, TYPES, inputs_of
 from bertjax.interop.onnx.processor import Processor
 from bertjax.interop.outputs import NONE
 from bertjax.trials.markdown import markdown
@@ -17,15 +18,13 @@ from launch.exports.onnx_card_kinds import (
   LOGITS,
   Kind,
   pooling_of_windows,
+  pooling_words,
 )
 from launch.exports.onnx_measures import Loss, Parity
 from launch.exports.trained import Trained
 from launch.reports import model_card
+from launch.reports.model_card_kinds import encoder_name
 
-_POOLING = {
-  "cls": "the pooled [CLS]",
-  "mean": "the mean over the tokens, which no class of transformers computes",
-}
 _CARD = """\
 ---
 license: {license}
@@ -57,7 +56,7 @@ tags:
 {origin}"""
 _INPUTS = "Inputs are int64, of any number of rows and any length up to that."
 _SUMMARY = (
-  "A BERT encoder{head} as a graph for ONNX Runtime. It gives {outputs}. "
+  "{encoder}{head} as a graph for ONNX Runtime. It gives {outputs}. "
   "Nothing but this folder is needed to run it."
 )
 _USAGE = """\
@@ -74,11 +73,10 @@ tokenizer.enable_truncation({longest}{overlap})
 tokenizer.enable_padding(pad_id={pad_id}, pad_token="{pad_token}")
 rows = tokenizer.encode_batch([{texts}])
 {windows}inputs = {{
-  "input_ids": np.array([row.ids for row in rows]),
-  "attention_mask": np.array([row.attention_mask for row in rows]),
-  "token_type_ids": np.array([row.type_ids for row in rows]),
-}}
+{inputs}}}
 """
+# Inputs of a graph, and attributes of encoded texts.
+_ENCODED = {TOKENS: "ids", MASK: "attention_mask", TYPES: "type_ids"}
 # Windows overlap so that each begins `stride` tokens after the one before.
 _WINDOWS = """\
 # A long text is several windows, and its logits are {pool}.
@@ -159,10 +157,11 @@ def make_card(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
     title=page.title,
     summary=textwrap.fill(
       _SUMMARY.format(
+        encoder=encoder_name(trained.model),
         head="" if head is None else f", fine-tuned for {head.name},",
         outputs=kind.outputs.format(
           count=count,
-          pooling=_POOLING.get(pooling, pooling),
+          pooling=pooling_words(pooling, trained.model),
           pooler=" and `pooler_output`" if pooling else "",
         )
         + _scores(trained),
@@ -221,6 +220,10 @@ def _usage(page: Page, trained: Trained, tokenizer: Tokenizer) -> str:
       pad_token=tokenizer.tokens[tokenizer.pad_id],
       texts=kind.texts or texts,
       windows=windows,
+      inputs="".join(
+        f'  "{name}": np.array([row.{_ENCODED[name]} for row in rows]),\n'
+        for name in inputs_of(trained.model)
+      ),
     )
     + usage
   )

@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bertjax.config import ModelConfig
 from bertjax.interop.architectures import (
   CLASSIFICATION,
   ENCODER,
@@ -12,7 +13,10 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
 )
+from bertjax.interop.families.registry import family_of
 from bertjax.interop.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
+_UNKNOWN_MEAN = ", which no class of transformers computes"
 
 
 def pooling_of_windows(settings: Mapping[str, float]) -> str:
@@ -26,6 +30,19 @@ def pooling_of_windows(settings: Mapping[str, float]) -> str:
   if "pool_max" not in settings:
     return ""
   return "max" if settings["pool_max"] else "mean"
+
+
+def pooling_words(pooling: str, model: ModelConfig) -> str:
+  """Return what logits of a sequence are made from, as a phrase.
+
+  Args:
+    pooling: how an example becomes one vector.
+    model: shape of the encoder, which tells its family.
+  """
+  if pooling == "cls":
+    return "the pooled [CLS]"
+  known = "" if family_of(model).pooling else _UNKNOWN_MEAN
+  return f"the mean over the tokens{known}"
 
 
 class Kind(NamedTuple):

@@ -40,7 +40,7 @@ def of_transformers(head: Head | None, model: ModelConfig) -> Kind:
     head: the head; None is pre-trained.
     model: shape of the encoder, which tells its family.
   """
-  name = _encoder(model)
+  name = encoder_name(model)
   if head is None:
     summary = _PRETRAINED if model.pooler else _MASKED_LM
     summary = summary.format(encoder=name)
@@ -73,7 +73,7 @@ def of_sentences(pooling: Pooling, model: ModelConfig, longest: int) -> Kind:
   if pooling.normalize:
     source += ", divided by its length"
   summary = (
-    f"{_encoder(model)} that gives a text {model.hidden_size} numbers: "
+    f"{encoder_name(model)} that gives a text {model.hidden_size} numbers: "
     f"{source}. Texts are cut to {longest} tokens. It has no head."
   )
   return Kind(
@@ -81,7 +81,8 @@ def of_sentences(pooling: Pooling, model: ModelConfig, longest: int) -> Kind:
   )
 
 
-def _encoder(model: ModelConfig) -> str:
+def encoder_name(model: ModelConfig) -> str:
+  """Return the encoder's family as a phrase, such as "A BERT encoder"."""
   title = family_of(model).title
   return f"{'An' if title.startswith('A') else 'A'} {title} encoder"
 

@@ -8,6 +8,7 @@ from bertjax.checkpoints.digest import nest
 from bertjax.interop.architectures import shapes
 from bertjax.interop.families.registry import family_of
 from bertjax.interop.outputs import Outputs
+from bertjax.model.parameters import by_name
 from tests.testing.examples import SMALL
 
 LABELS = ("fish", "tree", "a | b")
@@ -26,20 +27,32 @@ def outputs_of(architecture):
 
 
 def make_params(architecture, config=SMALL, outputs=None):
-  """Random parameters; nothing is compiled for them."""
-  draw = np.random.default_rng(0)
-  count = (outputs or outputs_of(architecture)).size
-
-  def leaf(name, shape):
-    noise = draw.standard_normal(shape) * (0.3 if "kernel" in name else 0.1)
-    return (noise + name.endswith("scale")).astype(np.float32)
-
-  leaves = {
-    name: leaf(name, shape.shape)
-    for name, shape in shapes(architecture, config, count).items()
-  }
+  """Random parameters of a family; nothing is compiled for them."""
+  leaves = by_name(random_params(architecture, config, outputs))
   # What a layer never reads is as it began, in any model.
   for entry in family_of(config).entries(architecture):
     if entry.ours in leaves:
       leaves[entry.ours][[*entry.lacking]] = entry.ours.endswith("scale")
   return nest(leaves)
+
+
+def random_params(architecture, config, outputs=None, deviation=0.3):
+  """Random parameters, also of choices that no family makes.
+
+  `deviation` is that of kernels.
+  """
+  draw = np.random.default_rng(0)
+  count = (outputs or outputs_of(architecture)).size
+
+  def leaf(name, shape):
+    noise = draw.standard_normal(shape) * (
+      deviation if "kernel" in name else 0.1
+    )
+    return (noise + name.endswith("scale")).astype(np.float32)
+
+  return nest(
+    {
+      name: leaf(name, shape.shape)
+      for name, shape in shapes(architecture, config, count).items()
+    }
+  )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A BERT model as an ONNX graph."""
+"""A model as an ONNX graph, of any choices of `ModelConfig`."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -10,10 +10,11 @@ import onnx
 from flax.core import meta
 
 from bertjax.config import ModelConfig
-from bertjax.interop.families.bert import BERT
-from bertjax.interop.onnx.encoder import INPUTS, ROWS, encode
+from bertjax.interop.onnx import positions
+from bertjax.interop.onnx.encoder import ROWS, encode, inputs_of
 from bertjax.interop.onnx.graph import Graph
 from bertjax.interop.onnx.heads import SCORER, find_head, parts_of
+from bertjax.interop.onnx.names import TABLE
 from bertjax.interop.table import pairs
 from bertjax.model.parameters import WINDOW_SCORER, by_name
 
@@ -26,8 +27,8 @@ def make_model(
 ) -> onnx.ModelProto:
   """Return the graph of a model, for any number of rows and any length.
 
-  Its inputs are INPUTS, int64; those of multiple choice have the axis of the
-  choices in the middle. Its outputs are float32.
+  Its inputs are `inputs_of(config)`, int64; those of multiple choice have the
+  axis of the choices in the middle. Its outputs are float32.
 
   Args:
     params: parameters; parts that the head does not read are left out.
@@ -37,28 +38,27 @@ def make_model(
       two are a key of HEADS.
 
   Raises:
-    ValueError: no such graph is known, a parameter is missing, or the encoder
-      is not a BERT.
+    ValueError: no such graph is known, or a parameter is missing.
   """
-  BERT.check(config)
   head = find_head(architecture, pooling)
-  parts = parts_of(architecture, pooling, params)
-  graph = Graph(_tensors(params, config, parts))
-  rows = {name: name for name in INPUTS}
+  parts = parts_of(architecture, pooling, config, params)
+  tensors = _tensors(params, config, parts) | positions.tables(config)
+  graph, inputs = Graph(tensors), inputs_of(config)
+  rows = {name: name for name in inputs}
   if head.axes != ROWS:
     rows = {
       name: graph.add("Flatten", f"{name}.rows", name, axis=2)
-      for name in INPUTS
+      for name in inputs
     }
   hidden = encode(graph, config, rows)
   outputs = head.build(graph, config, hidden)
-  return graph.finish(dict.fromkeys(INPUTS, head.axes), outputs)
+  return graph.finish(dict.fromkeys(inputs, head.axes), outputs)
 
 
 def _tensors(
   params: Mapping[str, Any], config: ModelConfig, parts: Collection[str]
 ) -> dict[str, np.ndarray]:
-  """Return the float32 tensors of `parts` by the names of transformers.
+  """Return the float32 tensors of `parts` by their names in graphs.
 
   A matrix has the axes (input, output), as MatMul reads it.
   """
@@ -67,7 +67,9 @@ def _tensors(
     raise ValueError(f"the parameters lack {', '.join(missing)}")
   ours = by_name(meta.unbox({part: params[part] for part in parts}))
   tensors = {}
-  for entry, index, name in pairs(BERT.table, config, parts):
+  for entry, index, name in pairs(TABLE, config, parts):
+    if entry.ours not in ours:
+      continue
     array = np.asarray(ours[entry.ours], np.float32)[index]
     if entry.row.inputs:
       array = array.reshape(np.prod(array.shape[: entry.row.inputs]), -1)

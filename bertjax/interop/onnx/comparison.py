@@ -44,7 +44,7 @@ def compute(
     pooling: how an example becomes one vector; the two are a key of HEADS.
     features: rows of one example each.
   """
-  parts = parts_of(architecture, pooling, params)
+  parts = parts_of(architecture, pooling, config, params)
   read = {part: params[part] for part in parts}
   apply = _encode if architecture == ENCODER else _apply_head
 

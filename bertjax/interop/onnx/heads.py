@@ -16,9 +16,12 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
 )
-from bertjax.interop.onnx.encoder import ROWS, TOKENS, dense
+from bertjax.interop.onnx.attention import MASK_NODE
+from bertjax.interop.onnx.encoder import ROWS, TOKENS
 from bertjax.interop.onnx.graph import Axes, Graph
+from bertjax.interop.onnx.layers import activate, dense, normalize
 from bertjax.model import parameters
+from bertjax.model.heads import has_pooler
 from bertjax.model.parameters import WINDOW_SCORER
 
 POOLED, LOGITS = "pooler_output", "logits"
@@ -38,7 +41,8 @@ class Head(NamedTuple):
   """What stands on the encoder.
 
   Attributes:
-    parts: keys at the top of the tree of parameters that are read.
+    parts: keys at the top of the tree of parameters that are read, but for a
+      pooler that only some encoders have (`has_pooler`).
     build: (graph, config, name of the hidden states) → outputs of the graph.
     axes: axes of each input; the rows of all choices are encoded alike.
   """
@@ -64,41 +68,61 @@ def find_head(architecture: str, pooling: str) -> Head:
 
 
 def parts_of(
-  architecture: str, pooling: str, params: Collection[str]
+  architecture: str,
+  pooling: str,
+  config: ModelConfig,
+  params: Collection[str],
 ) -> tuple[str, ...]:
   """Return the parts of `params` that a graph reads.
 
   Raises:
     ValueError: no such graph is known.
   """
-  parts = find_head(architecture, pooling).parts
-  scores = architecture in _SCORING and WINDOW_SCORER in params
-  return (*parts, WINDOW_SCORER) if scores else parts
+  parts = {*find_head(architecture, pooling).parts}
+  if architecture != ENCODER and has_pooler(config, pooling):
+    parts.add(parameters.POOLER)
+  if architecture in _SCORING and WINDOW_SCORER in params:
+    parts.add(WINDOW_SCORER)
+  return tuple(part for part in parameters.PARTS if part in parts)
 
 
-def _first(graph: Graph, hidden: str) -> str:
-  return graph.add(
+def _pool(graph: Graph, config: ModelConfig, hidden: str) -> str:
+  first = graph.add(
     "Gather", "first_BD", hidden, graph.constant(0, "int64"), axis=1
   )
+  return _transform(graph, config, first)
 
 
-def _pool(graph: Graph, hidden: str) -> str:
-  projected = dense(graph, "bert.pooler.dense", _first(graph, hidden))
-  return graph.add("Tanh", POOLED, projected)
+def _transform(graph: Graph, config: ModelConfig, states: str) -> str:
+  """Add what `config.sequence_head` makes of states; the pooler's output."""
+  states = dense(graph, "bert.pooler.dense", states)
+  if config.sequence_head == "pooler":
+    return graph.add("Tanh", POOLED, states)
+  if config.sequence_head == "relu":
+    return graph.add("Relu", POOLED, states)
+  states = activate(graph, config, "bert.pooler", states)
+  source = "bert.pooler.LayerNorm"
+  return normalize(graph, config, POOLED, states, source=source)
 
 
-def _average(graph: Graph, hidden: str) -> str:
-  """Return the name of the mean over the real positions."""
+def _average(graph: Graph, config: ModelConfig, hidden: str) -> str:
+  """Return the name of the mean over the real positions, or of its pooler."""
   count = graph.add(
-    "ReduceSum", "count_B1", "real", graph.constant([1], "int64"), keepdims=1
+    "ReduceSum", "count_B1", MASK_NODE, graph.constant([1], "int64"), keepdims=1
   )
   # A row of padding alone has no real position.
   count = graph.add("Max", "count", count, graph.constant(1, "float32"))
-  share = graph.add("Div", "share_BS", "real", count)
+  share = graph.add("Div", "share_BS", MASK_NODE, count)
   middle = graph.constant([1], "int64")
   share = graph.add("Unsqueeze", "share_B1S", share, middle)
   mean = graph.add("MatMul", "mean_B1D", share, hidden)
-  return graph.add("Squeeze", "mean_BD", mean, middle)
+  mean = graph.add("Squeeze", "mean_BD", mean, middle)
+  return _transform(graph, config, mean) if has_pooler(config, "mean") else mean
+
+
+def _by_token(graph: Graph, config: ModelConfig, hidden: str) -> str:
+  """Return the name of the states that a head of tokens or spans reads."""
+  return _transform(graph, config, hidden) if has_pooler(config, "") else hidden
 
 
 def _encoder(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
@@ -112,17 +136,16 @@ def _encoder_and_pooler(
   batch, _ = ROWS
   return {
     **_encoder(graph, config, hidden),
-    _pool(graph, hidden): (batch, config.hidden_size),
+    _pool(graph, config, hidden): (batch, config.hidden_size),
   }
 
 
 def _classifier(
-  pool: Callable[[Graph, str], str],
+  pool: Callable[[Graph, ModelConfig, str], str],
 ) -> Callable[[Graph, ModelConfig, str], Outputs]:
   def build(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
-    del config
     batch, _ = ROWS
-    pooled = pool(graph, hidden)
+    pooled = pool(graph, config, hidden)
     logits = dense(graph, "classifier", pooled, LOGITS)
     outputs: dict[str, Axes] = {logits: (batch, graph.width("classifier.bias"))}
     if graph.has(SCORER):
@@ -137,14 +160,13 @@ def _classifier(
 def _token_classifier(
   graph: Graph, config: ModelConfig, hidden: str
 ) -> Outputs:
-  del config
-  logits = dense(graph, "classifier", hidden, LOGITS)
+  states = _by_token(graph, config, hidden)
+  logits = dense(graph, "classifier", states, LOGITS)
   return {logits: (*ROWS, graph.width("classifier.bias"))}
 
 
 def _spans(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
-  del config
-  logits = dense(graph, "qa_outputs", hidden)
+  logits = dense(graph, "qa_outputs", _by_token(graph, config, hidden))
   for column, name in enumerate((START, END)):
     index = graph.constant(column, "int64")
     graph.add("Gather", name, logits, index, axis=2)
@@ -152,11 +174,10 @@ def _spans(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
 
 
 def _choice(
-  pool: Callable[[Graph, str], str],
+  pool: Callable[[Graph, ModelConfig, str], str],
 ) -> Callable[[Graph, ModelConfig, str], Outputs]:
   def build(graph: Graph, config: ModelConfig, hidden: str) -> Outputs:
-    del config
-    pooled = pool(graph, hidden)
+    pooled = pool(graph, config, hidden)
     named = {LOGITS: dense(graph, "classifier", pooled)}
     if graph.has(SCORER):
       named[ATTENTION] = graph.add("MatMul", "attention_B1", pooled, SCORER)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graphs with integers of 8 bits, by ONNX Runtime's own tools.
 
-Attention is one operator where ranges are measured as the graph runs; ranges
-that were measured before stand between the standard nodes. The matrices of the
+Attention is one operator where ranges are measured as the graph runs, unless
+positions are rotary or a layer has a window; ranges that were measured before
+stand between the standard nodes. The matrices of the
 encoder have a scale for each column, and 7 bits: sums of
 two 8-bit products saturate on processors without VNNI or AMX. A classifier of
 77 classes over a 6-layer encoder keeps 98 % of its labels with 7 bits or 8, and
@@ -73,7 +74,7 @@ def quantize_static(
     quantization.quantize_static(
       source,
       target,
-      _Reader(rows, _rank(source)),
+      _Reader(rows, source),
       quant_format=quantization.QuantFormat.QDQ,
       op_types_to_quantize=_KINDS,
       per_channel=True,
@@ -89,17 +90,14 @@ def quantize_static(
 
 
 class _Reader(quantization.CalibrationDataReader):
-  def __init__(self, rows: Iterable[Features], rank: int) -> None:
-    self._feeds = (feed(each, rank) for each in rows)
+  def __init__(self, rows: Iterable[Features], source: pathlib.Path) -> None:
+    graph = onnx.load(source, load_external_data=False).graph
+    names = [each.name for each in graph.input]
+    rank = len(graph.input[0].type.tensor_type.shape.dim)
+    self._feeds = (feed(each, names, rank) for each in rows)
 
   def get_next(self) -> Any:
     return next(self._feeds, None)
-
-
-def _rank(source: pathlib.Path) -> int:
-  """Return the number of axes of each input of a graph."""
-  graph = onnx.load(source, load_external_data=False).graph
-  return len(graph.input[0].type.tensor_type.shape.dim)
 
 
 def _kept(graph: onnx.GraphProto) -> list[str]:

@@ -7,14 +7,14 @@ Rows are arrays of `bertjax.batch.ENCODER_FEATURES` with one example each.
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from bertjax.interop.onnx.encoder import INPUTS, MASK, TOKENS, TYPES
+from bertjax.interop.onnx.encoder import MASK, TOKENS, TYPES
 from bertjax.interop.onnx.heads import LOGITS
 
 # A protobuf message ends here; the tensors of a larger model stand in a file
@@ -63,24 +63,24 @@ def open_session(
 
 
 def feed(
-  features: Mapping[str, np.ndarray], rank: int = 2
+  features: Mapping[str, np.ndarray], names: Collection[str], rank: int = 2
 ) -> dict[str, np.ndarray]:
   """Return the inputs of a graph from rows of one example each.
 
   Args:
     features: the rows.
+    names: names of the inputs.
     rank: axes of each input of the graph; one that chooses has 3, and rows are
       the choices of one example.
   """
-  inputs = {
+  arrays = {
     TOKENS: features["tokens_BS"],
     MASK: features["packs_BS"] > 0,
     TYPES: features["types_BS"],
   }
-  assert inputs.keys() == INPUTS.keys()
   return {
-    name: array.astype(np.int64)[(None,) * (rank - array.ndim)]
-    for name, array in inputs.items()
+    name: arrays[name].astype(np.int64)[(None,) * (rank - arrays[name].ndim)]
+    for name in names
   }
 
 
@@ -92,8 +92,10 @@ def run(
   Rows are the choices of one example, if the graph chooses.
   """
   names = [output.name for output in session.get_outputs()]
-  rank = len(session.get_inputs()[0].shape)
-  arrays: Any = session.run(names, feed(features, rank))
+  inputs = session.get_inputs()
+  rank = len(inputs[0].shape)
+  fed = feed(features, [each.name for each in inputs], rank)
+  arrays: Any = session.run(names, fed)
   if rank > features["tokens_BS"].ndim:  # it chooses
     arrays = [
       array.reshape((-1, 1) if name == LOGITS else -1)

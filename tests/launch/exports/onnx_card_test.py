@@ -12,7 +12,7 @@ import pytest
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.interop.onnx import running
-from bertjax.interop.onnx.encoder import INPUTS
+from bertjax.interop.onnx.encoder import inputs_of
 from bertjax.interop.outputs import SINGLE_LABEL
 from launch import export, predict
 from launch.exports.formats import Options
@@ -20,6 +20,7 @@ from launch.exports.onnx_card import _lost, _texts
 from launch.exports.onnx_card_kinds import KINDS
 from launch.exports.onnx_measures import Loss
 from launch.exports.onnx_scores import GraphScores
+from tests.testing import small
 from tests.testing.exports import HEADS, make_classifier, make_head, snippet
 from tests.testing.huggingface_models import LABELS
 
@@ -128,7 +129,7 @@ def test_windows_that_attention_weighs_have_scores(name, tmp_path):
     format="onnx",
     options=Options(quantize="dynamic"),
   )
-  row = {name: np.ones((2, 9), np.int64) for name in INPUTS}
+  row = {name: np.ones((2, 9), np.int64) for name in inputs_of(small.MODEL)}
   for file in ("model.onnx", "model_quantized.onnx"):
     session = running.open_session(out / file)
     assert [each.name for each in session.get_outputs()] == [

@@ -3,36 +3,27 @@
 """Graphs give in ONNX Runtime what the model gives."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as runtime
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-from bertjax.batch import ENCODER_FEATURES
 from bertjax.interop.onnx.bert import make_model
 from bertjax.interop.onnx.comparison import compute
-from bertjax.interop.onnx.encoder import INPUTS
 from bertjax.interop.onnx.heads import HEADS
 from tests.testing.examples import SMALL, ragged
+from tests.testing.graphs import check_graph, open_session
 from tests.testing.huggingface_models import make_params
 
 ENCODER, SEQUENCES = "BertModel", "BertForSequenceClassification"
 CHOICE = "BertForMultipleChoice"
 TANH = dataclasses.replace(SMALL, activation="gelu_tanh")
-ONE_TYPE = dataclasses.replace(SMALL, type_vocab_size=1)
 FEATURES = {
   "input_ids": "tokens_BS",
   "attention_mask": "packs_BS",
   "token_type_ids": "types_BS",
 }
-
-
-def open_session(model) -> Any:
-  onnx.checker.check_model(model, full_check=True)
-  return runtime.InferenceSession(model.SerializeToString())
 
 
 def run(session, batch, length=None):
@@ -47,30 +38,10 @@ def run(session, batch, length=None):
 @pytest.mark.parametrize(
   ("architecture", "pooling", "config"),
   [(*each, SMALL) for each in HEADS if each[0] != CHOICE]
-  + [(SEQUENCES, "cls", config) for config in (TANH, ONE_TYPE)],
+  + [(SEQUENCES, "cls", TANH)],
 )
 def test_a_graph_gives_what_the_model_gives(architecture, pooling, config):
-  """Of rows with padding, of single rows without it, and of odd lengths."""
-  params = make_params(architecture, config)
-  session = open_session(make_model(params, config, architecture, pooling))
-  batch = {name: ragged(5, 23)[name] for name in ENCODER_FEATURES}
-  ours = compute(params, config, architecture, pooling, batch)
-  theirs = run(session, batch)
-  assert theirs.keys() == ours.keys()
-  is_real_BS = batch["packs_BS"] > 0
-  for row, length in enumerate(is_real_BS.sum(axis=1)):
-    one = {name: array[row : row + 1] for name, array in batch.items()}
-    alone = run(session, one, int(length))
-    for name, expected in ours.items():
-      per_token = name == "last_hidden_state" or (
-        expected.shape[:2] == is_real_BS.shape
-      )
-      where = (row, slice(length)) if per_token else (row,)
-      for found in (theirs[name][where], alone[name][0]):
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected[where], atol=1e-5, rtol=0)
-  for expected in ours.values():
-    assert np.std(expected) > 0.1  # weights that tell rows apart
+  check_graph(make_params(architecture, config), config, architecture, pooling)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
@@ -116,7 +87,10 @@ def test_names_and_axes_are_those_of_the_field():
     for each in (*model.graph.input, *model.graph.output)
   }
   rows = ["batch_size", "sequence_length"]
-  assert shapes == {**dict.fromkeys(INPUTS, rows), "logits": ["batch_size", 3]}
+  assert shapes == {
+    **dict.fromkeys(FEATURES, rows),
+    "logits": ["batch_size", 3],
+  }
   kinds = {each.type.tensor_type.elem_type for each in model.graph.input}
   assert kinds == {onnx.TensorProto.INT64}
   stored = {each.name for each in model.graph.initializer}

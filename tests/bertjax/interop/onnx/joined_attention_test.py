@@ -3,6 +3,7 @@
 """A graph with the joined operator gives what the graph without it gives."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import onnx
@@ -12,8 +13,9 @@ import pytest
 from bertjax.interop.onnx.bert import make_model
 from bertjax.interop.onnx.joined_attention import DOMAIN, join_attention
 from bertjax.interop.onnx.running import run
+from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL, ragged
-from tests.testing.huggingface_models import make_params
+from tests.testing.huggingface_models import make_params, random_params
 
 KINDS = {
   "BertForSequenceClassification": "cls",
@@ -58,3 +60,51 @@ def test_each_layer_has_one_operator_and_nothing_is_left_over():
   read = {name for node in model.graph.node for name in node.input}
   assert {each.name for each in model.graph.initializer} <= read
   onnx.checker.check_model(model)
+
+
+@pytest.mark.parametrize(
+  ("name", "joined", "groups"),
+  [("albert", 4, 1), ("distilbert", 2, 2), ("modernbert", 0, 0), ("rms", 0, 0)],
+)
+def test_layers_with_rotations_or_windows_keep_their_nodes(
+  name, joined, groups
+):
+  """And layers that share their weights share the joined ones."""
+  config = CONFIGS[name]
+  model = make_model(random_params("BertModel", config), config, "BertModel")
+  before = copy.deepcopy(model)
+  join_attention(model)
+  operators = [node for node in model.graph.node if node.domain == DOMAIN]
+  assert len(operators) == joined
+  assert len({node.input[1] for node in operators}) == groups
+  if not joined:
+    assert model == before
+    return
+  batch = ragged(3, 23)
+  found, expected = (run(open_session(each), batch) for each in (model, before))
+  real_BS, name = batch["packs_BS"] > 0, "last_hidden_state"
+  np.testing.assert_allclose(
+    found[name][real_BS], expected[name][real_BS], atol=1e-5
+  )
+
+
+def test_of_layers_with_windows_those_without_one_are_joined():
+  config = dataclasses.replace(
+    SMALL,
+    num_layers=3,
+    use_bias=False,
+    attention_pattern="window",
+    attention_window=4,
+    global_every=2,
+  )
+  model = make_model(random_params("BertModel", config), config, "BertModel")
+  before = copy.deepcopy(model)
+  join_attention(model)
+  operators = [node for node in model.graph.node if node.domain == DOMAIN]
+  assert [node.name.split(".")[3] for node in operators] == ["0", "2"]
+  batch = ragged(3, 23)
+  found, expected = (run(open_session(each), batch) for each in (model, before))
+  real_BS, name = batch["packs_BS"] > 0, "last_hidden_state"
+  np.testing.assert_allclose(
+    found[name][real_BS], expected[name][real_BS], atol=1e-5
+  )

@@ -13,8 +13,9 @@ from onnx import numpy_helper
 
 from bertjax.interop.onnx import comparison, quantization, running
 from bertjax.interop.onnx.bert import make_model
+from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL, ragged
-from tests.testing.huggingface_models import make_params
+from tests.testing.huggingface_models import make_params, random_params
 
 ARCHITECTURE = "BertForSequenceClassification"
 CONFIG = dataclasses.replace(SMALL, vocab_size=2000)
@@ -128,3 +129,24 @@ def test_the_slow_operator_for_a_residual_and_its_norm_is_not_taken(
   norms = [each.op_type for each in nodes if "LayerNorm" in each.op_type]
   # One of the embeddings, two of each layer.
   assert norms == ["LayerNormalization"] * (1 + 2 * CONFIG.num_layers)
+
+
+@pytest.mark.parametrize("name", ["albert", "modernbert"])
+def test_any_family_is_quantized(name, tmp_path):
+  """Once for layers that share their weights, and without the operator."""
+  config = dataclasses.replace(CONFIGS[name], vocab_size=2000)
+  params = random_params(ARCHITECTURE, config, deviation=0.2)
+  source = tmp_path / "model.onnx"
+  model = make_model(params, config, ARCHITECTURE, "cls")
+  running.write_model(model, source)
+  quantization.quantize_dynamic(source, tmp_path / "dynamic.onnx")
+  quantization.quantize_static(source, tmp_path / "static.onnx", calibration())
+  batch = ragged(50, 23, seed=9)
+  ours = running.run(running.open_session(source), batch)["logits"]
+  for way in WAYS:
+    path = tmp_path / f"{way}.onnx"
+    theirs = running.run(running.open_session(path), batch)["logits"]
+    assert 0.99 < np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] < 1, way
+    names = [each.name for each in onnx.load(path).graph.initializer]
+    outputs = [n for n in names if n.endswith("output.dense.weight_quantized")]
+    assert len(outputs) == 2 * config.num_stacked, way

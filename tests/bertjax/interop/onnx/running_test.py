@@ -32,6 +32,7 @@ def test_a_large_model_stands_in_two_files(is_large, tmp_path, monkeypatch):
 def test_packs_are_the_mask():
   """Also where a pack is not the first one of its row."""
   batch = ragged(3, 9)
-  inputs = running.feed(batch | {"packs_BS": batch["packs_BS"] * 2})
+  names = ("input_ids", "attention_mask", "token_type_ids")
+  inputs = running.feed(batch | {"packs_BS": batch["packs_BS"] * 2}, names)
   assert {array.dtype for array in inputs.values()} == {np.dtype("int64")}
   np.testing.assert_array_equal(inputs["attention_mask"], batch["packs_BS"])
