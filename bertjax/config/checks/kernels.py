@@ -72,9 +72,11 @@ def choose_attention(
   if asked == "auto":
     return _choose(compute, model, platform, seq_length, names)
   if platform != _PLATFORMS[asked]:
+    taken, _ = _choose(compute, model, platform, seq_length, names)
+    other = "" if taken == "xla" else ", or xla"
     raise ValueError(
       f"compute.attention={asked} runs on {_PLATFORM_NAMES[_PLATFORMS[asked]]} "
-      f"only, and this is {platform}; give auto or xla"
+      f"only, and this is {platform}; give auto, which takes {taken} here{other}"
     )
   obstacle = _obstacle(asked, compute, model, seq_length, names)
   if obstacle:

@@ -116,15 +116,21 @@ def test_auto_says_nothing_of_what_would_be_no_faster():
 @pytest.mark.parametrize(
   ("name", "platform", "length", "changes", "words"),
   [
-    ("splash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
+    (
+      "splash",
+      "cpu",
+      512,
+      {},
+      "only, and this is cpu; give auto, which takes xla",
+    ),
     ("splash", "TPU v3", 512, {}, "v4 on only, and this is TPU v3; give auto"),
-    ("flash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give au"),
+    ("flash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
     (
       "cudnn",
       "tpu",
       512,
       {},
-      "from Ampere on only, and this is tpu; give auto",
+      "Ampere on only, and this is tpu; give auto, which takes splash here, or",
     ),
     ("splash", "tpu", 64, {}, "data.seq_length=64; give 128"),
     ("splash", "tpu", 500, {}, "data.seq_length=500; give 512"),
