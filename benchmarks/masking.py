@@ -22,7 +22,7 @@ from typing import Any
 import jax
 from absl import app, flags
 
-from benchmarks import figures, train_step
+from benchmarks import figures, train_step, turns
 from bertjax.batch import Feature
 from bertjax.config import SIZES, ModelConfig, ObjectiveConfig, choices
 from bertjax.objectives.masking import Masked
@@ -87,7 +87,7 @@ def measure_step(
     "masks": train_step.make_ours(config, task, jax.device_get(batch))[0],
     "premasked": train_step.make_ours(config, premask(task), masked)[0],
   }
-  seconds = train_step.interleave(steps)
+  seconds = turns.interleave(steps, train_step.ROUNDS.value)
   ratios = [
     mine[0] / theirs[0] for mine, theirs in zip(*seconds.values(), strict=True)
   ]

@@ -6,8 +6,10 @@
       [--output=runs/bench]
 
 Each row of `benchmarks.suite_rows` is a process of its own with a time limit,
-one after another; beside a peer the two take turns. The tier `full` takes 30
-minutes at most on two cores, `quick` 3; `tpu` compiles for TPUs ahead of time.
+one after another; beside peers all take turns. The tier `full` takes 30 minutes
+at most, `quick` 3: a row that has not ended by then is ended, or not run, and
+the last lines say so. `tpu` compiles for TPUs ahead of time. `--only` also runs
+rows of no tier, such as the small models in bfloat16.
 OUTPUT/TIER.json has figures, versions and hardware, and is written again after
 each row. A row that fails, or whose peer is not installed, is reported, and the
 others go on. Leave the machine alone meanwhile.
@@ -15,7 +17,9 @@ others go on. Leave the machine alone meanwhile.
 
 import dataclasses
 import importlib.util
+import itertools
 import json
+import math
 import os
 import pathlib
 import signal
@@ -29,6 +33,7 @@ from typing import Any
 
 from absl import app, flags
 
+from benchmarks import compiler
 from benchmarks.figures import Figure, from_json
 from benchmarks.suite_rows import (
   BUDGETS,
@@ -54,6 +59,7 @@ _INSTALL = {
   "onnx": "pip install onnx",
   "onnxruntime": "pip install onnxruntime",
   "libtpu": "pip install 'bertjax[plan]'",
+  compiler.NAME: compiler.INSTALL,
 }
 _HEADER = ("what", "ours", "peer", "ratio", "goal", "met", "processor")
 _LAST_LINES = 3  # of standard error that a failed row keeps
@@ -97,14 +103,14 @@ class Ran:
     }
 
 
-def run_row(row: Row) -> Ran:
-  """Run a row in a process of its own, and end it at its limit."""
-  missing = [name for name in row.peers if not importlib.util.find_spec(name)]
-  if missing and row.without is None:
+def run_row(row: Row, seconds: float) -> Ran:
+  """Run a row in a process of its own, and end it after some seconds."""
+  missing = [name for name in row.peers if not has(name)]
+  without = [row.peers[name] for name in missing]
+  if None in without:
     return Ran(row, missing=missing)
   module, *arguments = row.command
-  if missing:
-    arguments += row.without or ()
+  arguments += itertools.chain.from_iterable(filter(None, without))
   began = time.monotonic()
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "figures.json"
@@ -113,12 +119,19 @@ def run_row(row: Row) -> Ran:
         *(sys.executable, "-m", f"benchmarks.{module}", *arguments),
         f"--figures_file={path}",
       ],
-      row.seconds,
+      seconds,
     )
     found = json.loads(path.read_text()) if path.exists() else []
   if not error and not found:
     error = "it wrote no figures"
   return Ran(row, from_json(found), time.monotonic() - began, missing, error)
+
+
+def has(peer: str) -> bool:
+  """Return whether a package is installed, or there is a compiler."""
+  if peer == compiler.NAME:
+    return compiler.is_there()
+  return importlib.util.find_spec(peer) is not None
 
 
 def _finish(command: Sequence[str], seconds: float) -> str:
@@ -135,7 +148,7 @@ def _finish(command: Sequence[str], seconds: float) -> str:
     try:
       _, told = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-      return f"it was ended after {seconds} s"
+      return f"it was ended after {seconds:.0f} s"
     finally:
       if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -182,7 +195,7 @@ def table(ran: Sequence[Ran], name: str) -> str:
 
 
 def remarks(ran: Sequence[Ran]) -> list[str]:
-  """Return a line for each row that failed, and for each missing package."""
+  """Return a line for each row that failed, and for what peers miss."""
   lines = [
     f"{each.row.name} failed: {each.error}" for each in ran if each.error
   ]
@@ -190,7 +203,7 @@ def remarks(ran: Sequence[Ran]) -> list[str]:
   for name in missing:
     rows = ", ".join(each.row.name for each in ran if name in each.missing)
     how = _INSTALL.get(name, f"pip install {name}")
-    lines.append(f"{name} is not installed, which {rows} compare with: {how}")
+    lines.append(f"{name} is not installed, which {rows} need: {how}")
   return lines
 
 
@@ -211,17 +224,31 @@ def describe_machine() -> dict[str, Any]:
   }
 
 
-def measure(rows: Sequence[Row], path: pathlib.Path) -> list[Ran]:
-  """Run rows one after another, and write what is known after each."""
+def measure(
+  rows: Sequence[Row], path: pathlib.Path, seconds: float = math.inf
+) -> list[Ran]:
+  """Run rows one after another, and write what is known after each.
+
+  Args:
+    rows: what to run.
+    path: file of the results.
+    seconds: time of all rows.
+  """
   machine, ran = describe_machine(), []
   path.parent.mkdir(parents=True, exist_ok=True)
+  end = time.monotonic() + seconds
   for number, row in enumerate(rows, 1):
-    print(
-      f"{number} of {len(rows)}: {row.name}, {row.seconds} s at most",
-      file=sys.stderr,
-      flush=True,
-    )
-    ran.append(run_row(row))
+    left = min(row.seconds, end - time.monotonic())
+    if left > 0:
+      print(
+        f"{number} of {len(rows)}: {row.name}, {left:.0f} s at most",
+        file=sys.stderr,
+        flush=True,
+      )
+      ran.append(run_row(row, left))
+    else:
+      over = f"it was not run, since {seconds / 60:.0f} minutes were over"
+      ran.append(Ran(row, error=over))
     results = [each.to_json() for each in ran]
     files.write_json(path, {**machine, "rows": results}, allow_nan=False)
   return ran
@@ -257,7 +284,7 @@ def main(_: list[str]) -> None:
     sys.exit(f"error: {error}")
   path = pathlib.Path(values.output) / f"{tier}.json"
   try:
-    ran = measure(rows, path)
+    ran = measure(rows, path, math.inf if values.only else BUDGETS[tier])
   except KeyboardInterrupt:
     print(f"stopped; {path} has the rows before", file=sys.stderr)
     sys.exit(130)

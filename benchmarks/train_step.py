@@ -7,17 +7,17 @@
 Ours is the step that `launch.pretrain` runs: masking, forward, backward,
 clipping, AdamW, dropout. Theirs is `BertForPreTraining` with as many labels,
 torch's AdamW (fused) and gradient clipping, dropout on, and the attention that
-transformers chooses. The two take turns, step by step, so that other load on
-the machine slows both. Medians of wall time and of the processor time of this
-process are compared.
+transformers chooses; `--compile` has torch.compile's step as well, which takes
+a C++ compiler. In bfloat16 our own float32 takes turns, too. All take turns,
+step by step, so that other load on the machine slows all of them. Medians of
+wall time and of the processor time of this process are compared.
 """
 
 import contextlib
 import dataclasses
+import functools
 import os
-import statistics
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 # Before JAX starts a backend.
@@ -27,7 +27,8 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import figures, steps
+from benchmarks import compiler, figures, steps, turns
+from benchmarks.turns import COMPILED, EAGER, OURS, OURS_FLOAT32, Step
 from bertjax.batch import Batch
 from bertjax.config import (
   SIZES,
@@ -63,9 +64,10 @@ UNROLL = flags.DEFINE_integer(
   "unroll", 1, "Layers in an iteration of the scan."
 )
 TORCH = flags.DEFINE_bool("torch", True, "Time Hugging Face's step as well.")
+COMPILE = flags.DEFINE_bool(
+  "compile", False, "Time Hugging Face's step by torch.compile, too."
+)
 RETAIN = flags.DEFINE_bool("retain", True, "Keep freed memory in the process.")
-
-Step = Callable[[], None]
 
 
 def make_batch(vocab_size: int) -> Batch:
@@ -80,10 +82,12 @@ def num_slots() -> int:
   return SLOTS.value or steps.slots_for(SEQ_LENGTH.value, 1)
 
 
-def make_task(config: ModelConfig, objective: ObjectiveConfig) -> Task:
-  """Return the task of `launch.pretrain`."""
+def make_task(
+  config: ModelConfig, objective: ObjectiveConfig, dtype: Any = None
+) -> Task:
+  """Return the task of `launch.pretrain`, in a dtype or that of the flag."""
   # The flag takes the values of the field alone.
-  dtype: Any = DTYPE.value
+  dtype = dtype or DTYPE.value
   compute = ComputeConfig(unroll=UNROLL.value, dtype=dtype)
   return steps.make_task(config, compute, objective, num_slots())
 
@@ -106,8 +110,10 @@ def make_ours(
   return run, seconds
 
 
-def make_theirs(config: ModelConfig, batch: Batch) -> Step:
-  """Return a function that runs one step of Hugging Face's model."""
+def make_theirs(
+  config: ModelConfig, batch: Batch, *, compiled: bool
+) -> dict[str, Step]:
+  """Return functions that run one step of Hugging Face's model, by name."""
   import torch
   import transformers
 
@@ -144,57 +150,24 @@ def make_theirs(config: ModelConfig, batch: Batch) -> Step:
       return contextlib.nullcontext()
     return torch.autocast("cpu", getattr(torch, DTYPE.value))
 
-  def run() -> None:
+  def run(forward: Any) -> None:
     optimizer.zero_grad(set_to_none=True)
     with cast():
-      loss = model(**tensors).loss
+      loss = forward(**tensors).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
 
-  return run
-
-
-def interleave(
-  contenders: Mapping[str, Step],
-) -> dict[str, list[tuple[float, float]]]:
-  """Run steps in turn; return (wall, processor) seconds of each."""
-  seconds: dict[str, list[tuple[float, float]]] = {
-    name: [] for name in contenders
-  }
-  for turn in range(ROUNDS.value + 2):
-    for name, run in contenders.items():
-      clock, processor = time.perf_counter(), time.process_time()
-      run()
-      spent = time.perf_counter() - clock, time.process_time() - processor
-      if turn >= 2:
-        seconds[name].append(spent)
-  return seconds
-
-
-def _record(
-  seconds: Mapping[str, list[tuple[float, float]]], compile_seconds: float
-) -> None:
-  ours, *peer = (
-    statistics.median(clock for clock, _ in spent) for spent in seconds.values()
-  )
-  shape = (
-    f"BERT-{SIZE.value} {BATCH_SIZE.value} × {SEQ_LENGTH.value}, {DTYPE.value}"
-  )
-  figures.record(
-    figures.Figure(
-      f"train step, {shape}",
-      ours,
-      "s",
-      peer[0] if peer else None,
-      "PyTorch" if peer else "",
-    ),
-    figures.Figure(f"cold compile, {shape}", compile_seconds, "s"),
-  )
+  made: dict[str, Step] = {EAGER: functools.partial(run, model)}
+  if compiled:
+    made[COMPILED] = functools.partial(run, torch.compile(model))
+  return made
 
 
 def main(_: object) -> None:
   """Compile, run in turn, print medians and their ratio."""
+  if COMPILE.value:
+    compiler.check()
   if RETAIN.value:
     host_memory.retain()
   config = dataclasses.replace(SIZES[SIZE.value], vocab_size=VOCAB_SIZE.value)
@@ -202,40 +175,31 @@ def main(_: object) -> None:
     config = dataclasses.replace(
       config, hidden_dropout_rate=0.0, attention_dropout_rate=0.0
     )
-  batch = make_batch(config.vocab_size)
-  task = make_task(config, ObjectiveConfig())
-  ours, compile_seconds = make_ours(config, task, batch)
+  batch, objective = make_batch(config.vocab_size), ObjectiveConfig()
+  ours, compile_seconds = make_ours(config, make_task(config, objective), batch)
   print(
     f"BERT-{SIZE.value}, V={config.vocab_size} B={BATCH_SIZE.value} "
     f"S={SEQ_LENGTH.value} P={num_slots()} {DTYPE.value}, dropout "
     f"{config.hidden_dropout_rate}, {os.cpu_count()} cores; "
     f"cold compile {compile_seconds:.1f} s"
   )
-  contenders = {"bertjax": ours}
+  contenders = {OURS: ours}
+  if DTYPE.value != "float32":
+    own = make_task(config, objective, "float32")
+    contenders[OURS_FLOAT32], _ = make_ours(config, own, batch)
   if TORCH.value:
-    contenders["torch"] = make_theirs(config, batch)
-  seconds = interleave(contenders)
-  tokens = BATCH_SIZE.value * SEQ_LENGTH.value
-  for name, spent in seconds.items():
-    clock, processor = (
-      statistics.median(column) for column in zip(*spent, strict=True)
-    )
-    print(
-      f"{name:8s} median {clock:.3f} s/step ({tokens / clock:.0f} tokens/s), "
-      f"best {min(spent)[0]:.3f}; processor time {processor:.3f} s"
-    )
-  _record(seconds, compile_seconds)
-  if TORCH.value:
-    for column, what in enumerate(("wall time", "processor time")):
-      ratios = [
-        theirs[column] / mine[column]
-        for mine, theirs in zip(*seconds.values(), strict=True)
-      ]
-      print(
-        f"torch / bertjax, {what}: median of {len(ratios)} turns "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to "
-        f"{max(ratios):.2f})"
-      )
+    contenders |= make_theirs(config, batch, compiled=COMPILE.value)
+  seconds = turns.interleave(contenders, ROUNDS.value)
+  for line in turns.describe(seconds, BATCH_SIZE.value * SEQ_LENGTH.value):
+    print(line)
+  shape = (
+    f"BERT-{SIZE.value} {BATCH_SIZE.value} × {SEQ_LENGTH.value}, "
+    f"{turns.dtype_words(DTYPE.value)}"
+  )
+  figures.record(
+    *turns.compare(f"train step, {shape}", seconds),
+    figures.Figure(f"cold compile, {shape}", compile_seconds, "s"),
+  )
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ _EXTRAS = {"tpu": "tpu", "cuda": "cuda", "gpu": "cuda"}
 def check_flags() -> None:
   """Refuse XLA_FLAGS that XLA would abort for.
 
-  A fork of this process lets XLA read them, in some 20 ms where JAX is
-  imported. Without the variable nothing is done.
+  A fork of this process lets XLA read them, which takes 10 to 14 ms of a
+  processor where JAX is imported. Without the variable nothing is done.
 
   Raises:
     ValueError: a flag is unknown, or its value is none.

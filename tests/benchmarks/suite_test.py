@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One table of benchmarks: within its time, whatever a row does."""
 
+import itertools
 import json
 import pathlib
 
 import pytest
 
-from benchmarks import suite, suite_rows
+from benchmarks import compiler, suite, suite_rows
 from benchmarks.figures import Figure
 from benchmarks.suite import Ran
 from benchmarks.suite_rows import ROWS, Goal, Row
@@ -20,11 +21,54 @@ TINY = (
 )
 
 
-@pytest.mark.parametrize("tier", suite_rows.BUDGETS)
-def test_a_tier_ends_within_its_time(tier):
+@pytest.mark.parametrize("tier", ["quick", "tpu"])
+def test_the_rows_of_a_tier_fit_into_its_time(tier):
   rows = suite_rows.of_tier(tier)
   assert rows
   assert sum(row.seconds for row in rows) <= suite_rows.BUDGETS[tier]
+
+
+def test_a_tier_ends_within_its_time_whatever_its_rows_take(
+  tmp_path, monkeypatch
+):
+  now = [100.0]
+  monkeypatch.setattr(suite.time, "monotonic", lambda: now[0])
+
+  def run(row, seconds):
+    now[0] += seconds  # all that it may take
+    return Ran(row, seconds=seconds)
+
+  monkeypatch.setattr(suite, "run_row", run)
+  budget = suite_rows.BUDGETS["full"]
+  rows = suite_rows.of_tier("full")
+  assert sum(row.seconds for row in rows) > budget
+  ran = suite.measure(rows, tmp_path / "full.json", budget)
+  assert now == [100 + budget]
+  assert len(ran) == len(rows)
+  (cut,) = [each for each in ran if 0 < each.seconds < each.row.seconds]
+  late = ran[ran.index(cut) + 1 :]
+  assert late
+  assert {each.error for each in late} == {
+    "it was not run, since 30 minutes were over"
+  }
+  stored = json.loads((tmp_path / "full.json").read_text())["rows"]
+  assert [each["error"] for each in stored] == [each.error for each in ran]
+
+
+def test_every_shape_is_measured_in_both_dtypes_and_beside_all_peers():
+  for shape in ("tiny", "mini", "base", "base_512"):
+    size, _, length = shape.partition("_")
+    for what in ("step", "inference"):
+      name = "_".join(filter(None, (size, what, length)))
+      row, low = suite_rows.of_tier("full", [name, f"{name}_bfloat16"])
+      assert "full" in row.tiers
+      assert "torch" in row.peers
+      assert ("onnxruntime" in row.peers) == (what == "inference")
+      assert "--dtype=bfloat16" in low.command
+  compiled = {row.name for row in ROWS if "--compile" in row.command}
+  assert {"base_step", "base_inference", "mini_step"} < compiled
+  for row in ROWS:
+    assert (compiler.NAME in row.peers) == (row.name in compiled)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -32,7 +76,8 @@ def test_the_flags_of_a_row_are_those_of_its_benchmark(row):
   module, *arguments = row.command
   source = (FOLDER / f"{module}.py").read_text()
   assert "figures.record(" in source
-  for argument in (*arguments, *(row.without or ())):
+  without = itertools.chain.from_iterable(filter(None, row.peers.values()))
+  for argument in (*arguments, *without):
     name = argument.removeprefix("--").partition("=")[0]
     known = [f'"{each}"' in source for each in (name, name.removeprefix("no"))]
     assert any(known), argument
@@ -82,9 +127,8 @@ def test_the_table_has_what_was_found_and_what_is_missing():
   ]
   assert suite.remarks(ran) == [
     "late failed: it was ended after 1 s",
-    "torch is not installed, which step compare with: make torch",
-    "libtpu is not installed, which pods compare with: "
-    "pip install 'bertjax[plan]'",
+    "torch is not installed, which step need: make torch",
+    "libtpu is not installed, which pods need: pip install 'bertjax[plan]'",
   ]
 
 
@@ -92,7 +136,8 @@ def test_what_is_known_is_written_after_each_row(tmp_path, monkeypatch):
   path = tmp_path / "made" / "full.json"
   first, second = Row("first", ("x",), 1), Row("second", ("y",), 1)
 
-  def run(row):
+  def run(row, seconds):
+    assert seconds == 1
     if row is second:
       raise KeyboardInterrupt
     return Ran(row, [Figure("a step", 3.0, "s", 4.0, "PyTorch")], 1.5)
@@ -108,24 +153,40 @@ def test_what_is_known_is_written_after_each_row(tmp_path, monkeypatch):
 
 
 def test_a_row_that_fails_or_hangs_is_told():
-  absent = suite.run_row(Row("a", ("no_such_module",), 60))
+  absent = suite.run_row(Row("a", ("no_such_module",), 60), 60)
   assert "No module named benchmarks.no_such_module" in absent.error
-  late = suite.run_row(Row("b", TINY, 0))
+  late = suite.run_row(Row("b", TINY, 60), 0)
   assert late.error == "it was ended after 0 s"
-  silent = suite.run_row(Row("c", ("figures",), 60))
+  silent = suite.run_row(Row("c", ("figures",), 60), 60)
   assert silent.error == "it wrote no figures"
 
 
-def test_a_row_without_its_peer_runs_alone_or_not_at_all():
-  needs = Row("a", ("no_such_module",), 60, {}, ("no_such_package",), None)
-  assert suite.run_row(needs).missing == ["no_such_package"]
-  assert not suite.run_row(needs).error
+def test_a_row_without_its_peer_runs_alone_or_not_at_all(monkeypatch):
+  needs = Row("a", ("no_such_module",), 60, {}, {"no_such_package": None})
+  ran = suite.run_row(needs, 60)
+  assert ran.missing == ["no_such_package"]
+  assert not ran.error
+  seen = []
+  monkeypatch.setattr(
+    suite, "_finish", lambda command, _: seen.extend(command) or "ended"
+  )
+  peers = {"no_such_package": ("--nofirst",), compiler.NAME: ("--nocompile",)}
+  monkeypatch.setenv("CXX", "no_such_compiler")
+  ran = suite.run_row(Row("a", ("x", "--given"), 60, {}, peers), 60)
+  assert ran.missing == [*peers]
+  assert seen[3:6] == ["--given", "--nofirst", "--nocompile"]
+  (_, line) = suite.remarks([ran])[1:]
+  assert line == (
+    "a C++ compiler is not installed, which a need: apt-get install g++, or "
+    "name one in CXX"
+  )
 
 
 @pytest.mark.full
 def test_a_step_is_measured_without_its_peer():
-  row = Row("a", TINY[:2] + TINY[3:], 1200, {}, ("no_such_package",), TINY[2:3])
-  ran = suite.run_row(row)
+  peers = {"no_such_package": TINY[2:3]}
+  row = Row("a", TINY[:2] + TINY[3:], 1200, {}, peers)
+  ran = suite.run_row(row, 1200)
   assert not ran.error
   step, compiled = ran.figures
   assert step.what == "train step, BERT-tiny 2 × 16, float32"
@@ -137,7 +198,7 @@ def test_a_step_is_measured_without_its_peer():
 @pytest.mark.full
 def test_a_restart_is_measured():
   small = ("restart", "--size=tiny", "--layers=1", "--rounds=1")
-  ran = suite.run_row(Row("a", small, 1200))
+  ran = suite.run_row(Row("a", small, 1200), 1200)
   assert not ran.error
   assert [figure.unit for figure in ran.figures] == ["s"] * 4
   cold, warm, both, beyond = ran.figures

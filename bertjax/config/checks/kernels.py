@@ -73,10 +73,10 @@ def choose_attention(
     return _choose(compute, model, platform, seq_length, names)
   if platform != _PLATFORMS[asked]:
     taken, _ = _choose(compute, model, platform, seq_length, names)
-    other = "" if taken == "xla" else ", or xla"
+    here = f"{taken} here" + ("" if taken == "xla" else ", or xla")
     raise ValueError(
       f"compute.attention={asked} runs on {_PLATFORM_NAMES[_PLATFORMS[asked]]} "
-      f"only, and this is {platform}; give auto, which takes {taken} here{other}"
+      f"only, and this is {platform}; give auto, which takes {here}"
     )
   obstacle = _obstacle(asked, compute, model, seq_length, names)
   if obstacle:
