@@ -5,13 +5,13 @@
   python -m launch.import_weights --source=DIR --output=BUNDLE \
     [--new=mlm_head,pair_head,pooler] [--drop_added_tokens]
 
-Its model is a BERT, RoBERTa, DistilBERT, ALBERT or ModernBERT. An encoder with
-all, some or none of the pre-training heads becomes a pre-trained bundle. --new
-names the parts to initialize; any other part that the directory lacks is an
-error. A model with a head of fine-tuning (`BertForSequenceClassification` of
-one label, of several labels or of a score, those for tokens, for answers in a
-text and for multiple choice, and other families') becomes a fine-tuned bundle,
-which `launch.export` can export again.
+Its model is a BERT, RoBERTa (XLM-R and CamemBERT with it), DistilBERT, ALBERT
+or ModernBERT. An encoder with all, some or none of the pre-training heads
+becomes a pre-trained bundle. --new names the parts to initialize; any other
+part that the directory lacks is an error. A model with a head of fine-tuning
+(`BertForSequenceClassification` of one label, of several labels or of a score,
+those for tokens, for answers in a text and for multiple choice, and other
+families') becomes a fine-tuned bundle, which `launch.export` can export again.
 
 Tokens that were added to a vocabulary, such as [E1], are matched before words
 are cut, as in transformers. Where that cannot be done, as with a SentencePiece
@@ -41,7 +41,12 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   parts_of,
 )
-from bertjax.interop.huggingface_files import WEIGHTS, Loaded, load_model
+from bertjax.interop.huggingface_files import (
+  CONFIG,
+  WEIGHTS,
+  Loaded,
+  load_model,
+)
 from bertjax.interop.provenance import RECORD, read_provenance
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
@@ -95,7 +100,7 @@ def run(
   checks.check_seed(seed)
   if not root.is_dir():
     raise ValueError(f"--source={source} is not a folder on this machine")
-  loaded = load_model(root, new=new)
+  loaded = _load(root, new)
   tokenizer = _load_tokenizer(root, drop_added_tokens)
   if tokenizer.vocab_size > loaded.config.vocab_size:
     raise ValueError(
@@ -116,6 +121,21 @@ def run(
     tokenizer.save(folder)
     bundles.write_bundle(target, params, loaded.config, folder, details)
   return target
+
+
+def _load(root: pathlib.Path, new: Sequence[str]) -> Loaded:
+  """Read the model, and tell of rates that are not kept."""
+  loaded = load_model(root, new=new)
+  for name, rate in loaded.lost_rates.items():
+    logging.warning(
+      "%s=%s of %s is not kept: a head drops at the rate of hidden states, "
+      "%s here, and launch.finetune sets both by --config.hidden_dropout_rate",
+      name,
+      rate,
+      root / CONFIG,
+      loaded.config.hidden_dropout_rate,
+    )
+  return loaded
 
 
 def _load_tokenizer(root: pathlib.Path, drop_added: bool) -> Tokenizer:

@@ -46,6 +46,32 @@ def classes(start: str, pretraining: str = "ForMaskedLM") -> dict[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeadRate:
+  """A dropout rate in front of heads, a field of config.json.
+
+  Attributes:
+    architectures: keys of ARCHITECTURES of the classes that it is for.
+    usual: the rate where a file has none; None is that of hidden states.
+  """
+
+  architectures: tuple[str, ...]
+  usual: float | None = None
+
+  def written(self, config: ModelConfig, architecture: str) -> float | None:
+    """Return what config.json says for a class; None if it says nothing.
+
+    A head of ours drops at the rate of hidden states.
+    """
+    is_own = self.usual is not None and architecture in self.architectures
+    return config.hidden_dropout_rate if is_own else None
+
+  def read(self, given: float | None, config: ModelConfig) -> float:
+    """Return the rate that transformers takes from what a file says."""
+    found = self.usual if given is None else given
+    return config.hidden_dropout_rate if found is None else found
+
+
+@dataclasses.dataclass(frozen=True)
 class Family:
   """One family: a record of names, and of the choices that it can express.
 
@@ -66,6 +92,7 @@ class Family:
       those that `sizes` and `rates` do not name.
     sizes: fields of `ModelConfig` → fields that every config.json has.
     rates: fields of `ModelConfig` → fields that some config.json lack.
+    head_rates: fields of config.json with dropout rates of heads.
     activation: the field of the activation.
     activations: names of activations, from ours to theirs.
     pooling: the field of how a sequence is pooled; "" where it is [CLS].
@@ -102,6 +129,7 @@ class Family:
   rates: Mapping[str, str] = dataclasses.field(
     default_factory=lambda: config_fields.RATES
   )
+  head_rates: Mapping[str, HeadRate] = dataclasses.field(default_factory=dict)
   activation: str = "hidden_act"
   activations: Mapping[str, str] = dataclasses.field(
     default_factory=lambda: config_fields.ACTIVATIONS

@@ -42,6 +42,10 @@ def config_to_huggingface(
   family = family_of(config)
   values = to_mapping(config)
   named = {**family.sizes, **family.rates}
+  heads = {
+    name: rate.written(config, architecture)
+    for name, rate in family.head_rates.items()
+  }
   return {
     "architectures": [family.class_of(architecture, config)],
     "model_type": family.model_type,
@@ -49,6 +53,7 @@ def config_to_huggingface(
     "pad_token_id": pad_id,
     "tie_word_embeddings": True,
     **{theirs: values[ours] for ours, theirs in named.items()},
+    **{name: rate for name, rate in heads.items() if rate is not None},
     **family.write(config, pad_id),
     **outputs_to_mapping(outputs),
   }
@@ -96,6 +101,27 @@ def config_from_huggingface(mapping: Mapping[str, Any]) -> ModelConfig:
   )
   checks.check_model(config, seq_length=1, vocab_size=1)
   return config
+
+
+def lost_rates(
+  mapping: Mapping[str, Any], config: ModelConfig, architecture: str
+) -> dict[str, float]:
+  """Return dropout rates of heads in a config.json that an export has not.
+
+  Args:
+    mapping: a config.json that was read.
+    config: the shape that was read from it.
+    architecture: key of ARCHITECTURES; that of pre-training has no such head
+      yet, and all rates of a file are for later.
+  """
+  lost = {}
+  for name, rate in family_in(mapping).head_rates.items():
+    if architecture not in (PRETRAINING, *rate.architectures):
+      continue
+    found = rate.read(mapping.get(name), config)
+    if found != rate.read(rate.written(config, architecture), config):
+      lost[name] = found
+  return lost
 
 
 def _activation(mapping: Mapping[str, Any], family: Family) -> str:
@@ -149,6 +175,7 @@ def known_fields(family: Family) -> set[str]:
     *({family.pooling} - {""}),
     *family.sizes.values(),
     *family.rates.values(),
+    *family.head_rates,
     *FIXED,
     *family.fixed,
     *WITHOUT_EFFECT,

@@ -34,6 +34,7 @@ from bertjax.interop.huggingface_config import (
   class_in,
   config_from_huggingface,
   config_to_huggingface,
+  lost_rates,
   pooling_from_huggingface,
 )
 from bertjax.interop.huggingface_names import renamed
@@ -59,6 +60,7 @@ class Loaded:
     outputs: what the outputs of a head mean.
     params: numpy arrays, without the parts that were left out.
     pooling: how a sequence is pooled: "cls", "mean", or "" for not at all.
+    lost_rates: dropout rates of heads that are not kept, by their fields.
   """
 
   architecture: str
@@ -66,6 +68,7 @@ class Loaded:
   outputs: Outputs
   params: Params
   pooling: str = ""
+  lost_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def class_name(self) -> str:
@@ -181,7 +184,8 @@ def load_model(
       theirs = family.class_of(architecture, config)
       hint = f"; save the folder again with {theirs}.save_pretrained"
     raise ValueError(f"{root}: {error}{hint}") from error
-  return Loaded(architecture, config, outputs, params, pooling)
+  lost = lost_rates(mapping, config, architecture)
+  return Loaded(architecture, config, outputs, params, pooling, lost)
 
 
 def _is_hinted(error: str) -> bool:

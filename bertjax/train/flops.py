@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.model import has_windows
@@ -120,17 +121,28 @@ def global_layers(model: ModelConfig) -> int:
   return -(-model.num_layers // model.global_every)
 
 
+def counts_of_lengths(
+  lengths_N: Any, numbers_N: Any, reach: int | None = None
+) -> dict[str, float]:
+  """Return the `count` of `numbers_N` examples of each of `lengths_N`."""
+  lengths_N = np.asarray(lengths_N, np.float64)
+  near_N = lengths_N if reach is None else np.minimum(lengths_N, reach + 1)
+  values = {
+    "tokens": lengths_N,
+    "attended": lengths_N**2,
+    "examples": lengths_N > 0,
+    "attended_locally": pairs_within(near_N, lengths_N),
+  }
+  if reach is None:
+    del values["attended_locally"]
+  return {
+    name: float(np.dot(value_N, numbers_N)) for name, value_N in values.items()
+  }
+
+
 def full_counts(
   rows: int, seq_length: int, max_packs: int = 1, reach: int | None = None
 ) -> dict[str, float]:
   """Return the `count` of rows without padding and with equal examples."""
-  length = seq_length / max_packs
-  counts = {
-    "tokens": float(rows * seq_length),
-    "attended": rows * seq_length**2 / max_packs,
-    "examples": float(rows * max_packs),
-  }
-  if reach is not None:
-    pairs = pairs_within(min(length, reach + 1), length)
-    counts["attended_locally"] = float(rows * max_packs * pairs)
-  return counts
+  length, number = seq_length / max_packs, rows * max_packs
+  return counts_of_lengths([length], [number], reach)

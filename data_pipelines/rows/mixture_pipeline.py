@@ -136,13 +136,21 @@ class MixturePipeline(Pipeline):
       "random_token_share": mean("random_token_share", own),
       **{
         f"{name}_per_row": mean(f"{name}_per_row", rows)
-        for name in ("own_tokens", "random_tokens", "attended")
+        for name in ("own_tokens", "random_tokens")
       },
       "examples_per_epoch": float(column("examples_per_epoch").sum()),
       "rows_per_epoch": float(column("rows_per_epoch").sum()),
       "lanes": float(column("lanes").min()),
       "rows_of_a_block": float(column("rows_of_a_block").max()),
     }
+
+  def examples_by_length(self) -> np.ndarray:
+    """Return the mean number of examples of each length in a row."""
+    return np.average(
+      [each.examples_by_length() for each in self.members.values()],
+      axis=0,
+      weights=[each.batch_size for each in self.members.values()],
+    )
 
   def progress_marks(self, step: int) -> Sequence[tuple[int, ...]]:
     """Return the marks of every member, with the number of the member first."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import grain
+import numpy as np
 
 from bertjax.batch import Batch
 from bertjax.config import DataConfig, ObjectiveConfig
@@ -67,6 +68,13 @@ class Pipeline(abc.ABC):
     mixture, the blocks of the store that has the fewest. `rows_of_a_block` is
     the most rows of a step that come from one of them while the store has
     other blocks; 0 where the rows of every block are taken all the time.
+    """
+
+  @abc.abstractmethod
+  def examples_by_length(self) -> np.ndarray:
+    """Return the mean number of examples of each length in a row.
+
+    See `Planner.examples_by_length`.
     """
 
   def epoch(self, step: int) -> float:
@@ -157,6 +165,10 @@ class PretrainingPipeline(Pipeline):
       "lanes": lanes,
       "rows_of_a_block": -(-self.batch_size // lanes) if others else 0,
     }
+
+  def examples_by_length(self) -> np.ndarray:
+    """Return the mean number of examples of each length in a row."""
+    return self._planner.examples_by_length
 
   def progress_marks(self, step: int) -> Sequence[ProgressMark]:
     """Return where known visits up to `step` start."""

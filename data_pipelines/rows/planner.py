@@ -187,6 +187,24 @@ class Planner:
     return {block: self.examples(0, block) for block in blocks}
 
   @functools.cached_property
+  def _sample_rows(self) -> int:
+    """The number of rows of the sample."""
+    return sum(
+      len(self._pack(0, block, examples))
+      for block, examples in self._sample.items()
+    )
+
+  @functools.cached_property
+  def examples_by_length(self) -> np.ndarray:
+    """The examples of each length in a row, a mean over what is reported on.
+
+    The index is tokens, special ones included, up to those of a row.
+    """
+    lengths = np.concatenate([each.lengths() for each in self._sample.values()])
+    counts = np.bincount(lengths, minlength=self.seq_length + 1)
+    return counts / self._sample_rows
+
+  @functools.cached_property
   def report(self) -> Mapping[str, float]:
     """Statistics of the rows, from at most four blocks of the first epoch.
 
@@ -196,16 +214,12 @@ class Planner:
     second segment, `truncated_share` the share of the blocks' tokens that are
     in no example, `random_token_share` the tokens of random segments over the
     blocks' tokens. `own_tokens_per_row` and `random_tokens_per_row` are their
-    tokens in a row, without special ones, and `attended_per_row` is the sum of
-    the squared lengths of its examples. `examples_per_epoch` and
+    tokens in a row, without special ones. `examples_per_epoch` and
     `rows_per_epoch` are estimates unless the split has at most four blocks.
     """
     blocks, sample = self._sample.keys(), self._sample.values()
     lengths = np.concatenate([examples.lengths() for examples in sample])
-    rows = sum(
-      len(self._pack(0, block, examples))
-      for examples, block in zip(sample, blocks, strict=True)
-    )
+    rows = self._sample_rows
     starts = self.split.blocks[:, 3]
     own = sum(int(starts[block + 1] - starts[block]) for block in blocks)
     total = lambda name: sum(getattr(examples, name) for examples in sample)
@@ -219,8 +233,6 @@ class Planner:
       "random_token_share": total("random_tokens") / own,
       "own_tokens_per_row": (own - total("truncated")) / rows,
       "random_tokens_per_row": total("random_tokens") / rows,
-      "attended_per_row": float(np.square(lengths, dtype=np.int64).sum())
-      / rows,
       "examples_per_epoch": len(lengths) * self.split.num_tokens / own,
       "rows_per_epoch": rows * self.split.num_tokens / own,
     }

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from bertjax.config import SweepConfig
 from bertjax.model.parameters import count_parameters
 from bertjax.sweep import study
@@ -22,7 +24,7 @@ from bertjax.sweep.matching import (
   total,
   with_steps,
 )
-from bertjax.train.flops import train_flops
+from bertjax.train import flops
 from bertjax.trials.markdown import markdown
 from bertjax.trials.results import JsonResult
 from launch.run.assembly import RunSpec
@@ -68,7 +70,7 @@ def match_arms(
     if arm == first or arm in config.chosen
   }
   means = {
-    arm: [step_work(part, phase) for phase in part.phases]
+    arm: [step_work(phase) for phase in part.phases]
     for arm, part in parts.items()
   }
   runs = {arm: study.pretrain_config(config, arm, config.seed) for arm in parts}
@@ -134,22 +136,22 @@ def reference(config: SweepConfig, parts: Mapping[str, Any]) -> str:
   return first if first in parts else study.compared_with(config)
 
 
-def step_work(part: RunSpec, phase: PhaseRun) -> Work:
+def step_work(phase: PhaseRun) -> Work:
   """Return the mean work of a step of a phase."""
   config, report = phase.config, phase.pipeline.report()
-  rows = config.batch_size
-  tokens = rows * report["efficiency"] * config.data.seq_length
-  counts = {
-    "tokens": tokens,
-    "attended": rows * report["attended_per_row"],
-    "examples": rows * report["examples_per_row"],
-  }
+  rows, numbers_N = config.batch_size, phase.pipeline.examples_by_length()
+  counts = flops.counts_of_lengths(
+    np.arange(len(numbers_N)),
+    rows * numbers_N,
+    flops.kernel_reach(config.model, config.compute),
+  )
+  tokens = counts["tokens"]
   return Work(
     tokens=tokens,
     own=rows * report["own_tokens_per_row"],
     random=rows * report["random_tokens_per_row"],
-    flops=train_flops(
-      part.config.model, counts, config.objective.mask_rate * tokens
+    flops=flops.train_flops(
+      config.model, counts, config.objective.mask_rate * tokens
     ),
   )
 

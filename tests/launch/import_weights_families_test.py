@@ -28,6 +28,7 @@ from tests.testing import corpus, small
 from tests.testing.choices import CONFIGS
 from tests.testing.family_bundles import make_bundle
 from tests.testing.huggingface_models import LABELS
+from tests.testing.metaspace_models import write_fairseq
 
 TEXT = "the cod by the river"
 
@@ -192,3 +193,35 @@ def test_pre_training_goes_on_from_a_folder_of_transformers(
     for ours, theirs in zip(back.parameters(), model.parameters(), strict=True)
   ]
   assert 0 < max(moved) < 0.1  # two steps away from where it began
+
+
+@pytest.mark.full
+def test_xlm_r_comes_with_its_tokenizer_and_goes_as_a_roberta(tmp_path):
+  transformers = pytest.importorskip("transformers")
+  pytest.importorskip("torch")
+  source = write_fairseq(tmp_path / "theirs", "xlm-roberta")
+  theirs = transformers.XLMRobertaTokenizer.from_pretrained(source)
+  config = transformers.XLMRobertaConfig(
+    num_hidden_layers=2,
+    hidden_size=16,
+    num_attention_heads=2,
+    intermediate_size=24,
+    vocab_size=len(theirs),
+    max_position_embeddings=42,
+    type_vocab_size=1,
+  )
+  model = transformers.XLMRobertaForSequenceClassification(config).eval()
+  model.save_pretrained(source)
+  bundle = import_weights.run(source=source, output=tmp_path / "bundle")
+  out = export.run(bundle=bundle, output=tmp_path / "out")
+  auto = transformers.AutoModelForSequenceClassification
+  again, report = auto.from_pretrained(out, output_loading_info=True)
+  assert not any(report.values()), report
+  tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+  inputs = theirs(TEXT, return_tensors="pt")
+  found = tokenizer(TEXT, return_tensors="pt")
+  assert found["input_ids"].tolist() == inputs["input_ids"].tolist()
+  one, other = (
+    each.eval()(**inputs).logits.detach().numpy() for each in (model, again)
+  )
+  np.testing.assert_allclose(one, other, atol=1e-6, rtol=0)

@@ -208,6 +208,15 @@ def test_tokens_that_were_added_are_left_out_where_it_is_asked(
   assert hashes[0] == hashes[1]
 
 
+def test_a_rate_of_a_head_that_is_not_kept_is_named(tmp_path, caplog):
+  bundle = make_head(tmp_path / "bundle", "tokens")
+  folder = export.run(bundle=bundle, output=tmp_path / "hf")
+  for rate in (0.1, 0.375):
+    change(folder / "config.json", classifier_dropout=rate)
+    import_weights.run(source=folder, output=tmp_path / "back")
+    assert (f"classifier_dropout={rate} of" in caplog.text) == (rate == 0.375)
+
+
 def test_tokens_that_do_not_fit_are_named_or_left_out(tmp_path, caplog):
   bundle = make_head(tmp_path / "bundle", "tokens")
   folder = export.run(bundle=bundle, output=tmp_path / "hf")

@@ -7,8 +7,13 @@ from typing import Any
 
 from bertjax.config import ModelConfig
 from bertjax.interop import config_fields
-from bertjax.interop.architectures import MASKED_LM
-from bertjax.interop.family import Family, Tensors, classes
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  MASKED_LM,
+  MULTIPLE_CHOICE,
+  TOKEN_CLASSIFICATION,
+)
+from bertjax.interop.family import Family, HeadRate, Tensors, classes
 from bertjax.interop.table import Entry, dense, norm, tables
 from bertjax.interop.table import layers as layers_of
 
@@ -91,10 +96,14 @@ ALBERT = Family(
     "embedding_size": "embedding_size",
     "layer_groups": "num_hidden_groups",
   },
+  head_rates={
+    "classifier_dropout_prob": HeadRate(
+      (CLASSIFICATION, TOKEN_CLASSIFICATION, MULTIPLE_CHOICE), 0.1
+    )
+  },
   fixed={"inner_group_num": 1},
   without_effect=frozenset(
     {
-      "classifier_dropout_prob",
       # Of Google's files, read by no program of transformers.
       *("down_scale_factor", "gap_size", "layers_to_keep"),
       *("net_structure_type", "num_memory_blocks"),

@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of BERT in transformers (Devlin et al., 2018)."""
 
-from bertjax.interop.architectures import NEXT_SENTENCE
-from bertjax.interop.family import Family, classes
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  MULTIPLE_CHOICE,
+  NEXT_SENTENCE,
+  TOKEN_CLASSIFICATION,
+)
+from bertjax.interop.family import Family, HeadRate, classes
 from bertjax.interop.table import Entry, dense, layers, norm, tables
 
 BERT = Family(
@@ -51,5 +56,10 @@ BERT = Family(
   buffers=("bert.embeddings.position_ids",),
   has_pooler=True,
   varies={"type_vocab_size": lambda value: value > 0},
+  head_rates={
+    "classifier_dropout": HeadRate(
+      (CLASSIFICATION, TOKEN_CLASSIFICATION, MULTIPLE_CHOICE)
+    )
+  },
   activations={"gelu": "gelu", "gelu_tanh": "gelu_new"},
 )

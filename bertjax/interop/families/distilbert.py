@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from bertjax.config import ModelConfig
-from bertjax.interop.architectures import CLASSIFICATION, MULTIPLE_CHOICE
-from bertjax.interop.family import Family, Tensors, classes
+from bertjax.interop.architectures import (
+  CLASSIFICATION,
+  MULTIPLE_CHOICE,
+  QUESTION_ANSWERING,
+)
+from bertjax.interop.family import Family, HeadRate, Tensors, classes
 from bertjax.interop.table import Entry, dense, layers, norm, tables
 
 _SINUSOIDAL = "sinusoidal_pos_embds"
@@ -117,8 +121,10 @@ DISTILBERT = Family(
   },
   activation="activation",
   fixed={"tie_weights_": True},
-  # Dropout before heads.
-  without_effect=frozenset({"qa_dropout", "seq_classif_dropout"}),
+  head_rates={
+    "seq_classif_dropout": HeadRate((CLASSIFICATION, MULTIPLE_CHOICE), 0.2),
+    "qa_dropout": HeadRate((QUESTION_ANSWERING,), 0.1),
+  },
   more=frozenset({_SINUSOIDAL}),
   read=_read,
   write=_write,

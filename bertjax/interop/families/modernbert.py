@@ -18,9 +18,13 @@ from bertjax.interop.architectures import (
   TOKEN_CLASSIFICATION,
 )
 from bertjax.interop.config_fields import ACTIVATIONS_BACK
-from bertjax.interop.family import Family, classes
+from bertjax.interop.family import Family, HeadRate, classes
 from bertjax.interop.table import Entry, dense, layers, norm, tables
 
+_HEADS = (
+  *(CLASSIFICATION, TOKEN_CLASSIFICATION),
+  *(QUESTION_ANSWERING, MULTIPLE_CHOICE),
+)
 _IN, _OURS = "model.layers.L", "encoder/layers"
 # Kinds of layers in `layer_types` and in `rope_parameters`.
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
@@ -193,7 +197,7 @@ MODERNBERT = Family(
   ),
   # What follows the encoder has the same name for any head.
   heads=dict.fromkeys(
-    (CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MULTIPLE_CHOICE),
+    _HEADS,
     (
       *dense("pooler/dense", "head.dense"),
       *norm("pooler/layer_norm", "head.norm"),
@@ -233,6 +237,7 @@ MODERNBERT = Family(
     "layer_norm_epsilon": "norm_eps",
     "initializer_std": "initializer_range",
   },
+  head_rates={"classifier_dropout": HeadRate(_HEADS, 0.0)},
   activation="hidden_activation",
   activations=_ACTIVATIONS,
   pooling="classifier_pooling",

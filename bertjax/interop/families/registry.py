@@ -10,12 +10,16 @@ from bertjax.interop.families.albert import ALBERT
 from bertjax.interop.families.bert import BERT
 from bertjax.interop.families.distilbert import DISTILBERT
 from bertjax.interop.families.modernbert import MODERNBERT
-from bertjax.interop.families.roberta import ROBERTA
+from bertjax.interop.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 from bertjax.interop.family import Family
 
 FAMILIES: Mapping[str, Family] = {
   family.model_type: family
   for family in (BERT, ROBERTA, DISTILBERT, ALBERT, MODERNBERT)
+}
+# Other names of the same encoders, which are read only.
+ALIASES: Mapping[str, Family] = {
+  family.model_type: family for family in (XLM_ROBERTA, CAMEMBERT)
 }
 
 
@@ -41,18 +45,21 @@ def family_in(mapping: Mapping[str, Any]) -> Family:
   Raises:
     ValueError: another kind of model.
   """
-  name = mapping.get("model_type") or BERT.model_type
-  if name not in FAMILIES:
+  name, known = (
+    mapping.get("model_type") or BERT.model_type,
+    {**FAMILIES, **ALIASES},
+  )
+  if name not in known:
     raise ValueError(
-      f"model_type={name!r}; only {', '.join(FAMILIES)} can be read"
+      f"model_type={name!r}; only {', '.join(known)} can be read"
     )
-  return FAMILIES[name]
+  return known[name]
 
 
 def family_behind(names: list[str], besides: Family) -> Family | None:
   """Return the family whose prefix names begin with, if it is another one."""
   for family in FAMILIES.values():
-    if family is not besides and any(
+    if family.prefix != besides.prefix and any(
       name.startswith(family.prefix) for name in names
     ):
       return family

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of RoBERTa in transformers (Liu et al., 2019).
+"""Names of RoBERTa in transformers (Liu et al., 2019), XLM-R and CamemBERT.
 
 Its positions begin behind the id of padding, as in fairseq.
 """
@@ -14,8 +14,8 @@ import numpy as np
 
 from bertjax.config import ModelConfig
 from bertjax.interop import config_fields
-from bertjax.interop.architectures import CLASSIFICATION
-from bertjax.interop.family import Family, Params, classes
+from bertjax.interop.architectures import CLASSIFICATION, TOKEN_CLASSIFICATION
+from bertjax.interop.family import Family, HeadRate, Params, classes
 from bertjax.interop.table import Entry, dense, layers, norm, tables
 
 # What config.json means by none.
@@ -115,10 +115,24 @@ ROBERTA = Family(
     for ours, theirs in config_fields.SIZES.items()
     if ours != "max_positions"
   },
+  head_rates={
+    "classifier_dropout": HeadRate((CLASSIFICATION, TOKEN_CLASSIFICATION))
+  },
   # Its head has the exact GELU, whatever its layers have.
   activations={"gelu": "gelu"},
   more=frozenset({_POSITIONS, "pad_token_id"}),
   read=_read,
   write=_write,
   adapt=_adapt,
+)
+# The same encoder under other names, with tokenizers by SentencePiece. What is
+# written from it is RoBERTa's, which transformers computes alike.
+XLM_ROBERTA, CAMEMBERT = (
+  dataclasses.replace(
+    ROBERTA, title=title, model_type=model_type, classes=classes(start)
+  )
+  for title, model_type, start in (
+    ("XLM-RoBERTa", "xlm-roberta", "XLMRoberta"),
+    ("CamemBERT", "camembert", "Camembert"),
+  )
 )

@@ -175,6 +175,9 @@ def test_the_report_is_what_the_batches_show(small):
   assert np.mean(labels) == pytest.approx(report["random_share"])
   assert len(labels) / rows == pytest.approx(report["examples_per_row"])
   assert report["num_packs"] == pipeline.num_packs
+  lengths = [len(pack["tokens"]) for batch in batches for pack in packs(batch)]
+  expected = np.bincount(lengths, minlength=SEQ + 1) / rows
+  np.testing.assert_allclose(pipeline.examples_by_length(), expected)
   assert pipeline.epoch(rows) == pytest.approx(1.0)
   off = make(small, cell=("segment_pair", "off")).report()
   assert off["random_share"] == off["random_token_share"] == 0

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
+import numpy as np
 import pytest
 
-from bertjax.config import SweepConfig, from_mapping
+from bertjax.config import ComputeConfig, SweepConfig, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from bertjax.train import flops
 from bertjax.train.program import Program
 from configs.sweeps import nsp
 from launch.preflight.policy import Policy
 from launch.sweep.checks import check
-from launch.sweep.costs import cost_table, match_arms
+from launch.sweep.costs import cost_table, match_arms, step_work
 
 POLICY = Policy(allow=frozenset(["random_pairs"]))
 
@@ -75,6 +77,36 @@ def test_arms_of_other_sizes_have_equal_flops(config):
   one, two = (costs[f"mlm,num_layers={layers}"] for layers in (1, 2))
   assert two.parameters > one.parameters
   assert abs(two.work.flops / one.work.flops - 1) < 0.005
+
+
+@pytest.mark.parametrize("kernel", ["xla", "splash"])
+def test_flops_have_the_pairs_that_a_kernel_computes(config, kernel):
+  """They are those of a run, of the batches that it reads."""
+  checked = check(expand(with_steps(config, 100)), POLICY)
+  phase = checked.parts["mlm"].phases[0]
+  model = dataclasses.replace(
+    phase.config.model,
+    num_layers=3,
+    attention_pattern="window",
+    attention_window=4,
+    global_every=3,
+  )
+  phase = dataclasses.replace(
+    phase,
+    config=dataclasses.replace(
+      phase.config, model=model, compute=ComputeConfig(attention=kernel)
+    ),
+  )
+  reach = flops.kernel_reach(model, phase.config.compute)
+  assert (reach is None) == (kernel == "xla")
+  read = [flops.count(phase.pipeline.batch(step), reach) for step in range(100)]
+  counts = {
+    name: float(np.mean([each[name] for each in read])) for name in read[0]
+  }
+  expected = flops.train_flops(
+    model, counts, phase.config.objective.mask_rate * counts["tokens"]
+  )
+  assert abs(step_work(phase).flops / expected - 1) < 0.005
 
 
 def test_an_arm_that_does_not_run_is_not_matched(config):
