@@ -89,7 +89,13 @@ def ends_as_unbroken(finished, workdir, again):
   assert (workdir / writers.METRICS).read_bytes() == left.read_bytes()
 
 
-@pytest.mark.parametrize("stop", [BORDER - 2, BORDER, BORDER + 2])
+@pytest.mark.parametrize(
+  "stop",
+  [
+    BORDER,
+    *(pytest.param(BORDER + each, marks=pytest.mark.full) for each in (-2, 2)),
+  ],
+)
 def test_stopped_on_either_side_of_the_border_equals_never_stopped(
   finished, config, tmp_path, monkeypatch, stop
 ):
@@ -111,7 +117,9 @@ def test_stopped_on_either_side_of_the_border_equals_never_stopped(
   ends_as_unbroken(finished, tmp_path, again)
 
 
-@pytest.mark.parametrize("stop", [BORDER, STEPS])
+@pytest.mark.parametrize(
+  "stop", [BORDER, pytest.param(STEPS, marks=pytest.mark.full)]
+)
 def test_a_signal_at_the_end_of_a_phase_saves_before_it_evaluates(
   finished, config, tmp_path, monkeypatch, stop
 ):

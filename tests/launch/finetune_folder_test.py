@@ -47,7 +47,7 @@ def tune(place, workdir, compute=None, seeds=2):
   return finetune.run(config, str(place / "bundle"), str(workdir))
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("at", [pytest.param(0, marks=pytest.mark.full), 1])
 def test_a_run_that_was_taken_over_writes_nothing_more(
   place, tmp_path, monkeypatch, at
 ):

@@ -104,7 +104,10 @@ def noise():
   )
 
 
-@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize(
+  "place",
+  [0.5, *(pytest.param(each, marks=pytest.mark.full) for each in (0.2, 0.8))],
+)
 def test_a_flipped_byte_falls_back_to_the_step_before(
   tmp_path, noise, caplog, place
 ):

@@ -73,7 +73,9 @@ def written(old, tmp_path_factory):
   return bundle.read_bundle_info(folder / "bundle")
 
 
-@pytest.mark.parametrize("shape", [(8, 1, 1), (1, 2, 4)])
+@pytest.mark.parametrize(
+  "shape", [pytest.param((8, 1, 1), marks=pytest.mark.full), (1, 2, 4)]
+)
 def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
   mesh = make_mesh(MeshConfig(*shape))
   like = target(mesh)
@@ -99,7 +101,7 @@ def test_new_rows_are_means_and_the_rest_is_bit_equal(shape, old, written):
     )
 
 
-@pytest.mark.parametrize("rows", [64, 62])
+@pytest.mark.parametrize("rows", [pytest.param(64, marks=pytest.mark.full), 62])
 def test_a_table_is_never_whole_on_a_device(rows, old):
   """Neither when it is read, nor in the program that resizes it (law 7)."""
   like = target(make_mesh(MeshConfig(1, 2, 4)))

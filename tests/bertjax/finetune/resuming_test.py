@@ -59,7 +59,13 @@ def assert_same(run, whole):
 
 
 # Before the first evaluation, after it, and after the best one.
-@pytest.mark.parametrize("at", [10, 25, STEPS - 2])
+@pytest.mark.parametrize(
+  "at",
+  [
+    *(pytest.param(each, marks=pytest.mark.full) for each in (10, 25)),
+    STEPS - 2,
+  ],
+)
 def test_a_trial_that_was_killed_goes_on(inputs, whole, tmp_path, at):
   session = Session(tmp_path)
   with pytest.raises(Killed):
@@ -127,7 +133,14 @@ def test_nothing_is_saved_in_a_folder_that_another_process_has(
   assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fault", ["damage", "damage of the best", "settings"])
+@pytest.mark.parametrize(
+  "fault",
+  [
+    pytest.param("damage", marks=pytest.mark.full),
+    "damage of the best",
+    "settings",
+  ],
+)
 def test_what_is_of_no_use_is_told_and_the_trial_begins_anew(
   inputs, whole, tmp_path, caplog, fault
 ):

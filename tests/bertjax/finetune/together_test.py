@@ -135,7 +135,9 @@ def test_all_that_diverge_end_the_run(inputs):
 
 
 # Before the first evaluation, and after the best one.
-@pytest.mark.parametrize("at", [10, STEPS - 2])
+@pytest.mark.parametrize(
+  "at", [pytest.param(10, marks=pytest.mark.full), STEPS - 2]
+)
 def test_trials_that_were_killed_go_on(inputs, whole, tmp_path, at):
   session = Session(tmp_path)
   with pytest.raises(Killed):

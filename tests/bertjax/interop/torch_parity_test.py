@@ -240,7 +240,9 @@ def both_batches(config, count, length):
   ]
 
 
-@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+@pytest.mark.parametrize(
+  "activation", ["gelu", pytest.param("gelu_tanh", marks=pytest.mark.full)]
+)
 def test_two_layers_equal_transformers(activation):
   config = dataclasses.replace(SMALL, activation=activation)
   padded, whole = both_batches(config, 6, 24)

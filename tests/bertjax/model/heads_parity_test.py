@@ -58,10 +58,10 @@ ODD = {
   "num_heads": 2,
   "intermediate_size": 40,
 }
-CASES: list[tuple[str, str, str, dict[str, Any]]] = [
+CASES: list[Any] = [
   *((name, SEQUENCE, "cls", {}) for name in OF_SEQUENCES),
   ("modernbert", SEQUENCE, "mean", {}),
-  ("modernbert", SEQUENCE, "cls", ODD),
+  pytest.param("modernbert", SEQUENCE, "cls", ODD, marks=pytest.mark.full),
   ("modernbert", TOKEN, "", {}),
   ("modernbert", SPAN, "", {}),
 ]

@@ -103,7 +103,9 @@ def collectives(program):
   return found
 
 
-@pytest.mark.parametrize("name", ["data", "zero1"])
+@pytest.mark.parametrize(
+  "name", [pytest.param("data", marks=pytest.mark.full), "zero1"]
+)
 def test_gradients_of_all_micro_batches_and_layers_are_reduced_once(
   alone, name
 ):

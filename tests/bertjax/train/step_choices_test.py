@@ -12,7 +12,9 @@ from tests.testing import tiny, training
 from tests.testing.choices import CONFIGS
 
 
-@pytest.fixture(params=["modernbert", "albert"])
+@pytest.fixture(
+  params=["modernbert", pytest.param("albert", marks=pytest.mark.full)]
+)
 def encoder(request, monkeypatch):
   """Put the choices of a family into the tiny encoder, with a pooler."""
   config = dataclasses.replace(

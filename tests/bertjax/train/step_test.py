@@ -36,7 +36,7 @@ def alone():
   [
     ("data", 0.0),
     ("zero1 and all", 0.2),
-    ("zero1", 0.0),
+    pytest.param("zero1", 0.0, marks=pytest.mark.full),
     pytest.param("all", 0.2, marks=pytest.mark.full),
     pytest.param("zero1", 0.2, marks=pytest.mark.full),
     pytest.param("fsdp", 0.2, marks=pytest.mark.full),
@@ -56,7 +56,9 @@ def test_a_mesh_changes_no_loss_no_gradient_and_no_parameter(
   assert got.traces == 1
 
 
-@pytest.mark.parametrize("name", ["lamb", "muon"])
+@pytest.mark.parametrize(
+  "name", ["muon", pytest.param("lamb", marks=pytest.mark.full)]
+)
 def test_a_mesh_changes_no_optimizer_that_reads_whole_matrices(name):
   """Norms of layers, and matrices made orthogonal, across what a mesh cuts."""
   config = dataclasses.replace(OPTIMIZER, name=name)
@@ -79,7 +81,9 @@ def test_packing_efficiency_is_the_share_that_is_no_padding(alone):
     assert 0 < filled < positions
 
 
-@pytest.mark.parametrize("generator", ["threefry", "rbg"])
+@pytest.mark.parametrize(
+  "generator", ["threefry", pytest.param("rbg", marks=pytest.mark.full)]
+)
 def test_a_seed_may_be_an_input_of_the_compiled_step(generator):
   """It is folded into the last key, that of the shard and micro-batch."""
   mesh = make_mesh(MeshConfig(data=2), jax.devices()[:2])

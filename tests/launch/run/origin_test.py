@@ -78,7 +78,9 @@ def test_a_bundle_says_what_its_run_began_with(begun, bundles):
   assert record["identity"]["init_from"] == sha256
 
 
-@pytest.mark.parametrize("which", [1, None])
+@pytest.mark.parametrize(
+  "which", [1, pytest.param(None, marks=pytest.mark.full)]
+)
 def test_another_origin_is_refused_and_no_lie_is_written(
   config, bundles, workdir, which
 ):
@@ -93,7 +95,9 @@ def test_another_origin_is_refused_and_no_lie_is_written(
   assert details.config["init_from"] == bundles[0]
 
 
-@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize(
+  "gone", [True, pytest.param(False, marks=pytest.mark.full)]
+)
 def test_an_origin_that_has_moved_does_not_stop_a_resumed_run(
   config, bundles, workdir, tmp_path, caplog, gone
 ):

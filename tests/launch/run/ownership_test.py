@@ -146,7 +146,7 @@ def test_a_taken_folder_is_left_alone_until_its_save_has_ended(
 
 
 @pytest.mark.usefixtures("one_device", "no_locks", "shared_programs")
-@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_a_run_that_was_taken_over_ends_and_destroys_nothing(
   config, tmp_path, monkeypatch, at
 ):

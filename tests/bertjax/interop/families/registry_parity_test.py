@@ -50,8 +50,15 @@ AUTO = {
   MULTIPLE_CHOICE: "AutoModelForMultipleChoice",
   QUESTION_ANSWERING: "AutoModelForQuestionAnswering",
 }
+# Every class of one family, and a class of every family.
+SHORT = (MASKED_LM, PRETRAINING)
 CASES = [
-  (name, architecture)
+  pytest.param(
+    *(name, architecture),
+    marks=()
+    if name == "modernbert" or architecture in SHORT
+    else pytest.mark.full,
+  )
   for name in families.FAMILIES
   for architecture in AUTO
   if architecture != PRETRAINING or name == "albert"

@@ -51,22 +51,28 @@ def pair(rows, length, rate, reach=None, draws="uint16"):
 @pytest.mark.parametrize(
   ("tile", "length", "dtype", "rate", "reach"),
   [
-    ((128, 512), 128, jnp.float32, 0.1, None),
-    ((128, 512), 128, jnp.bfloat16, 0.1, None),
-    ((128, 512), 77, jnp.float32, 0.5, None),
+    # Four tiles, of a length that they do not divide.
     ((128, 128), 250, jnp.float32, 0.1, None),
-    ((256, 128), 256, jnp.float32, 0.1, None),
-    ((128, 256), 256, jnp.float32, 0.0, None),
+    ((128, 512), 128, jnp.bfloat16, 0.1, None),
     ((128, 128), 384, jnp.float32, 0.1, 20),
+    *(
+      pytest.param(*case, marks=pytest.mark.full)
+      for case in (
+        ((128, 512), 128, jnp.float32, 0.1, None),
+        ((128, 512), 77, jnp.float32, 0.5, None),
+        ((256, 128), 256, jnp.float32, 0.1, None),
+        ((128, 256), 256, jnp.float32, 0.0, None),
+      )
+    ),
   ],
   ids=[
-    "one tile",
-    "bfloat16",
-    "odd length",
     "four tiles",
+    "bfloat16",
+    "window",
+    "one tile",
+    "odd length",
     "wide tiles",
     "no dropout",
-    "window",
   ],
 )
 def test_flash_is_the_plain_path_under_the_same_draws(
@@ -158,7 +164,9 @@ def test_a_device_drops_by_the_global_number_of_its_rows(mesh):
   assert_close(got, expected, 1e-5)
 
 
-@pytest.mark.parametrize("draws", ["uint16", "uint8"])
+@pytest.mark.parametrize(
+  "draws", ["uint16", pytest.param("uint8", marks=pytest.mark.full)]
+)
 def test_the_model_drops_inside_the_kernel(monkeypatch, draws):
   """What the plain path drops where it is given the kernel's draws."""
   monkeypatch.setattr("bertjax.model.attention.flash", flash)
