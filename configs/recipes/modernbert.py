@@ -30,7 +30,7 @@ FIRST_PHASE = Recipe(
     "AnswerDotAI/ModernBERT, yamls/modernbert/modernbert-base-pretrain.yaml; "
     "Warner et al., 2024 (arXiv 2412.13663)."
   ),
-  cost="30 days on v5e-8, reckoned.",
+  cost="26 days on v5e-8, reckoned.",
   expected=(
     "The paper has no result of this phase alone; after all three GLUE is 88.4 "
     "on dev. It was not run here."

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Sequence
 
 from bertjax.config import PretrainConfig, checks, from_mapping
+from bertjax.config.checks import kernels
 from bertjax.config.phases import split_phases
 from bertjax.train import flops
 from bertjax.trials.markdown import markdown
@@ -33,7 +34,8 @@ nothing here has run on a TPU or on a GPU.
 
 Tokens are positions of full rows, of one example each, and FLOPs are those of
 the model (`bertjax.train.flops`: products alone, backward twice forward) with a
-vocabulary of so many tokens. Hours are those on v5e-8, reckoned.
+vocabulary of so many tokens. Where the kernel of a TPU has windows, only pairs
+inside of them count. Hours are those on v5e-8, reckoned.
 """
 
 
@@ -67,7 +69,7 @@ def config_of(name: str) -> PretrainConfig:
 
 
 def cost_of(name: str) -> Cost:
-  """Return what a recipe computes in full rows of one example each."""
+  """Return what a recipe computes on TPUs in full rows of one example each."""
   recipe = RECIPES[name]
   vocab_size = recipe.vocab_size or FAMILIES[recipe.family].vocab_size
   config = config_of(name)
@@ -80,7 +82,13 @@ def cost_of(name: str) -> Cost:
     targets = rows * max(1, round(config.objective.mask_rate * length))
     steps = phase.stop - phase.start
     tokens += steps * rows * length
-    counts = flops.full_counts(rows, length)
+    kernel, _ = kernels.choose_attention(
+      phase.config.compute, model, "tpu", length
+    )
+    reach = flops.kernel_reach(
+      model, dataclasses.replace(phase.config.compute, attention=kernel)
+    )
+    counts = flops.full_counts(rows, length, reach=reach)
     total += steps * flops.train_flops(model, counts, targets)
   return Cost(vocab_size, tokens, total)
 

@@ -55,6 +55,20 @@ def test_a_cost_is_the_formula_by_hand():
   )
 
 
+def test_layers_with_windows_cost_the_pairs_inside_of_them():
+  """Of 22 layers 8 attend to all of 1,024, the others to 64 on either side."""
+  length, width, rows = 1_024, 768, 374_900 - 353_707
+  rows = rows * 2_304 + 353_707 * 4_608
+  near = sum(
+    min(place + 65, length) - max(place - 64, 0) for place in range(length)
+  )
+  layers = 22 * length * (8 * width**2 + 6 * width * 1_152)
+  pairs = 4 * width * (8 * length**2 + 14 * near)
+  head = 307 * (2 * width**2 + 2 * width * 50_432)
+  expected = rows * 3 * (layers + pairs + head)
+  assert recipes.cost_of("modernbert").flops == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_hours_that_are_reckoned_are_those_of_the_formula(name):
   cost, recipe = recipes.cost_of(name), RECIPES[name]
