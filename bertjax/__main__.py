@@ -13,10 +13,14 @@ import importlib.util
 import os
 import pathlib
 import sys
+import traceback
+import types
 
 # Named and not imported, because the library imports no launcher.
 _HANDS_OVER_TO = "launch.commands.table"
 _NEIGHBORS = ("launch", "configs", "data_pipelines")
+# Where JAX reads its variables, as it is imported.
+_READS = ("jax", "_src", "config.py")
 _ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -56,8 +60,28 @@ def _fix(found: pathlib.Path) -> str:
   return f"rename {found}"
 
 
+def explain_variables() -> None:
+  """Have a JAX_… variable that JAX cannot read be a line, and no traceback."""
+  sys.excepthook = _explain
+
+
+def _explain(
+  kind: type[BaseException],
+  error: BaseException,
+  trace: types.TracebackType | None,
+) -> None:
+  places = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)]
+  read = bool(places) and pathlib.Path(places[-1]).parts[-3:] == _READS
+  if isinstance(error, ValueError) and read:
+    fix = "correct the variable of the environment, or leave it out"
+    sys.stderr.write(f"error: {error}; {fix}\n")
+  else:
+    sys.__excepthook__(kind, error, trace)
+
+
 def run() -> None:
   """Run the command of `sys.argv`; see `launch.commands.table`."""
+  explain_variables()
   if hidden := find_hidden():
     sys.exit(f"error: {hidden}")
   importlib.import_module(_HANDS_OVER_TO).main(sys.argv[1:])

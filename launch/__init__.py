@@ -6,9 +6,10 @@ import sys
 # program that imports a launcher may have a package `configs` of its own, so
 # nothing is checked then.
 if sys.argv[:1] == ["-m"]:
-  from bertjax.__main__ import find_hidden
+  from bertjax.__main__ import explain_variables, find_hidden
   from launch import interrupt
 
   interrupt.stop_imports()
+  explain_variables()
   if hidden := find_hidden():
     sys.exit(f"error: {hidden}")

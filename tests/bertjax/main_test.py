@@ -93,3 +93,17 @@ def test_importing_a_launcher_leaves_the_user_their_own_configs(tmp_path):
   own(tmp_path, "configs")
   got = python("-c", "import launch.cli, configs", folder=tmp_path)
   assert got.returncode == 0, got.stderr
+
+
+@pytest.mark.parametrize(
+  ("file", "is_line"),
+  [("x/jax/_src/config.py", True), ("x/mine/config.py", False)],
+)
+def test_a_variable_that_jax_cannot_read_is_a_line(capsys, file, is_line):
+  code = compile("raise ValueError('bad value')", file, "exec")
+  with pytest.raises(ValueError, match="bad value") as caught:
+    exec(code, {})
+  main._explain(caught.type, caught.value, caught.tb)
+  told = capsys.readouterr().err
+  assert told.startswith("error: bad value; correct the variable") == is_line
+  assert ("Traceback" in told) != is_line
