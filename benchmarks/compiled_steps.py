@@ -67,10 +67,15 @@ def compiler() -> str:
   return ", ".join((*versions, platform.machine()))
 
 
-def measure() -> dict[str, dict[str, float]]:
-  """Return the figures of each case, measured in a process of its own."""
+def measure(*cases: str) -> dict[str, dict[str, float]]:
+  """Return the figures of cases, measured in a process of its own.
+
+  Args:
+    cases: their names; none: all.
+  """
+  command = [sys.executable, "-m", "benchmarks.compiled_steps", "--measure"]
   done = subprocess.run(
-    [sys.executable, "-m", "benchmarks.compiled_steps", "--measure"],
+    [*command, f"--cases={','.join(cases)}"],
     cwd=ROOT,
     env={**os.environ, **_ENVIRONMENT},
     capture_output=True,
@@ -258,6 +263,7 @@ def _counting() -> Iterator[dict[str, int]]:
 def define_flags() -> None:
   """Define the flags; not at import, because tests import this."""
   flags.DEFINE_bool("measure", False, "Print figures as JSON, and no more.")
+  flags.DEFINE_list("cases", [], "What --measure measures; none: all.")
   flags.DEFINE_bool("update", False, "Record the figures.")
   flags.DEFINE_string("reason", "", "Why figures that grew may grow.")
 
@@ -266,8 +272,9 @@ def main(_: list[str]) -> None:
   """Measure, and compare or record."""
   values = flags.FLAGS
   if values.measure:
-    configs = make_configs().items()
-    print(json.dumps({name: measure_case(each) for name, each in configs}))
+    configs = make_configs()
+    names = values.cases or configs
+    print(json.dumps({name: measure_case(configs[name]) for name in names}))
     return
   now = measure()
   if values.update:

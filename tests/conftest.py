@@ -46,7 +46,6 @@ LONGEST = (
   "launch/demo_test.py",
   "bertjax/finetune/together_test.py",
   "bertjax/train/step_test.py",
-  "launch/two_processes_test.py",
 )
 
 

@@ -21,9 +21,13 @@ def changed(**figures):
   return {"bert": {**BEFORE["bert"], **figures}}
 
 
-def test_the_steps_cost_no_more_than_is_recorded():
+@pytest.mark.parametrize(
+  "name", ["bert", pytest.param("modernbert", marks=pytest.mark.full)]
+)
+def test_a_step_costs_no_more_than_is_recorded(name):
   """What grew for a reason: `python -m benchmarks.compiled_steps --update`."""
-  now = compiled_steps.measure()
+  now = compiled_steps.measure(name)
+  assert [*now] == [name]
   record = compiled_steps.read().get(compiled_steps.compiler())
   if record:  # of these versions
     assert compiled_steps.grown(record["figures"], now) == []
@@ -32,6 +36,12 @@ def test_the_steps_cost_no_more_than_is_recorded():
     assert figures["reads, later steps"] == figures["reads, first steps"]
     # Loss and metrics: the state is donated.
     assert figures["bytes of outputs that are not donated"] < 2_000
+
+
+def test_every_case_is_recorded():
+  cases = compiled_steps.make_configs().keys()
+  for record in compiled_steps.read().values():
+    assert record["figures"].keys() == cases == {"bert", "modernbert"}
 
 
 def test_counts_may_not_grow_and_other_figures_a_little():

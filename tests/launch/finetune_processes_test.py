@@ -22,7 +22,7 @@ FIELDS = {
   "batch_size": 8,
   "evaluation_batch_size": 16,
   "evaluations": 2,
-  "checkpoint_steps": 5,
+  "checkpoint_steps": 12,
   "seq_length": 12,
   "learning_rates": (0.01,),
   "seeds": 2,

@@ -17,7 +17,12 @@ import numpy as np
 import pytest
 
 from bertjax.checkpoints import bundle
-from bertjax.config import CheckpointConfig, EvaluationConfig, MeshConfig
+from bertjax.config import (
+  CheckpointConfig,
+  EvaluationConfig,
+  MeshConfig,
+  ProfileConfig,
+)
 from bertjax.train import writers
 from launch import pretrain
 from tests.testing import corpus
@@ -27,17 +32,21 @@ STEPS = 96
 TOLERANCE = 2e-6
 TENSOR = MeshConfig(data=1, tensor=8)  # every product is of both processes
 MIXED = MeshConfig(data=2, fsdp=2, tensor=2)
-TRACED = (STEPS - 4, 2)
+# Where they are saved seldom, which no step depends on, less is compiled for.
+SELDOM, OFTEN = (CheckpointConfig(every_steps=n) for n in (24, 8))
+RESUMED = 72  # a step that is saved
+TRACED = ProfileConfig(start_step=STEPS - 4, steps=2)
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
+def config(shared_programs, tmp_path_factory):
+  del shared_programs
   store = corpus.make_store(tmp_path_factory.mktemp("corpus"))
   config = corpus.make_config(
     store,
     steps=STEPS,
     log_every_steps=4,
-    checkpoint=CheckpointConfig(every_steps=8),
+    checkpoint=SELDOM,
     evaluation=EvaluationConfig(every_steps=40, rows=8),
     mesh=TENSOR,
   )
@@ -121,7 +130,9 @@ def alone(config, tmp_path_factory):
 def stopped(config, tmp_path_factory):
   """Code, output and workdir of two processes, one of which got SIGTERM."""
   workdir = tmp_path_factory.mktemp("stopped") / "w"
-  process = start_pretrain(config, workdir)
+  # A run that saves often gives the signal its time.
+  often = dataclasses.replace(config, checkpoint=OFTEN)
+  process = start_pretrain(often, workdir)
   metrics = workdir / writers.METRICS
   wait_for(
     lambda: metrics.exists() and '"step": 8,' in metrics.read_text(), process
@@ -151,36 +162,38 @@ def test_only_process_0_prints(stopped):
   assert not [line for line in own if "error" not in line], own
 
 
-def test_one_process_resumes_from_two_and_equals_one(
-  stopped, alone, config, tmp_path
-):
-  """Every step of both, over the tensor axis, within the tolerance."""
-  workdir = tmp_path / "w"
+@pytest.fixture(scope="module")
+def resumed(stopped, config, tmp_path_factory):
+  """The workdir of one process that resumes from two, and traces two steps."""
+  workdir = tmp_path_factory.mktemp("resumed") / "w"
   shutil.copytree(stopped[2], workdir)
-  pretrain.run(config, str(workdir))
-  check_same_run(workdir, alone)
+  pretrain.run(dataclasses.replace(config, profile=TRACED), str(workdir))
+  return workdir
+
+
+def test_one_process_resumes_from_two_and_equals_one(resumed, alone):
+  """Every step of both, over the tensor axis, within the tolerance."""
+  check_same_run(resumed, alone)
 
 
 @pytest.fixture(scope="module")
 def continued(config, alone, tmp_path_factory):
   """Two processes resume from one, on another mesh, and trace two steps."""
-  workdir = rewound(
-    alone, tmp_path_factory.mktemp("continued") / "w", STEPS - 8
-  )
-  first, steps = TRACED
+  workdir = rewound(alone, tmp_path_factory.mktemp("continued") / "w", RESUMED)
   process = start_pretrain(
     dataclasses.replace(config, mesh=MIXED),
     workdir,
-    f"--config.profile.start_step={first}",
-    f"--config.profile.steps={steps}",
+    f"--config.profile.start_step={TRACED.start_step}",
+    f"--config.profile.steps={TRACED.steps}",
   )
   return *end(process), workdir
 
 
+@pytest.mark.full
 def test_two_processes_resume_from_one_and_equal_one(continued, alone):
   code, output, workdir = continued
   assert code == 0, output
-  assert f"resuming from step {STEPS - 8} of {STEPS}" in output
+  assert f"resuming from step {RESUMED} of {STEPS}" in output
   assert output.count("done: ") == 1
   check_same_run(workdir, alone)
   ours, theirs = (
@@ -195,14 +208,7 @@ def test_two_processes_resume_from_one_and_equal_one(continued, alone):
   assert not [path for path in workdir.iterdir() if ".mark" in path.name]
 
 
-# JAX 0.12 makes a type of its own as Python 3.12 would not have it, and dies
-# where the warning about it is made an error.
-@pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
-def test_a_trace_has_the_steps_that_were_asked_for(continued):
-  code, output, workdir = continued
-  assert code == 0, output
-  first, steps = TRACED
-  assert f"traced steps {first} to {first + steps - 1}; view" in output
+def check_trace(workdir):
   (path,) = (workdir / "profile").rglob("*.xplane.pb")
   traced = [
     dict(event.stats)["step_num"]
@@ -211,7 +217,25 @@ def test_a_trace_has_the_steps_that_were_asked_for(continued):
     for event in line.events
     if event.name == "train"
   ]
-  assert traced == list(range(first, first + steps))
+  first = TRACED.start_step
+  assert traced == list(range(first, first + TRACED.steps))
+
+
+# JAX 0.12 makes a type of its own as Python 3.12 would not have it, and dies
+# where the warning about it is made an error.
+@pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
+def test_a_trace_has_the_steps_that_were_asked_for(resumed):
+  check_trace(resumed)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
+def test_so_has_the_trace_of_two_processes(continued):
+  code, output, workdir = continued
+  assert code == 0, output
+  first, steps = TRACED.start_step, TRACED.steps
+  assert f"traced steps {first} to {first + steps - 1}; view" in output
+  check_trace(workdir)
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +347,8 @@ def test_two_fresh_processes_equal_one_on_every_mesh(config, mesh, tmp_path):
 
 @pytest.mark.full
 def test_ctrl_c_to_a_rehearsal_stops_and_saves(config, tmp_path):
-  process = start_pretrain(config, tmp_path)
+  often = dataclasses.replace(config, checkpoint=OFTEN)
+  process = start_pretrain(often, tmp_path)
   metrics = tmp_path / writers.METRICS
   wait_for(
     lambda: metrics.exists() and '"step": 8,' in metrics.read_text(), process
@@ -337,7 +362,7 @@ def test_ctrl_c_to_a_rehearsal_stops_and_saves(config, tmp_path):
 @pytest.mark.full
 def test_a_checkpoint_that_one_cannot_read_is_skipped_by_both(config, tmp_path):
   """A checkpoint of two, damaged where only the second reads it."""
-  config = dataclasses.replace(config, steps=16)
+  config = dataclasses.replace(config, steps=16, checkpoint=OFTEN)
   code, output = end(start_pretrain(config, tmp_path / "whole"))
   assert code == 0, output
   workdir = rewound(tmp_path / "whole", tmp_path / "damaged", 16)

@@ -21,7 +21,7 @@ from bertjax.config import CheckpointConfig, EvaluationConfig
 from tests.testing import compiling, corpus
 
 ROOT = pathlib.Path(__file__).parents[2]
-STEPS = 240
+STEPS = 140
 
 
 @pytest.fixture(scope="module")

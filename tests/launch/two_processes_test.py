@@ -29,10 +29,8 @@ def free_port():
     return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
-def apart(store, tmp_path_factory):
-  """What each of two processes saw, by layout; two devices each."""
-  folder = tmp_path_factory.mktemp("processes")
+def run_apart(store, folder, *trained):
+  """Return what each of two processes saw, by layout; two devices each."""
   environment = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
@@ -44,7 +42,7 @@ def apart(store, tmp_path_factory):
     subprocess.Popen(
       [
         *(sys.executable, "-m", "tests.testing.processes"),
-        *(str(port), str(number), "2", store, str(output)),
+        *(str(port), str(number), "2", store, str(output), *trained),
       ],
       cwd=ROOT,
       env=environment,
@@ -67,14 +65,25 @@ def apart(store, tmp_path_factory):
   return [json.loads(output.read_text()) for output in outputs]
 
 
+@pytest.fixture(scope="module")
+def apart(store, tmp_path_factory):
+  """What each of two processes was fed, by layout."""
+  return run_apart(store, tmp_path_factory.mktemp("processes"))
+
+
 def check_trained(seen, expected):
   np.testing.assert_allclose(seen["losses"], expected["losses"], rtol=1e-5)
   for ours, theirs in zip(seen["params"], expected["params"], strict=True):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-def test_both_train_as_one_device_and_as_one_process_of_as_many(store, apart):
+# `rehearse_test` trains on another mesh in the short tier.
+@pytest.mark.full
+def test_both_train_as_one_device_and_as_one_process_of_as_many(
+  store, tmp_path
+):
   """Each tensor pair is a device of either process."""
+  apart = run_apart(store, tmp_path, processes.TRAINED)
   for layout in (processes.ALONE, processes.LAYOUTS[processes.TRAINED]):
     parts = processes.make_parts(store, *layout, jax.devices())
     expected = processes.train(parts)

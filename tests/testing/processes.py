@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few steps of a run on a mesh, here or as one of several processes.
 
-python -m tests.testing.processes PORT NUMBER COUNT STORE OUTPUT
+python -m tests.testing.processes PORT NUMBER COUNT STORE OUTPUT [LAYOUT]
+
+Feeds a batch by every layout, and trains on LAYOUT where it is given.
 """
 
 import dataclasses
@@ -34,7 +36,7 @@ LAYOUTS = {
   "data over both": (MeshConfig(data=4), (0, 1, 2, 3)),
   "data in turns": (MeshConfig(data=4), (0, 2, 1, 3)),
 }
-# Compiling takes the time, so only this layout is trained on.
+# Compiling takes the time, so only this layout is ever trained on.
 TRAINED = "tensor pairs over both"
 ALONE = (MeshConfig(), (0,))
 
@@ -119,7 +121,7 @@ def train(parts):
 
 
 def main():
-  port, number, count, store, output = sys.argv[1:]
+  port, number, count, store, output, *trained = sys.argv[1:]
   # Exit whatever the other processes do, and print where this one hung.
   faulthandler.dump_traceback_later(SECONDS, exit=True)
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -135,7 +137,7 @@ def main():
     print(name, flush=True)
     parts = make_parts(store, *layout, jax.devices())
     results[name] = feed(parts)
-    if name == TRAINED:
+    if name in trained:
       results[name] |= train(parts)
   pathlib.Path(output).write_text(json.dumps(results))
   jax.distributed.shutdown()

@@ -140,7 +140,7 @@ def test_the_right_choice_is_learned(programs):
     seeds=range(1),
     steps=trials.STEPS,
     multiple=1,
-    compile_rows=0,
+    compile_rows=1e9,  # one program
   )
   inputs = TrialInputs(
     programs=programs,

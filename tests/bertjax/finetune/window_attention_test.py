@@ -171,7 +171,7 @@ def learn(programs, long_texts):
     seeds=[0],
     steps=trials.STEPS,
     multiple=1,
-    compile_rows=0,
+    compile_rows=1e9,  # one program
   )
   dev, test = (
     make_split(data.splits[name], programs, 24, data.labels, data.settings)

@@ -64,9 +64,14 @@ def with_schedule(**fields):
   return dataclasses.replace(RUN, optimizer=optimizer)
 
 
+def make_small(config):
+  """Compile for one device, which takes a third of the time of eight."""
+  return make_program(config, tiny.VOCABULARY, jax.devices()[:1])
+
+
 def run(config, constant=False):
   """Return the train step and the parameters after two steps."""
-  program = make_program(config, tiny.VOCABULARY)
+  program = make_small(config)
   phase, state = program.for_phase(config), program.make_state()
   one = phase.train_step
   if constant:
@@ -160,8 +165,7 @@ def test_a_sweep_of_schedules_compiles_one_step(caplog):
   with sharing(), jax.log_compiles():
     found = [run(config) for config in runs]
     one, two = (
-      make_program(config, tiny.VOCABULARY).for_phase(config).train_step
-      for config in second
+      make_small(config).for_phase(config).train_step for config in second
     )
   said = [record.getMessage() for record in caplog.records]
   compiled = [line for line in said if "Compiling jit(train_step)" in line]

@@ -99,7 +99,9 @@ def make_sliding(folder, pool, name="single_label"):
   )
 
 
-@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
+@pytest.mark.parametrize(
+  "pool", ["mean", pytest.param("max", marks=pytest.mark.full), "attention"]
+)
 def test_long_texts_are_read_in_windows_as_we_do(pool, tmp_path, monkeypatch):
   bundle = make_sliding(tmp_path, pool)
   texts = ["the cod and the eel by the river. " * 4, "an elm by the hill."]

@@ -21,7 +21,8 @@ DEVICE_BYTES = "bertjax.train.memory.device_bytes"
 
 
 @pytest.fixture(scope="module")
-def spec(two_phases):
+def spec(one_device, two_phases):
+  del one_device
   return assemble(two_phases)
 
 

@@ -88,6 +88,7 @@ def test_a_process_that_dies_before_its_first_trial_is_told(
   assert "warning: process 1 died before" in capfd.readouterr().out
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("two_processes")
 def test_trials_that_no_process_runs_say_what_became_of_the_processes(
   config, tmp_path

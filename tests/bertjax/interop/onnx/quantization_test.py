@@ -131,7 +131,9 @@ def test_the_slow_operator_for_a_residual_and_its_norm_is_not_taken(
   assert norms == ["LayerNormalization"] * (1 + 2 * CONFIG.num_layers)
 
 
-@pytest.mark.parametrize("name", ["albert", "modernbert"])
+@pytest.mark.parametrize(
+  "name", [pytest.param("albert", marks=pytest.mark.full), "modernbert"]
+)
 def test_any_family_is_quantized(name, tmp_path):
   """Once for layers that share their weights, and without the operator."""
   config = dataclasses.replace(CONFIGS[name], vocab_size=2000)
