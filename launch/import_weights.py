@@ -110,7 +110,7 @@ def run(
     )
   details = _details(root, loaded, new, seed)
   given = {"seq_length": seq_length, "pair": pair}
-  head = _head(root, loaded, details, given)
+  head = _head(root, loaded, details, given, tokenizer)
   details = dataclasses.replace(
     details,
     task=None if head is None else dataclasses.asdict(head),
@@ -202,6 +202,7 @@ def _head(
   loaded: Loaded,
   details: bundles.Details,
   given: Mapping[str, Any],
+  tokenizer: Tokenizer,
 ) -> Head | None:
   given = {name: value for name, value in given.items() if value is not None}
   if loaded.architecture == PRETRAINING:
@@ -235,9 +236,11 @@ def _head(
     head = dataclasses.replace(
       head, task="", problem_type=problem_type, settings={}, temperature=None
     )
-  if not 5 <= head.seq_length <= loaded.config.max_positions:
+  # A token of each text, and the special tokens.
+  least = tokenizer.template.count(pair=head.pair) + 1 + head.pair
+  if not least <= head.seq_length <= loaded.config.max_positions:
     raise ValueError(
-      f"--seq_length={head.seq_length}; give 5 to "
+      f"--seq_length={head.seq_length}; give {least} to "
       f"{loaded.config.max_positions}, the positions of this encoder"
     )
   return head

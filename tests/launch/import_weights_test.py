@@ -175,8 +175,13 @@ def test_a_classifier_goes_there_and_back(place, tmp_path):
   )
   head = load(path).head
   assert (head.labels, head.seq_length, head.pair) == (LABELS, 8, True)
-  with pytest.raises(ValueError, match="give 5 to 16, the positions"):
-    import_weights.run(source=folder, output=tmp_path / "x", seq_length=17)
+  # A token of each text has room beside the special ones.
+  for pair, least in ((False, 3), (True, 5)):
+    for length in (least - 1, 17):
+      with pytest.raises(ValueError, match=f"give {least} to 16, the position"):
+        import_weights.run(
+          source=folder, output=tmp_path / "x", seq_length=length, pair=pair
+        )
 
 
 @pytest.mark.parametrize(
