@@ -129,8 +129,9 @@ def from_huggingface(
   )
   _check_floats(theirs)
   ours = {
-    name: np.full(wanted[name].shape, name.endswith("scale"), np.float32)
-    for name in {entry.ours for entry, _, _ in entries}
+    name: np.full(shape.shape, name.endswith("scale"), np.float32)
+    for name, shape in wanted.items()
+    if find(name).part in parts
   }
   for entry, index, name in entries:
     target = ours[entry.ours][index]

@@ -52,10 +52,56 @@ CASES = [
   ("modernbert", ODD["modernbert"]),
   *(
     pytest.param(name, changes, marks=pytest.mark.full)
-    for name, changes in (*ODD.items(), ("modernbert", FULL_ATTENTION))
+    for name, changes in (
+      *ODD.items(),
+      ("modernbert", FULL_ATTENTION),
+      ("modernbert", {"num_layers": 1}),  # which has no norm of attention
+    )
     if changes is not ODD["modernbert"]
   ),
 ]
+# Draws of each family, in the long tier.
+DRAWS = 3
+
+
+def draw_changes(name, seed):
+  """Sizes and choices of a family at random, of which no one thought."""
+  draw = np.random.default_rng([seed, *name.encode()])
+
+  def pick(*values):
+    return values[draw.integers(len(values))]
+
+  heads, layers = pick(1, 2, 3, 5), pick(1, 2, 3, 4, 6)
+  changes: dict[str, Any] = {
+    "num_heads": heads,
+    "num_layers": layers,
+    "hidden_size": heads * pick(8, 10, 14),
+    "intermediate_size": int(draw.integers(3, 70)),
+    "vocab_size": int(draw.integers(20, 150)),
+    "max_positions": int(draw.integers(LENGTH, 80)),
+    "layer_norm_epsilon": pick(1e-12, 1e-5, 1e-3),
+  }
+  if name != "roberta":  # whose head has the exact GELU
+    changes["activation"] = pick("gelu", "gelu_tanh", "silu", "relu")
+  if name == "distilbert":  # which has one ε
+    changes["positions"] = pick("learned", "sinusoidal")
+    del changes["layer_norm_epsilon"]
+  if name in ("roberta", "albert"):
+    changes["type_vocab_size"] = 1 if name == "roberta" else pick(2, 3)
+  if name == "albert":
+    divisors = [n for n in range(1, layers + 1) if layers % n == 0]
+    changes["layer_groups"] = pick(*divisors)
+    changes["embedding_size"] = int(draw.integers(1, 40))
+  if name == "modernbert":
+    changes |= {
+      "use_bias": pick(True, False),
+      "norm": pick("layer", "layer_without_bias"),
+      "rotary_base": pick(20.0, 10_000.0, 160_000.0),
+      "rotary_local_base": pick(0.0, 30.0, 10_000.0),
+      "attention_window": 2 * int(draw.integers(1, 16)),
+      "global_every": int(draw.integers(2, 5)),
+    }
+  return changes
 
 
 def make_batch(config):
@@ -124,7 +170,9 @@ def check_gradients(config, got, expected):
       # torch gives no gradient to the row of padding, which is never read here
       # but by the head.
       left, leaf = left[PAD + 1 :], leaf[PAD + 1 :]
-    assert largest > 0, name
+    # The only layer of a ModernBERT has no norm before attention.
+    is_read = config.num_layers > 1 or "attention_layer_norm" not in name
+    assert (largest > 0) == (is_read or config.first_attention_norm), name
     assert np.abs(left - leaf).max() <= 1e-4 * largest, name
 
 
@@ -132,6 +180,17 @@ def check_gradients(config, got, expected):
   ("name", "changes"), CASES, ids=lambda value: str(value)[:60]
 )
 def test_a_family_equals_transformers(name, changes):
+  check_parity(name, changes)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(DRAWS))
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_any_shape_of_a_family_equals_transformers(name, seed):
+  check_parity(name, draw_changes(name, seed))
+
+
+def check_parity(name, changes):
   family = families.FAMILIES[name]
   config = dataclasses.replace(family.config, **changes)
   checks.check_model(config, seq_length=LENGTH, vocab_size=1)
