@@ -195,4 +195,5 @@ def test_a_class_is_read_and_written_whole(name, architecture, tmp_path):
       )
   before, after = model.config.to_dict(), back.config.to_dict()
   differ = {key for key in before if before[key] != after.get(key)}
-  assert differ <= OTHERWISE
+  # The rates of heads are those that we train with, and imports tell of others.
+  assert differ <= OTHERWISE | {*NAMES[name].head_rates}
