@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/nsp_study.md describes the study that its commands run."""
 
+import json
 import pathlib
 import re
+import statistics
 import subprocess
 
 from bertjax.config import SweepConfig, check_read, from_mapping
@@ -15,6 +17,22 @@ from launch.commands.shipped_configs import SHIPPED
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "nsp_study.md").read_text(encoding="utf-8")
+SEEDS_DONE = 2
+# What the table of results calls a metric.
+METRICS = {
+  **{
+    name: (name,)
+    for name in (
+      "follows_other_document_accuracy",
+      "follows_same_document_accuracy",
+      "shared_mlm_loss",
+    )
+  },
+  **{
+    name: (f"{name}_accuracy", f"{name}_matthews", f"{name}_f1")
+    for name in ("which_follows", "banking77", "cola", "rte", "xquad")
+  },
+}
 COMMANDS, WITH_PAIRS = re.findall(
   r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
 )
@@ -79,3 +97,27 @@ def test_flags_add_the_other_tasks_of_pairs():
       f"{folder}/{split}.jsonl" for split in SPLITS
     ]
     assert (tuned.task.text, tuned.task.text_pair) == ("sentence1", "sentence2")
+
+
+def test_the_table_of_results_is_what_the_trials_found():
+  values = {}
+  for path in (ROOT / "docs/studies/nsp/books/trials").glob("*/result.json"):
+    found = json.loads(path.read_text())
+    if found["settings"]["seed"] < SEEDS_DONE:
+      for name, value in found["result"].items():
+        key = found["settings"]["arm"], name.removeprefix("probe_")
+        values.setdefault(key, []).append(value)
+  table = PAGE.partition("\n## Results\n")[2].partition("\n## ")[0]
+  rows = re.findall(r"^\| (`?\w+`?),? ?.*?\| (\d.*) \|$", table, re.MULTILINE)
+  assert len(rows) == 8
+  for title, cells in rows:
+    name = title.strip("`").lower()
+    for arm, cell in zip(
+      ("mlm_nsp", "nsp_rows", "mlm"), cells.split(" | "), strict=True
+    ):
+      (key,) = (
+        key for key in values if key[0] == arm and key[1] in METRICS[name]
+      )
+      mean, std = statistics.mean(values[key]), statistics.stdev(values[key])
+      assert len(values[key]) == SEEDS_DONE
+      assert cell == f"{mean:.3f} ± {std:.3f}", (name, arm)
