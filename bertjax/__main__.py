@@ -61,7 +61,7 @@ def _fix(found: pathlib.Path) -> str:
 
 
 def explain_variables() -> None:
-  """Have a JAX_… variable that JAX cannot read be a line, and no traceback."""
+  """Print one line where JAX cannot read a JAX_… variable, and no traceback."""
   sys.excepthook = _explain
 
 

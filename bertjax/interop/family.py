@@ -51,7 +51,8 @@ class HeadRate:
 
   Attributes:
     architectures: keys of ARCHITECTURES of the classes that it is for.
-    usual: the rate where a file has none; None is that of hidden states.
+    usual: the rate where a file does not give one; None stands for the rate of
+      hidden states.
   """
 
   architectures: tuple[str, ...]

@@ -91,7 +91,7 @@ def _has_devices() -> bool:
 
   try:
     return bool(jax.devices())
-  except Exception:  # whatever JAX raises: it has none
+  except Exception:  # JAX raises several kinds where it has no device
     return False
 
 

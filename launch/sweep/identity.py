@@ -29,8 +29,8 @@ NEWER = (
   "pretrain.objective",
   "finetune.compute",
 )
-# The kernel that drops attention weights by draws of its own; what others drop
-# is the same, so that no study has to name them.
+# This kernel draws its own dropout of attention weights. All other kernels drop
+# the same weights, so that no study has to name them.
 _OWN_DRAWS = ("compute.attention", "flash")
 # Where the identity has fields that arms change.
 _BASE = "base."

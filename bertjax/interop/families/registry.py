@@ -45,10 +45,8 @@ def family_in(mapping: Mapping[str, Any]) -> Family:
   Raises:
     ValueError: another kind of model.
   """
-  name, known = (
-    mapping.get("model_type") or BERT.model_type,
-    {**FAMILIES, **ALIASES},
-  )
+  name = mapping.get("model_type") or BERT.model_type
+  known = {**FAMILIES, **ALIASES}
   if name not in known:
     raise ValueError(
       f"model_type={name!r}; only {', '.join(known)} can be read"
