@@ -4,6 +4,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from bertjax.config import PretrainConfig, to_mapping
@@ -170,7 +171,9 @@ def add_bounds(
     text: the optimized program, or None.
     counted: result of `counting.count_unrolled`; not None if `text` is None.
   """
-  module = None if text is None else parsing.parse(text)
+  module = None
+  if text is not None:
+    module = parsing.parse(text, _share_of_global_layers(config))
   found: list[collectives.Collective] | None = None
   if module is not None:
     devices, slices = topology.num_devices, topology.num_slices
@@ -194,6 +197,18 @@ def add_bounds(
   )
 
 
+def _share_of_global_layers(config: PretrainConfig) -> Fraction | None:
+  """Return the layers that attend to whole examples, of all.
+
+  Returns:
+    None where no layer chooses a kernel, which is all that a step chooses.
+  """
+  model = config.model
+  if flops.kernel_reach(model, config.compute) is None:
+    return None
+  return Fraction(flops.global_layers(model), model.num_layers)
+
+
 def _notes(
   config: PretrainConfig,
   module: parsing.Module | None,
@@ -207,11 +222,11 @@ def _notes(
       "reduction of gradients once for each of "
       f"{config.optimizer.accumulation} micro-batches instead of once a step"
     )
-  windows = flops.kernel_reach(config.model, config.compute) is not None
-  if windows and (module is not None or counted is not None):
+  if _share_of_global_layers(config) is not None and counted is not None:
     notes.append(
-      "traffic is too large: each layer runs one of two attention kernels, to "
-      "whole examples or within windows, and both are counted"
+      "the compiler's count of bytes is too large: each layer runs one of two "
+      "attention kernels, to whole examples or within windows, and it counts "
+      "both"
     )
   if module is not None and module.uncounted:
     notes.append(

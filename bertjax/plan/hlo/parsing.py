@@ -10,6 +10,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from bertjax.plan.hlo import elements
@@ -101,10 +102,13 @@ class Module:
   Attributes:
     entry: name of the computation that the program starts with.
     computations: all computations by name.
+    true_share: how often a condition holds, of the runs of its conditional;
+      None counts both branches in each run.
   """
 
   entry: str
   computations: Mapping[str, Computation]
+  true_share: Fraction | None = None
 
   @functools.cached_property
   def runs(self) -> Mapping[str, "Runs"]:
@@ -142,13 +146,32 @@ class Module:
     if instruction.opcode == "while":
       count = self.trip_count(instruction, self.computations[caller])
       trips = 1 if count is None else count
-    for _, name in instruction.calls():
+    for role, name in instruction.calls():
       before = found.get(name, Runs(0, False))
+      times = of_caller.times * trips
+      if instruction.opcode == "conditional":
+        # Rounded up: a conditional outside of loops counts both branches.
+        times = math.ceil(times * self._share(instruction, role, name))
       found[name] = Runs(
-        before.times + of_caller.times * trips,
+        before.times + times,
         # A loop of one iteration does not count as a loop.
         before.in_loop or of_caller.in_loop or trips > 1,
       )
+
+  def _share(
+    self, conditional: Instruction, role: str, branch: str
+  ) -> Fraction | int:
+    """Return how often a conditional takes a branch, of its runs."""
+    branches = [name for _, name in conditional.calls()]
+    if self.true_share is None or len(branches) != 2:
+      return 1
+    # Listed branches are numbered: that of False, 0, comes first.
+    holds = (
+      branch == branches[1]
+      if role == "branch_computations"
+      else role == "true_computation"
+    )
+    return self.true_share if holds else 1 - self.true_share
 
   def trip_count(
     self, instruction: Instruction, caller: "Computation"
@@ -173,8 +196,12 @@ class Runs(NamedTuple):
   in_loop: bool
 
 
-def parse(text: str) -> Module:
+def parse(text: str, true_share: Fraction | None = None) -> Module:
   """Parse a program.
+
+  Args:
+    text: the program, as XLA prints it.
+    true_share: see `Module`.
 
   Raises:
     ValueError: there is no entry computation.
@@ -195,7 +222,7 @@ def parse(text: str) -> Module:
       current = None
   if not entry:
     raise ValueError("the program's text has no ENTRY computation")
-  return Module(entry, computations)
+  return Module(entry, computations, true_share)
 
 
 def _whole_lines(text: str) -> Iterator[str]:

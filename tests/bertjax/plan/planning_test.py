@@ -31,6 +31,34 @@ ENTRY %main (a: f32[8,16], b: f32[16,32]) -> f32[8,32] {
 }
 """
 
+# A loop over two layers, each of which runs a kernel of 64 or of 192 bytes.
+TWO_KERNELS = """\
+%whole (p: f32[8]) -> f32[8] {
+  %p = f32[8]{0} parameter(0)
+  ROOT %n = f32[8]{0} negate(%p)
+}
+
+%local (q: f32[24]) -> f32[24] {
+  %q = f32[24]{0} parameter(0)
+  ROOT %m = f32[24]{0} negate(%q)
+}
+
+%body (state: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %state = (s32[], f32[8]{0}) parameter(0)
+  %is_global = s32[] get-tuple-element(%state), index=0
+  %x = f32[8]{0} get-tuple-element(%state), index=1
+  %y = f32[8]{0} conditional(%is_global, %x, %x), \
+branch_computations={%local, %whole}
+  ROOT %next = (s32[], f32[8]{0}) tuple(%is_global, %y)
+}
+
+ENTRY %main (a: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %a = (s32[], f32[8]{0}) parameter(0)
+  ROOT %loop = (s32[], f32[8]{0}) while(%a), body=%body, \
+backend_config={"known_trip_count":{"n":"2"}}
+}
+"""
+
 
 def add_bounds(config, text, counted):
   plan = tpu_plans.make_phase(notes=())
@@ -115,16 +143,24 @@ def test_a_note_says_that_a_count_of_micro_batches_is_too_large():
   assert not add_bounds(CONFIG, TEXT, count).notes
 
 
-def test_a_note_says_that_both_kernels_of_a_layer_with_windows_are_counted():
+def test_a_layer_with_windows_counts_the_kernel_that_it_runs():
+  """Layer 0 of two attends to everything; a note tells of the other count."""
   model = dataclasses.replace(
     CONFIG.model, attention_pattern="window", attention_window=16
   )
   plain = dataclasses.replace(CONFIG, model=model)
   compute = dataclasses.replace(CONFIG.compute, attention="splash")
   kernel = dataclasses.replace(plain, compute=compute)
-  (note,) = add_bounds(kernel, TEXT, None).notes
+  count = (197e12, 819e9)
+  both, one = (
+    add_bounds(config, TWO_KERNELS, count) for config in (plain, kernel)
+  )
+  assert both.work.hbm_bytes == 2 * (64 + 192)
+  assert one.work.hbm_bytes == 64 + 192
+  (note,) = one.notes
   assert "one of two attention kernels" in note
-  assert not add_bounds(plain, TEXT, None).notes
+  assert not both.notes
+  assert not add_bounds(kernel, TEXT, None).notes
 
 
 def test_kernels_count_by_the_formula():

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs as compilers print them."""
 
+from fractions import Fraction
+
 import pytest
 
 from bertjax.plan.hlo import parsing, products
@@ -74,6 +76,29 @@ def test_a_loop_may_carry_its_limit_in_its_state():
   )
   text = text.replace("while(%a)", "while(%a.1)")
   assert parsing.parse(text).runs["body"] == (12, True)
+
+
+@pytest.mark.parametrize(
+  "branches",
+  [
+    "branch_computations={%local, %whole}",
+    "true_computation=%whole, false_computation=%local",
+  ],
+)
+def test_a_branch_runs_as_often_as_its_condition_holds(branches):
+  chosen = f"conditional(%gte), {branches}"
+  text = LOOP.replace("get-tuple-element(%param), index=1", chosen)
+  for name in ("local", "whole"):
+    text = text.replace("%body (", f"%{name} () -> f32[] {{\n}}\n\n%body (", 1)
+
+  def runs(share):
+    found = parsing.parse(text, share).runs
+    return found["whole"].times, found["local"].times
+
+  assert runs(None) == (24, 24)
+  assert runs(Fraction(1, 3)) == (8, 16)
+  assert runs(Fraction(1, 7)) == (4, 21)  # never too few
+  assert runs(Fraction(1)) == (24, 0)
 
 
 def test_an_instruction_may_span_several_lines():
