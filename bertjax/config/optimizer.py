@@ -19,7 +19,9 @@ class FinetuneOptimizerConfig:
   The defaults are BERT's (google-research/bert, optimization.py).
   """
 
-  name: Literal["adamw", "adamw_corrected", "lamb", "muon"] = "adamw"
+  name: Literal["adamw", "adamw_corrected", "stable_adamw", "lamb", "muon"] = (
+    "adamw"
+  )
   schedule: Literal[
     "linear",
     "linear_joined",

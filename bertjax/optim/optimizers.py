@@ -23,6 +23,7 @@ from bertjax.optim.adamw import scale_by_uncorrected_adam
 from bertjax.optim.lamb import scale_by_layer_trust_ratio
 from bertjax.optim.muon import scale_by_muon_and_adam
 from bertjax.optim.schedules import Schedule
+from bertjax.optim.stable_adamw import clip_by_update_rms
 
 
 def _scale_by_corrected_adam(
@@ -73,10 +74,19 @@ class UpdateRule(NamedTuple):
   Attributes:
     direction: config → the transform of a gradient into a direction.
     after_decay: transforms of the direction and the weight decay together.
+    around: (direction and decay, config) → a transform that contains them, and
+      so knows the gradients as well.
   """
 
   direction: Callable[[OptimizerConfig], optax.GradientTransformation]
   after_decay: tuple[optax.GradientTransformation, ...] = ()
+  around: (
+    Callable[
+      [optax.GradientTransformation, OptimizerConfig],
+      optax.GradientTransformation,
+    ]
+    | None
+  ) = None
 
 
 # By name, as in `OptimizerConfig.name`.
@@ -88,6 +98,9 @@ UPDATE_RULES = {
     # Biases and layer norms are not scaled: google-research/albert,
     # lamb_optimizer.py, and apex's FusedLAMB with its use_nvlamb=False.
     (optax.masked(scale_by_layer_trust_ratio(), decay_mask),),
+  ),
+  "stable_adamw": UpdateRule(
+    _scale_by_corrected_adam, around=clip_by_update_rms
   ),
   "muon": UpdateRule(lambda config: _promoting(scale_by_muon_and_adam(config))),
 }
@@ -105,7 +118,8 @@ def make_optimizer(
   Args:
     config: `adamw` is BERT's, without bias correction; `adamw_corrected` is
       optax's, with it. `lamb` scales the update of `adamw_corrected`, decay
-      included, to the norm of the parameter. `muon` orthogonalizes the updates
+      included, to the norm of the parameter. `stable_adamw` is
+      `adamw_corrected` with clipped updates. `muon` orthogonalizes the updates
       of hidden matrices. In all of them ε is added outside the root, and the
       decay is decoupled and multiplied by the learning rate.
     schedule: step → learning rate; see `make_schedule`. `update` takes other
@@ -118,10 +132,15 @@ def make_optimizer(
       parameter that `model/parameters.py` does not know.
   """
   rule = UPDATE_RULES[config.name]
+  decay = optax.add_decayed_weights(
+    config.weight_decay, make_decay_mask(config)
+  )
+  decayed = (rule.direction(config), decay)
+  if rule.around is not None:
+    decayed = (rule.around(optax.chain(*decayed), config),)
   active = optax.chain(
     clip_by_global_norm(config.clip_norm),
-    rule.direction(config),
-    optax.add_decayed_weights(config.weight_decay, make_decay_mask(config)),
+    *decayed,
     *rule.after_decay,
     _scale_by_schedule(schedule),
   )

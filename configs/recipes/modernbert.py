@@ -9,7 +9,7 @@ the peak: 1e-5 at a peak of 8e-4 is 0.0125 here.
 import dataclasses
 
 from configs.recipes.bert import BOOKS_VOCAB, HOUR_FIELDS
-from configs.recipes.recipe import Recipe
+from configs.recipes.recipe import UNCLIPPED, Recipe
 
 OBJECTIVE = {
   "objective.next_sentence": "off",
@@ -37,23 +37,23 @@ FIRST_PHASE = Recipe(
   ),
   differs=(
     "The batch grows once, from 2,304 to 4,608 rows after 50 G tokens, where "
-    "the source's grows linearly from 768 over those. The optimizer is AdamW "
-    "with gradients clipped to a norm of 1 instead of StableAdamW, which clips "
-    "updates. Outputs of attention have no dropout (0.1 in the source). "
-    "Global layers have their final rotary base from the start; the source's "
-    "are at --config.model.rotary_base=10000 in this phase."
+    "the source's grows linearly from 768 over those. Outputs of attention "
+    "have no dropout (0.1 in the source). Global layers have their final "
+    "rotary base from the start; the source's are at "
+    "--config.model.rotary_base=10000 in this phase."
   ),
   fields={
     "steps": 374_900,
     "batch_size": 2_304,
     "data.seq_length": 1_024,
     **OBJECTIVE,
-    "optimizer.name": "adamw_corrected",
+    "optimizer.name": "stable_adamw",
     "optimizer.learning_rate": 8e-4,
     "optimizer.schedule": "constant",
     "optimizer.warmup_steps": 1_272,
     "optimizer.beta2": 0.98,
     "optimizer.weight_decay": 0.0125,
+    "optimizer.clip_norm": UNCLIPPED,
     "phase2.steps": 353_707,
     "phase2.seq_length": 1_024,
     "phase2.batch_size": 4_608,

@@ -33,13 +33,15 @@ from launch.run.bundles import bundle_steps
 from launch.run.origin import CHECKPOINTS
 from launch.run.phase import PhaseRun
 
-# At least three times the largest learning rates of configs/recipes: AdamW's
-# is 7e-4, LAMB's 6e-3 at 64 k rows, and Muon's 4e-3 with updates scaled to
-# AdamW's size. Small models train with higher rates than large ones. These are
-# bounds of experience, which nothing here has measured.
+# At least three times the largest learning rates of configs/recipes, and of
+# Ettin's smallest encoder: AdamW's is 7e-4, StableAdamW's 3e-3, LAMB's 6e-3 at
+# 64 k rows, and Muon's 4e-3 with updates scaled to AdamW's size. Small
+# models train with higher rates than large ones. These are bounds of
+# experience, which nothing here has measured.
 _LARGEST_RATES = {
   "adamw": 3e-3,
   "adamw_corrected": 3e-3,
+  "stable_adamw": 1e-2,
   "lamb": 2e-2,
   "muon": 2e-2,
 }

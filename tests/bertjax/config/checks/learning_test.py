@@ -33,7 +33,7 @@ SECOND = {"phase2.steps": 5, "phase2.learning_rate": 1e-3}
       r"^phase2\.warmup_steps=9 of phase2\.steps=5; give 0 to 5",
     ),
     ({"optimizer.learning_rate": 0.0}, "learning_rate=0.0"),
-    ({"optimizer.name": "lam"}, "'lam'; give one of .*adamw_corrected, lamb"),
+    ({"optimizer.name": "lam"}, "'lam'; give one of .*stable_adamw, lamb"),
     ({"optimizer.schedule": "cosin"}, "'cosin'; give one of linear, linear_j"),
     ({"optimizer.schedule_power": -1.0}, "schedule_power=-1.0; give more"),
     ({**WSD, "optimizer.decay_rate": 0.0}, r"decay_rate=0\.0; give more"),
