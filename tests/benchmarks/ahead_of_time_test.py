@@ -15,6 +15,7 @@ from benchmarks.ahead_of_time import (
   most_rows,
   summary,
 )
+from bertjax.config.checks import kernels
 from tests.testing import tpu_plans
 
 
@@ -50,6 +51,17 @@ def test_figures_are_a_line_for_each_width_of_draws(asked):
 def test_all_steps_of_the_table_have_the_attention_that_is_asked_for(asked):
   assert len([*figures(attention="flash")]) == 4
   assert {case.attention for case in asked} == {"flash"}
+  assert {case.attention_dropout for case in asked} == {0.1}
+
+
+@pytest.mark.parametrize("attention", ahead_of_time.ATTENTION_NAMES)
+def test_each_kernel_that_is_offered_can_be_compiled_for_a_tpu(attention):
+  case = Case().with_attention(attention)
+  config = ahead_of_time.make_config(case, 16, 16)
+  chosen, _ = kernels.choose_attention(
+    config.compute, config.model, "tpu", case.seq_length
+  )
+  assert chosen == ("xla" if attention == "auto" else attention)
 
 
 def test_a_plan_is_told_in_a_line():
@@ -60,10 +72,20 @@ def test_a_plan_is_told_in_a_line():
   assert summary(tpu_plans.make_phase(notes=("unknown",))) == "unknown"
 
 
-def test_the_most_rows_are_the_first_that_fit_from_above(asked):
+def test_the_most_rows_are_found_in_few_compiles(asked):
   assert most_rows(Case(draws="uint8")) == 22
-  assert [case.rows for case in asked] == [26, 24, 22]
+  assert [case.rows for case in asked] == [24, 18, 20, 22]
   assert {case.draws for case in asked} == {"uint8"}
+
+
+@pytest.mark.parametrize("most", [0, *ahead_of_time.ROWS])
+def test_the_most_rows_are_those_that_fit(monkeypatch, most):
+  def measure(case, _=None):
+    memory = tpu_plans.make_memory(case.rows <= most)
+    return dataclasses.replace(tpu_plans.make_bounded_phase(), memory=memory)
+
+  monkeypatch.setattr(ahead_of_time, "measure", measure)
+  assert most_rows(Case()) == most
 
 
 def test_a_case_is_read_from_its_json():
