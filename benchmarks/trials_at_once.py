@@ -44,6 +44,7 @@ def measure(at_once: int, workdir: pathlib.Path) -> float:
       f"--config.pretrain.steps={STEPS.value}",
       f"--config.pretrain.optimizer.warmup_steps={STEPS.value // 10}",
       *("--config.finetune.steps=20", "--config.finetune.seeds=1"),
+      *("--config.probes.shared_rows=0", "--config.probes.pairs=0"),
       *(rows or ()),
       f"--workdir={workdir}",
       f"--trials_at_once={at_once}",

@@ -21,8 +21,11 @@ the rows from the loss: `nsp` is short for `mlm_nsp`, and `off` for `mlm`.
 Equal are store, order of documents, stream of masks, seeds and everything else,
 and the real tokens within 0.5 %: every arm has its own number of steps, and its
 schedule over those, because formats fill rows differently. Every trial is
-pre-trained from scratch and probed by fine-tuning on one task (`finetune`);
-arms are compared seed by seed.
+pre-trained from scratch and arms are compared seed by seed: by the masked-LM
+loss on the same rows of plain text, which compares over formats as a trial's
+own validation does not; by a linear classifier of the frozen vectors that tells
+which text follows another; and by fine-tuning on one task (`finetune`). The
+first two read the validation split of the store.
 
 Cost: 30 trials; `--dry_run` prints tokens, FLOPs and hours.
 
@@ -71,11 +74,13 @@ ALIASES = {
   "sentence_nsp": "sentence_mlm_nsp",
   "sentence_off": "sentence_mlm",
 }
+# What every arm is measured by, whatever its rows and losses.
+PROBES = {"probes.shared_rows": 1_024, "probes.pairs": 2_000}
 
 
 def get_config(argument: str = "") -> ml_collections.ConfigDict:
   """Return the config of the study; see the module's docstring."""
-  return study.make(
+  config = study.make(
     argument,
     question=QUESTION,
     without=("objective",),
@@ -84,3 +89,5 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
     baseline="mlm_nsp",
     match="tokens",
   )
+  config.update_from_flattened_dict(PROBES)
+  return config

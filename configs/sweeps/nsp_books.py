@@ -148,8 +148,7 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
   config.update_from_flattened_dict(
     {
       "pretrain.data.store": STORE,
-      "probes.shared_rows": 1_024,
-      "probes.pairs": 2_000,
+      **nsp.PROBES,
       "probes.tasks": tasks,
     }
   )

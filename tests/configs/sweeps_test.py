@@ -154,6 +154,13 @@ def test_each_family_has_its_objective_as_an_arm_of_the_study_of_masks():
   assert not {*FAMILIES} & {*expand(config_of("masking")).arms}
 
 
+@pytest.mark.parametrize("name", ["nsp", "nsp_books"])
+def test_arms_of_other_formats_are_measured_on_the_same_text(name):
+  """Their own validation rows differ, so that their losses say nothing."""
+  probes = config_of(name).probes
+  assert (probes.shared_rows, probes.pairs) == (1_024, 2_000)
+
+
 def test_the_study_of_books_finds_its_tasks_in_the_folders_of_its_argument():
   made = nsp_books.get_config("data=D,size=mini,pairs=P/Q")
   config = expand(from_mapping(SweepConfig, made.to_dict()))

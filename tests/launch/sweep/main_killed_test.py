@@ -55,6 +55,8 @@ def start(place, tmp_path_factory):
     "finetune.seq_length": 16,
     "finetune.seeds": 1,
     "finetune.learning_rates": "(1e-3,)",
+    "probes.shared_rows": 8,
+    "probes.pairs": 40,
   }
 
   def begin(workdir, *more, **variables):
