@@ -7,13 +7,15 @@
 Needs jax with its GPU backend, flax and optax. Each job's result is written to
 DIR/CARD.json and DIR/CARD.md when the job ends, so that a command that is
 killed leaves what it has measured. A job for which no time is left, and one
-that fails, is named with the reason. `--scale=tiny` runs the same jobs on
-tiny models, on any platform.
+that fails, is named with the reason. The command begins with the names of the
+jobs that fit into its minutes, and with the minutes that all would take.
+`--scale=tiny` runs the same jobs on tiny models, on any platform.
 
 Copy both files to `benchmarks/gpu/` to keep the figures of a card.
 """
 
 import faulthandler
+import itertools
 import json
 import os
 import pathlib
@@ -31,10 +33,16 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 from absl import app, flags
 
-from benchmarks.on_gpu import attention, device_limits, table, training
+from benchmarks.on_gpu import (
+  attention,
+  device_limits,
+  finetuning,
+  table,
+  training,
+)
 from benchmarks.on_gpu.scale import SCALES, Scale, Workload
 from benchmarks.on_gpu.timing import first_line
-from benchmarks.on_gpu.training import VARIANTS
+from benchmarks.on_gpu.training import PUBLISHED, VARIANTS, Variant
 from bertjax import files
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax")
@@ -58,26 +66,40 @@ class Job(NamedTuple):
 
 def make_jobs(scale: Scale) -> list[Job]:
   """Return the jobs, the most valuable first."""
-  first, *others = scale.workloads
-  small = others[0] if others else first
+  first, small, *others = scale.workloads
+  _, cudnn, xla, *costs = VARIANTS
   jobs = [
     Job("limits", 15, device_limits.measure_limits),
-    _step_job(first, 0),
-    _step_job(first, 1),
-    Job("attention", 45, attention.compare_kernels),
-    _step_job(small, 0),
+    _step_job(first, PUBLISHED),
+    _step_job(first, cudnn),
+    Job("attention", 50, attention.compare_kernels),
+    _step_job(small, PUBLISHED),
     Job("learning", 25, lambda s: training.check_learning(small, s)),
-    _step_job(first, 2),
     _torch_job(first),
-    Job("optimizers", 20, device_limits.measure_optimizers),
+    _step_job(first, xla),
+    *(_step_job(each, PUBLISHED) for each in others[:1]),
+    Job(
+      "fine-tuning",
+      15,
+      lambda s: finetuning.measure_finetuning(small, s.budget),
+    ),
     Job("inference", 20, lambda s: training.measure_inference(small, s.budget)),
-    *(_step_job(small, number) for number in (1, 2, 5)),
-    *(_step_job(each, 0) for each in others[1:]),
-    _torch_job(small),
+    Job("optimizers", 20, device_limits.measure_optimizers),
+    *(_step_job(each, PUBLISHED) for each in others[1:]),
+    *(_step_job(small, each) for each in (cudnn, xla)),
     Job("batches", 60, lambda s: training.find_batches(first, s)),
-    *(_step_job(first, number) for number in range(3, len(VARIANTS))),
+    _torch_job(small),
+    *(_step_job(first, each) for each in costs),
   ]
   return list({job.name: job for job in jobs}.values())
+
+
+def fitting(jobs: Sequence[Job], minutes: float) -> list[Job]:
+  """Return the first jobs, which take so many minutes together."""
+  spent = itertools.accumulate(job.seconds for job in jobs)
+  return [
+    job for job, end in zip(jobs, spent, strict=True) if end <= 60 * minutes
+  ]
 
 
 def measure(scale: str, minutes: float, folder: pathlib.Path) -> dict[str, Any]:
@@ -93,7 +115,14 @@ def measure(scale: str, minutes: float, folder: pathlib.Path) -> dict[str, Any]:
   }
   folder.mkdir(parents=True, exist_ok=True)
   name = re.sub(r"[^A-Za-z0-9]+", "_", device.device_kind).strip("_")
-  for job in make_jobs(SCALES[scale]):
+  jobs = make_jobs(SCALES[scale])
+  names = ", ".join(job.name for job in fitting(jobs, minutes))
+  needed = sum(job.seconds for job in jobs) / 60
+  print(
+    f"in {minutes:g} min on an H100, about: {names or 'nothing'}; all jobs "
+    f"would take {needed:.0f}"
+  )
+  for job in jobs:
     left = end - time.monotonic()
     if left < job.seconds and scale != "tiny":
       found: Any = {"not run": f"{left:.0f} s were left of {minutes:g} min"}
@@ -117,8 +146,7 @@ def _run(job: Job, scale: Scale) -> Any:
   return found
 
 
-def _step_job(workload: Workload, number: int) -> Job:
-  variant = VARIANTS[number]
+def _step_job(workload: Workload, variant: Variant) -> Job:
   return Job(
     f"{workload.name}: {variant.name}",
     25,

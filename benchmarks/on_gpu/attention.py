@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention kernels against the plain path: errors, and seconds."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -10,9 +11,13 @@ import jax.numpy as jnp
 from benchmarks import steps
 from benchmarks.on_gpu.scale import Scale
 from benchmarks.on_gpu.timing import first_line, median_seconds
+from bertjax.config import ComputeConfig, ModelConfig
+from bertjax.config.checks import kernels
 from bertjax.model.ops import fused_attention
 from bertjax.model.ops.dot_product import attend
 
+# The one kernel without dropout of each platform; there is no other for GPUs,
+# because splash and flash are kernels of TPUs.
 _KERNELS = {"gpu": "cudnn", "tpu": "splash"}
 
 
@@ -21,9 +26,12 @@ def compare_kernels(scale: Scale) -> dict[str, Any]:
 
   Rows hold one to three packed examples; backward is the gradient of all three
   inputs. An error is the largest difference to the plain path in float32, as a
-  share of the largest value; the plain path in bfloat16 has one, too.
+  share of the largest value; the plain path in bfloat16 has one, too. A kernel
+  that does not take a length says why.
   """
-  name = _KERNELS.get(jax.devices()[0].platform)
+  device = jax.devices()[0]
+  name = _KERNELS.get(device.platform)
+  platform = kernels.platform_of(device)
   workload = scale.workloads[0]
   heads, width = workload.model.num_heads, workload.model.head_size
   found: dict[str, Any] = {"kernel": name or "none on this platform"}
@@ -35,11 +43,32 @@ def compare_kernels(scale: Scale) -> dict[str, Any]:
     )
     exact = _outputs("plain", draws, packs_BS)
     narrow = draws.astype(jnp.bfloat16)
-    found[str(length)] = {
-      kind: _measure(kind, narrow, packs_BS, exact, scale)
-      for kind in ("plain", *([name] if name else []))
-    }
+    of_length = {"plain": _measure("plain", narrow, packs_BS, exact, scale)}
+    refused = name and refusal(name, workload.model, platform, length)
+    if refused:
+      of_length[name] = {"refused": refused}
+    elif name:
+      of_length[name] = _measure(name, narrow, packs_BS, exact, scale)
+    found[str(length)] = of_length
   return found
+
+
+def refusal(name: str, model: ModelConfig, platform: str, length: int) -> str:
+  """Return why a kernel does not take rows of a length, or "".
+
+  Args:
+    name: value of `compute.attention`.
+    model: shape of the model; its dropout does not count.
+    platform: of the device, by `kernels.platform_of`.
+    length: positions of a row.
+  """
+  compute = dataclasses.replace(ComputeConfig(dtype="bfloat16"), attention=name)
+  model = steps.without_dropout(model)
+  try:
+    kernels.choose_attention(compute, model, platform, length)
+  except ValueError as error:
+    return str(error)
+  return ""
 
 
 def _measure(

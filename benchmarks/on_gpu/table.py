@@ -13,7 +13,10 @@ def render(results: Mapping[str, Any]) -> str:
   jobs: Mapping[str, Any] = results["jobs"]
   versions = ", ".join(f"{n} {v}" for n, v in results["versions"].items())
   rows = [_step_row(name, found) for name, found in _steps(jobs)]
-  headers = ("step", "rows", "ms", "real tokens/s", "TFLOP/s", "MFU", "GB")
+  headers = (
+    *("step", "rows", "ms", "real tokens/s", "TFLOP/s", "MFU"),
+    *("GB planned", "GB at the peak"),
+  )
   parts = [f"# {results['card']}", "", f"With {versions}.", ""]
   if rows:
     parts += [markdown(headers, rows), ""]
@@ -36,7 +39,8 @@ def _is_step(found: Any) -> bool:
 
 
 def _step_row(name: str, found: Mapping[str, Any]) -> list[str]:
-  mfu, planned = found.get("mfu"), found.get("bytes_planned")
+  mfu = found.get("mfu")
+  memory = (found.get("bytes_planned"), found.get("bytes_peak"))
   return [
     name,
     str(found["rows"]),
@@ -44,7 +48,7 @@ def _step_row(name: str, found: Mapping[str, Any]) -> list[str]:
     f"{found['real_tokens_per_s']:,.0f}",
     f"{found['model_tflops']:.1f}",
     f"{mfu:.1%}" if mfu else "–",
-    f"{planned / 1e9:.1f}" if planned else "–",
+    *(f"{each / 1e9:.1f}" if each else "–" for each in memory),
   ]
 
 

@@ -9,10 +9,28 @@ import pytest
 
 from benchmarks import steps
 from benchmarks.on_gpu import __main__ as on_gpu
-from benchmarks.on_gpu import table, training
+from benchmarks.on_gpu import attention, table, training
 from benchmarks.on_gpu.scale import SCALES
 
 TINY = SCALES["tiny"]
+JOBS = (
+  "limits",
+  "attention",
+  "learning",
+  "optimizers",
+  "inference",
+  "fine-tuning",
+  "tiny-32: Hugging Face in PyTorch",
+)
+# Of each kind of variant one.
+STEPS = (
+  "tiny-modernbert-32: as published, rbg",
+  "tiny-32: xla, no dropout",
+  "tiny-32: as published, threefry",
+  "tiny-32: remat of dots",
+  "tiny-32: muon",
+  "tiny-32: float32",
+)
 
 
 def test_rows_are_packed_as_wikipedia_is():
@@ -41,8 +59,7 @@ def found(tmp_path_factory):
   folder = tmp_path_factory.mktemp("card")
   jobs = {job.name: job for job in on_gpu.make_jobs(TINY)}
   broken = on_gpu.Job("broken", 0, lambda _: [][0])
-  names = ("limits", "attention", "learning", "optimizers", "inference")
-  chosen = [broken, *(jobs[name] for name in (*names, "batches"))]
+  chosen = [broken, *(jobs[name] for name in (*JOBS, *STEPS, "batches"))]
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(on_gpu, "make_jobs", lambda _: chosen)
     results = on_gpu.measure("tiny", 5, folder)
@@ -64,7 +81,8 @@ def test_results_are_written(found):
     jobs.keys()
   )
   page = (folder / "cpu.md").read_text()
-  assert all(f"{name}:" in page for name in jobs if name != "batches")
+  assert all(f"| {name} " in page for name in (*STEPS, "batches"))
+  assert all(f"\n{name}:" in page for name in JOBS if "PyTorch" not in name)
 
 
 @pytest.mark.full
@@ -87,13 +105,23 @@ def test_steps_are_counted_in_real_tokens(found):
   _, jobs = found
   sizes = [each["rows"] for each in jobs["batches"]]
   assert sizes == [8, 16]
-  for each in jobs["batches"]:
+  for each in (*jobs["batches"], *(jobs[name] for name in STEPS)):
     tokens = each["rows"] * TINY.workloads[0].seq_length
     assert each["packing"] == 1
     assert each["finite"]
     assert each["real_tokens_per_s"] == pytest.approx(
       tokens / (each["ms"] / 1e3)
     )
+
+
+@pytest.mark.full
+def test_a_step_of_fine_tuning_and_the_peer_are_measured(found):
+  _, jobs = found
+  assert jobs["fine-tuning"]["finite"], jobs["fine-tuning"]
+  assert jobs["fine-tuning"]["examples_per_s"] > 0
+  peer = jobs["tiny-32: Hugging Face in PyTorch"]
+  assert peer["real_tokens_per_s"] > 0, peer
+  assert not peer["compiled"]
 
 
 @pytest.mark.full
@@ -107,6 +135,42 @@ def test_a_kernel_that_the_platform_lacks_is_an_error_in_one_line():
   variant = next(each for each in training.VARIANTS if "cudnn" in each.name)
   found = training.measure_step(workload, variant, 4, 0.01)
   assert "\n" not in found["error"]
+
+
+def test_the_most_valuable_jobs_fit_into_six_minutes():
+  jobs = on_gpu.make_jobs(SCALES["card"])
+  names = [job.name for job in on_gpu.fitting(jobs, 6)]
+  assert names == [job.name for job in jobs[: len(names)]]
+  assert {
+    "limits",
+    "attention",
+    "learning",
+    "inference",
+    "fine-tuning",
+    "large-512: as published, rbg",
+    "large-512: cudnn, no attention dropout",
+    "base-128: as published, rbg",
+    "modernbert-base-512: as published, rbg",
+    "large-512: Hugging Face in PyTorch",
+  } <= set(names)
+  assert on_gpu.fitting(jobs, 0) == []
+
+
+def test_cudnn_takes_even_lengths_and_says_why_not_odd_ones():
+  lengths = SCALES["card"].lengths
+  model = SCALES["card"].workloads[0].model
+  refused = {
+    length: attention.refusal("cudnn", model, "gpu", length)
+    for length in lengths
+  }
+  assert {length for length in lengths if refused[length]} == {131}
+  assert "works on an even number of positions" in refused[131]
+
+
+def test_a_peak_is_told_where_a_step_has_set_it(monkeypatch):
+  monkeypatch.setattr(training, "_peak", lambda: 70)
+  assert training._new_peak(69) == 70
+  assert training._new_peak(70) is None
 
 
 def test_no_job_starts_without_time(tmp_path, monkeypatch):
