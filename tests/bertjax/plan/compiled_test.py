@@ -84,7 +84,13 @@ def test_the_program_computes_what_the_formula_says(cache):
   assert 1 <= work.counted_ratio <= 1.03
   # Only the compiler's count includes on-chip traffic.
   assert work.hbm_bytes < work.counted_bytes
-  assert work.hbm_bytes <= 113e9
+  assert work.hbm_bytes <= 75e9  # above 68 GB, traffic bounds this step
+
+
+def test_flash_writes_no_attention_weights(cache):
+  """`benchmarks/log.md` has 32.8 GB with flash and 59.6 GB without."""
+  work: Any = plan(cache, attention="flash").work
+  assert work.hbm_bytes <= 34e9
 
 
 def test_remat_computes_more_and_keeps_less(cache):
