@@ -17,8 +17,9 @@ Overlays:
               in configs/families.py
   size=       tiny mini small medium base large; of another family, its own
   objective=  mlm (B is always the true continuation), mlm_nsp or mlm_sop, or
-              another family's: albert (mlm_sop with n-gram masks) or roberta
-              (masked LM alone, on full sentences across documents)
+              another family's: albert (mlm_sop with n-gram masks), roberta
+              (masked LM alone, on full sentences across documents) or
+              modernbert (masked LM alone, 30 % of single documents)
   seq=        128 or 512; one store serves both
   masks=      token word span ngram: what is masked as one; mask_only: all that
               is masked becomes [MASK]
@@ -60,7 +61,7 @@ import ml_collections
 
 from bertjax.config import ObjectiveConfig, PretrainConfig, choices
 from configs import common, families, hardware
-from configs.recipes import RECIPES
+from configs.recipes import RECIPES, albert, modernbert, roberta
 
 OVERLAYS: common.Overlays = {
   "family": {
@@ -72,24 +73,9 @@ OVERLAYS: common.Overlays = {
     "mlm": common.fields({"objective.next_sentence": "off"}),
     "mlm_nsp": common.fields({"objective.next_sentence": "nsp"}),
     "mlm_sop": common.fields({"objective.next_sentence": "sop"}),
-    # Lan et al., 2020, section 3.1 and google-research/albert.
-    "albert": common.fields(
-      {
-        "objective.next_sentence": "sop",
-        "objective.mask_unit": "ngram",
-        "objective.max_ngram": 3,
-      }
-    ),
-    # Liu et al., 2019, sections 4.1 and 4.2.
-    "roberta": common.fields(
-      {
-        "objective.next_sentence": "off",
-        "objective.input_format": "full_sentences",
-        "objective.short_rate": 0.0,
-        "objective.mask_unit": "token",
-        "objective.static_copies": 0,
-      }
-    ),
+    "albert": common.fields(albert.OBJECTIVE),
+    "roberta": common.fields(roberta.OBJECTIVE),
+    "modernbert": common.fields(modernbert.OBJECTIVE),
   },
   "seq": {
     str(length): common.fields({"data.seq_length": length})

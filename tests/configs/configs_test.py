@@ -47,23 +47,27 @@ def objectives(*names):
 
 _OF_PAIRS = objectives("mlm_nsp", "mlm_sop", "albert")
 _OF_ROBERTA = objectives("roberta")
+_OF_MODERNBERT = objectives("modernbert")
 # Overlays that a recipe undoes, and so refuses.
 UNDONE = {
   **dict.fromkeys(["original", "two_phase", "lamb"], ("seq=512",)),
   **dict.fromkeys(
-    ["roberta", "roberta_fairseq", "roberta_500k"], (*_OF_PAIRS, "seq=128")
+    ["roberta", "roberta_fairseq", "roberta_500k"],
+    (*_OF_PAIRS, *_OF_MODERNBERT, "seq=128"),
   ),
   "mosaicbert": (*_OF_PAIRS, *_OF_ROBERTA, "seq=512"),
   "modernbert": (*_OF_PAIRS, *_OF_ROBERTA, "seq=128", "seq=512"),
   **dict.fromkeys(
     ["ettin_17m_hours", "ettin_32m_hours"], (*_OF_PAIRS, *_OF_ROBERTA)
   ),
-  "roberta_hour": _OF_PAIRS,
+  "roberta_hour": (*_OF_PAIRS, *_OF_MODERNBERT),
   **dict.fromkeys(
     ["albert_v1", "albert_v2"],
-    (*objectives("mlm", "mlm_nsp", "roberta"), "seq=128"),
+    (*objectives("mlm", "mlm_nsp", "roberta", "modernbert"), "seq=128"),
   ),
-  "albert_hour": objectives("mlm", "mlm_nsp", "roberta"),
+  "albert_hour": objectives("mlm", "mlm_nsp", "roberta", "modernbert"),
+  # Which mask 40 %.
+  **dict.fromkeys(["short", "smoke"], _OF_MODERNBERT),
 }
 # Those of masks are tested by themselves: no size or mesh concerns them.
 APART = ("family", "hardware", "masks", "mask_rate")
@@ -76,20 +80,25 @@ CROSSED = {
 }
 
 
+def crossed():
+  """Yield the values of each two kinds of overlays, by kind: two clash."""
+  for kinds in itertools.combinations(CROSSED, 2):
+    for values in itertools.product(*(CROSSED[kind] for kind in kinds)):
+      yield dict(zip(kinds, values, strict=True))
+
+
 @pytest.mark.parametrize("recipe", pretrain.OVERLAYS["recipe"])
 def test_every_overlay_makes_a_run_or_is_refused(recipe):
   undone = UNDONE.get(recipe, ())
-  for values in itertools.product(*CROSSED.values()):
-    overlays = [
-      f"{name}={value}" for name, value in zip(CROSSED, values, strict=True)
-    ]
+  for chosen in crossed():
+    overlays = [f"{name}={value}" for name, value in chosen.items()]
     argument = ",".join([*overlays, f"recipe={recipe}"])
     refused = [overlay for overlay in undone if overlay in overlays]
     if refused:
       with pytest.raises(ValueError, match=f"'{refused[0]}' sets .* leave one"):
         pretrain.get_config(argument)
     else:
-      check_run(argument, SIZES.get(values[[*CROSSED].index("size")]))
+      check_run(argument, SIZES.get(chosen.get("size", "")))
 
 
 def check_run(argument, published):
@@ -117,7 +126,7 @@ def test_masks_go_with_every_objective_that_has_none_of_its_own(
   objective, masks
 ):
   argument = f"objective={objective},masks={masks}"
-  own = {"albert": "ngram", "roberta": "token"}.get(objective, "")
+  own = {"albert": "ngram"}.get(objective, "")
   if own not in ("", masks) and masks != "mask_only":
     with pytest.raises(ValueError, match=f"'objective={objective}' sets obj"):
       pretrain.get_config(argument)
@@ -130,6 +139,10 @@ def test_masks_go_with_every_objective_that_has_none_of_its_own(
     assert made.mask_unit == masks
     assert (made.mask_token_rate, made.random_token_rate) == (0.8, 0.1)
   for rate in pretrain.OVERLAYS["mask_rate"]:
+    if objective == "modernbert" and rate != "30":
+      with pytest.raises(ValueError, match=r"' sets objective\.mask_rate=0\.3"):
+        pretrain.get_config(f"{argument},mask_rate={rate}")
+      continue
     again = objective_of(f"{argument},mask_rate={rate}")
     assert again == dataclasses.replace(made, mask_rate=int(rate) / 100)
 
@@ -148,6 +161,11 @@ def test_objectives_of_families_are_theirs():
   )
   assert objective_of("objective=roberta") == roberta
   assert objective_of("objective=roberta,recipe=roberta") == roberta
+  modernbert = dataclasses.replace(
+    roberta, input_format="doc_sentences", mask_rate=0.3
+  )
+  assert objective_of("objective=modernbert") == modernbert
+  assert objective_of("objective=modernbert,recipe=modernbert") == modernbert
   short = objective_of("objective=albert,recipe=short")
   assert short == dataclasses.replace(albert, mask_rate=0.4)
   with pytest.raises(ValueError, match=r"'mask_rate=15' sets .* to 0.4; leave"):

@@ -133,6 +133,7 @@ def test_an_hour_of_a_family_is_short_with_its_objective(family):
     ("roberta", "roberta_500k"),
     ("albert", "albert_v1"),
     ("albert", "albert_v2"),
+    ("modernbert", "modernbert"),
   ],
 )
 def test_a_recipe_of_a_family_has_the_objective_of_its_overlay(family, recipe):
