@@ -44,6 +44,12 @@ _BERT = {
   for name, size in SIZES.items()
 }
 
+# Ettin's 150m and 400m are of these shapes as well.
+_MODERNBERT = {
+  "base": _size(22, 768, 12, 1152),
+  "large": _size(28, 1024, 16, 2624),
+}
+
 # What models of one family may differ in: sizes, rates, how training starts,
 # and what stands on the encoder.
 _OPEN = (
@@ -134,9 +140,10 @@ FAMILIES: Mapping[str, Family] = {
       "17m": _size(7, 256, 4, 384),
       "32m": _size(10, 384, 6, 576),
       "68m": _size(19, 512, 8, 768),
-      "base": _size(22, 768, 12, 1152),
-      "large": _size(28, 1024, 16, 2624),
+      "150m": _MODERNBERT["base"],
+      "400m": _MODERNBERT["large"],
       "1b": _size(28, 1792, 28, 3840),
+      **_MODERNBERT,
     },
     tokenizer="modernbert",
     vocab_size=50_368,

@@ -1,18 +1,13 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Families as overlays: choices that go together, and published counts."""
+"""Families as overlays: choices that go together, and sizes."""
 
 import dataclasses
 from typing import Any
 
-import jax
-import numpy as np
 import pytest
 
-from bertjax.batch import ENCODER_FEATURES, empty_batch
 from bertjax.config import SIZES, PretrainConfig, checks, from_mapping
-from bertjax.model import BertForPreTraining
-from bertjax.model.parameters import count_parameters
 from configs import pretrain
 from configs.families import FAMILIES, family_of
 from configs.recipes import RECIPES
@@ -20,15 +15,6 @@ from configs.sweeps import size as size_study
 from tests.testing.configs import replaced
 
 EVERY = [(name, size) for name in FAMILIES for size in FAMILIES[name].sizes]
-# Parameters with the head of words: transformers' masked language models of
-# the published vocabularies, without what is no part of them here.
-PUBLISHED = {
-  ("roberta", "base", 50_265): 124_697_433,
-  ("distilbert", "base", 30_522): 66_985_530 - 512 * 768,
-  # The pooler and the head of pairs are no part of their class.
-  ("albert", "base", 30_000): 11_221_680 + 590_592 + 1_538,
-  ("modernbert", "base", 50_368): 149_655_232 + 768,
-}
 
 
 def config_of(argument) -> PretrainConfig:
@@ -39,12 +25,13 @@ def config_of(argument) -> PretrainConfig:
 @pytest.mark.parametrize(("name", "size"), EVERY)
 def test_every_family_and_size_makes_a_run(name, size):
   objective = (
-    "mlm_nsp" if FAMILIES[name].choices.get("pooler", True) else ("roberta")
+    "mlm_nsp" if FAMILIES[name].choices.get("pooler", True) else "roberta"
   )
   config = config_of(f"family={name},size={size},objective={objective}")
   vocab = replaced(config, {"model.vocab_size": 1024, "batch_size": 256})
   checks.check_pretrain(vocab, num_devices=1, vocab_size=1000)
-  for field, value in FAMILIES[name].choices.items():
+  family = FAMILIES[name]
+  for field, value in {**family.choices, **family.sizes[size]}.items():
     assert getattr(config.model, field) == value
 
 
@@ -104,20 +91,3 @@ def test_a_family_or_size_that_does_not_exist_is_refused(argument, message):
 def test_a_study_takes_a_family_and_its_sizes():
   config: Any = size_study.get_config("family=albert")
   assert config.pretrain.model.layer_groups == 1
-
-
-@pytest.mark.parametrize(("key", "count"), PUBLISHED.items())
-def test_parameters_count_as_published(key, count):
-  name, size, vocab_size = key
-  config = config_of(f"family={name},size={size}")
-  model = BertForPreTraining(
-    replaced(config, {"model.vocab_size": vocab_size}).model
-  )
-  batch = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 4, "R": 1})
-  params = jax.eval_shape(
-    lambda key: model.init(
-      key, batch, np.zeros((1, 1), np.int32), deterministic=True
-    ),
-    jax.random.key(0),
-  )["params"]
-  assert count_parameters(params) == count

@@ -14,15 +14,9 @@ from bertjax.model.parameters import count_parameters
 from configs.families import FAMILIES
 
 FEATURES = empty_batch(ENCODER_FEATURES, {"B": 1, "S": 8, "R": 1})
-VOCABULARIES = {
-  "bert": 30_522,
-  "roberta": 50_265,
-  "distilbert": 30_522,
-  "albert": 30_000,
-  "modernbert": 50_368,
-}
-# The parameters of transformers' classes for pre-training, ...ForPreTraining
-# of BERT and ALBERT and ...ForMaskedLM of the others (version 5.23).
+# The parameters of transformers' classes for pre-training with the published
+# vocabularies, ...ForPreTraining of BERT and ALBERT and ...ForMaskedLM of the
+# others (version 5.23).
 PARAMETERS = {
   ("bert", "tiny"): 4_433_468,
   ("bert", "mini"): 11_267_900,
@@ -40,9 +34,11 @@ PARAMETERS = {
   ("modernbert", "17m"): 16_913_600,
   ("modernbert", "32m"): 32_081_344,
   ("modernbert", "68m"): 68_457_664,
+  ("modernbert", "150m"): 149_655_232,
+  ("modernbert", "400m"): 395_881_664,
+  ("modernbert", "1b"): 1_031_314_112,
   ("modernbert", "base"): 149_655_232,
   ("modernbert", "large"): 395_881_664,
-  ("modernbert", "1b"): 1_031_314_112,
 }
 
 
@@ -66,7 +62,7 @@ def test_a_size_has_the_parameters_that_were_published(name):
   family = FAMILIES[name[0]]
   model = ModelConfig(
     **{**family.choices, **family.sizes[name[1]]},
-    vocab_size=VOCABULARIES[name[0]],
+    vocab_size=family.vocab_size,
   )
   module = BertForPreTraining(model)
   made = jax.eval_shape(
