@@ -4,6 +4,8 @@
 
 import json
 import pickle
+import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -87,6 +89,28 @@ def test_text_is_cleaned(tokenizer):
   assert (plain == spelled) == (lower and strip)
   quoted = tokenizer.encode(["``the fox''"])[0].tolist()
   assert quoted == tokenizer.encode(['"the fox"'])[0].tolist()
+
+
+def cleaned(text, cleaning):
+  """What ALBERT's cleaning and SentencePiece's rules (nmt_nfkc) leave."""
+  text = text.replace("``", '"').replace("''", '"')
+  if cleaning.strip_accents:
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
+  if cleaning.lowercase:
+    text = text.lower()
+  text = re.sub("[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]", "", text)
+  text = re.sub("[\ufeff\ufffd▁]", " ", unicodedata.normalize("NFKC", text))
+  return " ".join(text.split())
+
+
+def test_ids_lead_back_to_the_cleaned_text(tokenizer):
+  known = 0
+  for text, ids in zip(ANY, tokenizer.encode(ANY), strict=True):
+    if tokenizer.unk_id not in ids:
+      assert tokenizer.decode(ids) == cleaned(text, tokenizer.cleaning)
+      known += 1
+  assert known > 50  # the others have letters that the vocabulary lacks
 
 
 def test_no_text_is_special(tokenizer):
