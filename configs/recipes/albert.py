@@ -8,6 +8,7 @@ from configs.recipes.bert import HOUR_FIELDS
 from configs.recipes.recipe import Recipe
 from configs.recipes.roberta import HOUR as ROBERTA_HOUR
 
+# Section 3.1, and google-research/albert.
 OBJECTIVE = {
   "objective.next_sentence": "sop",
   "objective.mask_unit": "ngram",
@@ -67,8 +68,8 @@ VERSION_2 = dataclasses.replace(
 HOUR = dataclasses.replace(
   ROBERTA_HOUR,
   about=(
-    "`short` with ALBERT's objective: n-grams of up to three words are masked, "
-    "and sentence order is predicted."
+    "A BERT of size mini, trained as in `short` but with ALBERT's objective: "
+    "n-grams of up to three words are masked, and sentence order is predicted."
   ),
   source=(
     "Lan et al., 2020 (arXiv 1909.11942), section 3.1; google-research/albert, "

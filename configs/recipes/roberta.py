@@ -7,6 +7,7 @@ import dataclasses
 from configs.recipes.bert import BOOKS_VOCAB, HOUR_FIELDS
 from configs.recipes.recipe import UNCLIPPED, Recipe
 
+# Sections 4.1 and 4.2.
 OBJECTIVE = {
   "objective.next_sentence": "off",
   "objective.input_format": "full_sentences",
@@ -88,8 +89,9 @@ LONG = dataclasses.replace(
 )
 HOUR = Recipe(
   about=(
-    "`short` with RoBERTa's objective: masked LM alone, on full sentences "
-    "across documents, masked anew in every epoch."
+    "A BERT of size mini, trained as in `short` but with RoBERTa's objective: "
+    "masked LM alone, on full sentences across documents, masked anew in every "
+    "epoch."
   ),
   size="mini",
   vocab_size=BOOKS_VOCAB,
