@@ -47,7 +47,16 @@ class Plan:
       budget = cost_table(self.config, self.costs, rate)
     else:
       budget = budget_table(self.config, self.tuning_steps)
-    return f"{budget}\n\n{self.differences}\n"
+    return "\n\n".join([budget, str(self.differences), *self._notes()]) + "\n"
+
+  def _notes(self) -> list[str]:
+    """Return what the seeds will not be able to say, before they run."""
+    if self.config.seeds > 1:
+      return []
+    return [
+      "One seed: no difference will have a spread to compare it with, and a "
+      "part or all of each may be chance. Give --seeds=3 or more."
+    ]
 
   def work(self, trial: Trial) -> float:
     """Return what a trial costs, in a unit that all trials of a study share."""

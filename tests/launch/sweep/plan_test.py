@@ -31,6 +31,14 @@ def test_a_dry_run_prints_everything_and_writes_nothing(
   assert "give --flops_per_second=RATE" in capsys.readouterr().out
 
 
+def test_one_seed_is_told_of_before_the_first_trial(config, tmp_path, capsys):
+  for seeds, said in ((1, 1), (2, 0)):
+    given = dataclasses.replace(config, seeds=seeds)
+    sweep.dry_run(given, str(tmp_path / "work"))
+    text = capsys.readouterr().out
+    assert text.count("One seed: no difference will have a spread") == said
+
+
 def test_trials_cost_what_their_arms_cost(config):
   plan = make_plan(dataclasses.replace(config, grid="steps=4,8"), Policy())
   costs = {t.settings["arm"]: plan.work(t) for t in plan.trials}
