@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from bertjax.config import SweepConfig
+from bertjax.config.finetune import HUBS
 from bertjax.sweep import study
 from bertjax.trials.store import Trial
 from launch.pods import buckets, jobset, topologies
@@ -21,6 +23,9 @@ from launch.sweep.plan import Plan
 # In the folder of the study.
 COMMANDS = "trials.sh"
 JOBSETS = "jobsets"
+# The task of `finetune`, and the fields of a task that name files or folders.
+_TASK = "config.finetune.task"
+_FILES = ("folder", "train", "dev", "test")
 # Flags of a JobSet, by whether it needs them.
 _JOBSET = {
   "topology": True,
@@ -161,19 +166,42 @@ def _bucket(flag: str, folder: str) -> str:
 
 def _check_places(plan: Plan, bucket: str) -> None:
   """Refuse data that is not in the bucket of the study."""
-  config = plan.config
-  places = {"bundle": config.bundle} if config.bundle else {}
-  if config.trains == "pretrain":
-    for arm in config.chosen:
-      store = study.pretrain_config(config, arm, config.seed).data.store
-      if store:
-        places |= {"config.pretrain.data.store": store}
-  for flag, place in places.items():
+  for flag, place in _places(plan.config):
     if (other := _bucket(flag, place)) != bucket:
       raise ValueError(
         f"--{flag}={place} is in the bucket {other}, and the workdir in "
         f"{bucket}; a pod mounts one bucket, so copy it there"
       )
+
+
+def _places(config: SweepConfig) -> list[tuple[str, str]]:
+  """Return (flag, path) of all files and folders that the trials read.
+
+  What is loaded by name, from TFDS or the hub, is not among them.
+  """
+  found = [("bundle", config.bundle)]
+  for arm in config.chosen:
+    if config.trains == "pretrain":
+      run = study.pretrain_config(config, arm, config.seed)
+      mixed = run.data.stores.split(",")
+      further = run.evaluation.stores.split(",")
+      found += [
+        ("config.pretrain.data.store", run.data.store),
+        ("config.pretrain.init_from", run.init_from),
+        *(("config.pretrain.data.stores", s.rpartition("=")[0]) for s in mixed),
+        *(
+          ("config.pretrain.evaluation.stores", s.rpartition("=")[2])
+          for s in further
+        ),
+      ]
+    for name in study.probe_tasks(config):
+      task = study.finetune_config(config, arm, config.seed, name).task
+      own = f"config.probes.tasks.{name}.task" if name else _TASK
+      found += [(f"{own}.{field}", vars(task)[field]) for field in _FILES]
+  paths = dict.fromkeys((flag, path.strip()) for flag, path in found)
+  return [
+    (flag, path) for flag, path in paths if path and not path.startswith(HUBS)
+  ]
 
 
 def _command(folder: str, trial: Trial) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 
 import pytest
 import yaml
 from absl import flags
 
+from bertjax.config import DataConfig, EvaluationConfig, TaskConfig
+from bertjax.sweep.axes import expand
 from launch.pods import buckets
 from launch.preflight.policy import DEFAULT
 from launch.sweep import backends, elsewhere
+from launch.sweep.plan import make_plan
 from tests.testing.commands import run_command
 from tests.testing.pod_documents import IMAGE, complaints, container
 
@@ -80,6 +84,57 @@ def test_pods_read_their_bucket_alone(config, bucket, tmp_path, monkeypatch):
   monkeypatch.setattr(buckets, "ROOT", "/buckets")
   with pytest.raises(ValueError, match=r"--workdir=.*: pods mount a bucket as"):
     write(config, bucket / "work", *JOBSET)
+
+
+@pytest.mark.parametrize(
+  ("group", "fields", "words"),
+  [
+    (
+      "finetune",
+      {"task": TaskConfig(kind="table", train="/data/a.csv")},
+      r"--config.finetune.task.train=/data/a.csv: pods mount",
+    ),
+    (
+      "probes",
+      {"tasks": {"rte": {"task": {"kind": "glue", "folder": "/glue"}}}},
+      r"--config.probes.tasks.rte.task.folder=/glue: pods mount",
+    ),
+    ("pretrain", {"init_from": "/runs/b"}, "pretrain.init_from=/runs/b: pods"),
+    (
+      "pretrain",
+      {"evaluation": EvaluationConfig(stores="old=/b/old")},
+      "pretrain.evaluation.stores=/b/old: pods",
+    ),
+    (
+      "pretrain",
+      {"data": DataConfig(stores="/b/x=0.5,/b/y=0.5")},
+      "pretrain.data.stores=/b/x: pods",
+    ),
+  ],
+)
+def test_whatever_a_trial_reads_is_in_the_bucket(
+  config, bucket, group, fields, words
+):
+  """Each pod would fail at once, and nothing says so before."""
+  plan = make_plan(expand(config), DEFAULT)
+  changed = dataclasses.replace(vars(plan.config)[group], **fields)
+  plan = dataclasses.replace(
+    plan, config=dataclasses.replace(plan.config, **{group: changed})
+  )
+  make = backends.make_files(str(bucket / "work"), parse(*JOBSET))
+  with pytest.raises(ValueError, match=words):
+    make(plan, plan.trials)
+
+
+def test_data_that_are_loaded_by_name_are_in_no_bucket(config, bucket):
+  plan = make_plan(expand(config), DEFAULT)
+  task = TaskConfig(kind="glue", name="rte", folder="tfds:glue/rte")
+  tuned = dataclasses.replace(plan.config.finetune, task=task)
+  plan = dataclasses.replace(
+    plan, config=dataclasses.replace(plan.config, finetune=tuned)
+  )
+  make = backends.make_files(str(bucket / "work"), parse(*JOBSET))
+  assert len(make(plan, plan.trials)) == 6
 
 
 @pytest.mark.parametrize(
