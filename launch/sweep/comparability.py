@@ -23,7 +23,12 @@ from launch.run.assembly import RunSpec
 # In the folder of a trial: the code that began it.
 CODE = "code.json"
 # Sources whose changes may change a result. Configs are compared by value.
-_SOURCES = ("source bertjax", "source data_pipelines", "source launch/run")
+_SOURCES = (
+  *("source bertjax/", "source data_pipelines/", "source launch/run/"),
+  # What probes measure, and on what.
+  *("source launch/sweep/frozen.py", "source launch/sweep/probes.py"),
+  *("source launch/finetune.py", "source launch/tasks.py"),
+)
 _PACKAGES = ("bertjax", "jax", "jaxlib", "flax", "optax", "numpy")
 # Compared by what they contain, or set by the sweep.
 _FREE = ("data.store", "data.stores", "init_from", "seed")

@@ -6,8 +6,10 @@ import json
 import pytest
 
 from bertjax.sweep.axes import expand
+from launch.hosts.start_up import code_facts
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
+from launch.sweep import comparability
 from launch.sweep.comparability import CODE, code_version
 from launch.sweep.plan import make_plan
 
@@ -33,6 +35,29 @@ def test_a_probe_is_an_axis_like_any_other(config):
   (found,) = plan.differences.fields
   assert (found.field, found.why) == ("finetune.pooling", "axis")
   assert plan.differences.rows == (expand(plan.config).chosen,)
+
+
+@pytest.mark.parametrize(
+  ("path", "changes"),
+  [
+    ("bertjax/train/step.py", True),
+    ("launch/run/assembly.py", True),
+    ("launch/sweep/frozen.py", True),
+    ("launch/finetune.py", True),
+    ("launch/tasks.py", True),
+    ("launch/sweep/board.py", False),  # shows what others found
+    ("configs/finetune.py", False),  # compared by value
+  ],
+)
+def test_code_is_what_a_result_depends_on(monkeypatch, path, changes):
+  facts = code_facts()
+  assert f"source {path}" in facts
+  other = {**facts, f"source {path}": "another"}
+  versions = []
+  for each in (facts, other):
+    monkeypatch.setattr(comparability, "code_facts", lambda each=each: each)
+    versions.append(code_version.__wrapped__())
+  assert (versions[0] != versions[1]) == changes
 
 
 def test_trials_of_other_code_are_not_mixed(config, launchers, tmp_path):
