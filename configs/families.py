@@ -7,7 +7,7 @@ vocabulary follows the store.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bertjax.config import SIZES, ModelConfig
@@ -21,12 +21,17 @@ class Family:
   Attributes:
     choices: fields of `ModelConfig`, but for the sizes.
     sizes: {name of a size: its fields of `ModelConfig`}.
+    varies: choices in which its models differ from each other → whether a value
+      is one of theirs.
     tokenizer: the kind of tokenizer that `--tokenizer` learns for it.
     vocab_size: tokens of the published vocabulary.
   """
 
   choices: Mapping[str, Any]
   sizes: Mapping[str, Mapping[str, Any]]
+  varies: Mapping[str, Callable[[Any], bool]] = dataclasses.field(
+    default_factory=dict
+  )
   tokenizer: str = "wordpiece"
   vocab_size: int = 30_522
 
@@ -55,7 +60,8 @@ _MODERNBERT = {
 _OPEN = (
   *_SHAPE,
   *("vocab_size", "max_positions", "layer_norm_epsilon"),
-  *("hidden_dropout_rate", "attention_dropout_rate", "mlp_dropout_place"),
+  *("hidden_dropout_rate", "attention_dropout_rate"),
+  *("attention_output_dropout", "mlp_dropout_place"),
   *("init", "initializer_std", "position_init"),
   *("pooler", "sequence_head"),
 )
@@ -88,8 +94,11 @@ FAMILIES: Mapping[str, Family] = {
       "type_vocab_size": 0,
       "pooler": False,
       "sequence_head": "relu",
+      "attention_output_dropout": "none",
     },
     {"base": _size(6, 768, 12, 3072)},
+    # transformers' default is a learned table.
+    varies={"positions": lambda value: value != "rotary"},
   ),
   # Lan et al. (2020); google-research/albert, modeling.py and version 2 of its
   # weights, which was trained without dropout.
@@ -132,6 +141,7 @@ FAMILIES: Mapping[str, Family] = {
       "norm_position": "pre",
       "first_attention_norm": False,
       "layer_norm_epsilon": 1e-5,
+      "attention_output_dropout": "attention",
       "mlp_dropout_place": "inner",
       "hidden_dropout_rate": 0.0,
       "attention_dropout_rate": 0.0,
@@ -145,6 +155,8 @@ FAMILIES: Mapping[str, Family] = {
       "1b": _size(28, 1792, 28, 3840),
       **_MODERNBERT,
     },
+    # The first phase of training has a base of 10,000 in all layers.
+    varies=dict.fromkeys(("rotary_base", "rotary_local_base"), lambda _: True),
     tokenizer="modernbert",
     vocab_size=50_368,
   ),
@@ -174,12 +186,20 @@ def family_of(model: ModelConfig) -> str:
   for name, family in FAMILIES.items():
     wanted = dataclasses.replace(usual, **family.choices)
     if all(
-      _choice(model, field.name) == _choice(wanted, field.name)
+      _is_of(family, model, wanted, field.name)
       for field in dataclasses.fields(model)
       if field.name not in _OPEN
     ):
       return name
   return ""
+
+
+def _is_of(
+  family: Family, model: ModelConfig, wanted: ModelConfig, field: str
+) -> bool:
+  if field in family.varies:
+    return family.varies[field](getattr(model, field))
+  return _choice(model, field) == _choice(wanted, field)
 
 
 def _choice(model: ModelConfig, field: str) -> Any:

@@ -24,6 +24,8 @@ _WHOLE = ("model", "objective", "optimizer")
 _SINGLE = ("steps", "batch_size", "seed")
 # What says which elements are dropped.
 _OF_DROPOUT = ("compute.dropout_rng", "compute.dropout_draws")
+# And at which rate, newer than the families that have another one than BERT.
+_OF_OUTPUTS = "model.attention_output_dropout"
 # How the global batch is split changes no result (law 4), except for the
 # dropout of rbg, whose bits are drawn for each micro-batch.
 _OF_MICRO_BATCHES = ("optimizer.accumulation", "phase2.accumulation")
@@ -100,7 +102,7 @@ def identity(
     shared["init_from"] = init_from
   free = []
   if not drops(config):
-    free = [*_OF_DROPOUT, *_OF_MICRO_BATCHES]
+    free = [*_OF_DROPOUT, _OF_OUTPUTS, *_OF_MICRO_BATCHES]
   elif config.compute.dropout_rng == "threefry":
     free = list(_OF_MICRO_BATCHES)
   for name in free:

@@ -116,9 +116,14 @@ class ModelConfig:
   global_every: Annotated[int, AtLeast(1), ReadWhen(*_WINDOWED)] = 3
   hidden_dropout_rate: Rate = 0.1
   attention_dropout_rate: Rate = 0.1
-  # Where `hidden_dropout_rate` drops in a feed-forward: its output, or its
-  # inner states. A model without dropout may be fine-tuned with it.
-  mlp_dropout_place: Literal["output", "inner"] = "output"
+  # Of these two fields a model without dropout has a choice as well: it may be
+  # fine-tuned with dropout.
+  # The rate at which the output of attention is dropped: that of hidden states
+  # or of attention weights, or none.
+  attention_output_dropout: Literal["hidden", "attention", "none"] = "hidden"
+  # Where `hidden_dropout_rate` drops in a feed-forward: its output, its inner
+  # states, or nowhere.
+  mlp_dropout_place: Literal["output", "inner", "none"] = "output"
   initializer_std: Positive = 0.02
   # "bert" draws every kernel with `initializer_std`. "scaled" divides it by
   # √(2 · num_layers) where a branch ends and in heads, and takes

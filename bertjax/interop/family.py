@@ -24,7 +24,9 @@ from bertjax.interop.table import Entry
 Tensors = dict[str, np.ndarray]
 Params = Mapping[str, Any]
 # Fields that are in no file: how weights start, and where dropout acts.
-_UNWRITTEN = frozenset({"init", "mlp_dropout_place", "position_init"})
+_UNWRITTEN = frozenset(
+  {"init", "position_init"} | {"attention_output_dropout", "mlp_dropout_place"}
+)
 
 
 def classes(start: str, pretraining: str = "ForMaskedLM") -> dict[str, str]:

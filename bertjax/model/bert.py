@@ -193,8 +193,8 @@ class BertForQuestionAnswering(_Bert):
   """Where an answer starts and ends (Devlin et al., 2018, section 4.2).
 
   It has no pooler, and no dropout before the head (google-research/bert,
-  run_squad.py, `create_model`). DistilBERT has the dropout, and ModernBERT
-  both.
+  run_squad.py, `create_model`). DistilBERT has the dropout alone; ModernBERT
+  has both, the pooler on every token.
   """
 
   def setup(self) -> None:

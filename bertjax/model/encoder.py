@@ -83,7 +83,9 @@ class Layer(nn.Module):
       config, self.compute, self.deterministic, name="attention"
     )
     attend = lambda hidden_BSD: self._drop(
-      attention(hidden_BSD, inputs, choice), rows_B
+      attention(hidden_BSD, inputs, choice),
+      rows_B,
+      _attention_output_rate(config),
     )
     lacks_norm = None
     if choice is not None and not config.first_attention_norm:
@@ -124,8 +126,8 @@ class Layer(nn.Module):
       normal_BSD = jnp.where(lacks_norm, hidden_BSD, normal_BSD)
     return hidden_BSD + update(normal_BSD)
 
-  def _drop(self, states: Array, rows_B: Array) -> Array:
-    drop = Dropout(self.config.hidden_dropout_rate, self.compute.dropout_draws)
+  def _drop(self, states: Array, rows_B: Array, rate: float) -> Array:
+    drop = Dropout(rate, self.compute.dropout_draws)
     return drop(states, rows_B, deterministic=self.deterministic)
 
   def _feed_forward(self, rows_B: Array, hidden_BSD: Array) -> Array:
@@ -144,9 +146,21 @@ class Layer(nn.Module):
     else:
       inner_BSF = act(up(hidden_BSD))
     inner_BSF = with_logical_constraint(inner_BSF, ("batch", "length", "mlp"))
-    if config.mlp_dropout_place == "inner":
-      return down(self._drop(inner_BSF, rows_B))
-    return self._drop(down(inner_BSF), rows_B)
+    place, rate = config.mlp_dropout_place, config.hidden_dropout_rate
+    if place == "inner":
+      inner_BSF = self._drop(inner_BSF, rows_B, rate)
+    output_BSD = down(inner_BSF)
+    if place == "output":
+      output_BSD = self._drop(output_BSD, rows_B, rate)
+    return output_BSD
+
+
+def _attention_output_rate(config: ModelConfig) -> float:
+  return {
+    "hidden": config.hidden_dropout_rate,
+    "attention": config.attention_dropout_rate,
+    "none": 0.0,
+  }[config.attention_output_dropout]
 
 
 class SharedLayers(Layer, kw_only=True):

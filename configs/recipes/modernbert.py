@@ -38,8 +38,9 @@ FIRST_PHASE = Recipe(
   differs=(
     "The batch grows once, from 2,304 to 4,608 rows after 50 G tokens, where "
     "the source's grows linearly from 768 over those. Outputs of attention "
-    "have no dropout (0.1 in the source). Global layers have their final "
-    "rotary base from the start; the source's are at "
+    "have no dropout (0.1 in the source, whose attention weights have none; "
+    "here, as in transformers, the two share a rate). Global layers have their "
+    "final rotary base from the start; the source's are at "
     "--config.model.rotary_base=10000 in this phase."
   ),
   fields={

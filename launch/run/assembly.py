@@ -39,6 +39,8 @@ _FREE_FIELDS = frozenset(
   (
     "hidden_dropout_rate",
     "attention_dropout_rate",
+    "attention_output_dropout",
+    "mlp_dropout_place",
     "initializer_std",
     "position_init",
     "init",

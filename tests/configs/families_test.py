@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from bertjax.config import SIZES, PretrainConfig, checks, from_mapping
+from bertjax.config import (
+  SIZES,
+  ModelConfig,
+  PretrainConfig,
+  checks,
+  from_mapping,
+)
 from configs import pretrain
 from configs.families import FAMILIES, family_of
 from configs.recipes import RECIPES
@@ -68,6 +74,22 @@ def test_a_model_tells_its_family(name, size):
   open_ = {"num_layers": 2, "hidden_dropout_rate": 0.3, "pooler": True}
   assert family_of(dataclasses.replace(model, **open_)) == name
   assert family_of(dataclasses.replace(model, norm="rms")) == ""
+
+
+@pytest.mark.parametrize(
+  ("name", "changes", "family"),
+  [
+    ("distilbert", {"positions": "learned"}, "distilbert"),
+    ("distilbert", {"positions": "rotary"}, ""),
+    ("modernbert", {"rotary_base": 10_000.0}, "modernbert"),
+    ("modernbert", {"rotary_local_base": 0.0}, "modernbert"),
+    ("modernbert", {"positions": "learned"}, ""),
+    ("bert", {"positions": "sinusoidal"}, ""),
+  ],
+)
+def test_a_family_has_variants(name, changes, family):
+  model = dataclasses.replace(ModelConfig(), **FAMILIES[name].choices)
+  assert family_of(dataclasses.replace(model, **changes)) == family
 
 
 def test_without_a_size_a_family_is_its_base():

@@ -82,6 +82,9 @@ ALBERT = Family(
   has_pooler=True,
   choices={
     "activation": "gelu_tanh",
+    # Its authors drop the output. transformers has that module as well, and
+    # never calls it.
+    "mlp_dropout_place": "none",
     "hidden_dropout_rate": 0.0,
     "attention_dropout_rate": 0.0,
   },

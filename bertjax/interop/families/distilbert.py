@@ -104,6 +104,7 @@ DISTILBERT = Family(
     "pooler": False,
     "sequence_head": "relu",
     "layer_norm_epsilon": 1e-12,
+    "attention_output_dropout": "none",
   },
   varies={"positions": lambda value: value != "rotary"},
   sizes={

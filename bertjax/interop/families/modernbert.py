@@ -214,6 +214,7 @@ MODERNBERT = Family(
     "norm_position": "pre",
     "first_attention_norm": False,
     "layer_norm_epsilon": 1e-5,
+    "attention_output_dropout": "attention",
     "mlp_dropout_place": "inner",
     "hidden_dropout_rate": 0.0,
     "attention_dropout_rate": 0.0,

@@ -155,6 +155,25 @@ def test_rbg_draws_for_each_micro_batch_and_is_another_generator():
     )
 
 
+def test_another_dropout_of_attentions_output_is_another_run_if_any_drops():
+  """A checkpoint of before there was a choice dropped at the hidden rate."""
+  name = "model.attention_output_dropout"
+  for rate in (0.0, 0.1):
+    model = dataclasses.replace(
+      CONFIG.model, hidden_dropout_rate=rate, attention_dropout_rate=0.0
+    )
+    old = of(dataclasses.replace(CONFIG, model=model))
+    older = {field: old[field] for field in old if field != name}
+    check_identity(older, old, allow_changes="")
+    changed = dataclasses.replace(model, attention_output_dropout="none")
+    new = of(dataclasses.replace(CONFIG, model=changed))
+    if rate:
+      with pytest.raises(ValueError, match=rf"{name}: 'hidden' → 'none'"):
+        check_identity(older, new, allow_changes="")
+    else:
+      check_identity(older, new, allow_changes="")
+
+
 def test_draws_of_another_width_are_another_run_where_anything_is_dropped():
   narrow = ComputeConfig(dropout_draws="uint8")
   old, new = of(CONFIG), of(dataclasses.replace(CONFIG, compute=narrow))

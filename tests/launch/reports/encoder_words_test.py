@@ -16,7 +16,8 @@ _SIZES = ("num_layers", "hidden_size", "num_heads", "intermediate_size")
 TOLD_ELSEWHERE = {
   *_SIZES,
   *("vocab_size", "max_positions"),
-  *("hidden_dropout_rate", "attention_dropout_rate", "mlp_dropout_place"),
+  *("hidden_dropout_rate", "attention_dropout_rate"),
+  *("attention_output_dropout", "mlp_dropout_place"),
   *("position_init", "initializer_std", "init"),
 }
 
