@@ -9,10 +9,11 @@ Each row of `benchmarks.suite_rows` is a process of its own with a time limit,
 one after another; beside peers all take turns. The tier `full` takes 30 minutes
 at most, `quick` 3: a row that has not ended by then is ended, or not run, and
 the last lines say so. `tpu` compiles for TPUs ahead of time. `--only` also runs
-rows of no tier, such as the small models in bfloat16.
+rows of no tier, such as predictions of small models in bfloat16.
 OUTPUT/TIER.json has figures, versions and hardware, and is written again after
 each row. A row that fails, or whose peer is not installed, is reported, and the
-others go on. Leave the machine alone meanwhile.
+others go on. Leave the machine alone meanwhile: the last line names the rows
+during which others took more than a tenth of it.
 """
 
 import dataclasses
@@ -33,7 +34,7 @@ from typing import Any
 
 from absl import app, flags
 
-from benchmarks import compiler
+from benchmarks import compiler, machine_load
 from benchmarks.figures import Figure, from_json
 from benchmarks.suite_rows import (
   BUDGETS,
@@ -75,6 +76,8 @@ class Ran:
     seconds: time that it took.
     missing: packages of the peer that are not installed.
     error: why it failed, in one line, or "".
+    others: share of the machine that others took meanwhile; None where the
+      system does not say.
   """
 
   row: Row
@@ -82,6 +85,7 @@ class Ran:
   seconds: float = 0.0
   missing: Sequence[str] = ()
   error: str = ""
+  others: float | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Return the result with what the table says of it."""
@@ -91,6 +95,8 @@ class Ran:
       "seconds": self.seconds,
       "missing": list(self.missing),
       "error": self.error,
+      "others": self.others,
+      "busy": machine_load.is_busy(self.others),
       "figures": [
         {
           **dataclasses.asdict(each),
@@ -111,7 +117,7 @@ def run_row(row: Row, seconds: float) -> Ran:
     return Ran(row, missing=missing)
   module, *arguments = row.command
   arguments += itertools.chain.from_iterable(filter(None, without))
-  began = time.monotonic()
+  began, before = time.monotonic(), machine_load.read()
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "figures.json"
     error = _finish(
@@ -124,7 +130,9 @@ def run_row(row: Row, seconds: float) -> Ran:
     found = json.loads(path.read_text()) if path.exists() else []
   if not error and not found:
     error = "it wrote no figures"
-  return Ran(row, from_json(found), time.monotonic() - began, missing, error)
+  took = time.monotonic() - began
+  others = machine_load.share_of_others(before, machine_load.read())
+  return Ran(row, from_json(found), took, missing, error, others)
 
 
 def has(peer: str) -> bool:
@@ -195,7 +203,7 @@ def table(ran: Sequence[Ran], name: str) -> str:
 
 
 def remarks(ran: Sequence[Ran]) -> list[str]:
-  """Return a line for each row that failed, and for what peers miss."""
+  """Return lines on rows that failed, peers that miss, and other load."""
   lines = [
     f"{each.row.name} failed: {each.error}" for each in ran if each.error
   ]
@@ -204,6 +212,16 @@ def remarks(ran: Sequence[Ran]) -> list[str]:
     rows = ", ".join(each.row.name for each in ran if name in each.missing)
     how = _INSTALL.get(name, f"pip install {name}")
     lines.append(f"{name} is not installed, which {rows} need: {how}")
+  busy = [
+    f"{each.row.name} ({each.others:.0%})"
+    for each in ran
+    if machine_load.is_busy(each.others)
+  ]
+  if busy:
+    lines.append(
+      f"others took more than {machine_load.LIMIT:.0%} of the machine during "
+      f"{', '.join(busy)}; run these again on a quiet one"
+    )
   return lines
 
 
