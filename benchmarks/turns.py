@@ -14,7 +14,8 @@ from launch.run import dtypes
 # Does what is timed, and waits for it.
 Step = Callable[[], object]
 OURS, EAGER, COMPILED = "bertjax", "PyTorch", "torch.compile"
-OURS_FLOAT32 = "bertjax, float32"
+OURS_FLOAT32, OURS_ADAMW = "bertjax, float32", "bertjax, AdamW"
+ONNX = "ONNX Runtime, float32"
 # Seconds of each turn: of the wall, and of this process's processors.
 Seconds = Mapping[str, list[tuple[float, float]]]
 _UNTIMED = 2

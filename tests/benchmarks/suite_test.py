@@ -65,8 +65,9 @@ def test_every_shape_is_measured_in_both_dtypes_and_beside_all_peers():
       assert "torch" in row.peers
       assert ("onnxruntime" in row.peers) == (what == "inference")
       assert "--dtype=bfloat16" in low.command
+      assert what == "inference" or "full" in low.tiers
   compiled = {row.name for row in ROWS if "--compile" in row.command}
-  assert {"base_step", "base_inference", "mini_step"} < compiled
+  assert {"base_step", "base_step_512", "base_inference"} < compiled
   for row in ROWS:
     assert (compiler.NAME in row.peers) == (row.name in compiled)
 
@@ -132,6 +133,21 @@ def test_the_table_has_what_was_found_and_what_is_missing():
   ]
 
 
+def test_rows_during_which_the_machine_was_busy_are_marked():
+  share = suite.machine_load.LIMIT
+  rows = [Row(name, ("x",), 1) for name in ("quiet", "loud", "unknown")]
+  ran = [
+    Ran(row, others=others)
+    for row, others in zip(rows, (share, 0.234, None), strict=True)
+  ]
+  assert [each.to_json()["busy"] for each in ran] == [False, True, False]
+  assert ran[1].to_json()["others"] == 0.234
+  assert suite.remarks(ran) == [
+    "others took more than 10% of the machine during loud (23%); run these "
+    "again on a quiet one"
+  ]
+
+
 def test_what_is_known_is_written_after_each_row(tmp_path, monkeypatch):
   path = tmp_path / "made" / "full.json"
   first, second = Row("first", ("x",), 1), Row("second", ("y",), 1)
@@ -175,7 +191,7 @@ def test_a_row_without_its_peer_runs_alone_or_not_at_all(monkeypatch):
   ran = suite.run_row(Row("a", ("x", "--given"), 60, {}, peers), 60)
   assert ran.missing == [*peers]
   assert seen[3:6] == ["--given", "--nofirst", "--nocompile"]
-  (_, line) = suite.remarks([ran])[1:]
+  line = suite.remarks([ran])[2]
   assert line == (
     "a C++ compiler is not installed, which a need: apt-get install g++, or "
     "name one in CXX"
@@ -192,6 +208,18 @@ def test_a_step_is_measured_without_its_peer():
   assert step.what == "train step, BERT-tiny 2 × 16, float32"
   assert step.ours > 0
   assert step.peer is None
+  assert ran.others is None or 0 <= ran.others <= 1
+  assert compiled.what.startswith("cold compile")
+
+
+@pytest.mark.full
+def test_a_step_is_measured_beside_one_with_adamw():
+  ran = suite.run_row(Row("a", (*TINY, "--optimizer=lamb"), 1200), 1200)
+  assert not ran.error
+  step, compiled = ran.figures
+  assert step.what == "train step, BERT-tiny 2 × 16, float32, lamb"
+  assert (step.of, step.goal) == ("bertjax, AdamW", "ratio ≤ 1.5")
+  assert step.ratio
   assert compiled.what.startswith("cold compile")
 
 
