@@ -8,12 +8,20 @@ from typing import Any
 import jax
 import pytest
 
-from bertjax.config import SIZES, DataConfig, PretrainConfig
+from bertjax.config import (
+  SIZES,
+  ComputeConfig,
+  DataConfig,
+  MeshConfig,
+  ObjectiveConfig,
+  PretrainConfig,
+)
 from bertjax.config.phases import split_phases
 from bertjax.objectives import masking
 from bertjax.plan import compiling, counting, planning
 from bertjax.plan.hardware.topologies import find
 from tests.testing import tpu_plans
+from tests.testing.choices import CONFIGS
 
 CONFIG = PretrainConfig(
   batch_size=16,
@@ -175,3 +183,49 @@ def test_kernels_count_by_the_formula():
   assert found.kernels
   assert found.products_flops == 2 * 8 * 16 * 32 + hidden
   assert found.counted_flops == 1000 + hidden
+
+
+def parameters_of(model):
+  """Count the parameters of a model with its heads by its shape."""
+  vocab, width = model.vocab_size, model.hidden_size
+  inner = model.intermediate_size
+  if model.layer_groups:  # ALBERT: one layer, and narrow embeddings
+    narrow = model.embedding_size
+    tables = vocab + model.max_positions + model.type_vocab_size
+    embeddings = tables * narrow + 2 * narrow + narrow * width + width
+    attention = 4 * (width * width + width) + 2 * width
+    layer = attention + 2 * width * inner + inner + width + 2 * width
+    words = width * narrow + narrow + 2 * narrow + vocab
+    pairs = (width * width + width) + (2 * width + 2)
+    return embeddings + layer + words + pairs
+  # ModernBERT: no biases but that of words, and gated layers.
+  layer = 4 * width * width + 3 * width * inner + 2 * width
+  words = width * width + width + vocab
+  return vocab * width + width + model.num_layers * layer + width + words
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["albert", "modernbert"])
+def test_a_family_is_planned_with_the_memory_of_its_shape(name, monkeypatch):
+  """With shared layers, and with windows; compiled for this CPU."""
+  monkeypatch.setattr(planning, "get_devices", lambda _: jax.devices()[:1])
+  model = dataclasses.replace(CONFIGS[name], vocab_size=128)
+  config = dataclasses.replace(
+    CONFIG,
+    model=model,
+    batch_size=4,
+    data=DataConfig(seq_length=32, max_packs=1),
+    objective=ObjectiveConfig(next_sentence="sop" if model.pooler else "off"),
+    compute=ComputeConfig(attention="xla"),
+    mesh=MeshConfig(data=1),
+  )
+  plan = planning.make_plan(config, split_phases(config), V5E, count=False)
+  assert plan.parameters == parameters_of(model)
+  (phase,) = plan.phases
+  for use in (phase.memory, phase.evaluation):
+    assert use.fits
+    assert sum(use.by_kind.values()) == use.needed
+    assert use.by_kind["parameters"] == 4 * plan.parameters
+    # Two moments of each parameter, and a few counts.
+    counts = use.by_kind["optimizer"] - 8 * plan.parameters
+    assert 0 <= counts < 100
