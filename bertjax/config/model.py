@@ -223,10 +223,10 @@ class ComputeConfig:
     ReadWhen("{}dtype=bfloat16", lambda own, _: own.dtype != "float32"),
   ] = "compute"
   # The attention kernel; splash and flash run on TPUs, cudnn on GPUs. "auto"
-  # takes the fastest that has been tried on the platform and that the model's
-  # shape and dropout allow: splash or xla. cudnn and flash have been compiled
-  # only. flash drops attention weights inside the kernel, by draws of its own
-  # that are the same on any mesh, whatever `dropout_rng`.
+  # takes splash, which JAX has and others run, where the platform and the
+  # model's shape and dropout allow it, and else xla. None of them has run on a
+  # device here. flash drops attention weights inside the kernel, by draws of
+  # its own that are the same on any mesh, whatever `dropout_rng`.
   attention: Literal["auto", "xla", "splash", "cudnn", "flash"] = "auto"
   # The activations that the backward pass recomputes instead of keeping: none;
   # attention weights; all but the outputs of dense layers (dots); all (full).
