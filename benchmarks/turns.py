@@ -4,7 +4,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 
@@ -86,14 +86,16 @@ def compare(
     seconds: what `interleave` returned; the first one is ours.
     goals: goal of the ratio to a peer, where there is one.
   """
-  (_, ours), *peers = (
-    (name, statistics.median(clock for clock, _ in spent))
-    for name, spent in seconds.items()
-  )
+  (_, ours), *peers = ((name, median(spent)) for name, spent in seconds.items())
   if not peers:
     yield Figure(what, ours, "s")
   for name, peer in peers:
     yield Figure(what, ours, "s", peer, name, (goals or {}).get(name, ""))
+
+
+def median(spent: Sequence[tuple[float, float]]) -> float:
+  """Return the median seconds of the wall of a contender's turns."""
+  return statistics.median(clock for clock, _ in spent)
 
 
 def dtype_words(dtype: str) -> str:

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The floor of a step on a CPU: its products with kernels, and nothing else.
+
+    python -m benchmarks.products [--size=base] [--batch_size=8] [--dtype=…]
+
+A layer has six products with kernels, of three shapes. Each shape runs forward
+and both of its gradients, by the model's own `project`, by
+`jax.lax.dot_general` as autodiff writes it, and by PyTorch, in turns. The last
+lines add them up for all layers of a step, which is no faster than its products.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# Before JAX starts a backend.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.numpy as jnp
+from absl import app, flags
+
+from benchmarks import figures, turns
+from bertjax.config import SIZES, ComputeConfig, ModelConfig, choices
+from bertjax.model.ops.projection import project
+from launch import host_memory
+
+PLAIN = "dot_general"
+SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows of a step.")
+SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens of a row.")
+DTYPE = flags.DEFINE_enum(
+  "dtype", "float32", list(choices(ComputeConfig, "dtype")), "Dtype of both."
+)
+TORCH = flags.DEFINE_bool("torch", True, "Time PyTorch's products as well.")
+ROUNDS = flags.DEFINE_integer("rounds", 9, "Timed turns of each.")
+
+
+class Shape(NamedTuple):
+  """A product of all positions with a kernel.
+
+  Attributes:
+    inputs: width of the inputs.
+    outputs: width of the outputs.
+    count: products of this shape in a layer.
+  """
+
+  inputs: int
+  outputs: int
+  count: int
+
+
+def shapes_of(model: ModelConfig) -> tuple[Shape, ...]:
+  """Return the products with kernels of a layer."""
+  hidden, inner = model.hidden_size, model.intermediate_size
+  return (
+    Shape(hidden, hidden, 4),
+    Shape(hidden, inner, 1),
+    Shape(inner, hidden, 1),
+  )
+
+
+def flops(shape: Shape, rows: int) -> float:
+  """Return the FLOPs of a product, and of both of its gradients."""
+  return 3 * 2.0 * rows * shape.inputs * shape.outputs
+
+
+def make_ours(shape: Shape, rows: int, dtype: str, multiply: Any) -> turns.Step:
+  """Return a function that computes a product and both gradients."""
+  keys = jax.random.split(jax.random.key(0), 3)
+  sizes = (
+    (rows, shape.inputs),
+    (shape.inputs, shape.outputs),
+    (rows, shape.outputs),
+  )
+  inputs, kernel, cotangent = (
+    jax.random.normal(key, size, dtype)
+    for key, size in zip(keys, sizes, strict=True)
+  )
+
+  @jax.jit
+  def run(inputs: Any, kernel: Any, cotangent: Any) -> Any:
+    output, pull_back = jax.vjp(multiply, inputs, kernel)
+    return output, pull_back(cotangent)
+
+  return lambda: jax.block_until_ready(run(inputs, kernel, cotangent))
+
+
+def make_theirs(shape: Shape, rows: int, dtype: str) -> turns.Step:
+  """Return a function that does the same in PyTorch."""
+  import torch
+
+  torch.set_num_threads(os.cpu_count() or 1)
+  draw = functools.partial(torch.randn, dtype=getattr(torch, dtype))
+  # PyTorch keeps a kernel with its outputs first.
+  inputs = draw(rows, shape.inputs, requires_grad=True)
+  kernel = draw(shape.outputs, shape.inputs, requires_grad=True)
+  cotangent = draw(rows, shape.outputs)
+
+  def run() -> None:
+    output = torch.nn.functional.linear(inputs, kernel)
+    torch.autograd.grad(output, (inputs, kernel), cotangent)
+
+  return run
+
+
+def measure(shape: Shape, rows: int) -> Mapping[str, float]:
+  """Return the median seconds of each contender, by name."""
+  dtype = DTYPE.value
+  contenders = {
+    turns.OURS: make_ours(shape, rows, dtype, lambda x, w: project(x, w, 1)),
+    PLAIN: make_ours(shape, rows, dtype, jnp.matmul),
+  }
+  if TORCH.value:
+    contenders[turns.EAGER] = make_theirs(shape, rows, dtype)
+  return {
+    name: turns.median(spent)
+    for name, spent in turns.interleave(contenders, ROUNDS.value).items()
+  }
+
+
+def main(_: object) -> None:
+  """Measure each shape, and add up those of all layers."""
+  host_memory.retain()
+  model = SIZES[SIZE.value]
+  rows = BATCH_SIZE.value * SEQ_LENGTH.value
+  total: dict[str, float] = {}
+  work = 0.0
+  for shape in shapes_of(model):
+    found = measure(shape, rows)
+    rates = "  ".join(
+      f"{name} {flops(shape, rows) / seconds / 1e9:.0f}"
+      for name, seconds in found.items()
+    )
+    print(f"{rows} × {shape.inputs} × {shape.outputs}, GFLOP/s: {rates}")
+    times = shape.count * model.num_layers
+    work += times * flops(shape, rows)
+    for name, seconds in found.items():
+      total[name] = total.get(name, 0.0) + times * seconds
+  what = (
+    f"products of a step, BERT-{SIZE.value} {BATCH_SIZE.value} × "
+    f"{SEQ_LENGTH.value}, {turns.dtype_words(DTYPE.value)}"
+  )
+  for name, seconds in total.items():
+    print(f"{what}: {name} {seconds:.3f} s, {work / seconds / 1e9:.0f} GFLOP/s")
+  ours = total.pop(turns.OURS)
+  figures.record(
+    *(
+      figures.Figure(what, ours, "s", seconds, name)
+      for name, seconds in total.items()
+    )
+  )
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The products of a step are those that its FLOPs count."""
+
+import pytest
+
+from benchmarks import products
+from bertjax.config import SIZES
+from bertjax.train import flops
+
+
+@pytest.mark.parametrize("size", ["tiny", "base", "large"])
+def test_the_products_of_all_layers_are_the_formulas(size):
+  model, rows = SIZES[size], 1024
+  found = model.num_layers * sum(
+    shape.count * products.flops(shape, rows)
+    for shape in products.shapes_of(model)
+  )
+  counts = {"tokens": rows, "attended": 0, "examples": 0}
+  assert found == flops.train_flops(model, counts, 0)
