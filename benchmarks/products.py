@@ -44,12 +44,12 @@ class Shape(NamedTuple):
   Attributes:
     inputs: width of the inputs.
     outputs: width of the outputs.
-    count: products of this shape in a layer.
+    number: products of this shape in a layer.
   """
 
   inputs: int
   outputs: int
-  count: int
+  number: int
 
 
 def shapes_of(model: ModelConfig) -> tuple[Shape, ...]:
@@ -135,7 +135,7 @@ def main(_: object) -> None:
       for name, seconds in found.items()
     )
     print(f"{rows} × {shape.inputs} × {shape.outputs}, GFLOP/s: {rates}")
-    times = shape.count * model.num_layers
+    times = shape.number * model.num_layers
     work += times * flops(shape, rows)
     for name, seconds in found.items():
       total[name] = total.get(name, 0.0) + times * seconds

@@ -129,6 +129,19 @@ ROWS: Sequence[Row] = (
     {"cold compile": "≤ 6 s"},
     _COMPILED,
   ),
+  *(
+    Row(
+      f"base_products{ending}",
+      ("products", *arguments),
+      50,
+      {},
+      {"torch": ("--notorch",)},
+    )
+    for ending, arguments in (
+      ("", ()),
+      ("_bfloat16", ("--dtype=bfloat16",)),
+    )
+  ),
   Row(
     "base_inference",
     ("inference", "--compile", "--rounds=5"),

@@ -13,7 +13,7 @@ from bertjax.train import flops
 def test_the_products_of_all_layers_are_the_formulas(size):
   model, rows = SIZES[size], 1024
   found = model.num_layers * sum(
-    shape.count * products.flops(shape, rows)
+    shape.number * products.flops(shape, rows)
     for shape in products.shapes_of(model)
   )
   counts = {"tokens": rows, "attended": 0, "examples": 0}
