@@ -7,7 +7,7 @@
 A layer has six products with kernels, of three shapes. Each shape runs forward
 and both of its gradients, by the model's own `project`, by
 `jax.lax.dot_general` as autodiff writes it, and by PyTorch, in turns. The last
-lines add them up for all layers of a step, which is no faster than its products.
+lines add them up for all layers of a step, which takes at least that long.
 """
 
 import functools
