@@ -136,7 +136,10 @@ def update(
 
 
 def make_configs() -> dict[str, "PretrainConfig"]:
-  """Return the cases: BERT with ZeRO-1 and micro-batches, and ModernBERT."""
+  """Return the cases: BERT with ZeRO-1 and micro-batches, and ModernBERT.
+
+  BERT comes in bfloat16 as well, whose casts and collectives are others.
+  """
   from bertjax.config import (
     ComputeConfig,
     DataConfig,
@@ -173,7 +176,10 @@ def make_configs() -> dict[str, "PretrainConfig"]:
     optimizer=OptimizerConfig(name="adamw", warmup_steps=1),
     mesh=MeshConfig(),
   )
-  return {"bert": bert, "modernbert": modern}
+  narrow = dataclasses.replace(
+    bert, compute=dataclasses.replace(bert.compute, dtype="bfloat16")
+  )
+  return {"bert": bert, "bert_bfloat16": narrow, "modernbert": modern}
 
 
 def measure_case(config: "PretrainConfig") -> dict[str, float]:
