@@ -30,11 +30,10 @@ _FASTEST = {"tpu": "splash", "gpu": "cudnn"}
 _OLD_TPUS = ("TPU v2", "TPU v3")
 # The compute capability of Ampere: cuDNN's fused attention needs it.
 _AMPERE = 8
-# Below this, "auto" leaves attention to the compiler. At 128 positions splash
-# saves 17 % of attention's bytes, but four times as many tiles are started as
-# at 512, and more than 36 ns for each would spend what that saves:
-# benchmarks/log.md, "From what length on splash".
-SHORTEST_SPLASH = 512
+# Below this, "auto" leaves attention to the compiler, which keeps the scores of
+# such rows on the chip, so that splash saves less than a fifth of a microsecond
+# for each tile that it starts: benchmarks/log.md, "From what length on splash".
+SHORTEST_SPLASH = 384
 _SPLASH_LENGTHS = 128
 _CUDNN_DTYPES = ("bfloat16", "float16")
 # cuDNN goes to 256 on Hopper and later only.

@@ -56,7 +56,7 @@ def test_a_kernel_that_skips_them_passes():
   [
     {"platform": "cpu"},
     {"platform": "gpu"},
-    {"length": 384},
+    {"length": 256},
     {"attention_pattern": "full", "rotary_local_base": 0.0},
   ],
 )

@@ -28,7 +28,8 @@ def choose(platform, length=512, model=NO_DROPOUT, **compute):
     ("tpu", 1024, "splash"),
     ("tpu", 640, "splash"),
     ("tpu", 128, "xla"),
-    ("tpu", 384, "xla"),
+    ("tpu", 384, "splash"),
+    ("tpu", 256, "xla"),
     ("TPU v3", 512, "xla"),
     ("Tesla V100-SXM2-16GB", 512, "xla"),
     ("rocm", 512, "xla"),
@@ -81,7 +82,7 @@ def test_splash_has_windows_and_cudnn_refuses_them():
   [
     ("tpu", 512, "window", True),
     ("tpu", 8192, "window", True),
-    ("tpu", 384, "window", False),
+    ("tpu", 256, "window", False),
     ("tpu", 512, "full", False),
     ("gpu", 512, "window", False),
     ("cpu", 512, "window", False),
