@@ -138,7 +138,7 @@ def compare_with_baseline(
 def table(
   result: SweepResult,
   groups: Sequence[Sequence[str]] | None = (),
-  margins: Mapping[str, float] | None = None,
+  comparisons: Sequence[Comparison] = (),
 ) -> str:
   """Return Markdown: the arms, their differences by seed, and what they say.
 
@@ -146,7 +146,7 @@ def table(
     result: the comparison.
     groups: the result of `equal_rows`; arms in none have rows of their own.
       None where no losses are compared.
-    margins: {metric: the largest difference that does not matter}.
+    comparisons: what `verdicts` says of the result.
   """
   metrics = list(
     dict.fromkeys(name for arm in result.arms.values() for name in arm)
@@ -167,9 +167,7 @@ def table(
       _by_seed(result.differences),
     ),
     "",
-    *(
-      f"- {each.sentence}." for each in verdicts(result, groups or (), margins)
-    ),
+    *(f"- {each.sentence}." for each in comparisons),
   ]
   if groups is not None:
     parts += [

@@ -61,9 +61,10 @@ class Comparison(JsonResult):
       before; then equivalence is judged as well.
     equivalent_p: p-value of equivalence within the margin.
     equivalent_interval: the 90 % interval that has to lie within the margin.
-    bootstrap: {"seeds", "examples", "both": the 95 % interval over them}, where
-      there are values of single examples. Student's interval takes the examples
-      as given; "both" does not, and is too narrow with few seeds.
+    bootstrap: {"seeds", "examples", "both": the 95 % interval over them};
+      "seeds" with two of them or more, the others where there are values of
+      single examples. Student's interval takes the examples as given; "both"
+      does not. Those over seeds are too narrow with few.
   """
 
   name: str
@@ -163,7 +164,7 @@ def compare(
     equivalent_interval=(
       None if margin is None else student(found, 1 - 2 * _ALPHA)
     ),
-    bootstrap={} if by_example is None else _bootstrap(by_example),
+    bootstrap=_bootstrap(found, by_example),
   )
 
 
@@ -185,7 +186,14 @@ def correct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
   )
 
 
-def _bootstrap(by_example: ArrayLike | Scored) -> dict[str, Interval]:
+def _bootstrap(
+  by_seed: Sequence[float], by_example: ArrayLike | Scored | None
+) -> dict[str, Interval]:
+  if by_example is None:
+    if len(by_seed) < 2:
+      return {}
+    values_S1 = np.asarray(by_seed, np.float64)[:, None]
+    return {"seeds": bootstrap(values_S1, "seeds", draws=_DRAWS)}
   if isinstance(by_example, Scored):
     several = by_example.seeds > 1
   else:

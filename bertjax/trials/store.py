@@ -30,6 +30,9 @@ RunTrial = Callable[[pathlib.Path], Mapping[str, Any]]
 
 # How many differing fields an error message names.
 _SHOWN = 3
+# In the folder of a study, and of a trial that ran apart: what all trials of
+# the study share.
+IDENTITY = "identity.json"
 # The objective of the text on which trials measure what they forget.
 _OF_REFERENCE = "reference.objective."
 logger = logging.getLogger(__name__)
@@ -97,7 +100,7 @@ class TrialStore:
     self.folder = pathlib.Path(folder)
     self.guard = guard
     self._before = before
-    path = self.folder / "identity.json"
+    path = self.folder / IDENTITY
     if path.is_file():
       saved = json.loads(path.read_text())
       saved = {name: saved[name] for name in saved if name not in gone}

@@ -13,7 +13,7 @@ _COLUMNS = (
   *("p, corrected", "conclusion"),
 )
 # Of the row of a comparison at the end, what the row of a point has.
-_SHOWN = (0, 1, 2, 3, 4, 7)
+_SHOWN = ("arm", "measure", *_COLUMNS[3:])
 # Metric → arm → seed → curve.
 _Curves = dict[str, dict[str, dict[str, Any]]]
 
@@ -31,12 +31,18 @@ def view_points(report: Mapping[str, Any], most: int) -> dict[str, Any]:
     "points": [*_draw(report, most)] if points else [],
     "point_columns": _COLUMNS,
     "point_rows": [
-      [share, *(sweep_tables.compared(each)[column] for column in _SHOWN)]
+      [share, *_shown(each)]
       for share, point in points.items()
       for each in point["comparisons"]
     ],
     "number_at_points": max((each["comparisons"] for each in early), default=0),
   }
+
+
+def _shown(comparison: Mapping[str, Any]) -> list[str]:
+  row = sweep_tables.compared(comparison)
+  cells = dict(zip(sweep_tables.COMPARED, row, strict=True))
+  return [cells[column] for column in _SHOWN]
 
 
 def _draw(report: Mapping[str, Any], most: int) -> Iterator[dict[str, Any]]:

@@ -10,10 +10,11 @@ from bertjax.trials.markdown import cell
 
 _NONE = cell(None)
 COMPARED = (
-  *("arm", "measure", "difference", "95 % interval", "p, corrected"),
-  *("effect", "seeds needed", "conclusion"),
+  *("arm", "measure", "difference", "95 % interval", "95 %, seeds drawn"),
+  *("p, corrected", "effect", "to seed noise", "seeds needed", "conclusion"),
 )
-# Of a comparison whose test examples were drawn from as well.
+# The column before that of a comparison whose examples were drawn from as well.
+_BEFORE = "95 %, seeds drawn"
 _RESAMPLED = "95 %, other examples too"
 _CONCLUSIONS = {
   "different": "different",
@@ -65,19 +66,19 @@ def view_published(
 
 def is_resampled(report: Mapping[str, Any]) -> bool:
   """Return whether the test examples of a comparison were drawn from."""
-  return any(each["bootstrap"] for each in report["comparisons"])
+  return any("examples" in each["bootstrap"] for each in report["comparisons"])
 
 
 def comparison_columns(report: Mapping[str, Any]) -> list[str]:
   """Return the columns of `comparisons`."""
-  after = COMPARED.index("95 % interval") + 1
+  after = COMPARED.index(_BEFORE) + 1
   more = [_RESAMPLED] if is_resampled(report) else []
   return [*COMPARED[:after], *more, *COMPARED[after:]]
 
 
 def comparisons(report: Mapping[str, Any]) -> list[list[str]]:
   """Return a row for each comparison of the ends of the runs."""
-  after = COMPARED.index("95 % interval") + 1
+  after = COMPARED.index(_BEFORE) + 1
   rows = []
   for each in report["comparisons"]:
     row, found = compared(each), each["bootstrap"]
@@ -100,11 +101,17 @@ def compared(each: Mapping[str, Any]) -> list[str]:
     words(each["metric"]),
     f"{each['mean']:+.4f}",
     _interval(each["interval"]),
+    _interval(each["bootstrap"].get("seeds")),
     _p(each["corrected_p"]),
-    _NONE if each["effect"] is None else f"{each['effect']:+.2f}",
+    _ratio(each["effect"]),
+    _ratio(each["noise"]),
     _seeds_needed(each),
     _CONCLUSIONS[each["conclusion"]],
   ]
+
+
+def _ratio(value: float | None) -> str:
+  return _NONE if value is None else f"{value:+.2f}"
 
 
 def _seeds_needed(each: Mapping[str, Any]) -> str:

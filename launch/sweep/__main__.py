@@ -37,7 +37,7 @@ from absl import flags
 from bertjax.config import SweepConfig
 from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
-from bertjax.trials.store import TrialStore
+from bertjax.trials.store import IDENTITY, TrialStore
 from launch import cli, host_memory
 from launch.commands import output_paths, shipped_configs
 from launch.hosts import start_up
@@ -49,12 +49,14 @@ from launch.sweep import backends, shares, study_flags
 from launch.sweep.at_once import run_trials_at_once
 from launch.sweep.board import Board
 from launch.sweep.comparability import judge_code
+from launch.sweep.costs import measured_rate
 from launch.sweep.elsewhere import collect, run_one, write_study
 from launch.sweep.identity import open_store
 from launch.sweep.plan import Plan, make_plan
-from launch.sweep.report import measured_rate, write_report, write_timing
+from launch.sweep.report import write_report, write_timing
+from launch.sweep.stated import note_margins
 from launch.sweep.study_flags import STUDY, from_flags
-from launch.sweep.trials import describe_problems, run_trials
+from launch.sweep.trials import describe_problems, read_seconds, run_trials
 
 
 def run(
@@ -88,6 +90,7 @@ def run(
     with ownership.locked(pathlib.Path(workdir)) as owner:
       store = open_store(workdir, plan.identity, owner.check_alone)
       settle(judge_code(store, plan.trials, policy), policy)
+      note_margins(plan.config, store, plan.trials)
       return _run(plan, store, policy, command, devices)
 
 
@@ -104,10 +107,17 @@ def dry_run(
     workdir: folder whose trials, if it has any, say how fast they are.
     policy: limits of the checks, and which may fail.
     flops_per_second: of a run; 0 takes the speed of the trials in `workdir`.
+
+  Raises:
+    ValueError: see `make_plan`; or `workdir` has another study, or trials of
+      other code, so that `run` would refuse it.
   """
+  folder = pathlib.Path(workdir)
   with each_once():
     plan = make_plan(config, policy)
-  folder = pathlib.Path(workdir)
+    if (folder / IDENTITY).is_file():
+      store = open_store(workdir, plan.identity)
+      settle(judge_code(store, plan.trials, policy), policy)
   rate = flops_per_second or measured_rate(folder, plan.trials, plan.costs)
   print(plan.describe(rate))
   print("\n".join(f"trial {trial.name}" for trial in plan.trials))
@@ -136,7 +146,12 @@ def _run(
 ) -> SweepResult:
   trials = plan.trials
   work = {trial.name: plan.work(trial) for trial in trials}
-  board = Board([*work], [*work.values()], at_once=max(1, len(devices)))
+  board = Board(
+    [*work],
+    [*work.values()],
+    at_once=max(1, len(devices)),
+    seconds={each.name: read_seconds(store.path(each)) for each in trials},
+  )
   try:
     with board.shown(), sharing():
       given = (plan.config, trials, store, policy, board)

@@ -10,6 +10,7 @@ has a line when it starts and when it ends.
 
 import contextlib
 import time
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ class Board:
     work: what each trial costs, in one unit, to reckon what is left.
     console: where it is shown; None is standard output.
     at_once: trials that run at the same time.
+    seconds: what trials took in earlier calls, all or a part of them, by name.
   """
 
   def __init__(
@@ -58,7 +60,9 @@ class Board:
     work: Sequence[float],
     console: Console | None = None,
     at_once: int = 1,
+    seconds: Mapping[str, float] = types.MappingProxyType({}),
   ) -> None:
+    self._earlier = seconds
     self._at_once = at_once
     self._console = console or Console(highlight=False)
     self._work = dict(zip(names, work, strict=True))
@@ -131,20 +135,24 @@ class Board:
     text = f"{counts['done']} of {len(self._states)} done"
     if counts["failed"]:
       text += f", {counts['failed']} failed"
-    # A trial that an earlier call finished takes no time.
-    timed = {
-      name: seconds
-      for name, seconds in self._seconds.items()
-      if self._states[name] == "done" and seconds > 1
+    # A trial takes the time of all calls that it ran in.
+    took = {
+      name: self._earlier.get(name, 0.0) + self._seconds.get(name, 0.0)
+      for name, state in self._states.items()
+      if state == "done"
     }
+    timed = {name: seconds for name, seconds in took.items() if seconds > 1}
     rest = [n for n, s in self._states.items() if s in ("to run", "runs")]
     work = sum(self._work[name] for name in timed)
     if rest and work:
       pace, now = sum(timed.values()) / work, time.monotonic()
-      spent = {name: now - began for name, began in self._began.items()}
-      seconds = sum(
-        max(0.0, pace * self._work[name] - spent.get(name, 0.0))
+      spent = {
+        name: self._earlier.get(name, 0.0)
+        + (now - self._began[name] if name in self._began else 0.0)
         for name in rest
+      }
+      seconds = sum(
+        max(0.0, pace * self._work[name] - spent[name]) for name in rest
       )
       text += f", about {seconds / self._at_once / 3600:.2f} h left"
     return text

@@ -7,7 +7,10 @@ run's own report of its rows.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import json
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from bertjax.sweep.matching import (
 from bertjax.train import flops
 from bertjax.trials.markdown import markdown
 from bertjax.trials.results import JsonResult
+from bertjax.trials.store import Trial
 from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 from launch.sweep.checks import change
@@ -205,3 +209,19 @@ def cost_table(
     *(["hours"] if rate else []),
   ]
   return markdown(header, rows)
+
+
+def measured_rate(
+  folder: pathlib.Path, trials: Sequence[Trial], costs: Mapping[str, ArmCost]
+) -> float:
+  """Return the median FLOP/s of the trials in a folder; 0 without trials."""
+  rates = []
+  for trial in trials:
+    path = folder / "trials" / trial.name / "pretrain" / "timing.jsonl"
+    if costs and path.is_file():
+      work = costs[trial.settings["arm"]].work
+      rates += [
+        json.loads(line)["tokens_per_second"] * work.flops / work.tokens
+        for line in path.read_text().splitlines()
+      ]
+  return statistics.median(rates) if rates else 0.0

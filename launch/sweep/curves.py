@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learning curves of the trials of a study, as their metrics have them."""
 
-import contextlib
 import math
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,30 +19,41 @@ Curves = dict[str, dict[str, Any]]
 
 
 def read_curves(
-  store: TrialStore, trials: Sequence[Trial], trains: str
+  store: TrialStore,
+  trials: Sequence[Trial],
+  trains: str,
+  earlier: Mapping[str, Mapping[str, Curves]] = types.MappingProxyType({}),
 ) -> dict[str, dict[str, Curves]]:
   """Return curve → arm → seed → {"at": places, "values": values}.
 
   Places are tokens that were seen, or steps of fine-tuning. Validation is
   taken where it was measured more than once, and the training loss otherwise.
-  A trial whose files cannot be read has no curves.
+  A trial whose files cannot be read has the curves of the earlier report: what
+  is kept of a study is often its results alone.
 
   Args:
     store: the folder of the study.
     trials: trials that are done.
     trains: what a trial does, as `SweepConfig.trains`.
+    earlier: the curves of the report that is in the folder, if there is one.
   """
   found: dict[str, dict[str, Curves]] = {}
   for trial in trials:
     folder = store.path(trial)
     arm, seed = trial.settings["arm"], str(trial.settings["seed"])
-    with contextlib.suppress(ValueError, OSError):
+    try:
       if trains == "finetune":
         curves = _of_tuning(read_run(folder))
       else:
         curves = _of_pretraining(read_run(folder / "pretrain"))
-      for name, curve in curves.items():
-        found.setdefault(name, {}).setdefault(arm, {})[seed] = curve
+    except (ValueError, OSError):
+      curves = {
+        name: by_arm[arm][seed]
+        for name, by_arm in earlier.items()
+        if seed in by_arm.get(arm, {})
+      }
+    for name, curve in curves.items():
+      found.setdefault(name, {}).setdefault(arm, {})[seed] = curve
   return found
 
 

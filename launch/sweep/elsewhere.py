@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep.comparison import SweepResult
-from bertjax.trials.store import Trial, TrialStore, refuse_change
+from bertjax.trials.store import IDENTITY, Trial, TrialStore, refuse_change
 from launch.commands import output_paths
 from launch.preflight.findings import Finding, judge
 from launch.preflight.policy import Policy
@@ -26,12 +26,11 @@ from launch.sweep.comparability import code_version, judge_code, read_code
 from launch.sweep.identity import NEWER, before_field, open_store
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import write_report, write_timing
+from launch.sweep.stated import note_margins
 from launch.sweep.trials import ERROR, Outcome, run_trials
 
 # The file in the folder of the study that its trials read.
 STUDY = "study.json"
-# In the folder of a trial: what all trials of its study share.
-IDENTITY = "identity.json"
 _SHOWN = 8
 # (the study, trials) → {name of a file in its folder: text}.
 MakeFiles = Callable[[Plan, Sequence[Trial]], Mapping[str, str]]
@@ -80,6 +79,7 @@ def write_study(
     with ownership.locked(pathlib.Path(workdir)) as owner:
       store = open_store(workdir, plan.identity, owner.check_alone)
       settle(judge_code(store, plan.trials, policy), policy)
+      note_margins(plan.config, store, plan.trials)
       study = {
         "config": to_mapping(config),
         "policy": {

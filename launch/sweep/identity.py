@@ -15,7 +15,7 @@ from bertjax.config.identity import VERSIONS
 from bertjax.finetune.arm import COMPUTE_FIELDS, DIGITS
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes
-from bertjax.trials.store import TrialStore
+from bertjax.trials.store import IDENTITY, TrialStore
 
 # What identities of earlier versions lack.
 NEWER = (
@@ -46,7 +46,7 @@ def open_store(
   Raises:
     ValueError: it is the folder of another study.
   """
-  path = pathlib.Path(folder) / "identity.json"
+  path = pathlib.Path(folder) / IDENTITY
   saved = json.loads(path.read_text()) if path.is_file() else {}
   sides = [flatten_fields(renamed.current(each)) for each in (saved, identity)]
   # Folders of earlier versions took no other arms.

@@ -11,8 +11,6 @@ all of it; `results.json` and `results.md` have the comparison alone.
 import csv
 import io
 import json
-import pathlib
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +36,7 @@ from launch.sweep.curves import read_curves
 from launch.sweep.examples import read_examples
 from launch.sweep.points import compare_points, describe_points
 from launch.sweep.published import find_published
+from launch.sweep.stated import describe_margins
 from launch.sweep.trials import (
   COST,
   POINTS,
@@ -88,7 +87,7 @@ def write_report(
   points = compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
   read = describe_tokens(config, seen)
-  notes = [*_notes(config, outcome, result), *examples.missing]
+  notes = [*_notes(config, store, outcome, result), *examples.missing]
   if len(read) > 1:  # more than matching allows
     notes.insert(0, " ".join(read))
     read = []
@@ -106,16 +105,25 @@ def write_report(
     "failed": sorted(outcome.failed),
     "trials": [_describe(outcome, result, each) for each in trials],
     "points": {share: each.to_json() for share, each in points.items()},
-    "curves": read_curves(store, done, config.trains),
+    "curves": _curves(config, store, done),
     "identity": json.loads((store.folder / "identity.json").read_text()),
     "command": command,
   }
   chosen = [str(choice)] if choice else []
-  parts = [table(result, groups, margins), *chosen, *describe_points(points)]
-  text = "\n".join([*parts, *read, *notes]) + "\n"
+  parts = [*chosen, *describe_points(points), *read, *notes]
+  text = "\n".join([table(result, groups, comparisons), *parts]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
   print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)
   return result
+
+
+def _curves(
+  config: SweepConfig, store: TrialStore, done: Sequence[Trial]
+) -> dict[str, Any]:
+  """Return the curves; the report that is to be replaced may have some."""
+  path = store.folder / REPORT
+  earlier = json.loads(path.read_text())["curves"] if path.is_file() else {}
+  return read_curves(store, done, config.trains, earlier)
 
 
 def _of_config(
@@ -161,6 +169,7 @@ def _compare(
 
 def _notes(
   config: SweepConfig,
+  store: TrialStore,
   outcome: Outcome,
   result: SweepResult,
 ) -> list[str]:
@@ -190,7 +199,7 @@ def _notes(
     for metric in read_margins(config.margins)
     if metric not in measured
   ]
-  return notes
+  return [*notes, *describe_margins(config, store)]
 
 
 def _result(outcome: Outcome, trial: Trial) -> Mapping[str, Any] | None:
@@ -318,19 +327,3 @@ def describe_tokens(
       "arm."
     )
   return lines
-
-
-def measured_rate(
-  folder: pathlib.Path, trials: Sequence[Trial], costs: Mapping[str, ArmCost]
-) -> float:
-  """Return the median FLOP/s of the trials in a folder; 0 without trials."""
-  rates = []
-  for trial in trials:
-    path = folder / "trials" / trial.name / "pretrain" / "timing.jsonl"
-    if costs and path.is_file():
-      work = costs[trial.settings["arm"]].work
-      rates += [
-        json.loads(line)["tokens_per_second"] * work.flops / work.tokens
-        for line in path.read_text().splitlines()
-      ]
-  return statistics.median(rates) if rates else 0.0

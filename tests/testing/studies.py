@@ -14,6 +14,7 @@ from configs.sweeps import nsp
 from launch.sweep.costs import ArmCost
 from launch.sweep.probes import share_name
 from launch.sweep.report import write_report, write_timing
+from launch.sweep.stated import note_margins
 from launch.sweep.trials import COST, POINTS, Outcome
 from tests.testing.compared import write_pretrain
 
@@ -48,6 +49,7 @@ def write_study(
   """
   trials = study.make_trials(config)
   store = TrialStore(folder, {"pretrain": {"store": "a" * 64}})
+  note_margins(config, store, trials)
   outcome = Outcome({}, dict.fromkeys(failed, "the disk is full"))
   rng = np.random.default_rng(0)
   for number, trial in enumerate(trials):

@@ -151,3 +151,22 @@ def test_values_of_examples_add_intervals_over_them():
   assert all(several.mean in each for each in several.bootstrap.values())
   assert Comparison.from_json(several.to_json()) == several
   assert found([0]).bootstrap.keys() == {"examples"}
+
+
+def test_a_loss_is_drawn_over_its_seeds():
+  """It has no value for a single test example, and other seeds it has."""
+  found = compare(
+    {0: 1.0, 1: 1.2, 2: 1.7},
+    {0: 0.9, 1: 1.0, 2: 1.0},
+    name="a",
+    baseline_name="b",
+    metric="loss",
+  )
+  assert {*found.bootstrap} == {"seeds"}
+  drawn = found.bootstrap["seeds"]
+  assert drawn.low == pytest.approx(0.1)  # one of 27 draws has one seed alone
+  assert drawn.high == pytest.approx(0.7)
+  alone = compare(
+    {0: 1.0}, {0: 0.9}, name="a", baseline_name="b", metric="loss"
+  )
+  assert alone.bootstrap == {}

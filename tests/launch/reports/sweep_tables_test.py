@@ -12,7 +12,9 @@ COMPARISON = {
   "mean": 0.02,
   "interval": {"low": -0.1, "high": 0.14, "level": 0.95},
   "corrected_p": 0.0004,
+  "bootstrap": {"seeds": {"low": 0.01, "high": 0.03, "level": 0.95}},
   "effect": None,
+  "noise": 0.4,
   "seeds_needed": 2,
   "conclusion": "undecided",
 }
@@ -24,6 +26,8 @@ def test_a_comparison_is_a_row_of_its_columns():
   )
   assert row["difference"] == "+0.0200"
   assert row["95 % interval"] == "-0.1000 to +0.1400"
+  assert row["95 %, seeds drawn"] == "+0.0100 to +0.0300"
+  assert row["to seed noise"] == "+0.40"
   assert row["p, corrected"] == "< 0.001"
   # Two seeds did not do, whatever their spread says.
   assert row["seeds needed"] == "3"
@@ -34,11 +38,12 @@ def test_a_comparison_of_one_seed_has_dashes():
   alone = {
     **COMPARISON,
     "differences": [0.02],
-    **dict.fromkeys(("interval", "corrected_p", "seeds_needed")),
+    **dict.fromkeys(("interval", "corrected_p", "noise", "seeds_needed")),
+    "bootstrap": {},
     "conclusion": "no spread",
   }
   row = sweep_tables.compared(alone)
-  assert row.count("–") == 4
+  assert row.count("–") == 6
   assert row[-1] == "no spread"
 
 

@@ -8,13 +8,13 @@ from bertjax.train.progress import Meter, Progress
 from launch.sweep.board import Board
 
 
-def make(terminal, at_once=1):
+def make(terminal, at_once=1, **more):
   screen = io.StringIO()
   console = Console(
     file=screen, force_terminal=terminal, width=100, highlight=False
   )
   names = ["a-seed0", "b-seed0", "c-seed0"]
-  return screen, Board(names, [1, 1, 2], console, at_once)
+  return screen, Board(names, [1, 1, 2], console, at_once, **more)
 
 
 def walk(board, seconds=None):
@@ -94,3 +94,20 @@ def test_the_time_of_a_trial_that_runs_is_not_left():
     assert board.left().endswith("about 1.50 h left")
     board._began["c-seed0"] -= 9 * 3600  # longer than was thought
     assert board.left().endswith("about 0.00 h left")
+
+
+def test_the_time_of_earlier_calls_counts():
+  """Of a trial that they finished, and of one that goes on."""
+  seconds = {"a-seed0": 3600.0, "c-seed0": 1800.0}
+  _, board = make(False, seconds=seconds)
+  with board.trial("a-seed0"):
+    pass
+  board.done("a-seed0", {"mlm_loss": 2.5})
+  # An hour for b, and two for c, of which half an hour is done.
+  assert board.left() == "1 of 3 done, about 2.50 h left"
+  with board.trial("c-seed0"):
+    assert board.left() == "1 of 3 done, about 2.50 h left"
+    board._began["c-seed0"] -= 5400
+  board.done("c-seed0", {"mlm_loss": 2.5})
+  # All two hours of c set the pace, not those of the last call.
+  assert board.left() == "2 of 3 done, about 1.00 h left"

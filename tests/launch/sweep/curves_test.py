@@ -4,6 +4,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_validation_is_drawn_over_the_tokens_that_were_seen(store):
   assert found["a"]["1"]["at"] == [8_000, 16_000, 24_000, 32_000]
   assert found["a"]["1"]["values"][0] == pytest.approx(4.4)
   json.dumps(curves, allow_nan=False)
+
+
+def test_curves_of_a_report_stay_where_the_runs_are_gone(store):
+  """Results are kept and the runs are not: their curves are in the report."""
+  for trial in TRIALS:
+    write_pretrain(store.path(trial) / "pretrain")
+  earlier = json.loads(json.dumps(read_curves(store, TRIALS, "pretrain")))
+  for trial in TRIALS[1:]:
+    shutil.rmtree(store.path(trial) / "pretrain")
+  assert read_curves(store, TRIALS, "pretrain", earlier) == earlier
+  # Of the trials that are asked for, and those that were there.
+  assert [
+    *read_curves(store, TRIALS[2:], "pretrain", earlier).popitem()[1]
+  ] == ["b"]
+  assert read_curves(store, TRIALS[1:], "pretrain") == {}
 
 
 def test_training_is_drawn_where_validation_has_one_point(store):

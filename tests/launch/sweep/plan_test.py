@@ -6,6 +6,7 @@ import pytest
 
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
+from launch.sweep.comparability import CODE
 from launch.sweep.plan import make_plan
 
 
@@ -29,6 +30,25 @@ def test_a_dry_run_prints_everything_and_writes_nothing(
   assert "5 trials left: about " in capsys.readouterr().out
   sweep.dry_run(config, str(work))
   assert "give --flops_per_second=RATE" in capsys.readouterr().out
+
+
+def test_a_dry_run_refuses_what_the_study_would_refuse(
+  config, launchers, tmp_path
+):
+  work = tmp_path / "work"
+  sweep.run(config, str(work))
+  written = (work / "identity.json").read_bytes()
+  pretrain = dataclasses.replace(config.pretrain, batch_size=16)
+  other = dataclasses.replace(config, pretrain=pretrain)
+  with pytest.raises(ValueError, match=r"was made with .*batch_size=8, not 16"):
+    sweep.dry_run(other, str(work))
+  for path in work.glob(f"trials/*/{CODE}"):
+    path.write_text('{"code": "0123456789abcdef"}')
+  more = dataclasses.replace(config, seeds=3)
+  with pytest.raises(ValueError, match="began with code 0123456789ab"):
+    sweep.dry_run(more, str(work))
+  assert (work / "identity.json").read_bytes() == written
+  assert len(launchers.pretrained) == 6
 
 
 def test_one_seed_is_told_of_before_the_first_trial(config, tmp_path, capsys):
