@@ -72,7 +72,10 @@ MAX_TEST_LINES = 400
 MAX_ROOMS = {"bertjax": 15, "data_pipelines": 8, "launch": 27}
 # What may compile for slices that are not there; training never does.
 PLAN = "bertjax.plan"
-PLANNERS = (PLAN, "launch.plan", "launch.pods", "launch.reports.plan")
+PLANNERS = (
+  *(PLAN, "launch.plan", "launch.pods", "launch.reports.plan"),
+  "launch.sweep.on_slice",  # which a dry run alone imports
+)
 # Tests of more than one module: comparisons with PyTorch, ahead-of-time
 # compiles, and whole commands.
 WHOLE = {

@@ -234,8 +234,8 @@ def _shared(
     return make()
   key = (
     name,
-    _without_inputs(program.config),
-    _without_inputs(config),
+    without_inputs(program.config),
+    without_inputs(config),
     jax.tree.structure(program.schedule.numbers),
     program.mesh,
     _fingerprint(program.vocabulary),
@@ -247,7 +247,7 @@ def _shared(
   return found
 
 
-def _without_inputs(config: PretrainConfig) -> PretrainConfig:
+def without_inputs(config: PretrainConfig) -> PretrainConfig:
   """Return a config without the fields that the functions take as inputs.
 
   Nor those that only say which rows there are: static masks follow from the

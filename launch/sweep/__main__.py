@@ -16,7 +16,8 @@ the devices. A rerun continues with the first trial that is not done, from
 its last checkpoint, and tries again those that failed. `WORKDIR/report.html`
 shows how the arms compare, seed by seed; `results.csv`, `results.md`,
 `results.json` and `report.json` are the same to read by programs, and
-`timing.json` has the seconds. `--dry_run` prints what the trials would cost.
+`timing.json` has the seconds. `--dry_run` prints what the trials would cost,
+and with `--topology=v5e:2x4 --price_per_chip_hour=1.2` the least on such chips.
 
 The tasks of `--probe` are added to those that the config names, as `nsp_books`
 does. A config that names none, as `nsp`, has `--config.finetune.task` alone,
@@ -99,6 +100,8 @@ def dry_run(
   workdir: str,
   policy: Policy = DEFAULT,
   flops_per_second: float = 0.0,
+  topology: str | None = None,
+  price_per_chip_hour: float | None = None,
 ) -> None:
   """Print the trials, their costs and their differences; write nothing.
 
@@ -107,6 +110,8 @@ def dry_run(
     workdir: folder whose trials, if it has any, say how fast they are.
     policy: limits of the checks, and which may fail.
     flops_per_second: of a run; 0 takes the speed of the trials in `workdir`.
+    topology: chips to reckon the least cost on, such as v5e:2x4.
+    price_per_chip_hour: in any currency.
 
   Raises:
     ValueError: see `make_plan`; or `workdir` has another study, or trials of
@@ -133,8 +138,12 @@ def dry_run(
       f"{len(left)} {which}: about {sum(work) / rate / 3600:.2f} h of "
       f"pre-training at {rate:.3g} FLOP/s, without probes"
     )
-  elif plan.costs:
+  elif plan.costs and topology is None:
     print("give --flops_per_second=RATE for hours, or run one trial here first")
+  if topology is not None:
+    from launch.sweep.on_slice import describe_cost  # compiles for TPUs
+
+    print(describe_cost(plan, topology, price_per_chip_hour))
 
 
 def _run(
@@ -189,6 +198,11 @@ def define_flags() -> None:
     "the trials in --workdir.",
     lower_bound=0.0,
   )
+  flags.DEFINE_float(
+    "price_per_chip_hour",
+    None,
+    "Price of a chip-hour, in any currency, for --dry_run with --topology.",
+  )
   flags.DEFINE_string(
     "trial",
     None,
@@ -213,7 +227,10 @@ def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   Raises:
     ValueError: names the flag.
   """
-  backends.check_flags(values)
+  free = ("topology",) if values.dry_run else ()
+  backends.check_flags(values, free)
+  chips = values.topology if values.dry_run else None
+  backends.check_price(values.price_per_chip_hour, chips)
   modes = {
     "collect": values.collect,
     "trial": bool(values.trial),
@@ -269,7 +286,14 @@ def main(_: Sequence[str]) -> None:
   policy, config = policies.from_flags(), from_flags(values)
   command = rerun_command(sys.argv[1:])
   if values.dry_run:
-    dry_run(config, values.workdir, policy, values.flops_per_second)
+    dry_run(
+      config,
+      values.workdir,
+      policy,
+      values.flops_per_second,
+      values.topology,
+      values.price_per_chip_hour,
+    )
   elif values.backend != "here":
     make_files = backends.make_files(values.workdir, values)
     write_study(config, values.workdir, policy, command, make_files)

@@ -3,11 +3,12 @@
 """Write what runs the trials of a study elsewhere: command lines or JobSets."""
 
 import functools
+import math
 import os
 import pathlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from absl import flags
 
@@ -49,7 +50,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flag_values=values,
   )
   for name, default, text in (
-    ("topology", None, "Slice of each trial, of one host, as v5e:2x4"),
+    (
+      "topology",
+      None,
+      "Slice of each trial, of one host, as v5e:2x4; or that of --dry_run",
+    ),
     ("image", None, "Image that has bertjax"),
     ("name", None, "Beginning of the names of the JobSets"),
     ("queue", "", "LocalQueue of Kueue"),
@@ -60,21 +65,44 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   flags.DEFINE_bool("spot", False, "Use spot machines (jobset).", values)
 
 
-def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+def check_flags(
+  values: flags.FlagValues = flags.FLAGS, free: Collection[str] = ()
+) -> None:
   """Refuse flags of JobSets that are missing or that have no effect.
+
+  Args:
+    values: the flags.
+    free: names of flags that another way to run reads.
 
   Raises:
     ValueError: names the flag.
   """
   backend = values.backend
   for name, needed in _JOBSET.items():
-    if values[name].present and backend != "jobset":
+    if values[name].present and backend != "jobset" and name not in free:
       raise ValueError(
         f"--{name} has no effect with --backend={backend}; leave it out, or "
         "give --backend=jobset"
       )
     if needed and backend == "jobset" and not values[name].value:
       raise ValueError(f"--backend=jobset needs --{name}=…")
+
+
+def check_price(price: float | None, topology: str | None) -> None:
+  """Refuse a price that is none, or that is of no chips.
+
+  Raises:
+    ValueError: names the flag and the value.
+  """
+  if price is None:
+    return
+  if not 0 <= price < math.inf:
+    raise ValueError(f"--price_per_chip_hour={price}; give 0 or more")
+  if not topology:
+    raise ValueError(
+      f"--price_per_chip_hour={price} has no effect without --dry_run and "
+      "--topology, such as v5e:2x4; give all of them, or leave it out"
+    )
 
 
 def make_commands(
