@@ -9,6 +9,8 @@ from bertjax.config import ProbesConfig
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
 from bertjax.train.progress import make_tellers
+from configs.sweeps import nsp
+from launch import finetune
 from launch.sweep import __main__ as sweep
 from launch.sweep.board import Board
 from tests.testing import step_records
@@ -199,3 +201,31 @@ def test_a_study_is_probed_through_the_launchers(config, tasks, tmp_path):
   }
   sweep.run(config, str(tmp_path / "work"))
   assert path.read_bytes() == text
+
+
+@pytest.mark.full
+def test_a_probe_with_two_rates_chooses_by_dev_in_every_arm(
+  config, tasks, tmp_path, monkeypatch
+):
+  """Each arm tries both, so that none has a larger budget."""
+  tune, found = finetune.run, []
+
+  def run(*given, **named):
+    result = tune(*given, **named)
+    found.append(result.scores)
+    return result
+
+  monkeypatch.setattr(finetune, "run", run)
+  config = dataclasses.replace(
+    with_probes(config, tasks={"all": {**tasks["all"], "steps": 40}}),
+    finetune=dataclasses.replace(config.finetune, learning_rates=(1e-9, 1e-2)),
+    chosen=("mlm", "sop"),
+    arms={**config.arms, "sop": nsp.ARMS["sop"]},
+    baseline="mlm",
+  )
+  result = sweep.run(config, str(tmp_path))
+  assert [len(each.selection) for each in found] == [2, 2]
+  assert [each.learning_rate for each in found] == [1e-2, 1e-2]
+  # The order of sentences is scored where it is trained.
+  assert "sop_accuracy" in result.arms["sop"]
+  assert "sop_accuracy" not in result.arms["mlm"]
