@@ -65,9 +65,12 @@ def forward_pass(kernel: str, length: int) -> tuple[Any, tuple[Any, ...]]:
   packs = jax.ShapeDtypeStruct((rows, length), jnp.int32)
 
   def run(states: tuple[Array, Array, Array], packs: Array) -> tuple[Any, Any]:
-    if kernel == "splash":
-      return jax.vjp(lambda *states: splash(*states, packs), *states)
-    return jax.vjp(lambda *states: attend(*states, packs, None, 0.0), *states)
+    def attention(query: Array, key: Array, value: Array) -> Array:
+      if kernel == "splash":
+        return splash(query, key, value, packs)
+      return attend(query, key, value, packs, None, 0.0)
+
+    return jax.vjp(attention, *states)
 
   return run, ((state, state, state), packs)
 
@@ -90,7 +93,9 @@ def count(kernel: str, length: int, device: Any) -> Cost:
     (lambda back, slope: back(slope), (back, context)),
   ):
     jitted = jax.jit(run, in_shardings=place, out_shardings=place)
-    module = parsing.parse(jitted.lower(*arguments).compile().as_text())
+    text = jitted.lower(*arguments).compile().as_text()
+    assert text is not None, "this compiler gives no text of its program"
+    module = parsing.parse(text)
     hbm_bytes += traffic.hbm_bytes(module)
     flops += products.matmul_flops(module)
   if kernel == "splash":

@@ -44,7 +44,8 @@ class _Rule(NamedTuple):
 
 
 _TORCH = (EAGER, COMPILED)
-_STEP, _BOTH = ("train step",), ("train step", "inference")
+_STEP: tuple[What, ...] = ("train step",)
+_BOTH: tuple[What, ...] = ("train step", "inference")
 _RULES = (
   _Rule(_STEP, False, _TORCH, "ratio ≤ 0.80", _is_epyc),
   _Rule(_STEP, False, _TORCH, "ratio ≤ 0.90", lambda each: not _is_epyc(each)),

@@ -26,7 +26,7 @@ def init_params(config: ModelConfig, seq_length: int) -> Any:
   )
 
 
-def make_update(name: str, params: Any) -> tuple[Callable[[], Any], int]:
+def make_update(name: Any, params: Any) -> tuple[Callable[[], Any], int]:
   """Return a function that updates a copy of `params`, and the bytes moved.
 
   The bytes are those that an update has to move: it reads gradients, parameters

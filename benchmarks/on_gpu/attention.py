@@ -44,11 +44,13 @@ def compare_kernels(scale: Scale) -> dict[str, Any]:
     exact = _outputs("plain", draws, packs_BS)
     narrow = draws.astype(jnp.bfloat16)
     of_length = {"plain": _measure("plain", narrow, packs_BS, exact, scale)}
-    refused = name and refusal(name, workload.model, platform, length)
-    if refused:
-      of_length[name] = {"refused": refused}
-    elif name:
-      of_length[name] = _measure(name, narrow, packs_BS, exact, scale)
+    if name:
+      refused = refusal(name, workload.model, platform, length)
+      of_length[name] = (
+        {"refused": refused}
+        if refused
+        else _measure(name, narrow, packs_BS, exact, scale)
+      )
     found[str(length)] = of_length
   return found
 
