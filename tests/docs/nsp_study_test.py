@@ -99,25 +99,78 @@ def test_flags_add_the_other_tasks_of_pairs():
     assert (tuned.task.text, tuned.task.text_pair) == ("sentence1", "sentence2")
 
 
-def test_the_table_of_results_is_what_the_trials_found():
+def found_by_trials(folder):
+  """{(arm, metric): its values} of the records that the page keeps."""
   values = {}
-  for path in (ROOT / "docs/studies/nsp/books/trials").glob("*/result.json"):
+  for path in (ROOT / "docs/studies/nsp" / folder / "trials").glob(
+    "*/result.json"
+  ):
     found = json.loads(path.read_text())
     if found["settings"]["seed"] < SEEDS_DONE:
       for name, value in found["result"].items():
         key = found["settings"]["arm"], name.removeprefix("probe_")
         values.setdefault(key, []).append(value)
-  table = PAGE.partition("\n## Results\n")[2].partition("\n## ")[0]
+  return values
+
+
+def results_on(corpus):
+  """The text of the section of results."""
+  return PAGE.partition(f"\n## Results on {corpus}\n")[2].partition("\n## ")[0]
+
+
+def spread(values):
+  assert len(values) == SEEDS_DONE
+  return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+def test_the_table_of_books_is_what_the_trials_found():
+  values, table = found_by_trials("books"), results_on("books")
   rows = re.findall(r"^\| (`?\w+`?),? ?.*?\| (\d.*) \|$", table, re.MULTILINE)
   assert len(rows) == 8
+  arms = re.findall(r"`(\w+)`", table.partition("| probe |")[2].split("\n")[0])
   for title, cells in rows:
     name = title.strip("`").lower()
-    for arm, cell in zip(
-      ("mlm_nsp", "nsp_rows", "mlm"), cells.split(" | "), strict=True
-    ):
+    for arm, cell in zip(arms, cells.split(" | "), strict=True):
       (key,) = (
         key for key in values if key[0] == arm and key[1] in METRICS[name]
       )
-      mean, std = statistics.mean(values[key]), statistics.stdev(values[key])
-      assert len(values[key]) == SEEDS_DONE
-      assert cell == f"{mean:.3f} ± {std:.3f}", (name, arm)
+      assert cell == spread(values[key]), (name, arm)
+
+
+def test_the_table_of_pythons_prose_is_what_the_trials_found():
+  values, table = found_by_trials("python"), results_on("Python's prose")
+  rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+  assert [arm for arm, _ in rows] == [*nsp.ARMS]
+  header = table.partition("| arm |")[2].split("\n")[0]
+  metrics = ["accuracy", *re.findall(r"`(\w+)`", header)]
+  for arm, cells in rows:
+    for metric, cell in zip(metrics, cells.split(" | "), strict=True):
+      assert cell == spread(values[arm, metric]), (arm, metric)
+
+
+def test_what_the_page_says_of_pythons_prose_is_the_reports():
+  report = json.loads(
+    (ROOT / "docs/studies/nsp/python/report.json").read_text()
+  )
+  text = " ".join(results_on("Python's prose").split()).replace("−", "-")
+  quoted = {
+    ("sentence_mlm_nsp", "probe_accuracy"),
+    ("sentence_sop", "probe_accuracy"),
+    ("nsp_rows", "mlm_accuracy"),
+    ("sentence_mlm", "shared_mlm_loss"),
+    ("full_sentences", "shared_mlm_loss"),
+  }
+  for each in report["comparisons"]:
+    if (each["name"], each["metric"]) in quoted:
+      assert each["conclusion"] == "different"
+      interval = each["interval"]
+      assert f"{each['mean']:.3f}" in text
+      assert f"{interval['low']:.3f} to {interval['high']:.3f}" in text
+      quoted.remove((each["name"], each["metric"]))
+  assert not quoted
+  lower = [
+    each
+    for each in report["comparisons"]
+    if each["metric"] == "shared_mlm_loss" and max(each["differences"]) < 0
+  ]
+  assert len(lower) == len(nsp.ARMS) - 1, "the page says: every other arm"
