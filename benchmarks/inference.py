@@ -40,8 +40,6 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.encoder import Encoder
 
 INT8 = "ONNX Runtime, int8"
-# Seconds, in which the threads of another runtime go to sleep.
-_PAUSE = 0.05
 
 
 def make_ours(
@@ -208,7 +206,7 @@ def main(_: object) -> None:
       dtype=values.dtype,
       peers=tuple(name for name, is_asked in asked.items() if is_asked),
     )
-    seconds = turns.interleave(contenders, values.rounds, _PAUSE)
+    seconds = turns.interleave(contenders, values.rounds, turns.PAUSE)
   shape = (
     f"BERT-{values.size} {rows} × {length}, {turns.dtype_words(values.dtype)}"
   )

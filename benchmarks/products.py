@@ -117,7 +117,9 @@ def measure(shape: Shape, rows: int) -> Mapping[str, float]:
     contenders[turns.EAGER] = make_theirs(shape, rows, dtype)
   return {
     name: turns.median(spent)
-    for name, spent in turns.interleave(contenders, ROUNDS.value).items()
+    for name, spent in turns.interleave(
+      contenders, ROUNDS.value, turns.PAUSE
+    ).items()
   }
 
 

@@ -19,6 +19,8 @@ ONNX = "ONNX Runtime, float32"
 # Seconds of each turn: of the wall, and of this process's processors.
 Seconds = Mapping[str, list[tuple[float, float]]]
 _UNTIMED = 2
+# Seconds, in which the threads of another runtime go to sleep.
+PAUSE = 0.05
 
 
 def interleave(
