@@ -36,7 +36,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 from absl import flags
 
-from benchmarks import figures
+from benchmarks import figures, turns
 from benchmarks import prediction_runtimes as runtimes
 from benchmarks.prediction_goals import Measured, judge, ratios, table
 from bertjax.checkpoints.digest import nest
@@ -60,7 +60,6 @@ _TOKENS = (2, 7, 8, 9, 10, 11, 13, 14, 17, 26, 35, 51, 96)
 _CLASSES = 77
 _LONGEST = 128
 _TICKET_TURNS = 10
-_PAUSE = 0.05  # seconds, in which the threads of another runtime go to sleep
 
 
 def make_texts(count: int) -> list[str]:
@@ -160,7 +159,7 @@ def ask(
   connection: Connection, texts: Sequence[str], batch_size: int, *, alone: bool
 ) -> tuple[list[float], list[int]]:
   """Return the seconds of each request, and the labels of the texts."""
-  time.sleep(_PAUSE)
+  time.sleep(turns.PAUSE)
   connection.send((list(texts), batch_size, alone))
   return connection.recv()
 

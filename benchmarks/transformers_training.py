@@ -37,6 +37,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 from absl import flags
 
+from benchmarks import turns
 from benchmarks.torch_training import AS_DRAWN, BY_LENGTH, serve
 from benchmarks.training_cases import Case, make_configs, prepare
 from bertjax.finetune.trial import run_trial
@@ -50,7 +51,6 @@ from launch import cli, host_memory
 OURS, THEIRS = "bertjax", "transformers"
 PACKED = "bertjax, packed"
 GOAL = 0.8
-_PAUSE = 0.05  # seconds, in which the threads of the other side go to sleep
 
 
 # (task, method, arguments) → what that method of `torch_training.Task` returns.
@@ -123,7 +123,7 @@ def measure(
     first = number % len(names)
     steps = range(number, count, turns)
     for way in names[first:] + names[:first]:
-      time.sleep(_PAUSE)
+      time.sleep(turns.PAUSE)
       spent = ways[way](steps)
       seconds[way].append(spent / len(steps) * count)
   return seconds
