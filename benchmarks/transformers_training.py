@@ -37,9 +37,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 from absl import flags
 
-from benchmarks import turns
 from benchmarks.torch_training import AS_DRAWN, BY_LENGTH, serve
 from benchmarks.training_cases import Case, make_configs, prepare
+from benchmarks.turns import PAUSE
 from bertjax.finetune.trial import run_trial
 from bertjax.interop.onnx import processor
 from bertjax.parallel import feeding
@@ -123,7 +123,7 @@ def measure(
     first = number % len(names)
     steps = range(number, count, turns)
     for way in names[first:] + names[:first]:
-      time.sleep(turns.PAUSE)
+      time.sleep(PAUSE)
       spent = ways[way](steps)
       seconds[way].append(spent / len(steps) * count)
   return seconds
