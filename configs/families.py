@@ -49,6 +49,9 @@ _BERT = {
   for name, size in SIZES.items()
 }
 
+# mmBERT's layers with a window have the base of the others (Marone et al.,
+# 2025; config.json of jhu-clsp/mmBERT-small).
+_MMBERT = {"rotary_local_base": 160_000.0}
 # Ettin's 150m and 400m are of these shapes as well.
 _MODERNBERT = {
   "base": _size(22, 768, 12, 1152),
@@ -121,7 +124,8 @@ FAMILIES: Mapping[str, Family] = {
     vocab_size=30_000,
   ),
   # Warner et al. (2024), with the sizes of Ettin (Weller et al., 2025) in
-  # millions of parameters; transformers, configuration_modernbert.py.
+  # millions of parameters, and of mmBERT, whose vocabulary has 256,000 tokens;
+  # transformers, configuration_modernbert.py.
   "modernbert": Family(
     {
       "max_positions": 8192,
@@ -153,6 +157,8 @@ FAMILIES: Mapping[str, Family] = {
       "150m": _MODERNBERT["base"],
       "400m": _MODERNBERT["large"],
       "1b": _size(28, 1792, 28, 3840),
+      "mmbert_small": {**_size(22, 384, 6, 1152), **_MMBERT},
+      "mmbert_base": {**_MODERNBERT["base"], **_MMBERT},
       **_MODERNBERT,
     },
     # The first phase of training has a base of 10,000 in all layers.
@@ -165,8 +171,13 @@ FAMILIES: Mapping[str, Family] = {
 
 def overlay(family: Family) -> common.Overlay:
   """Return what makes a run of this family, of any size."""
+  alike = {
+    name: value
+    for name, value in family.choices.items()
+    if name not in _choices_of_sizes(family)
+  }
   return common.fields(
-    {f"model.{name}": value for name, value in family.choices.items()}
+    {f"model.{name}": value for name, value in alike.items()}
   )
 
 
@@ -174,9 +185,20 @@ def size_overlays(family: Family) -> Mapping[str, common.Overlay]:
   """Return what makes each size of a family, by its name."""
   return {
     name: common.fields(
-      {f"model.{field}": value for field, value in size.items()}
+      {
+        f"model.{field}": value
+        for field, value in {**_choices_of_sizes(family), **size}.items()
+      }
     )
     for name, size in family.sizes.items()
+  }
+
+
+def _choices_of_sizes(family: Family) -> Mapping[str, Any]:
+  """Return the choices that some size makes in another way."""
+  fields = {field for size in family.sizes.values() for field in size}
+  return {
+    name: value for name, value in family.choices.items() if name in fields
   }
 
 

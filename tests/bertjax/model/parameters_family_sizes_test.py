@@ -39,7 +39,13 @@ PARAMETERS = {
   ("modernbert", "1b"): 1_031_314_112,
   ("modernbert", "base"): 149_655_232,
   ("modernbert", "large"): 395_881_664,
+  ("modernbert", "mmbert_small"): 140_897_536,
+  ("modernbert", "mmbert_base"): 307_786_240,
 }
+# Those of sizes whose vocabulary is not their family's.
+VOCABULARIES = dict.fromkeys(
+  [("modernbert", "mmbert_small"), ("modernbert", "mmbert_base")], 256_000
+)
 
 
 def expected(name, model):
@@ -62,7 +68,7 @@ def test_a_size_has_the_parameters_that_were_published(name):
   family = FAMILIES[name[0]]
   model = ModelConfig(
     **{**family.choices, **family.sizes[name[1]]},
-    vocab_size=family.vocab_size,
+    vocab_size=VOCABULARIES.get(name, family.vocab_size),
   )
   module = BertForPreTraining(model)
   made = jax.eval_shape(
