@@ -28,14 +28,6 @@ from bertjax.model.ops.projection import project
 from launch import host_memory
 
 PLAIN = "dot_general"
-SIZE = flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Rows of a step.")
-SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "Tokens of a row.")
-DTYPE = flags.DEFINE_enum(
-  "dtype", "float32", list(choices(ComputeConfig, "dtype")), "Dtype of both."
-)
-TORCH = flags.DEFINE_bool("torch", True, "Time PyTorch's products as well.")
-ROUNDS = flags.DEFINE_integer("rounds", 9, "Timed turns of each.")
 
 
 class Shape(NamedTuple):
@@ -108,26 +100,38 @@ def make_theirs(shape: Shape, rows: int, dtype: str) -> turns.Step:
 
 def measure(shape: Shape, rows: int) -> Mapping[str, float]:
   """Return the median seconds of each contender, by name."""
-  dtype = DTYPE.value
+  dtype = flags.FLAGS.dtype
   contenders = {
     turns.OURS: make_ours(shape, rows, dtype, lambda x, w: project(x, w, 1)),
     PLAIN: make_ours(shape, rows, dtype, jnp.matmul),
   }
-  if TORCH.value:
+  if flags.FLAGS.torch:
     contenders[turns.EAGER] = make_theirs(shape, rows, dtype)
   return {
     name: turns.median(spent)
     for name, spent in turns.interleave(
-      contenders, ROUNDS.value, turns.PAUSE
+      contenders, flags.FLAGS.rounds, turns.PAUSE
     ).items()
   }
+
+
+def define_flags() -> None:
+  """Define the flags; not at import, because tests import this."""
+  flags.DEFINE_enum("size", "base", list(SIZES), "Shape of the model.")
+  flags.DEFINE_integer("batch_size", 8, "Rows of a step.")
+  flags.DEFINE_integer("seq_length", 128, "Tokens of a row.")
+  flags.DEFINE_enum(
+    "dtype", "float32", list(choices(ComputeConfig, "dtype")), "Dtype of both."
+  )
+  flags.DEFINE_bool("torch", True, "Time PyTorch's products as well.")
+  flags.DEFINE_integer("rounds", 9, "Timed turns of each.")
 
 
 def main(_: object) -> None:
   """Measure each shape, and add up those of all layers."""
   host_memory.retain()
-  model = SIZES[SIZE.value]
-  rows = BATCH_SIZE.value * SEQ_LENGTH.value
+  model = SIZES[flags.FLAGS.size]
+  rows = flags.FLAGS.batch_size * flags.FLAGS.seq_length
   total: dict[str, float] = {}
   work = 0.0
   for shape in shapes_of(model):
@@ -142,8 +146,8 @@ def main(_: object) -> None:
     for name, seconds in found.items():
       total[name] = total.get(name, 0.0) + times * seconds
   what = (
-    f"products of a step, BERT-{SIZE.value} {BATCH_SIZE.value} × "
-    f"{SEQ_LENGTH.value}, {turns.dtype_words(DTYPE.value)}"
+    f"products of a step, BERT-{flags.FLAGS.size} {flags.FLAGS.batch_size} × "
+    f"{flags.FLAGS.seq_length}, {turns.dtype_words(flags.FLAGS.dtype)}"
   )
   for name, seconds in total.items():
     print(f"{what}: {name} {seconds:.3f} s, {work / seconds / 1e9:.0f} GFLOP/s")
@@ -157,4 +161,5 @@ def main(_: object) -> None:
 
 
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

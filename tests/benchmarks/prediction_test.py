@@ -71,7 +71,7 @@ class Answering:
 
 @pytest.fixture
 def runtimes(monkeypatch):
-  monkeypatch.setattr(prediction, "_PAUSE", 0)
+  monkeypatch.setattr(prediction.turns, "PAUSE", 0)
   return {"a": Answering(), "b": Answering()}
 
 

@@ -201,6 +201,8 @@ UNDONE = (
   "--config.pretrain.model.hidden_dropout_rate=0.1",
   "--config.pretrain.model.attention_dropout_rate=0.1",
   "--config.pretrain.model.position_init=normal",
+  "--config.probes.shared_rows=0",
+  "--config.probes.pairs=0",
 )
 
 

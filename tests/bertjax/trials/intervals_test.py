@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bertjax.trials.intervals import (
   Interval,
@@ -22,6 +23,18 @@ STUDIES = 2_000
 
 def share_of_covered(intervals, mean):
   return np.mean([mean in each for each in intervals])
+
+
+def test_a_bootstrap_of_means_is_scipys_by_the_same_draws():
+  found = bootstrap(np.array(SLEEP)[:, None], "seeds", draws=3_000)
+  theirs = stats.bootstrap(
+    (SLEEP,),
+    np.mean,
+    n_resamples=3_000,
+    method="percentile",
+    rng=np.random.default_rng(0),
+  ).confidence_interval
+  np.testing.assert_allclose([found.low, found.high], theirs, rtol=1e-12)
 
 
 def test_students_interval_of_the_sleep_data_is_rs():
