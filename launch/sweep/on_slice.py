@@ -86,7 +86,7 @@ def describe_cost(
 def _shape(run: PretrainConfig) -> PretrainConfig:
   """Return what the time of a step depends on: the run without the rest.
 
-  Which rows there are is not of it, but for their shape.
+  The contents of rows do not change that time; their shape does.
   """
   run = without_inputs(run)
   objective, data = run.objective, run.data

@@ -174,3 +174,18 @@ def test_what_the_page_says_of_pythons_prose_is_the_reports():
     if each["metric"] == "shared_mlm_loss" and max(each["differences"]) < 0
   ]
   assert len(lower) == len(nsp.ARMS) - 1, "the page says: every other arm"
+
+
+def test_what_random_partners_cost_is_what_the_trials_found():
+  found = {}
+  for path in (ROOT / "docs/studies/nsp/python/trials").glob("*/result.json"):
+    record = json.loads(path.read_text())
+    settings = record["settings"]
+    found[settings["arm"], settings["seed"]] = record["result"][
+      "probe_accuracy"
+    ]
+  gains = [
+    found["mlm", seed] - found["nsp_rows", seed] for seed in range(SEEDS_DONE)
+  ]
+  text = " ".join(results_on("Python's prose").split())
+  assert f"better by {min(gains):.3f} to {max(gains):.3f} in each seed" in text
