@@ -195,7 +195,9 @@ def test_a_browser_shows_the_page_without_errors(
 
 
 @pytest.mark.full
-def test_the_page_prints(study, tmp_path):
+@pytest.mark.parametrize("which", ["study", "probed"])
+def test_the_page_prints(which, tmp_path, request):
+  study = request.getfixturevalue(which)
   printed, said = print_page(study / PAGE, tmp_path)
   assert said == []
   assert printed.startswith(b"%PDF")
