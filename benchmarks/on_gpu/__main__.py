@@ -68,11 +68,12 @@ def make_jobs(scale: Scale) -> list[Job]:
   """Return the jobs, the most valuable first."""
   first, small, *others = scale.workloads
   _, cudnn, xla, *costs = VARIANTS
+  order = next(each for each in costs if each.queries_first)
   jobs = [
     Job("limits", 15, device_limits.measure_limits),
     _step_job(first, PUBLISHED),
     _step_job(first, cudnn),
-    Job("attention", 50, attention.compare_kernels),
+    Job("attention", 55, attention.compare_kernels),
     _step_job(small, PUBLISHED),
     Job("learning", 25, lambda s: training.check_learning(small, s)),
     _torch_job(first),
@@ -86,6 +87,7 @@ def make_jobs(scale: Scale) -> list[Job]:
     Job("inference", 20, lambda s: training.measure_inference(small, s.budget)),
     Job("optimizers", 20, device_limits.measure_optimizers),
     *(_step_job(each, PUBLISHED) for each in others[1:]),
+    _step_job(first, order),
     *(_step_job(small, each) for each in (cudnn, xla)),
     Job("batches", 60, lambda s: training.find_batches(first, s)),
     _torch_job(small),
@@ -122,6 +124,7 @@ def measure(scale: str, minutes: float, folder: pathlib.Path) -> dict[str, Any]:
     f"in {minutes:g} min on an H100, about: {names or 'nothing'}; all jobs "
     f"would take {needed:.0f}"
   )
+  print(f"kernels of attention: {attention.describe_kernels()}")
   for job in jobs:
     left = end - time.monotonic()
     if left < job.seconds and scale != "tiny":

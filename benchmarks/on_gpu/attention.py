@@ -3,56 +3,88 @@
 """Attention kernels against the plain path: errors, and seconds."""
 
 import dataclasses
-from typing import Any
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from benchmarks import steps
+from benchmarks.on_gpu import queries_first
 from benchmarks.on_gpu.scale import Scale
 from benchmarks.on_gpu.timing import first_line, median_seconds
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.checks import kernels
-from bertjax.model.ops import fused_attention
-from bertjax.model.ops.dot_product import attend
+from bertjax.model.ops import dot_product, fused_attention
 
-# The one kernel without dropout of each platform; there is no other for GPUs,
-# because splash and flash are kernels of TPUs.
-_KERNELS = {"gpu": "cudnn", "tpu": "splash"}
+# The kernels without dropout of each platform that attend inside packs.
+_KERNELS = {"gpu": ("cudnn", "triton"), "tpu": ("splash",)}
+# JAX's counterpart of splash for GPUs. No value of `compute.attention`: nobody
+# has run it here, and a card decides whether it becomes one.
+_TRITON = "jax.experimental.pallas.ops.gpu.attention"
+# Float32 and the other order of pairs are measured on so many lengths.
+_LENGTHS_OF_ALL = 2
+# A call takes about a millisecond: the seconds of a step would be too many.
+_SHARE = 1 / 8
+
+
+class Way(NamedTuple):
+  """How attention is computed.
+
+  Attributes:
+    name: what the results call it.
+    attend: query, key, value, packs → context.
+    dtype: of the states.
+  """
+
+  name: str
+  attend: Callable[..., jax.Array]
+  dtype: str = "bfloat16"
 
 
 def compare_kernels(scale: Scale) -> dict[str, Any]:
-  """Return errors and seconds of the platform's kernel, for each length.
+  """Return errors and seconds of each way to attend, for each length.
 
-  Rows hold one to three packed examples; backward is the gradient of all three
-  inputs. An error is the largest difference to the plain path in float32, as a
-  share of the largest value; the plain path in bfloat16 has one, too. A kernel
-  that does not take a length says why.
+  Rows hold one to three packed examples. Forward alone is timed, and forward
+  and backward together, which gives the gradients of all three inputs. An error
+  is the largest difference to the plain path in float32 at the highest
+  precision of products, as a share of the largest value; the plain path has
+  one, too. A kernel that does not take a length says why.
   """
-  device = jax.devices()[0]
-  name = _KERNELS.get(device.platform)
-  platform = kernels.platform_of(device)
   workload = scale.workloads[0]
   heads, width = workload.model.num_heads, workload.model.head_size
-  found: dict[str, Any] = {"kernel": name or "none on this platform"}
-  for length in scale.lengths:
+  found: dict[str, Any] = {"kernels": describe_kernels()}
+  for number, length in enumerate(scale.lengths):
     lengths = steps.mixed_rows(workload.rows, length)
     packs_BS = jnp.asarray(steps.make_batch(128, length, lengths)["packs_BS"])
     draws = jax.random.normal(
       jax.random.key(length), (4, workload.rows, length, heads, width)
     )
-    exact = _outputs("plain", draws, packs_BS)
-    narrow = draws.astype(jnp.bfloat16)
-    of_length = {"plain": _measure("plain", narrow, packs_BS, exact, scale)}
-    if name:
-      refused = refusal(name, workload.model, platform, length)
-      of_length[name] = (
-        {"refused": refused}
-        if refused
-        else _measure(name, narrow, packs_BS, exact, scale)
+    with jax.default_matmul_precision("highest"):
+      exact = jax.jit(outputs, static_argnums=0)(_EXACT, draws, packs_BS)
+    found[str(length)] = {
+      way.name: _measure(
+        way, workload.model, draws, packs_BS, exact, scale.budget * _SHARE
       )
-    found[str(length)] = of_length
+      for way in _ways(everything=number < _LENGTHS_OF_ALL)
+    }
   return found
+
+
+def describe_kernels() -> str:
+  """Return a line on the kernels that this JAX has for this platform."""
+  platform = jax.devices()[0].platform
+  if platform == "tpu":
+    return "splash, beside the plain path"
+  if platform != "gpu":
+    return f"none for {platform}: the plain path alone"
+  here = f"jax {jax.__version__}"
+  line = f"cudnn, beside the plain path; splash is for TPUs, and {here} has "
+  if triton() is None:
+    return f"{line}no counterpart for GPUs"
+  return f"{line}{_TRITON} for GPUs, here triton"
 
 
 def refusal(name: str, model: ModelConfig, platform: str, length: int) -> str:
@@ -73,35 +105,90 @@ def refusal(name: str, model: ModelConfig, platform: str, length: int) -> str:
   return ""
 
 
-def _measure(
-  kind: str, draws: Any, packs_BS: Any, exact: Any, scale: Scale
-) -> dict[str, Any]:
+def outputs(way: Way, draws: Any, packs_BS: Any) -> tuple[jax.Array, ...]:
+  """Return the context, and the gradients of query, key and value.
+
+  Args:
+    way: what attends.
+    draws: query, key, value, and the gradient of the context.
+    packs_BS: number of the packed example of each position.
+  """
+  *states, slope = _scaled(draws.astype(way.dtype))
+  context, backward = jax.vjp(lambda *qkv: way.attend(*qkv, packs_BS), *states)
+  return (context, *backward(slope))
+
+
+def _context(way: Way, draws: Any, packs_BS: Any) -> jax.Array:
+  return way.attend(*_scaled(draws)[:3], packs_BS)
+
+
+def _scaled(draws: Any) -> tuple[jax.Array, ...]:
+  query, *others = draws
+  return (query * query.shape[-1] ** -0.5, *others)
+
+
+def _plain(*inputs: jax.Array) -> jax.Array:
+  return dot_product.attend(*inputs, None, 0.0)
+
+
+def _other_order(*inputs: jax.Array) -> jax.Array:
+  return queries_first.attend(*inputs, None, 0.0)
+
+
+_EXACT = Way("plain, float32", _plain, "float32")
+
+
+def _ways(*, everything: bool) -> list[Way]:
+  """Return what attends on this platform, the plain path first."""
+  ways = [Way("plain", _plain)]
+  for name in _KERNELS.get(jax.devices()[0].platform, ()):
+    kernel = triton() if name == "triton" else fused_attention.KERNELS[name]
+    if kernel is not None:
+      ways.append(Way(name, kernel))
+  if everything:
+    ways += [Way("plain, queries × keys", _other_order), _EXACT]
+  return ways
+
+
+def triton() -> Callable[..., jax.Array] | None:
+  """Return JAX's Triton kernel with packs, or None in a JAX without it."""
   try:
-    outputs = _outputs(kind, draws, packs_BS)
+    return importlib.import_module(_TRITON).mha
+  except (ImportError, AttributeError):
+    return None
+
+
+def _measure(
+  way: Way,
+  model: ModelConfig,
+  draws: Any,
+  packs_BS: Any,
+  exact: Any,
+  budget: float,
+) -> dict[str, Any]:
+  if way.name in fused_attention.KERNELS:
+    platform = kernels.platform_of(jax.devices()[0])
+    if refused := refusal(way.name, model, platform, packs_BS.shape[1]):
+      return {"refused": refused}
+  inputs = (draws.astype(way.dtype), packs_BS)
+  forward, both = (
+    functools.partial(jax.jit(each, static_argnums=0), way, *inputs)
+    for each in (_context, outputs)
+  )
+  try:
+    ours = both()
+    seconds = median_seconds(forward, budget), median_seconds(both, budget)
   except Exception as error:  # any kernel's compiler has errors of its own
     return {"error": first_line(error)}
   names = ("forward", "query", "key", "value")
-  errors = {
-    f"error_{name}": _error(ours, theirs)
-    for name, ours, theirs in zip(names, outputs, exact, strict=True)
+  return {
+    "ms_forward": 1e3 * seconds[0],
+    "ms_forward_and_backward": 1e3 * seconds[1],
+    **{
+      f"error_{name}": _error(one, other)
+      for name, one, other in zip(names, ours, exact, strict=True)
+    },
   }
-  run = jax.jit(lambda d: _outputs(kind, d, packs_BS))
-  seconds = median_seconds(lambda: run(draws), scale.budget)
-  return {"ms_forward_and_backward": 1e3 * seconds, **errors}
-
-
-def _outputs(kind: str, draws: Any, packs_BS: Any) -> tuple[jax.Array, ...]:
-  query, key, value, cotangent = draws
-  query = query * query.shape[-1] ** -0.5
-
-  def forward(query: Any, key: Any, value: Any) -> jax.Array:
-    if kind == "plain":
-      return attend(query, key, value, packs_BS, None, 0.0)
-    kernel = fused_attention.KERNELS[kind]
-    return kernel(query, key, value, packs_BS)
-
-  context, backward = jax.vjp(forward, query, key, value)
-  return (context, *backward(cotangent))
 
 
 def _error(ours: jax.Array, exact: jax.Array) -> float:

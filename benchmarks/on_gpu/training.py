@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train steps: model FLOP/s of real tokens, memory, learning, inference."""
 
+import contextlib
 import dataclasses
 import gc
 import time
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import numpy as np
 
 from benchmarks import steps
+from benchmarks.on_gpu import queries_first
 from benchmarks.on_gpu.scale import Scale, Workload
 from benchmarks.on_gpu.timing import first_line, median_seconds
 from bertjax.batch import Batch
@@ -21,6 +24,7 @@ from bertjax.config import (
   OptimizerConfig,
 )
 from bertjax.model import BertForPreTraining
+from bertjax.model import attention as model_attention
 from bertjax.parallel import feeding
 from bertjax.train import flops
 from bertjax.train.memory import find_needed
@@ -37,12 +41,15 @@ class Variant(NamedTuple):
     dropout: "all" as published, "hidden" without that of attention weights,
       "none".
     optimizer: turns gradients into updates.
+    queries_first: whether the plain path of attention has its pairs in the
+      other order; see `queries_first`.
   """
 
   name: str
   compute: ComputeConfig
   dropout: str = "all"
   optimizer: OptimizerConfig = OptimizerConfig()
+  queries_first: bool = False
 
 
 _XLA = ComputeConfig(dtype="bfloat16", attention="xla", dropout_rng="rbg")
@@ -60,6 +67,7 @@ VARIANTS = (
     "as published, threefry",
     dataclasses.replace(_XLA, dropout_rng="threefry"),
   ),
+  Variant("queries × keys", _XLA, queries_first=True),
   Variant("remat of attention", dataclasses.replace(_XLA, remat="attention")),
   Variant("remat of dots", dataclasses.replace(_XLA, remat="dots")),
   Variant("remat of all", dataclasses.replace(_XLA, remat="full")),
@@ -188,7 +196,9 @@ def _measure(
   )
   placed = feeding.put_batch(batch, mesh)
   begin = time.perf_counter()
-  compiled = step.lower(state, placed).compile()
+  with _order(variant):
+    lowered = step.lower(state, placed)
+  compiled = lowered.compile()
   compile_seconds = time.perf_counter() - begin
   metrics: Any = None
 
@@ -206,6 +216,13 @@ def _measure(
     "bytes_peak": _new_peak(peak_before),
     **_rates(workload, batch, jax.device_get(metrics), seconds),
   }
+
+
+def _order(variant: Variant) -> contextlib.AbstractContextManager[Any]:
+  """Let the model attend in the order of a variant while a step is traced."""
+  if not variant.queries_first:
+    return contextlib.nullcontext()
+  return mock.patch.object(model_attention, "attend", queries_first.attend)
 
 
 def _rates(

@@ -10,6 +10,7 @@ collect_ignore_glob = (
   if all(map(importlib.util.find_spec, PACKAGES))
   else [
     "prediction*_test.py",
+    "on_gpu_peer_test.py",
     "transformers_training_test.py",
     "inference_test.py",
   ]

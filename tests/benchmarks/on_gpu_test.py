@@ -3,14 +3,19 @@
 """The jobs for a GPU run at tiny sizes, so that a card's minutes suffice."""
 
 import json
+import re
+import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks import steps
 from benchmarks.on_gpu import __main__ as on_gpu
-from benchmarks.on_gpu import attention, table, training
+from benchmarks.on_gpu import attention, queries_first, table, training
 from benchmarks.on_gpu.scale import SCALES
+from bertjax.model.ops import dot_product
 
 TINY = SCALES["tiny"]
 JOBS = (
@@ -20,13 +25,13 @@ JOBS = (
   "optimizers",
   "inference",
   "fine-tuning",
-  "tiny-32: Hugging Face in PyTorch",
 )
 # Of each kind of variant one.
 STEPS = (
   "tiny-modernbert-32: as published, rbg",
   "tiny-32: xla, no dropout",
   "tiny-32: as published, threefry",
+  "tiny-32: queries × keys",
   "tiny-32: remat of dots",
   "tiny-32: muon",
   "tiny-32: float32",
@@ -82,16 +87,27 @@ def test_results_are_written(found):
   )
   page = (folder / "cpu.md").read_text()
   assert all(f"| {name} " in page for name in (*STEPS, "batches"))
-  assert all(f"\n{name}:" in page for name in JOBS if "PyTorch" not in name)
+  assert all(f"\n{name}:" in page for name in JOBS)
 
 
 @pytest.mark.full
 def test_kernels_are_compared_with_float32(found):
   _, jobs = found
-  plain = jobs["attention"]["32"]["plain"]
-  errors = [plain[n] for n in plain if n.startswith("error_")]
-  assert len(errors) == 4
-  assert all(0 < error < 0.03 for error in errors)
+  ways = jobs["attention"]["32"]
+  bounds = {
+    "plain": 0.03,
+    "plain, queries × keys": 0.03,
+    "plain, float32": 1e-5,
+  }
+  assert ways.keys() == bounds.keys()
+  for name, way in ways.items():
+    errors = [way[each] for each in way if each.startswith("error_")]
+    assert len(errors) == 4
+    assert all(error < bounds[name] for error in errors)
+    assert way["ms_forward"] > 0
+    assert way["ms_forward_and_backward"] > 0
+  assert ways["plain"]["error_forward"] > 0
+  assert jobs["attention"]["kernels"] == "none for cpu: the plain path alone"
 
 
 @pytest.mark.full
@@ -115,13 +131,10 @@ def test_steps_are_counted_in_real_tokens(found):
 
 
 @pytest.mark.full
-def test_a_step_of_fine_tuning_and_the_peer_are_measured(found):
+def test_a_step_of_fine_tuning_is_measured(found):
   _, jobs = found
   assert jobs["fine-tuning"]["finite"], jobs["fine-tuning"]
   assert jobs["fine-tuning"]["examples_per_s"] > 0
-  peer = jobs["tiny-32: Hugging Face in PyTorch"]
-  assert peer["real_tokens_per_s"] > 0, peer
-  assert not peer["compiled"]
 
 
 @pytest.mark.full
@@ -165,6 +178,76 @@ def test_cudnn_takes_even_lengths_and_says_why_not_odd_ones():
   }
   assert {length for length in lengths if refused[length]} == {131}
   assert "works on an even number of positions" in refused[131]
+
+
+@pytest.mark.parametrize(
+  ("platform", "words"),
+  [
+    ("gpu", "splash is for TPUs, and jax .* has .*ops.gpu.attention for GPUs"),
+    ("tpu", "splash, beside"),
+  ],
+)
+def test_a_line_says_which_kernels_there_are(monkeypatch, platform, words):
+  device = types.SimpleNamespace(platform=platform)
+  monkeypatch.setattr(jax, "devices", lambda: [device])
+  assert re.search(words, attention.describe_kernels())
+
+
+@pytest.mark.full
+def test_the_kernel_of_triton_is_lowered_without_a_card():
+  kernel = attention.triton()
+  assert kernel is not None
+  way = attention.Way("triton", kernel)
+  draws = jax.ShapeDtypeStruct((4, 2, 256, 2, 64), jnp.bfloat16)
+  packs_BS = jax.ShapeDtypeStruct((2, 256), jnp.int32)
+  traced = jax.jit(attention.outputs, static_argnums=0).trace(
+    way, draws, packs_BS
+  )
+  program = traced.lower(lowering_platforms=("cuda",)).as_text()
+  # Forward, its sums of the backward pass, and all three gradients.
+  assert program.count("custom_call @__gpu$xla.gpu.triton") == 3
+
+
+@pytest.mark.full
+def test_a_step_attends_in_the_order_that_is_asked_for(monkeypatch):
+  def attend(*_):
+    raise ZeroDivisionError
+
+  monkeypatch.setattr(queries_first, "attend", attend)
+  (workload, *_), steps_of = TINY.workloads, training.measure_step
+  found = {
+    each.name: steps_of(workload, each, 4, 0.01)
+    for each in training.VARIANTS
+    if each.name in ("queries × keys", training.PUBLISHED.name)
+  }
+  assert found["queries × keys"]["error"].startswith("ZeroDivisionError")
+  assert "error" not in found[training.PUBLISHED.name]
+
+
+@pytest.mark.full
+def test_both_orders_of_pairs_attend_alike():
+  draw = np.random.default_rng(1)
+  query, key, value, slope = (
+    draw.standard_normal((2, 6, 2, 4)).astype(np.float32) for _ in range(4)
+  )
+  packs = np.array([[1, 1, 1, 2, 2, 0], [1, 1, 1, 1, 1, 1]], np.int32)
+  bits = draw.integers(0, 2**16, (2, 2, 6, 6)).astype(np.uint16)
+  near = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) <= 3
+  found = []
+  for attend, drawn in (
+    (dot_product.attend, bits),
+    (queries_first.attend, bits.swapaxes(2, 3)),
+  ):
+    context, backward = jax.vjp(
+      lambda *qkv, attend=attend, drawn=drawn: attend(
+        *qkv, packs, drawn, 0.25, near
+      ),
+      *(query, key, value),
+    )
+    found.append((context, *backward(slope)))
+  for left, right in zip(*found, strict=True):
+    assert np.abs(left).max() > 0.1
+    np.testing.assert_allclose(left, right, rtol=0, atol=1e-6)
 
 
 def test_a_peak_is_told_where_a_step_has_set_it(monkeypatch):
