@@ -49,7 +49,14 @@ def folder(tmp_path_factory):
     tokenizers.train(TEXTS * 3, kind, size).save(place / name)
   rows = small.make_texts(16, 1)
   table = [
-    {"a": text, "b": f"the {label}", "label": label, "c": text[:9], "n": i % 2}
+    {
+      "a": text,
+      "b": f"the {label}",
+      "c": text[:9],
+      "label": label,
+      "labels": f"{label},odd" if i % 2 else label,
+      "n": i % 2,
+    }
     for i, (text, label) in enumerate(rows)
   ]
   lines = "".join(json.dumps(row) + "\n" for row in table)
@@ -74,6 +81,8 @@ def table(folder, **fields):
 TASKS = {
   "sequence": table,
   "pair": functools.partial(table, text_pair="b"),
+  "labels": functools.partial(table, target="labels", label="labels"),
+  "score": functools.partial(table, target="score", label="n"),
   "choice": functools.partial(
     table, target="choice", choices="b,c", label="n", num_choices=2
   ),
@@ -84,6 +93,10 @@ TASKS = {
     kind="squad", train=str(folder / "squad.json"), max_question_length=2
   ),
 }
+
+
+# Tasks of whole texts, whose heads have a pooler.
+SEQUENCES = ("sequence", "pair", "labels", "score", "choice")
 
 
 def encoder_of(name, vocab_size):
@@ -131,7 +144,16 @@ def make_gradient(task, encoder, num_labels):
   return model, jax.jit(jax.value_and_grad(loss))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+  "task",
+  [
+    # Which have the model of "sequence".
+    pytest.param(
+      task, marks=pytest.mark.full if task in ("labels", "score") else ()
+    )
+    for task in TASKS
+  ],
+)
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_step_of_every_task_moves_every_part_and_learns(name, task, folder):
   config, encoder, tokenizer, data = load(name, task, folder)
@@ -150,9 +172,7 @@ def test_a_step_of_every_task_moves_every_part_and_learns(name, task, folder):
   parts = {leaf.split("/")[0] for leaf in by_name(params)}
   felt = {leaf.split("/")[0] for leaf, g in by_name(found).items() if np.any(g)}
   assert felt == parts
-  assert ("pooler" in parts) == (
-    task in ("sequence", "pair", "choice") or name == "modernbert"
-  )
+  assert ("pooler" in parts) == (task in SEQUENCES or name == "modernbert")
   moved = jax.tree.map(
     lambda leaf, g: leaf - 0.01 * np.asarray(g), params, found
   )
