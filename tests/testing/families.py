@@ -59,6 +59,17 @@ def _activation(config: ModelConfig) -> str:
   return _ACTIVATIONS.get(config.activation, config.activation)
 
 
+def _bert(config: ModelConfig) -> Any:
+  return transformers.BertConfig(
+    **_shape(config),
+    hidden_act=_activation(config),
+    max_position_embeddings=config.max_positions,
+    type_vocab_size=config.type_vocab_size,
+    layer_norm_eps=config.layer_norm_epsilon,
+    pad_token_id=PAD,
+  )
+
+
 def _roberta(config: ModelConfig) -> Any:
   return transformers.RobertaConfig(
     **_shape(config),
@@ -123,6 +134,8 @@ def _modernbert(config: ModelConfig) -> Any:
   )
 
 
+# Apart, since the tests of BERT itself compare what it is with transformers.
+BERT = Family(CONFIGS["bert"], _bert, "bert")
 FAMILIES: Mapping[str, Family] = {
   "roberta": Family(
     # transformers counts from the id of padding, which is 0 here.

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bertjax.config import checks
+from bertjax.interop.architectures import MASKED_LM, PRETRAINING
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import by_name
 from tests.testing.examples import PAD, example, rows
@@ -81,12 +82,14 @@ def draw_changes(name, seed):
     "max_positions": int(draw.integers(LENGTH, 80)),
     "layer_norm_epsilon": pick(1e-12, 1e-5, 1e-3),
   }
-  if name != "roberta":  # whose head has the exact GELU
+  if name == "bert":
+    changes["activation"] = pick("gelu", "gelu_tanh")
+  elif name != "roberta":  # whose head has the exact GELU
     changes["activation"] = pick("gelu", "gelu_tanh", "silu", "relu")
   if name == "distilbert":  # which has one ε
     changes["positions"] = pick("learned", "sinusoidal")
     del changes["layer_norm_epsilon"]
-  if name in ("roberta", "albert"):
+  if name in ("bert", "roberta", "albert"):
     changes["type_vocab_size"] = 1 if name == "roberta" else pick(2, 3)
   if name == "albert":
     divisors = [n for n in range(1, layers + 1) if layers % n == 0]
@@ -117,7 +120,10 @@ def weights_like(shape, seed):
 
 
 def ours(config, params, batch, mix_BSD, mix_BSV):
-  """Hidden states, logits of every position, and gradients of their mix."""
+  """Hidden states, logits of every position, and gradients of their mix.
+
+  The first logit of a pair is in it where there is one, which feels the pooler.
+  """
   model = BertForPreTraining(config)
   every_BP = np.tile(np.arange(LENGTH, dtype=np.int32), (len(mix_BSD), 1))
 
@@ -130,6 +136,8 @@ def ours(config, params, batch, mix_BSD, mix_BSV):
     )
     logits_BSV = outputs["mlm_logits_BPV"]
     value = jnp.sum(hidden_BSD * mix_BSD) + jnp.sum(logits_BSV * mix_BSV)
+    if config.pooler:
+      value += jnp.sum(outputs["pair_logits_BRC"][..., 0])
     return value, (hidden_BSD, logits_BSV)
 
   (_, found), gradients = jax.jit(jax.value_and_grad(total, has_aux=True))(
@@ -146,8 +154,13 @@ def theirs(family, model, batch, mix_BSD, mix_BSV):
   if family.with_types:
     inputs["token_type_ids"] = torch.tensor(batch["types_BS"], dtype=torch.long)
   hidden_BSD = getattr(model, family.encoder)(**inputs).last_hidden_state
-  logits_BSV = model(**inputs).logits
+  outputs = model(**inputs)
   total = (hidden_BSD * torch.tensor(mix_BSD)).sum()
+  if family.config.pooler:  # the class with both heads
+    logits_BSV = outputs.prediction_logits
+    total = total + outputs.seq_relationship_logits[:, 0].sum()
+  else:
+    logits_BSV = outputs.logits
   total = total + (logits_BSV * torch.tensor(mix_BSV)).sum()
   total.backward()
   gradients = {
@@ -185,16 +198,17 @@ def test_a_family_equals_transformers(name, changes):
 
 @pytest.mark.full
 @pytest.mark.parametrize("seed", range(DRAWS))
-@pytest.mark.parametrize("name", families.FAMILIES)
+@pytest.mark.parametrize("name", ["bert", *families.FAMILIES])
 def test_any_shape_of_a_family_equals_transformers(name, seed):
   check_parity(name, draw_changes(name, seed))
 
 
 def check_parity(name, changes):
-  family = families.FAMILIES[name]
+  family = families.BERT if name == "bert" else families.FAMILIES[name]
   config = dataclasses.replace(family.config, **changes)
   checks.check_model(config, seq_length=LENGTH, vocab_size=1)
-  model = families.make_theirs(family, config)
+  architecture = PRETRAINING if config.pooler else MASKED_LM
+  model = families.make_theirs(family, config, architecture=architecture)
   state = {key: value.numpy() for key, value in model.state_dict().items()}
   params = families.to_ours(config, state, 1.0)
   batch = make_batch(config)
