@@ -53,7 +53,7 @@ from bertjax.model.parameters import MLM_HEAD, PAIR_HEAD, POOLER
 from bertjax.train import rng
 from data_pipelines.tokenizers.added_tokens import AddedTokensError
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
-from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_names import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 from launch.commands import output_paths

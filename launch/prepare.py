@@ -167,14 +167,19 @@ def _define_source_flags() -> None:
 
 
 def _define_tokenizer_flags() -> None:
+  kinds = tokenizers.KINDS.items()
+  cased = " and ".join(name for name, kind in kinds if not kind.folds_case)
+  bare = " and ".join(name for name, kind in kinds if kind.accents == "usually")
+  about = ", ".join(
+    f"{name} is {kind.about}" for name, kind in kinds if kind.about
+  )
+  forms = ", ".join(f"{kind.normalization} for {name}" for name, kind in kinds)
   flags.DEFINE_string(
     "tokenizer",
     "wordpiece",
     f"{', '.join(tokenizers.KINDS)} to learn a tokenizer; or the path of a "
     "vocab.txt, a tokenizer.json, a spiece.model, a vocab.json beside a "
-    "merges.txt, a folder with one, a store or a bundle. roberta and "
-    "modernbert are byte-level BPE with the special tokens of these models, "
-    "albert is SentencePiece behind ALBERT's cleaning.",
+    f"merges.txt, a folder with one, a store or a bundle. {about}.",
   )
   flags.DEFINE_integer(
     "vocab_size", 0, "Number of tokens to learn; 0 means 30,522."
@@ -182,22 +187,19 @@ def _define_tokenizer_flags() -> None:
   flags.DEFINE_bool(
     "cased",
     False,
-    "Learn a tokenizer that keeps upper case, as roberta and modernbert always "
-    "do.",
+    f"Learn a tokenizer that keeps upper case, as {cased} always do.",
   )
   flags.DEFINE_bool(
     "strip_accents",
     None,
     "Learn a WordPiece that removes accents, vowel signs and other marks; by "
-    "default one that folds case does, as BERT, and albert always does.",
+    f"default one that folds case does, as BERT, and {bare} always does.",
   )
   flags.DEFINE_enum(
     "normalization",
     "",
     config.choices(Options, "normalization"),
-    "Unicode form of the text of a new tokenizer; by default none for "
-    "WordPiece, as BERT, and for roberta, nfc for modernbert, and nfkc for "
-    "SentencePiece.",
+    f"Unicode form of the text of a new tokenizer; by default {forms}.",
   )
   flags.DEFINE_integer(
     "extend_vocab",

@@ -11,17 +11,10 @@ import unicodedata
 from collections.abc import Iterator
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
-# Modules that read and encode documents, here and on workers of Beam. The
-# tokenizers are listed because the others import only their base class.
-_ENCODES = (
-  "prepare.encode_pass",
-  "prepare.beam_steps",
-  "tokenizers.wordpiece",
-  "tokenizers.sentencepiece_model",
-  "tokenizers.byte_bpe",
-  "tokenizers.albert",
-  "tokenizers.metaspace",
-)
+# Modules that read and encode documents, here and on workers of Beam. They
+# import only the base class of tokenizers.
+_ENCODES = ("prepare.encode_pass", "prepare.beam_steps")
+_TOKENIZER = re.compile(r"^class \w+\(.*(Tokenizer|SentencePiece)\):", re.M)
 _IMPORT = re.compile(
   r"^ *from data_pipelines\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE
 )
@@ -51,9 +44,14 @@ def hash_code(package: pathlib.Path) -> str:
 
 
 def encoding_modules(package: pathlib.Path) -> list[pathlib.Path]:
-  """Return `_ENCODES` and all that they import from `package`, sorted."""
+  """Return `_ENCODES`, all tokenizers, and what they import from `package`."""
   found: set[pathlib.Path] = set()
   wanted = [_path(package, name) for name in _ENCODES]
+  wanted += [
+    path
+    for path in (package / "tokenizers").glob("*.py")
+    if _TOKENIZER.search(path.read_text(encoding="utf-8"))
+  ]
   while wanted:
     path = wanted.pop()
     if path not in found:

@@ -213,7 +213,8 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
     strip_accents=options.strip_accents,
     normalization=options.normalization,
   )
-  if options.cased and options.tokenizer in tokenizers.FAMILIES:
+  kind = tokenizers.KINDS[options.tokenizer]
+  if options.cased and not kind.folds_case:
     raise ValueError(
       f"cased=True with {options.tokenizer}, which never folds case; leave "
       "cased out"
@@ -223,11 +224,10 @@ def _learned_tokenizer(options: Options) -> tuple[None, int, dict[str, Any]]:
   if options.cased:
     learn["cased"] = True
   # Rules that are the usual ones are not named, as in older recipes.
-  strips = options.tokenizer == tokenizers.ALBERT or not options.cased
+  strips = kind.accents == "usually" or not options.cased
   if options.strip_accents not in (None, strips):
     learn["strip_accents"] = options.strip_accents
-  usual = tokenizers.usual_normalization(options.tokenizer)
-  if options.normalization not in ("", usual):
+  if options.normalization not in ("", kind.normalization):
     learn["normalization"] = options.normalization
   return None, vocab_size, learn
 

@@ -15,7 +15,8 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
@@ -23,6 +24,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 from bertjax.files import write_bytes
 from data_pipelines.tokenizers.added_tokens import AddedToken, all_tokens
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
+from data_pipelines.tokenizers.huggingface_names import ACCENTS
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_backend import PROTOS, SPACE
 from data_pipelines.tokenizers.sentencepiece_model import (
@@ -32,7 +34,6 @@ from data_pipelines.tokenizers.sentencepiece_model import (
 )
 from data_pipelines.tokenizers.tokenizer import SURROGATES
 
-CLASS = "AlbertTokenizer"  # of transformers
 # What ALBERT calls the two special tokens that are no [NAME], which have the
 # first two ids.
 _PAD, _UNK = "<pad>", "<unk>"
@@ -89,6 +90,7 @@ class Albert(LibraryTokenizer, SentencePiece):
   """
 
   mask_takes_space = True
+  own_class = "AlbertTokenizer"
 
   def __init__(
     self,
@@ -115,12 +117,12 @@ class Albert(LibraryTokenizer, SentencePiece):
     if spec.model_type != PROTOS.TrainerSpec.UNIGRAM or spec.byte_fallback:
       raise ValueError(
         f"{origin} is no unigram model, or has tokens of single bytes, and "
-        f"{CLASS} reads only unigram models without them; {_FIX}"
+        f"{self.own_class} reads only unigram models without them; {_FIX}"
       )
     if self.unk_id != 1:
       raise ValueError(
-        f"{origin} has its unknown token at id {self.unk_id}, and {CLASS} has "
-        f"it at 1; {_FIX}"
+        f"{origin} has its unknown token at id {self.unk_id}, and "
+        f"{self.own_class} has it at 1; {_FIX}"
       )
     self.cleaning = cleaning or Cleaning()
     self.lowercase = self.cleaning.lowercase
@@ -135,6 +137,21 @@ class Albert(LibraryTokenizer, SentencePiece):
     self.sha256 = hashlib.sha256(parts).hexdigest()
     self.export_obstacle = ""
     self._use(self._make(hide_specials=True))
+
+  @classmethod
+  def read(
+    cls,
+    model: bytes,
+    settings: Mapping[str, Any],
+    *,
+    added: Sequence[AddedToken] = (),
+    origin: str,
+  ) -> Self:
+    """Make a tokenizer as the files of transformers say it."""
+    cleaning = Cleaning(
+      settings.get("do_lower_case") is not False, not settings.get(ACCENTS)
+    )
+    return cls(model, cleaning, added=added, origin=origin)
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, as `AlbertTokenizer` makes it."""
@@ -187,8 +204,8 @@ class Albert(LibraryTokenizer, SentencePiece):
     target.mkdir(parents=True, exist_ok=True)
     write_bytes(target / MODEL_FILE, self._model)
     more = {
-      "tokenizer_class": CLASS,
-      "keep_accents": not self.strip_accents,
+      "tokenizer_class": self.own_class,
+      ACCENTS: not self.strip_accents,
     }
     save_huggingface(target, self, self.make_backend(), more)
 

@@ -24,7 +24,7 @@ from bertjax.files import write_json, write_text
 from data_pipelines.tokenizers import scripts
 from data_pipelines.tokenizers.added_tokens import AddedToken, any_of
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
-from data_pipelines.tokenizers.huggingface_keys import SPECIALS_FILE
+from data_pipelines.tokenizers.huggingface_names import SPECIALS_FILE
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.template import Template
 
@@ -78,6 +78,7 @@ class ByteBPE(LibraryTokenizer):
   """
 
   name = "byte_bpe"
+  own_class = "RobertaTokenizer"
   lowercase = False
 
   def __init__(
@@ -129,7 +130,7 @@ class ByteBPE(LibraryTokenizer):
     return f"byte_bpe\n{json.dumps(parts, sort_keys=True)}"
 
   def _has_roberta_template(self) -> bool:
-    return self.template == Template.of_roberta(self.cls_id, self.sep_id)
+    return self.template == Template.doubled(self.cls_id, self.sep_id)
 
   def make_backend(self) -> Backend:
     """Return the library's tokenizer, without added and special tokens.
@@ -207,7 +208,7 @@ class ByteBPE(LibraryTokenizer):
     target.mkdir(parents=True, exist_ok=True)
     more: dict[str, object] = {"add_prefix_space": self.pairs.prefix_space}
     if self._is_plain():
-      more["tokenizer_class"] = "RobertaTokenizer"
+      more["tokenizer_class"] = self.own_class
       ids = {token: id_ for id_, token in enumerate(self.tokens)}
       write_text(target / VOCAB_JSON, json.dumps(ids, ensure_ascii=False))
       lines = (f"{left} {right}\n" for left, right in self.pairs.merges)

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Learn a byte-level BPE tokenizer, as RoBERTa's or as ModernBERT's."""
+"""Learn a byte-level BPE tokenizer with the special tokens of a family."""
 
 import collections
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tokenizers import Tokenizer as Backend
@@ -23,46 +23,27 @@ _MIN_COUNT = 2  # occurrences of a pair of tokens before it may become one
 _MAX_CHARACTERS = 6_000_000
 
 
-class Family(NamedTuple):
-  """What a family of models has beside learned tokens.
+class Specials(NamedTuple):
+  """The special tokens of a vocabulary, beside the learned tokens.
 
   Attributes:
-    specials: the special tokens pad, unk, cls, sep and mask, in this order.
+    names: the special tokens pad, unk, cls, sep and mask, in this order.
     first: special tokens with the first ids, in order.
     last: special tokens with the last ids, in order.
     frame: the template of its cls and sep.
-    normalization: Unicode form of a text if nothing else is asked for.
   """
 
-  specials: tuple[str, str, str, str, str]
+  names: tuple[str, str, str, str, str]
   first: tuple[str, ...]
   last: tuple[str, ...]
   frame: Callable[[int, int], Template]
-  normalization: str
-
-
-# The ids are in the order of the published vocabularies: RoBERTa's positions
-# begin behind its <pad>, which has id 1.
-FAMILIES: Mapping[str, Family] = {
-  "roberta": Family(
-    ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
-    ("<s>", "<pad>", "</s>", "<unk>"),
-    ("<mask>",),
-    frame=Template.of_roberta,
-    normalization="none",
-  ),
-  "modernbert": Family(
-    SPECIALS,
-    (),
-    ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"),
-    frame=Template.of_bert,
-    normalization="nfc",
-  ),
-}
 
 
 def train_byte_bpe(
-  texts: Iterable[str], vocab_size: int, family: str, normalization: str = ""
+  texts: Iterable[str],
+  vocab_size: int,
+  specials: Specials,
+  normalization: str = "none",
 ) -> ByteBPE:
   """Learn at most `vocab_size` tokens; equal texts give equal tokens.
 
@@ -72,41 +53,38 @@ def train_byte_bpe(
   Args:
     texts: documents to learn from; read once.
     vocab_size: largest number of tokens, special tokens included.
-    family: one of `FAMILIES`.
-    normalization: Unicode form of a text, "none", "nfc" or "nfkc"; "" is that
-      of the family.
+    specials: the special tokens.
+    normalization: Unicode form of a text, "none", "nfc" or "nfkc".
 
   Raises:
     ValueError: `vocab_size` leaves no room for all bytes.
   """
-  own = FAMILIES[family]
-  form = normalization or own.normalization
   least = len(ALPHABET) + len(SPECIALS)
   if vocab_size < least:
     raise ValueError(
       f"vocab_size={vocab_size} has no room for {len(ALPHABET)} bytes and "
       f"{len(SPECIALS)} special tokens; give at least {least}"
     )
-  counts = word_counts.commonest(_count(texts, form), _MAX_CHARACTERS)
+  counts = word_counts.commonest(_count(texts, normalization), _MAX_CHARACTERS)
   backend = Backend(models.BPE())
   backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
   trainer = trainers.BpeTrainer(
-    vocab_size=vocab_size - len(own.last),
+    vocab_size=vocab_size - len(specials.last),
     min_frequency=_MIN_COUNT,
-    special_tokens=list(own.first),
+    special_tokens=list(specials.first),
     initial_alphabet=sorted(ALPHABET),
     show_progress=False,
   )
   backend.train_from_iterator(word_counts.repeated(counts), trainer)
   model = json.loads(backend.to_str())["model"]
   ids = model["vocab"]
-  tokens = [*sorted(ids, key=ids.__getitem__), *own.last]
+  tokens = [*sorted(ids, key=ids.__getitem__), *specials.last]
   learned = BytePairs(
     tokens=tuple(tokens),
     merges=tuple((left, right) for left, right in model["merges"]),
-    specials=own.specials,
-    template=own.frame(*map(tokens.index, own.specials[2:4])),
-    normalization=form,
+    specials=specials.names,
+    template=specials.frame(*map(tokens.index, specials.names[2:4])),
+    normalization=normalization,
   )
   return ByteBPE(learned)
 

@@ -74,7 +74,7 @@ def read_fairseq(path: pathlib.Path, *, is_camembert: bool) -> dict[str, Any]:
   )
   backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
   tokens = [token for token, _ in scores]
-  template = Template.of_roberta(tokens.index("<s>"), tokens.index("</s>"))
+  template = Template.doubled(tokens.index("<s>"), tokens.index("</s>"))
   backend.post_processor = make_processor(template, tokens)
   content = json.loads(backend.to_str())
   content["model"]["vocab"] = scores

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
+from data_pipelines.tokenizers.huggingface_names import TOKENIZER_FILE
 
 _POINTER = b"version https://git-lfs"
 _MERGES = b"#version"

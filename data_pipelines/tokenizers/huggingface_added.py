@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from data_pipelines.tokenizers.added_tokens import AddedToken, AddedTokensError
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_keys import LISTS, SPLIT
+from data_pipelines.tokenizers.huggingface_names import (
   ADDED_FILE,
   CONFIG_FILE,
-  LISTS,
-  SPLIT,
   TOKENIZER_FILE,
 )
 

@@ -24,7 +24,7 @@ from data_pipelines.tokenizers.huggingface_files import (
   read_contents,
   read_object,
 )
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_names import (
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,

@@ -8,7 +8,7 @@ from typing import Any
 
 from bertjax.files import write_json, write_text
 from data_pipelines.tokenizers import added_tokens
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_names import (
   CONFIG_FILE,
   TOKENIZER_FILE,
 )

@@ -7,12 +7,14 @@ import pathlib
 from typing import Any
 
 from data_pipelines.tokenizers.huggingface_keys import (
+  check_keys,
+  check_special_tokens,
+)
+from data_pipelines.tokenizers.huggingface_names import (
   ADDED_FILE,
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,
-  check_keys,
-  check_special_tokens,
 )
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 

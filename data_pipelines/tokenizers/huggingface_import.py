@@ -20,14 +20,14 @@ from data_pipelines.tokenizers.huggingface_files import (
   read_object,
   read_settings,
 )
-from data_pipelines.tokenizers.huggingface_keys import (
-  CONFIG_FILE,
-  TOKENIZER_FILE,
-  check_keys,
-)
+from data_pipelines.tokenizers.huggingface_keys import check_keys
 from data_pipelines.tokenizers.huggingface_metaspace import (
   is_metaspace,
   load_metaspace,
+)
+from data_pipelines.tokenizers.huggingface_names import (
+  CONFIG_FILE,
+  TOKENIZER_FILE,
 )
 from data_pipelines.tokenizers.huggingface_sentencepiece import (
   load_sentencepiece,

@@ -13,40 +13,38 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from data_pipelines.tokenizers.added_tokens import AddedTokensError
+from data_pipelines.tokenizers.byte_bpe import ByteBPE
+from data_pipelines.tokenizers.huggingface_names import (
+  ACCENTS,
+  ADDED_FILE,
+  CONFIG_FILE,
+  LIMIT,
+  NORMALIZATION,
+  RULES,
+  SPECIALS_FILE,
+  TOKENIZER_FILE,
+)
+from data_pipelines.tokenizers.kinds import KINDS, kinds_of
+from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
 
-TOKENIZER_FILE = "tokenizer.json"
-CONFIG_FILE = "tokenizer_config.json"
-SPECIALS_FILE = "special_tokens_map.json"
 # The same file beside a byte-level BPE.
 BYTE_CONFIG = f"byte-level {CONFIG_FILE}"
 # The same file beside a tokenizer that writes a space as "▁".
 METASPACE_CONFIG = f"metaspace {CONFIG_FILE}"
-# Tokens that were added to a vocabulary, as transformers before 5 wrote them.
-ADDED_FILE = "added_tokens.json"
 
-# Names of a rule in tokenizer_config.json, in tokenizer.json, and in `Rules`.
-RULES = (
-  ("do_lower_case", "lowercase", "lowercase"),
-  ("strip_accents", "strip_accents", "strip_accents"),
-  ("tokenize_chinese_chars", "handle_chinese_chars", "split_ideographs"),
-  ("clean_text", "clean_text", "clean"),
-)
-NORMALIZATION = "normalization"  # only bertjax writes it
-ACCENTS = "keep_accents"  # of SentencePiece
-# Of the model in tokenizer.json; only bertjax also writes it beside the rules.
-LIMIT = "max_input_chars_per_word"
 
-# Classes of transformers that cut text as BERT's does, or that do whatever
-# tokenizer.json says.
-_MODELS = (
-  *("Bert", "DistilBert", "Electra", "MobileBert", "ConvBert"),
-  *("PreTrained", "Albert", "LayoutLM"),
+# Classes of transformers that cut text as BERT's does, that a family's kind of
+# SentencePiece has, or that do whatever tokenizer.json says.
+_SENTENCEPIECE = [
+  KINDS[kind].tokenizer.own_class for kind in kinds_of(SentencePiece.name)
+]
+_SLOW = (
+  *("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"),
+  *("MobileBertTokenizer", "ConvBertTokenizer", "PreTrainedTokenizer"),
+  *(own for own in _SENTENCEPIECE if own),
+  "LayoutLMTokenizer",
 )
-_CLASSES = (
-  *(f"{model}Tokenizer" for model in _MODELS),
-  *(f"{model}TokenizerFast" for model in _MODELS),
-  "TokenizersBackend",
-)
+_CLASSES = (*_SLOW, *(f"{name}Fast" for name in _SLOW), "TokenizersBackend")
 _SPECIALS = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")
 # Lists of special tokens beside those: in transformers before 5, and in 5.
 LISTS = ("additional_special_tokens", "extra_special_tokens")
@@ -93,8 +91,8 @@ FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
   "pre_tokenizer": {"type": ("BertPreTokenizer",)},
   BYTE_CONFIG: {
     "tokenizer_class": (
-      *("RobertaTokenizer", "RobertaTokenizerFast", "TokenizersBackend"),
-      "PreTrainedTokenizerFast",
+      *(ByteBPE.own_class, f"{ByteBPE.own_class}Fast"),
+      *("TokenizersBackend", "PreTrainedTokenizerFast"),
     ),
     "do_lower_case": (False,),
     "padding_side": ("right",),

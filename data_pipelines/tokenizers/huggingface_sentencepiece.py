@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines.tokenizers import huggingface_keys as keys
-from data_pipelines.tokenizers.albert import CLASS, Albert, Cleaning
 from data_pipelines.tokenizers.huggingface_added import read_added
 from data_pipelines.tokenizers.huggingface_files import (
   check_special_names,
@@ -15,11 +14,13 @@ from data_pipelines.tokenizers.huggingface_files import (
   read_object,
   read_settings,
 )
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_names import (
   CONFIG_FILE,
   TOKENIZER_FILE,
 )
 from data_pipelines.tokenizers.huggingface_template import read_template
+from data_pipelines.tokenizers.kinds import KINDS
+from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
 from data_pipelines.tokenizers.template import Template
 
@@ -42,15 +43,8 @@ def load_sentencepiece(
   settings = read_settings(root)
   contents = read_contents(root)
   model = path.read_bytes()
-  tokenizer: SentencePiece
-  if _is_albert(settings, root):
-    cleaning = Cleaning(
-      settings.get("do_lower_case") is not False,
-      not settings.get(keys.ACCENTS),
-    )
-    tokenizer = Albert(model, cleaning, origin=origin)
-  else:
-    tokenizer = SentencePiece(model, origin=origin)
+  kind = _find_class(settings, root)
+  tokenizer = kind.read(model, settings, origin=origin)
   _check_rules(tokenizer, settings, path)
   check_special_names(tokenizer, root)
   whole = contents[TOKENIZER_FILE]
@@ -61,30 +55,40 @@ def load_sentencepiece(
   if drop_added:
     return tokenizer
   names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
-  if not isinstance(tokenizer, Albert):
+  if not issubclass(kind, LibraryTokenizer):
     keys.check_added(contents, names, str(root))
     return tokenizer
   added = read_added(contents, tokenizer.tokens, names, str(root))
   if not added:
     return tokenizer
-  return Albert(model, tokenizer.cleaning, added=added, origin=origin)
+  return kind.read(model, settings, added=added, origin=origin)
 
 
-def _is_albert(settings: Mapping[str, Any], root: pathlib.Path) -> bool:
-  """Return whether transformers reads a folder with ALBERT's class."""
+def _find_class(
+  settings: Mapping[str, Any], root: pathlib.Path
+) -> type[SentencePiece]:
+  """Return the class of the kind whose files transformers takes these for."""
   named = settings.get("tokenizer_class")
-  if named is not None:
-    return named.removesuffix("Fast") == CLASS
-  return read_object(root / "config.json").get("model_type") == "albert"
+  family = read_object(root / "config.json").get("model_type")
+  for name, (tokenizer, *_) in KINDS.items():
+    if issubclass(tokenizer, SentencePiece) and tokenizer.own_class:
+      if named is None and family == name:
+        return tokenizer
+      if (
+        named is not None and named.removesuffix("Fast") == tokenizer.own_class
+      ):
+        return tokenizer
+  return SentencePiece
 
 
 def _check_rules(
   tokenizer: SentencePiece, settings: Mapping[str, Any], path: pathlib.Path
 ) -> None:
   """Refuse rules that a model does not have."""
-  done = {"lowercase": tokenizer.lowercase, keys.ACCENTS: True}
-  if isinstance(tokenizer, Albert):
-    done[keys.ACCENTS] = not tokenizer.strip_accents
+  done = {
+    "lowercase": tokenizer.lowercase,
+    keys.ACCENTS: not tokenizer.strip_accents,
+  }
   rules = [(key, rule) for key, _, rule in keys.RULES]
   for key, rule in (*rules, (keys.ACCENTS, keys.ACCENTS)):
     value = settings.get(key)
@@ -122,8 +126,8 @@ def _read_frame(
   if found == tokenizer.template:
     return tokenizer.template
   obstacle = tokenizer.export_obstacle
-  if isinstance(tokenizer, Albert):
-    obstacle = f"{CLASS} has no others"
+  if tokenizer.own_class:
+    obstacle = f"{tokenizer.own_class} has no others"
   if found is None or obstacle:
     cls, sep = (
       tokenizer.tokens[id_] for id_ in (tokenizer.cls_id, tokenizer.sep_id)

@@ -15,12 +15,13 @@ from data_pipelines.tokenizers.huggingface_added import (
   describe_added,
   read_added,
 )
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_names import (
   CONFIG_FILE,
   SPECIALS_FILE,
   TOKENIZER_FILE,
 )
 from data_pipelines.tokenizers.huggingface_template import read_template
+from data_pipelines.tokenizers.kinds import BYTE_LEVEL
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.template import Template
 
@@ -133,7 +134,7 @@ def find_specials(
     raise ValueError(
       f"{origin} has no {', '.join(missing)}; add what is missing in "
       "transformers (tokenizer.add_special_tokens), or learn a tokenizer with "
-      "--tokenizer=roberta or --tokenizer=modernbert"
+      f"{' or '.join(f'--tokenizer={kind}' for kind in BYTE_LEVEL)}"
     )
   return cast("Names", tuple(found))
 
@@ -159,8 +160,7 @@ def read_frame(
   cls, sep = specials[2:4]
   processor = content.get("post_processor")
   if processor is None:
-    is_roberta = cls == _USUAL[2][0]
-    make = Template.of_roberta if is_roberta else Template.of_bert
+    make = Template.doubled if cls == _USUAL[2][0] else Template.of_bert
     return make(ids[cls], ids[sep])
   found = read_template(processor, ids)
   if found is None:

@@ -22,7 +22,7 @@ def make_processor(
       `RobertaProcessing` must know to tell where tokens stand.
   """
   cls_id, sep_id = template.first[0], template.last[-1]
-  if template == Template.of_roberta(cls_id, sep_id):
+  if template == Template.doubled(cls_id, sep_id):
     return processors.RobertaProcessing(
       (tokens[sep_id], sep_id),
       (tokens[cls_id], cls_id),
@@ -66,7 +66,7 @@ def read_template(processor: Any, ids: Mapping[str, int]) -> Template | None:
     if not all(_is_known(token, ids) for token in (cls, sep)):
       return None
     is_bert = kind == "BertProcessing"
-    make = Template.of_bert if is_bert else Template.of_roberta
+    make = Template.of_bert if is_bert else Template.doubled
     return make(cls[1], sep[1])
   if kind != "TemplateProcessing":
     return None

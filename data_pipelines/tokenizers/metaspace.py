@@ -21,7 +21,7 @@ from tokenizers import Tokenizer as Backend
 from bertjax.files import write_text
 from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
-from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
+from data_pipelines.tokenizers.huggingface_names import TOKENIZER_FILE
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.scripts import is_unspaced
 from data_pipelines.tokenizers.sentencepiece_backend import SPACE

@@ -9,7 +9,8 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import sentencepiece
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer as Backend
 
 from bertjax.files import write_bytes
 from data_pipelines.tokenizers import word_counts
+from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
 from data_pipelines.tokenizers.scripts import is_unspaced
 from data_pipelines.tokenizers.sentencepiece_backend import (
@@ -109,6 +111,31 @@ class SentencePiece(Tokenizer):
       parts += json.dumps(template.to_json(), sort_keys=True).encode()
     self.sha256 = hashlib.sha256(parts).hexdigest()
     self.export_obstacle = find_obstacle(parsed)
+
+  @classmethod
+  def read(
+    cls,
+    model: bytes,
+    settings: Mapping[str, Any],
+    *,
+    added: Sequence[AddedToken] = (),
+    origin: str,
+  ) -> Self:
+    """Make a tokenizer as the files of transformers say it.
+
+    Args:
+      model: the bytes of a spiece.model.
+      settings: the content of tokenizer_config.json.
+      added: tokens that are matched before words are cut, where the library
+        `tokenizers` cuts them.
+      origin: where the model comes from, for messages.
+
+    Raises:
+      ValueError: not a model as the class has it.
+    """
+    del settings
+    assert not added
+    return cls(model, origin=origin)
 
   def _type(self, id_: int) -> int:
     if id_ >= len(self._parsed.pieces):  # one beside the model

@@ -45,8 +45,8 @@ class Template:
     return cls((cls_id,), (sep_id,), (sep_id,))
 
   @classmethod
-  def of_roberta(cls, cls_id: int, sep_id: int) -> Self:
-    """Return `<s> A </s>` and `<s> A </s> </s> B </s>`."""
+  def doubled(cls, cls_id: int, sep_id: int) -> Self:
+    """Return `<s> A </s>` and `<s> A </s> </s> B </s>`, all of one type."""
     return cls((cls_id,), (sep_id, sep_id), (sep_id,), second_type=0)
 
   @classmethod

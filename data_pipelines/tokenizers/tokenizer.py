@@ -52,6 +52,8 @@ class Tokenizer(abc.ABC):
     template: the special tokens around texts; BERT's unless a subclass has
       others.
     mask_takes_space: whether the space before a mask in a text is its own.
+    own_class: transformers' class for some such tokenizers and for no others;
+      empty if there is none.
   """
 
   name: str
@@ -62,6 +64,7 @@ class Tokenizer(abc.ABC):
   sha256: str
   export_obstacle: str = ""
   mask_takes_space: bool = False
+  own_class: str = ""
 
   def __init__(
     self, tokens: Sequence[str], specials: Sequence[int], origin: str

@@ -5,44 +5,18 @@
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import cast
 
-from data_pipelines.tokenizers.albert import Cleaning, train_albert
 from data_pipelines.tokenizers.byte_bpe import MERGES_FILE, VOCAB_JSON
-from data_pipelines.tokenizers.byte_bpe_training import (
-  FAMILIES,
-  train_byte_bpe,
-)
 from data_pipelines.tokenizers.huggingface_import import FILES, load_file
-from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
-from data_pipelines.tokenizers.sentencepiece_model import (
-  MODEL_FILE,
-  train_sentencepiece,
-)
+from data_pipelines.tokenizers.huggingface_names import TOKENIZER_FILE
+from data_pipelines.tokenizers.kinds import KINDS, Asked
+from data_pipelines.tokenizers.sentencepiece_model import MODEL_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import VOCAB_FILE
-from data_pipelines.tokenizers.wordpiece_rules import (
-  FORMS,
-  Normalization,
-  Rules,
-)
-from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
+from data_pipelines.tokenizers.wordpiece_rules import FORMS
 
-_MODEL_TYPES = {"sentencepiece": "unigram", "sentencepiece_bpe": "bpe"}
-# Kinds that fold case unless `lowercase` is False. ALBERT's does so, too, and
-# byte-level BPE never folds it.
-FOLDING = ("wordpiece", *_MODEL_TYPES)
-ALBERT = "albert"
-KINDS = (*FOLDING, ALBERT, *FAMILIES)
-# Characters of text to learn from, which keep memory below 800 MB, the text
-# included. More text changes few tokens.
-SAMPLE_CHARACTERS = {
-  "wordpiece": 50_000_000,
-  "sentencepiece": 25_000_000,
-  "sentencepiece_bpe": 50_000_000,
-  ALBERT: 25_000_000,
-  **dict.fromkeys(FAMILIES, 50_000_000),
-}
+# Characters of text to learn from, by kind.
+SAMPLE_CHARACTERS = {name: kind.sample for name, kind in KINDS.items()}
 
 
 def load(path: str | os.PathLike[str]) -> Tokenizer:
@@ -103,11 +77,11 @@ def train(
     kind: one of `KINDS`.
     vocab_size: number of tokens, special tokens included. A vocabulary that is
       not SentencePiece's is smaller if no pair of tokens occurs twice any more.
-    lowercase: whether to fold case, which byte-level BPE never does.
-    strip_accents: whether WordPiece or ALBERT's tokenizer removes accents; None
-      does so in ALBERT's, and in WordPiece if case is folded.
+    lowercase: whether to fold case, if the kind does.
+    strip_accents: whether to remove accents; None does what is usual in the
+      kind (`Kind.accents`), and others are refused where it never does.
     normalization: Unicode form of the text: "nfc", "nfkc" or "none"; "" is
-      "nfkc" for SentencePiece, "nfc" for ModernBERT's, and "none" for others.
+      `Kind.normalization`.
 
   Raises:
     ValueError: an unknown kind, rules that the kind does not have, or a
@@ -119,29 +93,9 @@ def train(
     strip_accents=strip_accents,
     normalization=normalization,
   )
-  if kind == "wordpiece":
-    form = cast("Normalization", normalization or "none")
-    rules = Rules(lowercase, strip_accents, normalization=form)
-    return train_wordpiece(texts, vocab_size, rules)
-  if kind == ALBERT:
-    cleaning = Cleaning(lowercase, strip_accents is not False)
-    return train_albert(texts, vocab_size, cleaning)
-  if kind in FAMILIES:
-    return train_byte_bpe(texts, vocab_size, kind, normalization)
-  return train_sentencepiece(
-    texts,
-    vocab_size,
-    model_type=_MODEL_TYPES[kind],
-    lowercase=lowercase,
-    normalize=normalization != "none",
-  )
-
-
-def usual_normalization(kind: str) -> str:
-  """Return the Unicode form that a kind learns with unless told otherwise."""
-  if kind in FAMILIES:
-    return FAMILIES[kind].normalization
-  return "none" if kind == "wordpiece" else "nfkc"
+  own = KINDS[kind]
+  form = normalization or own.normalization
+  return own.learn(texts, vocab_size, Asked(lowercase, strip_accents, form))
 
 
 def check_rules(
@@ -158,23 +112,17 @@ def check_rules(
     raise ValueError(
       f"normalization={normalization!r}; choose from none, {', '.join(FORMS)}"
     )
-  if kind == "wordpiece":
-    return
-  if kind == ALBERT and normalization in ("", "nfkc"):
-    return
-  if kind != ALBERT and strip_accents is not None:
+  own = KINDS[kind]
+  if own.accents == "never" and strip_accents is not None:
     raise ValueError(
       f"strip_accents={strip_accents} with {kind}, which never removes "
       "accents; leave it out"
     )
-  if kind in FAMILIES:
-    return
-  if kind == ALBERT:
+  allowed = own.forms if lowercase else (*own.forms, *own.cased_forms)
+  if normalization not in ("", *allowed):
+    more = "".join(f", or {form} with --cased" for form in own.cased_forms)
+    fix = "give one of these" if more else "leave it out"
     raise ValueError(
-      f"normalization={normalization} with {kind}, which has nfkc; leave it out"
-    )
-  if normalization == "nfc" or (normalization == "none" and lowercase):
-    raise ValueError(
-      f"normalization={normalization} with {kind}, which has nfkc, or none "
-      "with --cased; give one of these"
+      f"normalization={normalization} with {kind}, which has "
+      f"{' or '.join(own.forms)}{more}; {fix}"
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from bertjax.files import write_bytes, write_text
 from data_pipelines.tokenizers.huggingface_import import load_wordpiece
+from data_pipelines.tokenizers.kinds import kinds_of
 from data_pipelines.tokenizers.new_tokens import (
   Coverage,
   WordTokenizer,
@@ -29,9 +30,8 @@ from data_pipelines.tokenizers.wordpiece_training import plain_words
 
 RECORD = "extension.json"
 _VERSION = 1
-# Kinds that cannot be extended, and what learns one of them.
+# Tokenizers that cannot be extended.
 _CALLED = {"sentencepiece": "SentencePiece model", "byte_bpe": "byte-level BPE"}
-_LEARNED = {"sentencepiece": "sentencepiece", "byte_bpe": "roberta"}
 # Names of the fields of `Coverage` in the file.
 _COVERAGE_KEYS = {"words": "words", "tokens": "pieces", "unknown": "unknown"}
 
@@ -104,7 +104,7 @@ def check_extendable(tokenizer: Tokenizer, count: int) -> WordPiece:
     raise ValueError(
       f"extend_vocab={count} with a {_CALLED[tokenizer.name]}, which cannot be "
       "extended; give a WordPiece vocabulary, or learn a new one with "
-      f"--tokenizer={_LEARNED[tokenizer.name]}"
+      f"--tokenizer={kinds_of(tokenizer.name)[0]}"
     )
   if count < 1:
     raise ValueError(f"extend_vocab={count}; give at least 1")

@@ -26,7 +26,7 @@ from data_pipelines.tokenizers.added_tokens import (
   all_tokens,
 )
 from data_pipelines.tokenizers.huggingface_export import save_huggingface
-from data_pipelines.tokenizers.huggingface_keys import LIMIT
+from data_pipelines.tokenizers.huggingface_names import LIMIT
 from data_pipelines.tokenizers.special_tokens import (
   SPECIALS,
   UNK,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from data_pipelines.tokenizers.huggingface_keys import (
+from data_pipelines.tokenizers.huggingface_names import (
   LIMIT,
   NORMALIZATION,
   RULES,

@@ -10,7 +10,7 @@ import pathlib
 
 from bertjax import files
 from bertjax.interop.provenance import RECORD, write_provenance
-from data_pipelines.tokenizers.huggingface_keys import CONFIG_FILE
+from data_pipelines.tokenizers.huggingface_names import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.formats import Options
 from launch.exports.trained import Trained

@@ -11,7 +11,7 @@ from bertjax.interop.onnx.encoder import MASK, TOKENS, TYPES, inputs_of
 from bertjax.interop.onnx.processor import Processor
 from bertjax.interop.outputs import NONE
 from bertjax.trials.markdown import markdown
-from data_pipelines.tokenizers.huggingface_keys import TOKENIZER_FILE
+from data_pipelines.tokenizers.huggingface_names import TOKENIZER_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.onnx_card_kinds import (
   KINDS,

@@ -6,8 +6,8 @@ import dataclasses
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.finetune.artifact import save_finetuned
+from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.albert import Cleaning, train_albert
-from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from tests.testing import small
 from tests.testing.byte_texts import LEARNED
@@ -17,10 +17,10 @@ from tests.testing.huggingface_models import make_params
 PRETRAINING = "BertForPreTraining"
 TOKENIZERS = {
   "bert": lambda: WordPiece(small.TOKENS),
-  "roberta": lambda: train_byte_bpe(LEARNED, 420, "roberta"),
+  "roberta": lambda: tokenizers.train(LEARNED, "roberta", 420),
   "distilbert": lambda: WordPiece(small.TOKENS),
   "albert": lambda: train_albert(LEARNED, 74, Cleaning()),
-  "modernbert": lambda: train_byte_bpe(LEARNED, 420, "modernbert"),
+  "modernbert": lambda: tokenizers.train(LEARNED, "modernbert", 420),
 }
 # With dropout, which a folder says.
 RATES = {"hidden_dropout_rate": 0.1, "attention_dropout_rate": 0.1}

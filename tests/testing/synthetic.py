@@ -23,7 +23,7 @@ from data_pipelines.tokenizers.template import Template
 FIRST = 10
 SPECIALS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
 BERT = Template.of_bert(SPECIALS["cls"], SPECIALS["sep"])
-ROBERTA = Template.of_roberta(SPECIALS["cls"], SPECIALS["sep"])
+ROBERTA = Template.doubled(SPECIALS["cls"], SPECIALS["sep"])
 TOKENIZER = TokenizerEntry("places", "0" * 64, 200_000, SPECIALS)
 
 

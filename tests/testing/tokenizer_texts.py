@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts that tokenizers are compared on, and what they are compared with."""
 
+# Kinds of tokenizers that are of no family alone.
+GENERAL = ("wordpiece", "sentencepiece", "sentencepiece_bpe")
 TEXTS = [
   "The quick brown fox jumps over the lazy dog, again and again.",
   "Cafés serve “naïve” résumés — don’t they? (Yes: 3.14!)",

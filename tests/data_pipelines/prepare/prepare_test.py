@@ -15,7 +15,7 @@ from data_pipelines.corpora import (
 from data_pipelines.corpora.sentence_rules import SentenceRules
 from data_pipelines.prepare import learning, prepare
 from data_pipelines.store.store import open_store
-from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers import kinds, tokenizers
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from tests.testing.prepared import TEXTS, files, stored, write_jsonl
 
@@ -313,7 +313,7 @@ def test_garbage_is_collected_as_before_afterwards(options):
   assert gc.get_threshold() == before
 
 
-@pytest.mark.parametrize("kind", tokenizers.FAMILIES)
+@pytest.mark.parametrize("kind", kinds.BYTE_LEVEL)
 def test_a_store_keeps_the_special_tokens_of_its_tokenizer(kind, options):
   prepare.prepare(dataclasses.replace(options, tokenizer=kind, vocab_size=300))
   store, tokenizer = open_store(options.output), tokenizers.load(options.output)

@@ -48,7 +48,7 @@ def documents(store):
 def test_a_pair_has_the_special_tokens_of_its_store(store):
   cls, sep = (store.special_ids[name] for name in ("cls", "sep"))
   entry = dataclasses.replace(
-    store.manifest.tokenizer, template=Template.of_roberta(cls, sep).to_json()
+    store.manifest.tokenizer, template=Template.doubled(cls, sep).to_json()
   )
   manifest = dataclasses.replace(store.manifest, tokenizer=entry)
   other = Store(store.path, manifest, store.sha256)

@@ -105,7 +105,7 @@ def test_texts_that_fit_have_the_rows_that_they_have_without_windows():
 
 
 class RobertaTokenizer(NumberTokenizer):
-  template = Template.of_roberta(CLS, SEP)
+  template = Template.doubled(CLS, SEP)
 
 
 def test_rows_have_the_special_tokens_of_the_tokenizer():

@@ -193,7 +193,7 @@ def test_answers_stand_behind_the_special_tokens_of_the_tokenizer(
   tmp_path, tokenizer
 ):
   other = copy.copy(tokenizer)
-  other.template = Template.of_roberta(tokenizer.cls_id, tokenizer.sep_id)
+  other.template = Template.doubled(tokenizer.cls_id, tokenizer.sep_id)
   config = config_of(tmp_path, ("the oak", "cod"))
   # One more special token in a longer row leaves the context the same windows.
   data = question_answering.read(config, other, RowOptions(13))

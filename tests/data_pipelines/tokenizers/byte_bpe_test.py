@@ -10,7 +10,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers import kinds, tokenizers
 from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.byte_bpe import (
   ALPHABET,
@@ -18,7 +18,6 @@ from data_pipelines.tokenizers.byte_bpe import (
   ByteBPE,
   BytePairs,
 )
-from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.template import Template
 from tests.testing.byte_texts import ANY, LEARNED
@@ -27,11 +26,11 @@ from tests.testing.byte_texts import ANY, LEARNED
 @pytest.fixture(scope="module")
 def made():
   return {
-    kind: train_byte_bpe(LEARNED, 420, kind) for kind in tokenizers.FAMILIES
+    kind: tokenizers.train(LEARNED, kind, 420) for kind in kinds.BYTE_LEVEL
   }
 
 
-@pytest.fixture(scope="module", params=[*tokenizers.FAMILIES])
+@pytest.fixture(scope="module", params=[*kinds.BYTE_LEVEL])
 def tokenizer(request, made):
   return made[request.param]
 
@@ -225,7 +224,7 @@ def test_a_vocabulary_without_all_bytes_is_refused(roberta):
 
 def test_templates_are_those_of_the_families(made):
   for kind, template in (
-    ("roberta", Template.of_roberta(0, 2)),
+    ("roberta", Template.doubled(0, 2)),
     (
       "modernbert",
       Template.of_bert(
@@ -241,7 +240,7 @@ def test_templates_are_those_of_the_families(made):
   [
     (
       ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
-      Template.of_roberta,
+      Template.doubled,
       "fbd23df8089e2718cbcfb05694a313a64c1adde783a3d224a89c823a51dfec4f",
     ),
     (

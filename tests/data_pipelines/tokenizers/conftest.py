@@ -4,8 +4,8 @@
 
 import pytest
 
-from data_pipelines.tokenizers import tokenizers
-from tests.testing.tokenizer_texts import TEXTS
+from data_pipelines.tokenizers import kinds, tokenizers
+from tests.testing.tokenizer_texts import GENERAL, TEXTS
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +24,14 @@ def spm():
 def learned(trained, spm):
   """(kind, lowercase) → tokenizer."""
   made = {("wordpiece", True): trained, ("sentencepiece", True): spm}
-  for kind in tokenizers.FAMILIES:
+  for kind in kinds.BYTE_LEVEL:
     tokenizer = tokenizers.train(TEXTS, kind, 400)
     made.update(dict.fromkeys([(kind, True), (kind, False)], tokenizer))
   for lowercase in (True, False):
-    made[tokenizers.ALBERT, lowercase] = tokenizers.train(
-      TEXTS, tokenizers.ALBERT, 58, lowercase=lowercase
+    made["albert", lowercase] = tokenizers.train(
+      TEXTS, "albert", 58, lowercase=lowercase
     )
-  for kind in tokenizers.FOLDING:
+  for kind in GENERAL:
     for lowercase in (True, False):
       if (kind, lowercase) not in made:
         made[kind, lowercase] = tokenizers.train(

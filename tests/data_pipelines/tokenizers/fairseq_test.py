@@ -32,7 +32,7 @@ def test_ids_are_those_of_transformers(kind, first, cls, model, tmp_path):
   assert isinstance(ours, Metaspace)
   assert ours.tokens[:4] == first
   assert ours.special_ids["pad"] == 1
-  assert ours.template == Template.of_roberta(cls, cls + 1 + (cls == 0))
+  assert ours.template == Template.doubled(cls, cls + 1 + (cls == 0))
   name = "XLMRobertaTokenizer" if cls == 0 else "CamembertTokenizer"
   theirs = getattr(transformers, name).from_pretrained(tmp_path)
   assert len(theirs) == ours.vocab_size

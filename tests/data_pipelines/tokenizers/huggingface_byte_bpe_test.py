@@ -7,8 +7,7 @@ import json
 import pytest
 from tokenizers import Tokenizer
 
-from data_pipelines.tokenizers import tokenizers
-from data_pipelines.tokenizers.byte_bpe_training import train_byte_bpe
+from data_pipelines.tokenizers import kinds, tokenizers
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
 from data_pipelines.tokenizers.huggingface_template import make_processor
 from data_pipelines.tokenizers.template import Template
@@ -22,7 +21,7 @@ SPECIALS = "special_tokens_map.json"
 @pytest.fixture(scope="module")
 def made():
   return {
-    kind: train_byte_bpe(LEARNED, 300, kind) for kind in tokenizers.FAMILIES
+    kind: tokenizers.train(LEARNED, kind, 300) for kind in kinds.BYTE_LEVEL
   }
 
 

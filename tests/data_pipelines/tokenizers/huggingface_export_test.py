@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from data_pipelines.tokenizers import tokenizers
 from tests.testing.sentencepiece_models import learn_sentencepiece
-from tests.testing.tokenizer_texts import ODD, TEXTS
+from tests.testing.tokenizer_texts import GENERAL, ODD, TEXTS
 
 
-@pytest.mark.parametrize("kind", [*tokenizers.FOLDING, "bpe"])
+@pytest.mark.parametrize("kind", [*GENERAL, "bpe"])
 def test_transformers_gives_the_same_ids(kind, learned, tmp_path):
   transformers = pytest.importorskip(
     "transformers", reason="transformers (extra hf) is not installed"

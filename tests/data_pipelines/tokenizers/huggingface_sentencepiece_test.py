@@ -26,7 +26,7 @@ def test_another_frame_is_kept(spm, tmp_path):
   fields = {"trim_offsets": True, "add_prefix_space": False}
   change(tmp_path / FAST, post_processor={**roberta_frame(spm), **fields})
   framed = load_huggingface(tmp_path)
-  assert framed.template == Template.of_roberta(spm.cls_id, spm.sep_id)
+  assert framed.template == Template.doubled(spm.cls_id, spm.sep_id)
   assert framed.sha256 != spm.sha256
   framed.save(tmp_path / "again")
   for again in (

@@ -43,7 +43,7 @@ def test_all_that_is_missing_is_named():
 
 @pytest.mark.parametrize(
   ("names", "make"),
-  [(ROBERTA, Template.of_roberta), (BERT, Template.of_bert)],
+  [(ROBERTA, Template.doubled), (BERT, Template.of_bert)],
 )
 def test_without_a_processor_names_tell_the_template(names, make):
   ids = {name: id_ for id_, name in enumerate(names)}

@@ -15,7 +15,7 @@ TOKENS = ["<s>", "<pad>", "</s>", "[X]"]
 IDS = {token: id_ for id_, token in enumerate(TOKENS)}
 TEMPLATES = [
   Template.of_bert(0, 2),
-  Template.of_roberta(0, 2),
+  Template.doubled(0, 2),
   Template((0, 3), (2, 3), (3, 2), second_type=0),
 ]
 

@@ -5,12 +5,12 @@
 import numpy as np
 import pytest
 
-from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers import kinds
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from tests.testing.byte_texts import ANY
 
 
-@pytest.fixture(params=[*tokenizers.FAMILIES, tokenizers.ALBERT])
+@pytest.fixture(params=[*kinds.BYTE_LEVEL, "albert"])
 def tokenizer(request, learned):
   return learned[request.param, True]
 

@@ -11,7 +11,7 @@ from data_pipelines.tokenizers.template import Template
 
 TEMPLATES = [
   Template.of_bert(1, 2),
-  Template.of_roberta(0, 2),
+  Template.doubled(0, 2),
   Template((1, 5), (2, 6, 2), (7, 8), second_type=1),
 ]
 

@@ -10,13 +10,13 @@ import sys
 import numpy as np
 import pytest
 
-from data_pipelines.tokenizers import tokenizers, word_counts
+from data_pipelines.tokenizers import kinds, tokenizers, word_counts
 from data_pipelines.tokenizers.huggingface_import import load_huggingface
-from tests.testing.tokenizer_texts import ODD, TEXTS
+from tests.testing.tokenizer_texts import GENERAL, ODD, TEXTS
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-@pytest.mark.parametrize("kind", tokenizers.FOLDING)
+@pytest.mark.parametrize("kind", GENERAL)
 def test_saved_and_pickled_tokenizers_are_the_same(
   kind, lowercase, learned, tmp_path
 ):
@@ -37,7 +37,7 @@ def test_saved_and_pickled_tokenizers_are_the_same(
       np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", tokenizers.FOLDING)
+@pytest.mark.parametrize("kind", GENERAL)
 def test_a_cased_tokenizer_tells_capitals_and_accents(kind, learned, tmp_path):
   for lowercase in (True, False):
     tokenizer = learned[kind, lowercase]
@@ -73,7 +73,7 @@ def test_joining_documents_changes_nothing_that_is_learned(
 ):
   """From an iterator, in windows, with documents joined or not."""
   size = 200 if kind == "wordpiece" else learned[kind, True].vocab_size
-  size = 400 if kind in tokenizers.FAMILIES else size
+  size = 400 if kind in kinds.BYTE_LEVEL else size
   expected = learned[kind, True].sha256
   monkeypatch.setattr(word_counts, "_WINDOW", 11)
   for texts in (iter(TEXTS), ["\n".join(TEXTS)], [" ".join(TEXTS)]):
@@ -83,10 +83,10 @@ def test_joining_documents_changes_nothing_that_is_learned(
 TRAIN = """
 import hashlib, sys
 from data_pipelines.corpora.stdlib_corpus import _read, _sources
-from data_pipelines.tokenizers import tokenizers
+from data_pipelines.tokenizers import kinds, tokenizers
 path = dict(_sources())["argparse"]
 for kind in tokenizers.KINDS:
-  for lowercase in (True, False)[kind in tokenizers.FAMILIES:]:
+  for lowercase in (True, False)[kind in kinds.BYTE_LEVEL:]:
     text = [_read(path)] * 2
     print(tokenizers.train(text, kind, 900, lowercase=lowercase).sha256)
 """
@@ -101,7 +101,7 @@ def test_training_is_reproducible_across_processes():
     for _ in range(3)
   }
   assert len(runs) == 1
-  number = 2 * len(tokenizers.KINDS) - len(tokenizers.FAMILIES)
+  number = 2 * len(tokenizers.KINDS) - len(kinds.BYTE_LEVEL)
   assert len(set(runs.pop().split())) == number
 
 

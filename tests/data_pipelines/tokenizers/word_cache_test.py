@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipelines.tokenizers import tokenizers, word_cache
+from data_pipelines.tokenizers import kinds, word_cache
 from data_pipelines.tokenizers.added_tokens import AddedToken
 from data_pipelines.tokenizers.byte_bpe import ByteBPE
 from data_pipelines.tokenizers.word_cache import WordCache, as_bytes
@@ -39,7 +39,7 @@ def assert_as_whole(tokenizer, texts):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-@pytest.mark.parametrize("kind", [*tokenizers.FAMILIES, tokenizers.ALBERT])
+@pytest.mark.parametrize("kind", [*kinds.BYTE_LEVEL, "albert"])
 def test_ids_are_those_of_whole_texts(kind, lowercase, learned):
   assert_as_whole(learned[kind, lowercase], TEXTS)
 

@@ -41,7 +41,7 @@ def test_a_graph_of_other_weights_is_refused(trained, tmp_path):
     onnx_measures.compare(trained, other, tokenizer, 12)
 
 
-@pytest.mark.parametrize("frame", [Template.of_bert, Template.of_roberta])
+@pytest.mark.parametrize("frame", [Template.of_bert, Template.doubled])
 def test_random_rows_have_the_special_tokens_of_the_template(trained, frame):
   tokenizer = tokenizers.load(trained.tokenizer_path)
   tokenizer.template = template = frame(2, 3)
