@@ -3,22 +3,32 @@
 """Say in one line what the environment asks of JAX and cannot get here.
 
 XLA reads XLA_FLAGS when the first device is asked for, and aborts the process
-if it does not know one of them. A platform of JAX_PLATFORMS that JAX cannot
-start ends with a traceback of JAX's.
+if it does not know one of them. libtpu reads LIBTPU_INIT_ARGS when it is loaded
+and ends the process, after lines on other things. A platform of JAX_PLATFORMS
+that JAX cannot start ends with a traceback of JAX's.
 """
 
 import difflib
+import importlib.util
 import os
 import re
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import metadata
 from typing import NoReturn
 
+from bertjax.config.checks import cudnn
+
 _FLAGS, _PLATFORMS = "XLA_FLAGS", "JAX_PLATFORMS"
+_LIBTPU, _LIBTPU_PATH = "LIBTPU_INIT_ARGS", "TPU_LIBRARY_PATH"
 _UNKNOWN = re.compile(r"Unknown flags? in XLA_FLAGS: (.+)")
 _VALUE = re.compile(r"Couldn't interpret value (.*) for flag (\w+)")
+_LIBTPU_UNKNOWN = re.compile(r"ERROR: Unknown command line flag '(\w+)'")
+_LIBTPU_VALUE = re.compile(
+  r"ERROR: Illegal value '(.*)' specified for flag '(\w+)'"
+)
 _FILE = re.compile(r'Could not open file "(.+)" to read flags')
 # With a value that is none, XLA lists its flags.
 _NO_VALUE = "--xla_cpu_enable_fast_math=?"
@@ -35,31 +45,53 @@ _EXTRAS = {"tpu": "tpu", "cuda": "cuda", "gpu": "cuda"}
 
 
 def check_flags() -> None:
-  """Refuse XLA_FLAGS that XLA would abort for.
+  """Refuse flags that XLA or libtpu would end this process for.
 
-  A fork of this process lets XLA read them, which takes 10 to 14 ms of a
-  processor where JAX is imported. Without the variable nothing is done.
+  A fork of this process lets them read their variable, which takes XLA 10 to
+  14 ms of a processor where JAX is imported, and libtpu 50 ms. Without the
+  variable, and without libtpu for its own, nothing is done.
 
   Raises:
     ValueError: a flag is unknown, or its value is none.
   """
-  flags = os.environ.get(_FLAGS, "").strip()
-  if not flags or not hasattr(os, "fork"):
+  if not hasattr(os, "fork"):
     return
+  if flags := os.environ.get(_FLAGS, "").strip():
+    _check_xla(flags)
+  if os.environ.get(_LIBTPU, "").strip() and (path := _find_libtpu()):
+    _check_libtpu(path)
+
+
+def _check_xla(flags: str) -> None:
   said = _let_xla_read(flags)
   if found := _UNKNOWN.search(said):
     raise ValueError(_describe_unknown(found[1].split()))
   if found := _VALUE.search(said):
-    value, name = found.groups()
-    raise ValueError(
-      f"{_FLAGS} has --{name}={value}, which is no value of this flag; give "
-      "another one, or leave the flag out"
-    )
+    raise ValueError(_describe_value(_FLAGS, *found.groups()))
   if found := _FILE.search(said):
     raise ValueError(
       f"{_FLAGS}={found[1]} is no file that can be read; give a file of flags, "
       "or flags as in --xla_dump_to=DIR"
     )
+
+
+def _check_libtpu(path: str) -> None:
+  said = _let_libtpu_read(path)
+  if unknown := _LIBTPU_UNKNOWN.findall(said):
+    names = " ".join(f"--{name}" for name in unknown)
+    raise ValueError(
+      f"{_LIBTPU} has {names}, which libtpu {_version('libtpu')} does not "
+      "know; leave it out"
+    )
+  if found := _LIBTPU_VALUE.search(said):
+    raise ValueError(_describe_value(_LIBTPU, *found.groups()))
+
+
+def _describe_value(variable: str, value: str, name: str) -> str:
+  return (
+    f"{variable} has --{name}={value}, which is no value of this flag; give "
+    "another one, or leave the flag out"
+  )
 
 
 def explain(error: BaseException) -> str:
@@ -78,7 +110,9 @@ def explain(error: BaseException) -> str:
   if isinstance(error, AssertionError) or _NO_PLUGIN in reason:
     reason = "JAX has no plugin for it"
     for name in asked.split(","):
-      if name in _EXTRAS:
+      if _EXTRAS.get(name) == "cuda" and (lacking := cudnn.lacking()):
+        reason = lacking
+      elif name in _EXTRAS:
         reason += f", which pip install 'bertjax[{_EXTRAS[name]}]' installs"
   return (
     f"{_PLATFORMS}={asked} cannot be started here: {reason}; {_PLATFORMS}=cpu "
@@ -111,15 +145,60 @@ def _describe_unknown(unknown: list[str]) -> str:
   )
 
 
+def _find_libtpu() -> str:
+  """Return the file that JAX loads for TPUs, or ""."""
+  if path := os.environ.get(_LIBTPU_PATH, ""):
+    return path
+  spec = importlib.util.find_spec("libtpu")
+  folders = (spec and spec.submodule_search_locations) or []
+  paths = (os.path.join(folder, "libtpu.so") for folder in folders)
+  return next(filter(os.path.exists, paths), "")
+
+
+def _version(package: str) -> str:
+  try:
+    return metadata.version(package)
+  except metadata.PackageNotFoundError:  # as of TPU_LIBRARY_PATH
+    return "here"
+
+
 def _let_xla_read(flags: str) -> str:
   """Return what XLA says when a fork of this process reads its flags."""
+
+  def read() -> None:
+    from jaxlib import xla_client
+
+    os.environ[_FLAGS] = flags
+    options = xla_client.CompileOptions()
+    _ = options.executable_build_options.debug_options
+
+  return _in_a_fork(read)
+
+
+def _let_libtpu_read(path: str) -> str:
+  """Return what libtpu says when a fork loads it; no chip is touched."""
+
+  def read() -> None:
+    from jaxlib import xla_client
+
+    # Neither the machine's metadata nor the lock on its chips is needed.
+    os.environ["TPU_SKIP_MDS_QUERY"] = "1"
+    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"
+    xla_client.load_pjrt_plugin_dynamically("tpu", path)
+    xla_client.initialize_pjrt_plugin("tpu")
+
+  return _in_a_fork(read)
+
+
+def _in_a_fork(read: Callable[[], None]) -> str:
+  """Return what a fork of this process writes to stderr while it reads."""
   source, sink = os.pipe()
   with warnings.catch_warnings():
     # Python warns of threads: this fork takes no lock that they may hold.
     warnings.simplefilter("ignore")
     child = os.fork()
   if not child:
-    _read_and_leave(flags, sink)
+    _read_and_leave(read, sink)
   os.close(sink)
   with os.fdopen(source, encoding="utf-8", errors="replace") as file:
     said = file.read()
@@ -127,17 +206,13 @@ def _let_xla_read(flags: str) -> str:
   return said
 
 
-def _read_and_leave(flags: str, sink: int) -> NoReturn:
+def _read_and_leave(read: Callable[[], None], sink: int) -> NoReturn:
   try:
     signal.alarm(_SECONDS)  # which ends it, should it hang all the same
     import resource
 
-    from jaxlib import xla_client
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(sink, 2)
-    os.environ[_FLAGS] = flags
-    options = xla_client.CompileOptions()
-    _ = options.executable_build_options.debug_options
+    read()
   finally:
     os._exit(0)

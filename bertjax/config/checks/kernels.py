@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from bertjax.config import ComputeConfig, ModelConfig, choices
+from bertjax.config.checks import cudnn
 from bertjax.config.model import has_windows
 from bertjax.config.names import PRETRAINING, FieldNames
 
@@ -106,11 +107,22 @@ def resolve(
   Logs once why "auto" takes the slower kernel, where a user can change that.
 
   Raises:
-    ValueError: see `choose_attention`.
+    ValueError: see `choose_attention`; or cuDNN is asked for, and JAX's plugin
+      has none that it can use.
   """
-  name, reason = choose_attention(
-    compute, model, platform_of(device), seq_length, names
-  )
+  try:
+    name, reason = choose_attention(
+      compute, model, platform_of(device), seq_length, names
+    )
+  except ValueError as error:
+    if compute.attention != "cudnn" or not (why := cudnn.lacking()):
+      raise
+    raise ValueError(f"{error}; {why}") from error
+  capability = str(getattr(device, "compute_capability", ""))
+  if name == "cudnn" and (why := cudnn.lacking(capability)):
+    raise ValueError(
+      f"compute.attention=cudnn: {why}, or give auto, which takes xla here"
+    )
   if reason:
     _warn_once(reason)
   return dataclasses.replace(compute, attention=name)

@@ -66,7 +66,72 @@ def test_without_flags_nothing_is_forked(monkeypatch):
   monkeypatch.setattr(os, "fork", lambda: pytest.fail("a fork"))
   for flags in ("", " "):
     monkeypatch.setenv("XLA_FLAGS", flags)
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", flags)
     backend.check_flags()
+  monkeypatch.setattr(backend, "_find_libtpu", lambda: "")
+  monkeypatch.setenv("LIBTPU_INIT_ARGS", "--any")
+  backend.check_flags()
+
+
+LIBTPU_SAYS = (
+  "E0000 00:00:1 common_lib.cc:554] INVALID_ARGUMENT: Error: unexpected worker "
+  "hostname\n=== Source Location Trace: ===\n"
+)
+
+
+@pytest.mark.parametrize(
+  ("said", "line"),
+  [
+    (
+      "ERROR: Unknown command line flag 'xla_tpu_a'\n"
+      "ERROR: Unknown command line flag 'xla_tpu_b'\n",
+      r"^LIBTPU_INIT_ARGS has --xla_tpu_a --xla_tpu_b, which libtpu .* does "
+      "not know; leave it out$",
+    ),
+    (
+      "ERROR: Illegal value 'maybe' specified for flag 'xla_tpu_a'\n",
+      "^LIBTPU_INIT_ARGS has --xla_tpu_a=maybe, which is no value of this fl",
+    ),
+    ("", ""),
+  ],
+)
+def test_what_libtpu_says_becomes_a_line(monkeypatch, said, line):
+  monkeypatch.delenv("XLA_FLAGS", raising=False)
+  monkeypatch.setenv("LIBTPU_INIT_ARGS", "given")
+  monkeypatch.setattr(backend, "_find_libtpu", lambda: "libtpu.so")
+  monkeypatch.setattr(
+    backend, "_let_libtpu_read", lambda _: f"{LIBTPU_SAYS}{said}"
+  )
+  if not line:
+    backend.check_flags()
+    return
+  with pytest.raises(ValueError, match=line) as caught:
+    backend.check_flags()
+  assert "\n" not in str(caught.value)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+  ("flags", "words"),
+  [
+    ("--xla_tpu_no_such_flag=1", "has --xla_tpu_no_such_flag, which libtpu"),
+    ("--xla_tpu_enable_latency_hiding_scheduler=x", "=x, which is no value of"),
+    ("--xla_tpu_enable_latency_hiding_scheduler=true", ""),
+  ],
+)
+def test_a_command_refuses_flags_that_libtpu_ends_for(flags, words):
+  if not backend._find_libtpu():  # nothing reads the variable
+    words = ""
+  done = run_command(
+    "launch.doctor",
+    "--list",
+    environment={**os.environ, "LIBTPU_INIT_ARGS": flags},
+  )
+  assert done.returncode == bool(words)
+  assert words in done.stderr
+  if words:
+    assert done.stderr.startswith("error: LIBTPU_INIT_ARGS has ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
