@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encoder families: records of the choices that each makes, and of its sizes.
+"""Families: records of their encoders' choices and sizes, and objectives.
 
 A family is fields of `ModelConfig`, and what it leaves out is as in BERT. The
-vocabulary follows the store.
+vocabulary follows the store. Its recipes are a file in configs/recipes.
 """
 
 import dataclasses
@@ -23,6 +23,8 @@ class Family:
     sizes: {name of a size: its fields of `ModelConfig`}.
     varies: choices in which its models differ from each other → whether a value
       is one of theirs.
+    objective: fields of a run that make its pre-training objective, by dotted
+      names; none where it is BERT's or has no name of its own.
     tokenizer: the kind of tokenizer that `--tokenizer` learns for it.
     vocab_size: tokens of the published vocabulary.
   """
@@ -32,6 +34,7 @@ class Family:
   varies: Mapping[str, Callable[[Any], bool]] = dataclasses.field(
     default_factory=dict
   )
+  objective: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   tokenizer: str = "wordpiece"
   vocab_size: int = 30_522
 
@@ -85,6 +88,12 @@ FAMILIES: Mapping[str, Family] = {
       "layer_norm_epsilon": 1e-5,
     },
     {name: _BERT[name] for name in ("base", "large")},
+    # Sections 4.1 and 4.2.
+    objective={
+      "objective.next_sentence": "off",
+      "objective.input_format": "full_sentences",
+      "objective.short_rate": 0.0,
+    },
     tokenizer="roberta",
     vocab_size=50_265,
   ),
@@ -119,6 +128,11 @@ FAMILIES: Mapping[str, Family] = {
       "large": _size(24, 1024, 16, 4096),
       "xlarge": _size(24, 2048, 16, 8192),
       "xxlarge": _size(12, 4096, 64, 16384),
+    },
+    # Section 3.1, and google-research/albert.
+    objective={
+      "objective.next_sentence": "sop",
+      "objective.mask_unit": "ngram",
     },
     tokenizer="albert",
     vocab_size=30_000,
@@ -163,6 +177,12 @@ FAMILIES: Mapping[str, Family] = {
     },
     # The first phase of training has a base of 10,000 in all layers.
     varies=dict.fromkeys(("rotary_base", "rotary_local_base"), lambda _: True),
+    objective={
+      "objective.next_sentence": "off",
+      "objective.input_format": "doc_sentences",
+      "objective.short_rate": 0.0,
+      "objective.mask_rate": 0.3,
+    },
     tokenizer="modernbert",
     vocab_size=50_368,
   ),

@@ -61,7 +61,7 @@ import ml_collections
 
 from bertjax.config import ObjectiveConfig, PretrainConfig, choices
 from configs import common, families, hardware
-from configs.recipes import RECIPES, albert, modernbert, roberta
+from configs.recipes import RECIPES
 
 OVERLAYS: common.Overlays = {
   "family": {
@@ -73,9 +73,11 @@ OVERLAYS: common.Overlays = {
     "mlm": common.fields({"objective.next_sentence": "off"}),
     "mlm_nsp": common.fields({"objective.next_sentence": "nsp"}),
     "mlm_sop": common.fields({"objective.next_sentence": "sop"}),
-    "albert": common.fields(albert.OBJECTIVE),
-    "roberta": common.fields(roberta.OBJECTIVE),
-    "modernbert": common.fields(modernbert.OBJECTIVE),
+    **{
+      name: common.fields(family.objective)
+      for name, family in families.FAMILIES.items()
+      if family.objective
+    },
   },
   "seq": {
     str(length): common.fields({"data.seq_length": length})

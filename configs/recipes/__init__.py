@@ -2,36 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes of pre-training: what `recipe=` sets, and what comes of it.
 
-Each family has a file. `bertjax recipes` prints all of them with their FLOPs,
-which is also docs/recipes.md. Hours that are reckoned are the model FLOPs of
-`bertjax.train.flops` at 40 % of the peak of the named chips in bfloat16 (v5e
-197 TFLOP/s).
+Each family that has recipes has a file of its name. `bertjax recipes` prints
+all of them with their FLOPs, which is also docs/recipes.md. Hours that are
+reckoned are the model FLOPs of `bertjax.train.flops` at 40 % of the peak of the
+named chips in bfloat16 (v5e 197 TFLOP/s).
 """
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 
-from configs.recipes import albert, bert, modernbert, roberta
+from configs.families import FAMILIES
 from configs.recipes.recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 
-# By the value of `recipe=`, the most like BERT first.
-RECIPES: Mapping[str, Recipe] = {
-  "published": bert.PUBLISHED,
-  "original": bert.ORIGINAL,
-  "two_phase": bert.TWO_PHASE,
-  "lamb": bert.LAMB,
-  "roberta": roberta.ROBERTA,
-  "roberta_fairseq": roberta.FAIRSEQ,
-  "roberta_500k": roberta.LONG,
-  "albert_v1": albert.VERSION_1,
-  "albert_v2": albert.VERSION_2,
-  "mosaicbert": bert.MOSAICBERT,
-  "modernbert": modernbert.FIRST_PHASE,
-  "short": bert.SHORT,
-  "roberta_hour": roberta.HOUR,
-  "albert_hour": albert.HOUR,
-  "ettin_17m_hours": modernbert.ETTIN_17M,
-  "ettin_32m_hours": modernbert.ETTIN_32M,
-  "smoke": bert.SMOKE,
-}
+
+def _read_files() -> Mapping[str, Recipe]:
+  """Return the `RECIPES` of all files, in the order of the families."""
+  files = {file.name for file in pkgutil.iter_modules(__path__)}
+  found: dict[str, Recipe] = {}
+  for family in FAMILIES:
+    if family in files:
+      found |= importlib.import_module(f"{__name__}.{family}").RECIPES
+  return found
+
+
+# By the value of `recipe=`, BERT's first.
+RECIPES = _read_files()

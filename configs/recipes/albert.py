@@ -4,21 +4,17 @@
 
 import dataclasses
 
-from configs.recipes.bert import HOUR_FIELDS
+from configs.families import FAMILIES
+from configs.recipes.bert import make_hour
 from configs.recipes.recipe import Recipe
-from configs.recipes.roberta import HOUR as ROBERTA_HOUR
 
-# Section 3.1, and google-research/albert.
-OBJECTIVE = {
-  "objective.next_sentence": "sop",
-  "objective.mask_unit": "ngram",
-}
+_OBJECTIVE = FAMILIES["albert"].objective
 _DIFFERS = (
   "Rows are packed, random tokens are never special, [UNK] is never masked, "
   "and n-grams have exactly the paper's lengths (docs/objectives.md)."
 )
 
-VERSION_1 = Recipe(
+_VERSION_1 = Recipe(
   about=(
     "ALBERT's first version: LAMB with batches of 4,096, n-grams of up to "
     "three words, sentence order, all steps at 512. It had dropout: give "
@@ -41,14 +37,14 @@ VERSION_1 = Recipe(
     "steps": 125_000,
     "batch_size": 4_096,
     "data.seq_length": 512,
-    **OBJECTIVE,
+    **_OBJECTIVE,
     "optimizer.name": "lamb",
     "optimizer.learning_rate": 1.76e-3,
     "optimizer.warmup_steps": 3_125,
   },
 )
-VERSION_2 = dataclasses.replace(
-  VERSION_1,
+_VERSION_2 = dataclasses.replace(
+  _VERSION_1,
   about=(
     "ALBERT's second version: longer, and without dropout. The sizes above "
     "base had 3,000,000 steps."
@@ -63,17 +59,17 @@ VERSION_2 = dataclasses.replace(
     f"{_DIFFERS} The README names the steps alone: batch, rate and warm-up are "
     "those of `albert_v1`. It had more text than that."
   ),
-  fields={**VERSION_1.fields, "steps": 10_000_000},
+  fields={**_VERSION_1.fields, "steps": 10_000_000},
 )
-HOUR = dataclasses.replace(
-  ROBERTA_HOUR,
-  about=(
-    "A BERT of size mini, trained as in `short` but with ALBERT's objective: "
-    "n-grams of up to three words are masked, and sentence order is predicted."
-  ),
-  source=(
-    "Lan et al., 2020 (arXiv 1909.11942), section 3.1; google-research/albert, "
-    "create_pretraining_data.py; `short`."
-  ),
-  fields={**HOUR_FIELDS, **OBJECTIVE},
+_HOUR = make_hour(
+  "ALBERT's objective: n-grams of up to three words are masked, and sentence "
+  "order is predicted.",
+  "Lan et al., 2020 (arXiv 1909.11942), section 3.1; google-research/albert, "
+  "create_pretraining_data.py",
+  _OBJECTIVE,
 )
+RECIPES = {
+  "albert_v1": _VERSION_1,
+  "albert_v2": _VERSION_2,
+  "albert_hour": _HOUR,
+}

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes of BERT's encoder: the original, and other ways to train it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from configs.recipes.recipe import UNCLIPPED, Recipe
 
 # The vocabularies of `make pretrain` and of `benchmarks.books`.
 PROSE_VOCAB, BOOKS_VOCAB = 4_096, 8_192
 
-PUBLISHED = Recipe(
+_PUBLISHED = Recipe(
   about="BERT's optimizer, schedule and batch, all steps at one length.",
   size="base",
   source="google-research/bert, optimization.py and run_pretraining.py.",
@@ -22,7 +25,7 @@ PUBLISHED = Recipe(
   ),
   fields={},
 )
-ORIGINAL = Recipe(
+_ORIGINAL = Recipe(
   about=(
     "BERT as Google trained it: one example a row, random tokens from the "
     "whole vocabulary, 90 % of the steps at 128 tokens and 10 % at 512."
@@ -55,7 +58,7 @@ ORIGINAL = Recipe(
     "phase2.max_packs": 1,
   },
 )
-TWO_PHASE = Recipe(
+_TWO_PHASE = Recipe(
   about="As `original`, with several short examples packed into a row.",
   size="base",
   source="Devlin et al., 2018, appendix A.2: one schedule over both phases.",
@@ -71,7 +74,7 @@ TWO_PHASE = Recipe(
     "phase2.seq_length": 512,
   },
 )
-LAMB = Recipe(
+_LAMB = Recipe(
   about=(
     "NVIDIA's 8,601 steps of large batches, for 8 devices or more; "
     "`hardware=`, or `optimizer.accumulation`, splits the batch until it fits."
@@ -105,7 +108,7 @@ LAMB = Recipe(
     "phase2.warmup_steps": 200,
   },
 )
-MOSAICBERT = Recipe(
+_MOSAICBERT = Recipe(
   about=(
     "MosaicBERT's data, masking and optimizer with BERT's encoder: 128 tokens, "
     "30 % masked, no next sentences, no attention dropout, bfloat16."
@@ -150,7 +153,7 @@ MOSAICBERT = Recipe(
     "compute.dtype": "bfloat16",
   },
 )
-SHORT = Recipe(
+_SHORT = Recipe(
   about=(
     "For minutes or hours instead of days: Muon, positions that start as "
     "sinusoids, 40 % of the tokens masked, no dropout."
@@ -190,7 +193,7 @@ SHORT = Recipe(
     "checkpoint.every_steps": 500,
   },
 )
-SMOKE = Recipe(
+_SMOKE = Recipe(
   about="20 steps of `short`, to see that everything works. It learns little.",
   size="tiny",
   vocab_size=PROSE_VOCAB,
@@ -204,7 +207,7 @@ SMOKE = Recipe(
     "nats, to 6.5, which is about the unigram entropy (6.4)."
   ),
   fields={
-    **SHORT.fields,
+    **_SHORT.fields,
     "steps": 20,
     "log_every_steps": 5,
     "optimizer.warmup_steps": 2,
@@ -215,7 +218,43 @@ SMOKE = Recipe(
 )
 # What an hour on two cores is, for an encoder of a few million weights.
 HOUR_FIELDS = {
-  **SHORT.fields,
+  **_SHORT.fields,
   "steps": 4_000,
   "optimizer.learning_rate": 1e-3,
 }
+RECIPES = {
+  "published": _PUBLISHED,
+  "original": _ORIGINAL,
+  "two_phase": _TWO_PHASE,
+  "lamb": _LAMB,
+  "mosaicbert": _MOSAICBERT,
+  "short": _SHORT,
+  "smoke": _SMOKE,
+}
+
+
+def make_hour(objective: str, source: str, fields: Mapping[str, Any]) -> Recipe:
+  """Return `short` in an hour with the objective of another family.
+
+  Args:
+    objective: what it is, as the end of a sentence.
+    source: where it comes from.
+    fields: the fields that make it.
+  """
+  return Recipe(
+    about=f"A BERT of size mini, trained as in `short` but with {objective}",
+    size="mini",
+    vocab_size=BOOKS_VOCAB,
+    source=f"{source}; `short`.",
+    cost="About an hour on two cores of an Intel Xeon, as `short` took.",
+    expected=(
+      "It was not run here. With next sentences `short` has 4.030 nats on "
+      "books, 2.60 below the unigram entropy, after as many steps of as many "
+      "rows."
+    ),
+    differs=(
+      "Encoder, length, batch and optimizer are those of `short`, and 40 % of "
+      "the tokens are masked instead of 15 %."
+    ),
+    fields={**HOUR_FIELDS, **fields},
+  )

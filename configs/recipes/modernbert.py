@@ -8,17 +8,13 @@ the peak: 1e-5 at a peak of 8e-4 is 0.0125 here.
 
 import dataclasses
 
+from configs.families import FAMILIES
 from configs.recipes.bert import BOOKS_VOCAB, HOUR_FIELDS
 from configs.recipes.recipe import UNCLIPPED, Recipe
 
-OBJECTIVE = {
-  "objective.next_sentence": "off",
-  "objective.input_format": "doc_sentences",
-  "objective.short_rate": 0.0,
-  "objective.mask_rate": 0.3,
-}
+_OBJECTIVE = FAMILIES["modernbert"].objective
 
-FIRST_PHASE = Recipe(
+_FIRST_PHASE = Recipe(
   about=(
     "ModernBERT's first phase: 1.7 T tokens in rows of 1,024, 30 % masked, a "
     "warm-up of 3 G tokens and a constant rate. Longer rows and the decay are "
@@ -47,7 +43,7 @@ FIRST_PHASE = Recipe(
     "steps": 374_900,
     "batch_size": 2_304,
     "data.seq_length": 1_024,
-    **OBJECTIVE,
+    **_OBJECTIVE,
     "optimizer.name": "stable_adamw",
     "optimizer.learning_rate": 8e-4,
     "optimizer.schedule": "constant",
@@ -68,10 +64,10 @@ _HOURS = {
     # There is no table of positions that could start in any way.
     if name != "model.position_init"
   },
-  **OBJECTIVE,
+  **_OBJECTIVE,
   "optimizer.schedule": "warmup_stable_decay",
 }
-ETTIN_17M = Recipe(
+_ETTIN_17M = Recipe(
   about=(
     "Ettin's smallest encoder in hours instead of 1.7 T tokens: its objective "
     "and its warm-up, stable rate and decay, with the optimizer of `short`."
@@ -96,8 +92,8 @@ ETTIN_17M = Recipe(
   ),
   fields={**_HOURS, "steps": 8_000},
 )
-ETTIN_32M = dataclasses.replace(
-  ETTIN_17M,
+_ETTIN_32M = dataclasses.replace(
+  _ETTIN_17M,
   about=(
     "Ettin's second smallest encoder in hours instead of 1.7 T tokens; else as "
     "`ettin_17m_hours`."
@@ -113,6 +109,11 @@ ETTIN_32M = dataclasses.replace(
     "4.030 nats on books, 2.60 below the unigram entropy, after as many tokens "
     "(`short`)."
   ),
-  differs=ETTIN_17M.differs.replace("1e-3", "7e-4"),
+  differs=_ETTIN_17M.differs.replace("1e-3", "7e-4"),
   fields={**_HOURS, "optimizer.learning_rate": 7e-4},
 )
+RECIPES = {
+  "modernbert": _FIRST_PHASE,
+  "ettin_17m_hours": _ETTIN_17M,
+  "ettin_32m_hours": _ETTIN_32M,
+}

@@ -4,18 +4,14 @@
 
 import dataclasses
 
-from configs.recipes.bert import BOOKS_VOCAB, HOUR_FIELDS
+from configs.families import FAMILIES
+from configs.recipes.bert import make_hour
 from configs.recipes.recipe import UNCLIPPED, Recipe
 
-# Sections 4.1 and 4.2.
-OBJECTIVE = {
-  "objective.next_sentence": "off",
-  "objective.input_format": "full_sentences",
-  "objective.short_rate": 0.0,
-}
+_OBJECTIVE = FAMILIES["roberta"].objective
 _DIFFERS = "Biases and layer norms are not decayed."
 
-ROBERTA = Recipe(
+_ROBERTA = Recipe(
   about=(
     "RoBERTa's training of a base model in BERT's compute: no next sentences, "
     "full sentences across documents, batches of 2,048, all steps at 512."
@@ -39,7 +35,7 @@ ROBERTA = Recipe(
     "steps": 125_000,
     "batch_size": 2_048,
     "data.seq_length": 512,
-    **OBJECTIVE,
+    **_OBJECTIVE,
     "optimizer.name": "adamw_corrected",
     "optimizer.learning_rate": 7e-4,
     "optimizer.schedule": "linear_joined",
@@ -47,8 +43,8 @@ ROBERTA = Recipe(
     "optimizer.clip_norm": UNCLIPPED,
   },
 )
-FAIRSEQ = dataclasses.replace(
-  ROBERTA,
+_FAIRSEQ = dataclasses.replace(
+  _ROBERTA,
   about="`roberta` with the learning rate of fairseq's config, 5e-4.",
   source=(
     "fairseq, examples/roberta/config/pretraining/base.yaml and "
@@ -60,10 +56,10 @@ FAIRSEQ = dataclasses.replace(
     "It was not run here."
   ),
   differs=_DIFFERS,
-  fields={**ROBERTA.fields, "optimizer.learning_rate": 5e-4},
+  fields={**_ROBERTA.fields, "optimizer.learning_rate": 5e-4},
 )
-LONG = dataclasses.replace(
-  ROBERTA,
+_LONG = dataclasses.replace(
+  _ROBERTA,
   about=(
     "RoBERTa as it was released: 500,000 steps of batches of 8,192. For large "
     "give --config.optimizer.learning_rate=4e-4 and "
@@ -80,30 +76,22 @@ LONG = dataclasses.replace(
   ),
   differs=_DIFFERS,
   fields={
-    **ROBERTA.fields,
+    **_ROBERTA.fields,
     "steps": 500_000,
     "batch_size": 8_192,
     "optimizer.learning_rate": 6e-4,
     "optimizer.warmup_steps": 24_000,
   },
 )
-HOUR = Recipe(
-  about=(
-    "A BERT of size mini, trained as in `short` but with RoBERTa's objective: "
-    "masked LM alone, on full sentences across documents, masked anew in every "
-    "epoch."
-  ),
-  size="mini",
-  vocab_size=BOOKS_VOCAB,
-  source="Liu et al., 2019 (arXiv 1907.11692), sections 4.1 and 4.2; `short`.",
-  cost="About an hour on two cores of an Intel Xeon, as `short` took.",
-  expected=(
-    "It was not run here. With next sentences `short` has 4.030 nats on books, "
-    "2.60 below the unigram entropy, after as many steps of as many rows."
-  ),
-  differs=(
-    "Encoder, length, batch and optimizer are those of `short`, and 40 % of "
-    "the tokens are masked instead of 15 %."
-  ),
-  fields={**HOUR_FIELDS, **OBJECTIVE},
+_HOUR = make_hour(
+  "RoBERTa's objective: masked LM alone, on full sentences across documents, "
+  "masked anew in every epoch.",
+  "Liu et al., 2019 (arXiv 1907.11692), sections 4.1 and 4.2",
+  _OBJECTIVE,
 )
+RECIPES = {
+  "roberta": _ROBERTA,
+  "roberta_fairseq": _FAIRSEQ,
+  "roberta_500k": _LONG,
+  "roberta_hour": _HOUR,
+}

@@ -53,7 +53,7 @@ from typing import Any
 
 import ml_collections
 
-from configs.recipes import albert, modernbert, roberta
+from configs import families
 from configs.sweeps import study
 
 QUESTION = (
@@ -86,9 +86,11 @@ _ALL_MASK = {
 }
 # Whole objectives, by the field's dotted name. Those of the base are BERT's.
 _FAMILIES: Mapping[str, Mapping[str, Any]] = {
-  "albert": {**albert.OBJECTIVE, "objective.mask_rate": 0.15},
-  "roberta": {**roberta.OBJECTIVE, "objective.mask_rate": 0.15},
-  "modernbert": modernbert.OBJECTIVE,
+  **{
+    name: {"objective.mask_rate": 0.15, **family.objective}
+    for name, family in families.FAMILIES.items()
+    if family.objective
+  },
   # Le Breton et al. (2025), and Boizard et al. (2025), whose rate falls to 10 %
   # at the end.
   "neobert": {**_ALL_MASK, "objective.mask_rate": 0.2},
