@@ -114,6 +114,11 @@ def _drops_weights(config: PretrainConfig) -> bool:
   return config.model.attention_dropout_rate > 0
 
 
+def allowed_names(allow_changes: str) -> list[str]:
+  """Return the names of fields in a comma-separated `allow_changes`."""
+  return [name.strip() for name in allow_changes.split(",") if name.strip()]
+
+
 def check_identity(
   old: Mapping[str, Any], new: Mapping[str, Any], *, allow_changes: str
 ) -> None:
@@ -134,7 +139,7 @@ def check_identity(
       `allow_changes` has a name that is no field of the identity.
   """
   old = renamed.current(old)
-  allowed = [name.strip() for name in allow_changes.split(",") if name.strip()]
+  allowed = allowed_names(allow_changes)
   # Only one of the two may have the fields of a second phase or of dropout.
   known = sorted(old.keys() | new.keys())
   for name in allowed:

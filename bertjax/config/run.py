@@ -109,7 +109,9 @@ class PretrainConfig:
   positions_per_device: Annotated[int, AtLeast(0)] = 0
   seed: Seed = 0
   init_from: str = ""  # a bundle, for continued pre-training
-  allow_changes: str = ""  # identity fields that a rerun may change (law 10)
+  # Identity fields that a rerun may change (law 10), and rotary bases that may
+  # differ from those of `init_from`.
+  allow_changes: str = ""
   log_every_steps: Annotated[int, AtLeast(1)] = 10
   # Minutes without a step, after which a run exits with 42, to be started
   # again; the first step of a phase may take four times as long. 0 waits.

@@ -37,7 +37,8 @@ _FIRST_PHASE = Recipe(
     "have no dropout (0.1 in the source, whose attention weights have none; "
     "here, as in transformers, the two share a rate). Global layers have their "
     "final rotary base from the start; the source's are at "
-    "--config.model.rotary_base=10000 in this phase."
+    "--config.model.rotary_base=10000 in this phase, from whose bundle a run "
+    "with the final base goes on by --config.allow_changes=model.rotary_base."
   ),
   fields={
     "steps": 374_900,

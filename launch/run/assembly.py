@@ -7,6 +7,7 @@ Here stores and tokenizer (data_pipelines) meet model, mesh and optimizer
 """
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,11 @@ _FREE_FIELDS = frozenset(
     "init",
   )
 )
+# And in these, if the user allows it: they are no parameters, but what the
+# parameters were trained with. Rows become longer with a larger base.
+_BASES = ("rotary_base", "rotary_local_base")
 _NO_PAST = Past()
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +114,7 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
   stores.first.check_tokenizer(tokenizer.sha256)
   origin = find_origin(config, past)
   if origin.info is not None:
-    _check_origin(origin.info, config.model, stores.first)
+    _check_origin(origin.info, config, stores.first)
   resolved = resolve(config, stores, origin.model, jax.devices())
   template = stores.first.template
   checks.check_segments(
@@ -147,8 +152,9 @@ def assemble(config: PretrainConfig, past: Past = _NO_PAST) -> RunSpec:
 
 
 def _check_origin(
-  origin: bundle.BundleInfo, model: ModelConfig, store: Store
+  origin: bundle.BundleInfo, config: PretrainConfig, store: Store
 ) -> None:
+  model = config.model
   _check_family(origin, model)
   known = origin.details.tokenizer_sha256
   extended = bool(find_parts(store.tokenizer_path, known))
@@ -168,14 +174,25 @@ def _check_origin(
   free = _FREE_FIELDS if model.pooler else {*_FREE_FIELDS, "sequence_head"}
   if model.positions != "learned":  # no table has a row for each of them
     free = {*free, "max_positions"}
-  differ = [
-    name for name in theirs if theirs[name] != ours[name] and name not in free
-  ]
-  if differ:
+  allowed = identity.allowed_names(config.allow_changes)
+  refused = []
+  for name in theirs:
+    if theirs[name] == ours[name] or name in free:
+      continue
+    if name in _BASES and f"model.{name}" in allowed:
+      logger.warning(
+        "model.%s changes from %s, which init_from=%s was trained with, to %s",
+        *(name, theirs[name], origin.path, ours[name]),
+      )
+    else:
+      refused.append(name)
+  if refused:
+    bases = ",".join(f"model.{name}" for name in refused if name in _BASES)
     raise ValueError(
       f"init_from={origin.path} does not have this run's model."
-      f"{', model.'.join(f'{name}={ours[name]}' for name in differ)}; give "
-      + " ".join(f"--config.model.{name}={theirs[name]}" for name in differ)
+      f"{', model.'.join(f'{name}={ours[name]}' for name in refused)}; give "
+      + " ".join(f"--config.model.{name}={theirs[name]}" for name in refused)
+      + (f", or go on with --config.allow_changes={bases}" if bases else "")
     )
 
 

@@ -7,13 +7,16 @@ import shutil
 
 import pytest
 
-from bertjax.config import PhaseConfig, identity
+from bertjax.checkpoints import bundle as bundles
+from bertjax.config import ObjectiveConfig, PhaseConfig, identity
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import pretrain
 from launch.run import assembly
+from tests.testing import corpus, small_stores
+from tests.testing.family_bundles import make_bundle
 
 
 def test_a_store_with_a_swapped_tokenizer_is_refused(
@@ -87,3 +90,96 @@ def test_segments_that_nothing_tells_apart_are_refused_before_any_compile(
   monkeypatch.setattr(assembly, "make_program", None)
   with pytest.raises(ValueError, match="nothing tells apart with model"):
     assembly.assemble(config)
+
+
+@pytest.fixture
+def rotary(tmp_path):
+  """A run that goes on from the bundle of a ModernBERT."""
+  bundle = make_bundle("modernbert", tmp_path)
+  return corpus.make_config(
+    small_stores.make_store(tmp_path, str(bundle), "0.1"),
+    steps=2,
+    model=bundles.read_bundle_info(bundle).model,
+    objective=ObjectiveConfig(
+      next_sentence="off", input_format="full_sentences"
+    ),
+    init_from=str(bundle),
+  )
+
+
+def with_bases(config, allow_changes="", **bases):
+  return dataclasses.replace(
+    config,
+    model=dataclasses.replace(config.model, **bases),
+    allow_changes=allow_changes,
+  )
+
+
+@pytest.mark.usefixtures("one_device")
+def test_rotary_bases_may_differ_from_those_of_init_from_if_that_is_said(
+  rotary, caplog
+):
+  """As where a second phase of pre-training has longer rows."""
+  path, bases = rotary.init_from, ("rotary_base", "rotary_local_base")
+  changed = with_bases(rotary, rotary_base=5e5, rotary_local_base=5e5)
+  with pytest.raises(ValueError, match="does not have this run") as caught:
+    assembly.assemble(changed)
+  assert str(caught.value) == (
+    f"init_from={path} does not have this run's model.rotary_base=500000.0, "
+    "model.rotary_local_base=500000.0; give "
+    "--config.model.rotary_base=160000.0 "
+    "--config.model.rotary_local_base=10000.0, or go on with "
+    "--config.allow_changes=model.rotary_base,model.rotary_local_base"
+  )
+  # Each base has to be named.
+  some = with_bases(changed, "model.rotary_local_base")
+  with pytest.raises(ValueError, match=r"=model\.rotary_base$"):
+    assembly.assemble(some)
+  # What changes a parameter, or what it does, stays refused.
+  other = dataclasses.replace(rotary.model, attention_window=8)
+  with pytest.raises(ValueError, match=r"--config\.model\.attention_window=6$"):
+    assembly.assemble(
+      dataclasses.replace(
+        rotary, model=other, allow_changes="model.attention_window"
+      )
+    )
+  caplog.clear()
+  spec = assembly.assemble(
+    with_bases(changed, "model.rotary_base, model.rotary_local_base")
+  )
+  told = [line for line in caplog.messages if "rotary" in line]
+  assert told == [
+    f"model.{name} changes from {was}, which init_from={path} was trained "
+    "with, to 500000.0"
+    for name, was in zip(bases, (160000.0, 10000.0), strict=True)
+  ]
+  # A run that is resumed has its own, and not those of the bundle.
+  with pytest.raises(
+    ValueError, match=r"model\.rotary_base: 500000\.0 → 160000"
+  ):
+    identity.check_identity(
+      spec.identity, assembly.assemble(rotary).identity, allow_changes=""
+    )
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("one_device")
+def test_a_run_with_another_rotary_base_goes_on_and_is_resumed(
+  rotary, tmp_path, caplog
+):
+  changed = with_bases(rotary, "model.rotary_base", rotary_base=5e5)
+  workdir = str(tmp_path / "run")
+  made = bundles.read_bundle_info(pretrain.run(changed, workdir).bundle)
+  assert made.model == changed.model
+  assert made.details.origin == {
+    "path": rotary.init_from,
+    "sha256": bundles.read_bundle_info(rotary.init_from).params_sha256,
+  }
+  caplog.clear()
+  # With the same command, and with one that allows nothing.
+  for allow_changes in ("model.rotary_base", ""):
+    again = with_bases(changed, allow_changes)
+    assert pretrain.run(again, workdir).step == 2
+  assert not [line for line in caplog.messages if "rotary" in line]
+  with pytest.raises(ValueError, match="the checkpoint here is of another run"):
+    pretrain.run(with_bases(rotary), workdir)
