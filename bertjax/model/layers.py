@@ -122,9 +122,9 @@ class Dense(nn.Module):
     init = kernel_init(self.config, self.axes, self.place)
     kernel = self.param("kernel", init, shape)
     if not self.config.use_bias:
-      return project(inputs.astype(dtype), kernel.astype(dtype), contracted)
+      return project(inputs.astype(dtype), kernel, contracted)
     bias = self.param("bias", zeros(*self.axes[contracted:]), self.features)
-    output = project(inputs.astype(dtype), kernel.astype(dtype), contracted)
+    output = project(inputs.astype(dtype), kernel, contracted)
     bias = bias.reshape((1,) * (output.ndim - bias.ndim) + bias.shape)
     return (output.astype(jnp.float32) + bias).astype(dtype)
 

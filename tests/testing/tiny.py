@@ -20,7 +20,7 @@ from bertjax.batch import (
   Vocabulary,
   empty_batch,
 )
-from bertjax.config import ModelConfig, ObjectiveConfig
+from bertjax.config import ComputeConfig, ModelConfig, ObjectiveConfig
 from bertjax.model import BertForPreTraining
 from bertjax.objectives import masking
 from bertjax.objectives.pretraining import pretraining_task
@@ -48,13 +48,14 @@ VOCABULARY = Vocabulary(
 )
 
 
-def model(dropout_rate=0.0):
+def model(dropout_rate=0.0, compute=None):
   return BertForPreTraining(
     dataclasses.replace(
       CONFIG,
       hidden_dropout_rate=dropout_rate,
       attention_dropout_rate=dropout_rate,
-    )
+    ),
+    compute or ComputeConfig(),
   )
 
 
@@ -80,11 +81,11 @@ def params():
   return jax.tree.map_with_path(draw, shapes)
 
 
-def task(dropout_rate=0.0, objective=None):
+def task(dropout_rate=0.0, objective=None, compute=None):
   objective = objective or ObjectiveConfig(mask_rate=0.3)
   slots = masking.num_slots(LENGTH, PACKS, objective.mask_rate)
   return pretraining_task(
-    model(dropout_rate), objective, VOCABULARY, slots=slots
+    model(dropout_rate, compute), objective, VOCABULARY, slots=slots
   )
 
 

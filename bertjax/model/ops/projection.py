@@ -22,6 +22,10 @@ PROJECTION = "projection"
 def project(inputs: Array, kernel: Array, axes: int) -> Array:
   """Contract the last `axes` axes of `inputs` with the first of `kernel`.
 
+  The product is in the dtype of `inputs`, the kernel's gradient in its own.
+  The kernel is cast in here, so that its own array is what is kept for the
+  reverse pass, and not a copy.
+
   The kernel's gradient is a product of which one factor must be transposed.
   This transposes the narrower one. Autodiff always transposes the gradient of
   the output, and where that is the wider one, the copy and the product take
@@ -34,7 +38,8 @@ def project(inputs: Array, kernel: Array, axes: int) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _project(inputs: Array, kernel: Array, axes: int) -> Array:
-  return _contract(inputs, kernel, range(inputs.ndim - axes, inputs.ndim))
+  cast = kernel.astype(inputs.dtype)
+  return _contract(inputs, cast, range(inputs.ndim - axes, inputs.ndim))
 
 
 def _project_forward(
@@ -50,8 +55,8 @@ def _project_backward(
   lead = inputs.ndim - axes
   contracted = (range(lead, gradient.ndim), range(axes, kernel.ndim))
   return (
-    _product(gradient, kernel, contracted),
-    _kernel_gradient(inputs, gradient, lead),
+    _product(gradient, kernel.astype(inputs.dtype), contracted),
+    _kernel_gradient(inputs, gradient, lead).astype(kernel.dtype),
   )
 
 
@@ -100,7 +105,11 @@ def _plain_product(left: Array, right: Array, axes: Contracted) -> Array:
 
 
 def _wide_product(left: Array, right: Array, axes: Contracted) -> Array:
-  """Return the sums in float32, rounded once to the dtype of `left`."""
+  """Return the sums in float32, rounded once to the dtype of `left`.
+
+  Also where float32 is wanted: XLA's CPU compiler folds a transposition that
+  follows the product into it, and has no such product of bfloat16.
+  """
   output = jax.lax.dot_general(
     left, right, (axes, ((), ())), preferred_element_type=jnp.float32
   )

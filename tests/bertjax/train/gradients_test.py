@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from bertjax.batch import PRETRAINING_FEATURES, empty_batch
-from bertjax.config import MeshConfig, ObjectiveConfig
+from bertjax.config import ComputeConfig, MeshConfig, ObjectiveConfig
+from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
 from bertjax.plan.hlo import collectives as plan_collectives
 from bertjax.plan.hlo import parsing
-from bertjax.train import gradients
-from tests.testing import tiny
+from bertjax.train import gradients, rng
+from tests.testing import examples, tiny
 from tests.testing.training import MESHES, check_same, train, train_alone
 
 
@@ -86,6 +88,34 @@ def test_gradients_travel_in_the_dtype_that_is_asked_for(
     if each.primitive.name in ("psum", "reduce_scatter", "psum_invariant")
   ]
   assert reduction.invars[0].aval.dtype == dtype
+
+
+@pytest.mark.parametrize(
+  ("devices", "dtype"), [(1, "float32"), (2, "bfloat16")]
+)
+def test_a_loop_stacks_gradients_that_are_narrow_only_if_they_travel(
+  devices, dtype
+):
+  """XLA's CPU compiler converts a whole narrow stack for each row it writes."""
+  narrow = tiny.task(compute=ComputeConfig("bfloat16"))
+  mesh = make_mesh(MeshConfig(data=devices), jax.devices()[:devices])
+  params = tiny.params()
+  place = jax.tree.map(lambda _: sharding.replicated(mesh), params)
+  function = gradients.make_gradients(narrow, mesh, place, accumulation=1)
+  batch = narrow.prepare({k: jnp.asarray(v) for k, v in tiny.batch(0).items()})
+  with sharding.activate(mesh):
+    traced = jax.make_jaxpr(function)(
+      params, batch, narrow.weights(batch), rng.stream(0, "dropout", 0), None
+    )
+  kernel = params["encoder"]["layers"]["mlp_up"]["kernel"]
+  stacks = [
+    output.aval.dtype
+    for equation in examples.equations(traced)
+    if equation.primitive.name == "scan"
+    for output in equation.outvars
+    if output.aval.shape == kernel.shape
+  ]
+  assert stacks == [dtype]
 
 
 def collectives(program):

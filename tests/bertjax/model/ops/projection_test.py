@@ -14,6 +14,7 @@ SHAPES = pytest.mark.parametrize(
   [
     ((2, 3, 4), (4, 7), 1),  # the output is wider
     ((2, 3, 7), (7, 4), 1),  # the inputs are wider
+    ((64, 128), (128, 32), 1),  # as large as compilers have kernels for
     ((2, 3, 4), (4, 2, 5), 1),  # into heads
     ((2, 3, 2, 5), (2, 5, 4), 2),  # out of heads
   ],
@@ -33,7 +34,7 @@ def differentiate(function, dtype, inputs, kernel):
   @jax.jit
   def run(*values):
     output, pull_back = jax.vjp(function, *values)
-    return output, *pull_back(draw(2, output.shape).astype(dtype))
+    return output, *pull_back(draw(2, output.shape).astype(output.dtype))
 
   return run(*values)
 
@@ -69,3 +70,16 @@ def test_a_projection_of_bfloat16_is_summed_in_float32_and_rounded_once(
     np.testing.assert_allclose(
       got.astype(jnp.float32), exact, rtol=2.0**-8, atol=1e-6
     )
+
+
+@SHAPES
+def test_the_gradient_of_a_kernel_is_in_the_dtype_of_the_kernel(
+  inputs, kernel, axes
+):
+  def run(x, w):
+    return project(x.astype(jnp.bfloat16), w, axes)
+
+  output, _, got = differentiate(run, jnp.float32, inputs, kernel)
+  _, _, narrow = differentiate(run, jnp.bfloat16, inputs, kernel)
+  assert (output.dtype, got.dtype) == (jnp.bfloat16, jnp.float32)
+  np.testing.assert_array_equal(got, narrow.astype(jnp.float32))
