@@ -9,7 +9,8 @@ and hardly better than one that was no smaller and saw no fewer.
 import dataclasses
 
 from bertjax.config import ModelConfig, ObjectiveConfig
-from launch.preflight.reference import Kind, Objective, Reference, comparable
+from launch.preflight.kinds import Kind, Objective, Reference
+from launch.preflight.reference import comparable, prefer
 
 # A model that reads its text more often than BERT did has seen little text, so
 # that others with as many tokens may well do better.
@@ -55,9 +56,9 @@ def find_band(
 ) -> Band:
   """Return between which losses a run normally ends.
 
-  Only results of its kind count. Those with the same objective come first,
-  others where there are none. The nearest edges count; a side that nothing is
-  known of is None.
+  Only results of its kind count, and of these not those of another objective
+  where one of the same size, tokens and objective is known. The nearest edges
+  count; a side that nothing is known of is None.
 
   Args:
     model: shape of the encoder; its weights are what counts as its size.
@@ -69,7 +70,7 @@ def find_band(
   size = _weights(model.num_layers, model.hidden_size)
   low: list[tuple[float, Reference]] = []
   high: list[tuple[float, Reference]] = []
-  for each in comparable(kind):
+  for each in prefer(comparable(kind), objective):
     loss = each.reached(entropy)
     if loss is None or not each.tokens:
       continue
@@ -81,16 +82,9 @@ def find_band(
       low.append((loss, each))
   by_loss = lambda edge: edge[0]
   return Band(
-    max(_prefer(low, objective), key=by_loss, default=None),
-    min(_prefer(high, objective), key=by_loss, default=None),
+    max(low, key=by_loss, default=None),
+    min(high, key=by_loss, default=None),
   )
-
-
-def _prefer(
-  edges: list[tuple[float, Reference]], objective: Objective
-) -> list[tuple[float, Reference]]:
-  same = [edge for edge in edges if edge[1].objective == objective]
-  return same or edges
 
 
 def _weights(layers: int, width: int) -> int:

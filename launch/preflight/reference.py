@@ -1,135 +1,34 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses that others reached, by size, tokens seen and objective, with source.
+"""Losses that runs reached, by size, tokens seen and objective, with source.
 
-A size or a number of tokens that no source is known for is not here. Losses
-compare only for one kind of encoder, of vocabulary and of masks, and for
-similar text; how far a loss is below the unigram entropy of the same targets
-compares better, where a source tells it.
+Runs of others, and runs made here. A size or a number of tokens that no source
+is known for is not here.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
-from bertjax.config import SIZES, ModelConfig, PretrainConfig
-from configs.families import family_of
+from bertjax.config import SIZES, ModelConfig
+from launch.preflight.kinds import (
+  BERT,
+  ROBERTA,
+  SHORT,
+  Kind,
+  Objective,
+  Reference,
+  count,
+)
 
-Objective = Literal["mlm", "mlm_nsp", "mlm_sop"]
 _DEVLIN = "Devlin et al. (2019), table 6"
 _ENGLISH = "held-out English Wikipedia and books"
 _BOOKS = "python -m benchmarks.books"
 # 1 M steps of 256 rows, 90 % of them at 128 tokens and 10 % at 512 (Devlin et
 # al., 2019, appendix A.2).
 _BERT_TOKENS = 1e6 * 256 * (0.9 * 128 + 0.1 * 512)
-
-
-# What all of them were evaluated with: BERT's.
-EVALUATED_RATE = 0.15
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-  """What two runs share whose losses compare.
-
-  Attributes:
-    family: name of the family of the encoder in `configs.families`; "" is an
-      encoder of no family.
-    tokenizer: name of the kind of tokenizer, as in a store's manifest.
-    mask_unit: what is masked as one in training.
-    replaced: shares of [MASK] and of random tokens at masked positions.
-    mask_rate: share of the tokens that are masked in training.
-  """
-
-  family: str = "bert"
-  tokenizer: str = "wordpiece"
-  mask_unit: str = "token"
-  replaced: tuple[float, float] = (0.8, 0.1)
-  mask_rate: float = 0.15
-
-  @classmethod
-  def of(cls, config: PretrainConfig, tokenizer: str) -> "Kind":
-    """Return the kind of a run.
-
-    Args:
-      config: its config, resolved.
-      tokenizer: name of the kind of its tokenizer.
-    """
-    objective = config.objective
-    return cls(
-      family=family_of(config.model),
-      tokenizer=tokenizer,
-      mask_unit=objective.mask_unit,
-      replaced=(objective.mask_token_rate, objective.random_token_rate),
-      mask_rate=objective.mask_rate,
-    )
-
-
-# BERT, and its models of `recipe=short`, which masks more.
-BERT = Kind()
-SHORT = Kind(mask_rate=0.4)
-# With its vocabulary of bytes.
-ROBERTA = Kind(family="roberta", tokenizer="byte_bpe")
-
-
-@dataclasses.dataclass(frozen=True)
-class Reference:
-  """A result of pre-training that a run can be compared with.
-
-  Attributes:
-    layers: layers of the model.
-    width: its hidden size.
-    trained: how long it was trained.
-    tokens: tokens that it had seen; None if the source does not say.
-    loss: nats, see `of`; None if the source tells `below` only.
-    of: what the loss is of.
-    source: where this is said, or the command that measures it.
-    objective: losses of the training.
-    kind: what a run shares that is compared with it.
-    below: nats below the unigram entropy of the same targets.
-    spread: standard deviation over seeds.
-    text: words of the text, where the model read it more than 40 times.
-    is_masked_lm: whether `loss` is that of masked tokens alone.
-  """
-
-  layers: int
-  width: int
-  trained: str
-  tokens: float | None
-  loss: float | None
-  of: str
-  source: str
-  objective: Objective = "mlm_nsp"
-  kind: Kind = BERT
-  below: float | None = None
-  spread: float | None = None
-  text: float | None = None
-  is_masked_lm: bool = True
-
-  def __str__(self) -> str:
-    """Return one line: result, what of, how long, source."""
-    parts = []
-    if self.loss is not None:
-      spread = f" ± {self.spread:.3f}" if self.spread else ""
-      parts.append(f"{self.loss:.3f}{spread} nats")
-    if self.below is not None:
-      parts.append(f"{self.below:.2f} nats below the unigram entropy")
-    seen = f", {count(self.tokens)}" if self.tokens else ""
-    return (
-      f"{', '.join(parts)} ({self.of}) after {self.trained}{seen} of "
-      f"{self.objective}: {self.source}"
-    )
-
-  def reached(self, entropy: float | None) -> float | None:
-    """Return the loss that it would have had where others' entropy is known.
-
-    Args:
-      entropy: unigram entropy of the targets of a run.
-    """
-    if self.below is not None:
-      return None if entropy is None else entropy - self.below
-    return self.loss if self.is_masked_lm else None
+# The ratio of numbers of tokens that count as about as many.
+_ABOUT_AS_MANY = 1.25
 
 
 def _perplexity(
@@ -195,6 +94,31 @@ def _short(
   )
 
 
+def _study(
+  name: str,
+  arm: str,
+  objective: Objective,
+  steps: int,
+  tokens: float,
+  loss: tuple[float, float],
+  below: float,
+) -> Reference:
+  """Return mean and spread of three seeds of a study of `recipe=short` here."""
+  shape = SIZES["tiny"].num_layers, SIZES["tiny"].hidden_size
+  return Reference(
+    *shape,
+    f"{steps:,} steps of 16 rows",
+    tokens,
+    loss[0],
+    "held-out books" if name == "books" else "the standard library's prose",
+    f"docs/studies/nsp/{name}, {arm}",
+    objective=objective,
+    kind=dataclasses.replace(SHORT, sentence_pairs=arm.startswith("sentence_")),
+    below=below,
+    spread=loss[1],
+  )
+
+
 _BASE, _MED_SMALL = (12, 768), (6, 512)
 REFERENCES: tuple[Reference, ...] = (
   _short(
@@ -205,6 +129,38 @@ REFERENCES: tuple[Reference, ...] = (
     of="the standard library's prose",
     source="make pretrain",
   ),
+  # benchmarks/study_losses.json has these, and a test compares.
+  _study("python", "mlm_nsp", "mlm_nsp", 1_600, 3.262e6, (4.802, 0.039), 1.666),
+  _study("python", "nsp_rows", "mlm", 1_600, 3.262e6, (4.603, 0.004), 1.864),
+  _study("python", "mlm", "mlm", 1_593, 3.258e6, (4.712, 0.061), 1.764),
+  _study("python", "sop", "mlm_sop", 1_593, 3.258e6, (4.716, 0.052), 1.687),
+  _study(
+    "python",
+    "sentence_mlm_nsp",
+    "mlm_nsp",
+    1_595,
+    3.258e6,
+    (3.721, 0.030),
+    2.717,
+  ),
+  _study(
+    "python", "sentence_nsp_rows", "mlm", 1_595, 3.258e6, (3.642, 0.027), 2.795
+  ),
+  _study(
+    "python", "sentence_mlm", "mlm", 1_593, 3.258e6, (3.872, 0.023), 2.571
+  ),
+  _study(
+    "python", "sentence_sop", "mlm_sop", 1_593, 3.258e6, (3.907, 0.008), 2.567
+  ),
+  _study(
+    "python", "full_sentences", "mlm", 1_746, 3.261e6, (4.664, 0.052), 1.792
+  ),
+  _study(
+    "python", "doc_sentences", "mlm", 1_732, 3.264e6, (4.531, 0.017), 1.817
+  ),
+  _study("books", "mlm_nsp", "mlm_nsp", 3_600, 7.336e6, (4.965, 0.402), 1.661),
+  _study("books", "nsp_rows", "mlm", 3_600, 7.336e6, (4.227, 0.008), 2.399),
+  _study("books", "mlm", "mlm", 3_603, 7.337e6, (4.484, 0.138), 2.128),
   _short("mini", 600, 0.59),
   _short("mini", 1_200, 1.28),
   _short("mini", 2_000, 2.14),
@@ -267,6 +223,28 @@ def comparable(kind: Kind) -> tuple[Reference, ...]:
   return alike if kind.mask_rate in tried else ()
 
 
+def prefer(found: Sequence[Reference], objective: Objective) -> list[Reference]:
+  """Leave out other objectives where one result of this stands for them.
+
+  It does for models of the same shape that saw about as many tokens.
+  """
+  own = [each for each in found if each.objective == objective]
+  return [
+    each
+    for each in found
+    if each.objective == objective
+    or not any(_is_near(each, other) for other in own)
+  ]
+
+
+def _is_near(one: Reference, other: Reference) -> bool:
+  if (one.layers, one.width) != (other.layers, other.width):
+    return False
+  if not one.tokens or not other.tokens:
+    return False
+  return abs(math.log(one.tokens / other.tokens)) < math.log(_ABOUT_AS_MANY)
+
+
 def find(model: ModelConfig, kind: Kind) -> list[Reference]:
   """Return the references for the layers and width of a model."""
   shape = (model.num_layers, model.hidden_size)
@@ -278,6 +256,7 @@ def find(model: ModelConfig, kind: Kind) -> list[Reference]:
 def describe(
   model: ModelConfig,
   kind: Kind,
+  objective: Objective,
   *,
   tokens: float | None,
   loss: float,
@@ -290,11 +269,12 @@ def describe(
   Args:
     model: shape of the encoder.
     kind: what references share with the run.
+    objective: losses of the run.
     tokens: tokens that the run has seen.
     loss: its validation loss on masked tokens, in nats.
     entropy: the unigram entropy of the same targets.
   """
-  found = find(model, kind)
+  found = prefer(find(model, kind), objective)
   shape = f"{model.num_layers} layers of width {model.hidden_size}"
   if not found:
     known = {(each.layers, each.width) for each in comparable(kind)}
@@ -324,11 +304,3 @@ def describe(
   )
   for each in sorted(found, key=distance)[:4]:
     yield f"  {each}"
-
-
-def count(number: float) -> str:
-  """Return a number of tokens with its unit."""
-  for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-    if number >= size:
-      return f"{number / size:.3g} {unit} tokens"
-  return f"{number:.0f} tokens"

@@ -10,8 +10,8 @@ from bertjax.objectives import pretraining
 from launch.preflight import reference
 from launch.preflight.bands import find_band, objective_of
 from launch.preflight.findings import Finding, judge
+from launch.preflight.kinds import EVALUATED_RATE, Kind, count
 from launch.preflight.policy import Policy
-from launch.preflight.reference import EVALUATED_RATE, Kind
 
 # Steps after the warm-up by which a loss has left the unigram entropy: BERT of
 # any size stays there for some hundred steps, longer at a low rate.
@@ -57,6 +57,7 @@ def describe_results(
     yield from reference.describe(
       config.model,
       Kind.of(config, tokenizer),
+      objective_of(config.objective),
       tokens=tokens,
       loss=loss,
       entropy=validation.get(_ENTROPY),
@@ -119,7 +120,7 @@ def _judge_band(
   yield judge(
     "loss_outside_band",
     abs(distance),
-    f"the validation loss is {loss:.3f} nats after {reference.count(tokens)}, "
+    f"the validation loss is {loss:.3f} nats after {count(tokens)}, "
     f"{abs(distance):.2f} {'below' if distance < 0 else 'above'} what is known "
     f"of {edge and edge.layers} layers of width {edge and edge.width}: {edge}",
     fix,

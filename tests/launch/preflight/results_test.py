@@ -74,6 +74,31 @@ def test_a_loss_far_from_what_others_reached_warns(loss, side, fix):
     assert "loss_outside_band" not in levels(other, far)
 
 
+@pytest.mark.parametrize(
+  ("rows", "level"), [("segment_pair", "pass"), ("sentence_pair", "warn")]
+)
+def test_a_loss_is_judged_by_runs_made_here_on_rows_of_its_kind(rows, level):
+  config = replaced(
+    CONFIG,
+    {
+      "model": SIZES["tiny"],
+      "objective.input_format": rows,
+      "objective.mask_rate": 0.4,
+    },
+  )
+  validation = {**NORMAL, "mlm_loss": 4.9}
+  (found,) = (
+    each
+    for each in results.judge_results(
+      config, validation, TRAIN, "wordpiece", DEFAULT
+    )
+    if each.name == "loss_outside_band"
+  )
+  assert found.level == level
+  if level == "warn":
+    assert "docs/studies/nsp/python, sentence_mlm_nsp" in found.text
+
+
 def test_without_a_validation_split_no_loss_is_judged():
   assert "loss_at_unigram_entropy" not in levels(validation={})
 
