@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import ast
+import gc
 import io
 import sys
 import tokenize
@@ -42,6 +43,24 @@ def test_docstrings_name_their_package_and_equal_the_live_ones():
      json.decoder.JSONDecoder.raw_decode),
   ):  # fmt: skip
     assert found[module, name].split() == (thing.__doc__ or "").split()
+
+
+def test_the_collector_rests_while_modules_are_parsed(monkeypatch):
+  seen = []
+  monkeypatch.setattr(
+    stdlib_corpus, "_sources", lambda: [("ast", ast.__file__)]
+  )
+  monkeypatch.setattr(
+    stdlib_corpus, "_parse", lambda _: seen.append(gc.isenabled())
+  )
+  read = stdlib_corpus._modules.__wrapped__
+  read()
+  assert seen == [False]
+  assert gc.isenabled()
+  monkeypatch.setattr(stdlib_corpus, "_parse", None)
+  with pytest.raises(TypeError):
+    read()
+  assert gc.isenabled()
 
 
 def test_tests_and_installed_packages_stay_out():
