@@ -4,7 +4,8 @@
 
     python -m benchmarks.products [--size=base] [--batch_size=8] [--dtype=…]
 
-A layer has six products with kernels, of three shapes. Each shape runs forward
+A layer has six products with kernels, of three shapes; --fused_qkv makes one of
+those of queries, keys and values. Each shape runs forward
 and both of its gradients, by the model's own `project`, by
 `jax.lax.dot_general` as autodiff writes it, and by PyTorch, in turns. The last
 lines add them up for all layers of a step, which takes at least that long.
@@ -44,11 +45,16 @@ class Shape(NamedTuple):
   number: int
 
 
-def shapes_of(model: ModelConfig) -> tuple[Shape, ...]:
+def shapes_of(model: ModelConfig, fused_qkv: bool) -> tuple[Shape, ...]:
   """Return the products with kernels of a layer."""
   hidden, inner = model.hidden_size, model.intermediate_size
+  attention = (
+    (Shape(hidden, 3 * hidden, 1), Shape(hidden, hidden, 1))
+    if fused_qkv
+    else (Shape(hidden, hidden, 4),)
+  )
   return (
-    Shape(hidden, hidden, 4),
+    *attention,
     Shape(hidden, inner, 1),
     Shape(inner, hidden, 1),
   )
@@ -124,6 +130,7 @@ def define_flags() -> None:
     "dtype", "float32", list(choices(ComputeConfig, "dtype")), "Dtype of both."
   )
   flags.DEFINE_bool("torch", True, "Time PyTorch's products as well.")
+  flags.DEFINE_bool("fused_qkv", False, "One product for q, k and v.")
   flags.DEFINE_integer("rounds", 9, "Timed turns of each.")
 
 
@@ -134,7 +141,7 @@ def main(_: object) -> None:
   rows = flags.FLAGS.batch_size * flags.FLAGS.seq_length
   total: dict[str, float] = {}
   work = 0.0
-  for shape in shapes_of(model):
+  for shape in shapes_of(model, flags.FLAGS.fused_qkv):
     found = measure(shape, rows)
     rates = "  ".join(
       f"{name} {flops(shape, rows) / seconds / 1e9:.0f}"
