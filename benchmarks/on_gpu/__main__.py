@@ -35,6 +35,7 @@ from absl import app, flags
 
 from benchmarks.on_gpu import (
   attention,
+  attention_dropout,
   device_limits,
   finetuning,
   table,
@@ -88,6 +89,7 @@ def make_jobs(scale: Scale) -> list[Job]:
     Job("optimizers", 20, device_limits.measure_optimizers),
     *(_step_job(each, PUBLISHED) for each in others[1:]),
     _step_job(first, order),
+    Job("attention dropout", 15, attention_dropout.measure_dropout),
     *(_step_job(small, each) for each in (cudnn, xla)),
     Job("batches", 60, lambda s: training.find_batches(first, s)),
     _torch_job(small),

@@ -5,6 +5,7 @@
 import dataclasses
 import functools
 import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -153,7 +154,10 @@ def _ways(*, everything: bool) -> list[Way]:
 def triton() -> Callable[..., jax.Array] | None:
   """Return JAX's Triton kernel with packs, or None in a JAX without it."""
   try:
-    return importlib.import_module(_TRITON).mha
+    with warnings.catch_warnings():
+      # JAX 0.12 still has it, and points to the package tokamax.
+      warnings.simplefilter("ignore", DeprecationWarning)
+      return importlib.import_module(_TRITON).mha
   except (ImportError, AttributeError):
     return None
 

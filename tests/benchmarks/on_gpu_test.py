@@ -5,6 +5,7 @@
 import json
 import re
 import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +14,24 @@ import pytest
 
 from benchmarks import steps
 from benchmarks.on_gpu import __main__ as on_gpu
-from benchmarks.on_gpu import attention, queries_first, table, training
+from benchmarks.on_gpu import (
+  ahead_of_time,
+  attention,
+  dropout_kernel,
+  queries_first,
+  table,
+  training,
+)
 from benchmarks.on_gpu.scale import SCALES
+from bertjax.config.model import given_rate
 from bertjax.model.ops import dot_product
+from bertjax.model.ops.weight_draws import WeightDropout, draw_all, make_seeds
 
 TINY = SCALES["tiny"]
 JOBS = (
   "limits",
   "attention",
+  "attention dropout",
   "learning",
   "optimizers",
   "inference",
@@ -111,6 +122,15 @@ def test_kernels_are_compared_with_float32(found):
 
 
 @pytest.mark.full
+def test_a_kernel_with_dropout_is_measured(found):
+  _, jobs = found
+  dropout = jobs["attention dropout"]
+  assert 0 < dropout["error_kernel"] < 0.03, dropout
+  assert dropout["ms_plain"] > 0
+  assert dropout["ms_kernel"] > 0
+
+
+@pytest.mark.full
 def test_a_run_learns(found):
   _, jobs = found
   assert jobs["learning"]["learns"], jobs["learning"]
@@ -194,7 +214,7 @@ def test_a_line_says_which_kernels_there_are(monkeypatch, platform, words):
 
 
 @pytest.mark.full
-def test_the_kernel_of_triton_is_lowered_without_a_card():
+def test_the_kernel_of_triton_has_a_backward_pass():
   kernel = attention.triton()
   assert kernel is not None
   way = attention.Way("triton", kernel)
@@ -203,9 +223,41 @@ def test_the_kernel_of_triton_is_lowered_without_a_card():
   traced = jax.jit(attention.outputs, static_argnums=0).trace(
     way, draws, packs_BS
   )
-  program = traced.lower(lowering_platforms=("cuda",)).as_text()
-  # Forward, its sums of the backward pass, and all three gradients.
-  assert program.count("custom_call @__gpu$xla.gpu.triton") == 3
+  # Forward, its sums for the backward pass, and all three gradients.
+  assert str(traced.jaxpr).count("pallas_call[") == 3
+
+
+@pytest.mark.full
+def test_a_kernel_for_gpus_drops_what_the_plain_path_drops():
+  query, key, value = jax.random.normal(jax.random.key(1), (3, 2, 256, 2, 16))
+  packs_BS = np.repeat([[1, 2], [1, 0]], 128, axis=1).astype(np.int32)
+  seeds = make_seeds(jax.random.key(2), jnp.arange(2, dtype=jnp.uint32), 2)
+  dropout = WeightDropout(seeds, given_rate(0.3, "uint16"))
+  ours = dropout_kernel.attend(
+    query, key, value, jnp.asarray(packs_BS), dropout, interpret=True
+  )
+  expected: Any = dot_product.attend(
+    query, key, value, packs_BS, draw_all(seeds, 256), dropout.rate
+  )
+  assert np.abs(expected).max() > 1
+  np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_the_instructions_of_a_kernel_are_counted():
+  ptx = """
+.visible .entry any(.param .u64 a)
+{
+  .reg .b32 %r<2>;
+  add.s32 %r1, %r2, 1;
+  @%p1 bra $L2;
+  @%p2 xor.b32 %r1, %r2, 1;
+  add.f32 %f1, %f2, %f3;
+  mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1}, {%r1}, {%f2};
+}
+"""
+  assert ahead_of_time.describe(ptx) == (
+    "5 instructions, of which 2 on whole numbers and 1 products"
+  )
 
 
 @pytest.mark.full
