@@ -6,18 +6,21 @@ r"""Time a study whose trials run one after another, and two at once.
 
 Both run the same four trials, of two arms and two seeds, from start to report,
 on what cores there are. Prints JSON: the seconds of both and of a rerun of a
-finished study, the share of time that two at once take, and the ratio of a
-study's seconds to the summed seconds of its trials.
+finished study, the share of time that two at once take, the ratio of a study's
+seconds to the summed seconds of its trials, and the seconds until the first
+trial, and the second one of its arm, whose shapes are equal, have taken a step.
 """
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from absl import app, flags
 
@@ -32,27 +35,76 @@ ROWS = flags.DEFINE_integer(
 )
 
 
-def measure(at_once: int, workdir: pathlib.Path) -> float:
-  """Return the seconds of a study."""
+# What a study prints where a trial begins, and a run after its first step.
+_TRIAL = re.compile(r"trial \d+ of \d+: (\S+)$")
+_STEPPED = re.compile(r"step 1/\d+ .*  compiled$")
+
+
+class Measured(NamedTuple):
+  """What a study took.
+
+  Attributes:
+    seconds: from start to end.
+    first_steps: {trial: seconds until it has taken a step}, in their order;
+      of trials that run one after another.
+  """
+
+  seconds: float
+  first_steps: dict[str, float]
+
+
+def measure(at_once: int, workdir: pathlib.Path) -> Measured:
+  """Run a study and return what it took."""
   rows = ROWS.value and [f"--config.pretrain.batch_size={ROWS.value}"]
+  command = [
+    *(sys.executable, "-m", "launch.sweep", "--config=nsp:size=tiny"),
+    *("--arms=mlm_nsp,nsp_rows", "--seeds=2", "--match=steps"),
+    f"--config.pretrain.data.store={STORE.value}",
+    f"--config.pretrain.steps={STEPS.value}",
+    f"--config.pretrain.optimizer.warmup_steps={STEPS.value // 10}",
+    *("--config.finetune.steps=20", "--config.finetune.seeds=1"),
+    *("--config.probes.shared_rows=0", "--config.probes.pairs=0"),
+    *(rows or ()),
+    f"--workdir={workdir}",
+    f"--trials_at_once={at_once}",
+  ]
   began = time.monotonic()
-  subprocess.run(
-    [
-      *(sys.executable, "-m", "launch.sweep", "--config=nsp:size=tiny"),
-      *("--arms=mlm_nsp,nsp_rows", "--seeds=2", "--match=steps"),
-      f"--config.pretrain.data.store={STORE.value}",
-      f"--config.pretrain.steps={STEPS.value}",
-      f"--config.pretrain.optimizer.warmup_steps={STEPS.value // 10}",
-      *("--config.finetune.steps=20", "--config.finetune.seeds=1"),
-      *("--config.probes.shared_rows=0", "--config.probes.pairs=0"),
-      *(rows or ()),
-      f"--workdir={workdir}",
-      f"--trials_at_once={at_once}",
-    ],
-    check=True,
-    stdout=subprocess.DEVNULL,
-  )
-  return time.monotonic() - began
+  with subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    text=True,
+    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+  ) as process:
+    assert process.stdout is not None
+    first_steps = time_first_steps(process.stdout)
+  if process.returncode:
+    raise subprocess.CalledProcessError(process.returncode, command)
+  return Measured(time.monotonic() - began, first_steps)
+
+
+def time_first_steps(
+  lines: Iterable[str], clock: Callable[[], float] = time.monotonic
+) -> dict[str, float]:
+  """Return {trial: seconds until it has taken a step}, as a study prints."""
+  found: dict[str, float] = {}
+  name, began = "", 0.0
+  for line in lines:
+    if match := _TRIAL.match(line):
+      name, began = match[1], clock()
+    elif name and name not in found and _STEPPED.match(line):
+      found[name] = clock() - began
+  return found
+
+
+def find_second(trials: Iterable[str]) -> str:
+  """Return the first trial whose arm another trial had before it."""
+  arms: set[str] = set()
+  for name in trials:
+    arm = name.rpartition("-seed")[0]
+    if arm in arms:
+      return name
+    arms.add(arm)
+  raise ValueError("no arm has two trials")
 
 
 def main(_: Sequence[str]) -> None:
@@ -60,10 +112,12 @@ def main(_: Sequence[str]) -> None:
   load = os.getloadavg()[0]
   with tempfile.TemporaryDirectory() as name:
     folders = {n: pathlib.Path(name) / str(n) for n in (1, 2)}
-    seconds = {n: measure(n, folder) for n, folder in folders.items()}
-    rerun = measure(1, folders[1])
+    took = {n: measure(n, folder) for n, folder in folders.items()}
+    rerun = measure(1, folders[1]).seconds
     trials = json.loads((folders[1] / "timing.json").read_text())["seconds"]
     reports = [(each / "report.json").read_bytes() for each in folders.values()]
+  seconds = {n: each.seconds for n, each in took.items()}
+  steps = took[1].first_steps
   print(
     json.dumps(
       {
@@ -76,6 +130,8 @@ def main(_: Sequence[str]) -> None:
         "rerun_of_finished_s": round(rerun, 1),
         "trials_s": round(trials, 1),
         "study_to_trials": round(seconds[1] / trials, 3),
+        "first_trial_steps_after_s": round(next(iter(steps.values())), 2),
+        "second_of_its_arm_steps_after_s": round(steps[find_second(steps)], 2),
       }
     )
   )

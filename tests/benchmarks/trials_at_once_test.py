@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from benchmarks.trials_at_once import find_second, time_first_steps
 from data_pipelines.prepare.options import Options
 from data_pipelines.prepare.prepare import prepare
 from tests.testing.commands import ROOT
@@ -28,6 +29,26 @@ def store(tmp_path):
   return tmp_path / "store"
 
 
+def test_a_first_step_is_timed_from_the_start_of_its_trial():
+  said = """\
+warning: nothing
+trial 1 of 4: a-seed0
+step 1/20  loss 8.3  12 tokens/s  compiled
+step 20/20  loss 6.1  12 tokens/s  ETA 0:00
+trial 2 of 4: a_b-seed0
+step 1/20  loss 8.3  12 tokens/s  compiled
+step 1/9  loss 8.3  compiled
+trial 3 of 4: a-seed1
+step 1/20  loss 8.3  12 tokens/s  compiled
+"""
+  times = iter([10.0, 15.0, 20.0, 22.0, 30.0, 30.5])
+  found = time_first_steps(said.splitlines(keepends=True), lambda: next(times))
+  assert found == {"a-seed0": 5.0, "a_b-seed0": 2.0, "a-seed1": 0.5}
+  assert find_second(found) == "a-seed1"
+  with pytest.raises(ValueError, match="two trials"):
+    find_second(["a-seed0"])
+
+
 @pytest.mark.full
 def test_trials_at_once_are_timed(store):
   command = (
@@ -41,5 +62,7 @@ def test_trials_at_once_are_timed(store):
     found["two_at_once_s"] / found["one_after_another_s"], abs=0.02
   )
   assert found["study_to_trials"] >= 1
+  assert 0 < found["second_of_its_arm_steps_after_s"] < found["trials_s"]
+  assert found["first_trial_steps_after_s"] < found["trials_s"]
   # It trains nothing.
   assert found["rerun_of_finished_s"] < found["trials_s"]
