@@ -45,6 +45,8 @@ def test_results_of_the_same_objective_come_first():
   assert edges("tiny", 4e6, "mlm")[1] == 4.64
   assert edges("tiny", 4e6, "mlm_nsp")[1] == 4.83
   assert edges("tiny", 4e6, "mlm_sop")[1] == 4.81
+  # A far smaller model of the same objective does not stand for others.
+  assert edges("base", 100e9, "mlm")[1] == 1.38
   # Of no pair loss, nothing as large is known: others stand in.
   assert edges("mini", 10e6, "mlm")[1] == 3.9
   assert edges("base", 100e9, "mlm_sop")[1] == 1.38
