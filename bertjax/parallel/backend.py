@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say in one line what the environment asks of JAX and cannot get here.
 
-XLA reads XLA_FLAGS when the first device is asked for, and aborts the process
-if it does not know one of them. libtpu reads LIBTPU_INIT_ARGS when it is loaded
-and ends the process, after lines on other things. A platform of JAX_PLATFORMS
-that JAX cannot start ends with a traceback of JAX's.
+XLA reads XLA_FLAGS when the first device is asked for, and libtpu reads
+LIBTPU_INIT_ARGS when it is loaded. Each ends the process if it does not know a
+flag, and libtpu says so behind lines on other things. A platform of
+JAX_PLATFORMS that JAX cannot start ends with a traceback of JAX's.
 """
 
 import difflib
@@ -47,9 +47,9 @@ _EXTRAS = {"tpu": "tpu", "cuda": "cuda", "gpu": "cuda"}
 def check_flags() -> None:
   """Refuse flags that XLA or libtpu would end this process for.
 
-  A fork of this process lets them read their variable, which takes XLA 10 to
-  14 ms of a processor where JAX is imported, and libtpu 50 ms. Without the
-  variable, and without libtpu for its own, nothing is done.
+  Each reads its variable in a fork of this process, which takes XLA 10 to 14 ms
+  of a processor where JAX is imported, and libtpu 50 ms. Nothing is forked for
+  a variable that is not set, or where libtpu is not installed.
 
   Raises:
     ValueError: a flag is unknown, or its value is none.
@@ -77,11 +77,11 @@ def _check_xla(flags: str) -> None:
 
 def _check_libtpu(path: str) -> None:
   said = _let_libtpu_read(path)
-  if unknown := _LIBTPU_UNKNOWN.findall(said):
+  if unknown := dict.fromkeys(_LIBTPU_UNKNOWN.findall(said)):
     names = " ".join(f"--{name}" for name in unknown)
     raise ValueError(
       f"{_LIBTPU} has {names}, which libtpu {_version('libtpu')} does not "
-      "know; leave it out"
+      f"know; leave {'it' if len(unknown) == 1 else 'them'} out"
     )
   if found := _LIBTPU_VALUE.search(said):
     raise ValueError(_describe_value(_LIBTPU, *found.groups()))
@@ -147,7 +147,8 @@ def _describe_unknown(unknown: list[str]) -> str:
 
 def _find_libtpu() -> str:
   """Return the file that JAX loads for TPUs, or ""."""
-  if path := os.environ.get(_LIBTPU_PATH, ""):
+  path = os.environ.get(_LIBTPU_PATH, "")
+  if os.path.isfile(path):  # else JAX warns, and takes the package's
     return path
   spec = importlib.util.find_spec("libtpu")
   folders = (spec and spec.submodule_search_locations) or []
@@ -158,7 +159,7 @@ def _find_libtpu() -> str:
 def _version(package: str) -> str:
   try:
     return metadata.version(package)
-  except metadata.PackageNotFoundError:  # as of TPU_LIBRARY_PATH
+  except metadata.PackageNotFoundError:  # a file of TPU_LIBRARY_PATH
     return "here"
 
 

@@ -84,9 +84,10 @@ LIBTPU_SAYS = (
   [
     (
       "ERROR: Unknown command line flag 'xla_tpu_a'\n"
-      "ERROR: Unknown command line flag 'xla_tpu_b'\n",
+      "ERROR: Unknown command line flag 'xla_tpu_b'\n"
+      "ERROR: Unknown command line flag 'xla_tpu_a'\n",
       r"^LIBTPU_INIT_ARGS has --xla_tpu_a --xla_tpu_b, which libtpu .* does "
-      "not know; leave it out$",
+      "not know; leave them out$",
     ),
     (
       "ERROR: Illegal value 'maybe' specified for flag 'xla_tpu_a'\n",
@@ -108,6 +109,15 @@ def test_what_libtpu_says_becomes_a_line(monkeypatch, said, line):
   with pytest.raises(ValueError, match=line) as caught:
     backend.check_flags()
   assert "\n" not in str(caught.value)
+
+
+def test_libtpu_is_the_file_that_jax_loads(monkeypatch, tmp_path):
+  """JAX's `get_tpu_library_path` passes over a path that is not there."""
+  installed = backend._find_libtpu()
+  monkeypatch.setenv("TPU_LIBRARY_PATH", str(tmp_path / "libtpu.so"))
+  assert backend._find_libtpu() == installed
+  (tmp_path / "libtpu.so").touch()
+  assert backend._find_libtpu() == str(tmp_path / "libtpu.so")
 
 
 @pytest.mark.full
