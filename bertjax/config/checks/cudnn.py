@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether JAX's CUDA plugin has a cuDNN that it can use.
 
-JAX leaves a GPU aside, with a warning, if its plugin finds none or an old one,
-and says so only when a step is traced if a GPU needs a later one.
+If the plugin finds no cuDNN or one that is too old, JAX leaves the GPUs aside
+with a warning. If a GPU needs a later cuDNN than the plugin does, JAX says so
+only when a step is traced.
 """
 
 import importlib
 from typing import Any
 
-# JAX's plugins, and the package of each that has its cuDNN.
+# JAX's plugins in the order in which JAX takes them, and the package that has
+# the cuDNN of each.
 _PLUGINS = {
   "jax_cuda13_plugin": "nvidia-cudnn-cu13",
   "jax_cuda12_plugin": "nvidia-cudnn-cu12",
 }
-# What attention needs on GPUs of a compute capability: jax 0.10.2,
+# The cuDNN that attention needs on GPUs of a compute capability: jax 0.10.2,
 # _src/cudnn/fused_attention_stablehlo.py.
 _NEEDED = {"10.3": 91100}
 
@@ -22,7 +24,7 @@ _NEEDED = {"10.3": 91100}
 def lacking(capability: str = "") -> str:
   """Return what is wrong with cuDNN, and the fix; "" if nothing is.
 
-  Call it when JAX has its devices: its plugin loads cuDNN before.
+  Call it when JAX has its devices: the plugin has loaded cuDNN by then.
 
   Args:
     capability: compute capability of the GPU, as "9.0"; "" for any.
@@ -31,7 +33,7 @@ def lacking(capability: str = "") -> str:
   if plugin is None:
     return ""
   name, versions = plugin
-  # As JAX has it, patch versions do not count.
+  # JAX compares major and minor versions only.
   built = versions.cudnn_build_version() // 100 * 100
   needed = max(built, _NEEDED.get(capability, 0))
   fix = f"pip install -U {_PLUGINS[name]}"

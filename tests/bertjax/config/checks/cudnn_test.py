@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A cuDNN that is not there, or too old, is told before anything compiles."""
+"""A cuDNN that is missing or too old is a line before anything compiles."""
 
 import dataclasses
 import sys
@@ -16,9 +16,16 @@ MODEL = dataclasses.replace(SIZES["base"], attention_dropout_rate=0.0)
 ASKED = ComputeConfig(dtype="bfloat16", attention="cudnn")
 
 
+@pytest.fixture(autouse=True)
+def no_plugin(monkeypatch):
+  """Hide the plugins that are installed here."""
+  for name in cudnn._PLUGINS:
+    monkeypatch.setitem(sys.modules, name, None)
+
+
 @pytest.fixture
 def plugin(monkeypatch):
-  """Return a function that puts a plugin here which finds a version."""
+  """Return a function that installs a plugin which finds a version of cuDNN."""
 
   def install(found, name="jax_cuda13_plugin"):
     def get():
