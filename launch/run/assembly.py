@@ -47,8 +47,8 @@ _FREE_FIELDS = frozenset(
     "init",
   )
 )
-# And in these, if the user allows it: they are no parameters, but what the
-# parameters were trained with. Rows become longer with a larger base.
+# It may also differ in these if `allow_changes` names them. The parameters were
+# trained with a base, and go on with a larger one for longer rows.
 _BASES = ("rotary_base", "rotary_local_base")
 _NO_PAST = Past()
 logger = logging.getLogger(__name__)
@@ -174,25 +174,30 @@ def _check_origin(
   free = _FREE_FIELDS if model.pooler else {*_FREE_FIELDS, "sequence_head"}
   if model.positions != "learned":  # no table has a row for each of them
     free = {*free, "max_positions"}
+  differ = [
+    name for name in theirs if theirs[name] != ours[name] and name not in free
+  ]
+  bases = {name: f"model.{name}" for name in differ if name in _BASES}
   allowed = identity.allowed_names(config.allow_changes)
-  refused = []
-  for name in theirs:
-    if theirs[name] == ours[name] or name in free:
-      continue
-    if name in _BASES and f"model.{name}" in allowed:
-      logger.warning(
-        "model.%s changes from %s, which init_from=%s was trained with, to %s",
-        *(name, theirs[name], origin.path, ours[name]),
-      )
-    else:
-      refused.append(name)
+  refused = [name for name in differ if bases.get(name) not in allowed]
   if refused:
-    bases = ",".join(f"model.{name}" for name in refused if name in _BASES)
+    instead = ""
+    if bases.keys() & refused:
+      names = ",".join(bases.values())
+      instead = f", or allow other bases with --config.allow_changes={names}"
     raise ValueError(
       f"init_from={origin.path} does not have this run's model."
       f"{', model.'.join(f'{name}={ours[name]}' for name in refused)}; give "
       + " ".join(f"--config.model.{name}={theirs[name]}" for name in refused)
-      + (f", or go on with --config.allow_changes={bases}" if bases else "")
+      + instead
+    )
+  for name in bases:
+    logger.warning(
+      "model.%s changes from %s, which init_from=%s was trained with, to %s",
+      name,
+      theirs[name],
+      origin.path,
+      ours[name],
     )
 
 

@@ -128,14 +128,18 @@ def test_rotary_bases_may_differ_from_those_of_init_from_if_that_is_said(
     f"init_from={path} does not have this run's model.rotary_base=500000.0, "
     "model.rotary_local_base=500000.0; give "
     "--config.model.rotary_base=160000.0 "
-    "--config.model.rotary_local_base=10000.0, or go on with "
+    "--config.model.rotary_local_base=10000.0, or allow other bases with "
     "--config.allow_changes=model.rotary_base,model.rotary_local_base"
   )
-  # Each base has to be named.
+  # Each base has to be named, and the fix names those that were as well.
   some = with_bases(changed, "model.rotary_local_base")
-  with pytest.raises(ValueError, match=r"=model\.rotary_base$"):
+  with pytest.raises(
+    ValueError,
+    match=r"run's model\.rotary_base=500000\.0; give .*"
+    r"=model\.rotary_base,model\.rotary_local_base$",
+  ):
     assembly.assemble(some)
-  # What changes a parameter, or what it does, stays refused.
+  # Nothing else may differ, whatever is allowed.
   other = dataclasses.replace(rotary.model, attention_window=8)
   with pytest.raises(ValueError, match=r"--config\.model\.attention_window=6$"):
     assembly.assemble(
@@ -153,7 +157,7 @@ def test_rotary_bases_may_differ_from_those_of_init_from_if_that_is_said(
     "with, to 500000.0"
     for name, was in zip(bases, (160000.0, 10000.0), strict=True)
   ]
-  # A run that is resumed has its own, and not those of the bundle.
+  # A run that is resumed has its own bases, and not those of the bundle.
   with pytest.raises(
     ValueError, match=r"model\.rotary_base: 500000\.0 → 160000"
   ):
