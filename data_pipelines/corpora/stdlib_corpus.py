@@ -149,10 +149,10 @@ def _modules() -> tuple[tuple[str, tuple[_Passage, ...]], ...]:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-  """Pause the collector of cycles, which syntax trees do not have.
+  """Pause the collector of reference cycles, which syntax trees do not have.
 
-  It runs whenever many objects are made, and visits those of JAX each time:
-  half of the time of parsing.
+  It runs whenever many objects have been made, and visits all others as well,
+  JAX's among them. That took half of the time of parsing.
   """
   was_on = gc.isenabled()
   gc.disable()
