@@ -169,6 +169,7 @@ def _define_source_flags() -> None:
 def _define_tokenizer_flags() -> None:
   kinds = tokenizers.KINDS.items()
   cased = " and ".join(name for name, kind in kinds if not kind.folds_case)
+  strips = " or ".join(name for name, kind in kinds if kind.accents != "never")
   bare = " and ".join(name for name, kind in kinds if kind.accents == "usually")
   about = ", ".join(
     f"{name} is {kind.about}" for name, kind in kinds if kind.about
@@ -192,8 +193,9 @@ def _define_tokenizer_flags() -> None:
   flags.DEFINE_bool(
     "strip_accents",
     None,
-    "Learn a WordPiece that removes accents, vowel signs and other marks; by "
-    f"default one that folds case does, as BERT, and {bare} always does.",
+    f"Learn a tokenizer ({strips}) that removes accents, vowel signs and other "
+    f"marks; by default one that folds case does, as BERT, and {bare} also if "
+    "it keeps case.",
   )
   flags.DEFINE_enum(
     "normalization",

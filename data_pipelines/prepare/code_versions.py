@@ -11,10 +11,12 @@ import unicodedata
 from collections.abc import Iterator
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
-# Modules that read and encode documents, here and on workers of Beam. They
-# import only the base class of tokenizers.
+# Modules that read and encode documents, here and on workers of Beam. Of the
+# tokenizers they import the base class alone, by which the others are found.
 _ENCODES = ("prepare.encode_pass", "prepare.beam_steps")
-_TOKENIZER = re.compile(r"^class \w+\(.*(Tokenizer|SentencePiece)\):", re.M)
+_TOKENIZER = re.compile(
+  r"^class \w+\([^)]*(Tokenizer|SentencePiece)\b", re.MULTILINE
+)
 _IMPORT = re.compile(
   r"^ *from data_pipelines\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE
 )

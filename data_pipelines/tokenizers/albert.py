@@ -147,7 +147,7 @@ class Albert(LibraryTokenizer, SentencePiece):
     added: Sequence[AddedToken] = (),
     origin: str,
   ) -> Self:
-    """Make a tokenizer as the files of transformers say it."""
+    """Make the tokenizer that files of transformers describe."""
     cleaning = Cleaning(
       settings.get("do_lower_case") is not False, not settings.get(ACCENTS)
     )

@@ -27,10 +27,10 @@ class Specials(NamedTuple):
   """The special tokens of a vocabulary, beside the learned tokens.
 
   Attributes:
-    names: the special tokens pad, unk, cls, sep and mask, in this order.
-    first: special tokens with the first ids, in order.
-    last: special tokens with the last ids, in order.
-    frame: the template of its cls and sep.
+    names: texts of pad, unk, cls, sep and mask, in this order.
+    first: those with the first ids, in order.
+    last: those with the last ids, in order.
+    frame: makes the template from the ids of cls and sep.
   """
 
   names: tuple[str, str, str, str, str]

@@ -33,16 +33,16 @@ BYTE_CONFIG = f"byte-level {CONFIG_FILE}"
 METASPACE_CONFIG = f"metaspace {CONFIG_FILE}"
 
 
-# Classes of transformers that cut text as BERT's does, that a family's kind of
-# SentencePiece has, or that do whatever tokenizer.json says.
 _SENTENCEPIECE = [
   KINDS[kind].tokenizer.own_class for kind in kinds_of(SentencePiece.name)
 ]
+# Classes of transformers that cut text as BERT's does, that are those of a kind
+# of SentencePiece, or that do whatever tokenizer.json says.
 _SLOW = (
   *("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"),
-  *("MobileBertTokenizer", "ConvBertTokenizer", "PreTrainedTokenizer"),
-  *(own for own in _SENTENCEPIECE if own),
-  "LayoutLMTokenizer",
+  *("MobileBertTokenizer", "ConvBertTokenizer", "LayoutLMTokenizer"),
+  *filter(None, _SENTENCEPIECE),
+  "PreTrainedTokenizer",
 )
 _CLASSES = (*_SLOW, *(f"{name}Fast" for name in _SLOW), "TokenizersBackend")
 _SPECIALS = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")

@@ -43,8 +43,8 @@ def load_sentencepiece(
   settings = read_settings(root)
   contents = read_contents(root)
   model = path.read_bytes()
-  kind = _find_class(settings, root)
-  tokenizer = kind.read(model, settings, origin=origin)
+  class_ = _find_class(settings, root)
+  tokenizer = class_.read(model, settings, origin=origin)
   _check_rules(tokenizer, settings, path)
   check_special_names(tokenizer, root)
   whole = contents[TOKENIZER_FILE]
@@ -55,29 +55,35 @@ def load_sentencepiece(
   if drop_added:
     return tokenizer
   names = [tokenizer.tokens[id_] for id_ in tokenizer.special_ids.values()]
-  if not issubclass(kind, LibraryTokenizer):
+  if not issubclass(class_, LibraryTokenizer):
     keys.check_added(contents, names, str(root))
     return tokenizer
   added = read_added(contents, tokenizer.tokens, names, str(root))
   if not added:
     return tokenizer
-  return kind.read(model, settings, added=added, origin=origin)
+  return class_.read(model, settings, added=added, origin=origin)
 
 
 def _find_class(
   settings: Mapping[str, Any], root: pathlib.Path
 ) -> type[SentencePiece]:
-  """Return the class of the kind whose files transformers takes these for."""
+  """Return the class of a tokenizer, as transformers finds it.
+
+  tokenizer_config.json names it, or else the model that is beside it does.
+  """
   named = settings.get("tokenizer_class")
-  family = read_object(root / "config.json").get("model_type")
-  for name, (tokenizer, *_) in KINDS.items():
-    if issubclass(tokenizer, SentencePiece) and tokenizer.own_class:
-      if named is None and family == name:
-        return tokenizer
-      if (
-        named is not None and named.removesuffix("Fast") == tokenizer.own_class
-      ):
-        return tokenizer
+  family = None
+  if named is None:
+    family = read_object(root / "config.json").get("model_type")
+  for name, kind in KINDS.items():
+    tokenizer = kind.tokenizer
+    if not issubclass(tokenizer, SentencePiece) or not tokenizer.own_class:
+      continue
+    if name == family or named in (
+      tokenizer.own_class,
+      f"{tokenizer.own_class}Fast",
+    ):
+      return tokenizer
   return SentencePiece
 
 

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of tokenizers that are learned, in one table.
+"""The kinds of tokenizers that can be learned, in one table.
 
-A family of models whose tokenizer is not BERT's has a kind of its name. What
-`--tokenizer` takes, what its rules may be, what is read from transformers'
-files and what messages say of kinds all follow from the table.
+A family of models whose tokenizer is not BERT's has a kind of its name. From
+the table follow the values of `--tokenizer`, the rules that each takes, the
+classes that files of transformers are read with, and what messages say of
+kinds.
 """
 
 import functools
@@ -34,7 +35,7 @@ from data_pipelines.tokenizers.wordpiece_training import train_wordpiece
 
 
 class Asked(NamedTuple):
-  """The rules that a tokenizer is learned with; see `tokenizers.train`."""
+  """The rules that are asked for; see `tokenizers.train`."""
 
   lowercase: bool
   strip_accents: bool | None
@@ -49,17 +50,19 @@ class Kind(NamedTuple):
 
   Attributes:
     tokenizer: its class.
-    learn: learns one of texts, a size, and rules that the kind has.
+    learn: makes one from texts, a number of tokens, and rules that
+      `tokenizers.check_rules` has passed.
     sample: characters of text to learn from, which keep memory below 800 MB,
       the text included. More text changes few tokens.
-    normalization: Unicode form of a text if nothing else is asked for.
-    forms: the forms that may be asked for.
-    cased_forms: those that may be asked for with case alone.
-    folds_case: whether case is folded unless it is asked to be kept; else it
+    normalization: Unicode form of a text if none is asked for.
+    forms: Unicode forms that may be asked for.
+    cased_forms: further ones, for a tokenizer that keeps case.
+    folds_case: whether case is folded unless `lowercase` is False; if not, it
       never is.
-    accents: whether accents are removed: where case is folded, unless they are
-      asked to be kept, or never.
-    about: what the kind is, where its name does not say it.
+    accents: when accents are removed if `strip_accents` is not given: where
+      case is folded ("with case"), in any case ("usually"), or "never", which
+      nothing changes.
+    about: what the kind is, if its name does not tell.
     specials: special tokens of a byte-level BPE.
   """
 
@@ -176,16 +179,12 @@ KINDS: Mapping[str, Kind] = {
     "ModernBERT",
   ),
 }
-# Kinds that differ in special tokens, which are here, and in Unicode forms.
+# The special tokens of each kind of byte-level BPE.
 BYTE_LEVEL = {
   name: kind.specials for name, kind in KINDS.items() if kind.specials
 }
 
 
 def kinds_of(name: str) -> list[str]:
-  """Return the kinds whose tokenizers have a name, the plainest first.
-
-  Args:
-    name: `Tokenizer.name`.
-  """
+  """Return the kinds with a `Tokenizer.name`, the plainest first."""
   return [each for each in KINDS if KINDS[each].tokenizer.name == name]

@@ -121,17 +121,18 @@ class SentencePiece(Tokenizer):
     added: Sequence[AddedToken] = (),
     origin: str,
   ) -> Self:
-    """Make a tokenizer as the files of transformers say it.
+    """Make the tokenizer that files of transformers describe.
 
     Args:
       model: the bytes of a spiece.model.
-      settings: the content of tokenizer_config.json.
-      added: tokens that are matched before words are cut, where the library
-        `tokenizers` cuts them.
+      settings: the content of tokenizer_config.json; only subclasses have rules
+        beside the model.
+      added: tokens that are matched before words are cut; only a
+        `LibraryTokenizer` takes any.
       origin: where the model comes from, for messages.
 
     Raises:
-      ValueError: not a model as the class has it.
+      ValueError: this class cannot take the model.
     """
     del settings
     assert not added

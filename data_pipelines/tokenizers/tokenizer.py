@@ -52,8 +52,8 @@ class Tokenizer(abc.ABC):
     template: the special tokens around texts; BERT's unless a subclass has
       others.
     mask_takes_space: whether the space before a mask in a text is its own.
-    own_class: transformers' class for some such tokenizers and for no others;
-      empty if there is none.
+    own_class: class of transformers that reads only tokenizers of this class;
+      empty if it has none.
   """
 
   name: str

@@ -77,9 +77,8 @@ def train(
     kind: one of `KINDS`.
     vocab_size: number of tokens, special tokens included. A vocabulary that is
       not SentencePiece's is smaller if no pair of tokens occurs twice any more.
-    lowercase: whether to fold case, if the kind does.
-    strip_accents: whether to remove accents; None does what is usual in the
-      kind (`Kind.accents`), and others are refused where it never does.
+    lowercase: whether to fold case; without effect if the kind never does.
+    strip_accents: whether to remove accents; None does as `Kind.accents` says.
     normalization: Unicode form of the text: "nfc", "nfkc" or "none"; "" is
       `Kind.normalization`.
 
