@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Families: records of their encoders' choices and sizes, and objectives.
+"""Families: records of an encoder's choices and sizes, and of its objective.
 
 A family is fields of `ModelConfig`, and what it leaves out is as in BERT. The
 vocabulary follows the store. Its recipes are a file in configs/recipes.
@@ -23,8 +23,8 @@ class Family:
     sizes: {name of a size: its fields of `ModelConfig`}.
     varies: choices in which its models differ from each other → whether a value
       is one of theirs.
-    objective: fields of a run that make its pre-training objective, by dotted
-      names; none where it is BERT's or has no name of its own.
+    objective: fields of `ObjectiveConfig` in which its pre-training differs
+      from BERT's, by dotted names; none if it has BERT's or another family's.
     tokenizer: the kind of tokenizer that `--tokenizer` learns for it.
     vocab_size: tokens of the published vocabulary.
   """
@@ -88,7 +88,7 @@ FAMILIES: Mapping[str, Family] = {
       "layer_norm_epsilon": 1e-5,
     },
     {name: _BERT[name] for name in ("base", "large")},
-    # Sections 4.1 and 4.2.
+    # Liu et al. (2019), sections 4.1 and 4.2.
     objective={
       "objective.next_sentence": "off",
       "objective.input_format": "full_sentences",
@@ -129,7 +129,7 @@ FAMILIES: Mapping[str, Family] = {
       "xlarge": _size(24, 2048, 16, 8192),
       "xxlarge": _size(12, 4096, 64, 16384),
     },
-    # Section 3.1, and google-research/albert.
+    # Lan et al. (2020), section 3.1, and google-research/albert.
     objective={
       "objective.next_sentence": "sop",
       "objective.mask_unit": "ngram",

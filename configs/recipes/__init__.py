@@ -19,7 +19,7 @@ __all__ = ["RECIPES", "Recipe"]
 
 
 def _read_files() -> Mapping[str, Recipe]:
-  """Return the `RECIPES` of all files, in the order of the families."""
+  """Return the `RECIPES` of all families that have some, in their order."""
   files = {file.name for file in pkgutil.iter_modules(__path__)}
   found: dict[str, Recipe] = {}
   for family in FAMILIES:
@@ -28,5 +28,5 @@ def _read_files() -> Mapping[str, Recipe]:
   return found
 
 
-# By the value of `recipe=`, BERT's first.
+# By the value of `recipe=`.
 RECIPES = _read_files()

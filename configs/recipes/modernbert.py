@@ -36,9 +36,9 @@ _FIRST_PHASE = Recipe(
     "the source's grows linearly from 768 over those. Outputs of attention "
     "have no dropout (0.1 in the source, whose attention weights have none; "
     "here, as in transformers, the two share a rate). Global layers have their "
-    "final rotary base from the start; the source's are at "
-    "--config.model.rotary_base=10000 in this phase, from whose bundle a run "
-    "with the final base goes on by --config.allow_changes=model.rotary_base."
+    "final rotary base from the start. In the source they begin with "
+    "--config.model.rotary_base=10000, and the run with longer rows goes on "
+    "with the final base: --config.allow_changes=model.rotary_base."
   ),
   fields={
     "steps": 374_900,

@@ -84,7 +84,8 @@ _ALL_MASK = {
   "objective.mask_token_rate": 1.0,
   "objective.random_token_rate": 0.0,
 }
-# Whole objectives, by the field's dotted name. Those of the base are BERT's.
+# Whole objectives, by dotted names. A family that names no rate has BERT's, and
+# not that of the base.
 _FAMILIES: Mapping[str, Mapping[str, Any]] = {
   **{
     name: {"objective.mask_rate": 0.15, **family.objective}

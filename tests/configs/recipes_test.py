@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import math
 import pathlib
+import pkgutil
 import re
 import shlex
 
@@ -27,7 +28,8 @@ from bertjax.config import (
 from bertjax.optim import schedules
 from bertjax.plan import vocabulary
 from bertjax.train.program import make_program
-from configs import pretrain
+from configs import pretrain, recipes
+from configs.families import FAMILIES
 from configs.recipes import RECIPES
 from launch.commands.table import COMMANDS
 from launch.run.resolve import MadeUpStores, resolve
@@ -87,6 +89,18 @@ def test_a_recipe_is_sharded_and_steps_on_eight_devices(recipe, mesh):
       lambda leaf: leaf.shape, state
     )
     assert metrics["loss"][0].shape == ()
+
+
+def test_every_file_of_recipes_is_that_of_a_family_and_read():
+  files = {file.name for file in pkgutil.iter_modules(recipes.__path__)}
+  files.remove("recipe")
+  assert files <= FAMILIES.keys()
+  names = [
+    name
+    for file in files
+    for name in importlib.import_module(f"configs.recipes.{file}").RECIPES
+  ]
+  assert sorted(names) == sorted(RECIPES)  # no two files have one name
 
 
 def test_original_is_bert_as_google_trained_it():
