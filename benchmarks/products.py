@@ -4,9 +4,9 @@
 
     python -m benchmarks.products [--size=base] [--batch_size=8] [--dtype=…]
 
-A layer has six products with kernels, of three shapes; --fused_qkv makes one of
-those of queries, keys and values. Each shape runs forward
-and both of its gradients, by the model's own `project`, by
+A layer has six products with kernels, of three shapes. With --fused_qkv the
+products for queries, keys and values are one, three times as wide. Each shape
+runs forward and both of its gradients, by the model's own `project`, by
 `jax.lax.dot_general` as autodiff writes it, and by PyTorch, in turns. The last
 lines add them up for all layers of a step, which takes at least that long.
 """
@@ -45,7 +45,7 @@ class Shape(NamedTuple):
   number: int
 
 
-def shapes_of(model: ModelConfig, fused_qkv: bool) -> tuple[Shape, ...]:
+def shapes_of(model: ModelConfig, *, fused_qkv: bool) -> tuple[Shape, ...]:
   """Return the products with kernels of a layer."""
   hidden, inner = model.hidden_size, model.intermediate_size
   attention = (
@@ -130,7 +130,7 @@ def define_flags() -> None:
     "dtype", "float32", list(choices(ComputeConfig, "dtype")), "Dtype of both."
   )
   flags.DEFINE_bool("torch", True, "Time PyTorch's products as well.")
-  flags.DEFINE_bool("fused_qkv", False, "One product for q, k and v.")
+  flags.DEFINE_bool("fused_qkv", False, "Join queries, keys and values.")
   flags.DEFINE_integer("rounds", 9, "Timed turns of each.")
 
 
@@ -141,7 +141,7 @@ def main(_: object) -> None:
   rows = flags.FLAGS.batch_size * flags.FLAGS.seq_length
   total: dict[str, float] = {}
   work = 0.0
-  for shape in shapes_of(model, flags.FLAGS.fused_qkv):
+  for shape in shapes_of(model, fused_qkv=flags.FLAGS.fused_qkv):
     found = measure(shape, rows)
     rates = "  ".join(
       f"{name} {flops(shape, rows) / seconds / 1e9:.0f}"

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Print how far below the unigram entropy the trials of studies came.
+"""Print loss and unigram entropy of the trials of studies, as JSON.
 
     python -m benchmarks.study_losses --study=python:DIR --study=books:DIR \
       > benchmarks/study_losses.json
 
-The kept records of a study (docs/studies) have the losses of its trials, and
-not the entropy of the masked tokens that they were asked for, without which a
-loss compares with no other vocabulary. This reads both from the metrics of the
-trials that are done. `launch/preflight/reference.py` has what it prints, and a
-test holds the two together.
+A loss compares with that of another vocabulary only beside the unigram entropy
+of the same masked tokens, which the kept records of a study (docs/studies) do
+not have. This reads both from the metrics of the trials that are done.
+`launch/preflight/reference.py` has means and spreads of what it prints, and a
+test compares them.
 """
 
 import json
@@ -22,13 +22,13 @@ from absl import app, flags
 from launch.compare.runs import read_run
 
 STUDIES = flags.DEFINE_multi_string(
-  "study", [], "Name of a study, a colon, and its folder."
+  "study", [], "NAME:DIR of a study; may be repeated."
 )
 LOSS, ENTROPY = "mlm_loss", "unigram_entropy"
 
 
 def read_losses(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Return {trial: what it reached on its validation rows} of a study."""
+  """Return {trial: its steps, tokens, and last validation} of a study."""
   found = {}
   for result in sorted(folder.glob("trials/*/result.json")):
     run = read_run(result.parent / "pretrain")

@@ -15,7 +15,7 @@ def test_the_products_of_all_layers_are_the_formulas(size, fused_qkv):
   model, rows = SIZES[size], 1024
   found = model.num_layers * sum(
     shape.number * products.flops(shape, rows)
-    for shape in products.shapes_of(model, fused_qkv)
+    for shape in products.shapes_of(model, fused_qkv=fused_qkv)
   )
   counts = {"tokens": rows, "attended": 0, "examples": 0}
   assert found == flops.train_flops(model, counts, 0)

@@ -147,7 +147,7 @@ def make_gradient(task, encoder, num_labels):
 @pytest.mark.parametrize(
   "task",
   [
-    # Which have the model of "sequence".
+    # "labels" and "score" have the same model as "sequence".
     pytest.param(
       task, marks=pytest.mark.full if task in ("labels", "score") else ()
     )

@@ -122,7 +122,8 @@ def weights_like(shape, seed):
 def ours(config, params, batch, mix_BSD, mix_BSV):
   """Hidden states, logits of every position, and gradients of their mix.
 
-  The first logit of a pair is in it where there is one, which feels the pooler.
+  Where there is a pooler, the first logit of the pair head is added to the mix,
+  so that the pooler has a gradient.
   """
   model = BertForPreTraining(config)
   every_BP = np.tile(np.arange(LENGTH, dtype=np.int32), (len(mix_BSD), 1))
