@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether JAX's CUDA plugin has a cuDNN that it can use.
 
-If the plugin finds no cuDNN or one that is too old, JAX leaves the GPUs aside
-with a warning. If a GPU needs a later cuDNN than the plugin does, JAX says so
-only when a step is traced.
+If the plugin finds no cuDNN, JAX leaves the GPUs aside with a warning. XLA
+refuses one that is older than that it was built with, and JAX one that is too
+old for a GPU, but only when a step is compiled or traced.
 """
 
 import importlib
@@ -33,7 +33,7 @@ def lacking(capability: str = "") -> str:
   if plugin is None:
     return ""
   name, versions = plugin
-  # JAX compares major and minor versions only.
+  # XLA takes any patch version: stream_executor/cuda/cuda_dnn.cc.
   built = versions.cudnn_build_version() // 100 * 100
   needed = max(built, _NEEDED.get(capability, 0))
   fix = f"pip install -U {_PLUGINS[name]}"
