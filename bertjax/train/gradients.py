@@ -88,7 +88,7 @@ def make_gradients(
   # is manual over some of the mesh axes only.
   in_float32 |= mesh.devices.flat[0].platform == "cpu"
 
-  copied = identity if _is_one_cpu(mesh) else task.compute_copy
+  to_compute = identity if _is_one_cpu(mesh) else task.compute_copy
   grad_fn = _make_grad_fn(task)
 
   def per_shard(
@@ -99,7 +99,7 @@ def make_gradients(
     seed: jax.Array | None,
     shard: jax.Array,
   ) -> LossGradients:
-    params_compute = jax.tree.map(_gather, copied(params), data_axes)
+    params_compute = jax.tree.map(_gather, to_compute(params), data_axes)
 
     def micro_grads(rows: Any, key: jax.Array) -> LossGradients:
       values, grads = grad_fn(params_compute, rows, weights, key, seed)

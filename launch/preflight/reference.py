@@ -161,6 +161,13 @@ REFERENCES: tuple[Reference, ...] = (
   _study("books", "mlm_nsp", "mlm_nsp", 3_600, 7.336e6, (4.965, 0.402), 1.661),
   _study("books", "nsp_rows", "mlm", 3_600, 7.336e6, (4.227, 0.008), 2.399),
   _study("books", "mlm", "mlm", 3_603, 7.337e6, (4.484, 0.138), 2.128),
+  _study("books", "sop", "mlm_sop", 3_603, 7.337e6, (4.689, 0.208), 1.890),
+  _study(
+    "books", "full_sentences", "mlm", 4_029, 7.333e6, (4.094, 0.081), 2.465
+  ),
+  _study(
+    "books", "doc_sentences", "mlm", 4_028, 7.326e6, (4.066, 0.026), 2.476
+  ),
   _short("mini", 600, 0.59),
   _short("mini", 1_200, 1.28),
   _short("mini", 2_000, 2.14),

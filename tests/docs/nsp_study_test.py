@@ -18,6 +18,7 @@ from launch.commands.shipped_configs import SHIPPED
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "nsp_study.md").read_text(encoding="utf-8")
 SEEDS_DONE = 3
+NUMBERS = ("no", "one", "two", "three", "four", "five")
 # What the table of results calls a metric.
 METRICS = {
   **{
@@ -100,11 +101,10 @@ def test_flags_add_the_other_tasks_of_pairs():
 
 
 def found_by_trials(folder):
-  """{(arm, metric): its values} of the records that the page keeps."""
+  """{(arm, metric): its values, by seed} of the records that the page keeps."""
   values = {}
-  for path in (ROOT / "docs/studies/nsp" / folder / "trials").glob(
-    "*/result.json"
-  ):
+  trials = ROOT / "docs/studies/nsp" / folder / "trials"
+  for path in sorted(trials.glob("*/result.json")):
     found = json.loads(path.read_text())
     if found["settings"]["seed"] < SEEDS_DONE:
       for name, value in found["result"].items():
@@ -135,6 +135,47 @@ def test_the_table_of_books_is_what_the_trials_found():
         key for key in values if key[0] == arm and key[1] in METRICS[name]
       )
       assert cell == spread(values[key]), (name, arm)
+
+
+def test_what_the_page_says_of_books_is_the_reports():
+  report = json.loads((ROOT / "docs/studies/nsp/books/report.json").read_text())
+  text = " ".join(results_on("books").split()).replace("−", "-")
+  found = report["comparisons"]
+  assert f"Of the {len(found)} differences none is distinguishable" in text
+  assert {each["conclusion"] for each in found} == {"undecided"}
+  ends = [
+    (each["mean"], each["interval"]["low"], each["interval"]["high"])
+    for each in found
+  ]
+  apart = [each for each in ends if each[1] * each[2] > 0]
+  assert f"{NUMBERS[len(apart)]} intervals leave out zero" in text
+  for numbers in apart:
+    mean, low, high = (f"{each:+.3f}".replace("+", r"\+?") for each in numbers)
+    assert re.search(rf"\({mean}, {low} to {high}\)", text)
+
+
+def test_what_the_seeds_of_books_agree_on_is_what_the_trials_found():
+  values = found_by_trials("books")
+  text = " ".join(results_on("books").split())
+  others = {arm for arm, _ in values} - {"mlm_nsp"}
+  gains = {
+    (arm, metric): [
+      theirs - ours
+      for theirs, ours in zip(values[arm, metric], base, strict=True)
+    ]
+    for metric in ("shared_mlm_loss", "banking77_accuracy")
+    for base in [values["mlm_nsp", metric]]
+    for arm in others
+  }
+  for arm in others:
+    lower = [-gain for gain in gains[arm, "shared_mlm_loss"]]
+    assert min(lower) > 0
+    quoted = rf"{min(lower):.2f} (to|and) {max(lower):.2f} (nats )?for `{arm}`"
+    assert re.search(quoted, text), quoted
+  points = [
+    100 * gain for arm in others for gain in gains[arm, "banking77_accuracy"]
+  ]
+  assert f"by {min(points):.1f} to {max(points):.1f} points" in text
 
 
 def test_the_table_of_pythons_prose_is_what_the_trials_found():

@@ -22,9 +22,9 @@ PROJECTION = "projection"
 def project(inputs: Array, kernel: Array, axes: int) -> Array:
   """Contract the last `axes` axes of `inputs` with the first of `kernel`.
 
-  The product is in the dtype of `inputs`, the kernel's gradient in its own.
-  The kernel is cast in here, so that its own array is what is kept for the
-  reverse pass, and not a copy.
+  The product has the dtype of `inputs`, and the gradient of the kernel has the
+  dtype of the kernel. The kernel is cast in here, so that the kernel itself is
+  kept for the reverse pass, and not a copy.
 
   The kernel's gradient is a product of which one factor must be transposed.
   This transposes the narrower one. Autodiff always transposes the gradient of
@@ -107,8 +107,9 @@ def _plain_product(left: Array, right: Array, axes: Contracted) -> Array:
 def _wide_product(left: Array, right: Array, axes: Contracted) -> Array:
   """Return the sums in float32, rounded once to the dtype of `left`.
 
-  Also where float32 is wanted: XLA's CPU compiler folds a transposition that
-  follows the product into it, and has no such product of bfloat16.
+  They are rounded even if the caller wants float32: XLA's CPU compiler would
+  fold a transposition that follows the product into it, and has no transposed
+  product of bfloat16.
   """
   output = jax.lax.dot_general(
     left, right, (axes, ((), ())), preferred_element_type=jnp.float32

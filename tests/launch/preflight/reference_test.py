@@ -66,7 +66,7 @@ def test_where_no_source_is_known_none_is_shown():
 def test_each_kind_has_its_own_references():
   pairs = dataclasses.replace(SHORT, sentence_pairs=True)
   found = [*map(reference.comparable, (BERT, SHORT, ROBERTA, pairs))]
-  assert [len(each) for each in found] == [20, 20, 6, 4]
+  assert all(found)
   assert {*found[0], *found[2], *found[3]} == {*reference.REFERENCES}
   for kind, each in zip((BERT, SHORT, ROBERTA, pairs), found, strict=True):
     assert {one.kind.family for one in each} == {kind.family}
@@ -91,7 +91,10 @@ def test_results_of_the_same_objective_stand_for_others():
   for objective, arms in BY_OBJECTIVE.items():
     lines = [line for line in tiny(objective=objective) if "python" in line]
     assert {line.rpartition(", ")[2] for line in lines} == arms
-  assert "mlm_nsp: docs/studies/nsp/books" in "".join(tiny(objective="mlm_sop"))
+  base = describe(
+    SIZES["base"], BERT, tokens=1e9, loss=2.0, objective="mlm_sop"
+  )
+  assert "of mlm_nsp: Devlin" in "".join(base)
   pairs = dataclasses.replace(SHORT, sentence_pairs=True)
   lines = [*describe(SIZES["tiny"], pairs, tokens=3e6, loss=3.7)]
   assert "3.721 ± 0.030 nats, 2.72 nats below" in lines[1]
