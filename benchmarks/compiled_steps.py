@@ -105,23 +105,25 @@ def read(path: pathlib.Path = RECORD) -> dict[str, Any]:
 
 
 def update(
-  now: Figures, reason: str, path: pathlib.Path = RECORD
+  now: Figures, reason: str, path: pathlib.Path = RECORD, by: str = ""
 ) -> dict[str, Any]:
-  """Record the figures of this compiler.
+  """Record the figures of a compiler.
 
   Args:
     now: the figures.
     reason: why figures that grew may grow.
     path: file of the records.
+    by: the compiler; "" for `compiler`.
 
   Returns:
-    The record of this compiler.
+    The record of the compiler.
 
   Raises:
     ValueError: figures grew and no reason is given.
   """
+  by = by or compiler()
   records = read(path)
-  before = records.get(compiler(), {"figures": {}, "reasons": []})
+  before = records.get(by, {"figures": {}, "reasons": []})
   worse = grown(before["figures"], now)
   reasons = list(before["reasons"])
   if worse and not reason.strip():
@@ -130,9 +132,9 @@ def update(
     )
   if reason.strip():
     reasons.append(reason.strip())
-  records[compiler()] = {"figures": now, "reasons": reasons}
+  records[by] = {"figures": now, "reasons": reasons}
   files.write_json(path, records, allow_nan=False)
-  return records[compiler()]
+  return records[by]
 
 
 def make_configs() -> dict[str, "PretrainConfig"]:
@@ -199,7 +201,7 @@ def measure_case(config: "PretrainConfig") -> dict[str, float]:
   state = program.make_state()
   rows = steps.full_rows(config.batch_size, _LENGTH)
   batch = steps.make_batch(_VOCABULARY, _LENGTH, rows)
-  found = _of_program(compiled, jax.device_count())
+  found = of_program(compiled, jax.device_count())
   for name, last in (("first", _STEPS // 2), ("later", _STEPS)):
     with _counting() as counts:
       state = loop.train(
@@ -213,7 +215,7 @@ def measure_case(config: "PretrainConfig") -> dict[str, float]:
   return found
 
 
-def _of_program(compiled: Any, num_devices: int) -> dict[str, float]:
+def of_program(compiled: Any, num_devices: int) -> dict[str, float]:
   """Return what a compiled program says of itself."""
   from bertjax.plan.hlo import collectives, parsing, products
 
@@ -269,7 +271,6 @@ def _counting() -> Iterator[dict[str, int]]:
 def define_flags() -> None:
   """Define the flags; not at import, because tests import this."""
   flags.DEFINE_bool("measure", False, "Print figures as JSON, and no more.")
-  flags.DEFINE_list("cases", [], "What --measure measures; none: all.")
   flags.DEFINE_bool("update", False, "Record the figures.")
   flags.DEFINE_string("reason", "", "Why figures that grew may grow.")
 
@@ -282,23 +283,29 @@ def main(_: list[str]) -> None:
     names = values.cases or configs
     print(json.dumps({name: measure_case(configs[name]) for name in names}))
     return
-  now = measure()
+  conclude(measure(), RECORD, compiler())
+
+
+def conclude(now: Figures, path: pathlib.Path, by: str) -> None:
+  """Record the figures of a compiler, or compare them, as the flags say."""
+  values = flags.FLAGS
   if values.update:
     try:
-      update(now, values.reason)
+      update(now, values.reason, path, by)
     except ValueError as error:
       sys.exit(f"error: {error}")
-    print(f"recorded for {compiler()}")
+    print(f"recorded for {by}")
     return
-  before = read().get(compiler())
+  before = read(path).get(by)
   if before is None:
-    print(f"nothing is recorded for {compiler()}; --update records it")
+    print(f"nothing is recorded for {by}; --update records it")
     return
   if worse := grown(before["figures"], now):
     sys.exit("\n".join(worse))
-  print(f"nothing grew, by {compiler()}")
+  print(f"nothing grew, by {by}")
 
 
 if __name__ == "__main__":
   define_flags()
+  flags.DEFINE_list("cases", [], "What --measure measures; none: all.")
   app.run(main)

@@ -64,7 +64,8 @@ def measure_dropout(scale: Scale) -> dict[str, Any]:
     expected: Any = jax.jit(dot_product.attend, static_argnums=5)(
       *exact, packs_BS, bits, _RATE
     )
-  difference = jnp.abs(kernel(states, packs_BS, seeds_BH2) - expected)
+  context = kernel(states, packs_BS, seeds_BH2).astype(jnp.float32)
+  difference = jnp.abs(context - expected)
   key = jax.random.key(1, impl="rbg")
   plainly = median_seconds(lambda: plain(states, packs_BS, key), scale.budget)
   inside = median_seconds(

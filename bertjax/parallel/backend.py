@@ -177,7 +177,7 @@ def _let_xla_read(flags: str) -> str:
 
 
 def _let_libtpu_read(path: str) -> str:
-  """Return what libtpu says when a fork loads it; no chip is touched."""
+  """Return what libtpu says when a fork loads it, and makes no client."""
 
   def read() -> None:
     from jaxlib import xla_client
