@@ -13,6 +13,7 @@ Needs libtpu: pip install 'bertjax[plan]'.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -89,6 +90,8 @@ def main(_: list[str]) -> None:
   if flags.FLAGS.measure:
     print(json.dumps(measure_here()))
     return
+  if importlib.util.find_spec("libtpu") is None:
+    sys.exit("error: libtpu is not installed: pip install 'bertjax[plan]'")
   compiled_steps.conclude(measure(), RECORD, compiler())
 
 

@@ -14,6 +14,7 @@ test compares them.
 
 import json
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,11 @@ def main(_: Sequence[str]) -> None:
   """Print the losses of all studies."""
   pairs = [each.partition(":") for each in STUDIES.value]
   losses = {name: read_losses(pathlib.Path(at)) for name, _, at in pairs}
+  for (name, _, at), found in zip(pairs, losses.values(), strict=True):
+    if not found:
+      sys.exit(
+        f"error: --study={name}:{at} has no finished trial; give NAME:DIR"
+      )
   print(json.dumps(losses, indent=2))
 
 

@@ -30,16 +30,19 @@ from jaxlib import xla_client
 from jaxlib.mlir import ir
 
 from benchmarks.on_gpu import attention, dropout_kernel
+from benchmarks.on_gpu.timing import first_line
 from bertjax.model.ops.weight_draws import WeightDropout
 
+_JAX = "0.10.2"
 _CAPABILITIES = ("8.0", "9.0")
 _PLUGIN = "jax_cuda13_plugin.cuda_plugin_extension"
 _LIBRARY = "xla_cuda_plugin.so"
 _STATES = jax.ShapeDtypeStruct((32, 512, 16, 64), jnp.bfloat16)  # BSHK
 _PACKS = jax.ShapeDtypeStruct((32, 512), jnp.int32)
 _SEEDS = jax.ShapeDtypeStruct((32, 16, 2), jnp.uint32)
-# Operations of PTX on whole numbers of 32 bits, of which draws are made.
-_INTEGER = re.compile(r"(add|sub|mad|shf|shl|shr|and|or|xor|lop3)\b")
+# What draws are made of: PTX's operations on 32-bit integers. Addresses take
+# some as well.
+_INTEGER = re.compile(r"(add|sub|mad|shf|shl|shr|and|or|xor|lop3)\..*[bsu]32")
 _OPERATION = re.compile(r"^\s+(?:@%\w+ )?([a-z]\w*(?:\.\w+)*)", re.MULTILINE)
 
 
@@ -104,26 +107,28 @@ def _walk(operation: Any) -> Iterator[Any]:
 def describe(ptx: str) -> str:
   """Return a line on the instructions of a program."""
   counts = collections.Counter(_OPERATION.findall(ptx))
-  whole = sum(counts[name] for name in counts if _is_integer(name))
+  integer = sum(counts[name] for name in counts if _INTEGER.fullmatch(name))
   products = sum(counts[name] for name in counts if "mma" in name)
   return (
-    f"{sum(counts.values())} instructions, of which {whole} on whole numbers "
-    f"and {products} products"
+    f"{sum(counts.values())} instructions, of which {integer} on 32-bit "
+    f"integers and {products} products"
   )
-
-
-def _is_integer(name: str) -> bool:
-  return bool(_INTEGER.match(name)) and not re.search(r"\.[bf]?f(16|32)", name)
 
 
 def main(_: list[str]) -> None:
   """Print a line for each kernel and compute capability."""
-  if metadata.version("jax") != "0.10.2":
-    sys.exit("error: other versions of JAX than 0.10.2 lower kernels otherwise")
+  if (found := metadata.version("jax")) != _JAX:
+    sys.exit(
+      f"error: jax {found} is installed, and others than {_JAX} lower kernels "
+      f"otherwise: pip install 'bertjax[cuda]' jax=={_JAX}"
+    )
   try:
     plugin = importlib.import_module(_PLUGIN)
-  except ImportError:
-    sys.exit("error: there is no CUDA plugin: pip install 'bertjax[cuda]'")
+  except ImportError as error:
+    sys.exit(
+      f"error: there is no CUDA plugin ({first_line(error)}): pip install "
+      f"'bertjax[cuda]' jax=={_JAX}"
+    )
   kernels = list(lower())
   spec = importlib.util.find_spec("jax_plugins.xla_cuda13")
   (folder,) = (spec and spec.submodule_search_locations) or ("",)

@@ -47,8 +47,16 @@ def attend(
     packs_BS: number of the packed example, 0 for padding.
     dropout: seeds and rate.
     interpret: run in Pallas's interpreter, on any platform.
+
+  Raises:
+    ValueError: S is no multiple of 128, and the last keys would be left out.
   """
   rows, length, heads, width = query_BSHK.shape
+  if length % GROUP:
+    raise ValueError(
+      f"rows of {length} positions; give a multiple of {GROUP}, the keys that "
+      "share draws"
+    )
   of_head = pl.BlockSpec(
     (None, length, None, width), lambda i, b, h: (b, 0, h, 0)
   )

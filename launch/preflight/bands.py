@@ -56,9 +56,9 @@ def find_band(
 ) -> Band:
   """Return between which losses a run normally ends.
 
-  Only results of its kind count, and of these not those of another objective
-  where one of the same size, tokens and objective is known. The nearest edges
-  count; a side that nothing is known of is None.
+  Edges are the nearest losses of other runs of its kind; those of another
+  objective count only where `prefer` keeps them. A side that nothing is known
+  of is None.
 
   Args:
     model: shape of the encoder; its weights are what counts as its size.
@@ -70,7 +70,10 @@ def find_band(
   size = _weights(model.num_layers, model.hidden_size)
   low: list[tuple[float, Reference]] = []
   high: list[tuple[float, Reference]] = []
-  for each in prefer(comparable(kind), objective):
+  told = [
+    each for each in comparable(kind) if each.reached(entropy) is not None
+  ]
+  for each in prefer(told, objective):
     loss = each.reached(entropy)
     if loss is None or not each.tokens:
       continue

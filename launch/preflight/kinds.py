@@ -63,8 +63,6 @@ class Kind:
 # BERT, and its models of `recipe=short`, which masks more.
 BERT = Kind()
 SHORT = Kind(mask_rate=0.4)
-# With its vocabulary of bytes.
-ROBERTA = Kind(family="roberta", tokenizer="byte_bpe")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,8 @@ class Reference:
     kind: what a run shares that is compared with it.
     below: nats below the unigram entropy of the same targets.
     spread: standard deviation over seeds.
-    text: words of the text, where the model read it more than 40 times.
+    text: words of the training text, where they may be few for the tokens;
+      None counts as enough.
     is_masked_lm: whether `loss` is that of masked tokens alone.
   """
 

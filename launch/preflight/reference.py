@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from bertjax.config import SIZES, ModelConfig
 from launch.preflight.kinds import (
   BERT,
-  ROBERTA,
   SHORT,
   Kind,
   Objective,
@@ -21,6 +20,8 @@ from launch.preflight.kinds import (
   count,
 )
 
+# RoBERTa with its own vocabulary of bytes.
+ROBERTA = Kind(family="roberta", tokenizer="byte_bpe")
 _DEVLIN = "Devlin et al. (2019), table 6"
 _ENGLISH = "held-out English Wikipedia and books"
 _BOOKS = "python -m benchmarks.books"
@@ -78,9 +79,9 @@ def _nyu(
 def _short(
   size: str,
   steps: int,
+  *,
   below: float,
   loss: float | None = None,
-  *,
   of: str = "held-out books",
   source: str = _BOOKS,
 ) -> Reference:
@@ -103,7 +104,17 @@ def _study(
   loss: tuple[float, float],
   below: float,
 ) -> Reference:
-  """Return mean and spread of three seeds of a study of `recipe=short` here."""
+  """Return a result of three seeds of a study of `recipe=short` here.
+
+  Args:
+    name: of the study.
+    arm: of it.
+    objective: losses of the arm.
+    steps: of a trial.
+    tokens: that a trial saw.
+    loss: mean and standard deviation.
+    below: mean of what lies between unigram entropy and loss.
+  """
   shape = SIZES["tiny"].num_layers, SIZES["tiny"].hidden_size
   return Reference(
     *shape,
@@ -124,8 +135,8 @@ REFERENCES: tuple[Reference, ...] = (
   _short(
     "tiny",
     1_600,
-    1.551,
-    4.916,
+    below=1.551,
+    loss=4.916,
     of="the standard library's prose",
     source="make pretrain",
   ),
@@ -168,10 +179,10 @@ REFERENCES: tuple[Reference, ...] = (
   _study(
     "books", "doc_sentences", "mlm", 4_028, 7.326e6, (4.066, 0.026), 2.476
   ),
-  _short("mini", 600, 0.59),
-  _short("mini", 1_200, 1.28),
-  _short("mini", 2_000, 2.14),
-  _short("mini", 4_000, 2.60, 4.030),
+  _short("mini", 600, below=0.59),
+  _short("mini", 1_200, below=1.28),
+  _short("mini", 2_000, below=2.14),
+  _short("mini", 4_000, below=2.60, loss=4.030),
   _perplexity(3, 768, "1 M steps", 5.84, _DEVLIN),
   _perplexity(6, 768, "1 M steps", 4.68, _DEVLIN),
   _perplexity(12, 768, "1 M steps", 3.99, _DEVLIN),
@@ -231,9 +242,10 @@ def comparable(kind: Kind) -> tuple[Reference, ...]:
 
 
 def prefer(found: Sequence[Reference], objective: Objective) -> list[Reference]:
-  """Leave out other objectives where one result of this stands for them.
+  """Return the results of an objective, and of others what these lack.
 
-  It does for models of the same shape that saw about as many tokens.
+  A result of another objective is left out if there is one of this objective
+  for a model of the same shape that saw about as many tokens.
   """
   own = [each for each in found if each.objective == objective]
   return [
@@ -269,9 +281,10 @@ def describe(
   loss: float,
   entropy: float | None = None,
 ) -> Iterator[str]:
-  """Yield what others reached with a model of this shape, beside this run.
+  """Yield what other runs reached with a model of this shape, beside this one.
 
-  Nothing is known of some kinds, and nothing is said of them.
+  Of a shape without a reference, says for which sizes there are some; of a kind
+  without any, says nothing.
 
   Args:
     model: shape of the encoder.
@@ -292,7 +305,7 @@ def describe(
     ]
     if known:
       yield (
-        f"no published loss is known for {shape}; there are some for "
+        f"no loss of others is known for {shape}; there are some for "
         f"{', '.join(names)}"
       )
     return

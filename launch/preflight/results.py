@@ -105,8 +105,13 @@ def _judge_band(
   )
   if band.low is None and band.high is None:
     return
-  beyond = band.beyond(loss)
-  distance, edge = beyond or (0.0, None)
+  distance, edge = band.beyond(loss) or (0.0, None)
+  text = f"the validation loss is {loss:.3f} nats after {count(tokens)}"
+  if edge:
+    text += (
+      f", {abs(distance):.2f} {'below' if distance < 0 else 'above'} what is "
+      f"known of {edge.layers} layers of width {edge.width}: {edge}"
+    )
   fix = (
     "raise or lower --config.optimizer.learning_rate, give more --config.steps,"
     " and look at the texts in the store's report"
@@ -120,9 +125,7 @@ def _judge_band(
   yield judge(
     "loss_outside_band",
     abs(distance),
-    f"the validation loss is {loss:.3f} nats after {count(tokens)}, "
-    f"{abs(distance):.2f} {'below' if distance < 0 else 'above'} what is known "
-    f"of {edge and edge.layers} layers of width {edge and edge.width}: {edge}",
+    text,
     fix,
     policy,
   )

@@ -243,6 +243,23 @@ def test_a_kernel_for_gpus_drops_what_the_plain_path_drops():
   np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
 
 
+def test_a_kernel_for_gpus_takes_whole_groups_of_keys():
+  states = jnp.zeros((1, 192, 2, 16))
+  with pytest.raises(ValueError, match="192 positions; give a multiple of 128"):
+    dropout_kernel.attend(
+      *(states, states, states, jnp.ones((1, 192), jnp.int32)),
+      WeightDropout(jnp.zeros((1, 2, 2), jnp.uint32), 0.1),
+    )
+
+
+def test_kernels_of_another_jax_are_not_compiled(monkeypatch):
+  monkeypatch.setattr(ahead_of_time.metadata, "version", lambda _: "0.12.0")
+  with pytest.raises(
+    SystemExit, match=r"jax 0.12.0 is .*pip install .*0.10.2$"
+  ):
+    ahead_of_time.main([])
+
+
 def test_the_instructions_of_a_kernel_are_counted():
   ptx = """
 .visible .entry any(.param .u64 a)
@@ -251,12 +268,15 @@ def test_the_instructions_of_a_kernel_are_counted():
   add.s32 %r1, %r2, 1;
   @%p1 bra $L2;
   @%p2 xor.b32 %r1, %r2, 1;
-  add.f32 %f1, %f2, %f3;
+  shf.l.wrap.b32 %r1, %r2, %r2, 13;
+  add.s64 %rd1, %rd2, %rd3;
+  or.pred %p1, %p2, %p3;
+  add.rn.f32 %f1, %f2, %f3;
   mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1}, {%r1}, {%f2};
 }
 """
   assert ahead_of_time.describe(ptx) == (
-    "5 instructions, of which 2 on whole numbers and 1 products"
+    "8 instructions, of which 3 on 32-bit integers and 1 products"
   )
 
 

@@ -127,9 +127,8 @@ CALLED = {
   "roberta": "(?<!xlm)(?<!xlm_)roberta(?!processing)",
   "distilbert": "distil_?bert",
 }
-# Published results and the kinds of their runs, which a family need not have.
+# Published results, which a family need not have.
 PUBLISHED = {
-  "launch/preflight/kinds.py",
   "launch/preflight/reference.py",
   "launch/sweep/published.py",
 }

@@ -9,8 +9,8 @@ import pytest
 
 from bertjax.config import SIZES, ObjectiveConfig
 from launch.preflight.bands import find_band, objective_of
-from launch.preflight.kinds import BERT, ROBERTA, SHORT, Kind, Objective
-from launch.preflight.reference import REFERENCES
+from launch.preflight.kinds import BERT, SHORT, Kind, Objective
+from launch.preflight.reference import REFERENCES, ROBERTA
 
 
 def edges(

@@ -14,7 +14,8 @@ import pytest
 from bertjax.config import SIZES, PretrainConfig, from_mapping
 from launch.preflight import reference
 from launch.preflight.bands import objective_of
-from launch.preflight.kinds import BERT, ROBERTA, SHORT, Kind, Objective
+from launch.preflight.kinds import BERT, SHORT, Kind, Objective
+from launch.preflight.reference import ROBERTA
 
 ROOT = pathlib.Path(__file__).parents[3]
 STUDIES = "docs/studies/nsp/"
@@ -58,7 +59,7 @@ def test_where_no_source_is_known_none_is_shown():
   odd = dataclasses.replace(SIZES["base"], num_layers=7)
   (line,) = describe(odd, BERT, tokens=None, loss=5.0)
   assert line == (
-    "no published loss is known for 7 layers of width 768; there are some for "
+    "no loss of others is known for 7 layers of width 768; there are some for "
     "tiny, mini, base, large"
   )
 
