@@ -6,8 +6,8 @@
 
 Prints the shared memory and the instructions of PTX of each kernel, for one
 head size and two compute capabilities: those of `dropout_kernel` and of JAX's
-own kernel without dropout. No time is measured. Needs JAX 0.10.2 with its CUDA
-plugin, pip install 'bertjax[cuda]', and no GPU.
+own kernel without dropout. No time is measured. Needs no GPU, but JAX's CUDA
+plugin: pip install 'bertjax[cuda]' jax==0.10.2
 """
 
 import collections

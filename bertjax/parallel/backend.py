@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import metadata
 from typing import NoReturn
 
@@ -81,7 +81,7 @@ def _check_libtpu(path: str) -> None:
     names = " ".join(f"--{name}" for name in unknown)
     raise ValueError(
       f"{_LIBTPU} has {names}, which libtpu {_version('libtpu')} does not "
-      f"know; leave {'it' if len(unknown) == 1 else 'them'} out"
+      f"know; {_leave_out(unknown)}"
     )
   if found := _LIBTPU_VALUE.search(said):
     raise ValueError(_describe_value(_LIBTPU, *found.groups()))
@@ -136,13 +136,17 @@ def _describe_unknown(unknown: list[str]) -> str:
     for flag in unknown
     for found in difflib.get_close_matches(flag.split("=")[0], known, 1, _ALIKE)
   ]
-  fix = f"did you mean {', '.join(near)}?" if near else "leave it out"
+  fix = f"did you mean {', '.join(near)}?" if near else _leave_out(unknown)
   if any(flag.startswith("--xla_tpu") for flag in unknown):
     fix = "flags of TPUs go into LIBTPU_INIT_ARGS"
   return (
     f"{_FLAGS} has {' '.join(unknown)}, which jaxlib "
     f"{metadata.version('jaxlib')} does not know; {fix}"
   )
+
+
+def _leave_out(flags: Collection[str]) -> str:
+  return f"leave {'it' if len(flags) == 1 else 'them'} out"
 
 
 def _find_libtpu() -> str:

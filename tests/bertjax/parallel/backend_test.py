@@ -40,7 +40,7 @@ def test_a_command_refuses_flags_that_xla_aborts_for(flags, words):
   [
     (
       "F1 flags.cc:234] Unknown flags in XLA_FLAGS: --xla_a=1 --xla_b=2\n",
-      "has --xla_a=1 --xla_b=2, which jaxlib .* does not know; leave it out",
+      "has --xla_a=1 --xla_b=2, which jaxlib .* does not know; leave them out",
     ),
     (
       "F1 flags.cc:234] Unknown flag in XLA_FLAGS: --xla_tpu_any=1\n",

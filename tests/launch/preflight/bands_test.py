@@ -8,13 +8,18 @@ import math
 import pytest
 
 from bertjax.config import SIZES, ObjectiveConfig
+from launch.preflight import bands
 from launch.preflight.bands import find_band, objective_of
-from launch.preflight.kinds import BERT, SHORT, Kind, Objective
+from launch.preflight.kinds import BERT, SHORT, Kind, Objective, Reference
 from launch.preflight.reference import REFERENCES, ROBERTA
 
 
 def edges(
-  size, tokens, objective: Objective = "mlm_nsp", entropy=6.5, kind=BERT
+  size,
+  tokens,
+  objective: Objective = "mlm_nsp",
+  entropy: float | None = 6.5,
+  kind=BERT,
 ):
   found = find_band(
     SIZES[size], objective, kind, tokens=tokens, entropy=entropy
@@ -51,6 +56,14 @@ def test_results_of_the_same_objective_come_first():
   assert edges("mini", 10e6, "mlm")[1] == 3.9
   assert edges("base", 100e9, "mlm_sop")[1] == 1.38
   assert edges("base", 100e9, "mlm_sop", kind=ROBERTA)[1] == 1.35
+
+
+def test_a_result_that_has_no_loss_to_tell_stands_for_no_other(monkeypatch):
+  told = Reference(2, 128, "", 1e6, 4.0, "", "", objective="mlm_nsp")
+  below = dataclasses.replace(told, objective="mlm", loss=None, below=2.0)
+  monkeypatch.setattr(bands, "comparable", lambda _: (told, below))
+  assert edges("tiny", 1e6, "mlm", entropy=None) == [4.0, 4.0]
+  assert edges("tiny", 1e6, "mlm", entropy=5.0) == [3.0, 3.0]
 
 
 def test_rows_of_two_sentences_are_compared_with_such_rows_alone():
