@@ -28,7 +28,7 @@ _BOOKS = "python -m benchmarks.books"
 # 1 M steps of 256 rows, 90 % of them at 128 tokens and 10 % at 512 (Devlin et
 # al., 2019, appendix A.2).
 _BERT_TOKENS = 1e6 * 256 * (0.9 * 128 + 0.1 * 512)
-# The ratio of numbers of tokens that count as about as many.
+# Two numbers of tokens count as about equal up to this ratio.
 _ABOUT_AS_MANY = 1.25
 
 
@@ -229,8 +229,9 @@ REFERENCES: tuple[Reference, ...] = (
 def comparable(kind: Kind) -> tuple[Reference, ...]:
   """Return the references that a run of this kind compares with.
 
-  Losses of one evaluation compare over rates of masks in training that were
-  tried; a rate that no reference of the kind has is not known to.
+  All losses here are of one rate of masks in evaluation, so that models compare
+  that were trained with other rates. If no reference of the kind was trained
+  with the run's rate, nothing is known of that rate, and none compares.
   """
   alike = tuple(
     each
@@ -259,7 +260,7 @@ def prefer(found: Sequence[Reference], objective: Objective) -> list[Reference]:
 def _is_near(one: Reference, other: Reference) -> bool:
   if (one.layers, one.width) != (other.layers, other.width):
     return False
-  if not one.tokens or not other.tokens:
+  if not one.tokens or not other.tokens:  # not known to be
     return False
   return abs(math.log(one.tokens / other.tokens)) < math.log(_ABOUT_AS_MANY)
 

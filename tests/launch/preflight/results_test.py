@@ -95,6 +95,7 @@ def test_a_loss_is_judged_by_runs_made_here_on_rows_of_its_kind(rows, level):
     if each.name == "loss_outside_band"
   )
   assert found.level == level
+  assert "None" not in found.text
   if level == "warn":
     assert "docs/studies/nsp/python, sentence_mlm_nsp" in found.text
 
