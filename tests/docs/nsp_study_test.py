@@ -113,6 +113,15 @@ def found_by_trials(folder):
   return values
 
 
+def rows_of(table):
+  """(first word, other cells) of each row of results in a table."""
+  rows = r"^\| (`?\w+`?),? ?.*?\| (\d.*) \|$"
+  return [
+    (title.strip("`"), cells.split(" | "))
+    for title, cells in re.findall(rows, table, re.MULTILINE)
+  ]
+
+
 def results_on(corpus):
   """The text of the section of results."""
   return PAGE.partition(f"\n## Results on {corpus}\n")[2].partition("\n## ")[0]
@@ -124,17 +133,34 @@ def spread(values):
 
 
 def test_the_table_of_books_is_what_the_trials_found():
-  values, table = found_by_trials("books"), results_on("books")
-  rows = re.findall(r"^\| (`?\w+`?),? ?.*?\| (\d.*) \|$", table, re.MULTILINE)
+  values = found_by_trials("books")
+  table = results_on("books").partition("\n### ")[0]
+  rows = rows_of(table)
   assert len(rows) == 8
   arms = re.findall(r"`(\w+)`", table.partition("| probe |")[2].split("\n")[0])
-  for title, cells in rows:
-    name = title.strip("`").lower()
-    for arm, cell in zip(arms, cells.split(" | "), strict=True):
+  assert {*arms} == {arm for arm, _ in values}
+  for name, cells in rows:
+    for arm, cell in zip(arms, cells, strict=True):
       (key,) = (
-        key for key in values if key[0] == arm and key[1] in METRICS[name]
+        key
+        for key in values
+        if key[0] == arm and key[1] in METRICS[name.lower()]
       )
       assert cell == spread(values[key]), (name, arm)
+
+
+def test_the_table_of_more_pairs_is_what_fine_tuning_found():
+  path = ROOT / "docs/studies/nsp/books/pair_tasks.json"
+  found = json.loads(path.read_text())
+  table = results_on("books").partition("| task |")[2]
+  rows = rows_of(table)
+  arms = re.findall(r"`(\w+)`", table.split("\n")[0])
+  assert [name for name, _ in rows] == [*found]
+  for name, cells in rows:
+    for arm, cell in zip(arms, cells, strict=True):
+      assert cell == spread(found[name][arm]), (name, arm)
+  best = [f"{value:.3f}" for value in found["order"]["mlm_nsp"][1:]]
+  assert f"reach {' and '.join(best)} on `order`" in " ".join(table.split())
 
 
 def test_what_the_page_says_of_books_is_the_reports():
@@ -176,16 +202,38 @@ def test_what_the_seeds_of_books_agree_on_is_what_the_trials_found():
     100 * gain for arm in others for gain in gains[arm, "banking77_accuracy"]
   ]
   assert f"by {min(points):.1f} to {max(points):.1f} points" in text
+  for metric, words in (
+    ("follows_other_document_accuracy", "by {:.0f} to {:.0f} points where"),
+    ("follows_same_document_accuracy", "by {:.1f} to {:.0f} where"),
+  ):
+    lost = [
+      100 * (ours - theirs)
+      for arm in others
+      for theirs, ours in zip(
+        values[arm, metric], values["mlm_nsp", metric], strict=True
+      )
+    ]
+    assert words.format(min(lost), max(lost)) in text
+
+
+def test_where_runs_on_pairs_of_books_end_is_what_the_trials_found():
+  values = found_by_trials("books")
+  text = " ".join(results_on("books").split())
+  listed = "{:.2f}, {:.2f} and {:.2f}".format
+  for arm in ("mlm_nsp", "sop"):
+    assert f"end at {listed(*values[arm, 'shared_mlm_loss'])}" in text
+  right = [100 * value for value in values["mlm_nsp", "nsp_accuracy"]]
+  assert "accuracy of {:.1f}, {:.1f} and {:.1f} %".format(*right) in text
 
 
 def test_the_table_of_pythons_prose_is_what_the_trials_found():
   values, table = found_by_trials("python"), results_on("Python's prose")
-  rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+  rows = rows_of(table)
   assert [arm for arm, _ in rows] == [*nsp.ARMS]
   header = table.partition("| arm |")[2].split("\n")[0]
   metrics = ["accuracy", *re.findall(r"`(\w+)`", header)]
   for arm, cells in rows:
-    for metric, cell in zip(metrics, cells.split(" | "), strict=True):
+    for metric, cell in zip(metrics, cells, strict=True):
       assert cell == spread(values[arm, metric]), (arm, metric)
 
 
