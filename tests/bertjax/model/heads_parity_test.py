@@ -18,6 +18,7 @@ from bertjax.config import checks
 from bertjax.interop.architectures import CLASSIFICATION as SEQUENCE
 from bertjax.interop.architectures import QUESTION_ANSWERING as SPAN
 from bertjax.interop.architectures import TOKEN_CLASSIFICATION as TOKEN
+from bertjax.interop.families.registry import FAMILIES as REGISTRY
 from bertjax.model import (
   BertForQuestionAnswering,
   BertForSequenceClassification,
@@ -62,8 +63,14 @@ CASES: list[Any] = [
   *((name, SEQUENCE, "cls", {}) for name in OF_SEQUENCES),
   ("modernbert", SEQUENCE, "mean", {}),
   pytest.param("modernbert", SEQUENCE, "cls", ODD, marks=pytest.mark.full),
-  ("modernbert", TOKEN, "", {}),
-  ("modernbert", SPAN, "", {}),
+  *(
+    pytest.param(
+      *(name, of, "", {}),
+      marks=() if name == "modernbert" else pytest.mark.full,
+    )
+    for name in OF_SEQUENCES
+    for of in (TOKEN, SPAN)
+  ),
 ]
 
 
@@ -87,6 +94,9 @@ def make_theirs(name, of, pooling, config):
 def heads_of(name, of):
   """What stands on the encoder: {our part: their name}."""
   own = "span_head" if of == SPAN else "classifier"
+  if of != SEQUENCE and name != "modernbert":
+    # One linear layer, whatever stands before that of whole texts.
+    return {f"{own}/dense": "qa_outputs" if of == SPAN else "classifier"}
   return {
     ours.replace("classifier", own): theirs
     for ours, theirs in OF_SEQUENCES[name].items()
@@ -169,6 +179,11 @@ def check_gradients(config, got, expected):
       left, leaf = left[PAD + 1 :], leaf[PAD + 1 :]
     assert largest > 0, name
     assert np.abs(left - leaf).max() <= 1e-4 * largest, name
+
+
+def test_every_family_but_bert_is_compared():
+  """BERT's heads are compared where its folders are read."""
+  assert OF_SEQUENCES.keys() == REGISTRY.keys() - {"bert"}
 
 
 @pytest.mark.parametrize(
