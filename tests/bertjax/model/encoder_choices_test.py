@@ -16,7 +16,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.model.encoder import Frozen
 from bertjax.model.parameters import by_name, find
 from tests.testing.choices import CONFIGS
-from tests.testing.examples import equations, example, init_params, rows
+from tests.testing.examples import SMALL, equations, example, init_params, rows
 
 LENGTHS = (9, 14, 5, 21, 6)
 EXAMPLES = [example(length, seed=4) for length in LENGTHS]
@@ -76,6 +76,54 @@ def test_packing_and_padding_are_invisible(name):
   np.testing.assert_array_equal(
     np.asarray(run(other))[real_BS], np.asarray(alone_BSD)[real_BS]
   )
+
+
+MIX_SD = np.random.default_rng(0).standard_normal((32, SMALL.hidden_size))
+
+
+def weights_of(batch):
+  """Weights of states, by place in an example, and of packs; 0 at padding."""
+  packs_BS1 = batch["packs_BS"][..., None]
+  packs_R = 1 + np.arange(batch["starts_BR"].shape[1])
+  mix_BSD = MIX_SD[batch["positions_BS"]] * (packs_BS1 > 0)
+  real_BR1 = (packs_BS1 == packs_R).any(axis=1)[..., None]
+  return mix_BSD.astype(np.float32), (MIX_SD[0] * real_BR1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    pytest.param(name, marks=() if name == "modernbert" else pytest.mark.full)
+    for name in CONFIGS
+  ],
+)
+def test_packing_and_padding_are_invisible_to_gradients(name):
+  """Rows of padding alone have none."""
+  config = CONFIGS[name]
+  model = BertForPreTraining(config)
+
+  def total(params, batch, weights):
+    found: Any = model.apply(
+      {"params": params}, batch, method="encode", deterministic=True
+    )
+    return sum(
+      jnp.sum(jnp.sin(each) * weight)
+      for each, weight in zip(found, weights, strict=True)
+      if each is not None
+    )
+
+  run = jax.jit(jax.grad(total))
+  padded = rows([EXAMPLES[:3], [], EXAMPLES[3:]], 32, 3)
+  got, expected = (
+    by_name(run(params_of(name), batch, weights_of(batch)))
+    for batch in (padded, ALONE)
+  )
+  for path, leaf in expected.items():
+    if path.endswith("key/bias") and config.positions != "rotary":
+      continue  # zero but for rounding
+    largest = np.abs(leaf).max()
+    assert (largest > 0) == path.startswith(("encoder/", "pooler/")), path
+    assert np.abs(got[path] - leaf).max() <= 1e-5 * largest, path
 
 
 @pytest.mark.parametrize("name", CONFIGS)
