@@ -8,7 +8,8 @@ Both run the same four trials, of two arms and two seeds, from start to report,
 on what cores there are. Prints JSON: the seconds of both and of a rerun of a
 finished study, the share of time that two at once take, the ratio of a study's
 seconds to the summed seconds of its trials, and the seconds until the first
-trial, and the second one of its arm, whose shapes are equal, have taken a step.
+trial, and the second one of its arm, whose shapes are equal, have taken a step;
+one that the study does not print is left out.
 """
 
 import json
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from absl import app, flags
@@ -45,12 +46,11 @@ class Measured(NamedTuple):
 
   Attributes:
     seconds: from start to end.
-    first_steps: {trial: seconds until it has taken a step}, in their order;
-      of trials that run one after another.
+    first_steps: see `time_first_steps`; of trials that run one after another.
   """
 
   seconds: float
-  first_steps: dict[str, float]
+  first_steps: dict[str, float | None]
 
 
 def measure(at_once: int, workdir: pathlib.Path) -> Measured:
@@ -84,27 +84,42 @@ def measure(at_once: int, workdir: pathlib.Path) -> Measured:
 
 def time_first_steps(
   lines: Iterable[str], clock: Callable[[], float] = time.monotonic
-) -> dict[str, float]:
-  """Return {trial: seconds until it has taken a step}, as a study prints."""
-  found: dict[str, float] = {}
+) -> dict[str, float | None]:
+  """Return {trial: seconds until it has taken a step}, as a study prints.
+
+  In the order of the trials; None where no first step is printed.
+  """
+  found: dict[str, float | None] = {}
   name, began = "", 0.0
   for line in lines:
     if match := _TRIAL.match(line):
       name, began = match[1], clock()
-    elif name and name not in found and _STEPPED.match(line):
+      found[name] = None
+    elif name and found[name] is None and _STEPPED.match(line):
       found[name] = clock() - began
   return found
 
 
-def find_second(trials: Iterable[str]) -> str:
-  """Return the first trial whose arm another trial had before it."""
-  arms: set[str] = set()
-  for name in trials:
-    arm = name.rpartition("-seed")[0]
-    if arm in arms:
-      return name
-    arms.add(arm)
-  raise ValueError("no arm has two trials")
+def pick_first_steps(
+  first_steps: Mapping[str, float | None],
+) -> dict[str, float]:
+  """Return the figures of the first trial and the second one of its arm.
+
+  Args:
+    first_steps: see `time_first_steps`.
+  """
+  first = next(iter(first_steps), "")
+  of_arm = [name for name in first_steps if _arm(name) == _arm(first)]
+  figures = ("first_trial_steps_after_s", "second_of_its_arm_steps_after_s")
+  return {
+    figure: round(seconds, 2)
+    for figure, name in zip(figures, of_arm, strict=False)
+    if (seconds := first_steps[name]) is not None
+  }
+
+
+def _arm(trial: str) -> str:
+  return trial.rpartition("-seed")[0]
 
 
 def main(_: Sequence[str]) -> None:
@@ -117,7 +132,6 @@ def main(_: Sequence[str]) -> None:
     trials = json.loads((folders[1] / "timing.json").read_text())["seconds"]
     reports = [(each / "report.json").read_bytes() for each in folders.values()]
   seconds = {n: each.seconds for n, each in took.items()}
-  steps = took[1].first_steps
   print(
     json.dumps(
       {
@@ -130,8 +144,7 @@ def main(_: Sequence[str]) -> None:
         "rerun_of_finished_s": round(rerun, 1),
         "trials_s": round(trials, 1),
         "study_to_trials": round(seconds[1] / trials, 3),
-        "first_trial_steps_after_s": round(next(iter(steps.values())), 2),
-        "second_of_its_arm_steps_after_s": round(steps[find_second(steps)], 2),
+        **pick_first_steps(took[1].first_steps),
       }
     )
   )
