@@ -36,9 +36,10 @@ _FIRST_PHASE = Recipe(
     "the source's grows linearly from 768 over those. Outputs of attention "
     "have no dropout (0.1 in the source, whose attention weights have none; "
     "here, as in transformers, the two share a rate). Global layers have their "
-    "final rotary base from the start. In the source they begin with "
-    "--config.model.rotary_base=10000, and the run with longer rows goes on "
-    "with the final base: --config.allow_changes=model.rotary_base."
+    "final rotary base from the start. The source begins with 10,000: give "
+    "--config.model.rotary_base=10000, and "
+    "--config.allow_changes=model.rotary_base to the run with longer rows, "
+    "which has the final base."
   ),
   fields={
     "steps": 374_900,

@@ -122,7 +122,9 @@ def test_a_study_takes_a_family_and_its_sizes():
 
 # Patterns of families whose name alone finds too much or too little: XLM-R is
 # another family, others use the library's RobertaProcessing as well, and
-# DistilBERT is also written with an underscore.
+# DistilBERT is also written with an underscore. Names that a family's models
+# have besides its own are not looked for: Ettin and mmBERT, which are sizes of
+# ModernBERT, and XLM-R and CamemBERT, which are read as RoBERTa is.
 CALLED = {
   "roberta": "(?<!xlm)(?<!xlm_)roberta(?!processing)",
   "distilbert": "distil_?bert",

@@ -53,6 +53,10 @@ OBJECTIVES = {
 }
 
 
+def test_every_family_has_an_objective_of_its_authors():
+  assert OBJECTIVES.keys() == FAMILIES.keys() - {"bert"}
+
+
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
   """The path of a store for each kind of tokenizer."""

@@ -13,6 +13,7 @@ import pytest
 
 from bertjax.config import ComputeConfig, FinetuneConfig, TaskConfig
 from bertjax.model.parameters import by_name
+from configs.families import FAMILIES
 from data_pipelines.tokenizers import tokenizers
 from data_pipelines.tokenizers.template import Template
 from launch import tasks
@@ -37,6 +38,10 @@ CONFIG = FinetuneConfig(
   pack=False,
 )
 TEXTS = [text for text, _ in small.make_texts(40, 0)]
+
+
+def test_every_family_is_here():
+  assert TOKENIZERS.keys() == FAMILIES.keys() - {"bert"}
 
 
 @pytest.fixture(scope="module")
