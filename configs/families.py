@@ -52,9 +52,9 @@ _BERT = {
   for name, size in SIZES.items()
 }
 
-# mmBERT's layers with a window have the base of the others (Marone et al.,
-# 2025; config.json of jhu-clsp/mmBERT-small).
-_MMBERT = {"rotary_local_base": 160_000.0}
+# mmBERT's layers with a window have the base of the others, which 0 says
+# (Marone et al., 2025; config.json of jhu-clsp/mmBERT-small).
+_MMBERT = {"rotary_local_base": 0.0}
 # Ettin's 150m and 400m are of these shapes as well.
 _MODERNBERT = {
   "base": _size(22, 768, 12, 1152),
@@ -189,15 +189,21 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-def overlay(family: Family) -> common.Overlay:
-  """Return what makes a run of this family, of any size."""
-  alike = {
-    name: value
-    for name, value in family.choices.items()
-    if name not in _choices_of_sizes(family)
-  }
+def overlay(family: Family, size: str = "") -> common.Overlay:
+  """Return what makes a run of this family.
+
+  Args:
+    family: whose choices the run makes.
+    size: name of a size that the run has as well, whose overlay sets what it
+      chooses otherwise; "" if no overlay does.
+  """
+  others = family.sizes[size] if size else {}
   return common.fields(
-    {f"model.{name}": value for name, value in alike.items()}
+    {
+      f"model.{name}": value
+      for name, value in family.choices.items()
+      if name not in others
+    }
   )
 
 
@@ -205,20 +211,9 @@ def size_overlays(family: Family) -> Mapping[str, common.Overlay]:
   """Return what makes each size of a family, by its name."""
   return {
     name: common.fields(
-      {
-        f"model.{field}": value
-        for field, value in {**_choices_of_sizes(family), **size}.items()
-      }
+      {f"model.{field}": value for field, value in size.items()}
     )
     for name, size in family.sizes.items()
-  }
-
-
-def _choices_of_sizes(family: Family) -> Mapping[str, Any]:
-  """Return the choices that some size makes in another way."""
-  fields = {field for size in family.sizes.values() for field in size}
-  return {
-    name: value for name, value in family.choices.items() if name in fields
   }
 
 

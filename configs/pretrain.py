@@ -132,10 +132,15 @@ def get_config(argument: str = "") -> ml_collections.ConfigDict:
 
 def overlays_of(argument: str) -> common.Overlays:
   """Return the overlays that an argument chooses from, those of its family."""
+  parts = argument.split(",")
   for name, family in families.FAMILIES.items():
-    if f"family={name}" in argument.split(","):
+    if f"family={name}" in parts:
+      size = next(
+        (each for each in family.sizes if f"size={each}" in parts), ""
+      )
       return {
         **OVERLAYS,
+        "family": {**OVERLAYS["family"], name: families.overlay(family, size)},
         "size": families.size_overlays(family),
         "recipe": {
           each: common.fields(_leave_positions(recipe.fields, family))

@@ -203,7 +203,15 @@ def log_changes(old: Mapping[str, Any], config: PretrainConfig) -> None:
 
 
 def _value(identity_: Mapping[str, Any], name: str) -> Any:
-  return identity_.get(name, _before(name))
+  value = identity_.get(name, _before(name))
+  # 0 is the base of the other layers, which may be said in numbers as well.
+  if (
+    name == "model.rotary_local_base"
+    and not value
+    and _value(identity_, "model.attention_pattern") == "window"
+  ):
+    return _value(identity_, "model.rotary_base")
+  return value
 
 
 def _before(name: str) -> Any:

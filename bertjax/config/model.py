@@ -141,6 +141,11 @@ class ModelConfig:
     return self.embedding_size or self.hidden_size
 
   @property
+  def local_base(self) -> float:
+    """Base of rotations in layers that attend within a window."""
+    return self.rotary_local_base or self.rotary_base
+
+  @property
   def num_stacked(self) -> int:
     """Layers that have weights of their own: the stack of parameters."""
     return self.layer_groups or self.num_layers

@@ -68,8 +68,8 @@ def layer_inputs(
   )
   if config.positions == "rotary":
     rotation = turn(config.rotary_base)
-    if has_windows(config) and config.rotary_local_base:
-      local_rotation = turn(config.rotary_local_base)
+    if has_windows(config) and config.local_base != config.rotary_base:
+      local_rotation = turn(config.local_base)
   return LayerInputs(
     features["packs_BS"], row_numbers(features), rotation, local_rotation
   )

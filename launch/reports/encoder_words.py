@@ -14,8 +14,8 @@ def _positions(model: ModelConfig) -> str:
   if model.positions == "sinusoidal":
     return "positions are sines and cosines that are not learned"
   bases = f"{model.rotary_base:,g}"
-  if has_windows(model) and model.rotary_local_base:
-    bases += f", and {model.rotary_local_base:,g} in layers with a window"
+  if has_windows(model) and model.local_base != model.rotary_base:
+    bases += f", and {model.local_base:,g} in layers with a window"
   return f"rotary positions of base {bases}"
 
 

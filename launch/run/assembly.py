@@ -21,6 +21,7 @@ from bertjax.config import (
   identity,
   to_mapping,
 )
+from bertjax.config.model import has_windows
 from bertjax.objectives.masking import check_words
 from bertjax.train.events import check_installed
 from bertjax.train.program import Program, make_program
@@ -165,7 +166,7 @@ def _check_origin(
       f"the store was made with {found[:12]}; prepare it with "
       f"--tokenizer={origin.path}, and --extend_vocab=N for new tokens"
     )
-  theirs, ours = to_mapping(origin.model), to_mapping(model)
+  theirs, ours = _fields(origin.model), _fields(model)
   # 0 rows become those of the bundle, or more for an extended vocabulary.
   grows = extended and ours["vocab_size"] > theirs["vocab_size"]
   if grows or not ours["vocab_size"]:
@@ -199,6 +200,17 @@ def _check_origin(
       origin.path,
       ours[name],
     )
+
+
+def _fields(model: ModelConfig) -> dict[str, Any]:
+  """Return the fields of a model, with bases as its layers have them.
+
+  A local base of 0 is that of the others, and moves with it.
+  """
+  fields = to_mapping(model)
+  if has_windows(model):
+    fields["rotary_local_base"] = model.local_base
+  return fields
 
 
 def _check_family(origin: bundle.BundleInfo, model: ModelConfig) -> None:

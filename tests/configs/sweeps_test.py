@@ -11,6 +11,7 @@ import configs.sweeps
 from bertjax.config import SweepConfig, check_read, checks, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from configs import families
 from configs.sweeps import nsp_books
 from launch.commands.shipped_configs import SHIPPED
 
@@ -70,6 +71,22 @@ def test_a_study_says_what_it_asks_and_costs(name):
   assert text.partition("\n")[0].endswith("?")
   for part in ("Equal are ", f"Cost: {TRIALS[name]} trials", "Anchors"):
     assert part in text
+
+
+PRETRAINS = [name for name in NAMES if config_of(name).trains == "pretrain"]
+
+
+@pytest.mark.parametrize("name", PRETRAINS)
+def test_a_family_gives_a_study_its_choices_in_any_size(name):
+  """As it gives them to a run; arms of the study of sizes are BERT's."""
+  made = importlib.import_module(f"configs.sweeps.{name}").get_config
+  for family, record in families.FAMILIES.items():
+    for size in ("", *([] if name == "size" else record.sizes)):
+      given = f"family={family}" + (f",size={size}" if size else "")
+      model = made(given).pretrain.model
+      wanted = {**record.choices, **record.sizes.get(size, {})}
+      found = {field: model[field] for field in wanted}
+      assert found == wanted, given
 
 
 # The trials of `masking` before it had more arms, by their settings.

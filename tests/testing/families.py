@@ -124,7 +124,7 @@ def _modernbert(config: ModelConfig) -> Any:
     local_attention=config.attention_window,
     global_attn_every_n_layers=config.global_every if windows else 1,
     global_rope_theta=config.rotary_base,
-    local_rope_theta=config.rotary_local_base or config.rotary_base,
+    local_rope_theta=config.local_base,
     pad_token_id=PAD,
     cls_token_id=2,
     sep_token_id=3,

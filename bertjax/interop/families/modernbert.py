@@ -133,7 +133,7 @@ def _write(config: ModelConfig, pad_id: int) -> dict[str, Any]:
   every = config.global_every if has_windows(config) else 1
   bases = {
     _GLOBAL: config.rotary_base,
-    _LOCAL: config.rotary_local_base or config.rotary_base,
+    _LOCAL: config.local_base,
   }
   rate = config.hidden_dropout_rate
   return {

@@ -43,7 +43,7 @@ def tables(config: ModelConfig) -> dict[str, np.ndarray]:
     return {}
   bases = {GLOBAL: config.rotary_base}
   if has_windows(config):
-    bases[LOCAL] = config.rotary_local_base or config.rotary_base
+    bases[LOCAL] = config.local_base
   found = {}
   for kind, base in bases.items():
     rotation = rotation_at(positions_1P, config.head_size, base)

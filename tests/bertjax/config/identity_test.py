@@ -271,3 +271,26 @@ def test_what_is_no_field_has_no_value_before(name):
   lacking = {field: full[field] for field in full if field != name}
   with pytest.raises(ValueError, match=f"{name}: None → "):
     check_identity(lacking, full, allow_changes="")
+
+
+def test_a_base_of_windows_is_one_base_however_it_is_said():
+  """0 is that of the other layers, and moves with it."""
+  family = {"model.positions": "rotary", "model.attention_pattern": "window"}
+  config = replaced(CONFIG, {**family, "model.rotary_base": 16e4})
+  said = replaced(config, {"model.rotary_local_base": 16e4})
+  check_identity(of(config), of(said), allow_changes="")
+  check_identity(of(said), of(config), allow_changes="")
+  other = replaced(config, {"model.rotary_base": 1e4})
+  with pytest.raises(
+    ValueError,
+    match=r"rotary_base: 160000\.0 → 10000\.0; "
+    r"model\.rotary_local_base: 160000\.0 → 10000\.0\)",
+  ):
+    check_identity(of(config), of(other), allow_changes="")
+  # Without windows no layer has the other base.
+  full = {"model.attention_pattern": "full"}
+  check_identity(
+    of(replaced(config, full)),
+    of(replaced(other, full)),
+    allow_changes="model.rotary_base",
+  )

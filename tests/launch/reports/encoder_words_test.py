@@ -50,6 +50,11 @@ def test_modernbert_in_words():
   ):
     assert part in words
   assert not words.endswith("; ")
+  # Equal bases are one, which 0 says as well.
+  for local in (0.0, model.rotary_base):
+    alike = dataclasses.replace(model, rotary_local_base=local)
+    told = [*encoder_words.differences(alike)]
+    assert "rotary positions of base 160,000" in told
 
 
 def test_albert_in_words():

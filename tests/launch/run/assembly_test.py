@@ -3,18 +3,25 @@
 """What a run is made of, and whose it is, before its first step."""
 
 import dataclasses
+import re
 import shutil
 
 import pytest
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import ObjectiveConfig, PhaseConfig, identity
+from bertjax.interop.huggingface_config import (
+  config_from_huggingface,
+  config_to_huggingface,
+)
+from configs.families import FAMILIES
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers.template import Template
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from data_pipelines.tokenizers.wordpiece import WordPiece
 from launch import pretrain
 from launch.run import assembly
+from launch.run.origin import Past, find_origin
 from tests.testing import corpus, small_stores
 from tests.testing.family_bundles import make_bundle
 
@@ -107,6 +114,13 @@ def rotary(tmp_path):
   )
 
 
+# The bases of mmBERT, which are equal.
+MMBERT = (
+  FAMILIES["modernbert"].choices["rotary_base"],
+  FAMILIES["modernbert"].sizes["mmbert_small"]["rotary_local_base"],
+)
+
+
 def with_bases(config, allow_changes="", **bases):
   return dataclasses.replace(
     config,
@@ -164,6 +178,51 @@ def test_rotary_bases_may_differ_from_those_of_init_from_if_that_is_said(
     identity.check_identity(
       spec.identity, assembly.assemble(rotary).identity, allow_changes=""
     )
+
+
+_BOTH = ("rotary_base", "rotary_local_base")
+
+
+@pytest.mark.parametrize(
+  ("was", "now", "moved"),
+  [
+    # The first phase of a ModernBERT, and mmBERT; 0 is as the other layers.
+    ((1e4, 1e4), (16e4, 1e4), _BOTH[:1]),
+    (MMBERT, MMBERT, ()),
+    (MMBERT, (16e4, 16e4), ()),
+    (MMBERT, (16e4, 1e4), _BOTH[1:]),
+    ((1e4, 1e4), (16e4, 0.0), _BOTH),
+  ],
+)
+def test_a_run_goes_on_with_the_bases_of_layers_whatever_names_them(
+  was, now, moved, rotary, monkeypatch, caplog
+):
+  """From a folder of transformers, which tells the bases of all layers."""
+  first = with_bases(rotary, **dict(zip(_BOTH, was, strict=True))).model
+  folder = config_to_huggingface(first, "BertModel", 0)
+  origin = find_origin(rotary, Past())
+  assert origin.info
+  info = dataclasses.replace(origin.info, model=config_from_huggingface(folder))
+  origin = dataclasses.replace(origin, info=info)
+  monkeypatch.setattr(assembly, "find_origin", lambda *_: origin)
+  # What follows once the origin is seen to fit.
+  monkeypatch.setattr(assembly, "resolve", lambda *_: 1 / 0)
+  bases, names = (
+    dict(zip(_BOTH, now, strict=True)),
+    [f"model.{x}" for x in moved],
+  )
+  if moved:
+    with pytest.raises(ValueError, match="allow other bases") as caught:
+      assembly.assemble(with_bases(rotary, **bases))
+    assert str(caught.value).endswith(f"allow_changes={','.join(names)}")
+    advised = re.findall(r"--config\.(model\.\w+)=([\d.]+)", str(caught.value))
+    held = {"rotary_base": was[0], "rotary_local_base": was[1] or was[0]}
+    assert advised == [(f"model.{x}", str(held[x])) for x in moved]
+  caplog.clear()
+  with pytest.raises(ZeroDivisionError):
+    assembly.assemble(with_bases(rotary, ",".join(names), **bases))
+  told = [line.split()[0] for line in caplog.messages if "rotary" in line]
+  assert told == names
 
 
 @pytest.mark.full

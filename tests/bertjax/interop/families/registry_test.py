@@ -4,9 +4,11 @@
 
 import collections
 import dataclasses
+import json
 
 import pytest
 
+from bertjax.config import ModelConfig
 from bertjax.interop.architectures import ARCHITECTURES, shapes
 from bertjax.interop.families.bert import BERT
 from bertjax.interop.families.modernbert import MODERNBERT
@@ -17,6 +19,10 @@ from bertjax.interop.families.registry import (
   family_of,
 )
 from bertjax.interop.families.roberta import ROBERTA
+from bertjax.interop.huggingface_config import (
+  config_from_huggingface,
+  config_to_huggingface,
+)
 from configs import families
 from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL
@@ -88,6 +94,25 @@ def test_a_table_names_every_parameter_once(name):
     for parts in pieces.values():
       (count,) = {count for _, count in parts}
       assert {number for number, _ in parts} == {*range(count)}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_size_goes_to_config_json_and_back(name):
+  record = families.FAMILIES[name]
+  for size, fields in record.sizes.items():
+    model = dataclasses.replace(
+      ModelConfig(), **{**record.choices, **fields, "vocab_size": 120}
+    )
+    mapping = config_to_huggingface(
+      model, "BertModel", max(model.position_offset - 1, 0)
+    )
+    found = config_from_huggingface(json.loads(json.dumps(mapping)))
+    # transformers' ALBERT drops nothing of a feed-forward, and has no field of
+    # it; it is read in training alone.
+    if name == "albert":
+      assert found.mlp_dropout_place == "none"
+      found = dataclasses.replace(found, mlp_dropout_place="output")
+    assert found == model, size
 
 
 def test_berts_table_has_no_other_parameters():
