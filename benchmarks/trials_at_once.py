@@ -25,17 +25,6 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-STORE = flags.DEFINE_string(
-  "store", None, "Folder that launch.prepare wrote.", required=True
-)
-STEPS = flags.DEFINE_integer("steps", 200, "Steps of pre-training.")
-ROWS = flags.DEFINE_integer(
-  "batch_size",
-  None,
-  "Rows of a batch of pre-training; by default the recipe's.",
-)
-
-
 # What a study prints where a trial begins, and a run after its first step.
 _TRIAL = re.compile(r"trial \d+ of \d+: (\S+)$")
 _STEPPED = re.compile(r"step 1/\d+ .*  compiled$")
@@ -55,13 +44,15 @@ class Measured(NamedTuple):
 
 def measure(at_once: int, workdir: pathlib.Path) -> Measured:
   """Run a study and return what it took."""
-  rows = ROWS.value and [f"--config.pretrain.batch_size={ROWS.value}"]
+  rows = flags.FLAGS.batch_size and [
+    f"--config.pretrain.batch_size={flags.FLAGS.batch_size}"
+  ]
   command = [
     *(sys.executable, "-m", "launch.sweep", "--config=nsp:size=tiny"),
     *("--arms=mlm_nsp,nsp_rows", "--seeds=2", "--match=steps"),
-    f"--config.pretrain.data.store={STORE.value}",
-    f"--config.pretrain.steps={STEPS.value}",
-    f"--config.pretrain.optimizer.warmup_steps={STEPS.value // 10}",
+    f"--config.pretrain.data.store={flags.FLAGS.store}",
+    f"--config.pretrain.steps={flags.FLAGS.steps}",
+    f"--config.pretrain.optimizer.warmup_steps={flags.FLAGS.steps // 10}",
     *("--config.finetune.steps=20", "--config.finetune.seeds=1"),
     *("--config.probes.shared_rows=0", "--config.probes.pairs=0"),
     *(rows or ()),
@@ -150,5 +141,19 @@ def main(_: Sequence[str]) -> None:
   )
 
 
+def define_flags() -> None:
+  """Define the flags; not at import, because tests import this."""
+  flags.DEFINE_string(
+    "store", None, "Folder that launch.prepare wrote.", required=True
+  )
+  flags.DEFINE_integer("steps", 200, "Steps of pre-training.")
+  flags.DEFINE_integer(
+    "batch_size",
+    None,
+    "Rows of a batch of pre-training; by default the recipe's.",
+  )
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

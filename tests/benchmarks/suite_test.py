@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One table of benchmarks: within its time, whatever a row does."""
 
+import ast
 import itertools
 import json
 import pathlib
@@ -232,3 +233,50 @@ def test_a_restart_is_measured():
   cold, warm, both, beyond = ran.figures
   assert warm.peer == cold.ours > 0
   assert both.ours > beyond.ours
+
+
+def imported_by(path):
+  """The modules that a file imports, as if all that it takes were modules."""
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.ImportFrom) and node.module:
+      yield node.module
+      yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def flags_of(nodes):
+  """The names of the flags that some nodes define."""
+  for node in nodes:
+    called = node.func if isinstance(node, ast.Call) else None
+    if isinstance(called, ast.Attribute) and called.attr.startswith("DEFINE_"):
+      yield from (
+        each.value for each in node.args[:1] if isinstance(each, ast.Constant)
+      )
+
+
+def flags_at_import(path):
+  statements = [
+    node
+    for node in ast.parse(path.read_text()).body
+    if isinstance(node, ast.Assign | ast.Expr)
+  ]
+  return {*flags_of(itertools.chain(*map(ast.walk, statements)))}
+
+
+def test_a_benchmark_that_tests_import_defines_no_flag_of_a_command():
+  """One process imports both, and absl knows each name once."""
+  root = FOLDER.parent
+  tests = {
+    name
+    for path in (root / "tests").rglob("*.py")
+    for name in imported_by(path)
+  }
+  commands = {
+    name
+    for path in (root / "launch").rglob("*.py")
+    for name in flags_of(ast.walk(ast.parse(path.read_text())))
+  }
+  assert "store" in commands
+  for path in FOLDER.rglob("*.py"):
+    module = ".".join(path.relative_to(root).with_suffix("").parts)
+    if module in tests:
+      assert not flags_at_import(path) & commands, module
