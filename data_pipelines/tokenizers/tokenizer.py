@@ -53,7 +53,7 @@ class Tokenizer(abc.ABC):
       others.
     mask_takes_space: whether the space before a mask in a text is its own.
     own_class: class of transformers that reads only tokenizers of this class;
-      empty if it has none.
+      empty if transformers has no such class.
   """
 
   name: str

@@ -70,10 +70,10 @@ def find_band(
   size = _weights(model.num_layers, model.hidden_size)
   low: list[tuple[float, Reference]] = []
   high: list[tuple[float, Reference]] = []
-  told = [
+  with_a_loss = [
     each for each in comparable(kind) if each.reached(entropy) is not None
   ]
-  for each in prefer(told, objective):
+  for each in prefer(with_a_loss, objective):
     loss = each.reached(entropy)
     if loss is None or not each.tokens:
       continue

@@ -30,6 +30,15 @@ from tests.testing.huggingface_models import LABELS
 from tests.testing.metaspace_models import write_fairseq
 
 TEXT = "the cod by the river"
+TWO_STEPS = FinetuneConfig(
+  steps=2,
+  batch_size=8,
+  evaluation_batch_size=16,
+  evaluations=1,
+  seq_length=64,
+  learning_rates=(1e-3,),
+  seeds=1,
+)
 # BERT has a file of its own, and the long tier has the others.
 SHORT = ("roberta", "modernbert")
 NAMES = [
@@ -135,14 +144,8 @@ def test_modernbert_averages_where_its_config_says_so(pooling, tmp_path):
 def test_a_fine_tuned_family_is_its_class(name, tmp_path):
   pytest.importorskip("torch")
   transformers = pytest.importorskip("transformers")
-  config = FinetuneConfig(
-    steps=2,
-    batch_size=8,
-    evaluation_batch_size=16,
-    evaluations=1,
-    seq_length=64,
-    learning_rates=(1e-3,),
-    seeds=1,
+  config = dataclasses.replace(
+    TWO_STEPS,
     task=TaskConfig(
       kind="table",
       train=small.write_table(tmp_path / "t.jsonl", small.make_texts(40, 0)),
@@ -192,14 +195,8 @@ def test_an_imported_roberta_learns_words_and_answers(kind, tmp_path):
     asked = [(text, [("the", text.split()[1])]) for text in texts]
     train = squad_files.write(tmp_path / "squad.json", *asked)
     task = TaskConfig(kind=kind, train=train, max_question_length=8, stride=16)
-  config = FinetuneConfig(
-    steps=2,
-    batch_size=8,
-    evaluation_batch_size=16,
-    evaluations=1,
-    seq_length=64,
-    learning_rates=(1e-3,),
-    seeds=1,
+  config = dataclasses.replace(
+    TWO_STEPS,
     task=task,
   )
   finetune.run(config, str(parent), str(tmp_path / "run"))

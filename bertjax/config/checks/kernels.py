@@ -108,7 +108,7 @@ def resolve(
 
   Raises:
     ValueError: see `choose_attention`; or cuDNN is asked for, and JAX's plugin
-      has none that it can use.
+      finds no cuDNN that it can use.
   """
   try:
     name, reason = choose_attention(

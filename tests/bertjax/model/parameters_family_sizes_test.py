@@ -42,7 +42,7 @@ PARAMETERS = {
   ("modernbert", "mmbert_small"): 140_897_536,
   ("modernbert", "mmbert_base"): 307_786_240,
 }
-# Those of sizes whose vocabulary is not their family's.
+# Vocabularies of sizes that have another one than their family.
 VOCABULARIES = dict.fromkeys(
   [("modernbert", "mmbert_small"), ("modernbert", "mmbert_base")], 256_000
 )
