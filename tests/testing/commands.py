@@ -9,6 +9,7 @@ each command itself. All of them have one seed of hashes: what must not depend
 on it needs `subprocess`.
 """
 
+import atexit
 import contextlib
 import faulthandler
 import functools
@@ -91,13 +92,16 @@ def run_command(
 @functools.cache
 def _server() -> subprocess.Popen[str]:
   """Start the process that forks; it ends with its input, and so with this."""
-  return subprocess.Popen(
+  server = subprocess.Popen(
     [sys.executable, "-m", "tests.testing.commands"],
     cwd=ROOT,
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
   )
+  # Closes its input, and waits for it.
+  atexit.register(server.__exit__, None, None, None)
+  return server
 
 
 def _serve() -> None:

@@ -3,13 +3,13 @@
 import gzip
 import json
 import random
-import tracemalloc
 
 import pytest
 
 from data_pipelines.corpora import lines
 from data_pipelines.corpora.corpus import Corpus
 from tests.testing.json_lines import json_lines
+from tests.testing.memory import peak_bytes
 
 
 def texts(path, **options):
@@ -56,15 +56,13 @@ def test_a_line_that_is_too_long_is_never_held(tmp_path, monkeypatch):
   monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1 << 21)
   path = tmp_path / "a.jsonl.gz"
   path.write_bytes(gzip.compress(b"x" * (1 << 25), 1))
-  tracemalloc.start()
-  try:
+
+  def read():
     corpus = Corpus(str(path), skip_bad_records=True)
     assert list(corpus) == []
-    peak = tracemalloc.get_traced_memory()[1]
-  finally:
-    tracemalloc.stop()
-  assert corpus.counts.skipped == 1
-  assert peak < 10 << 20
+    assert corpus.counts.skipped == 1
+
+  assert peak_bytes(read, enough=10 << 20) < 10 << 20
 
 
 def test_a_long_line_of_plain_text_is_read_in_pieces(tmp_path, monkeypatch):
@@ -96,17 +94,14 @@ def test_a_text_of_one_line_is_neither_refused_nor_held(tmp_path, monkeypatch):
   path = tmp_path / "a.txt.gz"
   size = 1 << 26
   path.write_bytes(gzip.compress(b"a word " * (size // 7), 1))
-  tracemalloc.start()
-  try:
-    corpus, read = Corpus(str(path)), 0
-    for document in corpus:
-      read += document.text.count("word")
-    peak = tracemalloc.get_traced_memory()[1]
-  finally:
-    tracemalloc.stop()
-  assert corpus.counts.cut >= size >> 23
-  assert read == size // 7
-  assert peak < size
+
+  def read():
+    corpus = Corpus(str(path))
+    words = sum(document.text.count("word") for document in corpus)
+    assert words == size // 7
+    assert corpus.counts.cut >= size >> 23
+
+  assert peak_bytes(read, enough=size) < size
 
 
 UTF16 = {

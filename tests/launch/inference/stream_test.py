@@ -4,7 +4,6 @@
 
 import errno
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from launch.inference import stream
 from launch.inference.encoding import Encoded
 from launch.inference.inputs import BadRows, Source, examine
 from launch.inference.outputs import JsonLines, Output
+from tests.testing.memory import peak_bytes
 
 
 def write(path, texts):
@@ -132,12 +132,8 @@ def test_a_disk_that_is_full_meanwhile_is_named_and_goes_on(
 def test_memory_does_not_grow_with_the_file(tmp_path):
   def peak(count):
     source = write(tmp_path / f"{count}.jsonl", ["a text of words"] * count)
-    tracemalloc.start()
     output = Output(tmp_path / f"{count}.out", {"input": str(count)})
-    make_job(source).make_file(output, JsonLines)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return most
+    return peak_bytes(lambda: make_job(source).make_file(output, JsonLines))
 
   peak(100)
   assert peak(10_000) < 1.5 * peak(1000)
