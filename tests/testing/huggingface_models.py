@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of every architecture, with no zeros in them."""
 
+import math
+
 import numpy as np
 
 from bertjax.checkpoints.digest import nest
 from bertjax.interop.architectures import shapes
 from bertjax.interop.families.registry import family_of
 from bertjax.interop.outputs import Outputs
-from bertjax.model.parameters import by_name
+from bertjax.model.parameters import ENCODER, by_name, find
 from tests.testing.examples import SMALL
 
 LABELS = ("fish", "tree", "a | b")
@@ -36,18 +38,35 @@ def make_params(architecture, config=SMALL, outputs=None):
   return nest(leaves)
 
 
-def random_params(architecture, config, outputs=None, deviation=0.3):
-  """Random parameters, also of choices that no family makes.
+def random_params(architecture, config, outputs=None):
+  """Random parameters, also of choices that no family makes."""
+  return _draw(architecture, config, outputs, lambda row, shape: 0.3)
 
-  `deviation` is that of kernels.
+
+def steady_params(architecture, config):
+  """Random parameters whose kernels keep the size of what they multiply.
+
+  Where many layers have few norms, larger kernels make rounding large: half a
+  unit in the last place of each weight is enough for 1e-5 in the states. Heads
+  are twice as large, so that what they give differs between rows.
   """
+
+  def deviation(row, shape):
+    inputs = shape[row.is_stacked :][: row.inputs]
+    return (2 if row.part != ENCODER else 1) / math.sqrt(math.prod(inputs))
+
+  return _draw(architecture, config, None, deviation)
+
+
+def _draw(architecture, config, outputs, deviation):
+  """Random parameters; `deviation` of (row of PARAMETERS, shape) of kernels."""
   draw = np.random.default_rng(0)
   count = (outputs or outputs_of(architecture)).size
 
   def leaf(name, shape):
-    noise = draw.standard_normal(shape) * (
-      deviation if "kernel" in name else 0.1
-    )
+    row = find(name)
+    scale = deviation(row, shape) if row.inputs else 0.1
+    noise = draw.standard_normal(shape) * scale
     return (noise + name.endswith("scale")).astype(np.float32)
 
   return nest(

@@ -16,7 +16,7 @@ from bertjax.interop.onnx.heads import HEADS
 from tests.testing.choices import CONFIGS, small
 from tests.testing.examples import ragged
 from tests.testing.graphs import check_graph, open_session
-from tests.testing.huggingface_models import random_params
+from tests.testing.huggingface_models import random_params, steady_params
 
 SEQUENCES, CHOICE = "BertForSequenceClassification", "BertForMultipleChoice"
 OTHERS = sorted(CONFIGS.keys() - {"bert"})
@@ -73,8 +73,7 @@ def random_config(seed):
 
 
 def check(config, architecture, pooling):
-  # Without norms of what is added, many layers make rounding large.
-  params = random_params(architecture, config, deviation=0.2)
+  params = steady_params(architecture, config)
   check_graph(params, config, architecture, pooling)
 
 

@@ -15,7 +15,7 @@ from bertjax.interop.onnx import comparison, quantization, running
 from bertjax.interop.onnx.bert import make_model
 from tests.testing.choices import CONFIGS
 from tests.testing.examples import SMALL, ragged
-from tests.testing.huggingface_models import make_params, random_params
+from tests.testing.huggingface_models import make_params, steady_params
 
 ARCHITECTURE = "BertForSequenceClassification"
 CONFIG = dataclasses.replace(SMALL, vocab_size=2000)
@@ -137,7 +137,7 @@ def test_the_slow_operator_for_a_residual_and_its_norm_is_not_taken(
 def test_any_family_is_quantized(name, tmp_path):
   """Once for layers that share their weights, and without the operator."""
   config = dataclasses.replace(CONFIGS[name], vocab_size=2000)
-  params = random_params(ARCHITECTURE, config, deviation=0.2)
+  params = steady_params(ARCHITECTURE, config)
   source = tmp_path / "model.onnx"
   model = make_model(params, config, ARCHITECTURE, "cls")
   running.write_model(model, source)
