@@ -129,11 +129,13 @@ class SplitData(Protocol):
   Attributes:
     owners_N: int64, the number of the example that each window belongs to,
       ascending.
+    length_N: int64, the tokens of each window.
     examples: what scores and answers need of each example beyond arrays, such
       as its text; empty where they need nothing.
   """
 
   owners_N: np.ndarray
+  length_N: np.ndarray
   examples: Sequence[Any]
 
   def __len__(self) -> int:

@@ -60,7 +60,7 @@ class TaskBatches:
     self._pack = pack
     self._seq_length = features["packs_BS"].shape[1] * max(together, 1)
     self._max_packs = packing.MAX_PACKS // max(together, 1)
-    self._length_N = np.count_nonzero(features["packs_BS"], axis=1)
+    self.length_N = np.count_nonzero(features["packs_BS"], axis=1)
     if not self.num_windows:
       raise ValueError("a split without examples makes no batch; give it some")
     self.owners_N = (
@@ -83,7 +83,7 @@ class TaskBatches:
   @property
   def num_windows(self) -> int:
     """The number of windows."""
-    return len(self._length_N)
+    return len(self.length_N)
 
   @property
   def num_drawn(self) -> int:
@@ -205,7 +205,7 @@ class TaskBatches:
     return np.repeat(self._first_G[drawn_G], count_G) + packing.offsets(count_G)
 
   def _layout(self, drawn_G: np.ndarray, *, pack: bool) -> packing.Layout:
-    length_N = self._length_N[self._windows(drawn_G)]
+    length_N = self.length_N[self._windows(drawn_G)]
     count_G = self._count_G[drawn_G]
     groups = packing.one_each(len(drawn_G))
     if pack:
@@ -219,7 +219,7 @@ class TaskBatches:
     return packing.fill(
       self._arrays,
       windows_N,
-      self._length_N[windows_N],
+      self.length_N[windows_N],
       layout,
       shape,
       self._seq_length,

@@ -126,18 +126,14 @@ def dry_run(
   rate = flops_per_second or measured_rate(folder, plan.trials, plan.costs)
   print(plan.describe(rate))
   print("\n".join(f"trial {trial.name}" for trial in plan.trials))
-  if plan.costs and rate:
+  if rate:
     left = [
       each
       for each in plan.trials
       if not (folder / "trials" / each.name / "result.json").is_file()
     ]
-    work = [plan.costs[each.settings["arm"]].work.flops for each in left]
     which = "trials left" if len(left) < len(plan.trials) else "trials"
-    print(
-      f"{len(left)} {which}: about {sum(work) / rate / 3600:.2f} h of "
-      f"pre-training at {rate:.3g} FLOP/s, without probes"
-    )
+    print(f"{len(left)} {which}: {plan.describe_hours(left, rate)}")
   elif plan.costs and topology is None:
     print("give --flops_per_second=RATE for hours, or run one trial here first")
   if topology is not None:

@@ -28,6 +28,7 @@ from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
 from launch.sweep.frozen import make_probes, probe_store_sha256
 from launch.sweep.identity import digits, evaluation, make_identity
+from launch.sweep.probe_costs import Tuning, tuning_cost
 
 
 class Checked(NamedTuple):
@@ -37,13 +38,13 @@ class Checked(NamedTuple):
     config: config with what follows from all arms together.
     identity: what all trials share.
     parts: parts of each arm's pre-training run; none for fine-tuning.
-    tuning_steps: steps of one fine-tuning run of each arm.
+    tuning: what it costs to fine-tune a bundle of each arm.
   """
 
   config: SweepConfig
   identity: dict[str, Any]
   parts: Mapping[str, RunSpec]
-  tuning_steps: Mapping[str, int]
+  tuning: Mapping[str, Tuning]
 
 
 def check(config: SweepConfig, policy: Policy) -> Checked:
@@ -79,7 +80,7 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
     )
     for arm, part in parts.items()
   }
-  config, examples, steps = _check_tasks(config, encoders, policy)
+  config, examples, tuning = _check_tasks(config, encoders, policy)
   make_probes(config)  # it has all text that they need
   for arm in config.chosen:
     settle(_failures(arm, parts[arm], policy), policy)
@@ -90,7 +91,7 @@ def check(config: SweepConfig, policy: Policy) -> Checked:
   }
   identity = make_identity(config, shared, examples)
   identity["probes"] |= probe_store_sha256(config)
-  return Checked(config, identity, parts, steps)
+  return Checked(config, identity, parts, tuning)
 
 
 def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
@@ -103,7 +104,7 @@ def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
   encoder = _Encoder(
     info.model, info.tokenizer_path, info.details.tokens_per_word
   )
-  config, examples, steps = _check_tasks(
+  config, examples, tuning = _check_tasks(
     config, dict.fromkeys(config.arms, encoder), policy
   )
   _check_metrics(config)
@@ -111,7 +112,7 @@ def _check_finetuning(config: SweepConfig, policy: Policy) -> Checked:
   weights = hashlib.sha256(json.dumps(digests, sort_keys=True).encode())
   identity = make_identity(config, {}, examples)
   identity["weights"] = weights.hexdigest()
-  return Checked(config, identity, {}, steps)
+  return Checked(config, identity, {}, tuning)
 
 
 class _Encoder(NamedTuple):
@@ -200,13 +201,13 @@ def change(
 
 def _check_tasks(
   config: SweepConfig, encoders: Mapping[str, _Encoder], policy: Policy
-) -> tuple[SweepConfig, dict[str, str], dict[str, int]]:
+) -> tuple[SweepConfig, dict[str, str], dict[str, Tuning]]:
   """Check every arm's fine-tuning, and read its data.
 
   Returns:
     The config with the score that chooses, what trials depend on of the
     baseline's data (the hash of each split, and where heads for scores start),
-    and the steps of each arm.
+    and the cost of each arm.
 
   Raises:
     ValueError: data that an arm cannot use, or no test split.
@@ -216,7 +217,7 @@ def _check_tasks(
     config, finetune=checks.with_metric(config.finetune, task)
   )
   examples: dict[str, str] = {}
-  steps = dict.fromkeys(config.chosen, 0)
+  tuning = dict.fromkeys(config.chosen, Tuning())
   for name in study.probe_tasks(config):
     try:
       found, more = _check_task(config, name, encoders, policy)
@@ -227,8 +228,11 @@ def _check_tasks(
     examples |= {
       f"{name}.{each}" if name else each: found[each] for each in found
     }
-    steps = {arm: steps[arm] + more[arm] for arm in steps}
-  return config, examples, steps
+    tuning = {
+      arm: Tuning(each.steps + more[arm].steps, each.flops + more[arm].flops)
+      for arm, each in tuning.items()
+    }
+  return config, examples, tuning
 
 
 def _check_task(
@@ -236,10 +240,10 @@ def _check_task(
   name: str,
   encoders: Mapping[str, _Encoder],
   policy: Policy,
-) -> tuple[dict[str, str], dict[str, int]]:
+) -> tuple[dict[str, str], dict[str, Tuning]]:
   """Check how every arm is fine-tuned for a task of `study.probe_tasks`."""
   read: dict[Any, TaskData] = {}
-  steps: dict[str, int] = {}
+  tuning: dict[str, Tuning] = {}
   first = study.compared_with(config)
   for arm in sorted(config.chosen, key=lambda arm: arm != first):
     tuned = study.finetune_config(config, arm, config.seed, name)
@@ -252,13 +256,13 @@ def _check_task(
         tuned, tasks.find(tuned.task), encoder.model, encoder.model.vocab_size
       )
     _check_effect(config, tuned)
-    steps[arm] = checks.num_steps(tuned, read[key].splits["train"].num_drawn)
+    tuning[arm] = tuning_cost(tuned, encoder.model, read[key])
   data = next(iter(read.values()))
   examples = {split: each.sha256() for split, each in data.splits.items()}
   if data.first_bias:
     # Trials on scores that lack it began at 0, and are other trials.
     examples["first_bias"] = str(list(data.first_bias))
-  return examples, steps
+  return examples, tuning
 
 
 def _read_task(

@@ -34,6 +34,7 @@ from bertjax.trials.store import Trial
 from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 from launch.sweep.checks import change
+from launch.sweep.probe_costs import Tuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,30 +161,35 @@ def step_work(phase: PhaseRun) -> Work:
   )
 
 
-def budget_table(config: SweepConfig, steps: Mapping[str, int]) -> str:
+def budget_table(config: SweepConfig, tuning: Mapping[str, Tuning]) -> str:
   """Return a Markdown table of the budget of each arm of a fine-tuning study.
 
   Args:
     config: an expanded config.
-    steps: of a trial of each arm.
+    tuning: of a trial of each arm.
   """
   rows = []
   for arm in config.chosen:
     tuned = study.finetune_config(config, arm, config.seed)
     trials = config.seeds * len(tuned.learning_rates)
-    read = steps[arm] * tuned.batch_size
-    rows.append([arm, str(trials), f"{steps[arm]:,}", f"{read:,}"])
+    steps = tuning[arm].steps
+    read = steps * tuned.batch_size
+    rows.append([arm, str(trials), f"{steps:,}", f"{read:,}"])
   return markdown(["arm", "trials", "steps", "examples read"], rows)
 
 
 def cost_table(
-  config: SweepConfig, costs: Mapping[str, ArmCost], rate: float = 0.0
+  config: SweepConfig,
+  costs: Mapping[str, ArmCost],
+  probes: Mapping[str, float],
+  rate: float = 0.0,
 ) -> str:
   """Return a Markdown table of the arms that run.
 
   Args:
     config: an expanded config.
     costs: by arm.
+    probes: FLOPs of the probes of a trial, by arm.
     rate: FLOP/s of a run here; 0 where it is not known, and no hours are shown.
   """
   base = costs[reference(config, costs)]
@@ -199,13 +205,17 @@ def cost_table(
       f"{cost.work.random:,.0f}",
       f"{cost.work.flops:.3e}",
       f"{cost.work.flops / base.work.flops - 1:+.2%}",
-      *([f"{cost.work.flops / rate / 3600:.2f}"] if rate else []),
+      f"{probes[arm]:.3e}",
+      *(
+        [f"{(cost.work.flops + probes[arm]) / rate / 3600:.2f}"] if rate else []
+      ),
     ]
     for arm, cost in ((arm, costs[arm]) for arm in config.chosen)
   ]
   header = [
     *("arm", "trials", "parameters", "steps", "tokens"),
     *("to baseline", "own", "random", "FLOPs", "to baseline"),
+    "FLOPs of probes",
     *(["hours"] if rate else []),
   ]
   return markdown(header, rows)

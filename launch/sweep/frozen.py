@@ -29,6 +29,7 @@ from bertjax.parallel.mesh import make_mesh
 from bertjax.parallel.sharding import replicated
 from bertjax.sweep import study
 from bertjax.sweep.linear_probe import score_linear
+from bertjax.train import flops
 from bertjax.trials.answers import write_right
 from data_pipelines.rows.following import NEGATIVES, plan_pairs_that_follow
 from data_pipelines.store.store import Store
@@ -49,10 +50,12 @@ class FrozenProbe(NamedTuple):
   Attributes:
     wanted: whether a study asks for it.
     make: makes what measures a bundle; nothing is compiled before the first.
+    flops: what that computes, for an encoder; fewer where there is less text.
   """
 
   wanted: Callable[[ProbesConfig], bool]
   make: Callable[[SweepConfig, Store], Measure]
+  flops: Callable[[SweepConfig, ModelConfig], float]
 
 
 def open_probe_store(config: SweepConfig) -> Store:
@@ -94,9 +97,7 @@ def make_shared_rows(config: SweepConfig, store: Store) -> Measure:
   Such rows have no second segment: arms that were trained on pairs read them
   as they read a first one.
   """
-  data = DataConfig(
-    store=str(store.path), seq_length=min(SEQ_LENGTH, shortest_rows(config))
-  )
+  data = DataConfig(store=str(store.path), seq_length=_shared_length(config))
   reference = make_reference(
     store,
     data,
@@ -125,7 +126,7 @@ def make_pairs(config: SweepConfig, store: Store) -> Measure:
   Raises:
     ValueError: the validation split has too few documents.
   """
-  length = min(_PAIR_LENGTH, shortest_rows(config))
+  length = _pair_length(config)
   pairs = plan_pairs_that_follow(
     store, VALIDATION, pairs=config.probes.pairs, seq_length=length
   )
@@ -154,10 +155,35 @@ def make_pairs(config: SweepConfig, store: Store) -> Measure:
   return measure
 
 
+def _shared_length(config: SweepConfig) -> int:
+  return min(SEQ_LENGTH, shortest_rows(config))
+
+
+def _pair_length(config: SweepConfig) -> int:
+  return min(_PAIR_LENGTH, shortest_rows(config))
+
+
+def _shared_flops(config: SweepConfig, model: ModelConfig) -> float:
+  """Return the FLOPs of a forward pass over the rows, and of its head."""
+  counts = flops.full_counts(config.probes.shared_rows, _shared_length(config))
+  predictions = config.pretrain.evaluation.mask_rate * counts["tokens"]
+  return flops.train_flops(model, counts, predictions) / 3
+
+
+def _pair_flops(config: SweepConfig, model: ModelConfig) -> float:
+  """Return the FLOPs of a forward pass over the pairs of both kinds."""
+  # Half of the pairs of a kind follow, and those are the same in both.
+  rows = config.probes.pairs // 2 * (1 + len(NEGATIVES))
+  counts = flops.full_counts(rows, _pair_length(config))
+  return flops.train_flops(model, counts, predictions=0) / 3
+
+
 # The name of a field of `probes` → what it measures.
 PROBES: Mapping[str, FrozenProbe] = {
-  "shared_rows": FrozenProbe(lambda own: own.shared_rows > 0, make_shared_rows),
-  "pairs": FrozenProbe(lambda own: own.pairs > 0, make_pairs),
+  "shared_rows": FrozenProbe(
+    lambda own: own.shared_rows > 0, make_shared_rows, _shared_flops
+  ),
+  "pairs": FrozenProbe(lambda own: own.pairs > 0, make_pairs, _pair_flops),
 }
 
 

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The least that the pre-training of a study costs on chips that are not here.
+"""The least that the trials of a study cost on chips that are not here.
 
 Steps are compiled for the topology, one for all arms whose steps are of equal
-shape; times are bounds and not measurements, as those of `launch.plan`.
+shape; times are bounds and not measurements, as those of `launch.plan`. Probes
+are reckoned at the FLOP/s of pre-training, which no small batch is faster than.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from bertjax.config import CheckpointConfig, EvaluationConfig, PretrainConfig
-from bertjax.plan import cost, environment
+from bertjax.plan import cost as costs_of_runs
+from bertjax.plan import environment
 from bertjax.plan.hardware.topologies import Topology, find, get_devices
 from bertjax.plan.results import PhasePlan, RunCost
 from bertjax.sweep import study
@@ -77,7 +79,9 @@ def describe_cost(
     if shape not in planned:
       print(f"compiling the train step of arm {arm} for {topology} …")
       planned[shape] = planner(run, topology)
-    costs[arm] = _cost(run, planned[shape], topology, price)
+    cost = _cost(run, planned[shape], topology, price)
+    share = plan.probe_flops[arm] / plan.costs[arm].work.flops
+    costs[arm] = cost and _scaled(cost, 1 + share)
   rows = [_row(arm, config.seeds, each) for arm, each in costs.items()]
   header = ["arm", "trials", "hours a trial", "chip-hours", "price"]
   return f"{markdown(header, rows)}\n\n{_total(plan, costs, topology)}"
@@ -113,7 +117,17 @@ def _cost(
   ]
   if len(times) < len(phases):
     return None
-  return cost.of_run(times, topology, price)
+  return costs_of_runs.of_run(times, topology, price)
+
+
+def _scaled(cost: RunCost, factor: float) -> RunCost:
+  """Return the cost of a trial that takes so many times as long."""
+  return dataclasses.replace(
+    cost,
+    hours=factor * cost.hours,
+    chip_hours=factor * cost.chip_hours,
+    price=None if cost.price is None else factor * cost.price,
+  )
 
 
 def _row(arm: str, trials: int, each: RunCost | None) -> list[str]:
@@ -143,6 +157,6 @@ def _total(
   price = f", and {trials * sum(money):,.2f} for them" if money else ""
   return (
     f"{trials * len(known)} trials on {topology}: at least {chip_hours:.3g} "
-    f"chip-hours{price}. Evaluation, checkpoints, probes and restarts are "
-    "extra."
+    f"chip-hours{price}, with their probes. Evaluation, checkpoints and "
+    "restarts are extra."
   )

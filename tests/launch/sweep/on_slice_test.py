@@ -20,11 +20,16 @@ V5E = find("v5e:2x4")
 def test_a_study_costs_what_its_trials_cost_and_compiles_each_shape_once(
   config,
 ):
-  """Ten thousand steps of 0.12 s on eight chips, and twice as many."""
+  """Ten thousand steps of 0.12 s on eight chips, and twice as many.
+
+  Their probes have as many FLOPs again.
+  """
   given = dataclasses.replace(
     config, grid="steps=10000,20000", chosen=("mlm_nsp", "mlm")
   )
   plan, planned = make_plan(given, Policy()), []
+  as_much = {arm: each.work.flops for arm, each in plan.costs.items()}
+  plan = dataclasses.replace(plan, probe_flops=as_much)
 
   def planner(run, topology):
     assert topology == V5E
@@ -43,12 +48,13 @@ def test_a_study_costs_what_its_trials_cost_and_compiles_each_shape_once(
     f"{arm},steps={steps}": [hours, chip_hours, price]
     for arm in ("mlm_nsp", "mlm")
     for steps, hours, chip_hours, price in (
-      (10_000, "0.333", "5.33", "8.00"),
-      (20_000, "0.667", "10.7", "16.00"),
+      (10_000, "0.667", "10.7", "16.00"),
+      (20_000, "1.33", "21.3", "32.00"),
     )
   }
   assert lines[-1].startswith(
-    "8 trials on v5e:2x4: at least 32 chip-hours, and 48.00 for them."
+    "8 trials on v5e:2x4: at least 64 chip-hours, and 96.00 for them, "
+    "with their probes."
   )
 
 
