@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The bertjax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a train step goes: its operations, by JAX's profiler.
+
+    python -m benchmarks.step_profile [--size=base] [--dtype=…] [--unroll=…]
+
+The step is that of `benchmarks.train_step`, with its flags. An operation of the
+compiled program is named by what it is and by the part of the model that it
+comes from; a fusion by the part of its result. The milliseconds are those from
+the begin to the end of an operation. Operations run side by side, so that they
+sum to more than the step takes.
+"""
+
+import dataclasses
+import os
+import tempfile
+import time
+
+# Before JAX starts a backend.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+from absl import app
+
+from benchmarks import operations, steps, train_step
+from bertjax.config import SIZES, ObjectiveConfig, OptimizerConfig
+from bertjax.parallel import feeding
+from launch import host_memory
+
+_STEPS = 3
+
+
+def main(_: object) -> None:
+  """Trace steps, print the table."""
+  config = dataclasses.replace(
+    SIZES[train_step.SIZE.value], vocab_size=train_step.VOCAB_SIZE.value
+  )
+  task = train_step.make_task(config, ObjectiveConfig())
+  carried, jitted, mesh = steps.make_train_step(
+    config, task, train_step.SEQ_LENGTH.value, OptimizerConfig(name="adamw")
+  )
+  batch = feeding.put_batch(train_step.make_batch(config.vocab_size), mesh)
+  compiled = jitted.lower(carried, batch).compile()
+  seconds = []
+  with tempfile.TemporaryDirectory() as folder:
+    for number in range(2 * _STEPS):
+      if number == _STEPS:
+        jax.profiler.start_trace(folder)
+      begin = time.perf_counter()
+      carried, metrics = compiled(carried, batch)
+      jax.block_until_ready((carried, metrics))
+      seconds.append(time.perf_counter() - begin)
+    jax.profiler.stop_trace()
+    rows = operations.add_up(
+      operations.read_trace(folder), operations.names_of(compiled.as_text())
+    )
+  whole = sum(rows.values())
+  print(
+    f"BERT-{train_step.SIZE.value}, {train_step.BATCH_SIZE.value} × "
+    f"{train_step.SEQ_LENGTH.value}, {train_step.DTYPE.value}: "
+    f"{1e3 * sorted(seconds[_STEPS:])[_STEPS // 2]:.1f} ms a step, "
+    f"{whole / _STEPS / 1e3:.1f} ms of operations"
+  )
+  for name, spent in rows.most_common():
+    print(f"{spent / _STEPS / 1e3:9.1f} ms {spent / whole:6.1%}  {name}")
+
+
+if __name__ == "__main__":
+  host_memory.retain()
+  app.run(main)
