@@ -23,7 +23,7 @@ from data_pipelines.tokenizers import tokenizers
 from launch import export, finetune, import_weights, predict, pretrain
 from launch.exports.formats import Options
 from launch.tasks import TASKS
-from tests.testing import corpus, small, small_stores, squad_files
+from tests.testing import corpus, small, small_stores
 from tests.testing.choices import CONFIGS
 from tests.testing.family_bundles import make_bundle
 from tests.testing.huggingface_models import LABELS
@@ -160,61 +160,6 @@ def test_a_fine_tuned_family_is_its_class(name, tmp_path):
   theirs = {x["label"]: x["score"] for x in pipeline(TEXT, top_k=9)}
   for answer in predict.answer(str(model), [TEXT], top_k=9)[0]:
     assert theirs[answer[0]] == pytest.approx(answer[1], abs=1e-5)
-
-
-def write_words(path, texts):
-  """Write the words of texts with a tag each, in columns; return the path."""
-  tag = lambda word: "B-a" if word in ("the", "a") else "O"
-  path.write_text(
-    "\n".join(
-      "".join(f"{word} {tag(word)}\n" for word in text.rstrip(".").split())
-      for text in texts
-    )
-  )
-  return str(path)
-
-
-@pytest.mark.full
-@pytest.mark.usefixtures("small_programs")
-@pytest.mark.parametrize("kind", ["conll", "squad"])
-def test_an_imported_roberta_learns_words_and_answers(kind, tmp_path):
-  """From a folder that transformers wrote to one that it reads."""
-  pytest.importorskip("torch")
-  transformers = pytest.importorskip("transformers")
-  first = export.run(
-    bundle=make_bundle("roberta", tmp_path), output=tmp_path / "a"
-  )
-  model = transformers.AutoModelForMaskedLM.from_pretrained(first)
-  model.save_pretrained(tmp_path / "hf")
-  tokenizers.load(tmp_path / "tokenizer").save(tmp_path / "hf")
-  parent = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
-  texts = [text for text, _ in small.make_texts(40, 0)]
-  if kind == "conll":
-    task = TaskConfig(kind=kind, train=write_words(tmp_path / "words", texts))
-  else:
-    asked = [(text, [("the", text.split()[1])]) for text in texts]
-    train = squad_files.write(tmp_path / "squad.json", *asked)
-    task = TaskConfig(kind=kind, train=train, max_question_length=8, stride=16)
-  config = dataclasses.replace(
-    TWO_STEPS,
-    task=task,
-  )
-  finetune.run(config, str(parent), str(tmp_path / "run"))
-  folder = export.run(
-    bundle=tmp_path / "run" / "model", output=tmp_path / "out"
-  )
-  auto = {
-    "conll": transformers.AutoModelForTokenClassification,
-    "squad": transformers.AutoModelForQuestionAnswering,
-  }[kind]
-  back, report = auto.from_pretrained(folder, output_loading_info=True)
-  assert not any(report.values()), report
-  assert type(back).__name__ == auto.__name__.replace("AutoModel", "Roberta")
-  whole = model.roberta.state_dict()
-  learned = back.roberta.state_dict()
-  assert learned.keys() == whole.keys()
-  moved = [(learned[each] - whole[each]).abs().max().item() for each in whole]
-  assert 0 < max(moved) < 0.1
 
 
 @pytest.mark.parametrize(
