@@ -227,11 +227,11 @@ class ComputeConfig:
     Literal["compute", "float32"],
     ReadWhen("{}dtype=bfloat16", lambda own, _: own.dtype != "float32"),
   ] = "compute"
-  # The attention kernel; splash and flash run on TPUs, cudnn on GPUs. "auto"
-  # takes splash, a kernel of JAX's own, where the platform and the model's
-  # shape and dropout allow it, and else xla. bertjax has run none of them on a
-  # device. flash drops attention weights inside the kernel, by draws of
-  # its own that are the same on any mesh, whatever `dropout_rng`.
+  # The attention kernel; splash is for TPUs, cudnn for GPUs, flash for both.
+  # "auto" takes splash, a kernel of JAX's own, where the platform and the
+  # model's shape and dropout allow it, and else xla. bertjax has run none of
+  # them on a device. flash drops attention weights inside the kernel, by draws
+  # of its own that are the same on any mesh, whatever `dropout_rng`.
   attention: Literal["auto", "xla", "splash", "cudnn", "flash"] = "auto"
   # The activations that the backward pass recomputes instead of keeping: none;
   # attention weights; all but the outputs of dense layers (dots); all (full).

@@ -11,13 +11,17 @@ import logging
 from typing import Any
 
 from bertjax.config import ComputeConfig, ModelConfig, choices
-from bertjax.config.checks import cudnn
+from bertjax.config.checks import cudnn, triton
 from bertjax.config.model import has_windows
 from bertjax.config.names import PRETRAINING, FieldNames
 
 _LOG = logging.getLogger(__name__)
 # Where each kernel runs; "xla" runs anywhere.
-_PLATFORMS = {"splash": "tpu", "cudnn": "gpu", "flash": "tpu"}
+_PLATFORMS = {
+  "splash": ("tpu",),
+  "cudnn": ("gpu",),
+  "flash": ("tpu", "gpu"),
+}
 assert {"auto", "xla", *_PLATFORMS} == set(choices(ComputeConfig, "attention"))
 _PLATFORM_NAMES = {
   "tpu": "TPUs from v4 on",
@@ -39,10 +43,13 @@ _SPLASH_LENGTHS = 128
 _CUDNN_DTYPES = ("bfloat16", "float16")
 # cuDNN goes to 256 on Hopper and later only.
 _CUDNN_HEADS = (8, 128)
-# flash keeps a head's states on the chip while it is worked on. The compiler
-# for v5e has room for 4,096 positions of 128 numbers of 16 bits.
+# flash keeps a head's states on a TPU while it is worked on. The compiler for
+# v5e has room for 4,096 positions of 128 numbers of 16 bits.
 _FLASH_LENGTH = 4096
 _FLASH_BYTES = 2**20
+# On a GPU it keeps a tile of them. With more bytes a position and head, it
+# would spill registers by the kilobyte, and shared memory would not suffice.
+_FLASH_GPU_BYTES = 256
 _BYTES = {"float32": 4, "bfloat16": 2}
 
 
@@ -71,14 +78,18 @@ def choose_attention(
     return "xla", ""
   if asked == "auto":
     return _choose(compute, model, platform, seq_length, names)
-  if platform != _PLATFORMS[asked]:
+  if platform not in _PLATFORMS[asked]:
     taken, _ = _choose(compute, model, platform, seq_length, names)
     here = f"{taken} here" + ("" if taken == "xla" else ", or xla")
+    places = " and ".join(_PLATFORM_NAMES[each] for each in _PLATFORMS[asked])
     raise ValueError(
-      f"compute.attention={asked} runs on {_PLATFORM_NAMES[_PLATFORMS[asked]]} "
-      f"only, and this is {platform}; give auto, which takes {here}"
+      f"compute.attention={asked} runs on {places} only, and this is "
+      f"{platform}; give auto, which takes {here}"
     )
-  obstacle = _obstacle(asked, compute, model, seq_length, names)
+  if asked == "flash" and platform == "gpu":
+    obstacle = _flash_gpu_obstacle(compute, model)
+  else:
+    obstacle = _obstacle(asked, compute, model, seq_length, names)
   if obstacle:
     raise ValueError(
       f"compute.attention={asked} {obstacle}, or compute.attention=xla"
@@ -91,7 +102,7 @@ def spares_pairs(model: ModelConfig, platform: str, seq_length: int) -> bool:
 
   Short rows are one tile of a kernel, which skips nothing.
   """
-  fast = _PLATFORMS["splash"] == platform and seq_length >= SHORTEST_SPLASH
+  fast = platform in _PLATFORMS["splash"] and seq_length >= SHORTEST_SPLASH
   return has_windows(model) and fast
 
 
@@ -108,7 +119,7 @@ def resolve(
 
   Raises:
     ValueError: see `choose_attention`; or cuDNN is asked for, and JAX's plugin
-      finds no cuDNN that it can use.
+      finds no cuDNN that it can use; or flash on a GPU, and JAX has no Triton.
   """
   try:
     name, reason = choose_attention(
@@ -122,6 +133,10 @@ def resolve(
   if name == "cudnn" and (why := cudnn.lacking(capability)):
     raise ValueError(
       f"compute.attention=cudnn: {why}, or give auto, which takes xla here"
+    )
+  if name == "flash" and device.platform == "gpu" and (why := triton.lacking()):
+    raise ValueError(
+      f"compute.attention=flash: {why}, or give auto, which takes xla here"
     )
   if reason:
     _warn_once(reason)
@@ -181,15 +196,11 @@ def _obstacle(
     return _flash_obstacle(compute, model, seq_length, names)
   rate = model.attention_dropout_rate
   if rate:
-    other = ""
-    if name == "splash":
-      other = (
-        ", or --config.compute.attention=flash, which drops them and has not "
-        "been tried on a TPU"
-      )
+    device = "TPU" if name == "splash" else "GPU"
     return (
       f"drops no attention weights, and {names.dropout}={rate}; set "
-      f"--config.{names.dropout}=0{other}"
+      f"--config.{names.dropout}=0, or --config.compute.attention=flash, which "
+      f"drops them and has not been tried on a {device}"
     )
   if name == "splash":
     return _splash_obstacle(seq_length, names)
@@ -217,6 +228,20 @@ def _flash_obstacle(
     f"has room for {longest} positions of {model.head_size} numbers in "
     f"{compute.dtype}, and {names.seq_length}={seq_length}; give "
     "compute.attention=auto"
+  )
+
+
+def _flash_gpu_obstacle(compute: ComputeConfig, model: ModelConfig) -> str:
+  number = _BYTES[compute.dtype]
+  widest = _FLASH_GPU_BYTES // number
+  if model.head_size <= widest:
+    return ""
+  fix = "give another model.num_heads"
+  if number == _BYTES["float32"] and model.head_size <= 2 * widest:
+    fix = "set --config.compute.dtype=bfloat16"
+  return (
+    f"has room on a GPU for heads of {widest} numbers in {compute.dtype}, and "
+    f"model.hidden_size / model.num_heads = {model.head_size}; {fix}"
   )
 
 

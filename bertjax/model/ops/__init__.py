@@ -14,7 +14,8 @@ its place:
   `jax.nn.dot_product_attention` with a mask.
 - `fused_attention`: the same without dropout, in a TPU or GPU kernel.
 - `flash_attention`: the same with dropout, by two kernels for TPUs, which are
-  in `flash_kernels` and draw by `weight_draws`.
+  in `flash_kernels`, or three for NVIDIA's GPUs, in `flash_triton`; all draw by
+  `weight_draws`.
 - `random_bits`: the bits of dropout. Plain: `jax.random.bits`, whose draws
   depend on how a batch is cut into micro-batches.
 """

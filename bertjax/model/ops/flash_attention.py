@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Attention with dropout of its weights in a kernel, for TPUs.
+"""Attention with dropout of its weights in a kernel, for TPUs and for GPUs.
 
 It computes what `dot_product.attend` computes, under draws that the kernels of
-`flash_kernels` make where they need them (`weight_draws`): nothing is stored
-for every pair of positions, neither scores nor random bits.
+`flash_kernels`, a TPU's, and of `flash_triton`, a GPU's, make where they need
+them (`weight_draws`): nothing is stored for every pair of positions, neither
+scores nor random bits. Both platforms draw the same.
 """
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from bertjax.model.ops.weight_draws import GROUP, WeightDropout
 Array = jax.Array
 # Keys in a tile: the draws of one group stay in registers while they are made.
 _KEYS = GROUP
+# The narrowest heads that Triton multiplies.
+_NARROWEST = 16
 # The pack of what fills a row up to a multiple of 128 positions.
 _NO_PACK = -1
 
@@ -32,7 +35,7 @@ def flash(
   *,
   dropout: WeightDropout | None = None,
   reach: Array | None = None,
-  interpret: bool = False,
+  interpret: Literal["tpu", "gpu"] | None = None,
 ) -> Array:
   """Return softmax(query · key) · value within each pack, `context_BSHK`.
 
@@ -45,7 +48,8 @@ def flash(
       drops nothing.
     reach: int32 scalar, the largest distance at which a position attends to
       another one; None for any distance.
-    interpret: run the kernels in Pallas's interpreter, on any platform.
+    interpret: run the kernels of this platform in Pallas's interpreter; None
+      runs those of the devices.
   """
   extra: list[tuple[Array, tuple[str | None, ...]]] = []
   if dropout and not dropout.rate:
@@ -64,7 +68,8 @@ def flash(
       packs,
       dropout._replace(seeds_BH2=rest.pop(0)) if dropout else None,
       rest.pop(0) if rest else None,
-      interpret=interpret,
+      platform=interpret or _platform(),
+      interpret=interpret is not None,
     )
 
   run = on_each_device(per_device, *(axes for _, axes in extra))
@@ -78,18 +83,12 @@ def _on_one_device(
   dropout: WeightDropout | None,
   reach: Array | None,
   *,
+  platform: str,
   interpret: bool,
 ) -> Array:
   """Bring rows to the length and the layout of the kernels, and back."""
   rows, length = packs_BS.shape
   missing = -length % GROUP
-  keys, queries = min(_KEYS, length + missing), block_size(length + missing)
-  padded = [
-    jnp.pad(
-      jnp.transpose(each, (0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (0, missing))
-    )
-    for each in states
-  ]
   packs_BS = jnp.pad(
     packs_BS.astype(jnp.int32),
     ((0, 0), (0, missing)),
@@ -100,45 +99,83 @@ def _on_one_device(
     dropout.seeds_BH2.reshape(rows, 1, -1) if dropout else None,
     None if reach is None else reach.reshape(1, 1),
   )
-  settings = Settings(
+  make_settings = lambda tile: Settings(
     dropout.rate if dropout else 0.0,
     dropout.draws if dropout else "",
-    Tile(keys, queries),
+    tile,
+    platform,
     interpret,
   )
+  if platform == "gpu":
+    # Triton's arrays have sizes that are powers of 2.
+    width = states[0].shape[-1]
+    wider = max(_NARROWEST, 1 << (width - 1).bit_length()) - width
+    room = ((0, 0), (0, missing), (0, 0), (0, wider))
+    padded = [jnp.pad(each, room) for each in states]
+    settings = make_settings(_gpu_tile(padded[0]))
+    context_BSHK: Any = _attend(tuple(padded), shared, settings)
+    return context_BSHK[:, :length, :, :width]
+  room = ((0, 0), (0, 0), (0, 0), (0, missing))
+  padded = [jnp.pad(jnp.transpose(each, (0, 2, 3, 1)), room) for each in states]
+  settings = make_settings(_tpu_tile(length + missing))
   context_BHKS: Any = _attend(tuple(padded), shared, settings)
   return jnp.transpose(context_BHKS[..., :length], (0, 3, 1, 2))
 
 
+def _tpu_tile(length: int) -> Tile:
+  return Tile(min(_KEYS, length), block_size(length))
+
+
+def _gpu_tile(state_BSHK: Array) -> Tile:
+  """Return as many queries as Triton's compiler has registers for."""
+  head_bytes = state_BSHK.shape[-1] * state_BSHK.dtype.itemsize
+  return Tile(GROUP, 64 if head_bytes <= 128 else 32)
+
+
+def _platform() -> str:
+  """Return the platform of the devices that a program is traced for.
+
+  They are those of the mesh, which need not be here, or JAX's own.
+  """
+  device = jax.sharding.get_abstract_mesh().abstract_device
+  return jax.default_backend() if device is None else device.platform
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _attend(states: States, shared: Shared, settings: Settings) -> Array:
-  """Return `context_BHKS`; see `flash_kernels.forward`."""
-  # Imported here, because it takes long and few runs need it.
-  from bertjax.model.ops import flash_kernels
-
-  context, _ = flash_kernels.forward(states, shared, settings, keep_logs=False)
+  """Return the context in the layout of the states; see `forward`."""
+  kernels = _kernels(settings)
+  context, _ = kernels.forward(states, shared, settings, keep_logs=False)
   return context
 
 
 def _attend_forward(
   states: States, shared: Shared, settings: Settings
 ) -> tuple[Array, Any]:
-  from bertjax.model.ops import flash_kernels
-
-  context, logs = flash_kernels.forward(
-    states, shared, settings, keep_logs=True
-  )
+  kernels = _kernels(settings)
+  context, logs = kernels.forward(states, shared, settings, keep_logs=True)
   return context, (states, shared, context, logs)
 
 
 def _attend_backward(
-  settings: Settings, saved: Any, slope_BHKS: Array
+  settings: Settings, saved: Any, slope: Array
 ) -> tuple[Any, None]:
-  from bertjax.model.ops import flash_kernels
-
   states, shared, context, logs = saved
-  of_context = (context, slope_BHKS, logs)
-  return flash_kernels.backward(states, shared, settings, of_context), None
+  of_context = (context, slope, logs)
+  kernels = _kernels(settings)
+  return kernels.backward(states, shared, settings, of_context), None
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
+
+
+def _kernels(settings: Settings) -> Any:
+  """Return the module of a platform's kernels."""
+  # Imported here, because it takes long and few runs need it.
+  if settings.platform == "gpu":
+    from bertjax.model.ops import flash_triton
+
+    return flash_triton
+  from bertjax.model.ops import flash_kernels
+
+  return flash_kernels

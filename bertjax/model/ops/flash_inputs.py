@@ -10,11 +10,11 @@ States = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Tile(NamedTuple):
-  """Positions that are worked on at once: multiples of 128 that divide S.
+  """Positions that are worked on at once: numbers that divide S.
 
   Attributes:
-    keys: positions along the sublanes.
-    queries: positions along the lanes.
+    keys: a multiple of 128; along the sublanes of a TPU.
+    queries: a multiple of 128 on a TPU, where they are along the lanes.
   """
 
   keys: int
@@ -28,12 +28,14 @@ class Settings(NamedTuple):
     rate: share of the attention weights that is dropped.
     draws: dtype of the draws that decide.
     tile: positions worked on at once.
+    platform: "gpu" has kernels of its own; those of all others are a TPU's.
     interpret: run in Pallas's interpreter, on any platform.
   """
 
   rate: float
   draws: str
   tile: Tile
+  platform: str
   interpret: bool
 
 

@@ -25,6 +25,7 @@ from jax.experimental.pallas import tpu as pltpu
 
 from bertjax.model.ops.dot_product import OUTSIDE
 from bertjax.model.ops.flash_inputs import Settings, Shared, States
+from bertjax.model.ops.flash_tiles import dot, find_tiles, keep
 from bertjax.model.ops.random_bits import kept_scale
 from bertjax.model.ops.weight_draws import drop_tile
 
@@ -147,8 +148,8 @@ def _forward_kernel(
     weights_TS = jnp.exp(scores_TS - next_1S)
     shrink_1S = jnp.exp(largest_1S - next_1S)
     sum_1S = sum_1S * shrink_1S + jnp.sum(weights_TS, axis=0, keepdims=True)
-    kept_TS = _keep(weights_TS, pairs.dropped(index, place))
-    part_KS = _dot(value_KT[:, keys], kept_TS.astype(value_KT.dtype), 1, 0)
+    kept_TS = keep(weights_TS, pairs.dropped(index, place))
+    part_KS = dot(value_KT[:, keys], kept_TS.astype(value_KT.dtype), 1, 0)
     return next_1S, sum_1S, total_KS * shrink_1S + part_KS
 
   bounds = pairs.bounds(place * tile.queries, tile.queries, tile.keys)
@@ -203,14 +204,14 @@ def _backward_kernel(
       scores_TS = pairs.scores(key, query, columns_TL, (index, place))
       weights_TS = jnp.exp(scores_TS - logs_1S[:, queries])
       dropped_TS = pairs.dropped(index, place)
-      kept_TS = _keep(weights_TS, dropped_TS).astype(slope.dtype)
-      slope_TS = _keep(_dot(value.T, slope, 1, 0), dropped_TS)
+      kept_TS = keep(weights_TS, dropped_TS).astype(slope.dtype)
+      slope_TS = keep(dot(value.T, slope, 1, 0), dropped_TS)
       slope_TS = weights_TS * (slope_TS - mean_1S[:, queries])
       slope_TS = slope_TS.astype(slope.dtype)
-      sums_KS[:, queries] += _dot(key, slope_TS, 1, 0)
+      sums_KS[:, queries] += dot(key, slope_TS, 1, 0)
       return (
-        carry[0] + _dot(query, slope_TS, 1, 1),
-        carry[1] + _dot(slope, kept_TS, 1, 1),
+        carry[0] + dot(query, slope_TS, 1, 1),
+        carry[1] + dot(slope, kept_TS, 1, 1),
       )
 
     zeros_KT = jnp.zeros((width, tile.keys), jnp.float32)
@@ -253,7 +254,7 @@ class _Pairs:
     """
     index, place = at
     keys, queries = self._tile
-    scores_TS = _dot(key_KT.T, query_KS, 1, 0)
+    scores_TS = dot(key_KT.T, query_KS, 1, 0)
     columns_TS = jnp.tile(columns_TL, (1, queries // _LANES))
     inside_TS = columns_TS == self._packs_1S[:, _cut(place, queries)]
     if self._reach is not None:
@@ -282,33 +283,10 @@ class _Pairs:
       count: number of the positions.
       other: size of the tiles.
     """
-    length = self._packs_1S.shape[1]
-    if self._reach is None:
-      return 0, length // other
-    reach = self._reach[0, 0]
-    tile_of = lambda position: jax.lax.div(position, jnp.int32(other))
-    low = tile_of(jnp.maximum(first - reach, 0))
-    high = tile_of(jnp.minimum(first + count - 1 + reach, length - 1))
-    return low, high + 1
-
-
-def _keep(values_TS: Array, dropped_TS: Array | None) -> Array:
-  """Return the values of the pairs that are kept, and 0 for the rest."""
-  if dropped_TS is None:
-    return values_TS
-  return jnp.where(dropped_TS, 0.0, values_TS)
+    reach = None if self._reach is None else self._reach[0, 0]
+    return find_tiles(reach, self._packs_1S.shape[1], (first, count), other)
 
 
 def _cut(index: Array, size: int) -> Any:
   """Return slice number `index` of slices of `size`."""
   return pl.ds(pl.multiple_of(index * size, size), size)
-
-
-def _dot(left: Array, right: Array, of_left: int, of_right: int) -> Array:
-  """Return the float32 product over one axis of each."""
-  return jax.lax.dot_general(
-    left,
-    right,
-    (((of_left,), (of_right,)), ((), ())),
-    preferred_element_type=jnp.float32,
-  )

@@ -78,29 +78,62 @@ def draw_tile(
     shape: number of keys, a multiple of 128, and of queries.
     dtype: uint16 or uint8, which says how large the draws are.
   """
+  parts = draw_parts(seed, first, shape, dtype)
+  rows = GROUP // len(parts)
+  return jnp.concatenate(
+    [
+      part[start : start + rows]
+      for start in range(0, shape[0] // len(parts), rows)
+      for part in parts
+    ]
+  )
+
+
+def draw_parts(
+  seed: tuple[Array, Array],
+  first: tuple[int | Array, int | Array],
+  shape: tuple[int, int],
+  dtype: str,
+  *,
+  keys_axis: int = 0,
+) -> list[Array]:
+  """Return the draws of a tile apart: one array for each draw of a block.
+
+  In a group of 128 keys, an array has the draws of neighbors: the first array
+  those of the first keys.
+
+  Args:
+    seed: as of `draw_tile`.
+    first: as of `draw_tile`.
+    shape: as of `draw_tile`.
+    dtype: as of `draw_tile`.
+    keys_axis: axis of the keys in the arrays; queries are along the other.
+  """
   keys, queries = shape
-  bits = 8 * jnp.dtype(dtype).itemsize
-  draws = 64 // bits  # of a block
+  draws = draws_of_block(dtype)
+  bits = 64 // draws
   blocks = (keys // draws, queries)
-  iota = lambda axis: jax.lax.broadcasted_iota(jnp.int32, blocks, axis)
+  iota = lambda axis: jax.lax.broadcasted_iota(
+    jnp.int32, blocks if keys_axis == 0 else blocks[::-1], axis
+  )
   # A shift, because a kernel has no division that rounds down.
-  count = (iota(0) + (first[0] >> (draws.bit_length() - 1)), iota(1) + first[1])
+  count = (
+    iota(keys_axis) + (first[0] >> (draws.bit_length() - 1)),
+    iota(1 - keys_axis) + first[1],
+  )
   words = threefry_words(
     seed, (count[0].astype(jnp.uint32), count[1].astype(jnp.uint32)), ROUNDS
   )
-  parts = [
+  return [
     _cut_bits(jax.lax.bitcast_convert_type(word, jnp.int32), shift, bits)
     for word in words
     for shift in range(0, 32, bits)
   ]
-  rows = GROUP // draws
-  return jnp.concatenate(
-    [
-      part[start : start + rows]
-      for start in range(0, blocks[0], rows)
-      for part in parts
-    ]
-  )
+
+
+def draws_of_block(dtype: str) -> int:
+  """Return how many draws of a dtype a block of Threefry has."""
+  return 8 // jnp.dtype(dtype).itemsize
 
 
 def _cut_bits(word: Array, shift: int, count: int) -> Array:
@@ -118,8 +151,33 @@ def drop_tile(
   dtype: str,
 ) -> Array:
   """Return whether each pair of a tile is dropped; see `draw_tile`."""
-  below = round(rate * 2 ** (8 * jnp.dtype(dtype).itemsize))
-  return draw_tile(seed, first, shape, dtype) < below
+  return draw_tile(seed, first, shape, dtype) < _first_kept(rate, dtype)
+
+
+def drop_parts(
+  seed: tuple[Array, Array],
+  first: tuple[int | Array, int | Array],
+  shape: tuple[int, int],
+  rule: tuple[float, str],
+  *,
+  keys_axis: int,
+) -> list[Array]:
+  """Return whether each pair is dropped, by part; see `draw_parts`.
+
+  Args:
+    seed: as of `draw_parts`.
+    first: as of `draw_parts`.
+    shape: as of `draw_parts`.
+    rule: share of the pairs that is dropped, and dtype of the draws.
+    keys_axis: as of `draw_parts`.
+  """
+  rate, dtype = rule
+  parts = draw_parts(seed, first, shape, dtype, keys_axis=keys_axis)
+  return [part < _first_kept(rate, dtype) for part in parts]
+
+
+def _first_kept(rate: float, dtype: str) -> int:
+  return round(rate * 2 ** (8 * jnp.dtype(dtype).itemsize))
 
 
 def draw_all(seeds_BH2: Array, length: int, dtype: str = "uint16") -> Array:

@@ -3,6 +3,7 @@
 """Which kernel attends on which platform, and the message when none can."""
 
 import dataclasses
+import itertools
 import logging
 import types
 
@@ -125,7 +126,18 @@ def test_auto_says_nothing_of_what_would_be_no_faster():
       "only, and this is cpu; give auto, which takes xla",
     ),
     ("splash", "TPU v3", 512, {}, "v4 on only, and this is TPU v3; give auto"),
-    ("flash", "cpu", 512, {}, "TPUs from v4 on only, and this is cpu; give a"),
+    (
+      *("flash", "cpu", 512, {}),
+      "TPUs from v4 on and NVIDIA's GPUs from Ampere on only, and this is cpu; "
+      "give auto, which takes xla here",
+    ),
+    (
+      "flash",
+      "Tesla T4",
+      512,
+      {},
+      "Ampere on only, and this is Tesla T4; give",
+    ),
     (
       "cudnn",
       "tpu",
@@ -160,9 +172,10 @@ def test_a_named_kernel_refuses_dropout_of_attention(name, platform):
 
 def test_flash_drops_has_windows_and_is_taken_only_by_name():
   windows = dataclasses.replace(SIZES["base"], attention_pattern="window")
-  for length in (77, 512, 4096):
-    assert choose("tpu", length, windows, attention="flash") == ("flash", "")
-    assert choose("tpu", length, windows)[0] == "xla"
+  for platform, length in itertools.product(("tpu", "gpu"), (77, 512, 4096)):
+    asked = choose(platform, length, windows, attention="flash")
+    assert asked == ("flash", "")
+    assert choose(platform, length, windows)[0] == "xla"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +192,32 @@ def test_flash_refuses_rows_that_a_chip_has_no_room_for(length, compute, words):
     choose("tpu", length, SIZES["base"], attention="flash", **compute)
   assert words in str(caught.value)
   assert f"data.seq_length={length}; give" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ("heads", "dtype", "words"),
+  [
+    (12, "float32", ""),
+    (6, "bfloat16", ""),
+    (6, "float32", "= 128; set --config.compute.dtype=bfloat16, or compute.a"),
+    (3, "bfloat16", "heads of 128 numbers in bfloat16, and model.hidden_size"),
+    (2, "float32", "= 384; give another model.num_heads, or"),
+  ],
+)
+def test_flash_refuses_heads_that_a_gpu_has_no_registers_for(
+  heads, dtype, words
+):
+  """A GPU has room for rows of any length."""
+  model = dataclasses.replace(SIZES["base"], num_heads=heads)
+  run = lambda: choose("gpu", 9000, model, attention="flash", dtype=dtype)
+  if not words:
+    assert run() == ("flash", "")
+    return
+  with pytest.raises(
+    ValueError, match=r"^compute\.attention=flash has room on a GPU"
+  ) as caught:
+    run()
+  assert words in str(caught.value)
 
 
 def test_a_named_kernel_is_taken_where_auto_would_not():

@@ -27,7 +27,7 @@ from tests.bertjax.model.ops.fused_attention_test import (
 )
 from tests.testing.examples import SMALL
 
-flash = functools.partial(flash_attention.flash, interpret=True)
+flash = functools.partial(flash_attention.flash, interpret="tpu")
 
 
 def dropout(rows, rate, draws="uint16"):
@@ -35,7 +35,7 @@ def dropout(rows, rate, draws="uint16"):
   return WeightDropout(make_seeds(jax.random.key(5), numbers, 2), rate, draws)
 
 
-def pair(rows, length, rate, reach=None, draws="uint16"):
+def pair(rows, length, rate, reach=None, draws="uint16", interpret="tpu"):
   """Flash and the plain path, under the same draws."""
   drop, bits, near = dropout(rows, rate, draws), None, None
   if rate:
@@ -45,7 +45,10 @@ def pair(rows, length, rate, reach=None, draws="uint16"):
     near = jnp.asarray(np.abs(places[:, None] - places) <= reach)
     reach = jnp.int32(reach)
   plain = lambda *arrays: attend(*arrays, bits, rate, near)
-  return functools.partial(flash, dropout=drop, reach=reach), plain
+  ours = functools.partial(
+    flash, dropout=drop, reach=reach, interpret=interpret
+  )
+  return ours, plain
 
 
 @pytest.mark.parametrize(
