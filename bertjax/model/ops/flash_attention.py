@@ -51,6 +51,7 @@ def flash(
     interpret: run the kernels of this platform in Pallas's interpreter; None
       runs those of the devices.
   """
+  platform = interpret or _platform()
   extra: list[tuple[Array, tuple[str | None, ...]]] = []
   if dropout and not dropout.rate:
     dropout = None
@@ -68,7 +69,7 @@ def flash(
       packs,
       dropout._replace(seeds_BH2=rest.pop(0)) if dropout else None,
       rest.pop(0) if rest else None,
-      platform=interpret or _platform(),
+      platform=platform,
       interpret=interpret is not None,
     )
 

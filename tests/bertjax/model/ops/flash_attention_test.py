@@ -4,6 +4,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -35,7 +36,9 @@ def dropout(rows, rate, draws="uint16"):
   return WeightDropout(make_seeds(jax.random.key(5), numbers, 2), rate, draws)
 
 
-def pair(rows, length, rate, reach=None, draws="uint16", interpret="tpu"):
+def pair(
+  rows, length, rate, reach=None, draws="uint16", interpret: Any = "tpu"
+):
   """Flash and the plain path, under the same draws."""
   drop, bits, near = dropout(rows, rate, draws), None, None
   if rate:
@@ -45,10 +48,8 @@ def pair(rows, length, rate, reach=None, draws="uint16", interpret="tpu"):
     near = jnp.asarray(np.abs(places[:, None] - places) <= reach)
     reach = jnp.int32(reach)
   plain = lambda *arrays: attend(*arrays, bits, rate, near)
-  ours = functools.partial(
-    flash, dropout=drop, reach=reach, interpret=interpret
-  )
-  return ours, plain
+  ours = functools.partial(flash_attention.flash, interpret=interpret)
+  return functools.partial(ours, dropout=drop, reach=reach), plain
 
 
 @pytest.mark.parametrize(

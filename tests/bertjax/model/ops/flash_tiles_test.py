@@ -18,8 +18,8 @@ def test_tiles_are_those_with_a_pair_within_reach(count, size):
   for first, reach in itertools.product(
     range(0, length, count), (0, 1, 31, 64, 65, length)
   ):
-    near = (apart[first : first + count] <= reach).any(axis=0)
-    (touched,) = near.reshape(-1, size).any(axis=1).nonzero()
+    near = np.any(apart[first : first + count] <= reach, axis=0)
+    (touched,) = np.nonzero(np.any(near.reshape(-1, size), axis=1))
     low, past = flash_tiles.find_tiles(
       np.int32(reach), length, (first, count), size
     )

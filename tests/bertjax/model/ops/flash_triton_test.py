@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from bertjax.config import MeshConfig
-from bertjax.model.ops.flash_attention import flash
-from bertjax.model.ops.weight_draws import WeightDropout
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import make_mesh
 from tests.bertjax.model.ops import flash_attention_test
+from tests.bertjax.model.ops.flash_kernels_test import arguments, gradients
 from tests.bertjax.model.ops.fused_attention_test import (
   assert_close,
   example,
@@ -102,19 +101,6 @@ def test_nothing_is_kept_for_every_pair_of_positions():
   assert max(leaf.size for leaf in jax.tree.leaves(kept)) == state.size
 
 
-def gradients(windowed, query, key, value, packs, seeds, reach):
-  def loss(*states):
-    context = flash(
-      *states,
-      packs,
-      dropout=WeightDropout(seeds, 0.1),
-      reach=reach if windowed else None,
-    )
-    return jnp.sum(context.astype(jnp.float32) ** 2)
-
-  return jax.grad(loss, argnums=(0, 1, 2))(query, key, value)
-
-
 @pytest.mark.parametrize(
   ("dtype", "windowed"),
   [
@@ -124,10 +110,6 @@ def gradients(windowed, query, key, value, packs, seeds, reach):
 )
 def test_all_kernels_are_lowered_for_a_gpu(dtype, windowed):
   """By Triton, in the process, where the devices of the mesh are GPUs."""
-  state = jax.ShapeDtypeStruct((2, 384, 2, 64), dtype)
-  packs = jax.ShapeDtypeStruct((2, 384), jnp.int32)
-  seeds = jax.ShapeDtypeStruct((2, 2, 2), jnp.uint32)
-  reach = jax.ShapeDtypeStruct((), jnp.int32)
   device = jax.sharding.AbstractDevice(
     device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu"
   )
@@ -137,7 +119,7 @@ def test_all_kernels_are_lowered_for_a_gpu(dtype, windowed):
     warnings.filterwarnings("ignore", ".*Triton backend", DeprecationWarning)
     lowered = (
       jax.jit(functools.partial(gradients, windowed))
-      .trace(state, state, state, packs, seeds, reach)
+      .trace(*arguments(2, 384, 64, dtype))
       .lower(lowering_platforms=("cuda",))
     )
   text = lowered.as_text()
