@@ -123,8 +123,6 @@ TESTED_ELSEWHERE = {
   "bertjax/finetune/answer_spans.py": (
     "bertjax/finetune/question_answering_test.py"
   ),
-  # What kernels ask about pairs: their values are checked as they attend.
-  "bertjax/model/ops/triton_pairs.py": "bertjax/model/ops/flash_triton_test.py",
   # Flags, and rows full of windows.
   "launch/inference/input_flags.py": "launch/predict_test.py",
   "launch/inference/packed_rows.py": "launch/inference/predictor_test.py",
