@@ -44,3 +44,10 @@ def test_inference_is_also_beside_onnx_runtime_and_steps_beside_adamw():
   for name, bound in (("lamb", "1.5"), ("muon", "1.3")):
     found = goals.find("train step", "float32", name, EPYC)
     assert found[OURS_ADAMW] == f"ratio ≤ {bound}"
+
+
+def test_goals_of_a_study_are_missed_above_them():
+  second = "second_of_its_arm_steps_after_s"
+  figures = {"study_to_trials": 1.05, second: 3.01, "trials_s": 1e9}
+  assert goals.missed_by_study(figures) == {second: 3.0}
+  assert goals.missed_by_study({}) == {}
