@@ -33,3 +33,17 @@ def test_a_size_that_one_of_them_lacks_is_refused():
   done = run("--size=68m")
   assert done.returncode
   assert "--size=68m is no size of both BERT and modernbert" in done.stderr
+
+
+@pytest.mark.full
+def test_compiles_of_layers_are_compared_with_those_of_one():
+  done = run("--family=albert", "--compile_only", "--layers=2", "--rounds=1")
+  assert done.returncode == 0, done.stderr[-2000:]
+  for what in ("seconds", "processor seconds"):
+    found = re.search(
+      rf"^2 layers \S+, 1 layer \S+ {what} to compile: .* 1 turns (\S+)",
+      done.stdout,
+      re.M,
+    )
+    assert found
+    assert float(found[1]) > 0
