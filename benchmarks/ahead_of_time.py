@@ -199,6 +199,8 @@ def summary(phase: PhasePlan) -> str:
     return "; ".join(phase.notes)
   return (
     f"HBM traffic {work.hbm_bytes / 1e9:.1f} GB, {1e3 * time.memory:.1f} ms; "
+    f"collectives {1e3 * time.overlapped:.1f} ms overlapped and "
+    f"{1e3 * time.exposed:.1f} ms exposed; "
     f"temporaries {phase.memory.by_kind['temporaries'] / 2**30:.2f} GiB; "
     f"products {work.products_ratio or 0:.4f} of the formula; compiled in "
     f"{phase.compile_seconds:.0f} s"

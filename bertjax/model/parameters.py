@@ -154,6 +154,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     _dense(f"{WINDOW_SCORER}/dense", is_hidden=False)[0],  # it has no bias
   )
 }
+# The first kernel that a layer reads.
+FIRST_KERNEL = f"{ENCODER}/{LAYERS}/attention/query/kernel"
 # One value for each class of a pair.
 PAIR_BIAS = f"{PAIR_HEAD}/dense/bias"
 

@@ -24,6 +24,7 @@ from bertjax.objectives.metrics import Metrics
 from bertjax.objectives.task import Features, Task, identity
 from bertjax.parallel import sharding
 from bertjax.parallel.mesh import DATA
+from bertjax.train import gathering
 
 
 class LossGradients(NamedTuple):
@@ -69,18 +70,19 @@ def make_gradients(
   *,
   accumulation: int,
   in_float32: bool = False,
+  gather_in_loop: bool = False,
 ) -> GradientFunction:
   """Return the function that differentiates a global batch.
 
   Args:
     task: losses, their coefficients, and the compute copy of the parameters.
     mesh: with an axis `data`.
-    param_shardings: shardings of the parameters. Parameters that are sharded
-      along `data` (ZeRO-1) are all-gathered in the dtype of compute, and their
-      gradients are reduce-scattered.
+    param_shardings: shardings of the parameters. Those along `data` (ZeRO-1)
+      are gathered in the dtype of compute, and their gradients are scattered.
     accumulation: number of micro-batches.
-    in_float32: whether gradients are reduced in float32, and not in the dtype
-      of compute.
+    in_float32: whether gradients are reduced in float32 in any case.
+    gather_in_loop: whether kernels of layers are all-gathered in the loop over
+      layers. With several micro-batches they are gathered once, before it.
   """
   data_axes = jax.tree.map(sharding.data_axis, param_shardings)
   data_parallel = mesh.shape[DATA] > 1
@@ -89,7 +91,9 @@ def make_gradients(
   in_float32 |= mesh.devices.flat[0].platform == "cpu"
 
   to_compute = identity if _is_one_cpu(mesh) else task.compute_copy
-  grad_fn = _make_grad_fn(task)
+  in_loop = gather_in_loop and accumulation == 1
+  axes_in_loop = gathering.loop_axes(data_axes, in_loop=in_loop)
+  grad_fn = _make_grad_fn(task, axes_in_loop)
 
   def per_shard(
     params: Any,
@@ -99,23 +103,20 @@ def make_gradients(
     seed: jax.Array | None,
     shard: jax.Array,
   ) -> LossGradients:
-    params_compute = jax.tree.map(_gather, to_compute(params), data_axes)
+    shards = to_compute(params)
+    wholes = gathering.gather(shards, data_axes, axes_in_loop, mesh.shape[DATA])
 
     def micro_grads(rows: Any, key: jax.Array) -> LossGradients:
-      values, grads = grad_fn(params_compute, rows, weights, key, seed)
+      values, grads = grad_fn(wholes, shards, rows, weights, key, seed)
       return LossGradients(*values, grads)
 
-    total, metrics, grads = _accumulate(
+    found = _accumulate(
       micro_grads, batch, _fold_in_shard(key, shard[0]), accumulation
     )
     if data_parallel:
-      total, metrics = jax.lax.psum((total, metrics), DATA)
-      reduce = functools.partial(_reduce, in_float32=in_float32)
-      grads = jax.tree.map(reduce, grads, params_compute, data_axes)
-    grads = jax.tree.map(
-      lambda grad, param: grad.astype(param.dtype), grads, params
-    )
-    return LossGradients(total, metrics, grads)
+      found = _reduce_all(found, wholes, data_axes, in_float32=in_float32)
+    cast = lambda grad, param: grad.astype(param.dtype)
+    return found._replace(grads=jax.tree.map(cast, found.grads, params))
 
   if data_parallel:
     return _manual_over_data(per_shard, mesh, jax.tree.map(_spec, data_axes))
@@ -136,12 +137,13 @@ def _is_one_cpu(mesh: Mesh) -> bool:
 
 
 def _make_grad_fn(
-  task: Task,
+  task: Task, axes_in_loop: Any
 ) -> Callable[..., tuple[tuple[jax.Array, Metrics], Any]]:
   """Return the function that differentiates the total loss of some rows."""
 
   def total_loss(
-    params: Any,
+    wholes: Any,
+    shards: Any,
     rows: Any,
     weights: Mapping[str, jax.Array],
     key: jax.Array,
@@ -149,6 +151,7 @@ def _make_grad_fn(
   ) -> tuple[jax.Array, Metrics]:
     if seed is not None:
       key = jax.random.fold_in(key, seed)
+    params = gathering.box(wholes, shards, axes_in_loop)
     metrics = task.losses(params, rows, rng=key, deterministic=False)
     return weighted_total(metrics, weights, task.coefficients), metrics
 
@@ -253,10 +256,14 @@ def _fold_in_shard(key: jax.Array, number: jax.Array) -> jax.Array:
   return jax.random.fold_in(key, number)
 
 
-def _gather(leaf: jax.Array, axis: int) -> jax.Array:
-  if axis < 0:
-    return leaf
-  return jax.lax.all_gather(leaf, DATA, axis=axis, tiled=True)
+def _reduce_all(
+  local: LossGradients, wholes: Any, data_axes: Any, *, in_float32: bool
+) -> LossGradients:
+  """Sum the losses, metrics and gradients of all devices."""
+  total, metrics = jax.lax.psum((local.total, local.metrics), DATA)
+  reduce = functools.partial(_reduce, in_float32=in_float32)
+  grads = jax.tree.map(reduce, local.grads, wholes, data_axes)
+  return LossGradients(total, metrics, grads)
 
 
 def _reduce(

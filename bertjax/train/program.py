@@ -205,6 +205,8 @@ class PhaseProgram:
         schedule=self.program.schedule,
         scheduled=True,
         reach=flops.kernel_reach(self.config.model, self.config.compute),
+        # Layers that share a kernel would each gather it.
+        gather_in_loop=not self.config.model.layer_groups,
       ),
     )
 

@@ -85,6 +85,8 @@ class StepOptions:
       `data` in it, "compute" for the dtype of compute.
     joint: whether the step trains several runs at once (`train.joint`).
     reach: how far the windows of a kernel reach (`flops.kernel_reach`).
+    gather_in_loop: whether kernels of layers, sharded by ZeRO-1, are gathered
+      in the loop over layers, if there is one micro-batch.
   """
 
   seed: int | None = 0
@@ -96,6 +98,7 @@ class StepOptions:
   gradient_dtype: str = "compute"
   joint: bool = False
   reach: int | None = None
+  gather_in_loop: bool = False
 
 
 def make_train_step(
@@ -124,17 +127,14 @@ def make_train_step(
   """
   shardings = shardings_of(abstract)
   with_inputs = optax.with_extra_args_support(optimizer)
-  parts, in_float32 = options.accumulation, options.gradient_dtype == "float32"
-  global_grads = gradients.make_gradients(
-    task, mesh, shardings.params, accumulation=parts, in_float32=in_float32
-  )
+  global_grads = _make_gradients(task, mesh, shardings.params, options)
 
   def train_step(
     state: TrainState, batch: Features, seed: Any = None, numbers: Any = None
   ) -> tuple[TrainState, Metrics]:
     check_batch(batch, task.features)
     with sharding.activate(mesh):
-      prepared = gradients.prepare(task, batch, parts)
+      prepared = gradients.prepare(task, batch, options.accumulation)
       key = _dropout_key(options, seed, state.step)
       row_numbers = jnp.arange(batch["packs_BS"].shape[0], dtype=jnp.uint32)
       rows = {**prepared, "rows_B": row_numbers}
@@ -157,6 +157,19 @@ def make_train_step(
     stacked = joint.stacked_shardings(shardings)
     return _compiled(joint.mapped(train_step), stacked, mesh, options)
   return _compiled(train_step, shardings, mesh, options)
+
+
+def _make_gradients(
+  task: Task, mesh: Mesh, param_shardings: Any, options: StepOptions
+) -> gradients.GradientFunction:
+  return gradients.make_gradients(
+    task,
+    mesh,
+    param_shardings,
+    accumulation=options.accumulation,
+    in_float32=options.gradient_dtype == "float32",
+    gather_in_loop=options.gather_in_loop,
+  )
 
 
 def _compiled(

@@ -68,6 +68,7 @@ def test_a_plan_is_told_in_a_line():
   bounded = tpu_plans.make_bounded_phase()
   told = summary(bounded)
   assert "HBM traffic 41.0 GB, 50.0 ms" in told
+  assert "collectives 0.0 ms overlapped and 20.0 ms exposed" in told
   assert "temporaries 5.00 GiB; products 1.0000 of the formula" in told
   assert summary(tpu_plans.make_phase(notes=("unknown",))) == "unknown"
 

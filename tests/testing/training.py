@@ -108,6 +108,7 @@ def train(
     step.StepOptions(
       accumulation=accumulation,
       schedule=optim.make_schedule(config, STEPS),
+      gather_in_loop=not tiny.CONFIG.layer_groups,
     ),
   )
   placed = feeding.put_batch(tiny.batch(0), mesh)

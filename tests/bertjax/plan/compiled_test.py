@@ -78,6 +78,16 @@ def test_parameters_are_gathered_once_in_bfloat16(cache):
   assert pod_numbers.traffic_bytes(phase, ("all-gather",), "f32") <= 1e6
 
 
+def test_the_gathers_of_layers_overlap(cache):
+  """But for those before the loop: word embeddings and a first kernel."""
+  gathers = [
+    row for row in plan(cache).collectives or () if row.kind == "all-gather"
+  ]
+  exposed = sum(row.bytes for row in gathers if not row.overlaps)
+  assert exposed <= 120e6
+  assert not any(row.in_loop for row in gathers if not row.overlaps)
+
+
 def test_the_program_computes_what_the_formula_says(cache):
   work: Any = plan(cache, count=True).work
   assert work.products_ratio == pytest.approx(1, abs=0.001)

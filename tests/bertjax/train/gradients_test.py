@@ -3,7 +3,13 @@
 """Micro-batches change no gradient, and gradients are reduced once a batch."""
 
 import functools
+import importlib.util
+import json
+import os
+import pathlib
 import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +94,56 @@ def test_gradients_travel_in_the_dtype_that_is_asked_for(
     if each.primitive.name in ("psum", "reduce_scatter", "psum_invariant")
   ]
   assert reduction.invars[0].aval.dtype == dtype
+
+
+COMPILE = """
+import dataclasses, json
+from bertjax.plan import environment
+environment.set_environment()
+from benchmarks import compiled_steps
+from bertjax.plan import compiling
+from bertjax.plan.hardware import topologies
+from bertjax.plan.hlo import collectives, parsing
+config = compiled_steps.make_configs()["bert_bfloat16"]
+devices = topologies.get_devices(topologies.find("v5e:2x2"))
+for dtype in ("compute", "float32"):
+  compute = dataclasses.replace(config.compute, gradient_dtype=dtype)
+  changed = dataclasses.replace(config, compute=compute)
+  program = compiling.build(changed, devices)
+  step, state = program.for_phase(changed), program.abstract_state()
+  text = step.train_step.lower(state, step.abstract_batch()).compile().as_text()
+  found = collectives.find(parsing.parse(text), len(devices))
+  kinds = [one for one in found if "reduce" in one.kind]
+  print(json.dumps({
+    name: sum(one.of_dtype(name) for one in kinds) for name in ("bf16", "f32")
+  }))
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(
+  importlib.util.find_spec("libtpu") is None,
+  reason="libtpu is not installed: pip install 'bertjax[plan]'",
+)
+def test_a_compiled_step_reduces_gradients_in_the_dtype_that_is_asked_for():
+  """By the compiler of TPUs; on CPUs they are always reduced in float32."""
+  hidden = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_COMPILATION_CACHE")
+  done = subprocess.run(
+    [sys.executable, "-c", COMPILE],
+    cwd=pathlib.Path(__file__).parents[3],
+    env={k: v for k, v in os.environ.items() if k not in hidden}
+    | {"ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
+    capture_output=True,
+    text=True,
+    timeout=1800,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  narrow, wide = map(json.loads, done.stdout.splitlines()[-2:])
+  assert narrow["bf16"] > 10 * narrow["f32"] > 0
+  assert wide["bf16"] == 0
+  # Each number of what was narrow takes twice as many bytes.
+  assert wide["f32"] == narrow["f32"] + 2 * narrow["bf16"]
 
 
 @pytest.mark.parametrize(
