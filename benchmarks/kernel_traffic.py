@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Count what attention's TPU kernels move and compute, without a TPU.
+"""Count what kernels of attention move and compute, without a device.
 
     python -m benchmarks.kernel_traffic
 
 prints bytes, FLOPs and vector operations of forward and backward passes, of
-splash without dropout and of flash with it. Bytes follow from the block
-specifications: a block is copied when its index differs from that of the grid
-step before. FLOPs are those of matrix products, vector operations are all
-others on tiles, of integers too. Both follow from the kernels' own programs.
+splash without dropout and of flash with it, on TPUs and on GPUs. Bytes follow
+from the block specifications. A TPU copies a block when its index differs from
+that of the grid step before. On a GPU each step is a program of its own, which
+reads its blocks from a cache of all programs: memory gives each block once at
+least, and the cache gives each program all of its blocks. FLOPs are those of
+matrix products, vector operations are all others on tiles, of integers too.
+Both follow from the kernels' own programs.
 Nothing is measured, so nothing here is a speed.
 """
 
@@ -23,6 +26,7 @@ import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 from absl import app
+from jax.experimental.pallas import triton
 
 from bertjax.model.ops.flash_attention import flash
 from bertjax.model.ops.fused_attention import splash
@@ -32,6 +36,7 @@ Array = jax.Array
 # Attention of BERT-large.
 ROWS, HEADS, WIDTH = 16, 16, 64
 LENGTHS = (128, 512, 1024, 2048)
+KERNELS = ("splash", "flash", "flash on a GPU")
 RATE = 0.1
 # Primitives that move or rename numbers.
 _MOVES = {
@@ -58,7 +63,9 @@ class Traffic:
   """What kernels do, all calls of a program together.
 
   Attributes:
-    hbm_bytes: bytes that blocks move between HBM and the chip.
+    hbm_bytes: bytes that blocks move between HBM and the chip; on a GPU the
+      least, each block once.
+    cache_bytes: bytes that a GPU's programs move from and to its cache.
     flops: multiplications and additions of matrix products.
     vector_ops: other operations, one for each number that comes out.
   """
@@ -66,6 +73,7 @@ class Traffic:
   hbm_bytes: int = 0
   flops: int = 0
   vector_ops: int = 0
+  cache_bytes: int = 0
 
   def __add__(self, other: "Traffic") -> "Traffic":
     """Return the sum of both."""
@@ -73,12 +81,16 @@ class Traffic:
       self.hbm_bytes + other.hbm_bytes,
       self.flops + other.flops,
       self.vector_ops + other.vector_ops,
+      self.cache_bytes + other.cache_bytes,
     )
 
   def __mul__(self, times: int) -> "Traffic":
     """Return `times` of this."""
     return Traffic(
-      self.hbm_bytes * times, self.flops * times, self.vector_ops * times
+      self.hbm_bytes * times,
+      self.flops * times,
+      self.vector_ops * times,
+      self.cache_bytes * times,
     )
 
 
@@ -102,7 +114,7 @@ def attention_gradients(
   """Return attention with its gradients, and the shapes that it takes.
 
   Args:
-    kernel: splash, which drops nothing, or flash, which drops `RATE`.
+    kernel: of `KERNELS`; splash drops nothing, flash drops `RATE`.
     length: positions of a row.
     rows: number of rows.
     heads: number of heads.
@@ -118,7 +130,10 @@ def attention_gradients(
       attend = lambda q, k, v: splash(q, k, v, packs)
     else:
       attend = lambda q, k, v: flash(
-        q, k, v, packs, dropout=WeightDropout(seeds, RATE)
+        *(q, k, v, packs),
+        dropout=WeightDropout(seeds, RATE),
+        # Nothing runs: it says which platform's kernels are traced.
+        interpret="tpu" if kernel == "flash" else "gpu",
       )
     context, back = jax.vjp(attend, *states)
     return context, back(slope)
@@ -160,17 +175,26 @@ def _value(var: Any, known: dict[Any, Any]) -> Any:
 def _of_call(call: Any, tables: Sequence[Any]) -> Traffic:
   mapping = call.params["grid_mapping"]
   steps = math.prod(mapping.grid)
-  moved = sum(
-    _copies(block, mapping.grid, tables)
-    * math.prod(block.block_aval.shape)
-    * block.block_aval.dtype.itemsize
-    for block in mapping.block_mappings
-  )
-  return Traffic(hbm_bytes=moved) + _work(call.params["jaxpr"]) * steps
+  on_gpu = isinstance(call.params["compiler_params"], triton.CompilerParams)
+  moved = cached = 0
+  for block in mapping.block_mappings:
+    aval = block.block_aval
+    size = math.prod(aval.shape) * aval.dtype.itemsize
+    indices = _indices(block, mapping.grid, tables)
+    if on_gpu:
+      moved += size * len(np.unique(indices, axis=0))
+      cached += size * steps
+    else:
+      changes = (indices[1:] != indices[:-1]).any(axis=1)
+      moved += size * (1 + int(changes.sum()))
+  work = _work(call.params["jaxpr"]) * steps
+  return Traffic(hbm_bytes=moved, cache_bytes=cached) + work
 
 
-def _copies(block: Any, grid: tuple[int, ...], tables: Sequence[Any]) -> int:
-  """Return how often a block is copied as the grid is walked through."""
+def _indices(
+  block: Any, grid: tuple[int, ...], tables: Sequence[Any]
+) -> np.ndarray:
+  """Return the index of a block at each step, as the grid is walked through."""
   jaxpr = block.index_map_jaxpr.jaxpr
 
   def index_at(step: Array) -> Array:
@@ -186,8 +210,7 @@ def _copies(block: Any, grid: tuple[int, ...], tables: Sequence[Any]) -> int:
     return jnp.stack([jnp.int32(_value(var, values)) for var in jaxpr.outvars])
 
   steps = np.array(list(itertools.product(*map(range, grid))), np.int32)
-  found = np.asarray(jax.jit(jax.vmap(index_at))(steps))
-  return 1 + int((found[1:] != found[:-1]).any(axis=1).sum())
+  return np.asarray(jax.jit(jax.vmap(index_at))(steps))
 
 
 def _work(jaxpr: Any) -> Traffic:
@@ -228,17 +251,18 @@ def main(_: list[str]) -> None:
     f"flash drops {RATE:.0%} of the weights\n"
   )
   print(
-    "| positions | kernel | HBM MB | GFLOP | vector Gop | bytes / splash's |"
+    "| positions | kernel | HBM MB | cache MB | GFLOP | Gop | HBM / splash's |"
   )
-  print("|--:|---|--:|--:|--:|--:|")
+  print("|--:|---|--:|--:|--:|--:|--:|")
   for length in LENGTHS:
     found = {}
-    for kernel in ("splash", "flash"):
+    for kernel in KERNELS:
       run, shapes = attention_gradients(kernel, length)
       one = found[kernel] = count(run, *shapes)
       share = one.hbm_bytes / found["splash"].hbm_bytes
       print(
         f"| {length} | {kernel} | {one.hbm_bytes / 1e6:.1f} "
+        f"| {one.cache_bytes / 1e6:.1f} "
         f"| {one.flops / 1e9:.1f} | {one.vector_ops / 1e9:.1f} | {share:.2f} |"
       )
 

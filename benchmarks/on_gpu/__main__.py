@@ -68,17 +68,22 @@ class Job(NamedTuple):
 def make_jobs(scale: Scale) -> list[Job]:
   """Return the jobs, the most valuable first."""
   first, small, *others = scale.workloads
-  _, cudnn, xla, *costs = VARIANTS
+  _, cudnn, xla, flash, *costs = VARIANTS
   order = next(each for each in costs if each.queries_first)
   jobs = [
     Job("limits", 15, device_limits.measure_limits),
     _step_job(first, PUBLISHED),
     _step_job(first, cudnn),
-    Job("attention", 55, attention.compare_kernels),
+    Job("attention", 65, attention.compare_kernels),
     _step_job(small, PUBLISHED),
     Job("learning", 25, lambda s: training.check_learning(small, s)),
     _torch_job(first),
-    _step_job(first, xla),
+    Job("attention dropout", 25, attention_dropout.measure_dropout),
+    Job(
+      f"{first.name}: {flash.name}",
+      25,
+      lambda s: attention_dropout.measure_step(first, flash, s),
+    ),
     *(_step_job(each, PUBLISHED) for each in others[:1]),
     Job(
       "fine-tuning",
@@ -86,10 +91,10 @@ def make_jobs(scale: Scale) -> list[Job]:
       lambda s: finetuning.measure_finetuning(small, s.budget),
     ),
     Job("inference", 20, lambda s: training.measure_inference(small, s.budget)),
+    _step_job(first, xla),
     Job("optimizers", 20, device_limits.measure_optimizers),
     *(_step_job(each, PUBLISHED) for each in others[1:]),
     _step_job(first, order),
-    Job("attention dropout", 15, attention_dropout.measure_dropout),
     *(_step_job(small, each) for each in (cudnn, xla)),
     Job("batches", 60, lambda s: training.find_batches(first, s)),
     _torch_job(small),

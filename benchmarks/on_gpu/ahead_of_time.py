@@ -4,18 +4,23 @@
 
     python -m benchmarks.on_gpu.ahead_of_time
 
-Prints the shared memory and the instructions of PTX of each kernel, for one
-head size and two compute capabilities: those of `dropout_kernel` and of JAX's
-own kernel without dropout. No time is measured. Needs no GPU, but JAX's CUDA
-plugin: pip install 'bertjax[cuda]' jax==0.10.2
+Prints the shared memory and the instructions of PTX of each kernel, for two
+compute capabilities: those of flash with dropout and windows, for some sizes
+and dtypes of heads, and of JAX's own kernel without either; and registers,
+and bytes of them that are spilled, where CUDA's ptxas is. No time is measured.
+Needs no GPU, but JAX's CUDA plugin: pip install 'bertjax[cuda]' jax==0.10.2
 """
 
 import collections
+import functools
 import importlib
 import importlib.util
 import os
 import re
+import shutil
+import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -29,17 +34,20 @@ from absl import app
 from jaxlib import xla_client
 from jaxlib.mlir import ir
 
-from benchmarks.on_gpu import attention, dropout_kernel
+from benchmarks.on_gpu import attention
 from benchmarks.on_gpu.timing import first_line
+from bertjax.model.ops.flash_attention import flash
 from bertjax.model.ops.weight_draws import WeightDropout
 
 _JAX = "0.10.2"
 _CAPABILITIES = ("8.0", "9.0")
 _PLUGIN = "jax_cuda13_plugin.cuda_plugin_extension"
 _LIBRARY = "xla_cuda_plugin.so"
-_STATES = jax.ShapeDtypeStruct((32, 512, 16, 64), jnp.bfloat16)  # BSHK
-_PACKS = jax.ShapeDtypeStruct((32, 512), jnp.int32)
-_SEEDS = jax.ShapeDtypeStruct((32, 16, 2), jnp.uint32)
+_ROWS, _LENGTH, _HEADS = 32, 512, 16
+_SIZES = ((64, "bfloat16"), (128, "bfloat16"), (64, "float32"))
+_PACKS = jax.ShapeDtypeStruct((_ROWS, _LENGTH), jnp.int32)
+_SEEDS = jax.ShapeDtypeStruct((_ROWS, _HEADS, 2), jnp.uint32)
+_REACH = jax.ShapeDtypeStruct((), jnp.int32)
 # What draws are made of: PTX's operations on 32-bit integers. Addresses take
 # some as well.
 _INTEGER = re.compile(r"(add|sub|mad|shf|shl|shr|and|or|xor|lop3)\..*[bsu]32")
@@ -50,7 +58,7 @@ class Kernel(NamedTuple):
   """A kernel in Triton's language.
 
   Attributes:
-    name: of the kernel.
+    name: of the kernel, and of its states.
     code: its module.
     warps: that work on a tile.
     stages: of its pipeline.
@@ -64,23 +72,34 @@ class Kernel(NamedTuple):
 
 def lower() -> Iterator[Kernel]:
   """Yield the kernels that drop weights, and those of JAX that do not."""
-
-  def drop(query: Any, key: Any, value: Any, packs: Any, seeds: Any) -> Any:
-    dropout = WeightDropout(seeds, 0.1)
-    return dropout_kernel.attend(query, key, value, packs, dropout)
-
-  yield from _find(
-    jax.jit(drop).trace(_STATES, _STATES, _STATES, _PACKS, _SEEDS)
+  device = jax.sharding.AbstractDevice(
+    device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu"
   )
-  if kernel := attention.triton():
-    draws = jax.ShapeDtypeStruct((4, *_STATES.shape), _STATES.dtype)
-    way = attention.Way("triton", kernel)
-    yield from _find(
-      jax.jit(attention.outputs, static_argnums=0).trace(way, draws, _PACKS)
-    )
+  mesh = jax.sharding.AbstractMesh((), (), abstract_device=device)
+  with jax.sharding.use_abstract_mesh(mesh), warnings.catch_warnings():
+    # JAX 0.12 still has Triton, and says that it will not stay.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    for width, dtype in _SIZES:
+      shape = (4, _ROWS, _LENGTH, _HEADS, width)
+      draws = jax.ShapeDtypeStruct(shape, dtype)
+      arrays = (draws, _PACKS, _SEEDS, _REACH)
+      name = f"heads of {width}, {dtype}: "
+      yield from _find(jax.jit(_drop).trace(*arrays), name)
+      if (kernel := attention.triton()) and (width, dtype) == _SIZES[0]:
+        way = attention.Way("triton", kernel)
+        run = jax.jit(attention.outputs, static_argnums=0)
+        yield from _find(run.trace(way, draws, _PACKS), f"{name}JAX's ")
 
 
-def _find(traced: Any) -> Iterator[Kernel]:
+def _drop(draws: Any, packs: Any, seeds: Any, reach: Any) -> Any:
+  """Return the outputs of flash, whose dropout and windows depend on arrays."""
+  dropout = WeightDropout(seeds, 0.1)
+  attend = functools.partial(flash, dropout=dropout, reach=reach)
+  way = attention.Way("flash", attend, str(draws.dtype))
+  return attention.outputs(way, draws, packs)
+
+
+def _find(traced: Any, of_what: str) -> Iterator[Kernel]:
   lowered = traced.lower(lowering_platforms=("cuda",))
   module: Any = lowered.compiler_ir("stablehlo")
   for operation in _walk(module.operation):
@@ -89,7 +108,7 @@ def _find(traced: Any) -> Iterator[Kernel]:
     if name in attributes and "triton" in str(attributes[name]):
       config = attributes["mhlo.backend_config"]
       yield Kernel(
-        ir.StringAttr(config["name"]).value,
+        of_what + ir.StringAttr(config["name"]).value,
         ir.StringAttr(config["ir"]).value_bytes,
         ir.IntegerAttr(config["num_warps"]).value,
         ir.IntegerAttr(config["num_stages"]).value,
@@ -113,6 +132,24 @@ def describe(ptx: str) -> str:
     f"{sum(counts.values())} instructions, of which {integer} on 32-bit "
     f"integers and {products} products"
   )
+
+
+def registers(ptx: str, capability: str) -> str:
+  """Return what a thread of a program keeps; "" without ptxas."""
+  if not (compiler := shutil.which("ptxas")):
+    return ""
+  # From Hopper on, products need what is of one architecture alone.
+  name = f"sm_{capability.replace('.', '')}" + "a" * (float(capability) >= 9)
+  done = subprocess.run(
+    [compiler, "-v", f"--gpu-name={name}", "-", "-o", os.devnull],
+    input=ptx,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  (used,) = re.findall(r"Used (\d+) registers", done.stderr)
+  (spilled,) = re.findall(r"(\d+) bytes spill stores", done.stderr)
+  return f"; {used} registers, {spilled} bytes spilled"
 
 
 def main(_: list[str]) -> None:
@@ -142,6 +179,7 @@ def main(_: list[str]) -> None:
       print(
         f"{kernel.name} for {capability}: {made.smem_bytes} bytes of shared "
         f"memory; {describe(str(made.asm))}"
+        + registers(str(made.asm), capability)
       )
 
 

@@ -18,10 +18,14 @@ from benchmarks.on_gpu.scale import Scale
 from benchmarks.on_gpu.timing import first_line, median_seconds
 from bertjax.config import ComputeConfig, ModelConfig
 from bertjax.config.checks import kernels
-from bertjax.model.ops import dot_product, fused_attention
+from bertjax.model.ops import dot_product
+from bertjax.model.ops.flash_attention import flash
+from bertjax.model.ops.fused_attention import KERNELS
 
 # The kernels without dropout of each platform that attend inside packs.
-_KERNELS = {"gpu": ("cudnn", "triton"), "tpu": ("splash",)}
+_KERNELS = {"gpu": ("cudnn", "triton", "flash"), "tpu": ("splash", "flash")}
+# Those that `compute.attention` names.
+_OF_MODEL = {**KERNELS, "flash": flash}
 # JAX's counterpart of splash for GPUs. No value of `compute.attention`: nobody
 # has run it here, and a card decides whether it becomes one.
 _TRITON = "jax.experimental.pallas.ops.gpu.attention"
@@ -78,11 +82,12 @@ def describe_kernels() -> str:
   """Return a line on the kernels that this JAX has for this platform."""
   platform = jax.devices()[0].platform
   if platform == "tpu":
-    return "splash, beside the plain path"
+    return "splash and flash, beside the plain path"
   if platform != "gpu":
     return f"none for {platform}: the plain path alone"
   here = f"jax {jax.__version__}"
-  line = f"cudnn, beside the plain path; splash is for TPUs, and {here} has "
+  line = "cudnn and flash, beside the plain path; splash is for TPUs, and "
+  line += f"{here} has "
   if triton() is None:
     return f"{line}no counterpart for GPUs"
   return f"{line}{_TRITON} for GPUs, here triton"
@@ -119,8 +124,9 @@ def outputs(way: Way, draws: Any, packs_BS: Any) -> tuple[jax.Array, ...]:
   return (context, *backward(slope))
 
 
-def _context(way: Way, draws: Any, packs_BS: Any) -> jax.Array:
-  return way.attend(*_scaled(draws)[:3], packs_BS)
+def context(way: Way, draws: Any, packs_BS: Any) -> jax.Array:
+  """Return the context of query, key and value; see `outputs`."""
+  return way.attend(*_scaled(draws.astype(way.dtype))[:3], packs_BS)
 
 
 def _scaled(draws: Any) -> tuple[jax.Array, ...]:
@@ -143,7 +149,7 @@ def _ways(*, everything: bool) -> list[Way]:
   """Return what attends on this platform, the plain path first."""
   ways = [Way("plain", _plain)]
   for name in _KERNELS.get(jax.devices()[0].platform, ()):
-    kernel = triton() if name == "triton" else fused_attention.KERNELS[name]
+    kernel = triton() if name == "triton" else _OF_MODEL[name]
     if kernel is not None:
       ways.append(Way(name, kernel))
   if everything:
@@ -170,14 +176,14 @@ def _measure(
   exact: Any,
   budget: float,
 ) -> dict[str, Any]:
-  if way.name in fused_attention.KERNELS:
+  if way.name in _OF_MODEL:
     platform = kernels.platform_of(jax.devices()[0])
     if refused := refusal(way.name, model, platform, packs_BS.shape[1]):
       return {"refused": refused}
   inputs = (draws.astype(way.dtype), packs_BS)
   forward, both = (
     functools.partial(jax.jit(each, static_argnums=0), way, *inputs)
-    for each in (_context, outputs)
+    for each in (context, outputs)
   )
   try:
     ours = both()
@@ -189,12 +195,13 @@ def _measure(
     "ms_forward": 1e3 * seconds[0],
     "ms_forward_and_backward": 1e3 * seconds[1],
     **{
-      f"error_{name}": _error(one, other)
+      f"error_{name}": difference(one, other)
       for name, one, other in zip(names, ours, exact, strict=True)
     },
   }
 
 
-def _error(ours: jax.Array, exact: jax.Array) -> float:
-  difference = jnp.abs(ours.astype(jnp.float32) - exact)
-  return float(difference.max() / jnp.abs(exact).max())
+def difference(ours: jax.Array, exact: jax.Array) -> float:
+  """Return the largest difference, as a share of the largest exact value."""
+  apart = jnp.abs(ours.astype(jnp.float32) - exact)
+  return float(apart.max() / jnp.abs(exact).max())

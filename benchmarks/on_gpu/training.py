@@ -55,12 +55,17 @@ class Variant(NamedTuple):
 _XLA = ComputeConfig(dtype="bfloat16", attention="xla", dropout_rng="rbg")
 _CUDNN = dataclasses.replace(_XLA, attention="cudnn")
 PUBLISHED = Variant("as published, rbg", _XLA)
+# As published as well, and without an array of all pairs.
+FLASH = Variant(
+  "flash, attention dropout", dataclasses.replace(_XLA, attention="flash")
+)
 # The most telling first: what BERT asks for, what a kernel can do, and what
 # each choice costs.
 VARIANTS = (
   PUBLISHED,
   Variant("cudnn, no attention dropout", _CUDNN, "hidden"),
   Variant("xla, no attention dropout", _XLA, "hidden"),
+  FLASH,
   Variant("cudnn, no dropout", _CUDNN, "none"),
   Variant("xla, no dropout", _XLA, "none"),
   Variant(

@@ -58,6 +58,29 @@ def test_flash_with_dropout_costs_no_more_than_splash_without(length):
   assert flash_does.hbm_bytes <= 1.02 * splash_does.hbm_bytes
 
 
+def test_flash_on_a_gpu_costs_two_products_more_and_no_bytes():
+  """Of keys and values, and of queries: each gradient has a kernel."""
+  splash_does, flash_does = (
+    kernel_traffic.count(run, *shapes)
+    for run, shapes in (
+      small(name, 512) for name in ("splash", "flash on a GPU")
+    )
+  )
+  assert 7 * flash_does.flops == 9 * splash_does.flops
+  assert flash_does.hbm_bytes <= 1.02 * splash_does.hbm_bytes
+  state = 2 * 2 * 512 * 64 * 2
+  # Forward 4 states; 6 for queries; 6 for keys and values. A number of 4 bytes
+  # a position is written twice and read three times, packs are read thrice.
+  numbers = 2 * 512 * 4 * (2 * 5 + 3)
+  assert flash_does.hbm_bytes == 16 * state + numbers + 3 * 2 * 2 * 8
+  # 8 tiles of queries, twice, and 4 groups of keys; each reads a row of two
+  # states beside its own tiles.
+  tiles = (2 + 4 + 4) * state
+  rows = (8 + 8 + 4) * 2 * state
+  assert flash_does.cache_bytes > tiles + rows
+  assert flash_does.cache_bytes < 1.1 * (tiles + rows)
+
+
 def test_flash_keeps_no_more_for_the_way_back_than_splash():
   _, (states, _, packs, seeds) = small("splash", 512)
 
@@ -88,5 +111,5 @@ def test_the_table_has_a_row_for_each_kernel(capsys, monkeypatch):
   monkeypatch.setattr(kernel_traffic, "LENGTHS", (128,))
   monkeypatch.setattr(kernel_traffic, "attention_gradients", small)
   kernel_traffic.main([])
-  rows = re.findall(r"^\| 128 \| (\w+) \|", capsys.readouterr().out, re.M)
-  assert rows == ["splash", "flash"]
+  rows = re.findall(r"^\| 128 \| ([^|]+) \|", capsys.readouterr().out, re.M)
+  assert rows == list(kernel_traffic.KERNELS)

@@ -5,7 +5,6 @@
 import json
 import re
 import types
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +16,13 @@ from benchmarks.on_gpu import __main__ as on_gpu
 from benchmarks.on_gpu import (
   ahead_of_time,
   attention,
-  dropout_kernel,
+  attention_dropout,
   queries_first,
   table,
   training,
 )
 from benchmarks.on_gpu.scale import SCALES
-from bertjax.config.model import given_rate
 from bertjax.model.ops import dot_product
-from bertjax.model.ops.weight_draws import WeightDropout, draw_all, make_seeds
 
 TINY = SCALES["tiny"]
 JOBS = (
@@ -122,12 +119,26 @@ def test_kernels_are_compared_with_float32(found):
 
 
 @pytest.mark.full
-def test_a_kernel_with_dropout_is_measured(found):
+def test_a_kernel_with_dropout_is_measured_where_it_is_exact(found):
   _, jobs = found
   dropout = jobs["attention dropout"]
-  assert 0 < dropout["error_kernel"] < 0.03, dropout
-  assert dropout["ms_plain"] > 0
-  assert dropout["ms_kernel"] > 0
+  assert 0 < dropout["difference_float32"] < 1e-5, dropout
+  assert 0 < dropout["difference_bfloat16"] < 2e-2
+  for name in ("plain", "flash, uint16", "flash, uint8"):
+    assert dropout[name]["ms_forward"] > 0
+    assert dropout[name]["ms_forward_and_backward"] > 0
+
+
+@pytest.mark.parametrize("wrong", [1e-3, float("nan")])
+def test_a_kernel_that_is_wrong_is_not_measured(monkeypatch, wrong):
+  """Alone or in a step; neither is begun."""
+  found = {"difference_float32": wrong, "difference_bfloat16": 1e-3}
+  monkeypatch.setattr(attention_dropout, "find_differences", lambda _: found)
+  step = attention_dropout.measure_step(TINY.workloads[0], training.FLASH, TINY)
+  assert step.keys() == {"error"}
+  assert step["error"].startswith("flash is not the plain path under the same")
+  alone = attention_dropout.measure_dropout(TINY)
+  assert alone == {**found, **step}
 
 
 @pytest.mark.full
@@ -182,6 +193,8 @@ def test_the_most_valuable_jobs_fit_into_six_minutes():
     "fine-tuning",
     "large-512: as published, rbg",
     "large-512: cudnn, no attention dropout",
+    "attention dropout",
+    "large-512: flash, attention dropout",
     "base-128: as published, rbg",
     "modernbert-base-512: as published, rbg",
     "large-512: Hugging Face in PyTorch",
@@ -204,7 +217,7 @@ def test_cudnn_takes_even_lengths_and_says_why_not_odd_ones():
   ("platform", "words"),
   [
     ("gpu", "splash is for TPUs, and jax .* has .*ops.gpu.attention for GPUs"),
-    ("tpu", "splash, beside"),
+    ("tpu", "splash and flash, beside"),
   ],
 )
 def test_a_line_says_which_kernels_there_are(monkeypatch, platform, words):
@@ -228,28 +241,13 @@ def test_the_kernel_of_triton_has_a_backward_pass():
 
 
 @pytest.mark.full
-def test_a_kernel_for_gpus_drops_what_the_plain_path_drops():
-  query, key, value = jax.random.normal(jax.random.key(1), (3, 2, 256, 2, 16))
-  packs_BS = np.repeat([[1, 2], [1, 0]], 128, axis=1).astype(np.int32)
-  seeds = make_seeds(jax.random.key(2), jnp.arange(2, dtype=jnp.uint32), 2)
-  dropout = WeightDropout(seeds, given_rate(0.3, "uint16"))
-  ours = dropout_kernel.attend(
-    query, key, value, jnp.asarray(packs_BS), dropout, interpret=True
-  )
-  expected: Any = dot_product.attend(
-    query, key, value, packs_BS, draw_all(seeds, 256), dropout.rate
-  )
-  assert np.abs(expected).max() > 1
-  np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
-
-
-def test_a_kernel_for_gpus_takes_whole_groups_of_keys():
-  states = jnp.zeros((1, 192, 2, 16))
-  with pytest.raises(ValueError, match="192 positions; give a multiple of 128"):
-    dropout_kernel.attend(
-      *(states, states, states, jnp.ones((1, 192), jnp.int32)),
-      WeightDropout(jnp.zeros((1, 2, 2), jnp.uint32), 0.1),
-    )
+def test_kernels_are_lowered_forward_and_backward():
+  names = [kernel.name for kernel in ahead_of_time.lower()]
+  for width, dtype in ahead_of_time._SIZES:
+    of = f"heads of {width}, {dtype}: "
+    flash = {f"{of}flash_{each}" for each in ("forward", "query", "key")}
+    assert flash <= set(names)
+  assert len(names) == 3 * len(ahead_of_time._SIZES) + 3
 
 
 def test_kernels_of_another_jax_are_not_compiled(monkeypatch):

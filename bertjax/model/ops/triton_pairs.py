@@ -56,7 +56,7 @@ class Pairs:
       inside = inside & (jnp.abs(apart) <= self._reach[0])
     return jnp.where(inside, scores, OUTSIDE)
 
-  def dropped(self, group: Array, first: Array) -> list[Any]:
+  def dropped(self, group: Any, first: Any) -> list[Any]:
     """Return, for each part, which pairs are dropped; None if none is."""
     if self._seeds is None:
       return [None] * self._count
