@@ -29,7 +29,7 @@ def part_of(kind: str, name: str) -> str:
 
   Args:
     kind: name of the operation in the compiled program, without its number.
-    name: the path of what it was made of; "" where it has none.
+    name: its path in the traced model; "" if it has no path.
   """
   found = (words for part, words in _PARTS if part in name)
   part = next(found, "optimizer and the rest")

@@ -65,7 +65,7 @@ def test_each_parameter_is_gathered_once_and_no_loop_reduces(accumulation):
   assert not any(count(loop, REDUCTIONS) for loop in loops)
   stacked = {name for name in sharded if PARAMETERS[name].is_stacked}
   assert FIRST_KERNEL in stacked
-  # Those of the first kernel could not overlap anything.
+  # The all-gather of the first kernel could not overlap anything.
   expected = len(stacked) - 1 if accumulation == 1 else 0
   assert max(count(loop, GATHERS) for loop in loops) == expected
 
