@@ -68,7 +68,7 @@ def test_a_trace_of_a_program_has_its_products(tmp_path):
   compiled(*arrays).block_until_ready()
   with jax.profiler.trace(tmp_path):
     compiled(*arrays).block_until_ready()
-  names = operations.names_of(compiled.as_text())
+  names = operations.names_of(compiled.as_text() or "")
   rows = operations.add_up(operations.read_trace(str(tmp_path)), names)
   assert rows["products: masked-LM head"] > 0
 
