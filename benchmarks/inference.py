@@ -42,10 +42,14 @@ from bertjax.model.encoder import Encoder
 INT8 = "ONNX Runtime, int8"
 
 
-def make_ours(
+def compile_ours(
   config: ModelConfig, params: Mapping[str, Any], batch: Batch, dtype: Any
-) -> turns.Step:
-  """Return what computes our hidden states as predictions do, compiled."""
+) -> tuple[jax.stages.Compiled, tuple[Any, Any]]:
+  """Return the program that computes hidden states as predictions do.
+
+  Returns:
+    The program, and the parameters and features that it takes.
+  """
   compute = ComputeConfig(dtype=dtype)
   if separate_layers.helps():
     compute = separate_layers.unrolled(compute, config.num_layers)
@@ -56,7 +60,14 @@ def make_ours(
     return model.apply({"params": stacked}, features, deterministic=True)
 
   placed = jax.device_put((embeddings.encoder_params(params), batch))
-  compiled = jax.jit(encode).lower(*placed).compile()
+  return jax.jit(encode).lower(*placed).compile(), placed
+
+
+def make_ours(
+  config: ModelConfig, params: Mapping[str, Any], batch: Batch, dtype: Any
+) -> turns.Step:
+  """Return a function that computes our hidden states."""
+  compiled, placed = compile_ours(config, params, batch, dtype)
   return lambda: np.asarray(compiled(*placed))
 
 

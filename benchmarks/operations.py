@@ -21,6 +21,7 @@ _PARTS = (
   ("dynamic_slice", "states kept by the loop"),
   ("layer_norm", "layer norms"),
   ("BertForPreTraining", "the rest of the model"),
+  ("Encoder", "the rest of the model"),
 )
 
 

@@ -73,18 +73,33 @@ def test_a_trace_of_a_program_has_its_products(tmp_path):
   assert rows["products: masked-LM head"] > 0
 
 
-@pytest.mark.full
-def test_a_step_is_divided_into_its_parts():
+def profile(*arguments):
+  """Return the first line of a profile, and the percent of each row."""
   result = run_command(
-    "benchmarks.step_profile", "--size=tiny", "--vocab_size=1000"
+    "benchmarks.step_profile",
+    *("--size=tiny", "--vocab_size=1000", *arguments),
   )
   assert result.returncode == 0, result.stderr
   first, *rows = result.stdout.splitlines()
-  assert first.startswith("BERT-tiny, 8 × 128, float32: ")
   shares = {
     row.split("%  ")[1]: float(row.split()[2].strip("%")) for row in rows
   }
   assert abs(sum(shares.values()) - 100) < 1
   for part in ("attention's kernels", "feed-forward's kernels"):
     assert shares[f"products: {part}"] > 0
+  return first, shares
+
+
+@pytest.mark.full
+def test_a_step_is_divided_into_its_parts():
+  first, shares = profile()
+  assert first.startswith("BERT-tiny, 8 × 128, float32: ")
   assert shares["products: masked-LM head"] > 0
+  assert shares["others: optimizer and the rest"] > 0
+
+
+@pytest.mark.full
+def test_a_forward_pass_has_neither_a_head_nor_an_optimizer():
+  _, shares = profile("--inference")
+  assert not [part for part in shares if "masked-LM head" in part]
+  assert shares["others: attention within rows"] > 0
