@@ -12,7 +12,6 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
-  FinetuneConfig,
   ObjectiveConfig,
   TaskConfig,
 )
@@ -26,19 +25,11 @@ from launch.tasks import TASKS
 from tests.testing import corpus, small, small_stores
 from tests.testing.choices import CONFIGS
 from tests.testing.family_bundles import make_bundle
+from tests.testing.finetuned import TWO_STEPS
 from tests.testing.huggingface_models import LABELS
 from tests.testing.metaspace_models import write_fairseq
 
 TEXT = "the cod by the river"
-TWO_STEPS = FinetuneConfig(
-  steps=2,
-  batch_size=8,
-  evaluation_batch_size=16,
-  evaluations=1,
-  seq_length=64,
-  learning_rates=(1e-3,),
-  seeds=1,
-)
 # BERT has a file of its own, and the long tier has the others.
 SHORT = ("roberta", "modernbert")
 NAMES = [

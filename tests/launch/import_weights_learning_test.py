@@ -11,7 +11,6 @@ from bertjax.checkpoints import bundle as bundles
 from bertjax.config import (
   CheckpointConfig,
   EvaluationConfig,
-  FinetuneConfig,
   ObjectiveConfig,
   TaskConfig,
 )
@@ -20,18 +19,10 @@ from data_pipelines.tokenizers import tokenizers
 from launch import export, finetune, import_weights, pretrain
 from tests.testing import corpus, small, small_stores, squad_files
 from tests.testing.family_bundles import make_bundle
+from tests.testing.finetuned import TWO_STEPS
 from tests.testing.metaspace_models import write_gemma
 
 pytestmark = pytest.mark.full
-CONFIG = FinetuneConfig(
-  steps=2,
-  batch_size=8,
-  evaluation_batch_size=16,
-  evaluations=1,
-  seq_length=64,
-  learning_rates=(1e-3,),
-  seeds=1,
-)
 TEXTS = small.make_texts(40, 0)
 
 
@@ -128,7 +119,7 @@ def test_an_imported_encoder_learns_every_kind_of_task(
   tokenizers.load(tmp_path / "tokenizer").save(tmp_path / "hf")
   parent = import_weights.run(source=tmp_path / "hf", output=tmp_path / "made")
   write, name = TASKS[kind]
-  config = dataclasses.replace(CONFIG, task=write(tmp_path))
+  config = dataclasses.replace(TWO_STEPS, task=write(tmp_path))
   finetune.run(config, str(parent), str(tmp_path / "run"))
   folder = export.run(
     bundle=tmp_path / "run" / "model", output=tmp_path / "out"

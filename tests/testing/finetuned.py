@@ -19,6 +19,16 @@ MODULES = (
   *("launch.tasks", "launch.evaluate", "launch.inference.stored_task"),
   "bertjax.finetune.arm",
 )
+# A run that changes the weights; its caller adds the task.
+TWO_STEPS = FinetuneConfig(
+  steps=2,
+  batch_size=8,
+  evaluation_batch_size=16,
+  evaluations=1,
+  seq_length=64,
+  learning_rates=(1e-3,),
+  seeds=1,
+)
 
 
 @contextlib.contextmanager
