@@ -37,7 +37,7 @@ from bertjax.finetune.trial import TrialResult, read_result
 from bertjax.interop.onnx import processor
 from bertjax.trials.markdown import markdown
 from bertjax.trials.statistics import summarize
-from bertjax.trials.store import Trial
+from bertjax.trials.store import IDENTITY, RESULT, TRIALS, Trial
 from launch import cli, finetune, host_memory
 from launch.preflight.settle import each_once
 
@@ -224,13 +224,13 @@ class Trained(NamedTuple):
 def _read(folder: pathlib.Path, row: Row) -> dict[str, Trained]:
   """Return the seeds of a row that are done, by the name of their trial."""
   found = {}
-  identity = folder / "identity.json"
+  identity = folder / IDENTITY
   labels = (
     json.loads(identity.read_text(encoding="utf-8"))["labels"]
     if identity.is_file()
     else []
   )
-  for path in sorted(folder.glob("trials/*/result.json")):
+  for path in sorted(folder.glob(f"{TRIALS}/*/{RESULT}")):
     saved = json.loads(path.read_text(encoding="utf-8"))
     settings = saved["settings"]
     if settings["learning_rate"] not in row.settings["learning_rates"]:

@@ -31,6 +31,7 @@ from bertjax.objectives.pretraining import (
   TokenObjective,
   token_objective,
 )
+from bertjax.train.writers import TIMING
 from configs import demo
 from data_pipelines.prepare.options import Options
 from launch import (
@@ -196,7 +197,7 @@ def _summary(
       for name, arms in probes.items()
     },
     "test_examples": probes["finetune"]["bundle"].examples["test"],
-    "tokens_per_second": _median_rate(folder / "pretrain" / "timing.jsonl"),
+    "tokens_per_second": _median_rate(folder / "pretrain" / TIMING),
     "seconds": sum(seconds.values()),
     "stages": dict(seconds),
   }
@@ -215,11 +216,8 @@ def _scores(result: ArmResult) -> dict[str, Any]:
 
 def _median_rate(path: pathlib.Path) -> float:
   """Return the median of tokens per second over all calls of the run."""
-  rates = [
-    json.loads(line)["tokens_per_second"]
-    for line in path.read_text().splitlines()
-  ]
-  return statistics.median(rates)
+  lines = map(json.loads, path.read_text().splitlines())
+  return statistics.median(line["tokens_per_second"] for line in lines)
 
 
 def _show(

@@ -33,6 +33,8 @@ _SHOWN = 3
 # In the folder of a study, and of a trial that ran apart: what all trials of
 # the study share.
 IDENTITY = "identity.json"
+# In the folder of a study: a folder for each trial, with its result.
+TRIALS, RESULT = "trials", "result.json"
 # The objective of the text on which trials measure what they forget.
 _OF_REFERENCE = "reference.objective."
 logger = logging.getLogger(__name__)
@@ -64,6 +66,11 @@ def before_field(name: str) -> Any:
   if name.startswith(_OF_REFERENCE):
     return before_path(ObjectiveConfig, name.removeprefix(_OF_REFERENCE))
   return before_path(FinetuneConfig, name)
+
+
+def trial_folder(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """Return the folder of a trial of a study, or of a choice of seeds."""
+  return folder / TRIALS / name
 
 
 class TrialStore:
@@ -110,7 +117,7 @@ class TrialStore:
 
   def path(self, trial: Trial) -> pathlib.Path:
     """Return the folder of a trial."""
-    return self.folder / "trials" / trial.name
+    return trial_folder(self.folder, trial.name)
 
   def result(self, trial: Trial) -> dict[str, Any] | None:
     """Return the result of a finished trial, or None.
@@ -119,7 +126,7 @@ class TrialStore:
       ValueError: the folder has a result of other settings, or of a newer
         version.
     """
-    path = self.path(trial) / "result.json"
+    path = self.path(trial) / RESULT
     if not path.is_file():
       return None
     saved = json.loads(path.read_text())
@@ -147,7 +154,7 @@ class TrialStore:
 
   def _write(self, trial: Trial, result: Mapping[str, Any]) -> None:
     files.write_json(
-      self.path(trial) / "result.json",
+      self.path(trial) / RESULT,
       {
         "version": VERSION,
         "settings": dict(trial.settings),

@@ -15,6 +15,7 @@ from bertjax.finetune.results import ArmResult
 from bertjax.finetune.task import Scores
 from bertjax.train import writers
 from bertjax.trials.results import check_version
+from bertjax.trials.store import IDENTITY, RESULT, TRIALS, trial_folder
 from launch.run.origin import CHECKPOINTS, identity_in
 from launch.run.restoring import CONFIG
 
@@ -22,7 +23,7 @@ Kind = Literal["pretrain", "finetune"]
 Line = Mapping[str, Any]
 # Bundles in the workdirs of both kinds of run.
 _BUNDLES = {"pretrain": "bundle", "finetune": "model"}
-_IDENTITY, _RESULTS = "identity.json", "results.json"
+_RESULTS = "results.json"
 # Of an identity that is no field of a config.
 _FACTS = (
   *("encoder", "weights", "tokenizer", "labels", "examples", "settings"),
@@ -84,13 +85,13 @@ def read_run(folder: str | pathlib.Path) -> Run:
   place = pathlib.Path(folder)
   if not place.is_dir():
     raise ValueError(f"{place} is no folder; give the --workdir of a run")
-  if (place / _IDENTITY).is_file():
+  if (place / IDENTITY).is_file():
     return _read_finetune(place)
   if (place / writers.METRICS).is_file():
     return _read_pretrain(place)
   raise ValueError(
     f"{place} is no run: it has neither the {writers.METRICS} of pre-training "
-    f"nor the {_IDENTITY} of fine-tuning; give the --workdir of a run"
+    f"nor the {IDENTITY} of fine-tuning; give the --workdir of a run"
     + (f", for example {place.parent}" if _is_bundle(place) else "")
   )
 
@@ -132,9 +133,9 @@ def _read_pretrain(folder: pathlib.Path) -> Run:
 
 
 def _read_finetune(folder: pathlib.Path) -> Run:
-  identity = renamed.current(_read_json(folder / _IDENTITY))
+  identity = renamed.current(_read_json(folder / IDENTITY))
   if isinstance(identity.get("finetune"), dict):
-    place = folder / "trials" / "NAME"
+    place = trial_folder(folder, "NAME")
     if identity.get("trains") != "finetune":
       place /= "pretrain"
     raise ValueError(
@@ -170,7 +171,7 @@ def _read_curves(
 ) -> dict[int, Sequence[Scores]]:
   """Return the evaluations of each seed with the chosen rate."""
   curves = {}
-  for path in sorted((folder / "trials").glob("*/result.json")):
+  for path in sorted((folder / TRIALS).glob(f"*/{RESULT}")):
     saved = _read_json(path)
     settings = saved["settings"]
     if (

@@ -38,7 +38,7 @@ from absl import flags
 from bertjax.config import SweepConfig
 from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
-from bertjax.trials.store import IDENTITY, TrialStore
+from bertjax.trials.store import IDENTITY, RESULT, TrialStore, trial_folder
 from launch import cli, host_memory
 from launch.commands import output_paths, shipped_configs
 from launch.hosts import start_up
@@ -130,7 +130,7 @@ def dry_run(
     left = [
       each
       for each in plan.trials
-      if not (folder / "trials" / each.name / "result.json").is_file()
+      if not (trial_folder(folder, each.name) / RESULT).is_file()
     ]
     which = "trials left" if len(left) < len(plan.trials) else "trials"
     print(f"{len(left)} {which}: {plan.describe_hours(left, rate)}")

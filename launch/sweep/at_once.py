@@ -19,10 +19,12 @@ from typing import Any
 
 from bertjax import files
 from bertjax.config import SweepConfig
+from bertjax.train.writers import METRICS, TIMING
 from bertjax.trials.store import Trial, TrialStore
 from launch import cli
 from launch.preflight.policy import Policy
 from launch.sweep.board import Board
+from launch.sweep.kept import PRETRAINED
 from launch.sweep.shares import Share
 from launch.sweep.trial_process import StudyRun, serve_trials
 from launch.sweep.trials import ERROR, PRETRAINS, Outcome
@@ -282,8 +284,8 @@ class _Dispatcher:
 
 def describe_progress(folder: pathlib.Path) -> str:
   """Return step, loss and speed of the pre-training of a trial, or ""."""
-  step = _last_line(folder / "pretrain" / "metrics.jsonl")
-  speed = _last_line(folder / "pretrain" / "timing.jsonl")
+  step = _last_line(folder / PRETRAINED / METRICS)
+  speed = _last_line(folder / PRETRAINED / TIMING)
   if "step" not in step or "loss" not in step:
     return ""
   text = f"step {step['step']:,}  loss {step['loss']:.4f}"

@@ -28,12 +28,14 @@ from bertjax.sweep.matching import (
   with_steps,
 )
 from bertjax.train import flops
+from bertjax.train.writers import TIMING
 from bertjax.trials.markdown import markdown
 from bertjax.trials.results import JsonResult
-from bertjax.trials.store import Trial
+from bertjax.trials.store import Trial, trial_folder
 from launch.run.assembly import RunSpec
 from launch.run.phase import PhaseRun
 from launch.sweep.checks import change
+from launch.sweep.kept import PRETRAINED
 from launch.sweep.probe_costs import Tuning
 
 
@@ -227,7 +229,7 @@ def measured_rate(
   """Return the median FLOP/s of the trials in a folder; 0 without trials."""
   rates = []
   for trial in trials:
-    path = folder / "trials" / trial.name / "pretrain" / "timing.jsonl"
+    path = trial_folder(folder, trial.name) / PRETRAINED / TIMING
     if costs and path.is_file():
       work = costs[trial.settings["arm"]].work
       rates += [

@@ -11,6 +11,7 @@ from bertjax.objectives.pretraining import SUMMARY_METRICS
 from bertjax.trials.store import Trial, TrialStore
 from launch.compare.measures import tokens_at
 from launch.compare.runs import Run, read_run
+from launch.sweep.kept import PRETRAINED
 
 # Points of a curve; of more, evenly spaced ones are kept.
 POINTS = 100
@@ -45,7 +46,7 @@ def read_curves(
       if trains == "finetune":
         curves = _of_tuning(read_run(folder))
       else:
-        curves = _of_pretraining(read_run(folder / "pretrain"))
+        curves = _of_pretraining(read_run(folder / PRETRAINED))
     except (ValueError, OSError):
       curves = {
         name: by_arm[arm][seed]

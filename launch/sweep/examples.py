@@ -22,7 +22,7 @@ from bertjax.finetune.trial import TrialResult, read_result
 from bertjax.sweep import study
 from bertjax.sweep.comparison import ByExample, SweepResult
 from bertjax.trials.resampling import can_score
-from bertjax.trials.store import Trial, TrialStore
+from bertjax.trials.store import RESULT, Trial, TrialStore, trial_folder
 from data_pipelines.rows.following import NEGATIVES
 from launch import tasks
 from launch.sweep.kept import (
@@ -106,7 +106,7 @@ def read_tuned(
   found = []
   for seed in result.scores.seeds:
     trial = make_trial(result.scores.learning_rate, seed)
-    path = folder / "trials" / trial.name / "result.json"
+    path = trial_folder(folder, trial.name) / RESULT
     if not path.is_file():
       return []
     run = read_result(json.loads(path.read_text())["result"])

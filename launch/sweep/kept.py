@@ -12,6 +12,8 @@ from bertjax.trials.answers import read_right
 from bertjax.trials.intervals import Scored
 from bertjax.trials.resampling import score_draws
 
+# In the folder of a trial: the workdir of its pre-training.
+PRETRAINED = "pretrain"
 # In the folder of a trial: probes/STEP/NAME.json, and the folders of tasks.
 PROBES_FOLDER = "probes"
 # The folder of the only task, at the end of a run.

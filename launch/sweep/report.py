@@ -29,7 +29,7 @@ from bertjax.sweep.comparison import (
 from bertjax.sweep.differences import Differences
 from bertjax.sweep.margins import read_margins
 from bertjax.sweep.matching import TOLERANCE
-from bertjax.trials.store import Trial, TrialStore
+from bertjax.trials.store import IDENTITY, Trial, TrialStore
 from launch.reports import sweep_report
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
@@ -106,7 +106,7 @@ def write_report(
     "trials": [_describe(outcome, result, each) for each in trials],
     "points": {share: each.to_json() for share, each in points.items()},
     "curves": _curves(config, store, done),
-    "identity": json.loads((store.folder / "identity.json").read_text()),
+    "identity": json.loads((store.folder / IDENTITY).read_text()),
     "command": command,
   }
   chosen = [str(choice)] if choice else []

@@ -24,6 +24,7 @@ from launch.preflight.policy import Policy
 from launch.run.ownership import TakenOver
 from launch.sweep.board import Watcher
 from launch.sweep.comparability import note_code
+from launch.sweep.kept import PRETRAINED
 from launch.sweep.probes import Probing, points, share_name, with_bundles
 
 # The traceback of a trial that failed, in its folder.
@@ -187,7 +188,7 @@ def _pretrain_and_probe(
   )
   probing.tell(trial.name, PRETRAINS)
   run = with_bundles(study.pretrain_config(config, arm, seed), config.probes.at)
-  trained = pretrain.run(run, str(folder / "pretrain"), policy=probing.policy)
+  trained = pretrain.run(run, str(folder / PRETRAINED), policy=probing.policy)
   *earlier, end = points(run, trained.workdir, trained.bundle)
   found = {
     share_name(point.share): probing.measure(trial, folder, point)
