@@ -134,8 +134,10 @@ def dry_run(
     ]
     which = "trials left" if len(left) < len(plan.trials) else "trials"
     print(f"{len(left)} {which}: {plan.describe_hours(left, rate)}")
-  elif plan.costs and topology is None:
-    print("give --flops_per_second=RATE for hours, or run one trial here first")
+  elif topology is None:
+    # The speed of fine-tuning is not measured.
+    first = ", or run one trial here first" if plan.costs else ""
+    print(f"give --flops_per_second=RATE for hours{first}")
   if topology is not None:
     from launch.sweep.on_slice import describe_cost  # compiles for TPUs
 
@@ -227,6 +229,7 @@ def check_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   backends.check_flags(values, free)
   chips = values.topology if values.dry_run else None
   backends.check_price(values.price_per_chip_hour, chips)
+  backends.check_speed(values.flops_per_second, dry_run=values.dry_run)
   modes = {
     "collect": values.collect,
     "trial": bool(values.trial),

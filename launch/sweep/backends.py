@@ -105,6 +105,19 @@ def check_price(price: float | None, topology: str | None) -> None:
     )
 
 
+def check_speed(rate: float, *, dry_run: bool) -> None:
+  """Refuse a speed where no hours are reckoned.
+
+  Raises:
+    ValueError: names the flag and the value.
+  """
+  if rate and not dry_run:
+    raise ValueError(
+      f"--flops_per_second={rate:g} has no effect without --dry_run; give "
+      "both, or leave it out"
+    )
+
+
 def make_commands(
   workdir: str, plan: Plan, trials: Sequence[Trial]
 ) -> dict[str, str]:

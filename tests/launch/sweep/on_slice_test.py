@@ -9,7 +9,7 @@ from absl import flags
 from bertjax.plan.hardware.topologies import find
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
-from launch.sweep.backends import check_price
+from launch.sweep.backends import check_price, check_speed
 from launch.sweep.on_slice import describe_cost, plan_phases
 from launch.sweep.plan import make_plan
 from tests.testing.tpu_plans import make_bounded_phase, make_phase
@@ -77,6 +77,13 @@ def test_a_step_that_does_not_fit_has_no_cost(config):
 def test_a_price_without_chips_is_refused(price, topology, words):
   with pytest.raises(ValueError, match=words):
     check_price(price, topology)
+
+
+def test_a_speed_without_a_dry_run_is_refused():
+  check_speed(1e12, dry_run=True)
+  check_speed(0.0, dry_run=False)
+  with pytest.raises(ValueError, match=r"second=1e\+12 has no effect without"):
+    check_speed(1e12, dry_run=False)
 
 
 def test_a_dry_run_takes_a_topology():
