@@ -90,7 +90,14 @@ def pairs_within(near: Any, length: Any) -> Any:
 def train_flops(
   model: ModelConfig, counts: Mapping[str, float], predictions: float
 ) -> float:
-  """Return the FLOPs of one train step.
+  """Return the FLOPs of one train step; see `forward_flops`."""
+  return 3 * forward_flops(model, counts, predictions)
+
+
+def forward_flops(
+  model: ModelConfig, counts: Mapping[str, float], predictions: float
+) -> float:
+  """Return the FLOPs of one forward pass, of training or evaluation.
 
   Args:
     model: shape of the encoder.
@@ -111,7 +118,7 @@ def train_flops(
   pooler = counts["examples"] * 2 * hidden**2 if model.pooler else 0.0
   projection = counts["tokens"] * 2 * width * hidden
   below = projection if model.embedding_size else 0.0
-  return 3 * (layers + head + pooler + below)
+  return layers + head + pooler + below
 
 
 def global_layers(model: ModelConfig) -> int:

@@ -34,8 +34,8 @@ class Policy:
     Raises:
       ValueError: a name is unknown, or is both allowed and strict.
     """
-    _check_names("allow", self.allow, CHECKS)
-    _check_names("strict", self.strict - {_EVERY}, CHECKS)
+    _check_names("allow", self.allow)
+    _check_names("strict", self.strict - {_EVERY})
     if both := sorted(self.allow & self.strict):
       raise ValueError(
         f"--allow={both[0]} and --strict={both[0]} contradict each other; give "
@@ -130,7 +130,7 @@ def parse_thresholds(entries: Iterable[str]) -> dict[str, float]:
   for entry in _stripped(entries):
     key, mark, text = entry.partition("=")
     name, _, level = key.partition(".")
-    _check_names("thresholds", [name], CHECKS)
+    _check_names("thresholds", [name])
     levels = [
       each
       for each in ("warn", "fail")
@@ -156,12 +156,10 @@ def parse_thresholds(entries: Iterable[str]) -> dict[str, float]:
   return limits
 
 
-def _check_names(
-  flag: str, names: Iterable[str], known: Mapping[str, object]
-) -> None:
+def _check_names(flag: str, names: Iterable[str]) -> None:
   for name in sorted(names):
-    if name not in known:
-      close = difflib.get_close_matches(name, known, n=1)
+    if name not in CHECKS:
+      close = difflib.get_close_matches(name, CHECKS, n=1)
       instead = f"give {close[0]}" if close else "no check is close to it"
       raise ValueError(
         f"--{flag}={name}: there is no such check; {instead}, or see "

@@ -167,7 +167,7 @@ def _shared_flops(config: SweepConfig, model: ModelConfig) -> float:
   """Return the FLOPs of a forward pass over the rows, and of its head."""
   counts = flops.full_counts(config.probes.shared_rows, _shared_length(config))
   predictions = config.pretrain.evaluation.mask_rate * counts["tokens"]
-  return flops.train_flops(model, counts, predictions) / 3
+  return flops.forward_flops(model, counts, predictions)
 
 
 def _pair_flops(config: SweepConfig, model: ModelConfig) -> float:
@@ -175,7 +175,7 @@ def _pair_flops(config: SweepConfig, model: ModelConfig) -> float:
   # Half of the pairs of a kind follow, and those are the same in both.
   rows = config.probes.pairs // 2 * (1 + len(NEGATIVES))
   counts = flops.full_counts(rows, _pair_length(config))
-  return flops.train_flops(model, counts, predictions=0) / 3
+  return flops.forward_flops(model, counts, predictions=0)
 
 
 # The name of a field of `probes` → what it measures.
@@ -196,12 +196,10 @@ def make_probes(config: SweepConfig) -> dict[str, Measure]:
   wanted = {
     name: probe for name, probe in PROBES.items() if probe.wanted(config.probes)
   }
-  store = open_probe_store(config) if wanted else None
-  return {
-    name: probe.make(config, store)
-    for name, probe in wanted.items()
-    if store is not None
-  }
+  if not wanted:
+    return {}
+  store = open_probe_store(config)
+  return {name: probe.make(config, store) for name, probe in wanted.items()}
 
 
 def _without_dropout(model: ModelConfig) -> ModelConfig:

@@ -65,10 +65,10 @@ def make_identity(
 ) -> dict[str, Any]:
   """Return what all trials share; `of_run` is the identity of the baseline.
 
-  The settings of a trial have what its arm changes, and `base` has the value
-  that this field has in other arms. Seeds and arms may be
-  added. A trial that is done stays done where rows are planned or words begin
-  otherwise since; a trial that is not is refused, as any run is.
+  The settings of a trial have the fields that its arm changes, and `base` has
+  the values of these fields in all other arms. Seeds and arms may be added. A
+  trial that is done stays done where a later version plans rows, or tells where
+  words begin, in another way; a trial that is not done is refused, as any run.
   """
   free = {*axes(config), "seed", *VERSIONS}
   if free & {"data.store", "data.stores"}:
@@ -92,7 +92,7 @@ def make_identity(
     for name, value in study.base_fields(config).items()
     if name in own_values
   }
-  task_is_free = any(f".{name}".count(".task.") for name in free)
+  task_is_free = any(".task." in f".{name}" for name in free)
   return {
     **({"match": config.match} if own else {"trains": config.trains}),
     # An arm has these unless it changes them.

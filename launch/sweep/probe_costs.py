@@ -92,4 +92,4 @@ def _forward(
     np.ones(len(split.length_N)),
     flops.kernel_reach(model, tuned.compute),
   )
-  return flops.train_flops(model, counts, predictions=0) / 3
+  return flops.forward_flops(model, counts, predictions=0)

@@ -227,7 +227,8 @@ def shared_seeds(
   outcome: Outcome, arms: Sequence[str]
 ) -> Mapping[str, Mapping[int, Mapping[str, float]]]:
   """Return the scores of the arms on the seeds that all of them have done."""
-  scores = {arm: outcome.scores[arm] for arm in arms if arm in outcome.scores}
+  found = outcome.scores
+  scores = {arm: found[arm] for arm in arms if arm in found}
   done = [set(by_seed) for by_seed in scores.values()]
   seeds = set.intersection(*done) if done else set()
   return {
