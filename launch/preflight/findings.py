@@ -3,13 +3,15 @@
 """A judged figure: pass, warn or fail."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
 
 Level = Literal["pass", "warn", "fail"]
+# How many names a text lists before it counts the others.
+SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +82,13 @@ def at_most_warn(finding: Finding, policy: Policy) -> Finding:
   if finding.level != "fail" or policy.is_strict(finding.name):
     return finding
   return dataclasses.replace(finding, level="warn")
+
+
+def listed(names: Sequence[str]) -> str:
+  """Return the first names, and how many more there are."""
+  more = len(names) - SHOWN
+  shown = ", ".join(names[:SHOWN])
+  return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def to_json(

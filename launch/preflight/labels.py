@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge the labels of a fine-tuning task: of which kind, and how many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from data_pipelines.tasks.figures import SplitFigures, TaskFigures
-from launch.preflight.findings import Finding, at_most_warn, judge
+from launch.preflight.findings import Finding, at_most_warn, judge, listed
 from launch.preflight.policy import Policy
-
-# How many names a text lists before it counts the others.
-_SHOWN = 5
 
 
 def judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
@@ -37,7 +34,7 @@ def judge_labels(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
   )
   if "train" in figures.splits:
     yield from _judge_target(figures.splits["train"], policy)
-  alike = ", ".join("/".join(group) for group in figures.alike_labels[:_SHOWN])
+  alike = listed(["/".join(group) for group in figures.alike_labels])
   yield judge(
     "alike_labels",
     len(figures.alike_labels),
@@ -59,13 +56,6 @@ def judge_scored(
   yield finding if name == "dev" else at_most_warn(finding, policy)
   if any(split.by_class):
     yield from _judge_classes(name, split, figures, policy)
-
-
-def listed(names: Sequence[str]) -> str:
-  """Return the first names, and how many more there are."""
-  more = len(names) - _SHOWN
-  shown = ", ".join(names[:_SHOWN])
-  return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _judge_target(train: SplitFigures, policy: Policy) -> Iterator[Finding]:

@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from bertjax.finetune.results import ArmResult
 from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.figures import TaskFigures
-from launch.preflight.findings import Finding, at_most_warn, judge
-from launch.preflight.labels import judge_labels, judge_scored, listed
+from launch.preflight.findings import (
+  SHOWN,
+  Finding,
+  at_most_warn,
+  judge,
+  listed,
+)
+from launch.preflight.labels import judge_labels, judge_scored
 from launch.preflight.policy import Policy
 from launch.preflight.spans import judge_cut_questions, judge_spans
 
@@ -17,8 +23,6 @@ from launch.preflight.spans import judge_cut_questions, judge_spans
 FINETUNE_LONGER = (
   "give shorter texts, or fine-tune with a larger --config.seq_length"
 )
-# How many rows a text lists before it counts the others.
-_SHOWN = 5
 
 
 def judge_task(
@@ -172,7 +176,7 @@ def describe(figures: TaskFigures, seq_length: int) -> Iterator[str]:
 
 def _judge_tables(figures: TaskFigures, policy: Policy) -> Iterator[Finding]:
   table = figures.table
-  lines = "; ".join(table.skipped[:_SHOWN])
+  lines = "; ".join(table.skipped[:SHOWN])
   yield judge(
     "skipped_rows",
     len(table.skipped) / max(table.rows, 1),

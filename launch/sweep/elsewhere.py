@@ -17,7 +17,7 @@ from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep.comparison import SweepResult
 from bertjax.trials.store import IDENTITY, Trial, TrialStore, refuse_change
 from launch.commands import output_paths
-from launch.preflight.findings import Finding, judge
+from launch.preflight.findings import Finding, judge, listed
 from launch.preflight.policy import Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
@@ -31,7 +31,6 @@ from launch.sweep.trials import ERROR, Outcome, run_trials
 
 # The file in the folder of the study that its trials read.
 STUDY = "study.json"
-_SHOWN = 8
 # (the study, trials) → {name of a file in its folder: text}.
 MakeFiles = Callable[[Plan, Sequence[Trial]], Mapping[str, str]]
 
@@ -143,7 +142,7 @@ def run_one(workdir: str, name: str) -> None:
     if trial is None:
       raise ValueError(
         f"--trial={name}: {pathlib.Path(workdir) / STUDY} has no such trial; "
-        f"give one of {_listed([each.name for each in plan.trials])}"
+        f"give one of {listed([each.name for each in plan.trials])}"
       )
     store = open_store(workdir, plan.identity)
     folder = store.path(trial)
@@ -188,7 +187,7 @@ def collect(workdir: str) -> SweepResult:
   if left:
     raise ValueError(
       f"{len(left)} of {len(plan.trials)} trials are not done, and the others "
-      f"are compared: {_listed(left)}; run them, and give --collect again"
+      f"are compared: {listed(left)}; run them, and give --collect again"
     )
   return result
 
@@ -215,7 +214,7 @@ def gather(
     for path in store.path(plan.trials[0]).parent.glob("*")
     if path.name not in names
   ):
-    print(f"not of this study, and left out: {_listed(others)}", flush=True)
+    print(f"not of this study, and left out: {listed(others)}", flush=True)
   outcome, left = Outcome({}, {}), []
   for trial in plan.trials:
     arm, seed = trial.settings["arm"], trial.settings["seed"]
@@ -261,8 +260,3 @@ def _judge_codes(
       policy,
     )
   ]
-
-
-def _listed(names: Sequence[str]) -> str:
-  more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-  return ", ".join(names[:_SHOWN]) + more

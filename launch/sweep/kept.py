@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bertjax.trials.answers import read_right
 from bertjax.trials.intervals import Scored
 from bertjax.trials.resampling import score_draws
+from launch.preflight.findings import listed
 
 # In the folder of a trial: the workdir of its pre-training.
 PRETRAINED = "pretrain"
@@ -23,7 +24,6 @@ RIGHT = "accuracy"
 _ROUNDING = 1e-6
 # What true answers are called, in what is kept of examples.
 _TRUE = ("label", "true", "wanted")
-_SHOWN = 4
 
 
 class Kept(NamedTuple):
@@ -123,9 +123,8 @@ def describe_missing(
     by_reason.setdefault(why, []).append(name)
   reasons = []
   for why, names in by_reason.items():
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    shown = ", ".join(names[:_SHOWN]) + more
-    reasons.append(f"{'all trials' if len(names) == trials else shown} {why}")
+    whose = "all trials" if len(names) == trials else listed(names)
+    reasons.append(f"{whose} {why}")
   folders = f"{PROBES_FOLDER}/step_*/{probe}*"
   if probe == ONLY:  # at the end of a run
     folders += f" and {ONLY}"

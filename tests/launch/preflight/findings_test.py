@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from launch.preflight.findings import at_most_warn, judge, to_json
+from launch.preflight.findings import at_most_warn, judge, listed, to_json
 from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
 
@@ -77,3 +77,8 @@ def test_what_did_not_pass_is_recorded_with_what_was_allowed():
     ("unknown_tokens", True),
     ("random_pairs", False),
   ]
+
+
+def test_many_names_are_counted():
+  assert listed(("a", "b")) == "a, b"
+  assert listed(tuple("abcdefg")) == "a, b, c, d, e and 2 more"

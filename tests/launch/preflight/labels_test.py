@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from data_pipelines.tasks.figures import ScoreFigures
-from launch.preflight.labels import listed
 from launch.preflight.policy import DEFAULT
 from launch.preflight.task import describe, judge_task
 from tests.launch.preflight.task_test import SOUND, SPLIT, not_passed
@@ -71,8 +70,3 @@ def test_each_target_is_described():
     "dev: 100 examples with scores from 0 to 5, 0 cut at 64 tokens",
     "test: 100 examples of 2 classes (60 to 90 each), 0 cut at 64 tokens",
   ]
-
-
-def test_many_names_are_counted():
-  assert listed(("a", "b")) == "a, b"
-  assert listed(tuple("abcdefg")) == "a, b, c, d, e and 2 more"

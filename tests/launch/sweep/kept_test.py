@@ -56,7 +56,7 @@ def test_means_are_subtracted_and_other_scores_are_drawn():
 def test_what_is_missing_says_what_to_do_or_that_nothing_helps():
   wrong = {f"mlm-seed{n}": "kept no answers" for n in range(6)}
   told = describe_missing("probe_rte_accuracy", "rte", wrong, 8)
-  assert "mlm-seed3 and 2 more kept no answers. To have one, remove" in told
+  assert "mlm-seed4 and 1 more kept no answers. To have one, remove" in told
   assert "result.json and probes/step_*/rte* in the folders" in told
   told = describe_missing("probe_ner_f1", "", wrong, 6)
   assert told == (
