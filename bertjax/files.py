@@ -34,12 +34,22 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
+def follow(path: str | os.PathLike[str]) -> pathlib.Path:
+  """Return where a link points, and any other path as it is.
+
+  What takes the place of a path by a rename takes that of a link itself, and
+  then lies on another disk than the user chose.
+  """
+  given = pathlib.Path(path)
+  return pathlib.Path(os.path.realpath(given)) if given.is_symlink() else given
+
+
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
   """Replace the file at `path` by `content`, atomically and durably.
 
-  The folder of the file is made where it is missing.
+  The folder of the file is made where it is missing, and a link is followed.
   """
-  path = pathlib.Path(path)
+  path = follow(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   # The process id keeps two writers of one file out of each other's way.
   partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -86,11 +96,12 @@ def write_json(
 def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
   """Yield an empty folder that takes the place of `target` at the end.
 
-  Where the block raises, the new folder is deleted and `target` stays. A
+  A link is followed, so that the folder is made where the link points. Where
+  the block raises, the new folder is deleted and `target` stays. A
   process that dies between the two renames at the end leaves the old folder as
   `target.old`, which the next call puts back first.
   """
-  target = pathlib.Path(target)
+  target = follow(target)
   partial = target.with_name(target.name + ".partial")
   old = target.with_name(target.name + ".old")
   if old.is_dir() and not target.exists():

@@ -52,6 +52,7 @@ from launch.exports.formats import Format, Options, check_reads
 from launch.exports.trained import Path, read_bundle, read_workdir
 from launch.hosts import compile_cache
 from launch.preflight import policy as policies
+from launch.run import ownership
 
 # One module of launch/exports each.
 FORMATS: Mapping[str, Format] = {
@@ -99,6 +100,7 @@ def run(
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
   output_paths.check_folder("output", output)
+  ownership.check_free("output", output, workdir)
   target = pathlib.Path(output)
   FORMATS[format].check(target, options)
   if bundle is not None:

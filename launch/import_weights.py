@@ -57,6 +57,7 @@ from data_pipelines.tokenizers.huggingface_names import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch import cli
 from launch.commands import output_paths
+from launch.run import ownership
 
 Path = str | os.PathLike[str]
 
@@ -76,7 +77,7 @@ def run(
   Args:
     source: folder with config.json, model.safetensors (or its index and the
       files that it names) and a tokenizer's files.
-    output: folder to make; a bundle there is replaced.
+    output: folder to make; a bundle there is replaced, but for that of a run.
     new: parts of pre-training to initialize, whether `source` has them or not:
       mlm_head and, where the family has them, pooler and pair_head.
     seed: seed of the initialization.
@@ -84,8 +85,7 @@ def run(
       the folder says, or all positions of the model.
     pair: whether a classifier reads pairs of texts; None takes what the folder
       says, or False.
-    drop_added_tokens: whether to leave out tokens that were added to the
-      vocabulary: where a text has one, it is cut like any other word.
+    drop_added_tokens: whether a text's added tokens are cut like other words.
 
   Returns:
     `output`.
@@ -95,6 +95,7 @@ def run(
       tokenizer, or it lacks parts that `new` does not name.
   """
   output_paths.check_folder("output", output)
+  ownership.check_free("output", output)
   root, target = pathlib.Path(source), pathlib.Path(output)
   bundles.check_target(target)
   checks.check_seed(seed)

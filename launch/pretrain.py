@@ -43,7 +43,7 @@ from launch.preflight.memory import check_memory
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
-from launch.run import dtypes
+from launch.run import dtypes, ownership
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
 from launch.run.resumable import Run, open_run
@@ -99,6 +99,7 @@ def run(
   began = time.monotonic()
   output_paths.check_folder("workdir", workdir)
   output_paths.check_folder("bundle", bundle)
+  ownership.check_free("bundle", bundle, workdir)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)

@@ -13,12 +13,12 @@ import functools
 import gc
 import json
 import os
-import pathlib
 import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from bertjax import files
 from data_pipelines.prepare.encode_pass import (
   EncodePass,
   ExternalEncoder,
@@ -68,7 +68,7 @@ def prepare(options: Options, progress: Progress | None = None) -> Summary:
     tokenizer=os.path.expanduser(options.tokenizer),
   )
   plan, url = make_plan(options), ""
-  folder = pathlib.Path(os.path.abspath(options.output))
+  folder = files.follow(os.path.abspath(options.output))
   if remote_store.is_remote(options.output):
     url, folder = options.output, remote_store.working_folder(options.output)
   output = str(folder) if url else options.output

@@ -6,9 +6,10 @@
 """
 
 import array
+import io
 import os
 import pathlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import array_record.python.array_record_module as array_record_module
 import numpy as np
@@ -23,6 +24,22 @@ from data_pipelines.store.layout import (
   token_dtype,
 )
 from data_pipelines.store.manifest import FileEntry, ShardEntry, SplitEntry
+
+
+class _Unbuffered(io.RawIOBase):
+  """A file in which numpy does not write by itself.
+
+  It says how many numbers are missing, and not that the disk is full.
+  """
+
+  def __init__(self, stream: BinaryIO) -> None:
+    self.write = stream.write
+
+
+def save(path: pathlib.Path, values: np.ndarray) -> None:
+  """Write a `.npy` file; an error has the number of the system."""
+  with path.open("wb") as stream:
+    np.save(_Unbuffered(stream), values)
 
 
 class _GrowingArray:
@@ -212,9 +229,9 @@ class SplitWriter:
     for growing in (self._sentences, self._marks, self._documents):
       growing.close()
     starts = np.frombuffer(self._records, np.int64).reshape(-1, 2)
-    np.save(self._path("records"), np.ascontiguousarray(starts.T))
-    np.save(self._path("blocks"), np.array(self._blocks, np.int64))
-    np.save(self._path("piece_counts"), self._counts)
+    save(self._path("records"), np.ascontiguousarray(starts.T))
+    save(self._path("blocks"), np.array(self._blocks, np.int64))
+    save(self._path("piece_counts"), self._counts)
     shards = []
     for number, records in enumerate(self._shards):
       name = f"{self._split}-{number:05d}-of-{len(self._shards):05d}"

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from bertjax import files
-from bertjax.checkpoints import records
+from bertjax.checkpoints import bundle, records
 from bertjax.parallel import multihost
 
 LOCK = ".lock"
@@ -38,6 +38,33 @@ _QUIET_SECONDS = 5.0
 _SAVE_SECONDS = 45.0
 # What file systems without locks say.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL))
+
+
+def check_free(
+  flag: str,
+  value: str | os.PathLike[str] | None,
+  workdir: str | os.PathLike[str] | None = None,
+) -> None:
+  """Refuse the place of a bundle that a run has trained.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given.
+    workdir: the run that writes `value`, and may replace its own bundles.
+
+  Raises:
+    ValueError: `value` is the bundle of another run.
+  """
+  if not value or not (pathlib.Path(value) / bundle.RECORD).is_file():
+    return
+  own = None if workdir is None else pathlib.Path(workdir).resolve()
+  # WORKDIR/bundle and WORKDIR/model, or WORKDIR/bundles/step_N
+  for run in pathlib.Path(value).resolve().parents[:2]:
+    if (run / OWNER).is_file() and run != own:
+      raise ValueError(
+        f"--{flag}={os.fspath(value)} is what the run in {run} has trained; "
+        "give another folder, or delete it first"
+      )
 
 
 class TakenOver(ValueError):

@@ -63,6 +63,24 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_takes_the_place_of_a_link_lies_where_it_points(exists, tmp_path):
+  (tmp_path / "disk").mkdir()
+  for name in ("folder", "file"):
+    (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+  if exists:
+    (tmp_path / "folder").resolve().mkdir()
+    (tmp_path / "file").write_text("old")
+  with files.replace_folder(tmp_path / "folder") as folder:
+    (folder / "new").write_text("new")
+  files.write_text(tmp_path / "file", "new")
+  assert (tmp_path / "folder").is_symlink()
+  assert (tmp_path / "file").is_symlink()
+  assert (tmp_path / "disk" / "folder" / "new").read_text() == "new"
+  assert (tmp_path / "disk" / "file").read_text() == "new"
+  assert len([*(tmp_path / "disk").iterdir()]) == 2
+
+
 def test_a_folder_survives_a_death_between_the_two_renames(
   tmp_path, monkeypatch
 ):

@@ -168,7 +168,8 @@ def test_outputs_that_are_something_else_are_refused(options, tmp_path):
       dataclasses.replace(options, output=str(tmp_path / "file" / "store"))
     )
   (tmp_path / "empty").mkdir()
-  prepare.prepare(dataclasses.replace(options, output=str(tmp_path / "empty")))
+  (tmp_path / "link").symlink_to(tmp_path / "empty")
+  prepare.prepare(dataclasses.replace(options, output=str(tmp_path / "link")))
   open_store(tmp_path / "empty")
 
 

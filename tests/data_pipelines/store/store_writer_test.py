@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of writing: blocks, records, shards, and the bytes on disk."""
 
+import errno
+import pathlib
+
 import numpy as np
 import pytest
 
+from data_pipelines.store import store_writer
 from data_pipelines.store.layout import CONTINUES, LENGTH
 from data_pipelines.store.store_writer import SplitWriter
 from tests.testing import synthetic
@@ -114,3 +118,16 @@ def test_a_token_takes_two_bytes_and_little_more(tmp_path):
   synthetic.finish_store(folder, {"train": entry}, 8192)
   size = sum(path.stat().st_size for path in folder.rglob("*"))
   assert size / entry.tokens <= 2.2
+
+
+def test_a_full_disk_is_told_of_and_the_bytes_are_those_of_numpy(tmp_path):
+  values = np.arange(100_000).reshape(2, -1)
+  with pytest.raises(OSError) as error:  # noqa: PT011
+    store_writer.save(pathlib.Path("/dev/full"), values)
+  assert error.value.errno == errno.ENOSPC
+  store_writer.save(tmp_path / "ours.npy", values)
+  np.save(tmp_path / "numpy.npy", values)
+  written = [
+    (tmp_path / f"{name}.npy").read_bytes() for name in ("ours", "numpy")
+  ]
+  assert written[0] == written[1]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bertjax.checkpoints import bundle
 from data_pipelines.tasks.table_files import Columns
 from launch import (
   demo,
@@ -24,6 +25,7 @@ from launch.glue import __main__ as glue
 from launch.inference.inputs import Source
 from launch.inference.labeling import label_file
 from launch.pods import __main__ as pods
+from launch.run import ownership
 from launch.sweep import __main__ as sweep
 
 UNREAD: Any = None  # a config; the path is looked at before it
@@ -113,6 +115,22 @@ def test_nothing_is_begun_that_cannot_be_written(
   with pytest.raises(ValueError, match=r"^--.*/locked cannot be written to;"):
     run(f"{tmp_path}/locked/new/folder")
   assert not [*(tmp_path / "locked").iterdir()]
+
+
+@pytest.mark.parametrize("inside", ["bundle", "bundles/step_7"])
+@pytest.mark.parametrize("launcher", ["bundle", "export", "import"])
+def test_no_bundle_takes_the_place_of_what_a_run_has_trained(
+  launcher, inside, tmp_path
+):
+  place = tmp_path / "other" / inside
+  place.mkdir(parents=True)
+  (place / bundle.RECORD).write_text("trained for days")
+  (tmp_path / "other" / ownership.OWNER).write_text("{}")
+  flag, run = FOLDERS[launcher]
+  with pytest.raises(ValueError, match=rf"^--{flag}=.* has trained; give ano"):
+    run(place)
+  assert (place / bundle.RECORD).read_text() == "trained for days"
+  ownership.check_free(flag, place, tmp_path / "other")  # its own
 
 
 @pytest.mark.parametrize("module", [evaluate, compare])
