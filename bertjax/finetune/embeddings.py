@@ -18,6 +18,7 @@ from bertjax.finetune import separate_layers
 from bertjax.finetune.fixed_shapes import FixedShapes
 from bertjax.model.encoder import Encoder
 from bertjax.model.heads import gather_positions, mean_of_packs
+from bertjax.model.parameters import ENCODER
 from bertjax.objectives.task import Features
 
 Array = jax.Array
@@ -67,7 +68,7 @@ def embed_in_fixed_shapes(
 
 def encoder_params(params: Any) -> Any:
   """Return what `FixedShapes.with_params` takes of a model's parameters."""
-  own = params["encoder"]
+  own = params[ENCODER]
   return separate_layers.separate(own) if separate_layers.helps() else own
 
 

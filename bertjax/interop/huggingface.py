@@ -26,6 +26,7 @@ from bertjax.interop.families.registry import family_of
 from bertjax.interop.family import Family, Params, Tensors
 from bertjax.interop.huggingface_names import name_hint, renamed
 from bertjax.interop.table import Entry, pairs
+from bertjax.model.parameters import ENCODER as ENCODER_PART
 from bertjax.model.parameters import MLM_HEAD, POOLER, by_name, find
 
 # Names that a message lists before it counts the others.
@@ -179,7 +180,7 @@ def lacking_parts(
     for entry in family.entries(architecture)
     if entry.theirs in names
   }
-  found.add("encoder")  # every model has it, and its names have layer numbers
+  found.add(ENCODER_PART)  # in every model; its names have layer numbers
   return [part for part in parts_of(architecture, config) if part not in found]
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from bertjax import files
+from bertjax.interop.huggingface_files import WEIGHTS
 
 POOLINGS = ("cls", "mean", "max")
-WEIGHTS = "model.safetensors"
 _TYPE = "sentence_transformers.models."
 # Field of 1_Pooling/config.json → the pooling that it turns on. All others are
 # off, and one that is left out may be on by default.
@@ -63,11 +63,11 @@ def write_modules(
     raise ValueError(
       f"pooling={pooling.name}; give one of {', '.join(POOLINGS)}"
     )
-  _write(
+  files.write_json(
     folder / "sentence_bert_config.json",
     {"max_seq_length": max_tokens, "do_lower_case": False},
   )
-  _write(
+  files.write_json(
     folder / "config_sentence_transformers.json",
     {
       "model_type": "SentenceTransformer",
@@ -79,19 +79,19 @@ def write_modules(
   paths = [("Transformer", "")]
   place = _module(folder, paths, "Pooling")
   modes = {field: name == pooling.name for field, name in _MODES.items()}
-  _write(
+  files.write_json(
     place / "config.json",
     {"word_embedding_dimension": width, **modes, "include_prompt": True},
   )
   if pooling.pooler is not None:
     _write_dense(_module(folder, paths, "Dense"), pooling.pooler, width)
   if pooling.normalize:
-    _write(_module(folder, paths, "Normalize") / "config.json", {})
+    files.write_json(_module(folder, paths, "Normalize") / "config.json", {})
   modules = [
     {"idx": index, "name": str(index), "path": path, "type": _TYPE + name}
     for index, (name, path) in enumerate(paths)
   ]
-  _write(folder / "modules.json", modules)
+  files.write_json(folder / "modules.json", modules)
 
 
 def _module(
@@ -105,7 +105,7 @@ def _module(
 
 
 def _write_dense(place: pathlib.Path, pooler: Any, width: int) -> None:
-  _write(
+  files.write_json(
     place / "config.json",
     {
       "in_features": width,
@@ -120,7 +120,3 @@ def _write_dense(place: pathlib.Path, pooler: Any, width: int) -> None:
     "linear.bias": np.asarray(pooler["bias"]),
   }
   files.write_bytes(place / WEIGHTS, save(tensors, metadata={"format": "pt"}))
-
-
-def _write(path: pathlib.Path, value: Any) -> None:
-  files.write_json(path, value)

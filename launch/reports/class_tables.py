@@ -48,20 +48,36 @@ def confusions(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
       "how often each label (row) is predicted as each class (column):",
       markdown(["", *map(_plain, labels)], rows),
     ]
-  wrong = confusion * (1 - np.eye(len(labels), dtype=confusion.dtype))
-  largest = np.argsort(-wrong, axis=None, kind="stable")[:_SHOWN]
-  rows = []
-  for place in map(int, largest):
-    label, predicted = divmod(place, len(labels))
-    if count := int(wrong[label, predicted]):
-      rows.append(
-        [_plain(labels[label]), _plain(labels[predicted]), str(count)]
-      )
+  rows = [
+    [_plain(label), _plain(predicted), str(count)]
+    for label, predicted, count in most_frequent(labels, confusion, _SHOWN)
+  ]
   if not rows:
     return ["no class is mistaken for another"]
   return [
     "the most frequent mistakes (--output has the whole confusion matrix):",
     markdown(["label", "predicted as", "times"], rows),
+  ]
+
+
+def most_frequent(
+  names: Sequence[str], counts_CC: np.ndarray, most: int
+) -> list[tuple[str, str, int]]:
+  """Return the most frequent mistakes: label, prediction, and how often.
+
+  Args:
+    names: name of each class.
+    counts_CC: how often each label (row) is predicted as each class.
+    most: mistakes to return at most; what is never mistaken is left out.
+  """
+  wrong_CC = counts_CC.copy()
+  np.fill_diagonal(wrong_CC, 0)
+  order = np.argsort(-wrong_CC, axis=None, kind="stable")[:most]
+  places = [divmod(int(place), len(names)) for place in order]
+  return [
+    (names[row], names[column], int(wrong_CC[row, column]))
+    for row, column in places
+    if wrong_CC[row, column]
   ]
 
 

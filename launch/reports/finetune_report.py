@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from bertjax import files
 from bertjax.finetune.error_analysis import Mistakes
 from bertjax.finetune.results import (
@@ -18,9 +16,11 @@ from bertjax.finetune.results import (
 )
 from bertjax.finetune.review import Review
 from bertjax.finetune.task import FinetuneTask
+from bertjax.trials.markdown import cell
 from bertjax.trials.statistics import Summary
 from data_pipelines.tasks.figures import SplitFigures
 from launch.reports import finetune_figures, page
+from launch.reports.class_tables import most_frequent
 
 # A larger matrix is a table of its largest cells instead.
 _LARGEST_MATRIX = 24
@@ -220,7 +220,7 @@ def _answers(review: Review, task: FinetuneTask) -> dict[str, Any]:
     if len(names) <= _LARGEST_MATRIX:
       view["confusion"] = finetune_figures.draw_confusion(counts_CC, names)
     view["confusion_names"] = len(names)
-    view["confused"] = _confused(counts_CC, names)
+    view["confused"] = most_frequent(names, counts_CC, _SHOWN)
     view["confusion_note"] = found.confusion.note
     view["unit"] = found.confusion.unit
   return view
@@ -260,21 +260,6 @@ def _clip(text: str, longest: int) -> str:
   return text if len(text) <= longest else text[:longest].rstrip() + " …"
 
 
-def _confused(
-  counts_CC: np.ndarray, names: Sequence[str]
-) -> list[tuple[str, str, int]]:
-  """Return the most frequent mistakes: wanted, given, number."""
-  wrong_CC = counts_CC.copy()
-  np.fill_diagonal(wrong_CC, 0)
-  order = np.argsort(-wrong_CC, axis=None, kind="stable")[:_SHOWN]
-  places = [divmod(int(place), len(names)) for place in order]
-  return [
-    (names[row], names[column], int(wrong_CC[row, column]))
-    for row, column in places
-    if wrong_CC[row, column]
-  ]
-
-
 def _class_row(each: ClassScores, scored: str) -> list[str]:
   return [
     each.label,
@@ -287,8 +272,4 @@ def _class_row(each: ClassScores, scored: str) -> list[str]:
 
 
 def _cell(summary: Summary | None) -> str:
-  if summary is None:
-    return "–"
-  if summary.std is None:
-    return f"{summary.mean:.4f}"
-  return f"{summary.mean:.4f} ± {summary.std:.4f}"
+  return cell(None) if summary is None else str(summary)

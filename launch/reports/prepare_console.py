@@ -143,7 +143,7 @@ def _formats_table(formats: Iterable[FormatReport]) -> rich.table.Table:
       f"{values['mean_example_length']:.0f}",
       f"{values['examples_per_row']:.1f}",
       share("efficiency"),
-      *(drawn if values["random_share"] else "––"),
+      *(drawn if values["random_share"] else ["–", "–"]),
       share("truncated_share"),
     )
   return table
