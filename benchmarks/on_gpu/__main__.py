@@ -43,7 +43,15 @@ from benchmarks.on_gpu import (
 )
 from benchmarks.on_gpu.scale import SCALES, Scale, Workload
 from benchmarks.on_gpu.timing import first_line
-from benchmarks.on_gpu.training import PUBLISHED, VARIANTS, Variant
+from benchmarks.on_gpu.training import (
+  COSTS,
+  CUDNN,
+  FLASH,
+  PUBLISHED,
+  QUERIES_FIRST,
+  XLA,
+  Variant,
+)
 from bertjax import files
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax")
@@ -68,21 +76,19 @@ class Job(NamedTuple):
 def make_jobs(scale: Scale) -> list[Job]:
   """Return the jobs, the most valuable first."""
   first, small, *others = scale.workloads
-  _, cudnn, xla, flash, *costs = VARIANTS
-  order = next(each for each in costs if each.queries_first)
   jobs = [
     Job("limits", 15, device_limits.measure_limits),
     _step_job(first, PUBLISHED),
-    _step_job(first, cudnn),
+    _step_job(first, CUDNN),
     Job("attention", 65, attention.compare_kernels),
     _step_job(small, PUBLISHED),
     Job("learning", 25, lambda s: training.check_learning(small, s)),
     _torch_job(first),
     Job("attention dropout", 25, attention_dropout.measure_dropout),
     Job(
-      f"{first.name}: {flash.name}",
+      f"{first.name}: {FLASH.name}",
       25,
-      lambda s: attention_dropout.measure_step(first, flash, s),
+      lambda s: attention_dropout.measure_step(first, FLASH, s),
     ),
     *(_step_job(each, PUBLISHED) for each in others[:1]),
     Job(
@@ -91,14 +97,14 @@ def make_jobs(scale: Scale) -> list[Job]:
       lambda s: finetuning.measure_finetuning(small, s.budget),
     ),
     Job("inference", 20, lambda s: training.measure_inference(small, s.budget)),
-    _step_job(first, xla),
+    _step_job(first, XLA),
     Job("optimizers", 20, device_limits.measure_optimizers),
     *(_step_job(each, PUBLISHED) for each in others[1:]),
-    _step_job(first, order),
-    *(_step_job(small, each) for each in (cudnn, xla)),
+    _step_job(first, QUERIES_FIRST),
+    *(_step_job(small, each) for each in (CUDNN, XLA)),
     Job("batches", 60, lambda s: training.find_batches(first, s)),
     _torch_job(small),
-    *(_step_job(first, each) for each in costs),
+    *(_step_job(first, each) for each in COSTS),
   ]
   return list({job.name: job for job in jobs}.values())
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import steps
 from benchmarks.on_gpu.scale import Workload
-from benchmarks.on_gpu.timing import median_seconds
+from benchmarks.on_gpu.timing import median_step_seconds
 from bertjax.batch import ENCODER_FEATURES
 from bertjax.config import ComputeConfig, FinetuneConfig, MeshConfig
 from bertjax.finetune import classification
@@ -46,18 +46,11 @@ def measure_finetuning(workload: Workload, budget: float) -> dict[str, Any]:
   features["weight_BR"] = np.ones((rows, 1), np.float32)
   batch = feeding.put_batch(features, mesh)
   state, step = programs.initialize(0), programs.train_step_of(0)
-  metrics: Any = None
-
-  def run() -> Any:
-    nonlocal state, metrics
-    state, metrics = step(state, batch)
-    return metrics
-
-  seconds = median_seconds(run, budget)
+  seconds, metrics = median_step_seconds(step, state, batch, budget)
   return {
     "rows": rows,
     "ms": 1e3 * seconds,
     "examples_per_s": rows / seconds,
     "tokens_per_s": rows * length / seconds,
-    "finite": bool(np.isfinite(float(jax.device_get(metrics)["loss"][0]))),
+    "finite": bool(np.isfinite(float(metrics["loss"][0]))),
   }

@@ -37,6 +37,31 @@ def median_seconds(run: Callable[[], Any], budget: float = 2.0) -> float:
   return statistics.median(spent)
 
 
+def median_step_seconds(
+  step: Callable[[Any, Any], tuple[Any, Any]],
+  state: Any,
+  batch: Any,
+  budget: float,
+) -> tuple[float, Any]:
+  """Return the median seconds of a train step, and its last metrics.
+
+  Args:
+    step: state, batch → next state, metrics; it may consume the state.
+    state: where it starts.
+    batch: what it reads, again and again.
+    budget: seconds to spend, about.
+  """
+  metrics: Any = None
+
+  def run() -> Any:
+    nonlocal state, metrics
+    state, metrics = step(state, batch)
+    return metrics
+
+  seconds = median_seconds(run, budget)
+  return seconds, jax.device_get(metrics)
+
+
 def first_line(error: BaseException) -> str:
   """Return the kind of an error and its first line."""
   line = next(iter(str(error).splitlines()), "")

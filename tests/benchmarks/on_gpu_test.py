@@ -176,8 +176,7 @@ def test_optimizers_are_counted_in_bytes(found):
 
 def test_a_kernel_that_the_platform_lacks_is_an_error_in_one_line():
   workload = TINY.workloads[0]
-  variant = next(each for each in training.VARIANTS if "cudnn" in each.name)
-  found = training.measure_step(workload, variant, 4, 0.01)
+  found = training.measure_step(workload, training.CUDNN, 4, 0.01)
   assert "\n" not in found["error"]
 
 
@@ -287,8 +286,7 @@ def test_a_step_attends_in_the_order_that_is_asked_for(monkeypatch):
   (workload, *_), steps_of = TINY.workloads, training.measure_step
   found = {
     each.name: steps_of(workload, each, 4, 0.01)
-    for each in training.VARIANTS
-    if each.name in ("queries × keys", training.PUBLISHED.name)
+    for each in (training.QUERIES_FIRST, training.PUBLISHED)
   }
   assert found["queries × keys"]["error"].startswith("ZeroDivisionError")
   assert "error" not in found[training.PUBLISHED.name]
