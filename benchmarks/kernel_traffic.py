@@ -124,7 +124,10 @@ def attention_gradients(
   seeds = jax.ShapeDtypeStruct((rows, heads, 2), jnp.uint32)
 
   def run(
-    states: tuple[Array, Array, Array], slope: Array, packs: Array, seeds: Array
+    states: tuple[Array, Array, Array],
+    gradient: Array,
+    packs: Array,
+    seeds: Array,
   ) -> Any:
     if kernel == "splash":
       attend = lambda q, k, v: splash(q, k, v, packs)
@@ -136,7 +139,7 @@ def attention_gradients(
         interpret="tpu" if kernel == "flash" else "gpu",
       )
     context, back = jax.vjp(attend, *states)
-    return context, back(slope)
+    return context, back(gradient)
 
   return run, ((state, state, state), state, packs, seeds)
 

@@ -119,9 +119,9 @@ def outputs(way: Way, draws: Any, packs_BS: Any) -> tuple[jax.Array, ...]:
     draws: query, key, value, and the gradient of the context.
     packs_BS: number of the packed example of each position.
   """
-  *states, slope = _scaled(draws.astype(way.dtype))
+  *states, gradient = _scaled(draws.astype(way.dtype))
   context, backward = jax.vjp(lambda *qkv: way.attend(*qkv, packs_BS), *states)
-  return (context, *backward(slope))
+  return (context, *backward(gradient))
 
 
 def context(way: Way, draws: Any, packs_BS: Any) -> jax.Array:

@@ -127,7 +127,7 @@ def _refusal(differences: Mapping[str, float]) -> str:
 
 
 def _inputs(scale: Scale) -> tuple[jax.Array, jax.Array]:
-  """Return query, key, value and slope, stacked, and packs."""
+  """Return query, key, value and gradient, stacked, and packs."""
   workload, length = scale.workloads[0], scale.lengths[0]
   rows = workload.rows
   heads, width = workload.model.num_heads, workload.model.head_size

@@ -70,16 +70,18 @@ def _backward(
   (query_BSHK, key_BTHK, value_BTHK), weights_BHST, sums_BSH1, context = saved
   dtype = query_BSHK.dtype
   gradient_BSHK = (gradient_BSHK.astype(jnp.float32) / sums_BSH1).astype(dtype)
-  slope_BHST = _product("BSHK,BTHK->BHST", gradient_BSHK, value_BTHK)
+  gradient_BHST = _product("BSHK,BTHK->BHST", gradient_BSHK, value_BTHK)
   mean_BHS = _product("BSHK,BSHK->BHS", gradient_BSHK, context)
-  slope_BHST = jnp.where(weights_BHST > 0, slope_BHST * kept_scale(rate), 0.0)
-  slope_BHST = jnp.abs(weights_BHST).astype(jnp.float32) * (
-    slope_BHST - mean_BHS[..., None]
+  gradient_BHST = jnp.where(
+    weights_BHST > 0, gradient_BHST * kept_scale(rate), 0.0
   )
-  slope_BHST = slope_BHST.astype(dtype)
+  gradient_BHST = jnp.abs(weights_BHST).astype(jnp.float32) * (
+    gradient_BHST - mean_BHS[..., None]
+  )
+  gradient_BHST = gradient_BHST.astype(dtype)
   return (
-    jnp.einsum("BHST,BTHK->BSHK", slope_BHST, key_BTHK),
-    jnp.einsum("BHST,BSHK->BTHK", slope_BHST, query_BSHK),
+    jnp.einsum("BHST,BTHK->BSHK", gradient_BHST, key_BTHK),
+    jnp.einsum("BHST,BSHK->BTHK", gradient_BHST, query_BSHK),
     jnp.einsum("BHST,BSHK->BTHK", _kept(weights_BHST, rate), gradient_BSHK),
     *(None, None, None),
   )

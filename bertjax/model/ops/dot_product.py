@@ -112,13 +112,13 @@ def _backward(
   dtype = query_BSHK.dtype
   # The softmax's denominator divides S numbers a head here, not S · T.
   gradient_BSHK = (gradient_BSHK.astype(jnp.float32) / sums_BSH1).astype(dtype)
-  slope_BHTS = jnp.einsum(
+  gradient_BHTS = jnp.einsum(
     "BTHK,BSHK->BHTS",
     value_BTHK,
     gradient_BSHK,
     preferred_element_type=jnp.float32,
   )
-  # Σ_T weight · slope, without the sum over T (Dao et al., 2022, appendix
+  # Σ_T weight · gradient, without the sum over T (Dao et al., 2022, appendix
   # B.4). Dropout's factor is on both sides, so this holds with dropout.
   mean_BHS = jnp.einsum(
     "BSHK,BSHK->BHS",
@@ -126,14 +126,16 @@ def _backward(
     context_BSHK,
     preferred_element_type=jnp.float32,
   )
-  slope_BHTS = jnp.where(weights_BHTS > 0, slope_BHTS * kept_scale(rate), 0.0)
-  slope_BHTS = jnp.abs(weights_BHTS).astype(jnp.float32) * (
-    slope_BHTS - mean_BHS[..., None, :]
+  gradient_BHTS = jnp.where(
+    weights_BHTS > 0, gradient_BHTS * kept_scale(rate), 0.0
   )
-  slope_BHTS = slope_BHTS.astype(dtype)
+  gradient_BHTS = jnp.abs(weights_BHTS).astype(jnp.float32) * (
+    gradient_BHTS - mean_BHS[..., None, :]
+  )
+  gradient_BHTS = gradient_BHTS.astype(dtype)
   return (
-    jnp.einsum("BHTS,BTHK->BSHK", slope_BHTS, key_BTHK),
-    jnp.einsum("BHTS,BSHK->BTHK", slope_BHTS, query_BSHK),
+    jnp.einsum("BHTS,BTHK->BSHK", gradient_BHTS, key_BTHK),
+    jnp.einsum("BHTS,BSHK->BTHK", gradient_BHTS, query_BSHK),
     jnp.einsum("BHTS,BSHK->BTHK", _kept(weights_BHTS, rate), gradient_BSHK),
     None,
     None,

@@ -159,10 +159,10 @@ def _attend_forward(
 
 
 def _attend_backward(
-  settings: Settings, saved: Any, slope: Array
+  settings: Settings, saved: Any, gradient: Array
 ) -> tuple[Any, None]:
   states, shared, context, logs = saved
-  of_context = (context, slope, logs)
+  of_context = (context, gradient, logs)
   kernels = _kernels(settings)
   return kernels.backward(states, shared, settings, of_context), None
 

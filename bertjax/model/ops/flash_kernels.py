@@ -88,7 +88,7 @@ def backward(
     (None, None, size, length), lambda b, h: (b, h, 0, 0)
   )
   states_specs = (of_head(width),) * 3
-  (slopes,) = pl.pallas_call(
+  (gradients,) = pl.pallas_call(
     functools.partial(_backward_kernel, settings=settings),
     grid=(rows, heads),
     in_specs=[
@@ -108,7 +108,7 @@ def backward(
     interpret=settings.interpret,
     name="flash_backward",
   )(shared, states, of_context)
-  return slopes
+  return gradients
 
 
 def _specs(shared: Shared) -> Shared:
@@ -172,7 +172,7 @@ def _backward_kernel(
   shared: Shared,
   states: Any,
   of_context: Any,
-  slopes: Any,
+  gradients: Any,
   sums_KS: Any,
   mean_1S: Any,
   *,
@@ -180,14 +180,14 @@ def _backward_kernel(
 ) -> None:
   """All tiles of one head."""
   query_KS, key_KT, value_KT = states
-  context_KS, slope_KS, logs_1S = of_context
+  context_KS, gradient_KS, logs_1S = of_context
   width, length = key_KT.shape
   tile, scale = settings.tile, kept_scale(settings.rate)
   pairs = _Pairs(shared, settings)
-  # Σ_T weight · slope (Dao et al., 2022, appendix B.4). Dropout's factor is
+  # Σ_T weight · gradient (Dao et al., 2022, appendix B.4). Dropout's factor is
   # taken out of all sums over pairs, and is multiplied with what they give.
   mean_1S[...] = jnp.sum(
-    context_KS[...].astype(jnp.float32) * slope_KS[...].astype(jnp.float32),
+    context_KS[...].astype(jnp.float32) * gradient_KS[...].astype(jnp.float32),
     axis=0,
     keepdims=True,
   ) * (1 / scale)
@@ -200,28 +200,28 @@ def _backward_kernel(
 
     def step(place: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
       queries = _cut(place, tile.queries)
-      query, slope = query_KS[:, queries], slope_KS[:, queries]
+      query, gradient = query_KS[:, queries], gradient_KS[:, queries]
       scores_TS = pairs.scores(key, query, columns_TL, (index, place))
       weights_TS = jnp.exp(scores_TS - logs_1S[:, queries])
       dropped_TS = pairs.dropped(index, place)
-      kept_TS = keep(weights_TS, dropped_TS).astype(slope.dtype)
-      slope_TS = keep(dot(value.T, slope, 1, 0), dropped_TS)
-      slope_TS = weights_TS * (slope_TS - mean_1S[:, queries])
-      slope_TS = slope_TS.astype(slope.dtype)
-      sums_KS[:, queries] += dot(key, slope_TS, 1, 0)
+      kept_TS = keep(weights_TS, dropped_TS).astype(gradient.dtype)
+      gradient_TS = keep(dot(value.T, gradient, 1, 0), dropped_TS)
+      gradient_TS = weights_TS * (gradient_TS - mean_1S[:, queries])
+      gradient_TS = gradient_TS.astype(gradient.dtype)
+      sums_KS[:, queries] += dot(key, gradient_TS, 1, 0)
       return (
-        carry[0] + dot(query, slope_TS, 1, 1),
-        carry[1] + dot(slope, kept_TS, 1, 1),
+        carry[0] + dot(query, gradient_TS, 1, 1),
+        carry[1] + dot(gradient, kept_TS, 1, 1),
       )
 
     zeros_KT = jnp.zeros((width, tile.keys), jnp.float32)
     bounds = pairs.bounds(index * tile.keys, tile.keys, tile.queries)
     of_tile = jax.lax.fori_loop(*bounds, step, (zeros_KT, zeros_KT))
-    for ref, sum_KT in zip(slopes[1:], of_tile, strict=True):
+    for ref, sum_KT in zip(gradients[1:], of_tile, strict=True):
       ref[:, keys] = (sum_KT * scale).astype(ref.dtype)
 
   jax.lax.fori_loop(0, length // tile.keys, of_keys, None)
-  slopes[0][...] = (sums_KS[...] * scale).astype(slopes[0].dtype)
+  gradients[0][...] = (sums_KS[...] * scale).astype(gradients[0].dtype)
 
 
 class _Pairs:

@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Three Pallas kernels for NVIDIA's GPUs: attention with dropout, and slopes.
+"""Three Pallas kernels for GPUs: attention with dropout, and its gradients.
 
-They do what those of `flash_kernels` do on TPUs, under the same draws, and are
-compiled by Triton. No GPU has run them: the tests run them in Pallas's
+They do what those of `flash_kernels` do on TPUs, under the same draws, and
+Triton compiles them. No GPU has run them: the tests run them in Pallas's
 interpreter, and Triton has compiled them without a GPU.
 
-One program works on one tile of queries, or on one group of keys for the
-gradients of keys and values: no two programs add to the same number, so that
-sums have one order. The draws of a group come in parts of neighboring keys, a
-part for each draw of a block, and Triton joins no arrays: the pairs of a group
-are worked on part by part, and the parts share the rounds of the generator.
+One program works on one tile of queries, or, for the gradients of keys and
+values, on one group of keys: no two programs add to the same number, so that
+each sum has one order. A block of Threefry has the draws of several keys, and
+Triton does not concatenate arrays. So a group is worked on in parts, one for
+each draw of a block, and all parts share the rounds of the generator.
 
 States are [B, S, H, K] as in the model: a program reads the rows of its head
 where they stand, and nothing is transposed in memory.
@@ -84,7 +84,7 @@ def backward(
     [_like(query), _numbers(query)],
     settings,
   )(shared, states, of_context)
-  _, slope, logs = of_context
+  _, gradient, logs = of_context
   group, _ = _of_states(query, keys)
   all_numbers = _of_numbers(length, whole=True)
   of_key, of_value = _call(
@@ -94,7 +94,7 @@ def backward(
     [group, group],
     [_like(key), _like(value)],
     settings,
-  )(shared, states, (slope, logs, means))
+  )(shared, states, (gradient, logs, means))
   return of_query, of_key, of_value
 
 
@@ -127,7 +127,7 @@ def _call(
 
 
 def _warps(kernel: Any, settings: Settings) -> int:
-  """Return as few as have registers for what a program keeps."""
+  """Return the fewest warps whose registers hold what a program keeps."""
   few = kernel is _forward_kernel and settings.tile.queries == 64
   return 4 if few else 8
 
@@ -234,14 +234,15 @@ def _query_kernel(
   what they give.
   """
   query_SK, key_TK, value_TK = states
-  context_SK, slope_SK, logs_S = of_context
+  context_SK, gradient_SK, logs_S = of_context
   queries, width = query_SK.shape
   scale = kept_scale(settings.rate)
   pairs = Pairs(shared, settings, keys_axis=1)
   first, query = pl.program_id(0) * queries, query_SK[...]
-  slope, log_S1 = slope_SK[...], logs_S[...][:, None]
-  # Σ_T weight · slope (Dao et al., 2022, appendix B.4).
-  products_SK = context_SK[...].astype(jnp.float32) * slope.astype(jnp.float32)
+  gradient, log_S1 = gradient_SK[...], logs_S[...][:, None]
+  # Σ_T weight · gradient (Dao et al., 2022, appendix B.4).
+  wide_SK = gradient.astype(jnp.float32)
+  products_SK = context_SK[...].astype(jnp.float32) * wide_SK
   mean_S = jnp.sum(products_SK, axis=1) * (1 / scale)
   means_S[...] = mean_S
 
@@ -251,9 +252,9 @@ def _query_kernel(
       key = key_TK[keys, :]
       scores_SP = pairs.mask(dot(query, key, 1, 1), keys, first)
       weights_SP = jnp.exp(scores_SP - log_S1)
-      slope_SP = keep(dot(slope, value_TK[keys, :], 1, 1), dropped_SP)
-      slope_SP = weights_SP * (slope_SP - mean_S[:, None])
-      total_SK = total_SK + dot(slope_SP.astype(key.dtype), key, 1, 0)
+      gradient_SP = keep(dot(gradient, value_TK[keys, :], 1, 1), dropped_SP)
+      gradient_SP = weights_SP * (gradient_SP - mean_S[:, None])
+      total_SK = total_SK + dot(gradient_SP.astype(key.dtype), key, 1, 0)
     return total_SK
 
   total_SK = jax.lax.fori_loop(
@@ -275,7 +276,7 @@ def _key_kernel(
 ) -> None:
   """The gradients of one group of keys and of their values."""
   query_SK, key_TK, value_TK = states
-  slope_SK, logs_S, means_S = of_context
+  gradient_SK, logs_S, means_S = of_context
   scale, (count, queries) = kept_scale(settings.rate), settings.tile
   pairs = Pairs(shared, settings, keys_axis=0)
   group = pl.program_id(0)
@@ -284,7 +285,7 @@ def _key_kernel(
   def step(place: Array, totals: list[Any]) -> list[Any]:
     first = place * queries
     here = pl.ds(first, queries)
-    query, slope = query_SK[here, :], slope_SK[here, :]
+    query, gradient = query_SK[here, :], gradient_SK[here, :]
     log_1S, mean_1S = logs_S[here][None, :], means_S[here][None, :]
     dropped = pairs.dropped(group, first)
     found = []
@@ -292,13 +293,13 @@ def _key_kernel(
       key, value = key_TK[inside[number], :], value_TK[inside[number], :]
       scores_PS = pairs.mask(dot(key, query, 1, 1), parts[number], first)
       weights_PS = jnp.exp(scores_PS - log_1S)
-      kept_PS = keep(weights_PS, dropped[number]).astype(slope.dtype)
-      slope_PS = keep(dot(value, slope, 1, 1), dropped[number])
-      slope_PS = (weights_PS * (slope_PS - mean_1S)).astype(query.dtype)
+      kept_PS = keep(weights_PS, dropped[number]).astype(gradient.dtype)
+      gradient_PS = keep(dot(value, gradient, 1, 1), dropped[number])
+      gradient_PS = (weights_PS * (gradient_PS - mean_1S)).astype(query.dtype)
       found.append(
         (
-          of_key + dot(slope_PS, query, 1, 0),
-          of_value + dot(kept_PS, slope, 1, 0),
+          of_key + dot(gradient_PS, query, 1, 0),
+          of_value + dot(kept_PS, gradient, 1, 0),
         )
       )
     return found
