@@ -35,6 +35,22 @@ _LISTED = 6
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
+class MisfitError(ValueError):
+  """Names or shapes that differ from those of a model.
+
+  Attributes:
+    name: what has another shape; "" where names differ.
+    has_fix: whether the message says what to do about the names.
+  """
+
+  def __init__(
+    self, message: str, name: str = "", *, has_fix: bool = False
+  ) -> None:
+    super().__init__(message)
+    self.name = name
+    self.has_fix = has_fix
+
+
 def to_huggingface(
   params: Params,
   config: ModelConfig,
@@ -258,14 +274,15 @@ def _check_same(
   missing = sorted(wanted.keys() - given.keys())
   unknown = sorted(given.keys() - wanted.keys())
   if missing or unknown:
-    raise ValueError(
-      f"{what} missing: {_listed(missing)}; unknown: {_listed(unknown)}"
-      f"{name_hint(unknown, wanted, family)}"
+    hint = name_hint(unknown, wanted, family)
+    raise MisfitError(
+      f"{what} missing: {_listed(missing)}; unknown: {_listed(unknown)}{hint}",
+      has_fix=bool(hint),
     )
   for name, shape in wanted.items():
     if given[name] != shape:
-      raise ValueError(
-        f"{what}: {name} has shape {given[name]}; the model has {shape}"
+      raise MisfitError(
+        f"{what}: {name} has shape {given[name]}; the model has {shape}", name
       )
 
 

@@ -25,6 +25,7 @@ from bertjax.interop.architectures import (
 from bertjax.interop.families.registry import family_in, family_of
 from bertjax.interop.family import Params, Tensors
 from bertjax.interop.huggingface import (
+  MisfitError,
   from_huggingface,
   lacking_parts,
   to_huggingface,
@@ -179,35 +180,36 @@ def load_model(
     lacking = [part for part in lacking if part not in new]
     if architecture != PRETRAINING:
       lacking = []
-    hint = _hint(str(error), root, [*new, *lacking] if lacking else [])
-    if not hint and "; unknown: [" in str(error) and not _is_hinted(str(error)):
-      theirs = family.class_of(architecture, config)
-      hint = f"; save the folder again with {theirs}.save_pretrained"
+    theirs = family.class_of(architecture, config)
+    hint = _hint(error, root, theirs, [*new, *lacking] if lacking else [])
     raise ValueError(f"{root}: {error}{hint}") from error
   lost = lost_rates(mapping, config, architecture)
   return Loaded(architecture, config, outputs, params, pooling, lost)
 
 
-def _is_hinted(error: str) -> bool:
-  """Whether a message says already what to do about names."""
-  return any(start in error for start in ("; take ", "; these are "))
-
-
-def _hint(error: str, root: pathlib.Path, new: list[str]) -> str:
-  """Return what to do about weights that do not fit.
+def _hint(
+  error: ValueError, root: pathlib.Path, theirs: str, new: list[str]
+) -> str:
+  """Return what to do about weights that do not fit; "" if `error` says it.
 
   Args:
-    error: the message.
+    error: why they do not fit.
     root: the folder.
+    theirs: the class of transformers that they should be of.
     new: parts to initialize, if the weights lack some of them.
   """
-  if new and not _is_hinted(error):
+  misfit = error if isinstance(error, MisfitError) else None
+  if misfit and misfit.has_fix:
+    return ""
+  if new:
     hint = f"; --new={','.join(new)} initializes these parts"
     if (root / _WITH_HEADS / WEIGHTS).is_file():
       hint += f", {root / _WITH_HEADS} has them"
     return hint
-  if "classifier." in error and "shape" in error:
+  if misfit and "classifier." in misfit.name:
     return f"; {CONFIG} says the number of labels by id2label or num_labels"
+  if misfit and not misfit.name:
+    return f"; save the folder again with {theirs}.save_pretrained"
   return ""
 
 
