@@ -73,18 +73,23 @@ def _unwrapped(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
 def name_hint(
   unknown: list[str], wanted: Collection[str], family: Family | None
 ) -> str:
-  """Return what to do about unknown names, or nothing.
+  """Return what to do about unknown names; "" where nothing is known.
 
   Args:
     unknown: names in a file that a model does not have.
     wanted: names that it has.
     family: the family that the model is of; None for names here.
   """
-  for inner in wanted:
-    prefix = unknown[0].removesuffix(inner) if unknown else ""
-    if prefix.endswith(".") and unknown[0] == prefix + inner:
-      break
-  else:
+  if not unknown:
+    return ""
+  # What stands in front of the name of a parameter here, with its dot.
+  prefixes = (
+    unknown[0].removesuffix(inner)
+    for inner in wanted
+    if unknown[0].endswith(f".{inner}")
+  )
+  prefix = next(prefixes, "")
+  if not prefix:
     return _family_hint(unknown, wanted, family)
   if not all(
     name.startswith(prefix) and name[len(prefix) :] in wanted
