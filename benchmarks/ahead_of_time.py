@@ -124,7 +124,7 @@ def measure(
   """
   key = {"case": dataclasses.asdict(case), **versions()}
   if cache is not None and cache.exists():
-    for line in cache.read_text().splitlines():
+    for line in cache.read_text(encoding="utf-8").splitlines():
       record = json.loads(line)
       if record["key"] == key:
         return PhasePlan.from_json(record["phase"])
@@ -148,7 +148,7 @@ def measure(
     raise NotCompiledError(phase.notes[-1])
   if cache is not None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with cache.open("a") as file:
+    with cache.open("a", encoding="utf-8") as file:
       file.write(json.dumps({"key": key, "phase": phase.to_json()}) + "\n")
   return phase
 

@@ -109,7 +109,9 @@ def main(_: object) -> None:
     print(start, *shares, sep="")
   rates = [
     json.loads(line)["tokens_per_second"]
-    for line in (workdir / writers.TIMING).read_text().splitlines()
+    for line in (workdir / writers.TIMING)
+    .read_text(encoding="utf-8")
+    .splitlines()
   ]
   print(
     f"{statistics.median(rates):,.0f} tokens/s, median of the logging windows"

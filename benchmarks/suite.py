@@ -127,7 +127,7 @@ def run_row(row: Row, seconds: float) -> Ran:
       ],
       seconds,
     )
-    found = json.loads(path.read_text()) if path.exists() else []
+    found = json.loads(path.read_bytes()) if path.exists() else []
   if not error and not found:
     error = "it wrote no figures"
   took = time.monotonic() - began

@@ -142,9 +142,9 @@ def main(_: Sequence[str]) -> None:
     folders = {n: pathlib.Path(name) / str(n) for n in (1, 2)}
     took = {n: measure(n, folder) for n, folder in folders.items()}
     rerun = measure(1, folders[1]).seconds
-    trials = json.loads((folders[1] / "timing.json").read_text())["seconds"]
+    trials = json.loads((folders[1] / "timing.json").read_bytes())["seconds"]
     reports = [
-      json.loads((each / "report.json").read_text())
+      json.loads((each / "report.json").read_bytes())
       for each in folders.values()
     ]
   seconds = {n: each.seconds for n, each in took.items()}

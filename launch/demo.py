@@ -83,7 +83,7 @@ class _Clock:
     self._path = folder / _CLOCK
     self.seconds: dict[str, float] = {}
     if self._path.is_file():
-      self.seconds = json.loads(self._path.read_text())
+      self.seconds = json.loads(self._path.read_bytes())
 
   @contextlib.contextmanager
   def stage(self, name: str) -> Iterator[None]:
@@ -144,7 +144,7 @@ def _run(folder: pathlib.Path, smoke: bool) -> dict[str, Any]:
   with clock.stage("export"):
     export.run(bundle=bundle, output=folder / "huggingface")
   if summary_path.is_file():  # the stages were done before
-    clock.seconds = json.loads(summary_path.read_text())["stages"]
+    clock.seconds = json.loads(summary_path.read_bytes())["stages"]
   summary = _summary(folder, trained, probes, clock.seconds)
   files.write_json(summary_path, summary, allow_nan=False)
   _show(folder, summary, token_objective(config.objective))
@@ -216,7 +216,7 @@ def _scores(result: ArmResult) -> dict[str, Any]:
 
 def _median_rate(path: pathlib.Path) -> float:
   """Return the median of tokens per second over all calls of the run."""
-  lines = map(json.loads, path.read_text().splitlines())
+  lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
   return statistics.median(line["tokens_per_second"] for line in lines)
 
 

@@ -7,8 +7,7 @@
     python -m launch.predict --bundle=WORKDIR/model --text="Where is my card?"
     python -m launch.predict --bundle=DIR --text="Who was it?" \
       --text_pair="It was Ada."
-    python -m launch.predict --task=fill_mask --bundle=DIR \
-      --text="Return a new [MASK] object."
+    python -m launch.predict --bundle=DIR --text="Return a new [MASK] object."
 
 --input takes a table, tfds:NAME:SPLIT, hf:NAME[:CONFIG]:SPLIT, or "-" for lines
 of JSON on standard input. A model reads the files of its task, too: the columns
@@ -24,13 +23,15 @@ and its context, a premise and a hypothesis. A model that chooses reads
 --choice, which is given for each choice, beside one --text.
 """
 
+import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
-from bertjax.checkpoints.bundle import read_bundle_info
+from bertjax.checkpoints.bundle import RECORD, read_bundle_info
 from bertjax.finetune.task import Answer
 from bertjax.trials.markdown import markdown
+from data_pipelines.tokenizers import tokenizers
 from launch import cli, tasks
 from launch.hosts import compile_cache
 from launch.inference import forms, input_flags
@@ -123,7 +124,8 @@ def run(
   """Print the answers to texts.
 
   Args:
-    task: verb of the model's task; None allows any.
+    task: verb of the model's task; None allows any, and fills in masks with a
+      bundle that is not fine-tuned.
     bundle: folder of the model.
     texts: texts to read.
     top_k: largest number of answers, where they are alternatives; None is 5.
@@ -135,6 +137,8 @@ def run(
   """
   if not len(texts):
     raise ValueError("give the text to read by --text, or a file by --input")
+  if task is None and _has_masks(bundle, texts):
+    task = FILL_MASK
   if task != FILL_MASK:
     predictor = load_predictor(bundle, calibrate=calibrate)
     check_verb(bundle, predictor, task)
@@ -158,6 +162,18 @@ def run(
     found = fill_mask(bundle, text, top_k=top_k, policy=policy)
     for number, answers in enumerate(found, 1):
       _show(text, (f"{MASK} {number}", "probability"), answers)
+
+
+def _has_masks(bundle: str, texts: Texts) -> bool:
+  """Return whether a bundle is only pre-trained and a text has a mask."""
+  if not (pathlib.Path(bundle) / RECORD).is_file():
+    return False
+  info = read_bundle_info(bundle)
+  if info.details.task is not None:
+    return False
+  tokenizer = tokenizers.load(info.tokenizer_path)
+  masks = {MASK, tokenizer.tokens[tokenizer.mask_id]}
+  return any(mask in text for text in texts.texts for mask in masks)
 
 
 def _read_texts(values: flags.FlagValues) -> Texts:
@@ -204,7 +220,8 @@ def define_flags() -> None:
     "task",
     None,
     (FILL_MASK, *VERBS),
-    "Task of the model; by default that of a fine-tuned model.",
+    "Task of the model; by default that of a fine-tuned model, and "
+    f"{FILL_MASK} for another one.",
   )
   flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
   flags.DEFINE_multi_string(

@@ -242,16 +242,19 @@ def _read_record(folder: pathlib.Path) -> dict[str, Any]:
     why = f"it has no {RECORD}" if folder.exists() else "it does not exist"
     raise ValueError(f"{folder} is not a bundle: {why}; {fix}")
   try:
-    record = json.loads((folder / RECORD).read_text())
+    record = json.loads((folder / RECORD).read_bytes())
     version = record["format_version"]
     if version != FORMAT_VERSION:
       raise ValueError(
-        f"its format is {version}, and this bertjax reads {FORMAT_VERSION}"
+        f"its format is {version}, and this bertjax reads {FORMAT_VERSION}; "
+        "install the bertjax that wrote it"
       )
     record = renamed.current(digest.unseal(record))
     for name, sha256 in record["tokenizer_files"].items():
       if files.sha256_of(folder / TOKENIZER / name) != sha256:
-        raise ValueError(f"{TOKENIZER}/{name} does not match its sha256")
+        raise ValueError(
+          f"{TOKENIZER}/{name} does not match its sha256; copy the bundle again"
+        )
   except (ValueError, KeyError, TypeError, OSError) as error:
     raise ValueError(f"bundle {folder} cannot be read: {error}") from error
   return record

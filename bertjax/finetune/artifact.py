@@ -99,7 +99,8 @@ def load_finetuned(
   info = read_bundle_info(path)
   if info.details.task is None:
     raise ValueError(
-      f"{path} is not fine-tuned; give WORKDIR/model of launch.finetune"
+      f"{path} is not fine-tuned; give WORKDIR/model of launch.finetune, or "
+      "texts with [MASK] to launch.predict --text"
     )
   head = Head(**info.details.task)
   head = dataclasses.replace(head, labels=tuple(head.labels))

@@ -29,7 +29,7 @@ def check_shared(folder: Path) -> None:
     return
   name = multihost.broadcast_from_first("mark", lambda: f".mark-{os.getpid()}")
   mark = pathlib.Path(folder) / name
-  multihost.broadcast_from_first("marked", lambda: mark.write_text(""))
+  multihost.broadcast_from_first("marked", mark.touch)
   try:
     multihost.run_on_all(
       "shared folder", lambda: _wait(folder, mark.exists, _NEW_FILE_SECONDS)

@@ -164,4 +164,4 @@ class Wandb:
 
   def _read_id(self) -> str:
     path = self._folder / WANDB
-    return json.loads(path.read_text())["id"] if path.is_file() else ""
+    return json.loads(path.read_bytes())["id"] if path.is_file() else ""

@@ -214,6 +214,6 @@ def read(path: str | os.PathLike[str], split: str) -> list[dict[str, Any]]:
   """
   if not pathlib.Path(path).exists():
     return []
-  lines = pathlib.Path(path).read_text().splitlines()
+  lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
   parsed = [json.loads(line) for line in lines]
   return [line for line in parsed if line["split"] == split]

@@ -109,7 +109,7 @@ class TrialStore:
     self._before = before
     path = self.folder / IDENTITY
     if path.is_file():
-      saved = json.loads(path.read_text())
+      saved = json.loads(path.read_bytes())
       saved = {name: saved[name] for name in saved if name not in gone}
       refuse_change(self.folder, saved, identity, before, newer)
     else:
@@ -129,7 +129,7 @@ class TrialStore:
     path = self.path(trial) / RESULT
     if not path.is_file():
       return None
-    saved = json.loads(path.read_text())
+    saved = json.loads(path.read_bytes())
     check_version(path, saved)
     refuse_change(
       self.path(trial),

@@ -254,7 +254,8 @@ def read_manifest(folder: pathlib.Path) -> tuple[Manifest, str]:
     versions = " and ".join(map(str, READABLE))
     raise ValueError(
       f"{path} has format {found[0]!r} version {found[1]!r}; this bertjax "
-      f"reads {FORMAT!r} versions {versions}: prepare the store again"
+      f"reads {FORMAT!r} versions {versions}: prepare the store again, or "
+      "install the bertjax that made it"
     )
   try:
     manifest = Manifest.from_json(parsed)

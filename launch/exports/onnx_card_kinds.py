@@ -64,7 +64,7 @@ class Kind(NamedTuple):
 
 
 _NAMES = """\
-names = json.loads(pathlib.Path("config.json").read_text())["id2label"]
+names = json.loads(pathlib.Path("config.json").read_bytes())["id2label"]
 """
 LOGITS = """\
 logits = session.run(["logits"], inputs)[0]

@@ -199,7 +199,7 @@ def is_held(folder: pathlib.Path) -> bool:
 def read_owner(folder: pathlib.Path) -> dict[str, Any]:
   """Return id, host, pid and start of the last run in a workdir, or {}."""
   with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-    return json.loads((folder / OWNER).read_text())
+    return json.loads((folder / OWNER).read_bytes())
   return {}
 
 

@@ -163,7 +163,7 @@ def judge_code(
 def read_code(folder: pathlib.Path) -> str:
   """Return the code that began a trial, or ""."""
   path = folder / CODE
-  return json.loads(path.read_text())["code"] if path.is_file() else ""
+  return json.loads(path.read_bytes())["code"] if path.is_file() else ""
 
 
 def note_code(folder: pathlib.Path) -> None:

@@ -234,6 +234,6 @@ def measured_rate(
       work = costs[trial.settings["arm"]].work
       rates += [
         json.loads(line)["tokens_per_second"] * work.flops / work.tokens
-        for line in path.read_text().splitlines()
+        for line in path.read_text(encoding="utf-8").splitlines()
       ]
   return statistics.median(rates) if rates else 0.0

@@ -114,7 +114,7 @@ def read_study(workdir: str) -> Study:
       f"{path} is not there; write the study first, with --config=… and "
       f"--backend=commands --workdir={workdir}"
     )
-  saved = json.loads(path.read_text())
+  saved = json.loads(path.read_bytes())
   policy = saved["policy"]
   return Study(
     from_mapping(SweepConfig, saved["config"]),
@@ -237,7 +237,7 @@ def refuse_stranger(folder: pathlib.Path, identity: Any) -> None:
   """
   path = folder / IDENTITY
   if path.is_file():
-    saved = json.loads(path.read_text())
+    saved = json.loads(path.read_bytes())
     refuse_change(folder, saved, identity, before_field, NEWER)
 
 

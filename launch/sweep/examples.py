@@ -109,7 +109,7 @@ def read_tuned(
     path = trial_folder(folder, trial.name) / RESULT
     if not path.is_file():
       return []
-    run = read_result(json.loads(path.read_text())["result"])
+    run = read_result(json.loads(path.read_bytes())["result"])
     if not isinstance(run, TrialResult):
       return []
     if metric == RIGHT and "test" in run.right:
@@ -221,7 +221,7 @@ def _read(
   folder = step_folder(store.path(trial), steps)
   found: dict[str, Kept | str] = {}
   for path in sorted(folder.glob(f"*{SUFFIX}")):
-    for metric, answers in json.loads(path.read_text()).items():
+    for metric, answers in json.loads(path.read_bytes()).items():
       try:
         if answers:
           found[metric] = parse_answers(answers)

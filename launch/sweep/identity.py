@@ -47,7 +47,7 @@ def open_store(
     ValueError: it is the folder of another study.
   """
   path = pathlib.Path(folder) / IDENTITY
-  saved = json.loads(path.read_text()) if path.is_file() else {}
+  saved = json.loads(path.read_bytes()) if path.is_file() else {}
   sides = [flatten_fields(renamed.current(each)) for each in (saved, identity)]
   # Folders of earlier versions took no other arms.
   return TrialStore(

@@ -142,7 +142,7 @@ class Probing:
         if examples:
           write_json(path.with_suffix(SUFFIX), dict(examples), allow_nan=False)
         write_json(path, dict(values), allow_nan=False)
-      found |= json.loads(path.read_text())
+      found |= json.loads(path.read_bytes())
     if not point.last:
       found |= _validation(point)
     return found

@@ -106,7 +106,7 @@ def write_report(
     "trials": [_describe(outcome, result, each) for each in trials],
     "points": {share: each.to_json() for share, each in points.items()},
     "curves": _curves(config, store, done),
-    "identity": json.loads((store.folder / IDENTITY).read_text()),
+    "identity": json.loads((store.folder / IDENTITY).read_bytes()),
     "command": command,
   }
   chosen = [str(choice)] if choice else []
@@ -122,7 +122,7 @@ def _curves(
 ) -> dict[str, Any]:
   """Return the curves; the report that is to be replaced may have some."""
   path = store.folder / REPORT
-  earlier = json.loads(path.read_text())["curves"] if path.is_file() else {}
+  earlier = json.loads(path.read_bytes())["curves"] if path.is_file() else {}
   return read_curves(store, done, config.trains, earlier)
 
 

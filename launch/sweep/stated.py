@@ -41,7 +41,7 @@ def describe_margins(config: SweepConfig, store: TrialStore) -> list[str]:
       "was stated before the first result."
       for metric, margin in margins.items()
     ]
-  stated = json.loads(path.read_text())
+  stated = json.loads(path.read_bytes())
   return [
     f"The margin of {metric}, {margin:g}, was not stated before the first "
     f"result{_before(stated.get(metric))}: it may have been chosen to fit."

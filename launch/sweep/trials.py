@@ -142,7 +142,7 @@ def describe_problems(outcome: Outcome, trials: int) -> str:
 def read_seconds(folder: pathlib.Path) -> float:
   """Return the seconds that a trial took, over all calls."""
   path = folder / TIMING
-  return json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+  return json.loads(path.read_bytes())["seconds"] if path.is_file() else 0.0
 
 
 def _timed(

@@ -157,3 +157,11 @@ def test_values_of_typed_tables_have_words_too():
   assert describe_json(np.int64(3)) == "a number"
   assert describe_json(np.float32(3)) == "a number"
   assert describe_json(datetime.date(2000, 1, 1)) == "a date"
+
+
+@pytest.mark.parametrize(
+  "room", ["bertjax", "data_pipelines", "configs", "launch", "benchmarks"]
+)
+def test_no_text_is_read_in_the_encoding_of_the_machine(room):
+  for path in (pathlib.Path(__file__).parents[2] / room).rglob("*.py"):
+    assert ".read_text()" not in path.read_text(encoding="utf-8"), path

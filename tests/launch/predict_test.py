@@ -69,6 +69,8 @@ def test_each_kind_of_bundle_is_asked_its_own_question(
     ValueError, match=r"not fine-tuned; give .* launch\.finetune"
   ):
     predict.answer(bundle, ["the cod"])
+  with pytest.raises(ValueError, match=r"not fine-tuned; .* with \[MASK\]"):
+    predict.run(None, bundle, Texts(["the cod"]))
   with pytest.raises(ValueError, match="is fine-tuned for"):
     predict.fill_mask(classifier_of_pairs, MASKED)
   with pytest.raises(ValueError, match="reads pairs"):
@@ -175,9 +177,7 @@ command = functools.partial(run_command, "launch.predict")
 
 
 def test_the_command_shows_a_table_for_every_mask(bundle):
-  done = command(
-    "--task=fill_mask", f"--bundle={bundle}", f"--text={MASKED}", "--top_k=2"
-  )
+  done = command(f"--bundle={bundle}", f"--text={MASKED}", "--top_k=2")
   assert done.returncode == 0, done.stderr
   assert "| [MASK] 1 |" in done.stdout
   assert "| [MASK] 2 |" in done.stdout
