@@ -15,6 +15,7 @@ from launch.preflight.examine import Row
 from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
 from tests.testing.commands import run_command
+from tests.testing.prepared import flip
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +68,6 @@ def test_what_is_allowed_is_told_apart_from_what_warns(capsys):
   doctor.run(rows, policy, rich.console.Console(quiet=True))
   told = capsys.readouterr().out
   assert told == "3 checks, 1 warnings, 1 that --allow lets fail\n"
-
-
-def flip(path):
-  data = bytearray(path.read_bytes())
-  data[len(data) // 2] ^= 1
-  path.write_bytes(data)
 
 
 @pytest.mark.parametrize(

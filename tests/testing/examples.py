@@ -119,6 +119,16 @@ def init_params(config=SMALL, seed=0, scale=3.0):
   return jax.tree.map_with_path(make, nn.unbox(shapes)["params"])
 
 
+def assert_close(got, expected, tolerance=1e-6):
+  """Each leaf within `tolerance` of its largest entry, or of 1."""
+  for (path, left), right in zip(
+    jax.tree.leaves_with_path(got), jax.tree.leaves(expected), strict=True
+  ):
+    scale = max(float(np.abs(right).max()), 1.0)
+    difference = np.abs(np.asarray(left) - np.asarray(right)).max()
+    assert difference <= tolerance * scale, jax.tree_util.keystr(path)
+
+
 def equations(jaxpr):
   """Every equation of a jaxpr and of the jaxprs inside it."""
   for equation in jaxpr.eqns:

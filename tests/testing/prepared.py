@@ -43,6 +43,13 @@ def files(folder):
   }
 
 
+def flip(path):
+  """Damage a file by one bit."""
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
 def stored(split):
   """Each document of a split as the ids of its sentences."""
   ids = np.concatenate(split.read_records(range(split.num_records)))

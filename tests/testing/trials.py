@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of noise that tell their class, and a trial that learns them."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
@@ -89,3 +91,24 @@ def make_inputs(config, devices=1, task=TASK, values=None):
     test=test,
     steps=STEPS,
   )
+
+
+class Killed(Exception):
+  pass
+
+
+def dying(inputs, at):
+  """Inputs whose batch of step `at` ends the process."""
+
+  def train(seed, step):
+    if step == at:
+      raise Killed
+    return inputs.train(seed, step)
+
+  return dataclasses.replace(inputs, train=train)
+
+
+def stopping(after):
+  """A signal that comes after some questions."""
+  asked = iter(range(10**6))
+  return lambda: next(asked) >= after

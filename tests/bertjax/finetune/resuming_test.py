@@ -13,7 +13,14 @@ from bertjax.checkpoints.checkpoint import write_tree
 from bertjax.finetune import resuming
 from bertjax.finetune.resuming import Session, Stopped, delete_checkpoints
 from bertjax.finetune.trial import run_trial
-from tests.testing.trials import CONFIG, STEPS, make_inputs
+from tests.testing.trials import (
+  CONFIG,
+  STEPS,
+  Killed,
+  dying,
+  make_inputs,
+  stopping,
+)
 
 EVERY = dataclasses.replace(CONFIG, checkpoint_steps=7)
 CHOICE = {"learning_rate": 3e-3, "seed": 1}
@@ -27,27 +34,6 @@ def inputs():
 @pytest.fixture(scope="module")
 def whole(inputs):
   return run_trial(inputs, CONFIG, **CHOICE)
-
-
-class Killed(Exception):
-  pass
-
-
-def dying(inputs, at):
-  """Inputs whose batch of step `at` ends the process."""
-
-  def train(seed, step):
-    if step == at:
-      raise Killed
-    return inputs.train(seed, step)
-
-  return dataclasses.replace(inputs, train=train)
-
-
-def stopping(after):
-  """A signal that comes after some questions."""
-  asked = iter(range(10**6))
-  return lambda: next(asked) >= after
 
 
 def assert_same(run, whole):

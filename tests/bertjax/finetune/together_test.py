@@ -17,7 +17,14 @@ from bertjax.finetune.trial import TrialRun, run_trial
 from bertjax.train import joint, progress
 from bertjax.train.hooks import Diverged
 from bertjax.trials.store import TrialStore
-from tests.testing.trials import CONFIG, STEPS, make_inputs
+from tests.testing.trials import (
+  CONFIG,
+  STEPS,
+  Killed,
+  dying,
+  make_inputs,
+  stopping,
+)
 
 EVERY = dataclasses.replace(CONFIG, checkpoint_steps=7)
 CHOICES = (Choice(3e-3, 1), Choice(1e-3, 2), Choice(3e-3, 3))
@@ -41,27 +48,6 @@ def test_runs_that_are_trained_at_once_tell_a_listener_of_their_steps(inputs):
   with progress.told_to(told.append):
     run_trials(short, CONFIG, CHOICES)
   assert told[-1].startswith("step 10/10  loss ")
-
-
-class Killed(Exception):
-  pass
-
-
-def dying(inputs, at):
-  """Inputs whose batch of step `at` ends the process."""
-
-  def train(seed, step):
-    if step == at:
-      raise Killed
-    return inputs.train(seed, step)
-
-  return dataclasses.replace(inputs, train=train)
-
-
-def stopping(after):
-  """A signal that comes after some questions."""
-  asked = iter(range(10**6))
-  return lambda: next(asked) >= after
 
 
 def assert_same(runs, others):

@@ -16,7 +16,13 @@ from bertjax.model.attention import layer_inputs
 from bertjax.model.embeddings import Embeddings
 from bertjax.model.encoder import Frozen, Layer
 from bertjax.model.parameters import EMBEDDINGS, by_name, find
-from tests.testing.examples import SMALL, equations, init_params, ragged
+from tests.testing.examples import (
+  SMALL,
+  assert_close,
+  equations,
+  init_params,
+  ragged,
+)
 
 BATCH = ragged(4, 16)
 PARAMS = init_params()
@@ -56,16 +62,6 @@ def states_and_grad(compute, seed=None):
 
   grads, states_BSD = jax.jit(jax.grad(loss, has_aux=True))(PARAMS)
   return states_BSD, grads
-
-
-def assert_close(got, expected, tolerance=1e-6):
-  """Each leaf within `tolerance` of its largest entry."""
-  for (path, left), right in zip(
-    jax.tree.leaves_with_path(got), jax.tree.leaves(expected), strict=True
-  ):
-    scale = max(float(np.abs(right).max()), 1.0)
-    difference = np.abs(np.asarray(left) - np.asarray(right)).max()
-    assert difference <= tolerance * scale, jax.tree_util.keystr(path)
 
 
 def test_the_scan_equals_a_loop_over_slices_of_its_parameters():

@@ -8,6 +8,7 @@ from bertjax.config import (
   PretrainConfig,
   SweepConfig,
   check_read,
+  flatten_fields,
   from_mapping,
   to_mapping,
 )
@@ -19,16 +20,6 @@ ARMS = {
   "mlm": {"objective": {"next_sentence": "off"}},
 }
 CONFIG = SweepConfig(arms=ARMS, baseline="mlm_nsp", seed=3, seeds=2)
-
-
-def flat(mapping, prefix=""):
-  found = {}
-  for name, value in mapping.items():
-    if isinstance(value, dict):
-      found |= flat(value, f"{prefix}{name}.")
-    else:
-      found[prefix + name] = value
-  return found
 
 
 def test_a_trial_for_every_arm_and_seed_with_whole_comparisons_first():
@@ -47,9 +38,9 @@ def test_a_trial_for_every_arm_and_seed_with_whole_comparisons_first():
 
 def test_arms_differ_in_the_objective_only():
   assert study.pretrain_config(CONFIG, "mlm", 4).seed == 4
-  base = flat(to_mapping(study.pretrain_config(CONFIG, "mlm_nsp", 3)))
+  base = flatten_fields(to_mapping(study.pretrain_config(CONFIG, "mlm_nsp", 3)))
   for arm in ("weightless", "mlm"):
-    other = flat(to_mapping(study.pretrain_config(CONFIG, arm, 3)))
+    other = flatten_fields(to_mapping(study.pretrain_config(CONFIG, arm, 3)))
     changed = {name for name in base if base[name] != other[name]}
     (field,) = ARMS[arm]["objective"]
     assert changed == {f"objective.{field}"}

@@ -15,6 +15,7 @@ from data_pipelines.rows.mixture import open_mixture
 from data_pipelines.rows.mixture_pipeline import place_rows
 from data_pipelines.rows.pipeline import PretrainingPipeline, train_iterator
 from data_pipelines.rows.planner import Planner
+from tests.testing.batches import assert_equal
 from tests.testing.mixtures import BATCH, SEQ, SHARES, make, opened
 
 
@@ -27,12 +28,6 @@ def alone(folder, name, batch_size, max_packs):
     batch_size=batch_size,
     seed=0,
   )
-
-
-def assert_equal(left, right):
-  assert left.keys() == right.keys()
-  for name in left:
-    np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 def test_rows_are_those_of_each_store_by_itself_in_order(folder):

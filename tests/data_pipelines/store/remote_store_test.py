@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
-import hashlib
 import json
 import pathlib
 
@@ -13,6 +12,7 @@ from data_pipelines.prepare.options import Options
 from data_pipelines.store import remote_store
 from data_pipelines.store.layout import MANIFEST
 from data_pipelines.store.store import open_store
+from tests.testing.prepared import files
 
 TEXTS = [
   f"Tale {i}. The old man fished. He caught {i} fish." for i in range(30)
@@ -37,14 +37,6 @@ def options(tmp_path):
   return Options(
     corpus=str(corpus), output=URL, validation="0.3", vocab_size=60
   )
-
-
-def files(folder):
-  return {
-    str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in sorted(folder.rglob("*"))
-    if path.is_file()
-  }
 
 
 def test_a_store_made_in_a_bucket_is_the_store_made_here(

@@ -13,6 +13,7 @@ from launch.preflight.policy import DEFAULT
 from launch.run import ownership
 from launch.run.origin import Past
 from tests.testing import small
+from tests.testing.prepared import flip
 
 
 @pytest.fixture
@@ -34,12 +35,6 @@ def test_every_file_of_a_whole_store_passes(store_copy):
     for entry in (*split["shards"], *split["index"].values()):
       assert rows[entry["name"]].level == "pass"
   assert rows["tokenizer"].level == "pass"
-
-
-def flip(path):
-  data = bytearray(path.read_bytes())
-  data[len(data) // 2] ^= 1
-  path.write_bytes(data)
 
 
 def write_other_tokenizer(store):

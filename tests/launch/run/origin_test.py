@@ -11,24 +11,10 @@ import pytest
 
 from bertjax.checkpoints import bundle, digest
 from bertjax.checkpoints.records import read_newest_record
-from bertjax.config import CheckpointConfig, EvaluationConfig
 from launch import pretrain
 from launch.run import origin
-from tests.testing import corpus
 
 pytestmark = pytest.mark.usefixtures("one_device", "shared_programs")
-
-
-@pytest.fixture(scope="module")
-def config(store):
-  config = corpus.make_config(
-    store,
-    steps=2,
-    checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=0),
-  )
-  model = dataclasses.replace(config.model, num_layers=1)
-  return dataclasses.replace(config, model=model)
 
 
 @pytest.fixture(scope="module")

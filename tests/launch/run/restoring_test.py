@@ -9,12 +9,10 @@ import shutil
 import pytest
 
 from bertjax.checkpoints.records import read_newest_record
-from bertjax.config import CheckpointConfig, EvaluationConfig
 from data_pipelines.store.store import open_store
 from data_pipelines.tokenizers import tokenizers
 from launch import export, pretrain
 from launch.run import restoring
-from tests.testing import corpus
 
 FIXTURE = pathlib.Path(__file__).parents[2] / "fixtures/format_1/checkpoint"
 
@@ -53,18 +51,6 @@ def test_any_file_of_the_tokenizer_is_compared_and_not_its_hash_alone(
   assert (kept / "tokenizer_config.json").read_bytes() == (
     source / "tokenizer_config.json"
   ).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def config(store):
-  config = corpus.make_config(
-    store,
-    steps=2,
-    checkpoint=CheckpointConfig(every_steps=2),
-    evaluation=EvaluationConfig(every_steps=0),
-  )
-  model = dataclasses.replace(config.model, num_layers=1)
-  return dataclasses.replace(config, model=model)
 
 
 @pytest.mark.usefixtures("one_device")

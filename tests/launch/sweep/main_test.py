@@ -12,6 +12,7 @@ from bertjax.config import (
   PhaseConfig,
   PretrainConfig,
   SweepConfig,
+  flatten_fields,
   from_mapping,
   to_mapping,
 )
@@ -46,21 +47,11 @@ HEAVY = {
 }
 
 
-def flat(mapping, prefix=""):
-  found = {}
-  for name, value in mapping.items():
-    if isinstance(value, dict):
-      found |= flat(value, f"{prefix}{name}.")
-    else:
-      found[prefix + name] = value
-  return found
-
-
 def test_arms_are_matched_in_everything_but_the_objective(
   config, launchers, tmp_path
 ):
   sweep.run(config, str(tmp_path / "work"))
-  runs = [flat(to_mapping(each)) for each, _ in launchers.pretrained]
+  runs = [flatten_fields(to_mapping(each)) for each, _ in launchers.pretrained]
   assert len(runs) == 6
   for start in (0, 3):
     base, mlm, rows = runs[start : start + 3]
