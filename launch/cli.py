@@ -4,7 +4,8 @@
 
 Exit codes: 0 done; 1 a mistake that the user has to correct (bad config, bad
 data, a loss of nan); 42 stopped by SIGTERM, by the loss of another process or
-by a hang, start the same command again; 130 stopped by Ctrl-C.
+by a hang, start the same command again; 130 stopped by Ctrl-C; 141 nobody reads
+the output any more, as in `… | head -1`.
 """
 
 import glob
@@ -61,12 +62,16 @@ def run(
     renamed_flags: {old name of a flag: its name}.
   """
   _disable_missing_tpu()
-  app.run(
-    lambda argv: _run_main(main, argv, when_interrupted),
-    flags_parser=lambda argv: _parse(
-      argv, passes_on, takes, renamed_flags or {}
-    ),
-  )
+  try:
+    app.run(
+      lambda argv: _run_main(main, argv, when_interrupted),
+      flags_parser=lambda argv: _parse(
+        argv, passes_on, takes, renamed_flags or {}
+      ),
+    )
+  except BrokenPipeError:  # of --help
+    interrupt.drop_output()
+    sys.exit(interrupt.UNREAD)
   sys.exit(0)
 
 
@@ -303,7 +308,11 @@ def _run_main(
     if "jax" in sys.modules:
       backend.check_flags()
     main(argv)
+    sys.stdout.flush()
   except (ValueError, OSError) as error:
+    if isinstance(error, BrokenPipeError) and interrupt.is_unread():
+      interrupt.drop_output(interrupt.UNREAD_TEXT, when_interrupted)
+      _exit(error, interrupt.UNREAD)
     if int(flags.FLAGS["verbosity"].value or 0) > 0:
       raise  # --verbosity=1 asks for the traceback
     # A process that did not answer in time may do so after a restart.

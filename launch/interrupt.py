@@ -1,9 +1,14 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What Ctrl-C does before a command begins, and when it ends a command."""
+"""What Ctrl-C does before a command begins, and when it ends a command.
+
+So does a reader of the output that leaves, as `head` does.
+"""
 
 import _thread
+import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -11,7 +16,9 @@ import time
 from typing import NoReturn
 
 CODE = 130
+UNREAD = 128 + signal.SIGPIPE
 TEXT = "stopped by Ctrl-C"
+UNREAD_TEXT = "stopped, because nobody reads the output any more"
 # Seconds after which a KeyboardInterrupt that nobody handles is raised again.
 _SECONDS = 1.0
 
@@ -52,6 +59,24 @@ def leave() -> NoReturn:
   sys.stdout.flush()
   sys.stderr.flush()
   os._exit(CODE)
+
+
+def is_unread() -> bool:
+  """Return whether the reader of standard output is gone."""
+  watch = select.poll()
+  watch.register(1, 0)  # a closed pipe is an event without being asked for
+  return bool(watch.poll(0))
+
+
+def drop_output(*clauses: str) -> None:
+  """Print a line of `clauses` on standard error; drop standard output.
+
+  What is still in its buffer would fail again at the exit.
+  """
+  os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+  if line := "; ".join(filter(None, clauses)):
+    with contextlib.suppress(BrokenPipeError):
+      print(line, file=sys.stderr, flush=True)
 
 
 def _stop(*_: object) -> NoReturn:

@@ -191,6 +191,8 @@ def _explain_write_errors(output: str) -> Iterator[None]:
   """Say in one line what could not be written, and that a rerun continues."""
   try:
     yield
+  except BrokenPipeError:
+    raise  # of the console: no file of a store is a pipe
   except OSError as error:
     # An errno means that a file of the output could not be written.
     what = "cannot write" if error.errno else "did not finish"

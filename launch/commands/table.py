@@ -44,7 +44,11 @@ def main(arguments: Sequence[str]) -> None:
     _fail(f"no command is given; give one of {', '.join(COMMANDS)}, or --help")
   name, *rest = arguments
   if name in ("--help", "-h", "-help", "help"):
-    print(usage())
+    try:
+      print(usage(), flush=True)
+    except BrokenPipeError:
+      interrupt.drop_output()
+      sys.exit(interrupt.UNREAD)
   elif name in ("--version", "version"):
     print(f"bertjax {bertjax.__version__}")
   elif name in COMMANDS:

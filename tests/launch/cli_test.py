@@ -8,11 +8,12 @@ import importlib.util
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
 
-from launch import cli
+from launch import cli, interrupt
 from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,6 +55,30 @@ def test_an_address_is_refused_in_one_line_before_anything_is_written(tmp_path):
   assert line.startswith("error: --workdir=gs://bucket/run")
   assert "/buckets/bucket/run" in line
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  "command",
+  ["bertjax --help", "launch.prepare --help", "launch.prepare --output=store"],
+)
+def test_a_command_whose_output_nobody_reads_ends_quietly(command, tmp_path):
+  (tmp_path / "a.txt").write_text("The cat sat. The dog ran.\n")
+  reading, writing = os.pipe()
+  os.close(reading)
+  module, flag = command.split()
+  done = subprocess.run(
+    [sys.executable, "-m", module, flag, "--corpus=a.txt"],
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": str(ROOT)},
+    stdout=writing,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  os.close(writing)
+  assert done.returncode == interrupt.UNREAD
+  told = "" if flag == "--help" else "stopped, because nobody reads the output"
+  assert done.stderr.startswith(told)
+  assert len(done.stderr.splitlines()) == bool(told)
 
 
 def test_a_tilde_behind_a_flag_is_the_home_folder(monkeypatch):
