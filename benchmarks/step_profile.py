@@ -8,13 +8,14 @@
 The step is that of `benchmarks.train_step`, with its flags; with
 `--inference` it is the forward pass of `benchmarks.inference`. An operation of
 the compiled program is named by what it is and by the part of the model that it
-comes from; a fusion by the part of its result. The milliseconds are those from
-the begin to the end of an operation. Operations run side by side, so that they
-sum to more than the step takes.
+comes from; a fusion by the part of its result. An operation counts from its
+start to its end, and operations run side by side: their milliseconds sum to
+more than the step takes.
 """
 
 import dataclasses
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def main(_: object) -> None:
   print(
     f"BERT-{train_step.SIZE.value}, {train_step.BATCH_SIZE.value} × "
     f"{train_step.SEQ_LENGTH.value}, {train_step.DTYPE.value}: "
-    f"{1e3 * sorted(seconds[_STEPS:])[_STEPS // 2]:.1f} ms, "
+    f"{1e3 * statistics.median(seconds[_STEPS:]):.1f} ms, "
     f"{whole / _STEPS / 1e3:.1f} ms of operations"
   )
   for name, spent in rows.most_common():
