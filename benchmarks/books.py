@@ -11,7 +11,6 @@ learning rates and seeds. Prints the validation curve, tokens a second and both
 accuracies. Running it again continues where it stopped.
 """
 
-import json
 import pathlib
 import statistics
 
@@ -107,15 +106,8 @@ def main(_: object) -> None:
     shares = (f"  {line[name]:12.3f}" for name in accuracies)
     start = f"{line['step']:4d}  {line['mlm_loss']:8.3f}  {below:13.3f}"
     print(start, *shares, sep="")
-  rates = [
-    json.loads(line)["tokens_per_second"]
-    for line in (workdir / writers.TIMING)
-    .read_text(encoding="utf-8")
-    .splitlines()
-  ]
-  print(
-    f"{statistics.median(rates):,.0f} tokens/s, median of the logging windows"
-  )
+  rate = statistics.median(writers.read_rates(workdir))
+  print(f"{rate:,.0f} tokens/s, median of the logging windows")
   for arm, results in arms.items():
     accuracy = results.scores.test["accuracy"]
     print(

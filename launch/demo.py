@@ -31,7 +31,7 @@ from bertjax.objectives.pretraining import (
   TokenObjective,
   token_objective,
 )
-from bertjax.train.writers import TIMING
+from bertjax.train.writers import read_rates
 from configs import demo
 from data_pipelines.prepare.options import Options
 from launch import (
@@ -197,7 +197,7 @@ def _summary(
       for name, arms in probes.items()
     },
     "test_examples": probes["finetune"]["bundle"].examples["test"],
-    "tokens_per_second": _median_rate(folder / "pretrain" / TIMING),
+    "tokens_per_second": statistics.median(read_rates(folder / "pretrain")),
     "seconds": sum(seconds.values()),
     "stages": dict(seconds),
   }
@@ -212,12 +212,6 @@ def _scores(result: ArmResult) -> dict[str, Any]:
     "learning_rate": result.scores.learning_rate,
     "labels": result.examples["train"],
   }
-
-
-def _median_rate(path: pathlib.Path) -> float:
-  """Return the median of tokens per second over all calls of the run."""
-  lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-  return statistics.median(line["tokens_per_second"] for line in lines)
 
 
 def _show(

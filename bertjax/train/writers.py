@@ -208,12 +208,26 @@ class MetricsWriter(Hook):
 
 
 def read(path: str | os.PathLike[str], split: str) -> list[dict[str, Any]]:
-  """Return the lines of one split of a `metrics.jsonl`, in order.
+  """Return the lines of one split of a `metrics.jsonl`; see `read_lines`."""
+  return [line for line in read_lines(path) if line["split"] == split]
 
-  Return no lines if the file does not exist.
+
+def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+  """Return the lines of a `metrics.jsonl` or `timing.jsonl`, in order.
+
+  Return no lines if the file does not exist. A line that is being written,
+  behind the last line break, is left out.
+
+  Raises:
+    ValueError: a line is no JSON.
   """
   if not pathlib.Path(path).exists():
     return []
-  lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-  parsed = [json.loads(line) for line in lines]
-  return [line for line in parsed if line["split"] == split]
+  *whole, _ = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+  return [json.loads(line) for line in whole]
+
+
+def read_rates(folder: str | os.PathLike[str]) -> list[float]:
+  """Return the tokens per second of each line of a workdir's `timing.jsonl`."""
+  lines = read_lines(pathlib.Path(folder) / TIMING)
+  return [line["tokens_per_second"] for line in lines]

@@ -216,12 +216,8 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-  if not path.is_file():
-    return []
-  # What follows the last line break is a line that is being written.
-  *whole, _ = path.read_text("utf-8").split("\n")
   try:
-    return [json.loads(line) for line in whole]
+    return writers.read_lines(path)
   except ValueError as error:
     raise ValueError(
       f"{path} has a line that is no JSON ({error}); give another run"

@@ -7,7 +7,6 @@ run's own report of its rows.
 """
 
 import dataclasses
-import json
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from bertjax.sweep.matching import (
   with_steps,
 )
 from bertjax.train import flops
-from bertjax.train.writers import TIMING
+from bertjax.train.writers import read_rates
 from bertjax.trials.markdown import markdown
 from bertjax.trials.results import JsonResult
 from bertjax.trials.store import Trial, trial_folder
@@ -229,11 +228,8 @@ def measured_rate(
   """Return the median FLOP/s of the trials in a folder; 0 without trials."""
   rates = []
   for trial in trials:
-    path = trial_folder(folder, trial.name) / PRETRAINED / TIMING
-    if costs and path.is_file():
+    if costs:
       work = costs[trial.settings["arm"]].work
-      rates += [
-        json.loads(line)["tokens_per_second"] * work.flops / work.tokens
-        for line in path.read_text(encoding="utf-8").splitlines()
-      ]
+      workdir = trial_folder(folder, trial.name) / PRETRAINED
+      rates += [rate * work.flops / work.tokens for rate in read_rates(workdir)]
   return statistics.median(rates) if rates else 0.0

@@ -129,3 +129,10 @@ def test_tensorboard_gets_the_same_values(tmp_path):
   events = list((tmp_path / "tensorboard").iterdir())
   assert len(events) == 1
   assert b"train/mlm_loss" in events[0].read_bytes()
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path):
+  assert writers.read_rates(tmp_path) == []
+  text = '{"step": 4, "tokens_per_second": 5.0}\n{"step": 8, "tok'
+  (tmp_path / writers.TIMING).write_text(text)
+  assert writers.read_rates(tmp_path) == [5.0]

@@ -8,12 +8,22 @@ import pytest
 from bertjax.config import ComputeConfig, SweepConfig, from_mapping
 from bertjax.sweep import study
 from bertjax.sweep.axes import expand
+from bertjax.sweep.matching import Work
 from bertjax.train import flops
 from bertjax.train.program import Program
+from bertjax.train.writers import TIMING
+from bertjax.trials.store import Trial, trial_folder
 from configs.sweeps import nsp
 from launch.preflight.policy import Policy
 from launch.sweep.checks import check
-from launch.sweep.costs import cost_table, match_arms, step_work
+from launch.sweep.costs import (
+  ArmCost,
+  cost_table,
+  match_arms,
+  measured_rate,
+  step_work,
+)
+from launch.sweep.kept import PRETRAINED
 
 POLICY = Policy(allow=frozenset(["random_pairs"]))
 
@@ -144,3 +154,16 @@ def test_arms_of_one_model_are_traced_once(config, monkeypatch):
   _, costs = match_arms(checked.config, checked.parts)
   assert len({cost.parameters for cost in costs.values()}) == 1
   assert len(traced) == 1
+
+
+def test_the_speed_here_is_that_of_pre_training(tmp_path):
+  """The median of all trials, in the FLOPs that their arms' tokens cost."""
+  costs = {"a": ArmCost(1, 1, Work(tokens=10, own=10, random=0, flops=40))}
+  trials = [Trial(f"a-seed{seed}", {"arm": "a"}) for seed in range(3)]
+  for seed, rates in enumerate(((1, 2), (9,))):
+    folder = trial_folder(tmp_path, f"a-seed{seed}") / PRETRAINED
+    folder.mkdir(parents=True)
+    lines = (f'{{"tokens_per_second": {rate}}}\n' for rate in rates)
+    (folder / TIMING).write_text("".join(lines))
+  assert measured_rate(tmp_path, trials, costs) == 8.0
+  assert measured_rate(tmp_path, trials, {}) == 0.0
