@@ -233,7 +233,8 @@ def _check(hint: Any, value: Any, name: str, default: Any) -> None:
     math.isfinite(value)
     and all(each.holds(value, each.limit) for each in bounds)
   ):
-    raise ValueError(f"{name}={value}; give {_wanted(bounds, default)}")
+    kind = "" if math.isfinite(value) else "a finite number, "
+    raise ValueError(f"{name}={value}; give {kind}{_wanted(bounds, default)}")
 
 
 def _check_kind(kind: Any, value: Any, name: str, default: Any) -> None:

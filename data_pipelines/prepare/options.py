@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from bertjax.config.fields import AtLeast, check_types
+from bertjax.config.fields import AtLeast, AtMost, check_types
 from data_pipelines.corpora.compression import ZSTD_LONG
 from data_pipelines.corpora.corpus import Corpus
 from data_pipelines.corpora.sentences import Mode
@@ -20,6 +20,8 @@ DEFAULT_VOCAB_SIZE = 30_522  # BERT's
 # sentences by learned rules and hashes documents without their white space.
 TEXT_VERSION = 2
 Count = Annotated[int, AtLeast(0)]
+# Trainers take memory for all tokens at once, and a process without it aborts.
+Tokens = Annotated[int, AtLeast(0), AtMost(2**20)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +67,11 @@ class Options:
   sentences: Mode = "segment"
   validation: str = "0.05"
   tokenizer: str = "wordpiece"
-  vocab_size: Count = 0
+  vocab_size: Tokens = 0
   cased: bool = False
   strip_accents: bool | None = None
   normalization: Literal["", "none", "nfc", "nfkc"] = ""
-  extend_vocab: Count = 0
+  extend_vocab: Tokens = 0
   text_field: str = "text"
   zstd_long: int = ZSTD_LONG
   tfds_data_dir: str = ""

@@ -33,6 +33,7 @@ from data_pipelines.tasks.splits import (
   text_keys,
 )
 from data_pipelines.tasks.table_files import BadRow, Columns, Row, read_rows
+from data_pipelines.tasks.tables import check_columns
 
 _FLAG = "--config.task.skip_bad_rows"
 
@@ -83,8 +84,7 @@ def read_questions(
   Args:
     path: path of the file.
     config: names of the columns.
-    needs_labels: whether every row needs a right choice; otherwise all rows may
-      lack one.
+    needs_labels: whether every row needs a right choice, or all may lack one.
 
   Raises:
     ValueError: the file cannot be read or has no usable row; a row is bad and
@@ -104,6 +104,7 @@ def read_questions(
   )
   labels = (config.label,) if needs_labels else ()
   wanted = (*columns.texts, *names, *labels)
+  check_columns(columns, wanted)
   found: list[tuple[int, Question]] = []
   bad: list[BadRow] = []
   for row in read_rows(path, columns, wanted):

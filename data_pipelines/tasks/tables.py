@@ -94,6 +94,33 @@ class _Example(NamedTuple):
   is_stripped: bool  # whether the label had white space around it
 
 
+def check_columns(columns: Columns, wanted: Sequence[str]) -> None:
+  """Refuse a column that would be read as two things.
+
+  Args:
+    columns: names of the columns.
+    wanted: those that are read.
+
+  Raises:
+    ValueError: two of `wanted` are the same.
+  """
+  roles = [
+    ("text", columns.text),
+    ("text_pair", columns.text_pair),
+    ("label", columns.label),
+    *(("others", name) for name in columns.others),
+  ]
+  for name in wanted:
+    if wanted.count(name) > 1:
+      named = [
+        columns.flags.get(role, role) for role, of in roles if of == name
+      ]
+      raise ValueError(
+        f"the column {name!r} is given twice, by "
+        f"{' and '.join(dict.fromkeys(named))}; give another one"
+      )
+
+
 def read_table(
   path: str, columns: Columns, rules: Rules | None = None
 ) -> Table:
@@ -114,6 +141,7 @@ def read_table(
   """
   rules = rules or Rules()
   wanted = (*columns.texts, *((columns.label,) if rules.needs_labels else ()))
+  check_columns(columns, wanted)
   examples, bad = [], []
   for row in read_rows(path, columns, wanted):
     read = _example(row, columns, rules) if isinstance(row, Row) else row

@@ -7,6 +7,7 @@ from absl import flags
 from data_pipelines.tasks.choice_rows import split_names
 from data_pipelines.tasks.clinc_files import SPLITS
 from data_pipelines.tasks.table_files import SUFFIXES, Columns
+from data_pipelines.tasks.tables import check_columns
 from launch.inference.forms import FORMATS
 from launch.inference.inputs import STDIN, Source
 
@@ -97,14 +98,12 @@ def read_source(values: flags.FlagValues) -> Source | None:
       f"--choice_columns={choices!r} has an empty name; give names with commas "
       "between them"
     )
-  return Source(
-    values.input,
-    Columns(
-      values.text_column,
-      "",
-      values.text_pair_column,
-      others=names,
-      flags=COLUMN_FLAGS,
-    ),
-    values.skip_bad_rows,
+  columns = Columns(
+    values.text_column,
+    "",
+    values.text_pair_column,
+    others=names,
+    flags=COLUMN_FLAGS,
   )
+  check_columns(columns, (*columns.texts, *names))
+  return Source(values.input, columns, values.skip_bad_rows)

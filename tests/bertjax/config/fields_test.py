@@ -48,8 +48,8 @@ class Outer:
     ({"count": 1.0}, "inner.count=1.0 is a float; give an int"),
     ({"count": True}, "inner.count=True is a bool; give an int"),
     ({"ratio": 1.0}, "inner.ratio=1.0; give more than 0 and less than 1, such"),
-    ({"ratio": math.nan}, "inner.ratio=nan; give more than 0"),
-    ({"ratio": math.inf}, "inner.ratio=inf; give more than 0"),
+    ({"ratio": math.nan}, "inner.ratio=nan; give a finite number, more than 0"),
+    ({"ratio": math.inf}, "inner.ratio=inf; give a finite number, more than 0"),
     ({"ratio": True}, "inner.ratio=True is a bool; give a float"),
     ({"seed": 10}, "inner.seed=10; give 0 to 9"),
     (

@@ -21,6 +21,7 @@ from data_pipelines.prepare.options import make_plan
     ({"corpus": "/nowhere.txt"}, "/nowhere.txt does not exist"),
     ({"tokenizer": "bpe"}, "tokenizer bpe does not exist"),
     ({"vocab_size": 7}, "vocab_size=7, but .* has 80 tokens"),
+    ({"vocab_size": 10**9}, "vocab_size=1000000000; give 0 to 1048576"),
     ({"workers": -1}, "workers=-1"),
     (
       {"strip_accents": False},

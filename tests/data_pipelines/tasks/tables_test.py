@@ -98,15 +98,24 @@ def test_a_bad_table_is_one_line_with_its_place(tmp_path, name, text, words):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_what_names_a_column_is_told_where_it_is_missing(tmp_path, name):
-  text = '{"text": "a"}\n' if name == "a.jsonl" else "text\na\n"
+  text = '{"text": "a", "of": "b"}\n'
+  if name == "a.csv":
+    text = "text,of\na,b\n"
   path = write(tmp_path, name, text)
   flags = {"text": "--body", "label": "--about", "text_pair": "--other"}
   for columns, flag in (
     (Columns("x", "text", flags=flags), "--body"),
     (Columns("text", "x", flags=flags), "--about"),
-    (Columns("text", "text", "x", flags=flags), "--other"),
+    (Columns("text", "of", "x", flags=flags), "--other"),
   ):
-    with pytest.raises(ValueError, match=f"'x'; it has text; give {flag}=NAME"):
+    with pytest.raises(ValueError, match=f"'x'; it has text, of; give {flag}="):
+      read_table(path, columns)
+  for columns, both in (
+    (Columns("text", "text", flags=flags), "--body and --about"),
+    (Columns("text", "of", "text", flags=flags), "--body and --other"),
+    (Columns("text", "of", "of", flags=flags), "--other and --about"),
+  ):
+    with pytest.raises(ValueError, match=f"is given twice, by {both}; give an"):
       read_table(path, columns)
 
 
