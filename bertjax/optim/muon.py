@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Muon's direction for the hidden matrices, Adam's for everything else."""
 
+import math
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from bertjax.config import OptimizerConfig
 from bertjax.model.parameters import Parameter, map_parameters
+from bertjax.optim.newton_schulz import orthogonalize
 
 # The usual root mean square of Adam's updates. With it, one learning rate and
 # one weight decay serve both (Liu et al., 2025, arXiv 2502.16982, section 2.2).
@@ -27,18 +29,20 @@ def scale_by_muon_and_adam(
   kernels that make logits are updated by Adam with bias correction.
   """
 
-  def match_rms(
+  def replace(
     updates: optax.Updates, state: Any, params: optax.Params | None = None
   ) -> tuple[optax.Updates, Any]:
     del params
-    return jax.tree.map(_scaled, updates, matrix_axes(updates)), state
+    return jax.tree.map(_orthogonal, updates, matrix_axes(updates)), state
 
   return optax.partition(
     {
       True: optax.chain(
-        scale_by_muon(weight_dimension_numbers=matrix_axes),
+        # Momentum, divided by its norm: without a step of its own iteration
+        # optax's transform leaves each matrix there.
+        scale_by_muon(ns_steps=0, weight_dimension_numbers=matrix_axes),
         optax.GradientTransformation(
-          lambda params: optax.EmptyState(), match_rms
+          lambda params: optax.EmptyState(), replace
         ),
       ),
       False: optax.scale_by_adam(
@@ -67,10 +71,13 @@ def matrix_axes(kernels: optax.Params) -> optax.Params:
   return map_parameters(axes, kernels)
 
 
-def _scaled(update: jax.Array, axes: Any) -> jax.Array:
-  # An orthogonal m × n matrix has a root mean square of 1 / √max(m, n).
-  larger = max(
-    np.prod([update.shape[axis] for axis in side])
+def _orthogonal(update: jax.Array, axes: Any) -> jax.Array:
+  """Return an update of the root mean square UPDATE_RMS, layer by layer."""
+  inputs, outputs = (
+    math.prod(update.shape[axis] for axis in side)
     for side in (axes.reduction_axis, axes.output_axis)
   )
-  return update * np.float32(UPDATE_RMS * larger**0.5)
+  orthogonal = orthogonalize(update.reshape(-1, inputs, outputs))
+  # An orthogonal m × n matrix has a root mean square of 1 / √max(m, n).
+  scale = np.float32(UPDATE_RMS * max(inputs, outputs) ** 0.5)
+  return orthogonal.reshape(update.shape) * scale

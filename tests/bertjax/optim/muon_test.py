@@ -1,14 +1,24 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Muon against an independent derivation in float64."""
+"""Muon against an independent derivation in float64, and against optax's."""
 
+from typing import Any
+
+import jax
 import numpy as np
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
 
-from bertjax.config import OptimizerConfig
+from bertjax.config import MeshConfig, OptimizerConfig
 from bertjax.optim import make_optimizer, make_schedule
-from tests.testing.descent import descend, draw
+from bertjax.optim.muon import matrix_axes, scale_by_muon_and_adam
+from bertjax.parallel import sharding
+from bertjax.parallel.mesh import make_mesh
+from tests.testing.descent import descend, draw, nested
 
 STEPS = 4
+# Of optax, without its scale.
+PEER = optax.contrib.scale_by_muon(weight_dimension_numbers=matrix_axes)
 CONFIG = OptimizerConfig(
   name="muon",
   learning_rate=0.05,
@@ -88,3 +98,64 @@ def test_muon_equals_a_float64_derivation_layer_by_layer():
     np.testing.assert_allclose(
       got[name], by_hand(name), rtol=2e-4, atol=2e-5, err_msg=name
     )
+
+
+def test_the_state_is_that_of_optax():
+  """Checkpoints of runs that began with optax's iteration go on."""
+  hidden = nested({name: PARAMS[name] for name in MATRICES})
+  peer = optax.chain(PEER, optax.identity()).init(hidden)
+  own: Any = scale_by_muon_and_adam(CONFIG).init(hidden)
+  named = lambda state: [
+    (jax.tree_util.keystr(path), leaf.shape, leaf.dtype)
+    for path, leaf in jax.tree.leaves_with_path(state)
+  ]
+  assert named(own.inner_states[True].inner_state) == named(peer)
+
+
+def test_updates_are_those_of_optax():
+  # D = 64, F = 192.
+  shapes = {
+    "encoder/layers/attention/out/kernel": (2, 4, 16, 64),
+    "encoder/layers/mlp_up/kernel": (2, 64, 192),
+    "encoder/layers/mlp_down/kernel": (2, 192, 64),
+    "pooler/dense/kernel": (64, 64),
+  }
+  gradient = nested(draw(shapes, 1, scale=1e-3))
+  optimizer = scale_by_muon_and_adam(CONFIG)
+  with jax.numpy_dtype_promotion("standard"):
+    got, _ = jax.jit(optimizer.update)(gradient, optimizer.init(gradient))
+    peer, _ = jax.jit(PEER.update)(gradient, PEER.init(gradient))
+
+  def check(got, peer):
+    longer = max(got.shape[-1], got.shape[-2])
+    expected = peer * np.float32(0.2 * longer**0.5)
+    limit = 2e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=limit)
+
+  jax.tree.map(check, got, peer)
+
+
+def test_a_mesh_gathers_no_more_than_with_optax():
+  mesh = make_mesh(MeshConfig(data=1, fsdp=8))
+  shapes = {
+    "encoder/layers/mlp_up/kernel": (2, 16, 64),
+    "encoder/layers/mlp_down/kernel": (2, 64, 16),
+  }
+  where = NamedSharding(mesh, PartitionSpec(None, "fsdp"))
+  gradient = jax.tree.map(
+    lambda leaf: jax.device_put(leaf, where), nested(draw(shapes, 1))
+  )
+
+  def count(update, state):
+    def in_mesh(gradient):
+      with sharding.activate(mesh), jax.numpy_dtype_promotion("standard"):
+        return update(gradient, state)[0]
+
+    text = jax.jit(in_mesh).lower(gradient).compile().as_text() or ""
+    return text.count(" all-gather("), text.count(" all-reduce(")
+
+  optimizer = scale_by_muon_and_adam(CONFIG)
+  got = count(optimizer.update, optimizer.init(gradient))
+  peer = count(PEER.update, PEER.init(gradient))
+  assert got <= peer
+  assert sum(peer) > 0
