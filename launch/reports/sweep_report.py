@@ -9,6 +9,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import bertjax.config
+import bertjax.sweep
+import bertjax.trials
+import launch.reports
 from bertjax import files
 from bertjax.config import flatten_fields
 from bertjax.sweep.choice import Choice
@@ -19,12 +23,9 @@ from launch.reports import page, sweep_figures, sweep_points, sweep_tables
 TEMPLATE = "sweep_report.html"
 # Panels of curves of one metric; a page of more is slow to draw and to read.
 MOST_PANELS = 12
-_FOLDER = pathlib.Path(__file__).parent
-_SOURCES = (
-  *("sweep_report.py", "sweep_figures.py", "sweep_tables.py", "page.py"),
-  "sweep_points.py",
-  *("templates/page.html", f"templates/{TEMPLATE}"),
-)
+# The packages whose code writes the page: where it is another, the page is
+# written again.
+_PACKAGES = (bertjax.config, bertjax.sweep, bertjax.trials, launch.reports)
 
 
 def write(
@@ -37,9 +38,10 @@ def write(
     report: path of `report.json`.
     timing: path of `timing.json`.
   """
-  sources = [report, timing, *(_FOLDER / name for name in _SOURCES)]
   made_from = hashlib.sha256(
-    b"".join(files.sha256_of(each).encode() for each in sources)
+    b"".join(
+      files.sha256_of(each).encode() for each in [report, timing, *sources()]
+    )
   ).hexdigest()
   if path.is_file() and f"made from {made_from}" in path.read_text("utf-8"):
     return
@@ -48,6 +50,17 @@ def write(
   )
   files.write_text(
     path, page.render(TEMPLATE, {**view, "made_from": made_from})
+  )
+
+
+def sources() -> list[pathlib.Path]:
+  """Return the modules and templates that write the page."""
+  folders = [pathlib.Path(each.__path__[0]) for each in _PACKAGES]
+  return sorted(
+    path
+    for folder in folders
+    for path in folder.rglob("*")
+    if path.suffix in (".py", ".html")
   )
 
 

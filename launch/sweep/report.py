@@ -86,16 +86,16 @@ def write_report(
   metric = next(iter(result.arms[result.baseline]))
   points = compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
-  read = describe_tokens(config, seen)
+  read, unlike = describe_tokens(config, seen)
   notes = [*_notes(config, store, outcome, result), *examples.missing]
-  if len(read) > 1:  # more than matching allows
-    notes.insert(0, " ".join(read))
-    read = []
+  if unlike:
+    notes.insert(0, f"{read} {unlike}")
+    read = ""
   done = [each for each in trials if _result(outcome, each) is not None]
   report = {
     "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
     "notes": notes,
-    "tokens_read": " ".join(read),
+    "tokens_read": read,
     **result.to_json(),
     "comparisons": [each.to_json() for each in comparisons],
     **_of_config(config, costs),
@@ -110,7 +110,7 @@ def write_report(
     "command": command,
   }
   chosen = [str(choice)] if choice else []
-  parts = [*chosen, *describe_points(points), *read, *notes]
+  parts = [*chosen, *describe_points(points), *filter(None, [read]), *notes]
   text = "\n".join([table(result, groups, comparisons), *parts]) + "\n"
   _write(store, result, json.loads(json.dumps(report)), text)
   print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)
@@ -303,8 +303,17 @@ def tokens_seen(outcome: Outcome) -> dict[str, dict[str, int]]:
 
 def describe_tokens(
   config: SweepConfig, seen: Mapping[str, Mapping[str, int]]
-) -> list[str]:
-  """Return what arms have read, compared with the baseline, in sentences."""
+) -> tuple[str, str]:
+  """Compare what arms have read with what the baseline has.
+
+  Args:
+    config: config of the study.
+    seen: tokens that a run has read, by arm and by seed.
+
+  Returns:
+    A sentence, "" where there is nothing to compare; and what follows where
+    arms differ by more than `match` allows, else "".
+  """
   base = seen.get(study.compared_with(config), {})
   ratios = {
     arm: [
@@ -314,16 +323,15 @@ def describe_tokens(
   }
   most = {arm: max(each, key=abs) for arm, each in ratios.items() if each}
   if len(most) < 2:
-    return []
+    return "", ""
   worst = max(most, key=lambda arm: abs(most[arm]))
-  lines = [
+  read = (
     f"Tokens that the runs have read: within {abs(most[worst]):.2%} of the "
     f"baseline's (arm {worst})."
-  ]
-  if config.match == "tokens" and abs(most[worst]) > TOLERANCE:
-    lines.append(
-      f"That is more than the {TOLERANCE:.1%} that match=tokens allows: the "
-      "blocks that were sampled are not like the others. Do not compare that "
-      "arm."
-    )
-  return lines
+  )
+  if config.match != "tokens" or abs(most[worst]) <= TOLERANCE:
+    return read, ""
+  return read, (
+    f"That is more than the {TOLERANCE:.1%} that match=tokens allows: the "
+    "blocks that were sampled are not like the others. Do not compare that arm."
+  )

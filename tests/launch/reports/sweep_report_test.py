@@ -3,9 +3,12 @@
 """The page of a study."""
 
 import html
+import inspect
 import json
+import pathlib
 import re
 import shlex
+import sys
 
 import pytest
 
@@ -163,6 +166,33 @@ def test_equal_numbers_are_not_drawn_again(study, monkeypatch):
   other.write_text((study / TIMING).read_text() + " ")
   with pytest.raises(TypeError):
     sweep_report.write(page, study / REPORT, other)
+
+
+def test_other_code_draws_the_page_again(study, monkeypatch):
+  made = sweep_report.sources()
+  folder = pathlib.Path(sweep_report.__file__).parent
+  assert set(folder.glob("templates/*.html")) < set(made)
+  names = {
+    part.__name__ if inspect.ismodule(part) else part.__module__
+    for part in vars(sweep_report).values()
+    if inspect.ismodule(part)
+    or inspect.isroutine(part)
+    or inspect.isclass(part)
+  }
+  # `files` hashes and writes; what it does does not show on the page.
+  written_by = {
+    name: pathlib.Path(inspect.getfile(sys.modules[name]))
+    for name in names - {"bertjax.files"}
+    if name.startswith(("bertjax.", "launch."))
+  }
+  assert {"bertjax.sweep.differences", "bertjax.trials.markdown"} < {
+    *written_by
+  }
+  assert set(written_by.values()) < set(made)
+  monkeypatch.setattr(sweep_report, "make_view", None)
+  monkeypatch.setattr(sweep_report, "sources", lambda: made[1:])
+  with pytest.raises(TypeError):
+    sweep_report.write(study / PAGE, study / REPORT, study / TIMING)
 
 
 def test_arms_beyond_what_a_page_draws_are_named(study, monkeypatch):
