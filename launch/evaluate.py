@@ -41,6 +41,7 @@ from bertjax.files import sha256_of, write_json
 from bertjax.finetune import checks, splits
 from bertjax.finetune.artifact import FinetunedModel, load_finetuned
 from bertjax.finetune.programs import make_programs
+from bertjax.finetune.results_page import describe_absent
 from bertjax.finetune.scores import ClassCounts, confusion_matrix
 from bertjax.finetune.scores.calibration import (
   CalibrationErrors,
@@ -86,6 +87,7 @@ class Evaluated:
     calibration: how far probabilities can be trusted; None where answers have
       none.
     identity: what determines the scores: model, split and data.
+    notes: what to know of the scores of classes, in sentences.
   """
 
   split: str
@@ -97,6 +99,7 @@ class Evaluated:
   findings: Sequence[Mapping[str, Any]] = ()
   calibration: CalibrationErrors | None = None
   identity: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  notes: Sequence[str] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Return the fields as JSON values."""
@@ -226,14 +229,17 @@ def _score(
     if model.task.problem_type == SINGLE_LABEL:
       assert answered.labels_N is not None
       confusion = confusion_matrix(answered.logits_NC, answered.labels_N)
+  names, counts = model.task.class_names(data.labels), found.classes
+  absent = [n for i, n in enumerate(names) if counts and not counts.occurs(i)]
   return Evaluated(
     split,
     len(data.splits[split]),
-    model.task.class_names(data.labels),
+    names,
     found.scores,
-    found.classes,
+    counts,
     confusion,
     calibration=calibration,
+    notes=tuple(describe_absent(absent, model.task)),
   )
 
 
@@ -250,6 +256,7 @@ def show(found: Evaluated) -> str:
     parts.append(str(found.calibration))
   if found.classes is not None:
     parts.append(class_tables.class_table(found.labels, found.classes))
+    parts += found.notes
   if found.confusion is not None:
     parts += class_tables.confusions(found.labels, found.confusion)
   return "\n\n".join(parts)

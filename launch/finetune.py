@@ -27,7 +27,7 @@ from absl import flags
 
 from bertjax.checkpoints import bundle as bundles
 from bertjax.config import FinetuneConfig, flatten_fields, from_mapping
-from bertjax.finetune import checks, results
+from bertjax.finetune import checks, results_page
 from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Report, Result
 from bertjax.finetune.results import ArmResult
@@ -35,13 +35,14 @@ from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import DivergedTrial, TrialInputs
 from bertjax.parallel import multihost, shared_folder
+from bertjax.trials.finding import FoundWrong
 from bertjax.trials.store import Trial
 from data_pipelines.tasks.figures import TaskFigures
 from launch import cli, host_memory, tasks
 from launch.commands import output_paths, shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
-from launch.preflight.findings import Finding
+from launch.preflight.findings import Finding, found_wrong
 from launch.preflight.memory import judge_trials
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
@@ -94,7 +95,7 @@ def run(
   _settle(findings, policy)
   report = functools.partial(_report, init, arm.config.metric, watch)
   result = _run_trials(arm, figures, workdir, findings, policy, report)
-  _say(results.table([result], arm.task))
+  _say(results_page.table([result], arm.task))
   _say(f"model: {pathlib.Path(workdir) / 'model'}")
   _settle(judge_results(result, policy), policy)
   return result
@@ -148,6 +149,10 @@ def _run_trials(
     findings.extend(found)
     _settle(found, policy)
 
+  def judge(result: ArmResult) -> Iterable[FoundWrong]:
+    findings.extend(judge_results(result, policy))
+    return found_wrong(findings, policy)
+
   folder.mkdir(parents=True, exist_ok=True)
   shared_folder.check_shared(folder)
   with (
@@ -164,6 +169,7 @@ def _run_trials(
         lambda: signals.requested(next(questions)),
         functools.partial(_write_report, folder, arm, figures),
         check,
+        judge,
       )
     except Stopped as stopped:
       signals.leave(

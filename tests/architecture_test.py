@@ -120,6 +120,7 @@ TESTED_ELSEWHERE = {
   "bertjax/finetune/keeping.py": "bertjax/finetune/trial_test.py",
   # What an experiment found, with what finds it.
   "bertjax/finetune/outcome.py": "bertjax/finetune/experiment_test.py",
+  "bertjax/trials/finding.py": "bertjax/finetune/results_page_test.py",
   "bertjax/finetune/answer_spans.py": (
     "bertjax/finetune/question_answering_test.py"
   ),

@@ -14,7 +14,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any, Self
 
@@ -63,6 +63,7 @@ class Details:
     task: the head of a fine-tuned model, and what it was trained for.
     init: where fine-tuning started, "bundle" or "scratch".
     trial: settings of the fine-tuning trial that was kept.
+    findings: sentences on what is wrong with its data and scores.
     origin: folder of the bundle that pre-training began with, and the digest
       of its parameters.
     versions: versions of the packages that wrote the bundle.
@@ -82,6 +83,7 @@ class Details:
   task: Json | None = None
   init: str | None = None
   trial: Json | None = None
+  findings: Sequence[str] | None = None
   origin: Json | None = None
   versions: Mapping[str, str] | None = None
 

@@ -4,7 +4,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bertjax import files
@@ -29,10 +29,10 @@ from bertjax.finetune.programs import make_programs
 from bertjax.finetune.results import (
   ArmResult,
   never_predicted,
-  page,
   score_calibration,
   score_classes,
 )
+from bertjax.finetune.results_page import page
 from bertjax.finetune.review import Review
 from bertjax.finetune.shared_store import SharedTrialStore
 from bertjax.finetune.splits import make_split, split_outputs
@@ -43,6 +43,7 @@ from bertjax.finetune.trial import TrialInputs
 from bertjax.finetune.winner import Winner
 from bertjax.parallel import multihost
 from bertjax.parallel.mesh import make_mesh
+from bertjax.trials.finding import FoundWrong
 from bertjax.trials.store import Trial
 
 # Fields that say where and how a step is computed. They may change between
@@ -140,6 +141,7 @@ class Arm:
     stop: Callable[[], bool] = lambda: False,
     show: Callable[[ArmResult, Review], None] = lambda *_: None,
     check: Check = lambda *_: None,
+    judge: Callable[[ArmResult], Iterable[FoundWrong]] = lambda _: (),
   ) -> ArmResult:
     """Run the trials that are not done; write results and the best model.
 
@@ -156,6 +158,8 @@ class Arm:
         the best model is saved.
       check: called with data, programs and seeds before as many trials train
         at once; it may raise.
+      judge: returns what an expert would stop for in data and scores, which
+        the files say.
 
     Raises:
       Stopped: a signal stopped a trial, whose state is saved.
@@ -166,6 +170,7 @@ class Arm:
       self.make_inputs, self.config, store, report, stop, check
     )
     result = self._results(experiment)
+    result = dataclasses.replace(result, findings=tuple(judge(result)))
     guard()
     first = multihost.broadcast_from_first
     first("results", lambda: self._write(store.folder, result))
@@ -307,6 +312,7 @@ class Arm:
       trial=dict(trial.settings),
       step=best.step,
       evaluation=result.evaluation,
+      findings=[each.sentence for each in result.findings] or None,
     )
 
 

@@ -187,6 +187,7 @@ TASK = FinetuneTask(
   scores=score,
   count_classes=count_classes,
   metrics=("micro_f1", "macro_f1", "exact"),
+  macro_leaves_out=False,
   columns={
     "dev micro F1": ("dev", "micro_f1"),
     "test micro F1": ("test", "micro_f1"),

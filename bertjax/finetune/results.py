@@ -1,18 +1,17 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The results of an arm: `results.json`, and `results.md` for people."""
+"""The results of an arm: `results.json`."""
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from bertjax.finetune.forgetting import ForgettingScores, describe
+from bertjax.finetune.forgetting import ForgettingScores
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.scores import ClassCounts
-from bertjax.finetune.task import FinetuneTask
 from bertjax.finetune.trial import TrialResult
-from bertjax.trials.markdown import cell, markdown
+from bertjax.trials.finding import FoundWrong
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.statistics import Summary, summarize
 
@@ -36,6 +35,16 @@ class ClassScores(JsonResult):
   precision: Summary | None
   recall: Summary | None
   f1: Summary
+
+  def is_absent(self, split: str) -> bool:
+    """Whether the class neither occurs in a split nor is predicted there.
+
+    It has no F1 then.
+
+    Args:
+      split: the split of `predictions`.
+    """
+    return self.is_never_predicted and not self.examples[split]
 
   @property
   def is_never_predicted(self) -> bool:
@@ -78,6 +87,7 @@ class ArmResult(JsonResult):
     degenerate_seeds: seeds that give every example of dev one answer, or none.
       All scores count them.
     forgetting: what was forgotten; None where that is not measured.
+    findings: what an expert would stop for in data and scores.
   """
 
   init: str
@@ -92,6 +102,7 @@ class ArmResult(JsonResult):
   calibration: CalibrationScores | None = None
   degenerate_seeds: tuple[int, ...] = ()
   forgetting: ForgettingScores | None = None
+  findings: tuple[FoundWrong, ...] = ()
 
   @property
   def evaluation(self) -> dict[str, Any]:
@@ -176,109 +187,6 @@ def never_predicted(
   )
 
 
-def columns(
-  task: FinetuneTask,
-  metrics: Iterable[str],
-  scored: Sequence[str] = ("dev", "test"),
-) -> dict[str, tuple[str, str]]:
-  """Return the columns of a result table, {header: (split, score)}.
-
-  Args:
-    task: has columns of its own. Those of a split that is not there are of dev.
-    metrics: scores that chose the learning rate and the steps. Those that the
-      columns lack come first.
-    scored: the splits that are there, of "dev" and "test".
-  """
-  names = {
-    score: name.removeprefix(f"{split} ")
-    for name, (split, score) in task.columns.items()
-  }
-  shown = [
-    (split if split in scored else "dev", score)
-    for split, score in task.columns.values()
-  ]
-  chosen = [
-    (split, metric)
-    for metric in metrics
-    for split in scored
-    if (split, metric) not in shown
-  ]
-  return {
-    f"{split} {names.get(score, score)}": (split, score)
-    for split, score in chosen + shown
-  }
-
-
-def splits(examples: Mapping[str, int]) -> list[str]:
-  """Return which of "dev" and "test" have examples."""
-  return [name for name in ("dev", "test") if name in examples]
-
-
-def table(arms: Sequence[ArmResult], task: FinetuneTask) -> str:
-  """Return a Markdown table with a row for each arm."""
-  shown = columns(
-    task, [arm.scores.metric for arm in arms], splits(arms[0].examples)
-  )
-  return markdown(
-    ["from", "learning rate", *shown],
-    [
-      [
-        arm.init,
-        f"{arm.scores.learning_rate:g}",
-        *(
-          _cell(arm.scores.summary(split, score))
-          for split, score in shown.values()
-        ),
-      ]
-      for arm in arms
-    ],
-  )
-
-
-def page(arm: ArmResult, task: FinetuneTask) -> str:
-  """Return `results.md`: scores, what to know of them, and each class."""
-  notes = []
-  if "test" not in arm.examples:
-    notes.append(
-      "There is no labeled test split. All scores are those of dev, which "
-      "also chose the learning rate and the checkpoint."
-    )
-  diverged = arm.scores.diverged
-  if diverged:
-    total = len(diverged) + len(arm.scores.seeds)
-    notes.append(
-      f"{len(diverged)} of {total} seeds diverged and are not in the scores: "
-      f"{', '.join(diverged)}."
-    )
-  if arm.degenerate_seeds:
-    notes.append(
-      f"{len(arm.degenerate_seeds)} of {len(arm.scores.seeds)} seeds predict "
-      "only one class, score, choice or place, or nothing, on dev, and the "
-      "scores count them: "
-      f"{', '.join(map(str, arm.degenerate_seeds))}."
-    )
-  if arm.never_predicted:
-    notes.append(f"Never predicted: {', '.join(arm.never_predicted)}.")
-  parts = [table([arm], task), *notes, *_expected_best(arm.scores)]
-  if arm.calibration:
-    parts.append(_calibration_table(arm.calibration))
-  parts += describe(arm.forgetting)
-  if arm.classes:
-    parts += [f"Each class on {arm.scored}:", _class_table(arm)]
-  return "\n\n".join(parts)
-
-
-def _expected_best(scores: ExperimentResult) -> Iterator[str]:
-  """Yield what the best of n would come to, where there are several."""
-  for what, values in scores.expected_best.items():
-    if len(values) > 1:
-      shown = ", ".join(f"{n}: {each:.4f}" for n, each in enumerate(values, 1))
-      yield (
-        f"Expected best {scores.metric.replace('_', ' ')} on dev of n {what}, "
-        f"by n: {shown}."
-      )
-
-
 def _score_class(
   label: str,
   index: int,
@@ -302,38 +210,3 @@ def _score_class(
 def _mean(values: Iterable[float]) -> Summary | None:
   values = list(values)
   return summarize(values) if values else None
-
-
-def _class_table(arm: ArmResult) -> str:
-  shown = splits(arm.examples)
-  return markdown(
-    ["class", *shown, "predicted", "precision", "recall", "F1"],
-    [
-      [
-        each.label.replace("|", "\\|"),
-        *(f"{each.examples[split]:,}" for split in shown),
-        "never"
-        if each.is_never_predicted
-        else f"{sum(each.predictions) / len(each.predictions):,.1f}",
-        *map(_cell, (each.precision, each.recall, each.f1)),
-      ]
-      for each in arm.classes
-    ],
-  )
-
-
-def _calibration_table(found: CalibrationScores) -> str:
-  rows = [
-    [split, _cell(found.before[split]), _cell(found.after[split])]
-    for split in found.before
-  ]
-  return (
-    "Expected calibration error, as probabilities are and with all logits "
-    f"divided by {_cell(found.temperature)} (fitted on dev, and used by "
-    "nothing unless it is asked to):\n\n"
-    + markdown(["split", "as they are", "with the temperature"], rows)
-  )
-
-
-def _cell(summary: Summary | None) -> str:
-  return cell(None if summary is None else vars(summary))

@@ -75,6 +75,8 @@ class FinetuneTask:
       has them, or there are none.
     metrics: the scores that may select parameters on dev. Larger is better.
       Studies report the first one.
+    macro_leaves_out: whether macro F1 leaves out a class that is neither a
+      label nor a prediction, or counts it as 0.
     columns: {header of a result table: (split, score)}.
     answer_columns: headers of the cells of an answer.
     answers: (outputs, windows, labels, tokens) on the host → for each example
@@ -113,6 +115,7 @@ class FinetuneTask:
   ]
   loss_options: tuple[str, ...] = ()
   compares: bool = False
+  macro_leaves_out: bool = True
   class_logits: (
     Callable[[Batch, Windows], tuple[np.ndarray, np.ndarray]] | None
   ) = None

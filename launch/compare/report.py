@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bertjax.trials.finding import FoundWrong
 from bertjax.trials.markdown import markdown
 from launch.compare import figures
 from launch.compare.differences import Difference, Differences
@@ -25,6 +26,9 @@ def to_text(runs: Sequence[Run], found: Differences) -> str:
     )
   ]
   parts += [f"warning: {each}" for each in found.cautions]
+  parts += [
+    f"warning of {name}: {each.line}" for name, each in _findings(runs, letters)
+  ]
   parts.append(
     markdown(["", *letters], [[n, *cells] for n, cells in measure(runs)])
   )
@@ -48,6 +52,7 @@ def to_page(runs: Sequence[Run], found: Differences) -> str:
         (name, str(run.folder)) for name, run in zip(letters, runs, strict=True)
       ],
       "cautions": found.cautions,
+      "findings": _findings(runs, letters),
       "letters": letters,
       "measures": measure(runs),
       "sentences": [f"{each}." for each in _sentences(runs, letters)],
@@ -58,6 +63,17 @@ def to_page(runs: Sequence[Run], found: Differences) -> str:
       ],
     },
   )
+
+
+def _findings(
+  runs: Sequence[Run], names: Sequence[str]
+) -> list[tuple[str, FoundWrong]]:
+  """Return what each fine-tuning run warned of, after the name of the run."""
+  return [
+    (name, each)
+    for name, run in zip(names, runs, strict=True)
+    for each in (run.result.findings if run.result else ())
+  ]
 
 
 def _draw(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:

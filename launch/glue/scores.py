@@ -50,6 +50,11 @@ def page(results: Mapping[str, ArmResult], missing: Mapping[str, str]) -> str:
     "not comparable to the point with scores on dev. BERT-Base and -Large "
     "report F1 for QQP and MRPC, and Spearman for STS-B.",
   ]
+  notes += [
+    f"Warning of {GLUE[name].title}: {each.line}."
+    for name, arm in results.items()
+    for each in arm.findings
+  ]
   notes += [f"{line}." for line in by_reason(missing)]
   return "\n\n".join((table, *notes))
 

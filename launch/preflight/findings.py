@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from bertjax.trials.finding import FoundWrong
 from launch.preflight.policy import Policy
 from launch.preflight.thresholds import CHECKS
 
@@ -91,15 +92,35 @@ def listed(names: Sequence[str]) -> str:
   return f"{shown} and {more:,} more" if more > 0 else shown
 
 
+def is_allowed(finding: Finding, policy: Policy) -> bool:
+  """Return whether a finding fails, and the user lets it pass."""
+  return finding.level == "fail" and finding.name in policy.allow
+
+
+def tell(finding: Finding, policy: Policy) -> str:
+  """Return the line of a finding, and with which flag it was allowed."""
+  if is_allowed(finding, policy):
+    return f"{finding}; --allow={finding.name} lets it pass"
+  return str(finding)
+
+
+def found_wrong(
+  findings: Iterable[Finding], policy: Policy
+) -> tuple[FoundWrong, ...]:
+  """Return what did not pass, for results to keep; what is equal once."""
+  return tuple(
+    FoundWrong(
+      **vars(finding),
+      allowed=is_allowed(finding, policy),
+      line=tell(finding, policy),
+    )
+    for finding in dict.fromkeys(findings)
+    if finding.level != "pass"
+  )
+
+
 def to_json(
   findings: Iterable[Finding], policy: Policy
 ) -> list[Mapping[str, Any]]:
   """Return what did not pass, as JSON values, and whether it was allowed."""
-  return [
-    {
-      **dataclasses.asdict(finding),
-      "allowed": finding.level == "fail" and finding.name in policy.allow,
-    }
-    for finding in findings
-    if finding.level != "pass"
-  ]
+  return [each.to_json() for each in found_wrong(findings, policy)]

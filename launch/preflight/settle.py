@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from bertjax import files
-from launch.preflight.findings import Finding, to_json
+from launch.preflight.findings import Finding, is_allowed, tell, to_json
 from launch.preflight.policy import Policy
 
 # Beside an output that was made although a check of it failed.
@@ -39,12 +39,10 @@ def settle(findings: Iterable[Finding], policy: Policy) -> None:
   """
   failures = []
   for finding in findings:
-    if finding.level == "fail" and finding.name not in policy.allow:
+    if finding.level == "fail" and not is_allowed(finding, policy):
       failures.append(finding)
-    elif finding.level == "fail":
-      _warn(f"{finding}; --allow={finding.name} lets it pass")
-    elif finding.level == "warn":
-      _warn(str(finding))
+    elif finding.level != "pass":
+      _warn(tell(finding, policy))
   if failures:
     names = ",".join(dict.fromkeys(finding.name for finding in failures))
     raise ValueError(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from bertjax.finetune.results import ArmResult
+from bertjax.finetune.results_page import name_seeds
 from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.figures import TaskFigures
 from launch.preflight.findings import (
@@ -97,13 +98,12 @@ def judge_unknown(unknown: int, tokens: int, policy: Policy) -> Finding:
 def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
   """Judge what became of an arm: its seeds, and what they predict."""
   diverged = result.scores.diverged
-  degenerate = ", ".join(map(str, result.degenerate_seeds))
   return [
     judge(
       "diverged_seeds",
       len(diverged),
       f"{len(diverged)} of {len(diverged) + len(result.scores.seeds)} seeds "
-      f"diverged ({', '.join(diverged)}), and the scores leave them out",
+      f"diverged ({name_seeds(diverged)}), and the scores leave them out",
       "give lower --config.learning_rates, or a longer --config.warmup_rate",
       policy,
     ),
@@ -112,7 +112,7 @@ def judge_results(result: ArmResult, policy: Policy) -> list[Finding]:
       len(result.degenerate_seeds),
       f"{len(result.degenerate_seeds)} of {len(result.scores.seeds)} seeds "
       f"predict only one class, score, choice or place, or nothing, on dev "
-      f"({degenerate}), and the scores count them",
+      f"({name_seeds(result.degenerate_seeds)}), and the scores count them",
       "give lower --config.learning_rates, a longer --config.warmup_rate, or "
       "more --config.epochs",
       policy,

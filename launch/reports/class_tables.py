@@ -24,7 +24,7 @@ def class_table(labels: Sequence[str], counts: ClassCounts) -> str:
       f"{counts.predictions[index]:,}",
       _share(counts.right[index], counts.predictions[index]),
       _share(counts.right[index], counts.labels[index]),
-      f"{counts.f1(index):.4f}",
+      f"{counts.f1(index):.4f}" if counts.occurs(index) else "–",
     ]
     for index, label in enumerate(labels)
   ]

@@ -20,10 +20,14 @@ _SMALLEST_DOT, _LARGEST_DOT = 2.0, 60.0
 def draw_curves(curves: Mapping[int, Sequence[Scores]], metric: str) -> str:
   """Draw the metric on dev after some steps, a line for each seed.
 
+  A point is no line: where dev was scored once, this is "".
+
   Args:
     curves: {seed: its evaluations}.
     metric: name of the score.
   """
+  if all(len(curve) < 2 for curve in curves.values()):
+    return ""
   with draw("curves") as drawing:
     axes = drawing.axes
     for seed, curve in curves.items():

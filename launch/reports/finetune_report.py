@@ -11,7 +11,12 @@ from bertjax.finetune.error_analysis import Mistakes
 from bertjax.finetune.results import (
   ArmResult,
   ClassScores,
+)
+from bertjax.finetune.results_page import (
+  absent_classes,
   columns,
+  describe_absent,
+  describe_scores,
   splits,
 )
 from bertjax.finetune.review import Review
@@ -87,7 +92,8 @@ def make_view(
     "name": result.task,
     "lead": _lead(result),
     "cards": _cards(result, task),
-    "notes": _notes(result),
+    "findings": result.findings,
+    "notes": describe_scores(result),
     "metric": scores.metric.replace("_", " "),
     "scored": result.scored,
     "splits": shown,
@@ -122,6 +128,7 @@ def make_view(
       + [f"{error:.3f}" for error in answers["class_errors"][index : index + 1]]
       for index, each in enumerate(result.classes)
     ],
+    "absent": " ".join(describe_absent(absent_classes(result), task)),
     **answers,
   }
 
@@ -145,22 +152,6 @@ def _cards(result: ArmResult, task: FinetuneTask) -> list[tuple[str, str]]:
   ]
   seeds = len(result.scores.seeds)
   return [*cards, (str(seeds), "seed" if seeds == 1 else "seeds")]
-
-
-def _notes(result: ArmResult) -> list[str]:
-  notes = []
-  if result.scores.diverged:
-    seeds = ", ".join(result.scores.diverged)
-    notes.append(f"Seeds that diverged and are not in the scores: {seeds}.")
-  if result.degenerate_seeds:
-    seeds = ", ".join(map(str, result.degenerate_seeds))
-    notes.append(
-      "Seeds that predict only one class, score, choice or place, or nothing, "
-      f"on dev, and are in the scores: {seeds}."
-    )
-  if result.never_predicted:
-    notes.append(f"Never predicted: {', '.join(result.never_predicted)}.")
-  return notes
 
 
 def _forgotten(result: ArmResult) -> dict[str, Any]:
@@ -267,7 +258,8 @@ def _class_row(each: ClassScores, scored: str) -> list[str]:
     "never"
     if each.is_never_predicted
     else f"{sum(each.predictions) / len(each.predictions):,.1f}",
-    *map(_cell, (each.precision, each.recall, each.f1)),
+    *map(_cell, (each.precision, each.recall)),
+    _cell(None if each.is_absent(scored) else each.f1),
   ]
 
 

@@ -183,10 +183,11 @@ def _evaluation(details: Details) -> str:
     return "No scores were recorded."
   if details.task is None:
     return markdown(["score", "value"], [row[:2] for row in rows])
-  table = markdown(["score", "value", "seeds", "lowest", "highest"], rows)
-  if details.trial is None:
-    return table
-  return f"{table}\n\n{_CHOSEN}{_shown(details.trial)}."
+  parts = [markdown(["score", "value", "seeds", "lowest", "highest"], rows)]
+  parts += [f"Warning: {each}" for each in details.findings or ()]
+  if details.trial is not None:
+    parts.append(f"{_CHOSEN}{_shown(details.trial)}.")
+  return "\n\n".join(parts)
 
 
 def _numbers(values: Mapping[str, Any], of: str = "") -> Iterator[list[str]]:

@@ -208,7 +208,7 @@ def _plot(
     at_P,
     values_SP.mean(axis=0),
     **style,
-    marker=marker,
+    marker=marker or ("o" if length == 1 else ""),  # a point is no line
     markersize=3,
     linewidth=1.4,
     label=_short(arm),

@@ -22,6 +22,7 @@ from launch.preflight.policy import Policy
 from launch.run import ownership
 from tests.testing import small
 from tests.testing.commands import run_command
+from tests.testing.html_page import HtmlPage
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 
@@ -174,6 +175,16 @@ def test_each_class_is_scored_and_an_absent_one_is_told(
     assert f"| {each.label} " in (work / "results.md").read_text()
   for label in result.never_predicted:
     assert f"no seed ever predicts {label} on test" in caplog.text
+  said = [each.message for each in caplog.records if "; fix: " in each.message]
+  assert [each.line for each in result.findings] == said
+  assert {each.name for each in result.findings} >= {"degenerate_seeds"}
+  page = (work / "results.md").read_text()
+  html = " ".join(HtmlPage(work / "report.html").text)
+  kept = read_bundle_info(work / "model").details.findings or ()
+  for each in result.findings:
+    assert f"Warning: {each.sentence}" in page
+    assert each.sentence in html
+    assert each.sentence in kept
 
 
 def test_a_rate_that_diverges_at_once_is_passed_over(place, tmp_path):

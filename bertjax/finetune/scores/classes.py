@@ -29,6 +29,10 @@ class ClassCounts(JsonResult):
   predictions: tuple[int, ...]
   right: tuple[int, ...]
 
+  def occurs(self, index: int) -> bool:
+    """Return whether a class is a label or a prediction; else it has no F1."""
+    return self.labels[index] + self.predictions[index] > 0
+
   def f1(self, index: int) -> float:
     """Return the F1 of a class; 0 where it neither occurs nor is predicted."""
     total = self.labels[index] + self.predictions[index]
@@ -66,14 +70,8 @@ def macro_f1(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:
   """
   check_examples(logits_NC, labels_N)
   counts = count_classes(logits_NC, labels_N)
-  occurs = [
-    index
-    for index, both in enumerate(
-      zip(counts.labels, counts.predictions, strict=True)
-    )
-    if any(both)
-  ]
-  return float(np.asarray([counts.f1(index) for index in occurs]).mean())
+  occurring = filter(counts.occurs, range(len(counts.labels)))
+  return float(np.asarray([counts.f1(index) for index in occurring]).mean())
 
 
 def binary_f1(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of each class, and the page that people read."""
+"""Scores of each class, and the results as JSON."""
 
 import dataclasses
 import json
@@ -8,65 +8,26 @@ import json
 import numpy as np
 import pytest
 
-from bertjax.finetune import regression
 from bertjax.finetune.classification import TASK
-from bertjax.finetune.outcome import Candidate, ExperimentResult
 from bertjax.finetune.results import (
   ArmResult,
-  columns,
   never_predicted,
-  page,
   score_calibration,
   score_classes,
 )
-from bertjax.finetune.scores import ClassCounts
+from bertjax.finetune.results_page import page
 from bertjax.finetune.scores.calibration import (
   Calibration,
   measure_reliability,
 )
 from bertjax.finetune.trial import TrialResult
-from bertjax.trials.statistics import summarize
-
-LABELS = ("ham", "sp|am", "rare")
-SCORES = {"accuracy": 0.5, "macro_f1": 0.4, "loss": 1.0}
-
-
-def make_run(predictions, right):
-  counts = {
-    "dev": ClassCounts((4, 3, 0), (5, 2, 0), (3, 2, 0)),
-    "test": ClassCounts((6, 3, 1), predictions, right),
-  }
-  return TrialResult(1, SCORES, SCORES, 0.1, (), counts)
-
-
-RUNS = [make_run((8, 2, 0), (6, 1, 0)), make_run((10, 0, 0), (6, 0, 0))]
-
-
-def make_result(classes, scored="test", diverged=None):
-  summaries = {name: summarize([value]) for name, value in SCORES.items()}
-  scores = ExperimentResult(
-    learning_rate=1e-3,
-    selection=(),
-    metric="accuracy",
-    seeds=(0, 1),
-    best_steps=(1, 1),
-    dev=summaries,
-    test=summaries if scored == "test" else {},
-    diverged=diverged or {},
-  )
-  return ArmResult(
-    init="bundle",
-    task="t",
-    labels=LABELS,
-    examples={"train": 20, "dev": 7, "test": 10}
-    if scored == "test"
-    else {"train": 20, "dev": 7},
-    steps=1,
-    scores=scores,
-    scored=scored,
-    classes=classes,
-    never_predicted=never_predicted(classes, scored),
-  )
+from tests.testing.arm_results import (
+  LABELS,
+  RUNS,
+  SCORES,
+  make_found,
+  make_result,
+)
 
 
 def test_each_class_has_scores_over_the_seeds():
@@ -103,78 +64,19 @@ def test_runs_of_earlier_versions_have_no_classes():
 @pytest.mark.parametrize("scored", ["dev", "test"])
 def test_results_are_read_as_they_were_written(scored):
   result = make_result(score_classes(LABELS, RUNS, scored), scored, {"2": "x"})
+  result = dataclasses.replace(result, findings=(make_found(),))
   saved = json.loads(json.dumps(result.to_json(), allow_nan=False))
   assert ArmResult.from_json(saved) == result
-  for name in ("scored", "classes", "never_predicted", "diverged"):
+  for name in ("scored", "classes", "never_predicted", "diverged", "findings"):
     del saved[name]
   assert ArmResult.from_json(saved).classes == ()
-
-
-def test_the_page_shows_each_class_and_what_is_to_know():
-  text = page(make_result(score_classes(LABELS, RUNS, "test")), TASK)
-  rows = [line.split(" | ") for line in text.splitlines()]
-  (rare,) = (row for row in rows if row[0].startswith("| rare"))
-  assert [cell.strip(" |") for cell in rare[1:]] == [
-    *("0", "1", "never", "–", "0.0000 ± 0.0000", "0.0000 ± 0.0000")
-  ]
-  assert "Never predicted: rare." in text
-  assert "sp\\|am" in text
-  assert "no labeled test" not in text
-  assert "diverged" not in text
-  text = page(make_result((), "dev", {"2": "loss is nan"}), TASK)
-  assert "There is no labeled test split. All scores are those of dev" in text
-  assert "1 of 3 seeds diverged and are not in the scores: 2." in text
-
-
-def test_the_best_of_several_is_shown_with_their_number():
-  result = make_result(())
-  scores = dataclasses.replace(
-    result.scores,
-    dev={"accuracy": summarize([0.4, 0.6])},
-    selection=(
-      Candidate(1e-3, summarize([0.4])),
-      Candidate(2e-3, None),
-      Candidate(3e-3, summarize([0.1])),
-    ),
-  )
-  result = dataclasses.replace(result, scores=scores)
-  assert result.to_json()["expected_best"] == {
-    "seeds": [0.5, 0.6],
-    "rates": [0.25, 0.4],
-  }
-  text = page(result, TASK)
-  assert "best accuracy on dev of n seeds, by n: 1: 0.5000, 2: 0.6000." in text
-  assert "best accuracy on dev of n rates, by n: 1: 0.2500, 2: 0.4000." in text
-  # One seed and one rate are the best of one.
-  assert "Expected best" not in page(make_result(()), TASK)
-
-
-def test_the_score_that_chose_is_a_column_of_both_splits_once():
-  assert columns(TASK, ["accuracy"]) == TASK.columns
-  assert [*columns(TASK, ["matthews"])][:3] == [
-    *("dev matthews", "test matthews", "dev accuracy")
-  ]
-  assert [*columns(TASK, ["macro_f1", "macro_f1"])] == [
-    *("dev macro F1", "dev accuracy", "test accuracy", "test macro F1")
-  ]
-  result = make_result(())
-  scores = dataclasses.replace(
-    result.scores,
-    metric="matthews",
-    dev={**result.scores.dev, "matthews": summarize([0.25])},
-    test={**result.scores.test, "matthews": summarize([0.125])},
-  )
-  text = page(dataclasses.replace(result, scores=scores), TASK)
-  header, _, row = text.splitlines()[:3]
-  assert "| dev matthews | test matthews | dev accuracy |" in header
-  assert "|       0.2500 |        0.1250 |" in row
 
 
 def test_the_page_counts_the_degenerate_seeds():
   result = dataclasses.replace(make_result(()), degenerate_seeds=(1,))
   assert (
     "1 of 2 seeds predict only one class, score, choice or place, or nothing, "
-    "on dev, and the scores count them: 1."
+    "on dev, and the scores count them: seed 1."
   ) in page(result, TASK)
   assert "nothing" not in page(make_result(()), TASK)
   saved = result.to_json()
@@ -209,13 +111,3 @@ def test_calibration_is_summarized_over_the_seeds():
   # A run of an earlier version has none.
   assert score_calibration([*runs, RUNS[0]]) is None
   assert "alibration" not in page(make_result(()), TASK)
-
-
-def test_without_test_all_columns_are_of_dev():
-  assert columns(regression.TASK, ["spearman"], ["dev"]) == {
-    "dev Pearson": ("dev", "pearson"),
-    "dev Spearman": ("dev", "spearman"),
-  }
-  assert [*columns(TASK, ["matthews"], ["dev"])] == [
-    *("dev matthews", "dev accuracy", "dev macro F1")
-  ]

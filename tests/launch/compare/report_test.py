@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table and the page of a comparison."""
 
+import dataclasses
+
 import pytest
 
 from launch.compare.differences import find_differences
 from launch.compare.report import to_page, to_text
 from launch.compare.runs import read_run
+from tests.testing.arm_results import make_found
 from tests.testing.browser import measure_page
 from tests.testing.compared import write_finetune, write_pretrain
 from tests.testing.html_page import HtmlPage
@@ -48,6 +51,17 @@ def test_the_text_of_finetuning_says_whether_runs_differ(tuned):
   text = to_text(tuned, find_differences(tuned))
   assert "\nB and A are not distinguishable in test accuracy with 2 " in text
   assert "All 2 fields of the config are equal." in text
+
+
+def test_what_a_finetuning_run_warned_of_is_in_its_comparison(tuned, tmp_path):
+  first, second = tuned
+  result = dataclasses.replace(second.result, findings=(make_found(),))
+  runs = [first, dataclasses.replace(second, result=result)]
+  found, line = find_differences(runs), make_found().line
+  assert f"warning of B: {line}" in to_text(runs, found)
+  path = tmp_path / "compare.html"
+  path.write_text(to_page(runs, found))
+  assert f"Of B: {line}." in HtmlPage(path).text
 
 
 @pytest.mark.parametrize("width", [360, 1400])

@@ -1,9 +1,12 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult
 from bertjax.trials.statistics import summarize
 from launch.glue import scores
+from tests.testing.arm_results import make_found
 
 
 def make_arm(dev, test=None):
@@ -35,7 +38,9 @@ def test_our_scores_stand_beside_those_of_the_server():
     {
       "mrpc": make_arm({"f1": [0.8, 0.9], "accuracy": [0.7, 0.7]}),
       "mnli": make_arm({"accuracy": [0.6, 0.6]}, {"accuracy": [0.5, 0.6]}),
-      "rte": make_arm({"accuracy": [0.625]}),
+      "rte": dataclasses.replace(
+        make_arm({"accuracy": [0.625]}), findings=(make_found(),)
+      ),
     },
     {"cola": "no files in x"},
   )
@@ -52,6 +57,7 @@ def test_our_scores_stand_beside_those_of_the_server():
   assert cells(page, "CoLA")[-2:] == ["52.1", "60.5"]
   assert "GLUE server on the test split" in page
   assert "CoLA: no files in x." in page
+  assert f"Warning of RTE: {make_found().line}." in page
 
 
 def test_tasks_of_one_reason_share_a_line():

@@ -1,11 +1,19 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
+import logging
 import math
 
 import pytest
 
-from launch.preflight.findings import at_most_warn, judge, listed, to_json
+from launch.preflight.findings import (
+  at_most_warn,
+  found_wrong,
+  judge,
+  listed,
+  to_json,
+)
 from launch.preflight.policy import Policy
+from launch.preflight.settle import settle
 from launch.preflight.thresholds import CHECKS
 
 LEVELS = ("pass", "warn", "fail")
@@ -77,6 +85,20 @@ def test_what_did_not_pass_is_recorded_with_what_was_allowed():
     ("unknown_tokens", True),
     ("random_pairs", False),
   ]
+
+
+def test_what_did_not_pass_is_kept_as_the_console_says_it(caplog):
+  policy = Policy(allow=frozenset(["unknown_tokens"]))
+  findings = [
+    judge("unknown_tokens", 1.0, "all is unknown", "learn", policy),
+    judge("fertility", 9.0, "words are long", "extend", policy),
+    judge("fertility", 1.0, "words are short", "rejoice", policy),
+  ]
+  with caplog.at_level(logging.WARNING):
+    settle(findings, policy)
+  said = [record.message for record in caplog.records]
+  assert [each.line for each in found_wrong(findings * 2, policy)] == said
+  assert len(said) == 2
 
 
 def test_many_names_are_counted():

@@ -205,7 +205,7 @@ def test_results_are_judged():
   result = ArmResult("bundle", "t", ("a", "b"), {"dev": 9}, 1, scores, "dev")
   (finding,) = not_passed(judge_results(result, DEFAULT))
   assert finding.name == "diverged_seeds"
-  assert "1 of 3 seeds diverged (1)" in finding.text
+  assert "1 of 3 seeds diverged (seed 1)" in finding.text
   scores = dataclasses.replace(scores, diverged={})
   never = dataclasses.replace(result, scores=scores, never_predicted=("b",))
   (finding,) = not_passed(judge_results(never, DEFAULT))
@@ -215,7 +215,7 @@ def test_results_are_judged():
   (finding,) = not_passed(judge_results(alike, DEFAULT))
   assert (finding.name, finding.level) == ("degenerate_seeds", "warn")
   assert "1 of 2 seeds predict only one class, score" in finding.text
-  assert "on dev (2), and the scores count them" in finding.text
+  assert "on dev (seed 2), and the scores count them" in finding.text
 
 
 def test_labels_that_are_numbers_name_the_first_row():

@@ -31,6 +31,13 @@ def test_few_classes_have_a_matrix_and_many_a_list():
   )
   assert "| a\\|b |    3 |   1 |" in text
   assert json.loads(json.dumps(found.to_json()))["confusion"] == few.tolist()
+  ghost = np.asarray([[3, 0], [0, 0]])
+  text = evaluate.show(
+    Evaluated("dev", 3, ("a", "b"), {}, counted(ghost), None, notes=("Note.",))
+  )
+  (row,) = (line for line in text.splitlines() if line.startswith("| b "))
+  assert [cell.strip() for cell in row.split("|")][-4:-1] == ["–", "–", "–"]
+  assert text.endswith("\n\nNote.")
   many = np.eye(20, dtype=np.int64)
   many[3, 4] = 7
   names = tuple(f"class{number}" for number in range(20))

@@ -14,8 +14,9 @@ from bertjax.finetune.review import Review
 from bertjax.finetune.trial import TrialResult
 from bertjax.trials.statistics import summarize
 from data_pipelines.tasks.figures import SplitFigures
-from launch.reports import finetune_report
+from launch.reports import finetune_figures, finetune_report
 from tests.testing import wrong_answers
+from tests.testing.arm_results import make_found
 from tests.testing.browser import measure_page
 from tests.testing.html_page import HtmlPage
 
@@ -102,10 +103,40 @@ def test_the_page_is_whole_and_needs_nothing_else(result, tmp_path):
   assert page.tags["svg"] == 4
   text = " ".join(page.text)
   assert "Never predicted: late & lost." in text
-  assert "Seeds that diverged and are not in the scores: 2." in text
-  assert "nothing, on dev, and are in the scores: 1." in text
+  assert "1 of 3 seeds diverged and are not in the scores: seed 2." in text
+  assert "on dev, and the scores count them: seed 1." in text
   assert "1 of 5 is cut at 7 tokens." in text
   assert "0.6000 ± 0.0000" in text
+
+
+def test_every_finding_is_on_the_page_before_the_scores(result, tmp_path):
+  found = (make_found(), make_found("scored_classes", "fail"))
+  result = dataclasses.replace(result, findings=found)
+  page = write(tmp_path / "report.html", result)
+  for each in found:
+    assert page.text.index(each.sentence) < page.text.index("Seeds")
+
+
+def test_a_class_that_never_occurs_has_no_f1(result, tmp_path):
+  plain = write(tmp_path / "a.html", result).text
+  assert not any("Without F1" in each for each in plain)
+  last = result.classes[-1]
+  never = dataclasses.replace(
+    last, label="ghost", examples={"dev": 2, "test": 0}, predictions=(0, 0)
+  )
+  result = dataclasses.replace(result, classes=(*result.classes, never))
+  text = write(tmp_path / "b.html", result).text
+  at = max(place for place, each in enumerate(text) if each == "ghost")
+  assert text[at + 1 : at + 6][-1] == "–"
+  assert any("Macro F1 leaves them out." in each for each in text)
+
+
+def test_dev_that_was_scored_once_has_a_sentence_instead_of_a_curve():
+  runs = {seed: run(seed) for seed in (0, 1)}
+  once = {seed: each.curve[-1:] for seed, each in runs.items()}
+  assert finetune_figures.draw_curves(once, "accuracy") == ""
+  longer = {**once, 1: runs[1].curve}
+  assert finetune_figures.draw_curves(longer, "accuracy")
 
 
 def test_the_surest_mistake_comes_first_with_its_text(result, tmp_path):

@@ -10,6 +10,7 @@ from bertjax.trials.statistics import summarize
 from launch import export
 from launch.exports.formats import Options
 from tests.testing import small
+from tests.testing.arm_results import make_found
 from tests.testing.exports import make_head, snippet
 from tests.testing.huggingface_models import LABELS
 
@@ -88,6 +89,7 @@ def test_the_card_shows_the_spread_over_seeds(tmp_path):
       "test": {"accuracy": vars(summarize([0.5, 0.7, 0.6]))},
     },
     trial={"learning_rate": 2e-5, "seed": 1},
+    findings=[make_found().sentence],
   )
   folder = export.run(bundle=bundle, output=tmp_path / "out")
   card = (folder / "README.md").read_text()
@@ -104,6 +106,7 @@ def test_the_card_shows_the_spread_over_seeds(tmp_path):
       *("0.6000 ± 0.1000", "3", "0.5000", "0.7000"),
     ],
   ]
+  assert f"\n\nWarning: {make_found().sentence}\n\n" in card
   assert "if logits are divided by it: 1.250\n" in card
   assert (
     "The weights are those of one of these runs, the best on dev: "

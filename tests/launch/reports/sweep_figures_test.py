@@ -42,6 +42,16 @@ def test_one_seed_is_a_dot_without_an_interval():
   ).count("var(--first)")
 
 
+def test_a_curve_of_one_point_is_a_dot():
+  def dots(points):
+    curve = {"0": {"at": points, "values": [1.0] * len(points)}}
+    drawn = sweep_figures.draw_curves("c", {"a": curve}, (0, 2), "steps")
+    return drawn.count("<use")
+
+  # Ticks are drawn in the same way; the legend repeats the dot.
+  assert dots([10]) == dots([9, 10]) + 2
+
+
 def test_names_that_look_like_formulas_are_names():
   for name in (HOSTILE, "$", "$a_$", "a$b$c"):
     drawn = sweep_figures.draw_forest("one", [comparison(name=name)])
