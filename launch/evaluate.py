@@ -290,6 +290,7 @@ def main(_: Sequence[str]) -> None:
   compile_cache.keep(tells="new")
   values = flags.FLAGS
   output_paths.check_file("output", values.output)
+  output_paths.check_outside("output", values.output, {"bundle": values.bundle})
   config, changes = None, {}
   if values.config is not None:
     changes = config_flags.get_override_values(values["config"])

@@ -100,6 +100,7 @@ def run(
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
   output_paths.check_folder("output", output)
+  output_paths.check_outside("output", output, {"bundle": bundle})
   ownership.check_free("output", output, workdir)
   target = pathlib.Path(output)
   FORMATS[format].check(target, options)

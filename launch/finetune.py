@@ -82,6 +82,9 @@ def run(
     SystemExit: a signal stopped a trial; its state is saved.
   """
   output_paths.check_folder("workdir", workdir)
+  output_paths.check_outside(
+    "workdir", workdir, {"bundle": bundle, "reference_store": reference_store}
+  )
   arm, figures = multihost.run_on_all(
     "arm",
     lambda: _make_arm(config, bundle, init, reference_store),

@@ -77,7 +77,7 @@ def run(
   Args:
     source: folder with config.json, model.safetensors (or its index and the
       files that it names) and a tokenizer's files.
-    output: folder to make; a bundle there is replaced, but for that of a run.
+    output: folder to make; a bundle there is replaced, if it was imported.
     new: parts of pre-training to initialize, whether `source` has them or not:
       mlm_head and, where the family has them, pooler and pair_head.
     seed: seed of the initialization.
@@ -95,9 +95,10 @@ def run(
       tokenizer, or it lacks parts that `new` does not name.
   """
   output_paths.check_folder("output", output)
+  output_paths.check_outside("output", output, {"source": source})
   ownership.check_free("output", output)
   root, target = pathlib.Path(source), pathlib.Path(output)
-  bundles.check_target(target)
+  _check_target(target)
   checks.check_seed(seed)
   if not root.is_dir():
     raise ValueError(f"--source={source} is not a folder on this machine")
@@ -122,6 +123,18 @@ def run(
     tokenizer.save(folder)
     bundles.write_bundle(target, params, loaded.config, folder, details)
   return target
+
+
+def _check_target(target: pathlib.Path) -> None:
+  """Refuse to replace anything but what was imported."""
+  bundles.check_target(target)
+  if not (target / bundles.RECORD).is_file():
+    return
+  if bundles.read_bundle_info(target).details.source is None:
+    raise ValueError(
+      f"--output={target} is a bundle that was trained, and not imported; give "
+      "another folder, or delete it first"
+    )
 
 
 def _load(root: pathlib.Path, new: Sequence[str]) -> Loaded:

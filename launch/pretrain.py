@@ -100,6 +100,12 @@ def run(
   output_paths.check_folder("workdir", workdir)
   output_paths.check_folder("bundle", bundle)
   ownership.check_free("bundle", bundle, workdir)
+  inputs = {
+    "config.data.store": config.data.store,
+    "config.init_from": config.init_from,
+  }
+  output_paths.check_outside("workdir", workdir, inputs)
+  output_paths.check_outside("bundle", bundle, inputs)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)

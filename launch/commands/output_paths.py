@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
 
 Path = str | os.PathLike[str]
 
@@ -44,6 +45,34 @@ def check_file(flag: str, value: Path | None) -> None:
       f"--{flag}={os.fspath(value)} is a folder; give the path of a file"
     )
   _check_above(flag, value, path.parent)
+
+
+def check_outside(
+  flag: str, value: Path | None, inputs: Mapping[str, Path | None]
+) -> None:
+  """Refuse to write into a folder that is read.
+
+  What is written there would be read, copied or replaced as a part of it.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given; links are followed.
+    inputs: {name of its flag: what is read}, where a folder is given.
+
+  Raises:
+    ValueError: `value` is one of these folders, or inside of one.
+  """
+  if not value:
+    return
+  place = pathlib.Path(os.path.realpath(value))
+  for name, given in inputs.items():
+    if not given or not os.path.isdir(given):
+      continue
+    if place.is_relative_to(os.path.realpath(given)):
+      raise ValueError(
+        f"--{flag}={os.fspath(value)} is in --{name}={os.fspath(given)}, which "
+        "is read; give a place outside of it"
+      )
 
 
 def _check_local(flag: str, value: Path) -> None:

@@ -64,6 +64,7 @@ def run(
       ones are done.
   """
   output_paths.check_folder("workdir", workdir)
+  output_paths.check_outside("workdir", workdir, {"bundle": bundle})
   _check_tasks(tasks)
   bundles.read_pretrained(bundle)
   folders = _find(data, tasks)

@@ -40,7 +40,7 @@ from bertjax.sweep.comparison import SweepResult
 from bertjax.train.program import sharing
 from bertjax.trials.store import IDENTITY, RESULT, TrialStore, trial_folder
 from launch import cli, host_memory
-from launch.commands import output_paths, shipped_configs
+from launch.commands import shipped_configs
 from launch.hosts import start_up
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
@@ -49,6 +49,7 @@ from launch.run import ownership
 from launch.sweep import backends, shares, study_flags
 from launch.sweep.at_once import run_trials_at_once
 from launch.sweep.board import Board
+from launch.sweep.checks import check_workdir
 from launch.sweep.comparability import judge_code
 from launch.sweep.costs import measured_rate
 from launch.sweep.elsewhere import collect, run_one, write_study
@@ -82,7 +83,7 @@ def run(
       trial has started. Or a trial failed, or a process that was to run some
       ended: the others are done.
   """
-  output_paths.check_folder("workdir", workdir)
+  check_workdir(config, workdir)
   devices = shares.share_devices(trials_at_once)
   shares.leave_devices(devices)
   with each_once():

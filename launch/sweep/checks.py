@@ -20,6 +20,7 @@ from bertjax.finetune import checks
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes, flat_to_nested, merge
 from launch import tasks
+from launch.commands import output_paths
 from launch.preflight.findings import Finding
 from launch.preflight.policy import Policy
 from launch.preflight.run import judge_recipe
@@ -45,6 +46,21 @@ class Checked(NamedTuple):
   identity: dict[str, Any]
   parts: Mapping[str, RunSpec]
   tuning: Mapping[str, Tuning]
+
+
+def check_workdir(config: SweepConfig, workdir: str) -> None:
+  """Refuse a folder of a study that cannot be made, or in what it reads.
+
+  Raises:
+    ValueError: `workdir` is such a folder.
+  """
+  output_paths.check_folder("workdir", workdir)
+  inputs = {
+    "config.bundle": config.bundle,
+    "config.pretrain.data.store": config.pretrain.data.store,
+    "config.pretrain.init_from": config.pretrain.init_from,
+  }
+  output_paths.check_outside("workdir", workdir, inputs)
 
 
 def check(config: SweepConfig, policy: Policy) -> Checked:

@@ -16,12 +16,12 @@ from bertjax import files
 from bertjax.config import SweepConfig, from_mapping, to_mapping
 from bertjax.sweep.comparison import SweepResult
 from bertjax.trials.store import IDENTITY, Trial, TrialStore, refuse_change
-from launch.commands import output_paths
 from launch.preflight.findings import Finding, judge, listed
 from launch.preflight.policy import Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
 from launch.sweep.board import Board
+from launch.sweep.checks import check_workdir
 from launch.sweep.comparability import code_version, judge_code, read_code
 from launch.sweep.identity import NEWER, before_field, open_store
 from launch.sweep.plan import Plan, make_plan
@@ -70,7 +70,7 @@ def write_study(
   Raises:
     ValueError: see `make_plan`, or from `make_files`; nothing is written.
   """
-  output_paths.check_folder("workdir", workdir)
+  check_workdir(config, workdir)
   with each_once():
     plan = make_plan(config, policy)
     print(plan.describe(), flush=True)

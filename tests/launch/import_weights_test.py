@@ -346,6 +346,16 @@ def test_a_record_of_another_version_is_one_line(foreign, tmp_path):
   assert not target.exists()
 
 
+def test_only_what_was_imported_is_replaced(foreign, tmp_path):
+  """A trained bundle is one wherever it was moved to."""
+  trained = make_classifier(tmp_path / "moved")
+  with pytest.raises(ValueError, match="that was trained, and not imported; g"):
+    import_weights.run(source=foreign, output=trained)
+  assert load(trained)
+  for _ in range(2):
+    import_weights.run(source=foreign, output=tmp_path / "made")
+
+
 @pytest.mark.parametrize("longest", [1e30, float("inf"), "many", None])
 def test_a_length_that_is_none_is_all_positions(place, tmp_path, longest):
   folder = export.run(
@@ -364,8 +374,10 @@ def test_flags_of_a_classifier_are_refused_elsewhere(foreign, tmp_path):
     import_weights.run(source=foreign, output=tmp_path / "made", pair=True)
   with pytest.raises(ValueError, match="is not a folder on this machine"):
     import_weights.run(source="bert-base-uncased", output=tmp_path / "made")
+  (tmp_path / "other").mkdir()
+  (tmp_path / "other/notes").touch()
   with pytest.raises(ValueError, match="exists and is not a bundle"):
-    import_weights.run(source=foreign, output=foreign)
+    import_weights.run(source=foreign, output=tmp_path / "other")
 
 
 def test_the_command_makes_a_bundle_or_says_why_not(foreign, tmp_path):

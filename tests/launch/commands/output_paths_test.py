@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bertjax.checkpoints import bundle
+from bertjax.config import DataConfig, PretrainConfig, SweepConfig
 from data_pipelines.tasks.table_files import Columns
 from launch import (
   demo,
@@ -131,6 +132,45 @@ def test_no_bundle_takes_the_place_of_what_a_run_has_trained(
     run(place)
   assert (place / bundle.RECORD).read_text() == "trained for days"
   ownership.check_free(flag, place, tmp_path / "other")  # its own
+
+
+# What reads the folder `read`, and writes to `path`.
+INSIDE = {
+  "export": lambda read, path: export.run(output=path, bundle=read),
+  "import": lambda read, path: import_weights.run(source=read, output=path),
+  "finetune": lambda read, path: finetune.run(UNREAD, read, path),
+  "glue": lambda read, path: glue.run(UNREAD, read, "data", path),
+  "predict": lambda read, path: label_file(read, SOURCE, f"{path}.jsonl"),
+  "embed": lambda read, path: embed.embed_file(read, SOURCE, f"{path}.npy"),
+  "pretrain": lambda read, path: pretrain.run(_training_on(read), path),
+  "bundle": lambda read, path: pretrain.run(_training_on(read), "run", path),
+  "sweep": lambda read, path: sweep.run(
+    SweepConfig(pretrain=_training_on(read)), path
+  ),
+}
+
+
+def _training_on(store: str) -> PretrainConfig:
+  return PretrainConfig(data=DataConfig(store=store))
+
+
+@pytest.mark.parametrize("launcher", INSIDE)
+def test_nothing_is_written_into_what_is_read(launcher, tmp_path):
+  (tmp_path / "read").mkdir()
+  (tmp_path / "link").symlink_to(tmp_path / "read")
+  for read, path in (("read", "link/new/x"), ("link", "read/x")):
+    with pytest.raises(ValueError, match=r"^--.* is in --.*; give a place out"):
+      INSIDE[launcher](f"{tmp_path}/{read}", f"{tmp_path}/{path}")
+  assert not [*(tmp_path / "read").iterdir()]
+
+
+def test_a_place_beside_what_is_read_is_accepted(tmp_path):
+  (tmp_path / "read").mkdir()
+  inputs = {"a": str(tmp_path / "read"), "b": "", "c": None, "d": "gs://b/x"}
+  for place in ("readme", "x/read", "", "."):
+    output_paths.check_outside("output", tmp_path / place, inputs)
+  with pytest.raises(ValueError, match="is in --a="):
+    output_paths.check_outside("output", tmp_path / "read", inputs)
 
 
 @pytest.mark.parametrize("module", [evaluate, compare])
