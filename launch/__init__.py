@@ -7,7 +7,7 @@ import sys
 # nothing is checked then.
 if sys.argv[:1] == ["-m"]:
   from bertjax.__main__ import explain_variables, find_hidden
-  from launch import interrupt
+  from launch.console import interrupt
 
   interrupt.stop_imports()
   explain_variables()

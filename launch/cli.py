@@ -23,7 +23,7 @@ from absl import app, flags, logging
 
 from bertjax.config import renamed
 from bertjax.parallel import backend
-from launch import interrupt
+from launch.console import console_text, flag_words, full_disk, interrupt
 
 RESTART = 42
 INTERRUPTED = interrupt.CODE
@@ -62,6 +62,7 @@ def run(
     renamed_flags: {old name of a flag: its name}.
   """
   _disable_missing_tpu()
+  console_text.print_all()
   try:
     app.run(
       lambda argv: _run_main(main, argv, when_interrupted),
@@ -78,8 +79,10 @@ def run(
 def fail(error: BaseException | str, code: int = 1) -> NoReturn:
   """Print `error: …` on standard error and exit."""
   prefix = [f"process {index}:" for index in _process_index]
-  text = " ".join((*prefix, *str(error).split()))
-  print(f"error: {text}", file=sys.stderr, flush=True)
+  text = full_disk.explain(error) or str(error)
+  said = flag_words.with_flags(" ".join(text.split()))
+  line = " ".join(("error:", *prefix, said))
+  print(line, file=sys.stderr, flush=True)
   _exit(error, code)
 
 
@@ -223,6 +226,8 @@ def _parse(
     for part in argv
   )
   argv = [_expand_home(argument) for argument in argv]
+  if unread := console_text.find_unreadable(argv):
+    fail(unread)
   if takes == "folders":
     flags.FLAGS.set_gnu_getopt()  # flags may follow folders
   try:
@@ -231,8 +236,7 @@ def _parse(
   except (flags.Error, ValueError, OSError) as error:
     fail(_unwrap_message(error))
   except (AttributeError, KeyError) as error:
-    text = _unwrap_message(error)
-    fail(f"the config has no field {text}{_fix(argv, text)}")
+    fail(f"the config has no field {_unwrap_message(error)}")
   if flags.FLAGS["verbosity"].using_default_value:
     quiet_libraries()
   taken = takes == "folders" or (takes == "rest" and "--" in argv)
@@ -268,16 +272,6 @@ def _refuse_renamed(
       raise ValueError(f"--{name} is now --{renamed_flags[name]}; give that")
     if name.startswith("config."):
       renamed.refuse(name.removeprefix("config."), value, prefix="--config.")
-
-
-def _fix(argv: Sequence[str], text: str) -> str:
-  """Return the new flag for an old one whose last name is in `text`."""
-  for argument in argv:
-    name = argument.lstrip("-").partition("=")[0]
-    other = renamed.instead(name)
-    if other and repr(name.rpartition(".")[2]) in text:
-      return f"; give --{other}"
-  return ""
 
 
 def _unwrap_message(error: BaseException) -> str:
@@ -325,7 +319,7 @@ def _run_main(
       _exit(error, INTERRUPTED)
     interrupt.leave()
   except Exception as error:
-    if reason := backend.explain(error):
+    if reason := backend.explain(error) or full_disk.explain(error):
       fail(reason)
     if not _exit_hook:
       raise

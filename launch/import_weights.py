@@ -95,10 +95,8 @@ def run(
       tokenizer, or it lacks parts that `new` does not name.
   """
   output_paths.check_folder("output", output)
-  output_paths.check_outside("output", output, {"source": source})
-  ownership.check_free("output", output)
   root, target = pathlib.Path(source), pathlib.Path(output)
-  _check_target(target)
+  _check_target(root, target)
   checks.check_seed(seed)
   if not root.is_dir():
     raise ValueError(f"--source={source} is not a folder on this machine")
@@ -125,8 +123,10 @@ def run(
   return target
 
 
-def _check_target(target: pathlib.Path) -> None:
+def _check_target(root: pathlib.Path, target: pathlib.Path) -> None:
   """Refuse to replace anything but what was imported."""
+  output_paths.check_outside("output", target, {"source": root})
+  ownership.check_free("output", target)
   bundles.check_target(target)
   if not (target / bundles.RECORD).is_file():
     return

@@ -97,15 +97,7 @@ def run(
     SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()
-  output_paths.check_folder("workdir", workdir)
-  output_paths.check_folder("bundle", bundle)
-  ownership.check_free("bundle", bundle, workdir)
-  inputs = {
-    "config.data.store": config.data.store,
-    "config.init_from": config.init_from,
-  }
-  output_paths.check_outside("workdir", workdir, inputs)
-  output_paths.check_outside("bundle", bundle, inputs)
+  _check_outputs(config, workdir, bundle)
   target = pathlib.Path(bundle or pathlib.Path(workdir) / BUNDLE)
   multihost.broadcast_from_first("bundle", lambda: check_target(target))
   folder = pathlib.Path(workdir)
@@ -141,6 +133,21 @@ def run(
       bundle=str(target),
       workdir=str(folder),
     )
+
+
+def _check_outputs(
+  config: PretrainConfig, workdir: str, bundle: str | None
+) -> None:
+  """Refuse folders that cannot be made, or in what the run reads."""
+  output_paths.check_folder("workdir", workdir)
+  output_paths.check_folder("bundle", bundle)
+  ownership.check_free("bundle", bundle, workdir)
+  inputs = {
+    "config.data.store": config.data.store,
+    "config.init_from": config.init_from,
+  }
+  output_paths.check_outside("workdir", workdir, inputs)
+  output_paths.check_outside("bundle", bundle, inputs)
 
 
 def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:

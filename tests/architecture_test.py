@@ -35,7 +35,7 @@ LAYERS = {
     {"prepare", "rows", "tasks"},
   ),
   "launch": (
-    {"cli", "commands", "host_memory", "interrupt"},
+    {"cli", "commands", "console", "host_memory"},
     {"hosts", "pods", "preflight", "reports", "run", "tasks"},
     {"compare", "exports", "inference"},
     {"doctor", "embed", "evaluate", "export", "finetune", "import_weights"}

@@ -66,7 +66,7 @@ def check_partners(objective: ObjectiveConfig, split: Split) -> None:
     raise ValueError(
       f"split {split.name!r} has {split.num_documents} document; "
       f"objective.next_sentence={name} needs two: give more text or "
-      "next_sentence=off"
+      "objective.next_sentence=off"
       + (", or prepare with --validation=0" * (split.name == "validation"))
     )
 

@@ -7,12 +7,16 @@ folder, and `--config=mine/run.py:size=tiny` is the file of that path.
 """
 
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
+
+from launch import cli
+from launch.console import flag_words
 
 _FOLDER = pathlib.Path(__file__).parents[2] / "configs"
 # Short name → file. Those without `get_config` are no config of a command.
@@ -51,13 +55,18 @@ def define_flag(
   """
   config_flags.DEFINE_config_file(
     name,
-    default and resolve(default),
+    None,
     f"Config, for example {example}; a name of {', '.join(SHIPPED)}, or the "
     "path of a .py file.",
     values,
     lock_config=True,
   )
   values[name].parser = _Parser(name)
+  if default:
+    try:
+      values.set_default(name, default)
+    except flags.Error as error:  # of a change of a field of the default
+      cli.fail(error)
 
 
 def resolve(value: str, flag: str = "config") -> str:
@@ -88,4 +97,7 @@ class _Parser(ConfigFileFlagParser):
   """Takes short names as well."""
 
   def parse(self, path: str) -> Any:
-    return super().parse(resolve(path, self.name))
+    config: Any = super().parse(resolve(path, self.name))
+    # The library names the last part of a wrong name alone, and no other.
+    flag_words.check_fields(config.to_dict(), self.name, sys.argv)
+    return config

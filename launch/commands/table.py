@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import bertjax
-from launch import interrupt
 from launch.commands.shipped_configs import SHIPPED
+from launch.console import interrupt
 
 # In the order of a project. `bertjax NAME …` is `python -m MODULE …`.
 COMMANDS: Mapping[str, str] = {

@@ -61,7 +61,7 @@ def working(work: Callable[[], object]) -> Iterator[None]:
     yield
   except BaseException as error:
     # Python would crash if it ended while XLA compiles; after Ctrl-C the
-    # command ends at once (`launch.interrupt`).
+    # command ends at once (`launch.console.interrupt`).
     if not isinstance(error, KeyboardInterrupt):
       thread.join()
     raise

@@ -13,7 +13,8 @@ import sys
 
 import pytest
 
-from launch import cli, interrupt
+from launch import cli
+from launch.console import interrupt
 from tests.testing.commands import run_command
 
 ROOT = pathlib.Path(__file__).parents[2]

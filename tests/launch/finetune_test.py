@@ -363,12 +363,10 @@ def test_a_classifier_is_no_start(place, results, tmp_path):
     (["--config.task.label=topic"], "no column 'topic'; it has text, label"),
     (["--bundle=nowhere"], "nowhere is not a bundle"),
     (["--init=random"], "init"),
-    (["--config.nope.text=x"], "the config has no field 'nope'"),
     (
       ["--config.optimizer.warmup_steps=9"],
-      "no field 'warmup_steps'; give --config.warmup_rate",
+      "no such field; give --config.warmup_rate",
     ),
-    (["--config.task.lable=x"], "no field 'lable'; did you mean \"label\""),
     (
       ["--config=configs/finetune.py:task=poem"],
       "error: config overlay 'task=poem' is not known; task= takes one of",

@@ -34,7 +34,7 @@ def check_objective(objective: ObjectiveConfig) -> None:
     raise ValueError(
       f"objective.next_sentence={task} needs pairs, and objective.input_format="
       f"{form} makes no pairs; give {' or '.join(PAIR_FORMATS)}, or "
-      "next_sentence=off"
+      "objective.next_sentence=off"
     )
   rates = (objective.mask_token_rate, objective.random_token_rate)
   if sum(rates) > 1 + 1e-9:

@@ -165,7 +165,7 @@ def _nearest_mesh(sizes: tuple[int, ...], num_devices: int, rest: _Rest) -> str:
     )
 
   best = min(_meshes(num_devices), key=distance)
-  return "data={} fsdp={} tensor={}".format(*best)
+  return "mesh.data={} mesh.fsdp={} mesh.tensor={}".format(*best)
 
 
 def _meshes(num_devices: int) -> Iterator[tuple[int, int, int]]:

@@ -14,18 +14,27 @@ from tests.testing.configs import check_run
 @pytest.mark.parametrize(
   ("changes", "message"),
   [
-    ({"mesh.data": 3}, r"data=3 .*multiply to 8 devices; give data=8"),
-    ({"mesh.fsdp": 16}, r"fsdp=16 .*; give data=1 fsdp=8 tensor=1"),
-    ({"mesh.data": 2, "mesh.fsdp": 2}, "give data=4 fsdp=2 tensor=1"),
+    ({"mesh.data": 3}, r"data=3 .*multiply to 8 devices; give mesh.data=8"),
+    (
+      {"mesh.fsdp": 16},
+      r"fsdp=16 .*; give mesh.data=1 mesh.fsdp=8 mesh.tensor=1",
+    ),
+    (
+      {"mesh.data": 2, "mesh.fsdp": 2},
+      "give mesh.data=4 mesh.fsdp=2 mesh.tensor=1",
+    ),
     ({"mesh.fsdp": -1}, "at most one axis"),
     ({"mesh.tensor": 0}, "sizes of 1 or more"),
-    ({"mesh.data": 4}, "give data=8 fsdp=1 tensor=1"),
+    ({"mesh.data": 4}, "give mesh.data=8 mesh.fsdp=1 mesh.tensor=1"),
     ({"mesh.slices": -1}, r"mesh\.slices=-1; give 0 to follow"),
     (
       {"mesh.slices": 3},
       r"mesh\.data=8 cannot cross 3 slices.*; give mesh\.slices=1 ",
     ),
-    ({"mesh.tensor": 8}, r"num_heads=12; give data=4 fsdp=1 tensor=2"),
+    (
+      {"mesh.tensor": 8},
+      r"num_heads=12; give mesh.data=4 mesh.fsdp=1 mesh.tensor=2",
+    ),
     ({"batch_size": 100}, r"^batch_size=100 is not a multiple .* give 96"),
     ({"optimizer.accumulation": 3}, r"8 × 1 × 3 = 24; give 264"),
     (
@@ -48,7 +57,9 @@ def test_a_mesh_axis_takes_the_remaining_devices():
 
 def nearest(message):
   """The mesh that a message says to give."""
-  found = re.search(r"give data=(\d+) fsdp=(\d+) tensor=(\d+)", message)
+  found = re.search(
+    r"give mesh.data=(\d+) mesh.fsdp=(\d+) mesh.tensor=(\d+)", message
+  )
   assert found, message
   return dict(
     zip(("data", "fsdp", "tensor"), map(int, found.groups()), strict=True)
@@ -74,7 +85,7 @@ def test_the_nearest_mesh_works(mesh, model, batch_size):
   def check(mesh):
     checks.check_mesh(mesh, config, num_devices=8, batch_size=batch_size)
 
-  with pytest.raises(ValueError, match="give data=") as caught:
+  with pytest.raises(ValueError, match="give mesh") as caught:
     check(MeshConfig(**mesh))
   given = MeshConfig(**{**mesh, **nearest(str(caught.value))})
   if batch_size % 8 == 0 or given.data * given.fsdp <= 4:

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from launch import interrupt
+from launch.console import interrupt
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 # A command whose module, or whose `main`, says that it has begun and waits.
 WAIT = "print('waiting', flush=True); time.sleep(60)"
 # A shell starts its background jobs with interrupts ignored.
@@ -52,7 +52,8 @@ LOSING = f"""
 import sys, time
 sys.argv = ["-m"]
 import launch
-from launch import cli, interrupt
+from launch import cli
+from launch.console import interrupt
 interrupt._SECONDS = 0.2
 class Loses:
   def __del__(self):
