@@ -272,7 +272,11 @@ def test_texts_that_are_cut_are_told(place, tmp_path):
 @pytest.mark.parametrize("types", [0, 1])
 def test_pairs_are_read_for_encoders_without_types(place, types):
   """RoBERTa, DistilBERT and ModernBERT have the separator alone."""
-  task = dataclasses.replace(config_of(place).task, text_pair="text")
+  table = place / "pairs.jsonl"
+  lines = (place / "train.jsonl").read_text().splitlines()
+  rows = [{**json.loads(line), "b": "it"} for line in lines]
+  table.write_text("\n".join(map(json.dumps, rows)))
+  task = TaskConfig(kind="table", train=str(table), text_pair="b")
   info = read_bundle_info(place / "bundle")
   few = dataclasses.replace(info.model, type_vocab_size=types)
   data, _ = tasks.load_data(

@@ -95,7 +95,6 @@ def test_an_unknown_label_is_one_line_with_its_row(model, tmp_path):
     ),
     ({"changes": {"steps": 3}}, "--config.steps=3 changes nothing here"),
     ({"changes": {"task.folder": "a"}}, "task.folder=a is read only with"),
-    ({"changes": {"task.text_pair": "kind"}}, "reads single texts, and"),
   ],
 )
 def test_what_cannot_be_scored_is_one_line(
@@ -142,3 +141,16 @@ def test_fields_of_the_config_need_no_config():
   assert evaluate.add_config(bare)[1] == "--config=finetune"
   for arguments in (bare[:2], [*bare, "--config=mine.py"]):
     assert evaluate.add_config(arguments) == arguments
+
+
+def test_a_model_of_single_texts_refuses_pairs(
+  model, finetuned_place, tmp_path
+):
+  table = tmp_path / "pairs.jsonl"
+  lines = (finetuned_place / "test.jsonl").read_text().splitlines()
+  rows = [{**json.loads(line), "answer": "it"} for line in lines]
+  table.write_text("\n".join(map(json.dumps, rows)))
+  splits = {f"task.{name}": str(table) for name in ("train", "dev", "test")}
+  changes = {**splits, "task.text_pair": "answer"}
+  with pytest.raises(ValueError, match="reads single texts, and"):
+    evaluate.evaluate(model, changes=changes)
