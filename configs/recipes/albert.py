@@ -67,6 +67,14 @@ _HOUR = make_hour(
   "Lan et al., 2020 (arXiv 1909.11942), section 3.1; google-research/albert, "
   "create_pretraining_data.py",
   _OBJECTIVE,
+  cost=(
+    "36 minutes of processor time, an hour beside other work, on two cores of "
+    "an AMD EPYC."
+  ),
+  found=(
+    "4.499 nats on books, 2.10 below the unigram entropy, where n-grams are "
+    "predicted; sentence order 61.4 %."
+  ),
 )
 RECIPES = {
   "albert_v1": _VERSION_1,
