@@ -257,8 +257,8 @@ def make_hour(
     source=f"{source}; `short`.",
     cost=cost,
     expected=(
-      f"{found} With next sentences `short` has 4.030 nats on books, 2.60 below "
-      "the unigram entropy, after as many steps of as many rows."
+      f"{found} With next sentences `short` has 4.030 nats on books, 2.60 "
+      "below the unigram entropy, after as many steps of as many rows."
     ),
     differs=(
       "Encoder, length, batch and optimizer are those of `short`, and 40 % of "
