@@ -90,7 +90,7 @@ def test_workers_are_not_for_a_runner(corpus, tmp_path):
     "--workers=2",
   )
   assert done.returncode == 1
-  assert "leave workers out" in done.stderr
+  assert "leave --workers out" in done.stderr
 
 
 @pytest.fixture(scope="module")
