@@ -146,13 +146,16 @@ def _run_trials(
 ) -> ArmResult:
   """Run the trials that are not done, and record what the user allowed."""
   folder = pathlib.Path(workdir)
+  of_memory: list[Finding] = []
 
   def check(inputs: TrialInputs, seeds: Sequence[int]) -> None:
     found = list(judge_trials(inputs, seeds, policy))
-    findings.extend(found)
+    of_memory.extend(found)
     _settle(found, policy)
 
   def judge(result: ArmResult) -> Iterable[FoundWrong]:
+    # Results are the same when the command runs again, and have no findings of
+    # memory: they are of this machine, and of trials that still have to run.
     findings.extend(judge_results(result, policy))
     return found_wrong(findings, policy)
 
@@ -179,7 +182,7 @@ def _run_trials(
         f"{stopped} in {workdir}; run the same command again to resume"
       )
     if multihost.is_first():
-      write_record(workdir, findings, policy)
+      write_record(workdir, [*findings, *of_memory], policy)
   return result
 
 

@@ -47,6 +47,7 @@ from launch.run import dtypes, ownership
 from launch.run.assembly import RunSpec, assemble
 from launch.run.origin import Past, read_past
 from launch.run.resumable import Run, open_run
+from launch.run.stores import check_outside_inputs
 
 BUNDLE = "bundle"
 
@@ -142,12 +143,8 @@ def _check_outputs(
   output_paths.check_folder("workdir", workdir)
   output_paths.check_folder("bundle", bundle)
   ownership.check_free("bundle", bundle, workdir)
-  inputs = {
-    "config.data.store": config.data.store,
-    "config.init_from": config.init_from,
-  }
-  output_paths.check_outside("workdir", workdir, inputs)
-  output_paths.check_outside("bundle", bundle, inputs)
+  check_outside_inputs("workdir", workdir, config)
+  check_outside_inputs("bundle", bundle, config)
 
 
 def _assemble(config: PretrainConfig, folder: pathlib.Path) -> RunSpec:

@@ -27,12 +27,7 @@ def open_further_stores(
     ValueError: `text` is not of that form, a name or a store occurs twice or is
       one of the run's own, or a store has another tokenizer or no such split.
   """
-  paths: dict[str, str] = {}  # to the name that is given, or ""
-  for part in text.split(",") if text else ():
-    name, path = _parse(part)
-    if path in paths:
-      raise ValueError(f"evaluation.stores names {path} twice; give it once")
-    paths[path] = name
+  paths = parse_paths(text)
   seen = {
     member.store.sha256: f"a store of the run itself, {member.name}"
     for member in trained.members
@@ -57,6 +52,23 @@ def open_further_stores(
     seen[store.sha256] = f"the same store as {path}"
     stores[name] = store
   return stores
+
+
+def parse_paths(text: str) -> dict[str, str]:
+  """Return the name of each store that `evaluation.stores` names, by its path.
+
+  A name that is not given is "".
+
+  Raises:
+    ValueError: `text` is not of the form PATH,PATH or NAME=PATH,NAME=PATH.
+  """
+  paths: dict[str, str] = {}
+  for part in text.split(",") if text else ():
+    name, path = _parse(part)
+    if path in paths:
+      raise ValueError(f"evaluation.stores names {path} twice; give it once")
+    paths[path] = name
+  return paths
 
 
 def _parse(part: str) -> tuple[str, str]:

@@ -107,7 +107,7 @@ def open_mixture(data: DataConfig) -> Mixture:
     )
   weights = {data.store: Fraction(1)}
   if data.stores:
-    weights = _parse(data.stores)
+    weights = parse_weights(data.stores)
   stores = {path: open_store(path) for path in weights}
   _check_together(stores)
   names = name_paths(list(stores))
@@ -120,7 +120,12 @@ def open_mixture(data: DataConfig) -> Mixture:
   return Mixture(tuple(members))
 
 
-def _parse(text: str) -> dict[str, Fraction]:
+def parse_weights(text: str) -> dict[str, Fraction]:
+  """Return the weight of each store that `data.stores` names, by its path.
+
+  Raises:
+    ValueError: `text` is not of the form PATH=WEIGHT,PATH=WEIGHT.
+  """
   weights: dict[str, Fraction] = {}
   for part in text.split(","):
     path, _, given = (word.strip() for word in part.rpartition("="))

@@ -12,13 +12,18 @@ from bertjax.config import PretrainConfig, phases
 from bertjax.config.accumulation import micro_batch_size
 from bertjax.config.data import Frame
 from data_pipelines.rows.evaluation import EvaluationBatches, evaluation_batches
-from data_pipelines.rows.further_stores import open_further_stores
-from data_pipelines.rows.mixture import Mixture, open_mixture
+from data_pipelines.rows.further_stores import (
+  open_further_stores,
+  parse_paths,
+)
+from data_pipelines.rows.mixture import Mixture, open_mixture, parse_weights
 from data_pipelines.rows.mixture_pipeline import MixturePipeline
 from data_pipelines.rows.pipeline import Pipeline, PretrainingPipeline
 from data_pipelines.rows.store_statistics import count_tokens
 from data_pipelines.store.store import Store
 from data_pipelines.tokenizers import tokenizers
+from launch.commands import output_paths
+from launch.commands.output_paths import Path
 
 VALIDATION = "validation"
 
@@ -170,6 +175,35 @@ class OpenStores:
         name: rows / sum(total.values()) for name, rows in total.items()
       },
     }
+
+
+def check_outside_inputs(
+  flag: str, value: Path | None, config: PretrainConfig, prefix: str = "config."
+) -> None:
+  """Refuse to write into a store or a bundle that a run reads.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: the folder to write; None or "" if the flag was not given.
+    config: names what the run reads.
+    prefix: of the flags of its fields.
+
+  Raises:
+    ValueError: `value` is one of these folders, or inside of one; or a field
+      that names several stores is not of its form.
+  """
+  data, further = config.data, config.evaluation.stores
+  folders = [
+    ("data.store", data.store),
+    ("init_from", config.init_from),
+    *(
+      ("data.stores", path)
+      for path in data.stores and parse_weights(data.stores)
+    ),
+    *(("evaluation.stores", path) for path in parse_paths(further)),
+  ]
+  for name, folder in folders:
+    output_paths.check_outside(flag, value, {f"{prefix}{name}": folder})
 
 
 def open_stores(config: PretrainConfig) -> OpenStores:

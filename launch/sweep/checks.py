@@ -27,6 +27,7 @@ from launch.preflight.run import judge_recipe
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
+from launch.run.stores import check_outside_inputs
 from launch.sweep.frozen import make_probes, probe_store_sha256
 from launch.sweep.identity import digits, evaluation, make_identity
 from launch.sweep.probe_costs import Tuning, tuning_cost
@@ -55,12 +56,12 @@ def check_workdir(config: SweepConfig, workdir: str) -> None:
     ValueError: `workdir` is such a folder.
   """
   output_paths.check_folder("workdir", workdir)
-  inputs = {
-    "config.bundle": config.bundle,
-    "config.pretrain.data.store": config.pretrain.data.store,
-    "config.pretrain.init_from": config.pretrain.init_from,
-  }
-  output_paths.check_outside("workdir", workdir, inputs)
+  output_paths.check_outside(
+    "workdir", workdir, {"config.bundle": config.bundle}
+  )
+  check_outside_inputs(
+    "workdir", workdir, config.pretrain, prefix="config.pretrain."
+  )
 
 
 def check(config: SweepConfig, policy: Policy) -> Checked:

@@ -6,10 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from bertjax.checkpoints.bundle import (
-  load_bundle,
-  read_bundle_info,
-)
+from bertjax.checkpoints.bundle import load_bundle, read_bundle_info
 from bertjax.config import (
   FinetuneConfig,
   FinetuneOptimizerConfig,
@@ -18,6 +15,7 @@ from bertjax.config import (
 from bertjax.finetune import experiment
 from bertjax.finetune.results import ArmResult
 from launch import finetune, predict, tasks
+from launch.preflight.findings import Finding
 from launch.preflight.policy import Policy
 from launch.run import ownership
 from tests.testing import small
@@ -67,9 +65,13 @@ def config_of(folder, **changes):
 
 @pytest.fixture(scope="module")
 def results(place):
-  return finetune.run(
-    config_of(place), str(place / "bundle"), str(place / "work")
-  )
+  """Results of a run whose device has hardly enough memory."""
+  tight = Finding("device_memory", "warn", "it is tight", "buy more", 0.9, 0.8)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(finetune, "judge_trials", lambda *_: [tight])
+    return finetune.run(
+      config_of(place), str(place / "bundle"), str(place / "work")
+    )
 
 
 def test_results_are_the_statistics_of_the_trials(place, results):

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from bertjax.checkpoints import bundle
-from bertjax.config import DataConfig, PretrainConfig, SweepConfig
+from bertjax.config import (
+  DataConfig,
+  EvaluationConfig,
+  PretrainConfig,
+  SweepConfig,
+)
 from data_pipelines.tasks.table_files import Columns
 from launch import (
   demo,
@@ -144,14 +149,19 @@ INSIDE = {
   "embed": lambda read, path: embed.embed_file(read, SOURCE, f"{path}.npy"),
   "pretrain": lambda read, path: pretrain.run(_training_on(read), path),
   "bundle": lambda read, path: pretrain.run(_training_on(read), "run", path),
+  "mixture": lambda read, path: pretrain.run(_training_on("", read), path),
+  "evaluation": lambda read, path: pretrain.run(
+    PretrainConfig(evaluation=EvaluationConfig(stores=f"a=b,c={read}")), path
+  ),
   "sweep": lambda read, path: sweep.run(
     SweepConfig(pretrain=_training_on(read)), path
   ),
 }
 
 
-def _training_on(store: str) -> PretrainConfig:
-  return PretrainConfig(data=DataConfig(store=store))
+def _training_on(store: str, stores: str = "") -> PretrainConfig:
+  mixed = stores and f"a=1,{stores}=2"
+  return PretrainConfig(data=DataConfig(store=store, stores=mixed))
 
 
 @pytest.mark.parametrize("launcher", INSIDE)

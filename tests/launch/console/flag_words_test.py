@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A fix can be pasted, and a wrong field is told of with its whole path."""
+"""A fix can be pasted, and a message names the whole path of a wrong field."""
 
 import pytest
 from absl import flags
