@@ -42,7 +42,7 @@ from launch import cli, host_memory, tasks
 from launch.commands import output_paths, shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
-from launch.preflight.findings import Finding, found_wrong
+from launch.preflight.findings import Finding, found_wrong, of_results
 from launch.preflight.memory import judge_trials
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle, write_record
@@ -146,18 +146,15 @@ def _run_trials(
 ) -> ArmResult:
   """Run the trials that are not done, and record what the user allowed."""
   folder = pathlib.Path(workdir)
-  of_memory: list[Finding] = []
 
   def check(inputs: TrialInputs, seeds: Sequence[int]) -> None:
     found = list(judge_trials(inputs, seeds, policy))
-    of_memory.extend(found)
+    findings.extend(found)
     _settle(found, policy)
 
   def judge(result: ArmResult) -> Iterable[FoundWrong]:
-    # Results are the same when the command runs again, and have no findings of
-    # memory: they are of this machine, and of trials that still have to run.
     findings.extend(judge_results(result, policy))
-    return found_wrong(findings, policy)
+    return found_wrong(of_results(findings), policy)
 
   folder.mkdir(parents=True, exist_ok=True)
   shared_folder.check_shared(folder)
@@ -182,7 +179,7 @@ def _run_trials(
         f"{stopped} in {workdir}; run the same command again to resume"
       )
     if multihost.is_first():
-      write_record(workdir, [*findings, *of_memory], policy)
+      write_record(workdir, findings, policy)
   return result
 
 

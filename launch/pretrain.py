@@ -6,9 +6,10 @@ r"""Pre-train on a prepared store; run the same command again to resume.
     --config.data.store=DIR --workdir=DIR
 
 The workdir gets `config.json` (the resolved config), `checkpoints/`,
-`metrics.jsonl`, `timing.jsonl`, `tensorboard/`, `tokenizer/`, and at the end
-`bundle/`. --config.checkpoint.bundles_at=0.25,0.5 writes bundles on the way,
-too, as `bundles/step_N`. --config.wandb.project=NAME writes the metrics to
+`metrics.jsonl`, `timing.jsonl`, `findings.json` (what the run warned of),
+`tensorboard/`, `tokenizer/`, and at the end `bundle/`.
+--config.checkpoint.bundles_at=0.25,0.5 writes bundles on the way, too, as
+`bundles/step_N`. --config.wandb.project=NAME writes the metrics to
 Weights & Biases as well, with --config.wandb.mode=offline into the workdir.
 A restart on the same machine compiles nothing again: programs are kept in
 ~/.cache/bertjax, or where JAX_COMPILATION_CACHE_DIR says.
@@ -22,7 +23,7 @@ other; elsewhere add --coordinator_address=HOST:PORT --num_processes=N
 import dataclasses
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -34,11 +35,13 @@ from bertjax.model.parameters import count_parameters
 from bertjax.parallel import multihost
 from bertjax.train import loop, writers
 from bertjax.train.state import TrainState
+from bertjax.trials.finding import FoundWrong
 from launch import cli, host_memory
 from launch.commands import output_paths, shipped_configs
 from launch.hosts import preemption, start_up
 from launch.preflight import policy as policies
 from launch.preflight import results
+from launch.preflight.findings import Finding, found_wrong, of_results, to_json
 from launch.preflight.memory import check_memory
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.run import check_run, record_run
@@ -66,6 +69,7 @@ class PretrainResult:
     seconds: the time that this call took.
     bundle: folder of the bundle.
     workdir: folder of the run.
+    findings: what an expert would stop for.
   """
 
   step: int
@@ -77,6 +81,7 @@ class PretrainResult:
   seconds: float
   bundle: str
   workdir: str
+  findings: tuple[FoundWrong, ...] = ()
 
 
 def run(
@@ -94,7 +99,8 @@ def run(
     policy: which findings of `launch.preflight` end the run.
 
   Raises:
-    ValueError: the user's mistake, a finding that fails, or a loss of nan.
+    ValueError: the user's mistake, a finding that fails (if it is of the
+      results, the bundle is written), or a loss of nan.
     SystemExit: a signal stopped the run; its state is saved.
   """
   began = time.monotonic()
@@ -111,18 +117,21 @@ def run(
   ):
     findings += check_memory(spec, active.untrained(), policy, active.beat)
     record_run(folder, findings, policy)
+    active.add_findings(_of_results(findings, policy))
     active.connect()
     state = _train(active, spec, signals)
     step = int(jax.device_get(state.step))
     if signals.requested():
       active.close(exit_code=1)
       signals.leave(_stopped(step, spec.config.steps, folder))
-    details = active.details(step)
-    active.write_bundle(target, state.params, details)
     train = multihost.broadcast_from_first(
       "metrics", lambda: writers.read(folder / writers.METRICS, "train")
     )
-    _report(active, spec, details, train, policy)
+    wrong = _judge(active, spec, active.details(step), train, policy)
+    active.add_findings(found_wrong(wrong, policy), step)
+    details = active.details(step)
+    active.write_bundle(target, state.params, details)
+    multihost.broadcast_from_first("results", lambda: settle(wrong, policy))
     return PretrainResult(
       step=step,
       tokens=details.tokens,
@@ -133,6 +142,7 @@ def run(
       seconds=time.monotonic() - began,
       bundle=str(target),
       workdir=str(folder),
+      findings=active.findings,
     )
 
 
@@ -176,26 +186,31 @@ def _train(active: Run, spec: RunSpec, signals: cli.Signals) -> TrainState:
   return state
 
 
-def _report(
+def _of_results(
+  findings: Iterable[Finding], policy: Policy
+) -> tuple[FoundWrong, ...]:
+  """Return what results keep of the findings of process 0, on all."""
+  found = multihost.broadcast_from_first(
+    "kept findings", lambda: to_json(of_results(findings), policy)
+  )
+  return tuple(map(FoundWrong.from_json, found))
+
+
+def _judge(
   active: Run,
   spec: RunSpec,
   details: Details,
   train: Sequence[Mapping[str, Any]],
   policy: Policy,
-) -> None:
-  """Print what others reached; settle what is wrong with the results.
-
-  Raises:
-    ValueError: a finding that `policy` makes a failure. The bundle is written.
-  """
+) -> list[Finding]:
+  """Print what others reached; return what is found of the results."""
   values = details.evaluation
   kind = spec.store.manifest.tokenizer.name
   for line in results.describe_results(
     spec.config, values, details.tokens, kind
   ):
     active.progress.say(line)
-  found = results.judge_results(spec.config, values, train, kind, policy)
-  multihost.broadcast_from_first("results", lambda: settle(found, policy))
+  return results.judge_results(spec.config, values, train, kind, policy)
 
 
 def _stopped(step: int, steps: int, folder: pathlib.Path) -> str:

@@ -63,7 +63,7 @@ class Details:
     task: the head of a fine-tuned model, and what it was trained for.
     init: where fine-tuning started, "bundle" or "scratch".
     trial: settings of the fine-tuning trial that was kept.
-    findings: sentences on what is wrong with its data and scores.
+    findings: sentences on what is wrong with data, training and scores.
     origin: folder of the bundle that pre-training began with, and the digest
       of its parameters.
     versions: versions of the packages that wrote the bundle.

@@ -68,11 +68,11 @@ def to_page(runs: Sequence[Run], found: Differences) -> str:
 def _findings(
   runs: Sequence[Run], names: Sequence[str]
 ) -> list[tuple[str, FoundWrong]]:
-  """Return what each fine-tuning run warned of, after the name of the run."""
+  """Return what each run warned of, after the name of the run."""
   return [
     (name, each)
     for name, run in zip(names, runs, strict=True)
-    for each in (run.result.findings if run.result else ())
+    for each in run.findings
   ]
 
 

@@ -14,8 +14,10 @@ from bertjax.config import flatten_fields, renamed
 from bertjax.finetune.results import ArmResult
 from bertjax.finetune.task import Scores
 from bertjax.train import writers
+from bertjax.trials.finding import FoundWrong
 from bertjax.trials.results import check_version
 from bertjax.trials.store import IDENTITY, RESULT, TRIALS, trial_folder
+from launch.run.findings import read_findings
 from launch.run.origin import CHECKPOINTS, identity_in
 from launch.run.restoring import CONFIG
 
@@ -47,6 +49,7 @@ class Run:
     validation: lines of its validation metrics.
     timing: lines of its times.
     result: scores of a fine-tuning run.
+    findings: what it warned of.
     curves: {seed: evaluations on dev} at the chosen rate of a fine-tuning run.
   """
 
@@ -59,6 +62,7 @@ class Run:
   validation: Sequence[Line] = ()
   timing: Sequence[Line] = ()
   result: ArmResult | None = None
+  findings: Sequence[FoundWrong] = ()
   curves: Mapping[int, Sequence[Scores]] = dataclasses.field(
     default_factory=dict
   )
@@ -108,7 +112,7 @@ def _read_pretrain(folder: pathlib.Path) -> Run:
       "the settings of its run are not known; give another"
     )
   lines = _read_lines(folder / writers.METRICS)
-  details = _details(folder, "pretrain")
+  details, found = _details(folder, "pretrain"), read_findings(folder)
   identity = {} if record is None else identity_in(record)
   fields = flatten_fields(config)
   known = {
@@ -129,6 +133,7 @@ def _read_pretrain(folder: pathlib.Path) -> Run:
     train=[line for line in lines if line["split"] == "train"],
     validation=[line for line in lines if line["split"] == "validation"],
     timing=_read_lines(folder / writers.TIMING),
+    findings=found.findings if found else (),
   )
 
 
@@ -162,6 +167,7 @@ def _read_finetune(folder: pathlib.Path) -> Run:
     _shortened(flatten_fields(facts)),
     (details and details.versions) or {},
     result=result,
+    findings=result.findings,
     curves=_read_curves(folder, result),
   )
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is exported: a bundle, or a committed step of a workdir."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from bertjax.checkpoints.checkpoint import Checkpoints
 from bertjax.config import CheckpointConfig, ModelConfig, from_mapping, renamed
 from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
+from launch.run.findings import read_findings
 from launch.run.origin import CHECKPOINTS
 from launch.run.restoring import TOKENIZER
 
@@ -58,8 +60,8 @@ def read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
   """Read a committed step of a run; None takes the newest.
 
   Raises:
-    ValueError: `workdir` is not a workdir, has no such step, or its tokenizer
-      is not that of the run.
+    ValueError: `workdir` is not a workdir, has no such step, its tokenizer is
+      not that of the run, or its findings cannot be read.
   """
   folder = workdir / CHECKPOINTS
   if not folder.is_dir():
@@ -74,6 +76,11 @@ def read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
       {name: value for name, value in record.items() if name not in _RUN_ONLY}
     )
   )
+  found = read_findings(workdir)
+  if found is not None and found.step == details.step:
+    # They are known only when the last checkpoint is saved.
+    sentences = [each.sentence for each in found.findings]
+    details = dataclasses.replace(details, findings=sentences or None)
   model = from_mapping(ModelConfig, record["config"]["model"])
   _check_tokenizer(workdir / TOKENIZER, record)
   known = record.get("tokenizer_files")

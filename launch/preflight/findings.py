@@ -119,6 +119,14 @@ def found_wrong(
   )
 
 
+def of_results(findings: Iterable[Finding]) -> list[Finding]:
+  """Return findings without those of the machine, as results keep them.
+
+  A run that goes on elsewhere has the same (law 12).
+  """
+  return [each for each in findings if not CHECKS[each.name].of_machine]
+
+
 def to_json(
   findings: Iterable[Finding], policy: Policy
 ) -> list[Mapping[str, Any]]:

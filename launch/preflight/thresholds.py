@@ -24,6 +24,8 @@ class Check:
     worse: whether a figure above or below the limit is bad.
     unit: how the figure is written: a share as 1.2%, a count as 1,234, a ratio
       as 1.23.
+    of_machine: whether the figure is of the machine that runs, and not of what
+      it makes, so that no result keeps it.
   """
 
   about: str
@@ -31,6 +33,7 @@ class Check:
   fail: float | None = None
   worse: Literal["above", "below"] = "above"
   unit: Unit = "share"
+  of_machine: bool = False
 
   def show(self, value: float) -> str:
     """Return a figure or a limit of this check as text."""
@@ -231,13 +234,17 @@ CHECKS: Mapping[str, Check] = {
   ),
   "warmup_share": Check("steps of warm-up among all steps", 0.5),
   "device_memory": Check(
-    "bytes that a step needs over the bytes of a device", warn=0.95, fail=1
+    "bytes that a step needs over the bytes of a device",
+    warn=0.95,
+    fail=1,
+    of_machine=True,
   ),
   # Half of a row's scores at 512 tokens, with the windows of ModernBERT.
   "masked_pairs": Check(
     "scores of attention outside of windows that are computed, of a model with "
     "windows, where a kernel would skip them",
     0.25,
+    of_machine=True,
   ),
   # What a pre-training run came to.
   "loss_at_unigram_entropy": Check(
@@ -262,12 +269,16 @@ CHECKS: Mapping[str, Check] = {
     unit="ratio",
   ),
   "clock_skew": Check(
-    "seconds between the clocks of the hosts", 5, unit="count"
+    "seconds between the clocks of the hosts",
+    5,
+    unit="count",
+    of_machine=True,
   ),
   "disk_space": Check(
     "bytes of the checkpoints that are kept over the free bytes of the disk",
     warn=0.8,
     fail=1,
+    of_machine=True,
   ),
   # A study.
   "trials_of_other_code": Check(

@@ -177,15 +177,18 @@ def _pretraining_facts(details: Details) -> Iterator[tuple[str, str]]:
 
 
 def _evaluation(details: Details) -> str:
-  """Return the scores of the run, and their spread where it has seeds."""
+  """Return the scores of the run, their spread, and what is wrong."""
   rows = list(_numbers(details.evaluation))
-  if not rows:
-    return "No scores were recorded."
-  if details.task is None:
-    return markdown(["score", "value"], [row[:2] for row in rows])
-  parts = [markdown(["score", "value", "seeds", "lowest", "highest"], rows)]
+  # Scores of pre-training have no spread.
+  names = ["score", "value", "seeds", "lowest", "highest"]
+  shown = len(names) if details.task else 2
+  parts = [
+    markdown(names[:shown], [row[:shown] for row in rows])
+    if rows
+    else "No scores were recorded."
+  ]
   parts += [f"Warning: {each}" for each in details.findings or ()]
-  if details.trial is not None:
+  if rows and details.trial is not None:
     parts.append(f"{_CHOSEN}{_shown(details.trial)}.")
   return "\n\n".join(parts)
 

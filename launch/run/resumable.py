@@ -18,11 +18,13 @@ from bertjax.parallel import feeding, multihost, shared_folder
 from bertjax.train import hooks, profiling, progress, writers
 from bertjax.train.events import Wandb
 from bertjax.train.state import TrainState
+from bertjax.trials.finding import FoundWrong
 from data_pipelines.rows.pipeline import train_iterator
 from launch.hosts.watchdog import Watchdog
 from launch.run import console
 from launch.run.assembly import RunSpec
 from launch.run.bundles import bundle_path, bundle_steps, has_bundle
+from launch.run.findings import RunFindings, write_findings
 from launch.run.origin import CHECKPOINTS
 from launch.run.ownership import Ownership
 from launch.run.phase import PhaseRun
@@ -52,6 +54,7 @@ class Run:
     state: input of the first step.
     hooks: in the order that `loop.train` runs them.
     progress: prints the progress line.
+    findings: what an expert would stop for, as far as it is known.
   """
 
   def __init__(
@@ -68,6 +71,7 @@ class Run:
     self._checkpoints = checkpoints
     self._start = start
     self._owner = owner
+    self.findings: tuple[FoundWrong, ...] = ()
     self._phase = spec.phase(step)
     self.state = start.state
     self._writer = writers.MetricsWriter(
@@ -133,6 +137,22 @@ class Run:
     """Note that something has happened, which takes longer than a step."""
     self._watchdog.beat()
 
+  def add_findings(self, found: Iterable[FoundWrong], step: int = 0) -> None:
+    """Hand findings on: in the workdir, and with checkpoints and bundles.
+
+    Args:
+      found: more findings, the same on all processes.
+      step: the step whose results they judge; 0 before the end.
+    """
+    self.findings = (*self.findings, *found)
+    # What a finished run came to stands until it is judged again.
+    if step or self.untrained():
+      self.check_owner()
+      kept = RunFindings(step, self.findings)
+      multihost.broadcast_from_first(
+        "findings", lambda: write_findings(self._folder, kept)
+      )
+
   def untrained(self) -> Sequence[PhaseRun]:
     """Return the phases that have steps left."""
     step = int(jax.device_get(self.state.step))
@@ -179,6 +199,7 @@ class Run:
       **self._spec.describe_stores(),
       tokenizer_sha256=self._spec.identity["tokenizer"],
       pooler_trained=self._start.pooler_trained,
+      findings=[each.sentence for each in self.findings] or None,
       origin=self._start.origin or None,
     )
 

@@ -21,6 +21,7 @@ from launch.preflight.policy import Policy
 from launch.preflight.run import judge_recipe
 from launch.preflight.store import measure_store
 from launch.run import assembly, resumable
+from launch.run.findings import FINDINGS, read_findings
 from tests.testing import corpus
 
 STEPS = 5
@@ -55,6 +56,7 @@ def test_stopped_and_started_again_equals_never_stopped(
     patch.setattr(resumable, "train_iterator", breaks)
     with pytest.raises(ConnectionError):
       pretrain.run(config, str(tmp_path))
+  begun = read_findings(tmp_path)
   again = pretrain.run(config, str(tmp_path))
   assert (
     bundle.read_bundle_info(again.bundle).leaves
@@ -62,6 +64,12 @@ def test_stopped_and_started_again_equals_never_stopped(
   )
   left = pathlib.Path(finished.workdir) / writers.METRICS
   assert (tmp_path / writers.METRICS).read_bytes() == left.read_bytes()
+  # Findings are neither lost nor told twice.
+  whole = left.with_name(FINDINGS).read_bytes()
+  assert (tmp_path / FINDINGS).read_bytes() == whole
+  assert begun.step == 0
+  assert begun.findings
+  assert set(begun.findings) <= set(finished.findings)
   told = capsys.readouterr().out
   assert "\n  wiki: 11 of 16 rows (68.8%), " in told
   assert "resuming from step" in told

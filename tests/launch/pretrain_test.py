@@ -5,6 +5,7 @@
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,7 +21,9 @@ from bertjax.config import (
   from_mapping,
 )
 from launch import export, pretrain
+from launch.preflight.policy import Policy
 from launch.run import assembly, restoring, resumable
+from launch.run.findings import read_findings
 from tests.testing import corpus
 from tests.testing.commands import run_command
 
@@ -110,6 +113,54 @@ def test_a_finished_run_started_again_gives_the_same(finished, config):
   for name in vars(finished):
     if name != "seconds":
       assert getattr(again, name) == getattr(finished, name), name
+
+
+def test_what_a_run_warned_of_stands_wherever_it_is_handed_on(
+  finished, config, tmp_path, caplog
+):
+  workdir = pathlib.Path(finished.workdir)
+  limits = {"reached_mask_rate.warn": 9, "pair_accuracy_trivial.warn": -1}
+  policy = Policy(thresholds={**limits, "disk_space.warn": -1})
+  result = pretrain.run(config, str(workdir), policy=policy)
+  logged = [
+    text for each in caplog.records if "; fix: " in (text := each.getMessage())
+  ]
+  kept = read_findings(workdir)
+  assert kept.step == 6
+  assert {
+    "validation_tokens",
+    "reached_mask_rate",
+    "pair_accuracy_trivial",
+  } <= {each.name for each in kept.findings}
+  # The machine is not the run.
+  (of_disk,) = (text for text in logged if "(disk_space " in text)
+  logged.remove(of_disk)
+  assert [each.line for each in kept.findings] == logged
+  assert result.findings == kept.findings
+  sentences = [each.sentence for each in kept.findings]
+  info = bundle.read_bundle_info(result.bundle)
+  assert info.details.findings == sentences
+  sources: list[dict[str, Any]] = [
+    {"bundle": result.bundle},
+    {"workdir": result.workdir, "step": 6},
+    {"workdir": result.workdir, "step": 4},
+  ]
+  cards = [
+    (export.run(output=tmp_path / str(n), **each) / "README.md").read_text()
+    for n, each in enumerate(sources)
+  ]
+  names = [name.removesuffix(".warn") for name in limits]
+  of_results = {
+    text for text in sentences for name in names if f"({name} " in text
+  }
+  assert len(of_results) == 2
+  for number, card in enumerate(cards):
+    for text in sentences:
+      is_said = f"\n\nWarning: {text}\n" in card
+      assert is_said == (number < 2 or text not in of_results), text
+  with resumable.open_run(assembly.assemble(config), workdir) as run:
+    run.add_findings(())
+  assert read_findings(workdir) == kept
 
 
 def test_another_identity_is_refused_and_changes_nothing(finished, config):

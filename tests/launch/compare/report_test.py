@@ -3,12 +3,15 @@
 """The table and the page of a comparison."""
 
 import dataclasses
+import json
 
 import pytest
 
+from bertjax.finetune.results import ArmResult
 from launch.compare.differences import find_differences
 from launch.compare.report import to_page, to_text
 from launch.compare.runs import read_run
+from launch.run.findings import RunFindings, write_findings
 from tests.testing.arm_results import make_found
 from tests.testing.browser import measure_page
 from tests.testing.compared import write_finetune, write_pretrain
@@ -53,10 +56,18 @@ def test_the_text_of_finetuning_says_whether_runs_differ(tuned):
   assert "All 2 fields of the config are equal." in text
 
 
-def test_what_a_finetuning_run_warned_of_is_in_its_comparison(tuned, tmp_path):
-  first, second = tuned
-  result = dataclasses.replace(second.result, findings=(make_found(),))
-  runs = [first, dataclasses.replace(second, result=result)]
+@pytest.mark.parametrize("write", [write_pretrain, write_finetune])
+def test_what_a_run_warned_of_is_in_its_comparison(write, tmp_path):
+  given = ([0.5, 0.6],) if write is write_finetune else ()
+  first, second = (write(tmp_path / name, *given) for name in "ab")
+  if write is write_finetune:
+    path = second / "results.json"
+    saved = ArmResult.from_json(json.loads(path.read_text()))
+    saved = dataclasses.replace(saved, findings=(make_found(),))
+    path.write_text(json.dumps(saved.to_json()))
+  else:
+    write_findings(second, RunFindings(40, (make_found(),)))
+  runs = [read_run(first), read_run(second)]
   found, line = find_differences(runs), make_found().line
   assert f"warning of B: {line}" in to_text(runs, found)
   path = tmp_path / "compare.html"

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from bertjax.checkpoints.bundle import Details
 from bertjax.trials.statistics import summarize
 from launch import export
 from launch.exports.formats import Options
+from launch.reports.model_card import make_origin
 from tests.testing import small
 from tests.testing.arm_results import make_found
 from tests.testing.exports import make_head, snippet
@@ -49,6 +51,19 @@ def test_the_card_of_a_classifier_says_its_labels(exported_classifier):
   assert "classifies texts into 3 labels" in card
   assert "- labels: fish, tree, a | b\n" in card
   assert "| dev accuracy, mean ± std of seeds | 0.5000 ± 0.2500 |" in card
+
+
+@pytest.mark.parametrize("scores", [{"mlm_loss": 5.5}, {}])
+def test_the_card_of_a_pre_trained_model_says_what_is_wrong(scores):
+  details = Details(
+    pooler_trained=False,
+    evaluation=scores,
+    findings=[make_found().sentence],
+  )
+  text = make_origin(small.MODEL, details)
+  assert text.endswith(f"\n\nWarning: {make_found().sentence}\n")
+  assert ("| 5.5000 |" in text) == bool(scores)
+  assert ("No scores were recorded." in text) != bool(scores)
 
 
 @pytest.mark.parametrize("license_id", ["", "Apache 2.0", "mit\nx: y"])
