@@ -12,10 +12,11 @@ from typing import Any
 
 _NAMED = re.compile(r'%?([\w.\-]+) = .*?metadata=\{op_name="([^"]*)"')
 # What a part of an operation's name says of it; the first that is found counts.
+# A projection is a layer of learned weights, such as that of the queries.
 _PARTS = (
   ("attention/attention._attend", "attention within rows"),
-  ("attention/", "attention's kernels"),
-  ("_feed_forward", "feed-forward's kernels"),
+  ("attention/", "projections of attention"),
+  ("_feed_forward", "projections of the feed-forward"),
   ("mlm_head", "masked-LM head"),
   ("dynamic_update_slice", "states kept by the loop"),
   ("dynamic_slice", "states kept by the loop"),

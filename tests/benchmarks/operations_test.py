@@ -18,7 +18,7 @@ LAYER = "jit(step)/BertForPreTraining.encode/encoder/while/body/layers"
     (
       "fusion",
       f"{LAYER}/attention/attention._project/key/dot_general",
-      "products: attention's kernels",
+      "products: projections of attention",
     ),
     (
       "dot",
@@ -28,7 +28,7 @@ LAYER = "jit(step)/BertForPreTraining.encode/encoder/while/body/layers"
     (
       "multiply_erf_fusion",
       f"{LAYER}/layers._feed_forward/erf",
-      "others: feed-forward's kernels",
+      "others: projections of the feed-forward",
     ),
     (
       "bitcast_dynamic-update-slice_fusion",
@@ -54,7 +54,7 @@ def test_a_loop_is_counted_by_what_is_in_it():
   ]
   names = {"dot.3": f"{LAYER}/attention/out/dot_general"}
   rows = operations.add_up(events, names)
-  assert rows == {"products: attention's kernels": 5.0}
+  assert rows == {"products: projections of attention": 5.0}
 
 
 def test_a_trace_of_a_program_has_its_products(tmp_path):
@@ -85,7 +85,7 @@ def profile(*arguments):
     row.split("%  ")[1]: float(row.split()[2].strip("%")) for row in rows
   }
   assert abs(sum(shares.values()) - 100) < 1
-  for part in ("attention's kernels", "feed-forward's kernels"):
+  for part in ("projections of attention", "projections of the feed-forward"):
     assert shares[f"products: {part}"] > 0
   return first, shares
 
