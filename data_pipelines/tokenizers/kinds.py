@@ -185,6 +185,11 @@ BYTE_LEVEL = {
 }
 
 
+def class_of(name: str) -> type[Tokenizer]:
+  """Return the class with a `Tokenizer.name`."""
+  return KINDS[kinds_of(name)[0]].tokenizer
+
+
 def kinds_of(name: str) -> list[str]:
   """Return the kinds with a `Tokenizer.name`, the plainest first."""
   return [each for each in KINDS if KINDS[each].tokenizer.name == name]

@@ -62,6 +62,7 @@ class Metaspace(LibraryTokenizer):
   """
 
   name = "sentencepiece"
+  space = SPACE
 
   def __init__(self, pieces: Pieces, *, origin: str = "the model") -> None:
     """Make a tokenizer.

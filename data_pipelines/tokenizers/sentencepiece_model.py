@@ -66,6 +66,7 @@ class SentencePiece(Tokenizer):
   """Tokens of running text, spaces included."""
 
   name = "sentencepiece"
+  space = SPACE
 
   def __init__(
     self,

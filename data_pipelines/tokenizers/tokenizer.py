@@ -51,6 +51,8 @@ class Tokenizer(abc.ABC):
     pad_id, unk_id, cls_id, sep_id, mask_id: the same ids, one by one.
     template: the special tokens around texts; BERT's unless a subclass has
       others.
+    space: what the `letters` of a token begin with where a space stands before
+      the token.
     mask_takes_space: whether the space before a mask in a text is its own.
     own_class: class of transformers that reads only tokenizers of this class;
       empty if transformers has no such class.
@@ -63,6 +65,7 @@ class Tokenizer(abc.ABC):
   normalization: str = "none"
   sha256: str
   export_obstacle: str = ""
+  space: str = " "
   mask_takes_space: bool = False
   own_class: str = ""
 
@@ -152,6 +155,15 @@ class Tokenizer(abc.ABC):
   def letters(self, token: str) -> str:
     """Return the text of a token, maybe with marks of where words begin."""
     return token
+
+  @classmethod
+  def unmark(cls, letters: str) -> tuple[bool, str]:
+    """Return whether a space stands before a token, and its text alone.
+
+    Args:
+      letters: what `letters` returns of the token.
+    """
+    return letters.startswith(cls.space), letters.removeprefix(cls.space)
 
   def is_special(self, id_: int) -> bool:
     """Return whether the token stands for no text."""

@@ -188,7 +188,13 @@ class WordPiece(Tokenizer):
     """Return whether a token continues the word before it."""
     if token in self._beside:
       return False
-    return token.startswith(PREFIX) and token != PREFIX
+    return not self.unmark(token)[0]
+
+  @classmethod
+  def unmark(cls, letters: str) -> tuple[bool, str]:
+    """Return what `Tokenizer.unmark` does: the inside of words is marked."""
+    inside = letters.startswith(PREFIX) and letters != PREFIX
+    return not inside, letters.removeprefix(PREFIX) if inside else letters
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Write vocab.txt, tokenizer.json and tokenizer_config.json."""

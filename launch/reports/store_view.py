@@ -8,10 +8,8 @@ from typing import Any
 from bertjax.config import flatten_fields
 from data_pipelines.rows.format_report import SEQ_LENGTHS
 from data_pipelines.store.summary import name_count
+from data_pipelines.tokenizers.kinds import class_of
 from launch.reports import store_figures
-
-PREFIX = "##"  # starts a WordPiece token that continues a word
-SPACE = "▁"  # starts a SentencePiece token that begins a word
 
 
 def make_view(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +98,7 @@ def show_samples(samples: Mapping[str, Any], tokenizer: str) -> dict[str, Any]:
 def _runs(example: Mapping[str, Any], tokenizer: str) -> list[dict[str, Any]]:
   """Group the tokens of an example by segment; [CLS] and [SEP] are alone."""
   chosen = {place["position"]: place for place in example["chosen"]}
+  kind = class_of(tokenizer)
   runs: list[dict[str, Any]] = []
   for position, token in enumerate(example["pieces"]):
     segment = "AB"[example["types"][position]]
@@ -108,24 +107,14 @@ def _runs(example: Mapping[str, Any], tokenizer: str) -> list[dict[str, Any]]:
     if not runs or runs[-1]["segment"] != segment:
       runs.append({"segment": segment, "tokens": []})
     place = chosen.get(position)
-    begins, text = _read(place["was"] if place else token, tokenizer)
+    spaced, text = kind.unmark(place["was"] if place else token)
     runs[-1]["tokens"].append(
       {
         # The space in front is that of the original token.
-        "space": begins and bool(runs[-1]["tokens"]),
+        "space": spaced and bool(runs[-1]["tokens"]),
         "text": token if place else text,
         "was": place["was"] if place else "",
         "becomes": place["becomes"] if place else "",
       }
     )
   return runs
-
-
-def _read(token: str, tokenizer: str) -> tuple[bool, str]:
-  """Return whether a token begins a word, and its text without the prefix."""
-  if tokenizer == "sentencepiece":
-    return token.startswith(SPACE), token.removeprefix(SPACE)
-  if tokenizer == "byte_bpe":
-    return token.startswith(" "), token.removeprefix(" ")
-  continues = token.startswith(PREFIX) and token != PREFIX
-  return not continues, token.removeprefix(PREFIX) if continues else token
