@@ -15,12 +15,14 @@ from bertjax import files
 from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.interop.huggingface_files import CONFIG
 from bertjax.interop.outputs import MULTI_LABEL, NONE
+from bertjax.trials.finding import FoundWrong
 from data_pipelines.tokenizers import tokenizers
 from launch.exports import folder, onnx_texts
 from launch.exports.formats import Format, Options
 from launch.exports.onnx_card_kinds import pooling_of_windows
 from launch.exports.onnx_scores import GraphScores
 from launch.exports.trained import Trained
+from launch.preflight.findings import found_wrong
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_quantized
@@ -99,7 +101,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     del model  # as large as the parameters
     parity = onnx_measures.compare(trained, path, tokenizer, longest)
     way = options.quantize or "none"
-    quantized = None
+    quantized, findings = None, ()
     if way != "none":
       loss = onnx_measures.quantize(
         way, path, partial / QUANTIZED, texts, several=_has_several(trained)
@@ -113,8 +115,10 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       elif loss.scores:
         print(f"scores on {loss.texts:,} texts of {options.calibration}:")
         print(loss.scores.table(), flush=True)
-        _judge(loss.scores, loss.texts, way, policy)
-      quantized = onnx_card.Quantized(partial / QUANTIZED, way, loss)
+        findings = _judge(loss.scores, loss.texts, way, policy)
+      quantized = onnx_card.Quantized(
+        partial / QUANTIZED, way, loss, [each.sentence for each in findings]
+      )
     files.write_json(partial / CONFIG, config, sort_keys=True)
     folder.write_beside(trained, path, tokenizer, "")
     page = onnx_card.Page(
@@ -131,7 +135,10 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
     files.write_text(partial / folder.CARD, card)
 
 
-def _judge(scores: GraphScores, texts: int, way: str, policy: Policy) -> None:
+def _judge(
+  scores: GraphScores, texts: int, way: str, policy: Policy
+) -> tuple[FoundWrong, ...]:
+  """Settle what the scores lose; return what the card is to warn of."""
   other = next(each for each in QUANTIZE[1:] if each != way)
   finding = judge_quantized(
     scores.metric,
@@ -141,6 +148,7 @@ def _judge(scores: GraphScores, texts: int, way: str, policy: Policy) -> None:
     policy,
   )
   settle([finding], policy)
+  return found_wrong([finding], policy)
 
 
 def _has_several(trained: Trained) -> bool:

@@ -5,7 +5,7 @@
 import dataclasses
 import pathlib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bertjax.interop.onnx.encoder import MASK, TOKENS, TYPES, inputs_of
 from bertjax.interop.onnx.processor import Processor
@@ -114,11 +114,13 @@ class Quantized:
     file: its file.
     way: how the range of its activations is known, "dynamic" or "static".
     loss: what it loses; None if there were no texts to measure it on.
+    findings: sentences on what of that is beyond its limit.
   """
 
   file: pathlib.Path
   way: str
   loss: Loss | None
+  findings: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,6 +293,7 @@ def _closeness(page: Page, kind: Kind) -> Iterator[str]:
   else:
     yield f"{name}, against {page.file.name}: {_lost(loss, kind)}."
     yield f"It was measured on {_texts(loss)}, each alone."
+  yield from (f"Warning: {each}" for each in page.quantized.findings)
   if page.quantized.way == "dynamic":
     yield (
       "The range of activations is taken over a whole batch, so that outputs "

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -235,7 +236,11 @@ def test_a_score_that_falls_is_a_finding_of_the_policy(tmp_path, caplog):
   out = tmp_path / "out"
   export.run(bundle=bundle, output=out, format="onnx", options=options)
   assert "accuracy falls from 0." in caplog.text
-  assert "fix: use model.onnx, or try --quantize=static" in caplog.text
+  fix = "limit -100%); fix: use model.onnx, or try --quantize=static"
+  assert fix in caplog.text
+  (warning,) = re.findall(r"- Warning: .*", (out / "README.md").read_text())
+  assert warning.startswith("- Warning: Accuracy falls from 0.")
+  assert warning.endswith(f"{fix}.")
   assert options.policy is not None
   strict = dataclasses.replace(
     options.policy, strict=frozenset(["quantized_score"])
