@@ -92,18 +92,27 @@ def write_json(
   write_text(path, text + "\n")
 
 
+def aside(folder: pathlib.Path) -> pathlib.Path:
+  """Return where a folder stands while another one takes its place.
+
+  No user has a folder of that name: one that is called `folder.old` may be the
+  user's own copy, and stays.
+  """
+  return folder.with_name(f".{folder.name}.replaced")
+
+
 @contextlib.contextmanager
 def replace_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
   """Yield an empty folder that takes the place of `target` at the end.
 
   A link is followed, so that the folder is made where the link points. Where
   the block raises, the new folder is deleted and `target` stays. A
-  process that dies between the two renames at the end leaves the old folder as
-  `target.old`, which the next call puts back first.
+  process that dies between the two renames at the end leaves the old folder
+  `aside`, and the next call puts it back first.
   """
   target = follow(target)
-  partial = target.with_name(target.name + ".partial")
-  old = target.with_name(target.name + ".old")
+  partial = target.with_name(f".{target.name}.partial")
+  old = aside(target)
   if old.is_dir() and not target.exists():
     old.rename(target)
   shutil.rmtree(partial, ignore_errors=True)

@@ -73,6 +73,7 @@ PROBES: Mapping[str, Probe] = {
 }
 FILL_MASK = "Return a new [MASK] object."
 _CLOCK = ".seconds.json"
+_SUMMARY = "summary.json"
 _MODULE = "-m launch.predict"
 
 
@@ -110,6 +111,7 @@ def run(output: str, *, smoke: bool = False) -> dict[str, Any]:
     ValueError: `output` has the demo of another version or interpreter.
   """
   output_paths.check_folder("output", output)
+  output_paths.check_begun("output", output, (_SUMMARY,), (_CLOCK,))
   try:
     with each_once():
       return _run(pathlib.Path(output), smoke)
@@ -120,7 +122,7 @@ def run(output: str, *, smoke: bool = False) -> dict[str, Any]:
 
 
 def _run(folder: pathlib.Path, smoke: bool) -> dict[str, Any]:
-  summary_path = folder / "summary.json"
+  summary_path = folder / _SUMMARY
   clock = _Clock(folder)
   with clock.stage("prepare"):
     prepare.run(

@@ -56,9 +56,9 @@ from launch.run import ownership
 
 # One module of launch/exports each.
 FORMATS: Mapping[str, Format] = {
-  "huggingface": huggingface.FORMAT,
-  "sentence_transformers": sentence_transformers.FORMAT,
-  "onnx": onnx.FORMAT,
+  huggingface.LAYOUT: huggingface.FORMAT,
+  sentence_transformers.LAYOUT: sentence_transformers.FORMAT,
+  onnx.LAYOUT: onnx.FORMAT,
   "bundle": bundle_format.FORMAT,
 }
 # The fields of `Options` that have a flag of their own.
@@ -77,7 +77,7 @@ def run(
   """Write `output` from a bundle, or from a committed step of a workdir.
 
   Args:
-    output: folder to make; an earlier export of the same format is replaced.
+    output: folder to make; an earlier export of this format is replaced.
     format: a key of FORMATS.
     bundle: folder of a bundle; give this or `workdir`.
     workdir: folder of a run, finished or not.
@@ -101,7 +101,7 @@ def run(
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
   output_paths.check_folder("output", output)
   output_paths.check_outside("output", output, {"bundle": bundle})
-  ownership.check_free("output", output, workdir)
+  ownership.check_free("output", output, bundle_format.COMMAND)
   target = pathlib.Path(output)
   FORMATS[format].check(target, options)
   if bundle is not None:

@@ -36,7 +36,7 @@ from bertjax.finetune.review import Review
 from bertjax.finetune.trial import DivergedTrial, TrialInputs
 from bertjax.parallel import multihost, shared_folder
 from bertjax.trials.finding import FoundWrong
-from bertjax.trials.store import Trial
+from bertjax.trials.store import IDENTITY, Trial
 from data_pipelines.tasks.figures import TaskFigures
 from launch import cli, host_memory, tasks
 from launch.commands import output_paths, shipped_configs
@@ -52,6 +52,7 @@ from launch.run import dtypes, ownership
 from launch.run.reference_rows import open_reference
 
 REPORT = "report.html"
+_REPLACED = ("results.json", "results.md", REPORT, "model")
 
 
 def run(
@@ -82,6 +83,7 @@ def run(
     SystemExit: a signal stopped a trial; its state is saved.
   """
   output_paths.check_folder("workdir", workdir)
+  output_paths.check_begun("workdir", workdir, _REPLACED, (IDENTITY,))
   output_paths.check_outside(
     "workdir", workdir, {"bundle": bundle, "reference_store": reference_store}
   )

@@ -60,6 +60,7 @@ from launch.commands import output_paths
 from launch.run import ownership
 
 Path = str | os.PathLike[str]
+COMMAND = "launch.import_weights"
 
 
 def run(
@@ -115,6 +116,7 @@ def run(
     details,
     task=None if head is None else dataclasses.asdict(head),
     tokenizer_sha256=tokenizer.sha256,
+    written_by=COMMAND,
   )
   params = {**loaded.params, **_initialize(loaded.config, new, seed)}
   with tempfile.TemporaryDirectory() as folder:
@@ -126,15 +128,8 @@ def run(
 def _check_target(root: pathlib.Path, target: pathlib.Path) -> None:
   """Refuse to replace anything but what was imported."""
   output_paths.check_outside("output", target, {"source": root})
-  ownership.check_free("output", target)
+  ownership.check_free("output", target, COMMAND)
   bundles.check_target(target)
-  if not (target / bundles.RECORD).is_file():
-    return
-  if bundles.read_bundle_info(target).details.source is None:
-    raise ValueError(
-      f"--output={target} is a bundle that was trained, and not imported; give "
-      "another folder, or delete it first"
-    )
 
 
 def _load(root: pathlib.Path, new: Sequence[str]) -> Loaded:

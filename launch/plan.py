@@ -199,7 +199,7 @@ def main(argv: Sequence[str]) -> None:
   _check_minutes(values.search_minutes, values.search)
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
-  output_paths.check_folder("output", values.output)
+  check_output(values.output)
   if os.environ.get(_COMPILES) != "1":
     backend.check_flags()
     _run_in_child(topology)
@@ -222,6 +222,17 @@ def main(argv: Sequence[str]) -> None:
 
 def _report(line: str) -> None:
   print(f"{line} …", file=sys.stderr, flush=True)
+
+
+def check_output(output: str | None) -> None:
+  """Refuse a folder that cannot be made, or has another `plan.html`."""
+  output_paths.check_folder("output", output)
+  output_paths.check_begun("output", output, (JSON,), (HTML,))
+  if output:
+    from launch.reports import plan_report
+
+    page = pathlib.Path(output) / HTML
+    output_paths.check_page("output", page, plan_report.TITLE)
 
 
 def _check_price(price: float | None, search: bool) -> None:

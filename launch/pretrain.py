@@ -48,11 +48,13 @@ from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
 from launch.run import dtypes, ownership
 from launch.run.assembly import RunSpec, assemble
-from launch.run.origin import Past, read_past
-from launch.run.resumable import Run, open_run
+from launch.run.origin import CHECKPOINTS, Past, read_past
+from launch.run.restoring import CONFIG, TOKENIZER
+from launch.run.resumable import COMMAND, Run, open_run
 from launch.run.stores import check_outside_inputs
 
 BUNDLE = "bundle"
+_REPLACED = (CONFIG, TOKENIZER, writers.METRICS, writers.TIMING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,11 @@ def _check_outputs(
   """Refuse folders that cannot be made, or in what the run reads."""
   output_paths.check_folder("workdir", workdir)
   output_paths.check_folder("bundle", bundle)
-  ownership.check_free("bundle", bundle, workdir)
+  output_paths.check_begun(
+    "workdir", workdir, _REPLACED, (CHECKPOINTS, ownership.OWNER)
+  )
+  target = bundle or pathlib.Path(workdir) / BUNDLE
+  ownership.check_free("bundle", target, COMMAND, workdir)
   check_outside_inputs("workdir", workdir, config)
   check_outside_inputs("bundle", bundle, config)
 

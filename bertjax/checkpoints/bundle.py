@@ -67,6 +67,7 @@ class Details:
     origin: folder of the bundle that pre-training began with, and the digest
       of its parameters.
     versions: versions of the packages that wrote the bundle.
+    written_by: the command that wrote the bundle, which may replace it.
   """
 
   pooler_trained: bool
@@ -86,6 +87,7 @@ class Details:
   findings: Sequence[str] | None = None
   origin: Json | None = None
   versions: Mapping[str, str] | None = None
+  written_by: str = ""
 
   @classmethod
   def from_json(cls, stored: Json) -> Self:
@@ -142,9 +144,7 @@ def check_target(path: Path) -> None:
   folder = pathlib.Path(path)
   foreign = folder.exists() and not (folder / RECORD).is_file()
   if foreign and (not folder.is_dir() or any(folder.iterdir())):
-    raise ValueError(
-      f"{folder} exists and is not a bundle; give another folder"
-    )
+    raise ValueError(f"{folder} exists and is no bundle; give another folder")
 
 
 def write_bundle(
@@ -228,7 +228,7 @@ def read_bundle_info(path: Path) -> BundleInfo:
 
 def _read_record(folder: pathlib.Path) -> dict[str, Any]:
   if not (folder / RECORD).is_file():
-    aside = folder.with_name(f"{folder.name}.old")
+    aside = files.aside(folder)
     if (aside / RECORD).is_file():
       raise ValueError(
         f"{folder} is not there, because its replacement was interrupted; "

@@ -64,6 +64,7 @@ def save_finetuned(
   details |= {
     "pooler_trained": POOLER in params,
     "task": dataclasses.asdict(head),
+    "written_by": "launch.finetune",
   }
   write_bundle(
     path,

@@ -19,20 +19,46 @@ RECORD = "bertjax.json"
 FORMAT_VERSION = 1
 
 
-def write_provenance(weights: pathlib.Path, details: Details) -> pathlib.Path:
+def write_provenance(
+  weights: pathlib.Path, details: Details, layout: str = ""
+) -> pathlib.Path:
   """Write a bundle's details beside the file `weights`; return the path.
 
   The config is left out, because it has paths of the machine that it ran on.
+
+  Args:
+    weights: the file.
+    details: the details.
+    layout: name of the format of the folder.
   """
-  public = dataclasses.replace(details, config=None, versions=None)
+  public = dataclasses.replace(
+    details, config=None, versions=None, written_by=""
+  )
   record = {
     "format_version": FORMAT_VERSION,
     "details": public.to_json(),
+    "layout": layout,
     "weights_sha256": files.sha256_of(weights),
   }
   path = weights.with_name(RECORD)
   files.write_json(path, record, sort_keys=True)
   return path
+
+
+def read_layout(weights: pathlib.Path) -> str | None:
+  """Return the `layout` that was written with `weights`.
+
+  Returns:
+    "" for a record of an earlier version, and None where nothing tells of these
+    weights, or tells of others.
+  """
+  try:
+    record = json.loads(weights.with_name(RECORD).read_bytes())
+    if record["weights_sha256"] == files.sha256_of(weights):
+      return str(record.get("layout", ""))
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    pass
+  return None
 
 
 def read_provenance(weights: pathlib.Path) -> Details | None:

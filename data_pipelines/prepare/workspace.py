@@ -142,6 +142,11 @@ class Workspace:
 
   def _open_lock(self) -> IO[str]:
     self.path.mkdir(parents=True, exist_ok=True)
+    if not (self.path / _LOCK).exists() and any(self.path.iterdir()):
+      raise ValueError(
+        f"{self.path} is not of launch.prepare, which works in a folder of "
+        "that name; rename it, or give another output"
+      )
     return (self.path / _LOCK).open("w", encoding="utf-8")
 
   def _is_current(self, lock: IO[str]) -> bool:

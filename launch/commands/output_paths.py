@@ -4,9 +4,11 @@
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Path = str | os.PathLike[str]
+# The title of a page is among its first bytes.
+_TITLE_BYTES = 4096
 
 
 def check_folder(flag: str, value: Path | None) -> None:
@@ -73,6 +75,59 @@ def check_outside(
         f"--{flag}={os.fspath(value)} is in --{name}={os.fspath(given)}, which "
         "is read; give a place outside of it"
       )
+
+
+def check_begun(
+  flag: str,
+  value: Path | None,
+  replaced: Sequence[str],
+  begun: Sequence[str],
+) -> None:
+  """Refuse a folder with what a command would replace and has not written.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given.
+    replaced: names in the folder that the command replaces.
+    begun: names of which one is there wherever the command has worked.
+
+  Raises:
+    ValueError: the folder has one of `replaced`, and none of `begun`.
+  """
+  if not value:
+    return
+  folder = pathlib.Path(value)
+  for name in replaced:
+    if (folder / name).exists() and not any(
+      (folder / each).exists() for each in begun
+    ):
+      raise ValueError(
+        f"--{flag}={os.fspath(value)} has {name}, which this command would "
+        "replace and has not written; give another folder"
+      )
+
+
+def check_page(flag: str, value: Path | None, title: str) -> None:
+  """Refuse to replace a file that is not a page of the same command.
+
+  Args:
+    flag: name of the flag that `value` was given by, for the error.
+    value: None or "" if the flag was not given.
+    title: what the title of each such page has.
+
+  Raises:
+    ValueError: `value` is such a file.
+  """
+  if not value or not pathlib.Path(value).is_file():
+    return
+  with pathlib.Path(value).open("rb") as stream:
+    beginning = stream.read(_TITLE_BYTES).decode(errors="replace")
+  _, _, rest = beginning.partition("<title>")
+  if title not in rest.partition("</title>")[0]:
+    raise ValueError(
+      f"--{flag}={os.fspath(value)} exists and is no page of this command; "
+      "give another file"
+    )
 
 
 def _check_local(flag: str, value: Path) -> None:

@@ -21,7 +21,7 @@ from launch import cli
 from launch.commands import output_paths
 from launch.compare.differences import find_differences
 from launch.compare.figures import MOST_RUNS
-from launch.compare.report import to_page, to_text
+from launch.compare.report import TITLE, to_page, to_text
 from launch.compare.runs import Run, read_run
 
 
@@ -60,6 +60,7 @@ def main(argv: Sequence[str]) -> None:
   """Compare the runs of the command line."""
   output = flags.FLAGS.output
   output_paths.check_file("output", output)
+  output_paths.check_page("output", output, TITLE)
   runs = read_runs(argv[1:])
   found = find_differences(runs)
   print(to_text(runs, found), flush=True)

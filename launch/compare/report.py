@@ -12,6 +12,7 @@ from launch.compare.measures import compare_scores, measure
 from launch.compare.runs import Run
 from launch.reports import page
 
+TITLE = "runs compared"  # in the title of each page
 _WIDEST = 40  # characters of a value in a terminal
 _CURVES = ("mlm_loss", "mlm_accuracy", "nsp_accuracy", "sop_accuracy")
 _KINDS = {"pretrain": "pre-training", "finetune": "fine-tuning"}
@@ -48,6 +49,7 @@ def to_page(runs: Sequence[Run], found: Differences) -> str:
     "compare_report.html",
     {
       "kind": _KINDS[runs[0].kind],
+      "title": TITLE,
       "runs": [
         (name, str(run.folder)) for name, run in zip(letters, runs, strict=True)
       ],

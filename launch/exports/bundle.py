@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle, for JAX."""
 
+import dataclasses
 import pathlib
 
 from bertjax.checkpoints import bundle as bundles
 from launch.exports.formats import Format, Options
 from launch.exports.trained import Trained
 
+COMMAND = "launch.export"
+
 
 def check(target: pathlib.Path, _: Options) -> None:
-  """Refuse a target that exists and is not a bundle."""
+  """Refuse a target that exists and is no bundle."""
   bundles.check_target(target)
 
 
@@ -21,7 +24,7 @@ def write(trained: Trained, target: pathlib.Path, _: Options) -> None:
     trained.params,
     trained.model,
     trained.tokenizer_path,
-    trained.details,
+    dataclasses.replace(trained.details, written_by=COMMAND),
     trained.tokenizer_files,
   )
 

@@ -9,7 +9,7 @@ import json
 import pathlib
 
 from bertjax import files
-from bertjax.interop.provenance import RECORD, write_provenance
+from bertjax.interop.provenance import read_layout, write_provenance
 from data_pipelines.tokenizers.huggingface_names import CONFIG_FILE
 from data_pipelines.tokenizers.tokenizer import Tokenizer
 from launch.exports.formats import Options
@@ -19,18 +19,25 @@ from launch.reports import model_card
 CARD = "README.md"
 
 
-def check_target(target: pathlib.Path) -> None:
-  """Refuse a target that holds anything but an export.
+def check_target(target: pathlib.Path, weights: str, layout: str) -> None:
+  """Refuse a target that holds anything but an export as it was written.
+
+  Args:
+    target: the folder to make.
+    weights: name of its file of weights.
+    layout: name of its format.
 
   Raises:
-    ValueError: `target` exists and was not exported by us.
+    ValueError: `target` exists, and we did not export it in this format, or
+      its weights have been changed since.
   """
-  # A folder of weights without our record was not exported by us.
-  if target.exists() and not (target / RECORD).is_file():
-    if target.is_dir() and not any(target.iterdir()):
-      return
+  if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+    return
+  # Earlier versions did not write the format.
+  if read_layout(target / weights) not in ("", layout):
     raise ValueError(
-      f"{target} exists and is not an export; give another folder"
+      f"{target} exists and is not an export of --format={layout} with its "
+      "weights unchanged; give another folder"
     )
 
 
@@ -47,7 +54,11 @@ def longest_text(trained: Trained) -> int:
 
 
 def write_beside(
-  trained: Trained, weights: pathlib.Path, tokenizer: Tokenizer, card: str
+  trained: Trained,
+  weights: pathlib.Path,
+  tokenizer: Tokenizer,
+  card: str,
+  layout: str,
 ) -> None:
   """Write tokenizer, record and card beside `weights`.
 
@@ -56,6 +67,7 @@ def write_beside(
     weights: file of the weights, whose hash the record holds.
     tokenizer: tokenizer of the model.
     card: text of the model card.
+    layout: name of the folder's format.
   """
   folder = weights.parent
   write_tokenizer(
@@ -64,7 +76,7 @@ def write_beside(
     longest_text(trained),
     has_types=trained.model.type_vocab_size > 1,
   )
-  write_provenance(weights, trained.details)
+  write_provenance(weights, trained.details, layout)
   files.write_text(folder / CARD, card)
 
 

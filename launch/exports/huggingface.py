@@ -25,12 +25,14 @@ from launch.exports.trained import Trained
 from launch.reports import model_card
 from launch.reports.model_card_kinds import of_transformers
 
+LAYOUT = "huggingface"
+
 
 def check(target: pathlib.Path, options: Options) -> None:
   """Refuse what no folder gets, and a target that is not an export."""
   check_dtype(options)
   folder.check_license(options)
-  folder.check_target(target)
+  folder.check_target(target, huggingface_files.WEIGHTS, LAYOUT)
 
 
 def check_dtype(options: Options) -> None:
@@ -77,7 +79,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       options.license or model_card.UNKNOWN_LICENSE,
     )
     folder.write_beside(
-      trained, partial / huggingface_files.WEIGHTS, tokenizer, card
+      trained, partial / huggingface_files.WEIGHTS, tokenizer, card, LAYOUT
     )
 
 

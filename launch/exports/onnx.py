@@ -28,6 +28,7 @@ from launch.preflight.settle import settle
 from launch.preflight.task import judge_quantized
 from launch.reports import model_card
 
+LAYOUT = "onnx"
 MODEL, QUANTIZED = "model.onnx", "model_quantized.onnx"
 QUANTIZE = ("none", "dynamic", "static")
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
@@ -72,7 +73,7 @@ def check(target: pathlib.Path, options: Options) -> None:
       "give that, too"
     )
   folder.check_license(options)
-  folder.check_target(target)
+  folder.check_target(target, MODEL, LAYOUT)
 
 
 def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
@@ -120,7 +121,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
         partial / QUANTIZED, way, loss, [each.sentence for each in findings]
       )
     files.write_json(partial / CONFIG, config, sort_keys=True)
-    folder.write_beside(trained, path, tokenizer, "")
+    folder.write_beside(trained, path, tokenizer, "", LAYOUT)
     page = onnx_card.Page(
       title=target.name,
       license=options.license or model_card.UNKNOWN_LICENSE,

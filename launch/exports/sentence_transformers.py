@@ -33,6 +33,7 @@ from launch.reports import model_card, model_card_kinds
 # What is written where nothing was trained and nothing is said: a state of
 # [CLS] that no loss has reached says little about the text.
 DEFAULT = "mean"
+LAYOUT = "sentence_transformers"
 _OF_HEADS = "The scores are those of the model with its heads."
 
 
@@ -43,7 +44,7 @@ def check(target: pathlib.Path, options: Options) -> None:
       f"--pooling={options.pooling}; give one of {', '.join(POOLINGS)}"
     )
   folder.check_license(options)
-  folder.check_target(target)
+  folder.check_target(target, huggingface_files.WEIGHTS, LAYOUT)
 
 
 def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
@@ -87,7 +88,7 @@ def write(trained: Trained, target: pathlib.Path, options: Options) -> None:
       notes=(_OF_HEADS,) if trained.details.evaluation else (),
     )
     folder.write_beside(
-      trained, partial / huggingface_files.WEIGHTS, tokenizer, card
+      trained, partial / huggingface_files.WEIGHTS, tokenizer, card, LAYOUT
     )
 
 

@@ -36,6 +36,8 @@ from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.settle import each_once
 
 SUBMISSION = "submission"
+JSON, PAGE = "glue.json", "glue.md"
+_REPLACED = (JSON, PAGE, SUBMISSION)
 
 
 def run(
@@ -64,6 +66,8 @@ def run(
       ones are done.
   """
   output_paths.check_folder("workdir", workdir)
+  titles = [task.title for task in GLUE.values()]
+  output_paths.check_begun("workdir", workdir, _REPLACED, titles)
   output_paths.check_outside("workdir", workdir, {"bundle": bundle})
   _check_tasks(tasks)
   bundles.read_pretrained(bundle)
@@ -157,8 +161,8 @@ def _report(
 ) -> None:
   text = scores.page(results, missing)
   saved = {name: result.to_json() for name, result in results.items()}
-  files.write_json(root / "glue.json", {"version": 1, "tasks": saved})
-  files.write_text(root / "glue.md", text + "\n")
+  files.write_json(root / JSON, {"version": 1, "tasks": saved})
+  files.write_text(root / PAGE, text + "\n")
   print(text, flush=True)
 
 

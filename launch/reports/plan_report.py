@@ -10,6 +10,8 @@ from bertjax.config import flatten_fields
 from bertjax.plan.results import PhasePlan, Plan, Search
 from launch.reports import page, plan_figures, plan_words
 
+TITLE = "A plan for"  # in the title of each page
+
 
 def write(
   plan: Plan | Search, html: pathlib.Path, numbers: pathlib.Path
@@ -21,14 +23,16 @@ def write(
     html: path of the page.
     numbers: path of the JSON.
   """
-  files.write_json(numbers, plan.to_json(), sort_keys=True, allow_nan=False)
+  # The page first: it tells that the numbers beside it are ours.
   files.write_text(html, page.render("plan_report.html", make_view(plan)))
+  files.write_json(numbers, plan.to_json(), sort_keys=True, allow_nan=False)
   return [numbers, html]
 
 
 def make_view(plan: Plan | Search) -> dict[str, Any]:
   """Return the values that the template uses."""
   view: dict[str, Any] = {
+    "title": TITLE,
     "topology": plan.topology.name,
     "lead": plan_words.describe_topology(plan),
     "bound": plan.bound,

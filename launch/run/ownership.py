@@ -27,6 +27,7 @@ from typing import IO, Any
 from bertjax import files
 from bertjax.checkpoints import bundle, records
 from bertjax.parallel import multihost
+from launch.run.origin import CHECKPOINTS
 
 LOCK = ".lock"
 OWNER = "owner.json"
@@ -43,19 +44,25 @@ _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL))
 def check_free(
   flag: str,
   value: str | os.PathLike[str] | None,
+  command: str,
   workdir: str | os.PathLike[str] | None = None,
 ) -> None:
-  """Refuse the place of a bundle that a run has trained.
+  """Refuse the place of a bundle that something else has written.
 
   Args:
     flag: name of the flag that `value` was given by, for the error.
     value: None or "" if the flag was not given.
-    workdir: the run that writes `value`, and may replace its own bundles.
+    command: the command that writes `value`, and may replace what it wrote.
+    workdir: the run that does so, which may replace its own bundles alone: a
+      run that is not begun yet has none.
 
   Raises:
-    ValueError: `value` is the bundle of another run.
+    ValueError: `value` is the bundle of another command, or of another run.
   """
   if not value or not (pathlib.Path(value) / bundle.RECORD).is_file():
+    return
+  writer = _writer(pathlib.Path(value))
+  if workdir is None and writer == command:
     return
   own = None if workdir is None else pathlib.Path(workdir).resolve()
   # WORKDIR/bundle and WORKDIR/model, or WORKDIR/bundles/step_N
@@ -65,6 +72,25 @@ def check_free(
         f"--{flag}={os.fspath(value)} is what the run in {run} has trained; "
         "give another folder, or delete it first"
       )
+  is_begun = own is not None and (
+    (own / CHECKPOINTS).is_dir() or (own / OWNER).is_file()
+  )
+  # Earlier versions did not say who wrote a bundle.
+  if not (is_begun and writer in ("", command)):
+    run = command if own is None else f"{command} in {own}"
+    raise ValueError(
+      f"--{flag}={os.fspath(value)} is a bundle that {run} has not written; "
+      "give another folder, or delete it first"
+    )
+
+
+def _writer(folder: pathlib.Path) -> str:
+  """Return the command that wrote a bundle, or "" if nothing tells."""
+  try:
+    record = json.loads((folder / bundle.RECORD).read_bytes())
+    return str(record["details"].get("written_by", ""))
+  except (ValueError, KeyError, TypeError, AttributeError):
+    return ""
 
 
 class TakenOver(ValueError):

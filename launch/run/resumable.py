@@ -3,6 +3,7 @@
 """A pre-training run in its workdir, restored or new, and its hooks."""
 
 import contextlib
+import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ from launch.run.restoring import (
 from launch.run.validation import Validation
 
 PROFILE = "profile"
+COMMAND = "launch.pretrain"
 
 
 class Run:
@@ -213,7 +215,7 @@ class Run:
       params,
       self._spec.config.model,
       self._folder / TOKENIZER,
-      details,
+      dataclasses.replace(details, written_by=COMMAND),
       self._start.tokenizer_files,
     )
 

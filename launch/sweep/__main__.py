@@ -49,7 +49,6 @@ from launch.run import ownership
 from launch.sweep import backends, shares, study_flags
 from launch.sweep.at_once import run_trials_at_once
 from launch.sweep.board import Board
-from launch.sweep.checks import check_workdir
 from launch.sweep.comparability import judge_code
 from launch.sweep.costs import measured_rate
 from launch.sweep.elsewhere import collect, run_one, write_study
@@ -59,6 +58,7 @@ from launch.sweep.report import write_report, write_timing
 from launch.sweep.stated import note_margins
 from launch.sweep.study_flags import STUDY, from_flags
 from launch.sweep.trials import describe_problems, read_seconds, run_trials
+from launch.sweep.workdir import check_workdir
 
 
 def run(

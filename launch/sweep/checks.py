@@ -20,14 +20,12 @@ from bertjax.finetune import checks
 from bertjax.sweep import study
 from bertjax.sweep.axes import axes, flat_to_nested, merge
 from launch import tasks
-from launch.commands import output_paths
 from launch.preflight.findings import Finding
 from launch.preflight.policy import Policy
 from launch.preflight.run import judge_recipe
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
-from launch.run.stores import check_outside_inputs
 from launch.sweep.frozen import make_probes, probe_store_sha256
 from launch.sweep.identity import digits, evaluation, make_identity
 from launch.sweep.probe_costs import Tuning, tuning_cost
@@ -47,21 +45,6 @@ class Checked(NamedTuple):
   identity: dict[str, Any]
   parts: Mapping[str, RunSpec]
   tuning: Mapping[str, Tuning]
-
-
-def check_workdir(config: SweepConfig, workdir: str) -> None:
-  """Refuse a folder of a study that cannot be made, or in what it reads.
-
-  Raises:
-    ValueError: `workdir` is such a folder.
-  """
-  output_paths.check_folder("workdir", workdir)
-  output_paths.check_outside(
-    "workdir", workdir, {"config.bundle": config.bundle}
-  )
-  check_outside_inputs(
-    "workdir", workdir, config.pretrain, prefix="config.pretrain."
-  )
 
 
 def check(config: SweepConfig, policy: Policy) -> Checked:

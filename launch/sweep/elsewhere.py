@@ -21,13 +21,13 @@ from launch.preflight.policy import Policy
 from launch.preflight.settle import each_once, settle
 from launch.run import ownership
 from launch.sweep.board import Board
-from launch.sweep.checks import check_workdir
 from launch.sweep.comparability import code_version, judge_code, read_code
 from launch.sweep.identity import NEWER, before_field, open_store
 from launch.sweep.plan import Plan, make_plan
 from launch.sweep.report import write_report, write_timing
 from launch.sweep.stated import note_margins
 from launch.sweep.trials import ERROR, Outcome, run_trials
+from launch.sweep.workdir import check_workdir
 
 # The file in the folder of the study that its trials read.
 STUDY = "study.json"

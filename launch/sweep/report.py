@@ -49,6 +49,9 @@ REPORT = "report.json"
 TIMING = "timing.json"
 PAGE = "report.html"
 CSV = "results.csv"
+JSON, TABLE = "results.json", "results.md"
+# What a report replaces in the folder of its study.
+REPLACED = (JSON, TABLE, REPORT, TIMING, PAGE, CSV)
 _COLUMNS = (
   *("trial", "arm", "seed", "state", "compared"),
   *("share_of_steps", "measure", "value"),
@@ -261,10 +264,10 @@ def _write(
 ) -> None:
   store.guard()
   folder = store.folder
-  files.write_json(folder / "results.json", result.to_json(), allow_nan=False)
+  files.write_json(folder / JSON, result.to_json(), allow_nan=False)
   files.write_json(folder / REPORT, report, allow_nan=False)
   files.write_text(folder / CSV, to_csv(report["trials"]))
-  files.write_text(folder / "results.md", text)
+  files.write_text(folder / TABLE, text)
   sweep_report.write(folder / PAGE, folder / REPORT, folder / TIMING)
 
 

@@ -89,7 +89,7 @@ def test_a_folder_survives_a_death_between_the_two_renames(
     (folder / "old").write_text("old")
 
   def die(self, name):
-    if self.name == "folder.partial":
+    if self.name == ".folder.partial":
       raise SystemExit(137)
     return rename(self, name)
 

@@ -15,6 +15,8 @@ from bertjax.config import (
   PretrainConfig,
   SweepConfig,
 )
+from data_pipelines.prepare import workspace
+from data_pipelines.prepare.options import Options
 from data_pipelines.tasks.table_files import Columns
 from launch import (
   demo,
@@ -23,11 +25,14 @@ from launch import (
   export,
   finetune,
   import_weights,
+  plan,
+  prepare,
   pretrain,
 )
 from launch.commands import output_paths
 from launch.compare import __main__ as compare
 from launch.glue import __main__ as glue
+from launch.inference import outputs, score_file
 from launch.inference.inputs import Source
 from launch.inference.labeling import label_file
 from launch.pods import __main__ as pods
@@ -136,7 +141,82 @@ def test_no_bundle_takes_the_place_of_what_a_run_has_trained(
   with pytest.raises(ValueError, match=rf"^--{flag}=.* has trained; give ano"):
     run(place)
   assert (place / bundle.RECORD).read_text() == "trained for days"
-  ownership.check_free(flag, place, tmp_path / "other")  # its own
+  command = "launch.pretrain"
+  ownership.check_free(flag, place, command, tmp_path / "other")  # its own
+
+
+# What a command replaces in the folder `path`, and has not written.
+REPLACED = {
+  "pretrain": ("config.json", lambda path: pretrain.run(UNREAD, path)),
+  "bundle": (
+    bundle.RECORD,
+    lambda path: pretrain.run(UNREAD, f"{path}/run", path),
+  ),
+  "bundle of a run that is not begun": (
+    f"bundle/{bundle.RECORD}",
+    lambda path: pretrain.run(UNREAD, path),
+  ),
+  "finetune": (
+    f"model/{bundle.RECORD}",
+    lambda path: finetune.run(UNREAD, "nowhere", path),
+  ),
+  "sweep": ("results.csv", lambda path: sweep.run(UNREAD, path)),
+  "glue": ("glue.md", lambda path: glue.run(UNREAD, "nowhere", "data", path)),
+  "demo": ("summary.json", demo.run),
+  "import": (
+    bundle.RECORD,
+    lambda path: import_weights.run(source="nowhere", output=path),
+  ),
+  **{
+    f"export as {name}": (
+      bundle.RECORD if name == "bundle" else "model.safetensors",
+      lambda path, name=name: export.run(
+        output=path, bundle="nowhere", format=name
+      ),
+    )
+    for name in export.FORMATS
+  },
+  "predict and embed": (
+    "x.jsonl",
+    lambda path: outputs.Output(path / "x.jsonl", {}).begin(),
+  ),
+  "evaluate": (
+    "x.json",
+    lambda path: score_file.check(path / "x.json", {"model": "m"}),
+  ),
+  "compare": ("x.html", lambda path: main(compare, f"{path}/x.html")),
+  "plan": (plan.JSON, plan.check_output),
+  "plan's page": (plan.HTML, plan.check_output),
+  "pods": ("x", lambda path: pods.write_file(path / "x", "")),
+  "prepare": (
+    "notes.txt",
+    lambda path: workspace.is_made(str(path), path, {}),
+  ),
+  "prepare's work": (
+    "x.partial/notes.txt",
+    lambda path: prepare.run(Options(corpus="stdlib", output=f"{path}/x")),
+  ),
+}
+
+
+def main(module, output):
+  values = types.SimpleNamespace(output=str(output))
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(module, "flags", types.SimpleNamespace(FLAGS=values))
+    module.main([])
+
+
+@pytest.mark.parametrize("launcher", REPLACED)
+def test_nothing_but_its_own_earlier_output_is_replaced(launcher, tmp_path):
+  name, run = REPLACED[launcher]
+  file = tmp_path / "there" / name
+  file.parent.mkdir(parents=True)
+  file.write_text("a user's")
+  with pytest.raises(ValueError, match=r" (give|rename) ") as error:
+    run(tmp_path / "there")
+  assert "there" in str(error.value)
+  assert "\n" not in str(error.value)
+  assert file.read_text() == "a user's"
 
 
 # What reads the folder `read`, and writes to `path`.
@@ -184,13 +264,9 @@ def test_a_place_beside_what_is_read_is_accepted(tmp_path):
 
 
 @pytest.mark.parametrize("module", [evaluate, compare])
-def test_a_page_or_scores_take_no_place_of_a_folder(
-  module, tmp_path, monkeypatch
-):
-  values = types.SimpleNamespace(output=str(tmp_path))
-  monkeypatch.setattr(module, "flags", types.SimpleNamespace(FLAGS=values))
+def test_a_page_or_scores_take_no_place_of_a_folder(module, tmp_path):
   with pytest.raises(ValueError, match="is a folder; give the path of a file"):
-    module.main([])
+    main(module, tmp_path)
 
 
 @pytest.mark.parametrize(
