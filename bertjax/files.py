@@ -7,6 +7,7 @@ after a crash: data is flushed to the disk before it takes its final name.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import numbers
@@ -16,6 +17,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+# No room on the disk, none in the user's quota, none in a file.
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _CHUNK_BYTES = 1 << 20
 
 

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A full disk, in one line that names a place and a fix."""
 
-import errno
 import os
 import tempfile
 
 from absl import flags
 
-# No room on the disk, none in the user's quota, none in a file.
-NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+from bertjax.files import NO_ROOM
+
 _TEXTS = tuple(map(os.strerror, NO_ROOM))
 _WRITTEN = ("output", "workdir")
 

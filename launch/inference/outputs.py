@@ -9,7 +9,6 @@ killed process wrote after that is written again.
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import json
 import os
@@ -22,7 +21,6 @@ from bertjax import files
 
 _VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Rows(Protocol):
@@ -243,7 +241,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     if error.errno is None:
       raise  # its message is this project's own, with file and fix
     fix = "give another --output"
-    if error.errno in _NO_ROOM:
+    if error.errno in files.NO_ROOM:
       fix = "make room, and run the same command again to continue"
     reason = os.strerror(error.errno)
     raise OSError(f"cannot write {path}: {reason}; {fix}") from error

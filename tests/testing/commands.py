@@ -18,6 +18,7 @@ import io
 import json
 import os
 import pathlib
+import resource
 import runpy
 import signal
 import subprocess
@@ -46,6 +47,7 @@ def run_command(
   environment=None,
   stdin="",
   limit: float = _LIMIT,
+  most_bytes: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
   """Run `python -m MODULE ARGUMENTS`, as `subprocess.run` does.
 
@@ -57,6 +59,8 @@ def run_command(
       read its own (JAX_…) before, so they must be the same.
     stdin: what it reads.
     limit: seconds after which it is killed.
+    most_bytes: bytes for which the system gives a file of its room, as a disk
+      that is nearly full does; None sets no limit.
 
   Raises:
     AssertionError: it has not ended by then. The message has all that it said,
@@ -73,6 +77,7 @@ def run_command(
       "environment": environment,
       "files": paths,
       "limit": limit,
+      "most_bytes": most_bytes,
     }
     server = _server()
     assert server.stdin is not None
@@ -139,6 +144,8 @@ def _become(asked) -> None:
     file = os.open(path, flags)
     os.dup2(file, number)
     os.close(file)
+  if most := asked["most_bytes"]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
   os.environ.clear()
   os.environ.update(asked["environment"])
   os.chdir(asked["cwd"])
