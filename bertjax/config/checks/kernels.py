@@ -171,17 +171,45 @@ def _choose(
     return "xla", ""
   obstacle = _obstacle(fast, compute, model, seq_length, names)
   if fast in _UNTRIED:
-    return "xla", "" if obstacle else (
-      f"attention is left to the compiler (xla): {fast}, which may be "
-      "faster, has not been tried on a GPU; --config.compute.attention="
-      f"{fast} takes it"
-    )
+    return "xla", _untried(fast, obstacle, compute, model, names)
   if obstacle:
     return "xla", (
       f"attention is left to the compiler (xla): {fast}, which is faster, "
       f"{obstacle}"
     )
   return fast, ""
+
+
+def _untried(
+  fast: str,
+  obstacle: str,
+  compute: ComputeConfig,
+  model: ModelConfig,
+  names: FieldNames,
+) -> str:
+  """Return why a GPU gets xla, and what may be asked for; "" for nothing.
+
+  Args:
+    fast: the kernel that "auto" would take if somebody had tried it.
+    obstacle: why that cannot run.
+    compute: how to compute.
+    model: shape and dropout of the model.
+    names: names of the fields in the reason.
+  """
+  why = f"attention is left to the compiler (xla): {fast}"
+  rate = model.attention_dropout_rate
+  if not obstacle:
+    why += ", which may be faster, has not been tried on a GPU"
+    kernel = fast
+  elif rate and not _flash_gpu_obstacle(compute, model):
+    why += (
+      f" drops no attention weights, and {names.dropout}={rate}; flash drops "
+      "them, may be faster, and has not been tried on a GPU"
+    )
+    kernel = "flash"
+  else:
+    return ""
+  return f"{why}; --config.compute.attention={kernel} takes it"
 
 
 def _obstacle(

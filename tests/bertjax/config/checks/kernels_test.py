@@ -103,8 +103,18 @@ def test_auto_leaves_a_kernel_that_was_never_run_to_be_asked_for():
     assert name == "xla"
     assert "cudnn" in reason
     assert "--config.compute.attention=cudnn" in reason
-    # Where it could not run, there is nothing to ask for.
-    assert choose("gpu", length, SIZES["base"]) == ("xla", "")
+    # With dropout there is another one to ask for.
+    name, reason = choose("gpu", length, SIZES["base"])
+    assert name == "xla"
+    assert reason == (
+      "attention is left to the compiler (xla): cudnn drops no attention "
+      "weights, and model.attention_dropout_rate=0.1; flash drops them, may be "
+      "faster, and has not been tried on a GPU; "
+      "--config.compute.attention=flash takes it"
+    )
+    # Where neither could run, there is nothing to ask for.
+    wide = dataclasses.replace(SIZES["base"], num_heads=4)
+    assert choose("gpu", length, wide) == ("xla", "")
   heads = dataclasses.replace(NO_DROPOUT, num_heads=4)
   with pytest.raises(ValueError, match="num_heads"):
     choose("gpu", 512, heads, attention="cudnn")
