@@ -9,10 +9,10 @@ is known for is not here.
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bertjax.config import SIZES, ModelConfig
 from launch.preflight.kinds import (
-  BERT,
   SHORT,
   Kind,
   Objective,
@@ -30,6 +30,8 @@ _BOOKS = "python -m benchmarks.books"
 _BERT_TOKENS = 1e6 * 256 * (0.9 * 128 + 0.1 * 512)
 # Two numbers of tokens count as about equal up to this ratio.
 _ABOUT_AS_MANY = 1.25
+# `trained`, `tokens`, `loss` and `of` of a reference, to be filled in.
+_UNKNOWN = ("", None, None, "")
 
 
 def _perplexity(
@@ -40,40 +42,39 @@ def _perplexity(
 
 
 def _roberta(
-  shape: tuple[int, int],
-  steps: int,
-  rows: int,
-  perplexity: float,
-  source: str,
-  text: float | None = None,
-  kind: Kind = ROBERTA,
+  base: Reference, steps: int, rows: int, perplexity: float
 ) -> Reference:
-  """Return a result of RoBERTa's training, all of it in rows of 512 tokens."""
-  trained = f"{steps:,} steps of {rows:,} rows"
-  return Reference(
-    *shape,
-    trained + (f", {text / 1e6:,.0f} M words of text" if text else ""),
-    steps * rows * 512.0,
-    math.log(perplexity),
-    _ENGLISH,
-    source,
+  """Return a result of RoBERTa's training, all of it in rows of 512 tokens.
+
+  Args:
+    base: what does not follow from the other ones.
+    steps: of the training.
+    rows: of a step.
+    perplexity: of masked tokens.
+  """
+  words = f", {base.text / 1e6:,.0f} M words of text" if base.text else ""
+  return dataclasses.replace(
+    base,
+    trained=f"{steps:,} steps of {rows:,} rows{words}",
+    tokens=steps * rows * 512.0,
+    loss=math.log(perplexity),
+    of=_ENGLISH,
     objective="mlm",
-    kind=kind,
-    text=text,
   )
 
 
 def _nyu(
-  shape: tuple[int, int],
-  name: str,
-  steps: int,
-  rows: int,
-  perplexity: float,
+  shape: tuple[int, int], name: str, steps: int, rows: int, perplexity: float
 ) -> Reference:
   """Return one of the best three of 25 runs (10 with 1,000 M words)."""
-  text = {"1M": 1e6, "10M": 1e7, "100M": 1e8, "1B": 1e9}[name.split("-")[-2]]
-  source = f"huggingface.co/nyu-mll/roberta-{name}"
-  return _roberta(shape, steps, rows, perplexity, source, text)
+  base = Reference(
+    *shape,
+    *_UNKNOWN,
+    source=f"huggingface.co/nyu-mll/roberta-{name}",
+    kind=ROBERTA,
+    text={"1M": 1e6, "10M": 1e7, "100M": 1e8, "1B": 1e9}[name.split("-")[-2]],
+  )
+  return _roberta(base, steps, rows, perplexity)
 
 
 def _short(
@@ -95,38 +96,79 @@ def _short(
   )
 
 
-def _study(
-  name: str,
-  arm: str,
-  objective: Objective,
-  steps: int,
-  tokens: float,
-  loss: tuple[float, float],
-  below: float,
-) -> Reference:
-  """Return a result of three seeds of a study of `recipe=short` here.
+class _Arm(NamedTuple):
+  """An arm of a study of `recipe=short` here, with three seeds.
 
-  Args:
-    name: of the study.
-    arm: of it.
+  Attributes:
+    study: its name.
+    name: of the arm.
     objective: losses of the arm.
     steps: of a trial.
     tokens: that a trial saw.
-    loss: mean and standard deviation.
+    loss: mean over the seeds.
+    spread: standard deviation of that.
     below: mean of what lies between unigram entropy and loss.
   """
-  shape = SIZES["tiny"].num_layers, SIZES["tiny"].hidden_size
+
+  study: str
+  name: str
+  objective: Objective
+  steps: int
+  tokens: float
+  loss: float
+  spread: float
+  below: float
+
+
+# benchmarks/study_losses.json has these, and a test compares.
+_ARMS = (
+  _Arm("python", "mlm_nsp", "mlm_nsp", 1_600, 3.262e6, 4.802, 0.039, 1.666),
+  _Arm("python", "nsp_rows", "mlm", 1_600, 3.262e6, 4.603, 0.004, 1.864),
+  _Arm("python", "mlm", "mlm", 1_593, 3.258e6, 4.712, 0.061, 1.764),
+  _Arm("python", "sop", "mlm_sop", 1_593, 3.258e6, 4.716, 0.052, 1.687),
+  _Arm(
+    "python",
+    "sentence_mlm_nsp",
+    "mlm_nsp",
+    1_595,
+    3.258e6,
+    3.721,
+    0.030,
+    2.717,
+  ),
+  _Arm(
+    "python", "sentence_nsp_rows", "mlm", 1_595, 3.258e6, 3.642, 0.027, 2.795
+  ),
+  _Arm("python", "sentence_mlm", "mlm", 1_593, 3.258e6, 3.872, 0.023, 2.571),
+  _Arm(
+    "python", "sentence_sop", "mlm_sop", 1_593, 3.258e6, 3.907, 0.008, 2.567
+  ),
+  _Arm("python", "full_sentences", "mlm", 1_746, 3.261e6, 4.664, 0.052, 1.792),
+  _Arm("python", "doc_sentences", "mlm", 1_732, 3.264e6, 4.531, 0.017, 1.817),
+  _Arm("books", "mlm_nsp", "mlm_nsp", 3_600, 7.336e6, 4.965, 0.402, 1.661),
+  _Arm("books", "nsp_rows", "mlm", 3_600, 7.336e6, 4.227, 0.008, 2.399),
+  _Arm("books", "mlm", "mlm", 3_603, 7.337e6, 4.484, 0.138, 2.128),
+  _Arm("books", "sop", "mlm_sop", 3_603, 7.337e6, 4.689, 0.208, 1.890),
+  _Arm("books", "full_sentences", "mlm", 4_029, 7.333e6, 4.094, 0.081, 2.465),
+  _Arm("books", "doc_sentences", "mlm", 4_028, 7.326e6, 4.066, 0.026, 2.476),
+)
+
+
+def _of_study(arm: _Arm) -> Reference:
+  books = arm.study == "books"
+  pairs = arm.name.startswith("sentence_")
   return Reference(
-    *shape,
-    f"{steps:,} steps of 16 rows",
-    tokens,
-    loss[0],
-    "held-out books" if name == "books" else "the standard library's prose",
-    f"docs/studies/nsp/{name}, {arm}",
-    objective=objective,
-    kind=dataclasses.replace(SHORT, sentence_pairs=arm.startswith("sentence_")),
-    below=below,
-    spread=loss[1],
+    SIZES["tiny"].num_layers,
+    SIZES["tiny"].hidden_size,
+    f"{arm.steps:,} steps of 16 rows",
+    arm.tokens,
+    arm.loss,
+    "held-out books" if books else "the standard library's prose",
+    f"docs/studies/nsp/{arm.study}, {arm.name}",
+    objective=arm.objective,
+    kind=dataclasses.replace(SHORT, sentence_pairs=pairs),
+    below=arm.below,
+    spread=arm.spread,
   )
 
 
@@ -140,45 +182,7 @@ REFERENCES: tuple[Reference, ...] = (
     of="the standard library's prose",
     source="make pretrain",
   ),
-  # benchmarks/study_losses.json has these, and a test compares.
-  _study("python", "mlm_nsp", "mlm_nsp", 1_600, 3.262e6, (4.802, 0.039), 1.666),
-  _study("python", "nsp_rows", "mlm", 1_600, 3.262e6, (4.603, 0.004), 1.864),
-  _study("python", "mlm", "mlm", 1_593, 3.258e6, (4.712, 0.061), 1.764),
-  _study("python", "sop", "mlm_sop", 1_593, 3.258e6, (4.716, 0.052), 1.687),
-  _study(
-    "python",
-    "sentence_mlm_nsp",
-    "mlm_nsp",
-    1_595,
-    3.258e6,
-    (3.721, 0.030),
-    2.717,
-  ),
-  _study(
-    "python", "sentence_nsp_rows", "mlm", 1_595, 3.258e6, (3.642, 0.027), 2.795
-  ),
-  _study(
-    "python", "sentence_mlm", "mlm", 1_593, 3.258e6, (3.872, 0.023), 2.571
-  ),
-  _study(
-    "python", "sentence_sop", "mlm_sop", 1_593, 3.258e6, (3.907, 0.008), 2.567
-  ),
-  _study(
-    "python", "full_sentences", "mlm", 1_746, 3.261e6, (4.664, 0.052), 1.792
-  ),
-  _study(
-    "python", "doc_sentences", "mlm", 1_732, 3.264e6, (4.531, 0.017), 1.817
-  ),
-  _study("books", "mlm_nsp", "mlm_nsp", 3_600, 7.336e6, (4.965, 0.402), 1.661),
-  _study("books", "nsp_rows", "mlm", 3_600, 7.336e6, (4.227, 0.008), 2.399),
-  _study("books", "mlm", "mlm", 3_603, 7.337e6, (4.484, 0.138), 2.128),
-  _study("books", "sop", "mlm_sop", 3_603, 7.337e6, (4.689, 0.208), 1.890),
-  _study(
-    "books", "full_sentences", "mlm", 4_029, 7.333e6, (4.094, 0.081), 2.465
-  ),
-  _study(
-    "books", "doc_sentences", "mlm", 4_028, 7.326e6, (4.066, 0.026), 2.476
-  ),
+  *map(_of_study, _ARMS),
   _short("mini", 600, below=0.59),
   _short("mini", 1_200, below=1.28),
   _short("mini", 2_000, below=2.14),
@@ -193,12 +197,12 @@ REFERENCES: tuple[Reference, ...] = (
   _nyu(_BASE, "base-1B-3", 31_000, 4_096, 3.84),
   # Before section 4.4, where RoBERTa's own vocabulary comes.
   _roberta(
-    _BASE,
+    Reference(
+      *_BASE, *_UNKNOWN, source="Liu et al. (2019), RoBERTa, section 4.3"
+    ),
     125_000,
     2_048,
     3.68,
-    "Liu et al. (2019), RoBERTa, section 4.3",
-    kind=BERT,
   ),
   Reference(
     12,
