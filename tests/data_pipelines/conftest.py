@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The bertjax authors
 # SPDX-License-Identifier: Apache-2.0
-"""A data set that TensorFlow Datasets has prepared."""
+"""A data set that TensorFlow Datasets has prepared, and lengths to pack."""
 
 import importlib
 import sys
@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.testing import tiny_notes
+from tests.testing.pack_lengths import LENGTHS
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,8 @@ def prepared(tmp_path_factory):
     yield home / "data", module.TinyNotes
   finally:
     sys.path.remove(str(home))
+
+
+@pytest.fixture(params=LENGTHS)
+def lengths(request):
+  return LENGTHS[request.param]

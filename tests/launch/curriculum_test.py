@@ -13,7 +13,8 @@ from bertjax.checkpoints import bundle
 from bertjax.objectives import masking
 from bertjax.train import hooks, writers
 from launch import cli, pretrain
-from launch.run import assembly, resumable
+from launch.run import assembly
+from tests.testing.interrupted import pretrain_until
 
 # Phases are of rows and of time; launch/preflight/memory_test.py compiles the
 # same steps for a mesh.
@@ -97,22 +98,10 @@ def ends_as_unbroken(finished, workdir, again):
   ],
 )
 def test_stopped_on_either_side_of_the_border_equals_never_stopped(
-  finished, config, tmp_path, monkeypatch, stop
+  finished, config, tmp_path, stop
 ):
-  real = resumable.train_iterator
-
-  def breaks(pipeline, start, **named):
-    phase_start = BORDER if pipeline.batch_size == 8 else 0
-    left = stop - phase_start - start
-    for number, batch in enumerate(real(pipeline, start, **named)):
-      if number == left:
-        raise ConnectionError("the machine is gone")
-      yield batch
-
-  monkeypatch.setattr(resumable, "train_iterator", breaks)
-  with pytest.raises(ConnectionError):
-    pretrain.run(config, str(tmp_path))
-  monkeypatch.setattr(resumable, "train_iterator", real)
+  phase_start = lambda pipeline: BORDER if pipeline.batch_size == 8 else 0
+  pretrain_until(stop, config, tmp_path, phase_start)
   again = pretrain.run(config, str(tmp_path))
   ends_as_unbroken(finished, tmp_path, again)
 

@@ -20,9 +20,10 @@ from launch import pretrain
 from launch.preflight.policy import Policy
 from launch.preflight.run import judge_recipe
 from launch.preflight.store import measure_store
-from launch.run import assembly, resumable
+from launch.run import assembly
 from launch.run.findings import FINDINGS, read_findings
 from tests.testing import corpus
+from tests.testing.interrupted import pretrain_until
 
 STEPS = 5
 PHASE2 = PhaseConfig(steps=2, seq_length=32, batch_size=8)
@@ -42,20 +43,9 @@ def finished(config, tmp_path_factory):
 
 
 def test_stopped_and_started_again_equals_never_stopped(
-  finished, config, tmp_path, monkeypatch, capsys
+  finished, config, tmp_path, capsys
 ):
-  real = resumable.train_iterator
-
-  def breaks(pipeline, start, **named):
-    for number, batch in enumerate(real(pipeline, start, **named)):
-      if number == 3 - start:
-        raise ConnectionError("the machine is gone")
-      yield batch
-
-  with monkeypatch.context() as patch:
-    patch.setattr(resumable, "train_iterator", breaks)
-    with pytest.raises(ConnectionError):
-      pretrain.run(config, str(tmp_path))
+  pretrain_until(3, config, tmp_path)
   begun = read_findings(tmp_path)
   again = pretrain.run(config, str(tmp_path))
   assert (

@@ -12,7 +12,8 @@ from bertjax.checkpoints import bundle
 from bertjax.config import DataConfig
 from bertjax.train import writers
 from launch import pretrain
-from launch.run import assembly, resumable
+from launch.run import assembly
+from tests.testing.interrupted import pretrain_until
 
 pytestmark = pytest.mark.usefixtures("one_device", "shared_programs")
 
@@ -55,20 +56,9 @@ def test_values_of_a_further_store_have_its_name_everywhere(
 
 
 def test_a_stopped_run_goes_on_to_the_same_bytes(
-  finished, config, tmp_path, monkeypatch, capsys
+  finished, config, tmp_path, capsys
 ):
-  real = resumable.train_iterator
-
-  def breaks(pipeline, start, **named):
-    for number, batch in enumerate(real(pipeline, start, **named)):
-      if number == 3 - start:
-        raise ConnectionError("the machine is gone")
-      yield batch
-
-  with monkeypatch.context() as patch:
-    patch.setattr(resumable, "train_iterator", breaks)
-    with pytest.raises(ConnectionError):
-      pretrain.run(config, str(tmp_path))
+  pretrain_until(3, config, tmp_path)
   pretrain.run(config, str(tmp_path))
   left = pathlib.Path(finished.workdir) / writers.METRICS
   assert (tmp_path / writers.METRICS).read_bytes() == left.read_bytes()

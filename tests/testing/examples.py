@@ -137,3 +137,9 @@ def equations(jaxpr):
       inner = getattr(value, "jaxpr", value)
       if hasattr(inner, "eqns"):
         yield from equations(inner)
+
+
+def uneven_rows(length, vocab_size):
+  """Return a batch of an example a row, the first of which is full."""
+  examples = [example(n, 1, vocab_size) for n in (length, 7, 15, 20)]
+  return rows([[one] for one in examples], length, 1)

@@ -18,7 +18,7 @@ from bertjax.config import checks
 from bertjax.interop.architectures import MASKED_LM, PRETRAINING
 from bertjax.model import BertForPreTraining
 from bertjax.model.parameters import by_name
-from tests.testing.examples import PAD, example, rows
+from tests.testing.examples import PAD, uneven_rows
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -105,13 +105,6 @@ def draw_changes(name, seed):
       "global_every": int(draw.integers(2, 5)),
     }
   return changes
-
-
-def make_batch(config):
-  """Rows of unlike lengths, the first of which is full."""
-  lengths = (LENGTH, 7, 15, 20)
-  examples = [example(length, 1, config.vocab_size) for length in lengths]
-  return rows([[one] for one in examples], LENGTH, 1)
 
 
 def weights_like(shape, seed):
@@ -212,7 +205,7 @@ def check_parity(name, changes):
   model = families.make_theirs(family, config, architecture=architecture)
   state = {key: value.numpy() for key, value in model.state_dict().items()}
   params = families.to_ours(config, state, 1.0)
-  batch = make_batch(config)
+  batch = uneven_rows(LENGTH, config.vocab_size)
   real_BS = batch["packs_BS"] > 0
   mixes = [
     np.where(

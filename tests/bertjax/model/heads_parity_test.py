@@ -25,7 +25,7 @@ from bertjax.model import (
   BertForTokenClassification,
 )
 from bertjax.model.parameters import by_name
-from tests.testing.examples import PAD, example, rows
+from tests.testing.examples import PAD, uneven_rows
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -72,13 +72,6 @@ CASES: list[Any] = [
     for of in (TOKEN, SPAN)
   ),
 ]
-
-
-def make_batch(config):
-  """Rows of unlike lengths, the first of which is full."""
-  lengths = (LENGTH, 7, 15, 20)
-  examples = [example(length, 1, config.vocab_size) for length in lengths]
-  return rows([[one] for one in examples], LENGTH, 1)
 
 
 def make_theirs(name, of, pooling, config):
@@ -197,7 +190,7 @@ def test_a_head_equals_transformers(name, of, pooling, changes):
   theirs = make_theirs(name, of, pooling, config)
   state = {key: value.numpy() for key, value in theirs.state_dict().items()}
   params = to_ours(name, of, config, masked, state, 1.0)
-  batch = make_batch(config)
+  batch = uneven_rows(LENGTH, config.vocab_size)
   real_BS = batch["packs_BS"] > 0
   width = 2 if of == SPAN else CLASSES
   shape = (len(real_BS), width) if of == SEQUENCE else (*real_BS.shape, width)

@@ -7,21 +7,7 @@ import pytest
 
 from data_pipelines.host_rng import HostRng
 from data_pipelines.rows import packing
-
-CAPACITY = 64
-
-
-@pytest.fixture(params=["many short", "many full", "one"])
-def lengths(request):
-  rng = np.random.default_rng(3)
-  drawn = {
-    "many short": rng.integers(3, 30, 700),
-    "many full": np.where(
-      rng.random(700) < 0.6, CAPACITY, rng.integers(3, CAPACITY, 700)
-    ),
-    "one": np.array([17]),
-  }
-  return drawn[request.param]
+from tests.testing.pack_lengths import CAPACITY
 
 
 def unpack(order, sizes):
