@@ -62,7 +62,8 @@ def embed_file(
   """
   options = options or Options()
   output_paths.check_file("output", path)
-  output_paths.check_outside("output", path, {"bundle": bundle})
+  read = {"bundle": bundle, "input": source.path}
+  output_paths.check_outside("output", path, read)
   output_path = pathlib.Path(path)
   _check_file(source, output_path)
   examined = examine(source)

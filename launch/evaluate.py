@@ -141,6 +141,7 @@ def evaluate(
     ValueError: the bundle has another task or other classes, the data cannot be
       read, a check of them fails, or `output` is another file.
   """
+  _check_output(output, bundle, split)
   model = load_finetuned(bundle, tasks.TASKS)
   info = read_bundle_info(bundle)
   is_alone = config is None and stored_task.is_file(split)
@@ -152,6 +153,7 @@ def evaluate(
       print(f"--task={name}, as {bundle} was fine-tuned", flush=True)
   else:
     stored_task.check_task(bundle, config.task, model, "--config")
+  output_paths.check_outside("output", output, tasks.files_of(config.task))
   config = stored_task.with_head(config, model.head)
   config = checks.with_metric(config, tasks.find(config.task))
   labels = model.head.labels if is_alone else None
@@ -161,11 +163,9 @@ def evaluate(
   identity = _identity(bundle, split or scored, data.splits[scored])
   if output:
     score_file.check(pathlib.Path(output), identity)
-  findings = judge_task(
-    data.figures, config.seq_length, info.details.tokens_per_word, policy
-  )
-  for line in describe(data.figures, config.seq_length):
-    print(line, flush=True)
+  words = info.details.tokens_per_word
+  findings = judge_task(data.figures, config.seq_length, words, policy)
+  print(*describe(data.figures, config.seq_length), sep="\n", flush=True)
   settle(findings, policy)
   return dataclasses.replace(
     _score(model, info.model, config, data, scored),
@@ -173,6 +173,14 @@ def evaluate(
     findings=to_json(findings, policy),
     identity=identity,
   )
+
+
+def _check_output(output: str, bundle: str, split: str) -> None:
+  """Refuse to write scores into what is read."""
+  read = {"bundle": bundle}
+  if stored_task.is_file(split):
+    read["split"] = split
+  output_paths.check_outside("output", output, read)
 
 
 def _identity(bundle: str, name: str, split: SplitData) -> dict[str, str]:
@@ -290,7 +298,6 @@ def main(_: Sequence[str]) -> None:
   compile_cache.keep(tells="new")
   values = flags.FLAGS
   output_paths.check_file("output", values.output)
-  output_paths.check_outside("output", values.output, {"bundle": values.bundle})
   config, changes = None, {}
   if values.config is not None:
     changes = config_flags.get_override_values(values["config"])

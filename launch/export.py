@@ -100,7 +100,8 @@ def run(
   if step is not None and workdir is None:
     raise ValueError(f"--step={step} needs --workdir; a bundle has one step")
   output_paths.check_folder("output", output)
-  output_paths.check_outside("output", output, {"bundle": bundle})
+  read = {"bundle": bundle, "calibration": options.calibration}
+  output_paths.check_outside("output", output, read)
   ownership.check_free("output", output, bundle_format.COMMAND)
   target = pathlib.Path(output)
   FORMATS[format].check(target, options)

@@ -84,9 +84,10 @@ def run(
   """
   output_paths.check_folder("workdir", workdir)
   output_paths.check_begun("workdir", workdir, _REPLACED, (IDENTITY,))
-  output_paths.check_outside(
-    "workdir", workdir, {"bundle": bundle, "reference_store": reference_store}
-  )
+  read = {"bundle": bundle, "reference_store": reference_store}
+  output_paths.check_outside("workdir", workdir, read)
+  task_files = tasks.files_of(config.task)
+  output_paths.check_outside("workdir", workdir, task_files)
   arm, figures = multihost.run_on_all(
     "arm",
     lambda: _make_arm(config, bundle, init, reference_store),

@@ -37,6 +37,7 @@ from bertjax.plan.vocabulary import TOKENS
 from launch import cli
 from launch.commands import output_paths, shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
+from launch.run.stores import check_outside_inputs
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
 # some chips; the parent process survives that and reports it.
@@ -200,6 +201,7 @@ def main(argv: Sequence[str]) -> None:
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
   check_output(values.output)
+  check_outside_inputs("output", values.output, config)
   if os.environ.get(_COMPILES) != "1":
     backend.check_flags()
     _run_in_child(topology)

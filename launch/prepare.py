@@ -38,6 +38,7 @@ from data_pipelines.store.store import open_store
 from data_pipelines.store.summary import Summary
 from data_pipelines.tokenizers import tokenizers
 from launch import cli
+from launch.commands import output_paths
 from launch.preflight import policy as policies
 from launch.preflight.policy import DEFAULT, Policy
 from launch.preflight.rows import judge_rows
@@ -57,6 +58,9 @@ def run(options: Options, policy: Policy = DEFAULT) -> Summary:
     ValueError, OSError: see `data_pipelines.prepare.prepare.prepare`.
     ValueError: a finding fails that `policy` does not allow.
   """
+  if options.tokenizer not in tokenizers.KINDS:
+    read = {"tokenizer": options.tokenizer}
+    output_paths.check_outside("output", options.output, read)
   console = rich.console.Console(highlight=False)
   summary = prepare_with_progress(options, console)
   state = "" if summary.new else " exists already; nothing was prepared"

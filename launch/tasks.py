@@ -60,6 +60,8 @@ TASKS: Mapping[str, FinetuneTask] = {
     QUESTION_ANSWERING,
   )
 }
+# Fields of `TaskConfig` that name files or folders.
+PATHS = ("folder", "train", "dev", "test")
 # By `TaskConfig.target`; without an entry, "label".
 _OF_TARGET = {
   "labels": MULTI_LABEL.name,
@@ -101,6 +103,19 @@ def find(config: TaskConfig) -> FinetuneTask:
   if config.long_texts != "cut" and task.compares:
     return pool_choices(largest=config.long_texts == "max")
   return task
+
+
+def files_of(
+  config: TaskConfig, prefix: str = "config.task."
+) -> dict[str, str]:
+  """Return {name of its flag: file or folder} of the data of a task.
+
+  Args:
+    config: the task.
+    prefix: of the flags of its fields.
+  """
+  values = vars(config).items()
+  return {f"{prefix}{name}": path for name, path in values if name in PATHS}
 
 
 def target_of(task: FinetuneTask) -> str:

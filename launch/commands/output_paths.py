@@ -52,29 +52,38 @@ def check_file(flag: str, value: Path | None) -> None:
 def check_outside(
   flag: str, value: Path | None, inputs: Mapping[str, Path | None]
 ) -> None:
-  """Refuse to write into a folder that is read.
+  """Refuse to write into what is read, or around it.
 
-  What is written there would be read, copied or replaced as a part of it.
+  What is written into a folder would be read, copied or replaced as a part of
+  it, and what is read inside of an output would be deleted with that.
 
   Args:
     flag: name of the flag that `value` was given by, for the error.
     value: None or "" if the flag was not given; links are followed.
-    inputs: {name of its flag: what is read}, where a folder is given.
+    inputs: {name of its flag: file or folder that is read}; what is not on this
+      machine is passed over. A name in capitals is no flag's.
 
   Raises:
-    ValueError: `value` is one of these folders, or inside of one.
+    ValueError: `value` is one of these, inside of one, or has one inside.
   """
   if not value:
     return
   place = pathlib.Path(os.path.realpath(value))
   for name, given in inputs.items():
-    if not given or not os.path.isdir(given):
+    if not given or not os.path.exists(given):
       continue
-    if place.is_relative_to(os.path.realpath(given)):
-      raise ValueError(
-        f"--{flag}={os.fspath(value)} is in --{name}={os.fspath(given)}, which "
-        "is read; give a place outside of it"
-      )
+    source = pathlib.Path(os.path.realpath(given))
+    if place.is_relative_to(source):
+      how = "is in" if source.is_dir() else "is"
+    elif source.is_relative_to(place):
+      how = "has inside"
+    else:
+      continue
+    read = f"{'' if name.isupper() else '--'}{name}={os.fspath(given)}"
+    raise ValueError(
+      f"--{flag}={os.fspath(value)} {how} {read}, which is read; give a place "
+      "outside of it"
+    )
 
 
 def check_begun(

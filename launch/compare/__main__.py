@@ -61,6 +61,8 @@ def main(argv: Sequence[str]) -> None:
   output = flags.FLAGS.output
   output_paths.check_file("output", output)
   output_paths.check_page("output", output, TITLE)
+  for folder in argv[1:]:
+    output_paths.check_outside("output", output, {"RUN": folder})
   runs = read_runs(argv[1:])
   found = find_differences(runs)
   print(to_text(runs, found), flush=True)

@@ -68,7 +68,8 @@ def run(
   output_paths.check_folder("workdir", workdir)
   titles = [task.title for task in GLUE.values()]
   output_paths.check_begun("workdir", workdir, _REPLACED, titles)
-  output_paths.check_outside("workdir", workdir, {"bundle": bundle})
+  read = {"bundle": bundle, "data": data}
+  output_paths.check_outside("workdir", workdir, read)
   _check_tasks(tasks)
   bundles.read_pretrained(bundle)
   folders = _find(data, tasks)

@@ -80,7 +80,8 @@ def label_file(
   options = options or Options()
   top_k = check_top_k(options.top_k)
   output_paths.check_file("output", path)
-  output_paths.check_outside("output", path, {"bundle": bundle})
+  read = {"bundle": bundle, "input": source.path}
+  output_paths.check_outside("output", path, read)
   if by_id := is_by_id(source, path):
     check_ids(source, path, options.top_k)
   elif path and pathlib.Path(path).suffix != ".jsonl":

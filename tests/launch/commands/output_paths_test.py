@@ -12,11 +12,14 @@ from bertjax.checkpoints import bundle
 from bertjax.config import (
   DataConfig,
   EvaluationConfig,
+  FinetuneConfig,
   PretrainConfig,
   SweepConfig,
+  TaskConfig,
 )
+from bertjax.config.sweep import ProbesConfig
 from data_pipelines.prepare import workspace
-from data_pipelines.prepare.options import Options
+from data_pipelines.prepare.options import Options as PrepareOptions
 from data_pipelines.tasks.table_files import Columns
 from launch import (
   demo,
@@ -31,6 +34,7 @@ from launch import (
 )
 from launch.commands import output_paths
 from launch.compare import __main__ as compare
+from launch.exports.formats import Options
 from launch.glue import __main__ as glue
 from launch.inference import outputs, score_file
 from launch.inference.inputs import Source
@@ -194,16 +198,18 @@ REPLACED = {
   ),
   "prepare's work": (
     "x.partial/notes.txt",
-    lambda path: prepare.run(Options(corpus="stdlib", output=f"{path}/x")),
+    lambda path: prepare.run(
+      PrepareOptions(corpus="stdlib", output=f"{path}/x")
+    ),
   ),
 }
 
 
-def main(module, output):
+def main(module, output, *arguments):
   values = types.SimpleNamespace(output=str(output))
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(module, "flags", types.SimpleNamespace(FLAGS=values))
-    module.main([])
+    module.main(["", *arguments])
 
 
 @pytest.mark.parametrize("launcher", REPLACED)
@@ -219,14 +225,44 @@ def test_nothing_but_its_own_earlier_output_is_replaced(launcher, tmp_path):
   assert file.read_text() == "a user's"
 
 
-# What reads the folder `read`, and writes to `path`.
-INSIDE = {
+# What reads the folder `read`, and writes the file `path`.
+INTO_A_FILE = {
+  "predict": lambda read, path: label_file(read, SOURCE, f"{path}.jsonl"),
+  "predict a file": lambda read, path: label_file(
+    "nowhere", Source(read, Columns()), f"{path}.jsonl"
+  ),
+  "embed": lambda read, path: embed.embed_file(read, SOURCE, f"{path}.npy"),
+  "embed a file": lambda read, path: embed.embed_file(
+    "nowhere", Source(read, Columns()), f"{path}.npy"
+  ),
+  "evaluate": lambda read, path: evaluate.evaluate(read, output=path),
+  "evaluate a file": lambda read, path: evaluate.evaluate(
+    "nowhere", split=read, output=path
+  ),
+  "compare": lambda read, path: main(compare, path, read),
+}
+# What reads the folder `read`, and writes the folder `path`.
+INTO_A_FOLDER = {
   "export": lambda read, path: export.run(output=path, bundle=read),
   "import": lambda read, path: import_weights.run(source=read, output=path),
   "finetune": lambda read, path: finetune.run(UNREAD, read, path),
+  "fine-tune on files": lambda read, path: finetune.run(
+    _tuning_on(read), "nowhere", path
+  ),
+  "fine-tune on a folder": lambda read, path: finetune.run(
+    FinetuneConfig(task=TaskConfig(kind="glue", folder=read)), "nowhere", path
+  ),
   "glue": lambda read, path: glue.run(UNREAD, read, "data", path),
-  "predict": lambda read, path: label_file(read, SOURCE, f"{path}.jsonl"),
-  "embed": lambda read, path: embed.embed_file(read, SOURCE, f"{path}.npy"),
+  "glue's data": lambda read, path: glue.run(UNREAD, "nowhere", read, path),
+  "calibration": lambda read, path: export.run(
+    bundle="nowhere",
+    output=path,
+    format="onnx",
+    options=Options(quantize="static", calibration=read),
+  ),
+  "tokenizer": lambda read, path: prepare.run(
+    PrepareOptions(corpus="stdlib", tokenizer=read, output=path)
+  ),
   "pretrain": lambda read, path: pretrain.run(_training_on(read), path),
   "bundle": lambda read, path: pretrain.run(_training_on(read), "run", path),
   "mixture": lambda read, path: pretrain.run(_training_on("", read), path),
@@ -236,7 +272,14 @@ INSIDE = {
   "sweep": lambda read, path: sweep.run(
     SweepConfig(pretrain=_training_on(read)), path
   ),
+  "sweep's task": lambda read, path: sweep.run(
+    SweepConfig(finetune=_tuning_on(read)), path
+  ),
+  "sweep's probe": lambda read, path: sweep.run(
+    SweepConfig(probes=ProbesConfig(tasks={"a": {"task": {"dev": read}}})), path
+  ),
 }
+INSIDE = {**INTO_A_FILE, **INTO_A_FOLDER}
 
 
 def _training_on(store: str, stores: str = "") -> PretrainConfig:
@@ -244,20 +287,41 @@ def _training_on(store: str, stores: str = "") -> PretrainConfig:
   return PretrainConfig(data=DataConfig(store=store, stores=mixed))
 
 
+def _tuning_on(path: str) -> FinetuneConfig:
+  return FinetuneConfig(task=TaskConfig(kind="table", train=path))
+
+
 @pytest.mark.parametrize("launcher", INSIDE)
 def test_nothing_is_written_into_what_is_read(launcher, tmp_path):
   (tmp_path / "read").mkdir()
   (tmp_path / "link").symlink_to(tmp_path / "read")
   for read, path in (("read", "link/new/x"), ("link", "read/x")):
-    with pytest.raises(ValueError, match=r"^--.* is in --.*; give a place out"):
+    with pytest.raises(ValueError, match=r"^--.* is in .*; give a place outs"):
       INSIDE[launcher](f"{tmp_path}/{read}", f"{tmp_path}/{path}")
   assert not [*(tmp_path / "read").iterdir()]
+
+
+@pytest.mark.parametrize("launcher", INTO_A_FOLDER)
+def test_nothing_is_written_around_what_is_read(launcher, tmp_path):
+  read = tmp_path / "out" / "read"
+  read.parent.mkdir()
+  read.write_text("kept")
+  with pytest.raises(ValueError, match=r"^--.* has inside --.*; give a place"):
+    INTO_A_FOLDER[launcher](str(read), str(read.parent))
+  assert read.read_text() == "kept"
+
+
+def test_no_file_takes_the_place_of_what_is_read(tmp_path):
+  (tmp_path / "a.csv").write_text("kept")
+  for path in (f"{tmp_path}/a.csv", f"{tmp_path}/x/../a.csv"):
+    with pytest.raises(ValueError, match=r" is --input=.*; give a place outsi"):
+      output_paths.check_outside("output", path, {"input": tmp_path / "a.csv"})
 
 
 def test_a_place_beside_what_is_read_is_accepted(tmp_path):
   (tmp_path / "read").mkdir()
   inputs = {"a": str(tmp_path / "read"), "b": "", "c": None, "d": "gs://b/x"}
-  for place in ("readme", "x/read", "", "."):
+  for place in ("readme", "x/read"):
     output_paths.check_outside("output", tmp_path / place, inputs)
   with pytest.raises(ValueError, match="is in --a="):
     output_paths.check_outside("output", tmp_path / "read", inputs)
