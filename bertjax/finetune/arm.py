@@ -27,6 +27,7 @@ from bertjax.finetune.forgetting import (
 from bertjax.finetune.grouping import Check
 from bertjax.finetune.programs import make_programs
 from bertjax.finetune.results import (
+  RESULTS,
   ArmResult,
   never_predicted,
   score_calibration,
@@ -194,7 +195,7 @@ class Arm:
     return result
 
   def _write(self, folder: pathlib.Path, result: ArmResult) -> None:
-    files.write_json(folder / "results.json", result.to_json(), allow_nan=False)
+    files.write_json(folder / RESULTS, result.to_json(), allow_nan=False)
     files.write_text(folder / "results.md", page(result, self.task) + "\n")
 
   def _results(self, experiment: Experiment) -> ArmResult:

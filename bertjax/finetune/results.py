@@ -15,6 +15,9 @@ from bertjax.trials.finding import FoundWrong
 from bertjax.trials.results import VERSION, JsonResult
 from bertjax.trials.statistics import Summary, summarize
 
+# In the workdir of fine-tuning.
+RESULTS = "results.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassScores(JsonResult):

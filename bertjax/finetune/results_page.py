@@ -9,7 +9,7 @@ from bertjax.finetune.outcome import ExperimentResult
 from bertjax.finetune.results import ArmResult, CalibrationScores
 from bertjax.finetune.task import FinetuneTask
 from bertjax.trials.markdown import cell, markdown
-from bertjax.trials.statistics import Summary
+from bertjax.trials.statistics import Summary, name_seeds
 
 
 def columns(
@@ -116,12 +116,6 @@ def describe_scores(arm: ArmResult) -> list[str]:
       f"Never predicted: {', '.join(arm.never_predicted)}."
     )
   return [note for name, note in notes.items() if name not in told]
-
-
-def name_seeds(seeds: Iterable[int | str]) -> str:
-  """Return `seed 0`, or `seeds 0, 1`."""
-  names = [*map(str, seeds)]
-  return f"{'seed' if len(names) == 1 else 'seeds'} {', '.join(names)}"
 
 
 def absent_classes(arm: ArmResult) -> list[str]:

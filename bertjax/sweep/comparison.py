@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertjax.objectives.pretraining import SUMMARY_METRICS
+from bertjax.sweep.findings import StudyFinding
 from bertjax.trials.comparison import Comparison, correct
 from bertjax.trials.comparison import compare as compare_runs
 from bertjax.trials.intervals import Scored
@@ -37,12 +38,14 @@ class SweepResult(JsonResult):
     arms: summaries of each arm.
     differences: summaries of the paired differences to the baseline, for each
       other arm.
+    findings: what the trials warned of.
   """
 
   baseline: str
   seeds: tuple[int, ...]
   arms: Summaries
   differences: Summaries
+  findings: tuple[StudyFinding, ...] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Return the JSON of a results file, with the intervals of differences."""

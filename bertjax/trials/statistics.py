@@ -3,7 +3,7 @@
 """Mean and spread over seeds, and differences seed by seed."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -71,3 +71,9 @@ def paired(
       "run both arms on the same seeds"
     )
   return summarize([values[seed] - baseline[seed] for seed in sorted(values)])
+
+
+def name_seeds(seeds: Iterable[int | str]) -> str:
+  """Return `seed 0`, or `seeds 0, 1`."""
+  names = [*map(str, seeds)]
+  return f"{'seed' if len(names) == 1 else 'seeds'} {', '.join(names)}"

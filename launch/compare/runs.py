@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bertjax.checkpoints import bundle, digest, records
 from bertjax.config import flatten_fields, renamed
-from bertjax.finetune.results import ArmResult
+from bertjax.finetune.results import RESULTS, ArmResult
 from bertjax.finetune.task import Scores
 from bertjax.train import writers
 from bertjax.trials.finding import FoundWrong
@@ -25,7 +25,6 @@ Kind = Literal["pretrain", "finetune"]
 Line = Mapping[str, Any]
 # Bundles in the workdirs of both kinds of run.
 _BUNDLES = {"pretrain": "bundle", "finetune": "model"}
-_RESULTS = "results.json"
 # Of an identity that is no field of a config.
 _FACTS = (
   *("encoder", "weights", "tokenizer", "labels", "examples", "settings"),
@@ -147,13 +146,13 @@ def _read_finetune(folder: pathlib.Path) -> Run:
       f"{folder} is a sweep, whose results.md compares its trials; give "
       f"folders of its trials, such as {place}"
     )
-  if not (folder / _RESULTS).is_file():
+  if not (folder / RESULTS).is_file():
     raise ValueError(
-      f"{folder} is a fine-tuning run that has no {_RESULTS} yet; run its "
+      f"{folder} is a fine-tuning run that has no {RESULTS} yet; run its "
       "command again until it is done"
     )
-  saved = _read_json(folder / _RESULTS)
-  check_version(folder / _RESULTS, saved)
+  saved = _read_json(folder / RESULTS)
+  check_version(folder / RESULTS, saved)
   result = ArmResult.from_json(saved)
   details = _details(folder, "finetune")
   settings = {n: v for n, v in identity.items() if n not in _FACTS}

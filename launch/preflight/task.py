@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from bertjax.finetune.results import ArmResult
-from bertjax.finetune.results_page import name_seeds
+from bertjax.trials.statistics import name_seeds
 from data_pipelines.tasks.features import EncodedTexts
 from data_pipelines.tasks.figures import TaskFigures
 from launch.preflight.findings import (

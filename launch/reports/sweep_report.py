@@ -17,6 +17,7 @@ from bertjax import files
 from bertjax.config import flatten_fields
 from bertjax.sweep.choice import Choice
 from bertjax.sweep.differences import Differences, describe_groups
+from bertjax.sweep.findings import StudyFinding
 from bertjax.trials.markdown import cell
 from launch.reports import page, sweep_figures, sweep_points, sweep_tables
 
@@ -85,6 +86,7 @@ def make_view(
     "answer": report["answer"]["sentence"],
     "choice": str(Choice.from_json(choice)) if choice else "",
     "cards": _cards(report, timing),
+    "findings": _findings(report),
     "notes": report["notes"],
     "baseline": report["baseline"],
     "measures": [sweep_tables.words(name) for name in measures],
@@ -170,6 +172,22 @@ def _cards(
     if report["trains"] == "pretrain"
     else ("dev", "compares the arms"),
     (f"{timing['seconds'] / 3600:,.2f}", "hours of all trials"),
+  ]
+
+
+def _findings(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Return what the trials warned of, each check once."""
+  # Studies of earlier versions have none.
+  saved = report.get("findings", ())
+  found = [StudyFinding.from_json(each) for each in saved]
+  return [
+    {
+      "bad": each.variants[0].found.level == "fail",
+      "sentence": each.sentences[0],
+      "more": each.describe_more(),
+      "others": each.sentences[1:],
+    }
+    for each in found
   ]
 
 

@@ -16,7 +16,7 @@ from bertjax.sweep.axes import axes
 from bertjax.sweep.differences import Differences, find_differences, group
 from bertjax.trials.store import Trial, TrialStore
 from launch.hosts.start_up import code_facts
-from launch.preflight.findings import Finding, judge
+from launch.preflight.findings import Finding, judge, listed
 from launch.preflight.policy import Policy
 from launch.run.assembly import RunSpec
 
@@ -157,6 +157,21 @@ def judge_code(
       "finish the study with the code that began it, or give another --workdir",
       policy,
     )
+  ]
+
+
+def describe_codes(store: TrialStore, trials: Sequence[Trial]) -> list[str]:
+  """Say in a sentence which code began the trials, if it was not one."""
+  names: dict[str, list[str]] = {}
+  for trial in trials:
+    if code := read_code(store.path(trial)):
+      names.setdefault(code[:12], []).append(trial.name)
+  if len(names) < 2:
+    return []
+  shown = "; ".join(f"{code}: {listed(each)}" for code, each in names.items())
+  return [
+    f"Trials were begun by {len(names)} versions of the code ({shown}), so "
+    "that differences may be those of the code."
   ]
 
 

@@ -90,6 +90,19 @@ def points(run: PretrainConfig, workdir: str, bundle: str) -> list[Point]:
   return [*earlier, Point(1.0, run.steps, bundle, last=True)]
 
 
+def tuned_folder(trial: pathlib.Path, point: Point, name: str) -> pathlib.Path:
+  """Return where a trial keeps what a probe of a bundle writes.
+
+  Args:
+    trial: folder of the trial.
+    point: the bundle.
+    name: of the probe; "" for the only task.
+  """
+  if point.last and not name:
+    return trial / ONLY
+  return step_folder(trial, point.step) / (name or ONLY)
+
+
 def share_name(share: float) -> str:
   """Return a share of the steps as results name it."""
   return f"{share:g}"
@@ -133,9 +146,7 @@ class Probing:
     for name, run in self._probes():
       path = place / f"{name or ONLY}.json"
       if not path.is_file():
-        own = place / (name or ONLY)
-        if not name and point.last:
-          own = folder / ONLY
+        own = tuned_folder(folder, point, name)
         with self._telling(trial, name or ONLY, point):
           values, examples = run(Measured(trial, point, own))
         self._guard()

@@ -5,10 +5,12 @@
 `report.json` has no clock: costs are tokens, steps and FLOPs, so that a study
 that was killed and resumed has the same bytes. Seconds are in `timing.json`.
 `results.csv` has one line for each trial and measure, and `report.html` shows
-all of it; `results.json` and `results.md` have the comparison alone.
+all of it; `results.json` and `results.md` have the comparison alone, and what
+the trials warned of.
 """
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -28,15 +30,17 @@ from bertjax.sweep.comparison import (
 )
 from bertjax.sweep.differences import Differences
 from bertjax.sweep.margins import read_margins
-from bertjax.sweep.matching import TOLERANCE
 from bertjax.trials.store import IDENTITY, Trial, TrialStore
 from launch.reports import sweep_report
+from launch.sweep.comparability import describe_codes
 from launch.sweep.costs import ArmCost
 from launch.sweep.curves import read_curves
 from launch.sweep.examples import read_examples
+from launch.sweep.findings import FINDINGS, study_findings
 from launch.sweep.points import compare_points, describe_points
 from launch.sweep.published import find_published
 from launch.sweep.stated import describe_margins
+from launch.sweep.tokens_read import describe_tokens, tokens_seen
 from launch.sweep.trials import (
   COST,
   POINTS,
@@ -81,20 +85,21 @@ def write_report(
   """
   result, choice = _compare(config, outcome)
   margins = read_margins(config.margins)
-  pretrained = config.trains == "pretrain"
-  groups = study.equal_rows(config) if pretrained else None
+  groups = study.equal_rows(config) if config.trains == "pretrain" else None
   trials = study.make_trials(config)
+  told = study_findings(config, store, trials, outcome.results)
+  result = dataclasses.replace(result, findings=told.findings)
   examples = read_examples(config, store, trials, result)
   comparisons = verdicts(result, groups or (), margins, examples.differences)
   metric = next(iter(result.arms[result.baseline]))
   points = compare_points(config, outcome, result.baseline)
   seen = tokens_seen(outcome)
   read, unlike = describe_tokens(config, seen)
-  notes = [*_notes(config, store, outcome, result), *examples.missing]
+  notes = _notes(config, store, outcome, result)
+  notes += [*told.missing, *examples.missing]
   if unlike:
     notes.insert(0, f"{read} {unlike}")
     read = ""
-  done = [each for each in trials if _result(outcome, each) is not None]
   report = {
     "answer": {"metric": metric, "sentence": answer(comparisons, metric)},
     "notes": notes,
@@ -108,22 +113,25 @@ def write_report(
     "failed": sorted(outcome.failed),
     "trials": [_describe(outcome, result, each) for each in trials],
     "points": {share: each.to_json() for share, each in points.items()},
-    "curves": _curves(config, store, done),
+    "curves": _curves(config, store, outcome, trials),
     "identity": json.loads((store.folder / IDENTITY).read_bytes()),
     "command": command,
   }
-  chosen = [str(choice)] if choice else []
-  parts = [*chosen, *describe_points(points), *filter(None, [read]), *notes]
-  text = "\n".join([table(result, groups, comparisons), *parts]) + "\n"
-  _write(store, result, json.loads(json.dumps(report)), text)
-  print(f"{text}\nThe page of the study: {store.folder / PAGE}", flush=True)
+  parts = [table(result, groups, comparisons)] + [str(choice)] * bool(choice)
+  parts += [f"Warning: {each.summary}" for each in told.findings]
+  parts += [*describe_points(points), *filter(None, [read]), *notes]
+  _write(store, result, json.loads(json.dumps(report)), "\n".join(parts) + "\n")
   return result
 
 
 def _curves(
-  config: SweepConfig, store: TrialStore, done: Sequence[Trial]
+  config: SweepConfig,
+  store: TrialStore,
+  outcome: Outcome,
+  trials: Sequence[Trial],
 ) -> dict[str, Any]:
   """Return the curves; the report that is to be replaced may have some."""
+  done = [each for each in trials if _result(outcome, each) is not None]
   path = store.folder / REPORT
   earlier = json.loads(path.read_bytes())["curves"] if path.is_file() else {}
   return read_curves(store, done, config.trains, earlier)
@@ -202,6 +210,7 @@ def _notes(
     for metric in read_margins(config.margins)
     if metric not in measured
   ]
+  notes += describe_codes(store, study.make_trials(config))
   return [*notes, *describe_margins(config, store)]
 
 
@@ -219,6 +228,7 @@ def _describe(
   values = {} if found is None else dict(found)
   cost = values.pop(COST, {})
   earlier = values.pop(POINTS, {})
+  values.pop(FINDINGS, None)
   measures = next(iter(result.arms.values()))
   if all(name.startswith("dev_") for name in measures):
     # Test is for the arm that dev chose.
@@ -269,6 +279,7 @@ def _write(
   files.write_text(folder / CSV, to_csv(report["trials"]))
   files.write_text(folder / TABLE, text)
   sweep_report.write(folder / PAGE, folder / REPORT, folder / TIMING)
+  print(f"{text}\nThe page of the study: {folder / PAGE}", flush=True)
 
 
 def _on_dev(scores: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -289,52 +300,4 @@ def write_timing(store: TrialStore, trials: Sequence[Trial]) -> None:
     store.folder / TIMING,
     {"trials": seconds, "seconds": sum(seconds.values())},
     allow_nan=False,
-  )
-
-
-def tokens_seen(outcome: Outcome) -> dict[str, dict[str, int]]:
-  """Return arm → seed → tokens that the run has read, where it is known."""
-  return {
-    arm: {
-      str(seed): result[COST]["tokens"]
-      for seed, result in by_seed.items()
-      if result.get(COST, {}).get("tokens")
-    }
-    for arm, by_seed in outcome.results.items()
-  }
-
-
-def describe_tokens(
-  config: SweepConfig, seen: Mapping[str, Mapping[str, int]]
-) -> tuple[str, str]:
-  """Compare what arms have read with what the baseline has.
-
-  Args:
-    config: config of the study.
-    seen: tokens that a run has read, by arm and by seed.
-
-  Returns:
-    A sentence, "" where there is nothing to compare; and what follows where
-    arms differ by more than `match` allows, else "".
-  """
-  base = seen.get(study.compared_with(config), {})
-  ratios = {
-    arm: [
-      count / base[seed] - 1 for seed, count in counts.items() if seed in base
-    ]
-    for arm, counts in seen.items()
-  }
-  most = {arm: max(each, key=abs) for arm, each in ratios.items() if each}
-  if len(most) < 2:
-    return "", ""
-  worst = max(most, key=lambda arm: abs(most[arm]))
-  read = (
-    f"Tokens that the runs have read: within {abs(most[worst]):.2%} of the "
-    f"baseline's (arm {worst})."
-  )
-  if config.match != "tokens" or abs(most[worst]) <= TOLERANCE:
-    return read, ""
-  return read, (
-    f"That is more than the {TOLERANCE:.1%} that match=tokens allows: the "
-    "blocks that were sampled are not like the others. Do not compare that arm."
   )

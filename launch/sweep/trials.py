@@ -24,6 +24,7 @@ from launch.preflight.policy import Policy
 from launch.run.ownership import TakenOver
 from launch.sweep.board import Watcher
 from launch.sweep.comparability import note_code
+from launch.sweep.findings import FINDINGS, keep_findings
 from launch.sweep.kept import PRETRAINED
 from launch.sweep.probes import Probing, points, share_name, with_bundles
 
@@ -31,8 +32,8 @@ from launch.sweep.probes import Probing, points, share_name, with_bundles
 ERROR = "error.txt"
 # Its seconds, which are in no result.
 TIMING = "timing.json"
-# What a result has beside its metrics: tokens and steps of pre-training, and
-# the metrics after the earlier shares of its steps.
+# What a result has beside its metrics and findings: tokens and steps of
+# pre-training, and the metrics after the earlier shares of its steps.
 COST, POINTS = "cost", "points"
 # What a trial does before its probes.
 PRETRAINS = "pre-trains"
@@ -59,11 +60,10 @@ class Outcome(NamedTuple):
   @property
   def scores(self) -> dict[str, dict[int, dict[str, float]]]:
     """The metrics of the trials that are done."""
+    others = (COST, POINTS, FINDINGS)
     return {
       arm: {
-        seed: {
-          name: result[name] for name in result if name not in (COST, POINTS)
-        }
+        seed: {name: result[name] for name in result if name not in others}
         for seed, result in by_seed.items()
       }
       for arm, by_seed in self.results.items()
@@ -169,12 +169,14 @@ def run_trial(
   """Run a trial; resume it if `folder` has a part of it.
 
   Returns:
-    The metrics, and the cost of pre-training.
+    The metrics, the cost of pre-training, and what the trial warned of.
   """
   if probing.config.trains == "finetune":
     with progress.told_to(functools.partial(probing.tell, trial.name)):
-      return _tune(probing.config, trial, folder, probing.policy)
-  return _pretrain_and_probe(probing, trial, folder)
+      result = _tune(probing.config, trial, folder, probing.policy)
+  else:
+    result = _pretrain_and_probe(probing, trial, folder)
+  return {**result, **keep_findings(probing.config, trial, folder)}
 
 
 def _pretrain_and_probe(

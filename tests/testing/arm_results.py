@@ -51,11 +51,12 @@ def make_result(classes, scored="test", diverged=None):
   )
 
 
-def make_found(name="shared_texts", level="warn"):
+def make_found(name="shared_texts", level="warn", figure=54):
   """Return a finding of some check."""
-  line = f"54 of 60 are known ({name} 54, limit 0); fix: remove them"
+  text = f"{figure} of 60 are known"
+  line = f"{text} ({name} {figure}, limit 0); fix: remove them"
   return FoundWrong(
-    *(name, level, "54 of 60 are known", "remove them", 54.0, 0.0),
+    *(name, level, text, "remove them", float(figure), 0.0),
     allowed=level == "fail",
     line=line,
   )

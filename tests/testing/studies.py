@@ -12,6 +12,7 @@ from bertjax.sweep.matching import Work
 from bertjax.trials.store import TrialStore
 from configs.sweeps import nsp
 from launch.sweep.costs import ArmCost
+from launch.sweep.findings import FINDINGS
 from launch.sweep.probes import share_name
 from launch.sweep.report import write_report, write_timing
 from launch.sweep.stated import note_margins
@@ -35,7 +36,14 @@ def make_config(arms=ARMS, seeds=3, **fields):
 
 
 def write_study(
-  folder, config, *, failed=(), curves=True, without=(), more_tokens=1
+  folder,
+  config,
+  *,
+  failed=(),
+  curves=True,
+  without=(),
+  more_tokens=1,
+  found=lambda arm, seed: (),
 ):
   """Write the files of a study; return its folder.
 
@@ -46,6 +54,7 @@ def write_study(
     curves: whether trials have files with their metrics.
     without: names of trials whose files are missing nevertheless.
     more_tokens: that each trial has read than the one before.
+    found: makes the findings of a trial.
   """
   trials = study.make_trials(config)
   store = TrialStore(folder, {"pretrain": {"store": "a" * 64}})
@@ -75,6 +84,7 @@ def write_study(
         for share in earlier
       }
     result[COST] = {"steps": 40, "tokens": 32_000 + more_tokens * number}
+    result[FINDINGS] = [each.to_json() for each in found(arm, seed)]
     outcome.results.setdefault(arm, {})[seed] = result
     if curves and trial.name not in without:
       write_pretrain(store.path(trial) / "pretrain", loss=loss)

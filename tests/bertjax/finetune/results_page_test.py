@@ -10,7 +10,7 @@ from bertjax.finetune import multi_label, regression
 from bertjax.finetune.classification import TASK
 from bertjax.finetune.outcome import Candidate
 from bertjax.finetune.results import score_classes
-from bertjax.finetune.results_page import columns, name_seeds, page
+from bertjax.finetune.results_page import columns, page
 from bertjax.trials.statistics import summarize
 from tests.testing.arm_results import LABELS, RUNS, make_found, make_result
 
@@ -135,8 +135,3 @@ def scores_of(result, task):
   return dataclasses.replace(
     result.scores, dev=summaries, metric=task.metrics[0]
   )
-
-
-def test_seeds_are_named():
-  assert name_seeds([0]) == "seed 0"
-  assert name_seeds(["0", "2"]) == "seeds 0, 2"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bertjax.trials.statistics import paired, summarize
+from bertjax.trials.statistics import name_seeds, paired, summarize
 
 
 def test_mean_and_std_are_numpys_with_ddof_1():
@@ -59,3 +59,8 @@ def test_the_interval_of_the_mean_is_students(count):
 
 def test_one_value_has_no_interval():
   assert summarize([0.5]).interval() is None
+
+
+def test_seeds_are_named():
+  assert name_seeds([0]) == "seed 0"
+  assert name_seeds(["0", "2"]) == "seeds 0, 2"

@@ -12,9 +12,11 @@ import sys
 
 import pytest
 
+from bertjax.sweep.findings import TrialFinding
 from launch.reports import sweep_report
 from launch.sweep.report import CSV, PAGE, REPORT, TIMING
 from tests.testing import studies
+from tests.testing.arm_results import make_found
 from tests.testing.browser import measure_page, print_page
 from tests.testing.html_page import HtmlPage
 
@@ -34,7 +36,18 @@ def study(tmp_path_factory):
     ),
     failed=("mlm-seed3",),
     without=("nsp_rows-seed1",),
+    found=find,
   )
+
+
+def find(arm, seed):
+  """All trials warn of the text, an arm of its steps, a seed of a failure."""
+  found = [("pre-training", make_found("unknown_tokens", figure=31))]
+  if arm == "mlm":
+    found.append(("pre-training", make_found("epochs", figure=70 + seed)))
+  if (arm, seed) == ("nsp_rows", 2):
+    found.append(("probe <rte>", make_found(level="fail")))
+  return [TrialFinding(*each) for each in found]
 
 
 def read(folder):
@@ -117,6 +130,34 @@ def test_the_page_answers_first_and_has_all_figures(study):
   assert "±0.02 in probe accuracy" in text
   assert "would be needed" in text
   assert "Holm’s correction for" in text
+
+
+def test_each_finding_of_the_trials_is_told_once_before_the_results(study):
+  report, _ = read(study)
+  source = " ".join(html.unescape((study / PAGE).read_text()).split())
+  top = source[: source.index("<h2>Results</h2>")]
+  text = (study / "results.md").read_text()
+  told = [
+    ("Pre-training in all trials: 31 of 60", 1),
+    ("Pre-training in arm mlm (seed 2): 72 of 60", 1),
+    ("Probe <rte> in arm nsp_rows (seed 2): 54 of 60", 1),
+    ("Pre-training in arm mlm (seed 0): 70 of 60", 0),
+  ]
+  for words, in_text in told:
+    assert top.count(words) == source.count(words) == 1, words
+    assert text.count(f"Warning: {words}") == in_text, words
+  assert top.count(' bad">') == 1
+  assert "limit 0); fix: remove them." in top
+  assert "2 more figures of this check" in text
+  saved = json.loads((study / "results.json").read_text())
+  assert len(saved["findings"]) == 3
+  assert saved["findings"] == report["findings"]
+
+
+def test_a_report_of_an_earlier_version_has_a_page_without_findings(study):
+  report, timing = read(study)
+  del report["findings"]
+  assert sweep_report.make_view(report, timing)["findings"] == []
 
 
 def test_one_seed_without_curves_is_said_to_be_that(tmp_path):

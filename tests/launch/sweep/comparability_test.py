@@ -67,6 +67,7 @@ def test_trials_of_other_code_are_not_mixed(config, launchers, tmp_path):
     path.write_text(json.dumps({"code": "0123456789abcdef"}))
   # Nothing is left to run, and the trials are of the study that made them.
   sweep.run(config, work)
+  assert "versions of the code" in (tmp_path / "work/results.md").read_text()
   more = dataclasses.replace(config, seeds=3)
   with pytest.raises(ValueError, match="began with code 0123456789ab") as error:
     sweep.run(more, work)
@@ -74,3 +75,7 @@ def test_trials_of_other_code_are_not_mixed(config, launchers, tmp_path):
   assert len(launchers.pretrained) == 6
   sweep.run(more, work, Policy(allow=frozenset(["trials_of_other_code"])))
   assert len(launchers.pretrained) == 9
+  # Who reads the study is told.
+  report = json.loads((tmp_path / "work/report.json").read_text())
+  (note,) = (text for text in report["notes"] if "versions of the code" in text)
+  assert "0123456789ab: mlm_nsp-seed0" in note

@@ -3,10 +3,11 @@
 import csv
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
-from bertjax.sweep.axes import expand
+from bertjax import files
 from launch.preflight.policy import Policy
 from launch.sweep import __main__ as sweep
 from launch.sweep.costs import measured_rate
@@ -15,9 +16,8 @@ from launch.sweep.report import (
   CSV,
   REPORT,
   TIMING,
-  describe_tokens,
 )
-from tests.testing import studies
+from tests.testing.arm_results import make_found
 from tests.testing.launchers import make_arm_result
 
 
@@ -45,19 +45,6 @@ def test_a_report_has_no_clock_and_a_rerun_changes_no_byte(
   assert (work / REPORT).read_bytes() == before
   assert json.loads((work / TIMING).read_text()) == timing
   assert len(launchers.pretrained) == done
-
-
-def test_tokens_beyond_what_matching_allows_are_said(config):
-  config = expand(config)
-  seen = {"mlm_nsp": {"0": 1000}, "mlm": {"0": 1004}}
-  read, unlike = describe_tokens(config, seen)
-  assert "within 0.40%" in read
-  assert not unlike
-  matched = dataclasses.replace(config, match="tokens", chosen=("mlm_nsp",))
-  seen["mlm"]["0"] = 1006
-  read, unlike = describe_tokens(matched, seen)
-  assert "within 0.60%" in read
-  assert "0.5%" in unlike
 
 
 def test_a_report_has_what_its_reader_asks(config, launchers, tmp_path):
@@ -127,19 +114,6 @@ def test_the_table_of_results_has_a_line_for_each_trial_and_measure(
   assert compared == {"mlm_nsp-seed0", "mlm-seed0", "nsp_rows-seed0"}
 
 
-def test_a_page_warns_of_tokens_that_do_not_match(tmp_path):
-  config = studies.make_config(arms=("mlm_nsp", "mlm"), seeds=1)
-  for more, count in ((10, 0), (1_000, 1)):
-    folder = tmp_path / str(more)
-    folder.mkdir()
-    studies.write_study(folder, config, curves=False, more_tokens=more)
-    report = json.loads((folder / REPORT).read_text())
-    warned = [n for n in report["notes"] if "Do not compare that arm" in n]
-    assert len(warned) == count
-    told = warned[0] if warned else report["tokens_read"]
-    assert told.startswith("Tokens that the runs have read: within")
-
-
 def test_speed_is_that_of_the_trials_that_ran(config, tmp_path):
   plan = make_plan(config, Policy())
   assert measured_rate(tmp_path, plan.trials, plan.costs) == 0
@@ -158,7 +132,10 @@ def test_a_study_of_fine_tuning_reports_test_for_the_chosen_arm(
     assert (tuned.seeds, bundle) == (1, str(given.bundle))
     rate = tuned.learning_rates[0]
     seen.append((rate, tuned.epochs, tuned.seed))
-    return make_arm_result(0.1 * tuned.epochs, dev=rate)
+    made = make_arm_result(0.1 * tuned.epochs, dev=rate)
+    made = dataclasses.replace(made, findings=(make_found(),))
+    files.write_json(pathlib.Path(workdir) / "results.json", made.to_json())
+    return made
 
   seen = []
   monkeypatch.setattr("launch.finetune.run", finetune)
@@ -180,7 +157,15 @@ def test_a_study_of_fine_tuning_reports_test_for_the_chosen_arm(
   # Test is for the chosen arm alone.
   assert "test_" not in (tmp_path / "work" / CSV).read_text()
   assert report["published"] == []
+  # What trials warned of is kept with their results.
+  (found,) = result.findings
+  assert found.summary == f"Fine-tuning in all trials: {make_found().line}."
+  for path in (tmp_path / "work/trials").glob("*/results.json"):
+    path.unlink()
+  assert sweep.run(given, str(tmp_path / "work")).findings == (found,)
+  assert len(seen) == 8
   text = (tmp_path / "work/results.md").read_text()
+  assert f"Warning: {found.summary}" in text
   assert "Dev chooses learning_rates=0.002,epochs=1 of 4 arms" in text
   assert "validation rows" not in text
   other = dataclasses.replace(given, bundle="")
