@@ -30,7 +30,7 @@ from bertjax.config import FinetuneConfig, flatten_fields, from_mapping
 from bertjax.finetune import checks, results_page
 from bertjax.finetune.arm import Arm
 from bertjax.finetune.experiment import Report, Result
-from bertjax.finetune.results import ArmResult
+from bertjax.finetune.results import RESULTS, ArmResult
 from bertjax.finetune.resuming import Stopped
 from bertjax.finetune.review import Review
 from bertjax.finetune.trial import DivergedTrial, TrialInputs
@@ -52,7 +52,7 @@ from launch.run import dtypes, ownership
 from launch.run.reference_rows import open_reference
 
 REPORT = "report.html"
-_REPLACED = ("results.json", "results.md", REPORT, "model")
+_REPLACED = (RESULTS, "results.md", REPORT, "model")
 
 
 def run(

@@ -48,13 +48,14 @@ from launch.preflight.run import check_run, record_run
 from launch.preflight.settle import settle
 from launch.run import dtypes, ownership
 from launch.run.assembly import RunSpec, assemble
+from launch.run.findings import FINDINGS
 from launch.run.origin import CHECKPOINTS, Past, read_past
 from launch.run.restoring import CONFIG, TOKENIZER
 from launch.run.resumable import COMMAND, Run, open_run
 from launch.run.stores import check_outside_inputs
 
 BUNDLE = "bundle"
-_REPLACED = (CONFIG, TOKENIZER, writers.METRICS, writers.TIMING)
+_REPLACED = (CONFIG, TOKENIZER, FINDINGS, writers.METRICS, writers.TIMING)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -152,6 +152,7 @@ def test_no_bundle_takes_the_place_of_what_a_run_has_trained(
 # What a command replaces in the folder `path`, and has not written.
 REPLACED = {
   "pretrain": ("config.json", lambda path: pretrain.run(UNREAD, path)),
+  "findings": ("findings.json", lambda path: pretrain.run(UNREAD, path)),
   "bundle": (
     bundle.RECORD,
     lambda path: pretrain.run(UNREAD, f"{path}/run", path),
