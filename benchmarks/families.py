@@ -33,6 +33,7 @@ from absl import app, flags
 
 from benchmarks import steps
 from bertjax.config import SIZES, ComputeConfig, ModelConfig, ObjectiveConfig
+from bertjax.config.checks import open_choices
 from bertjax.parallel import feeding
 from bertjax.train import flops as counting
 from configs.families import FAMILIES
@@ -87,7 +88,12 @@ class Contender:
     length, rows = SEQ_LENGTH.value, BATCH_SIZE.value
     slots = steps.slots_for(length, 1)
     given: Any = DTYPE.value, ATTENTION.value
-    compute = ComputeConfig(given[0], attention=given[1])
+    compute = open_choices.resolve(
+      ComputeConfig(given[0], attention=given[1]),
+      model,
+      jax.devices()[:1],
+      length,
+    )
     objective = ObjectiveConfig(next_sentence="nsp" if model.pooler else "off")
     task = steps.make_task(model, compute, objective, slots)
     self._state, jitted, mesh = steps.make_train_step(model, task, length)

@@ -51,7 +51,6 @@ def make_config(changes: Mapping[str, Any]) -> PretrainConfig:
     {
       "steps": STEPS.value,
       "data.store": STORE.value,
-      "compute.unroll": 2,
       "evaluation.every_steps": 0,
       "checkpoint.every_steps": 0,
       **changes,

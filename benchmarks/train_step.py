@@ -46,6 +46,7 @@ from bertjax.config import (
   OptimizerConfig,
   choices,
 )
+from bertjax.config.checks import open_choices
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
 from launch import host_memory
@@ -76,7 +77,7 @@ OPTIMIZER = flags.DEFINE_enum(
   "Our optimizer; PyTorch's is AdamW.",
 )
 UNROLL = flags.DEFINE_integer(
-  "unroll", 1, "Layers in an iteration of the scan."
+  "unroll", 0, "Layers in an iteration of the scan; 0: as a run chooses."
 )
 TORCH = flags.DEFINE_bool("torch", True, "Time Hugging Face's step as well.")
 COMPILE = flags.DEFINE_bool(
@@ -103,7 +104,12 @@ def make_task(
   """Return the task of `launch.pretrain`, in a dtype or that of the flag."""
   # The flag takes the values of the field alone.
   dtype = dtype or DTYPE.value
-  compute = ComputeConfig(unroll=UNROLL.value, dtype=dtype)
+  compute = open_choices.resolve(
+    ComputeConfig(unroll=UNROLL.value, dtype=dtype),
+    config,
+    jax.devices()[:1],
+    SEQ_LENGTH.value,
+  )
   return steps.make_task(config, compute, objective, num_slots())
 
 

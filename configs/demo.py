@@ -36,11 +36,9 @@ SMOKE_PROBE = {
 
 def pretrain(recipe: str = "short") -> ml_collections.ConfigDict:
   """Return the pre-training run, without the store's folder."""
-  config = pretrain_config.get_config(
+  return pretrain_config.get_config(
     f"size=tiny,objective=mlm_nsp,seq=128,recipe={recipe}"
   )
-  config.update_from_flattened_dict({"compute.unroll": 2})
-  return config
 
 
 def finetune() -> ml_collections.ConfigDict:

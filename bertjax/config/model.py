@@ -236,8 +236,9 @@ class ComputeConfig:
   # The activations that the backward pass recomputes instead of keeping: none;
   # attention weights; all but the outputs of dense layers (dots); all (full).
   remat: Literal["none", "attention", "dots", "full"] = "none"
-  # Layers in one iteration of the scan over layers.
-  unroll: Count = 1
+  # Layers in one iteration of the scan over layers. 0 chooses: on one CPU all
+  # of them, in float32 where there are few; else one.
+  unroll: Annotated[int, AtLeast(0)] = 0
   # "threefry" drops the same on any mesh and backend. "rbg" is much cheaper on
   # TPUs, and drops the same on the same mesh, backend and compiler only.
   dropout_rng: Annotated[Literal["threefry", "rbg"], ReadWhen(*_DROPS)] = (

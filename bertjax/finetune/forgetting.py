@@ -17,7 +17,7 @@ import numpy as np
 
 from bertjax.checkpoints.bundle import BundleInfo, load_params
 from bertjax.config import ComputeConfig, ModelConfig
-from bertjax.config.checks import kernels
+from bertjax.config.checks import open_choices
 from bertjax.config.names import FINETUNING
 from bertjax.finetune.embeddings import hidden_by_layer
 from bertjax.finetune.programs import Programs
@@ -195,6 +195,6 @@ def _cosine(ours: Array, theirs: Array) -> Array:
 def _resolve(
   compute: ComputeConfig, shape: ModelConfig, programs: Programs, length: int
 ) -> ComputeConfig:
-  return kernels.resolve(
-    compute, shape, programs.mesh.devices.flat[0], length, FINETUNING
+  return open_choices.resolve(
+    compute, shape, list(programs.mesh.devices.flat), length, FINETUNING
   )

@@ -29,7 +29,7 @@ from bertjax.config import (
   ModelConfig,
   OptimizerConfig,
 )
-from bertjax.config.checks import kernels
+from bertjax.config.checks import open_choices
 from bertjax.config.names import FINETUNING
 from bertjax.finetune.task import FinetuneTask
 from bertjax.model.encoder import Frozen
@@ -219,8 +219,12 @@ def _make_model(
     hidden_dropout_rate=config.hidden_dropout_rate,
     attention_dropout_rate=config.attention_dropout_rate,
   )
-  compute = kernels.resolve(
-    config.compute, encoder, mesh.devices.flat[0], config.seq_length, FINETUNING
+  compute = open_choices.resolve(
+    config.compute,
+    encoder,
+    list(mesh.devices.flat),
+    config.seq_length,
+    FINETUNING,
   )
   model = task.make_model(
     encoder, compute, num_labels=num_labels, pooling=config.pooling

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from bertjax.batch import Batch, Vocabulary
 from bertjax.config import ComputeConfig, ModelConfig, ObjectiveConfig
-from bertjax.config.checks import kernels
+from bertjax.config.checks import open_choices
 from bertjax.config.names import FINETUNING
 from bertjax.finetune.programs import local_part
 from bertjax.objectives import masking, pretraining
@@ -61,8 +61,8 @@ def make_masked_lm(
   slots = masking.num_slots(
     seq_length, batches[0]["starts_BR"].shape[1], objective.mask_rate
   )
-  compute = kernels.resolve(
-    compute, shape, mesh.devices.flat[0], seq_length, FINETUNING
+  compute = open_choices.resolve(
+    compute, shape, list(mesh.devices.flat), seq_length, FINETUNING
   )
   model = pretraining.make_model(shape, compute, objective)
   task = pretraining.pretraining_task(

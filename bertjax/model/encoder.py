@@ -190,9 +190,14 @@ class SharedLayers(Layer, kw_only=True):
       variable_axes={"intermediates": 0},
       split_rngs={"params": False, "dropout": True},
       length=self.repeats,
-      unroll=min(self.compute.unroll, self.repeats),
+      unroll=_unroll(self.compute, self.repeats),
     )
     return stack(self, hidden_BSD)
+
+
+def _unroll(compute: ComputeConfig, length: int) -> int:
+  """Return how many of `length` layers an iteration of their scan has."""
+  return min(max(compute.unroll, 1), length)
 
 
 def _recomputed(layer: Any, compute: ComputeConfig) -> Any:
@@ -295,7 +300,7 @@ class Encoder(nn.Module):
       split_rngs={"params": True, "dropout": True},
       in_axes=INPUT_AXES,
       length=length,
-      unroll=self.compute.unroll,
+      unroll=_unroll(self.compute, length),
       metadata_params={nn.PARTITION_NAME: "layers"},
     )
     return stack(config, self.compute, deterministic, **own)

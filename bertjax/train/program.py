@@ -110,8 +110,8 @@ class PhaseProgram:
 
   Attributes:
     program: program of the run.
-    config: config of the phase, with `data.max_packs` and with the kernel that
-      `config.checks.kernels.resolve` chose for the devices.
+    config: config of the phase, with `data.max_packs` and with the `compute`
+      that `config.checks.open_choices.resolve` chose for the devices.
   """
 
   program: Program

@@ -17,7 +17,7 @@ from bertjax.config import (
   checks,
   to_mapping,
 )
-from bertjax.config.checks import kernels
+from bertjax.config.checks import open_choices
 from bertjax.config.data import BERT_FRAME, Frame
 from bertjax.config.phases import Phase, split_phases
 
@@ -61,8 +61,8 @@ class Resolved:
   Attributes:
     config: config of the run with vocabulary, packs and accumulation filled
       in; it does not depend on the kind of the devices.
-    phases: phases of `config`; the `compute.attention` of each is the kernel
-      for its length on these devices.
+    phases: phases of `config`; the `compute` of each is chosen for its
+      length on these devices.
   """
 
   config: PretrainConfig
@@ -118,7 +118,7 @@ def resolve(
   config = _fill_phases(config, stores)
   return Resolved(
     config,
-    tuple(_choose_kernel(phase, devices[0]) for phase in split_phases(config)),
+    tuple(_resolve_compute(phase, devices) for phase in split_phases(config)),
   )
 
 
@@ -155,10 +155,10 @@ def _fill_phases(config: PretrainConfig, stores: Stores) -> PretrainConfig:
   return dataclasses.replace(config, phase2=second)
 
 
-def _choose_kernel(phase: Phase, device: Any) -> Phase:
+def _resolve_compute(phase: Phase, devices: Sequence[Any]) -> Phase:
   config = phase.config
-  compute = kernels.resolve(
-    config.compute, config.model, device, config.data.seq_length, phase.names
+  compute = open_choices.resolve(
+    config.compute, config.model, devices, config.data.seq_length, phase.names
   )
   return dataclasses.replace(
     phase, config=dataclasses.replace(config, compute=compute)
