@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from bertjax.train import memory
 from launch.run.assembly import RunSpec
 
+_LISTEN_SECONDS = 0.2
+
 
 def compiling(
   spec: RunSpec, steps: Sequence[int]
@@ -63,8 +65,18 @@ def working(work: Callable[[], object]) -> Iterator[None]:
     # Python would crash if it ended while XLA compiles; after Ctrl-C the
     # command ends at once (`launch.console.interrupt`).
     if not isinstance(error, KeyboardInterrupt):
-      thread.join()
+      _wait_for(thread)
     raise
-  thread.join()
+  _wait_for(thread)
   if failed:
     raise failed[0]
+
+
+def _wait_for(thread: threading.Thread) -> None:
+  """Wait in short turns.
+
+  A signal that comes between Python's last look for one and the start of a
+  wait is heard when the wait ends.
+  """
+  while thread.is_alive():
+    thread.join(_LISTEN_SECONDS)
