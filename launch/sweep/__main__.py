@@ -14,10 +14,11 @@ Trials run one after another, each through `launch.pretrain` and then
 `launch.finetune`; `--trials_at_once=2` runs two at a time, each with half of
 the devices. A rerun continues with the first trial that is not done, from
 its last checkpoint, and tries again those that failed. `WORKDIR/report.html`
-shows how the arms compare, seed by seed; `results.csv`, `results.md`,
-`results.json` and `report.json` are the same to read by programs, and
-`timing.json` has the seconds. `--dry_run` prints what the trials would cost,
-and with `--topology=v5e:2x4 --price_per_chip_hour=1.2` the least on such chips.
+shows how the arms compare, seed by seed, and what the trials warned of;
+`results.csv`, `results.md`, `results.json` and `report.json` are the same to
+read by programs, and `timing.json` has the seconds. `--dry_run` prints what the
+trials would cost, and with `--topology=v5e:2x4 --price_per_chip_hour=1.2` the
+least on such chips.
 
 The tasks of `--probe` are added to those that the config names, as `nsp_books`
 does. A config that names none, as `nsp`, has `--config.finetune.task` alone,
