@@ -72,6 +72,31 @@ def layers(prefix: str, **theirs: str) -> list[Entry]:
   return rows
 
 
+def encoder_of_bert(prefix: str) -> list[Entry]:
+  """Return the rows of an encoder and its pooler, named as BERT's are."""
+  return [
+    *tables(
+      f"{prefix}.embeddings",
+      word="word_embeddings",
+      position="position_embeddings",
+      type="token_type_embeddings",
+    ),
+    *norm("encoder/embeddings/layer_norm", f"{prefix}.embeddings.LayerNorm"),
+    *layers(
+      f"{prefix}.encoder.layer",
+      attention__query="attention.self.query",
+      attention__key="attention.self.key",
+      attention__value="attention.self.value",
+      attention__out="attention.output.dense",
+      attention_layer_norm="attention.output.LayerNorm",
+      mlp_up="intermediate.dense",
+      mlp_down="output.dense",
+      mlp_layer_norm="output.LayerNorm",
+    ),
+    *dense("pooler/dense", f"{prefix}.pooler.dense"),
+  ]
+
+
 def pairs(
   table: Iterable[Entry], config: ModelConfig, parts: Collection[str]
 ) -> Iterator[tuple[Entry, Any, str]]:

@@ -9,7 +9,7 @@ from bertjax.interop.architectures import (
   TOKEN_CLASSIFICATION,
 )
 from bertjax.interop.family import Family, HeadRate, classes
-from bertjax.interop.table import Entry, dense, layers, norm, tables
+from bertjax.interop.table import Entry, dense, encoder_of_bert, norm
 
 BERT = Family(
   title="BERT",
@@ -21,25 +21,7 @@ BERT = Family(
   prefix="bert.",
   bare=("embeddings.", "encoder.", "pooler."),
   table=(
-    *tables(
-      "bert.embeddings",
-      word="word_embeddings",
-      position="position_embeddings",
-      type="token_type_embeddings",
-    ),
-    *norm("encoder/embeddings/layer_norm", "bert.embeddings.LayerNorm"),
-    *layers(
-      "bert.encoder.layer",
-      attention__query="attention.self.query",
-      attention__key="attention.self.key",
-      attention__value="attention.self.value",
-      attention__out="attention.output.dense",
-      attention_layer_norm="attention.output.LayerNorm",
-      mlp_up="intermediate.dense",
-      mlp_down="output.dense",
-      mlp_layer_norm="output.LayerNorm",
-    ),
-    *dense("pooler/dense", "bert.pooler.dense"),
+    *encoder_of_bert("bert"),
     *dense("mlm_head/dense", "cls.predictions.transform.dense"),
     *norm("mlm_head/layer_norm", "cls.predictions.transform.LayerNorm"),
     Entry("mlm_head/bias", "cls.predictions.bias"),

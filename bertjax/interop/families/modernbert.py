@@ -17,7 +17,7 @@ from bertjax.interop.architectures import (
   QUESTION_ANSWERING,
   TOKEN_CLASSIFICATION,
 )
-from bertjax.interop.config_fields import ACTIVATIONS_BACK
+from bertjax.interop.config_fields import ACTIVATIONS_BACK, SIZES
 from bertjax.interop.family import Family, HeadRate, classes
 from bertjax.interop.table import Entry, dense, layers, norm, tables
 
@@ -226,12 +226,7 @@ MODERNBERT = Family(
     **dict.fromkeys(_ATTENTION, lambda _: True),
   },
   sizes={
-    "num_layers": "num_hidden_layers",
-    "hidden_size": "hidden_size",
-    "num_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "vocab_size": "vocab_size",
-    "max_positions": "max_position_embeddings",
+    name: theirs for name, theirs in SIZES.items() if name != "type_vocab_size"
   },
   rates={
     "attention_dropout_rate": "attention_dropout",

@@ -16,7 +16,7 @@ from bertjax.config import ModelConfig
 from bertjax.interop import config_fields
 from bertjax.interop.architectures import CLASSIFICATION, TOKEN_CLASSIFICATION
 from bertjax.interop.family import Family, HeadRate, Params, classes
-from bertjax.interop.table import Entry, dense, layers, norm, tables
+from bertjax.interop.table import Entry, dense, encoder_of_bert, norm
 
 # What config.json means by none.
 _PAD_ID = 1
@@ -67,25 +67,7 @@ ROBERTA = Family(
   prefix="roberta.",
   bare=("embeddings.", "encoder.", "pooler."),
   table=(
-    *tables(
-      "roberta.embeddings",
-      word="word_embeddings",
-      position="position_embeddings",
-      type="token_type_embeddings",
-    ),
-    *norm("encoder/embeddings/layer_norm", "roberta.embeddings.LayerNorm"),
-    *layers(
-      "roberta.encoder.layer",
-      attention__query="attention.self.query",
-      attention__key="attention.self.key",
-      attention__value="attention.self.value",
-      attention__out="attention.output.dense",
-      attention_layer_norm="attention.output.LayerNorm",
-      mlp_up="intermediate.dense",
-      mlp_down="output.dense",
-      mlp_layer_norm="output.LayerNorm",
-    ),
-    *dense("pooler/dense", "roberta.pooler.dense"),
+    *encoder_of_bert("roberta"),
     *dense("mlm_head/dense", "lm_head.dense"),
     *norm("mlm_head/layer_norm", "lm_head.layer_norm"),
     Entry("mlm_head/bias", "lm_head.bias"),
