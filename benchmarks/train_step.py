@@ -47,6 +47,8 @@ from bertjax.config import (
   choices,
 )
 from bertjax.config.checks import open_choices
+from bertjax.interop.architectures import PRETRAINING
+from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.objectives.task import Features, Task
 from bertjax.parallel import feeding
 from launch import host_memory
@@ -142,15 +144,7 @@ def make_theirs(
 
   torch.set_num_threads(os.cpu_count() or 1)
   model = transformers.BertForPreTraining(
-    transformers.BertConfig(
-      vocab_size=config.vocab_size,
-      hidden_size=config.hidden_size,
-      num_hidden_layers=config.num_layers,
-      num_attention_heads=config.num_heads,
-      intermediate_size=config.intermediate_size,
-      hidden_dropout_prob=config.hidden_dropout_rate,
-      attention_probs_dropout_prob=config.attention_dropout_rate,
-    )
+    transformers.BertConfig(**config_to_huggingface(config, PRETRAINING, 0))
   )
   model.train()
   optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)

@@ -20,6 +20,8 @@ from absl import app, flags
 
 from benchmarks import steps
 from benchmarks.on_gpu.scale import SCALES, Workload
+from bertjax.interop.architectures import PRETRAINING
+from bertjax.interop.huggingface_config import config_to_huggingface
 from bertjax.train import flops
 
 _STEPS = 10
@@ -40,14 +42,9 @@ def measure(
   import transformers
 
   device = "cuda" if torch.cuda.is_available() else "cpu"
-  shape = workload.model
   model: Any = transformers.BertForPreTraining(
     transformers.BertConfig(
-      vocab_size=shape.vocab_size,
-      hidden_size=shape.hidden_size,
-      num_hidden_layers=shape.num_layers,
-      num_attention_heads=shape.num_heads,
-      intermediate_size=shape.intermediate_size,
+      **config_to_huggingface(workload.model, PRETRAINING, 0)
     )
   )
   model.to(device)
@@ -78,7 +75,7 @@ def measure(
       spent.append(time.perf_counter() - begin)
   seconds = statistics.median(spent)
   counts = flops.full_counts(rows, workload.seq_length)
-  done = flops.train_flops(shape, counts, float(rows * slots))
+  done = flops.train_flops(workload.model, counts, float(rows * slots))
   return {
     "rows": rows,
     "ms": 1e3 * seconds,

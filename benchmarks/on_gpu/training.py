@@ -31,7 +31,7 @@ from bertjax.model import BertForPreTraining
 from bertjax.model import attention as model_attention
 from bertjax.parallel import feeding
 from bertjax.train import flops
-from bertjax.train.memory import find_needed
+from bertjax.train.memory import find_needed, planned_bytes
 from bertjax.train.peaks import peak_flops
 from bertjax.train.step import StepOptions
 
@@ -213,7 +213,7 @@ def _measure(
     "rows": rows,
     "ms": 1e3 * seconds,
     "compile_s": compile_seconds,
-    "bytes_planned": _planned(compiled),
+    "bytes_planned": planned_bytes(compiled),
     "bytes_peak": _new_peak(peak_before),
     **_rates(workload, batch, metrics, seconds),
   }
@@ -261,16 +261,6 @@ def _repeating_rows(workload: Workload, number: int) -> Batch:
   special_BS = tokens_BS < steps.SPECIALS
   batch["tokens_BS"] = np.where(special_BS, tokens_BS, tokens_BS[:, 1:2])
   return batch
-
-
-def _planned(compiled: Any) -> int:
-  memory = compiled.memory_analysis()
-  return int(
-    memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-    + memory.temp_size_in_bytes
-  )
 
 
 def _objective(model: ModelConfig) -> ObjectiveConfig:

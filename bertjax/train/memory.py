@@ -34,15 +34,21 @@ def step_bytes(step: Any, *inputs: Any) -> float:
     *inputs: arrays, or their shapes, dtypes and shardings.
   """
   try:
-    memory = step.lower(*inputs).compile().memory_analysis()
+    compiled = step.lower(*inputs).compile()
   except jax.errors.JaxRuntimeError as error:
     # The compilers of some devices refuse a step that does not fit.
     needed = find_needed(str(error))
     if needed is None or math.isinf(needed):
       raise
     return needed
+  return float(planned_bytes(compiled))
+
+
+def planned_bytes(compiled: Any) -> int:
+  """Return the bytes that a compiled step needs on one device."""
+  memory = compiled.memory_analysis()
   # Donated inputs are outputs, which count once.
-  return float(
+  return int(
     memory.argument_size_in_bytes
     + memory.output_size_in_bytes
     - memory.alias_size_in_bytes
