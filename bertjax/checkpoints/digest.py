@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bertjax import config
 from bertjax.files import first_line
 from bertjax.model.parameters import by_name, leaf_name
 from bertjax.parallel import multihost
@@ -54,14 +55,7 @@ _UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
 
 def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
   """Return {"a/b": x} as {"a": {"b": x}}."""
-  tree: dict[str, Any] = {}
-  for name, leaf in leaves.items():
-    *parents, last = name.split("/")
-    place = tree
-    for parent in parents:
-      place = place.setdefault(parent, {})
-    place[last] = leaf
-  return tree
+  return config.nest(leaves, "/")
 
 
 def flat(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

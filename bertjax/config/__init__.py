@@ -15,7 +15,12 @@ from bertjax.config.finetune import (
   LossConfig,
   TaskConfig,
 )
-from bertjax.config.mapping import flatten_fields, from_mapping, to_mapping
+from bertjax.config.mapping import (
+  flatten_fields,
+  from_mapping,
+  nest,
+  to_mapping,
+)
 from bertjax.config.model import SIZES, ComputeConfig, MeshConfig, ModelConfig
 from bertjax.config.objective import PAIR_CLASSES, PAIR_FORMATS, ObjectiveConfig
 from bertjax.config.optimizer import FinetuneOptimizerConfig, OptimizerConfig
@@ -57,5 +62,6 @@ __all__ = [
   "choices",
   "flatten_fields",
   "from_mapping",
+  "nest",
   "to_mapping",
 ]

@@ -45,6 +45,18 @@ def flatten_fields(
   return fields
 
 
+def nest(flat: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+  """Return {"a.b": x} as {"a": {"b": x}}, the inverse of `flatten_fields`."""
+  nested: dict[str, Any] = {}
+  for path, value in flat.items():
+    *groups, name = path.split(separator)
+    place = nested
+    for group in groups:
+      place = place.setdefault(group, {})
+    place[name] = value
+  return nested
+
+
 def _build(kind: type[T], mapping: Mapping[str, Any], prefix: str) -> T:
   declared = hints(kind)
   values = {}

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from bertjax.batch import Batch
@@ -20,12 +19,17 @@ from bertjax.config import FinetuneConfig
 from bertjax.finetune.keeping import TailLoss
 from bertjax.finetune.programs import (
   Programs,
-  local_part,
   set_learning_rate,
 )
 from bertjax.finetune.resuming import SaveTrial, Session, Stopped
-from bertjax.finetune.trial import TrialInputs, TrialRun, finish, keep_best
-from bertjax.train import joint, loop, progress
+from bertjax.finetune.trial import (
+  TrialInputs,
+  TrialRun,
+  finish,
+  keep_best,
+  train_steps,
+)
+from bertjax.train import joint
 from bertjax.train.hooks import (
   CheckFinite,
   Diverged,
@@ -86,36 +90,18 @@ def run_trials(
     else:
       state, best = restored
       lanes.take_best(best or {})
-    step = _train(inputs, state, choices, (lanes, saving), session)
+    seeds = [choice.seed for choice in choices]
+    step = train_steps(
+      inputs,
+      state,
+      inputs.programs.joint_step_of(seeds),
+      lambda step: training_batch(inputs, seeds, step),
+      (lanes, saving),
+      lambda: lanes.are_done or session.stop(),
+    )
     if step < inputs.steps and not lanes.are_done:
       raise Stopped(step, inputs.steps)
     return [lane.finish(inputs) for lane in lanes.lanes]
-
-
-def _train(
-  inputs: TrialInputs,
-  state: TrainState,
-  choices: Sequence[Choice],
-  hooks: tuple["Lanes", SaveTrial],
-  session: Session,
-) -> int:
-  programs, seeds = inputs.programs, [choice.seed for choice in choices]
-  lanes, _ = hooks
-
-  def batches(start: int) -> Iterator[Batch]:
-    for step in range(start, inputs.steps):
-      yield local_part(training_batch(inputs, seeds, step), programs.mesh)
-
-  state = loop.train(
-    state,
-    train_step=programs.joint_step_of(seeds),
-    batches=batches,
-    steps=inputs.steps,
-    mesh=programs.mesh,
-    hooks=(*hooks, *progress.make_tellers(inputs.steps)),
-    stop=lambda _: lanes.are_done or session.stop(),
-  )
-  return int(jax.device_get(state.step))
 
 
 def training_batch(

@@ -171,10 +171,11 @@ def run_trial(
       state = set_learning_rate(inputs.start(seed), learning_rate)
     else:
       state, best.params = restored
-    step = _train(
+    step = train_steps(
       inputs,
       state,
-      seed,
+      inputs.programs.train_step_of(seed),
+      lambda step: inputs.train(seed, step),
       (CheckFinite(), tail, best, saving),
       lambda: best.is_exhausted or session.stop(),
     )
@@ -192,26 +193,36 @@ def keep_best(
   )
 
 
-def _train(
+def train_steps(
   inputs: TrialInputs,
   state: TrainState,
-  seed: int,
+  train_step: Callable[..., Any],
+  batch_of: Callable[[int], Batch],
   hooks: tuple[Hook, ...],
   stop: Callable[[], bool],
 ) -> int:
-  """Train to the end, or until `stop`; return the number of steps done."""
-  programs = inputs.programs
+  """Train to the end, or until `stop`; return the number of steps done.
+
+  Args:
+    inputs: data and programs of the trial.
+    state: where training starts.
+    train_step: the compiled step.
+    batch_of: returns the global batch of a step.
+    hooks: called at each step.
+    stop: whether to end early.
+  """
+  mesh = inputs.programs.mesh
 
   def batches(start: int) -> Iterator[Batch]:
     for step in range(start, inputs.steps):
-      yield local_part(inputs.train(seed, step), programs.mesh)
+      yield local_part(batch_of(step), mesh)
 
   state = loop.train(
     state,
-    train_step=programs.train_step_of(seed),
+    train_step=train_step,
     batches=batches,
     steps=inputs.steps,
-    mesh=programs.mesh,
+    mesh=mesh,
     hooks=(*hooks, *progress.make_tellers(inputs.steps)),
     stop=lambda _: stop(),
   )

@@ -13,6 +13,7 @@ from bertjax.config import (
   PretrainConfig,
   SweepConfig,
   flatten_fields,
+  nest,
 )
 from bertjax.config.fields import hints, plain, walk
 
@@ -35,9 +36,7 @@ def expand(config: SweepConfig) -> SweepConfig:
       field does not take.
   """
   cells = _cells(config)
-  named = {
-    arm: flat_to_nested(_fields(config, arm)) for arm in config.arms or ("",)
-  }
+  named = {arm: nest(_fields(config, arm)) for arm in config.arms or ("",)}
   arms = {
     ",".join(filter(None, (arm, cell))): merge(changes, cells[cell])
     for arm, changes in named.items()
@@ -76,18 +75,6 @@ def merge(fields: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
   return merged
 
 
-def flat_to_nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Return {"a.b": x} as {"a": {"b": x}}."""
-  nested: dict[str, Any] = {}
-  for path, value in flat.items():
-    *groups, name = path.split(".")
-    place = nested
-    for group in groups:
-      place = place.setdefault(group, {})
-    place[name] = value
-  return nested
-
-
 def parse_task(text: str) -> tuple[str, dict[str, Any]]:
   """Return "NAME:FIELD=VALUE;FIELD=VALUE" as a task that probes.
 
@@ -115,7 +102,7 @@ def parse_task(text: str) -> tuple[str, dict[str, Any]]:
     if short in fields:
       raise ValueError(f"probe {name} gives {short} twice; give it once")
     fields[short] = parsed
-  return name, flat_to_nested(fields)
+  return name, nest(fields)
 
 
 def format_task(name: str, fields: Mapping[str, Any]) -> str:
@@ -167,7 +154,7 @@ def _cells(config: SweepConfig) -> dict[str, Changes]:
     ",".join(
       f"{names[path]}={_text(value)}"
       for path, value in zip(axes_, values, strict=True)
-    ): flat_to_nested(dict(zip(axes_, values, strict=True)))
+    ): nest(dict(zip(axes_, values, strict=True)))
     for values in itertools.product(*axes_.values())
   }
 

@@ -17,11 +17,12 @@ from bertjax.config import (
   check_types,
   flatten_fields,
   from_mapping,
+  nest,
   to_mapping,
 )
 from bertjax.config.fields import ReadWhen, drop_unread, extras, unread, walk
 from bertjax.config.phases import split_phases
-from bertjax.sweep.axes import expand, flat_to_nested, merge
+from bertjax.sweep.axes import expand, merge
 from bertjax.sweep.margins import read_margins
 from bertjax.trials.store import Trial
 
@@ -140,7 +141,7 @@ def _task_config(config: SweepConfig, task: str) -> FinetuneConfig:
     "metric": "",
   }
   try:
-    own = flat_to_nested(flatten_fields(config.probes.tasks[task]))
+    own = nest(flatten_fields(config.probes.tasks[task]))
     return from_mapping(FinetuneConfig, merge(base, own))
   except ValueError as error:
     raise ValueError(f"probes.tasks.{task}: {error}") from error

@@ -32,7 +32,10 @@ from data_pipelines.tokenizers.huggingface_names import (
 from data_pipelines.tokenizers.huggingface_sentencepiece import (
   load_sentencepiece,
 )
-from data_pipelines.tokenizers.huggingface_template import read_template
+from data_pipelines.tokenizers.huggingface_template import (
+  other_frame,
+  read_template,
+)
 from data_pipelines.tokenizers.sentencepiece_model import MODEL_FILE
 from data_pipelines.tokenizers.special_tokens import SPECIALS
 from data_pipelines.tokenizers.tokenizer import Tokenizer
@@ -221,11 +224,7 @@ def _check_frame(
   """Refuse other special tokens around texts than [CLS] A [SEP] B [SEP]."""
   if processor is None:
     return
-  cls, sep = (tokenizer.tokens[i] for i in (tokenizer.cls_id, tokenizer.sep_id))
   ids = {token: id_ for id_, token in enumerate(tokenizer.tokens)}
   if read_template(processor, ids) != tokenizer.template:
-    raise ValueError(
-      f"{path}: its post_processor {processor.get('type')} does not make {cls} "
-      f"A {sep} B {sep} with types 0 and 1, as BERT's rows are; correct or "
-      "remove it"
-    )
+    wrong = other_frame(processor, tokenizer.tokens, tokenizer.special_ids)
+    raise ValueError(f"{path}: {wrong}; correct or remove it")

@@ -18,7 +18,10 @@ from data_pipelines.tokenizers.huggingface_names import (
   CONFIG_FILE,
   TOKENIZER_FILE,
 )
-from data_pipelines.tokenizers.huggingface_template import read_template
+from data_pipelines.tokenizers.huggingface_template import (
+  other_frame,
+  read_template,
+)
 from data_pipelines.tokenizers.kinds import KINDS
 from data_pipelines.tokenizers.library_tokenizer import LibraryTokenizer
 from data_pipelines.tokenizers.sentencepiece_model import SentencePiece
@@ -135,13 +138,9 @@ def _read_frame(
   if tokenizer.own_class:
     obstacle = f"{tokenizer.own_class} has no others"
   if found is None or obstacle:
-    cls, sep = (
-      tokenizer.tokens[id_] for id_ in (tokenizer.cls_id, tokenizer.sep_id)
-    )
+    wrong = other_frame(processor, tokenizer.tokens, tokenizer.special_ids)
     raise ValueError(
-      f"{path.with_name(TOKENIZER_FILE)}: its post_processor "
-      f"{processor.get('type')} does not make {cls} A {sep} B {sep} with types "
-      f"0 and 1, as BERT's rows are{obstacle and f', and {obstacle}'}; correct "
-      "or remove it"
+      f"{path.with_name(TOKENIZER_FILE)}: {wrong}"
+      f"{obstacle and f', and {obstacle}'}; correct or remove it"
     )
   return found

@@ -46,6 +46,23 @@ def make_processor(
   )
 
 
+def other_frame(
+  processor: Any, tokens: Sequence[str], specials: Mapping[Any, int]
+) -> str:
+  """Return what is wrong with a processor that frames texts in another way.
+
+  Args:
+    processor: its JSON object.
+    tokens: text of each token, by id.
+    specials: ids of the special tokens, as `Tokenizer.special_ids`.
+  """
+  cls, sep = (tokens[specials[name]] for name in ("cls", "sep"))
+  return (
+    f"its post_processor {processor.get('type')} does not make {cls} A {sep} B "
+    f"{sep} with types 0 and 1, as BERT's rows are"
+  )
+
+
 def read_template(processor: Any, ids: Mapping[str, int]) -> Template | None:
   """Return the template of a post_processor; None where no template does so.
 

@@ -19,6 +19,11 @@ _ENOUGH_STEPS = 1_000
 # The share of a run that counts as its start.
 _START = 0.1
 _ENTROPY = "unigram_entropy"
+# What to do where a model has learned too little.
+_LEARN = (
+  "raise or lower --config.optimizer.learning_rate, give more --config.steps, "
+  "and look at the texts in the store's report"
+)
 
 
 def judge_results(
@@ -52,7 +57,7 @@ def describe_results(
   tokenizer: str,
 ) -> Iterator[str]:
   """Yield what others reached with a model of this kind and shape, if any."""
-  loss = validation.get(pretraining.token_objective(config.objective).loss)
+  loss = _loss(config, validation)
   if loss is not None and config.evaluation.mask_rate == EVALUATED_RATE:
     yield from reference.describe(
       config.model,
@@ -64,10 +69,17 @@ def describe_results(
     )
 
 
+def _loss(
+  config: PretrainConfig, validation: Mapping[str, float]
+) -> float | None:
+  """Return the validation loss on masked tokens; None if there is none."""
+  return validation.get(pretraining.token_objective(config.objective).loss)
+
+
 def _judge_loss(
   config: PretrainConfig, validation: Mapping[str, float], policy: Policy
 ) -> Iterator[Finding]:
-  loss = validation.get(pretraining.token_objective(config.objective).loss)
+  loss = _loss(config, validation)
   entropy = validation.get(_ENTROPY)
   if loss is None or not entropy or not _has_enough_steps(config):
     return
@@ -77,8 +89,7 @@ def _judge_loss(
     f"after {config.steps:,} steps the validation loss is {loss:.3f} nats, and "
     f"guessing by how often a token occurs gives {entropy:.3f}: the model has "
     "not learned from context",
-    "raise or lower --config.optimizer.learning_rate, give more --config.steps,"
-    " and look at the texts in the store's report",
+    _LEARN,
     policy,
   )
 
@@ -90,7 +101,7 @@ def _judge_band(
   tokenizer: str,
   policy: Policy,
 ) -> Iterator[Finding]:
-  loss = validation.get(pretraining.token_objective(config.objective).loss)
+  loss = _loss(config, validation)
   tokens = train[-1].get("tokens") if train else None
   # What a bundle has seen before is not counted.
   known = not config.init_from and config.evaluation.mask_rate == EVALUATED_RATE
@@ -112,10 +123,7 @@ def _judge_band(
       f", {abs(distance):.2f} {'below' if distance < 0 else 'above'} what is "
       f"known of {edge.layers} layers of width {edge.width}: {edge}"
     )
-  fix = (
-    "raise or lower --config.optimizer.learning_rate, give more --config.steps,"
-    " and look at the texts in the store's report"
-  )
+  fix = _LEARN
   if distance < 0:
     fix = (
       "see whether validation texts are also in the training split or all texts"

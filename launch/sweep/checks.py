@@ -14,11 +14,12 @@ from bertjax.config import (
   FinetuneConfig,
   ModelConfig,
   SweepConfig,
+  nest,
   to_mapping,
 )
 from bertjax.finetune import checks
 from bertjax.sweep import study
-from bertjax.sweep.axes import axes, flat_to_nested, merge
+from bertjax.sweep.axes import axes, merge
 from launch import tasks
 from launch.preflight.findings import Finding
 from launch.preflight.policy import Policy
@@ -193,7 +194,7 @@ def change(
 ) -> SweepConfig:
   """Return the config with more changes of some arms, by dotted names."""
   arms = {
-    arm: merge(config.arms[arm], flat_to_nested(changes.get(arm, {})))
+    arm: merge(config.arms[arm], nest(changes.get(arm, {})))
     for arm in config.arms
   }
   return dataclasses.replace(config, arms=arms)
