@@ -144,8 +144,9 @@ class Workspace:
     self.path.mkdir(parents=True, exist_ok=True)
     if not (self.path / _LOCK).exists() and any(self.path.iterdir()):
       raise ValueError(
-        f"{self.path} is not of launch.prepare, which works in a folder of "
-        "that name; rename it, or give another output"
+        f"{self.path} has files that launch.prepare has not written, and the "
+        "store is made in a folder of that name; rename it, or give another "
+        "output"
       )
     return (self.path / _LOCK).open("w", encoding="utf-8")
 
@@ -175,7 +176,11 @@ class Workspace:
       self.parts = state["parts"]
       self.resumed = True
       return
-    # Without a journal nothing in the folder is known to be complete.
+    self._clear()
+
+  def _clear(self) -> None:
+    """Delete all but the lock, by which the folder is known as ours."""
+    # The journal goes first, because it says that the rest is complete.
     self._journal.unlink(missing_ok=True)
     for entry in self.path.iterdir():
       if entry.is_dir():
@@ -199,9 +204,8 @@ class Workspace:
     bad_input = kind is not None and (
       issubclass(kind, ValueError) and not issubclass(kind, ReadError)
     )
-    if kind is None or bad_input:
-      # The journal goes first, because it says that the rest is complete.
-      self._journal.unlink(missing_ok=True)
-      shutil.rmtree(self.path)
     assert self._lock is not None
-    self._lock.close()
+    with self._lock:
+      if kind is None or bad_input:
+        self._clear()
+        shutil.rmtree(self.path)

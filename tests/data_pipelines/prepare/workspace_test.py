@@ -115,6 +115,25 @@ def test_a_kill_after_the_store_is_in_place_leaves_nothing_behind(
   assert files(tmp_path / "store") == before
 
 
+def test_work_that_is_half_deleted_is_known_as_ours(tmp_path, monkeypatch):
+  """A folder without the lock would be taken for a user's."""
+  work = workspace.Workspace(tmp_path / "store", {}, restart=False)
+
+  def kill(folder):
+    (folder / "lock").unlink(missing_ok=True)
+    raise KeyboardInterrupt
+
+  work.__enter__()
+  (work.path / "spool").mkdir()
+  with monkeypatch.context() as patch:
+    patch.setattr(shutil, "rmtree", kill)
+    with pytest.raises(KeyboardInterrupt):
+      work.__exit__(None)
+  with work:
+    assert not (work.path / "spool").exists()
+  assert not work.path.exists()
+
+
 def test_a_finished_store_is_left_as_it_is(options, tmp_path):
   prepare.prepare(options)
   before = {

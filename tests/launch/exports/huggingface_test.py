@@ -39,8 +39,7 @@ def test_a_mean_is_no_class_of_transformers(tmp_path):
     match=r"pooling=mean, which no class of.*=sentence_transformers or onnx",
   ):
     export.run(bundle=bundle, output=tmp_path / "out")
-  assert not (tmp_path / "out").exists()
-  assert not (tmp_path / "out.partial").exists()
+  assert not [*tmp_path.glob("*out*")]
 
 
 def test_transformers_classifies_as_we_do(classifier, exported_classifier):

@@ -155,8 +155,7 @@ def test_one_text_is_too_few_for_a_static_graph(classifier, tmp_path):
       format="onnx",
       options=Options(quantize="static", calibration=table),
     )
-  assert not (tmp_path / "out").exists()
-  assert not (tmp_path / "out.partial").exists()
+  assert not [*tmp_path.glob("*out*")]
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
