@@ -52,10 +52,11 @@ def check_file(flag: str, value: Path | None) -> None:
 def check_outside(
   flag: str, value: Path | None, inputs: Mapping[str, Path | None]
 ) -> None:
-  """Refuse to write into what is read, or around it.
+  """Refuse to write into what is read, and to replace a folder that has it.
 
   What is written into a folder would be read, copied or replaced as a part of
-  it, and what is read inside of an output would be deleted with that.
+  it. What is read inside of an output would be deleted with that, but for a
+  workdir: a run goes on there, and replaces its own files alone.
 
   Args:
     flag: name of the flag that `value` was given by, for the error.
@@ -64,7 +65,8 @@ def check_outside(
       machine is passed over. A name in capitals is no flag's.
 
   Raises:
-    ValueError: `value` is one of these, inside of one, or has one inside.
+    ValueError: `value` is one of these, inside of one, or has one inside and
+      is no workdir.
   """
   if not value:
     return
@@ -75,7 +77,7 @@ def check_outside(
     source = pathlib.Path(os.path.realpath(given))
     if place.is_relative_to(source):
       how = "is in" if source.is_dir() else "is"
-    elif source.is_relative_to(place):
+    elif source.is_relative_to(place) and flag != "workdir":
       how = "has inside"
     else:
       continue

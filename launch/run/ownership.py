@@ -77,10 +77,11 @@ def check_free(
   )
   # Earlier versions did not say who wrote a bundle.
   if not (is_begun and writer in ("", command)):
-    run = command if own is None else f"{command} in {own}"
+    run = command if own is None else f"the run in {own}"
+    whose = f"of {writer}" if writer else "that does not say who wrote it"
     raise ValueError(
-      f"--{flag}={os.fspath(value)} is a bundle that {run} has not written; "
-      "give another folder, or delete it first"
+      f"--{flag}={os.fspath(value)} is a bundle {whose}, which {run} does not "
+      "replace; give another folder, or delete it first"
     )
 
 

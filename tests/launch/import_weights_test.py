@@ -349,7 +349,7 @@ def test_a_record_of_another_version_is_one_line(foreign, tmp_path):
 def test_only_what_was_imported_is_replaced(foreign, tmp_path):
   """A trained bundle is one wherever it was moved to."""
   trained = make_classifier(tmp_path / "moved")
-  with pytest.raises(ValueError, match="import_weights has not written; give"):
+  with pytest.raises(ValueError, match="import_weights does not replace; give"):
     import_weights.run(source=foreign, output=trained)
   assert load(trained)
   for _ in range(2):

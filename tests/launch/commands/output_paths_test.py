@@ -302,14 +302,27 @@ def test_nothing_is_written_into_what_is_read(launcher, tmp_path):
   assert not [*(tmp_path / "read").iterdir()]
 
 
-@pytest.mark.parametrize("launcher", INTO_A_FOLDER)
-def test_nothing_is_written_around_what_is_read(launcher, tmp_path):
+# Of these, what may replace that folder as a whole.
+REPLACES = ("export", "import", "calibration", "tokenizer", "bundle")
+
+
+@pytest.mark.parametrize("launcher", REPLACES)
+def test_no_folder_is_replaced_that_has_what_is_read(launcher, tmp_path):
   read = tmp_path / "out" / "read"
   read.parent.mkdir()
   read.write_text("kept")
   with pytest.raises(ValueError, match=r"^--.* has inside --.*; give a place"):
     INTO_A_FOLDER[launcher](str(read), str(read.parent))
   assert read.read_text() == "kept"
+
+
+def test_a_workdir_may_have_what_is_read(tmp_path):
+  """A run whose store lies in its workdir can be resumed."""
+  (tmp_path / "store").mkdir()
+  inputs = {"config.data.store": tmp_path / "store"}
+  output_paths.check_outside("workdir", tmp_path, inputs)
+  with pytest.raises(ValueError, match=r"^--workdir=.* is in --config"):
+    output_paths.check_outside("workdir", tmp_path / "store", inputs)
 
 
 def test_no_file_takes_the_place_of_what_is_read(tmp_path):
