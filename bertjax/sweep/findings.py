@@ -82,8 +82,9 @@ class StudyFinding(JsonResult):
     more = len(self.variants) - 1
     if not more:
       return ""
-    figures = "figure" if more == 1 else "figures"
-    return f"{more:,} more {figures} of this check, less far beyond its limit"
+    return (
+      f"{more:,} more {'finding' if more == 1 else 'findings'} of this check"
+    )
 
 
 def group_findings(

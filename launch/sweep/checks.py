@@ -27,6 +27,7 @@ from launch.preflight.run import judge_recipe
 from launch.preflight.settle import settle
 from launch.preflight.task import judge_task
 from launch.run.assembly import RunSpec, assemble
+from launch.sweep.findings import with_study_flags
 from launch.sweep.frozen import make_probes, probe_store_sha256
 from launch.sweep.identity import digits, evaluation, make_identity
 from launch.sweep.probe_costs import Tuning, tuning_cost
@@ -278,7 +279,7 @@ def _read_task(
   found = judge_task(
     data.figures, tuned.seq_length, encoder.tokens_per_word, policy
   )
-  settle(found, policy)
+  settle([with_study_flags(each, "finetune") for each in found], policy)
   return data
 
 
@@ -293,10 +294,14 @@ def _check_effect(config: SweepConfig, tuned: FinetuneConfig) -> None:
 
 def _failures(arm: str, part: RunSpec, policy: Policy) -> Sequence[Finding]:
   """Return what fails in an arm; its trials warn, and judge the disk."""
-  return [
-    dataclasses.replace(finding, text=f"in arm {arm}, {finding.text}")
+  found = [
+    with_study_flags(finding, "pretrain")
     for finding in judge_recipe(part, policy)
     if finding.level == "fail"
+  ]
+  return [
+    dataclasses.replace(each, text=f"in arm {arm}, {each.text}")
+    for each in found
   ]
 
 

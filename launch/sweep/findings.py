@@ -6,10 +6,11 @@ A trial keeps it in its result, because its folders may be gone when the study
 is read.
 """
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from bertjax.config import SweepConfig
 from bertjax.finetune.results import RESULTS
@@ -22,13 +23,15 @@ from bertjax.sweep.findings import (
 )
 from bertjax.trials.finding import FoundWrong
 from bertjax.trials.store import Trial, TrialStore
-from launch.preflight.findings import listed
+from launch.preflight.findings import Finding, listed
 from launch.run.findings import read_findings
 from launch.sweep.kept import PRETRAINED
 from launch.sweep.probes import points, tuned_folder, with_bundles
 
 # In the result of a trial.
 FINDINGS = "findings"
+_PRETRAINING = "pre-training"
+_Found = TypeVar("_Found", Finding, FoundWrong)
 
 
 class Part(NamedTuple):
@@ -55,6 +58,23 @@ class Told(NamedTuple):
 
   findings: tuple[StudyFinding, ...]
   missing: Sequence[str]
+
+
+def with_study_flags(
+  found: _Found, group: Literal["pretrain", "finetune"]
+) -> _Found:
+  """Return a finding of a run with the flags that a study has for its fields.
+
+  Args:
+    found: the finding.
+    group: the group of `SweepConfig` that has the fields of the run.
+  """
+  words = {
+    name: value.replace("--config.", f"--config.{group}.")
+    for name, value in vars(found).items()
+    if isinstance(value, str)
+  }
+  return dataclasses.replace(found, **words)
 
 
 def keep_findings(
@@ -104,7 +124,7 @@ def study_findings(
       elif len(lacking) == len(parts):  # it has not begun
         continue
     known.setdefault(arm, []).append(seed)
-    found += [InTrial(arm, seed, each) for each in told]
+    found += [InTrial(arm, seed, _of_study(each)) for each in told]
   return Told(group_findings(found, known), [*_describe_missing(missing)])
 
 
@@ -114,6 +134,11 @@ def _describe_missing(names: Sequence[str]) -> Iterator[str]:
       f"What {listed(names)} warned of is not known, or not all of it: an "
       "earlier version ran them, or their files are gone."
     )
+
+
+def _of_study(told: TrialFinding) -> TrialFinding:
+  group = "pretrain" if told.of == _PRETRAINING else "finetune"
+  return TrialFinding(told.of, with_study_flags(told.found, group))
 
 
 def _read(
@@ -127,7 +152,7 @@ def _read(
     return [Part("fine-tuning", "", _of_tuning(folder))]
   arm, seed = trial.settings["arm"], trial.settings["seed"]
   kept = read_findings(folder / PRETRAINED)
-  parts = [Part("pre-training", "", kept and kept.findings)]
+  parts = [Part(_PRETRAINING, "", kept and kept.findings)]
   run = with_bundles(study.pretrain_config(config, arm, seed), config.probes.at)
   *earlier, end = points(run, str(folder / PRETRAINED), "")
   for point in (end, *earlier):

@@ -68,4 +68,4 @@ def test_no_finding_of_a_trial_is_lost_and_the_worst_is_first():
   assert sorted(map(repr, back)) == sorted(map(repr, given))
   figures = [each.found.figure for each in found[1].variants]
   assert figures == [59, 54, 3]
-  assert "2 more figures of this check, less far beyond" in found[1].summary
+  assert "2 more findings of this check." in found[1].summary

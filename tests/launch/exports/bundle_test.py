@@ -27,6 +27,8 @@ def test_only_what_was_exported_is_replaced(classifier, tmp_path):
   moved = shutil.copytree(classifier, tmp_path / "moved")
   for _ in range(2):
     export.run(bundle=classifier, output=tmp_path / "new", format="bundle")
-  with pytest.raises(ValueError, match=r"export does not replace; give another"):
+  with pytest.raises(
+    ValueError, match=r"export does not replace; give another"
+  ):
     export.run(bundle=classifier, output=moved, format="bundle")
   assert bundles.read_bundle_info(moved).details.written_by == "launch.finetune"

@@ -148,7 +148,7 @@ def test_each_finding_of_the_trials_is_told_once_before_the_results(study):
     assert text.count(f"Warning: {words}") == in_text, words
   assert top.count(' bad">') == 1
   assert "limit 0); fix: remove them." in top
-  assert "2 more figures of this check" in text
+  assert "2 more findings of this check" in text
   saved = json.loads((study / "results.json").read_text())
   assert len(saved["findings"]) == 3
   assert saved["findings"] == report["findings"]

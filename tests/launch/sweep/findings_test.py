@@ -73,6 +73,19 @@ def test_every_part_of_a_trial_is_told_and_what_the_end_has_once(opened):
   assert told.missing == []
 
 
+def test_a_fix_has_the_flags_of_a_study(opened):
+  config, store, (first, _) = opened
+  fewer = dataclasses.replace(EPOCHS, fix="give fewer --config.steps")
+  pretrain(store.path(first), fewer)
+  tune(store.path(first) / "finetune", fewer)
+  plain = dataclasses.replace(config, probes=type(config.probes)())
+  told = study_findings(plain, store, [first], {})
+  assert [each.variants[0].found.fix for each in told.findings] == [
+    "give fewer --config.pretrain.steps",
+    "give fewer --config.finetune.steps",
+  ]
+
+
 def test_trials_of_earlier_versions_are_counted_and_not_silent(opened):
   config, store, trials = opened
   pretrain(store.path(trials[0]), EPOCHS)
