@@ -294,7 +294,7 @@ def test_an_arm_that_fails_a_check_is_found_before_the_first_trial(
   config = dataclasses.replace(config, arms=arms)
   policy = Policy(thresholds={"random_pairs.fail": 0.0})
   with pytest.raises(
-    ValueError, match=r"in arm mlm_nsp, .*set --config\.pretrain\.obj"
+    ValueError, match=r"in arm mlm_nsp, .*with --config\.pretrain\.obj"
   ):
     sweep.run(config, str(tmp_path / "work"), policy)
   assert launchers.pretrained == []
