@@ -63,9 +63,9 @@ class Details:
     task: the head of a fine-tuned model, and what it was trained for.
     init: where fine-tuning started, "bundle" or "scratch".
     trial: settings of the fine-tuning trial that was kept.
-    findings: sentences on what is wrong with data, training and scores.
-    origin: folder of the bundle that pre-training began with, and the digest
-      of its parameters.
+    findings: sentences on what is wrong, here and in the training before.
+    origin: folder of the bundle that pre-training began with, the digest of
+      its parameters, and its findings.
     versions: versions of the packages that wrote the bundle.
     written_by: the command that wrote the bundle, which may replace it.
   """

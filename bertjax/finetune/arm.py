@@ -44,7 +44,7 @@ from bertjax.finetune.trial import TrialInputs
 from bertjax.finetune.winner import Winner
 from bertjax.parallel import multihost
 from bertjax.parallel.mesh import make_mesh
-from bertjax.trials.finding import FoundWrong
+from bertjax.trials.finding import FoundWrong, of_origin
 from bertjax.trials.store import Trial
 
 # Fields that say where and how a step is computed. They may change between
@@ -289,6 +289,8 @@ class Arm:
   def _save(
     self, folder: pathlib.Path, best: Winner, trial: Trial, result: ArmResult
   ) -> None:
+    before = self.info.details.findings if self.init == "bundle" else ()
+    found = [*of_origin(before), *(each.sentence for each in result.findings)]
     save_finetuned(
       folder,
       best.params,
@@ -313,7 +315,7 @@ class Arm:
       trial=dict(trial.settings),
       step=best.step,
       evaluation=result.evaluation,
-      findings=[each.sentence for each in result.findings] or None,
+      findings=found or None,
     )
 
 

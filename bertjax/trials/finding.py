@@ -3,8 +3,12 @@
 """What an expert would stop for, as results keep it and show it (law 14)."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from bertjax.trials.results import JsonResult
+
+# Begins a sentence on the bundle that a training began with.
+_BEFORE = "Of the training before: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,3 +39,11 @@ class FoundWrong(JsonResult):
   def sentence(self) -> str:
     """The line with a capital letter and a full stop."""
     return f"{self.line[:1].upper()}{self.line[1:]}."
+
+
+def of_origin(sentences: Iterable[str] | None) -> list[str]:
+  """Return findings of a bundle as a bundle that is made from it has them."""
+  return [
+    each if each.startswith(_BEFORE) else f"{_BEFORE}{each}"
+    for each in sentences or ()
+  ]

@@ -15,7 +15,7 @@ from bertjax.config import CheckpointConfig, ModelConfig, from_mapping, renamed
 from bertjax.finetune.task import Head
 from data_pipelines.tokenizers import tokenizers
 from launch.run.findings import read_findings
-from launch.run.origin import CHECKPOINTS
+from launch.run.origin import CHECKPOINTS, all_findings
 from launch.run.restoring import TOKENIZER
 
 # Fields of a checkpoint's record that are not details of a bundle.
@@ -79,8 +79,8 @@ def read_workdir(workdir: pathlib.Path, step: int | None) -> Trained:
   found = read_findings(workdir)
   if found is not None and found.step == details.step:
     # They are known only when the last checkpoint is saved.
-    sentences = [each.sentence for each in found.findings]
-    details = dataclasses.replace(details, findings=sentences or None)
+    sentences = all_findings(details.origin, found.findings)
+    details = dataclasses.replace(details, findings=sentences)
   model = from_mapping(ModelConfig, record["config"]["model"])
   _check_tokenizer(workdir / TOKENIZER, record)
   known = record.get("tokenizer_files")

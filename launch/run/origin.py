@@ -10,11 +10,12 @@ is compared with the record's.
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from bertjax.checkpoints import bundle, records
 from bertjax.config import ModelConfig, PretrainConfig, from_mapping
+from bertjax.trials.finding import FoundWrong, of_origin
 
 CHECKPOINTS = "checkpoints"
 logger = logging.getLogger(__name__)
@@ -82,20 +83,30 @@ def find_origin(config: PretrainConfig, past: Past) -> Origin:
   return Origin(config.init_from, past.given_sha256, model)
 
 
-def describe_origin(origin: Origin) -> dict[str, str]:
+def describe_origin(origin: Origin) -> dict[str, Any]:
   """Return what a record says of the origin; {} for random parameters."""
   if not origin.path:
     return {}
-  return {"path": origin.path, "sha256": origin.sha256 or ""}
+  found = of_origin(origin.info and origin.info.details.findings)
+  told = {"path": origin.path, "sha256": origin.sha256 or ""}
+  return {**told, "findings": found} if found else told
 
 
-def origin_in(record: Mapping[str, Any]) -> dict[str, str]:
+def origin_in(record: Mapping[str, Any]) -> dict[str, Any]:
   """Return what `describe_origin` returned when the run began.
 
   Records of earlier versions know the path only.
   """
   path = record["config"].get("init_from", "")
   return dict(record.get("origin") or ({"path": path} if path else {}))
+
+
+def all_findings(
+  origin: Mapping[str, Any] | None, found: Iterable[FoundWrong]
+) -> list[str] | None:
+  """Return the findings of an origin and of the run, as bundles have them."""
+  before = (origin or {}).get("findings", ())
+  return [*before, *(each.sentence for each in found)] or None
 
 
 def identity_in(record: Mapping[str, Any]) -> dict[str, Any]:

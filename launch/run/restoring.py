@@ -40,7 +40,8 @@ class Start(NamedTuple):
     state: input of the first step.
     record: record that was saved with the state; {} for a new run.
     pooler_trained: whether a pair loss has reached the pooler.
-    origin: path and digest of the bundle that the run began with, or {}.
+    origin: path, digest and findings of the bundle that the run began with, or
+      {}.
     identity: what a later start must share.
     tokenizer_files: sha256 of each file of the tokenizer in the workdir.
   """
@@ -48,7 +49,7 @@ class Start(NamedTuple):
   state: TrainState
   record: Mapping[str, Any]
   pooler_trained: bool
-  origin: Mapping[str, str]
+  origin: Mapping[str, Any]
   identity: Mapping[str, Any]
   tokenizer_files: Mapping[str, str] = types.MappingProxyType({})
 

@@ -26,7 +26,7 @@ from launch.run import console
 from launch.run.assembly import RunSpec
 from launch.run.bundles import bundle_path, bundle_steps, has_bundle
 from launch.run.findings import RunFindings, write_findings
-from launch.run.origin import CHECKPOINTS
+from launch.run.origin import CHECKPOINTS, all_findings
 from launch.run.ownership import Ownership
 from launch.run.phase import PhaseRun
 from launch.run.restoring import (
@@ -201,7 +201,7 @@ class Run:
       **self._spec.describe_stores(),
       tokenizer_sha256=self._spec.identity["tokenizer"],
       pooler_trained=self._start.pooler_trained,
-      findings=[each.sentence for each in self.findings] or None,
+      findings=all_findings(self._start.origin, self.findings),
       origin=self._start.origin or None,
     )
 

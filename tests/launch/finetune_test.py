@@ -44,7 +44,7 @@ ONE_STEP = {"steps": 1, "warmup_rate": 0.0}
 def place(tmp_path_factory):
   """A folder with a bundle and a table for each split."""
   folder = tmp_path_factory.mktemp("place")
-  small.make_bundle(folder / "bundle")
+  small.make_bundle(folder / "bundle", findings=["Its texts are few."])
   for seed, (name, count) in enumerate(
     (("train", 32), ("dev", 16), ("test", 24))
   ):
@@ -183,6 +183,7 @@ def test_each_class_is_scored_and_an_absent_one_is_told(
   page = (work / "results.md").read_text()
   html = " ".join(HtmlPage(work / "report.html").text)
   kept = read_bundle_info(work / "model").details.findings or ()
+  assert "Of the training before: Its texts are few." in kept
   for each in result.findings:
     assert f"Warning: {each.sentence}" in page
     assert each.sentence in html

@@ -44,14 +44,14 @@ def make_tokenizer(folder):
   return folder
 
 
-def make_bundle(folder, *, seed=0, pooler_trained=True):
+def make_bundle(folder, *, seed=0, pooler_trained=True, findings=None):
   """Write a bundle of fresh weights; return its path."""
   bundle.write_bundle(
     folder,
     _make_params(seed),
     MODEL,
     make_tokenizer(folder.with_name(folder.name + "-tokenizer")),
-    bundle.Details(pooler_trained=pooler_trained, step=0),
+    bundle.Details(pooler_trained=pooler_trained, step=0, findings=findings),
   )
   return str(folder)
 

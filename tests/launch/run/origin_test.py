@@ -57,8 +57,14 @@ def told(workdir):
 def test_a_bundle_says_what_its_run_began_with(begun, bundles):
   sha256 = bundle.read_bundle_info(bundles[0]).params_sha256
   assert sha256 != bundle.read_bundle_info(bundles[1]).params_sha256
-  assert told(begun).origin == {"path": bundles[0], "sha256": sha256}
-  assert told(pathlib.Path(bundles[0]).parent).origin is None
+  before, after = told(pathlib.Path(bundles[0]).parent), told(begun)
+  assert before.findings
+  findings = [f"Of the training before: {each}" for each in before.findings]
+  origin = {"path": bundles[0], "sha256": sha256, "findings": findings}
+  assert after.origin == origin
+  assert after.findings
+  assert [*after.findings[: len(findings)]] == findings
+  assert before.origin is None
   record = read_newest_record(begun / "checkpoints")
   assert record is not None
   assert record["identity"]["init_from"] == sha256
