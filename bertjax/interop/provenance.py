@@ -24,15 +24,17 @@ def write_provenance(
 ) -> pathlib.Path:
   """Write a bundle's details beside the file `weights`; return the path.
 
-  The config is left out, because it has paths of the machine that it ran on.
+  Config and folder of the origin are left out: they are of the machine that the
+  training ran on.
 
   Args:
     weights: the file.
     details: the details.
     layout: name of the format of the folder.
   """
+  origin = {n: v for n, v in (details.origin or {}).items() if n != "path"}
   public = dataclasses.replace(
-    details, config=None, versions=None, written_by=""
+    details, config=None, versions=None, written_by="", origin=origin or None
   )
   record = {
     "format_version": FORMAT_VERSION,
@@ -49,8 +51,8 @@ def read_layout(weights: pathlib.Path) -> str | None:
   """Return the `layout` that was written with `weights`.
 
   Returns:
-    "" for a record of an earlier version, and None where nothing tells of these
-    weights, or tells of others.
+    "" for a record of an earlier version; None where there is no record, or the
+    weights are not those that it was written with.
   """
   try:
     record = json.loads(weights.with_name(RECORD).read_bytes())

@@ -50,7 +50,7 @@ def read_findings(folder: pathlib.Path) -> RunFindings | None:
     return None
   try:
     return RunFindings.from_json(json.loads(path.read_text("utf-8")))
-  except (OSError, ValueError, KeyError) as error:
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f"{path} cannot be read ({error}); remove it, and run the command of "
       "this run again to have it anew"

@@ -23,12 +23,16 @@ def weights(tmp_path):
 
 def test_details_hold_for_the_weights_that_they_were_written_with(weights):
   assert read_provenance(weights) is None
+  public = dataclasses.replace(KNOWN, origin={"sha256": "12ab"})
   details = dataclasses.replace(
-    KNOWN, config={"data": {"store": "/home/me"}}, versions={"jax": "1"}
+    public,
+    config={"data": {"store": "/home/me"}},
+    origin={"path": "/home/you", "sha256": "12ab"},
+    versions={"jax": "1"},
   )
   path = write_provenance(weights, details)
   assert "/home" not in path.read_text()
-  assert read_provenance(weights) == KNOWN
+  assert read_provenance(weights) == public
   save_file({"other": np.ones(1, np.float32)}, weights)
   assert read_provenance(weights) is None
   path.write_text("{}")

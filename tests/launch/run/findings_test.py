@@ -22,7 +22,7 @@ def test_what_is_written_is_read_and_earlier_workdirs_have_none(tmp_path):
   assert read_findings(tmp_path) == found
 
 
-@pytest.mark.parametrize("text", ["{", "{}", json.dumps({"version": 2})])
+@pytest.mark.parametrize("text", ["{", "{}", "[]", json.dumps({"version": 2})])
 def test_a_file_that_cannot_be_read_is_named_with_what_to_do(tmp_path, text):
   (tmp_path / FINDINGS).write_text(text)
   with pytest.raises(ValueError, match=r"findings\.json cannot be read .*anew"):
