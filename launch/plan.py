@@ -37,7 +37,6 @@ from bertjax.plan.vocabulary import TOKENS
 from launch import cli
 from launch.commands import output_paths, shipped_configs
 from launch.run.resolve import MadeUpStores, Resolved, resolve
-from launch.run.stores import check_outside_inputs
 
 # Set in the child process, which compiles. Some versions of libtpu crash for
 # some chips; the parent process survives that and reports it.
@@ -201,8 +200,11 @@ def main(argv: Sequence[str]) -> None:
   config = from_mapping(PretrainConfig, values.config.to_dict())
   topology = topologies.find(values.topology, values.num_slices)
   check_output(values.output)
-  check_outside_inputs("output", values.output, config)
   if os.environ.get(_COMPILES) != "1":
+    # It imports JAX, whose environment the child sets first.
+    from launch.run.stores import check_outside_inputs
+
+    check_outside_inputs("output", values.output, config)
     backend.check_flags()
     _run_in_child(topology)
   result = (
