@@ -52,6 +52,32 @@ def test_the_written_derivative_is_the_one_of_autodiff(rate):
     np.testing.assert_allclose(left, right, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+  ("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 1e-2)]
+)
+@pytest.mark.parametrize("windowed", [False, True])
+def test_a_cpu_attends_in_its_own_order_to_the_same(dtype, tolerance, windowed):
+  """Without derivatives; what is saved for them is keys × queries."""
+  draw = np.random.default_rng(2)
+  states = [
+    jnp.asarray(draw.standard_normal((2, 6, 2, 4)), dtype) for _ in range(3)
+  ]
+  near_TS = np.triu(np.tri(6, k=1, dtype=bool), -2) if windowed else None
+
+  def run(*states):
+    return attend(*states, PACKS_BS, None, 0.0, near_TS)
+
+  ours: Any = jax.jit(run)(*states)
+  by_keys: Any = jax.jit(lambda *states: jax.vjp(run, *states)[0])(*states)
+  assert ours.dtype == dtype
+  np.testing.assert_allclose(
+    ours.astype(jnp.float32),
+    by_keys.astype(jnp.float32),
+    atol=tolerance,
+    rtol=0,
+  )
+
+
 def test_one_number_a_pair_of_positions_is_kept_for_the_way_back():
   shape = (2, 16, 2, 4)
   packs = jnp.ones((2, 16), jnp.int32)
