@@ -58,11 +58,7 @@ def test_what_the_page_calls_missed_is_missed():
   assert missed == {
     ("train step, BERT-tiny 16 × 128, bfloat16", "bertjax, float32"),
     ("train step, BERT-base 32 × 128, float32, muon", "bertjax, AdamW"),
-    ("inference, BERT-base 8 × 128, float32", "ONNX Runtime, float32"),
-    ("inference, BERT-base 2 × 512, float32", "ONNX Runtime, float32"),
     ("inference, BERT-mini 16 × 128, float32", "ONNX Runtime, float32"),
-    ("inference, BERT-tiny 16 × 128, float32", "ONNX Runtime, float32"),
-    ("inference, BERT-tiny 16 × 128, float32", "torch.compile"),
   }
 
 

@@ -93,24 +93,21 @@ def _attend_by_queries(
   packs_BS: Array,
   near_TS: Array | None,
 ) -> Array:
-  """Attend with the keys of a query side by side, as CPUs add them up fastest.
-
-  Which pairs attend is computed once for all heads: XLA's CPU compiler would
-  compare the packs again for each.
-  """
+  """Attend with the keys of a query side by side, which CPUs add up fastest."""
   query_BHSK, key_BHTK, value_BHTK = (
     states.swapaxes(1, 2) for states in (query_BSHK, key_BTHK, value_BTHK)
   )
   near_ST = None if near_TS is None else near_TS.T
   inside_B1ST = _inside(packs_BS, near_ST)
-  outside_B1ST = jax.lax.optimization_barrier(
-    jnp.where(inside_B1ST, jnp.float32(0), jnp.float32(OUTSIDE))
-  )
-  scores_BHST = outside_B1ST + jnp.einsum(
-    "BHSK,BHTK->BHST",
-    query_BHSK,
-    key_BHTK,
-    preferred_element_type=jnp.float32,
+  scores_BHST = jnp.where(
+    inside_B1ST,
+    jnp.einsum(
+      "BHSK,BHTK->BHST",
+      query_BHSK,
+      key_BHTK,
+      preferred_element_type=jnp.float32,
+    ),
+    OUTSIDE,
   )
   weights_BHST = jnp.exp(scores_BHST - scores_BHST.max(axis=-1, keepdims=True))
   context_BHSK = jnp.einsum(
