@@ -190,7 +190,7 @@ def _untried(
   """Return why a GPU gets xla, and what may be asked for; "" for nothing.
 
   Args:
-    fast: the kernel that "auto" would take if somebody had tried it.
+    fast: the kernel that "auto" would take if it had run on a GPU.
     obstacle: why that cannot run.
     compute: how to compute.
     model: shape and dropout of the model.

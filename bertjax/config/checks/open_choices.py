@@ -46,8 +46,8 @@ def _choose_unroll(
 
   A loop keeps a stack of each state for the reverse pass. A CPU copies the
   states in and out, and of bfloat16 it converts the whole stack to float32 and
-  back for each layer. On other platforms and on meshes, what happens inside the
-  loop is what overlaps, and compiling takes minutes.
+  back for each layer. On meshes, collectives overlap products inside the loop,
+  and without it large programs take minutes to compile.
   """
   one_cpu = len(devices) == 1 and devices[0].platform == "cpu"
   # Without a loop the compiler would find the recomputed states to be the same

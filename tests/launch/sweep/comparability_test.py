@@ -75,7 +75,7 @@ def test_trials_of_other_code_are_not_mixed(config, launchers, tmp_path):
   assert len(launchers.pretrained) == 6
   sweep.run(more, work, Policy(allow=frozenset(["trials_of_other_code"])))
   assert len(launchers.pretrained) == 9
-  # Who reads the study is told.
+  # The report names the trials of other code.
   report = json.loads((tmp_path / "work/report.json").read_text())
   (note,) = (text for text in report["notes"] if "versions of the code" in text)
   assert "0123456789ab: mlm_nsp-seed0" in note
